@@ -1,0 +1,208 @@
+//! Edits of neurons: what a caller says ([`Edit`]), checked and resolved to what an executor applies ([`EditTable`]).
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::error::{fail, Result};
+
+/// What is done to the value of a neuron.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// v + value
+    Add,
+    /// = value
+    Clamp,
+    /// v · value
+    Scale,
+    /// = 0
+    Ablate,
+}
+
+/// Where in the block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Site {
+    /// After the cut and `topk_post`: the neuron is set whatever it was.
+    #[default]
+    TopkOut,
+    /// Before the cut: the neuron competes, and may evict another.
+    TopkIn,
+}
+
+/// At which positions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Positions {
+    #[default]
+    All,
+    /// Below the prompt's length.
+    Prompt,
+    /// The others.
+    Generated,
+    /// Half-open, absolute from 0, BOS counted.
+    #[serde(untagged)]
+    Range { from: usize, to: usize },
+}
+
+/// Over which layers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Propagate {
+    #[default]
+    Layer,
+    /// The same index in that and every later TopK block.
+    FromLayer,
+}
+
+/// One edit, as callers write it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edit {
+    pub layer: usize,
+    pub index: usize,
+    pub action: Action,
+    /// Finite in f32; required, but for `ablate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    #[serde(default)]
+    pub site: Site,
+    #[serde(default)]
+    pub positions: Positions,
+    #[serde(default)]
+    pub propagate: Propagate,
+}
+
+/// All rows of a batch, in [`ResolvedEdit::row`].
+pub const EVERY_ROW: u32 = u32::MAX;
+
+/// An edit as an executor applies it, in one layer: positions are absolute and half-open.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ResolvedEdit {
+    pub index: u32,
+    pub action: Action,
+    pub value: f32,
+    pub site: Site,
+    pub from: u32,
+    pub to: u32,
+    /// Only this row of the batch, or [`EVERY_ROW`].
+    pub row: u32,
+}
+
+impl ResolvedEdit {
+    /// Whether the edit is in effect for a row of a batch at an absolute position.
+    pub fn applies(&self, row: usize, position: usize) -> bool {
+        (self.from as usize..self.to as usize).contains(&position) && (self.row == EVERY_ROW || self.row as usize == row)
+    }
+
+    /// The new value. An edit to the value that is already there changes nothing, bit for bit: adding 0 keeps −0.
+    pub fn apply(&self, value: f32) -> f32 {
+        match self.action {
+            Action::Add if self.value == 0.0 => value,
+            Action::Add => value + self.value,
+            Action::Clamp if value == self.value => value,
+            Action::Clamp => self.value,
+            Action::Scale if self.value == 1.0 => value,
+            Action::Scale => value * self.value,
+            Action::Ablate if value == 0.0 => value,
+            Action::Ablate => 0.0,
+        }
+    }
+}
+
+/// Edits per layer, in the order in which they apply; `topk_in` and `topk_out` mixed (executors filter by site).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EditTable {
+    layers: Vec<Vec<ResolvedEdit>>,
+}
+
+impl EditTable {
+    /// A table without edits.
+    pub fn none(n_layers: usize) -> Self {
+        EditTable { layers: vec![Vec::new(); n_layers] }
+    }
+
+    /// Checks `edits` against the model and resolves `prompt`/`generated` with the prompt's length.
+    pub fn new(config: &Config, edits: &[Edit], prompt_length: usize) -> Result<Self> {
+        let mut table = EditTable::none(config.n_layers);
+        for (number, edit) in edits.iter().enumerate() {
+            let resolved = resolve(config, edit, prompt_length, number)?;
+            table.push(edit.layer, resolved);
+            if edit.propagate == Propagate::FromLayer {
+                // Reaches later TopK blocks; in a model without topk_k every later block. From a block without a cut
+                // in a TopK model it is as `layer`.
+                let reaches = config.cut.is_none() || config.is_topk_block(edit.layer);
+                for layer in edit.layer + 1..config.n_layers {
+                    if reaches && (config.cut.is_none() || config.is_topk_block(layer)) {
+                        table.push(layer, resolved);
+                    }
+                }
+            }
+        }
+        Ok(table)
+    }
+
+    /// Adds one resolved edit at the end of a layer's list.
+    pub fn push(&mut self, layer: usize, edit: ResolvedEdit) {
+        if let Some(list) = self.layers.get_mut(layer) {
+            list.push(edit);
+        }
+    }
+
+    pub fn layer(&self, layer: usize) -> &[ResolvedEdit] {
+        self.layers.get(layer).map_or(&[], Vec::as_slice)
+    }
+
+    pub fn n_layers(&self) -> usize {
+        self.layers.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.layers.iter().all(Vec::is_empty)
+    }
+
+    /// Most entries that can be active in a row after block `layer`: min(d, k + its `topk_out` edits).
+    pub fn active_capacity(&self, config: &Config, layer: usize) -> usize {
+        let edits = self.layer(layer).iter().filter(|edit| edit.site == Site::TopkOut).count();
+        config.cut_at(layer).map_or(config.d_model, |cut| (cut.k + edits).min(config.d_model))
+    }
+}
+
+fn resolve(config: &Config, edit: &Edit, prompt_length: usize, number: usize) -> Result<ResolvedEdit> {
+    let Edit { layer, index, action, .. } = *edit;
+    if layer >= config.n_layers {
+        fail!(Edit, "edit {number}: layer is {layer}, but the model's layers are 0 to {}", config.n_layers - 1);
+    }
+    if index >= config.d_model {
+        fail!(Edit, "edit {number}: index is {index}, but the model's neurons are 0 to {}", config.d_model - 1);
+    }
+    let value = match (edit.value, action) {
+        (None, Action::Ablate) => 0.0,
+        (None, _) => fail!(Edit, "edit {number}: value is missing; only action ablate goes without one"),
+        (Some(value), _) => {
+            let narrowed = value as f32;
+            if !narrowed.is_finite() {
+                fail!(Edit, "edit {number}: value {value} must be finite in f32");
+            }
+            narrowed
+        }
+    };
+    let end = u32::MAX;
+    let prompt = u32::try_from(prompt_length).unwrap_or(end);
+    let (from, to) = match edit.positions {
+        Positions::All => (0, end),
+        Positions::Prompt => (0, prompt),
+        Positions::Generated => (prompt, end),
+        Positions::Range { from, to } => {
+            if from >= to || to > config.n_ctx {
+                fail!(
+                    Edit,
+                    "edit {number}: positions {from}..{to} must be a half-open range with from below to and to at most the context of {}",
+                    config.n_ctx
+                );
+            }
+            (from as u32, to as u32)
+        }
+    };
+    Ok(ResolvedEdit { index: index as u32, action, value, site: edit.site, from, to, row: EVERY_ROW })
+}

@@ -1,0 +1,12 @@
+//! topk-lm: TopK language models (arXiv 2506.21468) run, read and edited neuron by neuron, on WebGPU and on the CPU.
+//!
+//! The dependencies point one way: `wasm`/`bin` → [`session`] → [`model`] → [`ops`] → {[`cpu`], `gpu`}.
+
+pub mod config;
+pub mod edits;
+pub mod engine;
+pub mod error;
+pub mod model;
+pub mod order;
+pub mod source;
+pub mod weights;

@@ -1,0 +1,105 @@
+//! What an executor gets from a checkpoint: every weight once, in the layout in which both executors read it.
+//!
+//! Matrices lie `[inputs, outputs]` (outputs contiguous), so a sparse input gathers whole rows. Their outputs come in
+//! *pairs* that one thread computes together and that f16/bf16 store in one 32-bit word:
+//!
+//! * `Qkv`, Llama: within each head of q and k the pair is `(j, j + d_head/2)`, the two that RoPE rotates; v as it is.
+//! * `MlpIn`, Llama: the pair is (gate j, up j).
+//! * everything else: the natural order.
+//!
+//! Embedding tables and the head lie `[d_vocab, d_model]`, as Hugging Face has them.
+
+use half::{bf16, f16};
+
+/// How stored numbers are kept; all arithmetic is in f32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dtype {
+    F32,
+    F16,
+    Bf16,
+}
+
+impl Dtype {
+    pub fn bytes(self) -> usize {
+        match self {
+            Dtype::F32 => 4,
+            Dtype::F16 | Dtype::Bf16 => 2,
+        }
+    }
+}
+
+/// Which weight. Vectors (`*Bias`, `*Gain`, …) have one row and are F32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Weight {
+    /// `[d_vocab, d_model]`; also the head when the model ties them.
+    Embed,
+    /// GPT-2: `[n_ctx, d_model]`.
+    Positions,
+    /// `[d_vocab, d_model]`, only where the head is not tied.
+    Head,
+    FinalNormGain,
+    /// LayerNorm only.
+    FinalNormBias,
+    Norm1Gain(usize),
+    Norm1Bias(usize),
+    Norm2Gain(usize),
+    Norm2Bias(usize),
+    /// `[d_model, (n_heads + 2·n_kv_heads)·d_head]`: q, k, v side by side, paired as the module says.
+    Qkv(usize),
+    /// In the column order of `Qkv`; where the model has one.
+    QkvBias(usize),
+    /// LayerNorm: Σ_i gain_i · W[i, o], for a sparse input (column order of `Qkv`).
+    QkvGainSum(usize),
+    /// LayerNorm: Σ_i bias_i · W[i, o], likewise.
+    QkvBiasSum(usize),
+    /// `[n_heads·d_head, d_model]`.
+    AttnOut(usize),
+    AttnOutBias(usize),
+    /// Llama `[d_model, 2·d_mlp]` with pairs (gate, up); GPT-2 `[d_model, d_mlp]`.
+    MlpIn(usize),
+    MlpInBias(usize),
+    /// `[d_mlp, d_model]`.
+    MlpOut(usize),
+    MlpOutBias(usize),
+}
+
+/// A weight in the layout above: row-major, each row `stride` numbers long (`cols` rounded up to even, the rest zero).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    pub rows: usize,
+    pub cols: usize,
+    pub stride: usize,
+    pub dtype: Dtype,
+    /// `rows · stride` numbers, little-endian.
+    pub data: Vec<u8>,
+}
+
+impl Tensor {
+    /// The length of a stored row of `cols` numbers.
+    pub fn stride_of(cols: usize) -> usize {
+        cols + cols % 2
+    }
+
+    /// A vector of f32 as a tensor of one row.
+    pub fn vector(values: &[f32]) -> Tensor {
+        let stride = Tensor::stride_of(values.len());
+        let mut data = bytemuck::cast_slice::<f32, u8>(values).to_vec();
+        data.resize(stride * 4, 0);
+        Tensor { rows: 1, cols: values.len(), stride, dtype: Dtype::F32, data }
+    }
+
+    /// All stored numbers, padding included, as f32: exact for every dtype.
+    pub fn to_f32(&self) -> Vec<f32> {
+        match self.dtype {
+            Dtype::F32 => self.data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
+            Dtype::F16 => self.data.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
+            Dtype::Bf16 => self.data.chunks_exact(2).map(|b| bf16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
+        }
+    }
+}
+
+/// Takes weights one at a time as they are read, so that no more than one of them is in memory twice.
+pub trait WeightSink {
+    /// Norms of a block come before its matrices. An error ends the loading.
+    fn weight(&mut self, which: Weight, tensor: Tensor) -> crate::error::Result<()>;
+}
