@@ -257,6 +257,7 @@ def main():
     if unknown:
         parser.error(f"no such model: {', '.join(sorted(unknown))}")
     torch.set_num_threads(1)
+    logging.set_verbosity_error()
     logging.disable_progress_bar()
     bad = False
     with tempfile.TemporaryDirectory() as temporary:

@@ -7,7 +7,7 @@ an index ("a", "b") stands for one neuron throughout its group.
 
 
 def llama(d, layers, heads, mlp, vocab, k=None, **more):
-    """A Llama config; keys in `more` win, and one that is None there is written as it would be by default: not at all."""
+    """A Llama config; keys in `more` win, and one that is None there is left out."""
     config = {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
@@ -176,8 +176,8 @@ MODELS = {
         "hooks": "all",
     },
     "gpt2-untied": {
-        # n_inner absent (4 d), names without "transformer.", and the mask buffers that old checkpoints carry.
-        "config": gpt2(36, 3, 3, 101, 7, tie_word_embeddings=False, n_nontopk=1),
+        # n_inner and the epsilon absent, names without "transformer.", and the mask buffers that old checkpoints carry.
+        "config": gpt2(36, 3, 3, 101, 7, tie_word_embeddings=False, n_nontopk=1, layer_norm_epsilon=None),
         "tensors": "gpt2_bare",
     },
     "llama-abs": {
@@ -194,7 +194,11 @@ MODELS = {
         "cases": EDITS_LIGHT,
     },
     "llama-k-wide": {
-        "config": llama(40, 3, 4, 48, 96, 48, n_nontopk=1),
+        # And what may be absent is: transformers' defaults have to stand in.
+        "config": llama(
+            40, 3, 4, 48, 96, 48, n_nontopk=1, num_key_value_heads=None, rms_norm_eps=None, rope_theta=None,
+            hidden_act=None, tie_word_embeddings=None, torch_dtype=None,
+        ),
         "cases": EDITS_LIGHT,
     },
     "llama-sharded": {

@@ -1,8 +1,8 @@
 """Random weights from a seed, and how each model folder stores them.
 
 Numbers come from numpy's RandomState, whose streams are frozen, so a seed means the same weights anywhere. Scales are
-chosen so that nothing is degenerate: logits spread by about 2, attention is far from uniform, and a block changes
-about half of what it passes on.
+chosen so that nothing is degenerate: logits spread by about 2 and attention is far from uniform. Embeddings of an untied
+head are small, as trained ones are, so that a wrong epsilon in the first norm shows.
 """
 
 import json
@@ -28,9 +28,9 @@ def llama_shapes(c):
     """Name -> (shape, standard deviation, mean)."""
     d, mlp, vocab = c["hidden_size"], c["intermediate_size"], c["vocab_size"]
     head = c.get("head_dim") or d // c["num_attention_heads"]
-    q, kv = c["num_attention_heads"] * head, c["num_key_value_heads"] * head
-    tied = c["tie_word_embeddings"]
-    out = {"model.embed_tokens.weight": ((vocab, d), 2 / d**0.5 if tied else 0.8, 0)}
+    q, kv = c["num_attention_heads"] * head, c.get("num_key_value_heads", c["num_attention_heads"]) * head
+    tied = c.get("tie_word_embeddings", False)
+    out = {"model.embed_tokens.weight": ((vocab, d), 2 / d**0.5 if tied else 0.05, 0)}
     for i in range(c["num_hidden_layers"]):
         block = f"model.layers.{i}."
         linear = {
@@ -58,9 +58,10 @@ def gpt2_shapes(c):
     """Name -> (shape, standard deviation, mean); matrices are [in, out]."""
     d, vocab = c["n_embd"], c["vocab_size"]
     mlp = c.get("n_inner") or 4 * d
+    tied = c.get("tie_word_embeddings", True)
     out = {
-        "transformer.wte.weight": ((vocab, d), 2 / d**0.5, 0),
-        "transformer.wpe.weight": ((c["n_positions"], d), 0.2, 0),
+        "transformer.wte.weight": ((vocab, d), 2 / d**0.5 if tied else 0.05, 0),
+        "transformer.wpe.weight": ((c["n_positions"], d), 0.2 if tied else 0.03, 0),
     }
     for i in range(c["n_layer"]):
         block = f"transformer.h.{i}."
@@ -78,7 +79,7 @@ def gpt2_shapes(c):
             out[f"{block}{name}.bias"] = ((d,), 0.2, 0)
     out["transformer.ln_f.weight"] = ((d,), 0.2, 1)
     out["transformer.ln_f.bias"] = ((d,), 0.2, 0)
-    if c.get("tie_word_embeddings") is False:
+    if not tied:
         out["lm_head.weight"] = ((vocab, d), 2 / d**0.5, 0)
     return out
 
