@@ -1,0 +1,328 @@
+//! How the next token is drawn from a row of logits. The GPU's twin is `shaders/sample.wgsl`; both compute the following
+//! in the same steps, so that they draw the same token wherever their exponentials round alike.
+//!
+//! 1. *Penalty* (Hugging Face's rule): the logit of every id that occurred, in the prompt or since, is multiplied by the penalty
+//!    where it is below zero and by 1/penalty where it is not.
+//! 2. *Temperature*: x_i = (l_i − max l) · (1/temperature); the same order and softmax as l_i/temperature, but nothing overflows.
+//!    At temperature 0 the first id in the standing order is taken: argmax, the lowest id at a tie. Both reciprocals are rounded
+//!    to f32 here, on the host, because a GPU's division is not exact while its multiplication is.
+//! 3. *Mass*: W_i = floor(e^x_i · 2^40), an integer, so that sums are exact in any order. The largest logit has 2^40.
+//! 4. *top-k*: the first `top_k` ids in the standing order of `order.rs` stay.
+//! 5. *top-p*: of these, in that order, the smallest prefix whose mass is at least ceil(P·total / 2^24), where total is the mass
+//!    of all that stayed and P = ceil(top_p · 2^24); at least one.
+//! 6. *Draw*: u is the upper 24 bits of word 0 of Philox4x32-10 with key = seed (low word, high word) and counter = (position
+//!    of the new token, 0, 0, 0). The token is the first, in the standing order, whose inclusive prefix mass is greater than
+//!    floor(u·kept / 2^24), where kept is the mass of the prefix of step 5.
+//!
+//! The log-probability reported is the model's own: of the raw logits, at temperature 1, from sums of the same kind of mass.
+
+use crate::engine::Sampling;
+use crate::error::{fail, Result};
+use crate::math;
+use crate::order::{packed, packed_index, Select};
+
+/// e^0 as a mass.
+const ONE: f32 = (1u64 << 40) as f32;
+/// Buckets of [`find`]: the upper bits of a packed word.
+const BUCKET_BITS: u32 = 12;
+
+/// Refuses settings outside their ranges, naming the field.
+pub fn check(sampling: &Sampling) -> Result<()> {
+    let Sampling { temperature, top_p, repetition_penalty, .. } = *sampling;
+    if !(temperature.is_finite() && temperature >= 0.0) {
+        fail!(Argument, "temperature is {temperature}, but must be a finite number of at least 0");
+    }
+    if !(top_p > 0.0 && top_p <= 1.0) {
+        fail!(Argument, "top_p is {top_p}, but must be above 0 and at most 1");
+    }
+    if !(repetition_penalty.is_finite() && repetition_penalty > 0.0) {
+        fail!(Argument, "repetition_penalty is {repetition_penalty}, but must be a finite number above 0");
+    }
+    Ok(())
+}
+
+/// The numbers that both samplers work with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Settings {
+    /// 0 stands for temperature 0.
+    inverse_temperature: f32,
+    penalty: f32,
+    inverse_penalty: f32,
+    /// `u32::MAX`: no limit.
+    top_k: u32,
+    /// P of step 5; 2^24: no limit.
+    top_p: u32,
+    seed: u64,
+}
+
+impl Settings {
+    fn new(sampling: &Sampling) -> Settings {
+        let inverse = |x: f32| (1.0 / x).clamp(f32::MIN_POSITIVE, f32::MAX);
+        Settings {
+            inverse_temperature: if sampling.temperature == 0.0 { 0.0 } else { inverse(sampling.temperature) },
+            penalty: sampling.repetition_penalty,
+            inverse_penalty: inverse(sampling.repetition_penalty),
+            top_k: match u32::try_from(sampling.top_k) {
+                Ok(0) | Err(_) => u32::MAX,
+                Ok(k) => k,
+            },
+            top_p: (sampling.top_p.clamp(0.0, 1.0) * (1u32 << 24) as f32).ceil() as u32,
+            seed: sampling.seed,
+        }
+    }
+}
+
+/// The settings as `shaders/sample.wgsl` reads them: 1/temperature (0: argmax), penalty, 1/penalty, top_k, P, seed low, seed high, 0.
+pub fn gpu_words(sampling: &Sampling) -> [u32; 8] {
+    let s = Settings::new(sampling);
+    [
+        s.inverse_temperature.to_bits(),
+        s.penalty.to_bits(),
+        s.inverse_penalty.to_bits(),
+        s.top_k,
+        s.top_p,
+        s.seed as u32,
+        (s.seed >> 32) as u32,
+        0,
+    ]
+}
+
+/// Draws the token of absolute position `position`. `logits` and `seen` are `[d_vocab]`; `seen` tells which ids occurred so far.
+/// Gives the id and the natural logarithm of the model's own probability of it. `Code::NonFinite` where a logit is not finite.
+pub fn sample(logits: &[f32], seen: &[bool], sampling: &Sampling, position: u32) -> Result<(u32, f32)> {
+    if logits.is_empty() || logits.len() != seen.len() || logits.len() >= 1 << 23 {
+        fail!(Argument, "logits and seen have {} and {} entries, but must have one for every id", logits.len(), seen.len());
+    }
+    if !logits.iter().fold(true, |finite, l| finite & l.is_finite()) {
+        fail!(NonFinite, "the logits at position {} are not finite", position.wrapping_sub(1));
+    }
+    let settings = Settings::new(sampling);
+    let penalised: Vec<f32> = logits.iter().zip(seen).map(|(&logit, &seen)| settings.penalise(logit, seen)).collect();
+    let first = best(&penalised);
+    let id = if settings.inverse_temperature == 0.0 { first } else { settings.draw(&penalised, penalised[first as usize], position) };
+    Ok((id, logprob(logits, id)))
+}
+
+/// ln of the probability of `id` under the softmax of `logits` (all finite).
+pub fn logprob(logits: &[f32], id: u32) -> f32 {
+    let max = logits.iter().copied().fold(f32::MIN, f32::max);
+    let total: u64 = logits.iter().map(|&logit| mass(logit - max)).sum();
+    let at = logits.get(id as usize).copied().unwrap_or(f32::NEG_INFINITY);
+    (at - max) - math::ln(total as f32 / ONE)
+}
+
+/// The first entry in the standing order.
+fn best(values: &[f32]) -> u32 {
+    let max = values.iter().copied().fold(f32::MIN, f32::max);
+    values.iter().position(|&value| value == max).unwrap_or(0) as u32
+}
+
+/// Step 3, of x ≤ 0.
+#[inline(always)]
+fn mass(x: f32) -> u64 {
+    (math::exp(x) * ONE) as u64
+}
+
+impl Settings {
+    /// Step 1; what overflows becomes the largest finite number.
+    #[inline(always)]
+    fn penalise(&self, logit: f32, seen: bool) -> f32 {
+        let factor = if logit < 0.0 { self.penalty } else { self.inverse_penalty };
+        if seen { (logit * factor).clamp(f32::MIN, f32::MAX) } else { logit }
+    }
+
+    /// Steps 2 to 6, of penalised logits whose largest is `max`.
+    fn draw(&self, penalised: &[f32], max: f32, position: u32) -> u32 {
+        let words: Vec<u64> = (0u32..).zip(penalised).map(|(i, v)| packed(v.to_bits(), i, Select::Value)).collect();
+        let masses: Vec<u64> = penalised.iter().map(|&l| mass((l - max) * self.inverse_temperature)).collect();
+        let kept = |last: u64| words.iter().zip(&masses).map(|(&word, &mass)| if word >= last { mass } else { 0 }).sum();
+        // Everything from the word `last` on, in the standing order, is cut off so far.
+        let mut last = 0;
+        if (self.top_k as usize) < words.len() {
+            last = find(&words, |_| 1, last, u64::from(self.top_k) - 1);
+        }
+        if self.top_p < 1 << 24 {
+            let needed = share(kept(last), self.top_p, true).max(1);
+            last = find(&words, |i| masses[i], last, needed - 1);
+        }
+        let x = philox(self.seed, [position, 0, 0, 0])[0];
+        let target = share(kept(last), x >> 8, false);
+        packed_index(find(&words, |i| masses[i], last, target))
+    }
+}
+
+/// total·numerator / 2^24, rounded down or up.
+fn share(total: u64, numerator: u32, up: bool) -> u64 {
+    let product = u128::from(total) * u128::from(numerator);
+    let rounding = if up { (1 << 24) - 1 } else { 0 };
+    ((product + rounding) >> 24) as u64
+}
+
+/// Of the words that are at least `last`, in descending order: the first at which the sum of the measures, its own included, is
+/// greater than `target`. Sorts only the bucket in which that happens.
+fn find(words: &[u64], measure: impl Fn(usize) -> u64, last: u64, target: u64) -> u64 {
+    let bucket_of = |word: u64| (word >> (64 - BUCKET_BITS)) as usize;
+    let mut sums = vec![0u64; 1 << BUCKET_BITS];
+    for (i, &word) in words.iter().enumerate() {
+        if word >= last {
+            sums[bucket_of(word)] += measure(i);
+        }
+    }
+    let mut before = 0;
+    let found = (0..sums.len()).rev().find(|&bucket| {
+        let within = before + sums[bucket] > target;
+        before += if within { 0 } else { sums[bucket] };
+        within
+    });
+    let mut candidates: Vec<(u64, u64)> = words
+        .iter()
+        .enumerate()
+        .filter(|(_, &word)| word >= last && Some(bucket_of(word)) == found)
+        .map(|(i, &word)| (word, measure(i)))
+        .collect();
+    candidates.sort_unstable_by(|a, b| b.cmp(a));
+    let hit = candidates.iter().find(|(_, measure)| {
+        before += measure;
+        before > target
+    });
+    hit.map_or(last, |&(word, _)| word)
+}
+
+/// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011).
+pub fn philox(seed: u64, counter: [u32; 4]) -> [u32; 4] {
+    let (mut low, mut high) = (seed as u32, (seed >> 32) as u32);
+    let [mut a, mut b, mut c, mut d] = counter;
+    for _ in 0..10 {
+        let first = u64::from(a) * 0xd251_1f53;
+        let second = u64::from(c) * 0xcd9e_8d57;
+        (a, b, c, d) = ((second >> 32) as u32 ^ b ^ low, second as u32, (first >> 32) as u32 ^ d ^ high, first as u32);
+        low = low.wrapping_add(0x9e37_79b9);
+        high = high.wrapping_add(0xbb67_ae85);
+    }
+    [a, b, c, d]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Code;
+    use proptest::prelude::*;
+
+    const PLAIN: Sampling = Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, repetition_penalty: 1.0, seed: 7 };
+
+    fn draw(logits: &[f32], sampling: &Sampling, position: u32) -> u32 {
+        sample(logits, &vec![false; logits.len()], sampling, position).expect("finite logits").0
+    }
+
+    /// The known-answer vectors of the paper's own implementation (Random123).
+    #[test]
+    fn philox_gives_the_published_words() {
+        assert_eq!(philox(0, [0; 4]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
+        assert_eq!(philox(u64::MAX, [u32::MAX; 4]), [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
+        assert_eq!(
+            philox(0x299f_31d0_a409_3822, [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344]),
+            [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
+        );
+    }
+
+    /// Steps 2 to 6 word for word: sort everything, walk.
+    fn by_sorting(logits: &[f32], seen: &[bool], sampling: &Sampling, position: u32) -> u32 {
+        let settings = Settings::new(sampling);
+        let scaled: Vec<f32> = logits.iter().zip(seen).map(|(&l, &s)| settings.penalise(l, s)).collect();
+        let mut order: Vec<usize> = (0..scaled.len()).collect();
+        order.sort_by(|&a, &b| scaled[b].total_cmp(&scaled[a]).then(a.cmp(&b)));
+        if sampling.temperature == 0.0 {
+            return order[0] as u32;
+        }
+        let max = scaled[order[0]];
+        if sampling.top_k > 0 {
+            order.truncate(sampling.top_k);
+        }
+        let mass = |i: usize| u128::from(mass((scaled[i] - max) * settings.inverse_temperature));
+        let total: u128 = order.iter().map(|&i| mass(i)).sum();
+        if sampling.top_p < 1.0 {
+            let needed = (total * u128::from(settings.top_p)).div_ceil(1 << 24);
+            let mut sum = 0;
+            let length = order.iter().position(|&i| { sum += mass(i); sum >= needed }).unwrap_or(order.len());
+            order.truncate(length + 1);
+        }
+        let kept: u128 = order.iter().map(|&i| mass(i)).sum();
+        let target = (kept * u128::from(philox(sampling.seed, [position, 0, 0, 0])[0] >> 8)) >> 24;
+        let mut sum = 0;
+        *order.iter().find(|&&i| { sum += mass(i); sum > target }).expect("the target is below the sum") as u32
+    }
+
+    proptest! {
+        #[test]
+        fn equals_a_full_sort(
+            logits in prop::collection::vec((-40i32..40).prop_map(|x| x as f32 * 0.25 + 0.01), 1..400),
+            mark in 1usize..5, top_k in 0usize..50, top_p in 0.001f32..=1.0,
+            temperature in prop_oneof![Just(0.0f32), 0.05f32..3.0], penalty in 0.5f32..2.0, seed: u64, position in 0u32..5000,
+        ) {
+            let seen: Vec<bool> = (0..logits.len()).map(|i| i % mark == 1).collect();
+            let sampling = Sampling { temperature, top_k, top_p, repetition_penalty: penalty, seed };
+            let (id, logprob) = sample(&logits, &seen, &sampling, position)?;
+            prop_assert_eq!(id, by_sorting(&logits, &seen, &sampling, position));
+            let sum: f64 = logits.iter().map(|&l| f64::from(l - logits[id as usize]).exp()).sum();
+            prop_assert!((f64::from(logprob) + sum.ln()).abs() < 1e-5);
+        }
+    }
+
+    #[test]
+    fn frequencies_follow_the_softmax() {
+        let logits = [1.0f32, -0.5, 2.0, 0.25, -30.0];
+        let sampling = Sampling { temperature: 0.8, ..PLAIN };
+        let mut counts = [0u32; 5];
+        let draws = 20_000;
+        for position in 0..draws {
+            counts[draw(&logits, &sampling, position) as usize] += 1;
+        }
+        let weights = logits.map(|l| f64::from(l / 0.8).exp());
+        let total: f64 = weights.iter().sum();
+        let chi_square: f64 = (0..4)
+            .map(|i| {
+                let expected = f64::from(draws) * weights[i] / total;
+                (f64::from(counts[i]) - expected).powi(2) / expected
+            })
+            .sum();
+        assert!(chi_square < 16.3, "three degrees of freedom, one in a thousand: {chi_square}");
+        assert_eq!(counts[4], 0);
+    }
+
+    #[test]
+    fn edge_cases() {
+        let equal = [0.5f32; 9];
+        assert_eq!(draw(&equal, &Sampling { temperature: 0.0, ..PLAIN }, 3), 0);
+        assert_eq!(draw(&equal, &Sampling { top_k: 1, ..PLAIN }, 3), 0);
+        assert_eq!(draw(&equal, &Sampling { top_p: 1e-30, ..PLAIN }, 3), 0);
+        let all: std::collections::BTreeSet<u32> = (0..200).map(|position| draw(&equal, &PLAIN, position)).collect();
+        assert_eq!(all.len(), 9);
+        // A tiny temperature overflows nothing; a huge one makes all alike.
+        assert_eq!(draw(&[1e30, 2e30, -1e30], &Sampling { temperature: 1e-40, ..PLAIN }, 0), 1);
+        assert_eq!(draw(&[1.0, 2.0, -1.0], &Sampling { temperature: 1e-30, ..PLAIN }, 0), 1);
+        assert!((0..50).any(|p| draw(&[1.0, 2.0, -100.0], &Sampling { temperature: 1e30, ..PLAIN }, p) == 2));
+        // The penalty lowers what was seen, whatever its sign.
+        let penalised = Sampling { temperature: 0.0, repetition_penalty: 2.0, ..PLAIN };
+        assert_eq!(sample(&[2.0, 1.5], &[true, false], &penalised, 1).expect("finite").0, 1);
+        assert_eq!(sample(&[-1.0, -1.5], &[true, false], &penalised, 1).expect("finite").0, 1);
+        for wrong in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
+            let error = sample(&[0.0, wrong], &[false; 2], &PLAIN, 5).expect_err("must be refused");
+            assert_eq!(error.code(), Code::NonFinite);
+        }
+    }
+
+    #[test]
+    fn settings_outside_their_ranges_are_refused() {
+        for (sampling, name) in [
+            (Sampling { temperature: -1.0, ..PLAIN }, "temperature"),
+            (Sampling { temperature: f32::NAN, ..PLAIN }, "temperature"),
+            (Sampling { top_p: 0.0, ..PLAIN }, "top_p"),
+            (Sampling { top_p: 1.1, ..PLAIN }, "top_p"),
+            (Sampling { repetition_penalty: 0.0, ..PLAIN }, "repetition_penalty"),
+        ] {
+            let error = check(&sampling).expect_err("must be refused");
+            assert!(error.to_string().starts_with(name));
+        }
+        assert_eq!(check(&PLAIN), Ok(()));
+    }
+}
