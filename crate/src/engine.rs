@@ -10,6 +10,8 @@ pub enum LogitRows {
     None,
     Last,
     All,
+    /// One number a row: the logit of this token.
+    Token(u32),
 }
 
 /// How the rows of a batch relate.
@@ -26,7 +28,11 @@ pub enum Rows {
 /// Captures of a batch are given in program order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capture {
+    /// (`Normalized`: the final norm of `Hidden` as it is there.)
     Buffer { after: usize, buffer: Buffer },
+    /// GPT-2: one of the two terms of the embedding, the tokens' or the learned positions' `[rows, d_model]`.
+    /// Counts as after operation 0, and comes before its other captures.
+    Embedding { positions: bool },
     /// Logits of all rows as if the residual stream after `after` were the last one (logit lens) `[rows, d_vocab]`.
     Lens { after: usize },
 }
@@ -35,6 +41,7 @@ impl Capture {
     pub fn after(self) -> usize {
         match self {
             Capture::Buffer { after, .. } | Capture::Lens { after } => after,
+            Capture::Embedding { .. } => 0,
         }
     }
 }
@@ -58,7 +65,7 @@ pub struct Batch<'a> {
 pub struct BatchOutput {
     /// One dense `[rows, width]` array a capture, in order. (`Pattern`: `[rows, n_heads, n_ctx]`, zero beyond the row's position.)
     pub captured: Vec<Vec<f32>>,
-    /// `[1 or rows, d_vocab]`, empty for `LogitRows::None`.
+    /// `[1 or rows, d_vocab]`, `[rows]` for `LogitRows::Token`, empty for `LogitRows::None`.
     pub logits: Vec<f32>,
 }
 

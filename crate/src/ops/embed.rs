@@ -1,0 +1,36 @@
+//! `Embed`: token ids → `Hidden` `[rows, d_model]`; GPT-2 adds the learned positions.
+
+use super::Pass;
+use crate::error::Result;
+use crate::weights::Weight;
+
+/// CPU twin of `shaders/embed.wgsl`: the sum of the two terms.
+pub fn cpu(pass: &mut Pass) -> Result<()> {
+    embed(pass, true, true)
+}
+
+/// The same with one term left out, for the hooks that show them apart.
+pub fn cpu_term(pass: &mut Pass, positions: bool) -> Result<()> {
+    embed(pass, !positions, positions)
+}
+
+fn embed(pass: &mut Pass, with_tokens: bool, with_positions: bool) -> Result<()> {
+    let d = pass.config.d_model;
+    let table = pass.weights.get(Weight::Embed)?;
+    let positions = pass.weights.find(Weight::Positions);
+    for row in 0..pass.rows() {
+        let position = pass.position(row);
+        let out = &mut pass.buffers.hidden[row * d..][..d];
+        if with_tokens {
+            out.copy_from_slice(&table.row(pass.batch.ids[row] as usize)[..d]);
+        } else {
+            out.fill(0.0);
+        }
+        if let Some(positions) = positions.filter(|_| with_positions) {
+            for (out, p) in out.iter_mut().zip(positions.row(position)) {
+                *out += p;
+            }
+        }
+    }
+    Ok(())
+}

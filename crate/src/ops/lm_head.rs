@@ -1,0 +1,41 @@
+//! `LmHead`: `Hidden` `[rows, d_model]` → final norm → `Normalized` (before gain and bias) → · Eᵀ → `Logits` `[rows, d_vocab]`,
+//! E the head or, where they are tied, the embedding.
+
+use std::ops::Range;
+
+use super::{norm, Pass};
+use crate::cpu::gemm;
+use crate::error::{fail, Result};
+use crate::weights::Weight;
+
+/// The final norm of the rows in `rows`: fills `Normalized` and the head's input.
+pub fn cpu_norm(pass: &mut Pass, rows: Range<usize>) -> Result<()> {
+    let (config, d) = (pass.config, pass.config.d_model);
+    let gain = pass.weights.get(Weight::FinalNormGain)?;
+    let bias = pass.weights.find(Weight::FinalNormBias);
+    let b = &mut *pass.buffers;
+    b.normalized.resize(pass.batch.ids.len() * d, 0.0);
+    b.input.resize(pass.batch.ids.len() * d, 0.0);
+    for row in rows {
+        let x = &b.hidden[row * d..][..d];
+        let stats = norm::stats(config, x, d);
+        for (out, x) in b.normalized[row * d..][..d].iter_mut().zip(x) {
+            *out = (x - stats.mean) * stats.scale;
+        }
+        norm::apply(stats, x, &gain.data, bias.map(|b| &b.data[..]), &mut b.input[row * d..][..d]);
+    }
+    Ok(())
+}
+
+/// CPU twin of `shaders/lm_head.wgsl`: logits of one row for a range of the vocabulary (a slice, so that no call takes long).
+pub fn cpu_logits(pass: &mut Pass, row: usize, vocabulary: Range<usize>, out: &mut [f32]) -> Result<()> {
+    let d = pass.config.d_model;
+    let head = if pass.config.tie_word_embeddings { Weight::Embed } else { Weight::Head };
+    let head = pass.weights.get(head)?;
+    let w = &head.data[vocabulary.start * head.stride..vocabulary.end * head.stride];
+    gemm::dots(&pass.buffers.input[row * d..][..d], w, head.stride, out);
+    if out.iter().any(|v| !v.is_finite()) {
+        fail!(NonFinite, "the logits became infinite or NaN after the last layer; the weights or the edits are too large");
+    }
+    Ok(())
+}

@@ -1,0 +1,42 @@
+//! RMSNorm (Llama) and LayerNorm (GPT-2), which the operations that read a normed input apply themselves.
+
+use crate::config::{Architecture, Config};
+
+/// Mean and 1/√(variance + ε) of a row; for RMSNorm the mean is 0 and the variance is that of zero mean.
+#[derive(Clone, Copy, Debug)]
+pub struct Stats {
+    pub mean: f32,
+    pub scale: f32,
+}
+
+/// Statistics of a row of width `d` of which `values` are the non-zero entries (or all of them).
+pub fn stats(config: &Config, values: &[f32], d: usize) -> Stats {
+    let n = d as f32;
+    let square = |mean: f32| sum(values.iter().map(|v| (v - mean) * (v - mean)));
+    match config.architecture {
+        Architecture::Llama => Stats { mean: 0.0, scale: 1.0 / (square(0.0) / n + config.norm_eps).sqrt() },
+        Architecture::Gpt2 => {
+            let mean = sum(values.iter().copied()) / n;
+            // The entries that are not listed are 0 and stand `mean` away from the mean.
+            let absent = (d - values.len()) as f32 * (mean * mean);
+            Stats { mean, scale: 1.0 / ((square(mean) + absent) / n + config.norm_eps).sqrt() }
+        }
+    }
+}
+
+/// Sums in f64: order and length then do not matter at f32's precision.
+fn sum(values: impl Iterator<Item = f32>) -> f32 {
+    values.map(f64::from).sum::<f64>() as f32
+}
+
+/// `out = (x − mean) · scale · gain + bias`, in Hugging Face's order of operations.
+pub fn apply(stats: Stats, x: &[f32], gain: &[f32], bias: Option<&[f32]>, out: &mut [f32]) {
+    for ((out, x), gain) in out.iter_mut().zip(x).zip(gain) {
+        *out = gain * ((x - stats.mean) * stats.scale);
+    }
+    if let Some(bias) = bias {
+        for (out, bias) in out.iter_mut().zip(bias) {
+            *out += bias;
+        }
+    }
+}

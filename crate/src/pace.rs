@@ -1,0 +1,70 @@
+//! Long work gives way: on the web a call that computes lets the event loop run every few milliseconds, so that messages
+//! (an abort, other calls) are handled in between; natively it only looks whether it was cancelled.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use crate::error::{fail, Result};
+
+/// A flag that ends a call at its next pause. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Cancel(Rc<Cell<bool>>);
+
+impl Cancel {
+    pub fn cancel(&self) {
+        self.0.set(true);
+    }
+
+    /// An error with code `aborted` once [`Cancel::cancel`] was called.
+    pub fn check(&self) -> Result<()> {
+        if self.0.get() {
+            fail!(Aborted, "the call was aborted");
+        }
+        Ok(())
+    }
+
+    /// Runs `work` until it ends or the flag is set; then `work` is dropped where it paused.
+    pub async fn guard<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let mut work = pin!(work);
+        std::future::poll_fn(|context| match self.check() {
+            Err(error) => Poll::Ready(Err(error)),
+            Ok(()) => work.as_mut().poll(context),
+        })
+        .await
+    }
+}
+
+/// How long the CPU may compute before it gives way, in milliseconds.
+#[cfg(target_arch = "wasm32")]
+const SLICE_MS: f64 = 8.0;
+
+/// Knows when the thread last gave way.
+#[derive(Debug, Default)]
+pub struct Pacer {
+    #[cfg(target_arch = "wasm32")]
+    last: f64,
+}
+
+impl Pacer {
+    /// Starts a slice now.
+    pub fn start() -> Self {
+        Pacer {
+            #[cfg(target_arch = "wasm32")]
+            last: js_sys::Date::now(),
+        }
+    }
+
+    /// Gives way to the event loop if this slice has lasted long enough.
+    pub async fn pause(&mut self) {
+        #[cfg(target_arch = "wasm32")]
+        {
+            if js_sys::Date::now() - self.last >= SLICE_MS {
+                crate::wasm::macrotask().await;
+                self.last = js_sys::Date::now();
+            }
+        }
+    }
+}
