@@ -123,9 +123,11 @@ class Reference:
             gap = topk_gap(x, self.k, self.select, self.post)
             if gap is not None:
                 # Where an edit moved the sum, the unedited choice is reported too and has to be as safe.
-                unedited = topk_gap(plain, self.k, self.select, self.post)
-                run.gaps[layer] = np.where(touched, np.minimum(gap, unedited), gap)
-                self._note_swaps(layer, topk_mask(plain, self.k, self.select), topk_mask(x, self.k, self.select))
+                if touched.any():
+                    unedited = topk_gap(plain, self.k, self.select, self.post)
+                    gap = np.where(touched, np.minimum(gap, unedited), gap)
+                    self._note_swaps(layer, topk_mask(plain, self.k, self.select), topk_mask(x, self.k, self.select))
+                run.gaps[layer] = gap
             x = topk_cut(x, self.k, self.select, self.post)
         self._edit(x, layer, "topk_out")
         if cut and self.k < x.shape[-1]:

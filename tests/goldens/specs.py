@@ -212,4 +212,16 @@ MODELS = {
         "config": llama(64, 3, 4, 96, 128, 12, n_nontopk=1),
         "tensors": "i8",
     },
+    # Widths, heads and vocabulary all odd or nearly so, stored in 16 bits: every row starts off a pair somewhere.
+    "llama-odd-bf16": {
+        "config": llama(
+            33, 3, 3, 41, 101, 6, num_key_value_heads=1, head_dim=10, tie_word_embeddings=True, torch_dtype="bfloat16",
+            n_nontopk=1,
+        ),
+        "dtype": "bf16",
+    },
+    "gpt2-odd-f16": {
+        "config": gpt2(33, 3, 3, 101, 5, n_inner=65, torch_dtype="float16"),
+        "dtype": "f16",
+    },
 }
