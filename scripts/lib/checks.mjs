@@ -1,0 +1,102 @@
+// The checks of `npm test`, in the order they run: quick ones first. Each returns counts of tests
+// ({passed, failed, skipped}), or nothing where it is one check that throws when it fails.
+import fs from 'node:fs';
+import path from 'node:path';
+import { buildPackage, generateSources } from './package.mjs';
+import { inRoot, paths } from './paths.mjs';
+import { capture, Failure, run } from './run.mjs';
+import { buildSite } from './site.mjs';
+import { checkSize } from './size.mjs';
+import { filesUnder } from './steps.mjs';
+
+const node = (script, ...args) => run(process.execPath, [inRoot(script), ...args]);
+
+export const checks = [
+  { name: 'rust-format', work: () => run('cargo', ['fmt', '--all', '--check']) },
+  { name: 'js-lint', work: () => node('node_modules/@biomejs/biome/bin/biome', 'ci', '.') },
+  { name: 'js-types', work: checkTypes },
+  { name: 'rust-lint', work: () => run('cargo', ['clippy', '--workspace', '--all-targets', '--', '-D', 'warnings']) },
+  { name: 'rust-tests', work: rustTests },
+  { name: 'build', work: buildSite },
+  { name: 'size', work: checkPackageSize },
+  { name: 'js-tests', work: unitTests },
+  { name: 'package-tests', work: () => onPackage('tests/package') },
+  { name: 'browser-tests', work: () => onPackage('tests/browser') },
+];
+
+async function checkTypes() {
+  await generateSources();
+  await node('node_modules/typescript/bin/tsc', '-p', 'js', '--emitDeclarationOnly', 'false', '--noEmit');
+}
+
+async function checkPackageSize() {
+  await buildPackage();
+  checkSize();
+}
+
+async function rustTests() {
+  const { code, output } = await capture('cargo', ['test', '-p', 'topk-lm', '--no-fail-fast']);
+  const counts = { passed: 0, failed: 0, skipped: 0 };
+  for (const [, passed, failed, ignored] of output.matchAll(/^test result: .* (\d+) passed; (\d+) failed; (\d+) ignored/gm)) {
+    counts.passed += Number(passed);
+    counts.failed += Number(failed);
+    counts.skipped += Number(ignored);
+  }
+  return confirmed(counts, code, 'cargo test');
+}
+
+/** js/test/*.test.ts, bundled since Node 20 runs no TypeScript. */
+async function unitTests() {
+  await generateSources();
+  const { build } = await import('esbuild');
+  const outdir = inRoot('target/js-tests');
+  fs.rmSync(outdir, { recursive: true, force: true });
+  await build({
+    entryPoints: testFiles('js/test', '.test.ts'),
+    outdir,
+    outExtension: { '.js': '.test.mjs' },
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    sourcemap: 'inline',
+    external: ['./topk_lm.js'],
+    logLevel: 'warning',
+  });
+  return nodeTests(testFiles('target/js-tests', '.mjs'));
+}
+
+async function onPackage(folder) {
+  await buildSite();
+  return nodeTests(testFiles(folder, '.test.mjs'));
+}
+
+function testFiles(folder, ending) {
+  const files = filesUnder(inRoot(folder)).filter((file) => file.endsWith(ending));
+  if (files.length === 0) throw new Failure(`There are no tests (*${ending}) in ${folder}.`);
+  return files;
+}
+
+/** One file after the other: two browsers at once make each other's times meaningless on two cores. */
+async function nodeTests(files) {
+  const { code, output } = await capture(process.execPath, [
+    '--enable-source-maps',
+    '--test',
+    '--test-reporter=spec',
+    '--test-concurrency=1',
+    ...files.map((file) => path.relative(paths.root, file)),
+  ]);
+  const count = (label) => Number(output.match(new RegExp(`^ℹ ${label} (\\d+)$`, 'm'))?.[1] ?? 0);
+  return confirmed(
+    { passed: count('pass'), failed: count('fail') + count('cancelled'), skipped: count('skipped') + count('todo') },
+    code,
+    'node --test',
+  );
+}
+
+/** A runner that fails without counting a failure, or counts no test at all, has failed. */
+function confirmed(counts, code, runner) {
+  if (counts.passed + counts.failed === 0) throw new Failure(`${runner} ran no test (exit code ${code}).`);
+  if (code !== 0 && counts.failed === 0) counts.failed = 1;
+  return counts;
+}

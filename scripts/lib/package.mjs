@@ -1,0 +1,90 @@
+// js/ and the engine → dist/npm, the npm package ready to publish. Within this repository `topk-lm` resolves to that
+// folder, so that the site and the tests use exactly what users get.
+import fs from 'node:fs';
+import path from 'node:path';
+import { inRoot, paths } from './paths.mjs';
+import { run } from './run.mjs';
+import { step } from './steps.mjs';
+import { generateShaderModule } from '../shaders.mjs';
+import { buildWasm } from './wasm.mjs';
+
+const SHADERS = 'js/src/generated/shaders.ts';
+const ENGINE = ['js/src/generated/topk_lm.js', 'js/src/generated/topk_lm_bg.wasm'];
+const COPIED = ['README.md', 'LICENSE-MIT', 'LICENSE-APACHE'];
+
+/** What js/src imports and git does not hold; enough for type checks and unit tests. */
+export async function generateSources() {
+  await step('shaders for topk()', { inputs: ['shaders', 'scripts/shaders.mjs'], outputs: [SHADERS] }, generateShaderModule);
+}
+
+/** Builds the npm package into dist/npm. */
+export async function buildPackage() {
+  await generateSources();
+  await buildWasm();
+  await step(
+    'npm package',
+    {
+      inputs: [
+        'js/src',
+        'js/package.json',
+        'js/tsconfig.json',
+        'package-lock.json',
+        'scripts/lib/package.mjs',
+        SHADERS,
+        ...ENGINE,
+        ...COPIED,
+      ],
+      outputs: ['index.js', 'worker.js', 'topk.js', 'topk_lm.js', 'topk_lm_bg.wasm', 'index.d.ts', 'package.json'].map(
+        (name) => `dist/npm/${name}`,
+      ),
+    },
+    async () => {
+      fs.rmSync(paths.npmPackage, { recursive: true, force: true });
+      await bundle();
+      await declareTypes();
+      const files = [...COPIED, 'js/package.json', 'js/src/generated/topk_lm_bg.wasm'].filter((file) => fs.existsSync(inRoot(file)));
+      for (const file of files) fs.copyFileSync(inRoot(file), path.join(paths.npmPackage, path.basename(file)));
+    },
+  );
+  linkPackage();
+}
+
+async function bundle() {
+  const { build } = await import('esbuild');
+  const options = {
+    absWorkingDir: paths.js,
+    outdir: paths.npmPackage,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+    minify: true,
+    keepNames: true, // class names are part of error reports
+    sourcemap: true,
+    legalComments: 'none',
+    logLevel: 'warning',
+  };
+  // One file per public entry; what they share goes into chunks beside them, so that `new URL('./…', import.meta.url)`
+  // means the same folder in each, for users' bundlers too. The bindings stay a file of their own.
+  await build({
+    ...options,
+    entryPoints: ['src/index.ts', 'src/topk.ts', 'src/worker.ts'],
+    bundle: true,
+    splitting: true,
+    external: ['node:*', './topk_lm.js'],
+  });
+  await build({ ...options, entryPoints: ['src/generated/topk_lm.js'] });
+}
+
+async function declareTypes() {
+  const tsc = inRoot('node_modules/typescript/bin/tsc');
+  await run(process.execPath, [tsc, '-p', 'js', '--declaration', '--emitDeclarationOnly', '--outDir', paths.npmPackage]);
+  // Written by hand, so the compiler reads it but does not copy it.
+  fs.copyFileSync(inRoot('js/src/topk_lm.d.ts'), path.join(paths.npmPackage, 'topk_lm.d.ts'));
+}
+
+function linkPackage() {
+  const link = inRoot('node_modules/topk-lm');
+  if (fs.existsSync(link) && fs.realpathSync(link) === fs.realpathSync(paths.npmPackage)) return;
+  fs.rmSync(link, { recursive: true, force: true });
+  fs.symlinkSync(paths.npmPackage, link, process.platform === 'win32' ? 'junction' : 'dir');
+}

@@ -1,0 +1,100 @@
+// A static file server for `npm start` and for the tests: right MIME types, byte ranges, ETags, loopback only.
+import fs from 'node:fs';
+import http from 'node:http';
+import path from 'node:path';
+
+const TYPES = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.mjs': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.json': 'application/json',
+  '.map': 'application/json',
+  '.wasm': 'application/wasm',
+  '.svg': 'image/svg+xml',
+  '.png': 'image/png',
+  '.ico': 'image/x-icon',
+  '.webmanifest': 'application/manifest+json',
+  '.txt': 'text/plain; charset=utf-8',
+  '.md': 'text/plain; charset=utf-8',
+};
+
+/**
+ * Serves folders.
+ * @param {Record<string, string>} mounts URL prefix (`/`, `/models/`) → folder; the longest prefix wins
+ * @param {{port?: number, headers?: Record<string, string>, intercept?: (request, response) => boolean}} [options]
+ *   port 0 takes a free one; `headers` go on every answer; `intercept` may answer itself and return true
+ * @returns {Promise<{url: string, port: number, close: () => Promise<void>}>} url ends in a slash
+ */
+export function serve(mounts, { port = 0, headers = {}, intercept } = {}) {
+  const prefixes = Object.keys(mounts).sort((a, b) => b.length - a.length);
+  const server = http.createServer((request, response) => {
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+    if (intercept?.(request, response)) return;
+    answer(request, response, mounts, prefixes);
+  });
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', () => {
+      const { port: taken } = server.address();
+      resolve({
+        port: taken,
+        url: `http://localhost:${taken}/`,
+        close: () =>
+          new Promise((done) => {
+            server.close(() => done());
+            server.closeAllConnections();
+          }),
+      });
+    });
+  });
+}
+
+function answer(request, response, mounts, prefixes) {
+  const plain = (status, text) => response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(`${text}\n`);
+  if (request.method !== 'GET' && request.method !== 'HEAD') return plain(405, 'Only GET and HEAD are answered.');
+  let pathname;
+  try {
+    pathname = decodeURIComponent(new URL(request.url, 'http://localhost').pathname);
+  } catch {
+    return plain(400, 'The address cannot be read.');
+  }
+  const prefix = prefixes.find((candidate) => pathname.startsWith(candidate));
+  if (prefix === undefined) return plain(404, 'Not found.');
+  const folder = path.resolve(mounts[prefix]);
+  let file = path.resolve(folder, `./${pathname.slice(prefix.length)}`);
+  if (file !== folder && !file.startsWith(folder + path.sep)) return plain(404, 'Not found.');
+  if (pathname.endsWith('/')) file = path.join(file, 'index.html');
+  const stat = fs.statSync(file, { throwIfNoEntry: false });
+  if (!stat?.isFile()) return plain(404, 'Not found.');
+  sendFile(request, response, file, stat);
+}
+
+function sendFile(request, response, file, { size, mtimeMs }) {
+  const etag = `"${size.toString(36)}-${Math.round(mtimeMs).toString(36)}"`;
+  response.setHeader('content-type', TYPES[path.extname(file)] ?? 'application/octet-stream');
+  response.setHeader('etag', etag);
+  response.setHeader('cache-control', 'no-cache');
+  response.setHeader('accept-ranges', 'bytes');
+  if (request.headers['if-none-match'] === etag) return response.writeHead(304).end();
+  const range = byteRange(request.headers, size, etag);
+  if (range === 'unsatisfiable') return response.writeHead(416, { 'content-range': `bytes */${size}` }).end();
+  const [first, last] = range ?? [0, size - 1];
+  if (range) response.setHeader('content-range', `bytes ${first}-${last}/${size}`);
+  response.setHeader('content-length', last - first + 1);
+  response.writeHead(range ? 206 : 200);
+  if (request.method === 'HEAD' || size === 0) return response.end();
+  fs.createReadStream(file, { start: first, end: last })
+    .on('error', () => response.destroy())
+    .pipe(response);
+}
+
+/** A single range `bytes=a-b`, `bytes=a-` or `bytes=-n`; anything else is ignored, as the standard allows. */
+function byteRange(headers, size, etag) {
+  const match = /^bytes=(\d*)-(\d*)$/.exec(headers.range ?? '');
+  if (!match || (match[1] === '' && match[2] === '')) return null;
+  if (headers['if-range'] && headers['if-range'] !== etag) return null;
+  const first = match[1] === '' ? Math.max(0, size - Number(match[2])) : Number(match[1]);
+  const last = match[1] === '' || match[2] === '' ? size - 1 : Math.min(Number(match[2]), size - 1);
+  return first < size && first <= last ? [first, last] : 'unsatisfiable';
+}

@@ -1,0 +1,21 @@
+// www/ → dist/site: the static site with the models it offers.
+import fs from 'node:fs';
+import path from 'node:path';
+import { inRoot, paths } from './paths.mjs';
+import { run } from './run.mjs';
+import { step } from './steps.mjs';
+import { buildPackage } from './package.mjs';
+
+/** Builds the package and then the site on it. */
+export async function buildSite() {
+  await buildPackage();
+  const built = fs.readdirSync(paths.npmPackage).map((name) => `dist/npm/${name}`);
+  await step('site', { inputs: ['www', 'package-lock.json', ...built], outputs: ['dist/site/index.html'] }, async () => {
+    const vite = inRoot('node_modules/vite/bin/vite.js');
+    await run(process.execPath, [vite, 'build', '--outDir', paths.site, '--emptyOutDir', '--logLevel', 'warn'], { cwd: paths.www });
+  });
+  // Vite has emptied the folder if it ran: the copy depends on what it wrote.
+  await step('models', { inputs: ['models', 'dist/site/index.html'], outputs: ['dist/site/models'] }, () => {
+    fs.cpSync(paths.models, path.join(paths.site, 'models'), { recursive: true });
+  });
+}

@@ -1,0 +1,90 @@
+// What the system must have: found, installed where we may (Debian as root), or named exactly.
+import fs from 'node:fs';
+import { step } from './steps.mjs';
+import { Failure, query, run, which } from './run.mjs';
+
+const isDebian = () => which('apt-get') !== null && which('dpkg-query') !== null;
+const isRoot = () => process.getuid?.() === 0;
+
+// biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own syntax
+const installed = (name) => query('dpkg-query', ['-W', '-f=${db:Status-Status}', name]) === 'installed';
+
+let listsFresh = false;
+
+/**
+ * Debian packages, installed when missing.
+ * @param {string[]} packages
+ * @param {string} purpose one sentence: who needs them, and what serves elsewhere
+ */
+export async function ensureDebianPackages(packages, purpose) {
+  const missing = isDebian() ? packages.filter((name) => !installed(name)) : packages;
+  if (missing.length === 0) return;
+  const advice = `apt-get install ${missing.join(' ')}`;
+  if (!isDebian()) throw new Failure(purpose);
+  if (!isRoot()) throw new Failure(`${purpose} Run: sudo ${advice}`);
+  console.log(`· ${advice}`);
+  const env = { DEBIAN_FRONTEND: 'noninteractive' };
+  if (!listsFresh) await run('apt-get', ['update', '-qq'], { env });
+  listsFresh = true;
+  await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing], { env });
+}
+
+/** npm's packages by the lock file. */
+export async function ensureNodeModules() {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major < 20 || (major === 20 && minor < 19)) {
+    throw new Failure(`Node ${process.versions.node} is too old: install Node 20.19 or later.`);
+  }
+  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
+  await step(
+    'npm packages',
+    {
+      inputs: ['package.json', 'package-lock.json', 'www/package.json'],
+      outputs: ['node_modules/esbuild'],
+      facts: process.versions.modules,
+    },
+    () => run(npm, ['ci', '--no-audit', '--no-fund']),
+  );
+}
+
+/** The Rust tool chain for native builds. */
+export function ensureCargo() {
+  if (which('cargo') === null) {
+    throw new Failure('cargo was not found: install Rust 1.88 or later (https://rustup.rs), then open a new terminal.');
+  }
+}
+
+/** Chromium for tests: $CHROMIUM, or one found on PATH, or Debian's. */
+export async function ensureChromium() {
+  const found = findChromium();
+  if (found) return found;
+  await ensureDebianPackages(
+    ['chromium'],
+    'The browser tests need Chromium: install it so that `chromium` or `google-chrome` is on PATH, or set CHROMIUM to its full path.',
+  );
+  const now = findChromium();
+  if (!now) throw new Failure('Chromium was installed but is not on PATH: set CHROMIUM to its full path.');
+  return now;
+}
+
+const MAC_CHROME = '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome';
+
+export function findChromium() {
+  if (process.env.CHROMIUM) return process.env.CHROMIUM;
+  const onPath = which('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome');
+  return onPath ?? (fs.existsSync(MAC_CHROME) ? MAC_CHROME : null);
+}
+
+/** A Vulkan driver for the native GPU tests: the machine's own, or Mesa's lavapipe (a CPU emulation). */
+export async function ensureVulkan() {
+  if (process.platform !== 'linux') return; // Metal and Direct3D come with the system.
+  const haveDriver = ['/usr/share/vulkan/icd.d', '/etc/vulkan/icd.d'].some(
+    (folder) => fs.existsSync(folder) && fs.readdirSync(folder).some((name) => name.endsWith('.json')),
+  );
+  const haveLoader = (query('ldconfig', ['-p']) ?? query('/sbin/ldconfig', ['-p']) ?? '').includes('libvulkan.so.1');
+  if (haveDriver && haveLoader) return;
+  await ensureDebianPackages(
+    ['mesa-vulkan-drivers', 'libvulkan1'],
+    'The native GPU tests need a Vulkan driver: install one, or Mesa (its lavapipe works without a GPU), and the Vulkan loader.',
+  );
+}

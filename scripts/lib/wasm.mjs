@@ -1,0 +1,74 @@
+// crate/ → wasm → JavaScript bindings → wasm-opt: topk_lm.js, topk_lm.d.ts and topk_lm_bg.wasm in js/src/generated/.
+import fs from 'node:fs';
+import path from 'node:path';
+import { inRoot, paths } from './paths.mjs';
+import { capture, Failure, run } from './run.mjs';
+import { step } from './steps.mjs';
+import { ensureCargo } from './system.mjs';
+import { wasmToolchain } from './wasm-toolchain.mjs';
+
+const MANIFESTS = ['Cargo.toml', 'Cargo.lock'];
+const ENGINE = [...MANIFESTS, '.cargo', 'crate/Cargo.toml', 'crate/src', 'shaders'];
+const RAW = 'target/wasm/wasm32-unknown-unknown/wasm/topk_lm.wasm';
+const BINDINGS = 'target/wasm/bindings';
+const GENERATED = 'js/src/generated';
+
+// What every browser with WebGPU has; wasm-opt must know what the module may use.
+const FEATURES = ['simd', 'bulk-memory', 'nontrapping-float-to-int', 'sign-ext', 'mutable-globals', 'reference-types', 'multivalue'];
+
+/** Builds the engine for the web, as far as it changed. */
+export async function buildWasm() {
+  ensureCargo();
+  await step('wasm: compile', { inputs: ENGINE, outputs: [RAW] }, compile);
+  await step(
+    'wasm: bindings',
+    { inputs: [...MANIFESTS, 'scripts/wasm-bindgen-tool', RAW], outputs: [`${BINDINGS}/topk_lm_bg.wasm`] },
+    makeBindings,
+  );
+  await step(
+    'wasm: optimise',
+    {
+      inputs: [BINDINGS, 'scripts/lib/wasm.mjs'],
+      outputs: ['topk_lm_bg.wasm', 'topk_lm.js', 'topk_lm.d.ts'].map((name) => `${GENERATED}/${name}`),
+    },
+    optimise,
+  );
+}
+
+async function compile() {
+  const { kind, cargo, args, env } = await wasmToolchain();
+  console.log(`  with: ${kind}`);
+  // The flags for the target are in .cargo/config.toml, which RUSTFLAGS would override.
+  const { code, output } = await capture(
+    cargo,
+    ['build', ...args, '-p', 'topk-lm', '--lib', '--profile', 'wasm', '--target', 'wasm32-unknown-unknown'],
+    { env: { ...env, RUSTFLAGS: undefined, CARGO_TARGET_DIR: paths.wasmTarget } },
+  );
+  if (code !== 0) throw new Failure('The wasm build failed: see above.');
+  // Native clippy does not see the code for the web, so the compiler's warnings there count as errors in CI.
+  if (process.env.CI && /^warning: .*topk-lm.* generated \d+ warning/m.test(output)) {
+    throw new Failure('The wasm build has warnings: see above.');
+  }
+}
+
+async function makeBindings() {
+  await run('cargo', ['build', '-p', 'topk-lm-bindings', '--profile', 'tool']);
+  const tool = inRoot('target/tool', process.platform === 'win32' ? 'topk-lm-bindings.exe' : 'topk-lm-bindings');
+  await run(tool, [inRoot(RAW), inRoot(BINDINGS)]);
+}
+
+async function optimise() {
+  fs.mkdirSync(paths.generated, { recursive: true });
+  const [from, to] = [inRoot(BINDINGS), paths.generated];
+  await run(process.execPath, [
+    inRoot('node_modules/binaryen/bin/wasm-opt'),
+    path.join(from, 'topk_lm_bg.wasm'),
+    '-O2',
+    '--strip-debug',
+    '--strip-producers',
+    ...FEATURES.map((feature) => `--enable-${feature}`),
+    '-o',
+    path.join(to, 'topk_lm_bg.wasm'),
+  ]);
+  for (const name of ['topk_lm.js', 'topk_lm.d.ts']) fs.copyFileSync(path.join(from, name), path.join(to, name));
+}

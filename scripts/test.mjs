@@ -1,0 +1,57 @@
+// npm test [-- NAME…]: sets up what the tests need, runs every check, and ends with what passed and failed.
+// npm run soak: the same with SOAK=1, which makes the life tests run their full counts.
+import { parseArgs } from 'node:util';
+import { Failure, main } from './lib/run.mjs';
+import { checks } from './lib/checks.mjs';
+import { ensureCargo, ensureChromium, ensureNodeModules, ensureVulkan } from './lib/system.mjs';
+
+await main(async () => {
+  const { values, positionals } = parseArgs({ options: { soak: { type: 'boolean' } }, allowPositionals: true });
+  if (values.soak) process.env.SOAK = '1';
+  const chosen = choose(positionals);
+
+  ensureCargo();
+  await ensureNodeModules();
+  await ensureVulkan();
+  process.env.CHROMIUM = await ensureChromium();
+
+  const results = [];
+  for (const { name, work } of chosen) {
+    console.log(`\n━━ ${name}`);
+    const began = performance.now();
+    const result = await attempt(work);
+    results.push({ name, seconds: (performance.now() - began) / 1000, ...result });
+  }
+  report(results);
+});
+
+function choose(names) {
+  const unknown = names.filter((name) => !checks.some((check) => check.name === name));
+  if (unknown.length > 0) {
+    throw new Failure(`There is no check "${unknown[0]}": it is one of ${checks.map(({ name }) => name).join(', ')}.`);
+  }
+  return names.length > 0 ? checks.filter(({ name }) => names.includes(name)) : checks;
+}
+
+/** A check that counts no tests of its own counts as one. */
+async function attempt(work) {
+  try {
+    const counts = await work();
+    return counts ?? { passed: 1, failed: 0, skipped: 0 };
+  } catch (error) {
+    console.error(error instanceof Failure ? error.message : error);
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+}
+
+function report(results) {
+  console.log('\ncheck                     passed  failed  skipped   seconds');
+  for (const { name, passed, failed, skipped, seconds } of results) {
+    const cells = [passed, failed, skipped].map((count) => String(count).padStart(8)).join('');
+    console.log(`${failed > 0 ? '✗' : '✓'} ${name.padEnd(22)}${cells}${seconds.toFixed(1).padStart(10)}`);
+  }
+  const sum = (key) => results.reduce((total, result) => total + result[key], 0);
+  const skipped = sum('skipped');
+  console.log(`\n${sum('passed')} passed, ${sum('failed')} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
+  if (sum('failed') > 0) process.exitCode = 1;
+}

@@ -1,0 +1,28 @@
+//! `topk-lm-bindings INPUT.wasm OUT_DIR`: writes `topk_lm.js`, `topk_lm.d.ts` and `topk_lm_bg.wasm`
+//! (target "web": an ES module that finds the wasm file by `import.meta.url`).
+
+use std::process::ExitCode;
+use wasm_bindgen_cli_support::Bindgen;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [input, out_dir] = arguments.as_slice() else {
+        eprintln!("usage: topk-lm-bindings INPUT.wasm OUT_DIR");
+        return ExitCode::from(2);
+    };
+    let mut bindgen = Bindgen::new();
+    let written = bindgen
+        .input_path(input)
+        .out_name("topk_lm")
+        .typescript(true)
+        .remove_producers_section(true)
+        .web(true)
+        .and_then(|bindgen| bindgen.generate(out_dir));
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{input}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
