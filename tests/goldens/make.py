@@ -1,6 +1,6 @@
-"""Makes the golden models and their expected results: `python make.py [NAME…]`; `--check` compares with what is there.
+"""Makes the golden models and their expected results: `python make.py [NAME…]`; `--check` compares instead.
 
-Every folder `models/NAME/` is a Hugging Face model folder without a tokenizer, and beside the weights it has
+Every folder `models/NAME/` is a Hugging Face model folder without a tokenizer; beside the weights it has
 
 `golden.json`
     format          1
@@ -11,13 +11,15 @@ Every folder `models/NAME/` is a Hugging Face model folder without a tokenizer, 
       name            prefix of its tensors in golden.safetensors
       ids             T token ids
       prompt_len      positions below it are "prompt"
-      edits           list of {layer, index, action, value, site, positions, propagate}, keys and values as the design says;
-                      positions is "all", "prompt", "generated" or {"from": a, "to": b}; no value with ablate
+      edits           list of {layer, index, action, value, site, positions, propagate} as the design says, all keys
+                      present but for value with ablate; positions is "all", "prompt", "generated" or
+                      {"from": a, "to": b}
       logits_from     the tensor NAME/logits holds the rows from this position on
-      active          {"LAYER": T lists of ascending indices} of the blocks that cut (k < d): entries != 0 of resid_post
-      topk_gap        {"LAYER": [T]}: k-th minus next selection value; where a topk_in edit applies, the smaller of that of the
-                      edited and the unedited sum; with relu also no more than the smallest magnitude kept
-      swaps           list of {layer, position, evicted, admitted} where a topk_in edit changed the kept set; ascending
+      active          {"LAYER": T lists of ascending indices} of the blocks that cut (k < d): where resid_post != 0
+      topk_gap        {"LAYER": [T]}: k-th minus next selection value; where a topk_in edit applies, the smaller of
+                      that of the edited and of the unedited sum; with relu at most the smallest magnitude kept
+      swaps           list of {layer, position, evicted, admitted} where a topk_in edit changed the kept set: kept of
+                      the unedited sum but not of the edited one, and the reverse; all ascending
       f64_diff        largest difference of a logit to the same computed in f64: what rounding does here
     greedy          list of continuations; the first has no edits:
       prompt_ids, edits
@@ -27,9 +29,9 @@ Every folder `models/NAME/` is a Hugging Face model folder without a tokenizer, 
                       null where nothing is cut
 `golden.safetensors`, all f32
     RUN/logits      [T - logits_from, d_vocab]
-    RUN/HOOK        a hook in the shape of the design's section 4, "base/blocks.0.hook_resid_post" for example: resid_post of every
-                    block for every run (below the first edited block it is base's and left out); for base also all the other
-                    hooks in the models whose spec says hooks = "all"
+    RUN/HOOK        a hook in the shape of the design's section 4, "base/blocks.0.hook_resid_post" for example:
+                    resid_post of every block for every run (below the first edited block it is base's and left out);
+                    for base also all the other hooks in the models whose spec says hooks = "all"
 """
 
 import argparse
@@ -136,7 +138,7 @@ def with_neurons(group, neurons):
 
 
 def bites(reference, ids, base, case):
-    """A run of this case that is safe and visible: in the logits, and for topk_in in a cut block also in the kept set."""
+    """Whether a case is safe and visible: in the logits, and for topk_in in a cut block also in the kept set."""
     run = reference.run(ids, case, PROMPT)
     swaps = any(e["site"] == "topk_in" and e["layer"] < reference.n_cut for e in case) and base.gaps
     visible = np.abs(run.logits - base.logits)[-LAST:].max() > 0.02
@@ -250,7 +252,7 @@ def differences(made, there):
 
 def main():
     parser = argparse.ArgumentParser(description="Makes tests/goldens/models.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(MODELS)}; all of them if none is given")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(MODELS)}; none given: all")
     parser.add_argument("--check", action="store_true", help="make in a temporary folder and compare")
     args = parser.parse_args()
     unknown = set(args.names) - set(MODELS)

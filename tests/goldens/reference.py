@@ -81,7 +81,7 @@ class Reference:
         self._register_captures()
 
     def in_float64(self):
-        """A copy that computes in f64, but for the rotary table and Llama's softmax, which transformers keeps in f32."""
+        """A copy that computes in f64, but for what transformers keeps in f32: the rotary table, Llama's softmax."""
         twin = type(self.model)(self.model.config).double()
         twin.load_state_dict(self.model.state_dict())
         for module in twin.modules():
@@ -92,7 +92,7 @@ class Reference:
         topk = {"topk_k": self.k, "topk_select": self.select, "topk_post": self.post}
         return Reference(twin, topk | {"n_nontopk": len(self.blocks) - self.n_cut})
 
-    # --- the cut and the edits -------------------------------------------------------------------------------------
+    # --- the cut and the edits
 
     def _edits_at(self, layer, site):
         """The edits of one site that apply in this block, in the order given."""
@@ -150,7 +150,7 @@ class Reference:
                 "admitted": np.flatnonzero(after[row] & ~before[row]).tolist(),
             })
 
-    # --- hooks -----------------------------------------------------------------------------------------------------
+    # --- hooks
 
     def _put(self, name, tensor, shape=None):
         if self._wanted is True:
@@ -230,7 +230,7 @@ class Reference:
             out = torch.nn.functional.layer_norm(x, norm.normalized_shape, eps=norm.eps)
         self._put("ln_final.hook_normalized", out)
 
-    # --- runs ------------------------------------------------------------------------------------------------------
+    # --- runs
 
     @torch.no_grad()
     def run(self, ids, edits=(), prompt_len=None, hooks="resid_post", cache=None):

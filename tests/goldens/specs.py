@@ -1,7 +1,7 @@
 """What models the goldens are made of, and which edits run on them.
 
 A spec's `config` is written to config.json as it stands; `dtype` and `tensors` say how the weights are stored.
-`cases` are groups of edit lists (see `EDITS_*` below) whose neurons are found by search (make.py): every name in place of
+`cases` are groups of edit lists (see `EDITS_*` below) whose neurons are found by search (make.py): a name in place of
 an index ("a", "b") stands for one neuron throughout its group.
 """
 
@@ -64,7 +64,7 @@ def edit(layer, index, action, value=None, site="topk_out", positions="all", pro
 
 ALL = "from_layer"
 
-# Four blocks of which the last is not cut (n_nontopk 1). Each line is one group: a list of cases, a case a list of edits.
+# Four blocks of which the last is not cut (n_nontopk 1). A line is a group: a list of cases, a case a list of edits.
 EDITS_FULL = [
     [[edit(1, "a", "add", 2.5)]],
     [[edit(0, "a", "add", 1.75, "topk_in")]],

@@ -1,9 +1,10 @@
 """Makes topk_vectors.json: inputs of the TopK operator by their bits, and the indices it has to return.
 
-`{"format": 1, "cases": [{"name", "select", "k", "input": [u32 bits of f32…], "indices": […] or null where k > n (an error)}]}`
+{"format": 1, "cases": [{"name", "select", "k", "input": [u32 bits of f32…], "indices": […]}]}
+with indices null where k > n, which is an error.
 
-What is expected comes from Python's own float comparison in `sorted`, or is written out here by hand; topk.py, which orders
-by integer keys, has to agree.
+What is expected comes from Python's own float comparison in `sorted`, or is written out here by hand; topk.py, which
+orders by integer keys, has to agree.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Random weights from a seed, and how each model folder stores them.
 
-Numbers come from numpy's RandomState, whose streams are frozen, so a seed means the same weights anywhere. Scales are
-chosen so that nothing is degenerate: logits spread by about 2 and attention is far from uniform. Embeddings of an untied
+Numbers come from numpy's RandomState, whose streams are frozen: a seed means the same weights anywhere. Scales are such
+that nothing is degenerate: logits spread by about 2 and attention is far from uniform. Embeddings of an untied
 head are small, as trained ones are, so that a wrong epsilon in the first norm shows.
 """
 

@@ -1,0 +1,218 @@
+"""Makes shipped/, expected results on the shipped model: `python shipped.py [MODEL_FOLDER]`.
+
+On a trained model of this width some of a thousand rows always come close to another choice of active neurons, so
+margins like those of make.py do not exist. Instead a continuation is kept only if its tokens stand whatever the
+rounding: f32 with a cache, f32 and f64 in one pass, and 16 passes with noise of 1e-5 (more than another order of
+summation makes) on every sum before its cut all give the same tokens, each by at least 1e-3. Of those that do, the ones
+with the largest lead are kept.
+
+`shipped.json`
+    format          1
+    weights_sha256  of the model.safetensors this was made with
+    greedy          list of continuations to the context's end (P prompt ids give n_ctx - P + 1 new ones; eos is not
+                    heeded):
+      prompt        text, or null where the prompt is a single id and not a text ("--ids")
+      prompt_ids    with the beginning-of-text id that tokenizer.json puts in front of a text
+      ids           the new tokens by argmax
+      top2_gap      top-1 minus top-2 logit for each new token, f32
+      topk_gap      smallest TopK gap of all blocks for each position, n_ctx of them
+      lead          the smallest lead of any of these tokens over its runner-up in all those passes
+    forced          about forced.safetensors: tokens, chunks, sampling seed, and the share of the top-1 ids that
+                    PyTorch keeps in f64 and with that noise: what another correct implementation can be expected to reach
+`forced.safetensors`: 10,000 tokens sampled from the model itself, each chunk beginning with id 0
+    starts          u32 [chunks + 1]: chunk i is ids[starts[i]..starts[i + 1]], run by itself from position 0
+    ids, top1       u32 [10000]: the tokens, and the argmax of the logits at each
+    top2_gap, topk_gap  f32 [10000]: as above
+"""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import save_file
+from tokenizers import Tokenizer
+from transformers import DynamicCache, LlamaForCausalLM
+from transformers.utils import logging
+
+from reference import Reference
+
+HERE = Path(__file__).parent
+NOISE, NOISE_SEEDS, MIN_LEAD, KEEP, SEED, TOKENS = 1e-5, 16, 1e-3, 4, 7, 10_000
+PROMPTS = """Once upon a time
+One day, a little
+The dog ran to the
+Lily and Tom were
+There was a small bird
+In the garden, a
+Mom said,
+The sun was
+Ben had a red ball
+A big bear lived in
+Every morning, Anna
+The old man walked
+On a rainy day
+Sam liked to play with
+The cat saw a
+It was a cold night
+Tim went to the park
+A boy named Jack
+The little girl wanted
+Deep in the forest
+Mia found a shiny
+The frog jumped
+Grandma baked a
+Max the dog was
+Under the bed
+There once was a king
+The rabbit and the
+Sara and her brother
+The moon was bright
+Dad took
+A fish swam
+Near the river
+The happy duck
+Last summer
+In a small house
+Leo was sad because
+The children went
+A tiny mouse
+Far away, there
+Emma loved to
+At the beach
+The wind blew
+My friend
+Two little birds
+Kim had a""".split("\n")
+SINGLE_IDS = range(256, 286)
+
+
+class Noisy(Reference):
+    """The reference with noise on every sum before its cut."""
+
+    rng = None
+
+    def _after_block(self, layer, out):
+        if self.rng is not None and layer < self.n_cut:
+            out = out + NOISE * torch.from_numpy(self.rng.standard_normal(out.shape).astype(np.float32))
+        return super()._after_block(layer, out)
+
+    def noisy(self, seed, ids):
+        self.rng = np.random.RandomState(seed)
+        run = self.run(ids, hooks="none")
+        self.rng = None
+        return run
+
+
+def lead(logits, ids):
+    """The smallest lead of ids [T] over the best other token of each row of logits [T, V]; negative where they lose."""
+    rows = np.arange(len(ids))
+    others = logits.copy()
+    others[rows, ids] = -np.inf
+    return float((logits[rows, ids] - others.max(axis=-1)).min())
+
+
+def row_gaps(run):
+    """The smallest TopK gap over the blocks, [T]."""
+    return np.minimum.reduce(list(run.gaps.values()))
+
+
+def numbers(xs):
+    return [float(f"{x:.4g}") for x in xs]
+
+
+def continuation(reference, twin, prompt, prompt_ids, n_ctx):
+    """The record of one prompt, or None where the tokens depend on rounding."""
+    new, _, _ = reference.greedy(prompt_ids, n_ctx - len(prompt_ids) + 1)
+    ids, first = prompt_ids + new[:-1], len(prompt_ids) - 1
+    whole = reference.run(ids, hooks="none")
+    worst = np.inf
+    for run in (lambda: whole, lambda: twin.run(ids, hooks="none"), *noisy_runs(reference, ids)):
+        worst = min(worst, lead(run().logits[first:], new))
+        if worst < MIN_LEAD:
+            return None
+    return {
+        "prompt": prompt,
+        "prompt_ids": prompt_ids,
+        "ids": new,
+        "top2_gap": numbers(whole.top2_gap()[first:]),
+        "topk_gap": numbers(row_gaps(whole)),
+        "lead": worst,
+    }
+
+
+def noisy_runs(reference, ids):
+    return [lambda seed=seed: reference.noisy(seed, ids) for seed in range(NOISE_SEEDS)]
+
+
+def sample(reference, n, rng):
+    """n tokens, the first id 0, the others drawn at temperature 1."""
+    ids, cache = [0], DynamicCache()
+    while len(ids) < n:
+        logits = reference.run(ids[-1:], hooks="none", cache=cache).logits[-1].astype(np.float64)
+        p = np.exp(logits - logits.max())
+        ids.append(int(np.searchsorted(np.cumsum(p), rng.random_sample() * p.sum())))
+    return ids
+
+
+def forced(reference, twin, n_ctx):
+    """The teacher-forced set: (about, tensors)."""
+    rng, starts, chunks = np.random.RandomState(SEED), [0], []
+    while starts[-1] < TOKENS:
+        chunks.append(sample(reference, min(n_ctx, TOKENS - starts[-1]), rng))
+        starts.append(starts[-1] + len(chunks[-1]))
+    top1, top2_gap, topk_gap, same_f64, same_noise = [], [], [], 0, 0
+    for i, ids in enumerate(chunks):
+        run = reference.run(ids, hooks="none")
+        best = run.logits.argmax(-1)
+        same_f64 += int((twin.run(ids, hooks="none").logits.argmax(-1) == best).sum())
+        same_noise += int((reference.noisy(i, ids).logits.argmax(-1) == best).sum())
+        top1.append(best)
+        top2_gap.append(run.top2_gap())
+        topk_gap.append(row_gaps(run))
+    tensors = {
+        "starts": np.array(starts, dtype=np.uint32),
+        "ids": np.concatenate(chunks).astype(np.uint32),
+        "top1": np.concatenate(top1).astype(np.uint32),
+        "top2_gap": np.concatenate(top2_gap),
+        "topk_gap": np.concatenate(topk_gap),
+    }
+    about = {"tokens": TOKENS, "chunks": len(chunks), "seed": SEED}
+    about |= {"f64_agreement": same_f64 / TOKENS, "noise_agreement": same_noise / TOKENS}
+    return about, tensors
+
+
+def main():
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE.parents[1] / "models" / "Llama-TopK-Stories-20M"
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    config = json.loads((folder / "config.json").read_text())
+    model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
+    reference, n_ctx = Noisy(model, config), config["max_position_embeddings"]
+    twin = reference.in_float64()
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    greedy = []
+    for candidates in (
+        [(text, tokenizer.encode(text).ids) for text in ["", *PROMPTS]],
+        [(None, [single]) for single in SINGLE_IDS],
+    ):
+        records = []
+        for prompt, ids in candidates:
+            result = continuation(reference, twin, prompt, ids, n_ctx)
+            print(f"{prompt!r} {ids[-1]}: " + (f"lead {result['lead']:.2g}" if result else "unstable"), flush=True)
+            records += [result] if result else []
+        greedy += sorted(records, key=lambda r: -r["lead"])[:KEEP]
+    about, tensors = forced(reference, twin, n_ctx)
+    out = HERE / "shipped"
+    out.mkdir(exist_ok=True)
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    text = json.dumps({"format": 1, "weights_sha256": digest, "greedy": greedy, "forced": about}, separators=(",", ":"))
+    (out / "shipped.json").write_text(text.replace('{"prompt":', '\n{"prompt":') + "\n")
+    save_file(tensors, out / "forced.safetensors")
+    print(f"{len(greedy)} continuations; forced: {about}")
+
+
+if __name__ == "__main__":
+    main()
