@@ -1,0 +1,165 @@
+/** Checks of arguments that JavaScript callers get wrong. Rules about the model (edits, hooks, ids) are the engine's. */
+import { createError } from './errors.js';
+import type { PromptData, SourceData } from './protocol.js';
+import { mapBytes } from './sources/bytes.js';
+import { mapFiles } from './sources/files.js';
+import { isNode } from './sources/node.js';
+import type { WasmGenerateOptions, WasmRunOptions } from './topk_lm.js';
+import type { GenerateOptions, LoadOptions, ModelSource, Prompt, RunOptions } from './types.js';
+
+function fail(message: string): never {
+  throw createError('argument', message);
+}
+
+/** A value in an error message. */
+function show(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : typeof value === 'bigint' ? `${value}n` : String(value);
+}
+
+function number(name: string, value: unknown, rule: string, fits: (value: number) => boolean): number | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value !== 'number' || !fits(value)) fail(`${name} is ${show(value)}, but must be ${rule}.`);
+  return value;
+}
+
+/** A whole number ≥ `least`. */
+export function whole(name: string, value: unknown, least = 0): number | undefined {
+  return number(name, value, `a whole number of at least ${least}`, (given) => Number.isSafeInteger(given) && given >= least);
+}
+
+function flag(name: string, value: unknown): boolean | undefined {
+  if (value === undefined || typeof value === 'boolean') return value;
+  return fail(`${name} is ${show(value)}, but must be true or false.`);
+}
+
+function oneOf<T extends string>(name: string, value: unknown, choices: readonly T[]): T | undefined {
+  if (value === undefined || choices.includes(value as T)) return value as T | undefined;
+  return fail(`${name} is ${show(value)}, but must be one of ${choices.map(show).join(', ')}.`);
+}
+
+function list<T>(name: string, value: unknown): T[] {
+  if (value === undefined) return [];
+  return Array.isArray(value) ? value : fail(`${name} must be a list.`);
+}
+
+function texts(name: string, value: unknown): string[] {
+  const all = list<unknown>(name, value);
+  return all.every((item) => typeof item === 'string') ? (all as string[]) : fail(`${name} must be a list of strings.`);
+}
+
+/** An object of options, or nothing. */
+export function optionsOf<T extends object>(options: T | undefined): T {
+  if (options === undefined) return {} as T;
+  return typeof options === 'object' && options !== null ? options : fail('The options must be an object.');
+}
+
+export function signalOf(signal: unknown): AbortSignal | undefined {
+  if (signal === undefined || signal instanceof AbortSignal) return signal;
+  return fail('signal must be an AbortSignal.');
+}
+
+/** Ids as the engine takes them. */
+export function idsOf(name: string, ids: unknown): Uint32Array {
+  if (ids instanceof Uint32Array) return ids;
+  if (!Array.isArray(ids)) return fail(`${name} must be a list of token ids or a Uint32Array.`);
+  for (const [position, id] of ids.entries()) {
+    if (!Number.isInteger(id) || id < 0 || id > 0xffffffff) fail(`${name}[${position}] is ${show(id)}, but must be a token id.`);
+  }
+  return Uint32Array.from(ids as number[]);
+}
+
+/** A text or ids. */
+export function promptOf(prompt: Prompt): PromptData {
+  return typeof prompt === 'string' ? prompt : idsOf('prompt', prompt);
+}
+
+export function runOptions(options: RunOptions): WasmRunOptions {
+  const promptLength = whole('promptLength', options.promptLength);
+  return {
+    hooks: texts('hooks', options.hooks),
+    edits: list('edits', options.edits),
+    logits: oneOf('logits', options.logits, ['none', 'last', 'all']) ?? 'last',
+    ...(promptLength === undefined ? {} : { promptLength }),
+  };
+}
+
+/** Most new tokens where neither the caller nor the model says. */
+const MAX_TOKENS = 64;
+
+export function generateOptions(options: GenerateOptions): WasmGenerateOptions {
+  const atLeastZero = (value: number) => Number.isFinite(value) && value >= 0;
+  const all: WasmGenerateOptions = {
+    maxTokens: whole('maxTokens', options.maxTokens) ?? MAX_TOKENS,
+    temperature: number('temperature', options.temperature, 'a finite number of at least 0', atLeastZero),
+    topK: whole('topK', options.topK),
+    topP: number('topP', options.topP, 'above 0 and at most 1', (value) => value > 0 && value <= 1),
+    repetitionPenalty: number(
+      'repetitionPenalty',
+      options.repetitionPenalty,
+      'a finite number above 0',
+      (value) => Number.isFinite(value) && value > 0,
+    ),
+    seed: seedOf(options.seed),
+    stop: typeof options.stop === 'string' ? [options.stop] : texts('stop', options.stop),
+    ignoreEos: flag('ignoreEos', options.ignoreEos),
+    edits: list('edits', options.edits),
+    hooks: texts('hooks', options.hooks),
+    topLogprobs: whole('topLogprobs', options.topLogprobs),
+  };
+  // What was not given is left out, so that the engine's own defaults hold.
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)) as unknown as WasmGenerateOptions;
+}
+
+function seedOf(seed: unknown): bigint | undefined {
+  if (seed === undefined) return undefined;
+  if (typeof seed === 'bigint' && seed >= 0n && seed < 1n << 64n) return seed;
+  if (typeof seed === 'number' && Number.isSafeInteger(seed) && seed >= 0) return BigInt(seed);
+  return fail(`seed is ${show(seed)}, but must be a whole number from 0 to 2^53 - 1, or a bigint below 2^64.`);
+}
+
+/** Options of `load`, URLs absolute. */
+export function loadOptions(options: LoadOptions) {
+  const { cache } = options;
+  if (cache !== undefined && typeof cache !== 'boolean' && (typeof cache !== 'string' || cache === '')) {
+    fail(`cache is ${show(cache)}, but must be true, false or a name.`);
+  }
+  if (options.onProgress !== undefined && typeof options.onProgress !== 'function') fail('onProgress must be a function.');
+  return {
+    backend: oneOf('backend', options.backend, ['auto', 'webgpu', 'cpu']) ?? 'auto',
+    worker: flag('worker', options.worker),
+    workerUrl: options.workerUrl === undefined ? undefined : absolute('workerUrl', options.workerUrl),
+    wasmUrl: options.wasmUrl === undefined ? undefined : absolute('wasmUrl', options.wasmUrl),
+    cache: cache === false ? null : typeof cache === 'string' ? cache : 'topk-lm',
+    onProgress: options.onProgress,
+    signal: signalOf(options.signal),
+  } as const;
+}
+
+/** A URL as seen from the page: a worker started from a blob could not resolve it. */
+function absolute(name: string, url: unknown): string {
+  if (typeof url !== 'string' && !(url instanceof URL)) fail(`${name} must be a string or a URL.`);
+  try {
+    return new URL(String(url), typeof document === 'undefined' ? globalThis.location?.href : document.baseURI).href;
+  } catch {
+    return fail(`${name} is ${show(String(url))}, which is no URL.`);
+  }
+}
+
+/** What was given to `load`, in a form that can be posted. */
+export function sourceOf(source: ModelSource): SourceData {
+  if (typeof source === 'string' || source instanceof URL) {
+    const text = String(source);
+    if (isNode && !/^(https?|data|blob):/i.test(text)) return { kind: 'path', path: text };
+    return { kind: 'url', url: absolute('The model', source) };
+  }
+  if (isFiles(source)) return { kind: 'files', files: mapFiles(source) };
+  if (typeof source === 'object' && source !== null) return { kind: 'files', files: mapBytes(source) };
+  return fail('The model must be a URL, a list of files, or bytes by path.');
+}
+
+function isFiles(source: unknown): source is Iterable<File> {
+  if (typeof FileList !== 'undefined' && source instanceof FileList) return true;
+  if (!Array.isArray(source)) return false;
+  const all = source.every((file) => typeof File !== 'undefined' && file instanceof File);
+  return all || fail('The list must hold files only.');
+}

@@ -1,0 +1,91 @@
+/**
+ * Files in a {@link Storage}, as parts of {@link PART_BYTES}. The key of a part holds the file's version, so parts of two
+ * versions never mix; a file counts as whole only when its record exists, and that is written last, after verification.
+ *
+ *     file/URL             JSON record {version, bytes, verified}
+ *     part/URL/VERSION/0   first part, and so on
+ */
+import type { Storage } from './storage.js';
+
+/** 4 MiB: what an interruption loses at most. */
+export const PART_BYTES = 4 << 20;
+
+/** Of a whole file. */
+export interface FileRecord {
+  /** What the bytes are known by: `sha256-…`, else what the server said (`Last-Modified` or `ETag`), else `unknown`. */
+  version: string;
+  bytes: number;
+  /** Whether the SHA-256 was checked. */
+  verified: boolean;
+}
+
+/** A version that says nothing about the bytes: parts of it are never resumed. */
+export const UNKNOWN_VERSION = 'unknown';
+
+const fileKey = (url: string) => `file/${encodeURIComponent(url)}`;
+const partsPrefix = (url: string) => `part/${encodeURIComponent(url)}/`;
+const partKey = (url: string, version: string, part: number) => `${partsPrefix(url)}${encodeURIComponent(version)}/${part}`;
+const partCount = (bytes: number) => Math.ceil(bytes / PART_BYTES);
+
+/** Model files in a storage. */
+export class FileCache {
+  readonly #storage: Storage;
+
+  constructor(storage: Storage) {
+    this.#storage = storage;
+  }
+
+  /** The record of a whole file; `undefined` if there is none. */
+  async record(url: string): Promise<FileRecord | undefined> {
+    const blob = await this.#storage.get(fileKey(url));
+    if (!blob) return undefined;
+    try {
+      const record = JSON.parse(await blob.text()) as Partial<FileRecord>;
+      const { version, bytes, verified } = record;
+      if (typeof version === 'string' && Number.isSafeInteger(bytes) && typeof verified === 'boolean') return record as FileRecord;
+    } catch {
+      // not ours, or damaged: as if it were not there
+    }
+    return undefined;
+  }
+
+  /** All bytes of a whole file; `undefined` if a part is missing (the browser may evict) or has the wrong length. */
+  async read(url: string, record: FileRecord): Promise<Blob | undefined> {
+    const parts = await this.parts(url, record.version, record.bytes);
+    const blob = new Blob(parts);
+    return blob.size === record.bytes ? blob : undefined;
+  }
+
+  /** The parts that are there from the beginning on, without a gap. */
+  async parts(url: string, version: string, bytes: number | null): Promise<Blob[]> {
+    const parts: Blob[] = [];
+    const count = bytes === null ? Infinity : partCount(bytes);
+    while (parts.length < count) {
+      const part = await this.#storage.get(partKey(url, version, parts.length));
+      const last = bytes !== null && parts.length === count - 1;
+      const expected = last ? bytes - (count - 1) * PART_BYTES : PART_BYTES;
+      if (part?.size !== expected) break;
+      parts.push(part);
+    }
+    return parts;
+  }
+
+  async putPart(url: string, version: string, part: number, blob: Blob): Promise<void> {
+    await this.#storage.put(partKey(url, version, part), blob);
+  }
+
+  /** Declares the file whole, and drops the parts of other versions. */
+  async complete(url: string, record: FileRecord): Promise<void> {
+    await this.#storage.put(fileKey(url), new Blob([JSON.stringify(record)], { type: 'application/json' }));
+    const keep = partKey(url, record.version, 0).slice(0, -1);
+    for (const key of await this.#storage.keys(partsPrefix(url))) {
+      if (!key.startsWith(keep)) await this.#storage.delete(key);
+    }
+  }
+
+  /** Forgets a file, whole or not. The record goes first: a file without one is not whole. */
+  async forget(url: string): Promise<void> {
+    await this.#storage.delete(fileKey(url));
+    for (const key of await this.#storage.keys(partsPrefix(url))) await this.#storage.delete(key);
+  }
+}

@@ -1,0 +1,303 @@
+/**
+ * One file from the network into memory and the cache: resumes where it was interrupted, verifies before the file counts
+ * as whole, and goes on from memory when the storage is full.
+ */
+import { PART_BYTES, UNKNOWN_VERSION, type FileCache, type FileRecord } from './cache.js';
+import { createError, throwIfAborted, TopKError } from './errors.js';
+import { looksLikeHtml } from './manifest.js';
+import { ATTEMPTS, bodyBytes, isMissing, request, Retriable, serverVersion, type Network } from './remote.js';
+
+/** No byte for this long (ms) counts as a broken connection. */
+const STALL = 30_000;
+
+/** A file to fetch. */
+export interface RemoteFile {
+  /** Relative to the model folder. */
+  path: string;
+  url: string;
+  /** `null`: not known before it is there. */
+  bytes: number | null;
+  /** From the manifest, else `null`. */
+  sha256: string | null;
+  /** `sha256-…`, else what the server says. */
+  version: string;
+}
+
+export interface DownloadContext {
+  network: Network;
+  /** `null`: store nothing. */
+  cache: FileCache | null;
+  signal: AbortSignal;
+  /** The file has `bytes` of its bytes. */
+  onBytes(bytes: number, fromCache: boolean): void;
+  /** The storage failed; the sentence says what to do. */
+  onStorageFailure(reason: string): void;
+}
+
+export interface Downloaded {
+  blob: Blob;
+  /** Whether the SHA-256 was checked, now or when it was stored. */
+  verified: boolean;
+  /** Whether a later visit finds it. */
+  stored: boolean;
+}
+
+/** The file, from the cache if it is whole there. */
+export async function download(file: RemoteFile, context: DownloadContext): Promise<Downloaded> {
+  return (await fromCache(file, context)) ?? new Transfer(file, context).run();
+}
+
+/** The file from the cache; `undefined` if it is not whole there or is another version. */
+export async function fromCache(file: RemoteFile, { cache, onBytes }: DownloadContext): Promise<Downloaded | undefined> {
+  if (!cache) return undefined;
+  try {
+    const record = await cache.record(file.url);
+    if (!record || record.version !== file.version || (file.bytes !== null && record.bytes !== file.bytes)) return undefined;
+    const blob = await cache.read(file.url, record);
+    if (!blob) return undefined;
+    onBytes(blob.size, true);
+    return { blob, verified: record.verified, stored: true };
+  } catch {
+    return undefined; // a storage that cannot be read: fetch
+  }
+}
+
+/** One download under way. Bytes held: whole parts, and a tail that is no part yet. */
+class Transfer {
+  readonly #file: RemoteFile;
+  readonly #context: DownloadContext;
+  #cache: FileCache | null;
+  #version: string;
+  #parts: Blob[] = [];
+  #tail: Uint8Array<ArrayBuffer>[] = [];
+  #tailBytes = 0;
+
+  constructor(file: RemoteFile, context: DownloadContext) {
+    this.#file = file;
+    this.#context = context;
+    this.#cache = context.cache;
+    this.#version = file.version;
+  }
+
+  async run(): Promise<Downloaded> {
+    const { signal, network } = this.#context;
+    await this.#resume();
+    let failures = 0;
+    let restarted = false;
+    for (;;) {
+      const before = this.#held;
+      try {
+        const blob = await this.#fetchRest(restarted);
+        if (await this.#verify(blob)) return await this.#finish(blob);
+        if (restarted) {
+          throw createError(
+            'integrity',
+            `${this.#file.url} is not what manifest.json says (SHA-256 differs); the server's copy is damaged or was replaced.`,
+          );
+        }
+        restarted = true;
+        await this.#restart();
+      } catch (error) {
+        throwIfAborted(signal);
+        if (!(error instanceof Retriable)) throw error;
+        failures = this.#held > before ? 1 : failures + 1;
+        if (failures >= ATTEMPTS || !network.online()) throw createError('download', error.message, { cause: error.cause });
+        await network.sleep(250 * 2 ** failures, signal);
+      }
+    }
+  }
+
+  get #held(): number {
+    return this.#parts.length * PART_BYTES + this.#tailBytes;
+  }
+
+  /** Takes what an interrupted download left. Without a version of the bytes that would be a guess. */
+  async #resume(): Promise<void> {
+    const { url, bytes } = this.#file;
+    if (this.#version === UNKNOWN_VERSION) return;
+    const parts = await this.#stored((cache) => cache.parts(url, this.#version, bytes));
+    if (!parts || parts.length === 0) return;
+    const last = parts.at(-1) as Blob;
+    if (last.size < PART_BYTES) {
+      parts.pop(); // the short part at the end of a file
+      this.#tail = [new Uint8Array(await last.arrayBuffer())];
+      this.#tailBytes = last.size;
+    }
+    this.#parts = parts;
+    this.#context.onBytes(this.#held, true);
+  }
+
+  /** Drops everything held. */
+  async #restart(): Promise<void> {
+    this.#parts = [];
+    this.#tail = [];
+    this.#tailBytes = 0;
+    await this.#stored((cache) => cache.forget(this.#file.url));
+  }
+
+  /** Fetches what is missing; the whole content. */
+  async #fetchRest(reload: boolean): Promise<Blob> {
+    const { url, bytes } = this.#file;
+    if (this.#held === 0 || this.#held !== bytes) {
+      const stalled = new AbortController();
+      const signal = AbortSignal.any([this.#context.signal, stalled.signal]);
+      const headers: HeadersInit = this.#held > 0 ? { range: `bytes=${this.#held}-` } : {};
+      // The browser's own HTTP cache would keep the same bytes a second time.
+      const cache = reload ? 'reload' : this.#cache ? 'no-store' : 'default';
+      let timer = setTimeout(() => stalled.abort(), STALL);
+      const alive = () => {
+        clearTimeout(timer);
+        timer = setTimeout(() => stalled.abort(), STALL);
+      };
+      try {
+        const response = await request(this.#context.network, url, { headers, cache, signal }).catch((error) => {
+          if (stalled.signal.aborted) throw new Retriable(`${url}: the server does not answer; check the connection.`);
+          throw error;
+        });
+        await this.#accept(response);
+        await this.#receive(response, alive, stalled.signal);
+      } finally {
+        clearTimeout(timer);
+        stalled.abort(); // frees the connection where reading stopped early
+      }
+    }
+    return new Blob([...this.#parts, ...this.#tail]);
+  }
+
+  /** Checks a response against what is held already. */
+  async #accept(response: Response): Promise<void> {
+    const { url, sha256 } = this.#file;
+    if (response.status === 416) {
+      await this.#restart();
+      throw new Retriable(`${url} changed while it was fetched.`);
+    }
+    if (isMissing(response)) throw createError('download', `${url} was not found; the URL must be that of a model folder.`);
+    if (!response.ok) throw createError('download', `${url} could not be fetched: the server answers ${response.status}.`);
+    const version = sha256 ? this.#version : serverVersion(response.headers);
+    const range = /^bytes (\d+)-/.exec(response.headers.get('content-range') ?? '');
+    const continues = response.status === 206 && (range === null || Number(range[1]) === this.#held);
+    if (this.#held > 0 && (!continues || version !== this.#version)) {
+      await this.#restart();
+      if (response.status === 206) throw new Retriable(`${url} changed while it was fetched.`);
+    }
+    this.#version = version;
+    if (this.#held === 0 && this.#file.bytes === null) this.#file.bytes = bodyBytes(response.headers);
+  }
+
+  async #receive(response: Response, alive: () => void, stalled: AbortSignal): Promise<void> {
+    const { url } = this.#file;
+    const reader = response.body?.getReader();
+    if (!reader) throw new Retriable(`${url} came without a body.`);
+    try {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) break;
+        alive();
+        if (this.#held === 0 && looksLikeHtml(new TextDecoder().decode(value.subarray(0, 64)))) {
+          throw createError(
+            'download',
+            `${url} was not found: the server sends a page in its place; the URL must be that of a model folder.`,
+          );
+        }
+        await this.#append(value as Uint8Array<ArrayBuffer>);
+      }
+    } catch (error) {
+      if (this.#context.signal.aborted || error instanceof TopKError) throw error;
+      const why = stalled.aborted ? 'no byte for 30 s' : String(error);
+      throw new Retriable(
+        `${url} broke off after ${this.#held} bytes (${why}); check the connection and load again, it goes on from there.`,
+        {
+          cause: error,
+        },
+      );
+    }
+    const expected = this.#file.bytes;
+    if (expected !== null && this.#held < expected) {
+      throw new Retriable(
+        `${url} broke off after ${this.#held} of ${expected} bytes; check the connection and load again, it goes on from there.`,
+      );
+    }
+    if (expected !== null && this.#held > expected) {
+      const held = this.#held;
+      await this.#restart();
+      throw createError('integrity', `${url} has ${held} bytes where ${expected} were announced; the server's copy was replaced.`);
+    }
+  }
+
+  async #append(chunk: Uint8Array<ArrayBuffer>): Promise<void> {
+    let rest = chunk;
+    while (rest.length > 0) {
+      const piece = rest.subarray(0, PART_BYTES - this.#tailBytes);
+      rest = rest.subarray(piece.length);
+      this.#tail.push(piece);
+      this.#tailBytes += piece.length;
+      if (this.#tailBytes === PART_BYTES) {
+        const part = new Blob(this.#tail);
+        this.#tail = [];
+        this.#tailBytes = 0;
+        this.#parts.push(part);
+        await this.#storePart(this.#parts.length - 1, part);
+      }
+    }
+    this.#context.onBytes(this.#held, false);
+  }
+
+  /** Whether the bytes are what the manifest says; true where it says nothing. */
+  async #verify(blob: Blob): Promise<boolean> {
+    const { sha256 } = this.#file;
+    if (!sha256 || !canVerify()) return true;
+    const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', await blob.arrayBuffer()));
+    throwIfAborted(this.#context.signal);
+    return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('') === sha256;
+  }
+
+  /** Stores the last part, then the record that makes the file whole. */
+  async #finish(blob: Blob): Promise<Downloaded> {
+    const { url, sha256 } = this.#file;
+    const verified = sha256 !== null && canVerify();
+    if (this.#version === UNKNOWN_VERSION) {
+      // Nothing was stored on the way: parts of unknown version could mix.
+      await this.#stored((cache) => cache.forget(url));
+      for (let part = 0; part < this.#parts.length; part++) await this.#put(part, this.#parts[part] as Blob);
+    }
+    if (this.#tailBytes > 0) await this.#put(this.#parts.length, new Blob(this.#tail));
+    const record: FileRecord = { version: this.#version, bytes: blob.size, verified };
+    await this.#stored((cache) => cache.complete(url, record));
+    // Read back: a Blob on the disk instead of one in memory.
+    const onDisk = await this.#stored((cache) => cache.read(url, record));
+    this.#context.onBytes(blob.size, false);
+    return { blob: onDisk ?? blob, verified, stored: onDisk !== undefined };
+  }
+
+  async #storePart(part: number, blob: Blob): Promise<void> {
+    if (this.#version !== UNKNOWN_VERSION) await this.#put(part, blob);
+  }
+
+  #put(part: number, blob: Blob): Promise<void> {
+    return this.#stored((cache) => cache.putPart(this.#file.url, this.#version, part, blob)) as Promise<void>;
+  }
+
+  /** Uses the cache; its first failure is reported and ends its use for this file. */
+  async #stored<T>(use: (cache: FileCache) => Promise<T>): Promise<T | undefined> {
+    const cache = this.#cache;
+    if (!cache) return undefined;
+    try {
+      return await use(cache);
+    } catch (error) {
+      this.#cache = null;
+      const full = typeof error === 'object' && error !== null && 'name' in error && error.name === 'QuotaExceededError';
+      this.#context.onStorageFailure(
+        full
+          ? `The browser's storage for this site is full, so ${this.#file.path} is kept in memory for this visit only; free disk space or clear this site's data.`
+          : `The browser could not store ${this.#file.path} (${String(error)}), so it is kept in memory for this visit only.`,
+      );
+      await cache.forget(this.#file.url).catch(() => {}); // makes room; without a record it is not whole anyway
+      return undefined;
+    }
+  }
+}
+
+/** Whether SHA-256 can be computed here: `crypto.subtle` exists in secure contexts only. */
+export function canVerify(): boolean {
+  return typeof crypto !== 'undefined' && typeof (crypto as Partial<Crypto>).subtle !== 'undefined';
+}

@@ -1,0 +1,142 @@
+/** What kind of thing went wrong; {@link TopKError.code}. The first group comes from the engine, the second from this package. */
+export type ErrorCode =
+  | 'config'
+  | 'checkpoint'
+  | 'tokenizer'
+  | 'argument'
+  | 'edit'
+  | 'hook'
+  | 'context'
+  | 'io'
+  | 'device'
+  | 'device-lost'
+  | 'out-of-memory'
+  | 'non-finite'
+  | 'aborted'
+  | 'disposed'
+  | 'download'
+  | 'integrity'
+  | 'worker'
+  | 'wasm'
+  | 'internal';
+
+/** Base of every error of this package. `message` is one sentence that says what would be right. */
+export class TopKError extends Error {
+  /** What a program branches on. */
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.name = 'TopKError';
+  }
+}
+
+/** A file of the model cannot be used: codes `config`, `checkpoint`, `tokenizer`, `io`. */
+export class TopKModelError extends TopKError {
+  override name = 'TopKModelError';
+}
+
+/** An argument of a call is wrong: codes `argument`, `edit`, `hook`, `context`. */
+export class TopKArgumentError extends TopKError {
+  override name = 'TopKArgumentError';
+}
+
+/** The device failed: codes `device`, `device-lost`, `out-of-memory`, `non-finite`. */
+export class TopKDeviceError extends TopKError {
+  override name = 'TopKDeviceError';
+}
+
+/** A file could not be fetched (`download`) or is not what `manifest.json` says (`integrity`). */
+export class TopKDownloadError extends TopKError {
+  override name = 'TopKDownloadError';
+}
+
+/** The engine could not be started or stopped working: codes `worker`, `wasm`, `internal`. Load the model again. */
+export class TopKWorkerError extends TopKError {
+  override name = 'TopKWorkerError';
+}
+
+/** The caller aborted: code `aborted`. `name` is `AbortError`, as everywhere on the web; `cause` is the signal's reason. */
+export class TopKAbortError extends TopKError {
+  override name = 'AbortError';
+
+  constructor(message = 'The call was aborted by its signal.', options?: ErrorOptions) {
+    super('aborted', message, options);
+  }
+}
+
+/** The model was disposed: code `disposed`. */
+export class TopKDisposedError extends TopKError {
+  override name = 'TopKDisposedError';
+
+  constructor(message = 'The model was disposed; load it again with TopKLM.load.', options?: ErrorOptions) {
+    super('disposed', message, options);
+  }
+}
+
+/** An error as it crosses the worker boundary, and as the wasm module throws it. */
+export interface ErrorData {
+  code: string;
+  message: string;
+}
+
+type Subclass = new (code: ErrorCode, message: string, options?: ErrorOptions) => TopKError;
+
+const SUBCLASS: Record<Exclude<ErrorCode, 'aborted' | 'disposed'>, Subclass> = {
+  config: TopKModelError,
+  checkpoint: TopKModelError,
+  tokenizer: TopKModelError,
+  io: TopKModelError,
+  argument: TopKArgumentError,
+  edit: TopKArgumentError,
+  hook: TopKArgumentError,
+  context: TopKArgumentError,
+  device: TopKDeviceError,
+  'device-lost': TopKDeviceError,
+  'out-of-memory': TopKDeviceError,
+  'non-finite': TopKDeviceError,
+  download: TopKDownloadError,
+  integrity: TopKDownloadError,
+  worker: TopKWorkerError,
+  wasm: TopKWorkerError,
+  internal: TopKWorkerError,
+};
+
+/** The error of the right subclass for a code and its sentence. */
+export function createError(code: ErrorCode, message: string, options?: ErrorOptions): TopKError {
+  if (code === 'aborted') return new TopKAbortError(message, options);
+  if (code === 'disposed') return new TopKDisposedError(message, options);
+  return new SUBCLASS[code](code, message, options);
+}
+
+function isCode(code: unknown): code is ErrorCode {
+  return typeof code === 'string' && (code in SUBCLASS || code === 'aborted' || code === 'disposed');
+}
+
+/** Whatever was thrown, as a {@link TopKError}: `{code, message}` by its code, all else as `internal`. */
+export function toTopKError(thrown: unknown): TopKError {
+  if (thrown instanceof TopKError) return thrown;
+  if (typeof thrown === 'object' && thrown !== null && 'message' in thrown) {
+    const message = String(thrown.message);
+    if ('code' in thrown && isCode(thrown.code)) return createError(thrown.code, message);
+    if ('name' in thrown && thrown.name === 'AbortError') return new TopKAbortError(undefined, { cause: thrown });
+    return new TopKWorkerError('internal', message, { cause: thrown });
+  }
+  return new TopKWorkerError('internal', String(thrown));
+}
+
+/** What of an error crosses the worker boundary. */
+export function errorData(error: TopKError): ErrorData {
+  return { code: error.code, message: error.message };
+}
+
+/** The error for a signal that is aborted. */
+export function abortError(signal: AbortSignal): TopKAbortError {
+  return new TopKAbortError(undefined, { cause: signal.reason });
+}
+
+/** Throws {@link TopKAbortError} if the signal is aborted. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw abortError(signal);
+}

@@ -1,0 +1,112 @@
+/** A stream of new tokens: an async iterator over batches that the host makes, one batch ahead of its reader. */
+import { throwIfAborted } from './errors.js';
+import type { Connection, PromptData } from './protocol.js';
+import type { WasmGenerateOptions, WasmStep } from './topk_lm.js';
+import type { FinishReason, GenerationStep } from './types.js';
+
+/** What {@link TopKLM.generate} returns. It can be read once; leaving the loop early ends it. */
+export interface Generation<N extends string = string> extends AsyncIterableIterator<GenerationStep<N>> {
+  /** The seed in use, also when none was given; `null` before the first step. */
+  readonly seed: bigint | null;
+  /** The prompt's ids, [P]; `null` before the first step. */
+  readonly promptIds: Uint32Array | null;
+  /** Why it ended; `null` until it did, and where it was aborted or left early. */
+  readonly finish: FinishReason | null;
+  return(): Promise<IteratorResult<GenerationStep<N>, undefined>>;
+}
+
+type Batch = { steps: WasmStep[]; finish: FinishReason | null };
+
+/** Starts on the first `next()`. */
+export class StepStream<N extends string> implements Generation<N> {
+  seed: bigint | null = null;
+  promptIds: Uint32Array | null = null;
+  finish: FinishReason | null = null;
+  readonly #connection: Connection;
+  readonly #prompt: PromptData;
+  readonly #options: WasmGenerateOptions;
+  readonly #signal: AbortSignal | undefined;
+  #opening: Promise<number> | undefined;
+  #coming: Promise<Batch> | undefined;
+  #ready: WasmStep[] = [];
+  #ended = false;
+  /** Overlapping `next()` calls wait for each other, as those of async generators do. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(connection: Connection, prompt: PromptData, options: WasmGenerateOptions, signal: AbortSignal | undefined) {
+    this.#connection = connection;
+    this.#prompt = prompt;
+    this.#options = options;
+    this.#signal = signal;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<GenerationStep<N>, undefined>> {
+    const turn = this.#turn.then(() => this.#next());
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+
+  async return(): Promise<IteratorResult<GenerationStep<N>, undefined>> {
+    await this.#end();
+    return { done: true, value: undefined };
+  }
+
+  async #next(): Promise<IteratorResult<GenerationStep<N>, undefined>> {
+    try {
+      throwIfAborted(this.#signal);
+      while (this.#ready.length === 0 && !this.#ended) await this.#receive();
+    } catch (error) {
+      await this.#end();
+      throw error;
+    }
+    const step = this.#ready.shift();
+    if (!step) return { done: true, value: undefined };
+    return { done: false, value: { hooks: {}, evicted: [], admitted: [], ...step } as unknown as GenerationStep<N> };
+  }
+
+  async #receive(): Promise<void> {
+    this.#opening ??= this.#open();
+    const handle = await this.#opening;
+    this.#coming ??= this.#ask(handle);
+    const batch = await this.#coming;
+    this.#ready = batch.steps;
+    this.#coming = undefined;
+    if (batch.finish === null) {
+      if (this.#ended) return;
+      this.#coming = this.#ask(handle); // the engine works on while the reader looks at these
+      this.#coming.catch(() => {}); // heard of at the next `next()`
+    } else {
+      this.finish = batch.finish;
+      await this.#end();
+    }
+  }
+
+  async #open(): Promise<number> {
+    const { handle, seed, promptIds } = await this.#connection.call('openGeneration', { prompt: this.#prompt, options: this.#options });
+    // A signal also ends a stream that nobody reads any more.
+    this.#signal?.addEventListener('abort', () => void this.#end(), { once: true });
+    this.seed = seed;
+    this.promptIds = promptIds;
+    return handle;
+  }
+
+  #ask(handle: number): Promise<Batch> {
+    return this.#connection.call('nextSteps', { handle }, { signal: this.#signal });
+  }
+
+  /** Frees what the host holds for this stream; it may be gone already. */
+  async #end(): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    try {
+      const handle = await this.#opening;
+      if (handle !== undefined) await this.#connection.call('closeGeneration', { handle });
+    } catch {
+      // disposed or crashed: nothing is left to free
+    }
+  }
+}

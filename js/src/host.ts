@@ -1,0 +1,248 @@
+/** The engine's host: holds one model of the wasm module and answers the calls of `protocol.ts`. Runs in a worker, a page or Node. */
+import { startEngine, type Engine } from './engine.js';
+import { abortError, createError, throwIfAborted, toTopKError, TopKDisposedError } from './errors.js';
+import type { CallContext, Handlers, LoadRequest, ModelDescription, PromptData, SourceData } from './protocol.js';
+import { ByteProgress } from './progress.js';
+import { BlobFiles } from './sources/files.js';
+import { FolderFiles } from './sources/node.js';
+import { checkpointFolder, type ModelFiles, type OpenFolder } from './sources/source.js';
+import { UrlFiles } from './sources/url.js';
+import type { Cancel, WasmGeneration, WasmModel } from './topk_lm.js';
+import type { LoadProgress } from './types.js';
+
+/** A host, and notice of its end: after a trap the engine answers nothing any more. */
+export interface Host {
+  handlers: Handlers;
+  onCrash(listener: (error: unknown) => void): void;
+}
+
+/** A host without a model; `load` comes first. */
+export function createHost(): Host {
+  const host = new ModelHost();
+  return { handlers: host.handlers, onCrash: (listener) => host.onCrash(listener) };
+}
+
+class ModelHost {
+  #engine: Engine | undefined;
+  #model: WasmModel | undefined;
+  #files: ModelFiles | undefined;
+  #disposed = false;
+  /** Calls that hold the model; it is freed when none is left. */
+  #inUse = 0;
+  #generations = new Map<number, WasmGeneration>();
+  #nextHandle = 1;
+  #crashed: unknown;
+  #onCrash: ((error: unknown) => void) | undefined;
+  /** Ends the listeners of the realm. */
+  #listening = new AbortController();
+
+  readonly handlers: Handlers = {
+    load: (request, context) => this.#load(request, context),
+    encode: async ({ text }) => this.#live().encode(text),
+    decode: async ({ ids, skipSpecial }) => this.#live().decode(ids, skipSpecial),
+    tokens: async ({ ids }) => this.#live().tokens(ids),
+    run: ({ prompt, options }, { signal }) =>
+      this.#cancellable(signal, async (model, cancel) => {
+        const ids = encode(model, prompt);
+        const result = await model.run(ids, options, cancel);
+        return { ids, tokens: model.info().has_tokenizer ? model.tokens(ids) : null, ...result };
+      }),
+    openGeneration: async ({ prompt, options }) => {
+      const model = this.#live();
+      const promptIds = encode(model, prompt);
+      const generation = this.#trapped(() => model.generate(promptIds, options));
+      const handle = this.#nextHandle++;
+      this.#generations.set(handle, generation);
+      return { handle, seed: generation.seed, promptIds };
+    },
+    nextSteps: ({ handle }, { signal }) => this.#nextSteps(handle, signal),
+    closeGeneration: async ({ handle }) => this.#closeGeneration(handle),
+    logitLens: ({ prompt, layers }, { signal }) =>
+      this.#cancellable(signal, (model, cancel) => model.logit_lens(encode(model, prompt), layers, cancel)),
+    ablate: ({ prompt, target }, { signal, emit }) =>
+      this.#cancellable(signal, (model, cancel) =>
+        model.ablate(encode(model, prompt), target, cancel, (done, total) => emit({ done, total })),
+      ),
+    loadCheckpoint: async ({ step }, context) => {
+      const { folder } = await this.#withFolder(checkpointFolder(step), context, (source, onTensor) =>
+        this.#cancellable(context.signal, (model, cancel) => model.load_checkpoint(source, cancel, onTensor)),
+      );
+      return folder.cache;
+    },
+    memory: async () => this.#live().memory(),
+    dispose: async () => this.#dispose(),
+  };
+
+  onCrash(listener: (error: unknown) => void): void {
+    this.#onCrash = listener;
+    // A trap inside a task of the engine reaches nobody who waits: only the realm hears of it.
+    const realm = globalThis as Partial<EventTarget>;
+    const { signal } = this.#listening;
+    realm.addEventListener?.('error', (event) => this.#checkTrap((event as ErrorEvent).error), { signal });
+    realm.addEventListener?.('unhandledrejection', (event) => this.#checkTrap((event as PromiseRejectionEvent).reason), { signal });
+  }
+
+  async #load(request: LoadRequest, context: CallContext<'load'>): Promise<ModelDescription> {
+    const [engine, files] = await Promise.all([startEngine(request.wasmUrl, context.emit), openSource(request.source, request.cache)]);
+    this.#engine = engine;
+    this.#files = files;
+    const { result: model, folder } = await this.#withFolder('', context, (source, onTensor) =>
+      this.#withCancel(context.signal, (cancel) => engine.WasmModel.load(source, { backend: request.backend }, onTensor, cancel)),
+    );
+    if (context.signal.aborted || this.#disposed) {
+      model.dispose();
+      model.free();
+      throw this.#disposed ? new TopKDisposedError() : abortError(context.signal);
+    }
+    this.#model = model;
+    const { backend, ...config } = model.info();
+    return { config, backend, cache: folder.cache, checkpoints: files.checkpoints };
+  }
+
+  /** Opens a folder of the model for `use`; a download that failed, or the caller's abort, is what a failure then says. */
+  async #withFolder<T>(
+    path: string,
+    context: { signal: AbortSignal; emit(progress: LoadProgress): void },
+    use: (source: OpenFolder, onTensor: (done: number, total: number) => void) => Promise<T>,
+  ): Promise<{ result: T; folder: OpenFolder }> {
+    const over = new AbortController();
+    const signal = AbortSignal.any([context.signal, over.signal]);
+    let folder: OpenFolder | undefined;
+    try {
+      folder = await this.#source().open(path, { signal, onProgress: context.emit });
+      let progress: ByteProgress | undefined;
+      const result = await use(folder, (done, total) => {
+        progress ??= new ByteProgress('load', total, context.emit);
+        progress.update(`${path}model.safetensors`, done);
+      });
+      await folder.whole();
+      return { result, folder };
+    } catch (error) {
+      throwIfAborted(context.signal);
+      throw folder?.failure ?? error;
+    } finally {
+      over.abort(); // ends downloads that nobody waits for any more
+    }
+  }
+
+  async #nextSteps(handle: number, signal: AbortSignal) {
+    this.#live();
+    const generation = this.#generations.get(handle);
+    if (!generation) throw createError('aborted', 'The generation was ended before.');
+    const onAbort = () => generation.cancel();
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      return await this.#hold(() => generation.next());
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  #closeGeneration(handle: number): undefined {
+    const generation = this.#generations.get(handle);
+    this.#generations.delete(handle);
+    if (!generation) return;
+    generation.cancel();
+    this.#whenFree.push(() => generation.free());
+    this.#release();
+  }
+
+  /** Runs `call` with the model and a Cancel that follows `signal`. */
+  #cancellable<T>(signal: AbortSignal, call: (model: WasmModel, cancel: Cancel) => Promise<T>): Promise<T> {
+    const model = this.#live();
+    return this.#hold(() => this.#withCancel(signal, (cancel) => call(model, cancel)));
+  }
+
+  async #withCancel<T>(signal: AbortSignal, call: (cancel: Cancel) => Promise<T>): Promise<T> {
+    throwIfAborted(signal);
+    const { Cancel } = this.#engine as Engine;
+    const cancel = new Cancel();
+    const onAbort = () => cancel.cancel();
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      return await call(cancel);
+    } catch (error) {
+      this.#checkTrap(error);
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      if (!this.#crashed) cancel.free();
+    }
+  }
+
+  /** Objects to free once no call holds the model: wasm-bindgen forbids to free what a running call borrows. */
+  #whenFree: (() => void)[] = [];
+
+  async #hold<T>(call: () => Promise<T>): Promise<T> {
+    this.#inUse++;
+    try {
+      return await call();
+    } catch (error) {
+      this.#checkTrap(error);
+      throw error;
+    } finally {
+      this.#inUse--;
+      this.#release();
+    }
+  }
+
+  #release(): void {
+    if (this.#inUse > 0 || this.#crashed) return;
+    for (const free of this.#whenFree.splice(0)) free();
+  }
+
+  #dispose(): undefined {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#listening.abort();
+    for (const handle of [...this.#generations.keys()]) this.#closeGeneration(handle);
+    const model = this.#model;
+    this.#model = undefined;
+    this.#files = undefined;
+    if (!model || this.#crashed) return;
+    model.dispose();
+    this.#whenFree.push(() => model.free());
+    this.#release();
+  }
+
+  #live(): WasmModel {
+    if (this.#crashed) throw crashError(this.#crashed);
+    if (!this.#model) throw new TopKDisposedError();
+    return this.#model;
+  }
+
+  #source(): ModelFiles {
+    if (!this.#files) throw new TopKDisposedError();
+    return this.#files;
+  }
+
+  #trapped<T>(call: () => T): T {
+    try {
+      return call();
+    } catch (error) {
+      this.#checkTrap(error);
+      throw error;
+    }
+  }
+
+  /** A trap leaves the engine's memory in no known state: the host is over. */
+  #checkTrap(error: unknown): void {
+    if (!(error instanceof WebAssembly.RuntimeError) || this.#crashed) return;
+    this.#crashed = error;
+    this.#onCrash?.(crashError(error));
+  }
+}
+
+function crashError(cause: unknown): Error {
+  return createError('internal', `The engine stopped working (${toTopKError(cause).message}); load the model again.`, { cause });
+}
+
+function encode(model: WasmModel, prompt: PromptData): Uint32Array {
+  return typeof prompt === 'string' ? model.encode(prompt) : prompt;
+}
+
+async function openSource(source: SourceData, cache: string | null): Promise<ModelFiles> {
+  if (source.kind === 'url') return UrlFiles.create(source.url, cache);
+  if (source.kind === 'path') return new FolderFiles(source.path);
+  return new BlobFiles(source.files);
+}

@@ -1,0 +1,80 @@
+/** `manifest.json`: what a static site offers, and how a download is verified. */
+import { createError } from './errors.js';
+
+export interface ManifestFile {
+  /** Relative to the model folder, `/` between parts. */
+  path: string;
+  bytes: number;
+  /** 64 hex digits, lower case. */
+  sha256: string;
+}
+
+export interface Manifest {
+  files: Map<string, ManifestFile>;
+  /** Training steps with a folder `step{N}/`, ascending. */
+  steps: number[];
+}
+
+/** Whether a path stays inside its folder. */
+export function isInside(path: string): boolean {
+  return (
+    path !== '' &&
+    !path.includes('\\') &&
+    !/^[a-z][a-z0-9+.-]*:/i.test(path) &&
+    path.split('/').every((part) => part !== '' && part !== '.' && part !== '..')
+  );
+}
+
+/** Whether what a server sent is a page and not the file: many answer 200 with their start page for what is not there. */
+export function looksLikeHtml(text: string): boolean {
+  return /^\s*<(?:!doctype|!--|html|head|body|\?xml)/i.test(text);
+}
+
+/** Checks `manifest.json`; `where` names it in errors. */
+export function parseManifest(text: string, where: string): Manifest {
+  const fail = (what: string): never => {
+    throw createError('download', `${where}: ${what}.`);
+  };
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return fail('not valid JSON');
+  }
+  const { format, files, steps } = (typeof json === 'object' && json !== null ? json : {}) as Record<string, unknown>;
+  if (format !== 1) fail(`format is ${JSON.stringify(format)}, but 1 is what this version reads`);
+  if (!Array.isArray(files)) return fail('files must be a list');
+  const byPath = new Map<string, ManifestFile>();
+  for (const [number, file] of (files as unknown[]).entries()) {
+    const { path, bytes, sha256 } = (typeof file === 'object' && file !== null ? file : {}) as Record<string, unknown>;
+    if (typeof path !== 'string' || !isInside(path)) return fail(`files[${number}].path must be a path inside the folder`);
+    if (!Number.isSafeInteger(bytes) || (bytes as number) < 0) return fail(`files[${number}].bytes must be a length in bytes`);
+    if (typeof sha256 !== 'string' || !/^[0-9a-f]{64}$/i.test(sha256)) return fail(`files[${number}].sha256 must be 64 hex digits`);
+    byPath.set(path, { path, bytes: bytes as number, sha256: sha256.toLowerCase() });
+  }
+  return { files: byPath, steps: checkpointSteps(byPath.keys(), steps) };
+}
+
+/** Steps for which there are weights under `step{N}/`, of all paths and the manifest's own list; ascending. */
+export function checkpointSteps(paths: Iterable<string>, listed?: unknown): number[] {
+  const steps = new Set<number>();
+  for (const path of paths) {
+    const match = /^step(\d+)\/model\.safetensors(?:\.index\.json)?$/.exec(path);
+    if (match) steps.add(Number(match[1]));
+  }
+  if (Array.isArray(listed)) {
+    for (const step of listed) if (Number.isSafeInteger(step) && step >= 0) steps.add(step as number);
+  }
+  return [...steps].sort((a, b) => a - b);
+}
+
+/** Shard names of a `model.safetensors.index.json`, in order of first mention; [] if it is no such file. */
+export function shardNames(text: string): string[] {
+  try {
+    const { weight_map: map } = JSON.parse(text) as { weight_map?: unknown };
+    if (typeof map !== 'object' || map === null) return [];
+    return [...new Set(Object.values(map))].filter((name): name is string => typeof name === 'string' && isInside(name));
+  } catch {
+    return []; // the engine reads it too, and says what is wrong
+  }
+}

@@ -1,0 +1,197 @@
+/** The model, as a page holds it. */
+import { generateOptions, idsOf, loadOptions, optionsOf, promptOf, runOptions, signalOf, sourceOf, whole } from './arguments.js';
+import { connect } from './connection.js';
+import { createError, throwIfAborted, TopKDisposedError } from './errors.js';
+import { StepStream, type Generation } from './generation.js';
+import type { Connection, ModelDescription } from './protocol.js';
+import type {
+  AblationResult,
+  BackendInfo,
+  CacheInfo,
+  GenerateOptions,
+  LoadOptions,
+  LoadProgress,
+  MemoryInfo,
+  ModelConfig,
+  ModelSource,
+  Prompt,
+  RunOptions,
+  RunResult,
+  Tensor,
+} from './types.js';
+
+/** How long an engine that computes may take to free everything (ms), before its worker is ended anyway. */
+const DISPOSE_TIMEOUT = 5000;
+
+/** The model's own tokenizer. Works where the engine is, hence the promises. */
+export interface Tokenizer {
+  /** Ids of a text, as the post-processor of `tokenizer.json` says: nothing else is added. */
+  encode(text: string): Promise<Uint32Array>;
+  /** Text of ids. `skipSpecial` (default true) leaves special tokens out. */
+  decode(ids: readonly number[] | Uint32Array, options?: { skipSpecial?: boolean }): Promise<string>;
+  /** Each id alone as text; U+FFFD where a token is a part of a character. */
+  tokens(ids: readonly number[] | Uint32Array): Promise<string[]>;
+}
+
+/**
+ * A language model, loaded. Calls may overlap: every `generate` has a KV cache of its own, and the work is interleaved.
+ *
+ * All methods reject with subclasses of {@link TopKError}; an aborted call rejects with `name: 'AbortError'` and leaves the model usable.
+ */
+export class TopKLM {
+  readonly #connection: Connection;
+  readonly #description: ModelDescription;
+  #disposing: Promise<void> | undefined;
+
+  /** Use {@link TopKLM.load}. */
+  private constructor(connection: Connection, description: ModelDescription) {
+    this.#connection = connection;
+    this.#description = description;
+  }
+
+  /**
+   * Loads a model folder (Hugging Face layout: `config.json`, `model.safetensors` or shards, `tokenizer.json`).
+   *
+   * @param source - URL of the folder, files of a picked folder, or bytes by path
+   * @example
+   * const model = await TopKLM.load('/models/topk/', { onProgress: ({ phase, loadedBytes }) => console.log(phase, loadedBytes) });
+   */
+  static async load(source: ModelSource, options?: LoadOptions): Promise<TopKLM> {
+    const { worker, workerUrl, wasmUrl, backend, cache, onProgress, signal } = loadOptions(optionsOf(options));
+    const data = sourceOf(source);
+    throwIfAborted(signal);
+    const connection = await connect({ worker, workerUrl });
+    try {
+      const request = { source: data, backend, cache, ...(wasmUrl === undefined ? {} : { wasmUrl }) };
+      const description = await connection.call('load', request, { signal, onEvent: onProgress });
+      return new TopKLM(connection, description);
+    } catch (error) {
+      connection.close(error as Error);
+      throw error;
+    }
+  }
+
+  /** What `config.json` says, with defaults filled in. */
+  get config(): ModelConfig {
+    return this.#description.config;
+  }
+
+  /** The device in use, and why. */
+  get backend(): BackendInfo {
+    return this.#description.backend;
+  }
+
+  /** Where the files came from and whether they were verified. */
+  get cache(): CacheInfo {
+    return this.#description.cache;
+  }
+
+  /** Training steps for {@link TopKLM.loadCheckpoint}, ascending: those `manifest.json` or the given files name. */
+  get checkpoints(): readonly number[] {
+    return this.#description.checkpoints;
+  }
+
+  readonly tokenizer: Tokenizer = {
+    encode: async (text) => {
+      if (typeof text !== 'string') throw createError('argument', 'text must be a string.');
+      return this.#connection.call('encode', { text });
+    },
+    decode: async (ids, options) =>
+      this.#connection.call('decode', { ids: idsOf('ids', ids), skipSpecial: optionsOf(options).skipSpecial ?? true }),
+    tokens: async (ids) => this.#connection.call('tokens', { ids: idsOf('ids', ids) }),
+  };
+
+  /**
+   * One forward pass over a text or ids, with hooks and edits.
+   *
+   * @example
+   * const { hooks } = await model.run('Once upon a time', { hooks: ['blocks.0.hook_topk_out'], logits: 'none' });
+   * const { rowStart, indices, values } = hooks['blocks.0.hook_topk_out'];
+   */
+  async run<const N extends string = never>(prompt: Prompt, options?: RunOptions<N>): Promise<RunResult<N>> {
+    const given = optionsOf(options);
+    const args = { prompt: promptOf(prompt), options: runOptions(given) };
+    const result = await this.#connection.call('run', args, { signal: signalOf(given.signal) });
+    return result as RunResult<N>;
+  }
+
+  /**
+   * New tokens after a prompt, as they are made.
+   *
+   * @example
+   * for await (const { text } of model.generate('Once upon a time', { maxTokens: 100, temperature: 0 })) output.append(text);
+   */
+  generate<const N extends string = never>(prompt: Prompt, options?: GenerateOptions<N>): Generation<N> {
+    const given = optionsOf(options);
+    return new StepStream<N>(this.#connection, promptOf(prompt), generateOptions(given), signalOf(given.signal));
+  }
+
+  /**
+   * Logits as if the residual stream after a layer were the last one.
+   *
+   * @param options - `layers`: which; default all
+   * @returns [layers, T, d_vocab]
+   */
+  async logitLens(prompt: Prompt, options?: { layers?: readonly number[]; signal?: AbortSignal }): Promise<Tensor> {
+    const { layers, signal } = optionsOf(options);
+    const args = { prompt: promptOf(prompt), layers: layers && [...idsOf('layers', layers)] };
+    return this.#connection.call('logitLens', args, { signal: signalOf(signal) });
+  }
+
+  /**
+   * The exact effect of every neuron that is active at the last position on the logit of `target`: that neuron is ablated
+   * (site `topk_out`, last position) and the model run again.
+   *
+   * @param target - a token id
+   * @param options - `onProgress`: runs done, of how many
+   */
+  async ablate(
+    prompt: Prompt,
+    target: number,
+    options?: { onProgress?: (done: number, total: number) => void; signal?: AbortSignal },
+  ): Promise<AblationResult> {
+    const { onProgress, signal } = optionsOf(options);
+    if (target === undefined) throw createError('argument', 'target is missing; give the token id whose logit is to be explained.');
+    const args = { prompt: promptOf(prompt), target: whole('target', target) as number };
+    return this.#connection.call('ablate', args, {
+      signal: signalOf(signal),
+      onEvent: onProgress && (({ done, total }) => onProgress(done, total)),
+    });
+  }
+
+  /**
+   * Loads the weights of a training step (files under `step{N}/`, cached likewise) and swaps when they are whole; `final` loads
+   * the model's own again. Generations under way end on the weights they began with. If both do not fit, or on any other error, the old ones stay.
+   */
+  async loadCheckpoint(
+    step: number | 'final',
+    options?: { onProgress?: (progress: LoadProgress) => void; signal?: AbortSignal },
+  ): Promise<void> {
+    const { onProgress, signal } = optionsOf(options);
+    if (step === undefined) throw createError('argument', "step is missing; give a training step, or 'final'.");
+    const args = { step: step === 'final' ? step : (whole('step', step) as number) };
+    this.#description.cache = await this.#connection.call('loadCheckpoint', args, { signal: signalOf(signal), onEvent: onProgress });
+  }
+
+  /** What the model holds on the device. */
+  async memory(): Promise<MemoryInfo> {
+    return this.#connection.call('memory', undefined);
+  }
+
+  /** Frees everything, GPU memory too, and ends the worker. Calls under way, and later ones, reject with code `disposed`. */
+  dispose(): Promise<void> {
+    this.#disposing ??= this.#dispose();
+    return this.#disposing;
+  }
+
+  async #dispose(): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, DISPOSE_TIMEOUT);
+    });
+    // A worker that crashed has nothing left to free.
+    await Promise.race([this.#connection.call('dispose', undefined).catch(() => {}), late]);
+    clearTimeout(timer);
+    this.#connection.close(new TopKDisposedError());
+  }
+}

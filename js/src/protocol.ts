@@ -1,0 +1,98 @@
+/** What the page asks of the engine's host, in the worker or in the page itself: one entry a method. */
+import type { WasmGenerateOptions, WasmRunOptions, WasmStep } from './topk_lm.js';
+import type {
+  ActiveRows,
+  AblationResult,
+  BackendChoice,
+  BackendInfo,
+  CacheInfo,
+  FinishReason,
+  LoadProgress,
+  MemoryInfo,
+  ModelConfig,
+  Tensor,
+  TopkChange,
+} from './types.js';
+
+/** A model source in a form that can be posted to a worker. */
+export type SourceData =
+  | { kind: 'url'; url: string }
+  | { kind: 'path'; path: string }
+  /** Path relative to the model folder → content. */
+  | { kind: 'files'; files: Map<string, Blob> };
+
+export interface LoadRequest {
+  source: SourceData;
+  backend: BackendChoice;
+  /** Absolute; left out: beside the host's own script. */
+  wasmUrl?: string;
+  /** Name of the cache; `null`: store nothing. */
+  cache: string | null;
+}
+
+/** All that the page shows of a model without asking again. */
+export interface ModelDescription {
+  config: ModelConfig;
+  backend: BackendInfo;
+  cache: CacheInfo;
+  /** Training steps that have a folder `step{N}/`. */
+  checkpoints: number[];
+}
+
+export type PromptData = string | Uint32Array;
+
+export interface RunData {
+  ids: Uint32Array;
+  tokens: string[] | null;
+  logits: Tensor | null;
+  hooks: Record<string, Tensor | ActiveRows>;
+  evicted: TopkChange[];
+  admitted: TopkChange[];
+}
+
+/** Methods by name: arguments, result, and the events it emits on the way. */
+export interface Methods {
+  load: { args: LoadRequest; result: ModelDescription; event: LoadProgress };
+  encode: { args: { text: string }; result: Uint32Array; event: never };
+  decode: { args: { ids: Uint32Array; skipSpecial: boolean }; result: string; event: never };
+  tokens: { args: { ids: Uint32Array }; result: string[]; event: never };
+  run: { args: { prompt: PromptData; options: WasmRunOptions }; result: RunData; event: never };
+  openGeneration: {
+    args: { prompt: PromptData; options: WasmGenerateOptions };
+    result: { handle: number; seed: bigint; promptIds: Uint32Array };
+    event: never;
+  };
+  nextSteps: { args: { handle: number }; result: { steps: WasmStep[]; finish: FinishReason | null }; event: never };
+  closeGeneration: { args: { handle: number }; result: undefined; event: never };
+  logitLens: { args: { prompt: PromptData; layers: number[] | undefined }; result: Tensor; event: never };
+  ablate: { args: { prompt: PromptData; target: number }; result: AblationResult; event: { done: number; total: number } };
+  loadCheckpoint: { args: { step: number | 'final' }; result: CacheInfo; event: LoadProgress };
+  memory: { args: undefined; result: MemoryInfo; event: never };
+  dispose: { args: undefined; result: undefined; event: never };
+}
+
+export type MethodName = keyof Methods;
+
+/** What a handler gets beside its arguments. */
+export interface CallContext<K extends MethodName> {
+  /** Aborted when the caller gave up; the handler then stops soon and its result is dropped. */
+  signal: AbortSignal;
+  emit(event: Methods[K]['event']): void;
+}
+
+/** The host: one function a method. */
+export type Handlers = {
+  [K in MethodName]: (args: Methods[K]['args'], context: CallContext<K>) => Promise<Methods[K]['result']>;
+};
+
+export interface CallOptions<K extends MethodName> {
+  signal?: AbortSignal | undefined;
+  onEvent?: ((event: Methods[K]['event']) => void) | undefined;
+}
+
+/** The page's end: the same methods, wherever the host runs. */
+export interface Connection {
+  call<K extends MethodName>(method: K, args: Methods[K]['args'], options?: CallOptions<K>): Promise<Methods[K]['result']>;
+  /** Ends the connection; calls under way reject with `reason`. */
+  close(reason: Error): void;
+}

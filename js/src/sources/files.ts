@@ -1,0 +1,49 @@
+/** Picked files and bytes in memory, as Blobs by path. */
+import { createError } from '../errors.js';
+import { checkpointSteps } from '../manifest.js';
+import { GIVEN, type ModelFiles, type OpenFolder } from './source.js';
+
+/** Blobs by path → model folder. */
+export class BlobFiles implements ModelFiles {
+  readonly checkpoints: number[];
+  readonly #files: ReadonlyMap<string, Blob>;
+
+  constructor(files: ReadonlyMap<string, Blob>) {
+    this.#files = files;
+    this.checkpoints = checkpointSteps(files.keys());
+  }
+
+  async open(folder: string): Promise<OpenFolder> {
+    const blob = (path: string) => this.#files.get(folder + path);
+    return {
+      failure: undefined,
+      whole: async () => {},
+      cache: GIVEN,
+      size: (path) => blob(path)?.size,
+      read: async (path, offset, length) => {
+        try {
+          return new Uint8Array(await (blob(path) as Blob).slice(offset, offset + length).arrayBuffer());
+        } catch (error) {
+          // A picked file that changed on the disk meanwhile can no longer be read.
+          throw createError('io', `${folder}${path} can no longer be read (${String(error)}); pick the folder again.`);
+        }
+      },
+    };
+  }
+}
+
+/** Paths of a picked folder: `webkitRelativePath`, else the name; the folder that all share is left out. */
+export function mapFiles(files: Iterable<File>): Map<string, Blob> {
+  const paths: [string[], File][] = [];
+  for (const file of files) paths.push([(file.webkitRelativePath || file.name).split('/'), file]);
+  if (paths.length === 0) throw createError('argument', 'The list of files is empty; pick the folder that holds config.json.');
+  // Leave out leading folders as long as all paths have the same one.
+  while (paths.every(([parts]) => parts.length > 1 && parts[0] === paths[0]?.[0][0])) {
+    for (const [parts] of paths) parts.shift();
+  }
+  const map = new Map<string, Blob>(paths.map(([parts, file]) => [parts.join('/'), file]));
+  if (!map.has('config.json')) {
+    throw createError('argument', `config.json is not among the ${map.size} files; pick the folder that holds it.`);
+  }
+  return map;
+}

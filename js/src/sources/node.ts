@@ -1,0 +1,94 @@
+/** A folder on the disk, in Node. The modules come from `process.getBuiltinModule`, so no bundler ever looks for them. */
+import { createError } from '../errors.js';
+import { checkpointSteps } from '../manifest.js';
+import { GIVEN, type ModelFiles, type OpenFolder } from './source.js';
+
+interface FileHandle {
+  read(buffer: Uint8Array, offset: number, length: number, position: number): Promise<{ bytesRead: number }>;
+  close(): Promise<void>;
+}
+
+interface NodeModules {
+  'node:fs': {
+    statSync(path: string, options: { throwIfNoEntry: false }): { size: number; isFile(): boolean } | undefined;
+    readdirSync(path: string): string[];
+    promises: { open(path: string): Promise<FileHandle>; readFile(path: string): Promise<Uint8Array<ArrayBuffer>> };
+  };
+  'node:path': { join(...parts: string[]): string };
+  'node:url': { fileURLToPath(url: string): string };
+}
+
+interface NodeProcess {
+  versions?: { node?: string };
+  getBuiltinModule?<K extends keyof NodeModules>(name: K): NodeModules[K];
+}
+
+const nodeProcess = (globalThis as { process?: NodeProcess }).process;
+
+/** Whether this is Node (and not a browser page with a `process` shim). */
+export const isNode = typeof nodeProcess?.versions?.node === 'string' && typeof nodeProcess.getBuiltinModule === 'function';
+
+function builtin<K extends keyof NodeModules>(name: K): NodeModules[K] {
+  const module = nodeProcess?.getBuiltinModule?.(name);
+  if (!module)
+    throw createError('argument', 'Paths and file: URLs can be read in Node 20.16 or newer only; give an http URL, files or bytes.');
+  return module;
+}
+
+/** All bytes of a `file:` URL, which Node's fetch cannot read. */
+export function readFileUrl(url: string): Promise<Uint8Array<ArrayBuffer>> {
+  return builtin('node:fs').promises.readFile(builtin('node:url').fileURLToPath(url));
+}
+
+/** A folder on the disk → model folder. */
+export class FolderFiles implements ModelFiles {
+  readonly checkpoints: number[];
+  readonly #root: string;
+
+  /** `path`: a path, or a `file:` URL. */
+  constructor(path: string) {
+    this.#root = path.startsWith('file:') ? builtin('node:url').fileURLToPath(path) : path;
+    if (this.#size('config.json') === undefined) {
+      throw createError('argument', `${this.#root} holds no config.json; give the path of a model folder.`);
+    }
+    const names = builtin('node:fs')
+      .readdirSync(this.#root)
+      .flatMap((name) => [`${name}/model.safetensors`, `${name}/model.safetensors.index.json`]);
+    this.checkpoints = checkpointSteps(names.filter((name) => this.#size(name) !== undefined));
+  }
+
+  async open(folder: string): Promise<OpenFolder> {
+    return {
+      failure: undefined,
+      whole: async () => {},
+      cache: GIVEN,
+      size: (path) => this.#size(folder + path),
+      read: (path, offset, length) => this.#read(folder + path, offset, length),
+    };
+  }
+
+  #path(path: string): string {
+    return builtin('node:path').join(this.#root, path);
+  }
+
+  #size(path: string): number | undefined {
+    const stat = builtin('node:fs').statSync(this.#path(path), { throwIfNoEntry: false });
+    return stat?.isFile() ? stat.size : undefined;
+  }
+
+  async #read(path: string, offset: number, length: number): Promise<Uint8Array> {
+    const file = await builtin('node:fs').promises.open(this.#path(path));
+    try {
+      const bytes = new Uint8Array(length);
+      let done = 0;
+      while (done < length) {
+        const { bytesRead } = await file.read(bytes, done, length - done, offset + done);
+        if (bytesRead === 0) throw createError('io', `${path} ends after ${offset + done} bytes, ${offset + length} are needed.`);
+        done += bytesRead;
+      }
+      return bytes;
+    } finally {
+      await file.close();
+    }
+  }
+}

@@ -1,0 +1,34 @@
+/** Where a model's files come from. */
+import type { CacheInfo, LoadProgress } from '../types.js';
+import type { WasmSource } from '../topk_lm.js';
+
+export interface OpenContext {
+  signal: AbortSignal;
+  onProgress(progress: LoadProgress): void;
+}
+
+/** Files of one folder, open for reading. */
+export interface OpenFolder extends WasmSource {
+  /** What stopped a read, if something did: clearer than what the engine makes of it. */
+  readonly failure: unknown;
+  /** Waits until every file is there, also those the engine did not read. */
+  whole(): Promise<void>;
+  /** Of the files of this folder; final after {@link whole}. */
+  readonly cache: CacheInfo;
+}
+
+/** A model folder with its checkpoints. */
+export interface ModelFiles {
+  /** Opens the model itself (`''`) or a checkpoint (`'step254/'`); paths are then relative to that. */
+  open(folder: string, context: OpenContext): Promise<OpenFolder>;
+  /** Training steps that are known to be there, ascending. */
+  readonly checkpoints: number[];
+}
+
+/** For files that the page gave: nothing is fetched, nothing stored. */
+export const GIVEN: CacheInfo = { state: 'memory', reason: 'The files were given by the page, so nothing was downloaded or stored.' };
+
+/** Name of the folder of a training step; the final weights are the model's own. */
+export function checkpointFolder(step: number | 'final'): string {
+  return step === 'final' ? '' : `step${step}/`;
+}

@@ -1,0 +1,246 @@
+/**
+ * A model folder on a server. With `manifest.json` everything about its files is known at once; without, the server is
+ * asked (HEAD). Reading waits for the file, so the engine starts to build while weights still come in.
+ */
+import { FileCache, UNKNOWN_VERSION, type FileRecord } from '../cache.js';
+import { download, fromCache, type Downloaded, type DownloadContext, type RemoteFile } from '../download.js';
+import { createError, throwIfAborted } from '../errors.js';
+import type { ModelFiles, OpenContext, OpenFolder } from './source.js';
+import { isMissing, bodyBytes, NETWORK, request, Retriable, retry, serverVersion, type Network } from '../remote.js';
+import { looksLikeHtml, parseManifest, shardNames, type Manifest } from '../manifest.js';
+import { ByteProgress } from '../progress.js';
+import { openStorage } from '../storage.js';
+import type { CacheInfo } from '../types.js';
+
+const INDEX = 'model.safetensors.index.json';
+const WEIGHTS = 'model.safetensors';
+
+/** Network, storage and base URL of one model. */
+export class UrlFiles implements ModelFiles {
+  readonly #base: URL;
+  readonly #network: Network;
+  readonly #cache: FileCache | null;
+  /** Why nothing is stored, if so. */
+  #memoryReason: string | undefined;
+  #manifest: Manifest | null | undefined;
+
+  private constructor(base: URL, network: Network, cache: FileCache | string) {
+    this.#base = base;
+    this.#network = network;
+    this.#cache = typeof cache === 'string' ? null : cache;
+    this.#memoryReason = typeof cache === 'string' ? cache : undefined;
+  }
+
+  /** `cacheName`: see {@link openStorage}. */
+  static async create(base: string, cacheName: string | null, network: Network = NETWORK): Promise<UrlFiles> {
+    const storage = await openStorage(cacheName);
+    return new UrlFiles(new URL(base), network, typeof storage === 'string' ? storage : new FileCache(storage));
+  }
+
+  get checkpoints(): number[] {
+    return this.#manifest?.steps ?? [];
+  }
+
+  async open(folder: string, { signal, onProgress }: OpenContext): Promise<OpenFolder> {
+    this.#manifest ??= await this.#fetchManifest(signal);
+    const files = await this.#list(folder, signal);
+    const sizes = files.map((file) => file.bytes);
+    const known = (all: (number | null)[]): all is number[] => all.every((bytes) => bytes !== null);
+    const sum = (all: number[]) => all.reduce((total, bytes) => total + bytes, 0);
+    const progress = new ByteProgress('download', known(sizes) ? sum(sizes) : null, onProgress);
+    const opened = new UrlFolder(
+      folder,
+      files,
+      (file) =>
+        this.#download(file, signal, (bytes, cached) => {
+          const now = files.map(({ bytes: size }) => size);
+          if (known(now)) progress.setTotal(sum(now));
+          progress.update(file.path, bytes, cached);
+        }),
+      () => this.#memoryReason,
+    );
+    await opened.sizesKnown();
+    return opened;
+  }
+
+  #url(path: string): string {
+    const url = new URL(this.#base);
+    url.pathname = `${url.pathname.replace(/\/?$/, '/')}${path.split('/').map(encodeURIComponent).join('/')}`;
+    url.hash = '';
+    return url.href;
+  }
+
+  async #download(file: RemoteFile, signal: AbortSignal, onBytes: DownloadContext['onBytes']): Promise<Downloaded> {
+    const result = await download(file, {
+      network: this.#network,
+      cache: this.#cache,
+      signal,
+      onBytes,
+      onStorageFailure: (reason) => (this.#memoryReason ??= reason),
+    });
+    file.bytes = result.blob.size;
+    return result;
+  }
+
+  /** The manifest; `null` where there is none. Without a network: the stored one. */
+  async #fetchManifest(signal: AbortSignal): Promise<Manifest | null> {
+    const url = this.#url('manifest.json');
+    const file: RemoteFile = { path: 'manifest.json', url, bytes: null, sha256: null, version: UNKNOWN_VERSION };
+    try {
+      const text = await retry(this.#network, signal, async () => {
+        const response = await request(this.#network, url, { signal, cache: 'no-cache' });
+        if (isMissing(response)) return null;
+        if (!response.ok) throw createError('download', `${url} could not be fetched: the server answers ${response.status}.`);
+        return response.text().catch((error) => {
+          throw new Retriable(`${url} broke off (${String(error)}).`);
+        });
+      });
+      if (text === null || looksLikeHtml(text)) return null;
+      const manifest = parseManifest(text, url);
+      const blob = new Blob([text]);
+      await this.#cache
+        ?.putPart(url, UNKNOWN_VERSION, 0, blob)
+        .then(() => this.#cache?.complete(url, { version: UNKNOWN_VERSION, bytes: blob.size, verified: false }))
+        .catch(() => {}); // only needed without a network
+      return manifest;
+    } catch (error) {
+      throwIfAborted(signal);
+      const stored = await fromCache(file, this.#context(signal));
+      if (stored) return parseManifest(await stored.blob.text(), url);
+      if (await this.#recorded(this.#url('config.json'))) return null; // a model without one, and without a network
+      throw error;
+    }
+  }
+
+  #context(signal: AbortSignal): DownloadContext {
+    return { network: this.#network, cache: this.#cache, signal, onBytes: () => {}, onStorageFailure: () => {} };
+  }
+
+  /** The files of a folder that are there; without those that must be there it fails. */
+  async #list(folder: string, signal: AbortSignal): Promise<RemoteFile[]> {
+    // The tokenizer belongs to the model, not to its checkpoints.
+    const optional = folder === '' ? ['generation_config.json', 'tokenizer.json'] : [];
+    const [config, weights, index, ...others] = await Promise.all(
+      ['config.json', WEIGHTS, INDEX, ...optional].map((name) => this.#find(folder + name, signal)),
+    );
+    if (folder === '' && !config) throw this.#notFound('config.json');
+    const files = [config, ...others].filter((file) => file !== undefined);
+    if (weights) return [...files, weights];
+    if (!index) throw this.#notFound(folder + WEIGHTS);
+    const { blob } = await this.#download(index, signal, () => {});
+    const shards = await Promise.all(
+      shardNames(await blob.text()).map(async (name) => {
+        const shard = await this.#find(folder + name, signal);
+        if (!shard) throw this.#notFound(folder + name);
+        return shard;
+      }),
+    );
+    return [...files, index, ...shards];
+  }
+
+  #notFound(path: string): Error {
+    return this.#manifest
+      ? createError('download', `${path} is not listed in ${this.#url('manifest.json')}; list it with its length and SHA-256.`)
+      : createError('download', `${this.#url(path)} was not found; the URL must be that of a model folder.`);
+  }
+
+  /** What is known of a file before it is fetched; `undefined`: it is not there. */
+  async #find(path: string, signal: AbortSignal): Promise<RemoteFile | undefined> {
+    const url = this.#url(path);
+    if (this.#manifest) {
+      const entry = this.#manifest.files.get(path);
+      return entry && { path, url, bytes: entry.bytes, sha256: entry.sha256, version: `sha256-${entry.sha256}` };
+    }
+    try {
+      const response = await retry(this.#network, signal, () => request(this.#network, url, { method: 'HEAD', signal, cache: 'no-cache' }));
+      if (isMissing(response)) return undefined;
+      if (response.ok) {
+        return { path, url, bytes: bodyBytes(response.headers), sha256: null, version: serverVersion(response.headers) };
+      }
+      // HEAD is not allowed, for example: GET will tell.
+      return (await this.#exists(url, signal)) ? { path, url, bytes: null, sha256: null, version: UNKNOWN_VERSION } : undefined;
+    } catch (error) {
+      throwIfAborted(signal);
+      // Without a network: what is stored is there.
+      const record = await this.#recorded(url);
+      if (record) return { path, url, bytes: record.bytes, sha256: null, version: record.version };
+      if (await this.#recorded(this.#url('config.json'))) return undefined;
+      throw error;
+    }
+  }
+
+  async #recorded(url: string): Promise<FileRecord | undefined> {
+    return this.#cache?.record(url).catch(() => undefined);
+  }
+
+  async #exists(url: string, signal: AbortSignal): Promise<boolean> {
+    const response = await retry(this.#network, signal, () => request(this.#network, url, { signal }));
+    await response.body?.cancel();
+    return response.ok && !isMissing(response);
+  }
+}
+
+/** Files of one folder, downloaded one after the other in the order given. */
+class UrlFolder implements OpenFolder {
+  failure: unknown;
+  readonly #folder: string;
+  readonly #files: Map<string, { file: RemoteFile; content: Promise<Downloaded> }>;
+  readonly #results: Downloaded[] = [];
+  readonly #memoryReason: () => string | undefined;
+
+  constructor(
+    folder: string,
+    files: RemoteFile[],
+    fetchFile: (file: RemoteFile) => Promise<Downloaded>,
+    memoryReason: () => string | undefined,
+  ) {
+    this.#folder = folder;
+    this.#files = new Map();
+    this.#memoryReason = memoryReason;
+    let before: Promise<unknown> = Promise.resolve();
+    for (const file of files) {
+      const content = before
+        .then(() => fetchFile(file))
+        .then((result) => {
+          this.#results.push(result);
+          return result;
+        });
+      content.catch((error) => (this.failure ??= error));
+      before = content;
+      this.#files.set(file.path, { file, content });
+    }
+  }
+
+  /** Waits for the files whose length the server did not say. */
+  async sizesKnown(): Promise<void> {
+    for (const { file, content } of this.#files.values()) if (file.bytes === null) await content;
+  }
+
+  async whole(): Promise<void> {
+    for (const { content } of this.#files.values()) await content;
+  }
+
+  get cache(): CacheInfo {
+    const reason = this.#memoryReason();
+    if (reason !== undefined || !this.#results.every(({ stored }) => stored)) {
+      return { state: 'memory', reason: reason ?? 'The browser did not keep the files.' };
+    }
+    return this.#results.every(({ verified }) => verified)
+      ? { state: 'verified', reason: 'Every file is stored and has the SHA-256 that manifest.json says.' }
+      : {
+          state: 'unverified',
+          reason: 'The files are stored, but there is no manifest.json to verify them against: only their lengths were checked.',
+        };
+  }
+
+  size(path: string): number | undefined {
+    return this.#files.get(this.#folder + path)?.file.bytes ?? undefined;
+  }
+
+  async read(path: string, offset: number, length: number): Promise<Uint8Array> {
+    const entry = this.#files.get(this.#folder + path);
+    if (!entry) throw createError('io', `${this.#folder}${path} is not among the files of the model.`);
+    const { blob } = await entry.content;
+    return new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer());
+  }
+}

@@ -1,0 +1,60 @@
+/** Where downloaded bytes are kept: the browser's Cache API, behind an interface. */
+
+/** Blobs by key. Every method may reject, with `QuotaExceededError` for example. */
+export interface Storage {
+  get(key: string): Promise<Blob | undefined>;
+  put(key: string, blob: Blob): Promise<void>;
+  delete(key: string): Promise<void>;
+  /** All keys that begin with `prefix`. */
+  keys(prefix: string): Promise<string[]>;
+}
+
+// The Cache API wants URLs as keys. This host never exists (RFC 6761), so nothing of a page's own is shadowed.
+const KEY_BASE = 'https://cache.topk-lm.invalid/';
+
+/** The Cache API of `caches`. */
+class CacheApiStorage implements Storage {
+  readonly #cache: Cache;
+
+  constructor(cache: Cache) {
+    this.#cache = cache;
+  }
+
+  async get(key: string): Promise<Blob | undefined> {
+    const response = await this.#cache.match(KEY_BASE + key);
+    return response?.blob();
+  }
+
+  async put(key: string, blob: Blob): Promise<void> {
+    await this.#cache.put(KEY_BASE + key, new Response(blob));
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.#cache.delete(KEY_BASE + key);
+  }
+
+  async keys(prefix: string): Promise<string[]> {
+    const requests = await this.#cache.keys();
+    return requests.map(({ url }) => url.slice(KEY_BASE.length)).filter((key) => key.startsWith(prefix));
+  }
+}
+
+/** The storage named `name`, or why there is none. */
+export async function openStorage(name: string | null): Promise<Storage | string> {
+  if (name === null) return 'Storing was switched off by `cache: false`.';
+  if (typeof caches === 'undefined') {
+    return typeof isSecureContext !== 'undefined' && !isSecureContext
+      ? 'This page is not a secure context, so the browser offers no Cache API: serve it over https or from localhost to keep downloads.'
+      : 'There is no Cache API here, so downloads are kept in memory only.';
+  }
+  try {
+    return new CacheApiStorage(await caches.open(name));
+  } catch (error) {
+    return `The browser refuses to open the cache (${String(error)}): allow storage for this site to keep downloads.`;
+  }
+}
+
+/** Deletes all that was stored under a cache name. */
+export async function clearCache(name = 'topk-lm'): Promise<void> {
+  if (typeof caches !== 'undefined') await caches.delete(name);
+}

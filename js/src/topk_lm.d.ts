@@ -1,0 +1,89 @@
+/** The wasm module's surface (crate/src/wasm), with the types that wasm-bindgen cannot say. Errors are thrown as `{code, message}`. */
+import type { AblationResult, ActiveRows, BackendInfo, Edit, FinishReason, MemoryInfo, ModelConfig, Tensor, TopkChange } from './types.js';
+
+export default function init(options: { module_or_path: WebAssembly.Module | BufferSource }): Promise<{ memory: WebAssembly.Memory }>;
+
+/** Files of one model folder; sizes are known before anything is read. */
+export interface WasmSource {
+  size(path: string): number | undefined;
+  /** Exactly `length` bytes from `offset`. */
+  read(path: string, offset: number, length: number): Promise<Uint8Array>;
+}
+
+export class Cancel {
+  cancel(): void;
+  free(): void;
+}
+
+export interface WasmInfo extends ModelConfig {
+  backend: BackendInfo;
+}
+
+export interface WasmRunOptions {
+  hooks: readonly string[];
+  edits: readonly Edit[];
+  promptLength?: number;
+  logits: 'none' | 'last' | 'all';
+}
+
+export interface WasmRunResult {
+  logits: Tensor | null;
+  hooks: Record<string, Tensor | ActiveRows>;
+  evicted: TopkChange[];
+  admitted: TopkChange[];
+}
+
+export interface WasmGenerateOptions {
+  maxTokens: number;
+  temperature?: number;
+  topK?: number;
+  topP?: number;
+  repetitionPenalty?: number;
+  seed?: bigint;
+  stop?: readonly string[];
+  ignoreEos?: boolean;
+  edits: readonly Edit[];
+  hooks: readonly string[];
+  topLogprobs?: number;
+}
+
+export interface WasmStep {
+  index: number;
+  id: number;
+  text: string;
+  logprob: number;
+  hooks?: Record<string, Tensor | ActiveRows>;
+  evicted?: TopkChange[];
+  admitted?: TopkChange[];
+  topLogprobs?: { ids: Uint32Array; logprobs: Float32Array };
+}
+
+export class WasmGeneration {
+  private constructor();
+  readonly seed: bigint;
+  next(): Promise<{ steps: WasmStep[]; finish: FinishReason | null }>;
+  cancel(): void;
+  free(): void;
+}
+
+export class WasmModel {
+  private constructor();
+  static load(
+    source: WasmSource,
+    options: { backend: 'auto' | 'webgpu' | 'cpu' },
+    onTensor: (bytesDone: number, bytesTotal: number) => void,
+    cancel: Cancel,
+  ): Promise<WasmModel>;
+  info(): WasmInfo;
+  encode(text: string): Uint32Array;
+  decode(ids: Uint32Array, skipSpecial: boolean): string;
+  tokens(ids: Uint32Array): string[];
+  run(ids: Uint32Array, options: WasmRunOptions, cancel: Cancel): Promise<WasmRunResult>;
+  generate(ids: Uint32Array, options: WasmGenerateOptions): WasmGeneration;
+  logit_lens(ids: Uint32Array, layers: number[] | undefined, cancel: Cancel): Promise<Tensor>;
+  ablate(ids: Uint32Array, target: number, cancel: Cancel, onProgress: (done: number, total: number) => void): Promise<AblationResult>;
+  load_checkpoint(source: WasmSource, cancel: Cancel, onTensor: (bytesDone: number, bytesTotal: number) => void): Promise<void>;
+  memory(): MemoryInfo;
+  dispose(): void;
+  free(): void;
+}

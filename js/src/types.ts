@@ -1,0 +1,246 @@
+/** Public types. `T` positions, `d` = d_model, shapes row-major, layers and indices count from 0. */
+
+/** Which device was asked for. `auto` takes WebGPU on a real adapter, else the CPU. */
+export type BackendChoice = 'auto' | 'webgpu' | 'cpu';
+
+/** The device in use. */
+export interface BackendInfo {
+  kind: 'webgpu' | 'cpu';
+  /** Name of the WebGPU adapter; `null` on the CPU. */
+  adapter: string | null;
+  /** Why this one, in a sentence. */
+  reason: string;
+}
+
+/** What `config.json` and `generation_config.json` say, with the defaults filled in. */
+export interface ModelConfig {
+  architecture: string;
+  /** Number of token ids. */
+  d_vocab: number;
+  /** Width of the residual stream = neurons per layer. */
+  d_model: number;
+  n_layers: number;
+  n_heads: number;
+  n_kv_heads: number;
+  d_head: number;
+  d_mlp: number;
+  /** Longest sequence, in tokens. */
+  n_ctx: number;
+  /** Active entries kept after a TopK block; `null`: a dense model. */
+  topk_k: number | null;
+  /** The last blocks, which are not cut. */
+  n_nontopk: number;
+  topk_select: 'value' | 'abs';
+  topk_post: 'identity' | 'relu';
+  bos_token_id: number | null;
+  eos_token_ids: number[];
+  tie_word_embeddings: boolean;
+  norm_eps: number;
+  /** Base of RoPE; `null` for learned positions. */
+  rope_theta: number | null;
+  n_parameters: number;
+  /** Without a tokenizer only ids can be given. */
+  has_tokenizer: boolean;
+  /** Defaults of {@link GenerateOptions}. */
+  generation: { temperature: number; top_k: number; top_p: number; repetition_penalty: number };
+}
+
+/** Where the files came from and what is known of them. */
+export interface CacheInfo {
+  /**
+   * `verified`: stored, each file's SHA-256 is the one in `manifest.json` · `unverified`: stored, only lengths were
+   * checked · `memory`: nothing is stored, a later visit downloads again.
+   */
+  state: 'verified' | 'unverified' | 'memory';
+  /** Why, in a sentence, with a next step where there is one. */
+  reason: string;
+}
+
+/** How far loading is. Numbers never go back within a phase. */
+export interface LoadProgress {
+  /** `compile`: the engine itself · `download`: the model's files · `load`: weights into the device. */
+  phase: 'compile' | 'download' | 'load';
+  /** The file being worked on, relative to the model folder. */
+  file: string;
+  /** Bytes done, over all files of this phase. */
+  loadedBytes: number;
+  /** Bytes to do, over all files of this phase; `null` while not known. */
+  totalBytes: number | null;
+  /** Whether the last bytes came from the cache. */
+  fromCache: boolean;
+}
+
+/** Options of {@link TopKLM.load}. */
+export interface LoadOptions {
+  /** Default `auto`. `webgpu` fails where there is no adapter. */
+  backend?: BackendChoice;
+  /** Compute in a module worker. Default: true in browsers; in Node only `false` exists. */
+  worker?: boolean;
+  /** Where `worker.js` is served, if not beside this module. */
+  workerUrl?: string | URL;
+  /** Where `topk_lm_bg.wasm` is served, if not beside this module. */
+  wasmUrl?: string | URL;
+  onProgress?: (progress: LoadProgress) => void;
+  signal?: AbortSignal;
+  /** `false`: store nothing. A string names the cache; default `topk-lm`. */
+  cache?: boolean | string;
+}
+
+/**
+ * A model folder: its URL · the `File`s of a picked folder (paths from `webkitRelativePath`, the common top folder
+ * left out) · its bytes by path (`{'config.json': …, 'model.safetensors': …}`). In Node a string may be a path.
+ */
+export type ModelSource = string | URL | FileList | readonly File[] | Readonly<Record<string, Uint8Array | ArrayBuffer>>;
+
+/** A text, encoded as `tokenizer.json` says, or token ids. */
+export type Prompt = string | readonly number[] | Uint32Array;
+
+/** A dense array, row-major. */
+export interface Tensor {
+  data: Float32Array;
+  shape: number[];
+}
+
+/** The active neurons of each position; row t is `rowStart[t] .. rowStart[t + 1]` of `indices` and `values`. */
+export interface ActiveRows {
+  /** [T, d] */
+  shape: [number, number];
+  /** [T + 1] */
+  rowStart: Uint32Array;
+  /** Neuron indices, ascending within a row. */
+  indices: Uint32Array;
+  /** Their values; never 0. */
+  values: Float32Array;
+}
+
+/** What a hook of name `N` gives: `blocks.{i}.hook_topk_out` comes as {@link ActiveRows}, all others as {@link Tensor}. */
+export type HookValue<N extends string> = string extends N
+  ? Tensor | ActiveRows
+  : N extends `blocks.${number}.hook_topk_out`
+    ? ActiveRows
+    : Tensor;
+
+/** Results by hook name. */
+export type Hooks<N extends string> = { [name in N]: HookValue<name> };
+
+/** Positions at which an edit applies; a range is half-open, absolute from 0, BOS counted. */
+export type EditPositions = 'all' | 'prompt' | 'generated' | { from: number; to: number };
+
+/** An edit of one neuron. The engine checks it against the model before anything runs. */
+export interface Edit {
+  /** Block, 0 ≤ layer < n_layers. */
+  layer: number;
+  /** Coordinate of the residual stream, 0 ≤ index < d_model. */
+  index: number;
+  /** `add`: v + value · `clamp`: = value · `scale`: v · value · `ablate`: = 0 */
+  action: 'add' | 'clamp' | 'scale' | 'ablate';
+  /** Finite in f32; required, but for `ablate`. */
+  value?: number;
+  /** After the cut (default: the neuron is set whatever it was) or before it (it competes, and may evict another). */
+  site?: 'topk_out' | 'topk_in';
+  /** Default `all`. */
+  positions?: EditPositions;
+  /** `from_layer`: the same index in that and every later TopK block. Default `layer`. */
+  propagate?: 'layer' | 'from_layer';
+}
+
+/** Neurons that left or entered the kept set of one position because of `topk_in` edits. */
+export interface TopkChange {
+  layer: number;
+  /** Absolute, from 0. */
+  position: number;
+  /** Ascending. */
+  indices: Uint32Array;
+}
+
+/** Options of {@link TopKLM.run}. */
+export interface RunOptions<N extends string = string> {
+  /** Hook names as in TransformerLens, `blocks.0.hook_topk_out` for example. A wrong one is an error that lists what exists. */
+  hooks?: readonly N[];
+  edits?: readonly Edit[];
+  /** Positions below it are "prompt", for edits. Default: all. */
+  promptLength?: number;
+  /** Default `last`. */
+  logits?: 'none' | 'last' | 'all';
+  signal?: AbortSignal;
+}
+
+/** Result of {@link TopKLM.run}. */
+export interface RunResult<N extends string = string> {
+  /** [T] */
+  ids: Uint32Array;
+  /** Each id as text, [T]; `null` without a tokenizer. */
+  tokens: string[] | null;
+  /** [1, d_vocab] for `last`, [T, d_vocab] for `all`, `null` for `none`. */
+  logits: Tensor | null;
+  hooks: Hooks<N>;
+  evicted: TopkChange[];
+  admitted: TopkChange[];
+}
+
+/** Options of {@link TopKLM.generate}. What is left out comes from `generation_config.json`, else from the defaults here. */
+export interface GenerateOptions<N extends string = string> {
+  /** Most new tokens. Default 64. */
+  maxTokens?: number;
+  /** 0: always the likeliest token. Default 1. */
+  temperature?: number;
+  /** Sample among this many likeliest tokens; 0: no limit (default). */
+  topK?: number;
+  /** Sample among the smallest set of likeliest tokens with this probability, 0 < topP ≤ 1. Default 1. */
+  topP?: number;
+  /** Hugging Face's rule over prompt and new tokens; 1: none (default). */
+  repetitionPenalty?: number;
+  /** 0 ≤ seed < 2^64. The same seed gives the same text on the same device. Default: random, see {@link Generation.seed}. */
+  seed?: number | bigint;
+  /** Texts that end the generation. */
+  stop?: string | readonly string[];
+  /** Go on after an end-of-text token. */
+  ignoreEos?: boolean;
+  edits?: readonly Edit[];
+  hooks?: readonly N[];
+  /** Also give this many likeliest tokens with every step. */
+  topLogprobs?: number;
+  signal?: AbortSignal;
+}
+
+/** One new token. */
+export interface GenerationStep<N extends string = string> {
+  /** Number of the new token, from 0. */
+  index: number;
+  id: number;
+  /** What the text grew by: never half a character, so it may be empty, and the next step's longer. */
+  text: string;
+  /** ln of the model's own probability of this token (temperature 1, no penalty). */
+  logprob: number;
+  /** Hooks at the position that this token was drawn from; T = 1. */
+  hooks: Hooks<N>;
+  evicted: TopkChange[];
+  admitted: TopkChange[];
+  /** Likeliest first. */
+  topLogprobs?: { ids: Uint32Array; logprobs: Float32Array };
+}
+
+/** Why a generation ended: `maxTokens` reached · an end token or stop text · the context is full. */
+export type FinishReason = 'length' | 'stop' | 'context';
+
+/** Result of {@link TopKLM.ablate}: one entry an active neuron at the last position. */
+export interface AblationResult {
+  /** The target's logit in the unedited model. */
+  logit: number;
+  /** [n] */
+  layers: Uint32Array;
+  /** [n] neuron indices */
+  indices: Uint32Array;
+  /** [n] the neurons' values */
+  values: Float32Array;
+  /** [n] logit − logit with that one neuron ablated (site `topk_out`, last position). Positive: the neuron promotes the target. */
+  effects: Float32Array;
+}
+
+/** Device memory of one model. */
+export interface MemoryInfo {
+  /** Live GPU buffers. */
+  buffers: number;
+  /** Their bytes; on the CPU bytes of weights and caches. */
+  bytes: number;
+}
