@@ -89,6 +89,7 @@ class Transfer {
       try {
         const blob = await this.#fetchRest(restarted);
         if (await this.#verify(blob)) return await this.#finish(blob);
+        await this.#restart();
         if (restarted) {
           throw createError(
             'integrity',
@@ -96,7 +97,6 @@ class Transfer {
           );
         }
         restarted = true;
-        await this.#restart();
       } catch (error) {
         throwIfAborted(signal);
         if (!(error instanceof Retriable)) throw error;

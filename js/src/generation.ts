@@ -51,6 +51,7 @@ export class StepStream<N extends string> implements Generation<N> {
   }
 
   async return(): Promise<IteratorResult<GenerationStep<N>, undefined>> {
+    this.#ready = [];
     await this.#end();
     return { done: true, value: undefined };
   }

@@ -10,8 +10,11 @@ export class ByteProgress {
   readonly #report: (progress: LoadProgress) => void;
   readonly #done = new Map<string, number>();
   #total: number | null;
-  #reported = 0;
-  #lastReport = -Infinity;
+  #sum = 0;
+  #file = '';
+  #fromCache = false;
+  #reported = -1;
+  #lastReport = Number.NEGATIVE_INFINITY;
 
   /** `total`: bytes of all files of the phase, `null` while not known. */
   constructor(phase: LoadProgress['phase'], total: number | null, report: (progress: LoadProgress) => void) {
@@ -20,23 +23,27 @@ export class ByteProgress {
     this.#report = report;
   }
 
-  /** The total became known (only from `null`: a known total stays). */
-  setTotal(total: number): void {
-    this.#total ??= total;
-  }
-
   /** `file` has `bytes` of its bytes. A file that starts again counts only what is beyond its best so far. */
   update(file: string, bytes: number, fromCache = false): void {
+    this.#file = file;
+    this.#fromCache = fromCache;
     this.#done.set(file, Math.max(bytes, this.#done.get(file) ?? 0));
     let sum = 0;
     for (const done of this.#done.values()) sum += done;
-    if (this.#total !== null) sum = Math.min(sum, this.#total);
-    const now = performance.now();
-    const last = sum === this.#total;
-    if (sum < this.#reported || (now - this.#lastReport < INTERVAL && !last)) return;
-    if (last && this.#reported === sum && this.#lastReport > -Infinity) return;
-    this.#reported = sum;
-    this.#lastReport = now;
-    this.#report({ phase: this.#phase, file, loadedBytes: sum, totalBytes: this.#total, fromCache });
+    this.#sum = this.#total === null ? sum : Math.min(sum, this.#total);
+    if (this.#sum === this.#total || performance.now() - this.#lastReport >= INTERVAL) this.#send();
+  }
+
+  /** A file is whole; `total` if it is known now (a total that is known stays). */
+  fileDone(total: number | null): void {
+    this.#total ??= total;
+    this.#send();
+  }
+
+  #send(): void {
+    if (this.#sum <= this.#reported) return;
+    this.#reported = this.#sum;
+    this.#lastReport = performance.now();
+    this.#report({ phase: this.#phase, file: this.#file, loadedBytes: this.#sum, totalBytes: this.#total, fromCache: this.#fromCache });
   }
 }

@@ -51,9 +51,10 @@ export class FolderFiles implements ModelFiles {
     if (this.#size('config.json') === undefined) {
       throw createError('argument', `${this.#root} holds no config.json; give the path of a model folder.`);
     }
-    const names = builtin('node:fs')
+    const steps = builtin('node:fs')
       .readdirSync(this.#root)
-      .flatMap((name) => [`${name}/model.safetensors`, `${name}/model.safetensors.index.json`]);
+      .filter((name) => /^step\d+$/.test(name));
+    const names = steps.flatMap((name) => [`${name}/model.safetensors`, `${name}/model.safetensors.index.json`]);
     this.checkpoints = checkpointSteps(names.filter((name) => this.#size(name) !== undefined));
   }
 
@@ -72,8 +73,12 @@ export class FolderFiles implements ModelFiles {
   }
 
   #size(path: string): number | undefined {
-    const stat = builtin('node:fs').statSync(this.#path(path), { throwIfNoEntry: false });
-    return stat?.isFile() ? stat.size : undefined;
+    try {
+      const stat = builtin('node:fs').statSync(this.#path(path), { throwIfNoEntry: false });
+      return stat?.isFile() ? stat.size : undefined;
+    } catch {
+      return undefined; // a file where a folder would be, for example
+    }
   }
 
   async #read(path: string, offset: number, length: number): Promise<Uint8Array> {

@@ -44,21 +44,13 @@ export class UrlFiles implements ModelFiles {
   async open(folder: string, { signal, onProgress }: OpenContext): Promise<OpenFolder> {
     this.#manifest ??= await this.#fetchManifest(signal);
     const files = await this.#list(folder, signal);
-    const sizes = files.map((file) => file.bytes);
-    const known = (all: (number | null)[]): all is number[] => all.every((bytes) => bytes !== null);
-    const sum = (all: number[]) => all.reduce((total, bytes) => total + bytes, 0);
-    const progress = new ByteProgress('download', known(sizes) ? sum(sizes) : null, onProgress);
-    const opened = new UrlFolder(
-      folder,
-      files,
-      (file) =>
-        this.#download(file, signal, (bytes, cached) => {
-          const now = files.map(({ bytes: size }) => size);
-          if (known(now)) progress.setTotal(sum(now));
-          progress.update(file.path, bytes, cached);
-        }),
-      () => this.#memoryReason,
-    );
+    const progress = new ByteProgress('download', totalBytes(files), onProgress);
+    const fetchFile = async (file: RemoteFile) => {
+      const result = await this.#download(file, signal, (bytes, cached) => progress.update(file.path, bytes, cached));
+      progress.fileDone(totalBytes(files));
+      return result;
+    };
+    const opened = new UrlFolder(folder, files, fetchFile, () => this.#memoryReason);
     await opened.sizesKnown();
     return opened;
   }
@@ -178,6 +170,16 @@ export class UrlFiles implements ModelFiles {
     await response.body?.cancel();
     return response.ok && !isMissing(response);
   }
+}
+
+/** Bytes of all files; `null` while one is not known. */
+function totalBytes(files: readonly RemoteFile[]): number | null {
+  let total = 0;
+  for (const { bytes } of files) {
+    if (bytes === null) return null;
+    total += bytes;
+  }
+  return total;
 }
 
 /** Files of one folder, downloaded one after the other in the order given. */

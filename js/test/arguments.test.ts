@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { generateOptions, idsOf, loadOptions, promptOf, runOptions, sourceOf, whole } from '../src/arguments.ts';
+import {
+  toTopKError,
+  TopKAbortError,
+  TopKArgumentError,
+  TopKDeviceError,
+  TopKDisposedError,
+  TopKDownloadError,
+  TopKError,
+  TopKModelError,
+  TopKWorkerError,
+} from '../src/errors.ts';
+import type { GenerateOptions, LoadOptions, ModelSource, RunOptions } from '../src/types.ts';
+
+const throwsArgument = (call: () => unknown, pattern: RegExp) =>
+  assert.throws(call, (error) => error instanceof TopKArgumentError && error.code === 'argument' && pattern.test(error.message));
+
+test('generate: every argument is named when it is wrong', () => {
+  const wrong: [object, RegExp][] = [
+    [{ maxTokens: -1 }, /^maxTokens is -1, but must be a whole number of at least 0\.$/],
+    [{ maxTokens: 1.5 }, /maxTokens/],
+    [{ maxTokens: '3' }, /maxTokens is "3"/],
+    [{ temperature: -0.1 }, /temperature/],
+    [{ temperature: Number.NaN }, /temperature is NaN/],
+    [{ topK: -1 }, /topK/],
+    [{ topP: 0 }, /topP is 0, but must be above 0 and at most 1/],
+    [{ topP: 1.1 }, /topP/],
+    [{ repetitionPenalty: 0 }, /repetitionPenalty/],
+    [{ seed: -1 }, /seed/],
+    [{ seed: 2 ** 53 }, /seed/],
+    [{ seed: 1n << 64n }, /seed is 18446744073709551616n/],
+    [{ stop: [1] }, /stop must be a list of strings/],
+    [{ ignoreEos: 1 }, /ignoreEos/],
+    [{ edits: {} }, /edits must be a list/],
+    [{ hooks: 'x' }, /hooks must be a list/],
+    [{ topLogprobs: -2 }, /topLogprobs/],
+  ];
+  for (const [options, pattern] of wrong) throwsArgument(() => generateOptions(options as GenerateOptions), pattern);
+});
+
+test('generate: what was not given is left to the engine, the rest arrives as it takes it', () => {
+  assert.deepEqual(generateOptions({}), { maxTokens: 64, stop: [], edits: [], hooks: [] });
+  const given = generateOptions({ maxTokens: 0, seed: 7, stop: 'end', temperature: 0, hooks: ['hook_embed'] });
+  assert.deepEqual(given, { maxTokens: 0, seed: 7n, stop: ['end'], temperature: 0, edits: [], hooks: ['hook_embed'] });
+  assert.equal(generateOptions({ seed: (1n << 64n) - 1n }).seed, (1n << 64n) - 1n);
+});
+
+test('run: defaults and checks', () => {
+  assert.deepEqual(runOptions({}), { hooks: [], edits: [], logits: 'last' });
+  assert.deepEqual(runOptions({ promptLength: 3, logits: 'all' }), { hooks: [], edits: [], logits: 'all', promptLength: 3 });
+  throwsArgument(
+    () => runOptions({ logits: 'some' } as unknown as RunOptions),
+    /logits is "some", but must be one of "none", "last", "all"/,
+  );
+  throwsArgument(() => runOptions({ promptLength: -3 }), /promptLength/);
+});
+
+test('ids and prompts', () => {
+  assert.deepEqual(promptOf([1, 2]), Uint32Array.of(1, 2));
+  assert.equal(promptOf('text'), 'text');
+  const ids = Uint32Array.of(3);
+  assert.equal(idsOf('ids', ids), ids);
+  throwsArgument(() => idsOf('ids', [1, -2]), /ids\[1\] is -2, but must be a token id/);
+  throwsArgument(() => idsOf('ids', [1.5]), /ids\[0\]/);
+  throwsArgument(() => idsOf('ids', 5), /ids must be a list/);
+  assert.equal(whole('step', undefined), undefined);
+});
+
+test('load: options and kinds of sources', () => {
+  const { backend, cache, worker } = loadOptions({});
+  assert.deepEqual([backend, cache, worker], ['auto', 'topk-lm', undefined]);
+  assert.equal(loadOptions({ cache: false }).cache, null);
+  assert.equal(loadOptions({ cache: 'mine' }).cache, 'mine');
+  assert.equal(loadOptions({ wasmUrl: new URL('https://cdn.example/x.wasm') }).wasmUrl, 'https://cdn.example/x.wasm');
+  for (const [options, pattern] of [
+    [{ backend: 'gpu' }, /backend is "gpu", but must be one of "auto", "webgpu", "cpu"/],
+    [{ cache: 3 }, /cache/],
+    [{ worker: 'yes' }, /worker/],
+    [{ signal: {} }, /signal must be an AbortSignal/],
+    [{ onProgress: 1 }, /onProgress must be a function/],
+    [{ workerUrl: 'http://[' }, /workerUrl/],
+  ] as const) {
+    throwsArgument(() => loadOptions(options as LoadOptions), pattern);
+  }
+  assert.deepEqual(sourceOf('https://host.example/model'), { kind: 'url', url: 'https://host.example/model' });
+  assert.deepEqual(sourceOf('models/x'), { kind: 'path', path: 'models/x' });
+  assert.deepEqual(sourceOf(new URL('file:///models/x')), { kind: 'path', path: 'file:///models/x' });
+  assert.equal(sourceOf({ 'config.json': new Uint8Array(2) }).kind, 'files');
+  assert.equal(sourceOf([new File(['{}'], 'config.json')]).kind, 'files');
+  throwsArgument(() => sourceOf(3 as unknown as ModelSource), /The model must be a URL/);
+  throwsArgument(() => sourceOf([1] as unknown as ModelSource), /must hold files only/);
+});
+
+test('errors: each code has its class', () => {
+  const classes = {
+    config: TopKModelError,
+    checkpoint: TopKModelError,
+    tokenizer: TopKModelError,
+    io: TopKModelError,
+    argument: TopKArgumentError,
+    edit: TopKArgumentError,
+    hook: TopKArgumentError,
+    context: TopKArgumentError,
+    device: TopKDeviceError,
+    'device-lost': TopKDeviceError,
+    'out-of-memory': TopKDeviceError,
+    'non-finite': TopKDeviceError,
+    download: TopKDownloadError,
+    integrity: TopKDownloadError,
+    worker: TopKWorkerError,
+    wasm: TopKWorkerError,
+    internal: TopKWorkerError,
+    aborted: TopKAbortError,
+    disposed: TopKDisposedError,
+  };
+  for (const [code, Class] of Object.entries(classes)) {
+    const error = toTopKError({ code, message: 'A sentence.' });
+    assert.ok(error instanceof Class && error instanceof TopKError && error instanceof Error, code);
+    assert.deepEqual([error.code, error.message], [code, 'A sentence.']);
+  }
+  assert.equal(toTopKError({ code: 'aborted', message: '' }).name, 'AbortError');
+  assert.equal(toTopKError(new DOMException('stop', 'AbortError')).code, 'aborted');
+  for (const thrown of [new Error('odd'), 'odd', { code: 'new-code', message: 'odd' }]) {
+    const error = toTopKError(thrown);
+    assert.deepEqual([error.code, error.message], ['internal', 'odd']);
+  }
+});

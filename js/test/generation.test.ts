@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createError, TopKAbortError } from '../src/errors.ts';
+import { StepStream } from '../src/generation.ts';
+import type { Handlers } from '../src/protocol.ts';
+import { LocalConnection } from '../src/rpc.ts';
+import type { WasmStep } from '../src/topk_lm.js';
+
+const OPTIONS = { maxTokens: 8, edits: [], hooks: [] };
+
+/** A host that hands out batches as they are given and notes what is asked of it. */
+function hostOf(batches: (number[] | Error)[]) {
+  const asked: string[] = [];
+  let index = 0;
+  const host: Partial<Handlers> = {
+    openGeneration: async () => {
+      asked.push('open');
+      return { handle: 1, seed: 42n, promptIds: Uint32Array.of(5, 6) };
+    },
+    nextSteps: async () => {
+      asked.push('next');
+      const batch = batches.shift();
+      if (batch instanceof Error) throw batch;
+      const steps = (batch ?? []).map((id) => ({ index: index++, id, text: `<${id}>`, logprob: -1 }) satisfies WasmStep);
+      return { steps, finish: batches.length === 0 ? 'length' : null };
+    },
+    closeGeneration: async () => {
+      asked.push('close');
+    },
+  };
+  return { asked, stream: (signal?: AbortSignal) => new StepStream(new LocalConnection(host as Handlers), 'x', OPTIONS, signal) };
+}
+
+const settle = () => new Promise((resolve) => setTimeout(resolve, 5));
+
+test('steps come one by one, empty batches are passed over, the end is said and closed once', async () => {
+  const { asked, stream } = hostOf([[1, 2], [], [3]]);
+  const generation = stream();
+  assert.equal(generation.seed, null);
+  const ids = [];
+  for await (const step of generation) {
+    assert.equal(generation.seed, 42n);
+    assert.deepEqual([step.hooks, step.evicted, step.admitted], [{}, [], []]);
+    ids.push(step.id);
+  }
+  assert.deepEqual(ids, [1, 2, 3]);
+  assert.equal(generation.finish, 'length');
+  assert.deepEqual(generation.promptIds, Uint32Array.of(5, 6));
+  assert.deepEqual(asked, ['open', 'next', 'next', 'next', 'close']);
+  assert.deepEqual(await generation.next(), { done: true, value: undefined });
+});
+
+test('nothing starts before the first step is asked for, and then one batch is made ahead, no more', async () => {
+  const { asked, stream } = hostOf([[1], [2], [3], [4]]);
+  const generation = stream();
+  await settle();
+  assert.deepEqual(asked, []);
+  await generation.next();
+  await settle();
+  assert.deepEqual(asked, ['open', 'next', 'next']);
+});
+
+test('leaving the loop ends the generation', async () => {
+  const { asked, stream } = hostOf([[1, 2], [3], [4]]);
+  const generation = stream();
+  for await (const { id } of generation) if (id === 1) break;
+  assert.equal(asked.at(-1), 'close');
+  assert.equal(generation.finish, null);
+  assert.equal((await generation.next()).done, true);
+});
+
+test('an abort rejects the next step and closes, whether someone reads or not', async () => {
+  const reading = hostOf([[1], [2], [3]]);
+  const abort = new AbortController();
+  const generation = reading.stream(abort.signal);
+  await generation.next();
+  abort.abort();
+  await settle();
+  assert.equal(reading.asked.at(-1), 'close');
+  await assert.rejects(generation.next(), TopKAbortError);
+});
+
+test('an error of the host ends the stream and closes it', async () => {
+  const { asked, stream } = hostOf([[1], createError('non-finite', 'Layer 3 became infinite.'), [2]]);
+  const generation = stream();
+  await generation.next();
+  await assert.rejects(generation.next(), /Layer 3/);
+  assert.equal(asked.at(-1), 'close');
+  assert.equal((await generation.next()).done, true);
+});
+
+test('overlapping next() calls get consecutive steps', async () => {
+  const { stream } = hostOf([[1], [2, 3]]);
+  const generation = stream();
+  const steps = await Promise.all([generation.next(), generation.next(), generation.next(), generation.next()]);
+  assert.deepEqual(
+    steps.map(({ value }) => value?.id),
+    [1, 2, 3, undefined],
+  );
+});

@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import { createError, TopKAbortError, TopKArgumentError, TopKError, TopKWorkerError } from '../src/errors.ts';
+import type { Connection, Handlers } from '../src/protocol.ts';
+import { LocalConnection, RpcClient, serve, transferables, type Port } from '../src/rpc.ts';
+
+/** Handlers of the methods that the tests use; the rest says that it is missing. */
+function handlersWith(some: Partial<Handlers>): Handlers {
+  const missing = async () => {
+    throw createError('internal', 'not in this test');
+  };
+  return new Proxy(some, { get: (all, name) => all[name as keyof Handlers] ?? missing }) as Handlers;
+}
+
+interface Ends {
+  connection: Connection;
+  crash(error: unknown): void;
+}
+
+function overPort(t: TestContext, handlers: Handlers): Ends {
+  const { port1, port2 } = new MessageChannel();
+  port1.start();
+  port2.start();
+  t.after(() => {
+    port1.close();
+    port2.close();
+  });
+  const client = new RpcClient(port1 as unknown as Port);
+  return { connection: client, crash: serve(port2 as unknown as Port, handlers).crash };
+}
+
+const never = () => new Promise<never>(() => {});
+
+for (const kind of ['a port', 'the page itself'] as const) {
+  const connect = (t: TestContext, some: Partial<Handlers>): Connection => {
+    const handlers = handlersWith(some);
+    return kind === 'a port' ? overPort(t, handlers).connection : new LocalConnection(handlers);
+  };
+
+  test(`over ${kind}: results, typed arrays among them, find their calls`, async (t) => {
+    const connection = connect(t, {
+      encode: async ({ text }) => {
+        await new Promise((resolve) => setTimeout(resolve, text === 'slow' ? 20 : 1));
+        return Uint32Array.from(text, (character) => character.charCodeAt(0));
+      },
+    });
+    const results = await Promise.all([connection.call('encode', { text: 'slow' }), connection.call('encode', { text: 'ab' })]);
+    assert.deepEqual(results, [Uint32Array.of(115, 108, 111, 119), Uint32Array.of(97, 98)]);
+  });
+
+  test(`over ${kind}: errors keep class, code and message`, async (t) => {
+    const connection = connect(t, {
+      encode: async () => {
+        throw { code: 'hook', message: 'There is no hook x.' };
+      },
+      tokens: async () => {
+        throw new RangeError('odd');
+      },
+    });
+    await assert.rejects(connection.call('encode', { text: '' }), (error) => {
+      assert.ok(error instanceof TopKArgumentError);
+      assert.equal(error.code, 'hook');
+      assert.equal(error.message, 'There is no hook x.');
+      return true;
+    });
+    await assert.rejects(
+      connection.call('tokens', { ids: Uint32Array.of() }),
+      (error) => error instanceof TopKError && error.code === 'internal',
+    );
+  });
+
+  test(`over ${kind}: events arrive in order, and none after an abort`, async (t) => {
+    let emit: (event: { done: number; total: number }) => void = () => {};
+    const connection = connect(t, {
+      ablate: (_, context) => {
+        emit = context.emit;
+        for (let done = 1; done <= 3; done++) emit({ done, total: 3 });
+        return never();
+      },
+    });
+    const events: number[] = [];
+    const abort = new AbortController();
+    const call = connection.call('ablate', { prompt: 'x', target: 1 }, { signal: abort.signal, onEvent: ({ done }) => events.push(done) });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    abort.abort();
+    await assert.rejects(call, TopKAbortError);
+    emit({ done: 4, total: 3 });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.deepEqual(events, [1, 2, 3]);
+  });
+
+  test(`over ${kind}: an abort rejects at once, reaches the handler, and leaves other calls alone`, async (t) => {
+    let handlerSignal: AbortSignal | undefined;
+    const connection = connect(t, {
+      run: (_, { signal }) => {
+        handlerSignal = signal;
+        return never();
+      },
+      encode: async () => Uint32Array.of(7),
+    });
+    const abort = new AbortController();
+    const call = connection.call('run', { prompt: 'x', options: { hooks: [], edits: [], logits: 'none' } }, { signal: abort.signal });
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    const reason = new Error('enough');
+    abort.abort(reason);
+    await assert.rejects(call, (error) => error instanceof TopKAbortError && error.name === 'AbortError' && error.cause === reason);
+    assert.deepEqual(await connection.call('encode', { text: '' }), Uint32Array.of(7));
+    assert.equal(handlerSignal?.aborted, true);
+    await assert.rejects(connection.call('encode', { text: '' }, { signal: abort.signal }), TopKAbortError);
+  });
+
+  test(`over ${kind}: closing rejects calls under way and later ones`, async (t) => {
+    const connection = connect(t, { encode: never });
+    const call = connection.call('encode', { text: '' });
+    connection.close(createError('disposed', 'gone'));
+    await assert.rejects(call, /gone/);
+    await assert.rejects(connection.call('encode', { text: '' }), /gone/);
+  });
+}
+
+test('a crash of the host rejects everything, also what waits for its start', async (t) => {
+  const { connection, crash } = overPort(t, handlersWith({ encode: never }));
+  const call = connection.call('encode', { text: '' });
+  crash(createError('internal', 'The engine stopped working.'));
+  await assert.rejects(call, (error) => error instanceof TopKWorkerError && error.code === 'internal');
+  await assert.rejects(connection.call('encode', { text: '' }), TopKWorkerError);
+
+  const silent = new MessageChannel();
+  t.after(() => silent.port1.close());
+  const client = new RpcClient(silent.port1 as unknown as Port);
+  client.close(createError('worker', 'no answer'));
+  await assert.rejects(client.ready, /no answer/);
+});
+
+test('an argument that cannot be posted is an error that names the method, not a hang', async (t) => {
+  const { connection } = overPort(t, handlersWith({ encode: never }));
+  await assert.rejects(connection.call('encode', { text: (() => {}) as unknown as string }), (error) => {
+    assert.ok(error instanceof TopKArgumentError);
+    assert.match(error.message, /^encode: an argument cannot be sent/);
+    return true;
+  });
+});
+
+test('buffers move once each, wherever they are in a result', async (t) => {
+  const data = Float32Array.of(1, 2, 3);
+  const shared = { data, again: [data, { ids: Uint32Array.of(1) }] };
+  assert.equal(transferables(shared).length, 2);
+  const { connection } = overPort(t, handlersWith({ logitLens: async () => ({ data, shape: [3] }) }));
+  const lens = await connection.call('logitLens', { prompt: 'x', layers: undefined });
+  assert.deepEqual(lens, { data: Float32Array.of(1, 2, 3), shape: [3] });
+  assert.equal(data.length, 0, 'moved, not copied');
+});

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { TopKError } from '../src/errors.ts';
+import { checkpointSteps, isInside, parseManifest } from '../src/manifest.ts';
+import { mapBytes } from '../src/sources/bytes.ts';
+import { BlobFiles, mapFiles } from '../src/sources/files.ts';
+import { FolderFiles, readFileUrl } from '../src/sources/node.ts';
+
+function picked(path: string, content = path): File {
+  const file = new File([content], path.split('/').at(-1) as string);
+  Object.defineProperty(file, 'webkitRelativePath', { value: path });
+  return file;
+}
+
+const throwsArgument = (call: () => unknown, pattern: RegExp) =>
+  assert.throws(call, (error) => error instanceof TopKError && error.code === 'argument' && pattern.test(error.message));
+
+test('a picked folder: the common top folder is left out, sub-folders stay', async () => {
+  const map = mapFiles(
+    ['my model/config.json', 'my model/model.safetensors', 'my model/step254/model.safetensors'].map((path) => picked(path)),
+  );
+  assert.deepEqual([...map.keys()], ['config.json', 'model.safetensors', 'step254/model.safetensors']);
+  const files = new BlobFiles(map);
+  assert.deepEqual(files.checkpoints, [254]);
+  const step = await files.open('step254/');
+  assert.equal(step.size('model.safetensors'), 'my model/step254/model.safetensors'.length);
+  assert.equal(new TextDecoder().decode(await step.read('model.safetensors', 3, 5)), 'model');
+  assert.equal(step.size('config.json'), undefined);
+});
+
+test('picked files without a folder, and lists that are no model', () => {
+  assert.deepEqual(
+    [...mapFiles([new File(['{}'], 'config.json'), new File([''], 'model.safetensors')]).keys()],
+    ['config.json', 'model.safetensors'],
+  );
+  throwsArgument(() => mapFiles([]), /list of files is empty/);
+  throwsArgument(() => mapFiles([picked('a/x.txt'), picked('a/y.txt')]), /config\.json is not among the 2 files/);
+});
+
+test('bytes by path: buffers and views, copied; what is no bytes is named', async () => {
+  const config = new TextEncoder().encode('{"a":1}');
+  const map = mapBytes({ 'config.json': config.subarray(1, 4), 'model.safetensors': new Uint8Array([1, 2, 3]).buffer });
+  config.fill(0);
+  const folder = await new BlobFiles(map).open('');
+  assert.deepEqual(await folder.read('config.json', 0, 3), new TextEncoder().encode('"a"'));
+  assert.deepEqual(await folder.read('model.safetensors', 1, 2), Uint8Array.of(2, 3));
+  throwsArgument(() => mapBytes({ 'config.json': 'text' }), /config\.json: its bytes must be/);
+  throwsArgument(() => mapBytes({ '../config.json': config }), /not a path relative/);
+  throwsArgument(() => mapBytes({ 'model.safetensors': config }), /bytes of config\.json are missing/);
+});
+
+test('a folder on the disk, by path and by file: URL', async (t) => {
+  const root = mkdtempSync(join(tmpdir(), 'topk-lm-'));
+  t.after(() => rmSync(root, { recursive: true }));
+  throwsArgument(() => new FolderFiles(root), /holds no config\.json/);
+  writeFileSync(join(root, 'config.json'), '{}');
+  mkdirSync(join(root, 'step9'));
+  writeFileSync(join(root, 'step9', 'model.safetensors'), 'weights');
+  for (const path of [root, pathToFileURL(root).href]) {
+    const files = new FolderFiles(path);
+    assert.deepEqual(files.checkpoints, [9]);
+    const folder = await files.open('step9/');
+    assert.equal(folder.size('model.safetensors'), 7);
+    assert.equal(folder.size('nothing'), undefined);
+    assert.equal(new TextDecoder().decode(await folder.read('model.safetensors', 2, 3)), 'igh');
+    await assert.rejects(folder.read('model.safetensors', 5, 5), /ends after 7 bytes, 10 are needed/);
+  }
+  assert.equal(new TextDecoder().decode(await readFileUrl(pathToFileURL(join(root, 'config.json')).href)), '{}');
+});
+
+test('manifest.json is checked before it is trusted', () => {
+  const sha256 = 'A'.repeat(64);
+  const { files, steps } = parseManifest(
+    JSON.stringify({ format: 1, files: [{ path: 'step5/model.safetensors', bytes: 3, sha256 }], steps: [2, 5] }),
+    'm',
+  );
+  assert.deepEqual(files.get('step5/model.safetensors'), { path: 'step5/model.safetensors', bytes: 3, sha256: 'a'.repeat(64) });
+  assert.deepEqual(steps, [2, 5]);
+  const wrong: [unknown, RegExp][] = [
+    [{ format: 2, files: [] }, /format is 2/],
+    [{ format: 1 }, /files must be a list/],
+    [{ format: 1, files: [{ path: '../x', bytes: 1, sha256 }] }, /files\[0\]\.path/],
+    [{ format: 1, files: [{ path: 'x', bytes: -1, sha256 }] }, /files\[0\]\.bytes/],
+    [{ format: 1, files: [{ path: 'x', bytes: 1, sha256: 'zz' }] }, /files\[0\]\.sha256/],
+    [null, /format is undefined/],
+  ];
+  for (const [json, pattern] of wrong) assert.throws(() => parseManifest(JSON.stringify(json), 'manifest.json'), pattern);
+  assert.throws(() => parseManifest('{', 'manifest.json'), /manifest\.json: not valid JSON/);
+});
+
+test('paths stay in their folder', () => {
+  for (const path of ['a', 'a/b.c', 'step1/model.safetensors']) assert.ok(isInside(path), path);
+  for (const path of ['', '/a', 'a/', 'a//b', '../a', 'a/../b', './a', 'C:/a', 'https://x/y', 'a\\b']) assert.ok(!isInside(path), path);
+  assert.deepEqual(
+    checkpointSteps(['step10/model.safetensors', 'step2/model.safetensors.index.json', 'stepx/model.safetensors', 'step3/config.json']),
+    [2, 10],
+  );
+});

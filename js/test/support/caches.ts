@@ -1,0 +1,47 @@
+/** The Cache API in memory, as far as the package uses it, with a quota. */
+
+export class FakeCaches {
+  /** Bodies by URL, over all caches. */
+  readonly entries = new Map<string, Blob>();
+  quota = Number.POSITIVE_INFINITY;
+  /** Called before every write. */
+  onPut: (url: string) => void = () => {};
+
+  async open(): Promise<unknown> {
+    return {
+      match: async (url: string) => {
+        const blob = this.entries.get(url);
+        return blob && new Response(blob);
+      },
+      put: async (url: string, response: Response) => {
+        this.onPut(url);
+        const blob = await response.blob();
+        if (this.bytes() + blob.size > this.quota) throw new DOMException('Quota exceeded.', 'QuotaExceededError');
+        this.entries.set(url, blob);
+      },
+      delete: async (url: string) => this.entries.delete(url),
+      keys: async () => [...this.entries.keys()].map((url) => ({ url })),
+    };
+  }
+
+  bytes(): number {
+    let sum = 0;
+    for (const blob of this.entries.values()) sum += blob.size;
+    return sum;
+  }
+
+  /** Keys that begin with `file/` or `part/`. */
+  keys(kind: string): string[] {
+    return [...this.entries.keys()].map((url) => new URL(url).pathname.slice(1)).filter((key) => key.startsWith(`${kind}/`));
+  }
+}
+
+/** Makes `caches` the global Cache API until the test ends. */
+export function installCaches(test: { after(done: () => void): void }): FakeCaches {
+  const fake = new FakeCaches();
+  (globalThis as { caches?: unknown }).caches = fake;
+  test.after(() => {
+    delete (globalThis as { caches?: unknown }).caches;
+  });
+  return fake;
+}

@@ -1,0 +1,333 @@
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import { PART_BYTES } from '../src/cache.ts';
+import { TopKAbortError, TopKError } from '../src/errors.ts';
+import { UrlFiles } from '../src/sources/url.ts';
+import type { OpenFolder } from '../src/sources/source.ts';
+import type { LoadProgress } from '../src/types.ts';
+import { type FakeCaches, installCaches } from './support/caches.ts';
+import { FakeServer, pattern } from './support/server.ts';
+
+const BASE = 'https://host.example/m/';
+const WEIGHTS = 'model.safetensors';
+const weights = pattern(2 * PART_BYTES + 1000);
+
+function modelServer(): FakeServer {
+  return new FakeServer().put('config.json', '{"model_type":"llama"}', { type: 'application/json' }).put(WEIGHTS, weights);
+}
+
+interface Opened {
+  folder: OpenFolder;
+  progress: LoadProgress[];
+}
+
+/** Opens a folder as a visit of the page does. */
+async function open(
+  server: FakeServer,
+  { folder = '', cache = 'name' as string | null, signal = new AbortController().signal } = {},
+): Promise<Opened> {
+  const progress: LoadProgress[] = [];
+  const files = await UrlFiles.create(BASE, cache, server);
+  const opened = await files.open(folder, { signal, onProgress: (report) => progress.push(report) });
+  return { folder: opened, progress };
+}
+
+async function readAll({ folder }: Opened, path = WEIGHTS): Promise<Uint8Array> {
+  return folder.read(path, 0, folder.size(path) as number);
+}
+
+function assertMonotonic(progress: LoadProgress[], total: number): void {
+  let last = 0;
+  for (const { loadedBytes, totalBytes } of progress) {
+    assert.ok(loadedBytes >= last && loadedBytes <= total, `${last} → ${loadedBytes}`);
+    assert.equal(totalBytes, total);
+    last = loadedBytes;
+  }
+  assert.equal(last, total);
+}
+
+const rejectsWith = (promise: Promise<unknown>, code: string, pattern: RegExp) =>
+  assert.rejects(promise, (error) => error instanceof TopKError && error.code === code && pattern.test(error.message));
+
+test('with a manifest: verified, stored, then served from the cache without any GET of the files', async (t) => {
+  installCaches(t);
+  const server = modelServer().putManifest({ steps: [254, 10] });
+  const first = await open(server);
+  assert.deepEqual(await readAll(first), weights);
+  await first.folder.whole();
+  assert.equal(first.folder.cache.state, 'verified');
+  const total = weights.length + 22;
+  assertMonotonic(first.progress, total);
+  assert.ok(first.progress.every(({ fromCache }) => !fromCache));
+
+  server.log.length = 0;
+  const second = await open(server);
+  assert.deepEqual(await readAll(second), weights);
+  assert.equal(second.folder.cache.state, 'verified');
+  assertMonotonic(second.progress, total);
+  assert.ok(second.progress.every(({ fromCache }) => fromCache));
+  assert.deepEqual(
+    server.log.map(({ path }) => path),
+    ['manifest.json'],
+  );
+});
+
+test('the sizes are known before the weights are there, and a read waits for them', async (t) => {
+  installCaches(t);
+  const server = modelServer().putManifest();
+  let chunks = 0;
+  server.onChunk = () => chunks++;
+  const opened = await open(server);
+  const before = chunks;
+  assert.equal(opened.folder.size(WEIGHTS), weights.length);
+  assert.equal(opened.folder.size('tokenizer.json'), undefined);
+  assert.deepEqual(await opened.folder.read(WEIGHTS, 5000, 100), weights.slice(5000, 5100));
+  assert.ok(before < chunks);
+});
+
+test('a broken connection is resumed by a range, within a visit', async (t) => {
+  installCaches(t);
+  const server = modelServer().putManifest();
+  server.breakAfter = [undefined, undefined, PART_BYTES + 70_000, 100_000];
+  const opened = await open(server);
+  assert.deepEqual(await readAll(opened), weights);
+  assert.equal(opened.folder.cache.state, 'verified');
+  const ranges = server.gets(WEIGHTS).map(({ range }) => range);
+  assert.deepEqual(ranges, [null, `bytes=${PART_BYTES + 70_000}-`, `bytes=${PART_BYTES + 170_000}-`]);
+  assert.deepEqual(server.pauses, [500, 500]); // the second attempt had made progress
+});
+
+test('an aborted download is no whole entry, and the next visit goes on at the last stored part', async (t) => {
+  const caches = installCaches(t);
+  const server = modelServer().putManifest();
+  const abort = new AbortController();
+  let chunks = 0;
+  server.onChunk = () => {
+    if (++chunks === 100) abort.abort(); // 6.4 MB into 8.4 MB
+  };
+  const first = await open(server, { signal: abort.signal });
+  await assert.rejects(readAll(first), TopKAbortError);
+  assert.ok(!caches.keys('file').some((key) => key.includes(WEIGHTS)), 'no record of a file that is not whole');
+  assert.equal(caches.keys('part').filter((key) => key.includes(WEIGHTS)).length, 1);
+
+  server.onChunk = () => {};
+  const second = await open(server);
+  assert.deepEqual(await readAll(second), weights);
+  assert.equal(server.gets(WEIGHTS).at(-1)?.range, `bytes=${PART_BYTES}-`);
+  assertMonotonic(second.progress, weights.length + 22);
+});
+
+test('a server without ranges: the download starts again, progress does not go back', async (t) => {
+  installCaches(t);
+  const server = modelServer();
+  server.ranges = false;
+  server.breakAfter = [undefined, PART_BYTES + 70_000];
+  const opened = await open(server);
+  assert.deepEqual(await readAll(opened), weights);
+  assertMonotonic(opened.progress, weights.length + 22);
+});
+
+test('damaged parts in the cache are found by the SHA-256 and fetched again', async (t) => {
+  const caches = installCaches(t);
+  const server = modelServer().putManifest();
+  await readAll(await open(server));
+  for (const url of [...caches.entries.keys()]) {
+    if (url.includes('/file/') && url.includes(WEIGHTS)) caches.entries.delete(url);
+    if (url.endsWith('/1') && url.includes(WEIGHTS)) caches.entries.set(url, new Blob([new Uint8Array(PART_BYTES)]));
+  }
+  const opened = await open(server);
+  assert.deepEqual(await readAll(opened), weights);
+  assert.equal(opened.folder.cache.state, 'verified');
+});
+
+test('a part that the browser evicted makes the file not whole', async (t) => {
+  const caches = installCaches(t);
+  const server = modelServer().putManifest();
+  await readAll(await open(server));
+  for (const url of [...caches.entries.keys()]) if (url.endsWith('/1') && url.includes(WEIGHTS)) caches.entries.delete(url);
+  assert.deepEqual(await readAll(await open(server)), weights);
+});
+
+test('bytes that are not what the manifest says: an error after one more try, nothing stored', async (t) => {
+  const caches = installCaches(t);
+  const server = modelServer().putManifest();
+  const wrong = weights.slice();
+  wrong[12_345] ^= 1;
+  server.put(WEIGHTS, wrong);
+  await rejectsWith(readAll(await open(server)), 'integrity', /model\.safetensors is not what manifest\.json says/);
+  assert.equal(server.gets(WEIGHTS).length, 2);
+  assert.ok(![...caches.keys('file'), ...caches.keys('part')].some((key) => key.includes(WEIGHTS)));
+});
+
+test('without a manifest: HEAD, lengths only, and the state says so', async (t) => {
+  installCaches(t);
+  const server = modelServer();
+  const opened = await open(server);
+  assert.deepEqual(await readAll(opened), weights);
+  assert.equal(opened.folder.cache.state, 'unverified');
+  assertMonotonic(opened.progress, weights.length + 22);
+  server.log.length = 0;
+  assert.deepEqual(await readAll(await open(server)), weights);
+  assert.equal(server.gets(WEIGHTS).length, 0);
+});
+
+test('without a manifest a file that changed on the server is fetched again, and its old parts go', async (t) => {
+  const caches = installCaches(t);
+  const server = modelServer();
+  await readAll(await open(server));
+  const changed = pattern(PART_BYTES).reverse();
+  server.put(WEIGHTS, changed, { modified: 'Tue, 03 Nov 2026 10:00:00 GMT' });
+  assert.deepEqual(await readAll(await open(server)), changed);
+  assert.equal(caches.keys('part').filter((key) => key.includes(WEIGHTS)).length, 1);
+});
+
+test('a file that changes in the middle never mixes', async (t) => {
+  installCaches(t);
+  const server = modelServer();
+  server.breakAfter = [undefined, PART_BYTES + 5];
+  const changed = pattern(weights.length).reverse();
+  server.sleep = async () => {
+    server.put(WEIGHTS, changed, { modified: 'Tue, 03 Nov 2026 10:00:00 GMT' });
+  };
+  assert.deepEqual(await readAll(await open(server)), changed);
+});
+
+test('no validators at all: nothing is resumed over visits', async (t) => {
+  const caches = installCaches(t);
+  const server = new FakeServer().put('config.json', '{}', { modified: '' }).put(WEIGHTS, weights, { modified: '' });
+  const abort = new AbortController();
+  let chunks = 0;
+  server.onChunk = () => {
+    if (++chunks === 100) abort.abort();
+  };
+  await assert.rejects(readAll(await open(server, { signal: abort.signal })), TopKAbortError);
+  assert.equal(caches.keys('part').filter((key) => key.includes(WEIGHTS)).length, 0);
+  server.onChunk = () => {};
+  assert.deepEqual(await readAll(await open(server)), weights);
+  assert.equal(server.gets(WEIGHTS).at(-1)?.range, null);
+});
+
+test('without a network everything comes from the cache, with and without a manifest', async (t) => {
+  for (const manifest of [true, false]) {
+    installCaches(t);
+    const server = modelServer();
+    if (manifest) server.putManifest();
+    await readAll(await open(server));
+    server.offline = true;
+    const opened = await open(server);
+    assert.deepEqual(await readAll(opened), weights);
+    assert.equal(opened.folder.cache.state, manifest ? 'verified' : 'unverified');
+  }
+});
+
+test('a full storage: a sentence with a next step, and the model still loads', async (t) => {
+  const caches = installCaches(t);
+  caches.quota = PART_BYTES + 100_000;
+  const opened = await open(modelServer().putManifest());
+  assert.deepEqual(await readAll(opened), weights);
+  await opened.folder.whole();
+  assert.equal(opened.folder.cache.state, 'memory');
+  assert.match(opened.folder.cache.reason, /storage for this site is full.*free disk space/);
+  assert.ok(![...caches.keys('file'), ...caches.keys('part')].some((key) => key.includes(WEIGHTS)), 'its parts are gone');
+});
+
+test('no Cache API, or `cache: false`: from memory, with the reason', async (t) => {
+  const plain = await open(modelServer().putManifest());
+  await plain.folder.whole();
+  assert.equal(plain.folder.cache.state, 'memory');
+  assert.match(plain.folder.cache.reason, /no Cache API/);
+  const caches: FakeCaches = installCaches(t);
+  const off = await open(modelServer().putManifest(), { cache: null });
+  assert.deepEqual(await readAll(off), weights);
+  assert.match(off.folder.cache.reason, /cache: false/);
+  assert.equal(caches.entries.size, 0);
+});
+
+test('a page in place of a missing file counts as missing', async (t) => {
+  installCaches(t);
+  const server = modelServer();
+  server.fallback = true;
+  const opened = await open(server);
+  assert.deepEqual(await readAll(opened), weights);
+  assert.equal(opened.folder.size('tokenizer.json'), undefined);
+
+  // The same from a server that does not say the type.
+  const untyped = modelServer().put('manifest.json', ' <!DOCTYPE html><p>start').put('tokenizer.json', '<html>');
+  const error = open(untyped).then(({ folder }) => folder.whole());
+  await rejectsWith(error, 'download', /tokenizer\.json was not found: the server sends a page/);
+});
+
+test('shards are found by their index, in the manifest and without', async (t) => {
+  for (const manifest of [true, false]) {
+    installCaches(t);
+    const [a, b] = [pattern(1000), pattern(2000)];
+    const index = JSON.stringify({ weight_map: { x: 'model-1.safetensors', y: 'model-2.safetensors', z: 'model-1.safetensors' } });
+    const server = new FakeServer()
+      .put('config.json', '{}')
+      .put('model.safetensors.index.json', index)
+      .put('model-1.safetensors', a)
+      .put('model-2.safetensors', b);
+    if (manifest) server.putManifest();
+    const opened = await open(server);
+    assert.deepEqual(await readAll(opened, 'model-2.safetensors'), b);
+    assert.deepEqual(await readAll(opened, 'model-1.safetensors'), a);
+    assertMonotonic(opened.progress, 2 + index.length + 3000);
+  }
+});
+
+test('checkpoints: paths under step{N}/, without the tokenizer, the steps from the manifest', async (t) => {
+  installCaches(t);
+  const server = modelServer()
+    .put('tokenizer.json', '{}')
+    .put('step254/model.safetensors', pattern(500))
+    .putManifest({ steps: [1000] });
+  const files = await UrlFiles.create(BASE, 'name', server);
+  const context = { signal: new AbortController().signal, onProgress: () => {} };
+  await (await files.open('', context)).whole();
+  assert.deepEqual(files.checkpoints, [254, 1000]);
+  const step = await files.open('step254/', context);
+  assert.deepEqual(await step.read(WEIGHTS, 0, 500), pattern(500));
+  assert.equal(step.size('tokenizer.json'), undefined);
+  await rejectsWith(files.open('step7/', context), 'download', /step7\/model\.safetensors is not listed in .*manifest\.json/);
+});
+
+test('what is not there, what the server refuses, and what does not come back', async (t) => {
+  installCaches(t);
+  await rejectsWith(open(new FakeServer()), 'download', /m\/config\.json was not found; the URL must be that of a model folder/);
+  await rejectsWith(open(new FakeServer().put('config.json', '{}')), 'download', /m\/model\.safetensors was not found/);
+
+  const busy = modelServer().putManifest();
+  busy.answer = [503, undefined, 503];
+  assert.deepEqual(await readAll(await open(busy)), weights);
+
+  const broken = modelServer().putManifest();
+  broken.answer = [undefined, undefined, 500, 500, 500, 500];
+  await rejectsWith(readAll(await open(broken, { cache: null })), 'download', /the server answers 500; try again later/);
+  assert.deepEqual(broken.pauses, [500, 1000, 2000]);
+
+  const forbidden = modelServer().putManifest();
+  forbidden.answer = [undefined, undefined, 403];
+  await rejectsWith(readAll(await open(forbidden, { cache: null })), 'download', /the server answers 403/);
+
+  const unreachable = new FakeServer();
+  unreachable.offline = true;
+  await rejectsWith(open(unreachable, { cache: null }), 'download', /could not be fetched .* check the connection/);
+});
+
+test('a server that neither answers HEAD nor says lengths', async (t: TestContext) => {
+  installCaches(t);
+  const server = modelServer();
+  server.head = false;
+  server.lengths = false;
+  const opened = await open(server);
+  assert.equal(opened.folder.size(WEIGHTS), weights.length);
+  assert.deepEqual(await readAll(opened), weights);
+  assert.equal(opened.progress.at(-1)?.loadedBytes, weights.length + 22);
+});
+
+test('two visits at once fetch the same file and both get it whole', async (t) => {
+  installCaches(t);
+  const server = modelServer().putManifest();
+  const both = await Promise.all([open(server), open(server)]);
+  for (const opened of both) assert.deepEqual(await readAll(opened), weights);
+});
