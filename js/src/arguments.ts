@@ -5,7 +5,7 @@ import { mapBytes } from './sources/bytes.js';
 import { mapFiles } from './sources/files.js';
 import { isNode } from './sources/node.js';
 import type { WasmGenerateOptions, WasmRunOptions } from './topk_lm.js';
-import type { GenerateOptions, LoadOptions, ModelSource, Prompt, RunOptions } from './types.js';
+import type { Edit, GenerateOptions, LoadOptions, ModelSource, Prompt, RunOptions } from './types.js';
 
 function fail(message: string): never {
   throw createError('argument', message);
@@ -53,6 +53,11 @@ export function optionsOf<T extends object>(options: T | undefined): T {
   return typeof options === 'object' && options !== null ? options : fail('The options must be an object.');
 }
 
+/** A list of edits; what is in them is the engine's to check. */
+export function editsOf(edits: unknown): Edit[] {
+  return list('edits', edits);
+}
+
 export function signalOf(signal: unknown): AbortSignal | undefined {
   if (signal === undefined || signal instanceof AbortSignal) return signal;
   return fail('signal must be an AbortSignal.');
@@ -77,7 +82,7 @@ export function runOptions(options: RunOptions): WasmRunOptions {
   const promptLength = whole('promptLength', options.promptLength);
   return {
     hooks: texts('hooks', options.hooks),
-    edits: list('edits', options.edits),
+    edits: editsOf(options.edits),
     logits: oneOf('logits', options.logits, ['none', 'last', 'all']) ?? 'last',
     ...(promptLength === undefined ? {} : { promptLength }),
   };
@@ -102,7 +107,7 @@ export function generateOptions(options: GenerateOptions): WasmGenerateOptions {
     seed: seedOf(options.seed),
     stop: typeof options.stop === 'string' ? [options.stop] : texts('stop', options.stop),
     ignoreEos: flag('ignoreEos', options.ignoreEos),
-    edits: list('edits', options.edits),
+    edits: editsOf(options.edits),
     hooks: texts('hooks', options.hooks),
     topLogprobs: whole('topLogprobs', options.topLogprobs),
   };

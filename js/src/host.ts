@@ -57,11 +57,11 @@ class ModelHost {
     },
     nextSteps: ({ handle }, { signal }) => this.#nextSteps(handle, signal),
     closeGeneration: async ({ handle }) => this.#closeGeneration(handle),
-    logitLens: ({ prompt, layers }, { signal }) =>
-      this.#cancellable(signal, (model, cancel) => model.logit_lens(encode(model, prompt), layers, cancel)),
-    ablate: ({ prompt, target }, { signal, emit }) =>
+    logitLens: ({ prompt, layers, edits }, { signal }) =>
+      this.#cancellable(signal, (model, cancel) => model.logit_lens(encode(model, prompt), layers, edits, cancel)),
+    ablate: ({ prompt, target, edits }, { signal, emit }) =>
       this.#cancellable(signal, (model, cancel) =>
-        model.ablate(encode(model, prompt), target, cancel, (done, total) => emit({ done, total })),
+        model.ablate(encode(model, prompt), target, edits, cancel, (done, total) => emit({ done, total })),
       ),
     loadCheckpoint: async ({ step }, context) => {
       const { folder } = await this.#withFolder(checkpointFolder(step), context, (source, onTensor) =>

@@ -1,5 +1,5 @@
 /** The model, as a page holds it. */
-import { generateOptions, idsOf, loadOptions, optionsOf, promptOf, runOptions, signalOf, sourceOf, whole } from './arguments.js';
+import { editsOf, generateOptions, idsOf, loadOptions, optionsOf, promptOf, runOptions, signalOf, sourceOf, whole } from './arguments.js';
 import { connect } from './connection.js';
 import { createError, throwIfAborted, TopKDisposedError } from './errors.js';
 import { StepStream, type Generation } from './generation.js';
@@ -8,6 +8,7 @@ import type {
   AblationResult,
   BackendInfo,
   CacheInfo,
+  Edit,
   GenerateOptions,
   LoadOptions,
   LoadProgress,
@@ -129,12 +130,15 @@ export class TopKLM {
   /**
    * Logits as if the residual stream after a layer were the last one.
    *
-   * @param options - `layers`: which; default all
+   * @param options - `layers`: which; default all · `edits`: in effect at all of them
    * @returns [layers, T, d_vocab]
    */
-  async logitLens(prompt: Prompt, options?: { layers?: readonly number[]; signal?: AbortSignal }): Promise<Tensor> {
-    const { layers, signal } = optionsOf(options);
-    const args = { prompt: promptOf(prompt), layers: layers && [...idsOf('layers', layers)] };
+  async logitLens(
+    prompt: Prompt,
+    options?: { layers?: readonly number[]; edits?: readonly Edit[]; signal?: AbortSignal },
+  ): Promise<Tensor> {
+    const { layers, edits, signal } = optionsOf(options);
+    const args = { prompt: promptOf(prompt), layers: layers && idsOf('layers', layers), edits: editsOf(edits) };
     return this.#connection.call('logitLens', args, { signal: signalOf(signal) });
   }
 
@@ -143,16 +147,16 @@ export class TopKLM {
    * (site `topk_out`, last position) and the model run again.
    *
    * @param target - a token id
-   * @param options - `onProgress`: runs done, of how many
+   * @param options - `edits`: in effect in every run · `onProgress`: runs done, of how many
    */
   async ablate(
     prompt: Prompt,
     target: number,
-    options?: { onProgress?: (done: number, total: number) => void; signal?: AbortSignal },
+    options?: { edits?: readonly Edit[]; onProgress?: (done: number, total: number) => void; signal?: AbortSignal },
   ): Promise<AblationResult> {
-    const { onProgress, signal } = optionsOf(options);
+    const { onProgress, edits, signal } = optionsOf(options);
     if (target === undefined) throw createError('argument', 'target is missing; give the token id whose logit is to be explained.');
-    const args = { prompt: promptOf(prompt), target: whole('target', target) as number };
+    const args = { prompt: promptOf(prompt), target: whole('target', target) as number, edits: editsOf(edits) };
     return this.#connection.call('ablate', args, {
       signal: signalOf(signal),
       onEvent: onProgress && (({ done, total }) => onProgress(done, total)),

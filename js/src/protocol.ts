@@ -6,6 +6,7 @@ import type {
   BackendChoice,
   BackendInfo,
   CacheInfo,
+  Edit,
   FinishReason,
   LoadProgress,
   MemoryInfo,
@@ -64,8 +65,12 @@ export interface Methods {
   };
   nextSteps: { args: { handle: number }; result: { steps: WasmStep[]; finish: FinishReason | null }; event: never };
   closeGeneration: { args: { handle: number }; result: undefined; event: never };
-  logitLens: { args: { prompt: PromptData; layers: number[] | undefined }; result: Tensor; event: never };
-  ablate: { args: { prompt: PromptData; target: number }; result: AblationResult; event: { done: number; total: number } };
+  logitLens: { args: { prompt: PromptData; layers: Uint32Array | undefined; edits: readonly Edit[] }; result: Tensor; event: never };
+  ablate: {
+    args: { prompt: PromptData; target: number; edits: readonly Edit[] };
+    result: AblationResult;
+    event: { done: number; total: number };
+  };
   loadCheckpoint: { args: { step: number | 'final' }; result: CacheInfo; event: LoadProgress };
   memory: { args: undefined; result: MemoryInfo; event: never };
   dispose: { args: undefined; result: undefined; event: never };

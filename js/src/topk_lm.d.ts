@@ -80,8 +80,14 @@ export class WasmModel {
   tokens(ids: Uint32Array): string[];
   run(ids: Uint32Array, options: WasmRunOptions, cancel: Cancel): Promise<WasmRunResult>;
   generate(ids: Uint32Array, options: WasmGenerateOptions): WasmGeneration;
-  logit_lens(ids: Uint32Array, layers: number[] | undefined, cancel: Cancel): Promise<Tensor>;
-  ablate(ids: Uint32Array, target: number, cancel: Cancel, onProgress: (done: number, total: number) => void): Promise<AblationResult>;
+  logit_lens(ids: Uint32Array, layers: Uint32Array | undefined, edits: readonly Edit[], cancel: Cancel): Promise<Tensor>;
+  ablate(
+    ids: Uint32Array,
+    target: number,
+    edits: readonly Edit[],
+    cancel: Cancel,
+    onProgress: (done: number, total: number) => void,
+  ): Promise<AblationResult>;
   load_checkpoint(source: WasmSource, cancel: Cancel, onTensor: (bytesDone: number, bytesTotal: number) => void): Promise<void>;
   memory(): MemoryInfo;
   dispose(): void;

@@ -80,7 +80,11 @@ for (const kind of ['a port', 'the page itself'] as const) {
     });
     const events: number[] = [];
     const abort = new AbortController();
-    const call = connection.call('ablate', { prompt: 'x', target: 1 }, { signal: abort.signal, onEvent: ({ done }) => events.push(done) });
+    const call = connection.call(
+      'ablate',
+      { prompt: 'x', target: 1, edits: [] },
+      { signal: abort.signal, onEvent: ({ done }) => events.push(done) },
+    );
     await new Promise((resolve) => setTimeout(resolve, 20));
     abort.abort();
     await assert.rejects(call, TopKAbortError);
@@ -146,7 +150,7 @@ test('buffers move once each, wherever they are in a result', async (t) => {
   const shared = { data, again: [data, { ids: Uint32Array.of(1) }] };
   assert.equal(transferables(shared).length, 2);
   const { connection } = overPort(t, handlersWith({ logitLens: async () => ({ data, shape: [3] }) }));
-  const lens = await connection.call('logitLens', { prompt: 'x', layers: undefined });
+  const lens = await connection.call('logitLens', { prompt: 'x', layers: undefined, edits: [] });
   assert.deepEqual(lens, { data: Float32Array.of(1, 2, 3), shape: [3] });
   assert.equal(data.length, 0, 'moved, not copied');
 });
