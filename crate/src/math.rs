@@ -141,6 +141,10 @@ mod tests {
         let sum = f64::from(LN_2_HIGH) + f64::from(LN_2_LOW);
         assert!((sum - std::f64::consts::LN_2).abs() < 1e-12);
         assert_eq!(LN_2_HIGH + LN_2_LOW, std::f32::consts::LN_2);
-        assert_eq!(LN_2_HIGH.to_bits() & 0x1ff, 0, "the product with a 9-bit n must be exact");
+        assert_eq!(
+            LN_2_HIGH.to_bits() & 0x1ff,
+            0,
+            "the product with a 9-bit n must be exact"
+        );
     }
 }

@@ -28,15 +28,26 @@ const BUCKET_BITS: u32 = 12;
 
 /// Refuses settings outside their ranges, naming the field.
 pub fn check(sampling: &Sampling) -> Result<()> {
-    let Sampling { temperature, top_p, repetition_penalty, .. } = *sampling;
+    let Sampling {
+        temperature,
+        top_p,
+        repetition_penalty,
+        ..
+    } = *sampling;
     if !(temperature.is_finite() && temperature >= 0.0) {
-        fail!(Argument, "temperature is {temperature}, but must be a finite number of at least 0");
+        fail!(
+            Argument,
+            "temperature is {temperature}, but must be a finite number of at least 0"
+        );
     }
     if !(top_p > 0.0 && top_p <= 1.0) {
         fail!(Argument, "top_p is {top_p}, but must be above 0 and at most 1");
     }
     if !(repetition_penalty.is_finite() && repetition_penalty > 0.0) {
-        fail!(Argument, "repetition_penalty is {repetition_penalty}, but must be a finite number above 0");
+        fail!(
+            Argument,
+            "repetition_penalty is {repetition_penalty}, but must be a finite number above 0"
+        );
     }
     Ok(())
 }
@@ -59,7 +70,11 @@ impl Settings {
     fn new(sampling: &Sampling) -> Settings {
         let inverse = |x: f32| (1.0 / x).clamp(f32::MIN_POSITIVE, f32::MAX);
         Settings {
-            inverse_temperature: if sampling.temperature == 0.0 { 0.0 } else { inverse(sampling.temperature) },
+            inverse_temperature: if sampling.temperature == 0.0 {
+                0.0
+            } else {
+                inverse(sampling.temperature)
+            },
             penalty: sampling.repetition_penalty,
             inverse_penalty: inverse(sampling.repetition_penalty),
             top_k: match u32::try_from(sampling.top_k) {
@@ -91,15 +106,32 @@ pub fn gpu_words(sampling: &Sampling) -> [u32; 8] {
 /// Gives the id and the natural logarithm of the model's own probability of it. `Code::NonFinite` where a logit is not finite.
 pub fn sample(logits: &[f32], seen: &[bool], sampling: &Sampling, position: u32) -> Result<(u32, f32)> {
     if logits.is_empty() || logits.len() != seen.len() || logits.len() >= 1 << 23 {
-        fail!(Argument, "logits and seen have {} and {} entries, but must have one for every id", logits.len(), seen.len());
+        fail!(
+            Argument,
+            "logits and seen have {} and {} entries, but must have one for every id",
+            logits.len(),
+            seen.len()
+        );
     }
     if !logits.iter().fold(true, |finite, l| finite & l.is_finite()) {
-        fail!(NonFinite, "the logits at position {} are not finite", position.wrapping_sub(1));
+        fail!(
+            NonFinite,
+            "the logits at position {} are not finite",
+            position.wrapping_sub(1)
+        );
     }
     let settings = Settings::new(sampling);
-    let penalised: Vec<f32> = logits.iter().zip(seen).map(|(&logit, &seen)| settings.penalise(logit, seen)).collect();
+    let penalised: Vec<f32> = logits
+        .iter()
+        .zip(seen)
+        .map(|(&logit, &seen)| settings.penalise(logit, seen))
+        .collect();
     let first = best(&penalised);
-    let id = if settings.inverse_temperature == 0.0 { first } else { settings.draw(&penalised, penalised[first as usize], position) };
+    let id = if settings.inverse_temperature == 0.0 {
+        first
+    } else {
+        settings.draw(&penalised, penalised[first as usize], position)
+    };
     Ok((id, logprob(logits, id)))
 }
 
@@ -127,15 +159,35 @@ impl Settings {
     /// Step 1; what overflows becomes the largest finite number.
     #[inline(always)]
     fn penalise(&self, logit: f32, seen: bool) -> f32 {
-        let factor = if logit < 0.0 { self.penalty } else { self.inverse_penalty };
-        if seen { (logit * factor).clamp(f32::MIN, f32::MAX) } else { logit }
+        let factor = if logit < 0.0 {
+            self.penalty
+        } else {
+            self.inverse_penalty
+        };
+        if seen {
+            (logit * factor).clamp(f32::MIN, f32::MAX)
+        } else {
+            logit
+        }
     }
 
     /// Steps 2 to 6, of penalised logits whose largest is `max`.
     fn draw(&self, penalised: &[f32], max: f32, position: u32) -> u32 {
-        let words: Vec<u64> = (0u32..).zip(penalised).map(|(i, v)| packed(v.to_bits(), i, Select::Value)).collect();
-        let masses: Vec<u64> = penalised.iter().map(|&l| mass((l - max) * self.inverse_temperature)).collect();
-        let kept = |last: u64| words.iter().zip(&masses).map(|(&word, &mass)| if word >= last { mass } else { 0 }).sum();
+        let words: Vec<u64> = (0u32..)
+            .zip(penalised)
+            .map(|(i, v)| packed(v.to_bits(), i, Select::Value))
+            .collect();
+        let masses: Vec<u64> = penalised
+            .iter()
+            .map(|&l| mass((l - max) * self.inverse_temperature))
+            .collect();
+        let kept = |last: u64| {
+            words
+                .iter()
+                .zip(&masses)
+                .map(|(&word, &mass)| if word >= last { mass } else { 0 })
+                .sum()
+        };
         // Everything from the word `last` on, in the standing order, is cut off so far.
         let mut last = 0;
         if (self.top_k as usize) < words.len() {
@@ -195,7 +247,12 @@ pub fn philox(seed: u64, counter: [u32; 4]) -> [u32; 4] {
     for _ in 0..10 {
         let first = u64::from(a) * 0xd251_1f53;
         let second = u64::from(c) * 0xcd9e_8d57;
-        (a, b, c, d) = ((second >> 32) as u32 ^ b ^ low, second as u32, (first >> 32) as u32 ^ d ^ high, first as u32);
+        (a, b, c, d) = (
+            (second >> 32) as u32 ^ b ^ low,
+            second as u32,
+            (first >> 32) as u32 ^ d ^ high,
+            first as u32,
+        );
         low = low.wrapping_add(0x9e37_79b9);
         high = high.wrapping_add(0xbb67_ae85);
     }
@@ -208,19 +265,33 @@ mod tests {
     use crate::error::Code;
     use proptest::prelude::*;
 
-    const PLAIN: Sampling = Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, repetition_penalty: 1.0, seed: 7 };
+    const PLAIN: Sampling = Sampling {
+        temperature: 1.0,
+        top_k: 0,
+        top_p: 1.0,
+        repetition_penalty: 1.0,
+        seed: 7,
+    };
 
     fn draw(logits: &[f32], sampling: &Sampling, position: u32) -> u32 {
-        sample(logits, &vec![false; logits.len()], sampling, position).expect("finite logits").0
+        sample(logits, &vec![false; logits.len()], sampling, position)
+            .expect("finite logits")
+            .0
     }
 
     /// The known-answer vectors of the paper's own implementation (Random123).
     #[test]
     fn philox_gives_the_published_words() {
         assert_eq!(philox(0, [0; 4]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
-        assert_eq!(philox(u64::MAX, [u32::MAX; 4]), [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
         assert_eq!(
-            philox(0x299f_31d0_a409_3822, [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344]),
+            philox(u64::MAX, [u32::MAX; 4]),
+            [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]
+        );
+        assert_eq!(
+            philox(
+                0x299f_31d0_a409_3822,
+                [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344]
+            ),
             [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
         );
     }
@@ -228,7 +299,11 @@ mod tests {
     /// Steps 2 to 6 word for word: sort everything, walk.
     fn by_sorting(logits: &[f32], seen: &[bool], sampling: &Sampling, position: u32) -> u32 {
         let settings = Settings::new(sampling);
-        let scaled: Vec<f32> = logits.iter().zip(seen).map(|(&l, &s)| settings.penalise(l, s)).collect();
+        let scaled: Vec<f32> = logits
+            .iter()
+            .zip(seen)
+            .map(|(&l, &s)| settings.penalise(l, s))
+            .collect();
         let mut order: Vec<usize> = (0..scaled.len()).collect();
         order.sort_by(|&a, &b| scaled[b].total_cmp(&scaled[a]).then(a.cmp(&b)));
         if sampling.temperature == 0.0 {
@@ -243,13 +318,25 @@ mod tests {
         if sampling.top_p < 1.0 {
             let needed = (total * u128::from(settings.top_p)).div_ceil(1 << 24);
             let mut sum = 0;
-            let length = order.iter().position(|&i| { sum += mass(i); sum >= needed }).unwrap_or(order.len());
+            let length = order
+                .iter()
+                .position(|&i| {
+                    sum += mass(i);
+                    sum >= needed
+                })
+                .unwrap_or(order.len());
             order.truncate(length + 1);
         }
         let kept: u128 = order.iter().map(|&i| mass(i)).sum();
         let target = (kept * u128::from(philox(sampling.seed, [position, 0, 0, 0])[0] >> 8)) >> 24;
         let mut sum = 0;
-        *order.iter().find(|&&i| { sum += mass(i); sum > target }).expect("the target is below the sum") as u32
+        *order
+            .iter()
+            .find(|&&i| {
+                sum += mass(i);
+                sum > target
+            })
+            .expect("the target is below the sum") as u32
     }
 
     proptest! {
@@ -271,7 +358,10 @@ mod tests {
     #[test]
     fn frequencies_follow_the_softmax() {
         let logits = [1.0f32, -0.5, 2.0, 0.25, -30.0];
-        let sampling = Sampling { temperature: 0.8, ..PLAIN };
+        let sampling = Sampling {
+            temperature: 0.8,
+            ..PLAIN
+        };
         let mut counts = [0u32; 5];
         let draws = 20_000;
         for position in 0..draws {
@@ -285,26 +375,73 @@ mod tests {
                 (f64::from(counts[i]) - expected).powi(2) / expected
             })
             .sum();
-        assert!(chi_square < 16.3, "three degrees of freedom, one in a thousand: {chi_square}");
+        assert!(
+            chi_square < 16.3,
+            "three degrees of freedom, one in a thousand: {chi_square}"
+        );
         assert_eq!(counts[4], 0);
     }
 
     #[test]
     fn edge_cases() {
         let equal = [0.5f32; 9];
-        assert_eq!(draw(&equal, &Sampling { temperature: 0.0, ..PLAIN }, 3), 0);
+        assert_eq!(
+            draw(
+                &equal,
+                &Sampling {
+                    temperature: 0.0,
+                    ..PLAIN
+                },
+                3
+            ),
+            0
+        );
         assert_eq!(draw(&equal, &Sampling { top_k: 1, ..PLAIN }, 3), 0);
         assert_eq!(draw(&equal, &Sampling { top_p: 1e-30, ..PLAIN }, 3), 0);
         let all: std::collections::BTreeSet<u32> = (0..200).map(|position| draw(&equal, &PLAIN, position)).collect();
         assert_eq!(all.len(), 9);
         // A tiny temperature overflows nothing; a huge one makes all alike.
-        assert_eq!(draw(&[1e30, 2e30, -1e30], &Sampling { temperature: 1e-40, ..PLAIN }, 0), 1);
-        assert_eq!(draw(&[1.0, 2.0, -1.0], &Sampling { temperature: 1e-30, ..PLAIN }, 0), 1);
-        assert!((0..50).any(|p| draw(&[1.0, 2.0, -100.0], &Sampling { temperature: 1e30, ..PLAIN }, p) == 2));
+        assert_eq!(
+            draw(
+                &[1e30, 2e30, -1e30],
+                &Sampling {
+                    temperature: 1e-40,
+                    ..PLAIN
+                },
+                0
+            ),
+            1
+        );
+        assert_eq!(
+            draw(
+                &[1.0, 2.0, -1.0],
+                &Sampling {
+                    temperature: 1e-30,
+                    ..PLAIN
+                },
+                0
+            ),
+            1
+        );
+        assert!((0..50).any(|p| draw(
+            &[1.0, 2.0, -100.0],
+            &Sampling {
+                temperature: 1e30,
+                ..PLAIN
+            },
+            p
+        ) == 2));
         // The penalty lowers what was seen, whatever its sign.
-        let penalised = Sampling { temperature: 0.0, repetition_penalty: 2.0, ..PLAIN };
+        let penalised = Sampling {
+            temperature: 0.0,
+            repetition_penalty: 2.0,
+            ..PLAIN
+        };
         assert_eq!(sample(&[2.0, 1.5], &[true, false], &penalised, 1).expect("finite").0, 1);
-        assert_eq!(sample(&[-1.0, -1.5], &[true, false], &penalised, 1).expect("finite").0, 1);
+        assert_eq!(
+            sample(&[-1.0, -1.5], &[true, false], &penalised, 1).expect("finite").0,
+            1
+        );
         for wrong in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
             let error = sample(&[0.0, wrong], &[false; 2], &PLAIN, 5).expect_err("must be refused");
             assert_eq!(error.code(), Code::NonFinite);
@@ -314,11 +451,29 @@ mod tests {
     #[test]
     fn settings_outside_their_ranges_are_refused() {
         for (sampling, name) in [
-            (Sampling { temperature: -1.0, ..PLAIN }, "temperature"),
-            (Sampling { temperature: f32::NAN, ..PLAIN }, "temperature"),
+            (
+                Sampling {
+                    temperature: -1.0,
+                    ..PLAIN
+                },
+                "temperature",
+            ),
+            (
+                Sampling {
+                    temperature: f32::NAN,
+                    ..PLAIN
+                },
+                "temperature",
+            ),
             (Sampling { top_p: 0.0, ..PLAIN }, "top_p"),
             (Sampling { top_p: 1.1, ..PLAIN }, "top_p"),
-            (Sampling { repetition_penalty: 0.0, ..PLAIN }, "repetition_penalty"),
+            (
+                Sampling {
+                    repetition_penalty: 0.0,
+                    ..PLAIN
+                },
+                "repetition_penalty",
+            ),
         ] {
             let error = check(&sampling).expect_err("must be refused");
             assert!(error.to_string().starts_with(name));

@@ -1,0 +1,152 @@
+// Bitonic select, for k up to 256: a sorted queue of the best entries and a tile of candidates that beat its last one. When the
+// tile is full it is sorted and merged into the queue. Needs parts/order.wgsl, `threads`, and fn row_key(i), the key at
+// place i of the row. Places with equal keys must lie in standing order, so that a later one never beats an earlier one.
+//
+// Workgroup memory: 10 KiB. Barriers are what costs here, so a lower bound of the k-th key, from maxima of groups of entries,
+// keeps the candidates few: usually all fit one small tile, and one sort is all.
+
+override k: u32;
+
+const QUEUE: u32 = 256u;  // room for the queue
+const TILE_ROOM: u32 = 1024u; // candidates at most, a power of two
+const SPREAD: u32 = 4u;   // groups whose maxima are taken, per entry of the queue
+
+var<workgroup> entries: array<vec2<u32>, 1280>; // the queue, then the tile: (key, ~place)
+var<workgroup> appended: atomic<u32>;
+var<workgroup> bound: atomic<u32>;
+var<workgroup> smallest: atomic<u32>;
+var<workgroup> largest: atomic<u32>;
+var<workgroup> common_word: u32; // what workgroupUniformLoad spreads
+
+fn power_of_two_from(n: u32) -> u32 {
+    return 1u << (32u - countLeadingZeros(max(n, 1u) - 1u));
+}
+
+// Makes queue[0 .. k) the first k of the n places, in standing order (padding where n < k).
+fn bitonic_select(n: u32, thread: u32) {
+    let queue = power_of_two_from(k);
+    for (var i = thread; i < queue; i += threads) {
+        entries[i] = PADDING;
+    }
+    var floor_key = lower_bound(n, queue, thread);
+    var filled = false;
+    var waiting = 0u;
+    var next = 0u;
+    while (next < n) {
+        // Whole rounds, so that place i stays with thread i % threads.
+        let end = min(n, next + (TILE_ROOM - waiting) / threads * threads);
+        for (var i = next + thread; i < end; i += threads) {
+            let key = row_key(i);
+            if (key > floor_key) {
+                entries[QUEUE + atomicAdd(&appended, 1u)] = vec2(key, ~i);
+            }
+        }
+        next = end;
+        waiting = spread_count(thread);
+        if (next == n || waiting > TILE_ROOM / 2u) {
+            merge_tile(queue, waiting, filled, thread);
+            filled = true;
+            floor_key = max(floor_key, spread_word(entries[k - 1u].x, thread));
+            waiting = 0u;
+        }
+    }
+}
+
+// What every thread may know of `appended`, once all have appended.
+fn spread_count(thread: u32) -> u32 {
+    workgroupBarrier();
+    return spread_word(atomicLoad(&appended), thread);
+}
+
+fn spread_word(word: u32, thread: u32) -> u32 {
+    if (thread == 0u) {
+        common_word = word;
+    }
+    return workgroupUniformLoad(&common_word);
+}
+
+// At least k of the n places (or all) have keys greater than the result: the rest need not be looked at.
+// It is just below the k-th of the maxima of the groups, or a little lower.
+fn lower_bound(n: u32, queue: u32, thread: u32) -> u32 {
+    let groups = max(SPREAD * queue, threads);
+    if (thread == 0u) {
+        atomicStore(&appended, 0u);
+        atomicStore(&bound, 0u);
+        atomicStore(&smallest, 0xffffffffu);
+        atomicStore(&largest, 0u);
+    }
+    workgroupBarrier();
+    if (n < 2u * groups) {
+        return 0u;
+    }
+    for (var group = thread; group < groups; group += threads) {
+        var best = 0u;
+        for (var i = group; i < n; i += groups) {
+            best = max(best, row_key(i));
+        }
+        entries[QUEUE + group].x = best;
+        atomicMin(&smallest, best);
+        atomicMax(&largest, best);
+    }
+    workgroupBarrier();
+    // Each thread tries one key between the smallest and the largest maximum; a second round refines.
+    var low = atomicLoad(&smallest);
+    var width = (atomicLoad(&largest) - low) / threads;
+    for (var attempt = 0u; attempt < 2u; attempt++) {
+        let pivot = low + width * thread;
+        var above = 0u;
+        for (var group = 0u; group < groups; group++) {
+            above += select(0u, 1u, entries[QUEUE + group].x >= pivot);
+        }
+        if (above >= k) {
+            atomicMax(&bound, pivot);
+        }
+        workgroupBarrier();
+        low = atomicLoad(&bound);
+        width /= threads;
+        workgroupBarrier();
+    }
+    return low - 1u;
+}
+
+// Sorts the tile's candidates and merges them into the queue.
+fn merge_tile(queue: u32, count: u32, filled: bool, thread: u32) {
+    let size = power_of_two_from(max(count, queue));
+    for (var i = count + thread; i < size; i += threads) {
+        entries[QUEUE + i] = PADDING;
+    }
+    if (thread == 0u) {
+        atomicStore(&appended, 0u);
+    }
+    workgroupBarrier();
+    for (var run = 2u; run <= size; run *= 2u) {
+        bitonic_merge(QUEUE, size, run, thread);
+    }
+    for (var i = thread; i < queue; i += threads) {
+        let ours = entries[i];
+        let theirs = entries[QUEUE + select(i, queue - 1u - i, filled)];
+        if (precedes(theirs, ours)) {
+            entries[i] = theirs;
+        }
+    }
+    workgroupBarrier();
+    if (filled) {
+        bitonic_merge(0u, queue, 2u * queue, thread);
+    }
+}
+
+// Makes each run of `run` entries, bitonic now, sorted: descending, every other run ascending (where run <= size / 2).
+fn bitonic_merge(base: u32, size: u32, run: u32, thread: u32) {
+    for (var stride = min(run, size) / 2u; stride > 0u; stride /= 2u) {
+        for (var pair = thread; pair < size / 2u; pair += threads) {
+            let i = base + 2u * pair - (pair & (stride - 1u));
+            let a = entries[i];
+            let b = entries[i + stride];
+            if (precedes(b, a) == (((i - base) & run) == 0u)) {
+                entries[i] = b;
+                entries[i + stride] = a;
+            }
+        }
+        workgroupBarrier();
+    }
+}
