@@ -1,6 +1,14 @@
 //! `config.json` of a Hugging Face folder → [`Config`], every field checked.
 
+mod fields;
+mod generation;
+mod parse;
+mod rope;
+
+use crate::error::Result;
 use crate::order::{Post, Select};
+
+pub use generation::GenerationDefaults;
 
 /// The two layouts this engine runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +30,15 @@ pub struct Rope {
 #[derive(Clone, Debug, PartialEq)]
 pub enum RopeScaling {
     None,
-    Linear { factor: f64 },
-    Llama3 { factor: f64, low_freq_factor: f64, high_freq_factor: f64, original_max_position_embeddings: f64 },
+    Linear {
+        factor: f64,
+    },
+    Llama3 {
+        factor: f64,
+        low_freq_factor: f64,
+        high_freq_factor: f64,
+        original_max_position_embeddings: f64,
+    },
 }
 
 /// The cut of the residual stream (design: the standing order of `order.rs`).
@@ -64,6 +79,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// Reads `config.json` as transformers 4 or 5 writes it. Unknown keys are ignored; an absent or `null` key takes
+    /// transformers' default; a known key with a value this engine cannot honour is an error naming it.
+    pub fn from_json(bytes: &[u8]) -> Result<Config> {
+        parse::config(bytes)
+    }
+
     /// Whether block `layer` is a TopK block (it has the TopK hooks, and `from_layer` edits reach it).
     pub fn is_topk_block(&self, layer: usize) -> bool {
         self.cut.is_some() && layer + self.n_nontopk < self.n_layers
@@ -97,3 +118,6 @@ impl Config {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

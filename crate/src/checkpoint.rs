@@ -1,0 +1,99 @@
+//! Everything that comes from files: safetensors, shards, manifests; and where files come from.
+//!
+//! The header parser is our own: the `safetensors` crate wants the whole file in one buffer, silently takes the last of
+//! duplicate names, and its errors name no tensor. Nothing here allocates by a number that was not first compared
+//! with the size of the file it came from.
+
+#[cfg(not(target_arch = "wasm32"))]
+mod folder;
+mod header;
+mod index;
+mod load;
+pub mod manifest;
+mod memory;
+mod plan;
+mod write;
+
+use crate::config::{Config, GenerationDefaults};
+use crate::error::{fail, Code, Error, Result};
+use crate::source::Source;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub use folder::FolderSource;
+pub use header::{StoredDtype, TensorInfo};
+pub use index::Checkpoint;
+pub use load::load_weights;
+pub use manifest::Manifest;
+pub use memory::MemorySource;
+pub use write::{safetensors_bytes, OutputTensor};
+
+/// Largest `config.json`, `generation_config.json` and `manifest.json` that is read.
+const MAX_JSON: u64 = 16 << 20;
+
+/// A whole small file. `code` is the kind of error where it is missing or too large.
+pub(crate) async fn read_file(source: &dyn Source, path: &str, limit: u64, code: Code) -> Result<Vec<u8>> {
+    let Some(size) = source.size(path) else {
+        return Err(Error::new(code, format!("{path} is missing from the model folder")));
+    };
+    match usize::try_from(size) {
+        Ok(length) if size <= limit => source.read(path, 0, length).await,
+        _ => Err(Error::new(
+            code,
+            format!("{path} has {size} bytes; at most {limit} are read"),
+        )),
+    }
+}
+
+/// `config.json` of the model.
+pub async fn read_config(source: &dyn Source) -> Result<Config> {
+    Config::from_json(&read_file(source, "config.json", MAX_JSON, Code::Config).await?)
+}
+
+/// `generation_config.json`; nothing set where there is none.
+pub async fn read_generation_defaults(source: &dyn Source, config: &Config) -> Result<GenerationDefaults> {
+    const PATH: &str = "generation_config.json";
+    if source.size(PATH).is_none() {
+        return Ok(GenerationDefaults::default());
+    }
+    GenerationDefaults::from_json(&read_file(source, PATH, MAX_JSON, Code::Config).await?, config.d_vocab)
+}
+
+/// `manifest.json`, where there is one.
+pub async fn read_manifest(source: &dyn Source) -> Result<Option<Manifest>> {
+    const PATH: &str = "manifest.json";
+    if source.size(PATH).is_none() {
+        return Ok(None);
+    }
+    Manifest::from_json(&read_file(source, PATH, MAX_JSON, Code::Checkpoint).await?).map(Some)
+}
+
+/// Whether `path` is relative and stays inside its folder on every system.
+pub(crate) fn is_inside(path: &str) -> bool {
+    let plain = |part: &str| !part.is_empty() && part != "." && part != "..";
+    path.split('/').all(plain) && !path.contains(['\\', ':']) && !path.contains(char::is_control)
+}
+
+/// Refuses a read beyond the end of a file, before anything is allocated for it.
+fn check_range(path: &str, size: Option<u64>, offset: u64, length: usize) -> Result<()> {
+    match size {
+        None => fail!(Io, "{path} does not exist"),
+        Some(size) if offset.checked_add(length as u64).is_some_and(|end| end <= size) => Ok(()),
+        Some(size) => fail!(
+            Io,
+            "{path} has {size} bytes; {length} from byte {offset} were asked for"
+        ),
+    }
+}
+
+/// Zeroed memory; a size the host does not have is an error and not the end of the process.
+fn zeroed(what: &str, length: usize) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if bytes.try_reserve_exact(length).is_err() {
+        fail!(OutOfMemory, "there is no memory for the {length} bytes of {what}");
+    }
+    bytes.resize(length, 0);
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+//! Files of a folder on disk.
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use super::{check_range, is_inside, zeroed};
+use crate::error::{fail, Code, Error, Result};
+use crate::source::{LocalFuture, Source};
+
+/// A model folder.
+#[derive(Clone, Debug)]
+pub struct FolderSource {
+    root: PathBuf,
+}
+
+impl FolderSource {
+    /// Fails where `root` is not a folder.
+    pub fn new(root: impl AsRef<Path>) -> Result<FolderSource> {
+        let root = root.as_ref();
+        if !root.is_dir() {
+            fail!(Io, "{} is not a folder", root.display());
+        }
+        Ok(FolderSource {
+            root: root.to_path_buf(),
+        })
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Names of the folders directly inside, sorted.
+    pub fn folders(&self) -> Result<Vec<String>> {
+        let unreadable = |error| Error::new(Code::Io, format!("{} cannot be listed: {error}", self.root.display()));
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.root).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            if entry.path().is_dir() {
+                names.extend(entry.file_name().into_string());
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn read_range(&self, path: &str, offset: u64, length: usize) -> Result<Vec<u8>> {
+        check_range(path, self.size(path), offset, length)?;
+        let full = self.root.join(path);
+        let unreadable = |error| Error::new(Code::Io, format!("{} cannot be read: {error}", full.display()));
+        let mut file = File::open(&full).map_err(unreadable)?;
+        file.seek(SeekFrom::Start(offset)).map_err(unreadable)?;
+        let mut bytes = zeroed(path, length)?;
+        file.read_exact(&mut bytes).map_err(unreadable)?;
+        Ok(bytes)
+    }
+}
+
+impl Source for FolderSource {
+    fn size(&self, path: &str) -> Option<u64> {
+        let metadata = is_inside(path)
+            .then(|| fs::metadata(self.root.join(path)).ok())
+            .flatten()?;
+        metadata.is_file().then_some(metadata.len())
+    }
+
+    fn read<'a>(&'a self, path: &'a str, offset: u64, length: usize) -> LocalFuture<'a, Result<Vec<u8>>> {
+        Box::pin(async move { self.read_range(path, offset, length) })
+    }
+}

@@ -1,0 +1,115 @@
+//! The tensors of one checkpoint, in one file or in shards.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+
+use super::header::{read_header, Named, TensorInfo};
+use super::{is_inside, read_file};
+use crate::error::{fail, Code, Error, Result};
+use crate::source::Source;
+
+const SINGLE: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+const MAX_INDEX: u64 = 100_000_000;
+
+/// All tensors of a checkpoint and where they lie.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Checkpoint {
+    /// Paths of the safetensors files.
+    pub files: Vec<String>,
+    /// By name: index into `files`, and the place in that file.
+    pub tensors: BTreeMap<String, (usize, TensorInfo)>,
+}
+
+#[derive(Deserialize)]
+struct ShardIndex {
+    weight_map: Named<String>,
+}
+
+impl Checkpoint {
+    /// Reads the headers of `{prefix}model.safetensors`, or of the shards that `{prefix}model.safetensors.index.json` names.
+    /// `prefix` is `""` or a checkpoint's folder with a slash, `"step254/"`.
+    pub async fn open(source: &dyn Source, prefix: &str) -> Result<Checkpoint> {
+        let (single, index) = (format!("{prefix}{SINGLE}"), format!("{prefix}{INDEX}"));
+        let mut checkpoint = Checkpoint::default();
+        if source.size(&single).is_some() {
+            checkpoint.add_file(source, single).await?;
+            return Ok(checkpoint);
+        }
+        if source.size(&index).is_none() {
+            fail!(
+                Checkpoint,
+                "{single} is missing from the model folder, and there is no {INDEX} either"
+            );
+        }
+        let bytes = read_file(source, &index, MAX_INDEX, Code::Checkpoint).await?;
+        let ShardIndex { weight_map } = serde_json::from_slice(&bytes)
+            .map_err(|error| Error::new(Code::Checkpoint, format!("{index} is not valid: {error}")))?;
+        let shards: BTreeSet<&String> = weight_map.entries.values().collect();
+        for shard in shards {
+            if !is_inside(shard) {
+                fail!(
+                    Checkpoint,
+                    "{index} names the shard {shard:.200?}, which is not a file inside the model folder"
+                );
+            }
+            checkpoint.add_file(source, format!("{prefix}{shard}")).await?;
+        }
+        for (name, shard) in &weight_map.entries {
+            match checkpoint.tensors.get(name) {
+                None => fail!(
+                    Checkpoint,
+                    "{prefix}{shard}: tensor {name:.200?}, which {index} puts there, is missing"
+                ),
+                Some((file, _)) if checkpoint.files[*file] != format!("{prefix}{shard}") => {
+                    let found = &checkpoint.files[*file];
+                    fail!(
+                        Checkpoint,
+                        "{index} puts tensor {name:.200?} into {shard}, but it is in {found}"
+                    )
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(checkpoint)
+    }
+
+    async fn add_file(&mut self, source: &dyn Source, path: String) -> Result<()> {
+        let file = self.files.len();
+        for (name, info) in read_header(source, &path).await? {
+            if let Some((first, _)) = self.tensors.get(&name) {
+                fail!(
+                    Checkpoint,
+                    "{path}: tensor {name:.200?} is also in {}",
+                    self.files[*first]
+                );
+            }
+            self.tensors.insert(name, (file, info));
+        }
+        self.files.push(path);
+        Ok(())
+    }
+
+    /// The file a tensor is in and its place there.
+    pub fn get(&self, name: &str) -> Option<(&str, &TensorInfo)> {
+        self.tensors
+            .get(name)
+            .map(|(file, info)| (self.files[*file].as_str(), info))
+    }
+
+    /// The bytes of a tensor; `None` where there is no such tensor.
+    pub async fn read(&self, source: &dyn Source, name: &str) -> Result<Option<Vec<u8>>> {
+        let Some((path, info)) = self.get(name) else {
+            return Ok(None);
+        };
+        let Ok(length) = usize::try_from(info.bytes) else {
+            fail!(
+                OutOfMemory,
+                "{path}: tensor {name:.200?} has {} bytes, more than can be addressed here",
+                info.bytes
+            );
+        };
+        source.read(path, info.start, length).await.map(Some)
+    }
+}

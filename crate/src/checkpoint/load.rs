@@ -1,0 +1,230 @@
+//! From stored tensors to the layouts of `weights.rs`, one weight at a time.
+
+use half::{bf16, f16};
+
+use super::header::StoredDtype;
+use super::index::Checkpoint;
+use super::plan::{plan, Columns, Layout, Part, Planned};
+use super::zeroed;
+use crate::config::{Architecture, Config};
+use crate::error::{fail, Result};
+use crate::source::Source;
+use crate::weights::{Dtype, Tensor, Weight, WeightSink};
+
+/// Reads every weight of the checkpoint under `folder_prefix` (`""`, or `"step254/"`) into `sink`. Names, shapes and
+/// dtypes of all tensors are checked before the first is read. `progress` gets bytes read so far and in all; it counts the
+/// tensors that are used. At most one weight and one stored tensor of it are in memory at a time, besides what `sink` keeps.
+pub async fn load_weights(
+    source: &dyn Source,
+    folder_prefix: &str,
+    config: &Config,
+    sink: &mut dyn WeightSink,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<()> {
+    let checkpoint = Checkpoint::open(source, folder_prefix).await?;
+    let planned = plan(config, &checkpoint)?;
+    let names = planned
+        .iter()
+        .flat_map(|item| &item.parts)
+        .flat_map(|part| [part.name.clone(), part.scale_name()]);
+    let total = names.filter_map(|name| Some(checkpoint.get(&name)?.1.bytes)).sum();
+    let mut reader = Reader {
+        source,
+        checkpoint: &checkpoint,
+        progress,
+        done: 0,
+        total,
+    };
+    (reader.progress)(0, total);
+    let mut norm: (Vec<f32>, Vec<f32>) = Default::default();
+    for item in &planned {
+        let tensor = reader.weight(item).await?;
+        match item.weight {
+            Weight::Norm1Gain(_) => norm.0 = tensor.to_f32(),
+            Weight::Norm1Bias(_) => norm.1 = tensor.to_f32(),
+            _ => {}
+        }
+        let sums = match item.weight {
+            Weight::Qkv(layer) if config.architecture == Architecture::Gpt2 => {
+                Some((layer, layer_norm_sums(&tensor, &norm)))
+            }
+            _ => None,
+        };
+        sink.weight(item.weight, tensor)?;
+        if let Some((layer, (gains, biases))) = sums {
+            sink.weight(Weight::QkvGainSum(layer), gains)?;
+            sink.weight(Weight::QkvBiasSum(layer), biases)?;
+        }
+    }
+    Ok(())
+}
+
+struct Reader<'a> {
+    source: &'a dyn Source,
+    checkpoint: &'a Checkpoint,
+    progress: &'a mut dyn FnMut(u64, u64),
+    done: u64,
+    total: u64,
+}
+
+impl Reader<'_> {
+    async fn weight(&mut self, item: &Planned) -> Result<Tensor> {
+        let (rows, cols, stride, dtype) = (item.rows, item.cols, Tensor::stride_of(item.cols), item.dtype);
+        let what = format!("{:?}", item.weight);
+        let bytes = rows.checked_mul(stride).and_then(|n| n.checked_mul(dtype.bytes()));
+        let Some(bytes) = bytes else {
+            fail!(OutOfMemory, "{what} has more bytes than can be addressed here")
+        };
+        if let [part] = item.parts.as_slice() {
+            // What lies in the file as it is wanted needs no second copy.
+            if part.layout != Layout::OutIn && stride == cols {
+                let data = self.part(part, dtype).await?;
+                return Ok(Tensor {
+                    rows,
+                    cols,
+                    stride,
+                    dtype,
+                    data,
+                });
+            }
+        }
+        let mut data = zeroed(&what, bytes)?;
+        for part in &item.parts {
+            let stored = self.part(part, dtype).await?;
+            match dtype {
+                Dtype::F32 => place::<4>(part, &stored, &mut data, stride),
+                Dtype::F16 | Dtype::Bf16 => place::<2>(part, &stored, &mut data, stride),
+            }
+        }
+        Ok(Tensor {
+            rows,
+            cols,
+            stride,
+            dtype,
+            data,
+        })
+    }
+
+    /// The numbers of a stored tensor in `dtype`: its own, or F32.
+    async fn part(&mut self, part: &Part, dtype: Dtype) -> Result<Vec<u8>> {
+        let bytes = self.read(&part.name).await?;
+        let stored = match self.checkpoint.get(&part.name).map(|(_, info)| info.dtype) {
+            Some(StoredDtype::F16) => Dtype::F16,
+            Some(StoredDtype::Bf16) => Dtype::Bf16,
+            Some(StoredDtype::I8) => {
+                let scales = self.read(&part.scale_name()).await?;
+                return dequantize(part, &bytes, &scales);
+            }
+            _ => Dtype::F32,
+        };
+        if stored == dtype {
+            return Ok(bytes);
+        }
+        let numbers = Tensor {
+            rows: 1,
+            cols: 0,
+            stride: 0,
+            dtype: stored,
+            data: bytes,
+        }
+        .to_f32();
+        Ok(numbers.iter().flat_map(|x| x.to_le_bytes()).collect())
+    }
+
+    async fn read(&mut self, name: &str) -> Result<Vec<u8>> {
+        let Some(bytes) = self.checkpoint.read(self.source, name).await? else {
+            fail!(Checkpoint, "tensor {name:?} is missing");
+        };
+        self.done += bytes.len() as u64;
+        (self.progress)(self.done, self.total);
+        Ok(bytes)
+    }
+}
+
+/// q · scale in f32, little-endian. A scale belongs to an output of a matrix, or to a row of a table.
+fn dequantize(part: &Part, q: &[u8], scales: &[u8]) -> Result<Vec<u8>> {
+    let scales: Vec<f32> = scales
+        .chunks_exact(4)
+        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+        .collect();
+    let Some(bytes) = q.len().checked_mul(4) else {
+        fail!(OutOfMemory, "{:?} is too large to unpack", part.name)
+    };
+    let mut numbers = zeroed(&part.name, bytes)?;
+    let width = if part.layout == Layout::OutIn {
+        part.inputs
+    } else {
+        part.outputs
+    };
+    for (row, (q, out)) in q
+        .chunks_exact(width)
+        .zip(numbers.chunks_exact_mut(width * 4))
+        .enumerate()
+    {
+        for (i, (&q, out)) in q.iter().zip(out.chunks_exact_mut(4)).enumerate() {
+            let scale = scales[if part.layout == Layout::InOut { i } else { row }];
+            out.copy_from_slice(&(f32::from(q as i8) * scale).to_le_bytes());
+        }
+    }
+    Ok(numbers)
+}
+
+/// Copies the numbers of `part`, `N` bytes each, to their rows and columns.
+fn place<const N: usize>(part: &Part, stored: &[u8], data: &mut [u8], stride: usize) {
+    let (stored, data) = (stored.as_chunks::<N>().0, data.as_chunks_mut::<N>().0);
+    if part.layout == Layout::OutIn {
+        let columns: Vec<usize> = (0..part.outputs).map(|o| part.columns.of(o)).collect();
+        return transpose(stored, data, stride, part.inputs, &columns);
+    }
+    for (row, source) in data.chunks_exact_mut(stride).zip(stored.chunks_exact(part.outputs)) {
+        match part.columns {
+            Columns::From(first) => row[first..first + source.len()].copy_from_slice(source),
+            columns => source
+                .iter()
+                .enumerate()
+                .for_each(|(o, number)| row[columns.of(o)] = *number),
+        }
+    }
+}
+
+/// `stored` [outputs, inputs] → `data` [inputs, stride], output `o` in column `columns[o]`. In square tiles, so that
+/// both sides stay in the cache.
+fn transpose<const N: usize>(
+    stored: &[[u8; N]],
+    data: &mut [[u8; N]],
+    stride: usize,
+    inputs: usize,
+    columns: &[usize],
+) {
+    const TILE: usize = 32;
+    for (tile, columns) in columns.chunks(TILE).enumerate() {
+        let stored = &stored[tile * TILE * inputs..];
+        for first in (0..inputs).step_by(TILE) {
+            for i in first..inputs.min(first + TILE) {
+                let row = &mut data[i * stride..(i + 1) * stride];
+                for (o, &column) in columns.iter().enumerate() {
+                    row[column] = stored[o * inputs + i];
+                }
+            }
+        }
+    }
+}
+
+/// Σ_i gain_i · W[i, o] and Σ_i bias_i · W[i, o], added up in f64.
+fn layer_norm_sums(qkv: &Tensor, (gain, bias): &(Vec<f32>, Vec<f32>)) -> (Tensor, Tensor) {
+    let mut sums = (vec![0f64; qkv.cols], vec![0f64; qkv.cols]);
+    let row_bytes = qkv.stride * qkv.dtype.bytes();
+    for ((row, &gain), &bias) in qkv.data.chunks_exact(row_bytes).zip(gain).zip(bias) {
+        let numbers = row.chunks_exact(qkv.dtype.bytes()).map(|b| match qkv.dtype {
+            Dtype::F32 => f32::from_le_bytes([b[0], b[1], b[2], b[3]]),
+            Dtype::F16 => f16::from_le_bytes([b[0], b[1]]).to_f32(),
+            Dtype::Bf16 => bf16::from_le_bytes([b[0], b[1]]).to_f32(),
+        });
+        for ((w, gains), biases) in numbers.zip(&mut sums.0).zip(&mut sums.1) {
+            *gains += f64::from(gain) * f64::from(w);
+            *biases += f64::from(bias) * f64::from(w);
+        }
+    }
+    let rounded = |sums: Vec<f64>| Tensor::vector(&sums.iter().map(|&x| x as f32).collect::<Vec<_>>());
+    (rounded(sums.0), rounded(sums.1))
+}
