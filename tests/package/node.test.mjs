@@ -1,0 +1,106 @@
+// Node: models from a path, a file: URL, an http URL and bytes; computed in the process itself.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { serve } from '../../scripts/lib/server.mjs';
+import { createProject, golden, goldenFile, modelFolder, packageFolder } from './fixture.mjs';
+
+const { TopKLM, TopKError } = await import(pathToFileURL(path.join(packageFolder, 'index.js')).href);
+
+const bytesOf = (folder) =>
+  Object.fromEntries(['config.json', 'model.safetensors'].map((name) => [name, fs.readFileSync(path.join(folder, name))]));
+
+async function greedy(model) {
+  const { prompt_ids, ids } = golden();
+  const found = [];
+  for await (const { id } of model.generate(prompt_ids, { maxTokens: ids.length, temperature: 0 })) found.push(id);
+  return found;
+}
+
+const rejectsWith = (promise, code, pattern) =>
+  assert.rejects(promise, (error) => error instanceof TopKError && error.code === code && pattern.test(error.message));
+
+test('a path, a file: URL, an http URL, bytes', async (t) => {
+  const server = await serve({ '/': modelFolder });
+  t.after(() => server.close());
+  for (const source of [modelFolder, pathToFileURL(modelFolder), server.url, bytesOf(modelFolder)]) {
+    const model = await TopKLM.load(source, { backend: 'cpu' });
+    assert.equal(model.backend.kind, 'cpu');
+    assert.equal(model.cache.state, 'memory');
+    assert.deepEqual(await greedy(model), golden().ids);
+    await model.dispose();
+  }
+});
+
+test('active neurons and shapes as PyTorch has them', async () => {
+  const model = await TopKLM.load(modelFolder, { backend: 'cpu' });
+  const [{ ids, active }] = goldenFile().runs;
+  const layers = Object.keys(active);
+  const { config } = model;
+  const result = await model.run(ids, { hooks: layers.map((layer) => `blocks.${layer}.hook_topk_out`), logits: 'all' });
+  assert.deepEqual(result.ids, Uint32Array.from(ids));
+  assert.equal(result.tokens, null);
+  assert.deepEqual(result.logits.shape, [ids.length, config.d_vocab]);
+  for (const layer of layers) {
+    const { shape, rowStart, indices, values } = result.hooks[`blocks.${layer}.hook_topk_out`];
+    assert.deepEqual(shape, [ids.length, config.d_model]);
+    assert.ok(values.every((value) => value !== 0));
+    const rows = ids.map((_, row) => [...indices.subarray(rowStart[row], rowStart[row + 1])]);
+    assert.deepEqual(rows, active[layer]);
+  }
+  const lens = await model.logitLens(ids, { layers: [config.n_layers - 1] });
+  assert.deepEqual(lens.shape, [1, ids.length, config.d_vocab]);
+  assert.deepEqual(lens.data, result.logits.data, 'the last layer seen by the lens is the model itself');
+  await model.dispose();
+});
+
+test('ablate: the effects are those of edits made one by one', async () => {
+  const model = await TopKLM.load(modelFolder, { backend: 'cpu' });
+  const ids = golden().prompt_ids;
+  const target = golden().ids[0];
+  const { logit, layers, indices, values, effects } = await model.ablate(ids, target);
+  const plain = await model.run(ids);
+  assert.equal(logit, plain.logits.data[target]);
+  assert.ok(layers.length > 0 && values.every((value) => value !== 0));
+  for (const at of [0, layers.length >> 1, layers.length - 1]) {
+    const positions = { from: ids.length - 1, to: ids.length };
+    const edits = [{ layer: layers[at], index: indices[at], action: 'ablate', positions }];
+    const { logits } = await model.run(ids, { edits });
+    assert.ok(Math.abs(logit - logits.data[target] - effects[at]) < 1e-6);
+  }
+  await model.dispose();
+});
+
+test('errors are typed and name what is wrong', async () => {
+  await rejectsWith(TopKLM.load('no/such/folder'), 'argument', /holds no config\.json/);
+  await rejectsWith(TopKLM.load(modelFolder, { worker: true }), 'worker', /worker: false/);
+  await rejectsWith(TopKLM.load({ ...bytesOf(modelFolder), 'config.json': Buffer.from('{') }), 'config', /config\.json/);
+  await rejectsWith(TopKLM.load({ ...bytesOf(modelFolder), 'model.safetensors': Buffer.alloc(100) }), 'checkpoint', /model\.safetensors/);
+  const model = await TopKLM.load(modelFolder);
+  await rejectsWith(model.run([0], { hooks: ['blocks.0.hook_nothing'] }), 'hook', /hook_nothing.*hook_topk_out/);
+  await rejectsWith(model.run([0], { edits: [{ layer: 99, index: 0, action: 'ablate' }] }), 'edit', /layer/);
+  await rejectsWith(model.run([model.config.d_vocab]), 'argument', /d_vocab|vocab|id/);
+  await rejectsWith(model.run('text'), 'tokenizer', /tokenizer\.json/);
+  await rejectsWith(model.loadCheckpoint(7), 'checkpoint', /model\.safetensors/);
+  await rejectsWith(model.run([0], { logits: 'some' }), 'argument', /logits/);
+  assert.throws(() => model.generate([0], { maxTokens: -1 }), /maxTokens/);
+  const stream = model.generate([0], { edits: [{ layer: 0, index: -1, action: 'ablate' }] });
+  await assert.rejects(stream.next(), (error) => error instanceof TopKError);
+  assert.deepEqual(await greedy(model), golden().ids, 'usable after all of that');
+  await model.dispose();
+  await rejectsWith(model.run([0]), 'disposed', /load it again/);
+});
+
+test('a script ends by itself when its work is done', () => {
+  const folder = createProject('node');
+  const script = `import { TopKLM } from 'topk-lm';
+const model = await TopKLM.load(process.argv[2]);
+for await (const { id } of model.generate([1, 2], { maxTokens: 3, temperature: 0 })) console.log(id);
+`;
+  fs.writeFileSync(path.join(folder, 'script.mjs'), script);
+  const output = execFileSync(process.execPath, ['script.mjs', modelFolder], { cwd: folder, encoding: 'utf8', timeout: 20_000 });
+  assert.equal(output.trim().split('\n').length, 3);
+});

@@ -1,0 +1,59 @@
+// Opens a fixture in Chromium and checks that it gives PyTorch's tokens on the backend asked for.
+import assert from 'node:assert/strict';
+import { chromium } from 'playwright-core';
+import { findChromium } from '../../scripts/lib/system.mjs';
+import { golden } from './fixture.mjs';
+
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--enable-unsafe-webgpu',
+  '--use-webgpu-adapter=swiftshader',
+];
+
+/** A browser for one test file; closed after its tests. */
+export async function openBrowser(test) {
+  const browser = await chromium.launch({ executablePath: findChromium() ?? undefined, args: FLAGS });
+  test.after(() => browser.close());
+  return browser;
+}
+
+/** What the app at `url` leaves in `outcome`; `console` holds what went wrong in the page. */
+export async function outcomeOf(browser, url, parameters) {
+  const page = await browser.newPage();
+  const said = [];
+  page.on('console', (message) => message.type() === 'error' && said.push(message.text()));
+  page.on('pageerror', (error) => said.push(String(error)));
+  try {
+    const target = new URL(url);
+    for (const [name, value] of Object.entries(parameters)) target.searchParams.set(name, String(value));
+    await page.goto(target.href);
+    await page
+      .waitForFunction(() => 'outcome' in globalThis, undefined, { timeout: 20_000 })
+      .catch((error) => {
+        throw new Error(`The app did not start: ${said.join('; ') || error.message}`);
+      });
+    return { ...(await page.evaluate(() => globalThis.outcome)), console: said };
+  } finally {
+    await page.close();
+  }
+}
+
+/** Parameters that make the app repeat the golden's greedy continuation. */
+export function goldenParameters(model, more) {
+  const { prompt_ids, ids } = golden();
+  return { model, ids: prompt_ids, count: ids.length, ...more };
+}
+
+/** Runs the app on a backend and compares. */
+export async function assertGolden(browser, url, model, more) {
+  const outcome = await outcomeOf(browser, url, goldenParameters(model, more));
+  assert.equal(outcome.error, undefined, `${JSON.stringify(outcome.error)} ${outcome.console.join('; ')}`);
+  assert.equal(outcome.kind, more.backend);
+  assert.deepEqual(outcome.ids, golden().ids);
+  return outcome;
+}

@@ -1,0 +1,42 @@
+// A TypeScript user's file: it only has to compile. Each assignment fixes a type of the public API.
+import { type ActiveRows, type GenerationStep, type RunResult, type Tensor, TopKError, TopKLM } from 'topk-lm';
+
+export async function use(files: FileList, signal: AbortSignal): Promise<void> {
+  const model: TopKLM = await TopKLM.load('https://host.example/model/', {
+    backend: 'webgpu',
+    signal,
+    onProgress: ({ totalBytes }) => totalBytes?.toFixed(),
+  });
+  await TopKLM.load(files);
+  await TopKLM.load({ 'config.json': new Uint8Array(), 'model.safetensors': new ArrayBuffer(8) }, { worker: false });
+  const kind: 'webgpu' | 'cpu' = model.backend.kind;
+  const ids: Uint32Array = await model.tokenizer.encode(kind);
+
+  const result = await model.run(ids, {
+    hooks: ['blocks.0.hook_topk_out', 'hook_embed'],
+    edits: [{ layer: 0, index: 1, action: 'ablate' }],
+  });
+  const rows: ActiveRows = result.hooks['blocks.0.hook_topk_out'];
+  const embedded: Tensor = result.hooks.hook_embed;
+  // @ts-expect-error a hook that was not asked for
+  result.hooks['hook_pos_embed'];
+  // @ts-expect-error an action that does not exist
+  await model.run('text', { edits: [{ layer: 0, index: 1, action: 'double' }] });
+
+  const names: string[] = ['blocks.0.hook_topk_out'];
+  const some: RunResult<string> = await model.run('text', { hooks: names, logits: 'none' });
+  const either: Tensor | ActiveRows | undefined = some.hooks['hook_embed'];
+
+  const generation = model.generate('Once', { maxTokens: 4, seed: 1n, hooks: ['blocks.1.hook_topk_out'], signal });
+  for await (const step of generation) {
+    const values: Float32Array = step.hooks['blocks.1.hook_topk_out'].values;
+    const plain: GenerationStep<'blocks.1.hook_topk_out'> = step;
+    console.log(plain.text, values, rows.rowStart, embedded.data, either);
+  }
+  const finish: 'length' | 'stop' | 'context' | null = generation.finish;
+  const lens: Tensor = await model.logitLens(ids, { layers: [0, 1] });
+  const { effects }: { effects: Float32Array } = await model.ablate(ids, 3);
+  await model.loadCheckpoint(254).catch((error: unknown) => error instanceof TopKError && error.code === 'download');
+  console.log(finish, lens.shape, effects);
+  await model.dispose();
+}
