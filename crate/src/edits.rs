@@ -206,3 +206,89 @@ fn resolve(config: &Config, edit: &Edit, prompt_length: usize, number: usize) ->
     };
     Ok(ResolvedEdit { index: index as u32, action, value, site: edit.site, from, to, row: EVERY_ROW })
 }
+
+impl std::str::FromStr for Edit {
+    type Err = crate::error::Error;
+
+    /// `layer=4,index=17,action=clamp,value=8,site=topk_in,positions=generated,propagate=from_layer`; positions may be `3..7`.
+    fn from_str(text: &str) -> Result<Edit> {
+        let mut fields = serde_json::Map::new();
+        for part in text.split(',') {
+            let Some((key, value)) = part.split_once('=') else {
+                fail!(Edit, "edit {text}: {part:?} must be written key=value");
+            };
+            let (key, value) = (key.trim(), value.trim());
+            let parsed = match key {
+                "layer" | "index" => match value.parse::<u64>() {
+                    Ok(number) => number.into(),
+                    Err(_) => fail!(Edit, "edit {text}: {key} must be a whole number from 0, not {value:?}"),
+                },
+                "value" => match value.parse::<f64>().ok().and_then(serde_json::Number::from_f64) {
+                    Some(number) => serde_json::Value::Number(number),
+                    None => fail!(Edit, "edit {text}: value must be a finite number, not {value:?}"),
+                },
+                "positions" => match value.split_once("..") {
+                    None => value.into(),
+                    Some((from, to)) => match (from.parse::<u64>(), to.parse::<u64>()) {
+                        (Ok(from), Ok(to)) => serde_json::json!({ "from": from, "to": to }),
+                        _ => fail!(Edit, "edit {text}: positions must be all, prompt, generated or a range like 3..7"),
+                    },
+                },
+                _ => value.into(),
+            };
+            if fields.insert(key.to_owned(), parsed).is_some() {
+                fail!(Edit, "edit {text}: {key} is given twice");
+            }
+        }
+        match serde_json::from_value(serde_json::Value::Object(fields)) {
+            Ok(edit) => Ok(edit),
+            Err(error) => fail!(Edit, "edit {text}: {error}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_edit_is_read_from_text_and_from_json() {
+        let text = "layer=4,index=17,action=clamp,value=8,site=topk_in,positions=generated,propagate=from_layer";
+        let edit: Edit = text.parse().unwrap();
+        assert_eq!(edit.positions, Positions::Generated);
+        assert_eq!(edit.propagate, Propagate::FromLayer);
+        let json = r#"{"layer":4,"index":17,"action":"clamp","value":8,"site":"topk_in","positions":"generated","propagate":"from_layer"}"#;
+        assert_eq!(serde_json::from_str::<Edit>(json).unwrap(), edit);
+        let range: Edit = "layer=0,index=0,action=ablate,positions=3..7".parse().unwrap();
+        assert_eq!(range.positions, Positions::Range { from: 3, to: 7 });
+        assert_eq!((range.site, range.value), (Site::TopkOut, None));
+    }
+
+    #[test]
+    fn a_malformed_edit_says_what_is_wrong() {
+        for (text, word) in [
+            ("layer=1", "missing field `index`"),
+            ("layer=1,index=2,action=explode", "explode"),
+            ("layer=1,index=-2,action=ablate", "index must be a whole number"),
+            ("layer=1,index=2,action=add,value=inf", "value must be a finite number"),
+            ("layer=1,index=2,action=ablate,layer=1", "layer is given twice"),
+            ("layer=1,index=2,action=ablate,colour=red", "colour"),
+            ("layer=1,index=2,action=ablate,positions=3..x", "range like 3..7"),
+            ("nonsense", "key=value"),
+        ] {
+            let message = text.parse::<Edit>().unwrap_err().to_string();
+            assert!(message.contains(word), "{message}");
+        }
+    }
+
+    #[test]
+    fn an_edit_to_the_value_that_is_there_changes_no_bit() {
+        let edit = |action, value| ResolvedEdit { index: 0, action, value, site: Site::TopkOut, from: 0, to: 1, row: EVERY_ROW };
+        for v in [0.0f32, -0.0, 1.5, -2.0] {
+            for same in [edit(Action::Add, 0.0), edit(Action::Scale, 1.0), edit(Action::Clamp, v)] {
+                assert_eq!(same.apply(v).to_bits(), v.to_bits());
+            }
+        }
+        assert_eq!(edit(Action::Ablate, 0.0).apply(-0.0).to_bits(), (-0.0f32).to_bits());
+    }
+}

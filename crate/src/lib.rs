@@ -3,12 +3,16 @@
 //! The dependencies point one way: `wasm`/`bin` → [`session`] → [`model`] → [`ops`] → {[`cpu`], `gpu`}.
 
 pub mod config;
+pub mod cpu;
 pub mod edits;
 pub mod engine;
 pub mod error;
+pub mod hooks;
 pub mod math;
 pub mod model;
+pub mod ops;
 pub mod order;
+pub mod pace;
 pub mod sampling;
 pub mod source;
 pub mod weights;

@@ -1,0 +1,105 @@
+//! Timings as the benchmarks report them: medians over repeated runs after a warm-up, in milliseconds.
+
+use serde::Serialize;
+
+use crate::engine::LogitRows;
+use crate::error::{fail, Result};
+use crate::pace::{now_ms, Cancel};
+use crate::session::{GenerateOptions, Model, RunOptions};
+
+/// The spread of repeated timings.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Spread {
+    pub median: f64,
+    pub p10: f64,
+    pub p90: f64,
+    pub runs: usize,
+}
+
+impl Spread {
+    /// Of at least one sample; percentiles are interpolated between neighbours.
+    pub fn of(mut samples: Vec<f64>) -> Result<Spread> {
+        if samples.is_empty() {
+            fail!(Argument, "runs is 0; a timing needs at least one run");
+        }
+        samples.sort_by(f64::total_cmp);
+        let at = |share: f64| {
+            let place = share * (samples.len() - 1) as f64;
+            let (low, part) = (place.floor() as usize, place.fract());
+            let high = (low + 1).min(samples.len() - 1);
+            samples[low] + part * (samples[high] - samples[low])
+        };
+        Ok(Spread { median: at(0.5), p10: at(0.1), p90: at(0.9), runs: samples.len() })
+    }
+}
+
+/// What is measured of a model.
+#[derive(Clone, Debug)]
+pub struct ModelBench {
+    pub prompt_tokens: usize,
+    pub new_tokens: usize,
+    pub runs: usize,
+    pub warmup: usize,
+}
+
+/// Figures of a model on its backend.
+#[derive(Clone, Debug, Serialize)]
+pub struct ModelFigures {
+    pub backend: &'static str,
+    pub adapter: Option<String>,
+    pub prompt_tokens: usize,
+    pub new_tokens: usize,
+    /// Prompt to logits of its last position, nothing cached.
+    pub prefill_ms: Spread,
+    /// One new token, over runs of `new_tokens`.
+    pub decode_ms_per_token: Spread,
+    pub prefill_tokens_per_s: f64,
+    pub decode_tokens_per_s: f64,
+}
+
+/// Times prefill and decode. The tokens are made from a fixed rule, a new beginning each run, so that nothing is cached.
+pub async fn model(model: &Model, bench: &ModelBench, cancel: &Cancel) -> Result<ModelFigures> {
+    let config = model.config();
+    if bench.prompt_tokens == 0 || bench.new_tokens == 0 || bench.prompt_tokens + bench.new_tokens > config.n_ctx + 1 {
+        fail!(
+            Argument,
+            "prompt tokens {} and new tokens {} must both be at least 1 and fit the context of {}",
+            bench.prompt_tokens,
+            bench.new_tokens,
+            config.n_ctx
+        );
+    }
+    let (mut prefill, mut decode) = (Vec::new(), Vec::new());
+    for run in 0..bench.warmup + bench.runs {
+        let ids: Vec<u32> = (0..bench.prompt_tokens).map(|i| ((run * 7919 + i * 104_729 + 1) % config.d_vocab) as u32).collect();
+        let options = RunOptions { logits: LogitRows::Last, ..RunOptions::default() };
+        let started = now_ms();
+        model.run(&ids, &options, cancel).await?;
+        let prefilled = now_ms();
+        let options = GenerateOptions {
+            max_tokens: Some(bench.new_tokens),
+            temperature: Some(0.0),
+            ignore_eos: true,
+            ..GenerateOptions::default()
+        };
+        let mut generation = model.generate(&ids, &options)?;
+        while generation.next(cancel).await?.finish.is_none() {}
+        let decoded = now_ms();
+        if run >= bench.warmup {
+            prefill.push(prefilled - started);
+            decode.push((decoded - prefilled) / bench.new_tokens as f64);
+        }
+    }
+    let (prefill, decode) = (Spread::of(prefill)?, Spread::of(decode)?);
+    let backend = model.backend();
+    Ok(ModelFigures {
+        backend: backend.kind.name(),
+        adapter: backend.adapter,
+        prompt_tokens: bench.prompt_tokens,
+        new_tokens: bench.new_tokens,
+        prefill_tokens_per_s: 1e3 * bench.prompt_tokens as f64 / prefill.median,
+        decode_tokens_per_s: 1e3 / decode.median,
+        prefill_ms: prefill,
+        decode_ms_per_token: decode,
+    })
+}

@@ -1,0 +1,105 @@
+//! `topk-lm generate`: continues a prompt.
+
+use std::io::Write;
+
+use clap::Args;
+use serde_json::json;
+use topk_lm::edits::Edit;
+use topk_lm::error::Result;
+use topk_lm::pace::Cancel;
+use topk_lm::session::{Finish, GenerateOptions};
+
+use crate::common::{load, print_line, ModelArgs, Prompt};
+
+#[derive(Args)]
+pub struct GenerateArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    prompt: Prompt,
+    /// New tokens at most
+    #[arg(long, value_name = "N")]
+    max_tokens: Option<usize>,
+    /// 0 takes the most likely token every time
+    #[arg(long, value_name = "T")]
+    temperature: Option<f32>,
+    /// Draw from the K most likely tokens
+    #[arg(long, value_name = "K")]
+    top_k: Option<usize>,
+    /// Draw from the smallest set of tokens with this much probability
+    #[arg(long, value_name = "P")]
+    top_p: Option<f32>,
+    /// Above 1: tokens that occurred become less likely
+    #[arg(long, value_name = "R")]
+    repetition_penalty: Option<f32>,
+    /// The same seed gives the same text
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+    /// End where one of these texts comes up
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
+    /// Go on past the end-of-text token
+    #[arg(long)]
+    ignore_eos: bool,
+    /// layer=4,index=17,action=clamp,value=8[,site=topk_in][,positions=generated][,propagate=from_layer]
+    #[arg(long, value_name = "E")]
+    edit: Vec<Edit>,
+    /// One JSON object as the last line of the output
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &GenerateArgs) -> Result<()> {
+    let model = load(&args.model)?;
+    let prompt = args.prompt.ids(&model)?;
+    let options = GenerateOptions {
+        max_tokens: args.max_tokens,
+        temperature: args.temperature,
+        top_k: args.top_k,
+        top_p: args.top_p,
+        repetition_penalty: args.repetition_penalty,
+        seed: args.seed,
+        stop: args.stop.clone(),
+        ignore_eos: args.ignore_eos,
+        edits: args.edit.clone(),
+        ..GenerateOptions::default()
+    };
+    let mut generation = model.generate(&prompt, &options)?;
+    let cancel = Cancel::default();
+    let (mut ids, mut logprobs, mut text) = (Vec::new(), Vec::new(), String::new());
+    let finish = loop {
+        let generated = pollster::block_on(generation.next(&cancel))?;
+        for step in &generated.steps {
+            ids.push(step.id);
+            logprobs.push(step.logprob);
+            text.push_str(&step.text);
+            if !args.json {
+                let shown = if model.has_tokenizer() { step.text.clone() } else { format!("{} ", step.id) };
+                print!("{shown}");
+                // A closed pipe ends the program below, where the last line is written.
+                let _ = std::io::stdout().flush();
+            }
+        }
+        if let Some(finish) = generated.finish {
+            break finish;
+        }
+    };
+    if !args.json {
+        print_line("")?;
+        if finish == Finish::Context {
+            eprintln!("(the context of {} tokens is full)", model.config().n_ctx);
+        }
+        return Ok(());
+    }
+    let backend = model.backend();
+    let object = json!({
+        "prompt_ids": prompt,
+        "ids": ids,
+        "text": text,
+        "finish": finish.name(),
+        "seed": generation.seed(),
+        "logprobs": logprobs,
+        "backend": { "kind": backend.kind.name(), "adapter": backend.adapter, "reason": backend.reason },
+    });
+    print_line(&object.to_string())
+}

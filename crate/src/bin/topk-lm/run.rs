@@ -1,0 +1,50 @@
+//! `topk-lm run`: one forward pass; logits and hooks go into a safetensors file.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use topk_lm::checkpoint::{safetensors_bytes, OutputTensor};
+use topk_lm::edits::Edit;
+use topk_lm::engine::LogitRows;
+use topk_lm::error::{Code, Error, Result};
+use topk_lm::pace::Cancel;
+use topk_lm::session::RunOptions;
+
+use crate::common::{load, ModelArgs, Prompt};
+
+#[derive(Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    prompt: Prompt,
+    /// Positions below it are "prompt" to edits (default: all)
+    #[arg(long, value_name = "P")]
+    prompt_len: Option<usize>,
+    /// A hook to write, e.g. blocks.0.hook_topk_out
+    #[arg(long, value_name = "NAME")]
+    hook: Vec<String>,
+    /// layer=4,index=17,action=clamp,value=8[,site=topk_in][,positions=3..7][,propagate=from_layer]
+    #[arg(long, value_name = "E")]
+    edit: Vec<Edit>,
+    /// The file to write: "logits" f32 [T, V], and each hook under its name
+    #[arg(long, value_name = "FILE.safetensors")]
+    out: PathBuf,
+}
+
+pub fn run(args: &RunArgs) -> Result<()> {
+    let model = load(&args.model)?;
+    let ids = args.prompt.ids(&model)?;
+    let options = RunOptions {
+        hooks: args.hook.clone(),
+        edits: args.edit.clone(),
+        prompt_length: args.prompt_len,
+        logits: LogitRows::All,
+        swaps: false,
+    };
+    let output = pollster::block_on(model.run(&ids, &options, &Cancel::default()))?;
+    let mut tensors = vec![OutputTensor::f32("logits", &output.logits.shape, &output.logits.data)];
+    tensors.extend(output.hooks.iter().map(|(name, hook)| OutputTensor::f32(name, &hook.shape, &hook.data)));
+    std::fs::write(&args.out, safetensors_bytes(&tensors)?)
+        .map_err(|error| Error::new(Code::Io, format!("{} cannot be written: {error}", args.out.display())))
+}

@@ -1,0 +1,82 @@
+//! The exact effect of every active neuron on one logit: each is ablated alone at the last position (site `topk_out`), and the
+//! rest of the model runs on, hundreds of one-token continuations of one prefix in a few batches.
+
+use super::Model;
+use crate::edits::{Action, Edit, EditTable, ResolvedEdit, Site};
+use crate::engine::{Capture, LogitRows};
+use crate::error::{fail, Result};
+use crate::model::{end_of_block, Buffer};
+use crate::pace::Cancel;
+
+/// Effects on the target's logit after the last position, by layer, then index.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ablation {
+    /// The target's logit with nothing ablated.
+    pub logit: f32,
+    pub layers: Vec<u32>,
+    pub indices: Vec<u32>,
+    /// The neuron's value before it was ablated.
+    pub values: Vec<f32>,
+    /// logit − logit with that one neuron ablated.
+    pub effects: Vec<f32>,
+}
+
+impl Model {
+    /// Ablates every neuron that is active at the last position of `ids`, one at a time. `progress` hears how many are done, of how many.
+    pub async fn ablate(
+        &self,
+        ids: &[u32],
+        target: u32,
+        edits: &[Edit],
+        cancel: &Cancel,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Ablation> {
+        let engine = self.engine()?;
+        self.check_ids(ids)?;
+        let config = self.config();
+        if target as usize >= config.d_vocab {
+            fail!(Argument, "target is {target}, but the model's tokens are 0 to {}", config.d_vocab - 1);
+        }
+        let blocks: Vec<usize> = (0..config.n_layers).filter(|layer| config.is_topk_block(*layer)).collect();
+        if blocks.is_empty() {
+            fail!(Argument, "this model has no TopK block, so there are no active neurons to ablate; it needs a model with topk_k");
+        }
+        let base = self.edit_table(edits, ids.len())?;
+        let last = ids.len() - 1;
+        let mut sequence = self.pool.take(&engine, ids, base.clone(), last)?;
+        let cached = sequence.len();
+        cancel.guard(sequence.extend(&ids[cached..last], &[], LogitRows::None)).await?;
+
+        let captures: Vec<Capture> =
+            blocks.iter().map(|layer| Capture::Buffer { after: end_of_block(*layer), buffer: Buffer::Hidden }).collect();
+        let output = cancel.guard(sequence.extend(&ids[last..], &captures, LogitRows::Token(target))).await?;
+        sequence.truncate(last);
+        let mut ablation = Ablation { logit: output.logits.first().copied().unwrap_or_default(), ..Ablation::default() };
+        for (layer, row) in blocks.iter().zip(&output.captured) {
+            for (index, value) in (0u32..).zip(row).filter(|(_, value)| **value != 0.0) {
+                ablation.layers.push(*layer as u32);
+                ablation.indices.push(index);
+                ablation.values.push(*value);
+            }
+        }
+
+        let total = ablation.indices.len();
+        progress(0, total);
+        let rows = engine.max_rows();
+        let neurons: Vec<(u32, u32)> = ablation.layers.iter().copied().zip(ablation.indices.iter().copied()).collect();
+        for batch in neurons.chunks(rows) {
+            let mut table: EditTable = base.clone();
+            for (row, (layer, index)) in (0u32..).zip(batch) {
+                let site = Site::TopkOut;
+                let edit = ResolvedEdit { index: *index, action: Action::Ablate, value: 0.0, site, from: 0, to: u32::MAX, row };
+                table.push(*layer as usize, edit);
+            }
+            let alternatives = vec![ids[last]; batch.len()];
+            let output = cancel.guard(sequence.alternatives(&alternatives, &table, LogitRows::Token(target))).await?;
+            ablation.effects.extend(output.logits.iter().map(|logit| ablation.logit - logit));
+            progress(ablation.effects.len(), total);
+        }
+        self.pool.give_back(sequence);
+        Ok(ablation)
+    }
+}

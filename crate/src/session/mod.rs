@@ -1,0 +1,183 @@
+//! A loaded model and what is done with it: [`Model::run`], [`Model::generate`], [`Model::logit_lens`], [`Model::ablate`].
+
+mod ablate;
+mod backend;
+mod generate;
+mod run;
+mod sequence;
+mod stop;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+pub use ablate::Ablation;
+pub use backend::{BackendChoice, BackendInfo, BackendKind};
+pub use generate::{Finish, GenerateOptions, Generation, Generated, StepReport};
+pub use run::{RunOptions, RunOutput, Swap};
+
+use crate::checkpoint;
+use crate::config::{Config, GenerationDefaults};
+use crate::edits::{Edit, EditTable};
+use crate::error::{fail, Code, Result};
+use crate::pace::Cancel;
+use crate::source::Source;
+use crate::tokenizer::Tokenizer;
+use backend::Engine;
+use sequence::Pool;
+
+/// Largest `tokenizer.json` that is read, in bytes.
+const MAX_TOKENIZER: u64 = 256 << 20;
+
+/// A model: weights on a backend, tokenizer, and defaults. All calls take `&self` and may overlap; each keeps its own cache.
+pub struct Model {
+    config: Rc<Config>,
+    tokenizer: Option<Rc<Tokenizer>>,
+    defaults: GenerationDefaults,
+    choice: BackendChoice,
+    backend: RefCell<BackendInfo>,
+    /// `None` once disposed.
+    engine: RefCell<Option<Rc<Engine>>>,
+    disposed: Rc<Cell<bool>>,
+    pool: Rc<Pool>,
+}
+
+impl Model {
+    /// Reads a model folder. `progress` hears bytes of weights done and in all.
+    pub async fn load(
+        source: &dyn Source,
+        choice: BackendChoice,
+        cancel: &Cancel,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Model> {
+        let config = Rc::new(checkpoint::read_config(source).await?);
+        let defaults = checkpoint::read_generation_defaults(source, &config).await?;
+        let tokenizer = match source.size("tokenizer.json") {
+            None => None,
+            Some(_) => {
+                let bytes = checkpoint::read_file(source, "tokenizer.json", MAX_TOKENIZER, Code::Tokenizer).await?;
+                Some(Rc::new(Tokenizer::from_bytes(&bytes, config.d_vocab)?))
+            }
+        };
+        let (engine, backend) = cancel.guard(backend::load(choice, &config, source, "", progress)).await?;
+        Ok(Model {
+            config,
+            tokenizer,
+            defaults,
+            choice,
+            backend: RefCell::new(backend),
+            engine: RefCell::new(Some(Rc::new(engine))),
+            disposed: Rc::default(),
+            pool: Rc::default(),
+        })
+    }
+
+    /// Loads other weights of the same shape (`prefix` is `"step254/"`, or empty for the final ones) and swaps when they are
+    /// whole. Generations under way end on the weights they began with; after an error the old weights stay.
+    pub async fn load_checkpoint(
+        &self,
+        source: &dyn Source,
+        prefix: &str,
+        cancel: &Cancel,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<()> {
+        self.engine()?;
+        // The kind that was chosen at load stays, so that a swap never moves a model from the GPU to the CPU in silence.
+        let choice = match self.backend.borrow().kind {
+            BackendKind::Cpu => BackendChoice::Cpu,
+            BackendKind::WebGpu => BackendChoice::Gpu,
+        };
+        let (engine, backend) = cancel.guard(backend::load(choice, &self.config, source, prefix, progress)).await?;
+        self.engine()?; // disposed meanwhile: the new weights go with this error
+        self.pool.clear();
+        self.backend.replace(BackendInfo { reason: self.backend.borrow().reason.clone(), ..backend });
+        self.engine.replace(Some(Rc::new(engine)));
+        Ok(())
+    }
+
+    /// Frees everything. Later calls, and generations under way, end with an error of code `disposed`.
+    pub fn dispose(&self) {
+        self.disposed.set(true);
+        self.pool.clear();
+        self.engine.replace(None);
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub fn defaults(&self) -> &GenerationDefaults {
+        &self.defaults
+    }
+
+    /// What was asked for at load.
+    pub fn choice(&self) -> BackendChoice {
+        self.choice
+    }
+
+    pub fn backend(&self) -> BackendInfo {
+        self.backend.borrow().clone()
+    }
+
+    /// Live GPU buffers of this process' engines and their bytes; zeros on the CPU.
+    pub fn memory(&self) -> (usize, u64) {
+        self.engine.borrow().as_ref().map_or((0, 0), |engine| engine.memory())
+    }
+
+    /// The tokenizer, or an error that says there is none.
+    pub fn tokenizer(&self) -> Result<&Tokenizer> {
+        match &self.tokenizer {
+            Some(tokenizer) => Ok(tokenizer),
+            None => fail!(Tokenizer, "the model has no tokenizer.json; give token ids instead of text"),
+        }
+    }
+
+    pub fn has_tokenizer(&self) -> bool {
+        self.tokenizer.is_some()
+    }
+
+    /// Ids of a prompt, exactly as the tokenizer's post-processor says; an empty result is BOS if there is one, else an error.
+    pub fn encode_prompt(&self, text: &str) -> Result<Vec<u32>> {
+        let ids = self.tokenizer()?.encode(text)?;
+        match (ids.is_empty(), self.config.bos_token_id) {
+            (false, _) => Ok(ids),
+            (true, Some(bos)) => Ok(vec![bos]),
+            (true, None) => fail!(Argument, "the prompt is empty and the model has no bos_token_id; give at least one token"),
+        }
+    }
+
+    /// The ids that end a text: generation_config's if it names any, else the config's.
+    pub fn eos_token_ids(&self) -> &[u32] {
+        self.defaults.eos_token_ids.as_deref().unwrap_or(&self.config.eos_token_ids)
+    }
+
+    fn engine(&self) -> Result<Rc<Engine>> {
+        match &*self.engine.borrow() {
+            Some(engine) => Ok(engine.clone()),
+            None => fail!(Disposed, "the model was disposed; load it again"),
+        }
+    }
+
+    /// Ids that fit the model: at least one, each in the vocabulary, no more than the context holds.
+    fn check_ids(&self, ids: &[u32]) -> Result<()> {
+        if ids.is_empty() {
+            fail!(Argument, "ids is empty; give at least one token");
+        }
+        if let Some(id) = ids.iter().find(|id| **id as usize >= self.config.d_vocab) {
+            fail!(Argument, "ids holds {id}, but the model's tokens are 0 to {}", self.config.d_vocab - 1);
+        }
+        if ids.len() > self.config.n_ctx {
+            fail!(Context, "the prompt has {} tokens, but the model's context holds {}", ids.len(), self.config.n_ctx);
+        }
+        Ok(())
+    }
+
+    fn edit_table(&self, edits: &[Edit], prompt_length: usize) -> Result<EditTable> {
+        EditTable::new(&self.config, edits, prompt_length)
+    }
+}
+
+impl Drop for Model {
+    fn drop(&mut self) {
+        self.dispose();
+    }
+}

@@ -1,0 +1,177 @@
+//! One forward pass over given tokens: logits, hooks, the logit lens, and which neurons `topk_in` edits evicted.
+
+use std::collections::BTreeMap;
+
+use super::Model;
+use crate::config::Config;
+use crate::edits::{Edit, EditTable, Site};
+use crate::engine::{Capture, LogitRows};
+use crate::error::{fail, Result};
+use crate::hooks::{self, Array, Hook};
+use crate::model::{end_of_block, Buffer};
+use crate::order;
+use crate::pace::Cancel;
+
+/// What [`Model::run`] is asked for.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    pub hooks: Vec<String>,
+    pub edits: Vec<Edit>,
+    /// Positions below it count as the prompt; default: all.
+    pub prompt_length: Option<usize>,
+    pub logits: LogitRows,
+    /// Whether to report what `topk_in` edits evicted and admitted.
+    pub swaps: bool,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        RunOptions { hooks: Vec::new(), edits: Vec::new(), prompt_length: None, logits: LogitRows::Last, swaps: true }
+    }
+}
+
+/// What a `topk_in` edit changed about the k kept neurons of one position: kept without the edits but not with them, and the reverse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Swap {
+    pub layer: usize,
+    pub position: usize,
+    /// Ascending.
+    pub evicted: Vec<u32>,
+    /// Ascending.
+    pub admitted: Vec<u32>,
+}
+
+/// What [`Model::run`] gives back.
+#[derive(Clone, Debug, Default)]
+pub struct RunOutput {
+    /// `[T or 1, d_vocab]`; empty where none were asked for.
+    pub logits: Array,
+    /// By name, in the shapes of the design's section 4.
+    pub hooks: BTreeMap<String, Array>,
+    /// Only positions where something changed, by layer, then position.
+    pub swaps: Vec<Swap>,
+}
+
+/// The captures behind a set of hooks, each once and in program order, with those that swaps need.
+pub(super) struct Captures {
+    pub list: Vec<Capture>,
+    hooks: Vec<(Hook, usize)>,
+    /// (layer, place in `list`)
+    swaps: Vec<(usize, usize)>,
+}
+
+impl Captures {
+    pub fn new(config: &Config, names: &[String], edits: &EditTable, swaps: bool) -> Result<Self> {
+        let hooks = hooks::find(config, names)?;
+        let edited: Vec<usize> = (0..config.n_layers)
+            .filter(|layer| swaps && config.cut_at(*layer).is_some())
+            .filter(|layer| edits.layer(*layer).iter().any(|edit| edit.site == Site::TopkIn))
+            .collect();
+        let topk_in = |layer: usize| Capture::Buffer { after: end_of_block(layer), buffer: Buffer::TopkIn };
+        let mut list: Vec<Capture> = Vec::new();
+        for capture in hooks.iter().map(|hook| hook.capture).chain(edited.iter().map(|layer| topk_in(*layer))) {
+            if !list.contains(&capture) {
+                list.push(capture);
+            }
+        }
+        // Stable, so that the terms of the embedding, which are taken by running it apart, stay before what follows it.
+        list.sort_by_key(|capture| (capture.after(), !matches!(capture, Capture::Embedding { .. })));
+        let place = |capture: Capture| list.iter().position(|c| *c == capture).unwrap_or_default();
+        Ok(Captures {
+            hooks: hooks.into_iter().map(|hook| (hook.clone(), place(hook.capture))).collect(),
+            swaps: edited.into_iter().map(|layer| (layer, place(topk_in(layer)))).collect(),
+            list,
+        })
+    }
+
+    /// The hooks' arrays of a whole sequence of `rows` positions.
+    pub fn arrays(&self, rows: usize, captured: &[Vec<f32>]) -> BTreeMap<String, Array> {
+        self.hooks.iter().map(|(hook, place)| (hook.name.clone(), hook.array(rows, &captured[*place]))).collect()
+    }
+
+    /// The hooks' arrays of one generated step at `position`.
+    pub fn step_arrays(&self, position: usize, captured: &[Vec<f32>]) -> BTreeMap<String, Array> {
+        self.hooks.iter().map(|(hook, place)| (hook.name.clone(), hook.step_array(position, &captured[*place]))).collect()
+    }
+
+    /// What the `topk_in` edits changed at the positions from `start` on.
+    pub fn swaps(&self, config: &Config, edits: &EditTable, start: usize, captured: &[Vec<f32>]) -> Vec<Swap> {
+        let mut swaps = Vec::new();
+        for (layer, place) in &self.swaps {
+            let Some(cut) = config.cut_at(*layer) else { continue };
+            for (row, sum) in captured[*place].chunks_exact(config.d_model).enumerate() {
+                let position = start + row;
+                let mut edited = sum.to_vec();
+                let in_effect = edits.layer(*layer).iter().filter(|e| e.site == Site::TopkIn && e.applies(row, position));
+                for edit in in_effect {
+                    let value = &mut edited[edit.index as usize];
+                    *value = edit.apply(*value);
+                }
+                let kept = |row: &[f32]| {
+                    let mut kept = order::topk_indices(row, cut.k, cut.select);
+                    kept.sort_unstable();
+                    kept
+                };
+                let (before, after) = (kept(sum), kept(&edited));
+                let without = |a: &[u32], b: &[u32]| a.iter().copied().filter(|i| b.binary_search(i).is_err()).collect::<Vec<_>>();
+                let (evicted, admitted) = (without(&before, &after), without(&after, &before));
+                if !evicted.is_empty() || !admitted.is_empty() {
+                    swaps.push(Swap { layer: *layer, position, evicted, admitted });
+                }
+            }
+        }
+        swaps
+    }
+}
+
+impl Model {
+    /// Runs `ids` through the model. Nothing is sampled; with hooks every position is computed anew.
+    pub async fn run(&self, ids: &[u32], options: &RunOptions, cancel: &Cancel) -> Result<RunOutput> {
+        let engine = self.engine()?;
+        self.check_ids(ids)?;
+        let prompt_length = options.prompt_length.unwrap_or(ids.len());
+        if prompt_length > ids.len() {
+            fail!(Argument, "promptLength is {prompt_length}, but there are {} tokens; it must be at most that", ids.len());
+        }
+        let edits = self.edit_table(&options.edits, prompt_length)?;
+        let captures = Captures::new(self.config(), &options.hooks, &edits, options.swaps)?;
+        let reusable = if captures.list.is_empty() && options.logits != LogitRows::All { ids.len() - 1 } else { 0 };
+        let mut sequence = self.pool.take(&engine, ids, edits.clone(), reusable)?;
+        let cached = sequence.len();
+        let output = cancel.guard(sequence.extend(&ids[cached..], &captures.list, options.logits)).await?;
+        self.pool.give_back(sequence);
+        let rows = output.logits.len() / self.config().d_vocab;
+        Ok(RunOutput {
+            logits: Array { shape: vec![rows, self.config().d_vocab], data: output.logits },
+            hooks: captures.arrays(ids.len(), &output.captured),
+            swaps: captures.swaps(self.config(), &edits, 0, &output.captured),
+        })
+    }
+
+    /// Logits at every position as if each of `layers` were the last: `[layers, T, d_vocab]`; all layers where none are named.
+    pub async fn logit_lens(&self, ids: &[u32], layers: Option<&[usize]>, edits: &[Edit], cancel: &Cancel) -> Result<Array> {
+        let engine = self.engine()?;
+        self.check_ids(ids)?;
+        let n_layers = self.config().n_layers;
+        let all: Vec<usize> = (0..n_layers).collect();
+        let layers = layers.unwrap_or(&all);
+        if let Some(layer) = layers.iter().find(|layer| **layer >= n_layers) {
+            fail!(Argument, "layers holds {layer}, but the model's layers are 0 to {}", n_layers - 1);
+        }
+        let edits = self.edit_table(edits, ids.len())?;
+        let mut sorted = layers.to_vec();
+        sorted.sort_unstable();
+        sorted.dedup();
+        let captures: Vec<Capture> = sorted.iter().map(|layer| Capture::Lens { after: end_of_block(*layer) }).collect();
+        let mut sequence = self.pool.take(&engine, ids, edits, 0)?;
+        let output = cancel.guard(sequence.extend(ids, &captures, LogitRows::None)).await?;
+        self.pool.give_back(sequence);
+        let mut data = Vec::with_capacity(layers.len() * ids.len() * self.config().d_vocab);
+        for layer in layers {
+            if let Ok(place) = sorted.binary_search(layer) {
+                data.extend_from_slice(&output.captured[place]);
+            }
+        }
+        Ok(Array { shape: vec![layers.len(), ids.len(), self.config().d_vocab], data })
+    }
+}

@@ -1,0 +1,165 @@
+//! One sequence's cache, and which of its positions may be used again.
+//!
+//! A cached position is reused only if the ids up to it and the edits in effect at each position up to it are the same.
+//! An edit at layer l touches the keys and values of the layers above l only, so edits of the last block do not count.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::backend::{Engine, EngineCache};
+use crate::edits::{Action, EditTable, Site, EVERY_ROW};
+use crate::engine::{Batch, BatchOutput, Capture, Decode, LogitRows, Rows, Step};
+use crate::error::Result;
+
+/// Idle sequences that are kept for the next call with the same beginning.
+const KEPT: usize = 2;
+
+/// A cache, with what it holds.
+pub struct Sequence {
+    engine: Rc<Engine>,
+    cache: EngineCache,
+    /// Ids of the cached positions.
+    ids: Vec<u32>,
+    /// The edits under which they were computed.
+    edits: EditTable,
+}
+
+impl Sequence {
+    /// Positions at the front that a call with these ids and edits may reuse.
+    fn common(&self, ids: &[u32], edits: &EditTable) -> usize {
+        self.ids
+            .iter()
+            .zip(ids)
+            .enumerate()
+            .take_while(|(position, (a, b))| a == b && in_effect(&self.edits, *position).eq(in_effect(edits, *position)))
+            .count()
+    }
+
+    /// Forgets what lies at `length` and beyond.
+    pub fn truncate(&mut self, length: usize) {
+        self.ids.truncate(length);
+    }
+
+    /// Cached positions.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    pub fn engine(&self) -> &Rc<Engine> {
+        &self.engine
+    }
+
+    /// Runs `ids` behind what is cached, in as many batches as it takes.
+    pub async fn extend(&mut self, ids: &[u32], captures: &[Capture], logits: LogitRows) -> Result<BatchOutput> {
+        let mut output = BatchOutput { captured: vec![Vec::new(); captures.len()], logits: Vec::new() };
+        let max_rows = self.engine.max_rows();
+        let mut rest = ids;
+        while !rest.is_empty() {
+            let (chunk, later) = rest.split_at(rest.len().min(max_rows));
+            rest = later;
+            let logits = match logits {
+                LogitRows::Last if !rest.is_empty() => LogitRows::None,
+                other => other,
+            };
+            let start = self.ids.len();
+            let batch = Batch { ids: chunk, start, rows: Rows::Sequence, edits: &self.edits, captures, logits };
+            let part = self.engine.forward(&mut self.cache, &batch).await?;
+            self.ids.extend_from_slice(chunk);
+            for (all, part) in output.captured.iter_mut().zip(part.captured) {
+                append(all, part);
+            }
+            append(&mut output.logits, part.logits);
+        }
+        Ok(output)
+    }
+
+    /// Runs alternatives of the next position (row `r` with the edits of `edits` that name it); nothing is cached.
+    pub async fn alternatives(&mut self, ids: &[u32], edits: &EditTable, logits: LogitRows) -> Result<BatchOutput> {
+        let start = self.ids.len();
+        let batch = Batch { ids, start, rows: Rows::Alternatives, edits, captures: &[], logits };
+        self.engine.forward(&mut self.cache, &batch).await
+    }
+
+    /// Draws `decode.steps` tokens; the positions fed are cached. `decode.edits` is the sequence's own.
+    pub async fn decode(&mut self, decode: DecodeRequest<'_>) -> Result<Vec<Step>> {
+        let DecodeRequest { ids, steps, sampling, captures, logits } = decode;
+        let decode = Decode { ids, steps, sampling, edits: &self.edits, captures, logits };
+        let steps = self.engine.decode(&mut self.cache, &decode).await?;
+        if let (Some(fed), Some((_, drawn))) = (ids.last(), steps.split_last()) {
+            self.ids.push(*fed);
+            self.ids.extend(drawn.iter().map(|step| step.id));
+        }
+        Ok(steps)
+    }
+}
+
+/// [`Decode`] without the edits, which are the sequence's.
+#[derive(Clone, Copy, Debug)]
+pub struct DecodeRequest<'a> {
+    pub ids: &'a [u32],
+    pub steps: usize,
+    pub sampling: &'a crate::engine::Sampling,
+    pub captures: &'a [Capture],
+    pub logits: bool,
+}
+
+fn append(all: &mut Vec<f32>, part: Vec<f32>) {
+    if all.is_empty() {
+        *all = part;
+    } else {
+        all.extend(part);
+    }
+}
+
+/// The edits that shape the keys and values of a position.
+fn in_effect(edits: &EditTable, position: usize) -> impl Iterator<Item = (usize, u32, Action, u32, Site)> + '_ {
+    let below_the_last = edits.n_layers().saturating_sub(1);
+    (0..below_the_last).flat_map(move |layer| {
+        edits
+            .layer(layer)
+            .iter()
+            .filter(move |edit| edit.applies(EVERY_ROW as usize, position))
+            .map(move |edit| (layer, edit.index, edit.action, edit.value.to_bits(), edit.site))
+    })
+}
+
+/// Idle sequences of a model.
+#[derive(Default)]
+pub struct Pool {
+    idle: RefCell<Vec<Sequence>>,
+}
+
+impl Pool {
+    pub fn clear(&self) {
+        let gone = self.idle.take();
+        drop(gone);
+    }
+
+    /// A sequence for these ids and edits that holds at most `reusable` of its positions already.
+    pub fn take(&self, engine: &Rc<Engine>, ids: &[u32], edits: EditTable, reusable: usize) -> Result<Sequence> {
+        let mut idle = self.idle.borrow_mut();
+        let best = idle
+            .iter()
+            .enumerate()
+            .filter(|(_, sequence)| Rc::ptr_eq(&sequence.engine, engine))
+            .max_by_key(|(_, sequence)| sequence.common(ids, &edits))
+            .map(|(number, _)| number);
+        let mut sequence = match best {
+            Some(number) => idle.swap_remove(number),
+            None => Sequence { engine: engine.clone(), cache: engine.new_cache()?, ids: Vec::new(), edits: EditTable::default() },
+        };
+        let common = sequence.common(ids, &edits).min(reusable);
+        sequence.truncate(common);
+        sequence.edits = edits;
+        Ok(sequence)
+    }
+
+    /// Keeps a sequence for later calls, as long as its weights are the current ones.
+    pub fn give_back(&self, sequence: Sequence) {
+        let mut idle = self.idle.borrow_mut();
+        while idle.len() >= KEPT {
+            idle.remove(0);
+        }
+        idle.push(sequence);
+    }
+}

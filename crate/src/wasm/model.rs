@@ -1,0 +1,316 @@
+//! `WasmModel` and `WasmGeneration`.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use js_sys::{Float32Array, Function, Uint32Array};
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::prelude::*;
+
+use super::convert::{array, big, generated, hooks, object, options, seed, swaps, thrown};
+use super::source::JsSource;
+use super::WasmCancel;
+use crate::config::Architecture;
+use crate::edits::Edit;
+use crate::engine::LogitRows;
+use crate::error::{fail, Code, Error, Result};
+use crate::pace::Cancel;
+use crate::session::{BackendChoice, GenerateOptions, Generation, Model, RunOptions};
+
+type JsResult<T> = std::result::Result<T, JsValue>;
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct LoadArguments {
+    backend: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct RunArguments {
+    hooks: Vec<String>,
+    edits: Vec<Edit>,
+    prompt_length: Option<usize>,
+    logits: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct GenerateArguments {
+    max_tokens: Option<usize>,
+    temperature: Option<f32>,
+    top_k: Option<usize>,
+    top_p: Option<f32>,
+    repetition_penalty: Option<f32>,
+    stop: Vec<String>,
+    ignore_eos: bool,
+    edits: Vec<Edit>,
+    hooks: Vec<String>,
+    top_logprobs: usize,
+}
+
+#[derive(Serialize)]
+struct GenerationInfo {
+    temperature: f32,
+    top_k: usize,
+    top_p: f32,
+    repetition_penalty: f32,
+}
+
+#[derive(Serialize)]
+struct Backend {
+    kind: &'static str,
+    adapter: Option<String>,
+    reason: String,
+}
+
+#[derive(Serialize)]
+struct Info {
+    architecture: &'static str,
+    d_vocab: usize,
+    d_model: usize,
+    n_layers: usize,
+    n_heads: usize,
+    n_kv_heads: usize,
+    d_head: usize,
+    d_mlp: usize,
+    n_ctx: usize,
+    topk_k: Option<usize>,
+    n_nontopk: usize,
+    topk_select: crate::order::Select,
+    topk_post: crate::order::Post,
+    bos_token_id: Option<u32>,
+    eos_token_ids: Vec<u32>,
+    tie_word_embeddings: bool,
+    norm_eps: f32,
+    rope_theta: Option<f64>,
+    n_parameters: usize,
+    has_tokenizer: bool,
+    generation: GenerationInfo,
+    backend: Backend,
+}
+
+/// A loaded model.
+#[wasm_bindgen]
+pub struct WasmModel {
+    model: Rc<Model>,
+}
+
+#[wasm_bindgen]
+impl WasmModel {
+    /// Loads from `source` (see `source.rs`); `progress(bytesDone, bytesTotal)` counts bytes of weights.
+    pub async fn load(source: JsValue, load_options: JsValue, progress: Option<Function>, cancel: &WasmCancel) -> JsResult<WasmModel> {
+        let cancel = cancel.0.clone();
+        load(source, load_options, progress, cancel).await.map_err(thrown)
+    }
+
+    /// Configuration, defaults and backend.
+    pub fn info(&self) -> JsResult<JsValue> {
+        let (model, config, defaults, backend) = (&self.model, self.model.config(), self.model.defaults(), self.model.backend());
+        let cut = config.cut.unwrap_or(crate::config::Cut { k: 0, select: Default::default(), post: Default::default() });
+        let info = Info {
+            architecture: match config.architecture {
+                Architecture::Llama => "LlamaForCausalLM",
+                Architecture::Gpt2 => "GPT2LMHeadModel",
+            },
+            d_vocab: config.d_vocab,
+            d_model: config.d_model,
+            n_layers: config.n_layers,
+            n_heads: config.n_heads,
+            n_kv_heads: config.n_kv_heads,
+            d_head: config.d_head,
+            d_mlp: config.d_mlp,
+            n_ctx: config.n_ctx,
+            topk_k: config.cut.map(|cut| cut.k),
+            n_nontopk: config.n_nontopk,
+            topk_select: cut.select,
+            topk_post: cut.post,
+            bos_token_id: config.bos_token_id,
+            eos_token_ids: model.eos_token_ids().to_vec(),
+            tie_word_embeddings: config.tie_word_embeddings,
+            norm_eps: config.norm_eps,
+            rope_theta: config.rope.as_ref().map(|rope| rope.theta),
+            n_parameters: config.n_parameters(),
+            has_tokenizer: model.has_tokenizer(),
+            generation: GenerationInfo {
+                temperature: defaults.temperature.unwrap_or(1.0),
+                top_k: defaults.top_k.unwrap_or(0),
+                top_p: defaults.top_p.unwrap_or(1.0),
+                repetition_penalty: defaults.repetition_penalty.unwrap_or(1.0),
+            },
+            backend: Backend { kind: backend.kind.name(), adapter: backend.adapter, reason: backend.reason },
+        };
+        info.serialize(&serde_wasm_bindgen::Serializer::json_compatible())
+            .map_err(|error| thrown(Error::new(Code::Argument, error.to_string())))
+    }
+
+    /// Ids of a text, as the tokenizer's post-processor says; an empty text is BOS.
+    pub fn encode(&self, text: &str) -> JsResult<Vec<u32>> {
+        self.model.encode_prompt(text).map_err(thrown)
+    }
+
+    /// Text of ids.
+    pub fn decode(&self, ids: &[u32], skip_special: bool) -> JsResult<String> {
+        self.model.tokenizer().and_then(|tokenizer| tokenizer.decode(ids, skip_special)).map_err(thrown)
+    }
+
+    /// Text of each id alone, for showing tokens.
+    pub fn tokens(&self, ids: &[u32]) -> JsResult<Vec<String>> {
+        self.model.tokenizer().and_then(|tokenizer| tokenizer.tokens(ids)).map_err(thrown)
+    }
+
+    /// One forward pass; see `js/src/types.ts` for options and result.
+    pub async fn run(&self, ids: Vec<u32>, run_options: JsValue, cancel: &WasmCancel) -> JsResult<JsValue> {
+        let (model, cancel) = (self.model.clone(), cancel.0.clone());
+        run(&model, &ids, run_options, &cancel).await.map_err(thrown)
+    }
+
+    /// A generation; nothing is computed before its first `next()`.
+    pub fn generate(&self, ids: Vec<u32>, generate_options: JsValue) -> JsResult<WasmGeneration> {
+        generate(&self.model, &ids, generate_options).map_err(thrown)
+    }
+
+    /// Logits as if each of `layers` were the last: `{ data, shape: [layers, T, d_vocab] }`.
+    pub async fn logit_lens(&self, ids: Vec<u32>, layers: Option<Vec<u32>>, edits: JsValue, cancel: &WasmCancel) -> JsResult<JsValue> {
+        let (model, cancel) = (self.model.clone(), cancel.0.clone());
+        let layers: Option<Vec<usize>> = layers.map(|layers| layers.into_iter().map(|layer| layer as usize).collect());
+        let edits: Vec<Edit> = options("edits", edits).map_err(thrown)?;
+        model.logit_lens(&ids, layers.as_deref(), &edits, &cancel).await.map(|lens| array(&lens)).map_err(thrown)
+    }
+
+    /// The exact effect of every active neuron of the last position on `target`'s logit.
+    pub async fn ablate(&self, ids: Vec<u32>, target: u32, edits: JsValue, cancel: &WasmCancel, progress: Option<Function>) -> JsResult<JsValue> {
+        let (model, cancel) = (self.model.clone(), cancel.0.clone());
+        let edits: Vec<Edit> = options("edits", edits).map_err(thrown)?;
+        let mut heard = |done: usize, total: usize| call(progress.as_ref(), done as f64, total as f64);
+        let ablation = model.ablate(&ids, target, &edits, &cancel, &mut heard).await.map_err(thrown)?;
+        Ok(object([
+            ("logit", ablation.logit.into()),
+            ("layers", Uint32Array::from(&ablation.layers[..]).into()),
+            ("indices", Uint32Array::from(&ablation.indices[..]).into()),
+            ("values", Float32Array::from(&ablation.values[..]).into()),
+            ("effects", Float32Array::from(&ablation.effects[..]).into()),
+        ]))
+    }
+
+    /// Swaps in the weights of a training checkpoint, whose files `source` gives as those of a model folder.
+    pub async fn load_checkpoint(&self, source: JsValue, cancel: &WasmCancel, progress: Option<Function>) -> JsResult<()> {
+        let (model, cancel) = (self.model.clone(), cancel.0.clone());
+        let source = JsSource::new(source).map_err(thrown)?;
+        let mut heard = |done: u64, total: u64| call(progress.as_ref(), done as f64, total as f64);
+        model.load_checkpoint(&source, "", &cancel, &mut heard).await.map_err(thrown)
+    }
+
+    /// Live GPU buffers and their bytes.
+    pub fn memory(&self) -> JsValue {
+        let (buffers, bytes) = self.model.memory();
+        object([("buffers", (buffers as f64).into()), ("bytes", (bytes as f64).into())])
+    }
+
+    /// Frees weights and caches now; later calls fail with code `disposed`.
+    pub fn dispose(&self) {
+        self.model.dispose();
+    }
+}
+
+/// A generation under way.
+#[wasm_bindgen]
+pub struct WasmGeneration {
+    generation: Rc<RefCell<Option<Generation>>>,
+    cancel: Cancel,
+    seed: u64,
+}
+
+#[wasm_bindgen]
+impl WasmGeneration {
+    /// The seed in use, a BigInt.
+    #[wasm_bindgen(getter)]
+    pub fn seed(&self) -> JsValue {
+        big(self.seed)
+    }
+
+    /// `{ steps, finish }`: the next few steps. Calls must not overlap.
+    pub async fn next(&self) -> JsResult<JsValue> {
+        let (slot, cancel) = (self.generation.clone(), self.cancel.clone());
+        let Some(mut generation) = slot.borrow_mut().take() else {
+            return Err(thrown(Error::new(Code::Argument, "next() was called while another next() of this generation was under way, or after it failed")));
+        };
+        let steps = generation.next(&cancel).await.map_err(thrown)?;
+        slot.replace(Some(generation));
+        Ok(generated(&steps))
+    }
+
+    /// Ends it: a `next()` under way is rejected with code `aborted` at its next pause.
+    pub fn cancel(&self) {
+        self.cancel.cancel();
+    }
+}
+
+fn call(function: Option<&Function>, done: f64, total: f64) {
+    if let Some(function) = function {
+        // What a listener throws is its own affair.
+        let _ = function.call2(&JsValue::NULL, &done.into(), &total.into());
+    }
+}
+
+async fn load(source: JsValue, load_options: JsValue, progress: Option<Function>, cancel: Cancel) -> Result<WasmModel> {
+    let arguments: LoadArguments = options("options", load_options)?;
+    let choice = match arguments.backend.as_deref() {
+        None | Some("auto") => BackendChoice::Auto,
+        Some("webgpu") => BackendChoice::Gpu,
+        Some("cpu") => BackendChoice::Cpu,
+        Some(other) => fail!(Argument, "backend is {other:?}; it must be 'auto', 'webgpu' or 'cpu'"),
+    };
+    let source = JsSource::new(source)?;
+    let mut heard = |done: u64, total: u64| call(progress.as_ref(), done as f64, total as f64);
+    let model = Model::load(&source, choice, &cancel, &mut heard).await?;
+    Ok(WasmModel { model: Rc::new(model) })
+}
+
+async fn run(model: &Model, ids: &[u32], run_options: JsValue, cancel: &Cancel) -> Result<JsValue> {
+    let arguments: RunArguments = options("options", run_options)?;
+    let logits = match arguments.logits.as_deref() {
+        None | Some("last") => LogitRows::Last,
+        Some("none") => LogitRows::None,
+        Some("all") => LogitRows::All,
+        Some(other) => fail!(Argument, "logits is {other:?}; it must be 'none', 'last' or 'all'"),
+    };
+    let run_options = RunOptions {
+        hooks: arguments.hooks,
+        edits: arguments.edits,
+        prompt_length: arguments.prompt_length,
+        logits,
+        swaps: true,
+    };
+    let output = model.run(ids, &run_options, cancel).await?;
+    let (evicted, admitted) = swaps(&output.swaps);
+    let logits = if logits == LogitRows::None { JsValue::NULL } else { array(&output.logits) };
+    Ok(object([("logits", logits), ("hooks", hooks(&output.hooks)), ("evicted", evicted), ("admitted", admitted)]))
+}
+
+fn generate(model: &Model, ids: &[u32], generate_options: JsValue) -> Result<WasmGeneration> {
+    // A seed has 64 bits, which only a BigInt carries: read it apart.
+    let seed = match js_sys::Reflect::get(&generate_options, &"seed".into()) {
+        Ok(value) => seed(&value)?,
+        Err(_) => None,
+    };
+    let arguments: GenerateArguments = options("options", generate_options)?;
+    let generation = model.generate(
+        ids,
+        &GenerateOptions {
+            max_tokens: arguments.max_tokens,
+            temperature: arguments.temperature,
+            top_k: arguments.top_k,
+            top_p: arguments.top_p,
+            repetition_penalty: arguments.repetition_penalty,
+            seed,
+            stop: arguments.stop,
+            ignore_eos: arguments.ignore_eos,
+            edits: arguments.edits,
+            hooks: arguments.hooks,
+            top_logprobs: arguments.top_logprobs,
+            swaps: true,
+        },
+    )?;
+    Ok(WasmGeneration { seed: generation.seed(), generation: Rc::new(RefCell::new(Some(generation))), cancel: Cancel::default() })
+}

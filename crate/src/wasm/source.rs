@@ -1,0 +1,61 @@
+//! Files that the page holds: an object with `size(path)` and `read(path, offset, length)`.
+
+use js_sys::{Function, Promise, Reflect, Uint8Array};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+
+use crate::error::{fail, Code, Error, Result};
+use crate::source::{LocalFuture, Source};
+
+/// `{ size(path): number | undefined, read(path, offset, length): Promise<Uint8Array> }`
+pub struct JsSource {
+    object: JsValue,
+    size: Function,
+    read: Function,
+}
+
+impl JsSource {
+    pub fn new(object: JsValue) -> Result<Self> {
+        let method = |name: &str| -> Result<Function> {
+            Reflect::get(&object, &name.into())
+                .ok()
+                .and_then(|f| f.dyn_into().ok())
+                .ok_or_else(|| Error::new(Code::Argument, format!("source has no method {name}; it needs size and read")))
+        };
+        Ok(JsSource { size: method("size")?, read: method("read")?, object })
+    }
+}
+
+impl Source for JsSource {
+    fn size(&self, path: &str) -> Option<u64> {
+        let size = self.size.call1(&self.object, &path.into()).ok()?.as_f64()?;
+        (size >= 0.0).then_some(size as u64)
+    }
+
+    fn read<'a>(&'a self, path: &'a str, offset: u64, length: usize) -> LocalFuture<'a, Result<Vec<u8>>> {
+        Box::pin(async move {
+            let failed = |error: JsValue| Error::new(Code::Io, format!("{path} cannot be read: {}", describe(&error)));
+            let promise = self
+                .read
+                .call3(&self.object, &path.into(), &(offset as f64).into(), &(length as f64).into())
+                .map_err(failed)?;
+            let bytes = JsFuture::from(Promise::resolve(&promise)).await.map_err(failed)?;
+            let bytes: Uint8Array = bytes
+                .dyn_into()
+                .map_err(|_| Error::new(Code::Io, format!("{path}: read must give a Uint8Array")))?;
+            if bytes.length() as usize != length {
+                fail!(Io, "{path} gave {} bytes from offset {offset} where {length} were expected; it is shorter than it says", bytes.length());
+            }
+            Ok(bytes.to_vec())
+        })
+    }
+}
+
+/// The message of a thrown value.
+fn describe(error: &JsValue) -> String {
+    Reflect::get(error, &"message".into())
+        .ok()
+        .and_then(|message| message.as_string())
+        .or_else(|| error.as_string())
+        .unwrap_or_else(|| "unknown error".into())
+}

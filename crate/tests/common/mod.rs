@@ -1,0 +1,83 @@
+//! What the integration tests share: the golden models, the backends at hand, comparisons.
+#![allow(dead_code)] // each test binary uses its own part
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use topk_lm::checkpoint::FolderSource;
+use topk_lm::error::{Code, Result};
+use topk_lm::pace::Cancel;
+use topk_lm::session::{BackendChoice, Model};
+
+/// The repository's root.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The golden model folders.
+pub fn golden_models() -> Vec<PathBuf> {
+    let folder = root().join("tests/goldens/models");
+    let mut models: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    models.sort();
+    assert!(models.len() >= 10, "the golden models are missing");
+    models
+}
+
+pub fn json(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+/// An f32 tensor file, read by a library that is not ours.
+pub struct Tensors(Vec<u8>);
+
+impl Tensors {
+    pub fn open(path: &Path) -> Self {
+        Tensors(std::fs::read(path).unwrap())
+    }
+
+    pub fn all(&self) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
+        let file = safetensors::SafeTensors::deserialize(&self.0).unwrap();
+        file.iter()
+            .filter(|(_, view)| view.dtype() == safetensors::Dtype::F32)
+            .map(|(name, view)| (name.to_owned(), (view.shape().to_vec(), f32s(view.data()))))
+            .collect()
+    }
+}
+
+fn f32s(bytes: &[u8]) -> Vec<f32> {
+    bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+}
+
+pub fn load(folder: &Path, choice: BackendChoice) -> Result<Model> {
+    pollster::block_on(Model::load(&FolderSource::new(folder)?, choice, &Cancel::default(), &mut |_, _| {}))
+}
+
+/// The same, or `None` with a line that says so where there is no GPU adapter at all.
+pub fn load_on(folder: &Path, choice: BackendChoice) -> Option<Model> {
+    match load(folder, choice) {
+        Ok(model) => {
+            let kind = model.backend().kind.name();
+            assert_eq!(kind, if choice == BackendChoice::Cpu { "cpu" } else { "webgpu" });
+            Some(model)
+        }
+        Err(error) if choice == BackendChoice::Gpu && error.code() == Code::Device => {
+            println!("SKIPPED: no GPU adapter on this machine ({error})");
+            None
+        }
+        Err(error) => panic!("{}: {error}", folder.display()),
+    }
+}
+
+pub fn usizes(value: &Value) -> Vec<usize> {
+    value.as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as usize).collect()
+}
+
+pub fn ids(value: &Value) -> Vec<u32> {
+    value.as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as u32).collect()
+}
+
+pub fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, |max, d| if d.is_nan() { f32::NAN } else { max.max(d) })
+}

@@ -1,0 +1,280 @@
+//! Sessions: the cache against fresh runs, edits, stops, aborts, overlapping calls.
+
+mod common;
+
+use common::{load, root};
+use proptest::prelude::*;
+use topk_lm::edits::{Action, Edit, Positions, Propagate, Site};
+use topk_lm::engine::LogitRows;
+use topk_lm::error::Code;
+use topk_lm::pace::Cancel;
+use topk_lm::session::{BackendChoice, Finish, GenerateOptions, Model, RunOptions};
+
+fn model(name: &str) -> Model {
+    load(&root().join("tests/goldens/models").join(name), BackendChoice::Cpu).unwrap()
+}
+
+fn logits(model: &Model, ids: &[u32], edits: &[Edit], prompt_length: usize) -> Vec<f32> {
+    let options = RunOptions { edits: edits.to_vec(), prompt_length: Some(prompt_length), ..RunOptions::default() };
+    pollster::block_on(model.run(ids, &options, &Cancel::default())).unwrap().logits.data
+}
+
+fn generate(model: &Model, ids: &[u32], options: &GenerateOptions) -> (Vec<u32>, Finish) {
+    let mut generation = model.generate(ids, options).unwrap();
+    let mut new = Vec::new();
+    loop {
+        let generated = pollster::block_on(generation.next(&Cancel::default())).unwrap();
+        new.extend(generated.steps.iter().map(|step| step.id));
+        if let Some(finish) = generated.finish {
+            return (new, finish);
+        }
+    }
+}
+
+fn an_edit(n_layers: usize, d_model: usize) -> impl Strategy<Value = Edit> {
+    let action = prop_oneof![Just(Action::Add), Just(Action::Clamp), Just(Action::Scale), Just(Action::Ablate)];
+    let site = prop_oneof![Just(Site::TopkOut), Just(Site::TopkIn)];
+    let positions = prop_oneof![
+        Just(Positions::All),
+        Just(Positions::Prompt),
+        Just(Positions::Generated),
+        (0usize..8, 1usize..6).prop_map(|(from, length)| Positions::Range { from, to: from + length }),
+    ];
+    let propagate = prop_oneof![Just(Propagate::Layer), Just(Propagate::FromLayer)];
+    (0..n_layers, 0..d_model, action, -3i32..4, site, positions, propagate).prop_map(
+        |(layer, index, action, value, site, positions, propagate)| Edit {
+            layer,
+            index,
+            action,
+            value: Some(f64::from(value)),
+            site,
+            positions,
+            propagate,
+        },
+    )
+}
+
+/// One call of a random sequence: a prompt that shares a beginning with the others, edits, and whether it runs or generates.
+#[derive(Clone, Debug)]
+struct Call {
+    shared: usize,
+    own: Vec<u32>,
+    edits: Vec<Edit>,
+    generates: bool,
+    /// Of the other model half the time is taken an old list of edits again.
+    repeats: bool,
+}
+
+fn a_call(n_layers: usize, d_model: usize) -> impl Strategy<Value = Call> {
+    let edits = prop::collection::vec(an_edit(n_layers, d_model), 0..3);
+    (1usize..9, prop::collection::vec(0u32..90, 0..4), edits, any::<bool>(), any::<bool>())
+        .prop_map(|(shared, own, edits, generates, repeats)| Call { shared, own, edits, generates, repeats })
+}
+
+/// Runs the calls on one model that keeps its caches, and each on a model of its own.
+fn cached_equals_fresh(name: &str, calls: &[Call]) {
+    let shared: Vec<u32> = vec![0, 5, 17, 42, 8, 8, 3, 61, 20];
+    let warm = model(name);
+    let mut last_edits = Vec::new();
+    for call in calls {
+        let mut ids = shared[..call.shared].to_vec();
+        ids.extend(&call.own);
+        let edits = if call.repeats { last_edits.clone() } else { call.edits.clone() };
+        last_edits = edits.clone();
+        let fresh = model(name);
+        if call.generates {
+            let options = GenerateOptions {
+                max_tokens: Some(6),
+                temperature: Some(0.9),
+                seed: Some(7),
+                ignore_eos: true,
+                edits,
+                ..GenerateOptions::default()
+            };
+            assert_eq!(generate(&warm, &ids, &options), generate(&fresh, &ids, &options));
+        } else {
+            let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect::<Vec<_>>();
+            let prompt_length = ids.len().div_ceil(2);
+            assert_eq!(bits(logits(&warm, &ids, &edits, prompt_length)), bits(logits(&fresh, &ids, &edits, prompt_length)));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_calls_equal_fresh_runs_llama(calls in prop::collection::vec(a_call(4, 48), 1..7)) {
+        cached_equals_fresh("llama-gqa", &calls);
+    }
+
+    #[test]
+    fn random_calls_equal_fresh_runs_gpt2(calls in prop::collection::vec(a_call(4, 60), 1..7)) {
+        cached_equals_fresh("gpt2", &calls);
+    }
+}
+
+/// Chunks, single tokens and one batch give the same bits.
+#[test]
+fn prefill_in_any_chunks_is_the_same() {
+    let warm = model("llama-gqa");
+    let ids: Vec<u32> = (0..14).map(|i| (i * 13 + 5) % 90).collect();
+    let whole = logits(&model("llama-gqa"), &ids, &[], ids.len());
+    for length in 1..=ids.len() {
+        let part = logits(&warm, &ids[..length], &[], length);
+        assert_eq!(part, logits(&model("llama-gqa"), &ids[..length], &[], length));
+    }
+    assert_eq!(logits(&warm, &ids, &[], ids.len()), whole);
+}
+
+#[test]
+fn an_add_before_the_cut_evicts_exactly_the_kth() {
+    let model = model("llama-gqa");
+    let cut = model.config().cut.unwrap();
+    let ids = [0u32, 9, 33, 71, 12];
+    let hook = "blocks.1.hook_topk_in".to_owned();
+    let run = |edits: Vec<Edit>| {
+        let options = RunOptions { hooks: vec![hook.clone()], edits, logits: LogitRows::All, ..RunOptions::default() };
+        pollster::block_on(model.run(&ids, &options, &Cancel::default())).unwrap()
+    };
+    let base = run(Vec::new());
+    assert!(base.swaps.is_empty());
+    let d = model.config().d_model;
+    let position = ids.len() - 1;
+    let row = &base.hooks[&hook].data[position * d..][..d];
+    let ranked = topk_lm::order::topk_indices(row, d, cut.select);
+    let (kth, next) = (ranked[cut.k - 1], ranked[cut.k]);
+    let lift = f64::from(row[kth as usize] - row[next as usize]) * 1.5 + 1e-3;
+    let edit = Edit {
+        layer: 1,
+        index: next as usize,
+        action: Action::Add,
+        value: Some(lift),
+        site: Site::TopkIn,
+        positions: Positions::Range { from: position, to: position + 1 },
+        propagate: Propagate::Layer,
+    };
+    let edited = run(vec![edit]);
+    assert_eq!(edited.swaps.len(), 1);
+    let swap = &edited.swaps[0];
+    assert_eq!((swap.layer, swap.position), (1, position));
+    assert_eq!((&swap.evicted[..], &swap.admitted[..]), (&[kth][..], &[next][..]));
+}
+
+#[test]
+fn the_context_ends_a_generation() {
+    let model = model("gpt2");
+    let n_ctx = model.config().n_ctx;
+    let greedy = |max_tokens| GenerateOptions {
+        max_tokens: Some(max_tokens),
+        temperature: Some(0.0),
+        ignore_eos: true,
+        ..GenerateOptions::default()
+    };
+    let ids: Vec<u32> = (0..n_ctx as u32 - 2).map(|i| i % 50).collect();
+    let (new, finish) = generate(&model, &ids, &greedy(100));
+    assert_eq!((new.len(), finish), (3, Finish::Context));
+    let (new, finish) = generate(&model, &ids, &greedy(3));
+    assert_eq!((new.len(), finish), (3, Finish::Length));
+    let (new, finish) = generate(&model, &ids, &greedy(0));
+    assert_eq!((new.len(), finish), (0, Finish::Length));
+    let full: Vec<u32> = (0..n_ctx as u32).map(|i| i % 50).collect();
+    assert_eq!(generate(&model, &full, &greedy(5)).0.len(), 1);
+    let over: Vec<u32> = (0..=n_ctx as u32).map(|i| i % 50).collect();
+    assert_eq!(model.generate(&over, &greedy(5)).err().unwrap().code(), Code::Context);
+}
+
+#[test]
+fn wrong_arguments_are_errors_of_one_sentence() {
+    let model = model("llama-gqa");
+    let run = |ids: &[u32], options: RunOptions| {
+        pollster::block_on(model.run(ids, &options, &Cancel::default())).err().unwrap().to_string()
+    };
+    assert!(run(&[], RunOptions::default()).contains("ids is empty"));
+    assert!(run(&[100_000], RunOptions::default()).contains("100000"));
+    let hooks = |name: &str| RunOptions { hooks: vec![name.into()], ..RunOptions::default() };
+    let message = run(&[1], hooks("blocks.0.hook_nothing"));
+    assert!(message.contains("blocks.0.hook_nothing") && message.contains("blocks.0.hook_resid_post"), "{message}");
+    assert!(!message.contains('\n'));
+    let last = model.config().n_layers - 1;
+    assert!(run(&[1], hooks(&format!("blocks.{last}.hook_topk_in"))).contains("does not exist"));
+    assert!(run(&[1], hooks("hook_pos_embed")).contains("hook_embed"));
+    let edit = |text: &str| RunOptions { edits: vec![text.parse().unwrap()], ..RunOptions::default() };
+    assert!(run(&[1], edit("layer=99,index=0,action=ablate")).contains("layer is 99"));
+    assert!(run(&[1], edit("layer=0,index=99999,action=ablate")).contains("index is 99999"));
+    assert!(run(&[1], edit("layer=0,index=0,action=add")).contains("value is missing"));
+    assert!(run(&[1], edit("layer=0,index=0,action=add,value=1e300")).contains("finite"));
+    assert!(run(&[1], edit("layer=0,index=0,action=add,value=1,positions=5..5")).contains("half-open"));
+    assert!(run(&[1], RunOptions { prompt_length: Some(2), ..RunOptions::default() }).contains("promptLength"));
+}
+
+#[test]
+fn an_abort_or_a_disposal_is_a_typed_error_and_leaves_the_rest_usable() {
+    let model = model("llama-gqa");
+    let cancel = Cancel::default();
+    cancel.cancel();
+    let aborted = pollster::block_on(model.run(&[1, 2, 3], &RunOptions::default(), &cancel));
+    assert_eq!(aborted.err().unwrap().code(), Code::Aborted);
+    let options = GenerateOptions { temperature: Some(0.0), max_tokens: Some(4), ..GenerateOptions::default() };
+    let mut generation = model.generate(&[1, 2], &options).unwrap();
+    assert_eq!(pollster::block_on(generation.next(&cancel)).err().unwrap().code(), Code::Aborted);
+    let mut under_way = model.generate(&[1, 2], &options).unwrap();
+    assert_eq!(generate(&model, &[1, 2], &options).0.len(), 4);
+    model.dispose();
+    assert_eq!(pollster::block_on(under_way.next(&Cancel::default())).err().unwrap().code(), Code::Disposed);
+    assert_eq!(model.generate(&[1], &options).err().unwrap().code(), Code::Disposed);
+}
+
+#[test]
+fn two_generations_of_one_model_do_not_mix() {
+    let model = model("llama-gqa");
+    let options = |seed| GenerateOptions { seed: Some(seed), max_tokens: Some(8), ignore_eos: true, ..GenerateOptions::default() };
+    let alone: Vec<_> = [1, 2].map(|seed| generate(&model, &[0, 4, 9], &options(seed)).0).into();
+    let mut streams = [1, 2].map(|seed| (model.generate(&[0, 4, 9], &options(seed)).unwrap(), Vec::new(), false));
+    while streams.iter().any(|(_, _, done)| !done) {
+        for (generation, ids, done) in &mut streams {
+            let generated = pollster::block_on(generation.next(&Cancel::default())).unwrap();
+            ids.extend(generated.steps.iter().map(|step| step.id));
+            *done |= generated.finish.is_some();
+        }
+    }
+    assert_eq!(alone, streams.map(|(_, ids, _)| ids));
+}
+
+#[test]
+fn ablation_is_what_a_run_with_that_edit_gives() {
+    let model = model("llama-gqa");
+    let ids = [0u32, 9, 33, 71, 12];
+    let target = 7;
+    let ablation = pollster::block_on(model.ablate(&ids, target, &[], &Cancel::default(), &mut |_, _| {})).unwrap();
+    let base = logits(&model, &ids, &[], ids.len())[target as usize];
+    assert_eq!(ablation.logit, base);
+    let cut = model.config().cut.unwrap();
+    let blocks = (0..model.config().n_layers).filter(|layer| model.config().is_topk_block(*layer)).count();
+    assert_eq!(ablation.effects.len(), cut.k * blocks);
+    for place in (0..ablation.effects.len()).step_by(5) {
+        let edit = Edit {
+            layer: ablation.layers[place] as usize,
+            index: ablation.indices[place] as usize,
+            action: Action::Ablate,
+            value: None,
+            site: Site::TopkOut,
+            positions: Positions::Range { from: ids.len() - 1, to: ids.len() },
+            propagate: Propagate::Layer,
+        };
+        let without = logits(&model, &ids, &[edit], ids.len())[target as usize];
+        assert_eq!(ablation.effects[place], base - without);
+    }
+}
+
+#[test]
+fn the_lens_at_the_last_layer_is_the_output() {
+    let model = model("gpt2");
+    let ids = [3u32, 1, 4];
+    let last = model.config().n_layers - 1;
+    let lens = pollster::block_on(model.logit_lens(&ids, Some(&[last, 0]), &[], &Cancel::default())).unwrap();
+    assert_eq!(lens.shape, [2, 3, model.config().d_vocab]);
+    let options = RunOptions { logits: LogitRows::All, ..RunOptions::default() };
+    let output = pollster::block_on(model.run(&ids, &options, &Cancel::default())).unwrap();
+    assert_eq!(lens.data[..output.logits.data.len()], output.logits.data);
+}
