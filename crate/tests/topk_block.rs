@@ -278,6 +278,11 @@ fn bitonic_select_equals_plain_rust() {
 }
 
 #[test]
+fn radix_select_equals_plain_rust() {
+    check_all("large_topk", case(|d| (1..=d).prop_map(Some).boxed()));
+}
+
+#[test]
 fn residual_equals_plain_rust() {
     check_all("residual", case(|_| Just(None).boxed()));
 }
@@ -318,8 +323,10 @@ fn adversarial_rows() {
                     threads,
                     ..plain(5000, k, row.clone())
                 };
-                case.check(&gpu, "topk")
-                    .unwrap_or_else(|error| panic!("row {number}, k {k}: {error}"));
+                for shader in ["topk", "large_topk"] {
+                    case.check(&gpu, shader)
+                        .unwrap_or_else(|error| panic!("{shader}, row {number}, k {k}: {error}"));
+                }
             }
         }
     }

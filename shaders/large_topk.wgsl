@@ -1,0 +1,30 @@
+// The end of a TopK block as in topk.wgsl, for k above the crossover of topk_plan.json (right for every k <= d_model): the select is a
+// radix select. Dispatch: one workgroup a row, in two dimensions where rows > 65535. Workgroup memory: 9.6 KiB.
+
+// @import parts/params.wgsl
+// @import parts/order.wgsl
+// @import parts/edits.wgsl
+// @import parts/residual.wgsl
+// @import parts/radix.wgsl
+// @import parts/emit.wgsl
+
+var<private> row_base: u32;
+
+fn row_key(i: u32) -> u32 {
+    return order_key(hidden[row_base + i]);
+}
+
+@compute @workgroup_size(threads)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let row = group.y * groups.x + group.x;
+    if (row >= params.rows) {
+        return;
+    }
+    row_base = row * d_model;
+    add_residual(row, thread);
+    emit(row, thread, radix_select(d_model, thread));
+}
