@@ -18,6 +18,7 @@ export const checks = [
   { name: 'rust-lint', work: () => run('cargo', ['clippy', '--workspace', '--all-targets', '--', '-D', 'warnings']) },
   { name: 'rust-tests', work: rustTests },
   { name: 'build', work: buildSite },
+  { name: 'site-types', work: checkSiteTypes },
   { name: 'size', work: checkPackageSize },
   { name: 'js-tests', work: unitTests },
   { name: 'package-tests', work: () => onPackage('tests/package') },
@@ -26,7 +27,19 @@ export const checks = [
 
 async function checkTypes() {
   await generateSources();
-  await node('node_modules/typescript/bin/tsc', '-p', 'js', '--emitDeclarationOnly', 'false', '--noEmit');
+  await node('node_modules/typescript/bin/tsc', '-p', 'js/test'); // js/src and its tests
+}
+
+/** The site's components, against the types of the built package. */
+async function checkSiteTypes() {
+  await buildPackage();
+  await run(
+    process.execPath,
+    [inRoot('node_modules/svelte-check/bin/svelte-check'), '--tsconfig', './tsconfig.json', '--fail-on-warnings'],
+    {
+      cwd: paths.www,
+    },
+  );
 }
 
 async function checkPackageSize() {

@@ -1,0 +1,72 @@
+// Chromium for tests: launched with WebGPU on SwiftShader (a CPU emulation), pages that must stay free of errors.
+import assert from 'node:assert/strict';
+import { chromium } from 'playwright-core';
+import { serve } from '../../scripts/lib/server.mjs';
+import { findChromium } from '../../scripts/lib/system.mjs';
+
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+const WEBGPU_FLAGS = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
+
+/**
+ * A browser; close it in `after`.
+ * @param {{webgpu?: boolean, args?: string[]}} [options] `webgpu: false` gives a browser in which navigator.gpu has no adapter
+ * @returns {Promise<import('playwright-core').Browser>}
+ */
+export async function launch({ webgpu = true, args = [] } = {}) {
+  const executablePath = findChromium();
+  assert.ok(executablePath, 'Chromium was not found: put it on PATH or set CHROMIUM to its full path.');
+  const own = webgpu ? WEBGPU_FLAGS : ['--disable-features=WebGPU'];
+  return chromium.launch({ executablePath, args: [...FLAGS, ...own, ...args] });
+}
+
+/**
+ * A page in a context of its own (empty caches).
+ * @param {import('playwright-core').Browser} browser
+ * @param {string} url
+ * @param {{ignore?: RegExp[], context?: import('playwright-core').BrowserContextOptions}} [options] `ignore`: texts of
+ *   console errors that this test provokes
+ * @returns {Promise<{page: import('playwright-core').Page, problems: string[], close: () => Promise<void>}>} `problems`
+ *   collects console errors, uncaught exceptions and failed requests; `close` fails the test if there are any
+ */
+export async function openPage(browser, url, { ignore = [], context: options = {} } = {}) {
+  const context = await browser.newContext(options);
+  const page = await context.newPage();
+  const problems = [];
+  const note = (text) => {
+    if (!ignore.some((pattern) => pattern.test(text))) problems.push(text);
+  };
+  page.on('console', (message) => {
+    if (message.type() === 'error') note(`console: ${message.text()} (${message.location().url})`);
+  });
+  page.on('pageerror', (error) => note(`uncaught: ${error.stack ?? error}`));
+  page.on('crash', () => note('the page crashed'));
+  page.on('response', (response) => {
+    if (response.status() >= 400) note(`HTTP ${response.status()}: ${response.url()}`);
+  });
+  await page.goto(url);
+  const close = async () => {
+    await context.close();
+    assert.deepEqual(problems, [], 'the page reported errors');
+  };
+  return { page, problems, close };
+}
+
+/** A server whose `/` is an empty page on localhost (a secure context); `mounts` as in scripts/lib/server.mjs. */
+export function serveBlank(mounts = {}, options = {}) {
+  const intercept = (request, response) => {
+    if (request.url === '/') {
+      response.setHeader('content-type', 'text/html; charset=utf-8');
+      response.end('<!doctype html><title>test</title><link rel="icon" href="data:,">');
+      return true;
+    }
+    return options.intercept?.(request, response) ?? false;
+  };
+  return serve(mounts, { ...options, intercept });
+}
