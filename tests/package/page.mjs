@@ -1,8 +1,9 @@
 // Opens a fixture in Chromium and checks that it gives PyTorch's tokens on the backend asked for.
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
+import { serve } from '../../scripts/lib/server.mjs';
 import { findChromium } from '../../scripts/lib/system.mjs';
-import { golden } from './fixture.mjs';
+import { golden, modelFolder, packageFolder } from './fixture.mjs';
 
 const FLAGS = [
   '--no-sandbox',
@@ -16,8 +17,8 @@ const FLAGS = [
 ];
 
 /** A browser for one test file; closed after its tests. */
-export async function openBrowser(test) {
-  const browser = await chromium.launch({ executablePath: findChromium() ?? undefined, args: FLAGS });
+export async function openBrowser(test, flags = []) {
+  const browser = await chromium.launch({ executablePath: findChromium() ?? undefined, args: [...FLAGS, ...flags] });
   test.after(() => browser.close());
   return browser;
 }
@@ -56,4 +57,36 @@ export async function assertGolden(browser, url, model, more) {
   assert.equal(outcome.kind, more.backend);
   assert.deepEqual(outcome.ids, golden().ids);
   return outcome;
+}
+
+/**
+ * A page that holds the public exports in `topk`, served beside the package (`/npm/`) and the model (`/model/`).
+ * `serving`: options of `serve`; `host` replaces localhost in the page's address.
+ */
+export async function openApi(browser, t, { serving = {}, mounts = {}, host = 'localhost' } = {}) {
+  const html = `<!doctype html><link rel="icon" href="data:,"><input type="file" webkitdirectory>
+    <script type="module">import * as topk from '/npm/index.js'; globalThis.topk = topk;</script>`;
+  const server = await serve(
+    { '/npm/': packageFolder, '/model/': modelFolder, ...mounts },
+    {
+      ...serving,
+      intercept: (request, response) => {
+        if (request.url !== '/') return serving.intercept?.(request, response) ?? false;
+        response.writeHead(200, { 'content-type': 'text/html' }).end(html);
+        return true;
+      },
+    },
+  );
+  const page = await browser.newPage();
+  const url = server.url.replace('localhost', host);
+  const open = async () => {
+    await page.goto(url);
+    await page.waitForFunction(() => 'topk' in globalThis);
+  };
+  await open();
+  t.after(async () => {
+    await page.close();
+    await server.close();
+  });
+  return { page, url, reopen: open };
 }

@@ -19,13 +19,13 @@ export async function use(files: FileList, signal: AbortSignal): Promise<void> {
   const rows: ActiveRows = result.hooks['blocks.0.hook_topk_out'];
   const embedded: Tensor = result.hooks.hook_embed;
   // @ts-expect-error a hook that was not asked for
-  result.hooks['hook_pos_embed'];
+  result.hooks.hook_pos_embed;
   // @ts-expect-error an action that does not exist
   await model.run('text', { edits: [{ layer: 0, index: 1, action: 'double' }] });
 
   const names: string[] = ['blocks.0.hook_topk_out'];
   const some: RunResult<string> = await model.run('text', { hooks: names, logits: 'none' });
-  const either: Tensor | ActiveRows | undefined = some.hooks['hook_embed'];
+  const either: Tensor | ActiveRows | undefined = some.hooks.hook_embed;
 
   const generation = model.generate('Once', { maxTokens: 4, seed: 1n, hooks: ['blocks.1.hook_topk_out'], signal });
   for await (const step of generation) {

@@ -1,0 +1,258 @@
+// The API in a page, engine in its worker: overlapping calls, aborts, checkpoints, disposal, and workers that die.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { golden, modelFolder, root } from './fixture.mjs';
+import { openApi, openBrowser } from './page.mjs';
+
+const browser = await openBrowser(test);
+const { prompt_ids, ids } = golden();
+
+/** The model with a second checkpoint: the same weights, with the embedding rows' bytes in reverse order of rows. */
+function modelWithCheckpoint() {
+  const folder = path.join(root, 'target/package-tests/checkpoints');
+  fs.rmSync(folder, { recursive: true, force: true });
+  fs.cpSync(modelFolder, folder, { recursive: true });
+  const weights = fs.readFileSync(path.join(modelFolder, 'model.safetensors'));
+  const headerBytes = Number(weights.readBigUInt64LE());
+  const header = JSON.parse(weights.subarray(8, 8 + headerBytes).toString());
+  const [from, to] = header['model.embed_tokens.weight'].data_offsets.map((offset) => offset + 8 + headerBytes);
+  const rowBytes = (to - from) / header['model.embed_tokens.weight'].shape[0];
+  const changed = Buffer.from(weights);
+  for (let at = from; at < to; at += rowBytes) weights.copy(changed, at, from + to - at - rowBytes, from + to - at);
+  fs.mkdirSync(path.join(folder, 'step5'));
+  fs.writeFileSync(path.join(folder, 'step5/model.safetensors'), changed);
+  return folder;
+}
+
+const checkpoints = modelWithCheckpoint();
+
+/** Functions that the pages of these tests share. */
+async function open(t, options) {
+  const api = await openApi(browser, t, { mounts: { '/steps/': checkpoints, '/models/': path.join(root, 'models') }, ...options });
+  await api.page.evaluate(() => {
+    globalThis.load = (options) => topk.TopKLM.load('/steps/', { backend: 'cpu', cache: false, ...options });
+    globalThis.collect = async (generation, onStep = () => {}) => {
+      const found = [];
+      for await (const step of generation) {
+        found.push(step.id);
+        await onStep(step);
+      }
+      return found;
+    };
+    globalThis.failure = (promise) =>
+      promise.then(
+        (value) => ({ resolved: JSON.stringify(value) ?? 'nothing' }),
+        ({ name, code, message }) => ({ name, code, message }),
+      );
+  });
+  return api;
+}
+
+test('overlapping generations and runs do not disturb each other, and take turns', async (t) => {
+  const { page } = await open(t);
+  const result = await page.evaluate(
+    async ([prompt, count]) => {
+      const model = await load();
+      const order = [];
+      const stream = (name) => collect(model.generate(prompt, { maxTokens: count, temperature: 0 }), () => order.push(name));
+      const run = () => model.run(prompt).then(({ logits }) => logits.data.indexOf(Math.max(...logits.data)));
+      const [a, b, first] = await Promise.all([stream('a'), stream('b'), run()]);
+      await model.dispose();
+      return { a, b, first, order };
+    },
+    [prompt_ids, ids.length],
+  );
+  assert.deepEqual(result.a, ids);
+  assert.deepEqual(result.b, ids);
+  assert.equal(result.first, ids[0]);
+  const half = result.order.slice(0, ids.length);
+  for (const name of ['a', 'b']) assert.ok(half.filter((one) => one === name).length >= ids.length / 4, `turns: ${result.order.join('')}`);
+});
+
+test('two models at once', async (t) => {
+  const { page } = await open(t);
+  const both = await page.evaluate(
+    async ([prompt, count]) => {
+      const models = await Promise.all([load(), load({ worker: false })]);
+      const found = await Promise.all(models.map((model) => collect(model.generate(prompt, { maxTokens: count, temperature: 0 }))));
+      await Promise.all(models.map((model) => model.dispose()));
+      return found;
+    },
+    [prompt_ids, ids.length],
+  );
+  assert.deepEqual(both, [ids, ids]);
+});
+
+for (const worker of [true, false]) {
+  const where = worker ? 'in the worker' : 'in the page';
+
+  test(`an abort is answered within 100 ms ${where}, the engine stops too, and the model stays usable`, async (t) => {
+    const { page } = await open(t);
+    const { aborts, before, after, loading } = await page.evaluate(async (worker) => {
+      const STORY = '/models/Llama-TopK-Stories-20M/';
+      const options = { backend: 'cpu', worker };
+      const timed = async (work) => {
+        const began = performance.now();
+        await work();
+        return performance.now() - began;
+      };
+      const model = await topk.TopKLM.load(STORY, options);
+      const long = Array.from({ length: model.config.n_ctx }, (_, at) => 5 + (at % 100));
+      const greedy = () => collect(model.generate('Once upon a time', { maxTokens: 8, temperature: 0 }));
+      const before = await greedy();
+      const one = await timed(() => model.run([1], { logits: 'none' }));
+      const calls = {
+        run: (signal) => model.run(long, { logits: 'all', signal }),
+        generate: (signal) => collect(model.generate('The', { maxTokens: 200, ignoreEos: true, signal })),
+        logitLens: (signal) => model.logitLens(long, { signal }),
+        ablate: (signal) => model.ablate(long, 7, { signal }),
+        loadCheckpoint: (signal) => model.loadCheckpoint('final', { signal }),
+      };
+      const aborts = [];
+      for (const [name, call] of Object.entries(calls)) {
+        for (const delay of [0, 7, 60]) {
+          const abort = new AbortController();
+          const outcome = failure(call(abort.signal));
+          await new Promise((resolve) => setTimeout(resolve, delay));
+          abort.abort();
+          let ended;
+          const ms = await timed(async () => {
+            ended = await outcome;
+          });
+          const free = (await timed(() => model.run([1], { logits: 'none' }))) - one;
+          aborts.push({ name: `${name} after ${delay} ms`, code: ended.code, ms, free });
+        }
+      }
+      const loading = [];
+      for (const delay of [1, 30])
+        loading.push(await failure(topk.TopKLM.load(STORY, { ...options, signal: AbortSignal.timeout(delay) })));
+      const after = await greedy();
+      await model.dispose();
+      return { aborts, before, after, loading };
+    }, worker);
+    for (const { name, code, ms, free } of aborts) {
+      assert.equal(code, 'aborted', name);
+      assert.ok(ms < 100, `${name}: rejected after ${ms} ms`);
+      assert.ok(free < 100, `${name}: the next call waited ${free} ms`);
+    }
+    const worst = (key) => Math.max(...aborts.map((abort) => abort[key])).toFixed(1);
+    console.log(`abort ${where}: rejected within ${worst('ms')} ms, engine free within ${worst('free')} ms`);
+    for (const { name, code } of loading) assert.deepEqual([name, code], ['AbortError', 'aborted']);
+    assert.deepEqual(after, before);
+  });
+
+  test(`checkpoints ${where}: running streams keep their weights, a failure keeps the old ones`, async (t) => {
+    const { page } = await open(t);
+    const found = await page.evaluate(
+      async ([prompt, count, worker]) => {
+        const model = await load({ worker });
+        const greedy = () => collect(model.generate(prompt, { maxTokens: count, temperature: 0 }));
+        const swap = async ({ index }) => {
+          if (index === 3) await model.loadCheckpoint(5);
+        };
+        const running = await collect(model.generate(prompt, { maxTokens: count, temperature: 0 }), swap);
+        const step5 = await greedy();
+        const missing = await failure(model.loadCheckpoint(6));
+        const kept = await greedy();
+        await model.loadCheckpoint('final');
+        const final = await greedy();
+        await model.dispose();
+        const fresh = await topk.TopKLM.load('/steps/', { backend: 'cpu', cache: false });
+        await fresh.loadCheckpoint(5);
+        const again = await collect(fresh.generate(prompt, { maxTokens: count, temperature: 0 }));
+        await fresh.dispose();
+        return { running, step5, missing, kept, final, again };
+      },
+      [prompt_ids, ids.length, worker],
+    );
+    assert.deepEqual(found.running, ids);
+    assert.notDeepEqual(found.step5, ids);
+    assert.deepEqual(found.again, found.step5);
+    assert.equal(found.missing.code, 'download');
+    assert.match(found.missing.message, /step6\/model\.safetensors was not found/);
+    assert.deepEqual(found.kept, found.step5);
+    assert.deepEqual(found.final, ids);
+  });
+
+  test(`dispose ${where}: calls under way and later ones reject, the worker is gone`, async (t) => {
+    const { page } = await open(t);
+    const found = await page.evaluate(
+      async ([prompt, worker]) => {
+        const model = await load({ worker });
+        const pending = failure(collect(model.generate(prompt, { maxTokens: 100_000, ignoreEos: true })));
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        await Promise.all([model.dispose(), model.dispose()]);
+        return [await pending, await failure(model.run(prompt)), await failure(model.tokenizer.encode('x'))];
+      },
+      [prompt_ids, worker],
+    );
+    for (const { name, code } of found.slice(1)) assert.deepEqual([name, code], ['TopKDisposedError', 'disposed']);
+    assert.ok(found[0].code === 'disposed' || found[0].resolved, JSON.stringify(found[0]));
+    await page.waitForFunction(() => true);
+    assert.equal(page.workers().length, 0);
+  });
+}
+
+test('a worker that dies rejects all calls with a typed error, and loading again works', async (t) => {
+  const { page } = await open(t);
+  await page.evaluate(async () => {
+    globalThis.model = await load();
+  });
+  const [worker] = page.workers();
+  const pending = page.evaluate(
+    (prompt) =>
+      failure(
+        collect(model.generate(prompt, { maxTokens: 100_000, ignoreEos: true }), () => new Promise((resolve) => setTimeout(resolve, 50))),
+      ),
+    prompt_ids,
+  );
+  await worker.evaluate(() => {
+    setTimeout(() => {
+      throw new WebAssembly.RuntimeError('unreachable');
+    });
+  });
+  const outcome = await pending;
+  assert.equal(outcome.name, 'TopKWorkerError', JSON.stringify(outcome));
+  assert.match(outcome.message, /stopped working.*load the model again/);
+  const later = await page.evaluate((prompt) => failure(model.run(prompt)), prompt_ids);
+  assert.equal(later.name, 'TopKWorkerError');
+  const again = await page.evaluate(
+    async ([prompt, count]) => collect((await load()).generate(prompt, { maxTokens: count, temperature: 0 })),
+    [prompt_ids, ids.length],
+  );
+  assert.deepEqual(again, ids);
+});
+
+test('sampling: a seed repeats, the seed in use is reported, zero tokens are fine', async (t) => {
+  const { page } = await open(t);
+  const found = await page.evaluate(async (prompt) => {
+    const model = await load();
+    const sample = async (options) => {
+      const generation = model.generate(prompt, { maxTokens: 12, ignoreEos: true, ...options });
+      return { ids: await collect(generation), seed: String(generation.seed), finish: generation.finish };
+    };
+    const [a, b, c] = [await sample({ seed: 5 }), await sample({ seed: 5n }), await sample({ seed: (1n << 64n) - 1n })];
+    const random = await sample({});
+    const repeated = await sample({ seed: BigInt(random.seed) });
+    const none = await sample({ maxTokens: 0 });
+    const step = await model.generate(prompt, { maxTokens: 1, topLogprobs: 3, hooks: ['blocks.0.hook_topk_out'] }).next();
+    await model.dispose();
+    return {
+      a,
+      b,
+      c,
+      random,
+      repeated,
+      none,
+      top: step.value.topLogprobs.ids.length,
+      rows: step.value.hooks['blocks.0.hook_topk_out'].shape[0],
+    };
+  }, prompt_ids);
+  assert.deepEqual(found.a, found.b);
+  assert.deepEqual([found.a.seed, found.a.finish, found.c.seed], ['5', 'length', '18446744073709551615']);
+  assert.deepEqual(found.repeated, found.random);
+  assert.deepEqual(found.none.ids, []);
+  assert.deepEqual([found.top, found.rows], [3, 1]);
+});

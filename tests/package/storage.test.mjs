@@ -1,0 +1,136 @@
+// Downloads with the browser's real Cache API: stored once, resumed, offline, and pages that have none.
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { golden, modelFolder, root } from './fixture.mjs';
+import { openApi, openBrowser } from './page.mjs';
+
+const browser = await openBrowser(test);
+const { prompt_ids, ids } = golden();
+
+/** The model with a manifest. */
+function modelWithManifest() {
+  const folder = path.join(root, 'target/package-tests/manifest');
+  fs.rmSync(folder, { recursive: true, force: true });
+  fs.mkdirSync(folder, { recursive: true });
+  const files = ['config.json', 'model.safetensors'].map((name) => {
+    const content = fs.readFileSync(path.join(modelFolder, name));
+    fs.writeFileSync(path.join(folder, name), content);
+    return { path: name, bytes: content.length, sha256: createHash('sha256').update(content).digest('hex') };
+  });
+  fs.writeFileSync(path.join(folder, 'manifest.json'), JSON.stringify({ format: 1, files }));
+  return { folder, bytes: files.reduce((sum, file) => sum + file.bytes, 0) };
+}
+
+const listed = modelWithManifest();
+
+/** A page and the log of requests for the model's files. */
+async function open(t, options = {}) {
+  const log = [];
+  const intercept = (request, response) => {
+    if (request.url.startsWith('/listed/')) log.push(`${request.method} ${request.url.slice(8)}`);
+    return options.intercept?.(request, response) ?? false;
+  };
+  const api = await openApi(options.browser ?? browser, t, { ...options, mounts: { '/listed/': listed.folder }, serving: { intercept } });
+  return { ...api, log };
+}
+
+/** Loads, generates, and tells how it went. */
+const visit = (page, options = {}) =>
+  page.evaluate(
+    async ([prompt, count, options]) => {
+      const reports = [];
+      const onProgress = ({ phase, loadedBytes, totalBytes, fromCache }) =>
+        phase === 'download' && reports.push({ loadedBytes, totalBytes, fromCache });
+      try {
+        const model = await topk.TopKLM.load('/listed/', { backend: 'cpu', onProgress, ...options });
+        const found = [];
+        for await (const { id } of model.generate(prompt, { maxTokens: count, temperature: 0 })) found.push(id);
+        const { cache } = model;
+        await model.dispose();
+        return { ids: found, cache, reports };
+      } catch ({ code, message }) {
+        return { code, message, reports };
+      }
+    },
+    [prompt_ids, ids.length, options],
+  );
+
+test('the second visit loads nothing but the manifest, and the third works without a network', async (t) => {
+  const { page, log, reopen } = await open(t);
+  const first = await visit(page);
+  assert.deepEqual(first.ids, ids);
+  assert.equal(first.cache.state, 'verified');
+  log.length = 0;
+  await reopen();
+  const second = await visit(page);
+  assert.deepEqual(second.ids, ids);
+  assert.deepEqual(log, ['GET manifest.json']);
+  assert.ok(second.reports.every(({ fromCache }) => fromCache));
+  for (const { reports } of [first, second]) {
+    assert.ok(reports.every(({ totalBytes }) => totalBytes === listed.bytes));
+    assert.equal(reports.at(-1).loadedBytes, listed.bytes);
+  }
+  await page.context().route('**/listed/**', (route) => route.abort());
+  const third = await visit(page);
+  assert.deepEqual(third.ids, ids);
+});
+
+test('a download that breaks off poisons nothing', async (t) => {
+  let broken = true;
+  const intercept = (request, response) => {
+    if (!broken || !request.url.endsWith('/listed/model.safetensors') || request.method !== 'GET') return false;
+    response.writeHead(200, { 'content-length': '393568' });
+    response.write(Buffer.alloc(1000), () => response.destroy());
+    return true;
+  };
+  const { page, reopen } = await open(t, { intercept });
+  const first = await visit(page);
+  assert.equal(first.code, 'download');
+  assert.match(first.message, /model\.safetensors broke off/);
+  broken = false;
+  await reopen();
+  const second = await visit(page);
+  assert.deepEqual(second.ids, ids);
+  assert.equal(second.cache.state, 'verified');
+});
+
+test('a picked folder, and bytes', async (t) => {
+  const { page } = await open(t);
+  await page.locator('input').setInputFiles(listed.folder);
+  const found = await page.evaluate(
+    async ([prompt, count]) => {
+      const bytes = {};
+      for (const name of ['config.json', 'model.safetensors']) bytes[name] = await (await fetch(`/listed/${name}`)).arrayBuffer();
+      const all = [];
+      for (const source of [document.querySelector('input').files, [...document.querySelector('input').files], bytes]) {
+        const model = await topk.TopKLM.load(source, { backend: 'cpu' });
+        const found = [];
+        for await (const { id } of model.generate(prompt, { maxTokens: count, temperature: 0 })) found.push(id);
+        all.push([found, model.cache.state]);
+        await model.dispose();
+      }
+      return all;
+    },
+    [prompt_ids, ids.length],
+  );
+  assert.deepEqual(found, [
+    [ids, 'memory'],
+    [ids, 'memory'],
+    [ids, 'memory'],
+  ]);
+});
+
+test('plain http off localhost: from memory, and it says so', async (t) => {
+  const plain = await openBrowser(t, ['--host-resolver-rules=MAP plain.test 127.0.0.1']);
+  const { page } = await open(t, { browser: plain, host: 'plain.test' });
+  assert.equal(await page.evaluate(() => isSecureContext), false);
+  const { ids: found, cache } = await visit(page, { backend: 'auto' });
+  assert.deepEqual(found, ids);
+  assert.equal(cache.state, 'memory');
+  assert.match(cache.reason, /not a secure context.*https/);
+  const gpu = await visit(page, { backend: 'webgpu' });
+  assert.equal(gpu.code, 'device');
+});
