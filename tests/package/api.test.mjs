@@ -126,8 +126,7 @@ for (const worker of [true, false]) {
         }
       }
       const loading = [];
-      for (const delay of [1, 30])
-        loading.push(await failure(topk.TopKLM.load(STORY, { ...options, signal: AbortSignal.timeout(delay) })));
+      for (const delay of [1, 30]) loading.push(await failure(topk.TopKLM.load(STORY, { ...options, signal: AbortSignal.timeout(delay) })));
       const after = await greedy();
       await model.dispose();
       return { aborts, before, after, loading };

@@ -1,24 +1,12 @@
 // Opens a fixture in Chromium and checks that it gives PyTorch's tokens on the backend asked for.
 import assert from 'node:assert/strict';
-import { chromium } from 'playwright-core';
 import { serve } from '../../scripts/lib/server.mjs';
-import { findChromium } from '../../scripts/lib/system.mjs';
+import { launch } from '../browser/harness.mjs';
 import { golden, modelFolder, packageFolder } from './fixture.mjs';
 
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--enable-unsafe-webgpu',
-  '--use-webgpu-adapter=swiftshader',
-];
-
-/** A browser for one test file; closed after its tests. */
-export async function openBrowser(test, flags = []) {
-  const browser = await chromium.launch({ executablePath: findChromium() ?? undefined, args: [...FLAGS, ...flags] });
+/** A browser for one test or file (`test`), closed after it. */
+export async function openBrowser(test, args = []) {
+  const browser = await launch({ args });
   test.after(() => browser.close());
   return browser;
 }
