@@ -10,7 +10,7 @@ import { buildWasm } from './wasm.mjs';
 
 const SHADERS = 'js/src/generated/shaders.ts';
 const ENGINE = ['js/src/generated/topk_lm.js', 'js/src/generated/topk_lm_bg.wasm'];
-const COPIED = ['README.md', 'LICENSE-MIT', 'LICENSE-APACHE'];
+const COPIED = ['js/README.md', 'LICENSE-MIT', 'LICENSE-APACHE'];
 
 /** What js/src imports and git does not hold; enough for type checks and unit tests. */
 export async function generateSources() {
