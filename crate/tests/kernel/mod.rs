@@ -1,6 +1,7 @@
 //! Runs one kernel of `shaders/` on a native adapter (an emulation is enough), for tests that compare it with its CPU twin.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use wgpu::util::DeviceExt;
@@ -17,6 +18,7 @@ pub enum Slot<'a> {
 pub struct Gpu {
     device: wgpu::Device,
     queue: wgpu::Queue,
+    pipelines: RefCell<HashMap<String, wgpu::ComputePipeline>>,
 }
 
 impl Gpu {
@@ -31,7 +33,11 @@ impl Gpu {
             pollster::block_on(instance.request_adapter(&options)).expect("a Vulkan adapter, for example lavapipe");
         let request = adapter.request_device(&wgpu::DeviceDescriptor::default());
         let (device, queue) = pollster::block_on(request).expect("a device with the default limits");
-        Gpu { device, queue }
+        Gpu {
+            device,
+            queue,
+            pipelines: RefCell::default(),
+        }
     }
 
     /// Runs `shaders/{name}.wgsl`; gives the contents of the `Write` slots, in order. `slots`: (binding, what).
@@ -42,22 +48,7 @@ impl Gpu {
         slots: &[(u32, Slot)],
         groups: (u32, u32),
     ) -> Vec<Vec<u32>> {
-        let source = assemble(name);
-        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(name),
-            source: wgpu::ShaderSource::Wgsl(source.into()),
-        });
-        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(name),
-            layout: None,
-            module: &module,
-            entry_point: None,
-            compilation_options: wgpu::PipelineCompilationOptions {
-                constants,
-                ..Default::default()
-            },
-            cache: None,
-        });
+        let pipeline = self.pipeline(name, constants);
         let buffers: Vec<wgpu::Buffer> = slots
             .iter()
             .map(|(_, slot)| {
@@ -109,6 +100,32 @@ impl Gpu {
             .collect();
         self.queue.submit([encoder.finish()]);
         staging.iter().map(|buffer| self.read(buffer)).collect()
+    }
+
+    /// Compiled once for each set of constants.
+    fn pipeline(&self, name: &str, constants: &[(&str, f64)]) -> wgpu::ComputePipeline {
+        let key = format!("{name} {constants:?}");
+        if let Some(pipeline) = self.pipelines.borrow().get(&key) {
+            return pipeline.clone();
+        }
+        let source = assemble(name);
+        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(name),
+            source: wgpu::ShaderSource::Wgsl(source.into()),
+        });
+        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(name),
+            layout: None,
+            module: &module,
+            entry_point: None,
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants,
+                ..Default::default()
+            },
+            cache: None,
+        });
+        self.pipelines.borrow_mut().insert(key, pipeline.clone());
+        pipeline
     }
 
     fn read(&self, staging: &wgpu::Buffer) -> Vec<u32> {

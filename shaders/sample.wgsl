@@ -1,0 +1,141 @@
+// Draws the next token. Twin: crate/src/sampling.rs, whose header gives the steps and their exact arithmetic.
+// Dispatch: one workgroup. Params: start = position of the row that was fed, step = slot in `results`, aux0 = row of `logits`.
+// Workgroup memory: 7.2 KiB.
+
+// @import parts/params.wgsl
+// @import parts/order.wgsl
+// @import parts/wide.wgsl
+// @import parts/exp.wgsl
+// @import parts/philox.wgsl
+// @import parts/descent.wgsl
+
+override d_vocab: u32;
+override n_layers: u32;
+override threads: u32 = 256u; // a power of two
+
+@group(0) @binding(1) var<storage, read> logits: array<f32>;       // [rows, d_vocab]
+@group(0) @binding(2) var<storage, read> sampling: array<u32, 8>;  // see `gpu_words` in sampling.rs
+@group(0) @binding(3) var<storage, read_write> seen: array<u32>;   // [d_vocab]: not 0 where the id occurred
+@group(0) @binding(4) var<storage, read_write> ids: array<u32>;    // [n_ctx + 1]: the drawn one goes to its position
+@group(0) @binding(5) var<storage, read_write> results: array<u32>; // [slots, 2]: id, bits of its log-probability
+@group(0) @binding(6) var<storage, read_write> status: array<atomic<u32>>; // word 0: n_layers where a logit is not finite
+@group(0) @binding(7) var<storage, read_write> scratch: array<u32>; // [d_vocab, 2]: bits of the penalised logit, of its weight
+
+var<workgroup> raw_max: atomic<u32>;   // largest key of the logits
+var<workgroup> max_key: atomic<u32>;   // of the penalised logits
+var<workgroup> first: atomic<u32>;     // ~index of the first entry
+var<workgroup> drawn: u32;
+var<workgroup> sums: array<vec2<u32>, 256>;
+
+fn entry_of(i: u32) -> vec2<u32> {
+    return vec2(order_key(scratch[2u * i]), ~i);
+}
+
+fn weight_of(i: u32) -> u32 {
+    return scratch[2u * i + 1u];
+}
+
+// The number whose key this is.
+fn value_of(key: u32) -> f32 {
+    return bitcast<f32>(select(~key, key ^ SIGN, (key & SIGN) != 0u));
+}
+
+fn penalised(i: u32, logit: f32) -> f32 {
+    if (seen[i] == 0u) {
+        return logit;
+    }
+    let largest = 3.40282346e38;
+    return clamp(logit * bitcast<f32>(select(sampling[2], sampling[1], logit < 0.0)), -largest, largest);
+}
+
+// Sum of every thread's number.
+fn total_of(mine: vec2<u32>, thread: u32) -> vec2<u32> {
+    workgroupBarrier();
+    sums[thread] = mine;
+    workgroupBarrier();
+    var sum = vec2(0u);
+    for (var other = 0u; other < threads; other++) {
+        sum = wide_add(sum, sums[other]);
+    }
+    return sum;
+}
+
+// Mass of the entries up to `last`.
+fn kept_mass(last: vec2<u32>, thread: u32) -> vec2<u32> {
+    var sum = vec2(0u);
+    for (var i = thread; i < d_vocab; i += threads) {
+        if (!precedes(last, entry_of(i))) {
+            sum = wide_add(sum, mass_of(weight_of(i)));
+        }
+    }
+    return total_of(sum, thread);
+}
+
+// Steps 2 to 6; every thread gets which entry it is.
+fn draw(thread: u32) -> Descent {
+    let max_logit = value_of(atomicLoad(&max_key));
+    for (var i = thread; i < d_vocab; i += threads) {
+        let x = (bitcast<f32>(scratch[2u * i]) - max_logit) * bitcast<f32>(sampling[0]);
+        scratch[2u * i + 1u] = bitcast<u32>(exp_of_negative(x));
+    }
+    var last = PADDING;
+    if (sampling[3] < d_vocab) {
+        last = cut_after(descend(d_vocab, false, last, vec2(sampling[3] - 1u, 0u), thread));
+    }
+    if (sampling[4] < 0x1000000u) {
+        let needed = wide_share(kept_mass(last, thread), sampling[4], true);
+        last = cut_after(descend(d_vocab, true, last, wide_subtract(needed, vec2(1u, 0u)), thread));
+    }
+    let random = philox(vec2(sampling[5], sampling[6]), vec4(params.start + 1u, 0u, 0u, 0u)).x >> 8u;
+    let sum = wide_share(kept_mass(last, thread), random, false);
+    return descend(d_vocab, true, last, sum, thread);
+}
+
+@compute @workgroup_size(threads)
+fn main(@builtin(local_invocation_index) thread: u32) {
+    let base = params.aux0 * d_vocab;
+    var finite = true;
+    var best = 0u;
+    var raw_best = 0u;
+    for (var i = thread; i < d_vocab; i += threads) {
+        let logit = logits[base + i];
+        let bits = bitcast<u32>(penalised(i, logit));
+        scratch[2u * i] = bits;
+        best = max(best, order_key(bits));
+        raw_best = max(raw_best, order_key(bitcast<u32>(logit)));
+        finite = finite && !is_nonfinite(bitcast<u32>(logit));
+    }
+    if (!finite) {
+        atomicMin(&status[0], n_layers);
+    }
+    atomicMax(&max_key, best);
+    atomicMax(&raw_max, raw_best);
+    workgroupBarrier();
+    let max_logit = value_of(atomicLoad(&raw_max));
+    var mass = vec2(0u);
+    for (var i = thread; i < d_vocab; i += threads) {
+        mass = wide_add(mass, mass_of(bitcast<u32>(exp_of_negative(logits[base + i] - max_logit))));
+        if (order_key(scratch[2u * i]) == atomicLoad(&max_key)) {
+            atomicMax(&first, ~i);
+        }
+    }
+    let total = total_of(mass, thread);
+
+    var at = Descent(vec2(0u, atomicLoad(&first)), vec2(0u, 0xffffffffu), PADDING);
+    if (sampling[0] != 0u) {
+        at = draw(thread);
+    }
+    for (var i = thread; i < d_vocab; i += threads) {
+        if (is_found(at, entry_of(i))) {
+            drawn = i;
+        }
+    }
+    workgroupBarrier();
+    if (thread == 0u) {
+        let logprob = (logits[base + drawn] - max_logit) - log((f32(total.y) * 4294967296.0 + f32(total.x)) / 1099511627776.0);
+        ids[params.start + 1u] = drawn;
+        seen[drawn] = 1u;
+        results[2u * params.step] = drawn;
+        results[2u * params.step + 1u] = bitcast<u32>(logprob);
+    }
+}
