@@ -22,14 +22,22 @@ export function createHost(): Host {
   return { handlers: host.handlers, onCrash: (listener) => host.onCrash(listener) };
 }
 
+interface OpenGeneration {
+  generation: WasmGeneration;
+  /** Its `next()` under way. */
+  running: Promise<unknown> | undefined;
+}
+
 class ModelHost {
   #engine: Engine | undefined;
   #model: WasmModel | undefined;
   #files: ModelFiles | undefined;
   #disposed = false;
-  /** Calls that hold the model; it is freed when none is left. */
+  /** Calls that borrow the model. */
   #inUse = 0;
-  #generations = new Map<number, WasmGeneration>();
+  /** Disposed, but not freed yet: wasm-bindgen forbids to free what a running call borrows. */
+  #retired: WasmModel | undefined;
+  #generations = new Map<number, OpenGeneration>();
   #nextHandle = 1;
   #crashed: unknown;
   #onCrash: ((error: unknown) => void) | undefined;
@@ -37,7 +45,11 @@ class ModelHost {
   #listening = new AbortController();
 
   readonly handlers: Handlers = {
-    load: (request, context) => this.#load(request, context),
+    load: (request, context) =>
+      this.#load(request, context).catch((error) => {
+        this.#listening.abort();
+        throw error;
+      }),
     encode: async ({ text }) => this.#live().encode(text),
     decode: async ({ ids, skipSpecial }) => this.#live().decode(ids, skipSpecial),
     tokens: async ({ ids }) => this.#live().tokens(ids),
@@ -52,11 +64,11 @@ class ModelHost {
       const promptIds = encode(model, prompt);
       const generation = this.#trapped(() => model.generate(promptIds, options));
       const handle = this.#nextHandle++;
-      this.#generations.set(handle, generation);
+      this.#generations.set(handle, { generation, running: undefined });
       return { handle, seed: generation.seed, promptIds };
     },
     nextSteps: ({ handle }, { signal }) => this.#nextSteps(handle, signal),
-    closeGeneration: async ({ handle }) => this.#closeGeneration(handle),
+    closeGeneration: ({ handle }) => this.#closeGeneration(handle),
     logitLens: ({ prompt, layers, edits }, { signal }) =>
       this.#cancellable(signal, (model, cancel) => model.logit_lens(encode(model, prompt), layers, edits, cancel)),
     ablate: ({ prompt, target, edits }, { signal, emit }) =>
@@ -70,7 +82,7 @@ class ModelHost {
       return folder.cache;
     },
     memory: async () => this.#live().memory(),
-    dispose: async () => this.#dispose(),
+    dispose: () => this.#dispose(),
   };
 
   onCrash(listener: (error: unknown) => void): void {
@@ -127,24 +139,29 @@ class ModelHost {
 
   async #nextSteps(handle: number, signal: AbortSignal) {
     this.#live();
-    const generation = this.#generations.get(handle);
-    if (!generation) throw createError('aborted', 'The generation was ended before.');
-    const onAbort = () => generation.cancel();
+    const open = this.#generations.get(handle);
+    if (!open) throw createError('aborted', 'The generation was ended before.');
+    const onAbort = () => open.generation.cancel();
     signal.addEventListener('abort', onAbort, { once: true });
     try {
-      return await this.#hold(() => generation.next());
+      const steps = open.generation.next();
+      open.running = steps;
+      return await steps;
+    } catch (error) {
+      throw this.#failure(error);
     } finally {
+      open.running = undefined;
       signal.removeEventListener('abort', onAbort);
     }
   }
 
-  #closeGeneration(handle: number): undefined {
-    const generation = this.#generations.get(handle);
+  async #closeGeneration(handle: number): Promise<undefined> {
+    const open = this.#generations.get(handle);
     this.#generations.delete(handle);
-    if (!generation) return;
-    generation.cancel();
-    this.#whenFree.push(() => generation.free());
-    this.#release();
+    if (!open || this.#crashed) return;
+    open.generation.cancel();
+    await open.running?.catch(() => {}); // wasm-bindgen forbids to free what a running call borrows
+    if (!this.#crashed) open.generation.free();
   }
 
   /** Runs `call` with the model and a Cancel that follows `signal`. */
@@ -162,47 +179,46 @@ class ModelHost {
     try {
       return await call(cancel);
     } catch (error) {
-      this.#checkTrap(error);
-      throw error;
+      throw this.#failure(error);
     } finally {
       signal.removeEventListener('abort', onAbort);
       if (!this.#crashed) cancel.free();
     }
   }
 
-  /** Objects to free once no call holds the model: wasm-bindgen forbids to free what a running call borrows. */
-  #whenFree: (() => void)[] = [];
-
+  /** Runs a call that borrows the model. */
   async #hold<T>(call: () => Promise<T>): Promise<T> {
     this.#inUse++;
     try {
       return await call();
     } catch (error) {
-      this.#checkTrap(error);
-      throw error;
+      throw this.#failure(error);
     } finally {
       this.#inUse--;
-      this.#release();
+      this.#freeUnused();
     }
   }
 
-  #release(): void {
+  /** Frees a disposed model once no call borrows it. */
+  #freeUnused(): void {
     if (this.#inUse > 0 || this.#crashed) return;
-    for (const free of this.#whenFree.splice(0)) free();
+    this.#retired?.free();
+    this.#retired = undefined;
   }
 
-  #dispose(): undefined {
+  async #dispose(): Promise<undefined> {
     if (this.#disposed) return;
     this.#disposed = true;
     this.#listening.abort();
-    for (const handle of [...this.#generations.keys()]) this.#closeGeneration(handle);
+    const closing = [...this.#generations.keys()].map((handle) => this.#closeGeneration(handle));
     const model = this.#model;
     this.#model = undefined;
     this.#files = undefined;
     if (!model || this.#crashed) return;
     model.dispose();
-    this.#whenFree.push(() => model.free());
-    this.#release();
+    this.#retired = model;
+    this.#freeUnused();
+    await Promise.all(closing);
   }
 
   #live(): WasmModel {
@@ -220,9 +236,14 @@ class ModelHost {
     try {
       return call();
     } catch (error) {
-      this.#checkTrap(error);
-      throw error;
+      throw this.#failure(error);
     }
+  }
+
+  /** What a failed call says: of a disposed model, that it is. */
+  #failure(error: unknown): unknown {
+    this.#checkTrap(error);
+    return this.#disposed ? new TopKDisposedError() : error;
   }
 
   /** A trap leaves the engine's memory in no known state: the host is over. */
