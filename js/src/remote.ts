@@ -66,7 +66,7 @@ export async function request(network: Network, url: string, init: RequestInit &
       },
     );
   }
-  if (response.status >= 500 || response.status === 408 || response.status === 429) {
+  if ((response.status >= 500 && response.status !== 501) || response.status === 408 || response.status === 429) {
     throw new Retriable(`${url} could not be fetched: the server answers ${response.status}; try again later.`);
   }
   return response;
