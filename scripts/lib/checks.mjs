@@ -5,6 +5,7 @@ import path from 'node:path';
 import { buildPackage, generateSources } from './package.mjs';
 import { inRoot, paths } from './paths.mjs';
 import { capture, Failure, run } from './run.mjs';
+import { checkShaderStyle } from './shader-style.mjs';
 import { buildSite } from './site.mjs';
 import { checkSize } from './size.mjs';
 import { filesUnder } from './steps.mjs';
@@ -14,8 +15,10 @@ const node = (script, ...args) => run(process.execPath, [inRoot(script), ...args
 export const checks = [
   { name: 'rust-format', work: () => run('cargo', ['fmt', '--all', '--check']) },
   { name: 'js-lint', work: () => node('node_modules/@biomejs/biome/bin/biome', 'ci', '.') },
+  { name: 'shader-style', work: checkShaderStyle },
   { name: 'js-types', work: checkTypes },
-  { name: 'rust-lint', work: () => run('cargo', ['clippy', '--workspace', '--all-targets', '--', '-D', 'warnings']) },
+  { name: 'scripts-tests', work: () => nodeTests(testFiles('tests/scripts', '.test.mjs')) },
+  { name: 'rust-lint', work: () => run('cargo', ['clippy', '--locked', '--workspace', '--all-targets', '--', '-D', 'warnings']) },
   { name: 'rust-tests', work: rustTests },
   { name: 'build', work: buildSite },
   { name: 'site-types', work: checkSiteTypes },
