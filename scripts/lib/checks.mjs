@@ -16,6 +16,7 @@ export const checks = [
   { name: 'rust-format', work: () => run('cargo', ['fmt', '--all', '--check']) },
   { name: 'js-lint', work: () => node('node_modules/@biomejs/biome/bin/biome', 'ci', '.') },
   { name: 'shader-style', work: checkShaderStyle },
+  { name: 'models', work: () => node('models/make_manifest.mjs', '--check') },
   { name: 'js-types', work: checkTypes },
   { name: 'scripts-tests', work: () => nodeTests(testFiles('tests/scripts', '.test.mjs')) },
   { name: 'rust-lint', work: () => run('cargo', ['clippy', '--locked', '--workspace', '--all-targets', '--', '-D', 'warnings']) },

@@ -16,6 +16,7 @@ export async function buildSite() {
   });
   // Vite has emptied the folder if it ran: the copy depends on what it wrote.
   await step('models', { inputs: ['models', 'dist/site/index.html'], outputs: ['dist/site/models'] }, () => {
-    fs.cpSync(paths.models, path.join(paths.site, 'models'), { recursive: true });
+    const filter = (file) => path.extname(file) !== '.mjs'; // the manifests' own script stays here
+    fs.cpSync(paths.models, path.join(paths.site, 'models'), { recursive: true, filter });
   });
 }
