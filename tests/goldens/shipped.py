@@ -18,7 +18,7 @@ with the largest lead are kept.
       topk_gap      smallest TopK gap of all blocks for each position, n_ctx of them
       lead          the smallest lead of any of these tokens over its runner-up in all those passes
     forced          about forced.safetensors: tokens, chunks, sampling seed, and the share of the top-1 ids that
-                    PyTorch keeps in f64 and with that noise: what another correct implementation can be expected to reach
+                    PyTorch keeps in f64 and with that noise: what another correct implementation can expect to reach
 `forced.safetensors`: 10,000 tokens sampled from the model itself, each chunk beginning with id 0
     starts          u32 [chunks + 1]: chunk i is ids[starts[i]..starts[i + 1]], run by itself from position 0
     ids, top1       u32 [10000]: the tokens, and the argmax of the logits at each
@@ -41,52 +41,17 @@ from reference import Reference
 
 HERE = Path(__file__).parent
 NOISE, NOISE_SEEDS, MIN_LEAD, KEEP, SEED, TOKENS = 1e-5, 16, 1e-3, 4, 7, 10_000
-PROMPTS = """Once upon a time
-One day, a little
-The dog ran to the
-Lily and Tom were
-There was a small bird
-In the garden, a
-Mom said,
-The sun was
-Ben had a red ball
-A big bear lived in
-Every morning, Anna
-The old man walked
-On a rainy day
-Sam liked to play with
-The cat saw a
-It was a cold night
-Tim went to the park
-A boy named Jack
-The little girl wanted
-Deep in the forest
-Mia found a shiny
-The frog jumped
-Grandma baked a
-Max the dog was
-Under the bed
-There once was a king
-The rabbit and the
-Sara and her brother
-The moon was bright
-Dad took
-A fish swam
-Near the river
-The happy duck
-Last summer
-In a small house
-Leo was sad because
-The children went
-A tiny mouse
-Far away, there
-Emma loved to
-At the beach
-The wind blew
-My friend
-Two little birds
-Kim had a""".split("\n")
-SINGLE_IDS = range(256, 286)
+# The stablest of 45 beginnings tried. A text has the beginning-of-text id in front of it; a prompt of one id, which
+# leaves room for n_ctx new tokens, is therefore given as that id.
+PROMPTS = [
+    "In a small house",
+    "The wind blew",
+    "Two little birds",
+    "Sara and her brother",
+    "The happy duck",
+    "Tim went to the park",
+]
+SINGLE_IDS = range(257, 269)
 
 
 class Noisy(Reference):
@@ -186,6 +151,7 @@ def forced(reference, twin, n_ctx):
 
 def main():
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE.parents[1] / "models" / "Llama-TopK-Stories-20M"
+    torch.set_num_threads(1)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     config = json.loads((folder / "config.json").read_text())
@@ -195,7 +161,7 @@ def main():
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     greedy = []
     for candidates in (
-        [(text, tokenizer.encode(text).ids) for text in ["", *PROMPTS]],
+        [(text, tokenizer.encode(text).ids) for text in PROMPTS],
         [(None, [single]) for single in SINGLE_IDS],
     ):
         records = []

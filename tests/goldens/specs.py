@@ -119,7 +119,13 @@ EDITS_LIGHT = [
     [[edit(1, "a", "clamp", -2.5, "topk_out", (3, 12))]],
     [[edit(0, "a", "scale", -2.0, "topk_out", "all", ALL)]],
     [[edit(0, "a", "ablate", None, "topk_out", "prompt", ALL)]],
-    [[edit(2, "a", "scale", 1.5), edit(2, "a", "add", -2.0, "topk_in", (8, 16)), edit(0, "b", "clamp", 2.5, "topk_in")]],
+    [
+        [
+            edit(2, "a", "scale", 1.5),
+            edit(2, "a", "add", -2.0, "topk_in", (8, 16)),
+            edit(0, "b", "clamp", 2.5, "topk_in"),
+        ]
+    ],
 ]
 
 # Greedy continuations under edits (the prompt of the plain continuation).
