@@ -1,0 +1,70 @@
+/** Reading of active rows: strongest neurons of a position, values of one neuron over a text, its present maximum. */
+import type { ActiveRows, ModelConfig } from 'topk-lm';
+
+export interface Active {
+  index: number;
+  value: number;
+}
+
+/** Layers with a cut, whose hidden state is a list of active neurons. */
+export function topkLayers({ n_layers, n_nontopk, topk_k }: ModelConfig): number[] {
+  return topk_k === null ? [] : Array.from({ length: Math.max(0, n_layers - n_nontopk) }, (_, layer) => layer);
+}
+
+export const hookName = (layer: number): `blocks.${number}.hook_topk_out` => `blocks.${layer}.hook_topk_out`;
+
+/** Active neurons of position t, strongest first (by magnitude where the model selects so). */
+export function activeAt({ rowStart, indices, values }: ActiveRows, t: number, select: 'value' | 'abs'): Active[] {
+  const from = rowStart[t];
+  const to = rowStart[t + 1];
+  if (from === undefined || to === undefined) return [];
+  const strength = select === 'abs' ? Math.abs : (v: number) => v;
+  return Array.from({ length: to - from }, (_, i) => ({ index: indices[from + i]!, value: values[from + i]! })).sort(
+    (a, b) => strength(b.value) - strength(a.value) || a.index - b.index,
+  );
+}
+
+/** Value of one neuron at each position, 0 where it is not active; [T] */
+export function valuesOf({ rowStart, indices, values }: ActiveRows, index: number): Float32Array {
+  const result = new Float32Array(rowStart.length - 1);
+  for (let t = 0; t < result.length; t++) {
+    let low = rowStart[t]!;
+    let high = rowStart[t + 1]!;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (indices[middle]! < index) low = middle + 1;
+      else high = middle;
+    }
+    if (low < rowStart[t + 1]! && indices[low] === index) result[t] = values[low]!;
+  }
+  return result;
+}
+
+/** Largest value of a neuron (or, with `null`, of any neuron) from position `start` on, and where; `null` if none is above 0. */
+export function largest(
+  rows: ActiveRows,
+  index: number | null,
+  start: number,
+  select: 'value' | 'abs',
+): { value: number; at: number } | null {
+  const strength = select === 'abs' ? Math.abs : (v: number) => v;
+  let best: { value: number; at: number } | null = null;
+  const consider = (value: number, at: number) => {
+    if (strength(value) > (best === null ? 0 : strength(best.value))) best = { value, at };
+  };
+  if (index !== null) {
+    for (const [t, value] of valuesOf(rows, index).entries()) if (t >= start) consider(value, t);
+  } else {
+    for (let t = start; t < rows.rowStart.length - 1; t++) {
+      for (let i = rows.rowStart[t]!; i < rows.rowStart[t + 1]!; i++) consider(rows.values[i]!, t);
+    }
+  }
+  return best;
+}
+
+/** First position at which two texts differ; `null` if one begins with the other. */
+export function divergence(a: ArrayLike<number>, b: ArrayLike<number>): number | null {
+  const shared = Math.min(a.length, b.length);
+  for (let t = 0; t < shared; t++) if (a[t] !== b[t]) return t;
+  return null;
+}

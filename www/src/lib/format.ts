@@ -1,0 +1,27 @@
+/** Numbers and tokens as text. */
+
+/** Decimal megabytes, as download sizes are usually given. */
+export function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+/** A neuron's value: two decimals, with a real minus sign. */
+export function value(number: number): string {
+  return number.toFixed(2).replace('-', '−');
+}
+
+/** A multiple, as on the slider. */
+export function multiple(number: number): string {
+  return `${number.toFixed(2).replace('-', '−')} ×`;
+}
+
+/** A token as a chip shows it: what cannot be seen gets a sign. */
+export function visible(token: string): string {
+  if (token === '') return '∅';
+  return token.replaceAll('\n', '↵\n').replaceAll('\t', '⇥');
+}
+
+/** A token in a sentence about it. */
+export function quoted(token: string): string {
+  return `“${visible(token).trim() || 'space'}”`;
+}
