@@ -1,0 +1,204 @@
+//! `tokenizer.json`: text to ids exactly as its post-processor says, and back, also as a stream.
+//!
+//! The work is done by the `tokenizers` crate. Where that one panics on a malformed file, and where a file could make it use
+//! memory without bound, `check.rs` refuses the file first: wasm ends on a panic.
+
+mod check;
+mod stream;
+
+use tokenizers::tokenizer::{NormalizedString, Normalizer};
+use tokenizers::DecoderWrapper;
+
+use crate::error::{fail, Code, Error, Result};
+
+pub use stream::StreamDecoder;
+
+/// A tokenizer that fits a model of `d_vocab` tokens.
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    d_vocab: usize,
+    /// A token of plain text, to see how another reads when it is not the first.
+    anchor: Option<u32>,
+    how: Decoding,
+}
+
+/// What streaming has to know of the decoder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Decoding {
+    /// The decoder is byte-level BPE's and nothing else: tokens are bytes that follow each other.
+    bytes: bool,
+    /// Tokens like `<0xE2>` are bytes, and a run of them is decoded as one.
+    byte_fallback: bool,
+    /// Byte-level is a part of the decoder.
+    byte_level: bool,
+}
+
+impl Tokenizer {
+    /// Reads `tokenizer.json`. Truncation and padding in it are for training batches and are left out.
+    pub fn from_bytes(bytes: &[u8], d_vocab: usize) -> Result<Tokenizer> {
+        let added = check::check(bytes)?;
+        let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(invalid)?;
+        inner.with_truncation(None).map_err(invalid)?.with_padding(None);
+        let mut tokenizer = Tokenizer {
+            how: decoding(inner.get_decoder()),
+            inner,
+            d_vocab,
+            anchor: None,
+        };
+        tokenizer.check_added_tokens(&added)?;
+        tokenizer.anchor = tokenizer.find_anchor();
+        Ok(tokenizer)
+    }
+
+    /// Number of tokens, the added ones counted.
+    pub fn len(&self) -> usize {
+        self.inner.get_vocab_size(true)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Ids of `text` with what the post-processor adds. An id that the model does not have is an error naming it.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        let encoding = self
+            .inner
+            .encode(text, true)
+            .map_err(|error| unusable("encode this text", error))?;
+        for (&id, token) in encoding.get_ids().iter().zip(encoding.get_tokens()) {
+            if id as usize >= self.d_vocab {
+                let d_vocab = self.d_vocab;
+                fail!(
+                    Tokenizer,
+                    "tokenizer.json gives {token:.60?} the id {id}, but the model has {d_vocab} tokens"
+                );
+            }
+        }
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// Text of `ids`. Ids of the model that the tokenizer does not have are left out, as in transformers.
+    pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String> {
+        ids.iter().try_for_each(|&id| self.check_id(id))?;
+        let visible: Vec<u32> = ids
+            .iter()
+            .copied()
+            .filter(|&id| self.is_visible(id, skip_special))
+            .collect();
+        if visible.is_empty() {
+            return Ok(String::new());
+        }
+        self.inner
+            .decode(&visible, false)
+            .map_err(|error| unusable("decode these ids", error))
+    }
+
+    /// Each id as text that is not at the beginning, special tokens by their names; U+FFFD where a token is a part
+    /// of a character, nothing where the tokenizer does not have the id.
+    pub fn tokens(&self, ids: &[u32]) -> Result<Vec<String>> {
+        let before: Vec<u32> = self.anchor.into_iter().collect();
+        let skipped = self.decode(&before, false)?;
+        let token = |&id: &u32| {
+            self.check_id(id)?;
+            let text = self.decode(&[before.as_slice(), &[id]].concat(), false)?;
+            match text.strip_prefix(&skipped) {
+                Some(text) => Ok(text.to_owned()),
+                None => self.decode(&[id], false),
+            }
+        };
+        ids.iter().map(token).collect()
+    }
+
+    /// The token as the vocabulary has it.
+    pub fn id_to_token(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
+    fn check_id(&self, id: u32) -> Result<()> {
+        if id as usize >= self.d_vocab {
+            fail!(Argument, "token id {id} is beyond the model's {} tokens", self.d_vocab);
+        }
+        Ok(())
+    }
+
+    fn is_visible(&self, id: u32, skip_special: bool) -> bool {
+        let special = |token: &str| self.inner.get_added_vocabulary().is_special_token(token);
+        self.inner
+            .id_to_token(id)
+            .is_some_and(|token| !(skip_special && special(&token)))
+    }
+
+    /// The crate gives added tokens the next free ids, whatever the file says; and a token that normalizes to nothing
+    /// would match everywhere, inside of characters too.
+    fn check_added_tokens(&self, wanted: &[(String, u64)]) -> Result<()> {
+        for (content, id) in wanted.iter().filter(|(content, _)| !content.is_empty()) {
+            if self.inner.token_to_id(content).map(u64::from) != Some(*id) {
+                fail!(
+                    Tokenizer,
+                    "tokenizer.json: added_tokens: {content:.60?} cannot have the id {id}"
+                );
+            }
+        }
+        let Some(normalizer) = self.inner.get_normalizer() else {
+            return Ok(());
+        };
+        for token in self
+            .inner
+            .get_added_tokens_decoder()
+            .values()
+            .filter(|token| token.normalized)
+        {
+            let mut content = NormalizedString::from(token.content.as_str());
+            normalizer.normalize(&mut content).map_err(invalid)?;
+            if content.get().is_empty() {
+                fail!(
+                    Tokenizer,
+                    "tokenizer.json: added_tokens: {:.60?} is normalized to nothing",
+                    token.content
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn find_anchor(&self) -> Option<u32> {
+        let encoding = self.inner.encode("a", false).ok()?;
+        let id = *encoding.get_ids().last()?;
+        let plain = (id as usize) < self.d_vocab && self.inner.decode(&[id], false).ok()?.ends_with('a');
+        plain.then_some(id)
+    }
+}
+
+fn invalid(error: impl std::fmt::Display) -> Error {
+    Error::new(Code::Tokenizer, format!("tokenizer.json is not valid: {error}"))
+}
+
+fn unusable(what: &str, error: impl std::fmt::Display) -> Error {
+    Error::new(Code::Tokenizer, format!("tokenizer.json cannot {what}: {error}"))
+}
+
+fn decoding(decoder: Option<&DecoderWrapper>) -> Decoding {
+    match decoder {
+        Some(DecoderWrapper::ByteLevel(_)) => Decoding {
+            bytes: true,
+            byte_level: true,
+            ..Decoding::default()
+        },
+        Some(DecoderWrapper::ByteFallback(_)) => Decoding {
+            byte_fallback: true,
+            ..Decoding::default()
+        },
+        Some(DecoderWrapper::Sequence(parts)) => {
+            let parts: Vec<_> = parts.get_decoders().iter().map(|part| decoding(Some(part))).collect();
+            Decoding {
+                bytes: matches!(parts.as_slice(), [only] if only.bytes),
+                byte_fallback: parts.iter().any(|part| part.byte_fallback),
+                byte_level: parts.iter().any(|part| part.byte_level),
+            }
+        }
+        _ => Decoding::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,264 @@
+//! What a `tokenizer.json` must be before the `tokenizers` crate sees it: components that language models use, without
+//! the settings on which the crate (0.22) panics, multiplies text without bound, or gives a different result each time.
+
+use serde_json::{Map, Value};
+
+use crate::error::{fail, Code, Error, Result};
+
+/// Most bytes that the replacements of a tokenizer may make of one.
+const MAX_GROWTH: usize = 4096;
+/// Longest piece of a Unigram vocabulary in bytes: the crate's tree of pieces is that deep.
+const MAX_PIECE: usize = 1024;
+
+const NORMALIZERS: &[&str] = &[
+    "BertNormalizer",
+    "ByteLevel",
+    "Lowercase",
+    "NFC",
+    "NFD",
+    "NFKC",
+    "NFKD",
+    "Nmt",
+    "Prepend",
+    "Replace",
+    "Strip",
+    "StripAccents",
+];
+const PRE_TOKENIZERS: &[&str] = &[
+    "BertPreTokenizer",
+    "ByteLevel",
+    "CharDelimiterSplit",
+    "Digits",
+    "FixedLength",
+    "Metaspace",
+    "Punctuation",
+    "Split",
+    "UnicodeScripts",
+    "Whitespace",
+    "WhitespaceSplit",
+];
+const POST_PROCESSORS: &[&str] = &["BertProcessing", "ByteLevel", "RobertaProcessing", "TemplateProcessing"];
+const DECODERS: &[&str] = &[
+    "BPEDecoder",
+    "ByteFallback",
+    "ByteLevel",
+    "Fuse",
+    "Metaspace",
+    "Replace",
+    "Strip",
+    "WordPiece",
+];
+
+type Object = Map<String, Value>;
+
+/// Fails where the file must not be used; else the added tokens and the ids it wants for them.
+pub(super) fn check(bytes: &[u8]) -> Result<Vec<(String, u64)>> {
+    let file: Object = serde_json::from_slice(bytes)
+        .map_err(|error| Error::new(Code::Tokenizer, format!("tokenizer.json is not valid: {error}")))?;
+    for part in components(&file, "normalizer", "normalizers", NORMALIZERS)? {
+        if name(part) == "Replace" && has_empty_pattern(part) {
+            fail!(
+                Tokenizer,
+                "tokenizer.json: normalizer: Replace must not have an empty pattern"
+            );
+        }
+    }
+    let pre_tokenizers = components(&file, "pre_tokenizer", "pretokenizers", PRE_TOKENIZERS)?;
+    if pre_tokenizers
+        .iter()
+        .any(|part| name(part) == "FixedLength" && part.get("length") == Some(&Value::from(0)))
+    {
+        fail!(
+            Tokenizer,
+            "tokenizer.json: pre_tokenizer: length of FixedLength must be 1 or more"
+        );
+    }
+    post_processor(&components(&file, "post_processor", "processors", POST_PROCESSORS)?)?;
+    for part in components(&file, "decoder", "decoders", DECODERS)? {
+        if name(part) == "Strip" && part.get("stop") != Some(&Value::from(0)) {
+            fail!(Tokenizer, "tokenizer.json: decoder: stop of Strip must be 0");
+        }
+    }
+    model(&file)?;
+    added_tokens(&file)
+}
+
+/// Whether `pattern` is the empty string or regular expression.
+fn has_empty_pattern(part: &Object) -> bool {
+    let text = |kind: &str| {
+        part.get("pattern")
+            .and_then(|pattern| pattern.get(kind))
+            .and_then(Value::as_str)
+    };
+    text("String") == Some("") || text("Regex") == Some("")
+}
+
+fn name(component: &Object) -> &str {
+    component.get("type").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The components under `key`, sequences unrolled; each must be one of `known`.
+fn components<'a>(file: &'a Object, key: &str, list: &str, known: &[&str]) -> Result<Vec<&'a Object>> {
+    let mut found = Vec::new();
+    let mut growth = 1usize;
+    let mut open: Vec<&Value> = file.get(key).filter(|value| !value.is_null()).into_iter().collect();
+    while let Some(value) = open.pop() {
+        let Some(part) = value.as_object() else {
+            fail!(Tokenizer, "tokenizer.json: {key} must be an object")
+        };
+        let kind = name(part);
+        if kind == "Sequence" {
+            let Some(parts) = part.get(list).and_then(Value::as_array) else {
+                fail!(Tokenizer, "tokenizer.json: {key}: {list} of Sequence must be a list");
+            };
+            open.extend(parts.iter().rev());
+            continue;
+        }
+        if !known.contains(&kind) {
+            let known = known.join(", ");
+            fail!(
+                Tokenizer,
+                "tokenizer.json: {key}: type {kind:.60?} is not supported; Sequence, {known} are"
+            );
+        }
+        if kind == "Replace" {
+            let content = part.get("content").and_then(Value::as_str).unwrap_or_default();
+            growth = growth.saturating_mul(content.len().max(1));
+            if growth > MAX_GROWTH {
+                fail!(
+                    Tokenizer,
+                    "tokenizer.json: {key}: Replace makes more than {MAX_GROWTH} bytes of one"
+                );
+            }
+        }
+        found.push(part);
+    }
+    Ok(found)
+}
+
+/// A template may name only special tokens that are listed beside it, and one sequence.
+fn post_processor(parts: &[&Object]) -> Result<()> {
+    let templates: Vec<_> = parts.iter().filter(|part| name(part) == "TemplateProcessing").collect();
+    if templates.len() > 1 {
+        fail!(
+            Tokenizer,
+            "tokenizer.json: post_processor: only one TemplateProcessing is supported"
+        );
+    }
+    for template in templates {
+        let special = template.get("special_tokens");
+        for piece in template.get("single").and_then(Value::as_array).into_iter().flatten() {
+            if piece.pointer("/Sequence/id").is_some_and(|id| id != "A") {
+                fail!(
+                    Tokenizer,
+                    "tokenizer.json: post_processor: single must not name a second sequence"
+                );
+            }
+            let Some(id) = piece.pointer("/SpecialToken/id").and_then(Value::as_str) else {
+                continue;
+            };
+            let length = |list: &str| special.and_then(|s| s.get(id)?.get(list)?.as_array()).map(Vec::len);
+            match (length("ids"), length("tokens")) {
+                (Some(ids), Some(tokens)) if ids == tokens => {}
+                (Some(_), Some(_)) => {
+                    fail!(
+                        Tokenizer,
+                        "tokenizer.json: post_processor: {id:.60?} has not as many ids as tokens"
+                    )
+                }
+                _ => fail!(
+                    Tokenizer,
+                    "tokenizer.json: post_processor: {id:.60?} is not among special_tokens"
+                ),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn model(file: &Object) -> Result<()> {
+    let Some(model) = file.get("model").and_then(Value::as_object) else {
+        fail!(Tokenizer, "tokenizer.json: model is missing");
+    };
+    // Files older than the key hold BPE.
+    let untyped = if model.contains_key("merges") { "BPE" } else { "" };
+    let kind = if model.contains_key("type") {
+        name(model)
+    } else {
+        untyped
+    };
+    match kind {
+        "BPE" => bpe(model),
+        "Unigram" => {
+            let pieces = model.get("vocab").and_then(Value::as_array).into_iter().flatten();
+            for piece in pieces.filter_map(|piece| piece.get(0)?.as_str()) {
+                if piece.len() > MAX_PIECE {
+                    fail!(
+                        Tokenizer,
+                        "tokenizer.json: model: piece {piece:.40?} has more than {MAX_PIECE} bytes"
+                    );
+                }
+            }
+            Ok(())
+        }
+        "WordLevel" | "WordPiece" => Ok(()),
+        _ => fail!(
+            Tokenizer,
+            "tokenizer.json: model: type {kind:.60?} is not supported; BPE, Unigram, WordLevel and WordPiece are"
+        ),
+    }
+}
+
+fn bpe(model: &Object) -> Result<()> {
+    if model
+        .get("dropout")
+        .is_some_and(|dropout| !dropout.is_null() && dropout.as_f64() != Some(0.0))
+    {
+        fail!(Tokenizer, "tokenizer.json: model: dropout must be null or 0");
+    }
+    let prefix = model
+        .get("continuing_subword_prefix")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    for merge in model.get("merges").and_then(Value::as_array).into_iter().flatten() {
+        let second = match merge {
+            Value::String(pair) => pair.split(' ').nth(1),
+            _ => merge.get(1).and_then(Value::as_str),
+        };
+        if second.is_some_and(|second| second.get(prefix.len()..).is_none()) {
+            fail!(
+                Tokenizer,
+                "tokenizer.json: model: merge with {second:.40?} is shorter than the prefix {prefix:.40?}"
+            );
+        }
+    }
+    Ok(())
+}
+
+fn added_tokens(file: &Object) -> Result<Vec<(String, u64)>> {
+    let tokens: Vec<&Value> = file
+        .get("added_tokens")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .collect();
+    let is = |token: &Value, key: &str| token.get(key) == Some(&Value::Bool(true));
+    let swallows = tokens.iter().any(|token| is(token, "rstrip"));
+    let mut wanted = Vec::new();
+    for token in tokens {
+        let content = token.get("content").and_then(Value::as_str).unwrap_or_default();
+        if swallows && is(token, "lstrip") && content.trim().is_empty() {
+            fail!(
+                Tokenizer,
+                "tokenizer.json: added_tokens: {content:.60?} must not have lstrip where others have rstrip"
+            );
+        }
+        wanted.extend(
+            token
+                .get("id")
+                .and_then(Value::as_u64)
+                .map(|id| (content.to_owned(), id)),
+        );
+    }
+    Ok(wanted)
+}

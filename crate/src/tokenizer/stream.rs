@@ -1,0 +1,114 @@
+//! Text while the ids are still coming: whole characters only, and in the end exactly what decoding all at once gives.
+
+use std::rc::Rc;
+
+use super::Tokenizer;
+use crate::error::Result;
+
+/// Turns ids into pieces of text, one at a time. The pieces and that of [`StreamDecoder::flush`] make up
+/// `tokenizer.decode(all ids)`.
+pub struct StreamDecoder {
+    tokenizer: Rc<Tokenizer>,
+    skip_special: bool,
+    /// Byte-level: bytes of a character that is not whole yet.
+    bytes: Vec<u8>,
+    /// Other decoders: ids whose text has been given out, enough of them that what follows is decoded as in the middle…
+    before: Vec<u32>,
+    /// …and ids whose text may still change.
+    pending: Vec<u32>,
+    /// The text of `pending` as it stands.
+    held: String,
+}
+
+impl StreamDecoder {
+    pub fn new(tokenizer: Rc<Tokenizer>, skip_special: bool) -> StreamDecoder {
+        let (bytes, before, pending, held) = Default::default();
+        StreamDecoder {
+            tokenizer,
+            skip_special,
+            bytes,
+            before,
+            pending,
+            held,
+        }
+    }
+
+    /// The text that is certain now that `id` has come; often empty inside a character.
+    pub fn push(&mut self, id: u32) -> Result<String> {
+        self.tokenizer.check_id(id)?;
+        if !self.tokenizer.is_visible(id, self.skip_special) {
+            return Ok(String::new());
+        }
+        let Some(token) = self.tokenizer.id_to_token(id) else {
+            return Ok(String::new());
+        };
+        if self.tokenizer.how.bytes {
+            self.bytes
+                .extend(byte_level(&token).unwrap_or_else(|| token.into_bytes()));
+            return Ok(take_characters(&mut self.bytes));
+        }
+        self.pending.push(id);
+        let both = [self.before.as_slice(), &self.pending].concat();
+        let given = self.tokenizer.decode(&self.before, false)?;
+        let text = self.tokenizer.decode(&both, false)?;
+        text.strip_prefix(&given).unwrap_or_default().clone_into(&mut self.held);
+        let how = self.tokenizer.how;
+        let may_change = (how.byte_fallback && is_byte(&token)) || (how.byte_level && self.held.ends_with('\u{fffd}'));
+        if may_change {
+            return Ok(String::new());
+        }
+        // Decoders treat the beginning of a text in their own way: keep ids until they make visible text alone.
+        if self.tokenizer.decode(&self.pending, false)?.trim_start().is_empty() {
+            self.before = both;
+        } else {
+            self.before.clone_from(&self.pending);
+        }
+        self.pending.clear();
+        Ok(std::mem::take(&mut self.held))
+    }
+
+    /// What is left when no more ids come.
+    pub fn flush(&mut self) -> String {
+        self.pending.clear();
+        let rest = String::from_utf8_lossy(&std::mem::take(&mut self.bytes)).into_owned();
+        std::mem::take(&mut self.held) + &rest
+    }
+}
+
+/// Whether a token stands for one byte, as byte fallback writes it.
+fn is_byte(token: &str) -> bool {
+    token.len() == 6 && token.starts_with("<0x") && token.ends_with('>')
+}
+
+/// The bytes of a token of byte-level BPE, which writes each byte as one printable character: those that are printable
+/// Latin-1 as they are, the others in order from U+0100 on. `None` for a token (an added one) with any other character.
+fn byte_level(token: &str) -> Option<Vec<u8>> {
+    let printable = |byte: u8| matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
+    let byte = |c: char| match u8::try_from(u32::from(c)) {
+        Ok(byte) => printable(byte).then_some(byte),
+        Err(_) => (0..=255)
+            .filter(|&byte| !printable(byte))
+            .nth((u32::from(c) - 0x100) as usize),
+    };
+    token.chars().map(byte).collect()
+}
+
+/// Takes all bytes but those that may be the beginning of a character; bytes that cannot be UTF-8 become U+FFFD, as in
+/// `String::from_utf8_lossy`.
+fn take_characters(bytes: &mut Vec<u8>) -> String {
+    let mut text = String::new();
+    let mut used = 0;
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        used += chunk.valid().len();
+        let invalid = chunk.invalid();
+        let unfinished = used + invalid.len() == bytes.len()
+            && std::str::from_utf8(invalid).is_err_and(|error| error.error_len().is_none());
+        if !invalid.is_empty() && !unfinished {
+            text.push(char::REPLACEMENT_CHARACTER);
+            used += invalid.len();
+        }
+    }
+    bytes.drain(..used);
+    text
+}
