@@ -39,7 +39,7 @@ async function checkSiteTypes() {
   await buildPackage();
   await run(
     process.execPath,
-    [inRoot('node_modules/svelte-check/bin/svelte-check'), '--tsconfig', './tsconfig.json', '--fail-on-warnings'],
+    [inRoot('www/node_modules/svelte-check/bin/svelte-check'), '--tsconfig', './tsconfig.json', '--fail-on-warnings'],
     {
       cwd: paths.www,
     },
