@@ -1,0 +1,31 @@
+// Token ids → the first residual stream, one thread a pair of columns. The table may be split over several buffers
+// (shards of rows): each dispatch fills the rows whose id lies in its shard. Grid: (pairs / 256, rows).
+// aux0: first id of the shard · aux1: its ids. ids[start + row] is the id of a row, in both modes.
+// @import parts/params.wgsl
+// @import parts/weights.wgsl
+
+@group(0) @binding(1) var<storage, read> ids: array<u32>;
+@group(0) @binding(3) var<storage, read> positions: array<f32>;       // [n_ctx, stride of d_model]; GPT-2 only
+@group(0) @binding(4) var<storage, read_write> hidden: array<f32>;    // [rows, d_model]
+
+override d_model: u32 = 1u;
+override learned_positions: u32 = 0u;
+
+@compute @workgroup_size(256)
+fn main(@builtin(global_invocation_id) at: vec3<u32>) {
+    let pair = at.x;
+    let row = at.y;
+    let id = ids[params.start + row];
+    if (2u * pair >= d_model || id < params.aux0 || id >= params.aux0 + params.aux1) {
+        return;
+    }
+    var value = weight_pair(id - params.aux0, pair);
+    if (learned_positions == 1u) {
+        let first = position_of(row) * (d_model + d_model % 2u) + 2u * pair;
+        value += vec2<f32>(positions[first], positions[first + 1u]);
+    }
+    hidden[row * d_model + 2u * pair] = value.x;
+    if (2u * pair + 1u < d_model) {
+        hidden[row * d_model + 2u * pair + 1u] = value.y;
+    }
+}

@@ -1,0 +1,69 @@
+// @import parts/linear.wgsl
+// @import parts/reduce.wgsl
+// Linear op whose input is the active list of a TopK block: only the rows of W that an active entry selects are read.
+// Work is laid out as in matvec, over entries instead of inputs. RMSNorm needs the entries' squares; LayerNorm also
+// the precomputed sums over all inputs: y = r·Σ x_i g_i W_i − r·mean·(Σ g_i W_i) + Σ b_i W_i. Grid: (pairs / 16, rows).
+
+// Per row 2 + 2·capacity words: count, unused, then (index, value bits) by index.
+@group(0) @binding(1) var<storage, read> entries: array<u32>;
+
+override capacity: u32 = 1u;
+override gain_sum_at: u32 = 0xffffffffu;
+override bias_sum_at: u32 = 0xffffffffu;
+
+var<workgroup> partials: array<vec2<f32>, 256>;
+
+fn entry_value(first: u32, entry: u32) -> f32 {
+    return bitcast<f32>(entries[first + 2u * entry + 1u]);
+}
+
+// Mean and 1/deviation of a row in which all but the `count` entries are zero.
+fn list_stats(first: u32, count: u32, thread: u32) -> vec2<f32> {
+    let width = f32(n_inputs);
+    var mean = 0.0;
+    if (norm == LAYER_NORM) {
+        var sum = 0.0;
+        for (var e = thread; e < count; e += 256u) {
+            sum += entry_value(first, e);
+        }
+        mean = total(thread, sum) / width;
+    }
+    var squares = 0.0;
+    for (var e = thread; e < count; e += 256u) {
+        let centred = entry_value(first, e) - mean;
+        squares += centred * centred;
+    }
+    let all = total(thread, squares) + f32(n_inputs - count) * mean * mean;
+    return vec2<f32>(mean, inverseSqrt(all / width + eps));
+}
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    let row = group.y;
+    let pair = group.x * 16u + thread % 16u;
+    let base = row * (2u + 2u * capacity);
+    let count = entries[base];
+    let stats = list_stats(base + 2u, count, thread);
+    var sum = vec2<f32>(0.0);
+    if (2u * pair < n_outputs) {
+        for (var e = thread / 16u; e < count; e += 16u) {
+            let i = entries[base + 2u + 2u * e];
+            sum += entry_value(base + 2u, e) * vectors[gain_at + i] * weight_pair(i, pair);
+        }
+    }
+    partials[thread] = sum;
+    workgroupBarrier();
+    if (thread < 16u && 2u * pair < n_outputs) {
+        for (var split = 1u; split < 16u; split++) {
+            sum += partials[split * 16u + thread];
+        }
+        sum *= stats.y;
+        if (norm == LAYER_NORM) {
+            let c = 2u * pair;
+            let gains = vec2<f32>(vectors[gain_sum_at + c], vectors[gain_sum_at + c + 1u]);
+            let biases = vec2<f32>(vectors[bias_sum_at + c], vectors[bias_sum_at + c + 1u]);
+            sum += biases - stats.x * stats.y * gains;
+        }
+        finish(row, pair, sum);
+    }
+}

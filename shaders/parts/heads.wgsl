@@ -1,0 +1,41 @@
+// @import parts/params.wgsl
+// Where attention finds its queries and keys. In SEQUENCE mode all keys are in the cache; in ALTERNATIVES mode a row's own
+// key and value are in `rotated` and `qkv`, and the cache holds the positions before it.
+
+@group(0) @binding(1) var<storage, read> rotated: array<f32>; // [rows, d_query + d_kv], q then k, after RoPE
+@group(0) @binding(2) var<storage, read> cache: array<f32>;   // [n_ctx, 2, d_kv], k then v
+
+override n_heads: u32 = 1u;
+override n_kv_heads: u32 = 1u;
+override d_head: u32 = 2u;
+override scale: f32 = 1.0; // 1 / sqrt(d_head)
+
+var<workgroup> query: array<f32, 256>; // d_head is at most 256
+
+// Loads the scaled query of (row, head); a barrier must follow.
+fn load_query(row: u32, head: u32, thread: u32) {
+    if (thread < d_head) {
+        query[thread] = rotated[row * (n_heads + n_kv_heads) * d_head + head * d_head + thread] * scale;
+    }
+}
+
+fn own(row: u32, position: u32) -> bool {
+    return params.mode == ALTERNATIVES && position == position_of(row);
+}
+
+// Scaled score of one position for the loaded query.
+fn score(row: u32, kv_head: u32, position: u32) -> f32 {
+    var sum = 0.0;
+    if (own(row, position)) {
+        let first = (row * (n_heads + n_kv_heads) + n_heads + kv_head) * d_head;
+        for (var i = 0u; i < d_head; i++) {
+            sum += query[i] * rotated[first + i];
+        }
+        return sum;
+    }
+    let first = (position * 2u * n_kv_heads + kv_head) * d_head;
+    for (var i = 0u; i < d_head; i++) {
+        sum += query[i] * cache[first + i];
+    }
+    return sum;
+}

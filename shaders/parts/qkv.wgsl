@@ -1,0 +1,46 @@
+// @import parts/params.wgsl
+// @import parts/norm.wgsl
+// q, k and v of a block in one product, rotated and filed where attention reads them. A Llama pair of q or k is
+// (j, j + d_head/2), the two that RoPE rotates, so a thread has both; v and GPT-2 come in natural pairs.
+
+@group(0) @binding(4) var<storage, read> rope: array<f32>;           // [n_ctx, d_head/2] of (cos, sin)
+@group(0) @binding(5) var<storage, read_write> qkv: array<f32>;      // [rows, d_query + 2·d_kv], before RoPE
+@group(0) @binding(6) var<storage, read_write> rotated: array<f32>;  // [rows, d_query + d_kv], q then k
+@group(0) @binding(7) var<storage, read_write> cache: array<f32>;    // [n_ctx, 2, d_kv], k then v
+
+override n_heads: u32 = 1u;
+override n_kv_heads: u32 = 1u;
+override d_head: u32 = 2u;
+override rotary: u32 = 0u; // 1: RoPE (Llama), 0: none (GPT-2)
+
+// `raw` in the natural column order; `turned` is the same value after RoPE.
+fn file_column(row: u32, column: u32, raw: f32, turned: f32) {
+    let d_query = n_heads * d_head;
+    let d_kv = n_kv_heads * d_head;
+    qkv[row * (d_query + 2u * d_kv) + column] = raw;
+    if (column < d_query + d_kv) {
+        rotated[row * (d_query + d_kv) + column] = turned;
+    }
+    if (column >= d_query && params.mode == SEQUENCE) {
+        cache[position_of(row) * 2u * d_kv + column - d_query] = turned;
+    }
+}
+
+fn store(row: u32, pair: u32, value: vec2<f32>) {
+    let half = d_head / 2u;
+    let head = pair / max(half, 1u);
+    if (rotary == 1u && head < n_heads + n_kv_heads) {
+        let j = pair % half;
+        let at = 2u * (position_of(row) * half + j);
+        let c = rope[at];
+        let s = rope[at + 1u];
+        let column = head * d_head + j;
+        file_column(row, column, value.x, value.x * c - value.y * s);
+        file_column(row, column + half, value.y, value.y * c + value.x * s);
+        return;
+    }
+    file_column(row, 2u * pair, value.x, value.x);
+    if (2u * pair + 1u < n_outputs) {
+        file_column(row, 2u * pair + 1u, value.y, value.y);
+    }
+}

@@ -1,0 +1,3 @@
+// The dense input of a linear op, [rows, n_inputs].
+
+@group(0) @binding(1) var<storage, read> source: array<f32>;
