@@ -1,6 +1,7 @@
 // Token ids → the first residual stream, one thread a pair of columns. The table may be split over several buffers
 // (shards of rows): each dispatch fills the rows whose id lies in its shard. Grid: (pairs / 256, rows).
-// aux0: first id of the shard · aux1: its ids. ids[start + row] is the id of a row, in both modes.
+// aux0: first id of the shard · aux1: its ids · aux2: BOTH terms, or one of them for a hook (GPT-2)
+// ids[start + row] is the id of a row, in both modes.
 // @import parts/params.wgsl
 // @import parts/weights.wgsl
 
@@ -11,6 +12,10 @@
 override d_model: u32 = 1u;
 override learned_positions: u32 = 0u;
 
+const BOTH: u32 = 0u;
+const TOKENS: u32 = 1u;
+const POSITIONS: u32 = 2u;
+
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) at: vec3<u32>) {
     let pair = at.x;
@@ -19,8 +24,11 @@ fn main(@builtin(global_invocation_id) at: vec3<u32>) {
     if (2u * pair >= d_model || id < params.aux0 || id >= params.aux0 + params.aux1) {
         return;
     }
-    var value = weight_pair(id - params.aux0, pair);
-    if (learned_positions == 1u) {
+    var value = vec2<f32>(0.0);
+    if (params.aux2 != POSITIONS) {
+        value = weight_pair(id - params.aux0, pair);
+    }
+    if (learned_positions == 1u && params.aux2 != TOKENS) {
         let first = position_of(row) * (d_model + d_model % 2u) + 2u * pair;
         value += vec2<f32>(positions[first], positions[first + 1u]);
     }

@@ -11,7 +11,7 @@ fn head_weight(id: u32, i: u32) -> f32 {
     if (id >= params.aux2 || i >= n_inputs) {
         return 0.0;
     }
-    return weight_at(id, i);
+    return weight_at(params.aux1 + id, i);
 }
 
 fn right_quad(i: u32, quad: u32) -> vec4<f32> {

@@ -20,7 +20,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var sum = 0.0;
     if (id < params.aux2) {
         for (var pair = thread % 16u; 2u * pair < n_inputs; pair += 16u) {
-            let w = weight_pair(id, pair);
+            let w = weight_pair(params.aux1 + id, pair);
             let i = 2u * pair;
             sum += normalize(source[first + i], i, stats) * w.x;
             if (i + 1u < n_inputs) {

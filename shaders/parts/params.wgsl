@@ -10,8 +10,8 @@ struct Params {
     aux0: u32,   // three words of the kernel's own; its header says what they mean
     aux1: u32,
     aux2: u32,
-    pad0: vec4<u32>, // to 64 bytes
-    pad1: vec4<u32>,
+    more: vec4<u32>, // four further words of the kernel's own
+    pad: vec4<u32>,  // to 64 bytes
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
