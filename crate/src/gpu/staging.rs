@@ -1,0 +1,163 @@
+//! Reading results back: regions planned first, copied into while recording, mapped when the work is done.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+
+use super::buffers::Buf;
+use super::context::Gpu;
+use super::record::Recorder;
+use crate::error::{fail, Result};
+
+/// Read-back buffers up to this size are kept for the next call, and so many of them.
+const KEPT_BYTES: u64 = 1 << 20;
+const KEPT: usize = 4;
+
+/// Mappable buffers waiting for their next use.
+#[derive(Debug, Default)]
+pub struct StagingPool(RefCell<Vec<Buf>>);
+
+impl StagingPool {
+    fn take(&self, gpu: &Gpu, bytes: u64) -> Buf {
+        let mut free = self.0.borrow_mut();
+        if let Some(index) = free.iter().position(|buffer| buffer.size() >= bytes) {
+            return free.swap_remove(index);
+        }
+        let size = if bytes <= KEPT_BYTES { bytes.next_power_of_two().max(4096) } else { bytes };
+        gpu.buffer("staging", size, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)
+    }
+
+    fn give(&self, buffer: Buf) {
+        let mut free = self.0.borrow_mut();
+        if buffer.size() <= KEPT_BYTES && free.len() < KEPT {
+            free.push(buffer);
+        }
+    }
+}
+
+/// Regions of f32 or u32 words that a recording fills and the host then reads.
+#[derive(Debug, Default)]
+pub struct Staging {
+    /// Per region: its buffer and its bytes there.
+    regions: Vec<(usize, Range<u64>)>,
+    /// Bytes of each buffer.
+    sizes: Vec<u64>,
+    buffers: Vec<Buf>,
+}
+
+impl Staging {
+    /// Plans a region of `words` words; its number.
+    pub fn region(&mut self, gpu: &Gpu, words: usize) -> Result<usize> {
+        let bytes = 4 * words as u64;
+        if bytes > gpu.max_buffer {
+            fail!(OutOfMemory, "a result of {bytes} bytes is larger than this GPU's largest buffer; ask for fewer positions at a time");
+        }
+        let buffer = match self.sizes.last_mut() {
+            Some(size) if *size + bytes <= gpu.max_buffer => {
+                *size += bytes;
+                self.sizes.len() - 1
+            }
+            _ => {
+                self.sizes.push(bytes);
+                self.sizes.len() - 1
+            }
+        };
+        let end = self.sizes[buffer];
+        self.regions.push((buffer, end - bytes..end));
+        Ok(self.regions.len() - 1)
+    }
+
+    /// Makes the buffers, once all regions are planned.
+    pub fn allocate(&mut self, gpu: &Gpu, pool: &StagingPool) {
+        self.buffers = self.sizes.iter().map(|bytes| pool.take(gpu, *bytes)).collect();
+    }
+
+    /// Records a copy of `words` words of `from` to word `at` of a region.
+    pub fn copy(&self, recorder: &mut Recorder<'_>, region: usize, at: usize, from: &Buf, words: usize) {
+        if words == 0 {
+            return;
+        }
+        let (buffer, range) = &self.regions[region];
+        recorder.copy(from, 0, &self.buffers[*buffer], range.start + 4 * at as u64, 4 * words as u64);
+    }
+
+    /// Waits for the submitted work and reads every region, as words.
+    pub async fn read(self, gpu: &Gpu, pool: &StagingPool) -> Result<Vec<Vec<u32>>> {
+        let mut mapped = Vec::with_capacity(self.buffers.len());
+        for (buffer, bytes) in self.buffers.iter().zip(&self.sizes) {
+            let done = Signal::default();
+            if *bytes > 0 {
+                let set = done.clone();
+                buffer.raw().map_async(wgpu::MapMode::Read, 0..*bytes, move |result| set.set(result.is_ok()));
+            } else {
+                done.set(true);
+            }
+            mapped.push(done);
+        }
+        for done in mapped {
+            if !done.wait(gpu).await {
+                gpu.check()?;
+                fail!(DeviceLost, "the WebGPU device gave no result back; load the model again");
+            }
+        }
+        let mut words = Vec::with_capacity(self.regions.len());
+        for (buffer, range) in &self.regions {
+            if range.is_empty() {
+                words.push(Vec::new());
+                continue;
+            }
+            match self.buffers[*buffer].raw().get_mapped_range(range.clone()) {
+                Ok(view) => words.push(bytemuck::pod_collect_to_vec::<u8, u32>(&view)),
+                Err(error) => fail!(Device, "the GPU's result cannot be read: {error}"),
+            }
+        }
+        for buffer in self.buffers {
+            buffer.raw().unmap();
+            pool.give(buffer);
+        }
+        gpu.check()?;
+        Ok(words)
+    }
+}
+
+/// A value that a callback sets and a future waits for.
+#[derive(Clone, Default)]
+struct Signal(Arc<Mutex<(Option<bool>, Option<Waker>)>>);
+
+impl Signal {
+    fn set(&self, value: bool) {
+        if let Ok(mut state) = self.0.lock() {
+            state.0 = Some(value);
+            if let Some(waker) = state.1.take() {
+                waker.wake();
+            }
+        }
+    }
+
+    /// Natively the device is polled until its work is done; on the web the event loop does that.
+    async fn wait(&self, gpu: &Gpu) -> bool {
+        #[cfg(not(target_arch = "wasm32"))]
+        {
+            let polled = gpu.device.poll(wgpu::PollType::wait_indefinitely());
+            if polled.is_err() {
+                self.set(false);
+            }
+        }
+        #[cfg(target_arch = "wasm32")]
+        let _ = gpu;
+        poll_fn(|context| match self.0.lock() {
+            Err(_) => Poll::Ready(false),
+            Ok(mut state) => match state.0 {
+                Some(value) => Poll::Ready(value),
+                None if cfg!(not(target_arch = "wasm32")) => Poll::Ready(false), // polled to the end, and never called
+                None => {
+                    state.1 = Some(context.waker().clone());
+                    Poll::Pending
+                }
+            },
+        })
+        .await
+    }
+}
