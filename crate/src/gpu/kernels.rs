@@ -286,3 +286,17 @@ pub fn sample(config: &Config) -> Kernel {
         constants: vec![("d_vocab", config.d_vocab as f64), ("n_layers", config.n_layers as f64)],
     }
 }
+
+/// Every kernel that a model of this shape may run, over all ways of storing its weights.
+pub fn all(config: &Config) -> Vec<Kernel> {
+    let mut kernels = standing(config);
+    for dtype in [Dtype::F32, Dtype::F16, Dtype::Bf16] {
+        kernels.push(embed(config, dtype));
+        for driver in [Driver::Matvec, Driver::Matmul] {
+            kernels.push(lm_head(config, dtype, driver));
+            kernels.extend(Linear::ALL.map(|linear| linear.kernel(config, dtype, driver)));
+        }
+        kernels.push(Linear::Qkv.kernel(config, dtype, Driver::Gather));
+    }
+    kernels
+}

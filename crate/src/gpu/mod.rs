@@ -22,7 +22,7 @@ pub use buffers::{Buf, Ledger};
 pub use cache::GpuCache;
 pub use context::{open, AdapterChoice, BackendChoice, BackendKind, Gpu};
 pub use engine::GpuEngine;
-pub use kernels::{Access, Kernel};
+pub use kernels::{all as all_kernels, Access, Kernel};
 pub use pipelines::{Pipeline, Pipelines};
 pub use record::{Params, Recorder};
 pub use shader::{assemble, entries};

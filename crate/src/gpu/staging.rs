@@ -102,15 +102,14 @@ impl Staging {
                 fail!(DeviceLost, "the WebGPU device gave no result back; load the model again");
             }
         }
-        let mut words = Vec::with_capacity(self.regions.len());
-        for (buffer, range) in &self.regions {
-            if range.is_empty() {
-                words.push(Vec::new());
-                continue;
-            }
-            match self.buffers[*buffer].raw().get_mapped_range(range.clone()) {
-                Ok(view) => words.push(bytemuck::pod_collect_to_vec::<u8, u32>(&view)),
+        let mut words: Vec<Vec<u32>> = vec![Vec::new(); self.regions.len()];
+        for (number, (buffer, bytes)) in self.buffers.iter().zip(&self.sizes).enumerate().filter(|(_, (_, bytes))| **bytes > 0) {
+            let view = match buffer.raw().get_mapped_range(0..*bytes) {
+                Ok(view) => view,
                 Err(error) => fail!(Device, "the GPU's result cannot be read: {error}"),
+            };
+            for (words, (_, range)) in words.iter_mut().zip(&self.regions).filter(|(_, (buffer, _))| *buffer == number) {
+                *words = bytemuck::pod_collect_to_vec::<u8, u32>(&view[range.start as usize..range.end as usize]);
             }
         }
         for buffer in self.buffers {

@@ -1,0 +1,132 @@
+//! What is created is destroyed, and what goes wrong is a typed error.
+
+use std::rc::Rc;
+
+use pollster::block_on;
+use topk_lm::config::Config;
+use topk_lm::edits::EditTable;
+use topk_lm::engine::{Batch, Capture, Decode, LogitRows, Rows, Sampling};
+use topk_lm::error::Code;
+use topk_lm::gpu::{self, BackendChoice, BackendKind, GpuLoader};
+use topk_lm::model::Buffer;
+use topk_lm::weights::{Dtype, Weight, WeightSink};
+
+use crate::cases::{device, llama, load_gpu, weights};
+
+fn batch<'a>(ids: &'a [u32], edits: &'a EditTable, captures: &'a [Capture]) -> Batch<'a> {
+    Batch { ids, start: 0, rows: Rows::Sequence, edits, captures, logits: LogitRows::Last }
+}
+
+#[test]
+fn nothing_is_left_behind() {
+    let Some(gpu) = device() else { return };
+    let config = llama();
+    let weights = weights(&config, Dtype::F32, 51);
+    let edits = EditTable::none(config.n_layers);
+    let sampling = Sampling { temperature: 0.0, top_k: 0, top_p: 1.0, repetition_penalty: 1.1, seed: 0 };
+    for round in 0..5 {
+        let engine = load_gpu(&gpu, &config, &weights);
+        let (loaded, bytes) = (gpu.ledger().buffers(), gpu.ledger().bytes());
+        assert!(loaded > 30 && bytes > 0);
+        for _ in 0..4 {
+            let mut cache = engine.new_cache().unwrap();
+            let captures = [Capture::Buffer { after: 2, buffer: Buffer::Pattern }, Capture::Lens { after: 6 }];
+            block_on(engine.forward(&mut cache, &batch(&[1, 2, 3], &edits, &captures))).unwrap();
+            let decode = Decode { ids: &[1, 2, 3, 4], steps: 8, sampling: &sampling, edits: &edits, captures: &[], logits: false };
+            block_on(engine.decode(&mut cache, &decode)).unwrap();
+            // A call that is dropped halfway.
+            drop(engine.forward(&mut cache, &batch(&[1], &edits, &[])));
+        }
+        // Up to four read-back buffers wait for their next use.
+        assert!(gpu.ledger().buffers() <= loaded + 4, "round {round}: {} of {loaded}", gpu.ledger().buffers());
+        drop(engine);
+        assert_eq!((gpu.ledger().buffers(), gpu.ledger().bytes()), (0, 0), "round {round}");
+    }
+}
+
+#[test]
+fn a_lost_device_is_a_typed_error() {
+    let Some(gpu) = device() else { return };
+    let config = llama();
+    let weights = weights(&config, Dtype::F32, 52);
+    let engine = load_gpu(&gpu, &config, &weights);
+    let edits = EditTable::none(config.n_layers);
+    let mut cache = engine.new_cache().unwrap();
+    block_on(engine.forward(&mut cache, &batch(&[1], &edits, &[]))).unwrap();
+    gpu.destroy();
+    for _ in 0..2 {
+        let error = block_on(engine.forward(&mut cache, &batch(&[1], &edits, &[]))).unwrap_err();
+        assert_eq!(error.code(), Code::DeviceLost, "{error}");
+    }
+    drop((engine, cache));
+    let Some(gpu) = device() else { return };
+    let engine = load_gpu(&gpu, &config, &weights);
+    block_on(engine.forward(&mut engine.new_cache().unwrap(), &batch(&[1], &edits, &[]))).unwrap();
+}
+
+#[test]
+fn non_finite_activations_name_their_layer() {
+    let Some(gpu) = device() else { return };
+    let config = llama();
+    let edits = EditTable::none(config.n_layers);
+    for (which, named) in [(Weight::MlpOut(0), "layer 0"), (Weight::AttnOut(1), "layer 1")] {
+        let mut weights = weights(&config, Dtype::F32, 53);
+        for (weight, tensor) in &mut weights {
+            if *weight == which {
+                tensor.data[..4].copy_from_slice(&f32::INFINITY.to_le_bytes());
+            }
+        }
+        let engine = load_gpu(&gpu, &config, &weights);
+        let error = block_on(engine.forward(&mut engine.new_cache().unwrap(), &batch(&[1, 2], &edits, &[]))).unwrap_err();
+        assert_eq!(error.code(), Code::NonFinite);
+        assert!(error.to_string().contains(named), "{error}");
+    }
+}
+
+#[test]
+fn a_model_too_large_is_refused_and_leaves_nothing() {
+    let Some(gpu) = device() else { return };
+    // A cache of 2^27 positions × 2 × 16 numbers is more than any binding.
+    let config = Config { n_ctx: 1 << 27, ..llama() };
+    let small = Config { n_ctx: 160, ..config.clone() };
+    let engine = load_gpu(&gpu, &small, &weights(&small, Dtype::F32, 54));
+    drop(engine);
+    let mut loader = GpuLoader::new(gpu.with_max_binding(4096), Rc::new(small.clone())).unwrap();
+    let mut refused = None;
+    for (which, tensor) in weights(&small, Dtype::F32, 54) {
+        if let Err(error) = loader.weight(which, tensor) {
+            refused = Some(error);
+            break;
+        }
+    }
+    let error = refused.expect("a matrix of 60 × 64 numbers is larger than 4096 bytes");
+    assert_eq!(error.code(), Code::Device);
+    assert!(error.to_string().contains("Qkv(0)"), "{error}");
+}
+
+#[test]
+fn a_missing_weight_is_named() {
+    let Some(gpu) = device() else { return };
+    let config = llama();
+    for missing in [Weight::Embed, Weight::MlpIn(1), Weight::Norm2Gain(0)] {
+        let mut loader = GpuLoader::new(gpu.clone(), Rc::new(config.clone())).unwrap();
+        for (which, tensor) in weights(&config, Dtype::F32, 55) {
+            if which != missing {
+                loader.weight(which, tensor).unwrap();
+            }
+        }
+        let error = block_on(loader.finish()).err().expect("an error");
+        assert_eq!(error.code(), Code::Checkpoint);
+        assert!(error.to_string().contains(&format!("{missing:?}")), "{error}");
+    }
+}
+
+#[test]
+fn the_choice_says_why() {
+    let (cpu, none) = block_on(gpu::open(BackendChoice::Cpu)).unwrap();
+    assert!(none.is_none() && cpu.kind == BackendKind::Cpu && cpu.adapter.is_none());
+    let (auto, device) = block_on(gpu::open(BackendChoice::Auto)).unwrap();
+    assert_eq!(device.is_some(), auto.kind == BackendKind::Gpu);
+    assert!(!(auto.is_fallback && auto.kind == BackendKind::Gpu), "auto took a software adapter: {auto:?}");
+    assert!(!auto.reason.is_empty());
+}

@@ -1,0 +1,7 @@
+//! The WebGPU executor against the CPU twins, op by op, on whatever adapter there is (an emulated one will do).
+
+mod cases;
+mod decode;
+mod kernels;
+mod life;
+mod ops;

@@ -1,0 +1,225 @@
+//! Each operation on the GPU against its CPU twin: every buffer of the program, after every operation, over awkward shapes.
+
+use pollster::block_on;
+use topk_lm::config::Config;
+use topk_lm::edits::EditTable;
+use topk_lm::engine::{Batch, BatchOutput, Capture, LogitRows, Rows};
+use topk_lm::model::{program, Buffer, Op};
+use topk_lm::weights::Dtype;
+
+use crate::cases::{cut, device, difference, gpt2, llama, load, Both, Random};
+
+/// Sums of up to a thousand products of numbers near 1, in two orders.
+const NEAR: f32 = 2e-4;
+
+/// Everything that the program writes, as captures.
+fn everything(config: &Config) -> Vec<Capture> {
+    let mut captures = Vec::new();
+    if config.rope.is_none() {
+        captures.extend([Capture::Embedding { positions: false }, Capture::Embedding { positions: true }]);
+    }
+    for (after, op) in program(config).into_iter().enumerate() {
+        let buffers: &[Buffer] = match op {
+            Op::Embed => &[Buffer::Hidden],
+            Op::Qkv { .. } => &[Buffer::Qkv, Buffer::QueryRot, Buffer::KeyRot],
+            Op::Attention { .. } => &[Buffer::Attended, Buffer::Pattern],
+            Op::AttnOut { .. } => &[Buffer::AttnOut, Buffer::ResidMid],
+            Op::MlpIn { .. } => &[Buffer::MlpPre, Buffer::MlpPost],
+            Op::MlpOut { .. } => &[Buffer::MlpOut],
+            Op::TopK { .. } | Op::Residual { .. } => &[Buffer::TopkIn, Buffer::Hidden, Buffer::Normalized],
+            Op::LmHead => &[],
+        };
+        captures.extend(buffers.iter().map(|buffer| Capture::Buffer { after, buffer: *buffer }));
+        if matches!(op, Op::TopK { .. } | Op::Residual { .. }) {
+            captures.push(Capture::Lens { after });
+        }
+    }
+    captures
+}
+
+/// Runs a prompt of `prompt` rows in one batch, then `then` rows as a second batch, on both; compares everything.
+fn compare(name: &str, config: &Config, both: &Both, prompt: usize, then: usize, mode: Rows) {
+    let mut random = Random::new(prompt as u64 + 7);
+    let edits = EditTable::none(config.n_layers);
+    let (mut on_cpu, mut on_gpu) = (both.cpu.new_cache().unwrap(), both.gpu.new_cache().unwrap());
+    let mut start = 0;
+    for (rows, mode) in [(prompt, Rows::Sequence), (then, mode)] {
+        let ids: Vec<u32> = (0..rows).map(|_| random.below(config.d_vocab) as u32).collect();
+        let captures = everything(config);
+        let mut done = 0;
+        let (mut cpu, mut gpu) = (BatchOutput::default(), BatchOutput::default());
+        while done < rows {
+            // The CPU may take fewer rows at a time; alternatives are independent.
+            let n = (rows - done).min(both.cpu.max_rows());
+            let at = if mode == Rows::Sequence { start + done } else { start };
+            let batch = Batch { ids: &ids[done..done + n], start: at, rows: mode, edits: &edits, captures: &captures, logits: LogitRows::All };
+            let part = block_on(both.cpu.forward(&mut on_cpu, &batch)).unwrap();
+            cpu.captured.resize(captures.len(), Vec::new());
+            for (all, part) in cpu.captured.iter_mut().zip(part.captured) {
+                all.extend(part);
+            }
+            cpu.logits.extend(part.logits);
+            done += n;
+        }
+        if rows > 0 {
+            let batch = Batch { ids: &ids, start, rows: mode, edits: &edits, captures: &captures, logits: LogitRows::All };
+            gpu = block_on(both.gpu.forward(&mut on_gpu, &batch)).unwrap();
+            for (capture, (expected, got)) in captures.iter().zip(cpu.captured.iter().zip(&gpu.captured)) {
+                let off = difference(expected, got);
+                assert!(off < NEAR, "{name}, {rows} rows from {start}, {mode:?}: {capture:?} differs by {off}");
+            }
+        }
+        let off = difference(&cpu.logits, &gpu.logits);
+        assert!(off < NEAR, "{name}, {rows} rows from {start}, {mode:?}: logits differ by {off}");
+        start += rows;
+    }
+}
+
+#[test]
+fn rows_and_drivers() {
+    let Some(gpu) = device() else { return };
+    for config in [llama(), gpt2()] {
+        let both = load(&gpu, &config, Dtype::F32, 1);
+        for rows in [1, 2, 3, 8, 9, 17, 64, 65, 129] {
+            compare("rows", &config, &both, rows, 3, Rows::Sequence);
+        }
+    }
+}
+
+#[test]
+fn alternatives() {
+    let Some(gpu) = device() else { return };
+    for config in [llama(), gpt2()] {
+        let both = load(&gpu, &config, Dtype::F32, 2);
+        for (prompt, rows) in [(1, 5), (17, 9), (63, 130), (159, 2)] {
+            compare("alternatives", &config, &both, prompt, rows, Rows::Alternatives);
+        }
+    }
+}
+
+#[test]
+fn widths_and_dtypes() {
+    let Some(gpu) = device() else { return };
+    let mut seed = 3;
+    for (d_model, d_head, n_heads, n_kv_heads, d_mlp, d_vocab) in
+        [(60, 8, 4, 2, 40, 67), (96, 12, 3, 1, 100, 513), (200, 64, 4, 4, 77, 130), (1024, 128, 2, 1, 512, 301)]
+    {
+        for dtype in [Dtype::F32, Dtype::F16, Dtype::Bf16] {
+            let untied = seed % 2 == 0;
+            let sizes = |base: Config| Config { d_model, d_head, n_heads, d_mlp, d_vocab, tie_word_embeddings: !untied, ..base };
+            let llama = Config { n_kv_heads, attention_bias: untied, mlp_bias: untied, ..sizes(llama()) };
+            compare(&format!("{llama:?}"), &llama, &load(&gpu, &llama, dtype, seed), 11, 2, Rows::Sequence);
+            let gpt2 = Config { n_kv_heads: n_heads, ..sizes(gpt2()) };
+            compare(&format!("{gpt2:?}"), &gpt2, &load(&gpu, &gpt2, dtype, seed), 11, 2, Rows::Sequence);
+            seed += 1;
+        }
+    }
+}
+
+#[test]
+fn odd_widths() {
+    let Some(gpu) = device() else { return };
+    let config = Config { d_model: 61, d_head: 5, n_heads: 3, n_kv_heads: 3, d_mlp: 33, d_vocab: 97, ..gpt2() };
+    for dtype in [Dtype::F32, Dtype::F16, Dtype::Bf16] {
+        let both = load(&gpu, &config, dtype, 21);
+        compare("odd GPT-2", &config, &both, 10, 1, Rows::Sequence);
+    }
+    let config = Config { d_model: 61, d_mlp: 33, d_vocab: 97, ..llama() };
+    let both = load(&gpu, &config, Dtype::F16, 22);
+    compare("odd Llama", &config, &both, 10, 1, Rows::Sequence);
+}
+
+#[test]
+fn long_contexts_split() {
+    let Some(gpu) = device() else { return };
+    let config = Config { n_ctx: 1100, ..llama() };
+    let both = load(&gpu, &config, Dtype::F32, 23);
+    let edits = EditTable::none(config.n_layers);
+    let (mut on_cpu, mut on_gpu) = (both.cpu.new_cache().unwrap(), both.gpu.new_cache().unwrap());
+    let mut random = Random::new(23);
+    let ids: Vec<u32> = (0..1050).map(|_| random.below(config.d_vocab) as u32).collect();
+    let captures = everything(&config);
+    for (engine, step) in [("cpu", both.cpu.max_rows()), ("gpu", both.gpu.max_rows())] {
+        for start in (0..1040).step_by(step) {
+            let ids = &ids[start..(start + step).min(1040)];
+            let batch = Batch { ids, start, rows: Rows::Sequence, edits: &edits, captures: &[], logits: LogitRows::None };
+            if engine == "cpu" {
+                block_on(both.cpu.forward(&mut on_cpu, &batch)).unwrap();
+            } else {
+                block_on(both.gpu.forward(&mut on_gpu, &batch)).unwrap();
+            }
+        }
+    }
+    for (start, rows, mode) in [(1040, 1, Rows::Sequence), (1041, 4, Rows::Alternatives), (1041, 3, Rows::Sequence)] {
+        let batch = Batch { ids: &ids[start..start + rows], start, rows: mode, edits: &edits, captures: &captures, logits: LogitRows::Last };
+        let cpu = block_on(both.cpu.forward(&mut on_cpu, &batch)).unwrap();
+        let gpu = block_on(both.gpu.forward(&mut on_gpu, &batch)).unwrap();
+        for (capture, (expected, got)) in captures.iter().zip(cpu.captured.iter().zip(&gpu.captured)) {
+            let off = difference(expected, got);
+            assert!(off < NEAR, "{rows} rows from {start}, {mode:?}: {capture:?} differs by {off}");
+        }
+    }
+}
+
+#[test]
+fn tables_in_shards() {
+    let Some(gpu) = device() else { return };
+    let config = Config { d_model: 60, d_vocab: 4001, tie_word_embeddings: false, ..llama() };
+    // 4001 rows of 240 bytes do not fit 128 KiB, nor do 256 rows of logits.
+    let small = gpu.with_max_binding(128 << 10);
+    let both = load(&small, &config, Dtype::F32, 24);
+    compare("shards", &config, &both, 40, 3, Rows::Sequence);
+}
+
+#[test]
+fn single_logits() {
+    let Some(gpu) = device() else { return };
+    let config = Config { d_vocab: 4001, ..llama() };
+    let both = load(&gpu.with_max_binding(128 << 10), &config, Dtype::F16, 25);
+    let edits = EditTable::none(config.n_layers);
+    for (token, rows) in [(0u32, 1), (4000, 20), (1700, 20)] {
+        let ids = vec![5; rows];
+        let batch = |logits| Batch { ids: &ids, start: 0, rows: Rows::Sequence, edits: &edits, captures: &[], logits };
+        let run = |logits| block_on(both.gpu.forward(&mut both.gpu.new_cache().unwrap(), &batch(logits))).unwrap().logits;
+        let (all, one, last) = (run(LogitRows::All), run(LogitRows::Token(token)), run(LogitRows::Last));
+        let expected: Vec<f32> = all.chunks_exact(config.d_vocab).map(|row| row[token as usize]).collect();
+        assert!(difference(&expected, &one) < NEAR);
+        assert!(difference(&all[(rows - 1) * config.d_vocab..], &last) < NEAR);
+        assert!(run(LogitRows::None).is_empty());
+    }
+}
+
+#[test]
+fn half_precision_keeps_subnormals() {
+    let Some(gpu) = device() else { return };
+    let config = llama();
+    let mut weights = crate::cases::weights(&config, Dtype::F16, 26);
+    // Id 0: the smallest subnormal and the largest, of both signs.
+    for (which, tensor) in &mut weights {
+        if *which == topk_lm::weights::Weight::Embed {
+            for (word, bits) in [1u16, 0x8001, 0x03ff, 0x83ff].into_iter().enumerate() {
+                tensor.data[2 * word..2 * word + 2].copy_from_slice(&bits.to_le_bytes());
+            }
+        }
+    }
+    let engine = crate::cases::load_gpu(&gpu, &config, &weights);
+    let captures = [Capture::Buffer { after: 0, buffer: Buffer::Hidden }];
+    let edits = EditTable::none(config.n_layers);
+    let batch = Batch { ids: &[0], start: 0, rows: Rows::Sequence, edits: &edits, captures: &captures, logits: LogitRows::None };
+    let out = block_on(engine.forward(&mut engine.new_cache().unwrap(), &batch)).unwrap();
+    let tiny = 2f32.powi(-24);
+    assert_eq!(out.captured[0][..4], [tiny, -tiny, 1023.0 * tiny, -1023.0 * tiny]);
+}
+
+#[test]
+fn topk_blocks() {
+    let Some(gpu) = device() else { return };
+    for (base, k) in [(llama(), 7), (gpt2(), 12), (gpt2(), 30)] {
+        let config = Config { cut: cut(k), n_layers: 3, n_nontopk: 1, ..base };
+        let both = load(&gpu, &config, Dtype::F32, 31 + k as u64);
+        for rows in [1, 5, 20] {
+            compare(&format!("k {k}"), &config, &both, rows, 2, Rows::Sequence);
+        }
+        compare(&format!("k {k}"), &config, &both, 9, 12, Rows::Alternatives);
+    }
+}
