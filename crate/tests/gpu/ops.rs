@@ -100,19 +100,17 @@ fn alternatives() {
 #[test]
 fn widths_and_dtypes() {
     let Some(gpu) = device() else { return };
-    let mut seed = 3;
-    for (d_model, d_head, n_heads, n_kv_heads, d_mlp, d_vocab) in
-        [(60, 8, 4, 2, 40, 67), (96, 12, 3, 1, 100, 513), (200, 64, 4, 4, 77, 130), (1024, 128, 2, 1, 512, 301)]
-    {
-        for dtype in [Dtype::F32, Dtype::F16, Dtype::Bf16] {
-            let untied = seed % 2 == 0;
-            let sizes = |base: Config| Config { d_model, d_head, n_heads, d_mlp, d_vocab, tie_word_embeddings: !untied, ..base };
-            let llama = Config { n_kv_heads, attention_bias: untied, mlp_bias: untied, ..sizes(llama()) };
-            compare(&format!("{llama:?}"), &llama, &load(&gpu, &llama, dtype, seed), 11, 2, Rows::Sequence);
-            let gpt2 = Config { n_kv_heads: n_heads, ..sizes(gpt2()) };
-            compare(&format!("{gpt2:?}"), &gpt2, &load(&gpu, &gpt2, dtype, seed), 11, 2, Rows::Sequence);
-            seed += 1;
-        }
+    let dtypes = [Dtype::F32, Dtype::F16, Dtype::Bf16];
+    let shapes = [(60, 8, 4, 2, 40, 67), (96, 12, 3, 1, 100, 513), (200, 64, 4, 4, 77, 130), (1024, 128, 2, 1, 512, 301)];
+    for (number, (d_model, d_head, n_heads, n_kv_heads, d_mlp, d_vocab)) in shapes.into_iter().enumerate() {
+        let untied = number % 2 == 0;
+        let sizes = |base: Config| Config { d_model, d_head, n_heads, d_mlp, d_vocab, tie_word_embeddings: !untied, ..base };
+        let llama = Config { n_kv_heads, attention_bias: untied, mlp_bias: untied, ..sizes(llama()) };
+        let both = load(&gpu, &llama, dtypes[number % 3], 3 + number as u64);
+        compare(&format!("{llama:?}"), &llama, &both, 11, 2, Rows::Sequence);
+        let gpt2 = Config { n_kv_heads: n_heads, ..sizes(gpt2()) };
+        let both = load(&gpu, &gpt2, dtypes[(number + 1) % 3], 13 + number as u64);
+        compare(&format!("{gpt2:?}"), &gpt2, &both, 11, 2, Rows::Sequence);
     }
 }
 
