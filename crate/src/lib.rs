@@ -7,7 +7,6 @@ pub mod cpu;
 pub mod edits;
 pub mod engine;
 pub mod error;
-pub mod gpu;
 pub mod hooks;
 pub mod math;
 pub mod model;
