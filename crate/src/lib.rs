@@ -2,11 +2,14 @@
 //!
 //! The dependencies point one way: `wasm`/`bin` → [`session`] → [`model`] → [`ops`] → {[`cpu`], `gpu`}.
 
+pub mod bench;
+pub mod checkpoint;
 pub mod config;
 pub mod cpu;
 pub mod edits;
 pub mod engine;
 pub mod error;
+pub mod gpu;
 pub mod hooks;
 pub mod math;
 pub mod model;
@@ -14,5 +17,9 @@ pub mod ops;
 pub mod order;
 pub mod pace;
 pub mod sampling;
+pub mod session;
 pub mod source;
+pub mod tokenizer;
 pub mod weights;
+#[cfg(target_arch = "wasm32")]
+pub mod wasm;

@@ -1,0 +1,76 @@
+//! `topk-lm bench`: prefill and decode of a model, or TopK by shape; medians after a warm-up, as JSON.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+use topk_lm::bench::{self, ModelBench};
+use topk_lm::error::{Code, Error, Result};
+use topk_lm::pace::Cancel;
+
+use crate::common::{load, print_line, Backend, ModelArgs};
+
+#[derive(Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["model", "topk"]))]
+pub struct BenchArgs {
+    /// Folder of a model whose prefill and decode are timed
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// Times TopK of K on [R, N] random numbers; may be given several times
+    #[arg(long, value_name = "R,N,K", value_parser = shape)]
+    topk: Vec<[usize; 3]>,
+    /// What to compute on
+    #[arg(long, value_enum, default_value_t)]
+    backend: Backend,
+    /// Counted runs
+    #[arg(long, default_value_t = 15)]
+    runs: usize,
+    /// Runs before them that are not counted
+    #[arg(long, default_value_t = 3)]
+    warmup: usize,
+    /// Tokens of the prompt
+    #[arg(long, default_value_t = 128)]
+    prompt_tokens: usize,
+    /// Tokens drawn in each run
+    #[arg(long, default_value_t = 32)]
+    new_tokens: usize,
+    /// Write the JSON here too
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Nothing but the JSON on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+fn shape(text: &str) -> std::result::Result<[usize; 3], String> {
+    let numbers: Vec<usize> = text.split(',').filter_map(|part| part.trim().parse().ok()).collect();
+    <[usize; 3]>::try_from(numbers).map_err(|_| "must be three whole numbers R,N,K".to_owned())
+}
+
+pub fn run(args: &BenchArgs) -> Result<()> {
+    let object = match &args.model {
+        Some(folder) => model(args, folder)?,
+        None => topk(args)?,
+    };
+    if let Some(path) = &args.out {
+        std::fs::write(path, format!("{object:#}\n"))
+            .map_err(|error| Error::new(Code::Io, format!("{} cannot be written: {error}", path.display())))?;
+    }
+    if args.json {
+        print_line(&object.to_string())
+    } else {
+        print_line(&format!("{object:#}"))
+    }
+}
+
+fn model(args: &BenchArgs, folder: &std::path::Path) -> Result<serde_json::Value> {
+    let model = load(&ModelArgs { model: folder.to_owned(), backend: args.backend })?;
+    let bench = ModelBench {
+        prompt_tokens: args.prompt_tokens,
+        new_tokens: args.new_tokens,
+        runs: args.runs,
+        warmup: args.warmup,
+    };
+    let figures = pollster::block_on(bench::model(&model, &bench, &Cancel::default()))?;
+    Ok(json!({ "model": folder.display().to_string(), "figures": figures }))
+}
