@@ -18,7 +18,8 @@ export function multiple(number: number): string {
 /** A token as a chip shows it: what cannot be seen gets a sign. */
 export function visible(token: string): string {
   if (token === '') return '∅';
-  return token.replaceAll('\n', '↵\n').replaceAll('\t', '⇥');
+  const signs = token.replaceAll('\n', '↵\n').replaceAll('\t', '⇥');
+  return signs.replaceAll(/^ $| (?= )|(?<= ) /g, '␣');
 }
 
 /** A token in a sentence about it. */
