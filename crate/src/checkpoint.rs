@@ -97,3 +97,6 @@ fn zeroed(what: &str, length: usize) -> Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod header_tests;
