@@ -5,12 +5,13 @@ use std::rc::Rc;
 
 use super::buffers::Buf;
 use super::cache::{GpuCache, LayerCache};
+use super::capture::Columns;
 use super::context::Gpu;
 use super::edits::{self, BlockEnd};
 use super::kernels::{self, Driver, Linear, FEW_ROWS};
 use super::pipelines::{Pipeline, Pipelines};
 use super::record::{Params, Recorder};
-use super::scratch::Scratch;
+use super::scratch::{Scratch, MAX_STEPS};
 use super::staging::{Staging, StagingPool};
 use super::weights::{GpuWeights, LinearPipelines, Table};
 use crate::config::Config;
@@ -19,8 +20,12 @@ use crate::engine::{Batch, BatchOutput, Decode, LogitRows, Rows, Sampling, Step}
 use crate::error::{fail, Code, Result};
 use crate::model::{program, Op};
 use crate::ops::rope::RopeTable;
+use crate::pace::now_ms;
 use crate::sampling;
 use crate::weights::Weight;
+
+/// A submit of several decode steps should not take longer, so that an abort takes effect soon.
+const SUBMIT_MS: f64 = 80.0;
 
 /// A table's shards: first row, rows, bind group.
 type ShardGroups = Vec<(usize, usize, wgpu::BindGroup)>;
@@ -50,7 +55,11 @@ pub struct GpuEngine {
     pub(super) head_matvec: Rc<Pipeline>,
     pub(super) head_matmul: Rc<Pipeline>,
     pub(super) head_groups: ShardGroups,
+    sample: Rc<Pipeline>,
+    sample_group: wgpu::BindGroup,
     staging: StagingPool,
+    /// How long a decode step takes, by the latest submits; 0 before the first.
+    step_ms: Cell<f64>,
     dispatches: Cell<usize>,
 }
 
@@ -101,13 +110,16 @@ impl GpuEngine {
         let attention_merge = p.get(&kernels::attention_merge(&config))?;
         let residual = p.get(&kernels::residual(&config))?;
         let topk = kernels::topk(&config).map(|kernel| p.get(&kernel)).transpose()?;
+        let sample = p.get(&kernels::sample(&config))?;
         let block_end = BlockEnd::new(&gpu, p, &s, &residual, topk.as_deref());
         Ok(GpuEngine {
             merge_group: p.group(&attention_merge, &[&s.parts, &s.attended]),
             attention: p.get(&kernels::attention(&config))?,
             pattern: p.get(&kernels::pattern(&config))?,
+            sample_group: p.group(&sample, &[&s.logits, &s.sampling, &s.seen, &s.ids, &s.results, &s.status, &s.sampler]),
             program: program(&config),
             staging: StagingPool::default(),
+            step_ms: Cell::new(0.0),
             dispatches: Cell::new(0),
             scratch: s,
             weights,
@@ -122,6 +134,7 @@ impl GpuEngine {
             head_matvec,
             head_matmul,
             head_groups,
+            sample,
             uniforms,
             pipelines,
             config,
@@ -137,6 +150,14 @@ impl GpuEngine {
     /// The device, for its ledger.
     pub fn gpu(&self) -> &Rc<Gpu> {
         &self.gpu
+    }
+
+    /// Decode steps that fit one submit of at most 100 ms, by what the latest took.
+    pub fn steps_per_submit(&self) -> usize {
+        match self.step_ms.get() {
+            0.0 => 1,
+            ms => ((SUBMIT_MS / ms) as usize).clamp(1, MAX_STEPS),
+        }
     }
 
     /// Dispatches of the latest submit, for benchmarks.
@@ -213,28 +234,79 @@ impl GpuEngine {
         Ok(staging)
     }
 
-    /// Feeds a token, draws the next, and so on; see [`Decode`].
+    /// Feeds a token, draws the next, and so on; see [`Decode`]. Several steps go into one submit.
     pub async fn decode(&self, cache: &mut GpuCache, decode: &Decode<'_>) -> Result<Vec<Step>> {
+        self.ready(cache).await?;
         let mut ids = decode.ids.to_vec();
-        let mut seen = vec![false; self.config.d_vocab];
-        for id in &ids {
-            seen[*id as usize] = true;
-        }
         let mut steps = Vec::with_capacity(decode.steps);
-        for _ in 0..decode.steps {
-            let start = ids.len() - 1;
-            let (rows, logits) = (Rows::Sequence, LogitRows::Last);
-            let batch = Batch { ids: &ids[start..], start, rows, edits: decode.edits, captures: decode.captures, logits };
-            let mut output = self.forward(cache, &batch).await?;
-            let (id, logprob) = sampling::sample(&output.logits, &seen, decode.sampling, ids.len() as u32)?;
-            if !decode.logits {
-                output.logits = Vec::new();
+        while steps.len() < decode.steps {
+            let n = self.steps_per_submit().min(decode.steps - steps.len());
+            let begin = now_ms();
+            let (staging, guard) = self.gpu.guarded("decoding", || self.record_decode(cache, decode, &ids, n));
+            let staging = staging?;
+            let read = staging.read(&self.gpu, &self.staging).await;
+            guard.check(&self.gpu).await?;
+            let mut words = read?.into_iter();
+            let first = steps.len();
+            for _ in 0..n {
+                let captured = decode.captures.iter().zip(words.by_ref()).map(|(c, words)| self.captured(*c, words)).collect();
+                let logits = if decode.logits { bytemuck::cast_vec(words.next().unwrap_or_default()) } else { Vec::new() };
+                steps.push(Step { output: BatchOutput { captured, logits }, ..Step::default() });
             }
-            seen[id as usize] = true;
-            ids.push(id);
-            steps.push(Step { id, logprob, output });
+            let results = words.next().unwrap_or_default();
+            self.check_status(words.next())?;
+            for (step, result) in steps[first..].iter_mut().zip(results.chunks_exact(2)) {
+                (step.id, step.logprob) = (result[0], f32::from_bits(result[1]));
+                if step.id as usize >= self.config.d_vocab {
+                    fail!(Device, "the GPU drew the id {}, which the vocabulary does not have", step.id);
+                }
+                ids.push(step.id);
+            }
+            self.pace((now_ms() - begin) / n as f64);
         }
         Ok(steps)
+    }
+
+    /// Regions: per step its captures and logits, then the results, then the status.
+    fn record_decode(&self, cache: &GpuCache, decode: &Decode<'_>, ids: &[u32], steps: usize) -> Result<Staging> {
+        let (gpu, s) = (&self.gpu, &self.scratch);
+        let Some((last, start)) = ids.last().zip(ids.len().checked_sub(1)) else { fail!(Argument, "decoding needs at least one id") };
+        let mut staging = Staging::default();
+        let per_step = decode.captures.len() + usize::from(decode.logits);
+        for _ in 0..steps {
+            for capture in decode.captures {
+                staging.region(gpu, self.capture_words(*capture, 1))?;
+            }
+            if decode.logits {
+                staging.region(gpu, self.config.d_vocab)?;
+            }
+        }
+        let results = staging.region(gpu, 2 * steps)?;
+        let status = staging.region(gpu, 1)?;
+        staging.allocate(gpu, &self.staging);
+        gpu.write_at(&s.ids, 4 * start as u64, bytemuck::bytes_of(last));
+        gpu.write(&s.sampling, bytemuck::cast_slice(&sampling::gpu_words(decode.sampling)));
+        if decode.sampling.repetition_penalty != 1.0 {
+            self.write_seen(ids);
+        }
+        self.write_state(decode.edits);
+        let mut recorder = Recorder::new(gpu, &self.uniforms);
+        for step in 0..steps {
+            let params = Params { step: step as u32, ..Params::batch(1, start + step, Rows::Sequence) };
+            self.record_program(&mut recorder, cache, params, decode.captures, |r, index, capture| {
+                self.record_capture(r, cache, params, capture, &staging, step * per_step + index)
+            })?;
+            self.record_head(&mut recorder, params, 0..1, Columns::All, |r, at, words| {
+                if decode.logits {
+                    staging.copy(r, step * per_step + decode.captures.len(), at, &s.logits, words);
+                }
+            });
+            recorder.dispatch(&self.sample, &self.sample_group, params, [1, 1, 1]);
+        }
+        staging.copy(&mut recorder, results, 0, &s.results, 2 * steps);
+        staging.copy(&mut recorder, status, 0, &s.status, 1);
+        self.dispatches.set(recorder.submit());
+        Ok(staging)
     }
 
     /// What every submit begins with: no non-finite layer yet, and the edits.
@@ -244,6 +316,16 @@ impl GpuEngine {
         self.block_end.write(&self.gpu, &words, |words| {
             edits::groups(&self.gpu, &self.pipelines, &self.scratch, &self.residual, self.topk.as_deref(), words)
         });
+    }
+
+    fn write_seen(&self, ids: &[u32]) {
+        let mut seen = vec![0u32; self.config.d_vocab];
+        for id in ids {
+            if let Some(seen) = seen.get_mut(*id as usize) {
+                *seen = 1;
+            }
+        }
+        self.gpu.write(&self.scratch.seen, bytemuck::cast_slice(&seen));
     }
 
     /// Asks once whether the cache was really made.
@@ -267,6 +349,11 @@ impl GpuEngine {
         }
     }
 
+    fn pace(&self, ms: f64) {
+        let before = self.step_ms.get();
+        self.step_ms.set(if before == 0.0 { ms } else { 0.5 * (before + ms) });
+    }
+
     /// One dummy step and one dummy prompt: what compiles late does so now.
     pub(super) async fn warm_up(&self) -> Result<()> {
         let mut cache = self.new_cache()?;
@@ -276,6 +363,7 @@ impl GpuEngine {
         let sampling = Sampling { temperature: 0.0, top_k: 0, top_p: 1.0, repetition_penalty: 1.0, seed: 0 };
         let decode = Decode { ids: &ids[..1], steps: 1, sampling: &sampling, edits: &edits, captures: &[], logits: false };
         let outcomes = [self.forward(&mut cache, &batch).await.map(drop), self.decode(&mut cache, &decode).await.map(drop)];
+        self.step_ms.set(0.0);
         // Whether these numbers are finite is not the question here.
         outcomes.into_iter().find(|o| matches!(o, Err(e) if e.code() != Code::NonFinite)).unwrap_or(Ok(()))
     }

@@ -255,7 +255,7 @@ pub fn residual(config: &Config) -> Kernel {
 
 /// The kernels that do not depend on how the weights are stored.
 pub fn standing(config: &Config) -> Vec<Kernel> {
-    let mut kernels = vec![attention(config), attention_merge(config), pattern(config), residual(config)];
+    let mut kernels = vec![attention(config), attention_merge(config), pattern(config), residual(config), sample(config)];
     kernels.extend(topk(config));
     kernels
 }
@@ -276,6 +276,15 @@ pub fn topk(config: &Config) -> Option<Kernel> {
             ("post_relu", flag(cut.post == Post::Relu)),
         ],
     })
+}
+
+/// Draws the next token.
+pub fn sample(config: &Config) -> Kernel {
+    Kernel {
+        file: "sample.wgsl",
+        bindings: &[Read, Read, Write, Write, Write, Write, Write],
+        constants: vec![("d_vocab", config.d_vocab as f64), ("n_layers", config.n_layers as f64)],
+    }
 }
 
 /// Every kernel that a model of this shape may run, over all ways of storing its weights.

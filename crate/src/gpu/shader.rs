@@ -25,11 +25,14 @@ const FILES: &[(&str, &str)] = files![
     "qkv_matmul.wgsl",
     "qkv_matvec.wgsl",
     "residual.wgsl",
+    "sample.wgsl",
     "topk.wgsl",
     "parts/attn_out.wgsl",
     "parts/bitonic.wgsl",
+    "parts/descent.wgsl",
     "parts/edits.wgsl",
     "parts/emit.wgsl",
+    "parts/exp.wgsl",
     "parts/gather.wgsl",
     "parts/heads.wgsl",
     "parts/linear.wgsl",
@@ -42,6 +45,7 @@ const FILES: &[(&str, &str)] = files![
     "parts/norm.wgsl",
     "parts/order.wgsl",
     "parts/params.wgsl",
+    "parts/philox.wgsl",
     "parts/qkv.wgsl",
     "parts/radix.wgsl",
     "parts/reduce.wgsl",
@@ -49,6 +53,7 @@ const FILES: &[(&str, &str)] = files![
     "parts/row_stats.wgsl",
     "parts/source.wgsl",
     "parts/weights.wgsl",
+    "parts/wide.wgsl",
 ];
 
 /// Paths of all kernels.

@@ -42,3 +42,68 @@ fn greedy_runs_equal_the_cpu() {
         }
     }
 }
+
+/// The sampler's twin draws the same ids from the GPU's own logits, whatever the settings.
+#[test]
+fn sampled_runs_follow_the_twin() {
+    let Some(gpu) = device() else { return };
+    let config = Config { d_vocab: 301, ..llama() };
+    let both = load(&gpu, &config, Dtype::F32, 42);
+    let edits = EditTable::none(config.n_layers);
+    let settings = [(1.0, 0, 1.0, 1.0), (0.7, 20, 1.0, 1.0), (1.3, 0, 0.8, 1.0), (1.0, 50, 0.9, 1.3), (0.0, 0, 1.0, 1.5)];
+    for (number, (temperature, top_k, top_p, repetition_penalty)) in settings.into_iter().enumerate() {
+        let sampling = Sampling { temperature, top_k, top_p, repetition_penalty, seed: 0x1234_5678_9abc + number as u64 };
+        let decode = Decode { ids: &[7], steps: 50, sampling: &sampling, edits: &edits, captures: &[], logits: true };
+        let steps = block_on(both.gpu.decode(&mut both.gpu.new_cache().unwrap(), &decode)).unwrap();
+        let mut seen = vec![false; config.d_vocab];
+        seen[7] = true;
+        let mut same = 0;
+        for (position, step) in steps.iter().enumerate() {
+            let (id, logprob) = topk_lm::sampling::sample(&step.output.logits, &seen, &sampling, position as u32 + 1).unwrap();
+            same += usize::from(id == step.id);
+            if id == step.id {
+                assert!((logprob - step.logprob).abs() < 1e-3, "{sampling:?}, step {position}: {logprob} and {}", step.logprob);
+            }
+            seen[step.id as usize] = true;
+        }
+        // An exponential may round otherwise at the very edge between two ids.
+        assert!(same >= 49, "{sampling:?}: {same} of 50 ids are the twin's");
+    }
+}
+
+/// However many steps a submit has, the ids are the same; and two sequences may take turns.
+#[test]
+fn submits_of_any_length_and_turns() {
+    let Some(gpu) = device() else { return };
+    let config = llama();
+    let both = load(&gpu, &config, Dtype::F32, 43);
+    let edits = EditTable::none(config.n_layers);
+    let sampling = Sampling { temperature: 1.0, seed: 9, ..GREEDY };
+    let run = |first: u32, sizes: &[usize], other: &mut dyn FnMut()| -> Vec<u32> {
+        let mut cache = both.gpu.new_cache().unwrap();
+        let mut ids = vec![first];
+        for steps in sizes {
+            let decode = Decode { ids: &ids, steps: *steps, sampling: &sampling, edits: &edits, captures: &[], logits: false };
+            let drawn = block_on(both.gpu.decode(&mut cache, &decode)).unwrap();
+            ids.extend(drawn.iter().map(|step| step.id));
+            other();
+        }
+        ids
+    };
+    let whole = run(5, &[40], &mut || {});
+    assert_eq!(whole.len(), 41);
+    assert_eq!(run(5, &[1, 1, 2, 3, 33], &mut || {}), whole);
+    assert_eq!(run(5, &[10; 4], &mut || drop(run(6, &[3, 2], &mut || {}))), whole);
+}
+
+/// About six dispatches a layer, all of a step in one pass.
+#[test]
+fn few_dispatches() {
+    let Some(gpu) = device() else { return };
+    let config = Config { n_layers: 3, ..llama() };
+    let both = load(&gpu, &config, Dtype::F32, 44);
+    let edits = EditTable::none(config.n_layers);
+    let decode = Decode { ids: &[1], steps: 1, sampling: &GREEDY, edits: &edits, captures: &[], logits: false };
+    block_on(both.gpu.decode(&mut both.gpu.new_cache().unwrap(), &decode)).unwrap();
+    assert_eq!(both.gpu.dispatches(), 1 + 6 * 3 + 2);
+}
