@@ -12,11 +12,13 @@ mod load;
 pub mod manifest;
 mod memory;
 mod plan;
+mod summary;
 mod write;
 
 use crate::config::{Config, GenerationDefaults};
 use crate::error::{fail, Code, Error, Result};
 use crate::source::Source;
+use crate::tokenizer::Tokenizer;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use folder::FolderSource;
@@ -25,10 +27,13 @@ pub use index::Checkpoint;
 pub use load::load_weights;
 pub use manifest::Manifest;
 pub use memory::MemorySource;
+pub use summary::{summarize, Summary};
 pub use write::{safetensors_bytes, OutputTensor};
 
 /// Largest `config.json`, `generation_config.json` and `manifest.json` that is read.
 const MAX_JSON: u64 = 16 << 20;
+/// Largest `tokenizer.json` that is read.
+const MAX_TOKENIZER: u64 = 256 << 20;
 
 /// A whole small file. `code` is the kind of error where it is missing or too large.
 pub(crate) async fn read_file(source: &dyn Source, path: &str, limit: u64, code: Code) -> Result<Vec<u8>> {
@@ -56,6 +61,16 @@ pub async fn read_generation_defaults(source: &dyn Source, config: &Config) -> R
         return Ok(GenerationDefaults::default());
     }
     GenerationDefaults::from_json(&read_file(source, PATH, MAX_JSON, Code::Config).await?, config.d_vocab)
+}
+
+/// `tokenizer.json`, where there is one.
+pub async fn read_tokenizer(source: &dyn Source, config: &Config) -> Result<Option<Tokenizer>> {
+    const PATH: &str = "tokenizer.json";
+    if source.size(PATH).is_none() {
+        return Ok(None);
+    }
+    let bytes = read_file(source, PATH, MAX_TOKENIZER, Code::Tokenizer).await?;
+    Tokenizer::from_bytes(&bytes, config.d_vocab).map(Some)
 }
 
 /// `manifest.json`, where there is one.

@@ -1,1 +1,79 @@
-fn main() {}
+//! The command `topk-lm`. Exit code 2: the command line cannot be parsed; 1: anything else that fails, with one line on stderr.
+
+mod common;
+mod generate;
+mod info;
+mod run;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// TopK language models, run, read and edited neuron by neuron
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// What a model folder holds: sizes, weights, tokenizer, training checkpoints
+    Info(info::InfoArgs),
+    /// Write on from a prompt
+    Generate(generate::GenerateArgs),
+    /// One forward pass; logits and hooks go into a safetensors file
+    Run(run::RunArgs),
+}
+
+fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let message = panic.payload_as_str().unwrap_or("a fault").replace('\n', " ");
+        complain(&format!(
+            "this is a fault of topk-lm, please report it: {message} ({place})"
+        ));
+        std::process::exit(1);
+    }));
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version, which go to stdout.
+        Err(error) if !error.use_stderr() => {
+            return if error.print().is_ok() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            };
+        }
+        Err(error) => {
+            complain(&first_sentence(&error.to_string()));
+            return ExitCode::from(2);
+        }
+    };
+    let result = match &cli.command {
+        Command::Info(args) => info::run(args),
+        Command::Generate(args) => generate::run(args),
+        Command::Run(args) => run::run(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One line on stderr. That nobody reads it is no reason to end otherwise.
+fn complain(message: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "error: {message}");
+}
+
+/// clap's message without usage and tips, in one line.
+fn first_sentence(message: &str) -> String {
+    let message = message.strip_prefix("error: ").unwrap_or(message);
+    let lines = message.lines().take_while(|line| !line.trim().is_empty());
+    lines.map(str::trim).collect::<Vec<_>>().join(" ")
+}

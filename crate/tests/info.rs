@@ -1,0 +1,159 @@
+//! `topk-lm info` and the manners of the command: exit codes, one line on stderr.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::{json, Value};
+use topk_lm::checkpoint::{safetensors_bytes, OutputTensor};
+
+fn command(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_topk-lm")).args(args).output().unwrap()
+}
+
+/// The one line on stderr of a run that fails with `code`.
+fn failure(args: &[&str], code: i32) -> String {
+    let output = command(args);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{args:?}: {stderr}");
+    assert!(stderr.starts_with("error: ") && stderr.ends_with('\n'), "{stderr}");
+    stderr
+}
+
+/// A GPT-2 of d 4, one layer, vocab 6, context 3, mlp 5, with one training checkpoint.
+fn model(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(folder.join("step7")).unwrap();
+    std::fs::create_dir_all(folder.join("step07")).unwrap();
+    let config = json!({"architectures": ["GPT2LMHeadModel"], "vocab_size": 6, "n_embd": 4, "n_layer": 1, "n_head": 2,
+        "n_positions": 3, "n_inner": 5, "topk_k": 2, "bos_token_id": 0, "eos_token_id": [1, 2]});
+    std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
+    std::fs::write(
+        folder.join("generation_config.json"),
+        r#"{"temperature": 0.7, "top_p": 0.9}"#,
+    )
+    .unwrap();
+    let zeros = vec![0f32; 64];
+    let shapes: [(&str, &[usize]); 16] = [
+        ("wte.weight", &[6, 4]),
+        ("wpe.weight", &[3, 4]),
+        ("h.0.ln_1.weight", &[4]),
+        ("h.0.ln_1.bias", &[4]),
+        ("h.0.ln_2.weight", &[4]),
+        ("h.0.ln_2.bias", &[4]),
+        ("h.0.attn.c_attn.weight", &[4, 12]),
+        ("h.0.attn.c_attn.bias", &[12]),
+        ("h.0.attn.c_proj.weight", &[4, 4]),
+        ("h.0.attn.c_proj.bias", &[4]),
+        ("h.0.mlp.c_fc.weight", &[4, 5]),
+        ("h.0.mlp.c_fc.bias", &[5]),
+        ("h.0.mlp.c_proj.weight", &[5, 4]),
+        ("h.0.mlp.c_proj.bias", &[4]),
+        ("ln_f.weight", &[4]),
+        ("ln_f.bias", &[4]),
+    ];
+    let tensors: Vec<_> = shapes
+        .iter()
+        .map(|(name, shape)| OutputTensor::f32(*name, shape, &zeros[..shape.iter().product()]))
+        .collect();
+    let bytes = safetensors_bytes(&tensors).unwrap();
+    std::fs::write(folder.join("model.safetensors"), &bytes).unwrap();
+    std::fs::write(folder.join("step7/model.safetensors"), &bytes).unwrap();
+    std::fs::write(folder.join("step07/model.safetensors"), &bytes).unwrap();
+    folder
+}
+
+#[test]
+fn info_of_a_small_model() {
+    let folder = model("info-small");
+    let output = command(&[
+        "info",
+        "--json",
+        "--backend",
+        "cpu",
+        "--model",
+        folder.to_str().unwrap(),
+    ]);
+    assert!(output.status.success() && output.stderr.is_empty());
+    let info: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let numbers = 6 * 4 + 3 * 4 + 4 * 4 + 4 * 12 + 12 + 16 + 4 + 20 + 5 + 20 + 4 + 8;
+    assert_eq!(info["parameters"], numbers);
+    assert_eq!(
+        info["tensors"],
+        json!({"count": 16, "files": 1, "bytes": numbers * 4, "dtypes": {"F32": 16}})
+    );
+    assert_eq!(info["config"]["architecture"], "GPT2LMHeadModel");
+    assert_eq!(info["config"]["topk_k"], 2);
+    assert_eq!(info["config"]["eos_token_ids"], json!([1, 2]));
+    assert_eq!(info["config"]["norm_eps"], 1e-5);
+    assert_eq!(info["generation"]["temperature"], 0.7);
+    assert_eq!(info["tokenizer"], Value::Null);
+    assert_eq!(info["checkpoints"][0]["step"], 7);
+    assert_eq!(info["checkpoints"].as_array().map(Vec::len), Some(1));
+
+    let output = command(&["info", "--model", folder.to_str().unwrap()]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("\n  topk_k: 2\n") && text.contains(&format!("\nparameters: {numbers}\n")),
+        "{text}"
+    );
+}
+
+#[test]
+fn failures_are_one_line_and_name_the_file() {
+    let folder = model("info-broken");
+    let path = folder.to_str().unwrap();
+    std::fs::write(folder.join("step7/model.safetensors"), [0; 30]).unwrap();
+    assert!(failure(&["info", "--model", path], 1).contains("step7/model.safetensors"));
+    std::fs::write(folder.join("tokenizer.json"), "{").unwrap();
+    assert!(failure(&["info", "--model", path], 1).contains("tokenizer.json is not valid"));
+    std::fs::write(folder.join("config.json"), "{\n\n").unwrap();
+    assert!(failure(&["info", "--json", "--model", path], 1).contains("config.json is not valid JSON"));
+    std::fs::remove_file(folder.join("config.json")).unwrap();
+    assert!(failure(&["info", "--model", path], 1).contains("config.json is missing"));
+    assert!(failure(&["info", "--model", "no/such/folder"], 1).contains("no/such/folder is not a folder"));
+}
+
+#[test]
+fn command_lines_that_cannot_be_parsed() {
+    for args in [
+        &[][..],
+        &["frobnicate"],
+        &["info"],
+        &["info", "--model"],
+        &["info", "--model", "x", "--frobnicate"],
+        &["info", "--model", "x", "--backend", "tpu"],
+        &["info", "--model", "x", "y"],
+        &["generate", "--model", "x"],
+        &["generate", "--model", "x", "--prompt", "a", "--ids", "1"],
+        &["generate", "--model", "x", "--ids", "1,b"],
+        &["generate", "--model", "x", "--prompt", "a", "--edit", "layer=1"],
+        &["run", "--model", "x", "--prompt", "a"],
+    ] {
+        failure(args, 2);
+    }
+    for args in [&["--help"][..], &["info", "--help"], &["--version"]] {
+        let output = command(args);
+        assert!(
+            output.status.success() && output.stderr.is_empty() && !output.stdout.is_empty(),
+            "{args:?}"
+        );
+    }
+}
+
+/// The weights that are used as examples during development; skipped where they are missing.
+#[test]
+fn info_of_real_models() {
+    for (path, tensors, tokens) in [("prototype", 56, 4096), ("reference/stories260K", 47, 512)] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared").join(path);
+        if !folder.join("config.json").exists() {
+            println!("skipped: {} is not there", folder.display());
+            continue;
+        }
+        let output = command(&["info", "--json", "--model", folder.to_str().unwrap()]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let info: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(info["tensors"]["count"], tensors);
+        assert_eq!(info["tokenizer"]["tokens"], tokens);
+    }
+}
