@@ -94,7 +94,7 @@ pub async fn model(model: &Model, bench: &ModelBench, cancel: &Cancel) -> Result
     let backend = model.backend();
     Ok(ModelFigures {
         backend: backend.kind.name(),
-        adapter: backend.adapter,
+        adapter: backend.adapter.clone(),
         prompt_tokens: bench.prompt_tokens,
         new_tokens: bench.new_tokens,
         prefill_tokens_per_s: 1e3 * bench.prompt_tokens as f64 / prefill.median,

@@ -26,6 +26,16 @@ pub enum BackendKind {
     Gpu,
 }
 
+impl BackendKind {
+    /// The name in the public API.
+    pub fn name(self) -> &'static str {
+        match self {
+            BackendKind::Cpu => "cpu",
+            BackendKind::Gpu => "webgpu",
+        }
+    }
+}
+
 /// What was chosen, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdapterChoice {

@@ -7,54 +7,20 @@ use crate::config::Config;
 use crate::cpu::{CpuCache, CpuEngine, CpuWeights};
 use crate::engine::{Batch, BatchOutput, Decode, Step};
 use crate::error::{fail, Result};
+pub use crate::gpu::{AdapterChoice as BackendInfo, BackendChoice, BackendKind};
+use crate::gpu::{GpuCache, GpuEngine, GpuLoader};
 use crate::source::Source;
-
-/// What the caller asks for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum BackendChoice {
-    /// WebGPU on a real adapter, the CPU where there is none or only a software emulation.
-    #[default]
-    Auto,
-    /// WebGPU, an emulated adapter included; without any adapter an error.
-    Gpu,
-    Cpu,
-}
-
-/// What it runs on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BackendKind {
-    WebGpu,
-    Cpu,
-}
-
-impl BackendKind {
-    /// The name in the public API.
-    pub fn name(self) -> &'static str {
-        match self {
-            BackendKind::WebGpu => "webgpu",
-            BackendKind::Cpu => "cpu",
-        }
-    }
-}
-
-/// The backend of a loaded model.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BackendInfo {
-    pub kind: BackendKind,
-    /// The adapter's name, where one was found.
-    pub adapter: Option<String>,
-    /// Why it is this one, in a sentence.
-    pub reason: String,
-}
 
 /// An executor with a model's weights.
 pub enum Engine {
-    Cpu(CpuEngine),
+    Cpu(Box<CpuEngine>),
+    Gpu(Box<GpuEngine>),
 }
 
 /// The key/value cache of one sequence on its executor.
 pub enum EngineCache {
-    Cpu(CpuCache),
+    Cpu(Box<CpuCache>),
+    Gpu(Box<GpuCache>),
 }
 
 /// Loads weights onto the backend that `choice` leads to.
@@ -65,14 +31,50 @@ pub async fn load(
     prefix: &str,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(Engine, BackendInfo)> {
-    let reason = match choice {
-        BackendChoice::Cpu => "the CPU was asked for".to_owned(),
-        _ => "".to_owned(),
+    let (info, gpu) = crate::gpu::open(choice).await?;
+    let engine = match gpu {
+        Some(gpu) => {
+            let mut loader = GpuLoader::new(gpu, config.clone())?;
+            checkpoint::load_weights(source, prefix, config, &mut loader, progress).await?;
+            Engine::Gpu(Box::new(loader.finish().await?))
+        }
+        None => load_cpu(config, source, prefix, progress).await?,
     };
+    Ok((engine, info))
+}
+
+/// Loads other weights of the same model onto the device of `engine`.
+pub async fn load_beside(
+    engine: &Engine,
+    config: &Rc<Config>,
+    source: &dyn Source,
+    prefix: &str,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Engine> {
+    match engine {
+        Engine::Gpu(engine) => {
+            let mut loader = GpuLoader::beside(engine)?;
+            checkpoint::load_weights(source, prefix, config, &mut loader, progress).await?;
+            Ok(Engine::Gpu(Box::new(loader.finish().await?)))
+        }
+        Engine::Cpu(_) => load_cpu(config, source, prefix, progress).await,
+    }
+}
+
+async fn load_cpu(
+    config: &Rc<Config>,
+    source: &dyn Source,
+    prefix: &str,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Engine> {
     let mut weights = CpuWeights::default();
     checkpoint::load_weights(source, prefix, config, &mut weights, progress).await?;
-    let info = BackendInfo { kind: BackendKind::Cpu, adapter: None, reason };
-    Ok((Engine::Cpu(CpuEngine::new(config.clone(), weights)), info))
+    Ok(Engine::Cpu(Box::new(CpuEngine::new(config.clone(), weights))))
+}
+
+/// A cache never meets another executor than the one that made it.
+fn strangers<T>() -> Result<T> {
+    fail!(Argument, "a cache of one backend was given to the other")
 }
 
 impl Engine {
@@ -80,12 +82,14 @@ impl Engine {
     pub fn max_rows(&self) -> usize {
         match self {
             Engine::Cpu(engine) => engine.max_rows(),
+            Engine::Gpu(engine) => engine.max_rows(),
         }
     }
 
     pub fn new_cache(&self) -> Result<EngineCache> {
         match self {
-            Engine::Cpu(engine) => engine.new_cache().map(EngineCache::Cpu),
+            Engine::Cpu(engine) => Ok(EngineCache::Cpu(Box::new(engine.new_cache()?))),
+            Engine::Gpu(engine) => Ok(EngineCache::Gpu(Box::new(engine.new_cache()?))),
         }
     }
 
@@ -93,25 +97,28 @@ impl Engine {
     pub fn memory(&self) -> (usize, u64) {
         match self {
             Engine::Cpu(_) => (0, 0),
+            Engine::Gpu(engine) => (engine.gpu().ledger().buffers(), engine.gpu().ledger().bytes()),
         }
     }
 
     /// Whether several decode steps should go into one call.
     pub fn batches_steps(&self) -> bool {
-        match self {
-            Engine::Cpu(_) => false,
-        }
+        matches!(self, Engine::Gpu(_))
     }
 
     pub async fn forward(&self, cache: &mut EngineCache, batch: &Batch<'_>) -> Result<BatchOutput> {
         match (self, cache) {
             (Engine::Cpu(engine), EngineCache::Cpu(cache)) => engine.forward(cache, batch).await,
+            (Engine::Gpu(engine), EngineCache::Gpu(cache)) => engine.forward(cache, batch).await,
+            _ => strangers(),
         }
     }
 
     pub async fn decode(&self, cache: &mut EngineCache, decode: &Decode<'_>) -> Result<Vec<Step>> {
         match (self, cache) {
             (Engine::Cpu(engine), EngineCache::Cpu(cache)) => engine.decode(cache, decode).await,
+            (Engine::Gpu(engine), EngineCache::Gpu(cache)) => engine.decode(cache, decode).await,
+            _ => strangers(),
         }
     }
 }

@@ -34,7 +34,7 @@ pub struct Model {
     tokenizer: Option<Rc<Tokenizer>>,
     defaults: GenerationDefaults,
     choice: BackendChoice,
-    backend: RefCell<BackendInfo>,
+    backend: BackendInfo,
     /// `None` once disposed.
     engine: RefCell<Option<Rc<Engine>>>,
     disposed: Rc<Cell<bool>>,
@@ -64,7 +64,7 @@ impl Model {
             tokenizer,
             defaults,
             choice,
-            backend: RefCell::new(backend),
+            backend,
             engine: RefCell::new(Some(Rc::new(engine))),
             disposed: Rc::default(),
             pool: Rc::default(),
@@ -80,16 +80,10 @@ impl Model {
         cancel: &Cancel,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<()> {
-        self.engine()?;
-        // The kind that was chosen at load stays, so that a swap never moves a model from the GPU to the CPU in silence.
-        let choice = match self.backend.borrow().kind {
-            BackendKind::Cpu => BackendChoice::Cpu,
-            BackendKind::WebGpu => BackendChoice::Gpu,
-        };
-        let (engine, backend) = cancel.guard(backend::load(choice, &self.config, source, prefix, progress)).await?;
+        let current = self.engine()?;
+        let engine = cancel.guard(backend::load_beside(&current, &self.config, source, prefix, progress)).await?;
         self.engine()?; // disposed meanwhile: the new weights go with this error
         self.pool.clear();
-        self.backend.replace(BackendInfo { reason: self.backend.borrow().reason.clone(), ..backend });
         self.engine.replace(Some(Rc::new(engine)));
         Ok(())
     }
@@ -114,8 +108,8 @@ impl Model {
         self.choice
     }
 
-    pub fn backend(&self) -> BackendInfo {
-        self.backend.borrow().clone()
+    pub fn backend(&self) -> &BackendInfo {
+        &self.backend
     }
 
     /// Live GPU buffers of this process' engines and their bytes; zeros on the CPU.

@@ -138,7 +138,7 @@ impl WasmModel {
                 top_p: defaults.top_p.unwrap_or(1.0),
                 repetition_penalty: defaults.repetition_penalty.unwrap_or(1.0),
             },
-            backend: Backend { kind: backend.kind.name(), adapter: backend.adapter, reason: backend.reason },
+            backend: Backend { kind: backend.kind.name(), adapter: backend.adapter.clone(), reason: backend.reason.clone() },
         };
         info.serialize(&serde_wasm_bindgen::Serializer::json_compatible())
             .map_err(|error| thrown(Error::new(Code::Argument, error.to_string())))
