@@ -53,9 +53,19 @@ export function optionsOf<T extends object>(options: T | undefined): T {
   return typeof options === 'object' && options !== null ? options : fail('The options must be an object.');
 }
 
-/** A list of edits; what is in them is the engine's to check. */
+/** A list of edits. JavaScript's side of them is checked here (whole numbers; `undefined` is as if left out), the rest by the engine. */
 export function editsOf(edits: unknown): Edit[] {
-  return list('edits', edits);
+  return list<Edit>('edits', edits).map((edit, position) => {
+    const wrong = (what: string): never => {
+      throw createError('edit', `edit ${position}: ${what}.`);
+    };
+    if (typeof edit !== 'object' || edit === null) return wrong('must be an object');
+    for (const name of ['layer', 'index'] as const) {
+      if (!Number.isSafeInteger(edit[name]) || edit[name] < 0)
+        wrong(`${name} is ${show(edit[name])}, but must be a whole number of at least 0`);
+    }
+    return Object.fromEntries(Object.entries(edit).filter(([, value]) => value !== undefined)) as unknown as Edit;
+  });
 }
 
 export function signalOf(signal: unknown): AbortSignal | undefined {

@@ -237,10 +237,10 @@ export interface AblationResult {
   effects: Float32Array;
 }
 
-/** Device memory of one model. */
+/** GPU memory of one model; all 0 on the CPU. */
 export interface MemoryInfo {
   /** Live GPU buffers. */
   buffers: number;
-  /** Their bytes; on the CPU bytes of weights and caches. */
+  /** Their bytes. */
   bytes: number;
 }

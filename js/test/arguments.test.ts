@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { generateOptions, idsOf, loadOptions, promptOf, runOptions, sourceOf, whole } from '../src/arguments.ts';
+import { editsOf, generateOptions, idsOf, loadOptions, promptOf, runOptions, sourceOf, whole } from '../src/arguments.ts';
 import {
   toTopKError,
   TopKAbortError,
@@ -55,6 +55,22 @@ test('run: defaults and checks', () => {
     /logits is "some", but must be one of "none", "last", "all"/,
   );
   throwsArgument(() => runOptions({ promptLength: -3 }), /promptLength/);
+});
+
+test('edits: whole numbers, and undefined is as if left out', () => {
+  const edit = { layer: 1, index: 2, action: 'ablate', value: undefined, site: undefined } as const;
+  assert.deepEqual(editsOf([edit]), [{ layer: 1, index: 2, action: 'ablate' }]);
+  for (const [wrong, pattern] of [
+    [{ ...edit, index: -1 }, /^edit 1: index is -1, but must be a whole number of at least 0\.$/],
+    [{ ...edit, layer: '1' }, /^edit 1: layer is "1"/],
+    [{ index: 2 }, /^edit 1: layer is undefined/],
+    [null, /^edit 1: must be an object/],
+  ] as const) {
+    assert.throws(
+      () => editsOf([edit, wrong]),
+      (error) => error instanceof TopKArgumentError && error.code === 'edit' && pattern.test(error.message),
+    );
+  }
 });
 
 test('ids and prompts', () => {
