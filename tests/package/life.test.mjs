@@ -1,0 +1,90 @@
+// Nothing is left behind: GPU buffers counted by wrapping createBuffer and destroy, wasm memory flat after the first rounds.
+// SOAK=1 runs 1,000 generations and 50 loads instead of 100 and 10.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { golden } from './fixture.mjs';
+import { openApi, openBrowser } from './page.mjs';
+
+const browser = await openBrowser(test);
+const { prompt_ids } = golden();
+const [GENERATIONS, LOADS] = process.env.SOAK ? [1000, 50] : [100, 10];
+const WARM_UP = 5;
+
+/** A page in which `counts` follows the GPU buffers of this realm, and `memory` is the engine's own. */
+async function open(t) {
+  const api = await openApi(browser, t);
+  await api.page.evaluate(() => {
+    globalThis.counts = { created: 0, live: 0 };
+    if ('GPUDevice' in globalThis) {
+      const { createBuffer } = GPUDevice.prototype;
+      GPUDevice.prototype.createBuffer = function (descriptor) {
+        counts.created++;
+        counts.live++;
+        return createBuffer.call(this, descriptor);
+      };
+      const destroyed = new WeakSet();
+      const { destroy } = GPUBuffer.prototype;
+      GPUBuffer.prototype.destroy = function () {
+        if (!destroyed.has(this)) counts.live--;
+        destroyed.add(this);
+        destroy.call(this);
+      };
+    }
+    const { instantiate } = WebAssembly;
+    WebAssembly.instantiate = async (module, imports) => {
+      const result = await instantiate(module, imports);
+      globalThis.memory = (result.instance ?? result).exports.memory;
+      return result;
+    };
+  });
+  return api;
+}
+
+for (const backend of ['cpu', 'webgpu']) {
+  test(`${GENERATIONS} generations and ${LOADS} loads on ${backend} leave nothing behind`, { timeout: 3_600_000 }, async (t) => {
+    const { page } = await open(t);
+    page.setDefaultTimeout(0);
+    const found = await page.evaluate(
+      async ([backend, prompt, generations, loads, warmUp]) => {
+        const load = () => topk.TopKLM.load('/model/', { backend, worker: false, cache: false });
+        const generate = async (model, round) => {
+          const options = { maxTokens: 8, seed: round, ignoreEos: true, edits: [{ layer: 0, index: round % 7, action: 'add', value: 1 }] };
+          let tokens = 0;
+          // Every third is left early, every fifth aborted: these must free the same.
+          const signal = round % 5 === 4 ? AbortSignal.timeout(2) : undefined;
+          try {
+            for await (const _ of model.generate(prompt, { ...options, signal })) if (++tokens === 3 && round % 3 === 2) break;
+          } catch (error) {
+            if (error.code !== 'aborted') throw error;
+          }
+        };
+        const now = () => ({ live: counts.live, wasm: memory.buffer.byteLength });
+        let model = await load();
+        const { kind } = model.backend;
+        let warm;
+        for (let round = 0; round < generations; round++) {
+          if (round === warmUp) warm = now();
+          await generate(model, round);
+        }
+        const generated = now();
+        await model.dispose();
+        let loaded;
+        for (let round = 0; round < loads; round++) {
+          model = await load();
+          await generate(model, 0);
+          await model.dispose();
+          if (round === Math.min(warmUp, loads >> 1)) loaded = now();
+        }
+        return { kind, created: counts.created, warm, generated, loaded, end: now() };
+      },
+      [backend, prompt_ids, GENERATIONS, LOADS, WARM_UP],
+    );
+    t.diagnostic(JSON.stringify(found));
+    assert.equal(found.kind, backend);
+    if (backend === 'webgpu') assert.ok(found.created > 0, 'the buffers were counted');
+    assert.ok(found.generated.live <= found.warm.live, 'generations free their buffers');
+    assert.equal(found.generated.wasm, found.warm.wasm, 'wasm memory is flat over generations');
+    assert.equal(found.end.live, 0, 'dispose destroys every buffer');
+    assert.equal(found.end.wasm, found.loaded.wasm, 'wasm memory is flat over loads');
+  });
+}
