@@ -11,6 +11,7 @@ mod index;
 mod load;
 pub mod manifest;
 mod memory;
+mod names;
 mod plan;
 mod summary;
 mod write;
@@ -115,3 +116,5 @@ mod tests;
 
 #[cfg(test)]
 mod header_tests;
+#[cfg(test)]
+mod refusal_tests;

@@ -1,7 +1,7 @@
 //! The header of a safetensors file: 8 bytes of length, then JSON, then the tensors without gaps.
 //! <https://huggingface.co/docs/safetensors>
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::fmt;
 
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -240,12 +240,14 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
                 while let Some(name) = map.next_key::<String>()? {
                     if name == "__metadata__" {
                         map.next_value::<IgnoredAny>()?;
-                    } else if self.0.contains_key(&name) {
-                        return Err(serde::de::Error::custom(format!("{name:.200?} comes twice")));
-                    } else {
-                        let value = map.next_value()?;
-                        self.0.insert(name, value);
+                        continue;
                     }
+                    match self.0.entry(name) {
+                        Entry::Vacant(place) => place.insert(map.next_value()?),
+                        Entry::Occupied(first) => {
+                            return Err(serde::de::Error::custom(format!("{:.200?} comes twice", first.key())))
+                        }
+                    };
                 }
                 Ok(self.0)
             }

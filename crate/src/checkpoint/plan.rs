@@ -1,8 +1,9 @@
-//! Which stored tensors make which weight: names and shapes of Hugging Face on one side, `weights.rs` on the other.
-//! A checkpoint is compared with this list before any data is read. A new architecture adds its names here.
+//! Which stored tensors make which weight, and whether a checkpoint has them: it is compared with this list before any
+//! data is read.
 
 use super::header::{StoredDtype, TensorInfo};
 use super::index::Checkpoint;
+use super::names;
 use crate::config::{Architecture, Config};
 use crate::error::{fail, Result};
 use crate::weights::{Dtype, Weight};
@@ -91,7 +92,7 @@ pub(super) struct Planned {
 }
 
 impl Planned {
-    fn vector(weight: Weight, name: String, width: usize) -> Planned {
+    pub fn vector(weight: Weight, name: String, width: usize) -> Planned {
         let part = Part {
             name,
             layout: Layout::Vector,
@@ -108,7 +109,7 @@ impl Planned {
         }
     }
 
-    fn table(weight: Weight, name: &str, rows: usize, width: usize) -> Planned {
+    pub fn table(weight: Weight, name: &str, rows: usize, width: usize) -> Planned {
         let columns = Columns::From(0);
         let part = Part {
             name: name.into(),
@@ -126,7 +127,7 @@ impl Planned {
         }
     }
 
-    fn matrix(weight: Weight, layout: Layout, inputs: usize, parts: &[(String, usize, Columns)]) -> Planned {
+    pub fn matrix(weight: Weight, layout: Layout, inputs: usize, parts: &[(String, usize, Columns)]) -> Planned {
         let part = |(name, outputs, columns): &(String, usize, Columns)| {
             let name = format!("{name}.weight");
             Part {
@@ -148,7 +149,7 @@ impl Planned {
     }
 
     /// The biases beside a matrix's outputs.
-    fn bias(weight: Weight, parts: &[(String, usize, Columns)]) -> Planned {
+    pub fn bias(weight: Weight, parts: &[(String, usize, Columns)]) -> Planned {
         let part = |(name, outputs, columns): &(String, usize, Columns)| {
             let name = format!("{name}.bias");
             Part {
@@ -173,10 +174,10 @@ impl Planned {
 /// All weights of the model in the order in which an executor gets them, compared with what the checkpoint has.
 pub(super) fn plan(config: &Config, checkpoint: &Checkpoint) -> Result<Vec<Planned>> {
     let mut planned = match config.architecture {
-        Architecture::Llama => llama(config),
+        Architecture::Llama => names::llama(config),
         Architecture::Gpt2 => {
-            let prefixed = checkpoint.tensors.contains_key("transformer.wte.weight");
-            gpt2(config, if prefixed { "transformer." } else { "" })
+            let prefixed = checkpoint.tensors.keys().any(|name| name.starts_with("transformer."));
+            names::gpt2(config, if prefixed { "transformer." } else { "" })
         }
     };
     if config.tie_word_embeddings {
@@ -196,142 +197,6 @@ pub(super) fn plan(config: &Config, checkpoint: &Checkpoint) -> Result<Vec<Plann
 }
 
 const HEAD: &str = "lm_head.weight";
-
-fn llama(config: &Config) -> Vec<Planned> {
-    let Config {
-        d_model, d_head, d_mlp, ..
-    } = *config;
-    let (d_query, d_kv) = (config.d_query(), config.d_kv());
-    let mut all = vec![Planned::table(
-        Weight::Embed,
-        "model.embed_tokens.weight",
-        config.d_vocab,
-        d_model,
-    )];
-    for layer in 0..config.n_layers {
-        let name = |part: &str| format!("model.layers.{layer}.{part}");
-        all.push(Planned::vector(
-            Weight::Norm1Gain(layer),
-            name("input_layernorm.weight"),
-            d_model,
-        ));
-        all.push(Planned::vector(
-            Weight::Norm2Gain(layer),
-            name("post_attention_layernorm.weight"),
-            d_model,
-        ));
-        let qkv = [
-            (
-                name("self_attn.q_proj"),
-                d_query,
-                Columns::RopePairs { first: 0, d_head },
-            ),
-            (
-                name("self_attn.k_proj"),
-                d_kv,
-                Columns::RopePairs { first: d_query, d_head },
-            ),
-            (name("self_attn.v_proj"), d_kv, Columns::From(d_query + d_kv)),
-        ];
-        let out = [(name("self_attn.o_proj"), d_model, Columns::From(0))];
-        let mlp_in = [
-            (name("mlp.gate_proj"), d_mlp, Columns::EveryOther { first: 0 }),
-            (name("mlp.up_proj"), d_mlp, Columns::EveryOther { first: 1 }),
-        ];
-        let mlp_out = [(name("mlp.down_proj"), d_model, Columns::From(0))];
-        all.push(Planned::matrix(Weight::Qkv(layer), Layout::OutIn, d_model, &qkv));
-        all.extend(
-            config
-                .attention_bias
-                .then(|| Planned::bias(Weight::QkvBias(layer), &qkv)),
-        );
-        all.push(Planned::matrix(Weight::AttnOut(layer), Layout::OutIn, d_query, &out));
-        all.extend(
-            config
-                .attention_bias
-                .then(|| Planned::bias(Weight::AttnOutBias(layer), &out)),
-        );
-        all.push(Planned::matrix(Weight::MlpIn(layer), Layout::OutIn, d_model, &mlp_in));
-        all.extend(
-            config
-                .mlp_bias
-                .then(|| Planned::bias(Weight::MlpInBias(layer), &mlp_in)),
-        );
-        all.push(Planned::matrix(Weight::MlpOut(layer), Layout::OutIn, d_mlp, &mlp_out));
-        all.extend(
-            config
-                .mlp_bias
-                .then(|| Planned::bias(Weight::MlpOutBias(layer), &mlp_out)),
-        );
-    }
-    all.push(Planned::vector(
-        Weight::FinalNormGain,
-        "model.norm.weight".into(),
-        d_model,
-    ));
-    all
-}
-
-fn gpt2(config: &Config, prefix: &str) -> Vec<Planned> {
-    let Config { d_model, d_mlp, .. } = *config;
-    let mut all = vec![
-        Planned::table(Weight::Embed, &format!("{prefix}wte.weight"), config.d_vocab, d_model),
-        Planned::table(Weight::Positions, &format!("{prefix}wpe.weight"), config.n_ctx, d_model),
-    ];
-    for layer in 0..config.n_layers {
-        let name = |part: &str| format!("{prefix}h.{layer}.{part}");
-        all.push(Planned::vector(Weight::Norm1Gain(layer), name("ln_1.weight"), d_model));
-        all.push(Planned::vector(Weight::Norm1Bias(layer), name("ln_1.bias"), d_model));
-        all.push(Planned::vector(Weight::Norm2Gain(layer), name("ln_2.weight"), d_model));
-        all.push(Planned::vector(Weight::Norm2Bias(layer), name("ln_2.bias"), d_model));
-        let matrices = [
-            (
-                Weight::Qkv(layer),
-                Weight::QkvBias(layer),
-                "attn.c_attn",
-                d_model,
-                config.d_qkv(),
-            ),
-            (
-                Weight::AttnOut(layer),
-                Weight::AttnOutBias(layer),
-                "attn.c_proj",
-                config.d_query(),
-                d_model,
-            ),
-            (
-                Weight::MlpIn(layer),
-                Weight::MlpInBias(layer),
-                "mlp.c_fc",
-                d_model,
-                d_mlp,
-            ),
-            (
-                Weight::MlpOut(layer),
-                Weight::MlpOutBias(layer),
-                "mlp.c_proj",
-                d_mlp,
-                d_model,
-            ),
-        ];
-        for (weight, bias, module, inputs, outputs) in matrices {
-            let part = [(name(module), outputs, Columns::From(0))];
-            all.push(Planned::matrix(weight, Layout::InOut, inputs, &part));
-            all.push(Planned::bias(bias, &part));
-        }
-    }
-    all.push(Planned::vector(
-        Weight::FinalNormGain,
-        format!("{prefix}ln_f.weight"),
-        d_model,
-    ));
-    all.push(Planned::vector(
-        Weight::FinalNormBias,
-        format!("{prefix}ln_f.bias"),
-        d_model,
-    ));
-    all
-}
 
 /// Checks names, shapes and dtypes; the dtype in which the weight is kept: that of its parts where they agree, else F32.
 fn checked_dtype(item: &Planned, checkpoint: &Checkpoint) -> Result<Dtype> {
@@ -392,11 +257,14 @@ fn find<'a>(checkpoint: &'a Checkpoint, name: &str, shape: &[u64]) -> Result<(&'
                 info.shape
             )
         }
-        None => fail!(
-            Checkpoint,
-            "{}: tensor {name:?} is missing",
-            checkpoint.files.join(" and ")
-        ),
+        None => match checkpoint.files.as_slice() {
+            [only] => fail!(Checkpoint, "{only}: tensor {name:?} is missing"),
+            files => fail!(
+                Checkpoint,
+                "tensor {name:?} is missing from the {} files of the checkpoint",
+                files.len()
+            ),
+        },
     }
 }
 

@@ -8,7 +8,7 @@ use crate::weights::{Dtype, Tensor, Weight, WeightSink};
 
 /// Keeps every weight, in order.
 #[derive(Default)]
-struct Kept(Vec<(Weight, Tensor)>);
+pub(super) struct Kept(pub Vec<(Weight, Tensor)>);
 
 impl WeightSink for Kept {
     fn weight(&mut self, which: Weight, tensor: Tensor) -> Result<()> {
@@ -35,10 +35,10 @@ impl Kept {
     }
 }
 
-type Stored = BTreeMap<String, (Vec<usize>, &'static str, Vec<f32>)>;
+pub(super) type Stored = BTreeMap<String, (Vec<usize>, &'static str, Vec<f32>)>;
 
 /// Distinct numbers that f16 and bf16 hold exactly.
-fn fill(stored: &mut Stored, name: &str, shape: &[usize], dtype: &'static str) {
+pub(super) fn fill(stored: &mut Stored, name: &str, shape: &[usize], dtype: &'static str) {
     let salt = name.bytes().fold(0usize, |h, b| (h * 31 + b as usize) % 251);
     let numbers = (0..shape.iter().product())
         .map(|i: usize| ((i * 7 + salt) % 253) as f32 / 4.0 - 31.0)
@@ -57,7 +57,7 @@ fn encode(dtype: &str, numbers: &[f32]) -> Vec<u8> {
     }
 }
 
-fn file(stored: &Stored) -> Vec<u8> {
+pub(super) fn file(stored: &Stored) -> Vec<u8> {
     let tensors: Vec<_> = stored
         .iter()
         .map(|(name, (shape, dtype, numbers))| OutputTensor {
@@ -71,7 +71,7 @@ fn file(stored: &Stored) -> Vec<u8> {
 }
 
 /// d 6, 2 layers, 2 heads of 4 on 1 KV head, mlp 5, vocab 9.
-fn llama(tied: bool, bias: bool, dtype: &'static str) -> (Config, Stored) {
+pub(super) fn llama(tied: bool, bias: bool, dtype: &'static str) -> (Config, Stored) {
     let config = json!({"architectures": ["LlamaForCausalLM"], "vocab_size": 9, "hidden_size": 6, "intermediate_size": 5,
         "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 4, "attention_bias": bias,
         "mlp_bias": bias, "max_position_embeddings": 16, "tie_word_embeddings": tied, "topk_k": 3});
@@ -114,7 +114,7 @@ fn llama(tied: bool, bias: bool, dtype: &'static str) -> (Config, Stored) {
 }
 
 /// d 5 (odd), 1 layer, 1 head, mlp 7, vocab 9, context 4.
-fn gpt2(prefix: &str, dtype: &'static str) -> (Config, Stored) {
+pub(super) fn gpt2(prefix: &str, dtype: &'static str) -> (Config, Stored) {
     let config = json!({"architectures": ["GPT2LMHeadModel"], "vocab_size": 9, "n_embd": 5, "n_inner": 7, "n_layer": 1,
         "n_head": 1, "n_positions": 4});
     let mut stored = Stored::new();
@@ -141,7 +141,7 @@ fn gpt2(prefix: &str, dtype: &'static str) -> (Config, Stored) {
     (Config::from_json(config.to_string().as_bytes()).unwrap(), stored)
 }
 
-fn load_from(source: &MemorySource, prefix: &str, config: &Config) -> Result<Kept> {
+pub(super) fn load_from(source: &MemorySource, prefix: &str, config: &Config) -> Result<Kept> {
     let (mut kept, mut seen) = (Kept::default(), Vec::new());
     pollster::block_on(load_weights(source, prefix, config, &mut kept, &mut |done, total| {
         seen.push((done, total))
@@ -155,7 +155,7 @@ fn load_from(source: &MemorySource, prefix: &str, config: &Config) -> Result<Kep
     Ok(kept)
 }
 
-fn load(config: &Config, stored: &Stored) -> Result<Kept> {
+pub(super) fn load(config: &Config, stored: &Stored) -> Result<Kept> {
     load_from(&MemorySource::new([("model.safetensors", file(stored))]), "", config)
 }
 
@@ -372,109 +372,4 @@ fn the_one_name_of_tied_tensors_may_be_the_head() {
     let embed = stored.remove("model.embed_tokens.weight").unwrap();
     stored.insert("lm_head.weight".into(), embed.clone());
     assert_eq!(load(&config, &stored).unwrap().get(Weight::Embed).to_f32(), embed.2);
-}
-
-#[test]
-fn shards_and_checkpoint_folders() {
-    let (config, stored) = llama(true, false, "F16");
-    let (mut first, mut second) = (stored.clone(), stored.clone());
-    first.retain(|name, _| name.contains("layers.0"));
-    second.retain(|name, _| !name.contains("layers.0"));
-    let shard = |name: &String| {
-        if name.contains("layers.0") {
-            "a.safetensors"
-        } else {
-            "b.safetensors"
-        }
-    };
-    let map: serde_json::Map<_, _> = stored.keys().map(|name| (name.clone(), shard(name).into())).collect();
-    let source = |map: serde_json::Value, a: &Stored, b: &Stored| {
-        let index = json!({"metadata": {"total_size": 1}, "weight_map": map})
-            .to_string()
-            .into_bytes();
-        let files = [("step5/a.safetensors", file(a)), ("step5/b.safetensors", file(b))];
-        MemorySource::new(files.into_iter().chain([("step5/model.safetensors.index.json", index)]))
-    };
-    let whole = load(&config, &stored).unwrap();
-    let sharded = load_from(&source(json!(map), &first, &second), "step5/", &config).unwrap();
-    assert_eq!(sharded.0, whole.0);
-
-    let error = |source: &MemorySource| {
-        load_from(source, "step5/", &config)
-            .map(|_| ())
-            .unwrap_err()
-            .to_string()
-    };
-    assert_eq!(
-        error(&source(json!({"x": "../a.safetensors"}), &first, &second)),
-        "step5/model.safetensors.index.json names the shard \"../a.safetensors\", which is not a file inside the model folder"
-    );
-    for name in ["/etc/passwd", "C:\\x", "a//b", "", ".", "x/../../y", "a\u{0}"] {
-        assert!(
-            error(&source(json!({"x": name}), &first, &second)).contains("not a file inside"),
-            "{name}"
-        );
-    }
-    assert!(error(&source(json!({"x": "c.safetensors"}), &first, &second)).contains("c.safetensors is missing"));
-    assert!(error(&source(json!({"x": 1}), &first, &second)).contains("index.json is not valid"));
-    assert!(error(&source(json!([]), &first, &second)).contains("index.json is not valid"));
-    let mut moved = map.clone();
-    moved.insert("model.norm.weight".into(), "a.safetensors".into());
-    assert!(error(&source(json!(moved), &first, &second)).contains("but it is in step5/b.safetensors"));
-    moved.insert("nothing".into(), "a.safetensors".into());
-    assert!(error(&source(json!(moved), &first, &stored)).contains("is also in step5/a.safetensors"));
-    moved.insert("model.norm.weight".into(), "b.safetensors".into());
-    assert!(error(&source(json!(moved), &first, &second)).contains("tensor \"nothing\""));
-}
-
-#[test]
-fn wrong_tensors_are_named() {
-    let (config, stored) = llama(false, false, "F16");
-    let error = |change: &dyn Fn(&mut Stored)| {
-        let mut changed = stored.clone();
-        change(&mut changed);
-        let error = load(&config, &changed).map(|_| ()).unwrap_err();
-        assert_eq!(error.code(), Code::Checkpoint);
-        error.to_string()
-    };
-    let up = "model.layers.1.mlp.up_proj.weight";
-    assert_eq!(
-        error(&|stored| drop(stored.remove(up))),
-        format!("model.safetensors: tensor \"{up}\" is missing")
-    );
-    assert_eq!(
-        error(&|stored| fill(stored, up, &[6, 5], "F16")),
-        format!("model.safetensors: tensor \"{up}\" must have the shape [5, 6], not [6, 5]")
-    );
-    assert_eq!(
-        error(&|stored| fill(stored, up, &[5, 6], "F64")),
-        format!("model.safetensors: tensor \"{up}\" must be F32, F16 or BF16 (or I8 with scales), not F64")
-    );
-    assert_eq!(
-        error(&|stored| fill(stored, "model.norm.weight", &[6], "I8")),
-        "model.safetensors: tensor \"model.norm.weight\" must be F32, F16 or BF16, not I8"
-    );
-    for extra in [
-        "model.layers.2.mlp.up_proj.weight",
-        "model.layers.0.mlp.up_proj.bias",
-        "x",
-        "model.norm.weight.scale",
-    ] {
-        assert_eq!(
-            error(&|stored| fill(stored, extra, &[2], "F32")),
-            format!("model.safetensors: tensor \"{extra}\" has no place in the model that config.json describes")
-        );
-    }
-    assert!(error(&|stored| fill(stored, up, &[5, 6], "I8")).contains("up_proj.weight.scale\" is missing"));
-    let wrong_scale = |stored: &mut Stored| {
-        fill(stored, up, &[5, 6], "I8");
-        fill(stored, &format!("{up}.scale"), &[5], "F16");
-    };
-    assert!(error(&wrong_scale).contains("up_proj.weight.scale\" must be F32, not F16"));
-    assert!(error(&|stored| drop(stored.remove("lm_head.weight"))).contains("\"lm_head.weight\" is missing"));
-    let none = load_from(&MemorySource::default(), "step7/", &config)
-        .map(|_| ())
-        .unwrap_err()
-        .to_string();
-    assert!(none.starts_with("step7/model.safetensors is missing"), "{none}");
 }

@@ -1,5 +1,7 @@
 //! Typed access to the keys of a JSON object; every error names the file, the key and what would be right.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use crate::error::{fail, Result};
@@ -110,7 +112,7 @@ impl<'a> Fields<'a> {
     /// have (−1, or beyond the vocabulary) are dropped: transformers accepts them, and they never occur.
     pub fn ids(&self, key: &str, d_vocab: usize) -> Result<Option<Vec<u32>>> {
         const EXPECTED: &str = "a token id, a list of token ids or null";
-        let mut ids = Vec::new();
+        let (mut ids, mut seen) = (Vec::new(), BTreeSet::new());
         let values = match self.raw(key) {
             None => return Ok(None),
             Some(Value::Null) => return Ok(Some(ids)),
@@ -125,7 +127,7 @@ impl<'a> Fields<'a> {
                 .as_u64()
                 .filter(|&id| id < d_vocab as u64)
                 .and_then(|id| u32::try_from(id).ok());
-            ids.extend(id.filter(|id| !ids.contains(id)));
+            ids.extend(id.filter(|&id| seen.insert(id)));
         }
         Ok(Some(ids))
     }

@@ -132,6 +132,13 @@ fn special_ids() {
 }
 
 #[test]
+fn a_long_list_of_ids_takes_no_long_time() {
+    let ids: Vec<u32> = (0..300_000).chain(0..300_000).collect();
+    let config = llama(json!({"vocab_size": 1 << 20, "eos_token_id": ids})).unwrap();
+    assert_eq!(config.eos_token_ids.len(), 300_000);
+}
+
+#[test]
 fn gpt2_takes_the_general_names_too() {
     let general = json!({"n_embd": null, "hidden_size": 60, "num_hidden_layers": 2, "n_inner": 100});
     assert_eq!(gpt2(general).unwrap().d_mlp, 100);

@@ -144,6 +144,11 @@ fn print_value(indent: &str, key: &str, value: &Value) -> Result<()> {
                 .iter()
                 .try_for_each(|(key, value)| print_value(&indent, key, value))
         }
+        Value::Array(list) if list.iter().any(Value::is_object) => {
+            print_line(&format!("{indent}{key}:"))?;
+            list.iter()
+                .try_for_each(|item| print_line(&format!("{indent}  {item}")))
+        }
         Value::String(text) => print_line(&format!("{indent}{key}: {text}")),
         Value::Null => print_line(&format!("{indent}{key}: none")),
         other => print_line(&format!("{indent}{key}: {other}")),
