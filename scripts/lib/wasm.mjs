@@ -1,4 +1,5 @@
-// crate/ → wasm → JavaScript bindings → wasm-opt: topk_lm.js, topk_lm.d.ts and topk_lm_bg.wasm in js/src/generated/.
+// crate/ → wasm → JavaScript bindings → wasm-opt: topk_lm.js and topk_lm_bg.wasm in js/src/generated/ (their types, which
+// wasm-bindgen cannot say in full, are js/src/topk_lm.d.ts).
 import fs from 'node:fs';
 import path from 'node:path';
 import { inRoot, paths } from './paths.mjs';
@@ -29,7 +30,7 @@ export async function buildWasm() {
     'wasm: optimise',
     {
       inputs: [BINDINGS, 'scripts/lib/wasm.mjs'],
-      outputs: ['topk_lm_bg.wasm', 'topk_lm.js', 'topk_lm.d.ts'].map((name) => `${GENERATED}/${name}`),
+      outputs: ['topk_lm_bg.wasm', 'topk_lm.js'].map((name) => `${GENERATED}/${name}`),
     },
     optimise,
   );
@@ -70,5 +71,5 @@ async function optimise() {
     '-o',
     path.join(to, 'topk_lm_bg.wasm'),
   ]);
-  for (const name of ['topk_lm.js', 'topk_lm.d.ts']) fs.copyFileSync(path.join(from, name), path.join(to, name));
+  fs.copyFileSync(path.join(from, 'topk_lm.js'), path.join(to, 'topk_lm.js'));
 }
