@@ -45,7 +45,7 @@ impl Tokenizer {
             d_vocab,
             anchor: None,
         };
-        tokenizer.check_added_tokens(&added)?;
+        tokenizer.check_tokens(&added)?;
         tokenizer.anchor = tokenizer.find_anchor();
         Ok(tokenizer)
     }
@@ -130,12 +130,23 @@ impl Tokenizer {
 
     /// The crate gives added tokens the next free ids, whatever the file says; and a token that normalizes to nothing
     /// would match everywhere, inside of characters too.
-    fn check_added_tokens(&self, wanted: &[(String, u64)]) -> Result<()> {
+    fn check_tokens(&self, wanted: &[(String, u64)]) -> Result<()> {
         for (content, id) in wanted.iter().filter(|(content, _)| !content.is_empty()) {
             if self.inner.token_to_id(content).map(u64::from) != Some(*id) {
                 fail!(
                     Tokenizer,
                     "tokenizer.json: added_tokens: {content:.60?} cannot have the id {id}"
+                );
+            }
+        }
+        // A stream can tell the suffix from other text only at the end of a token.
+        if let Some(DecoderWrapper::BPE(decoder)) = self.inner.get_decoder() {
+            let suffix = &decoder.suffix;
+            let inside = |token: &String| token.strip_suffix(suffix).unwrap_or(token).contains(suffix);
+            if let Some(token) = self.inner.get_vocab(true).keys().find(|token| inside(token)) {
+                fail!(
+                    Tokenizer,
+                    "tokenizer.json: decoder: {token:.60?} has the suffix {suffix:.40?} inside"
                 );
             }
         }

@@ -55,14 +55,7 @@ type Object = Map<String, Value>;
 pub(super) fn check(bytes: &[u8]) -> Result<Vec<(String, u64)>> {
     let file: Object = serde_json::from_slice(bytes)
         .map_err(|error| Error::new(Code::Tokenizer, format!("tokenizer.json is not valid: {error}")))?;
-    for part in components(&file, "normalizer", "normalizers", NORMALIZERS)? {
-        if name(part) == "Replace" && has_empty_pattern(part) {
-            fail!(
-                Tokenizer,
-                "tokenizer.json: normalizer: Replace must not have an empty pattern"
-            );
-        }
-    }
+    components(&file, "normalizer", "normalizers", NORMALIZERS)?;
     let pre_tokenizers = components(&file, "pre_tokenizer", "pretokenizers", PRE_TOKENIZERS)?;
     if pre_tokenizers
         .iter()
@@ -74,9 +67,21 @@ pub(super) fn check(bytes: &[u8]) -> Result<Vec<(String, u64)>> {
         );
     }
     post_processor(&components(&file, "post_processor", "processors", POST_PROCESSORS)?)?;
-    for part in components(&file, "decoder", "decoders", DECODERS)? {
-        if name(part) == "Strip" && part.get("stop") != Some(&Value::from(0)) {
-            fail!(Tokenizer, "tokenizer.json: decoder: stop of Strip must be 0");
+    let decoders = components(&file, "decoder", "decoders", DECODERS)?;
+    let in_sequence = file.get("decoder").and_then(Value::as_object).map(name) == Some("Sequence");
+    for part in &decoders {
+        match name(part) {
+            "Strip" if part.get("stop") != Some(&Value::from(0)) => {
+                fail!(Tokenizer, "tokenizer.json: decoder: stop of Strip must be 0")
+            }
+            // It reads the last token in its own way, so that others cannot come before or after it.
+            "BPEDecoder" if in_sequence || part.get("suffix") == Some(&Value::from("")) => {
+                fail!(
+                    Tokenizer,
+                    "tokenizer.json: decoder: BPEDecoder must stand alone and have a suffix"
+                )
+            }
+            _ => {}
         }
     }
     model(&file)?;
@@ -122,6 +127,12 @@ fn components<'a>(file: &'a Object, key: &str, list: &str, known: &[&str]) -> Re
             );
         }
         if kind == "Replace" {
+            if has_empty_pattern(part) {
+                fail!(
+                    Tokenizer,
+                    "tokenizer.json: {key}: Replace must not have an empty pattern"
+                );
+            }
             let content = part.get("content").and_then(Value::as_str).unwrap_or_default();
             growth = growth.saturating_mul(content.len().max(1));
             if growth > MAX_GROWTH {

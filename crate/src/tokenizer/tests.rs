@@ -282,6 +282,14 @@ fn what_the_crate_would_panic_on_is_refused() {
             "type \"Neural\" is not supported",
         ),
         (with(level(), "/model", Value::Null), "model is missing"),
+        (
+            with(level(), "/decoder", json!({"type": "BPEDecoder", "suffix": ""})),
+            "must stand alone and have a suffix",
+        ),
+        (
+            with(level(), "/decoder", json!({"type": "BPEDecoder", "suffix": "s"})),
+            "\"<s>\" has the suffix \"s\" inside",
+        ),
         (with(level(), "/model/merges/0", json!(["a", "zzz"])), "is not valid"),
         (with(level(), "/version", json!("2.0")), "is not valid"),
         (
