@@ -16,9 +16,11 @@
 //!
 //! The log-probability reported is the model's own: of the raw logits, at temperature 1, from sums of the same kind of mass.
 
+use crate::config::Config;
 use crate::engine::Sampling;
 use crate::error::{fail, Result};
 use crate::math;
+use crate::ops::kernel::{Access, Kernel};
 use crate::order::{packed, packed_index, Select};
 
 /// e^0 as a mass.
@@ -85,6 +87,13 @@ impl Settings {
             seed: sampling.seed,
         }
     }
+}
+
+/// `shaders/sample.wgsl`: Logits, settings; seen, ids, results, status, scratch.
+pub fn kernel(config: &Config) -> Kernel {
+    use Access::{Read, Write};
+    let constants = vec![("d_vocab", config.d_vocab as f64), ("n_layers", config.n_layers as f64)];
+    Kernel { file: "sample.wgsl", bindings: &[Read, Read, Write, Write, Write, Write, Write], constants }
 }
 
 /// The settings as `shaders/sample.wgsl` reads them: 1/temperature (0: argmax), penalty, 1/penalty, top_k, P, seed low, seed high, 0.

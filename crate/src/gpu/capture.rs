@@ -3,7 +3,6 @@
 use super::buffers::Buf;
 use super::cache::GpuCache;
 use super::engine::GpuEngine;
-use super::kernels::FEW_ROWS;
 use super::program::Terms;
 use super::record::{Params, Recorder};
 use super::scratch::pattern_rows;
@@ -11,6 +10,7 @@ use super::staging::Staging;
 use crate::engine::{Capture, LogitRows};
 use crate::error::{fail, Result};
 use crate::model::Buffer;
+use crate::ops::kernel::FEW_ROWS;
 
 /// Which columns of the logits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! The adapter and the device, and what can go wrong with them as typed errors.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -62,8 +63,7 @@ pub struct Gpu {
     pub(super) queue: wgpu::Queue,
     ledger: Rc<Ledger>,
     events: Arc<Mutex<Events>>,
-    /// Most bytes of one storage binding.
-    pub(super) max_binding: u64,
+    max_binding: Cell<u64>,
     /// Most bytes of one buffer.
     pub(super) max_buffer: u64,
 }
@@ -133,21 +133,19 @@ impl Gpu {
             queue,
             ledger: Rc::default(),
             events,
-            max_binding: limits.max_storage_buffer_binding_size,
+            max_binding: Cell::new(limits.max_storage_buffer_binding_size),
             max_buffer: limits.max_buffer_size,
         })
     }
 
-    /// The same device with smaller bindings than it could have, to run on it what a small device would.
-    pub fn with_max_binding(self: Rc<Self>, bytes: u64) -> Rc<Gpu> {
-        Rc::new(Gpu {
-            device: self.device.clone(),
-            queue: self.queue.clone(),
-            ledger: self.ledger.clone(),
-            events: self.events.clone(),
-            max_binding: bytes.min(self.max_binding),
-            max_buffer: self.max_buffer,
-        })
+    /// Most bytes of one storage binding.
+    pub fn max_binding(&self) -> u64 {
+        self.max_binding.get()
+    }
+
+    /// Makes do with smaller bindings than the device has, as a small device must.
+    pub fn limit_binding(&self, bytes: u64) {
+        self.max_binding.set(bytes.min(self.max_binding.get()));
     }
 
     /// What is alive.
@@ -213,6 +211,13 @@ impl Gpu {
             outcomes.push(Box::pin(scope.pop()));
         }
         (done, Guard { what: what.to_string(), outcomes })
+    }
+}
+
+/// What the device still holds, it gives back now and not when the garbage is collected.
+impl Drop for Gpu {
+    fn drop(&mut self) {
+        self.device.destroy();
     }
 }
 

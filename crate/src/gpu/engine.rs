@@ -8,7 +8,6 @@ use super::cache::{GpuCache, LayerCache};
 use super::capture::Columns;
 use super::context::Gpu;
 use super::edits::{self, BlockEnd};
-use super::kernels::{self, Driver, Linear, FEW_ROWS};
 use super::pipelines::{Pipeline, Pipelines};
 use super::record::{Params, Recorder};
 use super::scratch::{Scratch, MAX_STEPS};
@@ -19,7 +18,9 @@ use crate::edits::EditTable;
 use crate::engine::{Batch, BatchOutput, Decode, LogitRows, Rows, Sampling, Step};
 use crate::error::{fail, Code, Result};
 use crate::model::{program, Op};
+use crate::ops::kernel::{Driver, Linear, FEW_ROWS};
 use crate::ops::rope::RopeTable;
+use crate::ops::{attention, embed, lm_head, residual, topk};
 use crate::pace::now_ms;
 use crate::sampling;
 use crate::weights::Weight;
@@ -77,11 +78,11 @@ impl GpuEngine {
             table.shards.iter().map(|shard| (shard.first, shard.rows, group(&shard.data))).collect()
         };
         let table = weights.table(Weight::Embed)?;
-        let embed = p.get(&kernels::embed(&config, table.dtype))?;
+        let embed = p.get(&embed::kernel(&config, table.dtype))?;
         let embed_groups = shards(table, &|data| p.group(&embed, &[&s.ids, data, &weights.positions, &s.hidden]));
         let table = weights.table(if config.tie_word_embeddings { Weight::Embed } else { Weight::Head })?;
-        let head_matvec = p.get(&kernels::lm_head(&config, table.dtype, Driver::Matvec))?;
-        let head_matmul = p.get(&kernels::lm_head(&config, table.dtype, Driver::Matmul))?;
+        let head_matvec = p.get(&lm_head::kernel(&config, table.dtype, Driver::Matvec))?;
+        let head_matmul = p.get(&lm_head::kernel(&config, table.dtype, Driver::Matmul))?;
         let head_groups = shards(table, &|data| {
             p.group(&head_matvec, &[&s.hidden, data, &weights.head_vectors, &s.normalized, &s.logits, &s.status])
         });
@@ -107,15 +108,15 @@ impl GpuEngine {
             ]);
             linears.push(made);
         }
-        let attention_merge = p.get(&kernels::attention_merge(&config))?;
-        let residual = p.get(&kernels::residual(&config))?;
-        let topk = kernels::topk(&config).map(|kernel| p.get(&kernel)).transpose()?;
-        let sample = p.get(&kernels::sample(&config))?;
+        let attention_merge = p.get(&attention::merge_kernel(&config))?;
+        let residual = p.get(&residual::kernel(&config))?;
+        let topk = topk::kernel(&config).map(|kernel| p.get(&kernel)).transpose()?;
+        let sample = p.get(&sampling::kernel(&config))?;
         let block_end = BlockEnd::new(&gpu, p, &s, &residual, topk.as_deref());
         Ok(GpuEngine {
             merge_group: p.group(&attention_merge, &[&s.parts, &s.attended]),
-            attention: p.get(&kernels::attention(&config))?,
-            pattern: p.get(&kernels::pattern(&config))?,
+            attention: p.get(&attention::kernel(&config))?,
+            pattern: p.get(&attention::pattern_kernel(&config))?,
             sample_group: p.group(&sample, &[&s.logits, &s.sampling, &s.seen, &s.ids, &s.results, &s.status, &s.sampler]),
             program: program(&config),
             staging: StagingPool::default(),
@@ -169,7 +170,7 @@ impl GpuEngine {
     pub fn new_cache(&self) -> Result<GpuCache> {
         let config = &*self.config;
         let bytes = 8 * config.n_ctx as u64 * config.d_kv() as u64;
-        if bytes > self.gpu.max_binding || bytes > self.gpu.max_buffer {
+        if bytes > self.gpu.max_binding() || bytes > self.gpu.max_buffer {
             fail!(OutOfMemory, "a layer's keys and values for {} positions are larger than the GPU's largest binding", config.n_ctx);
         }
         let (layers, guard) = self.gpu.guarded("a key/value cache", || {

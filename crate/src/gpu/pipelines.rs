@@ -6,10 +6,10 @@ use std::rc::Rc;
 
 use super::buffers::Buf;
 use super::context::Gpu;
-use super::kernels::{Access, Kernel};
 use super::record::Params;
 use super::shader::assemble;
 use crate::error::Result;
+use crate::ops::kernel::{Access, Kernel};
 
 /// A compiled kernel and the layout of its one bind group.
 #[derive(Debug)]

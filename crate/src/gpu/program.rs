@@ -2,13 +2,13 @@
 
 use super::cache::GpuCache;
 use super::engine::GpuEngine;
-use super::kernels::{Linear, FEW_ROWS};
 use super::record::{Params, Recorder};
 use super::scratch::{MAX_PARTS, SPLIT_ROWS};
 use super::weights::LinearPipelines;
 use crate::engine::Capture;
 use crate::error::Result;
 use crate::model::Op;
+use crate::ops::kernel::{Linear, FEW_ROWS};
 
 /// Positions of a part where attention splits the context.
 const PART: usize = 256;

@@ -65,10 +65,10 @@ impl Scratch {
             config.d_mlp_in(),
         ];
         let bytes = 4 * widest.iter().max().copied().unwrap_or(1);
-        let rows = (gpu.max_binding as usize / bytes).min(MAX_ROWS);
-        let chunk = CHUNK_BYTES.min(gpu.max_binding as usize);
-        if rows == 0 || 4 * config.d_vocab > gpu.max_binding as usize {
-            fail!(Device, "a row of this model's activations is larger than the GPU's largest binding of {} bytes", gpu.max_binding);
+        let rows = (gpu.max_binding() as usize / bytes).min(MAX_ROWS);
+        let chunk = CHUNK_BYTES.min(gpu.max_binding() as usize);
+        if rows == 0 || 4 * config.d_vocab > gpu.max_binding() as usize {
+            fail!(Device, "a row of this model's activations is larger than the GPU's largest binding of {} bytes", gpu.max_binding());
         }
         let logit_rows = (chunk / (4 * config.d_vocab)).clamp(1, rows);
         let wide = |label: &str, width: usize| gpu.storage(label, (4 * rows * width) as u64);
@@ -126,5 +126,5 @@ impl Scratch {
 /// Rows of `Pattern` that one dispatch fills.
 pub fn pattern_rows(gpu: &Gpu, config: &Config, rows: usize) -> usize {
     let row = 4 * Buffer::Pattern.width(config);
-    (CHUNK_BYTES.min(gpu.max_binding as usize) / row).clamp(1, rows.max(1))
+    (CHUNK_BYTES.min(gpu.max_binding() as usize) / row).clamp(1, rows.max(1))
 }

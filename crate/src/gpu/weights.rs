@@ -7,11 +7,13 @@ use std::rc::Rc;
 use super::buffers::Buf;
 use super::context::{Gpu, Guard};
 use super::engine::GpuEngine;
-use super::kernels::{self, Driver, Linear, Vectors};
 use super::pipelines::{Pipeline, Pipelines};
 use super::record::uniform_ring;
 use crate::config::{Architecture, Config};
 use crate::error::{fail, Result};
+use crate::ops::attention::MAX_D_HEAD;
+use crate::ops::kernel::{self, Driver, Kernel, Linear, Vectors};
+use crate::ops::{embed, lm_head};
 use crate::weights::{Dtype, Tensor, Weight, WeightSink};
 
 /// Most rows of a shard: what one dispatch of 16 ids a workgroup reaches.
@@ -93,11 +95,10 @@ impl GpuLoader {
     }
 
     fn with(gpu: Rc<Gpu>, config: Rc<Config>, pipelines: Rc<Pipelines>, uniforms: Rc<Buf>) -> Result<GpuLoader> {
-        if config.d_head > kernels::MAX_D_HEAD {
-            let most = kernels::MAX_D_HEAD;
-            fail!(Config, "config.json: head_dim is {}, but the GPU backend runs at most {most}; use the cpu backend", config.d_head);
+        if config.d_head > MAX_D_HEAD {
+            fail!(Config, "config.json: head_dim is {}, but the GPU backend runs at most {MAX_D_HEAD}; use the cpu backend", config.d_head);
         }
-        let (made, guard) = gpu.guarded("the kernels", || kernels::standing(&config).iter().try_for_each(|k| pipelines.get(k).map(drop)));
+        let (made, guard) = gpu.guarded("the kernels", || kernel::standing(&config).iter().try_for_each(|k| pipelines.get(k).map(drop)));
         made?;
         let (matrices, tables, small) = (HashMap::new(), HashMap::new(), HashMap::new());
         Ok(GpuLoader { gpu, config, pipelines, uniforms, matrices, tables, small, guards: vec![guard] })
@@ -131,7 +132,7 @@ impl GpuLoader {
         if let Some(missing) = needed.iter().find(|weight| !small.contains_key(weight)) {
             fail!(Checkpoint, "the weight {missing:?} was not loaded");
         }
-        let head_vectors = pack(&gpu, &kernels::head_vectors(&config), &small);
+        let head_vectors = pack(&gpu, &lm_head::vectors(&config), &small);
         let positions = small.get(&Weight::Positions).map_or(&[][..], Vec::as_slice);
         let positions = gpu.storage_with("positions", bytemuck::cast_slice(positions));
         let weights = GpuWeights { matrices, tables, vectors, head_vectors, positions };
@@ -140,9 +141,9 @@ impl GpuLoader {
 
     fn table(&mut self, which: Weight, tensor: Tensor) -> Result<()> {
         let row_bytes = tensor.stride * tensor.dtype.bytes();
-        let fit = (self.gpu.max_binding.min(self.gpu.max_buffer) / row_bytes.max(1) as u64).min(MAX_SHARD_ROWS as u64) as usize;
+        let fit = (self.gpu.max_binding().min(self.gpu.max_buffer) / row_bytes.max(1) as u64).min(MAX_SHARD_ROWS as u64) as usize;
         if fit == 0 {
-            fail!(Device, "a row of {which:?} is larger than the GPU's largest binding of {} bytes", self.gpu.max_binding);
+            fail!(Device, "a row of {which:?} is larger than the GPU's largest binding of {} bytes", self.gpu.max_binding());
         }
         let mut shards = Vec::new();
         for first in (0..tensor.rows).step_by(fit) {
@@ -152,11 +153,11 @@ impl GpuLoader {
         }
         let drivers = [Driver::Matvec, Driver::Matmul];
         if which == Weight::Embed {
-            self.pipelines.get(&kernels::embed(&self.config, tensor.dtype))?;
+            self.pipelines.get(&embed::kernel(&self.config, tensor.dtype))?;
         }
         if which == Weight::Head || self.config.tie_word_embeddings {
             for driver in drivers {
-                self.pipelines.get(&kernels::lm_head(&self.config, tensor.dtype, driver))?;
+                self.pipelines.get(&lm_head::kernel(&self.config, tensor.dtype, driver))?;
             }
         }
         self.tables.insert(which, Table { shards, dtype: tensor.dtype });
@@ -165,8 +166,8 @@ impl GpuLoader {
 
     fn matrix(&mut self, which: Weight, linear: Linear, tensor: Tensor) -> Result<()> {
         let bytes = tensor.data.len() as u64;
-        if bytes > self.gpu.max_binding || bytes > self.gpu.max_buffer {
-            fail!(Device, "{which:?} has {bytes} bytes, more than the GPU's largest binding of {}", self.gpu.max_binding);
+        if bytes > self.gpu.max_binding() || bytes > self.gpu.max_buffer {
+            fail!(Device, "{which:?} has {bytes} bytes, more than the GPU's largest binding of {}", self.gpu.max_binding());
         }
         for kernel in linear_kernels(&self.config, linear, tensor.dtype) {
             self.pipelines.get(&kernel)?;
@@ -201,7 +202,7 @@ impl WeightSink for GpuLoader {
 }
 
 /// The kernels that a linear operation may run as.
-pub fn linear_kernels(config: &Config, linear: Linear, dtype: Dtype) -> Vec<kernels::Kernel> {
+pub fn linear_kernels(config: &Config, linear: Linear, dtype: Dtype) -> Vec<Kernel> {
     let gather = linear == Linear::Qkv && config.cut.is_some();
     let drivers = [Driver::Matvec, Driver::Matmul, Driver::Gather];
     drivers[..if gather { 3 } else { 2 }].iter().map(|driver| linear.kernel(config, dtype, *driver)).collect()

@@ -2,10 +2,34 @@
 //! `Attended` `[rows, n_heads, d_head]`; probabilities go to `Pattern` `[rows, n_heads, n_ctx]` where a hook wants them.
 //! Query head `h` reads KV head `h / (n_heads / n_kv_heads)`. Rows that are alternatives see the cache below their position, and themselves.
 
+use super::kernel::{self, Access, Kernel};
 use super::Pass;
+use crate::config::Config;
 use crate::cpu::gemm::dot_portable;
 use crate::engine::Rows;
 use crate::math;
+
+/// Largest head that attention's workgroup memory holds.
+pub const MAX_D_HEAD: usize = 256;
+
+/// `shaders/attention.wgsl`: rotated q and k, cache, Qkv; Attended or its parts.
+pub fn kernel(config: &Config) -> Kernel {
+    use Access::{Read, Write};
+    let constants = kernel::heads(config).into_iter().chain([kernel::scale(config)]).collect();
+    Kernel { file: "attention.wgsl", bindings: &[Read, Read, Read, Write], constants }
+}
+
+/// `shaders/attention_merge.wgsl`: parts; Attended.
+pub fn merge_kernel(config: &Config) -> Kernel {
+    let constants = kernel::heads(config).into_iter().filter(|(name, _)| *name != "n_kv_heads").collect();
+    Kernel { file: "attention_merge.wgsl", bindings: &[Access::Read, Access::Write], constants }
+}
+
+/// `shaders/pattern.wgsl`: rotated q and k, cache; Pattern.
+pub fn pattern_kernel(config: &Config) -> Kernel {
+    let constants = kernel::heads(config).into_iter().chain([kernel::scale(config)]).collect();
+    Kernel { file: "pattern.wgsl", bindings: &[Access::Read, Access::Read, Access::Write], constants }
+}
 
 /// CPU twin of `shaders/attention.wgsl`, for `rows` of the batch (a slice of it, so that no call takes long).
 pub fn cpu(pass: &mut Pass, rows: std::ops::Range<usize>, keys: &[f32], values: &[f32], wants_pattern: bool) {

@@ -1,11 +1,22 @@
 //! `AttnOut`: `Attended` `[rows, n_heads·d_head]` · W + b → `AttnOut` `[rows, d_model]`; `ResidMid` = `Hidden` + `AttnOut`.
 
+use super::kernel::{Access, Driver, Kernel, Linear};
 use super::Pass;
+use crate::config::Config;
 use crate::cpu::gemm;
 use crate::error::Result;
-use crate::weights::Weight;
+use crate::weights::{Dtype, Weight};
 
-/// CPU twin of `shaders/attn_out.wgsl`.
+/// The kernel for weights stored as `dtype`; see `shaders/parts/attn_out.wgsl`.
+pub fn kernel(config: &Config, dtype: Dtype, driver: Driver) -> Kernel {
+    use Access::{Read, Write};
+    let constants = Linear::AttnOut.constants(config, dtype);
+    let file = if driver == Driver::Matmul { "attn_out_matmul.wgsl" } else { "attn_out_matvec.wgsl" };
+    // Input, W, vectors, Hidden; AttnOut, ResidMid.
+    Kernel { file, bindings: &[Read, Read, Read, Read, Write, Write], constants }
+}
+
+/// CPU twin of `shaders/parts/attn_out.wgsl`.
 pub fn cpu(pass: &mut Pass, layer: usize) -> Result<()> {
     let (rows, d, d_query) = (pass.rows(), pass.config.d_model, pass.config.d_query());
     let w = pass.weights.get(Weight::AttnOut(layer))?;

@@ -1,8 +1,23 @@
 //! `Embed`: token ids → `Hidden` `[rows, d_model]`; GPT-2 adds the learned positions.
 
+use super::kernel::{self, Access, Kernel};
 use super::Pass;
+use crate::config::{Architecture, Config};
 use crate::error::Result;
-use crate::weights::Weight;
+use crate::weights::{Dtype, Tensor, Weight};
+
+/// The kernel for a table stored as `dtype`: ids, table, positions; Hidden.
+pub fn kernel(config: &Config, dtype: Dtype) -> Kernel {
+    use Access::{Read, Write};
+    let learned = f64::from(u8::from(config.architecture == Architecture::Gpt2));
+    let constants = vec![
+        ("weight_type", kernel::weight_type(dtype)),
+        ("stride", Tensor::stride_of(config.d_model) as f64),
+        ("d_model", config.d_model as f64),
+        ("learned_positions", learned),
+    ];
+    Kernel { file: "embed.wgsl", bindings: &[Read, Read, Read, Write], constants }
+}
 
 /// CPU twin of `shaders/embed.wgsl`: the sum of the two terms.
 pub fn cpu(pass: &mut Pass) -> Result<()> {

@@ -3,10 +3,37 @@
 
 use std::ops::Range;
 
+use super::kernel::{self, Access, Driver, Kernel, Vectors};
 use super::{norm, Pass};
+use crate::config::{Architecture, Config};
 use crate::cpu::gemm;
 use crate::error::{fail, Result};
-use crate::weights::Weight;
+use crate::weights::{Dtype, Tensor, Weight};
+
+/// Gain and bias of the final norm, as the kernel packs them.
+pub fn vectors(config: &Config) -> Vectors {
+    let mut vectors = Vectors::default();
+    vectors.push(Weight::FinalNormGain, config.d_model);
+    if config.architecture == Architecture::Gpt2 {
+        vectors.push(Weight::FinalNormBias, config.d_model);
+    }
+    vectors
+}
+
+/// The kernel for a table stored as `dtype`: Hidden, table, vectors; Normalized, Logits, status.
+pub fn kernel(config: &Config, dtype: Dtype, driver: Driver) -> Kernel {
+    use Access::{Read, Write};
+    let mut constants = kernel::norm_constants(config, true, config.d_model);
+    constants.extend([
+        ("gain_at", 0.0),
+        ("norm_bias_at", vectors(config).at(|w| w == Weight::FinalNormBias)),
+        ("weight_type", kernel::weight_type(dtype)),
+        ("stride", Tensor::stride_of(config.d_model) as f64),
+        ("n_layers", config.n_layers as f64),
+    ]);
+    let file = if driver == Driver::Matmul { "lm_head_matmul.wgsl" } else { "lm_head_matvec.wgsl" };
+    Kernel { file, bindings: &[Read, Read, Read, Write, Write, Write], constants }
+}
 
 /// The final norm of the rows in `rows`: fills `Normalized` and the head's input.
 pub fn cpu_norm(pass: &mut Pass, rows: Range<usize>) -> Result<()> {
@@ -27,7 +54,7 @@ pub fn cpu_norm(pass: &mut Pass, rows: Range<usize>) -> Result<()> {
     Ok(())
 }
 
-/// CPU twin of `shaders/lm_head.wgsl`: logits of one row for a range of the vocabulary (a slice, so that no call takes long).
+/// CPU twin of `shaders/parts/lm_head.wgsl`: logits of one row for a range of the vocabulary (a slice, so that no call takes long).
 pub fn cpu_logits(pass: &mut Pass, row: usize, vocabulary: Range<usize>, out: &mut [f32]) -> Result<()> {
     let d = pass.config.d_model;
     let head = if pass.config.tie_word_embeddings { Weight::Embed } else { Weight::Head };

@@ -1,12 +1,23 @@
 //! `MlpIn`: norm of `ResidMid` `[rows, d_model]` · W + b → `MlpPre` `[rows, d_mlp_in]` → `MlpPost` `[rows, d_mlp]`.
 //! Llama: pairs (gate, up), silu(gate) · up. GPT-2: `gelu_new`, the tanh approximation.
 
+use super::kernel::{Access, Driver, Kernel, Linear};
 use super::{norm, Pass};
-use crate::config::Architecture;
+use crate::config::{Architecture, Config};
 use crate::cpu::gemm;
 use crate::error::Result;
 use crate::math;
-use crate::weights::Weight;
+use crate::weights::{Dtype, Weight};
+
+/// The kernel for weights stored as `dtype`; see `shaders/parts/mlp_in.wgsl`.
+pub fn kernel(config: &Config, dtype: Dtype, driver: Driver) -> Kernel {
+    use Access::{Read, Write};
+    let mut constants = Linear::MlpIn.constants(config, dtype);
+    constants.push(("gated", f64::from(u8::from(config.architecture == Architecture::Llama))));
+    let file = if driver == Driver::Matmul { "mlp_in_matmul.wgsl" } else { "mlp_in_matvec.wgsl" };
+    // Input, W, vectors; MlpPre, MlpPost.
+    Kernel { file, bindings: &[Read, Read, Read, Write, Write], constants }
+}
 
 /// ½ x (1 + tanh(√(2/π) (x + 0.044715 x³)))
 pub fn gelu_new(x: f32) -> f32 {
@@ -14,7 +25,7 @@ pub fn gelu_new(x: f32) -> f32 {
     0.5 * x * (1.0 + math::tanh(ROOT * (x + 0.044_715 * (x * x * x))))
 }
 
-/// CPU twin of `shaders/mlp_in.wgsl`.
+/// CPU twin of `shaders/parts/mlp_in.wgsl`.
 pub fn cpu(pass: &mut Pass, layer: usize) -> Result<()> {
     let (config, weights, rows) = (pass.config, pass.weights, pass.rows());
     let (d, d_mlp, d_in) = (config.d_model, config.d_mlp, config.d_mlp_in());

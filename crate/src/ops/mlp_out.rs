@@ -1,11 +1,22 @@
 //! `MlpOut`: `MlpPost` `[rows, d_mlp]` · W + b → `MlpOut` `[rows, d_model]`.
 
+use super::kernel::{Access, Driver, Kernel, Linear};
 use super::Pass;
+use crate::config::Config;
 use crate::cpu::gemm;
 use crate::error::Result;
-use crate::weights::Weight;
+use crate::weights::{Dtype, Weight};
 
-/// CPU twin of `shaders/mlp_out.wgsl`.
+/// The kernel for weights stored as `dtype`; see `shaders/parts/mlp_out.wgsl`.
+pub fn kernel(config: &Config, dtype: Dtype, driver: Driver) -> Kernel {
+    use Access::{Read, Write};
+    let constants = Linear::MlpOut.constants(config, dtype);
+    let file = if driver == Driver::Matmul { "mlp_out_matmul.wgsl" } else { "mlp_out_matvec.wgsl" };
+    // Input, W, vectors; MlpOut.
+    Kernel { file, bindings: &[Read, Read, Read, Write], constants }
+}
+
+/// CPU twin of `shaders/parts/mlp_out.wgsl`.
 pub fn cpu(pass: &mut Pass, layer: usize) -> Result<()> {
     let (rows, d, d_mlp) = (pass.rows(), pass.config.d_model, pass.config.d_mlp);
     let w = pass.weights.get(Weight::MlpOut(layer))?;

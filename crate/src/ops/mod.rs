@@ -7,6 +7,7 @@ use crate::engine::{Batch, Rows};
 pub mod attention;
 pub mod attn_out;
 pub mod embed;
+pub mod kernel;
 pub mod lm_head;
 pub mod mlp_in;
 pub mod mlp_out;

@@ -4,12 +4,13 @@
 //! A sparse input gathers the rows of W of its active entries only. With LayerNorm the entries that are 0 still
 //! contribute through mean and bias: y = r·Σ x_i g_i W_i − r·m·Σ g_i W_i + Σ b_i W_i, the last two sums prepared.
 
+use super::kernel::{self, Access, Driver, Kernel, Linear};
 use super::{norm, Pass};
 use crate::config::{Architecture, Config};
 use crate::cpu::gemm;
 use crate::engine::Rows;
 use crate::error::Result;
-use crate::weights::Weight;
+use crate::weights::{Dtype, Weight};
 
 /// Natural columns of the pair that stands at stored columns `2·pair`, `2·pair + 1` (see `weights.rs`).
 pub fn columns_of_pair(config: &Config, pair: usize) -> [usize; 2] {
@@ -22,7 +23,30 @@ pub fn columns_of_pair(config: &Config, pair: usize) -> [usize; 2] {
     }
 }
 
-/// CPU twin of `shaders/qkv.wgsl`.
+/// The kernel for weights stored as `dtype`; see `shaders/parts/qkv.wgsl`.
+pub fn kernel(config: &Config, dtype: Dtype, driver: Driver) -> Kernel {
+    use Access::{Read, Write};
+    let mut constants = Linear::Qkv.constants(config, dtype);
+    constants.extend(kernel::heads(config));
+    constants.push(("rotary", f64::from(u8::from(config.rope.is_some()))));
+    if driver == Driver::Gather {
+        let vectors = Linear::Qkv.vectors(config, 0);
+        constants.extend([
+            ("capacity", config.d_model as f64),
+            ("gain_sum_at", vectors.at(|w| w == Weight::QkvGainSum(0))),
+            ("bias_sum_at", vectors.at(|w| w == Weight::QkvBiasSum(0))),
+        ]);
+    }
+    let file = match driver {
+        Driver::Matvec => "qkv_matvec.wgsl",
+        Driver::Matmul => "qkv_matmul.wgsl",
+        Driver::Gather => "qkv_gather.wgsl",
+    };
+    // Input, W, vectors, rope; Qkv, rotated q and k, cache.
+    Kernel { file, bindings: &[Read, Read, Read, Read, Write, Write, Write], constants }
+}
+
+/// CPU twin of `shaders/parts/qkv.wgsl`.
 pub fn cpu(pass: &mut Pass, layer: usize, sparse: bool, keys: &mut [f32], values: &mut [f32]) -> Result<()> {
     project(pass, layer, sparse)?;
     rotate(pass);

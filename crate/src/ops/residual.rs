@@ -1,9 +1,18 @@
 //! `Residual`: the end of a block without a cut. `TopkIn` = `ResidMid` + `MlpOut`; edits of site `topk_in`, then of site
 //! `topk_out`, each in the order given → `Hidden`.
 
+use super::kernel::{Access, Kernel};
 use super::Pass;
+use crate::config::Config;
 use crate::edits::Site;
 use crate::error::{fail, Result};
+
+/// `shaders/residual.wgsl`: ResidMid, MlpOut, edits; TopkIn, Hidden, status.
+pub fn kernel(config: &Config) -> Kernel {
+    use Access::{Absent, Read, Write};
+    let constants = vec![("d_model", config.d_model as f64), ("n_layers", config.n_layers as f64)];
+    Kernel { file: "residual.wgsl", bindings: &[Read, Read, Read, Write, Write, Absent, Write], constants }
+}
 
 /// CPU twin of `shaders/residual.wgsl`.
 pub fn cpu(pass: &mut Pass, layer: usize) -> Result<()> {

@@ -1,11 +1,32 @@
 //! `TopK`: the end of a TopK block. `TopkIn` = `ResidMid` + `MlpOut`; edits of site `topk_in`; the cut to the k first in the
 //! standing order; `topk_post`; edits of site `topk_out` → `Hidden` (dense) and `Active` (index ascending, no zeros).
 
+use super::kernel::{Access, Kernel};
 use super::{residual, Pass};
-use crate::config::Cut;
+use crate::config::{Config, Cut};
 use crate::edits::Site;
 use crate::error::Result;
-use crate::order::{self, Post};
+use crate::order::{self, Post, Select};
+
+/// Largest k of the bitonic kernel; larger ones go to the radix kernel.
+const BITONIC_MOST: usize = 256;
+
+/// The kernel of a model's cut (`None` where no block has one): ResidMid, MlpOut, edits; TopkIn, Hidden, Active, status.
+pub fn kernel(config: &Config) -> Option<Kernel> {
+    use Access::{Read, Write};
+    let cut = (0..config.n_layers).find_map(|layer| config.cut_at(layer))?;
+    let flag = |set: bool| f64::from(u8::from(set));
+    let constants = vec![
+        ("d_model", config.d_model as f64),
+        ("n_layers", config.n_layers as f64),
+        ("k", cut.k as f64),
+        ("capacity", config.d_model as f64),
+        ("select_abs", flag(cut.select == Select::Abs)),
+        ("post_relu", flag(cut.post == Post::Relu)),
+    ];
+    let file = if cut.k <= BITONIC_MOST { "topk.wgsl" } else { "large_topk.wgsl" };
+    Some(Kernel { file, bindings: &[Read, Read, Read, Write, Write, Write, Write], constants })
+}
 
 /// Cuts a row in place: all but the first k in the standing order become 0.
 pub fn cut_row(row: &mut [f32], cut: Cut) {

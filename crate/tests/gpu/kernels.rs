@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, StorageAccess};
-use topk_lm::gpu::{all_kernels, assemble, entries, Access};
+use topk_lm::gpu::{assemble, entries};
+use topk_lm::ops::kernel::{all, Access};
 
 use crate::cases::{cut, gpt2, llama};
 
@@ -42,7 +43,7 @@ fn the_host_and_the_shaders_agree() {
     relu.n_nontopk = 1;
     let wide = topk_lm::config::Config { cut: cut(300), d_model: 1024, ..gpt2() };
     for config in [llama(), gpt2(), relu, wide] {
-        for kernel in all_kernels(&config) {
+        for kernel in all(&config) {
             let module = module(kernel.file);
             let mut found = HashMap::new();
             for (_, variable) in module.global_variables.iter() {

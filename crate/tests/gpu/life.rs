@@ -86,14 +86,11 @@ fn non_finite_activations_name_their_layer() {
 #[test]
 fn a_model_too_large_is_refused_and_leaves_nothing() {
     let Some(gpu) = device() else { return };
-    // A cache of 2^27 positions × 2 × 16 numbers is more than any binding.
-    let config = Config { n_ctx: 1 << 27, ..llama() };
-    let small = Config { n_ctx: 160, ..config.clone() };
-    let engine = load_gpu(&gpu, &small, &weights(&small, Dtype::F32, 54));
-    drop(engine);
-    let mut loader = GpuLoader::new(gpu.with_max_binding(4096), Rc::new(small.clone())).unwrap();
+    let config = llama();
+    gpu.limit_binding(4096);
+    let mut loader = GpuLoader::new(gpu.clone(), Rc::new(config.clone())).unwrap();
     let mut refused = None;
-    for (which, tensor) in weights(&small, Dtype::F32, 54) {
+    for (which, tensor) in weights(&config, Dtype::F32, 54) {
         if let Err(error) = loader.weight(which, tensor) {
             refused = Some(error);
             break;
@@ -102,6 +99,8 @@ fn a_model_too_large_is_refused_and_leaves_nothing() {
     let error = refused.expect("a matrix of 60 × 64 numbers is larger than 4096 bytes");
     assert_eq!(error.code(), Code::Device);
     assert!(error.to_string().contains("Qkv(0)"), "{error}");
+    drop(loader);
+    assert_eq!(gpu.ledger().buffers(), 0);
 }
 
 #[test]

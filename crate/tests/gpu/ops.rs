@@ -2,7 +2,7 @@
 
 use pollster::block_on;
 use topk_lm::config::Config;
-use topk_lm::edits::EditTable;
+use topk_lm::edits::{Action, EditTable, ResolvedEdit, Site, EVERY_ROW};
 use topk_lm::engine::{Batch, BatchOutput, Capture, LogitRows, Rows};
 use topk_lm::model::{program, Buffer, Op};
 use topk_lm::weights::Dtype;
@@ -39,8 +39,11 @@ fn everything(config: &Config) -> Vec<Capture> {
 
 /// Runs a prompt of `prompt` rows in one batch, then `then` rows as a second batch, on both; compares everything.
 fn compare(name: &str, config: &Config, both: &Both, prompt: usize, then: usize, mode: Rows) {
+    compare_edited(name, config, both, prompt, then, mode, &EditTable::none(config.n_layers));
+}
+
+fn compare_edited(name: &str, config: &Config, both: &Both, prompt: usize, then: usize, mode: Rows, edits: &EditTable) {
     let mut random = Random::new(prompt as u64 + 7);
-    let edits = EditTable::none(config.n_layers);
     let (mut on_cpu, mut on_gpu) = (both.cpu.new_cache().unwrap(), both.gpu.new_cache().unwrap());
     let mut start = 0;
     for (rows, mode) in [(prompt, Rows::Sequence), (then, mode)] {
@@ -52,7 +55,7 @@ fn compare(name: &str, config: &Config, both: &Both, prompt: usize, then: usize,
             // The CPU may take fewer rows at a time; alternatives are independent.
             let n = (rows - done).min(both.cpu.max_rows());
             let at = if mode == Rows::Sequence { start + done } else { start };
-            let batch = Batch { ids: &ids[done..done + n], start: at, rows: mode, edits: &edits, captures: &captures, logits: LogitRows::All };
+            let batch = Batch { ids: &ids[done..done + n], start: at, rows: mode, edits, captures: &captures, logits: LogitRows::All };
             let part = block_on(both.cpu.forward(&mut on_cpu, &batch)).unwrap();
             cpu.captured.resize(captures.len(), Vec::new());
             for (all, part) in cpu.captured.iter_mut().zip(part.captured) {
@@ -62,7 +65,7 @@ fn compare(name: &str, config: &Config, both: &Both, prompt: usize, then: usize,
             done += n;
         }
         if rows > 0 {
-            let batch = Batch { ids: &ids, start, rows: mode, edits: &edits, captures: &captures, logits: LogitRows::All };
+            let batch = Batch { ids: &ids, start, rows: mode, edits, captures: &captures, logits: LogitRows::All };
             gpu = block_on(both.gpu.forward(&mut on_gpu, &batch)).unwrap();
             for (capture, (expected, got)) in captures.iter().zip(cpu.captured.iter().zip(&gpu.captured)) {
                 let off = difference(expected, got);
@@ -164,8 +167,8 @@ fn tables_in_shards() {
     let Some(gpu) = device() else { return };
     let config = Config { d_model: 60, d_vocab: 4001, tie_word_embeddings: false, ..llama() };
     // 4001 rows of 240 bytes do not fit 128 KiB, nor do 256 rows of logits.
-    let small = gpu.with_max_binding(128 << 10);
-    let both = load(&small, &config, Dtype::F32, 24);
+    gpu.limit_binding(128 << 10);
+    let both = load(&gpu, &config, Dtype::F32, 24);
     compare("shards", &config, &both, 40, 3, Rows::Sequence);
 }
 
@@ -173,7 +176,8 @@ fn tables_in_shards() {
 fn single_logits() {
     let Some(gpu) = device() else { return };
     let config = Config { d_vocab: 4001, ..llama() };
-    let both = load(&gpu.with_max_binding(128 << 10), &config, Dtype::F16, 25);
+    gpu.limit_binding(128 << 10);
+    let both = load(&gpu, &config, Dtype::F16, 25);
     let edits = EditTable::none(config.n_layers);
     for (token, rows) in [(0u32, 1), (4000, 20), (1700, 20)] {
         let ids = vec![5; rows];
@@ -219,5 +223,34 @@ fn topk_blocks() {
             compare(&format!("k {k}"), &config, &both, rows, 2, Rows::Sequence);
         }
         compare(&format!("k {k}"), &config, &both, 9, 12, Rows::Alternatives);
+    }
+}
+
+/// Random edits of every kind, also of single rows; more of them than the buffer first holds, too.
+#[test]
+fn edited_blocks() {
+    let Some(gpu) = device() else { return };
+    let config = Config { cut: cut(9), n_layers: 4, n_nontopk: 1, ..llama() };
+    let both = load(&gpu, &config, Dtype::F32, 61);
+    let mut random = Random::new(62);
+    for count in [1, 3, 10, 40, 2000] {
+        for mode in [Rows::Sequence, Rows::Alternatives] {
+            let mut table = EditTable::none(config.n_layers);
+            for _ in 0..count {
+                let action = [Action::Add, Action::Clamp, Action::Scale, Action::Ablate][random.below(4)];
+                let from = random.below(12) as u32;
+                let edit = ResolvedEdit {
+                    index: random.below(config.d_model) as u32,
+                    action,
+                    value: if action == Action::Scale { 0.8 + 0.5 * random.unit() } else { 3.0 * random.unit() },
+                    site: if random.below(2) == 0 { Site::TopkIn } else { Site::TopkOut },
+                    from,
+                    to: if random.below(2) == 0 { u32::MAX } else { from + random.below(9) as u32 },
+                    row: if random.below(3) == 0 { random.below(14) as u32 } else { EVERY_ROW },
+                };
+                table.push(random.below(config.n_layers), edit);
+            }
+            compare_edited(&format!("{count} edits"), &config, &both, 9, 12, mode, &table);
+        }
     }
 }
