@@ -93,7 +93,11 @@ impl Settings {
 pub fn kernel(config: &Config) -> Kernel {
     use Access::{Read, Write};
     let constants = vec![("d_vocab", config.d_vocab as f64), ("n_layers", config.n_layers as f64)];
-    Kernel { file: "sample.wgsl", bindings: &[Read, Read, Write, Write, Write, Write, Write], constants }
+    Kernel {
+        file: "sample.wgsl",
+        bindings: &[Read, Read, Write, Write, Write, Write, Write],
+        constants,
+    }
 }
 
 /// The settings as `shaders/sample.wgsl` reads them: 1/temperature (0: argmax), penalty, 1/penalty, top_k, P, seed low, seed high, 0.

@@ -31,12 +31,26 @@ pub struct Buf {
 
 impl Buf {
     /// `bytes` is rounded up to a binding's least size and alignment.
-    pub(super) fn new(device: &wgpu::Device, ledger: &Rc<Ledger>, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Buf {
+    pub(super) fn new(
+        device: &wgpu::Device,
+        ledger: &Rc<Ledger>,
+        label: &str,
+        bytes: u64,
+        usage: wgpu::BufferUsages,
+    ) -> Buf {
         let size = bytes.max(16).next_multiple_of(4);
-        let raw = device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false });
+        let raw = device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size,
+            usage,
+            mapped_at_creation: false,
+        });
         ledger.buffers.set(ledger.buffers.get() + 1);
         ledger.bytes.set(ledger.bytes.get() + size);
-        Buf { raw, ledger: ledger.clone() }
+        Buf {
+            raw,
+            ledger: ledger.clone(),
+        }
     }
 
     pub fn raw(&self) -> &wgpu::Buffer {

@@ -26,7 +26,10 @@ impl GpuEngine {
     pub(super) fn capture_words(&self, capture: Capture, rows: usize) -> usize {
         let config = &*self.config;
         rows * match capture {
-            Capture::Buffer { buffer: Buffer::QueryRot | Buffer::KeyRot, .. } => config.d_query() + config.d_kv(),
+            Capture::Buffer {
+                buffer: Buffer::QueryRot | Buffer::KeyRot,
+                ..
+            } => config.d_query() + config.d_kv(),
             Capture::Buffer { buffer, .. } => buffer.width(config),
             Capture::Embedding { .. } => config.d_model,
             Capture::Lens { .. } => config.d_vocab,
@@ -61,16 +64,27 @@ impl GpuEngine {
                 staging.copy(r, region, 0, &self.scratch.hidden, words);
                 self.record_embed(r, params, Terms::Both);
             }
-            Capture::Buffer { after, buffer: Buffer::Pattern } => {
+            Capture::Buffer {
+                after,
+                buffer: Buffer::Pattern,
+            } => {
                 let layer = after.saturating_sub(1) / 6;
                 self.record_pattern(r, &cache.layers[layer].data, params, staging, region);
             }
-            Capture::Buffer { buffer: Buffer::Normalized, .. } => {
+            Capture::Buffer {
+                buffer: Buffer::Normalized,
+                ..
+            } => {
                 self.record_head(r, params, 0..rows, Columns::NormOnly, |_, _, _| {});
                 staging.copy(r, region, 0, &self.scratch.normalized, words);
             }
-            Capture::Buffer { buffer: Buffer::Logits, .. } | Capture::Lens { .. } => {
-                self.record_head(r, params, 0..rows, Columns::All, |r, at, words| staging.copy(r, region, at, &self.scratch.logits, words));
+            Capture::Buffer {
+                buffer: Buffer::Logits, ..
+            }
+            | Capture::Lens { .. } => {
+                self.record_head(r, params, 0..rows, Columns::All, |r, at, words| {
+                    staging.copy(r, region, at, &self.scratch.logits, words)
+                });
             }
             Capture::Buffer { buffer, .. } => match self.scratch.buffer(buffer) {
                 Some(source) => staging.copy(r, region, 0, source, words),
@@ -81,7 +95,14 @@ impl GpuEngine {
     }
 
     /// Records the logits of a call into their region.
-    pub(super) fn record_logits(&self, r: &mut Recorder<'_>, params: Params, wanted: LogitRows, staging: &Staging, region: usize) {
+    pub(super) fn record_logits(
+        &self,
+        r: &mut Recorder<'_>,
+        params: Params,
+        wanted: LogitRows,
+        staging: &Staging,
+        region: usize,
+    ) {
         let rows = params.rows as usize;
         let (range, columns) = match wanted {
             LogitRows::None => return,
@@ -89,7 +110,9 @@ impl GpuEngine {
             LogitRows::All => (0..rows, Columns::All),
             LogitRows::Token(id) => (0..rows, Columns::Token(id as usize)),
         };
-        self.record_head(r, params, range, columns, |r, at, words| staging.copy(r, region, at, &self.scratch.logits, words));
+        self.record_head(r, params, range, columns, |r, at, words| {
+            staging.copy(r, region, at, &self.scratch.logits, words)
+        });
     }
 
     /// Runs the head on some rows of `Hidden`, in chunks that the logits buffer holds; `each` gets (first word, words) of a chunk.
@@ -101,22 +124,42 @@ impl GpuEngine {
         columns: Columns,
         mut each: impl FnMut(&mut Recorder<'_>, usize, usize),
     ) {
-        let width = if columns == Columns::All { self.config.d_vocab } else { 1 };
-        let most = if columns == Columns::All { self.scratch.logit_rows } else { self.scratch.rows };
+        let width = if columns == Columns::All {
+            self.config.d_vocab
+        } else {
+            1
+        };
+        let most = if columns == Columns::All {
+            self.scratch.logit_rows
+        } else {
+            self.scratch.rows
+        };
         for first in rows.clone().step_by(most) {
             let n = most.min(rows.end - first);
             for (shard_first, shard_rows, group) in &self.head_groups {
                 let (from, count, column) = match columns {
                     Columns::All => (0, *shard_rows, *shard_first),
-                    Columns::Token(id) if (*shard_first..shard_first + shard_rows).contains(&id) => (id - shard_first, 1, 0),
+                    Columns::Token(id) if (*shard_first..shard_first + shard_rows).contains(&id) => {
+                        (id - shard_first, 1, 0)
+                    }
                     Columns::NormOnly if *shard_first == 0 => (0, 0, 0),
                     _ => continue,
                 };
-                let params = Params { rows: n as u32, more: [column as u32, width as u32, 0, 0], ..params }.aux([first, from, count]);
+                let params = Params {
+                    rows: n as u32,
+                    more: [column as u32, width as u32, 0, 0],
+                    ..params
+                }
+                .aux([first, from, count]);
                 if n <= FEW_ROWS {
                     r.dispatch(&self.head_matvec, group, params, [count.div_ceil(16).max(1), n, 1]);
                 } else {
-                    r.dispatch(&self.head_matmul, group, params, [count.div_ceil(64).max(1), n.div_ceil(64), 1]);
+                    r.dispatch(
+                        &self.head_matmul,
+                        group,
+                        params,
+                        [count.div_ceil(64).max(1), n.div_ceil(64), 1],
+                    );
                 }
             }
             each(r, (first - rows.start) * width, n * width);
@@ -128,10 +171,17 @@ impl GpuEngine {
         let (rows, width) = (params.rows as usize, Buffer::Pattern.width(&self.config));
         let chunk = pattern_rows(&self.gpu, &self.config, rows);
         let buffer = self.gpu.storage("pattern", (4 * chunk * width) as u64);
-        let group = self.pipelines.group(&self.pattern, &[&self.scratch.rotated, cache, &buffer]);
+        let group = self
+            .pipelines
+            .group(&self.pattern, &[&self.scratch.rotated, cache, &buffer]);
         for first in (0..rows).step_by(chunk) {
             let n = chunk.min(rows - first);
-            r.dispatch(&self.pattern, &group, params.aux([first, self.config.n_ctx, 0]), [self.config.n_heads, n, 1]);
+            r.dispatch(
+                &self.pattern,
+                &group,
+                params.aux([first, self.config.n_ctx, 0]),
+                [self.config.n_heads, n, 1],
+            );
             staging.copy(r, region, first * width, &buffer, n * width);
         }
         r.keep(buffer);
@@ -142,10 +192,19 @@ impl GpuEngine {
         let values: Vec<f32> = bytemuck::cast_vec(words);
         let (query, kv) = (self.config.d_query(), self.config.d_kv());
         let columns = match capture {
-            Capture::Buffer { buffer: Buffer::QueryRot, .. } => 0..query,
-            Capture::Buffer { buffer: Buffer::KeyRot, .. } => query..query + kv,
+            Capture::Buffer {
+                buffer: Buffer::QueryRot,
+                ..
+            } => 0..query,
+            Capture::Buffer {
+                buffer: Buffer::KeyRot, ..
+            } => query..query + kv,
             _ => return values,
         };
-        values.chunks_exact(query + kv).flat_map(|row| &row[columns.clone()]).copied().collect()
+        values
+            .chunks_exact(query + kv)
+            .flat_map(|row| &row[columns.clone()])
+            .copied()
+            .collect()
     }
 }

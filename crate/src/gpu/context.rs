@@ -71,21 +71,39 @@ pub struct Gpu {
 /// Chooses a backend and opens the device where it is the GPU.
 pub async fn open(wanted: BackendChoice) -> Result<(AdapterChoice, Option<Rc<Gpu>>)> {
     let cpu = |adapter: Option<String>, is_fallback: bool, reason: String| {
-        Ok((AdapterChoice { kind: BackendKind::Cpu, adapter, is_fallback, reason }, None))
+        Ok((
+            AdapterChoice {
+                kind: BackendKind::Cpu,
+                adapter,
+                is_fallback,
+                reason,
+            },
+            None,
+        ))
     };
     if wanted == BackendChoice::Cpu {
         return cpu(None, false, "the CPU was asked for".into());
     }
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-    let options = wgpu::RequestAdapterOptions { power_preference: wgpu::PowerPreference::HighPerformance, ..Default::default() };
+    let options = wgpu::RequestAdapterOptions {
+        power_preference: wgpu::PowerPreference::HighPerformance,
+        ..Default::default()
+    };
     let adapter = match instance.request_adapter(&options).await {
         Ok(adapter) => adapter,
         Err(_) if wanted == BackendChoice::Auto => return cpu(None, false, "there is no WebGPU adapter here".into()),
-        Err(error) => fail!(Device, "there is no WebGPU adapter here ({error}); the cpu backend runs everywhere"),
+        Err(error) => fail!(
+            Device,
+            "there is no WebGPU adapter here ({error}); the cpu backend runs everywhere"
+        ),
     };
     let info = adapter.get_info();
     let is_fallback = info.device_type == wgpu::DeviceType::Cpu;
-    let name = if info.name.is_empty() { "unnamed adapter".to_string() } else { info.name.clone() };
+    let name = if info.name.is_empty() {
+        "unnamed adapter".to_string()
+    } else {
+        info.name.clone()
+    };
     if is_fallback && wanted == BackendChoice::Auto {
         let reason = format!("the WebGPU adapter {name} is a software emulation, which the CPU backend outruns");
         return cpu(Some(name), true, reason);
@@ -99,17 +117,31 @@ pub async fn open(wanted: BackendChoice) -> Result<(AdapterChoice, Option<Rc<Gpu
         BackendChoice::Gpu => "WebGPU was asked for".to_string(),
         _ => format!("{name} is a real WebGPU adapter"),
     };
-    Ok((AdapterChoice { kind: BackendKind::Gpu, adapter: Some(name), is_fallback, reason }, Some(Rc::new(gpu))))
+    Ok((
+        AdapterChoice {
+            kind: BackendKind::Gpu,
+            adapter: Some(name),
+            is_fallback,
+            reason,
+        },
+        Some(Rc::new(gpu)),
+    ))
 }
 
 impl Gpu {
     /// WebGPU's default limits are enough; larger buffers are asked for where the adapter has them.
     async fn request(adapter: &wgpu::Adapter) -> Result<Gpu> {
         let has = adapter.limits();
-        let mut limits = wgpu::Limits::default();
-        limits.max_storage_buffer_binding_size = has.max_storage_buffer_binding_size.min(1 << 31);
-        limits.max_buffer_size = has.max_buffer_size.min(1 << 32);
-        let descriptor = wgpu::DeviceDescriptor { label: Some("topk-lm"), required_limits: limits.clone(), ..Default::default() };
+        let limits = wgpu::Limits {
+            max_storage_buffer_binding_size: has.max_storage_buffer_binding_size.min(1 << 31),
+            max_buffer_size: has.max_buffer_size.min(1 << 32),
+            ..wgpu::Limits::default()
+        };
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("topk-lm"),
+            required_limits: limits.clone(),
+            ..Default::default()
+        };
         let (device, queue) = adapter
             .request_device(&descriptor)
             .await
@@ -125,7 +157,9 @@ impl Gpu {
         // wgpu's own handler panics.
         device.on_uncaptured_error(Arc::new(move |error| {
             if let Ok(mut events) = heard.lock() {
-                events.uncaptured.get_or_insert_with(|| typed("the work submitted", error));
+                events
+                    .uncaptured
+                    .get_or_insert_with(|| typed("the work submitted", error));
             }
         }));
         Ok(Gpu {
@@ -193,24 +227,39 @@ impl Gpu {
 
     /// An error if the device is lost, or if something failed since the last look.
     pub fn check(&self) -> Result<()> {
-        let Ok(mut events) = self.events.lock() else { fail!(Device, "the WebGPU device's state is broken") };
+        let Ok(mut events) = self.events.lock() else {
+            fail!(Device, "the WebGPU device's state is broken")
+        };
         if let Some(message) = &events.lost {
             let message = message.trim_end_matches('.');
-            fail!(DeviceLost, "the WebGPU device was lost ({message}); load the model again");
+            fail!(
+                DeviceLost,
+                "the WebGPU device was lost ({message}); load the model again"
+            );
         }
         events.uncaptured.take().map_or(Ok(()), Err)
     }
 
     /// Runs `work` so that the errors of the device land in the returned guard. `what` names the work in their messages.
     pub fn guarded<T>(&self, what: &str, work: impl FnOnce() -> T) -> (T, Guard) {
-        let scopes = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory]
-            .map(|filter| self.device.push_error_scope(filter));
+        let scopes = [
+            wgpu::ErrorFilter::Internal,
+            wgpu::ErrorFilter::Validation,
+            wgpu::ErrorFilter::OutOfMemory,
+        ]
+        .map(|filter| self.device.push_error_scope(filter));
         let done = work();
         let mut outcomes: Vec<ScopeFuture> = Vec::with_capacity(scopes.len());
         for scope in scopes.into_iter().rev() {
             outcomes.push(Box::pin(scope.pop()));
         }
-        (done, Guard { what: what.to_string(), outcomes })
+        (
+            done,
+            Guard {
+                what: what.to_string(),
+                outcomes,
+            },
+        )
     }
 }
 
@@ -252,7 +301,9 @@ impl Guard {
 
 fn typed(what: &str, error: wgpu::Error) -> Error {
     match error {
-        wgpu::Error::OutOfMemory { .. } => Error::new(Code::OutOfMemory, format!("the GPU has no memory left for {what}")),
+        wgpu::Error::OutOfMemory { .. } => {
+            Error::new(Code::OutOfMemory, format!("the GPU has no memory left for {what}"))
+        }
         wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
             Error::new(Code::Device, format!("the GPU refused {what}: {description}"))
         }

@@ -28,7 +28,16 @@ pub fn words(table: &EditTable, n_layers: usize) -> Vec<u32> {
                 Action::Ablate => 3,
             };
             let site = if edit.site == Site::TopkIn { TOPK_IN } else { 0 };
-            records.extend([edit.index, action | site, edit.value.to_bits(), edit.from, edit.to, edit.row, 0, 0]);
+            records.extend([
+                edit.index,
+                action | site,
+                edit.value.to_bits(),
+                edit.from,
+                edit.to,
+                edit.row,
+                0,
+                0,
+            ]);
         }
     }
     header.extend(records);
@@ -44,11 +53,18 @@ pub struct BlockEnd {
 impl BlockEnd {
     /// `topk` where the model has a cut.
     pub fn new(gpu: &Gpu, pipelines: &Pipelines, s: &Scratch, residual: &Pipeline, topk: Option<&Pipeline>) -> Self {
-        BlockEnd { state: RefCell::new(groups(gpu, pipelines, s, residual, topk, FIRST_WORDS)) }
+        BlockEnd {
+            state: RefCell::new(groups(gpu, pipelines, s, residual, topk, FIRST_WORDS)),
+        }
     }
 
     /// Writes a table, in the order of the queue.
-    pub fn write(&self, gpu: &Gpu, words: &[u32], regrow: impl FnOnce(usize) -> (Buf, wgpu::BindGroup, Option<wgpu::BindGroup>)) {
+    pub fn write(
+        &self,
+        gpu: &Gpu,
+        words: &[u32],
+        regrow: impl FnOnce(usize) -> (Buf, wgpu::BindGroup, Option<wgpu::BindGroup>),
+    ) {
         let mut state = self.state.borrow_mut();
         if state.0.size() < 4 * words.len() as u64 {
             *state = regrow(words.len().next_power_of_two());
@@ -75,9 +91,23 @@ pub fn groups(
     words: usize,
 ) -> (Buf, wgpu::BindGroup, Option<wgpu::BindGroup>) {
     let buffer = gpu.storage("edits", 4 * words as u64);
-    let residual = pipelines.group(residual, &[&s.resid_mid, &s.mlp_out, &buffer, &s.topk_in, &s.hidden, &s.status]);
+    let residual = pipelines.group(
+        residual,
+        &[&s.resid_mid, &s.mlp_out, &buffer, &s.topk_in, &s.hidden, &s.status],
+    );
     let topk = topk.map(|topk| {
-        pipelines.group(topk, &[&s.resid_mid, &s.mlp_out, &buffer, &s.topk_in, &s.hidden, &s.active, &s.status])
+        pipelines.group(
+            topk,
+            &[
+                &s.resid_mid,
+                &s.mlp_out,
+                &buffer,
+                &s.topk_in,
+                &s.hidden,
+                &s.active,
+                &s.status,
+            ],
+        )
     });
     (buffer, residual, topk)
 }

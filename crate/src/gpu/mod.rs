@@ -4,9 +4,11 @@
 //! and explicitly destroyed ([`Ledger`]); no call blocks on the web.
 
 mod buffers;
+mod build;
 mod cache;
 mod capture;
 mod context;
+mod decode;
 mod edits;
 mod engine;
 mod pipelines;

@@ -63,10 +63,20 @@ impl GpuEngine {
             Op::MlpOut { layer } => self.record_linear(r, params, layer, Linear::MlpOut),
             Op::TopK { layer } => match (&self.topk, self.block_end.topk_group()) {
                 (Some(topk), Some(group)) => r.dispatch(topk, &group, params.layer(layer), [rows, 1, 1]),
-                _ => r.dispatch(&self.residual, &self.block_end.residual_group(), params.layer(layer), [rows, 1, 1]),
+                _ => r.dispatch(
+                    &self.residual,
+                    &self.block_end.residual_group(),
+                    params.layer(layer),
+                    [rows, 1, 1],
+                ),
             },
             Op::Residual { layer } => {
-                r.dispatch(&self.residual, &self.block_end.residual_group(), params.layer(layer), [rows, 1, 1]);
+                r.dispatch(
+                    &self.residual,
+                    &self.block_end.residual_group(),
+                    params.layer(layer),
+                    [rows, 1, 1],
+                );
             }
             Op::LmHead => {} // recorded where logits are wanted
         }
@@ -99,7 +109,12 @@ impl GpuEngine {
         let end = params.start as usize + if params.mode == 0 { rows } else { 1 };
         let groups = &cache.layers[layer];
         if rows > SPLIT_ROWS || end <= 2 * PART {
-            r.dispatch(&self.attention, &groups.attention, params.aux([1, end, 0]), [heads, rows, 1]);
+            r.dispatch(
+                &self.attention,
+                &groups.attention,
+                params.aux([1, end, 0]),
+                [heads, rows, 1],
+            );
             return;
         }
         let part = end.div_ceil(MAX_PARTS).next_multiple_of(PART);
@@ -110,11 +125,22 @@ impl GpuEngine {
     }
 }
 
-fn dispatch_linear(r: &mut Recorder<'_>, pipelines: &LinearPipelines, group: &wgpu::BindGroup, params: Params, outputs: usize) {
+fn dispatch_linear(
+    r: &mut Recorder<'_>,
+    pipelines: &LinearPipelines,
+    group: &wgpu::BindGroup,
+    params: Params,
+    outputs: usize,
+) {
     let rows = params.rows as usize;
     if rows <= FEW_ROWS {
         r.dispatch(&pipelines.matvec, group, params, [outputs.div_ceil(32), rows, 1]);
     } else {
-        r.dispatch(&pipelines.matmul, group, params, [outputs.div_ceil(64), rows.div_ceil(64), 1]);
+        r.dispatch(
+            &pipelines.matmul,
+            group,
+            params,
+            [outputs.div_ceil(64), rows.div_ceil(64), 1],
+        );
     }
 }

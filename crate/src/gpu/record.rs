@@ -32,15 +32,26 @@ impl Params {
             Rows::Sequence => 0,
             Rows::Alternatives => 1,
         };
-        Params { rows: rows as u32, start: start as u32, mode, ..Params::default() }
+        Params {
+            rows: rows as u32,
+            start: start as u32,
+            mode,
+            ..Params::default()
+        }
     }
 
     pub fn layer(self, layer: usize) -> Params {
-        Params { layer: layer as u32, ..self }
+        Params {
+            layer: layer as u32,
+            ..self
+        }
     }
 
     pub fn aux(self, aux: [usize; 3]) -> Params {
-        Params { aux: aux.map(|word| word as u32), ..self }
+        Params {
+            aux: aux.map(|word| word as u32),
+            ..self
+        }
     }
 }
 
@@ -70,8 +81,19 @@ pub struct Recorder<'a> {
 
 impl<'a> Recorder<'a> {
     pub fn new(gpu: &'a Gpu, uniforms: &'a Buf) -> Self {
-        let encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        Recorder { gpu, uniforms, encoder, pass: None, blocks: Vec::new(), last: None, kept: Vec::new(), dispatches: 0 }
+        let encoder = gpu
+            .device
+            .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        Recorder {
+            gpu,
+            uniforms,
+            encoder,
+            pass: None,
+            blocks: Vec::new(),
+            last: None,
+            kept: Vec::new(),
+            dispatches: 0,
+        }
     }
 
     /// One dispatch of `grid` workgroups. Nothing is recorded for an empty grid.
@@ -81,7 +103,9 @@ impl<'a> Recorder<'a> {
         }
         let offset = self.uniform(params);
         let pass = self.pass.get_or_insert_with(|| {
-            self.encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()).forget_lifetime()
+            self.encoder
+                .begin_compute_pass(&wgpu::ComputePassDescriptor::default())
+                .forget_lifetime()
         });
         pass.set_pipeline(&pipeline.raw);
         pass.set_bind_group(0, group, &[offset]);
@@ -106,7 +130,8 @@ impl<'a> Recorder<'a> {
     /// Copies bytes between buffers after what is recorded so far.
     pub fn copy(&mut self, from: &Buf, from_offset: u64, to: &Buf, to_offset: u64, bytes: u64) {
         self.pass = None;
-        self.encoder.copy_buffer_to_buffer(from.raw(), from_offset, to.raw(), to_offset, bytes);
+        self.encoder
+            .copy_buffer_to_buffer(from.raw(), from_offset, to.raw(), to_offset, bytes);
     }
 
     /// Keeps a buffer until everything is submitted.
@@ -118,7 +143,10 @@ impl<'a> Recorder<'a> {
     fn flush(&mut self) {
         self.pass = None;
         self.gpu.write(self.uniforms, &self.blocks);
-        let next = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let next = self
+            .gpu
+            .device
+            .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let encoder = std::mem::replace(&mut self.encoder, next);
         self.gpu.queue.submit([encoder.finish()]);
         self.blocks.clear();

@@ -59,16 +59,16 @@ pub struct Scratch {
 
 impl Scratch {
     pub fn new(gpu: &Gpu, config: &Config, rope: &[f32]) -> Result<Scratch> {
-        let widest = [
-            2 + 2 * config.d_model,
-            config.d_qkv(),
-            config.d_mlp_in(),
-        ];
+        let widest = [2 + 2 * config.d_model, config.d_qkv(), config.d_mlp_in()];
         let bytes = 4 * widest.iter().max().copied().unwrap_or(1);
         let rows = (gpu.max_binding() as usize / bytes).min(MAX_ROWS);
         let chunk = CHUNK_BYTES.min(gpu.max_binding() as usize);
         if rows == 0 || 4 * config.d_vocab > gpu.max_binding() as usize {
-            fail!(Device, "a row of this model's activations is larger than the GPU's largest binding of {} bytes", gpu.max_binding());
+            fail!(
+                Device,
+                "a row of this model's activations is larger than the GPU's largest binding of {} bytes",
+                gpu.max_binding()
+            );
         }
         let logit_rows = (chunk / (4 * config.d_vocab)).clamp(1, rows);
         let wide = |label: &str, width: usize| gpu.storage(label, (4 * rows * width) as u64);
@@ -82,7 +82,10 @@ impl Scratch {
             qkv: wide("qkv", config.d_qkv()),
             rotated: wide("rotated", config.d_query() + config.d_kv()),
             attended: wide("attended", config.d_query()),
-            parts: words("attention parts", SPLIT_ROWS * config.n_heads * MAX_PARTS * (2 + config.d_head)),
+            parts: words(
+                "attention parts",
+                SPLIT_ROWS * config.n_heads * MAX_PARTS * (2 + config.d_head),
+            ),
             attn_out: wide("attn_out", config.d_model),
             resid_mid: wide("resid_mid", config.d_model),
             mlp_pre: wide("mlp_pre", config.d_mlp_in()),

@@ -58,7 +58,10 @@ const FILES: &[(&str, &str)] = files![
 
 /// Paths of all kernels.
 pub fn entries() -> impl Iterator<Item = &'static str> {
-    FILES.iter().map(|(path, _)| *path).filter(|path| !path.starts_with("parts/"))
+    FILES
+        .iter()
+        .map(|(path, _)| *path)
+        .filter(|path| !path.starts_with("parts/"))
 }
 
 /// The WGSL of a kernel: each file named by a line `// @import parts/x.wgsl` once, before its user.

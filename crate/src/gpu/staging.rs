@@ -25,8 +25,16 @@ impl StagingPool {
         if let Some(index) = free.iter().position(|buffer| buffer.size() >= bytes) {
             return free.swap_remove(index);
         }
-        let size = if bytes <= KEPT_BYTES { bytes.next_power_of_two().max(4096) } else { bytes };
-        gpu.buffer("staging", size, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)
+        let size = if bytes <= KEPT_BYTES {
+            bytes.next_power_of_two().max(4096)
+        } else {
+            bytes
+        };
+        gpu.buffer(
+            "staging",
+            size,
+            wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+        )
     }
 
     fn give(&self, buffer: Buf) {
@@ -52,7 +60,10 @@ impl Staging {
     pub fn region(&mut self, gpu: &Gpu, words: usize) -> Result<usize> {
         let bytes = 4 * words as u64;
         if bytes > gpu.max_buffer {
-            fail!(OutOfMemory, "a result of {bytes} bytes is larger than this GPU's largest buffer; ask for fewer positions at a time");
+            fail!(
+                OutOfMemory,
+                "a result of {bytes} bytes is larger than this GPU's largest buffer; ask for fewer positions at a time"
+            );
         }
         let buffer = match self.sizes.last_mut() {
             Some(size) if *size + bytes <= gpu.max_buffer => {
@@ -80,7 +91,13 @@ impl Staging {
             return;
         }
         let (buffer, range) = &self.regions[region];
-        recorder.copy(from, 0, &self.buffers[*buffer], range.start + 4 * at as u64, 4 * words as u64);
+        recorder.copy(
+            from,
+            0,
+            &self.buffers[*buffer],
+            range.start + 4 * at as u64,
+            4 * words as u64,
+        );
     }
 
     /// Waits for the submitted work and reads every region, as words.
@@ -90,7 +107,9 @@ impl Staging {
             let done = Signal::default();
             if *bytes > 0 {
                 let set = done.clone();
-                buffer.raw().map_async(wgpu::MapMode::Read, 0..*bytes, move |result| set.set(result.is_ok()));
+                buffer
+                    .raw()
+                    .map_async(wgpu::MapMode::Read, 0..*bytes, move |result| set.set(result.is_ok()));
             } else {
                 done.set(true);
             }
@@ -99,16 +118,29 @@ impl Staging {
         for done in mapped {
             if !done.wait(gpu).await {
                 gpu.check()?;
-                fail!(DeviceLost, "the WebGPU device gave no result back; load the model again");
+                fail!(
+                    DeviceLost,
+                    "the WebGPU device gave no result back; load the model again"
+                );
             }
         }
         let mut words: Vec<Vec<u32>> = vec![Vec::new(); self.regions.len()];
-        for (number, (buffer, bytes)) in self.buffers.iter().zip(&self.sizes).enumerate().filter(|(_, (_, bytes))| **bytes > 0) {
+        for (number, (buffer, bytes)) in self
+            .buffers
+            .iter()
+            .zip(&self.sizes)
+            .enumerate()
+            .filter(|(_, (_, bytes))| **bytes > 0)
+        {
             let view = match buffer.raw().get_mapped_range(0..*bytes) {
                 Ok(view) => view,
                 Err(error) => fail!(Device, "the GPU's result cannot be read: {error}"),
             };
-            for (words, (_, range)) in words.iter_mut().zip(&self.regions).filter(|(_, (buffer, _))| *buffer == number) {
+            for (words, (_, range)) in words
+                .iter_mut()
+                .zip(&self.regions)
+                .filter(|(_, (buffer, _))| *buffer == number)
+            {
                 *words = bytemuck::pod_collect_to_vec::<u8, u32>(&view[range.start as usize..range.end as usize]);
             }
         }

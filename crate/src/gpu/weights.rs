@@ -91,17 +91,39 @@ impl GpuLoader {
 
     /// Another checkpoint of the model that `engine` runs: shares its device and its pipelines.
     pub fn beside(engine: &GpuEngine) -> Result<GpuLoader> {
-        GpuLoader::with(engine.gpu.clone(), engine.config.clone(), engine.pipelines.clone(), engine.uniforms.clone())
+        GpuLoader::with(
+            engine.gpu.clone(),
+            engine.config.clone(),
+            engine.pipelines.clone(),
+            engine.uniforms.clone(),
+        )
     }
 
     fn with(gpu: Rc<Gpu>, config: Rc<Config>, pipelines: Rc<Pipelines>, uniforms: Rc<Buf>) -> Result<GpuLoader> {
         if config.d_head > MAX_D_HEAD {
-            fail!(Config, "config.json: head_dim is {}, but the GPU backend runs at most {MAX_D_HEAD}; use the cpu backend", config.d_head);
+            fail!(
+                Config,
+                "config.json: head_dim is {}, but the GPU backend runs at most {MAX_D_HEAD}; use the cpu backend",
+                config.d_head
+            );
         }
-        let (made, guard) = gpu.guarded("the kernels", || kernel::standing(&config).iter().try_for_each(|k| pipelines.get(k).map(drop)));
+        let (made, guard) = gpu.guarded("the kernels", || {
+            kernel::standing(&config)
+                .iter()
+                .try_for_each(|k| pipelines.get(k).map(drop))
+        });
         made?;
         let (matrices, tables, small) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Ok(GpuLoader { gpu, config, pipelines, uniforms, matrices, tables, small, guards: vec![guard] })
+        Ok(GpuLoader {
+            gpu,
+            config,
+            pipelines,
+            uniforms,
+            matrices,
+            tables,
+            small,
+            guards: vec![guard],
+        })
     }
 
     /// Uploads what is left, waits for the device's word that all fit, and runs one dummy step.
@@ -118,7 +140,16 @@ impl GpuLoader {
     }
 
     fn build(self) -> Result<GpuEngine> {
-        let GpuLoader { gpu, config, pipelines, uniforms, matrices, tables, small, .. } = self;
+        let GpuLoader {
+            gpu,
+            config,
+            pipelines,
+            uniforms,
+            matrices,
+            tables,
+            small,
+            ..
+        } = self;
         let mut vectors = Vec::with_capacity(config.n_layers);
         for layer in 0..config.n_layers {
             vectors.push(Linear::ALL.map(|linear| pack(&gpu, &linear.vectors(&config, layer), &small)));
@@ -135,20 +166,35 @@ impl GpuLoader {
         let head_vectors = pack(&gpu, &lm_head::vectors(&config), &small);
         let positions = small.get(&Weight::Positions).map_or(&[][..], Vec::as_slice);
         let positions = gpu.storage_with("positions", bytemuck::cast_slice(positions));
-        let weights = GpuWeights { matrices, tables, vectors, head_vectors, positions };
+        let weights = GpuWeights {
+            matrices,
+            tables,
+            vectors,
+            head_vectors,
+            positions,
+        };
         GpuEngine::build(gpu, config, pipelines, uniforms, weights)
     }
 
     fn table(&mut self, which: Weight, tensor: Tensor) -> Result<()> {
         let row_bytes = tensor.stride * tensor.dtype.bytes();
-        let fit = (self.gpu.max_binding().min(self.gpu.max_buffer) / row_bytes.max(1) as u64).min(MAX_SHARD_ROWS as u64) as usize;
+        let fit = (self.gpu.max_binding().min(self.gpu.max_buffer) / row_bytes.max(1) as u64).min(MAX_SHARD_ROWS as u64)
+            as usize;
         if fit == 0 {
-            fail!(Device, "a row of {which:?} is larger than the GPU's largest binding of {} bytes", self.gpu.max_binding());
+            fail!(
+                Device,
+                "a row of {which:?} is larger than the GPU's largest binding of {} bytes",
+                self.gpu.max_binding()
+            );
         }
         let mut shards = Vec::new();
         for first in (0..tensor.rows).step_by(fit) {
             let rows = fit.min(tensor.rows - first);
-            let data = upload(&self.gpu, which, &tensor.data[first * row_bytes..(first + rows) * row_bytes]);
+            let data = upload(
+                &self.gpu,
+                which,
+                &tensor.data[first * row_bytes..(first + rows) * row_bytes],
+            );
             shards.push(Shard { first, rows, data });
         }
         let drivers = [Driver::Matvec, Driver::Matmul];
@@ -157,32 +203,58 @@ impl GpuLoader {
         }
         if which == Weight::Head || self.config.tie_word_embeddings {
             for driver in drivers {
-                self.pipelines.get(&lm_head::kernel(&self.config, tensor.dtype, driver))?;
+                self.pipelines
+                    .get(&lm_head::kernel(&self.config, tensor.dtype, driver))?;
             }
         }
-        self.tables.insert(which, Table { shards, dtype: tensor.dtype });
+        self.tables.insert(
+            which,
+            Table {
+                shards,
+                dtype: tensor.dtype,
+            },
+        );
         Ok(())
     }
 
     fn matrix(&mut self, which: Weight, linear: Linear, tensor: Tensor) -> Result<()> {
         let bytes = tensor.data.len() as u64;
         if bytes > self.gpu.max_binding() || bytes > self.gpu.max_buffer {
-            fail!(Device, "{which:?} has {bytes} bytes, more than the GPU's largest binding of {}", self.gpu.max_binding());
+            fail!(
+                Device,
+                "{which:?} has {bytes} bytes, more than the GPU's largest binding of {}",
+                self.gpu.max_binding()
+            );
         }
         for kernel in linear_kernels(&self.config, linear, tensor.dtype) {
             self.pipelines.get(&kernel)?;
         }
         let data = upload(&self.gpu, which, &tensor.data);
-        self.matrices.insert(which, Matrix { data, dtype: tensor.dtype });
+        self.matrices.insert(
+            which,
+            Matrix {
+                data,
+                dtype: tensor.dtype,
+            },
+        );
         Ok(())
     }
 }
 
 impl WeightSink for GpuLoader {
     fn weight(&mut self, which: Weight, tensor: Tensor) -> Result<()> {
-        let numbers = tensor.rows.checked_mul(tensor.stride).and_then(|n| n.checked_mul(tensor.dtype.bytes()));
+        let numbers = tensor
+            .rows
+            .checked_mul(tensor.stride)
+            .and_then(|n| n.checked_mul(tensor.dtype.bytes()));
         if numbers != Some(tensor.data.len()) {
-            fail!(Checkpoint, "{which:?} has {} bytes where {} × {} numbers were expected", tensor.data.len(), tensor.rows, tensor.stride);
+            fail!(
+                Checkpoint,
+                "{which:?} has {} bytes where {} × {} numbers were expected",
+                tensor.data.len(),
+                tensor.rows,
+                tensor.stride
+            );
         }
         let gpu = self.gpu.clone();
         let (done, guard) = gpu.guarded(&format!("the weight {which:?}"), || match which {
@@ -205,7 +277,10 @@ impl WeightSink for GpuLoader {
 pub fn linear_kernels(config: &Config, linear: Linear, dtype: Dtype) -> Vec<Kernel> {
     let gather = linear == Linear::Qkv && config.cut.is_some();
     let drivers = [Driver::Matvec, Driver::Matmul, Driver::Gather];
-    drivers[..if gather { 3 } else { 2 }].iter().map(|driver| linear.kernel(config, dtype, *driver)).collect()
+    drivers[..if gather { 3 } else { 2 }]
+        .iter()
+        .map(|driver| linear.kernel(config, dtype, *driver))
+        .collect()
 }
 
 /// The pipelines of one linear operation.
@@ -220,7 +295,11 @@ impl LinearPipelines {
     pub fn new(pipelines: &Pipelines, config: &Config, linear: Linear, dtype: Dtype) -> Result<Self> {
         let kernels = linear_kernels(config, linear, dtype);
         let gather = kernels.get(2).map(|kernel| pipelines.get(kernel)).transpose()?;
-        Ok(LinearPipelines { matvec: pipelines.get(&kernels[0])?, matmul: pipelines.get(&kernels[1])?, gather })
+        Ok(LinearPipelines {
+            matvec: pipelines.get(&kernels[0])?,
+            matmul: pipelines.get(&kernels[1])?,
+            gather,
+        })
     }
 }
 

@@ -15,20 +15,41 @@ pub const MAX_D_HEAD: usize = 256;
 /// `shaders/attention.wgsl`: rotated q and k, cache, Qkv; Attended or its parts.
 pub fn kernel(config: &Config) -> Kernel {
     use Access::{Read, Write};
-    let constants = kernel::heads(config).into_iter().chain([kernel::scale(config)]).collect();
-    Kernel { file: "attention.wgsl", bindings: &[Read, Read, Read, Write], constants }
+    let constants = kernel::heads(config)
+        .into_iter()
+        .chain([kernel::scale(config)])
+        .collect();
+    Kernel {
+        file: "attention.wgsl",
+        bindings: &[Read, Read, Read, Write],
+        constants,
+    }
 }
 
 /// `shaders/attention_merge.wgsl`: parts; Attended.
 pub fn merge_kernel(config: &Config) -> Kernel {
-    let constants = kernel::heads(config).into_iter().filter(|(name, _)| *name != "n_kv_heads").collect();
-    Kernel { file: "attention_merge.wgsl", bindings: &[Access::Read, Access::Write], constants }
+    let constants = kernel::heads(config)
+        .into_iter()
+        .filter(|(name, _)| *name != "n_kv_heads")
+        .collect();
+    Kernel {
+        file: "attention_merge.wgsl",
+        bindings: &[Access::Read, Access::Write],
+        constants,
+    }
 }
 
 /// `shaders/pattern.wgsl`: rotated q and k, cache; Pattern.
 pub fn pattern_kernel(config: &Config) -> Kernel {
-    let constants = kernel::heads(config).into_iter().chain([kernel::scale(config)]).collect();
-    Kernel { file: "pattern.wgsl", bindings: &[Access::Read, Access::Read, Access::Write], constants }
+    let constants = kernel::heads(config)
+        .into_iter()
+        .chain([kernel::scale(config)])
+        .collect();
+    Kernel {
+        file: "pattern.wgsl",
+        bindings: &[Access::Read, Access::Read, Access::Write],
+        constants,
+    }
 }
 
 /// CPU twin of `shaders/attention.wgsl`, for `rows` of the batch (a slice of it, so that no call takes long).
@@ -48,8 +69,20 @@ pub fn cpu(pass: &mut Pass, rows: std::ops::Range<usize>, keys: &[f32], values: 
             let own = pass.batch.rows == Rows::Alternatives;
             let own_key = &buffers.key_rot[row * d_kv + column..][..d_head];
             let own_value = &buffers.qkv[row * d_qkv + d_query + d_kv + column..][..d_head];
-            let key = |j: usize| if own && j == position { own_key } else { &keys[j * d_kv + column..][..d_head] };
-            let value = |j: usize| if own && j == position { own_value } else { &values[j * d_kv + column..][..d_head] };
+            let key = |j: usize| {
+                if own && j == position {
+                    own_key
+                } else {
+                    &keys[j * d_kv + column..][..d_head]
+                }
+            };
+            let value = |j: usize| {
+                if own && j == position {
+                    own_value
+                } else {
+                    &values[j * d_kv + column..][..d_head]
+                }
+            };
 
             scores.clear();
             scores.extend((0..=position).map(|j| dot_portable(query, key(j)) * scale));

@@ -11,9 +11,17 @@ use crate::weights::{Dtype, Weight};
 pub fn kernel(config: &Config, dtype: Dtype, driver: Driver) -> Kernel {
     use Access::{Read, Write};
     let constants = Linear::AttnOut.constants(config, dtype);
-    let file = if driver == Driver::Matmul { "attn_out_matmul.wgsl" } else { "attn_out_matvec.wgsl" };
+    let file = if driver == Driver::Matmul {
+        "attn_out_matmul.wgsl"
+    } else {
+        "attn_out_matvec.wgsl"
+    };
     // Input, W, vectors, Hidden; AttnOut, ResidMid.
-    Kernel { file, bindings: &[Read, Read, Read, Read, Write, Write], constants }
+    Kernel {
+        file,
+        bindings: &[Read, Read, Read, Read, Write, Write],
+        constants,
+    }
 }
 
 /// CPU twin of `shaders/parts/attn_out.wgsl`.

@@ -16,7 +16,11 @@ pub fn kernel(config: &Config, dtype: Dtype) -> Kernel {
         ("d_model", config.d_model as f64),
         ("learned_positions", learned),
     ];
-    Kernel { file: "embed.wgsl", bindings: &[Read, Read, Read, Write], constants }
+    Kernel {
+        file: "embed.wgsl",
+        bindings: &[Read, Read, Read, Write],
+        constants,
+    }
 }
 
 /// CPU twin of `shaders/embed.wgsl`: the sum of the two terms.

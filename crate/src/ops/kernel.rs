@@ -15,7 +15,6 @@ pub enum Access {
     Absent,
 }
 
-
 /// One kernel with its constants fixed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Kernel {
@@ -64,7 +63,10 @@ impl Vectors {
 
     /// Where the vector that `find` picks begins.
     pub fn at(&self, find: impl Fn(Weight) -> bool) -> f64 {
-        self.parts.iter().find(|(weight, ..)| find(*weight)).map_or(ABSENT, |(_, at, _)| *at as f64)
+        self.parts
+            .iter()
+            .find(|(weight, ..)| find(*weight))
+            .map_or(ABSENT, |(_, at, _)| *at as f64)
     }
 }
 
@@ -102,8 +104,16 @@ impl Linear {
         let layer_norm = config.architecture == Architecture::Gpt2;
         let mut vectors = Vectors::default();
         let (gain, norm_bias, bias) = match self {
-            Linear::Qkv => (Some(Weight::Norm1Gain(layer)), Weight::Norm1Bias(layer), Weight::QkvBias(layer)),
-            Linear::MlpIn => (Some(Weight::Norm2Gain(layer)), Weight::Norm2Bias(layer), Weight::MlpInBias(layer)),
+            Linear::Qkv => (
+                Some(Weight::Norm1Gain(layer)),
+                Weight::Norm1Bias(layer),
+                Weight::QkvBias(layer),
+            ),
+            Linear::MlpIn => (
+                Some(Weight::Norm2Gain(layer)),
+                Weight::Norm2Bias(layer),
+                Weight::MlpInBias(layer),
+            ),
             Linear::AttnOut => (None, Weight::Norm1Bias(layer), Weight::AttnOutBias(layer)),
             Linear::MlpOut => (None, Weight::Norm2Bias(layer), Weight::MlpOutBias(layer)),
         };
@@ -136,10 +146,24 @@ impl Linear {
         let vectors = self.vectors(config, 0);
         let outputs = self.outputs(config);
         let mut constants = norm_constants(config, matches!(self, Linear::Qkv | Linear::MlpIn), self.inputs(config));
-        let is_bias = |w| [Weight::QkvBias(0), Weight::AttnOutBias(0), Weight::MlpInBias(0), Weight::MlpOutBias(0)].contains(&w);
+        let is_bias = |w| {
+            [
+                Weight::QkvBias(0),
+                Weight::AttnOutBias(0),
+                Weight::MlpInBias(0),
+                Weight::MlpOutBias(0),
+            ]
+            .contains(&w)
+        };
         constants.extend([
-            ("gain_at", vectors.at(|w| matches!(w, Weight::Norm1Gain(_) | Weight::Norm2Gain(_)))),
-            ("norm_bias_at", vectors.at(|w| matches!(w, Weight::Norm1Bias(_) | Weight::Norm2Bias(_)))),
+            (
+                "gain_at",
+                vectors.at(|w| matches!(w, Weight::Norm1Gain(_) | Weight::Norm2Gain(_))),
+            ),
+            (
+                "norm_bias_at",
+                vectors.at(|w| matches!(w, Weight::Norm1Bias(_) | Weight::Norm2Bias(_))),
+            ),
             ("weight_type", weight_type(dtype)),
             ("stride", Tensor::stride_of(outputs) as f64),
             ("n_outputs", outputs as f64),
@@ -165,12 +189,20 @@ pub fn norm_constants(config: &Config, normed: bool, inputs: usize) -> Vec<(&'st
         Architecture::Llama => 1.0,
         Architecture::Gpt2 => 2.0,
     };
-    vec![("n_inputs", inputs as f64), ("norm", norm), ("eps", f64::from(config.norm_eps))]
+    vec![
+        ("n_inputs", inputs as f64),
+        ("norm", norm),
+        ("eps", f64::from(config.norm_eps)),
+    ]
 }
 
 /// The sizes of attention.
 pub fn heads(config: &Config) -> [(&'static str, f64); 3] {
-    [("n_heads", config.n_heads as f64), ("n_kv_heads", config.n_kv_heads as f64), ("d_head", config.d_head as f64)]
+    [
+        ("n_heads", config.n_heads as f64),
+        ("n_kv_heads", config.n_kv_heads as f64),
+        ("d_head", config.d_head as f64),
+    ]
 }
 
 /// 1/√d_head.

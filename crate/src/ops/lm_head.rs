@@ -31,8 +31,16 @@ pub fn kernel(config: &Config, dtype: Dtype, driver: Driver) -> Kernel {
         ("stride", Tensor::stride_of(config.d_model) as f64),
         ("n_layers", config.n_layers as f64),
     ]);
-    let file = if driver == Driver::Matmul { "lm_head_matmul.wgsl" } else { "lm_head_matvec.wgsl" };
-    Kernel { file, bindings: &[Read, Read, Read, Write, Write, Write], constants }
+    let file = if driver == Driver::Matmul {
+        "lm_head_matmul.wgsl"
+    } else {
+        "lm_head_matvec.wgsl"
+    };
+    Kernel {
+        file,
+        bindings: &[Read, Read, Read, Write, Write, Write],
+        constants,
+    }
 }
 
 /// The final norm of the rows in `rows`: fills `Normalized` and the head's input.
@@ -49,7 +57,13 @@ pub fn cpu_norm(pass: &mut Pass, rows: Range<usize>) -> Result<()> {
         for (out, x) in b.normalized[row * d..][..d].iter_mut().zip(x) {
             *out = (x - stats.mean) * stats.scale;
         }
-        norm::apply(stats, x, &gain.data, bias.map(|b| &b.data[..]), &mut b.input[row * d..][..d]);
+        norm::apply(
+            stats,
+            x,
+            &gain.data,
+            bias.map(|b| &b.data[..]),
+            &mut b.input[row * d..][..d],
+        );
     }
     Ok(())
 }
@@ -57,12 +71,19 @@ pub fn cpu_norm(pass: &mut Pass, rows: Range<usize>) -> Result<()> {
 /// CPU twin of `shaders/parts/lm_head.wgsl`: logits of one row for a range of the vocabulary (a slice, so that no call takes long).
 pub fn cpu_logits(pass: &mut Pass, row: usize, vocabulary: Range<usize>, out: &mut [f32]) -> Result<()> {
     let d = pass.config.d_model;
-    let head = if pass.config.tie_word_embeddings { Weight::Embed } else { Weight::Head };
+    let head = if pass.config.tie_word_embeddings {
+        Weight::Embed
+    } else {
+        Weight::Head
+    };
     let head = pass.weights.get(head)?;
     let w = &head.data[vocabulary.start * head.stride..vocabulary.end * head.stride];
     gemm::dots(&pass.buffers.input[row * d..][..d], w, head.stride, out);
     if out.iter().any(|v| !v.is_finite()) {
-        fail!(NonFinite, "the logits became infinite or NaN after the last layer; the weights or the edits are too large");
+        fail!(
+            NonFinite,
+            "the logits became infinite or NaN after the last layer; the weights or the edits are too large"
+        );
     }
     Ok(())
 }

@@ -14,9 +14,17 @@ pub fn kernel(config: &Config, dtype: Dtype, driver: Driver) -> Kernel {
     use Access::{Read, Write};
     let mut constants = Linear::MlpIn.constants(config, dtype);
     constants.push(("gated", f64::from(u8::from(config.architecture == Architecture::Llama))));
-    let file = if driver == Driver::Matmul { "mlp_in_matmul.wgsl" } else { "mlp_in_matvec.wgsl" };
+    let file = if driver == Driver::Matmul {
+        "mlp_in_matmul.wgsl"
+    } else {
+        "mlp_in_matvec.wgsl"
+    };
     // Input, W, vectors; MlpPre, MlpPost.
-    Kernel { file, bindings: &[Read, Read, Read, Write, Write], constants }
+    Kernel {
+        file,
+        bindings: &[Read, Read, Read, Write, Write],
+        constants,
+    }
 }
 
 /// ½ x (1 + tanh(√(2/π) (x + 0.044715 x³)))

@@ -11,9 +11,17 @@ use crate::weights::{Dtype, Weight};
 pub fn kernel(config: &Config, dtype: Dtype, driver: Driver) -> Kernel {
     use Access::{Read, Write};
     let constants = Linear::MlpOut.constants(config, dtype);
-    let file = if driver == Driver::Matmul { "mlp_out_matmul.wgsl" } else { "mlp_out_matvec.wgsl" };
+    let file = if driver == Driver::Matmul {
+        "mlp_out_matmul.wgsl"
+    } else {
+        "mlp_out_matvec.wgsl"
+    };
     // Input, W, vectors; MlpOut.
-    Kernel { file, bindings: &[Read, Read, Read, Write], constants }
+    Kernel {
+        file,
+        bindings: &[Read, Read, Read, Write],
+        constants,
+    }
 }
 
 /// CPU twin of `shaders/parts/mlp_out.wgsl`.

@@ -14,12 +14,18 @@ pub fn stats(config: &Config, values: &[f32], d: usize) -> Stats {
     let n = d as f32;
     let square = |mean: f32| sum(values.iter().map(|v| (v - mean) * (v - mean)));
     match config.architecture {
-        Architecture::Llama => Stats { mean: 0.0, scale: 1.0 / (square(0.0) / n + config.norm_eps).sqrt() },
+        Architecture::Llama => Stats {
+            mean: 0.0,
+            scale: 1.0 / (square(0.0) / n + config.norm_eps).sqrt(),
+        },
         Architecture::Gpt2 => {
             let mean = sum(values.iter().copied()) / n;
             // The entries that are not listed are 0 and stand `mean` away from the mean.
             let absent = (d - values.len()) as f32 * (mean * mean);
-            Stats { mean, scale: 1.0 / ((square(mean) + absent) / n + config.norm_eps).sqrt() }
+            Stats {
+                mean,
+                scale: 1.0 / ((square(mean) + absent) / n + config.norm_eps).sqrt(),
+            }
         }
     }
 }

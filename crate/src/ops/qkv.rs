@@ -43,7 +43,11 @@ pub fn kernel(config: &Config, dtype: Dtype, driver: Driver) -> Kernel {
         Driver::Gather => "qkv_gather.wgsl",
     };
     // Input, W, vectors, rope; Qkv, rotated q and k, cache.
-    Kernel { file, bindings: &[Read, Read, Read, Read, Write, Write, Write], constants }
+    Kernel {
+        file,
+        bindings: &[Read, Read, Read, Read, Write, Write, Write],
+        constants,
+    }
 }
 
 /// CPU twin of `shaders/parts/qkv.wgsl`.
@@ -79,7 +83,11 @@ fn project(pass: &mut Pass, layer: usize, sparse: bool) -> Result<()> {
             let layer_norm = norm_bias.is_some();
             buffers.input.extend(indices.iter().zip(active).map(|(index, value)| {
                 let gain = gain.data[*index as usize];
-                if layer_norm { gain * value } else { gain * (value * stats.scale) }
+                if layer_norm {
+                    gain * value
+                } else {
+                    gain * (value * stats.scale)
+                }
             }));
             let out = &mut buffers.output[row * w.stride..][..w.stride];
             gemm::gather(indices, &buffers.input, &w.data, w.stride, out);
@@ -93,8 +101,19 @@ fn project(pass: &mut Pass, layer: usize, sparse: bool) -> Result<()> {
         }
     } else {
         buffers.input.resize(rows * d, 0.0);
-        for (x, out) in buffers.hidden.chunks_exact(d).zip(buffers.input.chunks_exact_mut(d)).take(rows) {
-            norm::apply(norm::stats(config, x, d), x, &gain.data, norm_bias.map(|b| &b.data[..]), out);
+        for (x, out) in buffers
+            .hidden
+            .chunks_exact(d)
+            .zip(buffers.input.chunks_exact_mut(d))
+            .take(rows)
+        {
+            norm::apply(
+                norm::stats(config, x, d),
+                x,
+                &gain.data,
+                norm_bias.map(|b| &b.data[..]),
+                out,
+            );
         }
         gemm::matmul(&buffers.input[..rows * d], d, &w.data, w.stride, &mut buffers.output);
     }

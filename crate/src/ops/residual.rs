@@ -11,7 +11,11 @@ use crate::error::{fail, Result};
 pub fn kernel(config: &Config) -> Kernel {
     use Access::{Absent, Read, Write};
     let constants = vec![("d_model", config.d_model as f64), ("n_layers", config.n_layers as f64)];
-    Kernel { file: "residual.wgsl", bindings: &[Read, Read, Read, Write, Write, Absent, Write], constants }
+    Kernel {
+        file: "residual.wgsl",
+        bindings: &[Read, Read, Read, Write, Write, Absent, Write],
+        constants,
+    }
 }
 
 /// CPU twin of `shaders/residual.wgsl`.
@@ -32,7 +36,10 @@ pub(super) fn sum(pass: &mut Pass, layer: usize) -> Result<()> {
         *sum = a + c;
     }
     if b.topk_in[..n].iter().any(|v| !v.is_finite()) {
-        fail!(NonFinite, "the activations became infinite or NaN in layer {layer}; the weights or the edits before it are too large");
+        fail!(
+            NonFinite,
+            "the activations became infinite or NaN in layer {layer}; the weights or the edits before it are too large"
+        );
     }
     b.hidden[..n].copy_from_slice(&b.topk_in[..n]);
     Ok(())

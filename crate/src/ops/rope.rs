@@ -14,7 +14,9 @@ pub struct RopeTable {
 
 impl RopeTable {
     pub fn new(config: &Config) -> Self {
-        let Some(rope) = &config.rope else { return RopeTable::default() };
+        let Some(rope) = &config.rope else {
+            return RopeTable::default();
+        };
         let frequencies = frequencies(rope, config.d_head);
         let mut data = Vec::with_capacity(config.n_ctx * config.d_head);
         for position in 0..config.n_ctx {
@@ -24,7 +26,10 @@ impl RopeTable {
                 data.extend([angle.cos() as f32, angle.sin() as f32]);
             }
         }
-        RopeTable { half: frequencies.len(), data }
+        RopeTable {
+            half: frequencies.len(),
+            data,
+        }
     }
 
     /// (cos, sin) pairs of a position, interleaved.
@@ -43,7 +48,12 @@ fn frequencies(rope: &Rope, d_head: usize) -> Vec<f32> {
             match &rope.scaling {
                 RopeScaling::None => frequency,
                 RopeScaling::Linear { factor } => frequency / *factor as f32,
-                RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings } => {
+                RopeScaling::Llama3 {
+                    factor,
+                    low_freq_factor,
+                    high_freq_factor,
+                    original_max_position_embeddings,
+                } => {
                     let original = *original_max_position_embeddings;
                     let wavelength = 2.0 * PI / f64::from(frequency);
                     if wavelength < original / high_freq_factor {

@@ -24,8 +24,16 @@ pub fn kernel(config: &Config) -> Option<Kernel> {
         ("select_abs", flag(cut.select == Select::Abs)),
         ("post_relu", flag(cut.post == Post::Relu)),
     ];
-    let file = if cut.k <= BITONIC_MOST { "topk.wgsl" } else { "large_topk.wgsl" };
-    Some(Kernel { file, bindings: &[Read, Read, Read, Write, Write, Write, Write], constants })
+    let file = if cut.k <= BITONIC_MOST {
+        "topk.wgsl"
+    } else {
+        "large_topk.wgsl"
+    };
+    Some(Kernel {
+        file,
+        bindings: &[Read, Read, Read, Write, Write, Write, Write],
+        constants,
+    })
 }
 
 /// Cuts a row in place: all but the first k in the standing order become 0.

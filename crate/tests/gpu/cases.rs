@@ -59,7 +59,10 @@ pub fn llama() -> Config {
         d_mlp: 40,
         n_ctx: 160,
         norm_eps: 1e-5,
-        rope: Some(Rope { theta: 10000.0, scaling: RopeScaling::None }),
+        rope: Some(Rope {
+            theta: 10000.0,
+            scaling: RopeScaling::None,
+        }),
         tie_word_embeddings: true,
         attention_bias: false,
         mlp_bias: false,
@@ -83,7 +86,11 @@ pub fn gpt2() -> Config {
 }
 
 pub fn cut(k: usize) -> Option<Cut> {
-    Some(Cut { k, select: Select::Value, post: Post::Identity })
+    Some(Cut {
+        k,
+        select: Select::Value,
+        post: Post::Identity,
+    })
 }
 
 fn tensor(random: &mut Random, rows: usize, cols: usize, dtype: Dtype, size: f32) -> Tensor {
@@ -99,7 +106,13 @@ fn tensor(random: &mut Random, rows: usize, cols: usize, dtype: Dtype, size: f32
             }
         }
     }
-    Tensor { rows, cols, stride, dtype, data }
+    Tensor {
+        rows,
+        cols,
+        stride,
+        dtype,
+        data,
+    }
 }
 
 fn vector(random: &mut Random, len: usize, middle: f32) -> Tensor {
@@ -128,7 +141,13 @@ pub fn weights(config: &Config, dtype: Dtype, seed: u64) -> Vec<(Weight, Tensor)
             let (w, stride) = (qkv.to_f32(), qkv.stride);
             let sum = |v: &Tensor| -> Vec<f32> {
                 let v = v.to_f32();
-                (0..stride).map(|o| (0..d).map(|i| f64::from(v[i]) * f64::from(w[i * stride + o])).sum::<f64>() as f32).collect()
+                (0..stride)
+                    .map(|o| {
+                        (0..d)
+                            .map(|i| f64::from(v[i]) * f64::from(w[i * stride + o]))
+                            .sum::<f64>() as f32
+                    })
+                    .collect()
             };
             all.push((Weight::QkvGainSum(l), Tensor::vector(&sum(&gain))));
             all.push((Weight::QkvBiasSum(l), Tensor::vector(&sum(&bias))));
@@ -146,9 +165,15 @@ pub fn weights(config: &Config, dtype: Dtype, seed: u64) -> Vec<(Weight, Tensor)
             all.push((Weight::MlpOutBias(l), vector(random, d, 0.0)));
         }
         all.push((Weight::Qkv(l), qkv));
-        all.push((Weight::AttnOut(l), tensor(random, config.d_query(), d, dtype, size(config.d_query()))));
+        all.push((
+            Weight::AttnOut(l),
+            tensor(random, config.d_query(), d, dtype, size(config.d_query())),
+        ));
         all.push((Weight::MlpIn(l), tensor(random, d, config.d_mlp_in(), dtype, size(d))));
-        all.push((Weight::MlpOut(l), tensor(random, config.d_mlp, d, dtype, size(config.d_mlp))));
+        all.push((
+            Weight::MlpOut(l),
+            tensor(random, config.d_mlp, d, dtype, size(config.d_mlp)),
+        ));
     }
     all
 }
@@ -173,12 +198,21 @@ pub fn load(gpu: &Rc<Gpu>, config: &Config, dtype: Dtype, seed: u64) -> Both {
     for (which, tensor) in &weights {
         on_cpu.weight(*which, tensor.clone()).expect("a weight");
     }
-    Both { cpu: CpuEngine::new(Rc::new(config.clone()), on_cpu), gpu: load_gpu(gpu, config, &weights) }
+    Both {
+        cpu: CpuEngine::new(Rc::new(config.clone()), on_cpu),
+        gpu: load_gpu(gpu, config, &weights),
+    }
 }
 
 /// Largest difference of two arrays of one length, in units of the first one's largest magnitude (at least 1).
 pub fn difference(expected: &[f32], got: &[f32]) -> f32 {
     assert_eq!(expected.len(), got.len());
     let size = expected.iter().fold(1.0f32, |m, v| m.max(v.abs()));
-    expected.iter().zip(got).fold(0.0f32, |m, (a, b)| if b.is_finite() { m.max((a - b).abs() / size) } else { f32::INFINITY })
+    expected.iter().zip(got).fold(0.0f32, |m, (a, b)| {
+        if b.is_finite() {
+            m.max((a - b).abs() / size)
+        } else {
+            f32::INFINITY
+        }
+    })
 }

@@ -9,18 +9,48 @@ use topk_lm::weights::Dtype;
 
 use crate::cases::{device, difference, gpt2, llama, load};
 
-const GREEDY: Sampling = Sampling { temperature: 0.0, top_k: 0, top_p: 1.0, repetition_penalty: 1.0, seed: 0 };
+const GREEDY: Sampling = Sampling {
+    temperature: 0.0,
+    top_k: 0,
+    top_p: 1.0,
+    repetition_penalty: 1.0,
+    seed: 0,
+};
 
 #[test]
 fn greedy_runs_equal_the_cpu() {
     let Some(gpu) = device() else { return };
-    for config in [llama(), gpt2(), Config { d_vocab: 1001, ..llama() }] {
+    for config in [
+        llama(),
+        gpt2(),
+        Config {
+            d_vocab: 1001,
+            ..llama()
+        },
+    ] {
         let both = load(&gpu, &config, Dtype::F32, 41);
         let edits = EditTable::none(config.n_layers);
         let prompt = [3u32, 1, 4, 1, 5];
-        let captures = [Capture::Buffer { after: 6, buffer: Buffer::Hidden }];
-        let batch = Batch { ids: &prompt[..4], start: 0, rows: Rows::Sequence, edits: &edits, captures: &[], logits: LogitRows::None };
-        let decode = Decode { ids: &prompt, steps: 40, sampling: &GREEDY, edits: &edits, captures: &captures, logits: true };
+        let captures = [Capture::Buffer {
+            after: 6,
+            buffer: Buffer::Hidden,
+        }];
+        let batch = Batch {
+            ids: &prompt[..4],
+            start: 0,
+            rows: Rows::Sequence,
+            edits: &edits,
+            captures: &[],
+            logits: LogitRows::None,
+        };
+        let decode = Decode {
+            ids: &prompt,
+            steps: 40,
+            sampling: &GREEDY,
+            edits: &edits,
+            captures: &captures,
+            logits: true,
+        };
         let mut cache = both.cpu.new_cache().unwrap();
         block_on(both.cpu.forward(&mut cache, &batch)).unwrap();
         let expected = block_on(both.cpu.decode(&mut cache, &decode)).unwrap();
@@ -29,16 +59,30 @@ fn greedy_runs_equal_the_cpu() {
         let got = block_on(both.gpu.decode(&mut cache, &decode)).unwrap();
         assert_eq!(expected.len(), got.len());
         for (number, (expected, got)) in expected.iter().zip(&got).enumerate() {
-            assert!(difference(&expected.output.logits, &got.output.logits) < 2e-4, "logits of step {number}");
-            assert!(difference(&expected.output.captured[0], &got.output.captured[0]) < 2e-4, "capture of step {number}");
+            assert!(
+                difference(&expected.output.logits, &got.output.logits) < 2e-4,
+                "logits of step {number}"
+            );
+            assert!(
+                difference(&expected.output.captured[0], &got.output.captured[0]) < 2e-4,
+                "capture of step {number}"
+            );
             let mut sorted = expected.output.logits.clone();
             sorted.sort_by(|a, b| b.total_cmp(a));
             if sorted[0] - sorted[1] < 1e-2 {
-                println!("step {number}: the two best logits are {} apart; the rest may differ", sorted[0] - sorted[1]);
+                println!(
+                    "step {number}: the two best logits are {} apart; the rest may differ",
+                    sorted[0] - sorted[1]
+                );
                 break;
             }
             assert_eq!(expected.id, got.id, "step {number}");
-            assert!((expected.logprob - got.logprob).abs() < 1e-3, "step {number}: {} and {}", expected.logprob, got.logprob);
+            assert!(
+                (expected.logprob - got.logprob).abs() < 1e-3,
+                "step {number}: {} and {}",
+                expected.logprob,
+                got.logprob
+            );
         }
     }
 }
@@ -47,22 +91,49 @@ fn greedy_runs_equal_the_cpu() {
 #[test]
 fn sampled_runs_follow_the_twin() {
     let Some(gpu) = device() else { return };
-    let config = Config { d_vocab: 301, ..llama() };
+    let config = Config {
+        d_vocab: 301,
+        ..llama()
+    };
     let both = load(&gpu, &config, Dtype::F32, 42);
     let edits = EditTable::none(config.n_layers);
-    let settings = [(1.0, 0, 1.0, 1.0), (0.7, 20, 1.0, 1.0), (1.3, 0, 0.8, 1.0), (1.0, 50, 0.9, 1.3), (0.0, 0, 1.0, 1.5)];
+    let settings = [
+        (1.0, 0, 1.0, 1.0),
+        (0.7, 20, 1.0, 1.0),
+        (1.3, 0, 0.8, 1.0),
+        (1.0, 50, 0.9, 1.3),
+        (0.0, 0, 1.0, 1.5),
+    ];
     for (number, (temperature, top_k, top_p, repetition_penalty)) in settings.into_iter().enumerate() {
-        let sampling = Sampling { temperature, top_k, top_p, repetition_penalty, seed: 0x1234_5678_9abc + number as u64 };
-        let decode = Decode { ids: &[7], steps: 50, sampling: &sampling, edits: &edits, captures: &[], logits: true };
+        let sampling = Sampling {
+            temperature,
+            top_k,
+            top_p,
+            repetition_penalty,
+            seed: 0x1234_5678_9abc + number as u64,
+        };
+        let decode = Decode {
+            ids: &[7],
+            steps: 50,
+            sampling: &sampling,
+            edits: &edits,
+            captures: &[],
+            logits: true,
+        };
         let steps = block_on(both.gpu.decode(&mut both.gpu.new_cache().unwrap(), &decode)).unwrap();
         let mut seen = vec![false; config.d_vocab];
         seen[7] = true;
         let mut same = 0;
         for (position, step) in steps.iter().enumerate() {
-            let (id, logprob) = topk_lm::sampling::sample(&step.output.logits, &seen, &sampling, position as u32 + 1).unwrap();
+            let (id, logprob) =
+                topk_lm::sampling::sample(&step.output.logits, &seen, &sampling, position as u32 + 1).unwrap();
             same += usize::from(id == step.id);
             if id == step.id {
-                assert!((logprob - step.logprob).abs() < 1e-3, "{sampling:?}, step {position}: {logprob} and {}", step.logprob);
+                assert!(
+                    (logprob - step.logprob).abs() < 1e-3,
+                    "{sampling:?}, step {position}: {logprob} and {}",
+                    step.logprob
+                );
             }
             seen[step.id as usize] = true;
         }
@@ -78,12 +149,23 @@ fn submits_of_any_length_and_turns() {
     let config = llama();
     let both = load(&gpu, &config, Dtype::F32, 43);
     let edits = EditTable::none(config.n_layers);
-    let sampling = Sampling { temperature: 1.0, seed: 9, ..GREEDY };
+    let sampling = Sampling {
+        temperature: 1.0,
+        seed: 9,
+        ..GREEDY
+    };
     let run = |first: u32, sizes: &[usize], other: &mut dyn FnMut()| -> Vec<u32> {
         let mut cache = both.gpu.new_cache().unwrap();
         let mut ids = vec![first];
         for steps in sizes {
-            let decode = Decode { ids: &ids, steps: *steps, sampling: &sampling, edits: &edits, captures: &[], logits: false };
+            let decode = Decode {
+                ids: &ids,
+                steps: *steps,
+                sampling: &sampling,
+                edits: &edits,
+                captures: &[],
+                logits: false,
+            };
             let drawn = block_on(both.gpu.decode(&mut cache, &decode)).unwrap();
             ids.extend(drawn.iter().map(|step| step.id));
             other();
@@ -103,7 +185,14 @@ fn few_dispatches() {
     let config = Config { n_layers: 3, ..llama() };
     let both = load(&gpu, &config, Dtype::F32, 44);
     let edits = EditTable::none(config.n_layers);
-    let decode = Decode { ids: &[1], steps: 1, sampling: &GREEDY, edits: &edits, captures: &[], logits: false };
+    let decode = Decode {
+        ids: &[1],
+        steps: 1,
+        sampling: &GREEDY,
+        edits: &edits,
+        captures: &[],
+        logits: false,
+    };
     block_on(both.gpu.decode(&mut both.gpu.new_cache().unwrap(), &decode)).unwrap();
     assert_eq!(both.gpu.dispatches(), 1 + 6 * 3 + 2);
 }

@@ -11,8 +11,11 @@ use crate::cases::{cut, gpt2, llama};
 
 fn module(path: &str) -> naga::Module {
     let source = assemble(path).expect("a shader of this crate");
-    let module = naga::front::wgsl::parse_str(&source).unwrap_or_else(|e| panic!("{path}: {}", e.emit_to_string(&source)));
-    Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32).validate(&module).unwrap_or_else(|e| panic!("{path}: {e:?}"));
+    let module =
+        naga::front::wgsl::parse_str(&source).unwrap_or_else(|e| panic!("{path}: {}", e.emit_to_string(&source)));
+    Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32)
+        .validate(&module)
+        .unwrap_or_else(|e| panic!("{path}: {e:?}"));
     module
 }
 
@@ -21,7 +24,11 @@ fn every_shader_is_valid_and_small() {
     let mut count = 0;
     for path in entries() {
         let module = module(path);
-        let main = module.entry_points.iter().find(|entry| entry.name == "main").unwrap_or_else(|| panic!("{path} has no main"));
+        let main = module
+            .entry_points
+            .iter()
+            .find(|entry| entry.name == "main")
+            .unwrap_or_else(|| panic!("{path} has no main"));
         assert!(main.workgroup_size.iter().product::<u32>() <= 256, "{path}");
         let mut layouter = naga::proc::Layouter::default();
         layouter.update(module.to_ctx()).expect("sizes");
@@ -41,7 +48,11 @@ fn every_shader_is_valid_and_small() {
 fn the_host_and_the_shaders_agree() {
     let mut relu = topk_lm::config::Config { cut: cut(7), ..llama() };
     relu.n_nontopk = 1;
-    let wide = topk_lm::config::Config { cut: cut(300), d_model: 1024, ..gpt2() };
+    let wide = topk_lm::config::Config {
+        cut: cut(300),
+        d_model: 1024,
+        ..gpt2()
+    };
     for config in [llama(), gpt2(), relu, wide] {
         for kernel in all(&config) {
             let module = module(kernel.file);
@@ -56,7 +67,12 @@ fn the_host_and_the_shaders_agree() {
                 };
                 found.insert(binding.binding, access);
             }
-            assert_eq!(found.remove(&0), Some(None), "{}: binding 0 is the uniform", kernel.file);
+            assert_eq!(
+                found.remove(&0),
+                Some(None),
+                "{}: binding 0 is the uniform",
+                kernel.file
+            );
             for (binding, access) in (1u32..).zip(kernel.bindings) {
                 let expected = (*access != Access::Absent).then_some(Some(*access));
                 assert_eq!(found.remove(&binding), expected, "{}: binding {binding}", kernel.file);
@@ -68,7 +84,11 @@ fn the_host_and_the_shaders_agree() {
                 let name = constant.name.as_deref().unwrap_or_default();
                 let before = given.len();
                 given.retain(|g| *g != name);
-                assert!(given.len() < before || constant.init.is_some(), "{}: {name} is not given", kernel.file);
+                assert!(
+                    given.len() < before || constant.init.is_some(),
+                    "{}: {name} is not given",
+                    kernel.file
+                );
             }
             assert!(given.is_empty(), "{} has no constants {given:?}", kernel.file);
         }

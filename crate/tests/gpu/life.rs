@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use pollster::block_on;
-use topk_lm::config::Config;
 use topk_lm::edits::EditTable;
 use topk_lm::engine::{Batch, Capture, Decode, LogitRows, Rows, Sampling};
 use topk_lm::error::Code;
@@ -14,7 +13,14 @@ use topk_lm::weights::{Dtype, Weight, WeightSink};
 use crate::cases::{device, llama, load_gpu, weights};
 
 fn batch<'a>(ids: &'a [u32], edits: &'a EditTable, captures: &'a [Capture]) -> Batch<'a> {
-    Batch { ids, start: 0, rows: Rows::Sequence, edits, captures, logits: LogitRows::Last }
+    Batch {
+        ids,
+        start: 0,
+        rows: Rows::Sequence,
+        edits,
+        captures,
+        logits: LogitRows::Last,
+    }
 }
 
 #[test]
@@ -23,22 +29,45 @@ fn nothing_is_left_behind() {
     let config = llama();
     let weights = weights(&config, Dtype::F32, 51);
     let edits = EditTable::none(config.n_layers);
-    let sampling = Sampling { temperature: 0.0, top_k: 0, top_p: 1.0, repetition_penalty: 1.1, seed: 0 };
+    let sampling = Sampling {
+        temperature: 0.0,
+        top_k: 0,
+        top_p: 1.0,
+        repetition_penalty: 1.1,
+        seed: 0,
+    };
     for round in 0..5 {
         let engine = load_gpu(&gpu, &config, &weights);
         let (loaded, bytes) = (gpu.ledger().buffers(), gpu.ledger().bytes());
         assert!(loaded > 30 && bytes > 0);
         for _ in 0..4 {
             let mut cache = engine.new_cache().unwrap();
-            let captures = [Capture::Buffer { after: 2, buffer: Buffer::Pattern }, Capture::Lens { after: 6 }];
+            let captures = [
+                Capture::Buffer {
+                    after: 2,
+                    buffer: Buffer::Pattern,
+                },
+                Capture::Lens { after: 6 },
+            ];
             block_on(engine.forward(&mut cache, &batch(&[1, 2, 3], &edits, &captures))).unwrap();
-            let decode = Decode { ids: &[1, 2, 3, 4], steps: 8, sampling: &sampling, edits: &edits, captures: &[], logits: false };
+            let decode = Decode {
+                ids: &[1, 2, 3, 4],
+                steps: 8,
+                sampling: &sampling,
+                edits: &edits,
+                captures: &[],
+                logits: false,
+            };
             block_on(engine.decode(&mut cache, &decode)).unwrap();
             // A call that is dropped halfway.
             drop(engine.forward(&mut cache, &batch(&[1], &edits, &[])));
         }
         // Up to four read-back buffers wait for their next use.
-        assert!(gpu.ledger().buffers() <= loaded + 4, "round {round}: {} of {loaded}", gpu.ledger().buffers());
+        assert!(
+            gpu.ledger().buffers() <= loaded + 4,
+            "round {round}: {} of {loaded}",
+            gpu.ledger().buffers()
+        );
         drop(engine);
         assert_eq!((gpu.ledger().buffers(), gpu.ledger().bytes()), (0, 0), "round {round}");
     }
@@ -77,7 +106,8 @@ fn non_finite_activations_name_their_layer() {
             }
         }
         let engine = load_gpu(&gpu, &config, &weights);
-        let error = block_on(engine.forward(&mut engine.new_cache().unwrap(), &batch(&[1, 2], &edits, &[]))).unwrap_err();
+        let error =
+            block_on(engine.forward(&mut engine.new_cache().unwrap(), &batch(&[1, 2], &edits, &[]))).unwrap_err();
         assert_eq!(error.code(), Code::NonFinite);
         assert!(error.to_string().contains(named), "{error}");
     }
@@ -114,7 +144,7 @@ fn a_missing_weight_is_named() {
                 loader.weight(which, tensor).unwrap();
             }
         }
-        let error = block_on(loader.finish()).err().expect("an error");
+        let error = block_on(loader.finish()).expect_err("an error");
         assert_eq!(error.code(), Code::Checkpoint);
         assert!(error.to_string().contains(&format!("{missing:?}")), "{error}");
     }
@@ -126,6 +156,9 @@ fn the_choice_says_why() {
     assert!(none.is_none() && cpu.kind == BackendKind::Cpu && cpu.adapter.is_none());
     let (auto, device) = block_on(gpu::open(BackendChoice::Auto)).unwrap();
     assert_eq!(device.is_some(), auto.kind == BackendKind::Gpu);
-    assert!(!(auto.is_fallback && auto.kind == BackendKind::Gpu), "auto took a software adapter: {auto:?}");
+    assert!(
+        !(auto.is_fallback && auto.kind == BackendKind::Gpu),
+        "auto took a software adapter: {auto:?}"
+    );
     assert!(!auto.reason.is_empty());
 }

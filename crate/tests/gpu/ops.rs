@@ -16,7 +16,10 @@ const NEAR: f32 = 2e-4;
 fn everything(config: &Config) -> Vec<Capture> {
     let mut captures = Vec::new();
     if config.rope.is_none() {
-        captures.extend([Capture::Embedding { positions: false }, Capture::Embedding { positions: true }]);
+        captures.extend([
+            Capture::Embedding { positions: false },
+            Capture::Embedding { positions: true },
+        ]);
     }
     for (after, op) in program(config).into_iter().enumerate() {
         let buffers: &[Buffer] = match op {
@@ -39,7 +42,15 @@ fn everything(config: &Config) -> Vec<Capture> {
 
 /// Runs a prompt of `prompt` rows in one batch, then `then` rows as a second batch, on both; compares everything.
 fn compare(name: &str, config: &Config, both: &Both, prompt: usize, then: usize, mode: Rows) {
-    compare_edited(name, config, both, prompt, then, mode, &EditTable::none(config.n_layers));
+    compare_edited(
+        name,
+        config,
+        both,
+        prompt,
+        then,
+        mode,
+        &EditTable::none(config.n_layers),
+    );
 }
 
 fn compare_edited(name: &str, config: &Config, both: &Both, prompt: usize, then: usize, mode: Rows, edits: &EditTable) {
@@ -55,7 +66,14 @@ fn compare_edited(name: &str, config: &Config, both: &Both, prompt: usize, then:
             // The CPU may take fewer rows at a time; alternatives are independent.
             let n = (rows - done).min(both.cpu.max_rows());
             let at = if mode == Rows::Sequence { start + done } else { start };
-            let batch = Batch { ids: &ids[done..done + n], start: at, rows: mode, edits, captures: &captures, logits: LogitRows::All };
+            let batch = Batch {
+                ids: &ids[done..done + n],
+                start: at,
+                rows: mode,
+                edits,
+                captures: &captures,
+                logits: LogitRows::All,
+            };
             let part = block_on(both.cpu.forward(&mut on_cpu, &batch)).unwrap();
             cpu.captured.resize(captures.len(), Vec::new());
             for (all, part) in cpu.captured.iter_mut().zip(part.captured) {
@@ -65,15 +83,28 @@ fn compare_edited(name: &str, config: &Config, both: &Both, prompt: usize, then:
             done += n;
         }
         if rows > 0 {
-            let batch = Batch { ids: &ids, start, rows: mode, edits, captures: &captures, logits: LogitRows::All };
+            let batch = Batch {
+                ids: &ids,
+                start,
+                rows: mode,
+                edits,
+                captures: &captures,
+                logits: LogitRows::All,
+            };
             gpu = block_on(both.gpu.forward(&mut on_gpu, &batch)).unwrap();
             for (capture, (expected, got)) in captures.iter().zip(cpu.captured.iter().zip(&gpu.captured)) {
                 let off = difference(expected, got);
-                assert!(off < NEAR, "{name}, {rows} rows from {start}, {mode:?}: {capture:?} differs by {off}");
+                assert!(
+                    off < NEAR,
+                    "{name}, {rows} rows from {start}, {mode:?}: {capture:?} differs by {off}"
+                );
             }
         }
         let off = difference(&cpu.logits, &gpu.logits);
-        assert!(off < NEAR, "{name}, {rows} rows from {start}, {mode:?}: logits differ by {off}");
+        assert!(
+            off < NEAR,
+            "{name}, {rows} rows from {start}, {mode:?}: logits differ by {off}"
+        );
         start += rows;
     }
 }
@@ -104,14 +135,35 @@ fn alternatives() {
 fn widths_and_dtypes() {
     let Some(gpu) = device() else { return };
     let dtypes = [Dtype::F32, Dtype::F16, Dtype::Bf16];
-    let shapes = [(60, 8, 4, 2, 40, 67), (96, 12, 3, 1, 100, 513), (200, 64, 4, 4, 77, 130), (1024, 128, 2, 1, 512, 301)];
+    let shapes = [
+        (60, 8, 4, 2, 40, 67),
+        (96, 12, 3, 1, 100, 513),
+        (200, 64, 4, 4, 77, 130),
+        (1024, 128, 2, 1, 512, 301),
+    ];
     for (number, (d_model, d_head, n_heads, n_kv_heads, d_mlp, d_vocab)) in shapes.into_iter().enumerate() {
         let untied = number % 2 == 0;
-        let sizes = |base: Config| Config { d_model, d_head, n_heads, d_mlp, d_vocab, tie_word_embeddings: !untied, ..base };
-        let llama = Config { n_kv_heads, attention_bias: untied, mlp_bias: untied, ..sizes(llama()) };
+        let sizes = |base: Config| Config {
+            d_model,
+            d_head,
+            n_heads,
+            d_mlp,
+            d_vocab,
+            tie_word_embeddings: !untied,
+            ..base
+        };
+        let llama = Config {
+            n_kv_heads,
+            attention_bias: untied,
+            mlp_bias: untied,
+            ..sizes(llama())
+        };
         let both = load(&gpu, &llama, dtypes[number % 3], 3 + number as u64);
         compare(&format!("{llama:?}"), &llama, &both, 11, 2, Rows::Sequence);
-        let gpt2 = Config { n_kv_heads: n_heads, ..sizes(gpt2()) };
+        let gpt2 = Config {
+            n_kv_heads: n_heads,
+            ..sizes(gpt2())
+        };
         let both = load(&gpu, &gpt2, dtypes[(number + 1) % 3], 13 + number as u64);
         compare(&format!("{gpt2:?}"), &gpt2, &both, 11, 2, Rows::Sequence);
     }
@@ -120,12 +172,25 @@ fn widths_and_dtypes() {
 #[test]
 fn odd_widths() {
     let Some(gpu) = device() else { return };
-    let config = Config { d_model: 61, d_head: 5, n_heads: 3, n_kv_heads: 3, d_mlp: 33, d_vocab: 97, ..gpt2() };
+    let config = Config {
+        d_model: 61,
+        d_head: 5,
+        n_heads: 3,
+        n_kv_heads: 3,
+        d_mlp: 33,
+        d_vocab: 97,
+        ..gpt2()
+    };
     for dtype in [Dtype::F32, Dtype::F16, Dtype::Bf16] {
         let both = load(&gpu, &config, dtype, 21);
         compare("odd GPT-2", &config, &both, 10, 1, Rows::Sequence);
     }
-    let config = Config { d_model: 61, d_mlp: 33, d_vocab: 97, ..llama() };
+    let config = Config {
+        d_model: 61,
+        d_mlp: 33,
+        d_vocab: 97,
+        ..llama()
+    };
     let both = load(&gpu, &config, Dtype::F16, 22);
     compare("odd Llama", &config, &both, 10, 1, Rows::Sequence);
 }
@@ -143,7 +208,14 @@ fn long_contexts_split() {
     for (engine, step) in [("cpu", both.cpu.max_rows()), ("gpu", both.gpu.max_rows())] {
         for start in (0..1040).step_by(step) {
             let ids = &ids[start..(start + step).min(1040)];
-            let batch = Batch { ids, start, rows: Rows::Sequence, edits: &edits, captures: &[], logits: LogitRows::None };
+            let batch = Batch {
+                ids,
+                start,
+                rows: Rows::Sequence,
+                edits: &edits,
+                captures: &[],
+                logits: LogitRows::None,
+            };
             if engine == "cpu" {
                 block_on(both.cpu.forward(&mut on_cpu, &batch)).unwrap();
             } else {
@@ -151,13 +223,27 @@ fn long_contexts_split() {
             }
         }
     }
-    for (start, rows, mode) in [(1040, 1, Rows::Sequence), (1041, 4, Rows::Alternatives), (1041, 3, Rows::Sequence)] {
-        let batch = Batch { ids: &ids[start..start + rows], start, rows: mode, edits: &edits, captures: &captures, logits: LogitRows::Last };
+    for (start, rows, mode) in [
+        (1040, 1, Rows::Sequence),
+        (1041, 4, Rows::Alternatives),
+        (1041, 3, Rows::Sequence),
+    ] {
+        let batch = Batch {
+            ids: &ids[start..start + rows],
+            start,
+            rows: mode,
+            edits: &edits,
+            captures: &captures,
+            logits: LogitRows::Last,
+        };
         let cpu = block_on(both.cpu.forward(&mut on_cpu, &batch)).unwrap();
         let gpu = block_on(both.gpu.forward(&mut on_gpu, &batch)).unwrap();
         for (capture, (expected, got)) in captures.iter().zip(cpu.captured.iter().zip(&gpu.captured)) {
             let off = difference(expected, got);
-            assert!(off < NEAR, "{rows} rows from {start}, {mode:?}: {capture:?} differs by {off}");
+            assert!(
+                off < NEAR,
+                "{rows} rows from {start}, {mode:?}: {capture:?} differs by {off}"
+            );
         }
     }
 }
@@ -165,7 +251,12 @@ fn long_contexts_split() {
 #[test]
 fn tables_in_shards() {
     let Some(gpu) = device() else { return };
-    let config = Config { d_model: 60, d_vocab: 4001, tie_word_embeddings: false, ..llama() };
+    let config = Config {
+        d_model: 60,
+        d_vocab: 4001,
+        tie_word_embeddings: false,
+        ..llama()
+    };
     // 4001 rows of 240 bytes do not fit 128 KiB, nor do 256 rows of logits.
     gpu.limit_binding(128 << 10);
     let both = load(&gpu, &config, Dtype::F32, 24);
@@ -175,16 +266,33 @@ fn tables_in_shards() {
 #[test]
 fn single_logits() {
     let Some(gpu) = device() else { return };
-    let config = Config { d_vocab: 4001, ..llama() };
+    let config = Config {
+        d_vocab: 4001,
+        ..llama()
+    };
     gpu.limit_binding(128 << 10);
     let both = load(&gpu, &config, Dtype::F16, 25);
     let edits = EditTable::none(config.n_layers);
     for (token, rows) in [(0u32, 1), (4000, 20), (1700, 20)] {
         let ids = vec![5; rows];
-        let batch = |logits| Batch { ids: &ids, start: 0, rows: Rows::Sequence, edits: &edits, captures: &[], logits };
-        let run = |logits| block_on(both.gpu.forward(&mut both.gpu.new_cache().unwrap(), &batch(logits))).unwrap().logits;
+        let batch = |logits| Batch {
+            ids: &ids,
+            start: 0,
+            rows: Rows::Sequence,
+            edits: &edits,
+            captures: &[],
+            logits,
+        };
+        let run = |logits| {
+            block_on(both.gpu.forward(&mut both.gpu.new_cache().unwrap(), &batch(logits)))
+                .unwrap()
+                .logits
+        };
         let (all, one, last) = (run(LogitRows::All), run(LogitRows::Token(token)), run(LogitRows::Last));
-        let expected: Vec<f32> = all.chunks_exact(config.d_vocab).map(|row| row[token as usize]).collect();
+        let expected: Vec<f32> = all
+            .chunks_exact(config.d_vocab)
+            .map(|row| row[token as usize])
+            .collect();
         assert!(difference(&expected, &one) < NEAR);
         assert!(difference(&all[(rows - 1) * config.d_vocab..], &last) < NEAR);
         assert!(run(LogitRows::None).is_empty());
@@ -205,9 +313,19 @@ fn half_precision_keeps_subnormals() {
         }
     }
     let engine = crate::cases::load_gpu(&gpu, &config, &weights);
-    let captures = [Capture::Buffer { after: 0, buffer: Buffer::Hidden }];
+    let captures = [Capture::Buffer {
+        after: 0,
+        buffer: Buffer::Hidden,
+    }];
     let edits = EditTable::none(config.n_layers);
-    let batch = Batch { ids: &[0], start: 0, rows: Rows::Sequence, edits: &edits, captures: &captures, logits: LogitRows::None };
+    let batch = Batch {
+        ids: &[0],
+        start: 0,
+        rows: Rows::Sequence,
+        edits: &edits,
+        captures: &captures,
+        logits: LogitRows::None,
+    };
     let out = block_on(engine.forward(&mut engine.new_cache().unwrap(), &batch)).unwrap();
     let tiny = 2f32.powi(-24);
     assert_eq!(out.captured[0][..4], [tiny, -tiny, 1023.0 * tiny, -1023.0 * tiny]);
@@ -217,7 +335,12 @@ fn half_precision_keeps_subnormals() {
 fn topk_blocks() {
     let Some(gpu) = device() else { return };
     for (base, k) in [(llama(), 7), (gpt2(), 12), (gpt2(), 30)] {
-        let config = Config { cut: cut(k), n_layers: 3, n_nontopk: 1, ..base };
+        let config = Config {
+            cut: cut(k),
+            n_layers: 3,
+            n_nontopk: 1,
+            ..base
+        };
         let both = load(&gpu, &config, Dtype::F32, 31 + k as u64);
         for rows in [1, 5, 20] {
             compare(&format!("k {k}"), &config, &both, rows, 2, Rows::Sequence);
@@ -230,7 +353,12 @@ fn topk_blocks() {
 #[test]
 fn edited_blocks() {
     let Some(gpu) = device() else { return };
-    let config = Config { cut: cut(9), n_layers: 4, n_nontopk: 1, ..llama() };
+    let config = Config {
+        cut: cut(9),
+        n_layers: 4,
+        n_nontopk: 1,
+        ..llama()
+    };
     let both = load(&gpu, &config, Dtype::F32, 61);
     let mut random = Random::new(62);
     for count in [1, 3, 10, 40, 2000] {
@@ -242,11 +370,27 @@ fn edited_blocks() {
                 let edit = ResolvedEdit {
                     index: random.below(config.d_model) as u32,
                     action,
-                    value: if action == Action::Scale { 0.8 + 0.5 * random.unit() } else { 3.0 * random.unit() },
-                    site: if random.below(2) == 0 { Site::TopkIn } else { Site::TopkOut },
+                    value: if action == Action::Scale {
+                        0.8 + 0.5 * random.unit()
+                    } else {
+                        3.0 * random.unit()
+                    },
+                    site: if random.below(2) == 0 {
+                        Site::TopkIn
+                    } else {
+                        Site::TopkOut
+                    },
                     from,
-                    to: if random.below(2) == 0 { u32::MAX } else { from + random.below(9) as u32 },
-                    row: if random.below(3) == 0 { random.below(14) as u32 } else { EVERY_ROW },
+                    to: if random.below(2) == 0 {
+                        u32::MAX
+                    } else {
+                        from + random.below(9) as u32
+                    },
+                    row: if random.below(3) == 0 {
+                        random.below(14) as u32
+                    } else {
+                        EVERY_ROW
+                    },
                 };
                 table.push(random.below(config.n_layers), edit);
             }
