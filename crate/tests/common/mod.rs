@@ -43,6 +43,14 @@ impl Tensors {
             .map(|(name, view)| (name.to_owned(), (view.shape().to_vec(), f32s(view.data()))))
             .collect()
     }
+
+    /// A tensor of u32.
+    pub fn u32s(&self, name: &str) -> Vec<u32> {
+        let file = safetensors::SafeTensors::deserialize(&self.0).unwrap();
+        let view = file.tensor(name).unwrap();
+        assert_eq!(view.dtype(), safetensors::Dtype::U32);
+        view.data().chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+    }
 }
 
 fn f32s(bytes: &[u8]) -> Vec<f32> {

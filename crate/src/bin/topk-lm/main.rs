@@ -37,6 +37,10 @@ fn main() -> ExitCode {
         ));
         std::process::exit(1);
     }));
+    // Without a desktop session, Mesa's device-select layer complains on stderr about the missing display; nothing here needs one.
+    if std::env::var_os("XDG_RUNTIME_DIR").is_none() && std::env::var_os("NODEVICE_SELECT").is_none() {
+        std::env::set_var("NODEVICE_SELECT", "1");
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         // Help and version, which go to stdout.

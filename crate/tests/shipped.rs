@@ -1,0 +1,134 @@
+//! The shipped model against PyTorch (`tests/goldens/shipped.py`): long greedy texts token by token, and how often the most
+//! likely next token agrees over 10,000 given tokens. `SOAK=1` runs the GPU at full length too.
+
+mod common;
+
+use std::path::PathBuf;
+
+use common::{ids, json, largest_difference, load_on, root, Tensors};
+use topk_lm::engine::LogitRows;
+use topk_lm::order::{topk_indices, Select};
+use topk_lm::pace::Cancel;
+use topk_lm::session::{BackendChoice, GenerateOptions, Model, RunOptions};
+
+fn folder() -> PathBuf {
+    root().join("models/Llama-TopK-Stories-20M")
+}
+
+fn soak() -> bool {
+    std::env::var_os("SOAK").is_some()
+}
+
+fn greedy(model: &Model, prompt: &[u32], new_tokens: usize) -> Vec<u32> {
+    let options = GenerateOptions {
+        temperature: Some(0.0),
+        max_tokens: Some(new_tokens),
+        ignore_eos: true,
+        ..GenerateOptions::default()
+    };
+    let mut generation = model.generate(prompt, &options).unwrap();
+    let mut new = Vec::new();
+    loop {
+        let generated = pollster::block_on(generation.next(&Cancel::default())).unwrap();
+        new.extend(generated.steps.iter().map(|step| step.id));
+        if generated.finish.is_some() {
+            return new;
+        }
+    }
+}
+
+fn greedy_texts(choice: BackendChoice, most: usize) {
+    let Some(model) = load_on(&folder(), choice) else { return };
+    let golden = json(&root().join("tests/goldens/shipped/shipped.json"));
+    // Single ids leave room for 256 new tokens in a context of 256; texts for a few fewer. The former come first.
+    let mut texts = golden["greedy"].as_array().unwrap().clone();
+    texts.sort_by_key(|text| text["prompt_ids"].as_array().unwrap().len());
+    assert!(texts.len() >= 3);
+    for text in texts.iter().take(most) {
+        let expected = ids(&text["ids"]);
+        if let Some(prompt) = text["prompt"].as_str() {
+            assert_eq!(model.encode_prompt(prompt).unwrap(), ids(&text["prompt_ids"]));
+        }
+        assert_eq!(greedy(&model, &ids(&text["prompt_ids"]), expected.len()), expected);
+        println!("{} greedy tokens after {} equal PyTorch's on {}", expected.len(), text["prompt_ids"], model.backend().kind.name());
+    }
+}
+
+#[test]
+fn greedy_texts_on_the_cpu() {
+    greedy_texts(BackendChoice::Cpu, usize::MAX);
+}
+
+#[test]
+fn greedy_texts_on_the_gpu() {
+    greedy_texts(BackendChoice::Gpu, if soak() { usize::MAX } else { 3 });
+}
+
+/// Top-1 agreement with PyTorch over given tokens. A disagreement is allowed only where the two best logits lie closer than
+/// the tolerance, or a neuron's place in the cut did.
+fn teacher_forced(choice: BackendChoice, tolerance: f32, most_chunks: usize) {
+    let Some(model) = load_on(&folder(), choice) else { return };
+    let file = Tensors::open(&root().join("tests/goldens/shipped/forced.safetensors"));
+    let (starts, tokens, top1) = (file.u32s("starts"), file.u32s("ids"), file.u32s("top1"));
+    let floats = file.all();
+    let (top2_gap, topk_gap) = (&floats["top2_gap"].1, &floats["topk_gap"].1);
+    let (mut agreed, mut seen) = (0, 0);
+    for chunk in starts.windows(2).take(most_chunks) {
+        let (from, to) = (chunk[0] as usize, chunk[1] as usize);
+        let options = RunOptions { logits: LogitRows::All, ..RunOptions::default() };
+        let output = pollster::block_on(model.run(&tokens[from..to], &options, &Cancel::default())).unwrap();
+        let rows = output.logits.data.chunks_exact(output.logits.shape[1]);
+        let mut smallest_topk_gap = f32::INFINITY;
+        for (position, row) in (from..to).zip(rows) {
+            // A neuron that flips at one position is seen by all later ones.
+            smallest_topk_gap = smallest_topk_gap.min(topk_gap[position]);
+            seen += 1;
+            if topk_indices(row, 1, Select::Value)[0] == top1[position] {
+                agreed += 1;
+            } else {
+                println!("token {position}: top-2 gap {:e}, smallest TopK gap so far {smallest_topk_gap:e}", top2_gap[position]);
+                assert!(top2_gap[position] < tolerance || smallest_topk_gap < tolerance, "token {position} differs beyond the margins");
+            }
+        }
+    }
+    println!(
+        "teacher-forced top-1 agreement with PyTorch on {}: {agreed} of {seen} ({:.3} %)",
+        model.backend().kind.name(),
+        100.0 * agreed as f64 / seen as f64
+    );
+    assert!(agreed * 1000 >= seen * 995, "only {agreed} of {seen} agree");
+}
+
+#[test]
+fn teacher_forced_on_the_cpu() {
+    teacher_forced(BackendChoice::Cpu, 1e-4, usize::MAX);
+}
+
+#[test]
+fn teacher_forced_on_the_gpu() {
+    teacher_forced(BackendChoice::Gpu, 1e-3, if soak() { usize::MAX } else { 4 });
+}
+
+/// A small published model that is no part of the project: where the reference folder is there.
+#[test]
+fn a_published_model_matches_its_reference() {
+    let folder = root().join("../shared/reference/stories260K");
+    if !folder.exists() {
+        println!("SKIPPED: the reference folder stories260K is not here");
+        return;
+    }
+    let golden = json(&folder.join("ref_greedy.json"));
+    let all = ids(&golden["ids"]);
+    for (choice, tolerance) in [(BackendChoice::Cpu, 1e-4), (BackendChoice::Gpu, 1e-3)] {
+        let Some(model) = load_on(&folder, choice) else { continue };
+        let length = if choice == BackendChoice::Gpu && !soak() { 96 } else { all.len() };
+        assert_eq!(greedy(&model, &all[..1], length - 1), all[1..length]);
+        for step in [0, 10] {
+            let expected: Vec<f32> = serde_json::from_value(golden[format!("logits_step{step}")].clone()).unwrap();
+            let output = pollster::block_on(model.run(&all[..=step], &RunOptions::default(), &Cancel::default())).unwrap();
+            let difference = largest_difference(&output.logits.data, &expected);
+            assert!(difference <= tolerance, "step {step}: logits differ by {difference}");
+        }
+        println!("stories260K: {length} greedy tokens equal on {}", model.backend().kind.name());
+    }
+}
