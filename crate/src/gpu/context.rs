@@ -84,6 +84,12 @@ pub async fn open(wanted: BackendChoice) -> Result<(AdapterChoice, Option<Rc<Gpu
     if wanted == BackendChoice::Cpu {
         return cpu(None, false, "the CPU was asked for".into());
     }
+    if !has_webgpu() {
+        if wanted == BackendChoice::Auto {
+            return cpu(None, false, "there is no WebGPU here".into());
+        }
+        fail!(Device, "there is no WebGPU here; the cpu backend runs everywhere");
+    }
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     let options = wgpu::RequestAdapterOptions {
         power_preference: wgpu::PowerPreference::HighPerformance,
@@ -126,6 +132,20 @@ pub async fn open(wanted: BackendChoice) -> Result<(AdapterChoice, Option<Rc<Gpu
         },
         Some(Rc::new(gpu)),
     ))
+}
+
+/// Whether there is a `navigator.gpu`: wgpu panics where there is no page or worker around it, as in Node.
+#[cfg(target_arch = "wasm32")]
+fn has_webgpu() -> bool {
+    use js_sys::Reflect;
+    Reflect::get(&js_sys::global(), &"navigator".into())
+        .and_then(|navigator| Reflect::get(&navigator, &"gpu".into()))
+        .is_ok_and(|gpu| gpu.is_object())
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn has_webgpu() -> bool {
+    true
 }
 
 impl Gpu {

@@ -6,7 +6,8 @@ use js_sys::{Array as JsArray, BigInt, Float32Array, Object, Reflect, Uint32Arra
 use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
 
-use crate::error::{Code, Error, Result};
+use crate::edits::Edit;
+use crate::error::{fail, Code, Error, Result};
 use crate::hooks::Array;
 use crate::session::{Generated, StepReport, Swap};
 
@@ -34,7 +35,35 @@ pub fn options<T: DeserializeOwned + Default>(name: &str, value: JsValue) -> Res
     if value.is_undefined() || value.is_null() {
         return Ok(T::default());
     }
-    serde_wasm_bindgen::from_value(value).map_err(|error| Error::new(Code::Argument, format!("{name}: {error}")))
+    serde_wasm_bindgen::from_value(value).map_err(|error| Error::new(Code::Argument, format!("{name}: {}", said(&error))))
+}
+
+/// What serde says, without JavaScript's own prefix.
+fn said(error: &serde_wasm_bindgen::Error) -> String {
+    let text = error.to_string();
+    text.strip_prefix("Error: ").unwrap_or(&text).to_owned()
+}
+
+/// A list of edits; what is wrong with one names its place in the list.
+pub fn edits(value: &JsValue) -> Result<Vec<Edit>> {
+    if value.is_undefined() || value.is_null() {
+        return Ok(Vec::new());
+    }
+    let Some(list) = value.dyn_ref::<JsArray>() else { fail!(Edit, "edits must be a list") };
+    let mut edits = Vec::new();
+    for (number, edit) in list.iter().enumerate() {
+        edits.push(serde_wasm_bindgen::from_value(edit).map_err(|error| {
+            let text = said(&error);
+            let text = if text.contains("Positions") { "positions must be 'all', 'prompt', 'generated' or {from, to}" } else { &text };
+            Error::new(Code::Edit, format!("edit {number}: {text}"))
+        })?);
+    }
+    Ok(edits)
+}
+
+/// The edits among the options of a call.
+pub fn edits_of(options: &JsValue) -> Result<Vec<Edit>> {
+    edits(&Reflect::get(options, &"edits".into()).unwrap_or_default())
 }
 
 /// A seed: a BigInt, or a whole number.

@@ -7,11 +7,10 @@ use js_sys::{Float32Array, Function, Uint32Array};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
 
-use super::convert::{array, big, generated, hooks, object, options, seed, swaps, thrown};
+use super::convert::{array, big, edits as edits_from, edits_of, generated, hooks, object, options, seed, swaps, thrown};
 use super::source::JsSource;
 use super::WasmCancel;
 use crate::config::Architecture;
-use crate::edits::Edit;
 use crate::engine::LogitRows;
 use crate::error::{fail, Code, Error, Result};
 use crate::pace::Cancel;
@@ -29,7 +28,6 @@ struct LoadArguments {
 #[serde(rename_all = "camelCase", default)]
 struct RunArguments {
     hooks: Vec<String>,
-    edits: Vec<Edit>,
     prompt_length: Option<usize>,
     logits: Option<String>,
 }
@@ -44,7 +42,6 @@ struct GenerateArguments {
     repetition_penalty: Option<f32>,
     stop: Vec<String>,
     ignore_eos: bool,
-    edits: Vec<Edit>,
     hooks: Vec<String>,
     top_logprobs: usize,
 }
@@ -174,14 +171,14 @@ impl WasmModel {
     pub async fn logit_lens(&self, ids: Vec<u32>, layers: Option<Vec<u32>>, edits: JsValue, cancel: &WasmCancel) -> JsResult<JsValue> {
         let (model, cancel) = (self.model.clone(), cancel.0.clone());
         let layers: Option<Vec<usize>> = layers.map(|layers| layers.into_iter().map(|layer| layer as usize).collect());
-        let edits: Vec<Edit> = options("edits", edits).map_err(thrown)?;
+        let edits = edits_from(&edits).map_err(thrown)?;
         model.logit_lens(&ids, layers.as_deref(), &edits, &cancel).await.map(|lens| array(&lens)).map_err(thrown)
     }
 
     /// The exact effect of every active neuron of the last position on `target`'s logit.
     pub async fn ablate(&self, ids: Vec<u32>, target: u32, edits: JsValue, cancel: &WasmCancel, progress: Option<Function>) -> JsResult<JsValue> {
         let (model, cancel) = (self.model.clone(), cancel.0.clone());
-        let edits: Vec<Edit> = options("edits", edits).map_err(thrown)?;
+        let edits = edits_from(&edits).map_err(thrown)?;
         let mut heard = |done: usize, total: usize| call(progress.as_ref(), done as f64, total as f64);
         let ablation = model.ablate(&ids, target, &edits, &cancel, &mut heard).await.map_err(thrown)?;
         Ok(object([
@@ -268,6 +265,7 @@ async fn load(source: JsValue, load_options: JsValue, progress: Option<Function>
 }
 
 async fn run(model: &Model, ids: &[u32], run_options: JsValue, cancel: &Cancel) -> Result<JsValue> {
+    let edits = edits_of(&run_options)?;
     let arguments: RunArguments = options("options", run_options)?;
     let logits = match arguments.logits.as_deref() {
         None | Some("last") => LogitRows::Last,
@@ -277,7 +275,7 @@ async fn run(model: &Model, ids: &[u32], run_options: JsValue, cancel: &Cancel) 
     };
     let run_options = RunOptions {
         hooks: arguments.hooks,
-        edits: arguments.edits,
+        edits,
         prompt_length: arguments.prompt_length,
         logits,
         swaps: true,
@@ -294,6 +292,7 @@ fn generate(model: &Model, ids: &[u32], generate_options: JsValue) -> Result<Was
         Ok(value) => seed(&value)?,
         Err(_) => None,
     };
+    let edits = edits_of(&generate_options)?;
     let arguments: GenerateArguments = options("options", generate_options)?;
     let generation = model.generate(
         ids,
@@ -306,7 +305,7 @@ fn generate(model: &Model, ids: &[u32], generate_options: JsValue) -> Result<Was
             seed,
             stop: arguments.stop,
             ignore_eos: arguments.ignore_eos,
-            edits: arguments.edits,
+            edits,
             hooks: arguments.hooks,
             top_logprobs: arguments.top_logprobs,
             swaps: true,
