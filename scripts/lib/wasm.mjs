@@ -53,7 +53,7 @@ async function compile() {
 }
 
 async function makeBindings() {
-  await run('cargo', ['build', '-p', 'topk-lm-bindings', '--profile', 'tool']);
+  await run('cargo', ['build', '-p', 'topk-lm-bindings', '--profile', 'tool'], { env: { CARGO_TARGET_DIR: paths.target } });
   const tool = inRoot('target/tool', process.platform === 'win32' ? 'topk-lm-bindings.exe' : 'topk-lm-bindings');
   await run(tool, [inRoot(RAW), inRoot(BINDINGS)]);
 }
