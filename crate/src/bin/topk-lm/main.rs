@@ -31,7 +31,10 @@ enum Command {
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        let message = panic.payload_as_str().unwrap_or("a fault").replace('\n', " ");
+        let payload = panic.payload();
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or_default();
+        let message = text.replace('\n', " ");
         complain(&format!(
             "this is a fault of topk-lm, please report it: {message} ({place})"
         ));
