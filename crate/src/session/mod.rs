@@ -18,15 +18,12 @@ pub use run::{RunOptions, RunOutput, Swap};
 use crate::checkpoint;
 use crate::config::{Config, GenerationDefaults};
 use crate::edits::{Edit, EditTable};
-use crate::error::{fail, Code, Result};
+use crate::error::{fail, Result};
 use crate::pace::Cancel;
 use crate::source::Source;
 use crate::tokenizer::Tokenizer;
 use backend::Engine;
 use sequence::Pool;
-
-/// Largest `tokenizer.json` that is read, in bytes.
-const MAX_TOKENIZER: u64 = 256 << 20;
 
 /// A model: weights on a backend, tokenizer, and defaults. All calls take `&self` and may overlap; each keeps its own cache.
 pub struct Model {
@@ -51,13 +48,7 @@ impl Model {
     ) -> Result<Model> {
         let config = Rc::new(checkpoint::read_config(source).await?);
         let defaults = checkpoint::read_generation_defaults(source, &config).await?;
-        let tokenizer = match source.size("tokenizer.json") {
-            None => None,
-            Some(_) => {
-                let bytes = checkpoint::read_file(source, "tokenizer.json", MAX_TOKENIZER, Code::Tokenizer).await?;
-                Some(Rc::new(Tokenizer::from_bytes(&bytes, config.d_vocab)?))
-            }
-        };
+        let tokenizer = checkpoint::read_tokenizer(source, &config).await?.map(Rc::new);
         let (engine, backend) = cancel.guard(backend::load(choice, &config, source, "", progress)).await?;
         Ok(Model {
             config,

@@ -1,0 +1,86 @@
+// The page: takes the options from the form (or from the address: ?run&runs=5&tokens=16&prompt=64&only=topk,webgpu,cpu), runs, shows tables.
+import { measureModel, measureTopK } from './measure.js';
+
+const form = document.querySelector('#options');
+const status = document.querySelector('#status');
+const tables = document.querySelector('#tables');
+const save = document.querySelector('#save');
+const query = new URLSearchParams(location.search);
+const MODEL = query.get('model') ?? './models/Llama-TopK-Stories-20M/';
+
+for (const name of ['runs', 'tokens', 'prompt']) if (query.has(name)) form.elements[name].value = query.get(name);
+if (query.has('only')) {
+  const chosen = query.get('only').split(',');
+  for (const name of ['topk', 'webgpu', 'cpu']) form.elements[name].checked = chosen.includes(name);
+}
+
+form.addEventListener('submit', (event) => {
+  event.preventDefault();
+  run();
+});
+if (query.has('run')) run();
+
+async function run() {
+  const elements = form.elements;
+  const number = (name) => Math.max(1, Number.parseInt(elements[name].value, 10) || 1);
+  const tell = (text) => {
+    status.textContent = `${text} …`;
+  };
+  const options = { runs: number('runs'), promptTokens: number('prompt'), newTokens: number('tokens'), url: MODEL, tell };
+  const button = form.querySelector('button');
+  button.disabled = true;
+  tables.replaceChildren();
+  try {
+    const result = { date: new Date().toISOString(), model: MODEL };
+    if (elements.topk.checked) {
+      result.topk = await measureTopK(options);
+      show('TopK', topkRows(result.topk));
+    }
+    for (const backend of ['webgpu', 'cpu']) {
+      if (!elements[backend].checked) continue;
+      const figures = await measureModel({ ...options, backend });
+      result[backend] = figures;
+      show(`Model on ${figures.backend.kind}, ${figures.backend.adapter ?? 'one thread'}`, modelRows(figures));
+    }
+    status.textContent = 'Done.';
+    const href = URL.createObjectURL(new Blob([`${JSON.stringify(result, null, 2)}\n`], { type: 'application/json' }));
+    save.replaceChildren(Object.assign(document.createElement('a'), { href, download: 'topk-lm-bench.json', textContent: 'Save as JSON' }));
+    save.hidden = false;
+    globalThis.benchmark = { result };
+  } catch (error) {
+    status.textContent = `It failed: ${error.message}`;
+    globalThis.benchmark = { error: error.message };
+  } finally {
+    button.disabled = false;
+  }
+}
+
+const figure = (spread) => `${spread.median.toFixed(3)} (${spread.p10.toFixed(3)}–${spread.p90.toFixed(3)})`;
+
+function topkRows({ skipped, shapes = [] }) {
+  if (skipped) return [[skipped]];
+  const head = ['rows × n, k', 'topk() ms (p10–p90)', 'copy of the input', 'full sort in JavaScript'];
+  return [head, ...shapes.map((s) => [`${s.rows} × ${s.n}, ${s.k}`, ...[s.topk_ms, s.copy_ms, s.javascript_sort_ms].map(figure)])];
+}
+
+function modelRows(f) {
+  return [
+    ['what', 'ms (p10–p90)', 'tokens/s'],
+    ['load', f.load_ms.toFixed(0), ''],
+    [`prefill, ${f.prompt_tokens} tokens`, figure(f.prefill_ms), ((1000 * f.prompt_tokens) / f.prefill_ms.median).toFixed(0)],
+    ['decode, one token', figure(f.decode_ms_per_token), (1000 / f.decode_ms_per_token.median).toFixed(1)],
+  ];
+}
+
+function show(title, [head, ...rows]) {
+  const table = document.createElement('table');
+  table.createCaption().textContent = title;
+  const line = (cells, tag, parent) => {
+    const row = parent.insertRow();
+    for (const cell of cells) row.append(Object.assign(document.createElement(tag), { textContent: cell }));
+  };
+  line(head, 'th', table.createTHead());
+  const body = table.createTBody();
+  for (const cells of rows) line(cells, 'td', body);
+  tables.append(table);
+}

@@ -1,0 +1,147 @@
+// What is timed. Everything runs in this page, one thing after another; each timing is a median over runs after a warm-up.
+import { TopKLM } from './npm/index.js';
+import { topk } from './npm/topk.js';
+
+const WARM_UP = 3;
+/** [rows, n, k] */
+export const SHAPES = [
+  [1, 1024, 32],
+  [1, 4096, 64],
+  [128, 1024, 32],
+  [128, 1024, 128],
+  [128, 4096, 64],
+  [512, 2048, 32],
+  [1, 32000, 40],
+  [1, 128000, 50],
+];
+
+/** Median, p10 and p90 of samples in milliseconds. */
+export function spread(samples) {
+  const sorted = [...samples].sort((a, b) => a - b);
+  const at = (share) => {
+    const place = share * (sorted.length - 1);
+    const low = Math.floor(place);
+    return sorted[low] + (place - low) * (sorted[Math.min(low + 1, sorted.length - 1)] - sorted[low]);
+  };
+  return { median: at(0.5), p10: at(0.1), p90: at(0.9), runs: sorted.length };
+}
+
+async function timed(runs, work) {
+  const samples = [];
+  for (let run = 0; run < WARM_UP + runs; run++) {
+    const began = performance.now();
+    await work(run);
+    if (run >= WARM_UP) samples.push(performance.now() - began);
+  }
+  return spread(samples);
+}
+
+/** The same numbers on every device: a linear congruential generator. */
+function numbers(count) {
+  const values = new Float32Array(count);
+  let state = 12345;
+  for (let i = 0; i < count; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) | 0;
+    values[i] = (state >>> 8) / 2 ** 23 - 1;
+  }
+  return values;
+}
+
+/** The k first of each row by sorting whole rows, in plain JavaScript: what the results are checked against, and a peer. */
+function bySorting(values, rows, n, k) {
+  const result = new Uint32Array(rows * k);
+  for (let row = 0; row < rows; row++) {
+    const part = values.subarray(row * n, (row + 1) * n);
+    const order = Uint32Array.from(part.keys()).sort((a, b) => part[b] - part[a] || a - b);
+    result.set(order.subarray(0, k), row * k);
+  }
+  return result;
+}
+
+/** Per-call times: `batch` calls go into the queue together and are waited for once, so that the wait is not what is timed. */
+async function perCall(device, runs, batch, call) {
+  const all = await timed(runs, async () => {
+    for (let i = 0; i < batch; i++) call();
+    await device.queue.onSubmittedWorkDone();
+  });
+  return { median: all.median / batch, p10: all.p10 / batch, p90: all.p90 / batch, runs: all.runs };
+}
+
+async function readIndices(device, buffer, count) {
+  const staging = device.createBuffer({ size: count * 4, usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ });
+  const encoder = device.createCommandEncoder();
+  encoder.copyBufferToBuffer(buffer, 0, staging, 0, count * 4);
+  device.queue.submit([encoder.finish()]);
+  await staging.mapAsync(GPUMapMode.READ);
+  const indices = new Uint32Array(staging.getMappedRange().slice(0));
+  staging.destroy();
+  return indices;
+}
+
+/** TopK of every shape, input resident on the device, beside a copy of the input and a full sort in JavaScript. */
+export async function measureTopK({ runs, tell }) {
+  const adapter = await navigator.gpu?.requestAdapter();
+  if (!adapter) return { skipped: 'there is no WebGPU adapter here' };
+  const device = await adapter.requestDevice();
+  const rowsOut = [];
+  for (const [rows, n, k] of SHAPES) {
+    tell(`TopK ${rows} × ${n}, k ${k}`);
+    const values = numbers(rows * n);
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
+    const input = device.createBuffer({ size: values.byteLength, usage });
+    const copy = device.createBuffer({ size: values.byteLength, usage });
+    const out = { values: device.createBuffer({ size: rows * k * 4, usage }), indices: device.createBuffer({ size: rows * k * 4, usage }) };
+    device.queue.writeBuffer(input, 0, values);
+    topk(device, { input, rows, n, k, ...out });
+    const found = await readIndices(device, out.indices, rows * k);
+    const expected = bySorting(values, rows, n, k);
+    if (found.some((index, place) => index !== expected[place])) throw new Error(`TopK of ${rows} × ${n}, k ${k} is wrong on this device.`);
+    rowsOut.push({
+      rows,
+      n,
+      k,
+      topk_ms: await perCall(device, runs, 4, () => topk(device, { input, rows, n, k, ...out })),
+      copy_ms: await perCall(device, runs, 4, () => {
+        const encoder = device.createCommandEncoder();
+        encoder.copyBufferToBuffer(input, 0, copy, 0, values.byteLength);
+        device.queue.submit([encoder.finish()]);
+      }),
+      javascript_sort_ms: await timed(Math.min(runs, 5), () => bySorting(values, rows, n, k)),
+    });
+    for (const buffer of [input, copy, out.values, out.indices]) buffer.destroy();
+  }
+  device.destroy();
+  return { adapter: adapter.info?.description || adapter.info?.device || adapter.info?.vendor || 'unnamed', shapes: rowsOut };
+}
+
+/** Load, prefill and decode of a model. Every run has a prompt of its own, so that nothing is cached; tokens are drawn greedily. */
+export async function measureModel({ url, backend, runs, promptTokens, newTokens, tell }) {
+  tell(`model on ${backend}: load`);
+  const began = performance.now();
+  const model = await TopKLM.load(url, { backend });
+  const load_ms = performance.now() - began;
+  try {
+    const { d_vocab, n_ctx } = model.config;
+    const [P, N] = [Math.min(promptTokens, n_ctx - 1), Math.min(newTokens, n_ctx - Math.min(promptTokens, n_ctx - 1))];
+    const prompt = (run) => Array.from({ length: P }, (_, i) => (run * 7919 + i * 104729 + 1) % d_vocab);
+    tell(`model on ${backend}: prefill of ${P} tokens`);
+    const prefill_ms = await timed(runs, (run) => model.run(prompt(run), { logits: 'last' }));
+    tell(`model on ${backend}: decode of ${N} tokens`);
+    const whole = await timed(runs, async (run) => {
+      const options = { maxTokens: N, temperature: 0, ignoreEos: true };
+      // The prompt is a single token: what is timed is decoding.
+      for await (const _ of model.generate(prompt(run).slice(0, 1), options));
+    });
+    const perToken = (ms) => ms / N;
+    return {
+      backend: model.backend,
+      load_ms,
+      prompt_tokens: P,
+      new_tokens: N,
+      prefill_ms,
+      decode_ms_per_token: { ...whole, median: perToken(whole.median), p10: perToken(whole.p10), p90: perToken(whole.p90) },
+    };
+  } finally {
+    await model.dispose();
+  }
+}
