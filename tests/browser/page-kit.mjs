@@ -17,9 +17,11 @@ export async function loaded(page) {
   return backend.getAttribute('data-backend');
 }
 
+export const promptBox = (page) => page.getByRole('textbox', { name: 'Prompt' });
+
 /** Fills the form. */
 export async function fill(page, { prompt, temperature, maxTokens, seed }) {
-  if (prompt !== undefined) await page.getByLabel('Prompt').fill(prompt);
+  if (prompt !== undefined) await promptBox(page).fill(prompt);
   if (temperature !== undefined) await page.getByLabel('Temperature').fill(String(temperature));
   if (maxTokens !== undefined) await page.getByLabel('Most new tokens').fill(String(maxTokens));
   if (seed !== undefined) await page.getByLabel('Seed', { exact: true }).fill(String(seed));

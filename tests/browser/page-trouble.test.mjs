@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { paths } from '../../scripts/lib/paths.mjs';
 import { serve } from '../../scripts/lib/server.mjs';
 import { launch, openPage } from './harness.mjs';
-import { accessibilityFindings, chips, fill, loaded, LOAD_TIMEOUT, MODEL_FOLDER, write } from './page-kit.mjs';
+import { accessibilityFindings, chips, fill, loaded, LOAD_TIMEOUT, MODEL_FOLDER, promptBox, write } from './page-kit.mjs';
 
 const alertOf = (page) => page.getByRole('alert');
 
@@ -26,7 +26,7 @@ describe('page in trouble', { timeout: 900_000 }, () => {
       await page.getByRole('button', { name: 'Use the CPU' }).click();
       await page.waitForURL(/backend=cpu/);
       assert.equal(await loaded(page), 'cpu');
-      assert.equal(await page.getByLabel('Prompt').inputValue(), 'A fox');
+      assert.equal(await promptBox(page).inputValue(), 'A fox');
       await page.goto(server.url);
       assert.equal(await loaded(page), 'cpu');
       await close();
@@ -137,7 +137,7 @@ describe('page in trouble', { timeout: 900_000 }, () => {
       await page.getByRole('button', { name: 'Restart' }).click();
       await alertOf(page).waitFor({ state: 'detached' });
       assert.equal(await loaded(page), 'webgpu');
-      assert.equal(await page.getByLabel('Prompt').inputValue(), 'Ben had a red ball');
+      assert.equal(await promptBox(page).inputValue(), 'Ben had a red ball');
       await fill(page, { maxTokens: 4 });
       await write(page);
       assert.ok((await chips(page, 'base').count()) > 8);
