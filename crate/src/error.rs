@@ -83,6 +83,15 @@ impl Error {
         Error { code, message }
     }
 
+    /// Activations that became infinite or NaN: the first such layer, `None` for the logits after the last.
+    pub fn non_finite(layer: Option<usize>) -> Self {
+        let place = match layer {
+            Some(layer) => format!("the activations became infinite or NaN in layer {layer}"),
+            None => "the logits became infinite or NaN after the last layer".to_owned(),
+        };
+        Error::new(Code::NonFinite, format!("{place}; the weights or the edits up to there are too large"))
+    }
+
     pub fn code(&self) -> Code {
         self.code
     }

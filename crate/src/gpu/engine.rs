@@ -15,7 +15,7 @@ use super::weights::{GpuWeights, LinearPipelines};
 use crate::config::Config;
 use crate::edits::EditTable;
 use crate::engine::{Batch, BatchOutput, Decode, LogitRows, Rows, Sampling};
-use crate::error::{fail, Code, Result};
+use crate::error::{fail, Code, Error, Result};
 use crate::model::Op;
 use crate::ops::kernel::{Linear, FEW_ROWS};
 use crate::weights::Weight;
@@ -188,11 +188,7 @@ impl GpuEngine {
     pub(super) fn check_status(&self, words: Option<Vec<u32>>) -> Result<()> {
         match words.and_then(|words| words.first().copied()) {
             Some(u32::MAX) => Ok(()),
-            Some(layer) if (layer as usize) < self.config.n_layers => fail!(
-                NonFinite,
-                "the activations became infinite or NaN in layer {layer}; the weights or the edits before it are too large"
-            ),
-            Some(_) => fail!(NonFinite, "the logits became infinite or NaN after the last layer; the weights or the edits are too large"),
+            Some(layer) => Err(Error::non_finite(Some(layer as usize).filter(|layer| *layer < self.config.n_layers))),
             None => fail!(Device, "the GPU gave no status back"),
         }
     }

@@ -7,7 +7,7 @@ use super::kernel::{self, Access, Driver, Kernel, Vectors};
 use super::{norm, Pass};
 use crate::config::{Architecture, Config};
 use crate::cpu::gemm;
-use crate::error::{fail, Result};
+use crate::error::{Error, Result};
 use crate::weights::{Dtype, Tensor, Weight};
 
 /// Gain and bias of the final norm, as the kernel packs them.
@@ -80,10 +80,7 @@ pub fn cpu_logits(pass: &mut Pass, row: usize, vocabulary: Range<usize>, out: &m
     let w = &head.data[vocabulary.start * head.stride..vocabulary.end * head.stride];
     gemm::dots(&pass.buffers.input[row * d..][..d], w, head.stride, out);
     if out.iter().any(|v| !v.is_finite()) {
-        fail!(
-            NonFinite,
-            "the logits became infinite or NaN after the last layer; the weights or the edits are too large"
-        );
+        return Err(Error::non_finite(None));
     }
     Ok(())
 }

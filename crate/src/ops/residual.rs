@@ -5,7 +5,7 @@ use super::kernel::{Access, Kernel};
 use super::Pass;
 use crate::config::Config;
 use crate::edits::Site;
-use crate::error::{fail, Result};
+use crate::error::{Error, Result};
 
 /// `shaders/residual.wgsl`: ResidMid, MlpOut, edits; TopkIn, Hidden, status.
 pub fn kernel(config: &Config) -> Kernel {
@@ -22,8 +22,8 @@ pub fn kernel(config: &Config) -> Kernel {
 pub fn cpu(pass: &mut Pass, layer: usize) -> Result<()> {
     sum(pass, layer)?;
     for row in 0..pass.rows() {
-        edit_row(pass, layer, row, Site::TopkIn);
-        edit_row(pass, layer, row, Site::TopkOut);
+        edit_row(pass, layer, row, Site::TopkIn)?;
+        edit_row(pass, layer, row, Site::TopkOut)?;
     }
     Ok(())
 }
@@ -36,23 +36,24 @@ pub(super) fn sum(pass: &mut Pass, layer: usize) -> Result<()> {
         *sum = a + c;
     }
     if b.topk_in[..n].iter().any(|v| !v.is_finite()) {
-        fail!(
-            NonFinite,
-            "the activations became infinite or NaN in layer {layer}; the weights or the edits before it are too large"
-        );
+        return Err(Error::non_finite(Some(layer)));
     }
     b.hidden[..n].copy_from_slice(&b.topk_in[..n]);
     Ok(())
 }
 
 /// Applies the edits of one site to a row of `Hidden`.
-pub(super) fn edit_row(pass: &mut Pass, layer: usize, row: usize, site: Site) {
+pub(super) fn edit_row(pass: &mut Pass, layer: usize, row: usize, site: Site) -> Result<()> {
     let (d, position) = (pass.config.d_model, pass.position(row));
     let hidden = &mut pass.buffers.hidden[row * d..][..d];
     for edit in pass.batch.edits.layer(layer) {
         if edit.site == site && edit.applies(row, position) {
             let value = &mut hidden[edit.index as usize];
             *value = edit.apply(*value);
+            if !value.is_finite() {
+                return Err(Error::non_finite(Some(layer)));
+            }
         }
     }
+    Ok(())
 }

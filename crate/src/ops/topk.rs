@@ -55,9 +55,9 @@ pub fn cpu(pass: &mut Pass, layer: usize, cut: Cut) -> Result<()> {
     let d = pass.config.d_model;
     pass.buffers.active.clear();
     for row in 0..pass.rows() {
-        residual::edit_row(pass, layer, row, Site::TopkIn);
+        residual::edit_row(pass, layer, row, Site::TopkIn)?;
         cut_row(&mut pass.buffers.hidden[row * d..][..d], cut);
-        residual::edit_row(pass, layer, row, Site::TopkOut);
+        residual::edit_row(pass, layer, row, Site::TopkOut)?;
         let b = &mut *pass.buffers;
         b.active.push_row(&b.hidden[row * d..][..d]);
     }
