@@ -29,7 +29,12 @@ impl Spread {
             let high = (low + 1).min(samples.len() - 1);
             samples[low] + part * (samples[high] - samples[low])
         };
-        Ok(Spread { median: at(0.5), p10: at(0.1), p90: at(0.9), runs: samples.len() })
+        Ok(Spread {
+            median: at(0.5),
+            p10: at(0.1),
+            p90: at(0.9),
+            runs: samples.len(),
+        })
     }
 }
 
@@ -71,8 +76,13 @@ pub async fn model(model: &Model, bench: &ModelBench, cancel: &Cancel) -> Result
     }
     let (mut prefill, mut decode) = (Vec::new(), Vec::new());
     for run in 0..bench.warmup + bench.runs {
-        let ids: Vec<u32> = (0..bench.prompt_tokens).map(|i| ((run * 7919 + i * 104_729 + 1) % config.d_vocab) as u32).collect();
-        let options = RunOptions { logits: LogitRows::Last, ..RunOptions::default() };
+        let ids: Vec<u32> = (0..bench.prompt_tokens)
+            .map(|i| ((run * 7919 + i * 104_729 + 1) % config.d_vocab) as u32)
+            .collect();
+        let options = RunOptions {
+            logits: LogitRows::Last,
+            ..RunOptions::default()
+        };
         let started = now_ms();
         model.run(&ids, &options, cancel).await?;
         let prefilled = now_ms();

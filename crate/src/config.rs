@@ -115,7 +115,8 @@ impl Config {
         let (d, gpt2) = (self.d_model, self.architecture == Architecture::Gpt2);
         let norm = if gpt2 { 2 * d } else { d };
         let with_bias = |inputs: usize, outputs: usize, bias: bool| inputs * outputs + if bias { outputs } else { 0 };
-        let attention = with_bias(d, self.d_qkv(), self.attention_bias) + with_bias(self.d_query(), d, self.attention_bias);
+        let attention =
+            with_bias(d, self.d_qkv(), self.attention_bias) + with_bias(self.d_query(), d, self.attention_bias);
         let mlp = with_bias(d, self.d_mlp_in(), self.mlp_bias) + with_bias(self.d_mlp, d, self.mlp_bias);
         let tables = self.d_vocab * d * if self.tie_word_embeddings { 1 } else { 2 };
         let positions = if gpt2 { self.n_ctx * d } else { 0 };

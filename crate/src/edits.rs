@@ -92,7 +92,8 @@ pub struct ResolvedEdit {
 impl ResolvedEdit {
     /// Whether the edit is in effect for a row of a batch at an absolute position.
     pub fn applies(&self, row: usize, position: usize) -> bool {
-        (self.from as usize..self.to as usize).contains(&position) && (self.row == EVERY_ROW || self.row as usize == row)
+        (self.from as usize..self.to as usize).contains(&position)
+            && (self.row == EVERY_ROW || self.row as usize == row)
     }
 
     /// The new value. An edit to the value that is already there changes nothing, bit for bit: adding 0 keeps −0.
@@ -119,7 +120,9 @@ pub struct EditTable {
 impl EditTable {
     /// A table without edits.
     pub fn none(n_layers: usize) -> Self {
-        EditTable { layers: vec![Vec::new(); n_layers] }
+        EditTable {
+            layers: vec![Vec::new(); n_layers],
+        }
     }
 
     /// Checks `edits` against the model and resolves `prompt`/`generated` with the prompt's length.
@@ -163,22 +166,41 @@ impl EditTable {
 
     /// Most entries that can be active in a row after block `layer`: min(d, k + its `topk_out` edits).
     pub fn active_capacity(&self, config: &Config, layer: usize) -> usize {
-        let edits = self.layer(layer).iter().filter(|edit| edit.site == Site::TopkOut).count();
-        config.cut_at(layer).map_or(config.d_model, |cut| (cut.k + edits).min(config.d_model))
+        let edits = self
+            .layer(layer)
+            .iter()
+            .filter(|edit| edit.site == Site::TopkOut)
+            .count();
+        config
+            .cut_at(layer)
+            .map_or(config.d_model, |cut| (cut.k + edits).min(config.d_model))
     }
 }
 
 fn resolve(config: &Config, edit: &Edit, prompt_length: usize, number: usize) -> Result<ResolvedEdit> {
-    let Edit { layer, index, action, .. } = *edit;
+    let Edit {
+        layer, index, action, ..
+    } = *edit;
     if layer >= config.n_layers {
-        fail!(Edit, "edit {number}: layer is {layer}, but the model's layers are 0 to {}", config.n_layers - 1);
+        fail!(
+            Edit,
+            "edit {number}: layer is {layer}, but the model's layers are 0 to {}",
+            config.n_layers - 1
+        );
     }
     if index >= config.d_model {
-        fail!(Edit, "edit {number}: index is {index}, but the model's neurons are 0 to {}", config.d_model - 1);
+        fail!(
+            Edit,
+            "edit {number}: index is {index}, but the model's neurons are 0 to {}",
+            config.d_model - 1
+        );
     }
     let value = match (edit.value, action) {
         (None, Action::Ablate) => 0.0,
-        (None, _) => fail!(Edit, "edit {number}: value is missing; only action ablate goes without one"),
+        (None, _) => fail!(
+            Edit,
+            "edit {number}: value is missing; only action ablate goes without one"
+        ),
         (Some(value), _) => {
             let narrowed = value as f32;
             if !narrowed.is_finite() {
@@ -204,7 +226,15 @@ fn resolve(config: &Config, edit: &Edit, prompt_length: usize, number: usize) ->
             (from as u32, to as u32)
         }
     };
-    Ok(ResolvedEdit { index: index as u32, action, value, site: edit.site, from, to, row: EVERY_ROW })
+    Ok(ResolvedEdit {
+        index: index as u32,
+        action,
+        value,
+        site: edit.site,
+        from,
+        to,
+        row: EVERY_ROW,
+    })
 }
 
 impl std::str::FromStr for Edit {
@@ -231,7 +261,10 @@ impl std::str::FromStr for Edit {
                     None => value.into(),
                     Some((from, to)) => match (from.parse::<u64>(), to.parse::<u64>()) {
                         (Ok(from), Ok(to)) => serde_json::json!({ "from": from, "to": to }),
-                        _ => fail!(Edit, "edit {text}: positions must be all, prompt, generated or a range like 3..7"),
+                        _ => fail!(
+                            Edit,
+                            "edit {text}: positions must be all, prompt, generated or a range like 3..7"
+                        ),
                     },
                 },
                 _ => value.into(),
@@ -283,7 +316,15 @@ mod tests {
 
     #[test]
     fn an_edit_to_the_value_that_is_there_changes_no_bit() {
-        let edit = |action, value| ResolvedEdit { index: 0, action, value, site: Site::TopkOut, from: 0, to: 1, row: EVERY_ROW };
+        let edit = |action, value| ResolvedEdit {
+            index: 0,
+            action,
+            value,
+            site: Site::TopkOut,
+            from: 0,
+            to: 1,
+            row: EVERY_ROW,
+        };
         for v in [0.0f32, -0.0, 1.5, -2.0] {
             for same in [edit(Action::Add, 0.0), edit(Action::Scale, 1.0), edit(Action::Clamp, v)] {
                 assert_eq!(same.apply(v).to_bits(), v.to_bits());

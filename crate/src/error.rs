@@ -89,7 +89,10 @@ impl Error {
             Some(layer) => format!("the activations became infinite or NaN in layer {layer}"),
             None => "the logits became infinite or NaN after the last layer".to_owned(),
         };
-        Error::new(Code::NonFinite, format!("{place}; the weights or the edits up to there are too large"))
+        Error::new(
+            Code::NonFinite,
+            format!("{place}; the weights or the edits up to there are too large"),
+        )
     }
 
     pub fn code(&self) -> Code {

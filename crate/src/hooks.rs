@@ -41,15 +41,36 @@ pub fn all(config: &Config) -> BTreeMap<String, Hook> {
     let mut hooks = BTreeMap::new();
     let d = config.d_model;
     let mut add = |name: String, capture: Capture, part: Part, heads: usize, width: usize| {
-        hooks.insert(name.clone(), Hook { name, capture, part, heads, width });
+        hooks.insert(
+            name.clone(),
+            Hook {
+                name,
+                capture,
+                part,
+                heads,
+                width,
+            },
+        );
     };
     let at = |after: usize, buffer: Buffer| Capture::Buffer { after, buffer };
     let llama = config.architecture == Architecture::Llama;
     if llama {
         add("hook_embed".into(), at(0, Buffer::Hidden), Part::All, 0, d);
     } else {
-        add("hook_embed".into(), Capture::Embedding { positions: false }, Part::All, 0, d);
-        add("hook_pos_embed".into(), Capture::Embedding { positions: true }, Part::All, 0, d);
+        add(
+            "hook_embed".into(),
+            Capture::Embedding { positions: false },
+            Part::All,
+            0,
+            d,
+        );
+        add(
+            "hook_pos_embed".into(),
+            Capture::Embedding { positions: true },
+            Part::All,
+            0,
+            d,
+        );
     }
     let (query, kv) = (config.d_query(), config.d_kv());
     for layer in 0..config.n_layers {
@@ -57,34 +78,94 @@ pub fn all(config: &Config) -> BTreeMap<String, Hook> {
         let end = end_of_block(layer);
         let block = |hook: &str| format!("blocks.{layer}.{hook}");
         add(block("hook_resid_pre"), at(first - 1, Buffer::Hidden), Part::All, 0, d);
-        add(block("hook_resid_mid"), at(first + 2, Buffer::ResidMid), Part::All, 0, d);
+        add(
+            block("hook_resid_mid"),
+            at(first + 2, Buffer::ResidMid),
+            Part::All,
+            0,
+            d,
+        );
         add(block("hook_resid_post"), at(end, Buffer::Hidden), Part::All, 0, d);
         if config.is_topk_block(layer) {
             add(block("hook_topk_in"), at(end, Buffer::TopkIn), Part::All, 0, d);
             add(block("hook_topk_out"), at(end, Buffer::Hidden), Part::All, 0, d);
         }
         let (h, hk, dh) = (config.n_heads, config.n_kv_heads, config.d_head);
-        add(block("attn.hook_q"), at(first, Buffer::Qkv), Part::Columns(0, query), h, dh);
-        add(block("attn.hook_k"), at(first, Buffer::Qkv), Part::Columns(query, query + kv), hk, dh);
-        add(block("attn.hook_v"), at(first, Buffer::Qkv), Part::Columns(query + kv, query + 2 * kv), hk, dh);
+        add(
+            block("attn.hook_q"),
+            at(first, Buffer::Qkv),
+            Part::Columns(0, query),
+            h,
+            dh,
+        );
+        add(
+            block("attn.hook_k"),
+            at(first, Buffer::Qkv),
+            Part::Columns(query, query + kv),
+            hk,
+            dh,
+        );
+        add(
+            block("attn.hook_v"),
+            at(first, Buffer::Qkv),
+            Part::Columns(query + kv, query + 2 * kv),
+            hk,
+            dh,
+        );
         if config.rope.is_some() {
             add(block("attn.hook_rot_q"), at(first, Buffer::QueryRot), Part::All, h, dh);
             add(block("attn.hook_rot_k"), at(first, Buffer::KeyRot), Part::All, hk, dh);
         }
         add(block("attn.hook_z"), at(first + 1, Buffer::Attended), Part::All, h, dh);
-        add(block("attn.hook_pattern"), at(first + 1, Buffer::Pattern), Part::Pattern, h, config.n_ctx);
+        add(
+            block("attn.hook_pattern"),
+            at(first + 1, Buffer::Pattern),
+            Part::Pattern,
+            h,
+            config.n_ctx,
+        );
         add(block("hook_attn_out"), at(first + 2, Buffer::AttnOut), Part::All, 0, d);
         add(block("hook_mlp_out"), at(first + 4, Buffer::MlpOut), Part::All, 0, d);
         if llama {
-            add(block("mlp.hook_pre"), at(first + 3, Buffer::MlpPre), Part::Interleaved(0), 0, config.d_mlp);
-            add(block("mlp.hook_pre_linear"), at(first + 3, Buffer::MlpPre), Part::Interleaved(1), 0, config.d_mlp);
+            add(
+                block("mlp.hook_pre"),
+                at(first + 3, Buffer::MlpPre),
+                Part::Interleaved(0),
+                0,
+                config.d_mlp,
+            );
+            add(
+                block("mlp.hook_pre_linear"),
+                at(first + 3, Buffer::MlpPre),
+                Part::Interleaved(1),
+                0,
+                config.d_mlp,
+            );
         } else {
-            add(block("mlp.hook_pre"), at(first + 3, Buffer::MlpPre), Part::All, 0, config.d_mlp);
+            add(
+                block("mlp.hook_pre"),
+                at(first + 3, Buffer::MlpPre),
+                Part::All,
+                0,
+                config.d_mlp,
+            );
         }
-        add(block("mlp.hook_post"), at(first + 3, Buffer::MlpPost), Part::All, 0, config.d_mlp);
+        add(
+            block("mlp.hook_post"),
+            at(first + 3, Buffer::MlpPost),
+            Part::All,
+            0,
+            config.d_mlp,
+        );
     }
     let last = program(config).len() - 1;
-    add("ln_final.hook_normalized".into(), at(last, Buffer::Normalized), Part::All, 0, d);
+    add(
+        "ln_final.hook_normalized".into(),
+        at(last, Buffer::Normalized),
+        Part::All,
+        0,
+        d,
+    );
     hooks
 }
 
@@ -109,14 +190,24 @@ pub fn find(config: &Config, names: &[String]) -> Result<Vec<Hook>> {
                 let there: Vec<&str> = hooks
                     .keys()
                     .map(String::as_str)
-                    .filter(|known| if prefix.is_empty() { !known.starts_with("blocks.") } else { known.starts_with(&prefix) })
+                    .filter(|known| {
+                        if prefix.is_empty() {
+                            !known.starts_with("blocks.")
+                        } else {
+                            known.starts_with(&prefix)
+                        }
+                    })
                     .collect();
                 let blocks = if prefix.is_empty() {
                     format!(", and blocks.0. to blocks.{}. with their own", config.n_layers - 1)
                 } else {
                     String::new()
                 };
-                fail!(Hook, "hook {name} does not exist in this model; there are {}{blocks}", there.join(", "))
+                fail!(
+                    Hook,
+                    "hook {name} does not exist in this model; there are {}{blocks}",
+                    there.join(", ")
+                )
             }
         })
         .collect()
@@ -129,7 +220,11 @@ impl Hook {
             Part::All => captured.to_vec(),
             Part::Columns(from, to) => {
                 let width = captured.len() / rows.max(1);
-                captured.chunks_exact(width.max(1)).flat_map(|row| &row[from..to]).copied().collect()
+                captured
+                    .chunks_exact(width.max(1))
+                    .flat_map(|row| &row[from..to])
+                    .copied()
+                    .collect()
             }
             Part::Interleaved(first) => captured.iter().skip(first).step_by(2).copied().collect(),
             Part::Pattern => {
@@ -141,10 +236,17 @@ impl Hook {
                         data.extend_from_slice(&captured[(row * heads + head) * n_ctx..][..rows]);
                     }
                 }
-                return Array { shape: vec![heads, rows, rows], data };
+                return Array {
+                    shape: vec![heads, rows, rows],
+                    data,
+                };
             }
         };
-        let shape = if self.heads > 0 { vec![rows, self.heads, self.width] } else { vec![rows, self.width] };
+        let shape = if self.heads > 0 {
+            vec![rows, self.heads, self.width]
+        } else {
+            vec![rows, self.width]
+        };
         Array { shape, data }
     }
 
@@ -153,7 +255,14 @@ impl Hook {
         if self.part != Part::Pattern {
             return self.array(1, captured);
         }
-        let data = captured.chunks_exact(self.width).flat_map(|head| &head[..=position]).copied().collect();
-        Array { shape: vec![self.heads, 1, position + 1], data }
+        let data = captured
+            .chunks_exact(self.width)
+            .flat_map(|head| &head[..=position])
+            .copied()
+            .collect();
+        Array {
+            shape: vec![self.heads, 1, position + 1],
+            data,
+        }
     }
 }

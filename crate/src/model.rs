@@ -94,7 +94,11 @@ pub fn program(config: &Config) -> Vec<Op> {
             Op::MlpOut { layer },
         ]);
         sparse = config.cut_at(layer).is_some();
-        ops.push(if sparse { Op::TopK { layer } } else { Op::Residual { layer } });
+        ops.push(if sparse {
+            Op::TopK { layer }
+        } else {
+            Op::Residual { layer }
+        });
     }
     ops
 }

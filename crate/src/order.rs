@@ -67,10 +67,7 @@ pub fn topk_indices(row: &[f32], k: usize, select: Select) -> Vec<u32> {
     if k == 0 {
         return Vec::new();
     }
-    let mut words: Vec<u64> = (0u32..)
-        .zip(row)
-        .map(|(i, v)| packed(v.to_bits(), i, select))
-        .collect();
+    let mut words: Vec<u64> = (0u32..).zip(row).map(|(i, v)| packed(v.to_bits(), i, select)).collect();
     if k < words.len() {
         words.select_nth_unstable_by(k - 1, |a, b| b.cmp(a));
         words.truncate(k);

@@ -85,15 +85,33 @@ impl Tensor {
         let stride = Tensor::stride_of(values.len());
         let mut data = bytemuck::cast_slice::<f32, u8>(values).to_vec();
         data.resize(stride * 4, 0);
-        Tensor { rows: 1, cols: values.len(), stride, dtype: Dtype::F32, data }
+        Tensor {
+            rows: 1,
+            cols: values.len(),
+            stride,
+            dtype: Dtype::F32,
+            data,
+        }
     }
 
     /// All stored numbers, padding included, as f32: exact for every dtype.
     pub fn to_f32(&self) -> Vec<f32> {
         match self.dtype {
-            Dtype::F32 => self.data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
-            Dtype::F16 => self.data.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
-            Dtype::Bf16 => self.data.chunks_exact(2).map(|b| bf16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
+            Dtype::F32 => self
+                .data
+                .chunks_exact(4)
+                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+                .collect(),
+            Dtype::F16 => self
+                .data
+                .chunks_exact(2)
+                .map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32())
+                .collect(),
+            Dtype::Bf16 => self
+                .data
+                .chunks_exact(2)
+                .map(|b| bf16::from_le_bytes([b[0], b[1]]).to_f32())
+                .collect(),
         }
     }
 }

@@ -39,21 +39,32 @@ fn check(folder: &Path, choice: BackendChoice, tolerance: f32) {
     for run in golden["runs"].as_array().unwrap() {
         let run_name = run["name"].as_str().unwrap();
         let prefix = format!("{run_name}/");
-        let hooks: Vec<String> =
-            tensors.keys().filter_map(|key| key.strip_prefix(&prefix)).filter(|hook| *hook != "logits").map(str::to_owned).collect();
+        let hooks: Vec<String> = tensors
+            .keys()
+            .filter_map(|key| key.strip_prefix(&prefix))
+            .filter(|hook| *hook != "logits")
+            .map(str::to_owned)
+            .collect();
         let output = execute(&model, run, hooks.clone());
         let mut compare = |what: &str, shape: &[usize], ours: &[f32]| {
             let (expected_shape, expected) = &tensors[&format!("{prefix}{what}")];
             assert_eq!(shape, expected_shape, "{name} {run_name} {what}");
             let difference = largest_difference(ours, expected);
-            assert!(difference <= tolerance, "{name} {run_name} {what}: differs by {difference}");
+            assert!(
+                difference <= tolerance,
+                "{name} {run_name} {what}: differs by {difference}"
+            );
             if difference > worst.0 {
                 worst = (difference, format!("{run_name}/{what}"));
             }
         };
         let from = run["logits_from"].as_u64().unwrap() as usize;
         let rows = output.logits.shape[0] - from;
-        compare("logits", &[rows, output.logits.shape[1]], &output.logits.data[from * output.logits.shape[1]..]);
+        compare(
+            "logits",
+            &[rows, output.logits.shape[1]],
+            &output.logits.data[from * output.logits.shape[1]..],
+        );
         for hook in &hooks {
             compare(hook, &output.hooks[hook].shape, &output.hooks[hook].data);
         }
@@ -71,7 +82,12 @@ fn check(folder: &Path, choice: BackendChoice, tolerance: f32) {
         let generated = generate(&model, &ids(&continuation["prompt_ids"]), &options);
         assert_eq!(generated, ids(&continuation["ids"]), "{name} greedy");
     }
-    println!("{name} on {}: largest difference {:e} at {}", model.backend().kind.name(), worst.0, worst.1);
+    println!(
+        "{name} on {}: largest difference {:e} at {}",
+        model.backend().kind.name(),
+        worst.0,
+        worst.1
+    );
 }
 
 fn edits(value: &Value) -> Vec<Edit> {
@@ -92,7 +108,10 @@ fn execute(model: &Model, run: &Value, hooks: Vec<String>) -> RunOutput {
 /// The active neurons of every cut block are the very same.
 fn check_active(model: &Model, run: &Value, name: &str) {
     let active = run["active"].as_object().unwrap();
-    let hooks = active.keys().map(|layer| format!("blocks.{layer}.hook_topk_out")).collect();
+    let hooks = active
+        .keys()
+        .map(|layer| format!("blocks.{layer}.hook_topk_out"))
+        .collect();
     let output = execute(model, run, hooks);
     for (layer, positions) in active {
         let hook = &output.hooks[&format!("blocks.{layer}.hook_topk_out")];
@@ -106,15 +125,23 @@ fn check_active(model: &Model, run: &Value, name: &str) {
 
 fn check_swaps(run: &Value, output: &RunOutput, name: &str) {
     let as_usize = |indices: &[u32]| indices.iter().map(|i| *i as usize).collect::<Vec<_>>();
-    let mut ours: Vec<_> =
-        output.swaps.iter().map(|s| (s.layer, s.position, as_usize(&s.evicted), as_usize(&s.admitted))).collect();
+    let mut ours: Vec<_> = output
+        .swaps
+        .iter()
+        .map(|s| (s.layer, s.position, as_usize(&s.evicted), as_usize(&s.admitted)))
+        .collect();
     let mut expected: Vec<_> = run["swaps"]
         .as_array()
         .unwrap()
         .iter()
         .map(|s| {
             let number = |key: &str| s[key].as_u64().unwrap() as usize;
-            (number("layer"), number("position"), usizes(&s["evicted"]), usizes(&s["admitted"]))
+            (
+                number("layer"),
+                number("position"),
+                usizes(&s["evicted"]),
+                usizes(&s["admitted"]),
+            )
         })
         .collect();
     ours.sort();

@@ -15,8 +15,15 @@ fn model(name: &str) -> Model {
 }
 
 fn logits(model: &Model, ids: &[u32], edits: &[Edit], prompt_length: usize) -> Vec<f32> {
-    let options = RunOptions { edits: edits.to_vec(), prompt_length: Some(prompt_length), ..RunOptions::default() };
-    pollster::block_on(model.run(ids, &options, &Cancel::default())).unwrap().logits.data
+    let options = RunOptions {
+        edits: edits.to_vec(),
+        prompt_length: Some(prompt_length),
+        ..RunOptions::default()
+    };
+    pollster::block_on(model.run(ids, &options, &Cancel::default()))
+        .unwrap()
+        .logits
+        .data
 }
 
 fn generate(model: &Model, ids: &[u32], options: &GenerateOptions) -> (Vec<u32>, Finish) {
@@ -32,13 +39,21 @@ fn generate(model: &Model, ids: &[u32], options: &GenerateOptions) -> (Vec<u32>,
 }
 
 fn an_edit(n_layers: usize, d_model: usize) -> impl Strategy<Value = Edit> {
-    let action = prop_oneof![Just(Action::Add), Just(Action::Clamp), Just(Action::Scale), Just(Action::Ablate)];
+    let action = prop_oneof![
+        Just(Action::Add),
+        Just(Action::Clamp),
+        Just(Action::Scale),
+        Just(Action::Ablate)
+    ];
     let site = prop_oneof![Just(Site::TopkOut), Just(Site::TopkIn)];
     let positions = prop_oneof![
         Just(Positions::All),
         Just(Positions::Prompt),
         Just(Positions::Generated),
-        (0usize..8, 1usize..6).prop_map(|(from, length)| Positions::Range { from, to: from + length }),
+        (0usize..8, 1usize..6).prop_map(|(from, length)| Positions::Range {
+            from,
+            to: from + length
+        }),
     ];
     let propagate = prop_oneof![Just(Propagate::Layer), Just(Propagate::FromLayer)];
     (0..n_layers, 0..d_model, action, -3i32..4, site, positions, propagate).prop_map(
@@ -67,8 +82,20 @@ struct Call {
 
 fn a_call(n_layers: usize, d_model: usize) -> impl Strategy<Value = Call> {
     let edits = prop::collection::vec(an_edit(n_layers, d_model), 0..3);
-    (1usize..9, prop::collection::vec(0u32..90, 0..4), edits, any::<bool>(), any::<bool>())
-        .prop_map(|(shared, own, edits, generates, repeats)| Call { shared, own, edits, generates, repeats })
+    (
+        1usize..9,
+        prop::collection::vec(0u32..90, 0..4),
+        edits,
+        any::<bool>(),
+        any::<bool>(),
+    )
+        .prop_map(|(shared, own, edits, generates, repeats)| Call {
+            shared,
+            own,
+            edits,
+            generates,
+            repeats,
+        })
 }
 
 /// Runs the calls on one model that keeps its caches, and each on a model of its own.
@@ -79,7 +106,11 @@ fn cached_equals_fresh(name: &str, calls: &[Call]) {
     for call in calls {
         let mut ids = shared[..call.shared].to_vec();
         ids.extend(&call.own);
-        let edits = if call.repeats { last_edits.clone() } else { call.edits.clone() };
+        let edits = if call.repeats {
+            last_edits.clone()
+        } else {
+            call.edits.clone()
+        };
         last_edits = edits.clone();
         let fresh = model(name);
         if call.generates {
@@ -95,7 +126,10 @@ fn cached_equals_fresh(name: &str, calls: &[Call]) {
         } else {
             let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect::<Vec<_>>();
             let prompt_length = ids.len().div_ceil(2);
-            assert_eq!(bits(logits(&warm, &ids, &edits, prompt_length)), bits(logits(&fresh, &ids, &edits, prompt_length)));
+            assert_eq!(
+                bits(logits(&warm, &ids, &edits, prompt_length)),
+                bits(logits(&fresh, &ids, &edits, prompt_length))
+            );
         }
     }
 }
@@ -134,7 +168,12 @@ fn an_add_before_the_cut_evicts_exactly_the_kth() {
     let ids = [0u32, 9, 33, 71, 12];
     let hook = "blocks.1.hook_topk_in".to_owned();
     let run = |edits: Vec<Edit>| {
-        let options = RunOptions { hooks: vec![hook.clone()], edits, logits: LogitRows::All, ..RunOptions::default() };
+        let options = RunOptions {
+            hooks: vec![hook.clone()],
+            edits,
+            logits: LogitRows::All,
+            ..RunOptions::default()
+        };
         pollster::block_on(model.run(&ids, &options, &Cancel::default())).unwrap()
     };
     let base = run(Vec::new());
@@ -151,7 +190,10 @@ fn an_add_before_the_cut_evicts_exactly_the_kth() {
         action: Action::Add,
         value: Some(lift),
         site: Site::TopkIn,
-        positions: Positions::Range { from: position, to: position + 1 },
+        positions: Positions::Range {
+            from: position,
+            to: position + 1,
+        },
         propagate: Propagate::Layer,
     };
     let edited = run(vec![edit]);
@@ -188,24 +230,43 @@ fn the_context_ends_a_generation() {
 fn wrong_arguments_are_errors_of_one_sentence() {
     let model = model("llama-gqa");
     let run = |ids: &[u32], options: RunOptions| {
-        pollster::block_on(model.run(ids, &options, &Cancel::default())).err().unwrap().to_string()
+        pollster::block_on(model.run(ids, &options, &Cancel::default()))
+            .err()
+            .unwrap()
+            .to_string()
     };
     assert!(run(&[], RunOptions::default()).contains("ids is empty"));
     assert!(run(&[100_000], RunOptions::default()).contains("100000"));
-    let hooks = |name: &str| RunOptions { hooks: vec![name.into()], ..RunOptions::default() };
+    let hooks = |name: &str| RunOptions {
+        hooks: vec![name.into()],
+        ..RunOptions::default()
+    };
     let message = run(&[1], hooks("blocks.0.hook_nothing"));
-    assert!(message.contains("blocks.0.hook_nothing") && message.contains("blocks.0.hook_resid_post"), "{message}");
+    assert!(
+        message.contains("blocks.0.hook_nothing") && message.contains("blocks.0.hook_resid_post"),
+        "{message}"
+    );
     assert!(!message.contains('\n'));
     let last = model.config().n_layers - 1;
     assert!(run(&[1], hooks(&format!("blocks.{last}.hook_topk_in"))).contains("does not exist"));
     assert!(run(&[1], hooks("hook_pos_embed")).contains("hook_embed"));
-    let edit = |text: &str| RunOptions { edits: vec![text.parse().unwrap()], ..RunOptions::default() };
+    let edit = |text: &str| RunOptions {
+        edits: vec![text.parse().unwrap()],
+        ..RunOptions::default()
+    };
     assert!(run(&[1], edit("layer=99,index=0,action=ablate")).contains("layer is 99"));
     assert!(run(&[1], edit("layer=0,index=99999,action=ablate")).contains("index is 99999"));
     assert!(run(&[1], edit("layer=0,index=0,action=add")).contains("value is missing"));
     assert!(run(&[1], edit("layer=0,index=0,action=add,value=1e300")).contains("finite"));
     assert!(run(&[1], edit("layer=0,index=0,action=add,value=1,positions=5..5")).contains("half-open"));
-    assert!(run(&[1], RunOptions { prompt_length: Some(2), ..RunOptions::default() }).contains("promptLength"));
+    assert!(run(
+        &[1],
+        RunOptions {
+            prompt_length: Some(2),
+            ..RunOptions::default()
+        }
+    )
+    .contains("promptLength"));
 }
 
 #[test]
@@ -215,20 +276,38 @@ fn an_abort_or_a_disposal_is_a_typed_error_and_leaves_the_rest_usable() {
     cancel.cancel();
     let aborted = pollster::block_on(model.run(&[1, 2, 3], &RunOptions::default(), &cancel));
     assert_eq!(aborted.err().unwrap().code(), Code::Aborted);
-    let options = GenerateOptions { temperature: Some(0.0), max_tokens: Some(4), ..GenerateOptions::default() };
+    let options = GenerateOptions {
+        temperature: Some(0.0),
+        max_tokens: Some(4),
+        ..GenerateOptions::default()
+    };
     let mut generation = model.generate(&[1, 2], &options).unwrap();
-    assert_eq!(pollster::block_on(generation.next(&cancel)).err().unwrap().code(), Code::Aborted);
+    assert_eq!(
+        pollster::block_on(generation.next(&cancel)).err().unwrap().code(),
+        Code::Aborted
+    );
     let mut under_way = model.generate(&[1, 2], &options).unwrap();
     assert_eq!(generate(&model, &[1, 2], &options).0.len(), 4);
     model.dispose();
-    assert_eq!(pollster::block_on(under_way.next(&Cancel::default())).err().unwrap().code(), Code::Disposed);
+    assert_eq!(
+        pollster::block_on(under_way.next(&Cancel::default()))
+            .err()
+            .unwrap()
+            .code(),
+        Code::Disposed
+    );
     assert_eq!(model.generate(&[1], &options).err().unwrap().code(), Code::Disposed);
 }
 
 #[test]
 fn two_generations_of_one_model_do_not_mix() {
     let model = model("llama-gqa");
-    let options = |seed| GenerateOptions { seed: Some(seed), max_tokens: Some(8), ignore_eos: true, ..GenerateOptions::default() };
+    let options = |seed| GenerateOptions {
+        seed: Some(seed),
+        max_tokens: Some(8),
+        ignore_eos: true,
+        ..GenerateOptions::default()
+    };
     let alone: Vec<_> = [1, 2].map(|seed| generate(&model, &[0, 4, 9], &options(seed)).0).into();
     let mut streams = [1, 2].map(|seed| (model.generate(&[0, 4, 9], &options(seed)).unwrap(), Vec::new(), false));
     while streams.iter().any(|(_, _, done)| !done) {
@@ -250,7 +329,9 @@ fn ablation_is_what_a_run_with_that_edit_gives() {
     let base = logits(&model, &ids, &[], ids.len())[target as usize];
     assert_eq!(ablation.logit, base);
     let cut = model.config().cut.unwrap();
-    let blocks = (0..model.config().n_layers).filter(|layer| model.config().is_topk_block(*layer)).count();
+    let blocks = (0..model.config().n_layers)
+        .filter(|layer| model.config().is_topk_block(*layer))
+        .count();
     assert_eq!(ablation.effects.len(), cut.k * blocks);
     for place in (0..ablation.effects.len()).step_by(5) {
         let edit = Edit {
@@ -259,7 +340,10 @@ fn ablation_is_what_a_run_with_that_edit_gives() {
             action: Action::Ablate,
             value: None,
             site: Site::TopkOut,
-            positions: Positions::Range { from: ids.len() - 1, to: ids.len() },
+            positions: Positions::Range {
+                from: ids.len() - 1,
+                to: ids.len(),
+            },
             propagate: Propagate::Layer,
         };
         let without = logits(&model, &ids, &[edit], ids.len())[target as usize];
@@ -274,7 +358,10 @@ fn the_lens_at_the_last_layer_is_the_output() {
     let last = model.config().n_layers - 1;
     let lens = pollster::block_on(model.logit_lens(&ids, Some(&[last, 0]), &[], &Cancel::default())).unwrap();
     assert_eq!(lens.shape, [2, 3, model.config().d_vocab]);
-    let options = RunOptions { logits: LogitRows::All, ..RunOptions::default() };
+    let options = RunOptions {
+        logits: LogitRows::All,
+        ..RunOptions::default()
+    };
     let output = pollster::block_on(model.run(&ids, &options, &Cancel::default())).unwrap();
     assert_eq!(lens.data[..output.logits.data.len()], output.logits.data);
 }

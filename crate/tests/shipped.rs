@@ -38,7 +38,9 @@ fn greedy(model: &Model, prompt: &[u32], new_tokens: usize) -> Vec<u32> {
 }
 
 fn greedy_texts(choice: BackendChoice, most: usize) {
-    let Some(model) = load_on(&folder(), choice) else { return };
+    let Some(model) = load_on(&folder(), choice) else {
+        return;
+    };
     let golden = json(&root().join("tests/goldens/shipped/shipped.json"));
     // Single ids leave room for 256 new tokens in a context of 256; texts for a few fewer. The former come first.
     let mut texts = golden["greedy"].as_array().unwrap().clone();
@@ -50,7 +52,12 @@ fn greedy_texts(choice: BackendChoice, most: usize) {
             assert_eq!(model.encode_prompt(prompt).unwrap(), ids(&text["prompt_ids"]));
         }
         assert_eq!(greedy(&model, &ids(&text["prompt_ids"]), expected.len()), expected);
-        println!("{} greedy tokens after {} equal PyTorch's on {}", expected.len(), text["prompt_ids"], model.backend().kind.name());
+        println!(
+            "{} greedy tokens after {} equal PyTorch's on {}",
+            expected.len(),
+            text["prompt_ids"],
+            model.backend().kind.name()
+        );
     }
 }
 
@@ -67,7 +74,9 @@ fn greedy_texts_on_the_gpu() {
 /// Top-1 agreement with PyTorch over given tokens. A disagreement is allowed only where the two best logits lie closer than
 /// the tolerance, or a neuron's place in the cut did.
 fn teacher_forced(choice: BackendChoice, tolerance: f32, most_chunks: usize) {
-    let Some(model) = load_on(&folder(), choice) else { return };
+    let Some(model) = load_on(&folder(), choice) else {
+        return;
+    };
     let file = Tensors::open(&root().join("tests/goldens/shipped/forced.safetensors"));
     let (starts, tokens, top1) = (file.u32s("starts"), file.u32s("ids"), file.u32s("top1"));
     let floats = file.all();
@@ -75,7 +84,10 @@ fn teacher_forced(choice: BackendChoice, tolerance: f32, most_chunks: usize) {
     let (mut agreed, mut seen) = (0, 0);
     for chunk in starts.windows(2).take(most_chunks) {
         let (from, to) = (chunk[0] as usize, chunk[1] as usize);
-        let options = RunOptions { logits: LogitRows::All, ..RunOptions::default() };
+        let options = RunOptions {
+            logits: LogitRows::All,
+            ..RunOptions::default()
+        };
         let output = pollster::block_on(model.run(&tokens[from..to], &options, &Cancel::default())).unwrap();
         let rows = output.logits.data.chunks_exact(output.logits.shape[1]);
         let mut smallest_topk_gap = f32::INFINITY;
@@ -86,8 +98,14 @@ fn teacher_forced(choice: BackendChoice, tolerance: f32, most_chunks: usize) {
             if topk_indices(row, 1, Select::Value)[0] == top1[position] {
                 agreed += 1;
             } else {
-                println!("token {position}: top-2 gap {:e}, smallest TopK gap so far {smallest_topk_gap:e}", top2_gap[position]);
-                assert!(top2_gap[position] < tolerance || smallest_topk_gap < tolerance, "token {position} differs beyond the margins");
+                println!(
+                    "token {position}: top-2 gap {:e}, smallest TopK gap so far {smallest_topk_gap:e}",
+                    top2_gap[position]
+                );
+                assert!(
+                    top2_gap[position] < tolerance || smallest_topk_gap < tolerance,
+                    "token {position} differs beyond the margins"
+                );
             }
         }
     }
@@ -120,15 +138,25 @@ fn a_published_model_matches_its_reference() {
     let golden = json(&folder.join("ref_greedy.json"));
     let all = ids(&golden["ids"]);
     for (choice, tolerance) in [(BackendChoice::Cpu, 1e-4), (BackendChoice::Gpu, 1e-3)] {
-        let Some(model) = load_on(&folder, choice) else { continue };
-        let length = if choice == BackendChoice::Gpu && !soak() { 96 } else { all.len() };
+        let Some(model) = load_on(&folder, choice) else {
+            continue;
+        };
+        let length = if choice == BackendChoice::Gpu && !soak() {
+            96
+        } else {
+            all.len()
+        };
         assert_eq!(greedy(&model, &all[..1], length - 1), all[1..length]);
         for step in [0, 10] {
             let expected: Vec<f32> = serde_json::from_value(golden[format!("logits_step{step}")].clone()).unwrap();
-            let output = pollster::block_on(model.run(&all[..=step], &RunOptions::default(), &Cancel::default())).unwrap();
+            let output =
+                pollster::block_on(model.run(&all[..=step], &RunOptions::default(), &Cancel::default())).unwrap();
             let difference = largest_difference(&output.logits.data, &expected);
             assert!(difference <= tolerance, "step {step}: logits differ by {difference}");
         }
-        println!("stories260K: {length} greedy tokens equal on {}", model.backend().kind.name());
+        println!(
+            "stories260K: {length} greedy tokens equal on {}",
+            model.backend().kind.name()
+        );
     }
 }

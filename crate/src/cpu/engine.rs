@@ -25,7 +25,12 @@ pub struct CpuEngine {
 
 impl CpuEngine {
     pub fn new(config: Rc<Config>, weights: CpuWeights) -> Self {
-        CpuEngine { program: program(&config), rope: RopeTable::new(&config), weights, config }
+        CpuEngine {
+            program: program(&config),
+            rope: RopeTable::new(&config),
+            weights,
+            config,
+        }
     }
 
     /// Rows that one batch may have.
@@ -39,7 +44,10 @@ impl CpuEngine {
     pub fn new_cache(&self) -> Result<CpuCache> {
         let numbers = 2 * self.config.n_layers * self.config.n_ctx * self.config.d_kv();
         if numbers > isize::MAX as usize / 8 {
-            fail!(OutOfMemory, "a key/value cache of {numbers} numbers does not fit; the context is too long for this machine");
+            fail!(
+                OutOfMemory,
+                "a key/value cache of {numbers} numbers does not fit; the context is too long for this machine"
+            );
         }
         Ok(CpuCache::new(&self.config))
     }
@@ -51,11 +59,25 @@ impl CpuEngine {
         let mut pacer = Pacer::start();
         let CpuCache { keys, values, buffers } = cache;
         buffers.resize(config, rows);
-        let wants_pattern = batch.captures.iter().any(|c| matches!(c, Capture::Buffer { buffer: Buffer::Pattern, .. }));
+        let wants_pattern = batch.captures.iter().any(|c| {
+            matches!(
+                c,
+                Capture::Buffer {
+                    buffer: Buffer::Pattern,
+                    ..
+                }
+            )
+        });
         if wants_pattern {
             buffers.pattern.resize(rows * Buffer::Pattern.width(config), 0.0);
         }
-        let mut pass = Pass { config, weights: &self.weights, rope: &self.rope, batch, buffers };
+        let mut pass = Pass {
+            config,
+            weights: &self.weights,
+            rope: &self.rope,
+            batch,
+            buffers,
+        };
         let mut output = BatchOutput::default();
         let mut captures = batch.captures.iter().peekable();
         for (number, op) in self.program.iter().enumerate() {
@@ -92,7 +114,10 @@ impl CpuEngine {
                         ops::embed::cpu(&mut pass)?;
                         captured
                     }
-                    Capture::Buffer { buffer: Buffer::Normalized, .. } => {
+                    Capture::Buffer {
+                        buffer: Buffer::Normalized,
+                        ..
+                    } => {
                         ops::lm_head::cpu_norm(&mut pass, 0..rows)?;
                         pass.buffers.normalized[..rows * config.d_model].to_vec()
                     }
@@ -104,7 +129,10 @@ impl CpuEngine {
         }
         output.logits = match batch.logits {
             LogitRows::None => Vec::new(),
-            LogitRows::Last => self.logits(&mut pass, rows.saturating_sub(1)..rows, None, &mut pacer).await?,
+            LogitRows::Last => {
+                self.logits(&mut pass, rows.saturating_sub(1)..rows, None, &mut pacer)
+                    .await?
+            }
             LogitRows::All => self.logits(&mut pass, 0..rows, None, &mut pacer).await?,
             LogitRows::Token(id) => self.logits(&mut pass, 0..rows, Some(id), &mut pacer).await?,
         };
@@ -112,7 +140,13 @@ impl CpuEngine {
     }
 
     /// Logits of `rows`: of the whole vocabulary, or of one token.
-    async fn logits(&self, pass: &mut Pass<'_>, rows: Range<usize>, token: Option<u32>, pacer: &mut Pacer) -> Result<Vec<f32>> {
+    async fn logits(
+        &self,
+        pass: &mut Pass<'_>,
+        rows: Range<usize>,
+        token: Option<u32>,
+        pacer: &mut Pacer,
+    ) -> Result<Vec<f32>> {
         let config = &*self.config;
         ops::lm_head::cpu_norm(pass, rows.clone())?;
         let vocabulary = token.map_or(0..config.d_vocab, |id| id as usize..id as usize + 1);

@@ -148,7 +148,10 @@ pub fn dot_portable(a: &[f32], b: &[f32]) -> f32 {
             lanes[l] += a[l] * b[l];
         }
     }
-    for (lane, (a, b)) in lanes.iter_mut().zip(a_parts.remainder().iter().zip(b_parts.remainder())) {
+    for (lane, (a, b)) in lanes
+        .iter_mut()
+        .zip(a_parts.remainder().iter().zip(b_parts.remainder()))
+    {
         *lane += a * b;
     }
     let mut width = LANES / 2;
@@ -186,7 +189,9 @@ mod tests {
                 let mut alone = vec![0.0; stride];
                 matmul(x, inputs, &w, stride, &mut alone);
                 assert_eq!(alone, together[r * stride..][..stride]);
-                let exact: f64 = (0..inputs).map(|i| f64::from(x[i]) * f64::from(w[i * stride + 1])).sum();
+                let exact: f64 = (0..inputs)
+                    .map(|i| f64::from(x[i]) * f64::from(w[i * stride + 1]))
+                    .sum();
                 assert!((exact - f64::from(alone[1])).abs() < 1e-5 * inputs as f64);
             }
         }

@@ -30,7 +30,12 @@ impl WeightSink for CpuWeights {
         let stride = tensor.stride;
         let data = tensor.to_f32();
         if data.len() != tensor.rows * stride {
-            fail!(Checkpoint, "{which:?} has {} numbers where {} × {stride} were expected", data.len(), tensor.rows);
+            fail!(
+                Checkpoint,
+                "{which:?} has {} numbers where {} × {stride} were expected",
+                data.len(),
+                tensor.rows
+            );
         }
         self.tensors.insert(which, CpuTensor { stride, data });
         Ok(())

@@ -188,7 +188,9 @@ impl GpuEngine {
     pub(super) fn check_status(&self, words: Option<Vec<u32>>) -> Result<()> {
         match words.and_then(|words| words.first().copied()) {
             Some(u32::MAX) => Ok(()),
-            Some(layer) => Err(Error::non_finite(Some(layer as usize).filter(|layer| *layer < self.config.n_layers))),
+            Some(layer) => Err(Error::non_finite(
+                Some(layer as usize).filter(|layer| *layer < self.config.n_layers),
+            )),
             None => fail!(Device, "the GPU gave no status back"),
         }
     }

@@ -35,23 +35,44 @@ impl Model {
         self.check_ids(ids)?;
         let config = self.config();
         if target as usize >= config.d_vocab {
-            fail!(Argument, "target is {target}, but the model's tokens are 0 to {}", config.d_vocab - 1);
+            fail!(
+                Argument,
+                "target is {target}, but the model's tokens are 0 to {}",
+                config.d_vocab - 1
+            );
         }
-        let blocks: Vec<usize> = (0..config.n_layers).filter(|layer| config.is_topk_block(*layer)).collect();
+        let blocks: Vec<usize> = (0..config.n_layers)
+            .filter(|layer| config.is_topk_block(*layer))
+            .collect();
         if blocks.is_empty() {
-            fail!(Argument, "this model has no TopK block, so there are no active neurons to ablate; it needs a model with topk_k");
+            fail!(
+                Argument,
+                "this model has no TopK block, so there are no active neurons to ablate; it needs a model with topk_k"
+            );
         }
         let base = self.edit_table(edits, ids.len())?;
         let last = ids.len() - 1;
         let mut sequence = self.pool.take(&engine, ids, base.clone(), last)?;
         let cached = sequence.len();
-        cancel.guard(sequence.extend(&ids[cached..last], &[], LogitRows::None)).await?;
+        cancel
+            .guard(sequence.extend(&ids[cached..last], &[], LogitRows::None))
+            .await?;
 
-        let captures: Vec<Capture> =
-            blocks.iter().map(|layer| Capture::Buffer { after: end_of_block(*layer), buffer: Buffer::Hidden }).collect();
-        let output = cancel.guard(sequence.extend(&ids[last..], &captures, LogitRows::Token(target))).await?;
+        let captures: Vec<Capture> = blocks
+            .iter()
+            .map(|layer| Capture::Buffer {
+                after: end_of_block(*layer),
+                buffer: Buffer::Hidden,
+            })
+            .collect();
+        let output = cancel
+            .guard(sequence.extend(&ids[last..], &captures, LogitRows::Token(target)))
+            .await?;
         sequence.truncate(last);
-        let mut ablation = Ablation { logit: output.logits.first().copied().unwrap_or_default(), ..Ablation::default() };
+        let mut ablation = Ablation {
+            logit: output.logits.first().copied().unwrap_or_default(),
+            ..Ablation::default()
+        };
         for (layer, row) in blocks.iter().zip(&output.captured) {
             for (index, value) in (0u32..).zip(row).filter(|(_, value)| **value != 0.0) {
                 ablation.layers.push(*layer as u32);
@@ -63,17 +84,34 @@ impl Model {
         let total = ablation.indices.len();
         progress(0, total);
         let rows = engine.max_rows();
-        let neurons: Vec<(u32, u32)> = ablation.layers.iter().copied().zip(ablation.indices.iter().copied()).collect();
+        let neurons: Vec<(u32, u32)> = ablation
+            .layers
+            .iter()
+            .copied()
+            .zip(ablation.indices.iter().copied())
+            .collect();
         for batch in neurons.chunks(rows) {
             let mut table: EditTable = base.clone();
             for (row, (layer, index)) in (0u32..).zip(batch) {
                 let site = Site::TopkOut;
-                let edit = ResolvedEdit { index: *index, action: Action::Ablate, value: 0.0, site, from: 0, to: u32::MAX, row };
+                let edit = ResolvedEdit {
+                    index: *index,
+                    action: Action::Ablate,
+                    value: 0.0,
+                    site,
+                    from: 0,
+                    to: u32::MAX,
+                    row,
+                };
                 table.push(*layer as usize, edit);
             }
             let alternatives = vec![ids[last]; batch.len()];
-            let output = cancel.guard(sequence.alternatives(&alternatives, &table, LogitRows::Token(target))).await?;
-            ablation.effects.extend(output.logits.iter().map(|logit| ablation.logit - logit));
+            let output = cancel
+                .guard(sequence.alternatives(&alternatives, &table, LogitRows::Token(target)))
+                .await?;
+            ablation
+                .effects
+                .extend(output.logits.iter().map(|logit| ablation.logit - logit));
             progress(ablation.effects.len(), total);
         }
         self.pool.give_back(sequence);

@@ -122,7 +122,10 @@ impl Model {
             temperature: options.temperature.or(defaults.temperature).unwrap_or(1.0),
             top_k: options.top_k.or(defaults.top_k).unwrap_or(0),
             top_p: options.top_p.or(defaults.top_p).unwrap_or(1.0),
-            repetition_penalty: options.repetition_penalty.or(defaults.repetition_penalty).unwrap_or(1.0),
+            repetition_penalty: options
+                .repetition_penalty
+                .or(defaults.repetition_penalty)
+                .unwrap_or(1.0),
             seed: match options.seed {
                 Some(seed) => seed,
                 None => random_seed()?,
@@ -130,7 +133,10 @@ impl Model {
         };
         sampling::check(&sampling)?;
         if !options.stop.is_empty() && !self.has_tokenizer() {
-            fail!(Argument, "stop strings need a tokenizer.json, which this model does not have");
+            fail!(
+                Argument,
+                "stop strings need a tokenizer.json, which this model does not have"
+            );
         }
         let edits = self.edit_table(&options.edits, ids.len())?;
         let captures = Captures::new(&self.config, &options.hooks, &edits, options.swaps)?;
@@ -144,8 +150,15 @@ impl Model {
             captures,
             sampling,
             top_logprobs: options.top_logprobs.min(self.config.d_vocab),
-            eos: if options.ignore_eos { Vec::new() } else { self.eos_token_ids().to_vec() },
-            decoder: self.tokenizer.as_ref().map(|tokenizer| StreamDecoder::new(tokenizer.clone(), true)),
+            eos: if options.ignore_eos {
+                Vec::new()
+            } else {
+                self.eos_token_ids().to_vec()
+            },
+            decoder: self
+                .tokenizer
+                .as_ref()
+                .map(|tokenizer| StreamDecoder::new(tokenizer.clone(), true)),
             stop: StopStrings::new(&options.stop),
             ids: ids.to_vec(),
             prompt_length: ids.len(),
@@ -165,7 +178,10 @@ impl Generation {
     /// The next steps: one or a few. After an end (`finish`) there are none. An abort or an error ends the generation.
     pub async fn next(&mut self, cancel: &Cancel) -> Result<Generated> {
         let Some(mut sequence) = self.sequence.take() else {
-            return Ok(Generated { steps: Vec::new(), finish: self.finish });
+            return Ok(Generated {
+                steps: Vec::new(),
+                finish: self.finish,
+            });
         };
         if self.disposed.get() {
             fail!(Disposed, "the model was disposed; load it again");
@@ -176,12 +192,18 @@ impl Generation {
         if wanted > 0 && room > 0 {
             let last = self.ids.len() - 1;
             if sequence.len() < last {
-                cancel.guard(sequence.extend(&self.ids[sequence.len()..last], &[], LogitRows::None)).await?;
+                cancel
+                    .guard(sequence.extend(&self.ids[sequence.len()..last], &[], LogitRows::None))
+                    .await?;
             }
             let started = now_ms();
             let request = DecodeRequest {
                 ids: &self.ids,
-                steps: if sequence.engine().batches_steps() { self.group.min(wanted).min(room) } else { 1 },
+                steps: if sequence.engine().batches_steps() {
+                    self.group.min(wanted).min(room)
+                } else {
+                    1
+                },
                 sampling: &self.sampling,
                 captures: &self.captures.list,
                 logits: self.top_logprobs > 0,
@@ -240,7 +262,9 @@ impl Generation {
             id: step.id,
             logprob: step.logprob,
             hooks: self.captures.step_arrays(position, &step.output.captured),
-            swaps: self.captures.swaps(&self.config, &self.edits, position, &step.output.captured),
+            swaps: self
+                .captures
+                .swaps(&self.config, &self.edits, position, &step.output.captured),
             top_logprobs: self.most_likely(&step.output.logits),
             ..StepReport::default()
         };
@@ -269,7 +293,11 @@ impl Generation {
     /// Aims at groups of [`SUBMIT_MS`].
     fn adapt(&mut self, steps: usize, elapsed: f64) {
         let per_step = elapsed / steps.max(1) as f64;
-        let fitting = if per_step > 0.0 { (SUBMIT_MS / per_step) as usize } else { MAX_STEPS };
+        let fitting = if per_step > 0.0 {
+            (SUBMIT_MS / per_step) as usize
+        } else {
+            MAX_STEPS
+        };
         self.group = fitting.clamp(1, (self.group * 2).min(MAX_STEPS));
     }
 }

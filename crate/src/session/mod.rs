@@ -12,7 +12,7 @@ use std::rc::Rc;
 
 pub use ablate::Ablation;
 pub use backend::{BackendChoice, BackendInfo, BackendKind};
-pub use generate::{Finish, GenerateOptions, Generation, Generated, StepReport};
+pub use generate::{Finish, GenerateOptions, Generated, Generation, StepReport};
 pub use run::{RunOptions, RunOutput, Swap};
 
 use crate::checkpoint;
@@ -49,7 +49,9 @@ impl Model {
         let config = Rc::new(checkpoint::read_config(source).await?);
         let defaults = checkpoint::read_generation_defaults(source, &config).await?;
         let tokenizer = checkpoint::read_tokenizer(source, &config).await?.map(Rc::new);
-        let (engine, backend) = cancel.guard(backend::load(choice, &config, source, "", progress)).await?;
+        let (engine, backend) = cancel
+            .guard(backend::load(choice, &config, source, "", progress))
+            .await?;
         Ok(Model {
             config,
             tokenizer,
@@ -72,7 +74,9 @@ impl Model {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<()> {
         let current = self.engine()?;
-        let engine = cancel.guard(backend::load_beside(&current, &self.config, source, prefix, progress)).await?;
+        let engine = cancel
+            .guard(backend::load_beside(&current, &self.config, source, prefix, progress))
+            .await?;
         self.engine()?; // disposed meanwhile: the new weights go with this error
         self.pool.clear();
         self.engine.replace(Some(Rc::new(engine)));
@@ -112,7 +116,10 @@ impl Model {
     pub fn tokenizer(&self) -> Result<&Tokenizer> {
         match &self.tokenizer {
             Some(tokenizer) => Ok(tokenizer),
-            None => fail!(Tokenizer, "the model has no tokenizer.json; give token ids instead of text"),
+            None => fail!(
+                Tokenizer,
+                "the model has no tokenizer.json; give token ids instead of text"
+            ),
         }
     }
 
@@ -126,13 +133,19 @@ impl Model {
         match (ids.is_empty(), self.config.bos_token_id) {
             (false, _) => Ok(ids),
             (true, Some(bos)) => Ok(vec![bos]),
-            (true, None) => fail!(Argument, "the prompt is empty and the model has no bos_token_id; give at least one token"),
+            (true, None) => fail!(
+                Argument,
+                "the prompt is empty and the model has no bos_token_id; give at least one token"
+            ),
         }
     }
 
     /// The ids that end a text: generation_config's if it names any, else the config's.
     pub fn eos_token_ids(&self) -> &[u32] {
-        self.defaults.eos_token_ids.as_deref().unwrap_or(&self.config.eos_token_ids)
+        self.defaults
+            .eos_token_ids
+            .as_deref()
+            .unwrap_or(&self.config.eos_token_ids)
     }
 
     fn engine(&self) -> Result<Rc<Engine>> {
@@ -148,10 +161,19 @@ impl Model {
             fail!(Argument, "ids is empty; give at least one token");
         }
         if let Some(id) = ids.iter().find(|id| **id as usize >= self.config.d_vocab) {
-            fail!(Argument, "ids holds {id}, but the model's tokens are 0 to {}", self.config.d_vocab - 1);
+            fail!(
+                Argument,
+                "ids holds {id}, but the model's tokens are 0 to {}",
+                self.config.d_vocab - 1
+            );
         }
         if ids.len() > self.config.n_ctx {
-            fail!(Context, "the prompt has {} tokens, but the model's context holds {}", ids.len(), self.config.n_ctx);
+            fail!(
+                Context,
+                "the prompt has {} tokens, but the model's context holds {}",
+                ids.len(),
+                self.config.n_ctx
+            );
         }
         Ok(())
     }

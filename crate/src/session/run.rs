@@ -26,7 +26,13 @@ pub struct RunOptions {
 
 impl Default for RunOptions {
     fn default() -> Self {
-        RunOptions { hooks: Vec::new(), edits: Vec::new(), prompt_length: None, logits: LogitRows::Last, swaps: true }
+        RunOptions {
+            hooks: Vec::new(),
+            edits: Vec::new(),
+            prompt_length: None,
+            logits: LogitRows::Last,
+            swaps: true,
+        }
     }
 }
 
@@ -67,9 +73,16 @@ impl Captures {
             .filter(|layer| swaps && config.cut_at(*layer).is_some())
             .filter(|layer| edits.layer(*layer).iter().any(|edit| edit.site == Site::TopkIn))
             .collect();
-        let topk_in = |layer: usize| Capture::Buffer { after: end_of_block(layer), buffer: Buffer::TopkIn };
+        let topk_in = |layer: usize| Capture::Buffer {
+            after: end_of_block(layer),
+            buffer: Buffer::TopkIn,
+        };
         let mut list: Vec<Capture> = Vec::new();
-        for capture in hooks.iter().map(|hook| hook.capture).chain(edited.iter().map(|layer| topk_in(*layer))) {
+        for capture in hooks
+            .iter()
+            .map(|hook| hook.capture)
+            .chain(edited.iter().map(|layer| topk_in(*layer)))
+        {
             if !list.contains(&capture) {
                 list.push(capture);
             }
@@ -78,7 +91,10 @@ impl Captures {
         list.sort_by_key(|capture| (capture.after(), !matches!(capture, Capture::Embedding { .. })));
         let place = |capture: Capture| list.iter().position(|c| *c == capture).unwrap_or_default();
         Ok(Captures {
-            hooks: hooks.into_iter().map(|hook| (hook.clone(), place(hook.capture))).collect(),
+            hooks: hooks
+                .into_iter()
+                .map(|hook| (hook.clone(), place(hook.capture)))
+                .collect(),
             swaps: edited.into_iter().map(|layer| (layer, place(topk_in(layer)))).collect(),
             list,
         })
@@ -86,12 +102,18 @@ impl Captures {
 
     /// The hooks' arrays of a whole sequence of `rows` positions.
     pub fn arrays(&self, rows: usize, captured: &[Vec<f32>]) -> BTreeMap<String, Array> {
-        self.hooks.iter().map(|(hook, place)| (hook.name.clone(), hook.array(rows, &captured[*place]))).collect()
+        self.hooks
+            .iter()
+            .map(|(hook, place)| (hook.name.clone(), hook.array(rows, &captured[*place])))
+            .collect()
     }
 
     /// The hooks' arrays of one generated step at `position`.
     pub fn step_arrays(&self, position: usize, captured: &[Vec<f32>]) -> BTreeMap<String, Array> {
-        self.hooks.iter().map(|(hook, place)| (hook.name.clone(), hook.step_array(position, &captured[*place]))).collect()
+        self.hooks
+            .iter()
+            .map(|(hook, place)| (hook.name.clone(), hook.step_array(position, &captured[*place])))
+            .collect()
     }
 
     /// What the `topk_in` edits changed at the positions from `start` on.
@@ -102,7 +124,10 @@ impl Captures {
             for (row, sum) in captured[*place].chunks_exact(config.d_model).enumerate() {
                 let position = start + row;
                 let mut edited = sum.to_vec();
-                let in_effect = edits.layer(*layer).iter().filter(|e| e.site == Site::TopkIn && e.applies(row, position));
+                let in_effect = edits
+                    .layer(*layer)
+                    .iter()
+                    .filter(|e| e.site == Site::TopkIn && e.applies(row, position));
                 for edit in in_effect {
                     let value = &mut edited[edit.index as usize];
                     *value = edit.apply(*value);
@@ -113,10 +138,20 @@ impl Captures {
                     kept
                 };
                 let (before, after) = (kept(sum), kept(&edited));
-                let without = |a: &[u32], b: &[u32]| a.iter().copied().filter(|i| b.binary_search(i).is_err()).collect::<Vec<_>>();
+                let without = |a: &[u32], b: &[u32]| {
+                    a.iter()
+                        .copied()
+                        .filter(|i| b.binary_search(i).is_err())
+                        .collect::<Vec<_>>()
+                };
                 let (evicted, admitted) = (without(&before, &after), without(&after, &before));
                 if !evicted.is_empty() || !admitted.is_empty() {
-                    swaps.push(Swap { layer: *layer, position, evicted, admitted });
+                    swaps.push(Swap {
+                        layer: *layer,
+                        position,
+                        evicted,
+                        admitted,
+                    });
                 }
             }
         }
@@ -131,38 +166,66 @@ impl Model {
         self.check_ids(ids)?;
         let prompt_length = options.prompt_length.unwrap_or(ids.len());
         if prompt_length > ids.len() {
-            fail!(Argument, "promptLength is {prompt_length}, but there are {} tokens; it must be at most that", ids.len());
+            fail!(
+                Argument,
+                "promptLength is {prompt_length}, but there are {} tokens; it must be at most that",
+                ids.len()
+            );
         }
         let edits = self.edit_table(&options.edits, prompt_length)?;
         let captures = Captures::new(self.config(), &options.hooks, &edits, options.swaps)?;
-        let reusable = if captures.list.is_empty() && options.logits != LogitRows::All { ids.len() - 1 } else { 0 };
+        let reusable = if captures.list.is_empty() && options.logits != LogitRows::All {
+            ids.len() - 1
+        } else {
+            0
+        };
         let mut sequence = self.pool.take(&engine, ids, edits.clone(), reusable)?;
         let cached = sequence.len();
-        let output = cancel.guard(sequence.extend(&ids[cached..], &captures.list, options.logits)).await?;
+        let output = cancel
+            .guard(sequence.extend(&ids[cached..], &captures.list, options.logits))
+            .await?;
         self.pool.give_back(sequence);
         let rows = output.logits.len() / self.config().d_vocab;
         Ok(RunOutput {
-            logits: Array { shape: vec![rows, self.config().d_vocab], data: output.logits },
+            logits: Array {
+                shape: vec![rows, self.config().d_vocab],
+                data: output.logits,
+            },
             hooks: captures.arrays(ids.len(), &output.captured),
             swaps: captures.swaps(self.config(), &edits, 0, &output.captured),
         })
     }
 
     /// Logits at every position as if each of `layers` were the last: `[layers, T, d_vocab]`; all layers where none are named.
-    pub async fn logit_lens(&self, ids: &[u32], layers: Option<&[usize]>, edits: &[Edit], cancel: &Cancel) -> Result<Array> {
+    pub async fn logit_lens(
+        &self,
+        ids: &[u32],
+        layers: Option<&[usize]>,
+        edits: &[Edit],
+        cancel: &Cancel,
+    ) -> Result<Array> {
         let engine = self.engine()?;
         self.check_ids(ids)?;
         let n_layers = self.config().n_layers;
         let all: Vec<usize> = (0..n_layers).collect();
         let layers = layers.unwrap_or(&all);
         if let Some(layer) = layers.iter().find(|layer| **layer >= n_layers) {
-            fail!(Argument, "layers holds {layer}, but the model's layers are 0 to {}", n_layers - 1);
+            fail!(
+                Argument,
+                "layers holds {layer}, but the model's layers are 0 to {}",
+                n_layers - 1
+            );
         }
         let edits = self.edit_table(edits, ids.len())?;
         let mut sorted = layers.to_vec();
         sorted.sort_unstable();
         sorted.dedup();
-        let captures: Vec<Capture> = sorted.iter().map(|layer| Capture::Lens { after: end_of_block(*layer) }).collect();
+        let captures: Vec<Capture> = sorted
+            .iter()
+            .map(|layer| Capture::Lens {
+                after: end_of_block(*layer),
+            })
+            .collect();
         let mut sequence = self.pool.take(&engine, ids, edits, 0)?;
         let output = cancel.guard(sequence.extend(ids, &captures, LogitRows::None)).await?;
         self.pool.give_back(sequence);
@@ -172,6 +235,9 @@ impl Model {
                 data.extend_from_slice(&output.captured[place]);
             }
         }
-        Ok(Array { shape: vec![layers.len(), ids.len(), self.config().d_vocab], data })
+        Ok(Array {
+            shape: vec![layers.len(), ids.len(), self.config().d_vocab],
+            data,
+        })
     }
 }

@@ -31,7 +31,9 @@ impl Sequence {
             .iter()
             .zip(ids)
             .enumerate()
-            .take_while(|(position, (a, b))| a == b && in_effect(&self.edits, *position).eq(in_effect(edits, *position)))
+            .take_while(|(position, (a, b))| {
+                a == b && in_effect(&self.edits, *position).eq(in_effect(edits, *position))
+            })
             .count()
     }
 
@@ -51,7 +53,10 @@ impl Sequence {
 
     /// Runs `ids` behind what is cached, in as many batches as it takes.
     pub async fn extend(&mut self, ids: &[u32], captures: &[Capture], logits: LogitRows) -> Result<BatchOutput> {
-        let mut output = BatchOutput { captured: vec![Vec::new(); captures.len()], logits: Vec::new() };
+        let mut output = BatchOutput {
+            captured: vec![Vec::new(); captures.len()],
+            logits: Vec::new(),
+        };
         let max_rows = self.engine.max_rows();
         let mut rest = ids;
         while !rest.is_empty() {
@@ -62,7 +67,14 @@ impl Sequence {
                 other => other,
             };
             let start = self.ids.len();
-            let batch = Batch { ids: chunk, start, rows: Rows::Sequence, edits: &self.edits, captures, logits };
+            let batch = Batch {
+                ids: chunk,
+                start,
+                rows: Rows::Sequence,
+                edits: &self.edits,
+                captures,
+                logits,
+            };
             let part = self.engine.forward(&mut self.cache, &batch).await?;
             self.ids.extend_from_slice(chunk);
             for (all, part) in output.captured.iter_mut().zip(part.captured) {
@@ -76,14 +88,34 @@ impl Sequence {
     /// Runs alternatives of the next position (row `r` with the edits of `edits` that name it); nothing is cached.
     pub async fn alternatives(&mut self, ids: &[u32], edits: &EditTable, logits: LogitRows) -> Result<BatchOutput> {
         let start = self.ids.len();
-        let batch = Batch { ids, start, rows: Rows::Alternatives, edits, captures: &[], logits };
+        let batch = Batch {
+            ids,
+            start,
+            rows: Rows::Alternatives,
+            edits,
+            captures: &[],
+            logits,
+        };
         self.engine.forward(&mut self.cache, &batch).await
     }
 
     /// Draws `decode.steps` tokens; the positions fed are cached. `decode.edits` is the sequence's own.
     pub async fn decode(&mut self, decode: DecodeRequest<'_>) -> Result<Vec<Step>> {
-        let DecodeRequest { ids, steps, sampling, captures, logits } = decode;
-        let decode = Decode { ids, steps, sampling, edits: &self.edits, captures, logits };
+        let DecodeRequest {
+            ids,
+            steps,
+            sampling,
+            captures,
+            logits,
+        } = decode;
+        let decode = Decode {
+            ids,
+            steps,
+            sampling,
+            edits: &self.edits,
+            captures,
+            logits,
+        };
         let steps = self.engine.decode(&mut self.cache, &decode).await?;
         if let (Some(fed), Some((_, drawn))) = (ids.last(), steps.split_last()) {
             self.ids.push(*fed);
@@ -146,7 +178,12 @@ impl Pool {
             .map(|(number, _)| number);
         let mut sequence = match best {
             Some(number) => idle.swap_remove(number),
-            None => Sequence { engine: engine.clone(), cache: engine.new_cache()?, ids: Vec::new(), edits: EditTable::default() },
+            None => Sequence {
+                engine: engine.clone(),
+                cache: engine.new_cache()?,
+                ids: Vec::new(),
+                edits: EditTable::default(),
+            },
         };
         let common = sequence.common(ids, &edits).min(reusable);
         sequence.truncate(common);

@@ -10,7 +10,10 @@ pub struct StopStrings {
 impl StopStrings {
     /// Empty stop strings are ignored.
     pub fn new(stops: &[String]) -> Self {
-        StopStrings { stops: stops.iter().filter(|stop| !stop.is_empty()).cloned().collect(), held: String::new() }
+        StopStrings {
+            stops: stops.iter().filter(|stop| !stop.is_empty()).cloned().collect(),
+            held: String::new(),
+        }
     }
 
     /// Takes more text; gives what is certain, and whether a stop string was met.

@@ -13,7 +13,10 @@ use crate::session::{Generated, StepReport, Swap};
 
 /// What JavaScript gets thrown: `{ code, message }`.
 pub fn thrown(error: Error) -> JsValue {
-    object([("code", error.code().name().into()), ("message", error.to_string().into())])
+    object([
+        ("code", error.code().name().into()),
+        ("message", error.to_string().into()),
+    ])
 }
 
 /// A plain object.
@@ -35,7 +38,8 @@ pub fn options<T: DeserializeOwned + Default>(name: &str, value: JsValue) -> Res
     if value.is_undefined() || value.is_null() {
         return Ok(T::default());
     }
-    serde_wasm_bindgen::from_value(value).map_err(|error| Error::new(Code::Argument, format!("{name}: {}", said(&error))))
+    serde_wasm_bindgen::from_value(value)
+        .map_err(|error| Error::new(Code::Argument, format!("{name}: {}", said(&error))))
 }
 
 /// What serde says, without JavaScript's own prefix.
@@ -49,12 +53,18 @@ pub fn edits(value: &JsValue) -> Result<Vec<Edit>> {
     if value.is_undefined() || value.is_null() {
         return Ok(Vec::new());
     }
-    let Some(list) = value.dyn_ref::<JsArray>() else { fail!(Edit, "edits must be a list") };
+    let Some(list) = value.dyn_ref::<JsArray>() else {
+        fail!(Edit, "edits must be a list")
+    };
     let mut edits = Vec::new();
     for (number, edit) in list.iter().enumerate() {
         edits.push(serde_wasm_bindgen::from_value(edit).map_err(|error| {
             let text = said(&error);
-            let text = if text.contains("Positions") { "positions must be 'all', 'prompt', 'generated' or {from, to}" } else { &text };
+            let text = if text.contains("Positions") {
+                "positions must be 'all', 'prompt', 'generated' or {from, to}"
+            } else {
+                &text
+            };
             Error::new(Code::Edit, format!("edit {number}: {text}"))
         })?);
     }
@@ -68,7 +78,12 @@ pub fn edits_of(options: &JsValue) -> Result<Vec<Edit>> {
 
 /// A seed: a BigInt, or a whole number.
 pub fn seed(value: &JsValue) -> Result<Option<u64>> {
-    let wrong = || Error::new(Code::Argument, "seed must be a BigInt or a whole number from 0 to 2^64 - 1");
+    let wrong = || {
+        Error::new(
+            Code::Argument,
+            "seed must be a BigInt or a whole number from 0 to 2^64 - 1",
+        )
+    };
     if value.is_undefined() || value.is_null() {
         return Ok(None);
     }
@@ -84,12 +99,20 @@ pub fn big(value: u64) -> JsValue {
 }
 
 fn shape(array: &Array) -> JsValue {
-    array.shape.iter().map(|n| JsValue::from(*n as f64)).collect::<JsArray>().into()
+    array
+        .shape
+        .iter()
+        .map(|n| JsValue::from(*n as f64))
+        .collect::<JsArray>()
+        .into()
 }
 
 /// `{ data: Float32Array, shape }`
 pub fn array(array: &Array) -> JsValue {
-    object([("data", Float32Array::from(&array.data[..]).into()), ("shape", shape(array))])
+    object([
+        ("data", Float32Array::from(&array.data[..]).into()),
+        ("shape", shape(array)),
+    ])
 }
 
 /// `{ shape, rowStart, indices, values }`: the non-zero entries of a matrix, row by row.
@@ -115,7 +138,11 @@ fn rows(array: &Array) -> JsValue {
 pub fn hooks(hooks: &BTreeMap<String, Array>) -> JsValue {
     let result = Object::new();
     for (name, value) in hooks {
-        let value = if name.ends_with(".hook_topk_out") { rows(value) } else { array(value) };
+        let value = if name.ends_with(".hook_topk_out") {
+            rows(value)
+        } else {
+            array(value)
+        };
         set(&result, name, &value);
     }
     result.into()

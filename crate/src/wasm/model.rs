@@ -7,7 +7,9 @@ use js_sys::{Float32Array, Function, Uint32Array};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
 
-use super::convert::{array, big, edits as edits_from, edits_of, generated, hooks, object, options, seed, swaps, thrown};
+use super::convert::{
+    array, big, edits as edits_from, edits_of, generated, hooks, object, options, seed, swaps, thrown,
+};
 use super::source::JsSource;
 use super::WasmCancel;
 use crate::config::Architecture;
@@ -96,15 +98,29 @@ pub struct WasmModel {
 #[wasm_bindgen]
 impl WasmModel {
     /// Loads from `source` (see `source.rs`); `progress(bytesDone, bytesTotal)` counts bytes of weights.
-    pub async fn load(source: JsValue, load_options: JsValue, progress: Option<Function>, cancel: &WasmCancel) -> JsResult<WasmModel> {
+    pub async fn load(
+        source: JsValue,
+        load_options: JsValue,
+        progress: Option<Function>,
+        cancel: &WasmCancel,
+    ) -> JsResult<WasmModel> {
         let cancel = cancel.0.clone();
         load(source, load_options, progress, cancel).await.map_err(thrown)
     }
 
     /// Configuration, defaults and backend.
     pub fn info(&self) -> JsResult<JsValue> {
-        let (model, config, defaults, backend) = (&self.model, self.model.config(), self.model.defaults(), self.model.backend());
-        let cut = config.cut.unwrap_or(crate::config::Cut { k: 0, select: Default::default(), post: Default::default() });
+        let (model, config, defaults, backend) = (
+            &self.model,
+            self.model.config(),
+            self.model.defaults(),
+            self.model.backend(),
+        );
+        let cut = config.cut.unwrap_or(crate::config::Cut {
+            k: 0,
+            select: Default::default(),
+            post: Default::default(),
+        });
         let info = Info {
             architecture: match config.architecture {
                 Architecture::Llama => "LlamaForCausalLM",
@@ -135,7 +151,11 @@ impl WasmModel {
                 top_p: defaults.top_p.unwrap_or(1.0),
                 repetition_penalty: defaults.repetition_penalty.unwrap_or(1.0),
             },
-            backend: Backend { kind: backend.kind.name(), adapter: backend.adapter.clone(), reason: backend.reason.clone() },
+            backend: Backend {
+                kind: backend.kind.name(),
+                adapter: backend.adapter.clone(),
+                reason: backend.reason.clone(),
+            },
         };
         info.serialize(&serde_wasm_bindgen::Serializer::json_compatible())
             .map_err(|error| thrown(Error::new(Code::Argument, error.to_string())))
@@ -148,12 +168,18 @@ impl WasmModel {
 
     /// Text of ids.
     pub fn decode(&self, ids: &[u32], skip_special: bool) -> JsResult<String> {
-        self.model.tokenizer().and_then(|tokenizer| tokenizer.decode(ids, skip_special)).map_err(thrown)
+        self.model
+            .tokenizer()
+            .and_then(|tokenizer| tokenizer.decode(ids, skip_special))
+            .map_err(thrown)
     }
 
     /// Text of each id alone, for showing tokens.
     pub fn tokens(&self, ids: &[u32]) -> JsResult<Vec<String>> {
-        self.model.tokenizer().and_then(|tokenizer| tokenizer.tokens(ids)).map_err(thrown)
+        self.model
+            .tokenizer()
+            .and_then(|tokenizer| tokenizer.tokens(ids))
+            .map_err(thrown)
     }
 
     /// One forward pass; see `js/src/types.ts` for options and result.
@@ -168,19 +194,39 @@ impl WasmModel {
     }
 
     /// Logits as if each of `layers` were the last: `{ data, shape: [layers, T, d_vocab] }`.
-    pub async fn logit_lens(&self, ids: Vec<u32>, layers: Option<Vec<u32>>, edits: JsValue, cancel: &WasmCancel) -> JsResult<JsValue> {
+    pub async fn logit_lens(
+        &self,
+        ids: Vec<u32>,
+        layers: Option<Vec<u32>>,
+        edits: JsValue,
+        cancel: &WasmCancel,
+    ) -> JsResult<JsValue> {
         let (model, cancel) = (self.model.clone(), cancel.0.clone());
         let layers: Option<Vec<usize>> = layers.map(|layers| layers.into_iter().map(|layer| layer as usize).collect());
         let edits = edits_from(&edits).map_err(thrown)?;
-        model.logit_lens(&ids, layers.as_deref(), &edits, &cancel).await.map(|lens| array(&lens)).map_err(thrown)
+        model
+            .logit_lens(&ids, layers.as_deref(), &edits, &cancel)
+            .await
+            .map(|lens| array(&lens))
+            .map_err(thrown)
     }
 
     /// The exact effect of every active neuron of the last position on `target`'s logit.
-    pub async fn ablate(&self, ids: Vec<u32>, target: u32, edits: JsValue, cancel: &WasmCancel, progress: Option<Function>) -> JsResult<JsValue> {
+    pub async fn ablate(
+        &self,
+        ids: Vec<u32>,
+        target: u32,
+        edits: JsValue,
+        cancel: &WasmCancel,
+        progress: Option<Function>,
+    ) -> JsResult<JsValue> {
         let (model, cancel) = (self.model.clone(), cancel.0.clone());
         let edits = edits_from(&edits).map_err(thrown)?;
         let mut heard = |done: usize, total: usize| call(progress.as_ref(), done as f64, total as f64);
-        let ablation = model.ablate(&ids, target, &edits, &cancel, &mut heard).await.map_err(thrown)?;
+        let ablation = model
+            .ablate(&ids, target, &edits, &cancel, &mut heard)
+            .await
+            .map_err(thrown)?;
         Ok(object([
             ("logit", ablation.logit.into()),
             ("layers", Uint32Array::from(&ablation.layers[..]).into()),
@@ -191,11 +237,19 @@ impl WasmModel {
     }
 
     /// Swaps in the weights of a training checkpoint, whose files `source` gives as those of a model folder.
-    pub async fn load_checkpoint(&self, source: JsValue, cancel: &WasmCancel, progress: Option<Function>) -> JsResult<()> {
+    pub async fn load_checkpoint(
+        &self,
+        source: JsValue,
+        cancel: &WasmCancel,
+        progress: Option<Function>,
+    ) -> JsResult<()> {
         let (model, cancel) = (self.model.clone(), cancel.0.clone());
         let source = JsSource::new(source).map_err(thrown)?;
         let mut heard = |done: u64, total: u64| call(progress.as_ref(), done as f64, total as f64);
-        model.load_checkpoint(&source, "", &cancel, &mut heard).await.map_err(thrown)
+        model
+            .load_checkpoint(&source, "", &cancel, &mut heard)
+            .await
+            .map_err(thrown)
     }
 
     /// Live GPU buffers and their bytes.
@@ -230,7 +284,10 @@ impl WasmGeneration {
     pub async fn next(&self) -> JsResult<JsValue> {
         let (slot, cancel) = (self.generation.clone(), self.cancel.clone());
         let Some(mut generation) = slot.borrow_mut().take() else {
-            return Err(thrown(Error::new(Code::Argument, "next() was called while another next() of this generation was under way, or after it failed")));
+            return Err(thrown(Error::new(
+                Code::Argument,
+                "next() was called while another next() of this generation was under way, or after it failed",
+            )));
         };
         let steps = generation.next(&cancel).await.map_err(thrown)?;
         slot.replace(Some(generation));
@@ -282,8 +339,17 @@ async fn run(model: &Model, ids: &[u32], run_options: JsValue, cancel: &Cancel) 
     };
     let output = model.run(ids, &run_options, cancel).await?;
     let (evicted, admitted) = swaps(&output.swaps);
-    let logits = if logits == LogitRows::None { JsValue::NULL } else { array(&output.logits) };
-    Ok(object([("logits", logits), ("hooks", hooks(&output.hooks)), ("evicted", evicted), ("admitted", admitted)]))
+    let logits = if logits == LogitRows::None {
+        JsValue::NULL
+    } else {
+        array(&output.logits)
+    };
+    Ok(object([
+        ("logits", logits),
+        ("hooks", hooks(&output.hooks)),
+        ("evicted", evicted),
+        ("admitted", admitted),
+    ]))
 }
 
 fn generate(model: &Model, ids: &[u32], generate_options: JsValue) -> Result<WasmGeneration> {
@@ -311,5 +377,9 @@ fn generate(model: &Model, ids: &[u32], generate_options: JsValue) -> Result<Was
             swaps: true,
         },
     )?;
-    Ok(WasmGeneration { seed: generation.seed(), generation: Rc::new(RefCell::new(Some(generation))), cancel: Cancel::default() })
+    Ok(WasmGeneration {
+        seed: generation.seed(),
+        generation: Rc::new(RefCell::new(Some(generation))),
+        cancel: Cancel::default(),
+    })
 }

@@ -20,9 +20,18 @@ impl JsSource {
             Reflect::get(&object, &name.into())
                 .ok()
                 .and_then(|f| f.dyn_into().ok())
-                .ok_or_else(|| Error::new(Code::Argument, format!("source has no method {name}; it needs size and read")))
+                .ok_or_else(|| {
+                    Error::new(
+                        Code::Argument,
+                        format!("source has no method {name}; it needs size and read"),
+                    )
+                })
         };
-        Ok(JsSource { size: method("size")?, read: method("read")?, object })
+        Ok(JsSource {
+            size: method("size")?,
+            read: method("read")?,
+            object,
+        })
     }
 }
 
@@ -37,7 +46,12 @@ impl Source for JsSource {
             let failed = |error: JsValue| Error::new(Code::Io, format!("{path} cannot be read: {}", describe(&error)));
             let promise = self
                 .read
-                .call3(&self.object, &path.into(), &(offset as f64).into(), &(length as f64).into())
+                .call3(
+                    &self.object,
+                    &path.into(),
+                    &(offset as f64).into(),
+                    &(length as f64).into(),
+                )
                 .map_err(failed)?;
             let bytes = JsFuture::from(Promise::resolve(&promise)).await.map_err(failed)?;
             let bytes: Uint8Array = bytes

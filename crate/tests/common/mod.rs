@@ -18,7 +18,10 @@ pub fn root() -> PathBuf {
 /// The golden model folders.
 pub fn golden_models() -> Vec<PathBuf> {
     let folder = root().join("tests/goldens/models");
-    let mut models: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut models: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     models.sort();
     assert!(models.len() >= 10, "the golden models are missing");
     models
@@ -49,16 +52,27 @@ impl Tensors {
         let file = safetensors::SafeTensors::deserialize(&self.0).unwrap();
         let view = file.tensor(name).unwrap();
         assert_eq!(view.dtype(), safetensors::Dtype::U32);
-        view.data().chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+        view.data()
+            .chunks_exact(4)
+            .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect()
     }
 }
 
 fn f32s(bytes: &[u8]) -> Vec<f32> {
-    bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+    bytes
+        .chunks_exact(4)
+        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+        .collect()
 }
 
 pub fn load(folder: &Path, choice: BackendChoice) -> Result<Model> {
-    pollster::block_on(Model::load(&FolderSource::new(folder)?, choice, &Cancel::default(), &mut |_, _| {}))
+    pollster::block_on(Model::load(
+        &FolderSource::new(folder)?,
+        choice,
+        &Cancel::default(),
+        &mut |_, _| {},
+    ))
 }
 
 /// The same, or `None` with a line that says so where there is no GPU adapter at all.
@@ -78,14 +92,27 @@ pub fn load_on(folder: &Path, choice: BackendChoice) -> Option<Model> {
 }
 
 pub fn usizes(value: &Value) -> Vec<usize> {
-    value.as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as usize).collect()
+    value
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| v.as_u64().unwrap() as usize)
+        .collect()
 }
 
 pub fn ids(value: &Value) -> Vec<u32> {
-    value.as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as u32).collect()
+    value
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| v.as_u64().unwrap() as u32)
+        .collect()
 }
 
 pub fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, |max, d| if d.is_nan() { f32::NAN } else { max.max(d) })
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, |max, d| if d.is_nan() { f32::NAN } else { max.max(d) })
 }

@@ -63,7 +63,12 @@ impl Prompt {
 /// Loads the model; its folder is named in what fails.
 pub fn load(args: &ModelArgs) -> Result<Model> {
     let source = FolderSource::new(&args.model)?;
-    pollster::block_on(Model::load(&source, args.backend.choice(), &Cancel::default(), &mut |_, _| {}))
+    pollster::block_on(Model::load(
+        &source,
+        args.backend.choice(),
+        &Cancel::default(),
+        &mut |_, _| {},
+    ))
 }
 
 /// Writes a line to stdout; a closed pipe is an error like any other.

@@ -74,7 +74,11 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
             logprobs.push(step.logprob);
             text.push_str(&step.text);
             if !args.json {
-                let shown = if model.has_tokenizer() { step.text.clone() } else { format!("{} ", step.id) };
+                let shown = if model.has_tokenizer() {
+                    step.text.clone()
+                } else {
+                    format!("{} ", step.id)
+                };
                 print!("{shown}");
                 // A closed pipe ends the program below, where the last line is written.
                 let _ = std::io::stdout().flush();

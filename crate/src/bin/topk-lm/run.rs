@@ -44,7 +44,12 @@ pub fn run(args: &RunArgs) -> Result<()> {
     };
     let output = pollster::block_on(model.run(&ids, &options, &Cancel::default()))?;
     let mut tensors = vec![OutputTensor::f32("logits", &output.logits.shape, &output.logits.data)];
-    tensors.extend(output.hooks.iter().map(|(name, hook)| OutputTensor::f32(name, &hook.shape, &hook.data)));
+    tensors.extend(
+        output
+            .hooks
+            .iter()
+            .map(|(name, hook)| OutputTensor::f32(name, &hook.shape, &hook.data)),
+    );
     std::fs::write(&args.out, safetensors_bytes(&tensors)?)
         .map_err(|error| Error::new(Code::Io, format!("{} cannot be written: {error}", args.out.display())))
 }
