@@ -168,7 +168,7 @@ impl Model {
         if prompt_length > ids.len() {
             fail!(
                 Argument,
-                "promptLength is {prompt_length}, but there are {} tokens; it must be at most that",
+                "the prompt length (promptLength, --prompt-len) is {prompt_length}, but there are {} tokens; it must be at most that",
                 ids.len()
             );
         }

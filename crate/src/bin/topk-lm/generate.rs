@@ -36,7 +36,7 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
     /// End where one of these texts comes up
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", num_args = 1..)]
     stop: Vec<String>,
     /// Go on past the end-of-text token
     #[arg(long)]
