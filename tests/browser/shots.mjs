@@ -17,7 +17,14 @@ await main(async () => {
   process.env.CHROMIUM = await ensureChromium();
   await buildSite();
   fs.mkdirSync(folder, { recursive: true });
-  const server = await serve({ '/': paths.site });
+  let slow = true;
+  const intercept = (request, response) => {
+    if (!slow || !request.url.endsWith('model.safetensors')) return false;
+    response.writeHead(200, { 'content-length': 39_878_616 });
+    response.write(Buffer.alloc(13_000_000)); // and then nothing more
+    return true;
+  };
+  const server = await serve({ '/': paths.site }, { intercept });
   const browser = await launch();
   const { page, close } = await openPage(browser, `${server.url}?backend=cpu`);
   const shoot = async (state) => {
@@ -32,6 +39,10 @@ await main(async () => {
     }
   };
   try {
+    await page.getByText(/[1-9]\d*\.\d MB of 40/).waitFor();
+    await shoot('loading');
+    slow = false;
+    await page.reload();
     await loaded(page);
     await shoot('ready');
     await fill(page, { maxTokens: 80 });
