@@ -22,9 +22,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         for (var pair = thread % 16u; 2u * pair < n_inputs; pair += 16u) {
             let w = weight_pair(params.aux1 + id, pair);
             let i = 2u * pair;
-            sum += normalize(source[first + i], i, stats) * w.x;
+            sum += normed(source[first + i], i, stats) * w.x;
             if (i + 1u < n_inputs) {
-                sum += normalize(source[first + i + 1u], i + 1u, stats) * w.y;
+                sum += normed(source[first + i + 1u], i + 1u, stats) * w.y;
             }
         }
     }

@@ -17,7 +17,7 @@ fn input_at(tile_row: u32, row: u32, i: u32) -> f32 {
     if (row >= params.rows || i >= n_inputs) {
         return 0.0;
     }
-    return normalize(source[source_row(row) * n_inputs + i], i, tile_stats[tile_row]);
+    return normed(source[source_row(row) * n_inputs + i], i, tile_stats[tile_row]);
 }
 
 // One pass over 16 of the tile's rows, 16 lanes a row: the sum (power 1) or the centred squares (power 2) into tile_stats.

@@ -14,7 +14,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var sum = vec2<f32>(0.0);
     if (2u * pair < n_outputs) {
         for (var i = thread / 16u; i < n_inputs; i += 16u) {
-            sum += normalize(source[row * n_inputs + i], i, stats) * weight_pair(i, pair);
+            sum += normed(source[row * n_inputs + i], i, stats) * weight_pair(i, pair);
         }
     }
     partials[thread] = sum;

@@ -18,7 +18,7 @@ fn before_gain(x: f32, stats: vec2<f32>) -> f32 {
     return (x - stats.x) * stats.y;
 }
 
-fn normalize(x: f32, i: u32, stats: vec2<f32>) -> f32 {
+fn normed(x: f32, i: u32, stats: vec2<f32>) -> f32 {
     if (norm == 0u) {
         return x;
     }

@@ -329,3 +329,27 @@ fn typed(what: &str, error: wgpu::Error) -> Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn device_errors_are_typed() {
+        let source = || Box::new(std::io::Error::other("below"));
+        let memory = typed("the weight Embed", wgpu::Error::OutOfMemory { source: source() });
+        assert_eq!(memory.code(), Code::OutOfMemory);
+        assert_eq!(memory.to_string(), "the GPU has no memory left for the weight Embed");
+        let refused = typed(
+            "decoding",
+            wgpu::Error::Validation {
+                source: source(),
+                description: "too\nlarge".into(),
+            },
+        );
+        assert_eq!(
+            (refused.code(), refused.to_string().as_str()),
+            (Code::Device, "the GPU refused decoding: too large")
+        );
+    }
+}

@@ -6,9 +6,13 @@ use super::context::Gpu;
 use crate::config::Config;
 use crate::error::{fail, Result};
 use crate::model::Buffer;
+use crate::ops::kernel::Linear;
 
-/// Rows of one batch.
+/// Rows of one batch: at most, and at least (a tile of the products).
 const MAX_ROWS: usize = 256;
+const TILE_ROWS: usize = 64;
+/// Multiplications of one batch, so that no submit keeps the GPU, and an abort, waiting for long.
+const BATCH_WORK: u64 = 32_000_000_000;
 /// Bytes of `Logits` and `Pattern`, of which large results go through in chunks of rows.
 const CHUNK_BYTES: usize = 32 << 20;
 /// Decode steps of one submit.
@@ -61,7 +65,12 @@ impl Scratch {
     pub fn new(gpu: &Gpu, config: &Config, rope: &[f32]) -> Result<Scratch> {
         let widest = [2 + 2 * config.d_model, config.d_qkv(), config.d_mlp_in()];
         let bytes = 4 * widest.iter().max().copied().unwrap_or(1);
-        let rows = (gpu.max_binding() as usize / bytes).min(MAX_ROWS);
+        let layer: u64 = Linear::ALL
+            .iter()
+            .map(|linear| linear.inputs(config) as u64 * linear.outputs(config) as u64)
+            .sum();
+        let work = (BATCH_WORK / (layer * config.n_layers as u64).max(1)) as usize;
+        let rows = work.clamp(TILE_ROWS, MAX_ROWS).min(gpu.max_binding() as usize / bytes);
         let chunk = CHUNK_BYTES.min(gpu.max_binding() as usize);
         if rows == 0 || 4 * config.d_vocab > gpu.max_binding() as usize {
             fail!(

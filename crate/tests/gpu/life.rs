@@ -6,7 +6,7 @@ use pollster::block_on;
 use topk_lm::edits::EditTable;
 use topk_lm::engine::{Batch, Capture, Decode, LogitRows, Rows, Sampling};
 use topk_lm::error::Code;
-use topk_lm::gpu::{self, BackendChoice, BackendKind, GpuLoader};
+use topk_lm::gpu::{self, BackendChoice, BackendKind, GpuCache, GpuEngine, GpuLoader};
 use topk_lm::model::Buffer;
 use topk_lm::weights::{Dtype, Weight, WeightSink};
 
@@ -59,8 +59,6 @@ fn nothing_is_left_behind() {
                 logits: false,
             };
             block_on(engine.decode(&mut cache, &decode)).unwrap();
-            // A call that is dropped halfway.
-            drop(engine.forward(&mut cache, &batch(&[1], &edits, &[])));
         }
         // Up to four read-back buffers wait for their next use.
         assert!(
@@ -71,6 +69,37 @@ fn nothing_is_left_behind() {
         drop(engine);
         assert_eq!((gpu.ledger().buffers(), gpu.ledger().bytes()), (0, 0), "round {round}");
     }
+}
+
+/// Another checkpoint loads beside the first: both run, and each stays what it is.
+#[test]
+fn two_sets_of_weights() {
+    let Some(gpu) = device() else { return };
+    let config = llama();
+    let edits = EditTable::none(config.n_layers);
+    let (old, new) = (weights(&config, Dtype::F32, 56), weights(&config, Dtype::F32, 57));
+    let run = |engine: &GpuEngine, cache: &mut GpuCache| {
+        block_on(engine.forward(cache, &batch(&[1, 2, 3], &edits, &[])))
+            .unwrap()
+            .logits
+    };
+    let first = load_gpu(&gpu, &config, &old);
+    let mut first_cache = first.new_cache().unwrap();
+    let before = run(&first, &mut first_cache);
+    let mut loader = GpuLoader::beside(&first).unwrap();
+    for (which, tensor) in &new {
+        loader.weight(*which, tensor.clone()).unwrap();
+        assert_eq!(run(&first, &mut first_cache), before);
+    }
+    let second = block_on(loader.finish()).unwrap();
+    let mut second_cache = second.new_cache().unwrap();
+    let after = run(&second, &mut second_cache);
+    assert_ne!(before, after);
+    assert_eq!(run(&first, &mut first_cache), before);
+    drop((first, first_cache));
+    assert_eq!(run(&second, &mut second_cache), after);
+    drop((second, second_cache));
+    assert_eq!(gpu.ledger().buffers(), 0);
 }
 
 #[test]
