@@ -86,9 +86,21 @@ pub async fn open(wanted: BackendChoice) -> Result<(AdapterChoice, Option<Rc<Gpu
     }
     if !has_webgpu() {
         if wanted == BackendChoice::Auto {
-            return cpu(None, false, "there is no WebGPU here".into());
+            return cpu(None, false, format!("there is no WebGPU here: {NEEDS}"));
         }
-        fail!(Device, "there is no WebGPU here; the cpu backend runs everywhere");
+        fail!(
+            Device,
+            "there is no WebGPU here: {NEEDS}; the cpu backend runs everywhere"
+        );
+    }
+    if !reachable() {
+        if wanted == BackendChoice::Auto {
+            return cpu(None, false, format!("there is no WebGPU here: {NEEDS}"));
+        }
+        fail!(
+            Device,
+            "there is no WebGPU here: {NEEDS}; the cpu backend runs everywhere"
+        );
     }
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     let options = wgpu::RequestAdapterOptions {
@@ -145,6 +157,25 @@ fn has_webgpu() -> bool {
 
 #[cfg(not(target_arch = "wasm32"))]
 fn has_webgpu() -> bool {
+    true
+}
+
+const NEEDS: &str = "it takes a browser that has it, and a page from https or localhost";
+
+/// Whether there is anything to ask for an adapter: on the web, `navigator.gpu` in a page or a worker. Elsewhere (Node) wgpu
+/// panics when it looks for it.
+fn reachable() -> bool {
+    #[cfg(target_arch = "wasm32")]
+    {
+        let get =
+            |object: &wasm_bindgen::JsValue, name: &str| js_sys::Reflect::get(object, &name.into()).unwrap_or_default();
+        let global = js_sys::global();
+        let is_browser = ["Window", "WorkerGlobalScope"]
+            .iter()
+            .any(|name| get(&global, name).is_function());
+        is_browser && get(&get(&global, "navigator"), "gpu").is_object()
+    }
+    #[cfg(not(target_arch = "wasm32"))]
     true
 }
 
