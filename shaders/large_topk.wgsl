@@ -8,6 +8,8 @@
 // @import parts/radix.wgsl
 // @import parts/emit.wgsl
 
+override k: u32; // from 1 to d_model
+
 var<private> row_base: u32;
 
 fn row_key(i: u32) -> u32 {
@@ -26,5 +28,5 @@ fn main(
     }
     row_base = row * d_model;
     add_residual(row, thread);
-    emit(row, thread, radix_select(d_model, thread));
+    emit(row, thread, radix_select(d_model, k, thread));
 }

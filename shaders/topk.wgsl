@@ -6,8 +6,11 @@
 // @import parts/order.wgsl
 // @import parts/edits.wgsl
 // @import parts/residual.wgsl
+// @import parts/bitonic_merge.wgsl
 // @import parts/bitonic.wgsl
 // @import parts/emit.wgsl
+
+override k: u32; // from 1 to d_model
 
 var<private> row_base: u32;
 
@@ -27,6 +30,6 @@ fn main(
     }
     row_base = row * d_model;
     add_residual(row, thread);
-    bitonic_select(d_model, thread);
+    bitonic_select(d_model, k, thread);
     emit(row, thread, entries[k - 1u]);
 }

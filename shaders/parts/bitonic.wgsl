@@ -1,17 +1,14 @@
 // Bitonic select, for k up to 256: a sorted queue of the best entries and a tile of candidates that beat its last one. When the
-// tile is full it is sorted and merged into the queue. Needs parts/order.wgsl, `threads`, and fn row_key(i), the key at
-// place i of the row. Places with equal keys must lie in standing order, so that a later one never beats an earlier one.
+// tile is full it is sorted and merged into the queue. Needs order.wgsl, bitonic_merge.wgsl, `threads` and
+// fn row_key(i), the key at place i of the row. Places with equal keys must lie in standing order, so that a later one never beats an earlier one.
 //
-// Workgroup memory: 10 KiB. Barriers are what costs here, so a lower bound of the k-th key, from maxima of groups of entries,
+// `entries` holds the queue, then the tile, as (key, ~place). Workgroup memory: 10 KiB. Barriers are what costs here, so a lower bound of the k-th key, from maxima of groups of entries,
 // keeps the candidates few: usually all fit one small tile, and one sort is all.
-
-override k: u32;
 
 const QUEUE: u32 = 256u;  // room for the queue
 const TILE_ROOM: u32 = 1024u; // candidates at most, a power of two
 const SPREAD: u32 = 4u;   // groups whose maxima are taken, per entry of the queue
 
-var<workgroup> entries: array<vec2<u32>, 1280>; // the queue, then the tile: (key, ~place)
 var<workgroup> appended: atomic<u32>;
 var<workgroup> bound: atomic<u32>;
 var<workgroup> smallest: atomic<u32>;
@@ -23,12 +20,12 @@ fn power_of_two_from(n: u32) -> u32 {
 }
 
 // Makes queue[0 .. k) the first k of the n places, in standing order (padding where n < k).
-fn bitonic_select(n: u32, thread: u32) {
+fn bitonic_select(n: u32, k: u32, thread: u32) {
     let queue = power_of_two_from(k);
     for (var i = thread; i < queue; i += threads) {
         entries[i] = PADDING;
     }
-    var floor_key = lower_bound(n, queue, thread);
+    var floor_key = lower_bound(n, k, queue, thread);
     var filled = false;
     var waiting = 0u;
     var next = 0u;
@@ -67,7 +64,7 @@ fn spread_word(word: u32, thread: u32) -> u32 {
 
 // At least k of the n places (or all) have keys greater than the result: the rest need not be looked at.
 // It is just below the k-th of the maxima of the groups, or a little lower.
-fn lower_bound(n: u32, queue: u32, thread: u32) -> u32 {
+fn lower_bound(n: u32, k: u32, queue: u32, thread: u32) -> u32 {
     let groups = max(SPREAD * queue, threads);
     if (thread == 0u) {
         atomicStore(&appended, 0u);
@@ -120,7 +117,7 @@ fn merge_tile(queue: u32, count: u32, filled: bool, thread: u32) {
     }
     workgroupBarrier();
     for (var run = 2u; run <= size; run *= 2u) {
-        bitonic_merge(QUEUE, size, run, thread);
+        bitonic_merge(QUEUE, size, run, 0u, thread);
     }
     for (var i = thread; i < queue; i += threads) {
         let ours = entries[i];
@@ -131,22 +128,6 @@ fn merge_tile(queue: u32, count: u32, filled: bool, thread: u32) {
     }
     workgroupBarrier();
     if (filled) {
-        bitonic_merge(0u, queue, 2u * queue, thread);
-    }
-}
-
-// Makes each run of `run` entries, bitonic now, sorted: descending, every other run ascending (where run <= size / 2).
-fn bitonic_merge(base: u32, size: u32, run: u32, thread: u32) {
-    for (var stride = min(run, size) / 2u; stride > 0u; stride /= 2u) {
-        for (var pair = thread; pair < size / 2u; pair += threads) {
-            let i = base + 2u * pair - (pair & (stride - 1u));
-            let a = entries[i];
-            let b = entries[i + stride];
-            if (precedes(b, a) == (((i - base) & run) == 0u)) {
-                entries[i] = b;
-                entries[i + stride] = a;
-            }
-        }
-        workgroupBarrier();
+        bitonic_merge(0u, queue, 2u * queue, 0u, thread);
     }
 }

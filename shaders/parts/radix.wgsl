@@ -3,8 +3,6 @@
 // share the bits found so far are wanted, the rest is skipped: usually after two or three histograms.
 // Needs parts/order.wgsl, `threads`, and fn row_key(i), the key at place i of the row. Workgroup memory: 9.1 KiB.
 
-override k: u32;
-
 const DIGIT_BITS: u32 = 11u;
 const BINS: u32 = 2048u;
 
@@ -13,7 +11,7 @@ var<workgroup> chunk_sums: array<u32, 256>; // of the BINS / threads bins that b
 var<workgroup> found: vec3<u32>;            // the bin with the k-th entry, how many of its entries are wanted, how many it has
 
 // The smallest packed entry (key, ~place) that is kept when the first k of n places (1 <= k <= n) are.
-fn radix_select(n: u32, thread: u32) -> vec2<u32> {
+fn radix_select(n: u32, k: u32, thread: u32) -> vec2<u32> {
     var prefix = vec2(0u); // the bits found so far; the others are 0
     var known = vec2(0u);  // mask of the bits found so far
     var wanted = k;

@@ -1,0 +1,21 @@
+// Packed entries in workgroup memory, and the one step that every bitonic sort of them is made of.
+// Needs order.wgsl and `threads`.
+
+var<workgroup> entries: array<vec2<u32>, 1280>;
+
+// Sorts each run of `run` entries of entries[base .. base + size), which must be bitonic: a run whose place (`offset` added) has the
+// bit `run` unset descending, the others ascending. A run longer than `size` is only a part of one, sorted likewise.
+fn bitonic_merge(base: u32, size: u32, run: u32, offset: u32, thread: u32) {
+    for (var stride = min(run, size) / 2u; stride > 0u; stride /= 2u) {
+        for (var pair = thread; pair < size / 2u; pair += threads) {
+            let place = 2u * pair - (pair & (stride - 1u));
+            let a = entries[base + place];
+            let b = entries[base + place + stride];
+            if (precedes(b, a) == (((place + offset) & run) == 0u)) {
+                entries[base + place] = b;
+                entries[base + place + stride] = a;
+            }
+        }
+        workgroupBarrier();
+    }
+}
