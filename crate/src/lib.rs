@@ -20,6 +20,7 @@ pub mod sampling;
 pub mod session;
 pub mod source;
 pub mod tokenizer;
+pub mod topk;
 #[cfg(target_arch = "wasm32")]
 pub mod wasm;
 pub mod weights;

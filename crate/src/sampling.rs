@@ -22,6 +22,7 @@ use crate::error::{fail, Result};
 use crate::math;
 use crate::ops::kernel::{Access, Kernel};
 use crate::order::{packed, packed_index, Select};
+use crate::topk::plan::{tuning, Profile};
 
 /// e^0 as a mass.
 const ONE: f32 = (1u64 << 40) as f32;
@@ -90,9 +91,13 @@ impl Settings {
 }
 
 /// `shaders/sample.wgsl`: Logits, settings; seen, ids, results, status, scratch.
-pub fn kernel(config: &Config) -> Kernel {
+pub fn kernel(config: &Config, profile: Profile) -> Kernel {
     use Access::{Read, Write};
-    let constants = vec![("d_vocab", config.d_vocab as f64), ("n_layers", config.n_layers as f64)];
+    let constants = vec![
+        ("d_vocab", config.d_vocab as f64),
+        ("n_layers", config.n_layers as f64),
+        ("threads", tuning(profile).threads_for(config.d_vocab) as f64),
+    ];
     Kernel {
         file: "sample.wgsl",
         bindings: &[Read, Read, Write, Write, Write, Write, Write],

@@ -92,9 +92,11 @@ impl GpuEngine {
             linears.push(made);
         }
         let attention_merge = p.get(&attention::merge_kernel(&config))?;
-        let residual = p.get(&residual::kernel(&config))?;
-        let topk = topk::kernel(&config).map(|kernel| p.get(&kernel)).transpose()?;
-        let sample = p.get(&sampling::kernel(&config))?;
+        let residual = p.get(&residual::kernel(&config, gpu.profile()))?;
+        let topk = topk::kernel(&config, gpu.profile())
+            .map(|kernel| p.get(&kernel))
+            .transpose()?;
+        let sample = p.get(&sampling::kernel(&config, gpu.profile()))?;
         let block_end = BlockEnd::new(&gpu, p, &s, &residual, topk.as_deref());
         Ok(GpuEngine {
             merge_group: p.group(&attention_merge, &[&s.parts, &s.attended]),

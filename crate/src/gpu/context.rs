@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use super::buffers::{Buf, Ledger};
 use crate::error::{fail, Code, Error, Result};
+use crate::topk::Profile;
 
 /// What a caller asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,6 +64,7 @@ pub struct Gpu {
     pub(super) queue: wgpu::Queue,
     ledger: Rc<Ledger>,
     events: Arc<Mutex<Events>>,
+    profile: Profile,
     max_binding: Cell<u64>,
     /// Most bytes of one buffer.
     pub(super) max_buffer: u64,
@@ -213,7 +215,9 @@ impl Gpu {
                     .get_or_insert_with(|| typed("the work submitted", error));
             }
         }));
+        let is_fallback = adapter.get_info().device_type == wgpu::DeviceType::Cpu;
         Ok(Gpu {
+            profile: if is_fallback { Profile::Fallback } else { Profile::Gpu },
             device,
             queue,
             ledger: Rc::default(),
@@ -231,6 +235,11 @@ impl Gpu {
     /// Makes do with smaller bindings than the device has, as a small device must.
     pub fn limit_binding(&self, bytes: u64) {
         self.max_binding.set(bytes.min(self.max_binding.get()));
+    }
+
+    /// What kernels are tuned for.
+    pub fn profile(&self) -> Profile {
+        self.profile
     }
 
     /// What is alive.

@@ -108,7 +108,7 @@ impl GpuLoader {
             );
         }
         let (made, guard) = gpu.guarded("the kernels", || {
-            kernel::standing(&config)
+            kernel::standing(&config, gpu.profile())
                 .iter()
                 .try_for_each(|k| pipelines.get(k).map(drop))
         });

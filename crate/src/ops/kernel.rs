@@ -4,6 +4,7 @@
 use super::{attention, embed, lm_head, residual, topk};
 use crate::config::{Architecture, Config};
 use crate::sampling;
+use crate::topk::Profile;
 use crate::weights::{Dtype, Tensor, Weight};
 
 /// How a kernel uses a binding (from 1 on; 0 is the uniform).
@@ -211,21 +212,21 @@ pub fn scale(config: &Config) -> (&'static str, f64) {
 }
 
 /// The kernels that do not depend on how the weights are stored.
-pub fn standing(config: &Config) -> Vec<Kernel> {
+pub fn standing(config: &Config, profile: Profile) -> Vec<Kernel> {
     let mut kernels = vec![
         attention::kernel(config),
         attention::merge_kernel(config),
         attention::pattern_kernel(config),
-        residual::kernel(config),
-        sampling::kernel(config),
+        residual::kernel(config, profile),
+        sampling::kernel(config, profile),
     ];
-    kernels.extend(topk::kernel(config));
+    kernels.extend(topk::kernel(config, profile));
     kernels
 }
 
 /// Every kernel that a model of this shape may run, over all ways of storing its weights.
-pub fn all(config: &Config) -> Vec<Kernel> {
-    let mut kernels = standing(config);
+pub fn all(config: &Config, profile: Profile) -> Vec<Kernel> {
+    let mut kernels = standing(config, profile);
     for dtype in [Dtype::F32, Dtype::F16, Dtype::Bf16] {
         kernels.push(embed::kernel(config, dtype));
         for driver in [Driver::Matvec, Driver::Matmul] {

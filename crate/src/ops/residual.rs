@@ -6,11 +6,16 @@ use super::Pass;
 use crate::config::Config;
 use crate::edits::Site;
 use crate::error::{Error, Result};
+use crate::topk::plan::{tuning, Profile};
 
 /// `shaders/residual.wgsl`: ResidMid, MlpOut, edits; TopkIn, Hidden, status.
-pub fn kernel(config: &Config) -> Kernel {
+pub fn kernel(config: &Config, profile: Profile) -> Kernel {
     use Access::{Absent, Read, Write};
-    let constants = vec![("d_model", config.d_model as f64), ("n_layers", config.n_layers as f64)];
+    let constants = vec![
+        ("d_model", config.d_model as f64),
+        ("n_layers", config.n_layers as f64),
+        ("threads", tuning(profile).threads_for(config.d_model) as f64),
+    ];
     Kernel {
         file: "residual.wgsl",
         bindings: &[Read, Read, Read, Write, Write, Absent, Write],

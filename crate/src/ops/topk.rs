@@ -7,24 +7,23 @@ use crate::config::{Config, Cut};
 use crate::edits::Site;
 use crate::error::Result;
 use crate::order::{self, Post, Select};
+use crate::topk::plan::{tuning, Profile};
 
-/// Largest k of the bitonic kernel; larger ones go to the radix kernel.
-const BITONIC_MOST: usize = 256;
-
-/// The kernel of a model's cut (`None` where no block has one): ResidMid, MlpOut, edits; TopkIn, Hidden, Active, status.
-pub fn kernel(config: &Config) -> Option<Kernel> {
+/// `shaders/topk.wgsl`, or `large_topk.wgsl` for a large k; `None` where no block has a cut: ResidMid, MlpOut, edits; TopkIn, Hidden, Active, status.
+pub fn kernel(config: &Config, profile: Profile) -> Option<Kernel> {
     use Access::{Read, Write};
     let cut = (0..config.n_layers).find_map(|layer| config.cut_at(layer))?;
     let flag = |set: bool| f64::from(u8::from(set));
     let constants = vec![
         ("d_model", config.d_model as f64),
         ("n_layers", config.n_layers as f64),
+        ("threads", tuning(profile).threads_for(config.d_model) as f64),
         ("k", cut.k as f64),
         ("capacity", config.d_model as f64),
         ("select_abs", flag(cut.select == Select::Abs)),
         ("post_relu", flag(cut.post == Post::Relu)),
     ];
-    let file = if cut.k <= BITONIC_MOST {
+    let file = if cut.k <= tuning(profile).fused_bitonic_most {
         "topk.wgsl"
     } else {
         "large_topk.wgsl"

@@ -6,6 +6,7 @@ use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, StorageAccess};
 use topk_lm::gpu::{assemble, entries};
 use topk_lm::ops::kernel::{all, Access};
+use topk_lm::topk::Profile;
 
 use crate::cases::{cut, gpt2, llama};
 
@@ -54,7 +55,10 @@ fn the_host_and_the_shaders_agree() {
         ..gpt2()
     };
     for config in [llama(), gpt2(), relu, wide] {
-        for kernel in all(&config) {
+        for kernel in all(&config, Profile::Gpu)
+            .into_iter()
+            .chain(all(&config, Profile::Fallback))
+        {
             let module = module(kernel.file);
             let mut found = HashMap::new();
             for (_, variable) in module.global_variables.iter() {

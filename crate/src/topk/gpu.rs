@@ -1,0 +1,212 @@
+//! The passes of [`super::plan`], recorded on a device.
+
+use std::rc::Rc;
+
+use super::plan::{self, Pass, Place, Profile};
+use super::{Shape, TopK};
+use crate::error::Result;
+use crate::gpu::{uniform_ring, Buf, Gpu, Params, Pipelines, Recorder, Staging, StagingPool};
+use crate::ops::kernel::{Access, Kernel};
+use crate::order::Select;
+use crate::pace::now_ms;
+
+use Access::{Read, Write};
+
+/// Most workgroups in one dimension of a dispatch (WebGPU's guaranteed limit).
+const MOST_GROUPS: usize = 65_535;
+
+/// TopK on a device; keeps its pipelines from call to call.
+pub struct TopKGpu {
+    gpu: Rc<Gpu>,
+    profile: Profile,
+    uniforms: Rc<Buf>,
+    pipelines: Pipelines,
+    pool: StagingPool,
+}
+
+/// The buffers of one chunk of rows. All are destroyed when it is dropped.
+struct Chunk {
+    shape: Shape,
+    passes: Vec<Pass>,
+    input: Buf,
+    /// Values and indices of the winners of segments; empty where no pass needs them.
+    winners: [[Buf; 2]; 2],
+    pairs: Buf,
+    result: [Buf; 2],
+}
+
+impl TopKGpu {
+    /// `profile`: what the plan is made for; [`Gpu::profile`] is what the adapter is.
+    pub fn new(gpu: Rc<Gpu>, profile: Profile) -> TopKGpu {
+        let uniforms = uniform_ring(&gpu);
+        let pipelines = Pipelines::new(gpu.clone(), uniforms.clone());
+        TopKGpu {
+            gpu,
+            profile,
+            uniforms,
+            pipelines,
+            pool: StagingPool::default(),
+        }
+    }
+
+    /// TopK of rows of `n` values, bit for bit that of [`super::topk_cpu`]. Rows go in chunks that fit the device's bindings.
+    pub async fn run(&self, input: &[f32], n: usize, k: usize, select: Select) -> Result<TopK> {
+        let shape = Shape::new(input.len(), n, k)?;
+        let mut result = TopK::default();
+        if shape.results() == 0 {
+            return Ok(result);
+        }
+        let at_once = plan::rows_at_once(shape.rows, n, k, self.gpu.max_binding(), self.profile)?;
+        for rows in input.chunks(at_once * n) {
+            let (chunk, guard) = self.gpu.guarded("the buffers of topk", || self.chunk(rows, n, k));
+            let chunk = chunk?;
+            guard.check(&self.gpu).await?;
+            let mut staging = Staging::default();
+            let words = chunk.shape.results();
+            let regions = [staging.region(&self.gpu, words)?, staging.region(&self.gpu, words)?];
+            staging.allocate(&self.gpu, &self.pool);
+            let mut recorder = Recorder::new(&self.gpu, &self.uniforms);
+            self.record(&mut recorder, &chunk, select)?;
+            for (region, buffer) in regions.into_iter().zip(&chunk.result) {
+                staging.copy(&mut recorder, region, 0, buffer, words);
+            }
+            recorder.submit();
+            let mut read = staging.read(&self.gpu, &self.pool).await?.into_iter();
+            result
+                .values
+                .extend(read.next().unwrap_or_default().into_iter().map(f32::from_bits));
+            result.indices.extend(read.next().unwrap_or_default());
+        }
+        Ok(result)
+    }
+
+    /// Milliseconds of each of `runs` calls after `warmup` others, the input resident on the device, all of it done when the
+    /// clock stops. The rows must fit one binding.
+    pub async fn time(
+        &self,
+        input: &[f32],
+        n: usize,
+        k: usize,
+        select: Select,
+        warmup: usize,
+        runs: usize,
+    ) -> Result<Vec<f64>> {
+        Shape::new(input.len(), n, k.max(1))?;
+        let chunk = self.chunk(input, n, k.max(1))?;
+        let mut times = Vec::with_capacity(runs);
+        for run in 0..warmup + runs {
+            let started = now_ms();
+            let mut staging = Staging::default();
+            let region = staging.region(&self.gpu, 1)?;
+            staging.allocate(&self.gpu, &self.pool);
+            let mut recorder = Recorder::new(&self.gpu, &self.uniforms);
+            self.record(&mut recorder, &chunk, select)?;
+            staging.copy(&mut recorder, region, 0, &chunk.result[1], 1);
+            recorder.submit();
+            staging.read(&self.gpu, &self.pool).await?;
+            if run >= warmup {
+                times.push(now_ms() - started);
+            }
+        }
+        Ok(times)
+    }
+
+    fn chunk(&self, input: &[f32], n: usize, k: usize) -> Result<Chunk> {
+        let shape = Shape::new(input.len(), n, k)?;
+        let passes = plan::passes(shape.rows, n, k, self.profile);
+        let words = |place: Place| {
+            let outputs = passes.iter().filter(|pass| pass.to == place);
+            outputs
+                .map(|pass| pass.rows * pass.segments * pass.k)
+                .max()
+                .unwrap_or(0) as u64
+        };
+        let pairs = passes
+            .iter()
+            .filter(|pass| pass.to == Place::Pairs)
+            .map(|pass| pass.rows * pass.padded)
+            .max();
+        let two = |words: u64| {
+            [
+                self.gpu.storage("topk values", 4 * words),
+                self.gpu.storage("topk indices", 4 * words),
+            ]
+        };
+        let result = [two(words(Place::Even)), two(words(Place::Odd))];
+        Ok(Chunk {
+            shape,
+            input: self.gpu.storage_with("topk input", bytemuck::cast_slice(input)),
+            winners: result,
+            pairs: self.gpu.storage("topk pairs", 8 * pairs.unwrap_or(0) as u64),
+            result: two(shape.results() as u64),
+            passes,
+        })
+    }
+
+    fn record(&self, recorder: &mut Recorder<'_>, chunk: &Chunk, select: Select) -> Result<()> {
+        for pass in &chunk.passes {
+            let pipeline = self.pipelines.get(&kernel(pass, select))?;
+            let [values_out, indices_out] = match pass.to {
+                Place::Even => &chunk.winners[0],
+                Place::Odd => &chunk.winners[1],
+                _ => &chunk.result,
+            };
+            // Where places are indices, nothing is read from the list of them; the rows stand in for it.
+            let [values, indices] = match pass.from {
+                Place::Even => [&chunk.winners[0][0], &chunk.winners[0][1]],
+                Place::Odd => [&chunk.winners[1][0], &chunk.winners[1][1]],
+                _ => [&chunk.input, &chunk.input],
+            };
+            let buffers: &[&Buf] = match pass.kernel {
+                plan::Kernel::Select => &[values, indices, values_out, indices_out],
+                plan::Kernel::Radix => &[values, &chunk.pairs],
+                plan::Kernel::Sort | plan::Kernel::Step => &[&chunk.pairs],
+                plan::Kernel::Gather => &[values, &chunk.pairs, values_out, indices_out],
+            };
+            let group = self.pipelines.group(&pipeline, buffers);
+            let x = pass.groups.min(MOST_GROUPS);
+            recorder.dispatch(&pipeline, &group, uniform(pass), [x, pass.groups.div_ceil(x), 1]);
+        }
+        Ok(())
+    }
+}
+
+fn kernel(pass: &Pass, select: Select) -> Kernel {
+    let threads = ("threads", pass.threads as f64);
+    let by = ("select_abs", f64::from(u8::from(select == Select::Abs)));
+    let listed = ("listed", f64::from(u8::from(pass.from != Place::Input)));
+    let (file, bindings, constants): (_, &'static [Access], _) = match pass.kernel {
+        plan::Kernel::Select => (
+            "topk_select.wgsl",
+            &[Read, Read, Write, Write],
+            vec![threads, by, listed],
+        ),
+        plan::Kernel::Radix => ("topk_radix.wgsl", &[Read, Write], vec![threads, by]),
+        plan::Kernel::Sort => ("topk_sort.wgsl", &[Write], vec![threads]),
+        plan::Kernel::Step => ("topk_step.wgsl", &[Write], vec![threads]),
+        plan::Kernel::Gather => ("topk_gather.wgsl", &[Read, Read, Write, Write], vec![threads]),
+    };
+    Kernel {
+        file,
+        bindings,
+        constants,
+    }
+}
+
+/// The uniform of `shaders/parts/operator.wgsl`.
+fn uniform(pass: &Pass) -> Params {
+    let mut words = [0u32; 16];
+    let numbers = [
+        pass.rows,
+        pass.places,
+        pass.k,
+        pass.segments,
+        pass.padded,
+        pass.run,
+        pass.stride,
+    ];
+    for (word, number) in words.iter_mut().zip(numbers) {
+        *word = number as u32;
+    }
+    bytemuck::cast(words)
+}

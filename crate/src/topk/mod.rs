@@ -1,0 +1,72 @@
+//! TopK as a product of its own: `topk(rows [R, n], k)` gives the k first entries of each row in the standing order of
+//! [`crate::order`], as values (the input's own bits, so that −0 and NaN payloads survive) and indices.
+//!
+//! [`topk_cpu`] is the reference. [`TopKGpu`] runs the passes of [`plan`] on a device; both are equal bit for bit.
+
+mod gpu;
+pub mod plan;
+
+pub use gpu::TopKGpu;
+pub use plan::Profile;
+
+use crate::error::{fail, Result};
+use crate::order::{topk_indices, Select};
+
+/// Shape of a call, checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    pub rows: usize,
+    pub n: usize,
+    pub k: usize,
+}
+
+impl Shape {
+    /// `length` values in rows of `n`; k from 0 to n. Indices are u32, so n is below 2^31.
+    pub fn new(length: usize, n: usize, k: usize) -> Result<Shape> {
+        if k > n {
+            fail!(Argument, "k is {k}, but a row has only {n} values");
+        }
+        if n >= 1 << 31 {
+            fail!(
+                Argument,
+                "rows have {n} values, but at most {} are possible",
+                (1u32 << 31) - 1
+            );
+        }
+        let rows = length.checked_div(n).unwrap_or(0);
+        if rows * n != length {
+            fail!(
+                Argument,
+                "the input has {length} values, which is no whole number of rows of {n}"
+            );
+        }
+        Ok(Shape { rows, n, k })
+    }
+
+    /// Values (and indices) of the result.
+    pub fn results(self) -> usize {
+        self.rows * self.k
+    }
+}
+
+/// The result: `[rows, k]` each, every row in standing order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TopK {
+    pub values: Vec<f32>,
+    pub indices: Vec<u32>,
+}
+
+/// TopK of rows of `n` values on the CPU.
+pub fn topk_cpu(input: &[f32], n: usize, k: usize, select: Select) -> Result<TopK> {
+    let shape = Shape::new(input.len(), n, k)?;
+    let mut result = TopK {
+        values: Vec::with_capacity(shape.results()),
+        indices: Vec::with_capacity(shape.results()),
+    };
+    for row in input.chunks_exact(n.max(1)) {
+        let indices = topk_indices(row, k, select);
+        result.values.extend(indices.iter().map(|&i| row[i as usize]));
+        result.indices.extend(indices);
+    }
+    Ok(result)
+}

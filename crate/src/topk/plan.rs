@@ -1,0 +1,360 @@
+//! Which passes the GPU makes for a TopK of a given shape. The constants are those of `shaders/topk_plan.json`; the twin in
+//! TypeScript is `js/src/topk/plan.ts`, and both are tested on `tests/topk_plan_vectors.json`.
+//!
+//! * k up to `bitonic_most`: bitonic select, one workgroup a row. Long rows, where there are few, are first cut into
+//!   segments, each a workgroup's, whose winners are the row of the next pass.
+//! * larger k: radix select, one workgroup a row, then a bitonic sort of the k winners, padded to a power of two.
+
+use std::sync::OnceLock;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{fail, Result};
+
+/// The kind of adapter a plan is made for. A barrier costs an emulated GPU by the thread, a real one next to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    Gpu,
+    /// A software adapter (`isFallbackAdapter`).
+    Fallback,
+}
+
+/// Constants of a profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tuning {
+    /// Least threads of a workgroup, a power of two.
+    pub threads: usize,
+    /// There are more (to 256 at most) where a thread would have more places than this.
+    pub places_per_thread: usize,
+    /// Largest k of the bitonic select, at most 256.
+    pub bitonic_most: usize,
+    /// The same at the end of a model's block, where the k are not sorted.
+    pub fused_bitonic_most: usize,
+    /// Workgroups that keep the device busy: rows are cut into segments until there are so many.
+    pub groups: usize,
+    /// Least places of a segment.
+    pub segment_least: usize,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Profiles {
+    gpu: Tuning,
+    fallback: Tuning,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    /// Threads of a workgroup where each has one thing to do and none waits for another.
+    flat_threads: usize,
+    profiles: Profiles,
+    sort_block: usize,
+    aligned_words: usize,
+}
+
+/// Compiled in; a test reads it too.
+fn table() -> &'static Table {
+    static TABLE: OnceLock<Table> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        serde_json::from_str(include_str!("../../../shaders/topk_plan.json"))
+            .expect("shaders/topk_plan.json has this form")
+    })
+}
+
+/// The constants of a profile.
+pub fn tuning(profile: Profile) -> Tuning {
+    let profiles = table().profiles;
+    match profile {
+        Profile::Gpu => profiles.gpu,
+        Profile::Fallback => profiles.fallback,
+    }
+}
+
+impl Tuning {
+    /// Threads of a workgroup that works on `places` places.
+    pub fn threads_for(&self, places: usize) -> usize {
+        let mut threads = self.threads;
+        while threads < 256 && places > threads * self.places_per_thread {
+            threads *= 2;
+        }
+        threads
+    }
+}
+
+/// A buffer that passes read and write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Place {
+    /// The caller's rows.
+    Input,
+    /// Winners of segments: values, and their indices in the caller's row; two, used by turns.
+    Even,
+    Odd,
+    /// Packed entries.
+    Pairs,
+    /// Values and indices of the result.
+    Result,
+}
+
+/// One dispatch; the numbers are the kernels' uniform (`shaders/parts/operator.wgsl`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pass {
+    /// `shaders/topk_{kernel}.wgsl`
+    pub kernel: Kernel,
+    pub from: Place,
+    pub to: Place,
+    pub rows: usize,
+    pub places: usize,
+    pub k: usize,
+    pub segments: usize,
+    pub padded: usize,
+    pub run: usize,
+    pub stride: usize,
+    /// Workgroups, over both dimensions, and their threads.
+    pub groups: usize,
+    pub threads: usize,
+}
+
+/// The operator's kernels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kernel {
+    Select,
+    Radix,
+    Sort,
+    Step,
+    Gather,
+}
+
+/// The passes over `rows` rows of `n` values each, for 1 ≤ k ≤ n.
+pub fn passes(rows: usize, n: usize, k: usize, profile: Profile) -> Vec<Pass> {
+    let tuning = tuning(profile);
+    let Table {
+        sort_block,
+        flat_threads,
+        ..
+    } = *table();
+    let pass = |kernel, from, to| Pass {
+        kernel,
+        from,
+        to,
+        rows,
+        places: n,
+        k,
+        segments: 1,
+        padded: k.next_power_of_two(),
+        run: 0,
+        stride: 0,
+        groups: rows,
+        threads: tuning.threads_for(n),
+    };
+    let mut list = Vec::new();
+    if k <= tuning.bitonic_most {
+        let (mut from, mut places) = (Place::Input, n);
+        loop {
+            let segments = segments(rows, places, k, tuning);
+            let to = match from {
+                _ if segments == 1 => Place::Result,
+                Place::Even => Place::Odd,
+                _ => Place::Even,
+            };
+            let threads = tuning.threads_for(places / segments);
+            list.push(Pass {
+                places,
+                segments,
+                groups: rows * segments,
+                threads,
+                ..pass(Kernel::Select, from, to)
+            });
+            if segments == 1 {
+                return list;
+            }
+            (from, places) = (to, segments * k);
+        }
+    }
+    let padded = k.next_power_of_two();
+    let block = padded.min(sort_block);
+    let threads = tuning.threads_for(block);
+    let sort = Pass {
+        groups: rows * (padded / block),
+        threads,
+        ..pass(Kernel::Sort, Place::Pairs, Place::Pairs)
+    };
+    list.push(pass(Kernel::Radix, Place::Input, Place::Pairs));
+    list.push(sort);
+    let mut run = 2 * block;
+    while run <= padded {
+        let mut stride = run / 2;
+        while stride >= block {
+            let groups = (rows * padded / 2).div_ceil(flat_threads);
+            list.push(Pass {
+                run,
+                stride,
+                groups,
+                threads: flat_threads,
+                ..pass(Kernel::Step, Place::Pairs, Place::Pairs)
+            });
+            stride /= 2;
+        }
+        list.push(Pass { run, ..sort });
+        run *= 2;
+    }
+    let groups = (rows * k).div_ceil(flat_threads);
+    list.push(Pass {
+        groups,
+        threads: flat_threads,
+        ..pass(Kernel::Gather, Place::Input, Place::Result)
+    });
+    list
+}
+
+/// Into how many segments rows of `places` places are cut.
+fn segments(rows: usize, places: usize, k: usize, tuning: Tuning) -> usize {
+    let wanted = tuning.groups.div_ceil(rows);
+    let possible = places / tuning.segment_least.max(2 * k);
+    wanted.min(possible).max(1)
+}
+
+/// How many rows one call of the kernels takes where a binding has at most `max_binding` bytes and begins at a multiple of
+/// 256 bytes; an error where not even the least number fits.
+pub fn rows_at_once(rows: usize, n: usize, k: usize, max_binding: u64, profile: Profile) -> Result<usize> {
+    let table = table();
+    // Words of a row in the largest binding: the row itself, or the pairs of a large k.
+    let pairs = if k > tuning(profile).bitonic_most {
+        2 * k.next_power_of_two()
+    } else {
+        0
+    };
+    let words = n.max(pairs) as u64;
+    let fit = usize::try_from(max_binding / 4 / words.max(1)).unwrap_or(usize::MAX);
+    if fit >= rows {
+        return Ok(rows);
+    }
+    // Chunks begin on aligned words both in the rows and in the results.
+    let step = table.aligned_words / gcd(table.aligned_words, gcd(n, k));
+    let aligned = fit / step * step;
+    if aligned == 0 {
+        fail!(
+            Argument,
+            "{step} rows of {n} values with k = {k} need a binding of {} bytes, but this device has at most {max_binding}",
+            4 * words * step as u64
+        );
+    }
+    Ok(aligned)
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 {
+        a
+    } else {
+        gcd(b, a % b)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Serialize, Deserialize)]
+    struct Vector {
+        profile: Profile,
+        rows: usize,
+        n: usize,
+        k: usize,
+        max_binding: u64,
+        /// `None`: an error.
+        rows_at_once: Option<usize>,
+        passes: Vec<Pass>,
+    }
+
+    fn vector(profile: Profile, rows: usize, n: usize, k: usize, max_binding: u64) -> Vector {
+        let rows_at_once = rows_at_once(rows, n, k, max_binding, profile).ok();
+        let passes = passes(rows_at_once.unwrap_or(rows), n, k, profile);
+        Vector {
+            profile,
+            rows,
+            n,
+            k,
+            max_binding,
+            rows_at_once,
+            passes,
+        }
+    }
+
+    /// The committed vectors, which the TypeScript twin is tested on too. `TOPK_WRITE_VECTORS=1` makes them anew.
+    #[test]
+    fn plans_are_those_of_the_vectors() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/topk_plan_vectors.json");
+        if std::env::var_os("TOPK_WRITE_VECTORS").is_some() {
+            let shapes = [
+                (1, 1, 1),
+                (1, 1024, 32),
+                (128, 1024, 128),
+                (128, 4096, 64),
+                (1, 32_000, 40),
+                (1, 128_000, 50),
+                (3, 131_073, 100),
+                (70_000, 5, 3),
+                (2, 5000, 1025),
+                (5, 2048, 2048),
+                (1, 131_073, 131_073),
+                (100, 999, 300),
+            ];
+            let mut lines = Vec::new();
+            for (rows, n, k) in shapes {
+                for profile in [Profile::Gpu, Profile::Fallback] {
+                    for max_binding in [1 << 27, 1 << 20, 1 << 12] {
+                        lines.push(serde_json::to_string(&vector(profile, rows, n, k, max_binding)).expect("json"));
+                    }
+                }
+            }
+            std::fs::write(path, format!("[\n{}\n]\n", lines.join(",\n"))).expect("written");
+        }
+        let text = std::fs::read_to_string(path).expect("tests/topk_plan_vectors.json");
+        let vectors: Vec<Vector> = serde_json::from_str(&text).expect("vectors");
+        assert!(vectors.len() >= 30);
+        for v in vectors {
+            let ours = vector(v.profile, v.rows, v.n, v.k, v.max_binding);
+            let shape = (v.profile, v.rows, v.n, v.k, v.max_binding);
+            assert_eq!(ours.rows_at_once, v.rows_at_once, "{shape:?}");
+            assert_eq!(ours.passes, v.passes, "{shape:?}");
+        }
+    }
+
+    #[test]
+    fn the_kernels_can_do_what_the_table_says() {
+        for profile in [Profile::Gpu, Profile::Fallback] {
+            let tuning = tuning(profile);
+            assert!(tuning.threads.is_power_of_two() && tuning.threads <= 256);
+            assert_eq!(
+                [1, 1 << 12, 1 << 30].map(|places| tuning.threads_for(places).is_power_of_two()),
+                [true; 3]
+            );
+            assert!(
+                tuning.bitonic_most.max(tuning.fused_bitonic_most) <= 256,
+                "the queue of parts/bitonic.wgsl"
+            );
+        }
+        assert_eq!(table().sort_block, 1024, "BLOCK of topk_sort.wgsl");
+    }
+
+    /// Winners of segments shrink from pass to pass, and the last pass gives the result.
+    #[test]
+    fn passes_lead_to_the_result() {
+        for (rows, n, k) in [(1, 1 << 24, 128), (2, 131_073, 1), (1, 1 << 20, 1 << 20), (9, 300, 299)] {
+            for profile in [Profile::Gpu, Profile::Fallback] {
+                let passes = passes(rows, n, k, profile);
+                assert_eq!(passes.last().map(|pass| pass.to), Some(Place::Result));
+                for pair in passes.windows(2).filter(|pair| pair[1].kernel == Kernel::Select) {
+                    assert_eq!(pair[1].from, pair[0].to);
+                    assert_eq!(pair[1].places, pair[0].segments * k);
+                    assert!(pair[1].places * 2 <= pair[0].places);
+                }
+            }
+        }
+    }
+}

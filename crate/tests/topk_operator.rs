@@ -1,0 +1,275 @@
+//! The standalone TopK operator: CPU and GPU against a full sort by the standing order, bit for bit.
+
+use std::rc::Rc;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config as Runs, TestRunner};
+use topk_lm::error::Code;
+use topk_lm::gpu::{open, BackendChoice, Gpu};
+use topk_lm::order::Select;
+use topk_lm::topk::{topk_cpu, Profile, TopKGpu};
+
+fn gpu() -> Rc<Gpu> {
+    let opened = pollster::block_on(open(BackendChoice::Gpu));
+    opened
+        .expect("a Vulkan adapter, for example lavapipe")
+        .1
+        .expect("a device")
+}
+
+/// The standing order in floats, by the words of the design and not by keys.
+fn by_sorting(row: &[f32], k: usize, select: Select) -> Vec<u32> {
+    let measure = |i: &u32| {
+        let value = row[*i as usize];
+        if select == Select::Abs {
+            value.abs()
+        } else {
+            value
+        }
+    };
+    let mut order: Vec<u32> = (0..row.len() as u32).collect();
+    // Stable: at a tie the lower index stays first.
+    order.sort_by(|a, b| {
+        let (a, b) = (measure(a), measure(b));
+        match (a.is_nan(), b.is_nan()) {
+            (true, true) => std::cmp::Ordering::Equal,
+            (true, false) => std::cmp::Ordering::Less,
+            (false, true) => std::cmp::Ordering::Greater,
+            _ => b.partial_cmp(&a).expect("neither is NaN"),
+        }
+    });
+    order.truncate(k);
+    order
+}
+
+fn expected(input: &[f32], n: usize, k: usize, select: Select) -> (Vec<u32>, Vec<u32>) {
+    let rows = input.chunks_exact(n);
+    let indices: Vec<Vec<u32>> = rows.clone().map(|row| by_sorting(row, k, select)).collect();
+    let values = rows
+        .zip(&indices)
+        .flat_map(|(row, indices)| indices.iter().map(|&i| row[i as usize].to_bits()))
+        .collect();
+    (values, indices.concat())
+}
+
+fn check(topk: &TopKGpu, input: &[f32], n: usize, k: usize, select: Select) -> Result<(), TestCaseError> {
+    let expected = expected(input, n, k, select);
+    for result in [
+        topk_cpu(input, n, k, select)?,
+        pollster::block_on(topk.run(input, n, k, select))?,
+    ] {
+        let values: Vec<u32> = result.values.iter().map(|value| value.to_bits()).collect();
+        prop_assert_eq!(&result.indices, &expected.1);
+        prop_assert_eq!(values, expected.0.clone());
+    }
+    Ok(())
+}
+
+/// Every kind of float, many of them equal.
+fn value() -> impl Strategy<Value = f32> {
+    prop_oneof![
+        6 => (-20i32..20).prop_map(|x| x as f32 * 0.5),
+        6 => any::<u32>().prop_map(f32::from_bits),
+        3 => -1.0f32..1.0,
+        2 => prop_oneof![
+            Just(0u32), Just(0x8000_0000), Just(1), Just(0x8000_0001), Just(0x007f_ffff), Just(0x7f80_0000), Just(0xff80_0000),
+            Just(0x7fc0_0000), Just(0x7fc1_2345), Just(0xffc0_0001), Just(0x7f80_0001)
+        ].prop_map(f32::from_bits),
+    ]
+}
+
+#[derive(Clone, Debug)]
+struct Case {
+    n: usize,
+    k: usize,
+    select: Select,
+    input: Vec<f32>,
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    let shape = prop_oneof![
+        4 => (1usize..9, 1usize..80),
+        4 => (1usize..6, 80usize..3000),
+        1 => (1usize..3, 3000usize..40_000),
+        1 => (1usize..400, 1usize..9),
+    ];
+    shape
+        .prop_flat_map(|(rows, n)| {
+            // Small k, those around the crossovers, large ones.
+            let k =
+                prop_oneof![3 => 0..=n.min(40), 3 => 0..=n, 1 => Just(n), 1 => Just(n.min(128)), 1 => Just(n.min(129))];
+            (Just(n), k, any::<bool>(), prop::collection::vec(value(), rows * n))
+        })
+        .prop_map(|(n, k, abs, input)| Case {
+            n,
+            k,
+            select: if abs { Select::Abs } else { Select::Value },
+            input,
+        })
+}
+
+#[test]
+fn equals_a_full_sort() {
+    let gpu = gpu();
+    for profile in [Profile::Gpu, Profile::Fallback] {
+        let topk = TopKGpu::new(gpu.clone(), profile);
+        let mut runner = TestRunner::new(Runs {
+            cases: 100,
+            max_shrink_iters: 300,
+            failure_persistence: None,
+            ..Runs::default()
+        });
+        runner
+            .run(&case(), |case| check(&topk, &case.input, case.n, case.k, case.select))
+            .unwrap_or_else(|error| panic!("{profile:?}: {error}"));
+    }
+}
+
+/// A reproducible row of floats, every 16th of them out of few.
+fn row(length: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed;
+    let mut next = move || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state
+    };
+    (0..length)
+        .map(|_| {
+            if next() >> 28 == 0 {
+                (next() >> 29) as f32
+            } else {
+                (next() >> 8) as f32 / 16_777_216.0 - 0.5
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn large_shapes() {
+    let gpu = gpu();
+    for profile in [Profile::Gpu, Profile::Fallback] {
+        let topk = TopKGpu::new(gpu.clone(), profile);
+        let shapes = [
+            (1, 131_073, 50),
+            (1, 131_073, 0),
+            (1, 131_073, 1000),
+            (1, 131_073, 131_073),
+            (3, 32_000, 40),
+            (2, 5000, 1025),
+            (2, 4096, 4096),
+            (70_001, 5, 3),
+            (70_001, 1, 1),
+            (3000, 1, 1),
+        ];
+        for (rows, n, k) in shapes {
+            for select in [Select::Value, Select::Abs] {
+                check(&topk, &row(rows * n, 7), n, k, select)
+                    .unwrap_or_else(|error| panic!("{rows}, {n}, {k}: {error}"));
+            }
+        }
+    }
+}
+
+/// Rows that make filters useless: sorted both ways, all equal, equal but for the end.
+#[test]
+fn hard_rows() {
+    let topk = TopKGpu::new(gpu(), Profile::Gpu);
+    let n = 20_000;
+    let rows = [
+        (0..n).map(|i| i as f32).collect::<Vec<f32>>(),
+        (0..n).map(|i| -(i as f32)).collect(),
+        vec![f32::NAN; n],
+        vec![-0.0; n],
+        (0..n).map(|i| if i < n - 40 { 1.0 } else { 2.0 }).collect(),
+    ];
+    for row in rows {
+        for k in [1, 33, 128, 129, 3000] {
+            check(&topk, &row, n, k, Select::Value).expect("equal");
+        }
+    }
+}
+
+/// A device with small bindings takes the rows in chunks.
+#[test]
+fn rows_go_in_chunks() {
+    let gpu = gpu();
+    gpu.limit_binding(1 << 16);
+    let topk = TopKGpu::new(gpu.clone(), Profile::Gpu);
+    for (rows, n, k) in [(700, 100, 7), (1000, 64, 64), (200, 320, 192)] {
+        check(&topk, &row(rows * n, 3), n, k, Select::Value).expect("equal");
+    }
+    let error = pollster::block_on(topk.run(&row(40_000, 1), 40_000, 5, Select::Value)).expect_err("too long");
+    assert_eq!(error.code(), Code::Argument);
+}
+
+#[test]
+fn nothing_stays_alive() {
+    let gpu = gpu();
+    let before = gpu.ledger().buffers();
+    let topk = TopKGpu::new(gpu.clone(), Profile::Gpu);
+    pollster::block_on(topk.run(&row(5000, 1), 1000, 300, Select::Value)).expect("a result");
+    drop(topk);
+    assert_eq!(gpu.ledger().buffers(), before);
+}
+
+#[test]
+fn impossible_shapes_are_refused() {
+    let topk = TopKGpu::new(gpu(), Profile::Gpu);
+    for (length, n, k) in [(6, 3, 4), (7, 3, 1), (5, 0, 0), (0, 0, 1)] {
+        let input = vec![0.0; length];
+        let cpu = topk_cpu(&input, n, k, Select::Value).expect_err("refused");
+        let gpu = pollster::block_on(topk.run(&input, n, k, Select::Value)).expect_err("refused");
+        assert_eq!(cpu.code(), Code::Argument);
+        assert_eq!(cpu, gpu);
+    }
+}
+
+/// tests/goldens/topk_vectors.json, whose answers come from Python's own sorting.
+#[test]
+fn goldens() {
+    #[derive(serde::Deserialize)]
+    struct Golden {
+        name: String,
+        select: Select,
+        k: usize,
+        input: Vec<u32>,
+        indices: Option<Vec<u32>>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Goldens {
+        cases: Vec<Golden>,
+    }
+
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/goldens/topk_vectors.json");
+    let text = std::fs::read_to_string(path).expect("tests/goldens/topk_vectors.json");
+    let goldens: Goldens = serde_json::from_str(&text).expect("goldens");
+    assert!(goldens.cases.len() > 50);
+    let gpu = gpu();
+    for profile in [Profile::Gpu, Profile::Fallback] {
+        let topk = TopKGpu::new(gpu.clone(), profile);
+        for Golden {
+            name,
+            select,
+            k,
+            input,
+            indices,
+        } in &goldens.cases
+        {
+            let row: Vec<f32> = input.iter().map(|&bits| f32::from_bits(bits)).collect();
+            let on_gpu = pollster::block_on(topk.run(&row, row.len(), *k, *select));
+            for result in [topk_cpu(&row, row.len(), *k, *select), on_gpu] {
+                let Some(indices) = indices else {
+                    assert_eq!(result.expect_err(name).code(), Code::Argument, "{name}");
+                    continue;
+                };
+                let result = result.expect(name);
+                let values: Vec<u32> = result.values.iter().map(|value| value.to_bits()).collect();
+                assert_eq!(&result.indices, indices, "{name}");
+                assert_eq!(
+                    values,
+                    indices.iter().map(|&i| input[i as usize]).collect::<Vec<u32>>(),
+                    "{name}"
+                );
+            }
+        }
+    }
+}
