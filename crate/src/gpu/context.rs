@@ -86,15 +86,6 @@ pub async fn open(wanted: BackendChoice) -> Result<(AdapterChoice, Option<Rc<Gpu
     if wanted == BackendChoice::Cpu {
         return cpu(None, false, "the CPU was asked for".into());
     }
-    if !has_webgpu() {
-        if wanted == BackendChoice::Auto {
-            return cpu(None, false, format!("there is no WebGPU here: {NEEDS}"));
-        }
-        fail!(
-            Device,
-            "there is no WebGPU here: {NEEDS}; the cpu backend runs everywhere"
-        );
-    }
     if !reachable() {
         if wanted == BackendChoice::Auto {
             return cpu(None, false, format!("there is no WebGPU here: {NEEDS}"));
@@ -146,20 +137,6 @@ pub async fn open(wanted: BackendChoice) -> Result<(AdapterChoice, Option<Rc<Gpu
         },
         Some(Rc::new(gpu)),
     ))
-}
-
-/// Whether there is a `navigator.gpu`: wgpu panics where there is no page or worker around it, as in Node.
-#[cfg(target_arch = "wasm32")]
-fn has_webgpu() -> bool {
-    use js_sys::Reflect;
-    Reflect::get(&js_sys::global(), &"navigator".into())
-        .and_then(|navigator| Reflect::get(&navigator, &"gpu".into()))
-        .is_ok_and(|gpu| gpu.is_object())
-}
-
-#[cfg(not(target_arch = "wasm32"))]
-fn has_webgpu() -> bool {
-    true
 }
 
 const NEEDS: &str = "it takes a browser that has it, and a page from https or localhost";
