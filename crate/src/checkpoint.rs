@@ -13,6 +13,8 @@ pub mod manifest;
 mod memory;
 mod names;
 mod plan;
+#[cfg(not(target_arch = "wasm32"))]
+mod single;
 mod summary;
 mod write;
 
@@ -28,6 +30,8 @@ pub use index::Checkpoint;
 pub use load::load_weights;
 pub use manifest::Manifest;
 pub use memory::MemorySource;
+#[cfg(not(target_arch = "wasm32"))]
+pub use single::read_f32;
 pub use summary::{summarize, Summary};
 pub use write::{safetensors_bytes, OutputTensor};
 

@@ -4,6 +4,7 @@ mod common;
 mod generate;
 mod info;
 mod run;
+mod topk;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -26,6 +27,8 @@ enum Command {
     Generate(generate::GenerateArgs),
     /// One forward pass; logits and hooks go into a safetensors file
     Run(run::RunArgs),
+    /// TopK of the rows of a tensor, by the standing order
+    Topk(topk::TopKArgs),
 }
 
 fn main() -> ExitCode {
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Command::Info(args) => info::run(args),
         Command::Generate(args) => generate::run(args),
         Command::Run(args) => run::run(args),
+        Command::Topk(args) => topk::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
