@@ -55,9 +55,10 @@ impl Case {
     fn expected(&self) -> Outcome {
         let topk_in: Vec<f32> = self.resid_mid.iter().zip(&self.mlp_out).map(|(a, b)| a + b).collect();
         let mut hidden = topk_in.clone();
+        let mut finite = topk_in.iter().all(|value| value.is_finite());
         for (row, values) in hidden.chunks_exact_mut(self.d_model).enumerate() {
             let position = self.start as usize + if self.alternatives { 0 } else { row };
-            let edit = |values: &mut [f32], site| {
+            let mut edit = |values: &mut [f32], site| {
                 for edit in self
                     .edits
                     .iter()
@@ -65,6 +66,7 @@ impl Case {
                 {
                     let value = &mut values[edit.index as usize];
                     *value = edit.apply(*value);
+                    finite &= value.is_finite();
                 }
             };
             edit(values, Site::TopkIn);
@@ -85,7 +87,6 @@ impl Case {
                 .map(|(i, v)| (i, v.to_bits()))
                 .collect()
         };
-        let finite = topk_in.iter().all(|value| value.is_finite());
         Outcome {
             active: hidden.chunks_exact(self.d_model).map(listed).collect(),
             topk_in: bits(&topk_in),

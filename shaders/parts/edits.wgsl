@@ -1,4 +1,4 @@
-// Edits of neurons. Twin: `ResolvedEdit` in crate/src/edits.rs. Needs params.wgsl, order.wgsl, `d_model` and `hidden`.
+// Edits of neurons. Twin: `ResolvedEdit` in crate/src/edits.rs. Needs params.wgsl, order.wgsl, `d_model`, `hidden` and `status`.
 //
 // edits: words 2l and 2l + 1 are the number of layer l's first record and how many it has; the records of 8 words begin at
 // word 2·n_layers: index, kind, value bits, from, to, row, 0, 0.
@@ -45,7 +45,11 @@ fn edit_row(site: u32, row: u32, thread: u32, threads: u32, begin: u32, end: u32
         if ((kind & SITE) == site && position >= edits[record + 3u] && position < edits[record + 4u]
             && (only_row == row || only_row == EVERY_ROW)) {
             let at = row * d_model + index;
-            hidden[at] = edit_value(kind & ACTION, hidden[at], edits[record + 2u]);
+            let result = edit_value(kind & ACTION, hidden[at], edits[record + 2u]);
+            hidden[at] = result;
+            if (is_nonfinite(result)) {
+                atomicMin(&status[0], params.layer);
+            }
         }
     }
 }

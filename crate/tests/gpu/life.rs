@@ -3,14 +3,15 @@
 use std::rc::Rc;
 
 use pollster::block_on;
-use topk_lm::edits::EditTable;
+use topk_lm::config::Config;
+use topk_lm::edits::{Action, EditTable, ResolvedEdit, Site, EVERY_ROW};
 use topk_lm::engine::{Batch, Capture, Decode, LogitRows, Rows, Sampling};
 use topk_lm::error::Code;
 use topk_lm::gpu::{self, BackendChoice, BackendKind, GpuCache, GpuEngine, GpuLoader};
 use topk_lm::model::Buffer;
 use topk_lm::weights::{Dtype, Weight, WeightSink};
 
-use crate::cases::{device, llama, load_gpu, weights};
+use crate::cases::{cut, device, llama, load_gpu, weights};
 
 fn batch<'a>(ids: &'a [u32], edits: &'a EditTable, captures: &'a [Capture]) -> Batch<'a> {
     Batch {
@@ -139,6 +140,35 @@ fn non_finite_activations_name_their_layer() {
             block_on(engine.forward(&mut engine.new_cache().unwrap(), &batch(&[1, 2], &edits, &[]))).unwrap_err();
         assert_eq!(error.code(), Code::NonFinite);
         assert!(error.to_string().contains(named), "{error}");
+    }
+}
+
+#[test]
+fn edits_that_overflow_name_their_layer() {
+    let Some(gpu) = device() else { return };
+    for cut in [None, cut(7)] {
+        let config = Config { cut, ..llama() };
+        let engine = load_gpu(&gpu, &config, &weights(&config, Dtype::F32, 58));
+        let mut edits = EditTable::none(config.n_layers);
+        for value in [f32::MAX, f32::MAX] {
+            let (action, site) = (Action::Add, Site::TopkOut);
+            edits.push(
+                1,
+                ResolvedEdit {
+                    index: 3,
+                    action,
+                    value,
+                    site,
+                    from: 0,
+                    to: u32::MAX,
+                    row: EVERY_ROW,
+                },
+            );
+        }
+        let result = block_on(engine.forward(&mut engine.new_cache().unwrap(), &batch(&[1, 2], &edits, &[])));
+        let error = result.unwrap_err();
+        assert_eq!(error.code(), Code::NonFinite);
+        assert!(error.to_string().contains("layer 1"), "{error}");
     }
 }
 
