@@ -1,0 +1,107 @@
+// The API on WebGPU: active neurons as PyTorch has them, overlapping calls, aborts, and a device that is lost.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { goldenFile } from './fixture.mjs';
+import { openApi, openBrowser } from './page.mjs';
+
+const browser = await openBrowser(test);
+const { greedy, runs } = goldenFile();
+const [{ prompt_ids, ids }] = greedy;
+const [{ ids: runIds, active }] = runs;
+
+test('one model on WebGPU', { timeout: 600_000 }, async (t) => {
+  const { page } = await openApi(browser, t);
+  page.setDefaultTimeout(0);
+  await page.evaluate(async () => {
+    const { requestDevice } = GPUAdapter.prototype;
+    GPUAdapter.prototype.requestDevice = async function (descriptor) {
+      globalThis.device = await requestDevice.call(this, descriptor);
+      return globalThis.device;
+    };
+    globalThis.load = () => topk.TopKLM.load('/model/', { backend: 'webgpu', worker: false, cache: false });
+    globalThis.collect = async (generation, onStep = () => {}) => {
+      const found = [];
+      for await (const step of generation) {
+        found.push(step.id);
+        onStep(step);
+      }
+      return found;
+    };
+    globalThis.failure = (promise) =>
+      promise.then(
+        () => null,
+        ({ name, code, message }) => ({ name, code, message }),
+      );
+    globalThis.model = await load();
+  });
+  assert.equal(await page.evaluate(() => model.backend.kind), 'webgpu');
+
+  await t.test('active neurons of every cut block', async () => {
+    const layers = Object.keys(active);
+    const rows = await page.evaluate(
+      async ([ids, layers]) => {
+        const { hooks } = await model.run(ids, { hooks: layers.map((layer) => `blocks.${layer}.hook_topk_out`), logits: 'none' });
+        const rowsOf = ({ rowStart, indices }) => ids.map((_, row) => [...indices.subarray(rowStart[row], rowStart[row + 1])]);
+        return layers.map((layer) => rowsOf(hooks[`blocks.${layer}.hook_topk_out`]));
+      },
+      [runIds, layers],
+    );
+    assert.deepEqual(
+      rows,
+      layers.map((layer) => active[layer]),
+    );
+  });
+
+  await t.test('overlapping generations and runs', async () => {
+    const found = await page.evaluate(
+      async ([prompt, count]) => {
+        const stream = () => collect(model.generate(prompt, { maxTokens: count, temperature: 0 }));
+        const run = () => model.run(prompt).then(({ logits }) => logits.data.indexOf(Math.max(...logits.data)));
+        return Promise.all([stream(), stream(), run()]);
+      },
+      [prompt_ids, ids.length],
+    );
+    assert.deepEqual(found, [ids, ids, ids[0]]);
+  });
+
+  await t.test('an abort leaves the model usable', async () => {
+    const found = await page.evaluate(
+      async ([prompt, count]) => {
+        const outcomes = [];
+        for (const delay of [0, 5, 50, 200]) {
+          const options = { maxTokens: 50, ignoreEos: true, signal: AbortSignal.timeout(delay) };
+          outcomes.push(await failure(collect(model.generate(prompt, options))));
+        }
+        return { outcomes, after: await collect(model.generate(prompt, { maxTokens: count, temperature: 0 })) };
+      },
+      [prompt_ids, ids.length],
+    );
+    for (const outcome of found.outcomes) assert.ok(outcome === null || outcome.code === 'aborted', JSON.stringify(outcome));
+    assert.equal(found.outcomes[0].name, 'AbortError');
+    assert.deepEqual(found.after, ids);
+  });
+
+  await t.test('a lost device is a typed error, and loading again works', async () => {
+    const found = await page.evaluate(
+      async ([prompt, count]) => {
+        let steps = 0;
+        const lost = await failure(
+          collect(model.generate(prompt, { maxTokens: 50, ignoreEos: true }), () => {
+            if (++steps === 2) globalThis.device.destroy();
+          }),
+        );
+        const later = await failure(model.run(prompt));
+        await model.dispose();
+        globalThis.model = await load();
+        const after = await collect(model.generate(prompt, { maxTokens: count, temperature: 0 }));
+        await model.dispose();
+        return { lost, later, after };
+      },
+      [prompt_ids, ids.length],
+    );
+    for (const outcome of [found.lost, found.later]) {
+      assert.deepEqual([outcome?.name, outcome?.code], ['TopKDeviceError', 'device-lost'], JSON.stringify(outcome));
+    }
+    assert.deepEqual(found.after, ids);
+  });
+});
