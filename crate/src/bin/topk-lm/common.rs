@@ -44,7 +44,7 @@ pub struct ModelArgs {
 #[group(required = true, multiple = false)]
 pub struct Prompt {
     /// Text, encoded exactly as tokenizer.json says
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     prompt: Option<String>,
     /// Token ids; needs no tokenizer.json
     #[arg(long, value_name = "1,2,3", value_delimiter = ',')]

@@ -21,16 +21,16 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "N")]
     max_tokens: Option<usize>,
     /// 0 takes the most likely token every time
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
     temperature: Option<f32>,
     /// Draw from the K most likely tokens
     #[arg(long, value_name = "K")]
     top_k: Option<usize>,
     /// Draw from the smallest set of tokens with this much probability
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
     top_p: Option<f32>,
     /// Above 1: tokens that occurred become less likely
-    #[arg(long, value_name = "R")]
+    #[arg(long, value_name = "R", allow_negative_numbers = true)]
     repetition_penalty: Option<f32>,
     /// The same seed gives the same text
     #[arg(long, value_name = "S")]

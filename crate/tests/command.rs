@@ -1,0 +1,209 @@
+//! The command as a shell sees it: exit codes, the one line on stderr, the JSON on the last line, the safetensors file.
+
+mod common;
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use common::{ids, json, largest_difference, root, Tensors};
+use serde_json::Value;
+
+fn golden(name: &str) -> PathBuf {
+    root().join("tests/goldens/models").join(name)
+}
+
+fn topk_lm(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_topk-lm"))
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Fails with this code, and with one line on stderr that has `word` in it; nothing on stdout.
+fn fails(arguments: &[&str], code: i32, word: &str) {
+    let output = topk_lm(arguments);
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{arguments:?}: {stderr}");
+    assert!(stderr.contains(word), "{arguments:?}: {stderr}");
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn generate_gives_its_json_on_the_last_line() {
+    let folder = golden("llama-gqa");
+    let expected = &json(&folder.join("golden.json"))["greedy"];
+    for continuation in expected.as_array().unwrap() {
+        let prompt: Vec<String> = ids(&continuation["prompt_ids"]).iter().map(u32::to_string).collect();
+        let new = ids(&continuation["ids"]);
+        let (prompt, count, folder) = (prompt.join(","), new.len().to_string(), folder.display().to_string());
+        let mut arguments: Vec<String> = ["generate", "--model", &folder, "--ids", &prompt, "--temperature", "0"]
+            .into_iter()
+            .chain([
+                "--max-tokens",
+                &count,
+                "--ignore-eos",
+                "--backend",
+                "cpu",
+                "--json",
+                "--seed",
+                "5",
+            ])
+            .map(str::to_owned)
+            .collect();
+        for edit in continuation["edits"].as_array().unwrap() {
+            let fields: Vec<String> = edit
+                .as_object()
+                .unwrap()
+                .iter()
+                .map(|(key, value)| match value {
+                    Value::String(value) => format!("{key}={value}"),
+                    Value::Object(range) => format!("{key}={}..{}", range["from"], range["to"]),
+                    other => format!("{key}={other}"),
+                })
+                .collect();
+            arguments.extend(["--edit".to_owned(), fields.join(",")]);
+        }
+        let output = topk_lm(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let object: Value = serde_json::from_str(text(&output.stdout).lines().last().unwrap()).unwrap();
+        assert_eq!(ids(&object["ids"]), new);
+        assert_eq!(object["finish"], "length");
+        assert_eq!(object["seed"], 5);
+        assert_eq!(ids(&object["prompt_ids"]), ids(&continuation["prompt_ids"]));
+    }
+}
+
+#[test]
+fn run_writes_logits_and_hooks() {
+    let folder = golden("gpt2");
+    let case = json(&folder.join("golden.json"))["runs"][0].clone();
+    let expected = Tensors::open(&folder.join("golden.safetensors")).all();
+    let prompt: Vec<String> = ids(&case["ids"]).iter().map(u32::to_string).collect();
+    let out = std::env::temp_dir().join(format!("topk-lm-run-{}.safetensors", std::process::id()));
+    let hooks = ["blocks.1.hook_topk_out", "hook_pos_embed", "blocks.0.attn.hook_pattern"];
+    let (folder, prompt, path) = (
+        folder.display().to_string(),
+        prompt.join(","),
+        out.display().to_string(),
+    );
+    let mut arguments = vec![
+        "run",
+        "--model",
+        &folder,
+        "--ids",
+        &prompt,
+        "--backend",
+        "cpu",
+        "--out",
+        &path,
+    ];
+    hooks.iter().for_each(|hook| arguments.extend(["--hook", hook]));
+    let output = topk_lm(&arguments);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let written = Tensors::open(&out).all();
+    std::fs::remove_file(&out).unwrap();
+    assert_eq!(written.len(), 1 + hooks.len());
+    for (name, (shape, data)) in &written {
+        let (expected_shape, expected) = &expected[&format!("base/{name}")];
+        assert_eq!(shape, expected_shape, "{name}");
+        assert!(largest_difference(data, expected) <= 1e-4, "{name}");
+    }
+}
+
+#[test]
+fn a_random_seed_is_reported_and_gives_the_same_text_again() {
+    let folder = golden("llama-gqa").display().to_string();
+    let run = |seed: &[&str]| -> Value {
+        let mut arguments = vec![
+            "generate",
+            "--model",
+            &folder,
+            "--ids",
+            "0,4",
+            "--backend",
+            "cpu",
+            "--json",
+        ];
+        arguments.extend(["--max-tokens", "12", "--ignore-eos"]);
+        arguments.extend(seed);
+        serde_json::from_str(text(&topk_lm(&arguments).stdout).lines().last().unwrap()).unwrap()
+    };
+    let first = run(&[]);
+    let again = run(&["--seed", &first["seed"].as_u64().unwrap().to_string()]);
+    assert_eq!(first["ids"], again["ids"]);
+}
+
+#[test]
+fn what_fails_says_so_in_one_line() {
+    let folder = golden("llama-gqa").display().to_string();
+    let generate = |more: &[&'static str]| -> Vec<String> {
+        let mut arguments = vec![
+            "generate".into(),
+            "--model".into(),
+            folder.clone(),
+            "--backend".into(),
+            "cpu".into(),
+        ];
+        arguments.extend(more.iter().map(|s| (*s).to_owned()));
+        arguments
+    };
+    let check = |more: &[&'static str], code, word| {
+        let arguments = generate(more);
+        fails(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), code, word);
+    };
+    check(&["--ids", "0", "--no-such-flag"], 2, "--no-such-flag");
+    check(&[], 2, "--prompt");
+    check(&["--ids", "0", "--prompt", "x"], 2, "--prompt");
+    check(&["--ids", "0,x"], 2, "--ids");
+    check(&["--ids", "0", "--edit", "layer=1,index=2"], 2, "action");
+    check(&["--ids", "0", "--edit", "layer=1;index=2"], 2, "edit");
+    check(
+        &["--ids", "0", "--edit", "layer=44,index=2,action=ablate"],
+        1,
+        "layer is 44",
+    );
+    check(&["--ids", "100000"], 1, "100000");
+    check(&["--prompt", "text"], 1, "tokenizer.json");
+    check(&["--ids", "0", "--temperature", "-1"], 1, "temperature");
+    check(&["--ids", "0", "--top-p", "1.5"], 1, "top");
+    fails(
+        &["generate", "--model", "no/such/folder", "--ids", "0"],
+        1,
+        "no/such/folder",
+    );
+    fails(&["dance"], 2, "dance");
+    fails(
+        &[
+            "run",
+            "--model",
+            &folder,
+            "--ids",
+            "1",
+            "--hook",
+            "hook_x",
+            "--out",
+            "x",
+            "--backend",
+            "cpu",
+        ],
+        1,
+        "hook_x",
+    );
+    let beyond = [
+        "run",
+        "--model",
+        &folder,
+        "--ids",
+        "1",
+        "--out",
+        "no/such/folder/x.safetensors",
+        "--backend",
+        "cpu",
+    ];
+    fails(&beyond, 1, "no/such/folder");
+}
