@@ -1,9 +1,10 @@
 // Bitonic select, for k up to 256: a sorted queue of the best entries and a tile of candidates that beat its last one. When the
-// tile is full it is sorted and merged into the queue. Needs order.wgsl, bitonic_merge.wgsl, `threads` and
-// fn row_key(i), the key at place i of the row. Places with equal keys must lie in standing order, so that a later one never beats an earlier one.
+// tile is full it is sorted and merged into the queue. `entries` holds the queue, then the tile, as (key, ~place).
+// Needs order.wgsl, bitonic_merge.wgsl, `threads` and fn row_key(i), the key at place i of the row. Places with equal keys must lie
+// in standing order, so that a later one never beats an earlier one.
 //
-// `entries` holds the queue, then the tile, as (key, ~place). Workgroup memory: 10 KiB. Barriers are what costs here, so a lower bound of the k-th key, from maxima of groups of entries,
-// keeps the candidates few: usually all fit one small tile, and one sort is all.
+// Workgroup memory: 10 KiB. Barriers are what costs here, so a lower bound of the k-th key, from maxima of groups of entries, keeps
+// the candidates few: usually all fit one small tile, and one sort is all.
 
 const QUEUE: u32 = 256u;  // room for the queue
 const TILE_ROOM: u32 = 1024u; // candidates at most, a power of two

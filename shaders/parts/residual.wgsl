@@ -7,9 +7,9 @@ override threads: u32 = 256u; // a power of two; see shaders/topk_plan.json
 
 @group(0) @binding(1) var<storage, read> resid_mid: array<f32>;       // [rows, d_model]
 @group(0) @binding(2) var<storage, read> mlp_out: array<f32>;         // [rows, d_model]
-@group(0) @binding(4) var<storage, read_write> topk_in: array<u32>;   // [rows, d_model] f32 bits: the sum, before any edit
+@group(0) @binding(4) var<storage, read_write> topk_in: array<u32>; // [rows, d_model] f32 bits: the sum, before any edit
 @group(0) @binding(5) var<storage, read_write> hidden: array<u32>;    // [rows, d_model] f32 bits: the block's result
-@group(0) @binding(7) var<storage, read_write> status: array<atomic<u32>>; // word 0: first layer with a sum or an edited value that is not finite
+@group(0) @binding(7) var<storage, read_write> status: array<atomic<u32>>; // word 0: first layer with a sum or edit not finite
 
 // hidden = topk_in = resid_mid + mlp_out, then the edits of site topk_in on hidden.
 fn add_residual(row: u32, thread: u32) {

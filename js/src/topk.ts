@@ -1,0 +1,164 @@
+/**
+ * TopK over your own GPU buffers: for each row the k first entries in the standing order (key descending, at a tie the lower index
+ * first; −0 equals +0; NaN counts as larger than +inf), as values and indices. No worker, no wasm: it records on your device.
+ */
+import { createError } from './errors.js';
+import { BufferUsage, MAP_READ_MODE } from './topk/constants.js';
+import { type Profile, rowsAtOnce } from './topk/plan.js';
+import { Runner } from './topk/run.js';
+
+export { TopKArgumentError, TopKError } from './errors.js';
+
+/** What to find, and where. */
+export interface TopKOptions {
+  /** f32 [rows, n], row-major, usage STORAGE. */
+  input: GPUBuffer;
+  rows: number;
+  /** Values of a row. */
+  n: number;
+  /** From 0 to n. */
+  k: number;
+  /** What entries are chosen by: the signed value (default) or its magnitude. */
+  select?: 'value' | 'abs';
+  /** f32 [rows, k] for the values, usage STORAGE; without it one is created, which is yours to destroy. */
+  values?: GPUBuffer;
+  /** u32 [rows, k] for the indices, likewise. */
+  indices?: GPUBuffer;
+  /** Record here instead of submitting: then call `release()` of the result once you have submitted it. */
+  encoder?: GPUCommandEncoder;
+}
+
+/** Both [rows, k], each row in the standing order; values are the input's own bits. Created ones have COPY_SRC and COPY_DST too. */
+export interface TopKResult {
+  values: GPUBuffer;
+  indices: GPUBuffer;
+  /** Destroys what the work needed besides; nothing is left to do where it was submitted by the call itself. */
+  release(): void;
+}
+
+/** TopK on one device: compiled kernels kept from call to call. */
+export interface TopK {
+  /** Compiles ahead what calls of this shape need, so that the first of them does not wait. */
+  prepare(shape: { rows: number; n: number; k: number; select?: 'value' | 'abs' }): Promise<void>;
+  /** Throws a {@link TopKArgumentError} where an argument is wrong. Reading the result waits for it, as for any queue. */
+  run(options: TopKOptions): TopKResult;
+  /** Destroys what is kept on the device. */
+  destroy(): void;
+}
+
+/** @param profile what the kernels are tuned for; default: what the device's adapter is */
+export function createTopK(device: GPUDevice, profile: Profile = profileOf(device)): TopK {
+  const runner = new Runner(device, profile);
+  return {
+    async prepare({ rows, n, k, select = 'value' }) {
+      checkShape(rows, n, k, select);
+      if (rows * k === 0) return;
+      const chunk = rowsAtOnce(rows, n, k, device.limits.maxStorageBufferBindingSize, profile);
+      await Promise.all([chunk, rows % chunk].filter(Boolean).map((some) => runner.prepare(some, n, k, select === 'abs')));
+    },
+    run: (options) => run(device, runner, options),
+    destroy: () => runner.destroy(),
+  };
+}
+
+const runners = new WeakMap<GPUDevice, TopK>();
+
+/**
+ * TopK of each row, submitted at once (or recorded, with `encoder`).
+ *
+ * @example
+ * const { values, indices } = topk(device, { input, rows: 128, n: 4096, k: 64 });
+ */
+export function topk(device: GPUDevice, options: TopKOptions): TopKResult {
+  let instance = runners.get(device);
+  if (!instance) {
+    instance = createTopK(device);
+    runners.set(device, instance);
+  }
+  return instance.run(options);
+}
+
+/** Copies a result of `topk` back: `[rows, k]` each. */
+export async function readTopK(
+  device: GPUDevice,
+  { values, indices }: Pick<TopKResult, 'values' | 'indices'>,
+  { rows, k }: { rows: number; k: number },
+): Promise<{ values: Float32Array; indices: Uint32Array }> {
+  const bytes = rows * k * 4;
+  if (bytes === 0) return { values: new Float32Array(0), indices: new Uint32Array(0) };
+  const staging = device.createBuffer({ size: 2 * bytes, usage: BufferUsage.MAP_READ | BufferUsage.COPY_DST });
+  try {
+    const encoder = device.createCommandEncoder();
+    encoder.copyBufferToBuffer(values, 0, staging, 0, bytes);
+    encoder.copyBufferToBuffer(indices, 0, staging, bytes, bytes);
+    device.queue.submit([encoder.finish()]);
+    try {
+      await staging.mapAsync(MAP_READ_MODE);
+    } catch (error) {
+      throw createError('device-lost', 'The device gave no result back: it was lost or destroyed.', { cause: error });
+    }
+    const data = staging.getMappedRange().slice(0);
+    return { values: new Float32Array(data, 0, rows * k), indices: new Uint32Array(data, bytes, rows * k) };
+  } finally {
+    staging.destroy();
+  }
+}
+
+function run(device: GPUDevice, runner: Runner, options: TopKOptions): TopKResult {
+  const { input, rows, n, k, select = 'value' } = options;
+  checkShape(rows, n, k, select);
+  checkBuffer('input', input, rows * n * 4);
+  if (options.values) checkBuffer('values', options.values, rows * k * 4);
+  if (options.indices) checkBuffer('indices', options.indices, rows * k * 4);
+  if (input === options.values || input === options.indices || (options.values && options.values === options.indices)) {
+    throw createError('argument', 'input, values and indices must be three different buffers.');
+  }
+  const chunk = rows * k === 0 ? 0 : rowsAtOnce(rows, n, k, device.limits.maxStorageBufferBindingSize, runner.profile);
+  const usage = BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST;
+  const create = (label: string) => device.createBuffer({ label, size: Math.max(rows * k * 4, 4), usage });
+  const values = options.values ?? create('topk values');
+  const indices = options.indices ?? create('topk indices');
+  if (chunk === 0) return { values, indices, release() {} };
+
+  const encoder = options.encoder ?? device.createCommandEncoder({ label: 'topk' });
+  const scratch: GPUBuffer[] = [];
+  for (let row = 0; row < rows; row += chunk) {
+    const some = Math.min(chunk, rows - row);
+    const span = (buffer: GPUBuffer, width: number) => ({ buffer, offset: row * width * 4, size: some * width * 4 });
+    const at = { input: span(input, n), values: span(values, k), indices: span(indices, k) };
+    scratch.push(...runner.record(encoder, [some, n, k], select === 'abs', at, !options.encoder));
+  }
+  const release = () => {
+    for (const buffer of scratch.splice(0)) buffer.destroy();
+  };
+  if (!options.encoder) {
+    device.queue.submit([encoder.finish()]);
+    release(); // submitted work still finishes on them
+  }
+  return { values, indices, release };
+}
+
+function checkShape(rows: number, n: number, k: number, select: string): void {
+  const largest = 2 ** 31 - 1; // indices are u32
+  for (const [name, value] of Object.entries({ rows, n, k })) {
+    if (!Number.isInteger(value) || value < 0 || value > largest) {
+      throw createError('argument', `${name} is ${String(value)}, but must be a whole number from 0 to ${largest}.`);
+    }
+  }
+  if (k > n) throw createError('argument', `k is ${k}, but a row has only ${n} values.`);
+  if (select !== 'value' && select !== 'abs') {
+    throw createError('argument', `select is ${JSON.stringify(select)}, but must be 'value' or 'abs'.`);
+  }
+}
+
+function checkBuffer(name: string, buffer: GPUBuffer, bytes: number): void {
+  if (typeof buffer?.size !== 'number') throw createError('argument', `${name} must be a GPUBuffer.`);
+  if (buffer.size < bytes) throw createError('argument', `${name} has ${buffer.size} bytes, but needs ${bytes}.`);
+  if (!(buffer.usage & BufferUsage.STORAGE)) throw createError('argument', `${name} needs the usage GPUBufferUsage.STORAGE.`);
+}
+
+/** `isFallbackAdapter` of the device's adapter, where the browser says it. */
+function profileOf(device: GPUDevice): Profile {
+  const info: { isFallbackAdapter?: boolean } | undefined = device.adapterInfo;
+  return info?.isFallbackAdapter ? 'fallback' : 'gpu';
+}

@@ -1,0 +1,113 @@
+/**
+ * Which passes a TopK of a given shape takes. Twin of crate/src/topk/plan.rs, whose header explains them; the constants are those
+ * of shaders/topk_plan.json, and both are tested on tests/topk_plan_vectors.json.
+ */
+import { createError } from '../errors.js';
+import { topkPlan } from '../generated/shaders.js';
+
+/** The kind of adapter: a barrier costs an emulated GPU by the thread, a real one next to nothing. */
+export type Profile = keyof typeof topkPlan.profiles;
+
+/** A buffer that passes read and write: rows, winners of segments by turns, packed entries, result. */
+export type Place = 'input' | 'even' | 'odd' | 'pairs' | 'result';
+
+export type Kernel = 'select' | 'radix' | 'sort' | 'step' | 'gather';
+
+/** One dispatch; the numbers up to `stride` are the kernels' uniform (shaders/parts/operator.wgsl). */
+export interface Pass {
+  /** shaders/topk_{kernel}.wgsl */
+  kernel: Kernel;
+  from: Place;
+  to: Place;
+  rows: number;
+  places: number;
+  k: number;
+  segments: number;
+  padded: number;
+  run: number;
+  stride: number;
+  /** Workgroups, over both dimensions, and their threads. */
+  groups: number;
+  threads: number;
+}
+
+/** Threads of a workgroup that works on `places` places. */
+function threadsFor(places: number, profile: Profile): number {
+  const { threads: least, places_per_thread } = topkPlan.profiles[profile];
+  let threads: number = least;
+  while (threads < 256 && places > threads * places_per_thread) threads *= 2;
+  return threads;
+}
+
+const powerOfTwoFrom = (n: number) => 2 ** Math.ceil(Math.log2(n));
+
+/** The passes over `rows` rows of `n` values each, for 1 ≤ k ≤ n. */
+export function passes(rows: number, n: number, k: number, profile: Profile): Pass[] {
+  const padded = powerOfTwoFrom(k);
+  const pass = (kernel: Kernel, from: Place, to: Place, rest: Partial<Pass>): Pass => ({
+    ...{ kernel, from, to, rows, places: n, k, segments: 1, padded, run: 0, stride: 0, groups: rows, threads: threadsFor(n, profile) },
+    ...rest,
+  });
+  return k <= topkPlan.profiles[profile].bitonic_most ? bitonic(rows, n, k, profile, pass) : radix(rows, k, padded, profile, pass);
+}
+
+type MakePass = (kernel: Kernel, from: Place, to: Place, rest: Partial<Pass>) => Pass;
+
+/** Bitonic select, of segments and then of their winners where rows are long and few. */
+function bitonic(rows: number, n: number, k: number, profile: Profile, pass: MakePass): Pass[] {
+  const { groups: busy, segment_least } = topkPlan.profiles[profile];
+  const list: Pass[] = [];
+  let from: Place = 'input';
+  for (let places = n; ; ) {
+    const possible = Math.floor(places / Math.max(segment_least, 2 * k));
+    const segments = Math.max(1, Math.min(Math.ceil(busy / rows), possible));
+    const to: Place = segments === 1 ? 'result' : from === 'even' ? 'odd' : 'even';
+    const threads = threadsFor(Math.floor(places / segments), profile);
+    list.push(pass('select', from, to, { places, segments, groups: rows * segments, threads }));
+    if (segments === 1) return list;
+    from = to;
+    places = segments * k;
+  }
+}
+
+/** Radix select of the k, a bitonic sort of them (blocks in workgroup memory, longer strides in storage), and their values. */
+function radix(rows: number, k: number, padded: number, profile: Profile, pass: MakePass): Pass[] {
+  const { sort_block, flat_threads } = topkPlan;
+  const block = Math.min(padded, sort_block);
+  const sort = (run: number) => {
+    const groups = rows * (padded / block);
+    return pass('sort', 'pairs', 'pairs', { run, groups, threads: threadsFor(block, profile) });
+  };
+  const flat = (work: number) => ({ groups: Math.ceil(work / flat_threads), threads: flat_threads });
+  const list = [pass('radix', 'input', 'pairs', {}), sort(0)];
+  for (let run = 2 * block; run <= padded; run *= 2) {
+    for (let stride = run / 2; stride >= block; stride /= 2) {
+      list.push(pass('step', 'pairs', 'pairs', { run, stride, ...flat((rows * padded) / 2) }));
+    }
+    list.push(sort(run));
+  }
+  list.push(pass('gather', 'input', 'result', flat(rows * k)));
+  return list;
+}
+
+const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
+
+/**
+ * How many rows one call of the kernels takes where a binding has at most `maxBinding` bytes and begins at a multiple of 256
+ * bytes. Throws a TopKArgumentError where not even the least number fits.
+ */
+export function rowsAtOnce(rows: number, n: number, k: number, maxBinding: number, profile: Profile): number {
+  // Words of a row in the largest binding: the row itself, or the pairs of a large k.
+  const words = Math.max(n, k > topkPlan.profiles[profile].bitonic_most ? 2 * powerOfTwoFrom(k) : 0);
+  const fit = Math.floor(maxBinding / 4 / Math.max(words, 1));
+  if (fit >= rows) return rows;
+  const { aligned_words } = topkPlan;
+  const step = aligned_words / gcd(aligned_words, gcd(n, k));
+  const aligned = Math.floor(fit / step) * step;
+  if (aligned === 0) {
+    const needed = 4 * words * step;
+    const sentence = `${step} rows of ${n} values with k = ${k} need a binding of ${needed} bytes, but this device has at most ${maxBinding}`;
+    throw createError('argument', sentence);
+  }
+  return aligned;
+}

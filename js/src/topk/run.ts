@@ -1,0 +1,202 @@
+/** Records the passes of a plan on a device; keeps pipelines, layouts and small uniforms from call to call. */
+import { shaders } from '../generated/shaders.js';
+import { BufferUsage, COMPUTE_STAGE } from './constants.js';
+import { type Kernel, type Pass, type Place, type Profile, passes } from './plan.js';
+
+type Access = 'read' | 'write';
+
+/** Storage bindings from 1 on; 0 is the uniform. */
+const BINDINGS: Record<Kernel, readonly Access[]> = {
+  select: ['read', 'read', 'write', 'write'],
+  radix: ['read', 'write'],
+  sort: ['write'],
+  step: ['write'],
+  gather: ['read', 'read', 'write', 'write'],
+};
+
+/** The override constants that each kernel has besides `threads`. */
+const CONSTANTS: Record<Kernel, readonly ('select_abs' | 'listed')[]> = {
+  select: ['select_abs', 'listed'],
+  radix: ['select_abs'],
+  sort: [],
+  step: [],
+  gather: [],
+};
+
+const UNIFORM_BYTES = 64;
+/** Uniforms kept for calls of the same shape. */
+const UNIFORMS_KEPT = 64;
+/** WebGPU's guaranteed limit of workgroups in one dimension. */
+const MOST_GROUPS = 65535;
+
+/** Part of a buffer, in bytes. */
+interface Span {
+  buffer: GPUBuffer;
+  offset: number;
+  size: number;
+}
+
+/** Where the rows of one recording lie. */
+export interface Rows {
+  input: Span;
+  values: Span;
+  indices: Span;
+}
+
+export class Runner {
+  readonly #device: GPUDevice;
+  readonly profile: Profile;
+  readonly #modules = new Map<Kernel, GPUShaderModule>();
+  readonly #layouts = new Map<Kernel, GPUBindGroupLayout>();
+  readonly #pipelines = new Map<string, GPUComputePipeline>();
+  readonly #uniforms = new Map<string, GPUBuffer>();
+
+  constructor(device: GPUDevice, profile: Profile) {
+    this.#device = device;
+    this.profile = profile;
+  }
+
+  /** Compiles what calls of this shape need, without a stall. */
+  async prepare(rows: number, n: number, k: number, abs: boolean): Promise<void> {
+    await Promise.all(
+      passes(rows, n, k, this.profile).map(async (pass) => {
+        const key = pipelineKey(pass, abs);
+        if (this.#pipelines.has(key)) return;
+        const pipeline = await this.#device.createComputePipelineAsync(this.#descriptor(pass, abs));
+        this.#pipelines.set(key, pipeline);
+      }),
+    );
+  }
+
+  /**
+   * Records TopK of `rows` rows. Buffers that the work needs for itself go into `scratch`: destroy them once it is submitted.
+   * `submitted`: it will be right after this call, so that uniforms may be kept for others.
+   */
+  record(encoder: GPUCommandEncoder, shape: [rows: number, n: number, k: number], abs: boolean, at: Rows, submitted: boolean): GPUBuffer[] {
+    const plan = passes(...shape, this.profile);
+    const scratch: GPUBuffer[] = [];
+    const places = new Map<Place, Span[]>([
+      ['input', [at.input, at.input]], // where places are indices, nothing is read from a list of them
+      ['result', [at.values, at.indices]],
+    ]);
+    const storage = (words: number): Span => {
+      const size = words * 4;
+      const buffer = this.#device.createBuffer({ size, usage: BufferUsage.STORAGE });
+      scratch.push(buffer);
+      return { buffer, offset: 0, size };
+    };
+    for (const { to, rows, segments, k, padded } of plan) {
+      if (places.has(to)) continue;
+      places.set(to, to === 'pairs' ? [storage(2 * rows * padded)] : [storage(rows * segments * k), storage(rows * segments * k)]);
+    }
+    const compute = encoder.beginComputePass();
+    for (const pass of plan) {
+      const uniform = this.#uniform(pass, submitted);
+      if (!submitted) scratch.push(uniform);
+      const spans = spansOf(pass, places);
+      compute.setPipeline(this.#pipeline(pass, abs));
+      compute.setBindGroup(0, this.#group(pass.kernel, uniform, spans));
+      const x = Math.min(pass.groups, MOST_GROUPS);
+      compute.dispatchWorkgroups(x, Math.ceil(pass.groups / x));
+    }
+    compute.end();
+    return scratch;
+  }
+
+  /** Destroys what is kept. */
+  destroy(): void {
+    for (const buffer of this.#uniforms.values()) buffer.destroy();
+    this.#uniforms.clear();
+  }
+
+  #pipeline(pass: Pass, abs: boolean): GPUComputePipeline {
+    const key = pipelineKey(pass, abs);
+    let pipeline = this.#pipelines.get(key);
+    if (!pipeline) {
+      pipeline = this.#device.createComputePipeline(this.#descriptor(pass, abs));
+      this.#pipelines.set(key, pipeline);
+    }
+    return pipeline;
+  }
+
+  #descriptor(pass: Pass, abs: boolean): GPUComputePipelineDescriptor {
+    const { kernel, threads } = pass;
+    const constants: Record<string, number> = { threads };
+    for (const name of CONSTANTS[kernel]) constants[name] = Number(name === 'listed' ? isListed(pass) : abs);
+    return {
+      label: `topk_${kernel}`,
+      layout: this.#device.createPipelineLayout({ bindGroupLayouts: [this.#layout(kernel)] }),
+      compute: { module: this.#module(kernel), constants },
+    };
+  }
+
+  #module(kernel: Kernel): GPUShaderModule {
+    let module = this.#modules.get(kernel);
+    if (!module) {
+      module = this.#device.createShaderModule({ label: `topk_${kernel}`, code: shaders[`topk_${kernel}`] });
+      this.#modules.set(kernel, module);
+    }
+    return module;
+  }
+
+  #layout(kernel: Kernel): GPUBindGroupLayout {
+    let layout = this.#layouts.get(kernel);
+    if (!layout) {
+      const types: GPUBufferBindingType[] = ['uniform'];
+      for (const access of BINDINGS[kernel]) types.push(access === 'read' ? 'read-only-storage' : 'storage');
+      const entries = types.map((type, binding) => ({ binding, visibility: COMPUTE_STAGE, buffer: { type } }));
+      layout = this.#device.createBindGroupLayout({ label: `topk_${kernel}`, entries });
+      this.#layouts.set(kernel, layout);
+    }
+    return layout;
+  }
+
+  #group(kernel: Kernel, uniform: GPUBuffer, spans: Span[]): GPUBindGroup {
+    const resources = [{ buffer: uniform, offset: 0, size: UNIFORM_BYTES }, ...spans];
+    return this.#device.createBindGroup({
+      layout: this.#layout(kernel),
+      entries: resources.map((resource, binding) => ({ binding, resource })),
+    });
+  }
+
+  #uniform(pass: Pass, keep: boolean): GPUBuffer {
+    const { rows, places, k, segments, padded, run, stride } = pass;
+    const numbers = [rows, places, k, segments, padded, run, stride];
+    const key = numbers.join();
+    const kept = keep ? this.#uniforms.get(key) : undefined;
+    if (kept) return kept;
+    const buffer = this.#device.createBuffer({ size: UNIFORM_BYTES, usage: BufferUsage.UNIFORM, mappedAtCreation: true });
+    new Uint32Array(buffer.getMappedRange()).set(numbers);
+    buffer.unmap();
+    if (keep) {
+      for (const [oldest, old] of this.#uniforms) {
+        if (this.#uniforms.size < UNIFORMS_KEPT) break;
+        this.#uniforms.delete(oldest);
+        old.destroy(); // what uses it has been submitted
+      }
+      this.#uniforms.set(key, buffer);
+    }
+    return buffer;
+  }
+}
+
+const isListed = (pass: Pass) => pass.from !== 'input';
+
+const pipelineKey = (pass: Pass, abs: boolean) =>
+  [pass.kernel, pass.threads, ...CONSTANTS[pass.kernel].map((name) => (name === 'listed' ? isListed(pass) : abs))].join();
+
+/** The storage bindings of a pass, in order. */
+function spansOf({ kernel, from, to }: Pass, places: Map<Place, Span[]>): Span[] {
+  const of = (place: Place) => places.get(place) ?? [];
+  switch (kernel) {
+    case 'select':
+      return [...of(from), ...of(to)];
+    case 'radix':
+      return [...of(from).slice(0, 1), ...of('pairs')];
+    case 'sort':
+    case 'step':
+      return of('pairs');
+    case 'gather':
+      return [...of(from).slice(0, 1), ...of('pairs'), ...of(to)];
+  }
+}

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { test } from 'node:test';
+import { TopKArgumentError } from '../src/errors.ts';
+import { type Pass, type Profile, passes, rowsAtOnce } from '../src/topk/plan.ts';
+import { createTopK, topk } from '../src/topk.ts';
+
+interface Vector {
+  profile: Profile;
+  rows: number;
+  n: number;
+  k: number;
+  max_binding: number;
+  rows_at_once: number | null;
+  passes: Pass[];
+}
+
+const vectors: Vector[] = JSON.parse(fs.readFileSync('tests/topk_plan_vectors.json', 'utf8'));
+
+test('plans are those of the vectors, which the Rust twin is tested on too', () => {
+  assert.ok(vectors.length >= 30);
+  for (const { profile, rows, n, k, max_binding, rows_at_once, passes: expected } of vectors) {
+    const shape = JSON.stringify({ profile, rows, n, k, max_binding });
+    if (rows_at_once === null) assert.throws(() => rowsAtOnce(rows, n, k, max_binding, profile), TopKArgumentError, shape);
+    else assert.equal(rowsAtOnce(rows, n, k, max_binding, profile), rows_at_once, shape);
+    assert.deepEqual(passes(rows_at_once ?? rows, n, k, profile), expected, shape);
+  }
+});
+
+/** A device that records which calls it gets: enough for what is refused before anything is recorded. */
+function fakeDevice() {
+  const made: unknown[] = [];
+  const device = {
+    limits: { maxStorageBufferBindingSize: 1 << 20 },
+    createBuffer: (descriptor: { size: number }) => made.push(descriptor) && descriptor,
+  };
+  return { device: device as unknown as GPUDevice, made };
+}
+
+const buffer = (size: number, usage = 0x80) => ({ size, usage }) as GPUBuffer;
+
+test('wrong arguments are refused before anything is created', () => {
+  const { device, made } = fakeDevice();
+  const input = buffer(24);
+  const fine = { input, rows: 2, n: 3, k: 2 };
+  const cases: [object, RegExp][] = [
+    [{ k: 4 }, /^k is 4, but a row has only 3 values/],
+    [{ k: -1 }, /^k is -1/],
+    [{ k: 1.5 }, /^k is 1.5/],
+    [{ rows: Number.NaN }, /^rows is NaN/],
+    [{ rows: 3 }, /^input has 24 bytes, but needs 36/],
+    [{ input: buffer(24, 0x4) }, /^input needs the usage GPUBufferUsage.STORAGE/],
+    [{ input: undefined }, /^input must be a GPUBuffer/],
+    [{ values: buffer(15) }, /^values has 15 bytes, but needs 16/],
+    [{ indices: input }, /three different buffers/],
+    [{ select: 'magnitude' }, /^select is "magnitude"/],
+  ];
+  for (const [wrong, message] of cases) {
+    assert.throws(
+      () => topk(device, { ...fine, ...wrong }),
+      (error: unknown) => {
+        assert.ok(error instanceof TopKArgumentError);
+        assert.equal(error.code, 'argument');
+        assert.match(error.message, message);
+        return true;
+      },
+    );
+  }
+  assert.equal(made.length, 0);
+});
+
+test('k = 0 gives empty results without a dispatch', () => {
+  const { device, made } = fakeDevice();
+  const { values, indices } = createTopK(device).run({ input: buffer(24), rows: 2, n: 3, k: 0 });
+  assert.equal(made.length, 2);
+  assert.notEqual(values, indices);
+});
