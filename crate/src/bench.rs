@@ -4,8 +4,11 @@ use serde::Serialize;
 
 use crate::engine::LogitRows;
 use crate::error::{fail, Result};
+use crate::gpu::{open, BackendChoice};
+use crate::order::Select;
 use crate::pace::{now_ms, Cancel};
 use crate::session::{GenerateOptions, Model, RunOptions};
+use crate::topk::{topk_cpu, TopKGpu};
 
 /// The spread of repeated timings.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -111,5 +114,69 @@ pub async fn model(model: &Model, bench: &ModelBench, cancel: &Cancel) -> Result
         decode_tokens_per_s: 1e3 / decode.median,
         prefill_ms: prefill,
         decode_ms_per_token: decode,
+    })
+}
+
+/// Largest input of [`topk`], in numbers.
+const MAX_INPUT: usize = 1 << 28;
+
+/// Figures of TopK on one shape.
+#[derive(Clone, Debug, Serialize)]
+pub struct TopKFigures {
+    pub backend: &'static str,
+    pub adapter: Option<String>,
+    pub rows: usize,
+    pub n: usize,
+    pub k: usize,
+    /// On the GPU with the input resident there, submit and wait included.
+    pub topk_ms: Spread,
+    /// The same result by sorting every row whole on the CPU, for scale.
+    pub full_sort_ms: Spread,
+}
+
+/// Times TopK of `k` on `rows` rows of `n` numbers, made by a fixed rule.
+pub async fn topk(choice: BackendChoice, [rows, n, k]: [usize; 3], warmup: usize, runs: usize) -> Result<TopKFigures> {
+    if rows == 0 || n == 0 || rows.checked_mul(n).is_none_or(|all| all > MAX_INPUT) {
+        fail!(
+            Argument,
+            "topk {rows},{n},{k}: R and N must be at least 1 and R times N at most {MAX_INPUT}"
+        );
+    }
+    let mut state = 12_345u32;
+    let input: Vec<f32> = (0..rows * n)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+        })
+        .collect();
+    let timed = |work: &dyn Fn() -> Result<()>, runs: usize| -> Result<Spread> {
+        let mut samples = Vec::with_capacity(runs);
+        for run in 0..warmup + runs {
+            let started = now_ms();
+            work()?;
+            if run >= warmup {
+                samples.push(now_ms() - started);
+            }
+        }
+        Spread::of(samples)
+    };
+    let full_sort = || topk_cpu(&input, n, n, Select::Value).map(drop);
+    let (backend, gpu) = open(choice).await?;
+    let topk_ms = match gpu {
+        Some(gpu) => {
+            let operator = TopKGpu::new(gpu.clone(), gpu.profile());
+            Spread::of(operator.time(&input, n, k, Select::Value, warmup, runs).await?)?
+        }
+        None => timed(&|| topk_cpu(&input, n, k, Select::Value).map(drop), runs)?,
+    };
+    let full_sort_ms = timed(&full_sort, runs.min(5))?;
+    Ok(TopKFigures {
+        backend: backend.kind.name(),
+        adapter: backend.adapter,
+        rows,
+        n,
+        k,
+        topk_ms,
+        full_sort_ms,
     })
 }

@@ -139,6 +139,37 @@ fn a_random_seed_is_reported_and_gives_the_same_text_again() {
 }
 
 #[test]
+fn bench_gives_medians() {
+    let folder = golden("llama-gqa").display().to_string();
+    let model = ["bench", "--model", &folder, "--backend", "cpu", "--json", "--runs", "3"];
+    let short = ["--prompt-tokens", "8", "--new-tokens", "4"];
+    let arguments: Vec<&str> = model.into_iter().chain(short).collect();
+    let figures: Value = serde_json::from_slice(&topk_lm(&arguments).stdout).unwrap();
+    let prefill = &figures["figures"]["prefill_ms"];
+    assert_eq!(prefill["runs"], 3);
+    assert!(
+        prefill["p10"].as_f64() <= prefill["median"].as_f64() && prefill["median"].as_f64() <= prefill["p90"].as_f64()
+    );
+    let topk = [
+        "bench",
+        "--topk",
+        "4,1000,20",
+        "--topk",
+        "1,7,7",
+        "--backend",
+        "cpu",
+        "--json",
+        "--runs",
+        "3",
+    ];
+    let figures: Value = serde_json::from_slice(&topk_lm(&topk).stdout).unwrap();
+    assert_eq!(figures["topk"].as_array().unwrap().len(), 2);
+    fails(&["bench", "--topk", "1,5,9", "--backend", "cpu"], 1, "k is 9");
+    fails(&["bench"], 2, "--topk");
+    fails(&["bench", "--topk", "1,5"], 2, "R,N,K");
+}
+
+#[test]
 fn what_fails_says_so_in_one_line() {
     let folder = golden("llama-gqa").display().to_string();
     let generate = |more: &[&'static str]| -> Vec<String> {

@@ -64,7 +64,10 @@ pub fn run(args: &BenchArgs) -> Result<()> {
 }
 
 fn model(args: &BenchArgs, folder: &std::path::Path) -> Result<serde_json::Value> {
-    let model = load(&ModelArgs { model: folder.to_owned(), backend: args.backend })?;
+    let model = load(&ModelArgs {
+        model: folder.to_owned(),
+        backend: args.backend,
+    })?;
     let bench = ModelBench {
         prompt_tokens: args.prompt_tokens,
         new_tokens: args.new_tokens,
@@ -73,4 +76,13 @@ fn model(args: &BenchArgs, folder: &std::path::Path) -> Result<serde_json::Value
     };
     let figures = pollster::block_on(bench::model(&model, &bench, &Cancel::default()))?;
     Ok(json!({ "model": folder.display().to_string(), "figures": figures }))
+}
+
+fn topk(args: &BenchArgs) -> Result<serde_json::Value> {
+    let figures = args
+        .topk
+        .iter()
+        .map(|shape| pollster::block_on(bench::topk(args.backend.choice(), *shape, args.warmup, args.runs)))
+        .collect::<Result<Vec<_>>>()?;
+    Ok(json!({ "topk": figures }))
 }

@@ -1,5 +1,6 @@
 //! The command `topk-lm`. Exit code 2: the command line cannot be parsed; 1: anything else that fails, with one line on stderr.
 
+mod bench;
 mod common;
 mod generate;
 mod info;
@@ -29,6 +30,8 @@ enum Command {
     Run(run::RunArgs),
     /// TopK of the rows of a tensor, by the standing order
     Topk(topk::TopKArgs),
+    /// Times a model, or TopK by shape
+    Bench(bench::BenchArgs),
 }
 
 fn main() -> ExitCode {
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         Command::Generate(args) => generate::run(args),
         Command::Run(args) => run::run(args),
         Command::Topk(args) => topk::run(args),
+        Command::Bench(args) => bench::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
