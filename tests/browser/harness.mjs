@@ -12,7 +12,12 @@ const FLAGS = [
   '--disable-component-update',
   '--disable-sync',
 ];
-const WEBGPU_FLAGS = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
+// SwiftShader compiles an initializer of workgroup memory word by word, for seconds a kernel; loops do the same at once.
+const WEBGPU_FLAGS = [
+  '--enable-unsafe-webgpu',
+  '--use-webgpu-adapter=swiftshader',
+  '--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension',
+];
 
 /**
  * A browser; close it in `after`.
