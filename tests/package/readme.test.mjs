@@ -12,7 +12,10 @@ test('the examples of js/README.md run', async (t) => {
   const text = fs.readFileSync(path.join(root, 'js/README.md'), 'utf8');
   const examples = [...text.matchAll(/^```js\n(.*?)^```$/gms)].map(([, code]) => code);
   assert.ok(examples.length >= 5);
-  const script = examples.join('\n').replace("from 'topk-lm'", "from '/npm/index.js'");
+  const script = examples
+    .join('\n')
+    .replace("from 'topk-lm'", "from '/npm/index.js'")
+    .replace("from 'topk-lm/topk'", "from '/npm/topk.js'");
   const intercept = (request, response) => {
     if (request.url !== '/examples.js') return false;
     response.writeHead(200, { 'content-type': 'text/javascript' }).end(script);
