@@ -97,6 +97,49 @@ test('a download that breaks off poisons nothing', async (t) => {
   assert.equal(second.cache.state, 'verified');
 });
 
+test('a large download goes on in the next visit where its last whole part ends', async (t) => {
+  const folder = path.join(root, 'models/Llama-TopK-Stories-20M');
+  const weights = fs.readFileSync(path.join(folder, 'model.safetensors'));
+  const CUT = 10_000_000; // two parts of 4 MiB, and some of the third
+  let broken = true;
+  const ranges = [];
+  const intercept = (request, response) => {
+    if (request.method !== 'GET' || !request.url.endsWith('/story/model.safetensors')) return false;
+    ranges.push(request.headers.range);
+    if (!broken) return false;
+    if (request.headers.range) response.destroy();
+    else {
+      response.writeHead(200, { 'content-length': String(weights.length), 'content-type': 'application/octet-stream' });
+      response.write(weights.subarray(0, CUT), () => setTimeout(() => response.destroy(), 300));
+    }
+    return true;
+  };
+  const { page, reopen } = await openApi(browser, t, { mounts: { '/story/': folder }, serving: { intercept } });
+  const load = () =>
+    page.evaluate(async () => {
+      const fromCache = [];
+      const onProgress = (report) => report.phase === 'download' && report.fromCache && fromCache.push(report.loadedBytes);
+      try {
+        const model = await topk.TopKLM.load('/story/', { backend: 'cpu', onProgress });
+        const { cache } = model;
+        await model.dispose();
+        return { state: cache.state, fromCache: Math.max(...fromCache) };
+      } catch ({ code, message }) {
+        return { code, message };
+      }
+    });
+  const first = await load();
+  assert.equal(first.code, 'download', JSON.stringify(first));
+  assert.match(first.message, /model\.safetensors.*check the connection/);
+  ranges.length = 0;
+  broken = false;
+  await reopen();
+  const second = await load();
+  assert.equal(second.state, 'verified', JSON.stringify(second));
+  assert.deepEqual(ranges, [`bytes=${2 * 4 * 1024 * 1024}-`]);
+  assert.ok(second.fromCache > 8_000_000);
+});
+
 test('a picked folder, and bytes', async (t) => {
   const { page } = await open(t);
   await page.locator('input').setInputFiles(listed.folder);
