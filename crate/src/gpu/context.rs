@@ -110,11 +110,7 @@ pub async fn open(wanted: BackendChoice) -> Result<(AdapterChoice, Option<Rc<Gpu
     };
     let info = adapter.get_info();
     let is_fallback = info.device_type == wgpu::DeviceType::Cpu;
-    let name = if info.name.is_empty() {
-        "unnamed adapter".to_string()
-    } else {
-        info.name.clone()
-    };
+    let name = adapter_name(info.name).await;
     if is_fallback && wanted == BackendChoice::Auto {
         let reason = format!("the WebGPU adapter {name} is a software emulation, which the CPU backend outruns");
         return cpu(Some(name), true, reason);
@@ -145,17 +141,18 @@ const NEEDS: &str = "it takes a browser that has it, and a page from https or lo
 /// panics when it looks for it.
 fn reachable() -> bool {
     #[cfg(target_arch = "wasm32")]
-    {
-        let get =
-            |object: &wasm_bindgen::JsValue, name: &str| js_sys::Reflect::get(object, &name.into()).unwrap_or_default();
-        let global = js_sys::global();
-        let is_browser = ["Window", "WorkerGlobalScope"]
-            .iter()
-            .any(|name| get(&global, name).is_function());
-        is_browser && get(&get(&global, "navigator"), "gpu").is_object()
-    }
+    return super::web::reachable();
     #[cfg(not(target_arch = "wasm32"))]
     true
+}
+
+/// What to call the adapter where wgpu has no name for it.
+async fn adapter_name(described: String) -> String {
+    #[cfg(target_arch = "wasm32")]
+    if described.is_empty() {
+        return super::web::adapter_name().await.unwrap_or_else(|| "of no name".into());
+    }
+    described
 }
 
 impl Gpu {

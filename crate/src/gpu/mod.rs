@@ -17,6 +17,8 @@ mod record;
 mod scratch;
 mod shader;
 mod staging;
+#[cfg(target_arch = "wasm32")]
+mod web;
 mod weights;
 
 pub use buffers::{Buf, Ledger};

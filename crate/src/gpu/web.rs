@@ -1,0 +1,34 @@
+//! What a browser says of its adapter beyond wgpu, which passes on the description alone (often empty).
+
+use js_sys::{Function, Object, Promise, Reflect};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+
+fn get(object: &JsValue, name: &str) -> JsValue {
+    Reflect::get(object, &name.into()).unwrap_or_default()
+}
+
+/// Whether there is a `navigator.gpu` to ask, in a page or a worker. Elsewhere (Node) wgpu panics when it looks for it.
+pub fn reachable() -> bool {
+    let global = js_sys::global();
+    let is_browser = ["Window", "WorkerGlobalScope"]
+        .iter()
+        .any(|name| get(&global, name).is_function());
+    is_browser && get(&get(&global, "navigator"), "gpu").is_object()
+}
+
+/// Vendor and architecture (`apple metal-3`, `nvidia hopper`) of the adapter that wgpu was given; asks with the same options.
+pub async fn adapter_name() -> Option<String> {
+    let gpu = get(&get(&js_sys::global(), "navigator"), "gpu");
+    let request: Function = get(&gpu, "requestAdapter").dyn_into().ok()?;
+    let options = Object::new();
+    Reflect::set(&options, &"powerPreference".into(), &"high-performance".into()).ok()?;
+    let promise: Promise = request.call1(&gpu, &options).ok()?.dyn_into().ok()?;
+    let info = get(&JsFuture::from(promise).await.ok()?, "info");
+    let words: Vec<String> = ["vendor", "architecture", "device"]
+        .iter()
+        .filter_map(|key| get(&info, key).as_string())
+        .filter(|word| !word.is_empty())
+        .collect();
+    (!words.is_empty()).then(|| words.join(" "))
+}
