@@ -37,7 +37,9 @@ impl Tokenizer {
     /// Reads `tokenizer.json`. Truncation and padding in it are for training batches and are left out.
     pub fn from_bytes(bytes: &[u8], d_vocab: usize) -> Result<Tokenizer> {
         let added = check::check(bytes)?;
-        let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(invalid)?;
+        // `parse` rather than the generic `from_bytes`: the former is compiled with its own crate, for size in the web build.
+        let text = std::str::from_utf8(bytes).map_err(invalid)?;
+        let mut inner: tokenizers::Tokenizer = text.parse().map_err(invalid)?;
         inner.with_truncation(None).map_err(invalid)?.with_padding(None);
         let mut tokenizer = Tokenizer {
             how: decoding(inner.get_decoder()),
