@@ -365,3 +365,50 @@ fn the_lens_at_the_last_layer_is_the_output() {
     let output = pollster::block_on(model.run(&ids, &options, &Cancel::default())).unwrap();
     assert_eq!(lens.data[..output.logits.data.len()], output.logits.data);
 }
+
+/// The model's own files with part of the weights zeroed: another checkpoint of the same shape.
+fn another_checkpoint(name: &str) -> topk_lm::checkpoint::MemorySource {
+    let folder = root().join("tests/goldens/models").join(name);
+    let mut weights = std::fs::read(folder.join("model.safetensors")).unwrap();
+    let end = weights.len();
+    weights[end - 4000..].fill(0);
+    let config = std::fs::read(folder.join("config.json")).unwrap();
+    topk_lm::checkpoint::MemorySource::new([("config.json", config), ("step7/model.safetensors", weights)])
+}
+
+#[test]
+fn a_checkpoint_swaps_in_whole_and_a_running_stream_keeps_its_weights() {
+    let model = model("llama-gqa");
+    let options = GenerateOptions {
+        temperature: Some(0.0),
+        max_tokens: Some(6),
+        ignore_eos: true,
+        ..GenerateOptions::default()
+    };
+    let ids = [0u32, 9, 33];
+    let (before, _) = generate(&model, &ids, &options);
+    let old_logits = logits(&model, &ids, &[], ids.len());
+    let mut running = model.generate(&ids, &options).unwrap();
+    let mut seen: Vec<u32> = Vec::new();
+    let first = pollster::block_on(running.next(&Cancel::default())).unwrap();
+    seen.extend(first.steps.iter().map(|step| step.id));
+
+    let source = another_checkpoint("llama-gqa");
+    let cancel = Cancel::default();
+    let missing = pollster::block_on(model.load_checkpoint(&source, "step8/", &cancel, &mut |_, _| {}));
+    assert!(missing.err().unwrap().to_string().contains("step8/"));
+    assert_eq!(logits(&model, &ids, &[], ids.len()), old_logits);
+
+    pollster::block_on(model.load_checkpoint(&source, "step7/", &cancel, &mut |_, _| {})).unwrap();
+    assert_ne!(logits(&model, &ids, &[], ids.len()), old_logits);
+    loop {
+        let generated = pollster::block_on(running.next(&Cancel::default())).unwrap();
+        seen.extend(generated.steps.iter().map(|step| step.id));
+        if generated.finish.is_some() {
+            break;
+        }
+    }
+    assert_eq!(seen, before);
+    // And the caches that the old stream leaves behind are not taken for the new weights.
+    assert_ne!(logits(&model, &ids, &[], ids.len()), old_logits);
+}

@@ -4,7 +4,7 @@
 //! An edit at layer l touches the keys and values of the layers above l only, so edits of the last block do not count.
 
 use std::cell::RefCell;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use super::backend::{Engine, EngineCache};
 use crate::edits::{Action, EditTable, Site, EVERY_ROW};
@@ -159,16 +159,21 @@ fn in_effect(edits: &EditTable, position: usize) -> impl Iterator<Item = (usize,
 #[derive(Default)]
 pub struct Pool {
     idle: RefCell<Vec<Sequence>>,
+    /// Whose sequences are kept: those of weights that were swapped out, or of a disposed model, would keep them alive.
+    current: RefCell<Weak<Engine>>,
 }
 
 impl Pool {
+    /// Frees the idle sequences, and keeps none that comes back before the next [`Pool::take`].
     pub fn clear(&self) {
+        self.current.take();
         let gone = self.idle.take();
         drop(gone);
     }
 
     /// A sequence for these ids and edits that holds at most `reusable` of its positions already.
     pub fn take(&self, engine: &Rc<Engine>, ids: &[u32], edits: EditTable, reusable: usize) -> Result<Sequence> {
+        self.current.replace(Rc::downgrade(engine));
         let mut idle = self.idle.borrow_mut();
         let best = idle
             .iter()
@@ -193,6 +198,9 @@ impl Pool {
 
     /// Keeps a sequence for later calls, as long as its weights are the current ones.
     pub fn give_back(&self, sequence: Sequence) {
+        if !std::ptr::eq(self.current.borrow().as_ptr(), Rc::as_ptr(&sequence.engine)) {
+            return;
+        }
         let mut idle = self.idle.borrow_mut();
         while idle.len() >= KEPT {
             idle.remove(0);
