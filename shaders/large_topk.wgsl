@@ -1,5 +1,5 @@
 // The end of a TopK block as in topk.wgsl, for k above the crossover of topk_plan.json (right for every k <= d_model): the select is a
-// radix select. Dispatch: one workgroup a row, in two dimensions where rows > 65535. Workgroup memory: 9.6 KiB.
+// radix select. Dispatch: one workgroup a row, in two dimensions where rows > 65535. Workgroup memory: 2.6 KiB.
 
 // @import parts/params.wgsl
 // @import parts/order.wgsl

@@ -1,6 +1,6 @@
 // The end of a TopK block, for k up to the crossover of topk_plan.json: residual add, edits of site topk_in, bitonic select of the
 // k, topk_post, edits of site topk_out, the dense row and the list of its active entries. Larger k: topk_radix.wgsl.
-// Dispatch: one workgroup a row, in two dimensions where rows > 65535. Workgroup memory: 10.6 KiB.
+// Dispatch: one workgroup a row, in two dimensions where rows > 65535. Workgroup memory: 3.6 KiB.
 
 // @import parts/params.wgsl
 // @import parts/order.wgsl

@@ -1,6 +1,6 @@
 // Sorts blocks of packed entries in workgroup memory. run 0: each block from scratch, descending and ascending by turns (a row of one block
 // descending); else the strides below a block's length of the merge of runs of `run`, whose longer strides topk_step.wgsl has done.
-// Dispatch: one workgroup a block of min(padded, 1024) entries, in two dimensions. Workgroup memory: 10 KiB.
+// Dispatch: one workgroup a block of min(padded, 1024) entries, in two dimensions. Workgroup memory: 8 KiB.
 
 // @import parts/operator.wgsl
 // @import parts/order.wgsl
@@ -9,6 +9,8 @@
 @group(0) @binding(1) var<storage, read_write> pairs: array<vec2<u32>>; // [rows, padded]
 
 const BLOCK: u32 = 1024u;
+
+var<workgroup> entries: array<vec2<u32>, 1024>;
 
 @compute @workgroup_size(threads)
 fn main(

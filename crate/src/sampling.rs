@@ -96,7 +96,8 @@ pub fn kernel(config: &Config, profile: Profile) -> Kernel {
     let constants = vec![
         ("d_vocab", config.d_vocab as f64),
         ("n_layers", config.n_layers as f64),
-        ("threads", tuning(profile).threads_for(config.d_vocab) as f64),
+        // It goes over the logits up to thirty times.
+        ("threads", tuning(profile).threads_for(16 * config.d_vocab) as f64),
     ];
     Kernel {
         file: "sample.wgsl",

@@ -1,14 +1,17 @@
-// Bitonic select, for k up to 256: a sorted queue of the best entries and a tile of candidates that beat its last one. When the
-// tile is full it is sorted and merged into the queue. `entries` holds the queue, then the tile, as (key, ~place).
+// Bitonic select, for k up to 128: a sorted queue of the best entries and a tile of candidates that beat its last one. A full
+// tile is sorted and merged into the queue. `entries` holds the queue, then the tile, as (key, ~place).
 // Needs order.wgsl, bitonic_merge.wgsl, `threads` and fn row_key(i), the key at place i of the row. Places with equal keys must lie
 // in standing order, so that a later one never beats an earlier one.
 //
-// Workgroup memory: 10 KiB. Barriers are what costs here, so a lower bound of the k-th key, from maxima of groups of entries, keeps
+// Workgroup memory: 3 KiB. Barriers are what costs here, so a lower bound of the k-th key, from maxima of groups of entries, keeps
 // the candidates few: usually all fit one small tile, and one sort is all.
 
-const QUEUE: u32 = 256u;  // room for the queue
-const TILE_ROOM: u32 = 1024u; // candidates at most, a power of two
-const SPREAD: u32 = 4u;   // groups whose maxima are taken, per entry of the queue
+const QUEUE: u32 = 128u;     // room for the queue
+const TILE_ROOM: u32 = 256u; // candidates at most, a power of two
+const SPREAD: u32 = 2u;      // groups whose maxima are taken, per entry of the queue; they fit the tile
+const REACH: u32 = 256u;     // parts into which the range of the maxima is divided to find the k-th of them
+
+var<workgroup> entries: array<vec2<u32>, 384>; // QUEUE + TILE_ROOM
 
 var<workgroup> appended: atomic<u32>;
 var<workgroup> bound: atomic<u32>;
@@ -28,34 +31,43 @@ fn bitonic_select(n: u32, k: u32, thread: u32) {
     }
     var floor_key = lower_bound(n, k, queue, thread);
     var filled = false;
-    var waiting = 0u;
+    var chunk = n;
     var next = 0u;
     while (next < n) {
-        // Whole rounds, so that place i stays with thread i % threads.
-        let end = min(n, next + (TILE_ROOM - waiting) / threads * threads);
+        let end = min(n, next + chunk);
         for (var i = next + thread; i < end; i += threads) {
             let key = row_key(i);
             if (key > floor_key) {
-                entries[QUEUE + atomicAdd(&appended, 1u)] = vec2(key, ~i);
+                let slot = atomicAdd(&appended, 1u);
+                if (slot < TILE_ROOM) {
+                    entries[QUEUE + slot] = vec2(key, ~i);
+                }
             }
         }
-        next = end;
-        waiting = spread_count(thread);
-        if (next == n || waiting > TILE_ROOM / 2u) {
-            merge_tile(queue, waiting, filled, thread);
-            filled = true;
-            floor_key = max(floor_key, spread_word(entries[k - 1u].x, thread));
-            waiting = 0u;
+        let count = spread_count(thread);
+        if (count > TILE_ROOM) {
+            chunk = TILE_ROOM; // again, in chunks that fit whatever they hold
+        } else {
+            next = end;
+            if (count > 0u) {
+                merge_tile(queue, count, filled, thread);
+                filled = true;
+                floor_key = max(floor_key, spread_word(entries[k - 1u].x, thread));
+            }
         }
     }
 }
 
-// What every thread may know of `appended`, once all have appended.
+// How many were appended, once all have appended; the count begins anew.
 fn spread_count(thread: u32) -> u32 {
     workgroupBarrier();
-    return spread_word(atomicLoad(&appended), thread);
+    if (thread == 0u) {
+        common_word = atomicExchange(&appended, 0u);
+    }
+    return workgroupUniformLoad(&common_word);
 }
 
+// The word of thread 0.
 fn spread_word(word: u32, thread: u32) -> u32 {
     if (thread == 0u) {
         common_word = word;
@@ -87,10 +99,10 @@ fn lower_bound(n: u32, k: u32, queue: u32, thread: u32) -> u32 {
         atomicMax(&largest, best);
     }
     workgroupBarrier();
-    // Each thread tries one key between the smallest and the largest maximum; a second round refines.
+    // Each thread tries one key between the smallest and the largest maximum; where threads are few, more rounds refine.
     var low = atomicLoad(&smallest);
     var width = (atomicLoad(&largest) - low) / threads;
-    for (var attempt = 0u; attempt < 2u; attempt++) {
+    for (var parts = 1u; parts < REACH; parts *= threads) {
         let pivot = low + width * thread;
         var above = 0u;
         for (var group = 0u; group < groups; group++) {
@@ -112,9 +124,6 @@ fn merge_tile(queue: u32, count: u32, filled: bool, thread: u32) {
     let size = power_of_two_from(max(count, queue));
     for (var i = count + thread; i < size; i += threads) {
         entries[QUEUE + i] = PADDING;
-    }
-    if (thread == 0u) {
-        atomicStore(&appended, 0u);
     }
     workgroupBarrier();
     for (var run = 2u; run <= size; run *= 2u) {

@@ -1,7 +1,5 @@
-// Packed entries in workgroup memory, and the one step that every bitonic sort of them is made of.
-// Needs order.wgsl and `threads`.
-
-var<workgroup> entries: array<vec2<u32>, 1280>;
+// The one step that every bitonic sort of packed entries is made of.
+// Needs order.wgsl, `threads` and an array `entries` in workgroup memory, as long as its user needs it.
 
 // Sorts each run of `run` entries of entries[base .. base + size), which must be bitonic: a run whose place (`offset` added) has the
 // bit `run` unset descending, the others ascending. A run longer than `size` is only a part of one, sorted likewise.

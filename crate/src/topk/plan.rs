@@ -28,7 +28,7 @@ pub struct Tuning {
     pub threads: usize,
     /// There are more (to 256 at most) where a thread would have more places than this.
     pub places_per_thread: usize,
-    /// Largest k of the bitonic select, at most 256.
+    /// Largest k of the bitonic select, at most 128.
     pub bitonic_most: usize,
     /// The same at the end of a model's block, where the k are not sorted.
     pub fused_bitonic_most: usize,
@@ -335,7 +335,7 @@ mod tests {
                 [true; 3]
             );
             assert!(
-                tuning.bitonic_most.max(tuning.fused_bitonic_most) <= 256,
+                tuning.bitonic_most.max(tuning.fused_bitonic_most) <= 128,
                 "the queue of parts/bitonic.wgsl"
             );
         }
