@@ -41,30 +41,19 @@ impl Cancel {
 #[cfg(target_arch = "wasm32")]
 const SLICE_MS: f64 = 8.0;
 
-/// Knows when the thread last gave way.
-#[derive(Debug, Default)]
-pub struct Pacer {
-    #[cfg(target_arch = "wasm32")]
-    last: f64,
+#[cfg(target_arch = "wasm32")]
+thread_local! {
+    /// When the thread last gave way. One clock for all calls: many short steps in a row give way as one long one does.
+    static LAST_MS: Cell<f64> = const { Cell::new(0.0) };
 }
 
-impl Pacer {
-    /// Starts a slice now.
-    pub fn start() -> Self {
-        Pacer {
-            #[cfg(target_arch = "wasm32")]
-            last: js_sys::Date::now(),
-        }
-    }
-
-    /// Gives way to the event loop if this slice has lasted long enough.
-    pub async fn pause(&mut self) {
-        #[cfg(target_arch = "wasm32")]
-        {
-            if js_sys::Date::now() - self.last >= SLICE_MS {
-                crate::wasm::macrotask().await;
-                self.last = js_sys::Date::now();
-            }
+/// Gives way to the event loop if the thread has not done so for a slice.
+pub async fn pause() {
+    #[cfg(target_arch = "wasm32")]
+    {
+        if js_sys::Date::now() - LAST_MS.get() >= SLICE_MS {
+            crate::wasm::macrotask().await;
+            LAST_MS.set(js_sys::Date::now());
         }
     }
 }

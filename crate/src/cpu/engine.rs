@@ -9,7 +9,7 @@ use crate::engine::{Batch, BatchOutput, Capture, Decode, LogitRows, Rows, Step};
 use crate::error::{fail, Result};
 use crate::model::{program, Buffer, Op};
 use crate::ops::{self, rope::RopeTable, Pass};
-use crate::pace::Pacer;
+use crate::pace::pause;
 use crate::sampling;
 
 /// Multiplications in one uninterrupted piece of work: well under the 50 ms that a call may hold the browser's thread.
@@ -56,7 +56,6 @@ impl CpuEngine {
     pub async fn forward(&self, cache: &mut CpuCache, batch: &Batch<'_>) -> Result<BatchOutput> {
         let config = &*self.config;
         let rows = batch.ids.len();
-        let mut pacer = Pacer::start();
         let CpuCache { keys, values, buffers } = cache;
         buffers.resize(config, rows);
         let wants_pattern = batch.captures.iter().any(|c| {
@@ -92,7 +91,7 @@ impl CpuEngine {
                     for first in (0..rows).step_by(slice) {
                         let range = first..(first + slice).min(rows);
                         ops::attention::cpu(&mut pass, range, &keys[layer], &values[layer], wants_pattern);
-                        pacer.pause().await;
+                        pause().await;
                     }
                 }
                 Op::AttnOut { layer } => ops::attn_out::cpu(&mut pass, layer)?,
@@ -105,7 +104,7 @@ impl CpuEngine {
                 Op::Residual { layer } => ops::residual::cpu(&mut pass, layer)?,
                 Op::LmHead => {}
             }
-            pacer.pause().await;
+            pause().await;
             while let Some(capture) = captures.next_if(|c| c.after() == number) {
                 let captured = match *capture {
                     Capture::Embedding { positions } => {
@@ -122,31 +121,22 @@ impl CpuEngine {
                         pass.buffers.normalized[..rows * config.d_model].to_vec()
                     }
                     Capture::Buffer { buffer, .. } => pass.buffers.get(buffer)[..rows * buffer.width(config)].to_vec(),
-                    Capture::Lens { .. } => self.logits(&mut pass, 0..rows, None, &mut pacer).await?,
+                    Capture::Lens { .. } => self.logits(&mut pass, 0..rows, None).await?,
                 };
                 output.captured.push(captured);
             }
         }
         output.logits = match batch.logits {
             LogitRows::None => Vec::new(),
-            LogitRows::Last => {
-                self.logits(&mut pass, rows.saturating_sub(1)..rows, None, &mut pacer)
-                    .await?
-            }
-            LogitRows::All => self.logits(&mut pass, 0..rows, None, &mut pacer).await?,
-            LogitRows::Token(id) => self.logits(&mut pass, 0..rows, Some(id), &mut pacer).await?,
+            LogitRows::Last => self.logits(&mut pass, rows.saturating_sub(1)..rows, None).await?,
+            LogitRows::All => self.logits(&mut pass, 0..rows, None).await?,
+            LogitRows::Token(id) => self.logits(&mut pass, 0..rows, Some(id)).await?,
         };
         Ok(output)
     }
 
     /// Logits of `rows`: of the whole vocabulary, or of one token.
-    async fn logits(
-        &self,
-        pass: &mut Pass<'_>,
-        rows: Range<usize>,
-        token: Option<u32>,
-        pacer: &mut Pacer,
-    ) -> Result<Vec<f32>> {
+    async fn logits(&self, pass: &mut Pass<'_>, rows: Range<usize>, token: Option<u32>) -> Result<Vec<f32>> {
         let config = &*self.config;
         ops::lm_head::cpu_norm(pass, rows.clone())?;
         let vocabulary = token.map_or(0..config.d_vocab, |id| id as usize..id as usize + 1);
@@ -156,7 +146,7 @@ impl CpuEngine {
             for (part, out) in logits.chunks_mut(slice).enumerate() {
                 let first = vocabulary.start + part * slice;
                 ops::lm_head::cpu_logits(pass, row, first..first + out.len(), out)?;
-                pacer.pause().await;
+                pause().await;
             }
         }
         Ok(logits)
