@@ -23,7 +23,12 @@ export function manifestOf(folder) {
     return { path: name, bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
   });
   const steps = [...new Set(paths.flatMap((name) => /^step(\d+)\//.exec(name)?.[1] ?? []).map(Number))].sort((a, b) => a - b);
-  return `${JSON.stringify({ format: 1, files, steps }, null, 2)}\n`;
+  const { dense_twin: twin } = JSON.parse(fs.readFileSync(path.join(folder, 'config.json'), 'utf8'));
+  const more = {
+    ...(typeof twin === 'string' ? { dense_twin: twin } : {}), // a path relative to the folder
+    ...(paths.includes('features/index.json') ? { features: 'features' } : {}),
+  };
+  return `${JSON.stringify({ format: 1, files, steps, ...more }, null, 2)}\n`;
 }
 
 /** Folders with a config.json. */

@@ -8,6 +8,8 @@ export type ErrorCode =
   | 'hook'
   | 'context'
   | 'io'
+  | 'features'
+  | 'no-features'
   | 'device'
   | 'device-lost'
   | 'out-of-memory'
@@ -32,7 +34,10 @@ export class TopKError extends Error {
   }
 }
 
-/** A file of the model cannot be used: codes `config`, `checkpoint`, `tokenizer`, `io`. */
+/**
+ * A file of the model cannot be used: codes `config`, `checkpoint`, `tokenizer`, `io`, `features`; or it has no neuron statistics:
+ * `no-features`.
+ */
 export class TopKModelError extends TopKError {
   override name = 'TopKModelError';
 }
@@ -88,6 +93,8 @@ const SUBCLASS: Record<Exclude<ErrorCode, 'aborted' | 'disposed'>, Subclass> = {
   checkpoint: TopKModelError,
   tokenizer: TopKModelError,
   io: TopKModelError,
+  features: TopKModelError,
+  'no-features': TopKModelError,
   argument: TopKArgumentError,
   edit: TopKArgumentError,
   hook: TopKArgumentError,

@@ -1,12 +1,10 @@
 /** The engine's host: holds one model of the wasm module and answers the calls of `protocol.ts`. Runs in a worker, a page or Node. */
 import { startEngine, type Engine } from './engine.js';
 import { abortError, createError, throwIfAborted, toTopKError, TopKDisposedError } from './errors.js';
-import type { CallContext, Handlers, LoadRequest, ModelDescription, PromptData, SourceData } from './protocol.js';
+import type { CallContext, Handlers, LoadRequest, ModelDescription, PromptData } from './protocol.js';
 import { ByteProgress } from './progress.js';
-import { BlobFiles } from './sources/files.js';
-import { FolderFiles } from './sources/node.js';
+import { openSource } from './sources/open.js';
 import { checkpointFolder, type ModelFiles, type OpenFolder } from './sources/source.js';
-import { UrlFiles } from './sources/url.js';
 import type { Cancel, WasmGeneration, WasmModel } from './topk_lm.js';
 import type { LoadProgress } from './types.js';
 
@@ -260,10 +258,4 @@ function crashError(cause: unknown): Error {
 
 function encode(model: WasmModel, prompt: PromptData): Uint32Array {
   return typeof prompt === 'string' ? model.encode(prompt) : prompt;
-}
-
-async function openSource(source: SourceData, cache: string | null): Promise<ModelFiles> {
-  if (source.kind === 'url') return UrlFiles.create(source.url, cache);
-  if (source.kind === 'path') return new FolderFiles(source.path);
-  return new BlobFiles(source.files);
 }

@@ -2,6 +2,7 @@
 import { editsOf, generateOptions, idsOf, loadOptions, optionsOf, promptOf, runOptions, signalOf, sourceOf, whole } from './arguments.js';
 import { connect } from './connection.js';
 import { createError, throwIfAborted, TopKDisposedError } from './errors.js';
+import { Features, type NeuronRecord } from './features.js';
 import { StepStream, type Generation } from './generation.js';
 import type { Connection, ModelDescription } from './protocol.js';
 import type {
@@ -42,12 +43,15 @@ export interface Tokenizer {
 export class TopKLM {
   readonly #connection: Connection;
   readonly #description: ModelDescription;
+  /** The neuron statistics of the model folder. */
+  readonly features: Features;
   #disposing: Promise<void> | undefined;
 
   /** Use {@link TopKLM.load}. */
-  private constructor(connection: Connection, description: ModelDescription) {
+  private constructor(connection: Connection, description: ModelDescription, features: Features) {
     this.#connection = connection;
     this.#description = description;
+    this.features = features;
   }
 
   /**
@@ -65,7 +69,7 @@ export class TopKLM {
     try {
       const request = { source: data, backend, cache, ...(wasmUrl === undefined ? {} : { wasmUrl }) };
       const description = await connection.call('load', request, { signal, onEvent: onProgress });
-      return new TopKLM(connection, description);
+      return new TopKLM(connection, description, new Features(data, cache));
     } catch (error) {
       connection.close(error as Error);
       throw error;
@@ -161,6 +165,17 @@ export class TopKLM {
       signal: signalOf(signal),
       onEvent: onProgress && (({ done, total }) => onProgress(done, total)),
     });
+  }
+
+  /**
+   * The statistics of a neuron from `features/` of the model folder, fetched when first asked for and kept like the model's files.
+   * Rejects with code `no-features` where the folder has none. {@link TopKLM.features} gives the index over all neurons.
+   *
+   * @example
+   * const { label, tokenEntropy, examples } = await model.neuron(2, 406);
+   */
+  async neuron(layer: number, index: number, options?: { signal?: AbortSignal }): Promise<NeuronRecord> {
+    return this.features.neuron(layer, index, options);
   }
 
   /**

@@ -34,7 +34,7 @@ export async function buildPackage() {
         ...ENGINE,
         ...COPIED,
       ],
-      outputs: ['index.js', 'worker.js', 'topk.js', 'topk_lm.js', 'topk_lm_bg.wasm', 'index.d.ts', 'package.json'].map(
+      outputs: ['index.js', 'worker.js', 'topk.js', 'features.js', 'topk_lm.js', 'topk_lm_bg.wasm', 'index.d.ts', 'package.json'].map(
         (name) => `dist/npm/${name}`,
       ),
     },
@@ -67,7 +67,7 @@ async function bundle() {
   // means the same folder in each, for users' bundlers too. The bindings stay a file of their own.
   await build({
     ...options,
-    entryPoints: ['src/index.ts', 'src/topk.ts', 'src/worker.ts'],
+    entryPoints: ['src/index.ts', 'src/topk.ts', 'src/features.ts', 'src/worker.ts'],
     bundle: true,
     splitting: true,
     external: ['node:*', './topk_lm.js'],

@@ -30,6 +30,10 @@ export class BlobFiles implements ModelFiles {
       },
     };
   }
+
+  async file(path: string): Promise<Blob | undefined> {
+    return this.#files.get(path);
+  }
 }
 
 /** Paths of a picked folder: `webkitRelativePath`, else the name; the folder that all share is left out. */

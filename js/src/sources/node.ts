@@ -68,6 +68,11 @@ export class FolderFiles implements ModelFiles {
     };
   }
 
+  async file(path: string): Promise<Blob | undefined> {
+    const size = this.#size(path);
+    return size === undefined ? undefined : new Blob([(await this.#read(path, 0, size)) as Uint8Array<ArrayBuffer>]);
+  }
+
   #path(path: string): string {
     return builtin('node:path').join(this.#root, path);
   }

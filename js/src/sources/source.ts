@@ -21,6 +21,8 @@ export interface OpenFolder extends WasmSource {
 export interface ModelFiles {
   /** Opens the model itself (`''`) or a checkpoint (`'step254/'`); paths are then relative to that. */
   open(folder: string, context: OpenContext): Promise<OpenFolder>;
+  /** One file beside the weights, whole; `undefined`: it is not there. Where there is a manifest, only what it lists is there. */
+  file(path: string, signal: AbortSignal): Promise<Blob | undefined>;
   /** Training steps that are known to be there, ascending. */
   readonly checkpoints: number[];
 }

@@ -55,6 +55,12 @@ export class UrlFiles implements ModelFiles {
     return opened;
   }
 
+  async file(path: string, signal: AbortSignal): Promise<Blob | undefined> {
+    this.#manifest ??= await this.#fetchManifest(signal);
+    const file = await this.#find(path, signal);
+    return file && (await this.#download(file, signal, () => {})).blob;
+  }
+
   #url(path: string): string {
     const url = new URL(this.#base);
     url.pathname = `${url.pathname.replace(/\/?$/, '/')}${path.split('/').map(encodeURIComponent).join('/')}`;

@@ -1,0 +1,157 @@
+/**
+ * topk-lm/features: the neuron statistics of a model folder, without loading the model. Files are fetched when first asked for, kept
+ * in the same cache as the model's and verified by the same manifest.
+ */
+import { optionsOf, signalOf, sourceOf, whole } from './arguments.js';
+import { abortError, createError, throwIfAborted } from './errors.js';
+import { parseClusters, parseIndex, parseRecord, parseSteps, parseStepTokens, type ShardLayout } from './features/check.js';
+import type { FeatureIndex, NeuronRecord, NeuronStep, StepColumns, TokenClusters } from './features/types.js';
+import type { SourceData } from './protocol.js';
+import { openSource } from './sources/open.js';
+import type { ModelFiles } from './sources/source.js';
+import type { ModelSource } from './types.js';
+
+export type * from './features/types.js';
+export { TopKError, type ErrorCode } from './errors.js';
+
+const FOLDER = 'features/';
+
+/** Option of every call: a signal that ends it. */
+export interface FeatureOptions {
+  signal?: AbortSignal;
+}
+
+/** Neuron statistics of one model. Calls may overlap; each file is read once. */
+export class Features {
+  readonly #source: SourceData;
+  readonly #cache: string | null;
+  #files: Promise<ModelFiles> | undefined;
+  #index: Promise<{ index: FeatureIndex; shards: ShardLayout }> | undefined;
+  #steps: Promise<StepColumns | null> | undefined;
+  #clusters: Promise<TokenClusters | null> | undefined;
+
+  /** Use {@link Features.open}, or `model.features`. */
+  constructor(source: SourceData, cache: string | null) {
+    this.#source = source;
+    this.#cache = cache;
+  }
+
+  /**
+   * The statistics of a model folder, given as to `TopKLM.load`. Nothing is fetched yet.
+   *
+   * @param options - `cache`: as for `TopKLM.load`
+   * @example
+   * const features = Features.open('/models/topk/');
+   * const { label, tokenEntropy, examples } = await features.neuron(2, 406);
+   */
+  static open(source: ModelSource, options?: { cache?: boolean | string }): Features {
+    const { cache } = optionsOf(options);
+    return new Features(sourceOf(source), cache === false ? null : typeof cache === 'string' ? cache : 'topk-lm');
+  }
+
+  /** Columns over all neurons. Rejects with code `no-features` where the model has none. */
+  async index(options?: FeatureOptions): Promise<FeatureIndex> {
+    return (await this.#opened(options)).index;
+  }
+
+  /** Everything that is known of one neuron. */
+  async neuron(layer: number, index: number, options?: FeatureOptions): Promise<NeuronRecord> {
+    const signal = signalOf(optionsOf(options).signal);
+    const wanted = { layer: whole('layer', layer), index: whole('index', index) };
+    if (wanted.layer === undefined || wanted.index === undefined) throw createError('argument', 'neuron takes a layer and an index.');
+    const opened = await this.#opened(options);
+    const { layers, dModel, steps } = opened.index;
+    const place = layers.indexOf(layer);
+    if (place < 0) throw createError('argument', `layer is ${layer}, but neurons were analysed in layers ${layers.join(', ')}.`);
+    if (index >= dModel) throw createError('argument', `index is ${index}, but must be below ${dModel}.`);
+    const path = opened.shards.path.replace('{layer}', String(layer)).replace('{start}', String(index - (index % opened.shards.perFile)));
+    const [record, training] = await Promise.all([
+      this.#read(path, signal).then((text) => parseRecord(text, FOLDER + path, layer, index)),
+      steps.length > 0 ? this.#training(`steps/${path}`, layer, index, place * dModel + index, signal) : [],
+    ]);
+    return { ...record, steps: training };
+  }
+
+  /** Scalars of all neurons at every analysed training step; `null` if none was. */
+  async steps(options?: FeatureOptions): Promise<StepColumns | null> {
+    const { index } = await this.#opened(options);
+    if (index.steps.length === 0) return null;
+    this.#steps ??= this.#once(
+      this.#read('steps/columns.json').then((text) => parseSteps(text, `${FOLDER}steps/columns.json`, index.dModel * index.layers.length)),
+      () => (this.#steps = undefined),
+    );
+    return until(this.#steps, signalOf(options?.signal));
+  }
+
+  /** Which tokens count as one in the semantic entropy; `null` if it was not computed. */
+  async clusters(options?: FeatureOptions): Promise<TokenClusters | null> {
+    const file = (await this.#opened(options)).index.clusters?.file;
+    if (file === undefined) return null;
+    this.#clusters ??= this.#once(
+      this.#read(file).then((text) => parseClusters(text, FOLDER + file)),
+      () => (this.#clusters = undefined),
+    );
+    return until(this.#clusters, signalOf(options?.signal));
+  }
+
+  async #training(path: string, layer: number, index: number, entry: number, signal: AbortSignal | undefined): Promise<NeuronStep[]> {
+    const [scalars, text] = await Promise.all([this.steps({ signal }), this.#read(path, signal)]);
+    if (!scalars) return [];
+    const tokens = parseStepTokens(text, FOLDER + path, layer, index, scalars.steps.length);
+    const { density, max, n, tokenEntropy, semanticEntropy, jsToFinal } = scalars.columns;
+    const at = (column: (number | null)[][], place: number) => column[place]?.[entry] ?? null;
+    return scalars.steps.map((step, place) => ({
+      step,
+      density: at(density, place),
+      max: at(max, place),
+      n: at(n, place),
+      tokenEntropy: at(tokenEntropy, place),
+      semanticEntropy: at(semanticEntropy, place),
+      jsToFinal: at(jsToFinal, place),
+      tokens: tokens[place] ?? [],
+    }));
+  }
+
+  #opened(options: FeatureOptions | undefined): Promise<{ index: FeatureIndex; shards: ShardLayout }> {
+    const signal = signalOf(optionsOf(options).signal);
+    this.#index ??= this.#once(
+      this.#file('index.json').then(async (blob) => {
+        if (!blob) {
+          throw createError('no-features', 'The model folder has no features/index.json: make it with `topk-lm analyze`.');
+        }
+        return parseIndex(await blob.text(), `${FOLDER}index.json`);
+      }),
+      () => (this.#index = undefined),
+    );
+    return until(this.#index, signal);
+  }
+
+  /** A read that failed (offline, say) may be tried again. It follows no signal: several callers may wait for it. */
+  #once<T>(reading: Promise<T>, forget: () => void): Promise<T> {
+    reading.catch(forget);
+    return reading;
+  }
+
+  async #read(path: string, signal?: AbortSignal): Promise<string> {
+    const blob = await this.#file(path, signal);
+    if (!blob) throw createError('features', `${FOLDER}${path} is missing; make the folder again with \`topk-lm analyze\`.`);
+    return blob.text();
+  }
+
+  async #file(path: string, signal = new AbortController().signal): Promise<Blob | undefined> {
+    throwIfAborted(signal);
+    this.#files ??= this.#once(openSource(this.#source, this.#cache), () => (this.#files = undefined));
+    return (await this.#files).file(FOLDER + path, signal);
+  }
+}
+
+/** The result, or the abort of this one caller. */
+async function until<T>(result: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  throwIfAborted(signal);
+  if (!signal) return result;
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(abortError(signal));
+    signal.addEventListener('abort', onAbort, { once: true });
+    result.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}

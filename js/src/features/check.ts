@@ -1,0 +1,198 @@
+/** Files of `features/` → typed values: snake_case becomes camelCase, and what the types promise is checked. */
+import { createError } from '../errors.js';
+import { isInside } from '../manifest.js';
+import type { FeatureIndex, NeuronRecord, NeuronStep, StepColumns, TokenClusters } from './types.js';
+
+/** The version of the format that this package reads. */
+const FORMAT = 1;
+
+/** How `index.json` says where the records are. */
+export interface ShardLayout {
+  perFile: number;
+  /** With `{layer}` and `{start}`. */
+  path: string;
+}
+
+type Check = (value: unknown) => boolean;
+type Fields = Record<string, Check>;
+
+const isNumber: Check = (value) => typeof value === 'number' && Number.isFinite(value);
+const isText: Check = (value) => typeof value === 'string';
+const isPath: Check = (value) => typeof value === 'string' && isInside(value);
+const isCount: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
+const orNull =
+  (check: Check): Check =>
+  (value) =>
+    value === null || check(value);
+const optional =
+  (check: Check): Check =>
+  (value) =>
+    value === undefined || check(value);
+const listOf =
+  (check: Check, length?: number): Check =>
+  (value) =>
+    Array.isArray(value) && (length === undefined || value.length === length) && value.every(check);
+const pair =
+  (first: Check, second: Check): Check =>
+  (value) =>
+    Array.isArray(value) && value.length === 2 && first(value[0]) && second(value[1]);
+const shape =
+  (fields: Fields): Check =>
+  (value) =>
+    typeof value === 'object' && value !== null && Object.entries(fields).every(([name, check]) => check((value as never)[name]));
+
+const isScalar = orNull(isNumber);
+const isTail: Check = (value) => value === 1 || value === -1;
+const isIds = listOf(isCount);
+const isCounts = listOf(pair(isCount, isCount));
+const isEffects = listOf(pair(isCount, isNumber));
+
+const isExample: Check = (value) =>
+  shape({ doc: isCount, pos: isCount, value: isNumber, start: isCount, ids: isIds, acts: listOf(pair(isCount, isNumber)) })(value) &&
+  (value as { acts: [number, number][]; ids: number[] }).acts.every(([offset]) => offset < (value as { ids: number[] }).ids.length);
+const isExamples = listOf(isExample);
+
+const RECORD: Fields = {
+  index: isCount,
+  density: isScalar,
+  max: isScalar,
+  mean: isScalar,
+  tail: optional(isTail),
+  n: orNull(isCount),
+  tokenEntropy: isScalar,
+  semanticEntropy: isScalar,
+  nextEntropy: isScalar,
+  label: isText,
+  emergence: orNull(isCount),
+  histogram: shape({ min: optional(isNumber), max: isNumber, counts: listOf(isCount) }),
+  tokens: isCounts,
+  clusters: isCounts,
+  nextTokens: isCounts,
+  promoted: isEffects,
+  suppressed: isEffects,
+  layers: listOf(pair(isCount, isScalar)),
+  examples: shape({
+    top: isExamples,
+    quantiles: listOf(shape({ from: isNumber, to: isNumber, examples: isExamples })),
+    random: isExamples,
+  }),
+};
+
+/** Columns of `index.json`; `tail` is there in dense models only. */
+const columns = (length: number): Fields => ({
+  density: listOf(isScalar, length),
+  max: listOf(isScalar, length),
+  mean: listOf(isScalar, length),
+  tail: optional(listOf(isTail, length)),
+  n: listOf(orNull(isCount), length),
+  tokenEntropy: listOf(isScalar, length),
+  semanticEntropy: listOf(isScalar, length),
+  nextEntropy: listOf(isScalar, length),
+  topTokens: listOf(isIds, length),
+  promoted: listOf(isIds, length),
+  suppressed: listOf(isIds, length),
+  label: listOf(isText, length),
+  emergence: listOf(orNull(isCount), length),
+  similarity: listOf(isScalar, length),
+});
+
+const camel = (key: string) => key.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+
+/** Keys of all objects in camelCase. Lists of numbers are left as they are. */
+function camelKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return typeof value[0] === 'object' ? value.map(camelKeys) : value;
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [camel(key), camelKeys(inner)]));
+}
+
+function fail(path: string, what: string): never {
+  throw createError('features', `${path}: ${what}; make it again with \`topk-lm analyze\`.`);
+}
+
+/** A file's object, in camelCase. */
+function objectOf(text: string, path: string): Record<string, unknown> {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return fail(path, 'not valid JSON');
+  }
+  const object = camelKeys(json) as Record<string, unknown>;
+  if (typeof object !== 'object' || object === null || object.format !== FORMAT) {
+    fail(path, `format is ${JSON.stringify(object?.format)}, but ${FORMAT} is what this version reads`);
+  }
+  return object;
+}
+
+function checkFields(object: unknown, fields: Fields, path: string, prefix = ''): void {
+  for (const [name, check] of Object.entries(fields)) {
+    if (!check((object as Record<string, unknown> | undefined)?.[name])) fail(path, `${prefix}${name} is not what the format says`);
+  }
+}
+
+/** `index.json`. */
+export function parseIndex(text: string, path: string): { index: FeatureIndex; shards: ShardLayout } {
+  const object = objectOf(text, path);
+  checkFields(
+    object,
+    {
+      model: isText,
+      kind: (kind) => kind === 'topk' || kind === 'dense',
+      dModel: (d) => isCount(d) && d !== 0,
+      layers: isIds,
+      topkK: orNull(isCount),
+      step: orNull(isCount),
+      corpus: shape({ files: listOf(isText), documents: isCount, tokens: isCount, positions: isCount, sha256: isText }),
+      entropy: shape({ n: isCount, rareBelow: isCount }),
+      clusters: orNull(shape({ file: isPath, threshold: isNumber, count: isCount, source: isText })),
+      shards: shape({ perFile: (n) => isCount(n) && n !== 0, path: isPath }),
+      columns: shape({}),
+      emergenceJs: isNumber,
+      steps: isIds,
+    },
+    path,
+  );
+  const { format: _, shards, ...index } = object;
+  const { dModel, layers } = index as unknown as FeatureIndex;
+  checkFields(index.columns, columns(dModel * layers.length), path, 'columns.');
+  return { index: index as unknown as FeatureIndex, shards: shards as ShardLayout };
+}
+
+/** The record of one neuron in a file of records, without its training. */
+export function parseRecord(text: string, path: string, layer: number, index: number): Omit<NeuronRecord, 'steps'> {
+  const record = entryOf(objectOf(text, path), path, layer, index);
+  checkFields(record, RECORD, path, `neuron ${index}: `);
+  return { layer, ...record } as unknown as Omit<NeuronRecord, 'steps'>;
+}
+
+/** Top tokens of one neuron at each of `steps` training steps. */
+export function parseStepTokens(text: string, path: string, layer: number, index: number, steps: number): NeuronStep['tokens'][] {
+  const record = entryOf(objectOf(text, path), path, layer, index);
+  checkFields(record, { tokens: listOf(isCounts, steps) }, path, `neuron ${index}: `);
+  return record.tokens as NeuronStep['tokens'][];
+}
+
+function entryOf(object: Record<string, unknown>, path: string, layer: number, index: number): Record<string, unknown> {
+  if (object.layer !== layer) fail(path, `layer is ${JSON.stringify(object.layer)}, but must be ${layer}`);
+  const { neurons } = object;
+  if (!Array.isArray(neurons)) return fail(path, 'neurons must be a list');
+  const record = neurons.find((neuron: unknown) => (neuron as { index?: unknown } | null)?.index === index);
+  return record === undefined ? fail(path, `neuron ${index} is missing`) : (record as Record<string, unknown>);
+}
+
+/** `steps/columns.json`, of `neurons` neurons. */
+export function parseSteps(text: string, path: string, neurons: number): StepColumns {
+  const { steps, layers, columns } = objectOf(text, path);
+  checkFields({ steps, layers }, { steps: isIds, layers: isIds }, path);
+  const column = listOf(listOf(isScalar, neurons), (steps as number[]).length);
+  const names = ['density', 'max', 'n', 'tokenEntropy', 'semanticEntropy', 'jsToFinal'];
+  checkFields(columns, Object.fromEntries(names.map((name) => [name, column])), path, 'columns.');
+  return { steps, layers, columns } as unknown as StepColumns;
+}
+
+/** `clusters.json`. */
+export function parseClusters(text: string, path: string): TokenClusters {
+  const { threshold, source, linkage, cluster } = objectOf(text, path);
+  checkFields({ threshold, source, linkage, cluster }, { threshold: isNumber, source: isText, linkage: isText, cluster: isIds }, path);
+  return { threshold, source, linkage, cluster } as unknown as TokenClusters;
+}

@@ -1,0 +1,151 @@
+/**
+ * Neuron statistics, as `topk-lm analyze` writes them to `features/` of a model folder. A neuron is `(layer, index)`; entropies are in
+ * bits; `null` is a value that does not exist (a dead neuron's entropy, for example). Definitions: `crate/src/features/README.md`.
+ */
+
+/** A token id and how often it occurred. */
+export type TokenCount = [id: number, count: number];
+
+/** A token id and a neuron's direct effect on its logit per unit of activation: γ_final[index] · W_U[id, index]. */
+export type TokenEffect = [id: number, effect: number];
+
+/** A text in which a neuron was active. */
+export interface FeatureExample {
+  /** Document of the corpus, from 0. */
+  doc: number;
+  /** Position in the document. */
+  pos: number;
+  /** The neuron's value there. */
+  value: number;
+  /** Position of `ids[0]` in the document. */
+  start: number;
+  /** Tokens around the position, at most 24. */
+  ids: number[];
+  /** Where else in `ids` the neuron is active: `[offset into ids, value]`. In a dense model: where it is at least a quarter as large. */
+  acts: [offset: number, value: number][];
+}
+
+/** What the statistics of a neuron have in common, in the index and in its record. */
+export interface NeuronScalars {
+  /** Share of the counted positions at which it is active (dense: not 0). */
+  density: number | null;
+  /** Largest value (dense: of the tail that was ranked, signed). */
+  max: number | null;
+  /** Mean of the active values. */
+  mean: number | null;
+  /** Dense models only: which tail was ranked, the one with the lower token entropy. */
+  tail?: 1 | -1;
+  /** Number of highest positions that the entropies rest on, at most {@link FeatureIndex.entropy}`.n`; 0: never active. */
+  n: number | null;
+  /** Bits; of the types of input tokens at those positions. */
+  tokenEntropy: number | null;
+  /** Bits; the same over clusters of tokens. */
+  semanticEntropy: number | null;
+  /** Bits; of the tokens that follow. */
+  nextEntropy: number | null;
+  /** A guess, made by rule from the statistics. */
+  label: string;
+  /** First analysed training step from which its top tokens stay near their final distribution. */
+  emergence: number | null;
+}
+
+/** One neuron at one training step. */
+export interface NeuronStep {
+  step: number;
+  density: number | null;
+  max: number | null;
+  n: number | null;
+  tokenEntropy: number | null;
+  semanticEntropy: number | null;
+  /** Jensen–Shannon distance of its top tokens to the final ones. */
+  jsToFinal: number | null;
+  /** At most 10, most frequent first. */
+  tokens: TokenCount[];
+}
+
+/** Everything that is known of one neuron. */
+export interface NeuronRecord extends NeuronScalars {
+  layer: number;
+  index: number;
+  /** Of active values: equal bins over [`min` or 0, `max`]. */
+  histogram: { min?: number; max: number; counts: number[] };
+  /** Input tokens at the `n` highest positions, most frequent first; at most 20. */
+  tokens: TokenCount[];
+  /** Clusters of those tokens; at most 10. */
+  clusters: TokenCount[];
+  /** Tokens that follow those positions; at most 10. */
+  nextTokens: TokenCount[];
+  /** Tokens whose logits it raises most. */
+  promoted: TokenEffect[];
+  /** Tokens whose logits it lowers most. */
+  suppressed: TokenEffect[];
+  /** The same index in the other layers: `[layer, 1 − Jensen–Shannon distance of the top tokens]`. */
+  layers: [layer: number, similarity: number | null][];
+  examples: {
+    /** Highest values first; not two of one document where others exist. */
+    top: FeatureExample[];
+    /** From bands of its active values, the highest first. */
+    quantiles: { from: number; to: number; examples: FeatureExample[] }[];
+    random: FeatureExample[];
+  };
+  /** Over training, ascending; empty if no checkpoints were analysed. */
+  steps: NeuronStep[];
+}
+
+/** Columns over all neurons: entry `layers.indexOf(layer) * dModel + index`. */
+export interface FeatureColumns {
+  density: (number | null)[];
+  max: (number | null)[];
+  mean: (number | null)[];
+  /** Dense models only. */
+  tail?: (1 | -1)[];
+  n: (number | null)[];
+  tokenEntropy: (number | null)[];
+  semanticEntropy: (number | null)[];
+  nextEntropy: (number | null)[];
+  /** Three ids each, most frequent first. */
+  topTokens: number[][];
+  promoted: number[][];
+  suppressed: number[][];
+  label: string[];
+  emergence: (number | null)[];
+  /** Mean likeness of the same index in the other layers, 0 to 1. */
+  similarity: (number | null)[];
+}
+
+/** `features/index.json`: all neurons at a glance. */
+export interface FeatureIndex {
+  model: string;
+  kind: 'topk' | 'dense';
+  dModel: number;
+  /** Layers that were analysed: the blocks with a cut; of a dense model all. */
+  layers: number[];
+  topkK: number | null;
+  /** Training step of the weights. */
+  step: number | null;
+  corpus: { files: string[]; documents: number; tokens: number; positions: number; sha256: string };
+  /** `n`: positions that an entropy rests on; a neuron with fewer than `rareBelow` is rare. */
+  entropy: { n: number; rareBelow: number };
+  clusters: { file: string; threshold: number; count: number; source: string } | null;
+  columns: FeatureColumns;
+  /** Distance below which a neuron counts as emerged. */
+  emergenceJs: number;
+  /** Training steps that were analysed, ascending. */
+  steps: number[];
+}
+
+/** `features/steps/columns.json`: scalars of every neuron at every training step; `[step][neuron]`, neurons as in {@link FeatureColumns}. */
+export interface StepColumns {
+  steps: number[];
+  layers: number[];
+  columns: Record<'density' | 'max' | 'n' | 'tokenEntropy' | 'semanticEntropy' | 'jsToFinal', (number | null)[][]>;
+}
+
+/** `features/clusters.json`: which tokens count as one in the semantic entropy. */
+export interface TokenClusters {
+  threshold: number;
+  source: string;
+  linkage: string;
+  /** Cluster of each token id. */
+  cluster: number[];
+}

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { TopKError } from '../src/errors.ts';
+import { Features } from '../src/features.ts';
+import { UrlFiles } from '../src/sources/url.ts';
+import { installCaches } from './support/caches.ts';
+import { featureFiles, indexFile, record } from './support/features.ts';
+import { FakeServer } from './support/server.ts';
+
+const encode = (text: string) => new TextEncoder().encode(text);
+
+/** The features of a folder given as bytes. */
+function open(files: Record<string, string>): Features {
+  return Features.open(
+    Object.fromEntries(Object.entries({ 'config.json': '{}', 'model.safetensors': '', ...files }).map(([k, v]) => [k, encode(v)])),
+  );
+}
+
+const rejectsWith = (promise: Promise<unknown>, code: string, pattern: RegExp) =>
+  assert.rejects(promise, (error) => error instanceof TopKError && error.code === code && pattern.test(error.message));
+
+test('the index: keys in camelCase, missing values null', async () => {
+  const { columns, dModel, layers, entropy, emergenceJs } = await open(featureFiles()).index();
+  assert.deepEqual([dModel, layers, entropy, emergenceJs], [4, [0, 2], { n: 100, rareBelow: 20 }, 0.5]);
+  assert.deepEqual(columns.tokenEntropy, [1.5, 1.5, 1.5, null, 1.5, 1.5, 1.5, null]);
+  assert.deepEqual(columns.topTokens[4], [5, 6, 7]);
+  assert.equal(columns.label[6], 'L2 N2');
+  assert.equal(columns.tail, undefined);
+});
+
+test('a neuron: its record of the right file, and its training', async () => {
+  const neuron = await open(featureFiles()).neuron(2, 1);
+  assert.equal(neuron.layer, 2);
+  assert.equal(neuron.index, 1);
+  assert.equal(neuron.label, 'L2 N1');
+  assert.deepEqual(neuron.nextTokens, [[9, 26]]);
+  assert.deepEqual(neuron.examples.top[0]?.acts, [[1, 4]]);
+  assert.deepEqual(
+    neuron.steps.map(({ step, density, jsToFinal, tokens }) => ({ step, density, jsToFinal, tokens })),
+    [
+      { step: 10, density: 12.1, jsToFinal: 512.1, tokens: [[1, 1]] },
+      { step: 20, density: 22.1, jsToFinal: 522.1, tokens: [[1, 2]] },
+    ],
+  );
+  assert.equal((await open(featureFiles()).neuron(0, 3)).index, 3, 'the second file of a layer');
+});
+
+test('without checkpoints a neuron has no training, and steps() is null', async () => {
+  const features = open({ ...featureFiles(), 'features/index.json': JSON.stringify(indexFile({ steps: [], clusters: null })) });
+  assert.deepEqual((await features.neuron(0, 0)).steps, []);
+  assert.equal(await features.steps(), null);
+  assert.equal(await features.clusters(), null);
+});
+
+test('clusters and steps', async () => {
+  const features = open(featureFiles());
+  assert.deepEqual((await features.clusters())?.cluster, [0, 0, 1]);
+  assert.equal((await features.steps())?.columns.jsToFinal[1]?.[4], 522);
+});
+
+test('a folder without features, and neurons that do not exist', async () => {
+  await rejectsWith(open({}).neuron(0, 0), 'no-features', /topk-lm analyze/);
+  const features = open(featureFiles());
+  await rejectsWith(features.neuron(1, 0), 'argument', /layers 0, 2/);
+  await rejectsWith(features.neuron(0, 4), 'argument', /below 4/);
+  await rejectsWith(features.neuron(0.5, 0), 'argument', /layer is 0\.5/);
+});
+
+test('damaged files are named', async () => {
+  const files = featureFiles();
+  const wrong = (path: string, content: unknown) =>
+    open({ ...files, [path]: typeof content === 'string' ? content : JSON.stringify(content) });
+  await rejectsWith(wrong('features/index.json', '{').index(), 'features', /features\/index\.json: not valid JSON/);
+  await rejectsWith(wrong('features/index.json', indexFile({ format: 2 })).index(), 'features', /format is 2/);
+  await rejectsWith(wrong('features/index.json', indexFile({ d_model: 5 })).index(), 'features', /columns\.density/);
+  await rejectsWith(wrong('features/index.json', indexFile({ shards: { per_file: 3, path: '../{layer}' } })).index(), 'features', /shards/);
+  const shard = { format: 1, layer: 0, start: 0, neurons: [{ ...record(0, 0), examples: {} }] };
+  await rejectsWith(wrong('features/layer0/0.json', shard).neuron(0, 0), 'features', /layer0\/0\.json: neuron 0: examples/);
+  await rejectsWith(wrong('features/layer0/0.json', shard).neuron(0, 1), 'features', /neuron 1 is missing/);
+  const far = {
+    ...record(0, 0),
+    examples: { top: [{ doc: 0, pos: 0, value: 1, start: 0, ids: [1], acts: [[1, 2]] }], quantiles: [], random: [] },
+  };
+  await rejectsWith(
+    wrong('features/layer0/0.json', { format: 1, layer: 0, start: 0, neurons: [far] }).neuron(0, 0),
+    'features',
+    /examples/,
+  );
+  const { 'features/layer0/0.json': _, ...without } = files;
+  await rejectsWith(open(without).neuron(0, 0), 'features', /features\/layer0\/0\.json is missing/);
+});
+
+test('a signal ends the call; the next one works', async () => {
+  const features = open(featureFiles());
+  await rejectsWith(features.neuron(0, 0, { signal: AbortSignal.abort() }), 'aborted', /aborted/);
+  const controller = new AbortController();
+  const call = features.index({ signal: controller.signal });
+  controller.abort();
+  await rejectsWith(call, 'aborted', /aborted/);
+  assert.equal((await features.neuron(0, 0)).index, 0);
+});
+
+test('from a server: only what is asked for, verified, then from the cache', async (t) => {
+  installCaches(t);
+  const server = new FakeServer().put('config.json', '{}').put('model.safetensors', 'weights');
+  for (const [path, text] of Object.entries(featureFiles())) server.put(path, text);
+  server.putManifest({ features: 'features' });
+  const signal = new AbortController().signal;
+  const read = async () => {
+    const files = await UrlFiles.create('https://host.example/m/', 'name', server);
+    return (await files.file('features/layer0/0.json', signal))?.text();
+  };
+  assert.equal(await read(), featureFiles()['features/layer0/0.json']);
+  assert.deepEqual(
+    server.log.map(({ path }) => path),
+    ['manifest.json', 'features/layer0/0.json'],
+  );
+  server.log.length = 0;
+  assert.equal(await read(), featureFiles()['features/layer0/0.json']);
+  assert.deepEqual(
+    server.log.map(({ path }) => path),
+    ['manifest.json'],
+  );
+  const files = await UrlFiles.create('https://host.example/m/', 'name', server);
+  assert.equal(await files.file('features/layer9/0.json', signal), undefined);
+});
+
+test('a file that is not what the manifest says is refused', async (t) => {
+  installCaches(t);
+  const server = new FakeServer().put('config.json', '{}').put('features/index.json', 'one').putManifest();
+  server.put('features/index.json', 'two');
+  const files = await UrlFiles.create('https://host.example/m/', 'name', server);
+  await rejectsWith(files.file('features/index.json', new AbortController().signal), 'integrity', /SHA-256 differs/);
+});
