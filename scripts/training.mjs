@@ -1,0 +1,55 @@
+// npm run test:training: a virtual environment in training/.venv, then the tests of training/ on a toy corpus.
+// PyTorch from PyPI brings gigabytes of CUDA libraries, so this stays out of `npm test`. Where the packages cannot be
+// fetched it says so and exits 0: a skip, aloud. `PYTHON` names another interpreter that already has them.
+import path from 'node:path';
+import { inRoot } from './lib/paths.mjs';
+import { capture, Failure, main, query, run, which } from './lib/run.mjs';
+import { step } from './lib/steps.mjs';
+
+const folder = inRoot('training/.venv');
+const bin = (name) => path.join(folder, process.platform === 'win32' ? `Scripts/${name}.exe` : `bin/${name}`);
+
+await main(async () => {
+  const python = process.env.PYTHON ?? (await environment());
+  if (python === null) {
+    console.log('\ntraining: the Python packages could not be installed, so its tests did not run.\n0 passed, 0 failed, 1 skipped');
+    return;
+  }
+  // One thread a process: the toy model is too small for more, and the machine may be busy.
+  const env = { OMP_NUM_THREADS: '1', PYTHONDONTWRITEBYTECODE: '1' };
+  const { code, output } = await capture(python, ['-m', 'unittest', 'discover', '-s', 'tests', '-t', '.'], {
+    env,
+    cwd: inRoot('training'),
+  });
+  const ran = Number(/^Ran (\d+) tests? in/m.exec(output)?.[1] ?? 0);
+  const count = (what) => Number(new RegExp(`${what}=(\\d+)`).exec(/^(?:OK|FAILED).*$/m.exec(output)?.[0] ?? '')?.[1] ?? 0);
+  const [failed, skipped] = [count('failures') + count('errors'), count('skipped')];
+  console.log(`\n${ran - failed - skipped} passed, ${failed} failed, ${skipped} skipped`);
+  if (code !== 0 || ran === 0) throw new Failure('The tests of training/ failed.');
+});
+
+/** The environment's interpreter, made when requirements.txt changed; null where packages cannot be fetched. */
+async function environment() {
+  const system = which('python3', 'python');
+  if (system === null) throw new Failure('python3 was not found: install Python 3.11 or later.');
+  const version = query(system, ['-c', 'import sys; print(sys.version_info >= (3, 11))']);
+  if (version !== 'True') throw new Failure(`${system} is too old: install Python 3.11 or later, or set PYTHON.`);
+  try {
+    await step('training environment', { inputs: ['training/requirements.txt'], outputs: ['training/.venv'], facts: system }, async () => {
+      await run(system, ['-m', 'venv', '--clear', folder]);
+      await run(bin('python'), [
+        '-m',
+        'pip',
+        'install',
+        '--quiet',
+        '--disable-pip-version-check',
+        '-r',
+        inRoot('training/requirements.txt'),
+      ]);
+    });
+  } catch (error) {
+    if (error instanceof Failure) return null;
+    throw error;
+  }
+  return bin('python');
+}

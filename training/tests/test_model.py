@@ -1,0 +1,91 @@
+"""The model against what transformers computed (the committed goldens), its export, and cached decoding."""
+
+import json
+import tempfile
+import unittest
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file
+
+from topklm.export import config_of, hf_config, load_model, read_weights, to_8bit, to_f16
+from topklm.generate import Decoder, sample
+from topklm.model import ModelConfig, TopKLM
+
+GOLDENS = Path(__file__).parents[2] / "tests" / "goldens" / "models"
+CONFIG = ModelConfig(d_vocab=50, d_model=24, n_layers=3, n_heads=2, d_head=8, d_mlp=16, n_ctx=20, topk_k=5, n_nontopk=1)
+
+
+class Model(unittest.TestCase):
+    def test_goldens(self):
+        for name in ("llama-abs", "llama-abs-relu", "llama-tied-bf16"):
+            model = load_model(GOLDENS / name)
+            golden = load_file(GOLDENS / name / "golden.safetensors")
+            base = json.loads((GOLDENS / name / "golden.json").read_text())["runs"][0]
+            with torch.no_grad():
+                ids = torch.tensor([base["ids"]])
+                stream, logits = model.stream(ids), model(ids)[0]
+            for layer, x in enumerate(stream):
+                expected = golden[f"base/blocks.{layer}.hook_resid_post"]
+                np.testing.assert_allclose(x[0].numpy(), expected, atol=1e-4, err_msg=f"{name} layer {layer}")
+            np.testing.assert_allclose(logits.numpy()[base["logits_from"] :], golden["base/logits"], atol=1e-4)
+
+    def test_dense_twin_has_the_same_code_and_initial_weights(self):
+        sparse = TopKLM(CONFIG).init_weights(3)
+        dense = TopKLM(replace(CONFIG, topk_k=None, n_nontopk=0)).init_weights(3)
+        for (name, a), (_, b) in zip(sparse.named_parameters(), dense.named_parameters(), strict=True):
+            self.assertTrue(torch.equal(a, b), name)
+        ids = torch.arange(10)[None]
+        self.assertTrue(all((x != 0).sum(-1).max() == 5 for x in sparse.stream(ids)[:-1]))
+        self.assertGreater((dense.stream(ids)[0] != 0).sum(-1).min(), 5)
+
+    def test_config_round_trip(self):
+        self.assertEqual(config_of(hf_config(CONFIG)), CONFIG)
+        dense = replace(CONFIG, topk_k=None, n_nontopk=0)
+        self.assertEqual(config_of(hf_config(dense)), dense)
+
+    def test_stored_weights(self):
+        tensors = {"m": torch.randn(7, 9) * torch.logspace(-3, 2, 7)[:, None], "zero": torch.zeros(2, 3), "norm": torch.ones(4)}
+        from safetensors.torch import save_file
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "w.safetensors"
+            save_file(to_8bit(tensors), path)
+            back = read_weights(path)
+            half_step = tensors["m"].abs().amax(1) / 127 / 2
+            self.assertTrue(((back["m"] - tensors["m"]).abs() <= half_step[:, None] * 1.001).all())
+            self.assertTrue(torch.equal(back["zero"], tensors["zero"]) and torch.equal(back["norm"], tensors["norm"]))
+            save_file(to_f16(tensors), path)
+            self.assertTrue(torch.equal(read_weights(path)["m"], tensors["m"].half().float()))
+        with self.assertRaisesRegex(ValueError, "m: a value does not fit"):
+            to_f16({"m": torch.tensor([[1e6]])})
+
+    def test_cached_decoding_equals_the_full_forward(self):
+        model = TopKLM(CONFIG).init_weights(4).eval()
+        ids = torch.randint(0, 50, (3, 12), generator=torch.Generator().manual_seed(1))
+        with torch.no_grad():
+            full = model(ids)
+        decoder = Decoder(model, 3)
+        decoder.feed(ids[:, :5])
+        for at in range(5, 12):
+            logits = decoder.feed(ids[:, at : at + 1])
+            torch.testing.assert_close(logits, full[:, at], atol=1e-5, rtol=1e-4)
+
+    def test_sampling_repeats_by_seed(self):
+        model = TopKLM(CONFIG).init_weights(4).eval()
+        prompts = [[0, 3], [0, 4]]
+        once = sample(model, prompts, [7, 8], 10)
+        self.assertEqual(once, sample(model, prompts, [7, 8], 10))
+        self.assertEqual(once[0], sample(model, prompts[:1], [7], 10)[0])
+        self.assertNotEqual(once, sample(model, prompts, [9, 10], 10))
+
+    def test_impossible_configs(self):
+        for field, value in (("topk_k", 0), ("n_nontopk", 4), ("topk_select", "max"), ("topk_post", "gelu"), ("d_head", 7)):
+            with self.assertRaisesRegex(ValueError, field):
+                replace(CONFIG, **{field: value})
+
+
+if __name__ == "__main__":
+    unittest.main()

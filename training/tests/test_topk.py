@@ -1,0 +1,44 @@
+"""The cut on the vectors that Rust, WGSL and TypeScript are tested on, both ways of computing it."""
+
+import json
+import unittest
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from topklm import topk
+
+VECTORS = Path(__file__).parents[2] / "tests" / "goldens" / "topk_vectors.json"
+
+
+class TopK(unittest.TestCase):
+    def test_vectors(self):
+        cases = json.loads(VECTORS.read_text())["cases"]
+        checked = 0
+        for case in cases:
+            n, k = len(case["input"]), case["k"]
+            if not 0 < k < n:
+                continue
+            x = torch.from_numpy(np.array(case["input"], dtype=np.uint32).view(np.float32))[None]
+            expected = sorted(case["indices"])
+            for mask in (topk.mask_by_sort(x, k, case["select"]), topk.topk_mask(x, k, case["select"])):
+                self.assertEqual(mask[0].nonzero()[:, 0].tolist(), expected, case["name"])
+            checked += 1
+        self.assertGreater(checked, 20)
+
+    def test_fast_equals_sort_on_ties(self):
+        generator = torch.Generator().manual_seed(1)
+        x = (torch.randn(300, 65, generator=generator) * 2).round()
+        for select in ("value", "abs"):
+            for k in (1, 7, 64):
+                self.assertTrue(torch.equal(topk.mask_by_sort(x, k, select), topk.topk_mask(x, k, select)))
+
+    def test_gradient_flows_through_what_is_kept(self):
+        x = torch.tensor([[3.0, -1.0, 2.0, -5.0]], requires_grad=True)
+        topk.topk_cut(x, 3, "value", "relu").sum().backward()
+        self.assertEqual(x.grad.tolist(), [[1.0, 0.0, 1.0, 0.0]])
+
+
+if __name__ == "__main__":
+    unittest.main()

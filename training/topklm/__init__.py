@@ -1,0 +1,1 @@
+"""TopK language models in PyTorch: data, model, training, export. The engine that runs them is `crate/`."""

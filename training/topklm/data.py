@@ -1,0 +1,174 @@
+"""From text files to token arrays: reading, held-out split, 13-gram decontamination, tokenizer, packing.
+
+    python -m topklm.data --corpus DIR --out DATA [--config configs/data.toml]
+
+writes DATA/tokenizer.json, DATA/tokens.npz (documents as uint16 ids, one array a source), DATA/report.json.
+A document is BOS (id 0) and its tokens: the next document's BOS ends it, so BOS and EOS are one token.
+"""
+
+import argparse
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import numpy as np
+
+SEPARATOR = "<|endoftext|>"
+BOS = 0
+
+
+def read_documents(path: Path) -> list[str]:
+    """The documents of a file in which lines `<|endoftext|>` separate them, trimmed, without empty ones."""
+    text = path.read_text(encoding="utf-8")
+    documents = (part.strip() for part in re.split(rf"^{re.escape(SEPARATOR)}\s*$", text, flags=re.MULTILINE))
+    return [document for document in documents if document]
+
+
+def words(text: str) -> list[str]:
+    """Lower-case runs of letters, digits and apostrophes: what the decontamination compares."""
+    return re.findall(r"[a-z0-9']+", text.lower().replace("’", "'"))
+
+
+def ngrams(text: str, n: int) -> set[tuple[str, ...]]:
+    """All runs of n words."""
+    w = words(text)
+    return {tuple(w[i : i + n]) for i in range(len(w) - n + 1)}
+
+
+def train_tokenizer(documents, d_vocab: int):
+    """A byte-level BPE whose post-processor puts BOS in front."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(
+        vocab_size=d_vocab, special_tokens=[SEPARATOR], initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator(documents, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(single=f"{SEPARATOR} $A", special_tokens=[(SEPARATOR, BOS)])
+    return tokenizer
+
+
+def prepare(corpus: Path, config: dict, out: Path) -> dict:
+    """Reads, splits, cleans and tokenises the corpus; returns the report that is also written."""
+    out.mkdir(parents=True, exist_ok=True)
+    validation = (corpus / config["validation"]["file"]).read_text(encoding="utf-8")
+    forbidden = ngrams(validation, config["ngram"])
+    rng = np.random.default_rng(config["seed"])
+    train, held_out, report = {}, [], {"sources": []}
+    for source in config["source"]:
+        documents = read_documents(corpus / source["file"])
+        clean = [d for d in documents if forbidden.isdisjoint(ngrams(d, config["ngram"]))]
+        order = rng.permutation(len(clean))
+        n_held = len(clean) // config["held_out_every"]
+        held_out += [clean[i] for i in order[:n_held]]
+        train[source["file"]] = [clean[i] for i in sorted(order[n_held:])]
+        report["sources"].append(
+            {
+                "file": source["file"],
+                "epochs": source["epochs"],
+                "documents": len(documents),
+                f"dropped_{config['ngram']}gram": len(documents) - len(clean),
+                "held_out": n_held,
+                "train": len(train[source["file"]]),
+            }
+        )
+    tokenizer = train_tokenizer((d for documents in train.values() for d in documents), config["d_vocab"])
+    tokenizer.save(str(out / "tokenizer.json"))
+
+    def encode(documents):
+        ids = [np.array(e.ids, dtype=np.uint16) for e in tokenizer.encode_batch(documents)]
+        return np.concatenate(ids), np.cumsum([0] + [len(i) for i in ids])
+
+    arrays = {}
+    for entry, documents in zip(report["sources"], train.values(), strict=True):
+        ids, starts = encode(documents)
+        entry["tokens"] = len(ids)
+        arrays[f"{entry['file']}.ids"], arrays[f"{entry['file']}.starts"] = ids, starts
+    arrays["held_out.ids"], arrays["held_out.starts"] = encode(held_out)
+    arrays["validation.ids"] = np.array(tokenizer.encode(validation, add_special_tokens=False).ids, dtype=np.uint16)
+    np.savez(out / "tokens.npz", **arrays)
+    report |= {
+        "epoch_tokens": sum(int(e["tokens"] * e["epochs"]) for e in report["sources"]),
+        "unique_tokens": sum(e["tokens"] for e in report["sources"]),
+        "held_out": {"tokens": len(arrays["held_out.ids"]), "bytes": sum(len(d.encode()) for d in held_out)},
+        "validation": {"tokens": len(arrays["validation.ids"]), "bytes": len(validation.encode())},
+    }
+    (out / "report.json").write_text(json.dumps(report, indent=1) + "\n")
+    return report
+
+
+class Packed:
+    """Windows of n_ctx + 1 tokens over an endless stream of shuffled epochs; window i depends on (seed, i) alone.
+
+    The documents of an epoch (a source of `epochs` e gives each document ⌊e⌋ times, and once more by a coin of
+    probability e − ⌊e⌋) are shuffled and laid end to end, cut every n_ctx tokens; what is left over is dropped.
+    """
+
+    def __init__(self, data: Path, n_ctx: int, seed: int):
+        self.arrays = dict(np.load(data / "tokens.npz"))
+        self.sources = json.loads((data / "report.json").read_text())["sources"]
+        self.n_ctx, self.seed = n_ctx, seed
+        self._epoch, self._stream, self._first = -1, None, 0
+        self._next_first = 0
+
+    def _build(self, epoch: int):
+        rng = np.random.default_rng([self.seed, epoch])
+        parts = []
+        for source in self.sources:
+            ids, starts = self.arrays[f"{source['file']}.ids"], self.arrays[f"{source['file']}.starts"]
+            whole, rest = divmod(source["epochs"], 1)
+            for a, b in zip(starts[:-1], starts[1:], strict=True):
+                parts += [ids[a:b]] * (int(whole) + int(rng.random() < rest))
+        stream = np.concatenate([parts[i] for i in rng.permutation(len(parts))])
+        n_windows = (len(stream) - 1) // self.n_ctx
+        return stream, n_windows
+
+    def windows(self, first: int, count: int) -> np.ndarray:
+        """Windows first .. first + count, int64 [count, n_ctx + 1]: inputs are [:, :-1], targets [:, 1:]."""
+        if first < self._first:
+            self._epoch, self._next_first = -1, 0
+        rows = []
+        for i in range(first, first + count):
+            while self._stream is None or self._epoch < 0 or i >= self._next_first:
+                self._epoch += 1
+                self._first = self._next_first
+                self._stream, n = self._build(self._epoch)
+                self._next_first = self._first + n
+            at = (i - self._first) * self.n_ctx
+            rows.append(self._stream[at : at + self.n_ctx + 1])
+        return np.stack(rows).astype(np.int64)
+
+
+def evaluation_windows(ids: np.ndarray, n_ctx: int, starts: np.ndarray | None = None) -> np.ndarray:
+    """Every token of a held-out text once as a target: BOS + up to n_ctx − 1 … tokens a row, targets padded with −1.
+
+    Without `starts` the text is one run, cut every n_ctx tokens; with it every document is cut by itself (its own BOS
+    is not a target). Returns int64 [rows, 2, n_ctx]: inputs and targets.
+    """
+    runs = [ids] if starts is None else [ids[a + 1 : b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
+    rows = []
+    for run in runs:
+        for at in range(0, len(run), n_ctx):
+            part = run[at : at + n_ctx].astype(np.int64)
+            inputs, targets = np.full(n_ctx, BOS), np.full(n_ctx, -1)
+            inputs[1 : len(part)], targets[: len(part)] = part[:-1], part
+            rows.append((inputs, targets))
+    return np.array(rows)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--corpus", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--config", type=Path, default=Path(__file__).parent.parent / "configs" / "data.toml")
+    args = parser.parse_args()
+    report = prepare(args.corpus, tomllib.loads(args.config.read_text()), args.out)
+    print(json.dumps(report, indent=1))
+
+
+if __name__ == "__main__":
+    main()

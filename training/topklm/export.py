@@ -1,0 +1,170 @@
+"""Writes a trained run as the Hugging Face folder that the engine, transformers and the site read.
+
+    python -m topklm.export --run RUN --data DATA --out models/NAME [--steps] [--twin ../DENSE]
+
+config.json (Llama's keys plus topk_k, n_nontopk, topk_select, topk_post), model.safetensors (f16), tokenizer.json,
+generation_config.json; with --steps a folder step{N}/ for every checkpoint of the trail, 8-bit with a scale a row.
+"""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from .model import ModelConfig, TopKLM
+
+
+def hf_config(c: ModelConfig, **extra) -> dict:
+    """The config.json of a model; `extra` keys are ours (training_step, tokens_seen, dense_twin)."""
+    config = {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "vocab_size": c.d_vocab,
+        "hidden_size": c.d_model,
+        "intermediate_size": c.d_mlp,
+        "num_hidden_layers": c.n_layers,
+        "num_attention_heads": c.n_heads,
+        "num_key_value_heads": c.n_heads,
+        "head_dim": c.d_head,
+        "max_position_embeddings": c.n_ctx,
+        "rms_norm_eps": c.norm_eps,
+        "rope_theta": c.rope_theta,
+        "hidden_act": "silu",
+        "tie_word_embeddings": c.tied,
+        "attention_bias": False,
+        "mlp_bias": False,
+        "bos_token_id": 0,
+        "eos_token_id": 0,
+        "torch_dtype": "float16",
+    }
+    if c.topk_k is not None:
+        cut = {"topk_k": c.topk_k, "n_nontopk": c.n_nontopk, "topk_select": c.topk_select, "topk_post": c.topk_post}
+        config |= cut
+    return config | {k: v for k, v in extra.items() if v is not None}
+
+
+def read_checkpoint(path: Path) -> tuple[ModelConfig, dict, dict]:
+    """(config, tensors f32, metadata) of a checkpoint that the trainer wrote."""
+    with safe_open(path, "pt") as file:
+        meta = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
+    return ModelConfig(**json.loads(meta["config"])), tensors, meta
+
+
+def config_of(table: dict) -> ModelConfig:
+    """The ModelConfig of a config.json of our own kind (Llama, as many KV heads as heads, no biases, plain RoPE)."""
+
+    def given(key, default):
+        value = table.get(key)
+        return default if value is None else value
+
+    heads = table["num_attention_heads"]
+    if given("num_key_value_heads", heads) != heads or table.get("attention_bias") or table.get("mlp_bias"):
+        raise ValueError("config.json: grouped KV heads and biases are not what this code trains")
+    return ModelConfig(
+        d_vocab=table["vocab_size"],
+        d_model=table["hidden_size"],
+        n_layers=table["num_hidden_layers"],
+        n_heads=heads,
+        d_head=given("head_dim", table["hidden_size"] // heads),
+        d_mlp=table["intermediate_size"],
+        n_ctx=table["max_position_embeddings"],
+        topk_k=table.get("topk_k"),
+        n_nontopk=given("n_nontopk", 0),
+        topk_select=given("topk_select", "value"),
+        topk_post=given("topk_post", "identity"),
+        rope_theta=given("rope_theta", 10_000.0),
+        norm_eps=given("rms_norm_eps", 1e-6),
+        tied=given("tie_word_embeddings", False),
+    )
+
+
+def load_model(path: Path) -> TopKLM:
+    """The model of a checkpoint that the trainer wrote (a file), or of an exported folder or its step{N}/ (f32)."""
+    if path.is_dir():
+        owner = path if (path / "config.json").exists() else path.parent
+        config = config_of(json.loads((owner / "config.json").read_text()))
+        tensors = read_weights(path / "model.safetensors")
+    else:
+        config, tensors, _ = read_checkpoint(path)
+    tensors = {k: v for k, v in tensors.items() if not k.endswith("inv_freq") and not (config.tied and k == "lm_head.weight")}
+    model = TopKLM(config)
+    missing, unexpected = model.load_state_dict(tensors, strict=False)
+    if unexpected or [name for name in missing if not (config.tied and name == "lm_head.weight")]:
+        raise ValueError(f"{path}: missing {missing}, left over {unexpected}")
+    return model.eval()
+
+
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """Tensors of a safetensors file in f32; `NAME` I8 [out, in] with `NAME.scale` F32 [out] means q · scale."""
+    with safe_open(path, "pt") as file:
+        raw = {name: file.get_tensor(name) for name in file.keys()}
+    tensors = {}
+    for name, value in raw.items():
+        if name.endswith(".scale") and name.removesuffix(".scale") in raw:
+            continue
+        scale = raw.get(f"{name}.scale")
+        tensors[name] = value.float() * scale[:, None] if scale is not None else value.float()
+    return tensors
+
+
+def to_f16(tensors: dict) -> dict:
+    """f16 tensors; an error where a value does not fit."""
+    out = {}
+    for name, value in tensors.items():
+        out[name] = value.to(torch.float16)
+        if not out[name].isfinite().all():
+            raise ValueError(f"{name}: a value does not fit into f16")
+    return out
+
+
+def to_8bit(tensors: dict) -> dict:
+    """Matrices as I8 rows with one f32 scale each (largest magnitude / 127), everything else f32."""
+    out = {}
+    for name, value in tensors.items():
+        if value.ndim != 2:
+            out[name] = value.float()
+            continue
+        scale = value.float().abs().amax(dim=1) / 127
+        safe = torch.where(scale > 0, scale, torch.ones_like(scale))
+        out[name] = (value.float() / safe[:, None]).round().clamp(-127, 127).to(torch.int8)
+        out[f"{name}.scale"] = scale
+    return out
+
+
+def export(run: Path, data: Path, out: Path, steps: bool, twin: str | None):
+    """Writes the folder; the last checkpoint of the trail becomes the model."""
+    trail = sorted((run / "checkpoints").glob("step*.safetensors"), key=lambda p: int(p.stem.removeprefix("step")))
+    if not trail:
+        raise FileNotFoundError(f"{run / 'checkpoints'} holds no step*.safetensors: train first")
+    out.mkdir(parents=True, exist_ok=True)
+    config, tensors, meta = read_checkpoint(trail[-1])
+    extra = {"training_step": int(meta["step"]), "tokens_seen": int(meta["tokens"]), "dense_twin": twin}
+    (out / "config.json").write_text(json.dumps(hf_config(config, **extra), indent=2) + "\n")
+    generation = {"bos_token_id": 0, "eos_token_id": 0, "do_sample": True, "temperature": 0.7}
+    (out / "generation_config.json").write_text(json.dumps(generation, indent=2) + "\n")
+    shutil.copyfile(data / "tokenizer.json", out / "tokenizer.json")
+    save_file(to_f16(tensors), out / "model.safetensors", metadata={"format": "pt"})
+    for path in trail[:-1] if steps else []:
+        folder = out / path.stem
+        folder.mkdir(exist_ok=True)
+        save_file(to_8bit(read_checkpoint(path)[1]), folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--steps", action="store_true", help="also the trail of checkpoints, 8-bit")
+    parser.add_argument("--twin", help="relative path of the dense twin's folder, kept in config.json")
+    args = parser.parse_args()
+    export(args.run, args.data, args.out, args.steps, args.twin)
+
+
+if __name__ == "__main__":
+    main()

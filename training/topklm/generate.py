@@ -1,0 +1,76 @@
+"""Batched sampling from a model, with a KV cache: for the figures about many stories, not for one reader.
+
+Sequences of one call are sampled together; the noise of each comes from its own seed, so a sequence does not depend on
+what else is in the batch beyond rounding.
+"""
+
+import numpy as np
+import torch
+
+from .model import TopKLM, rotate
+from .topk import topk_cut
+
+
+class Decoder:
+    """A KV cache for a batch of prompts of one length."""
+
+    def __init__(self, model: TopKLM, batch: int):
+        c = model.config
+        self.model, self.c = model, c
+        shape = (c.n_layers, batch, c.n_heads, c.n_ctx, c.d_head)
+        self.keys, self.values = torch.zeros(shape), torch.zeros(shape)
+        self.length = 0
+
+    @torch.no_grad()
+    def feed(self, ids: torch.Tensor, edit=None) -> torch.Tensor:
+        """ids [B, T] -> logits of the last position [B, V]. `edit(layer, x [B, T, d], start) -> x` may change the stream."""
+        c, start = self.c, self.length
+        B, T = ids.shape
+        end = start + T
+        if end > c.n_ctx:
+            raise ValueError(f"{end} positions do not fit into the context of {c.n_ctx}")
+        x = self.model.model.embed_tokens(ids).float()
+        cos, sin = self.model.cos[start:end], self.model.sin[start:end]
+        for layer, block in enumerate(self.model.model.layers):
+            a = block.self_attn
+            h = block.input_layernorm(x)
+            q, k, v = (p(h).view(B, T, c.n_heads, c.d_head).transpose(1, 2) for p in (a.q_proj, a.k_proj, a.v_proj))
+            self.keys[layer, :B, :, start:end], self.values[layer, :B, :, start:end] = rotate(k, cos, sin), v
+            scores = rotate(q, cos, sin) @ self.keys[layer, :B, :, :end].transpose(-1, -2) * c.d_head**-0.5
+            scores = scores + self.model.causal[start:end, :end]
+            z = scores.softmax(-1) @ self.values[layer, :B, :, :end]
+            x = x + a.o_proj(z.transpose(1, 2).reshape(B, T, -1))
+            x = x + block.mlp(block.post_attention_layernorm(x))
+            x = topk_cut(x, block.k, block.select, block.post)
+            if edit is not None:
+                x = edit(layer, x, start)
+        self.length = end
+        return self.model.lm_head(self.model.model.norm(x[:, -1]))
+
+
+@torch.no_grad()
+def sample(model, prompts, seeds, max_tokens, temperature=0.7, edit=None, stop=0):
+    """New ids (a list a sequence) after `prompts` (equal lengths, one a seed); ends at `stop`, which is left out."""
+    if len({len(p) for p in prompts}) != 1 or len(prompts) != len(seeds):
+        raise ValueError("prompts must have one length, and one seed each")
+    noise = [np.random.default_rng(seed) for seed in seeds]
+    decoder = Decoder(model, len(prompts))
+    logits = decoder.feed(torch.tensor(prompts), edit)
+    out, alive = [[] for _ in prompts], np.ones(len(prompts), dtype=bool)
+    budget = min(max_tokens, model.config.n_ctx - len(prompts[0]))
+    for step in range(budget):
+        if temperature == 0:
+            ids = logits.argmax(-1)
+        else:
+            draws = torch.tensor([g.random() for g in noise])
+            cumulative = (logits / temperature).softmax(-1).cumsum(-1)
+            ids = (cumulative < draws[:, None] * cumulative[:, -1:]).sum(-1).clamp(max=logits.shape[-1] - 1)
+        for i, token in enumerate(ids.tolist()):
+            if token == stop:
+                alive[i] = False
+            if alive[i]:
+                out[i].append(token)
+        if not alive.any() or step + 1 == budget:
+            break
+        logits = decoder.feed(ids[:, None], edit)
+    return out

@@ -1,0 +1,177 @@
+"""A Llama-layout language model whose residual stream is cut to its k largest entries after each block but the last
+`n_nontopk` (Takahashi et al., arXiv 2506.21468). With `topk_k = None` the same code is the dense base.
+
+Parameter names are those of transformers' LlamaForCausalLM, so a state dict is the checkpoint.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from .topk import topk_cut
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Shapes and the cut; see design notes in README.md. Field names follow TransformerLens."""
+
+    d_vocab: int
+    d_model: int
+    n_layers: int
+    n_heads: int
+    d_head: int
+    d_mlp: int
+    n_ctx: int
+    topk_k: int | None = None
+    n_nontopk: int = 0
+    topk_select: str = "value"
+    topk_post: str = "identity"
+    rope_theta: float = 10_000.0
+    norm_eps: float = 1e-5
+    tied: bool = True
+
+    def __post_init__(self):
+        if self.topk_k is not None and self.topk_k < 1:
+            raise ValueError(f"topk_k must be positive or absent, not {self.topk_k}")
+        if not 0 <= self.n_nontopk <= self.n_layers:
+            raise ValueError(f"n_nontopk must be from 0 to n_layers {self.n_layers}, not {self.n_nontopk}")
+        if self.topk_select not in ("value", "abs"):
+            raise ValueError(f"topk_select must be 'value' or 'abs', not {self.topk_select!r}")
+        if self.topk_post not in ("identity", "relu"):
+            raise ValueError(f"topk_post must be 'identity' or 'relu', not {self.topk_post!r}")
+        if self.d_head % 2:
+            raise ValueError(f"d_head must be even, not {self.d_head}")
+
+    def k_at(self, layer: int) -> int | None:
+        """How many entries block `layer` keeps; None where it is not cut."""
+        return self.topk_k if layer < self.n_layers - self.n_nontopk else None
+
+
+class RMSNorm(nn.Module):
+    def __init__(self, d, eps):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(d))
+        self.eps = eps
+
+    def forward(self, x):
+        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.eps) * self.weight
+
+
+def rotary(n_ctx, d_head, theta):
+    """cos and sin, each [n_ctx, d_head], halves repeated as transformers does."""
+    frequency = theta ** -(torch.arange(0, d_head, 2, dtype=torch.float32) / d_head)
+    angle = torch.outer(torch.arange(n_ctx, dtype=torch.float32), frequency)
+    angle = torch.cat([angle, angle], dim=-1)
+    return angle.cos(), angle.sin()
+
+
+def rotate(x, cos, sin):
+    half = x.shape[-1] // 2
+    return x * cos + torch.cat([-x[..., half:], x[..., :half]], dim=-1) * sin
+
+
+class Attention(nn.Module):
+    """Causal attention written out: on a CPU, compiled, this is faster than the fused kernels."""
+
+    def __init__(self, c: ModelConfig):
+        super().__init__()
+        inner = c.n_heads * c.d_head
+        self.heads, self.d_head = c.n_heads, c.d_head
+        self.q_proj = nn.Linear(c.d_model, inner, bias=False)
+        self.k_proj = nn.Linear(c.d_model, inner, bias=False)
+        self.v_proj = nn.Linear(c.d_model, inner, bias=False)
+        self.o_proj = nn.Linear(inner, c.d_model, bias=False)
+
+    def forward(self, x, cos, sin, mask):
+        B, T, _ = x.shape
+        q, k, v = (p(x).view(B, T, self.heads, self.d_head).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj))
+        q, k = rotate(q, cos, sin).to(v.dtype), rotate(k, cos, sin).to(v.dtype)
+        scores = (q @ k.transpose(-1, -2)).float() * self.d_head**-0.5
+        pattern = (scores + mask).softmax(-1).to(v.dtype)
+        return self.o_proj((pattern @ v).transpose(1, 2).reshape(B, T, -1))
+
+
+class MLP(nn.Module):
+    def __init__(self, c: ModelConfig):
+        super().__init__()
+        self.gate_proj = nn.Linear(c.d_model, c.d_mlp, bias=False)
+        self.up_proj = nn.Linear(c.d_model, c.d_mlp, bias=False)
+        self.down_proj = nn.Linear(c.d_mlp, c.d_model, bias=False)
+
+    def forward(self, x):
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class Block(nn.Module):
+    def __init__(self, c: ModelConfig, layer: int):
+        super().__init__()
+        self.input_layernorm = RMSNorm(c.d_model, c.norm_eps)
+        self.self_attn = Attention(c)
+        self.post_attention_layernorm = RMSNorm(c.d_model, c.norm_eps)
+        self.mlp = MLP(c)
+        self.k, self.select, self.post = c.k_at(layer), c.topk_select, c.topk_post
+
+    def forward(self, x, cos, sin, mask, k):
+        """x [B, T, d] f32 -> the next residual stream; `k` overrides the block's own while it is annealed."""
+        x = x + self.self_attn(self.input_layernorm(x), cos, sin, mask).float()
+        x = x + self.mlp(self.post_attention_layernorm(x)).float()
+        return topk_cut(x, self.k if k is None or self.k is None else k, self.select, self.post)
+
+
+class Trunk(nn.Module):
+    def __init__(self, c: ModelConfig):
+        super().__init__()
+        self.embed_tokens = nn.Embedding(c.d_vocab, c.d_model)
+        self.layers = nn.ModuleList(Block(c, layer) for layer in range(c.n_layers))
+        self.norm = RMSNorm(c.d_model, c.norm_eps)
+
+
+class TopKLM(nn.Module):
+    """ids [B, T] -> logits [B, T, V]."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        self.model = Trunk(config)
+        self.lm_head = nn.Linear(config.d_model, config.d_vocab, bias=False)
+        if config.tied:
+            self.lm_head.weight = self.model.embed_tokens.weight
+        cos, sin = rotary(config.n_ctx, config.d_head, config.rope_theta)
+        causal = torch.full((config.n_ctx, config.n_ctx), float("-inf")).triu(1)
+        for name, value in (("cos", cos), ("sin", sin), ("causal", causal)):
+            self.register_buffer(name, value, persistent=False)
+
+    def init_weights(self, seed: int):
+        """Normal(0, 0.02); what writes into the stream is divided by √(2L). The cut plays no part: a dense base and
+        its TopK twin of the same seed start from the same weights."""
+        generator = torch.Generator().manual_seed(seed)
+        for name, p in self.named_parameters():
+            if p.ndim < 2:
+                continue
+            writes = name.endswith(("o_proj.weight", "down_proj.weight"))
+            std = 0.02 / (2 * self.config.n_layers) ** 0.5 if writes else 0.02
+            with torch.no_grad():
+                p.normal_(0, std, generator=generator)
+        return self
+
+    def stream(self, ids, k=None, edit=None):
+        """The residual stream after every block, a list of L tensors [B, T, d]. `edit(layer, x) -> x` may change each."""
+        T = ids.shape[1]
+        x = self.model.embed_tokens(ids).float()
+        cos, sin, mask = self.cos[:T], self.sin[:T], self.causal[:T, :T]
+        out = []
+        for layer, block in enumerate(self.model.layers):
+            x = block(x, cos, sin, mask, k)
+            if edit is not None:
+                x = edit(layer, x)
+            out.append(x)
+        return out
+
+    def forward(self, ids, targets=None, k=None):
+        """Logits [B, T, V]; with `targets` [B, T] the mean loss in nats a token instead."""
+        logits = self.lm_head(self.model.norm(self.stream(ids, k)[-1]))
+        if targets is None:
+            return logits
+        return F.cross_entropy(logits.float().flatten(0, 1), targets.flatten())

@@ -1,0 +1,259 @@
+"""Trains one model of a config file, resumably.
+
+    python -m topklm.train --config configs/small.toml --data DATA --out RUN [--dense]
+    torchrun --nproc_per_node N -m topklm.train …            # more devices: DistributedDataParallel
+
+RUN/log.jsonl: one line a logged step. RUN/checkpoints/step{N}.safetensors: the trail, f32. RUN/state.pt: everything a
+resumed run needs; the same command goes on where it stopped, and gives the losses it would have given.
+"""
+
+import argparse
+import json
+import os
+import time
+import tomllib
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from safetensors.torch import save_file
+
+from .data import Packed, evaluation_windows
+from .model import ModelConfig, TopKLM
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """See configs/small.toml for the meaning and the units of each field."""
+
+    batch: int
+    tokens: int
+    muon_lr: float
+    muon_decay: float
+    adam_lr: float
+    warmup: int
+    decay: float
+    final_lr: float
+    clip: float
+    dtype: str = "bf16"
+    checkpoints: int = 13
+    first_checkpoint: int = 4
+    eval_every: int = 0
+    anneal: tuple = ()  # [[share of the steps, k until then], …], ascending; afterwards topk_k
+    log_every: int = 10
+    save_every: int = 100
+    compile: bool = True
+
+    def steps(self, n_ctx: int) -> int:
+        """Optimiser steps of the whole run."""
+        return self.tokens // (self.batch * n_ctx)
+
+
+def read_config(path: Path, dense: bool):
+    """(the file's table, ModelConfig, TrainConfig) of a TOML config; `dense` leaves the cut out and nothing else."""
+    table = tomllib.loads(path.read_text())
+    shapes = dict(table["model"])
+    if dense:
+        shapes = {k: v for k, v in shapes.items() if not k.startswith("topk_") and k != "n_nontopk"}
+    model = ModelConfig(d_vocab=table.get("d_vocab", 4096), **shapes)
+    train = dict(table["train"])
+    if dense:
+        train.pop("anneal", None)
+    return table, model, TrainConfig(**train)
+
+
+def checkpoint_steps(count: int, first: int, last: int) -> list[int]:
+    """0, then count − 1 steps from `first` to `last`, evenly spaced in their logarithm."""
+    return sorted({0} | {round(s) for s in np.geomspace(min(first, last), last, count - 1)})
+
+
+def rate(step: int, steps: int, c: TrainConfig) -> float:
+    """The share of the full learning rate at a step: warm-up, constant, linear decay to `final_lr`."""
+    decay_from = steps * (1 - c.decay)
+    if step < c.warmup:
+        return (step + 1) / c.warmup
+    if step < decay_from:
+        return 1.0
+    return 1.0 + (c.final_lr - 1.0) * (step + 1 - decay_from) / (steps - decay_from)
+
+
+def annealed_k(step: int, steps: int, c: TrainConfig) -> int | None:
+    """The k in force at a step while it is annealed; None: the config's own."""
+    return next((k for share, k in c.anneal if step < share * steps), None)
+
+
+def optimisers(model: TopKLM, c: TrainConfig):
+    """Muon (torch.optim) for the blocks' matrices, each projection by itself; AdamW for embeddings, head and norms."""
+    blocks = [p for p in model.model.layers.parameters() if p.ndim == 2]
+    chosen = {id(p) for p in blocks}
+    rest = [p for p in model.parameters() if id(p) not in chosen]
+    muon = torch.optim.Muon(blocks, lr=c.muon_lr, weight_decay=c.muon_decay, momentum=0.95, ns_steps=5)
+    adam = torch.optim.AdamW(rest, lr=c.adam_lr, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
+    return [(muon, c.muon_lr), (adam, c.adam_lr)]
+
+
+def autocast(device: str, dtype: str):
+    """bf16 products with f32 sums and an f32 residual stream; nothing where dtype is f32."""
+    return torch.autocast(device, torch.bfloat16) if dtype == "bf16" else nullcontext()
+
+
+@torch.no_grad()
+def evaluate(model: TopKLM, windows: np.ndarray, batch: int = 64, dtype: str = "f32") -> tuple[float, int]:
+    """(total loss in nats, number of targets) over windows of `evaluation_windows`."""
+    device = next(model.parameters()).device
+    total, count = 0.0, 0
+    for at in range(0, len(windows), batch):
+        part = torch.from_numpy(windows[at : at + batch]).to(device)
+        with autocast(device.type, dtype):
+            logits = model(part[:, 0]).float()
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), part[:, 1].flatten(), ignore_index=-1, reduction="sum")
+        total, count = total + loss.item(), count + int((part[:, 1] >= 0).sum())
+    return total, count
+
+
+class Trainer:
+    """One run: model, optimisers, data position, log."""
+
+    def __init__(self, config: Path, data: Path, out: Path, dense: bool):
+        self.table, self.model_config, self.c = read_config(config, dense)
+        self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+        self.device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
+        if self.world > 1 and not dist.is_initialized():
+            dist.init_process_group("nccl" if self.device != "cpu" else "gloo")
+        if self.c.batch % self.world:
+            raise ValueError(f"batch {self.c.batch} must be a multiple of the number of processes {self.world}")
+        self.out, self.data = out, data
+        (out / "checkpoints").mkdir(parents=True, exist_ok=True)
+        seed = self.table["seed"]
+        torch.manual_seed(seed)
+        self.model = TopKLM(self.model_config).init_weights(seed).to(self.device)
+        self.optimisers = optimisers(self.model, self.c)
+        self.packed = Packed(data, self.model_config.n_ctx, seed)
+        self.steps = self.c.steps(self.model_config.n_ctx)
+        self.trail = checkpoint_steps(self.c.checkpoints, self.c.first_checkpoint, self.steps)
+        self.step, self.seconds = 0, 0.0
+        state = out / "state.pt"
+        if state.exists():
+            self.load(state)
+        runner = self.model
+        if self.world > 1:
+            ids = None if self.device == "cpu" else [torch.device(self.device).index]
+            runner = torch.nn.parallel.DistributedDataParallel(runner, device_ids=ids)
+        self.runner = torch.compile(runner) if self.c.compile else runner
+
+    def load(self, path: Path):
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        for (optimiser, _), saved in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        self.step, self.seconds = state["step"], state["seconds"]
+
+    def save(self):
+        """The state of the run, written beside and moved into place, so that an interruption leaves a whole one."""
+        if self.rank:
+            return
+        state = {
+            "model": self.model.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser, _ in self.optimisers],
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+        part = self.out / "state.pt.part"
+        torch.save(state, part)
+        part.replace(self.out / "state.pt")
+
+    def save_checkpoint(self):
+        """The weights at this step, if it is one of the trail, with what the export has to know."""
+        if self.rank or self.step not in self.trail:
+            return
+        tensors = {k: v.detach().cpu().contiguous() for k, v in self.model.state_dict().items()}
+        if self.model_config.tied:
+            tensors.pop("lm_head.weight")
+        meta = {"config": json.dumps(asdict(self.model_config)), "step": str(self.step), "tokens": str(self.tokens_seen())}
+        save_file(tensors, self.out / "checkpoints" / f"step{self.step}.safetensors", metadata=meta)
+
+    def tokens_seen(self) -> int:
+        return self.step * self.c.batch * self.model_config.n_ctx
+
+    def log(self, **entry):
+        if self.rank == 0:
+            with (self.out / "log.jsonl").open("a") as file:
+                file.write(json.dumps({"step": self.step, "tokens": self.tokens_seen(), **entry}) + "\n")
+
+    def one_step(self) -> float:
+        """One optimiser step; the mean loss of its batch in nats a token."""
+        c, share = self.c, self.c.batch // self.world
+        windows = self.packed.windows(self.step * c.batch + self.rank * share, share)
+        ids = torch.from_numpy(windows).to(self.device)
+        with autocast(self.device.split(":")[0], c.dtype):
+            loss = self.runner(ids[:, :-1], ids[:, 1:], annealed_k(self.step, self.steps, c))
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), c.clip)
+        for optimiser, lr in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = lr * rate(self.step, self.steps, c)
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+        loss = loss.detach()
+        if self.world > 1:
+            dist.all_reduce(loss, dist.ReduceOp.AVG if self.device != "cpu" else dist.ReduceOp.SUM)
+            loss = loss if self.device != "cpu" else loss / self.world
+        self.step += 1
+        return loss.item()
+
+    def evaluate(self) -> dict:
+        """Bits a byte and nats a token on the held-out documents and on the validation file."""
+        report = json.loads((self.data / "report.json").read_text())
+        arrays, n_ctx, result = self.packed.arrays, self.model_config.n_ctx, {}
+        for name, starts in (("held_out", arrays["held_out.starts"]), ("validation", None)):
+            nats, count = evaluate(self.model, evaluation_windows(arrays[f"{name}.ids"], n_ctx, starts), dtype=self.c.dtype)
+            result[name] = {"nats_per_token": nats / count, "bits_per_byte": nats / np.log(2) / report[name]["bytes"]}
+        return result
+
+    def run(self, until: int | None = None):
+        """Trains to the end, or to step `until`."""
+        until = min(self.steps, until or self.steps)
+        if self.step == 0:
+            self.save_checkpoint()
+        began, first, losses = time.monotonic(), self.step, []
+        spent = self.seconds
+        while self.step < until:
+            losses.append(self.one_step())
+            self.seconds = spent + time.monotonic() - began
+            if self.step % self.c.log_every == 0 or self.step == until:
+                speed = (self.step - first) * self.c.batch * self.model_config.n_ctx / (time.monotonic() - began)
+                left = (self.steps - self.step) * self.c.batch * self.model_config.n_ctx / speed
+                mean = sum(losses) / len(losses)
+                self.log(loss=round(mean, 5), seconds=round(self.seconds, 1))
+                if self.rank == 0:
+                    where = f"step {self.step}/{self.steps}  loss {mean:.3f}  {speed:,.0f} tokens/s"
+                    print(f"{where}  {left / 60:.1f} min left", flush=True)
+                losses = []
+            if self.step in self.trail:
+                self.save_checkpoint()
+            if self.step % self.c.save_every == 0 or self.step == until:
+                self.save()
+            if self.c.eval_every and self.step % self.c.eval_every == 0:
+                self.log(eval=self.evaluate())
+        if self.step == self.steps and self.rank == 0:
+            result = self.evaluate()
+            self.log(eval=result)
+            print(json.dumps(result))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--dense", action="store_true", help="train the dense twin: the same config without the cut")
+    parser.add_argument("--until", type=int, help="stop after this step; a later call goes on")
+    args = parser.parse_args()
+    Trainer(args.config, args.data, args.out, args.dense).run(args.until)
+
+
+if __name__ == "__main__":
+    main()
