@@ -3,7 +3,7 @@
     python -m topklm.export --run RUN --data DATA --out models/NAME [--steps] [--twin ../DENSE]
 
 config.json (Llama's keys plus topk_k, n_nontopk, topk_select, topk_post), model.safetensors (f16), tokenizer.json,
-generation_config.json; with --steps a folder step{N}/ for every checkpoint of the trail, 8-bit with a scale a row.
+generation_config.json, training.json (the loss curve); with --steps a folder step{N}/ for every checkpoint of the trail, 8-bit with a scale a row.
 """
 
 import argparse
@@ -136,6 +136,15 @@ def to_8bit(tensors: dict) -> dict:
     return out
 
 
+def curve(run: Path) -> dict:
+    """training.json: {"loss": [[step, nats a token], …], "eval": the last evaluation, "seconds": training time}."""
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    losses = {line["step"]: round(line["loss"], 3) for line in lines if "loss" in line}
+    evaluation = next((line["eval"] for line in reversed(lines) if "eval" in line), None)
+    seconds = max(line["seconds"] for line in lines if "loss" in line)
+    return {"loss": sorted(losses.items()), "eval": evaluation, "seconds": round(seconds)}
+
+
 def export(run: Path, data: Path, out: Path, steps: bool, twin: str | None):
     """Writes the folder; the last checkpoint of the trail becomes the model."""
     trail = sorted((run / "checkpoints").glob("step*.safetensors"), key=lambda p: int(p.stem.removeprefix("step")))
@@ -147,6 +156,7 @@ def export(run: Path, data: Path, out: Path, steps: bool, twin: str | None):
     (out / "config.json").write_text(json.dumps(hf_config(config, **extra), indent=2) + "\n")
     generation = {"bos_token_id": 0, "eos_token_id": 0, "do_sample": True, "temperature": 0.7}
     (out / "generation_config.json").write_text(json.dumps(generation, indent=2) + "\n")
+    (out / "training.json").write_text(json.dumps(curve(run), separators=(",", ":")) + "\n")
     shutil.copyfile(data / "tokenizer.json", out / "tokenizer.json")
     save_file(to_f16(tensors), out / "model.safetensors", metadata={"format": "pt"})
     for path in trail[:-1] if steps else []:
