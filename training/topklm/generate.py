@@ -12,18 +12,19 @@ from .topk import topk_cut
 
 
 class Decoder:
-    """A KV cache for a batch of prompts of one length."""
+    """A KV cache for a batch of sequences of one length; `capacity` positions, n_ctx unless given."""
 
-    def __init__(self, model: TopKLM, batch: int):
+    def __init__(self, model: TopKLM, batch: int, capacity: int | None = None):
         c = model.config
         self.model, self.c = model, c
-        shape = (c.n_layers, batch, c.n_heads, c.n_ctx, c.d_head)
+        shape = (c.n_layers, batch, c.n_heads, capacity or c.n_ctx, c.d_head)
         self.keys, self.values = torch.zeros(shape), torch.zeros(shape)
         self.length = 0
 
     @torch.no_grad()
-    def feed(self, ids: torch.Tensor, edit=None) -> torch.Tensor:
-        """ids [B, T] -> logits of the last position [B, V]. `edit(layer, x [B, T, d], start) -> x` may change the stream."""
+    def feed(self, ids: torch.Tensor, edit=None, edit_in=None) -> torch.Tensor:
+        """ids [B, T] -> logits of the last position [B, V]. `edit(layer, x [B, T, d], start) -> x` may change the stream
+        after the cut (site topk_out), `edit_in` before it (topk_in)."""
         c, start = self.c, self.length
         B, T = ids.shape
         end = start + T
@@ -41,6 +42,8 @@ class Decoder:
             z = scores.softmax(-1) @ self.values[layer, :B, :, :end]
             x = x + a.o_proj(z.transpose(1, 2).reshape(B, T, -1))
             x = x + block.mlp(block.post_attention_layernorm(x))
+            if edit_in is not None:
+                x = edit_in(layer, x, start)
             x = topk_cut(x, block.k, block.select, block.post)
             if edit is not None:
                 x = edit(layer, x, start)
