@@ -1,0 +1,134 @@
+"""What every claim needs: which models, which text, where results go."""
+
+import argparse
+import hashlib
+import json
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+from topklm.export import load_model
+from topklm.model import TopKLM
+
+ROOT = Path(__file__).parents[2]
+RESULTS = Path(__file__).with_name("results")
+TOPK, DENSE = "Llama-TopK-Stories-9M", "Llama-Dense-Stories-9M"
+
+
+@dataclass
+class Subject:
+    """A model under test with what is needed to name it again."""
+
+    model: TopKLM
+    tokenizer: Tokenizer
+    about: dict  # name, training_step, sha256 of the weights
+
+    @property
+    def cut_blocks(self) -> list[int]:
+        """Blocks whose output is cut; for a dense model the blocks that its TopK twin would cut are not known: all."""
+        c = self.model.config
+        return [layer for layer in range(c.n_layers) if c.topk_k is None or c.k_at(layer) is not None]
+
+
+def parser(doc: str, data: bool = True) -> argparse.ArgumentParser:
+    """The arguments that all claims share."""
+    p = argparse.ArgumentParser(description=doc.splitlines()[0])
+    p.add_argument("--models", type=Path, default=ROOT / "models", help="folder that holds both model folders")
+    p.add_argument("--topk", type=Path, help=f"folder or trainer's checkpoint instead of MODELS/{TOPK}")
+    p.add_argument("--dense", type=Path, help=f"folder or trainer's checkpoint instead of MODELS/{DENSE}")
+    if data:
+        p.add_argument("--data", type=Path, required=True, help="the folder that topklm.data wrote")
+    p.add_argument("--results", type=Path, default=RESULTS, help="where the JSON goes")
+    p.add_argument("--threads", type=int, help="PyTorch threads")
+    return p
+
+
+def start(args):
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+
+
+def subject(path: Path, data: Path | None = None) -> Subject:
+    """The model at `path`: an exported folder, its step{N}/, or a checkpoint of the trainer (whose tokenizer is DATA's)."""
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist: train and export the model first, or name another one")
+    model = load_model(path)
+    weights = path / "model.safetensors" if path.is_dir() else path
+    about = {"name": path.name if path.is_dir() else f"{path.parents[1].name}/{path.stem}", "sha256": sha256(weights)}
+    if path.is_dir():
+        owner = path if (path / "config.json").exists() else path.parent
+        tokenizer = Tokenizer.from_file(str(owner / "tokenizer.json"))
+        about["training_step"] = json.loads((owner / "config.json").read_text()).get("training_step")
+    else:
+        if data is None:
+            raise ValueError(f"{path} is a checkpoint without a tokenizer: --data must name the folder that has it")
+        tokenizer = Tokenizer.from_file(str(data / "tokenizer.json"))
+        about["training_step"] = int(path.stem.removeprefix("step"))
+    for p in model.parameters():
+        p.requires_grad_(False)
+    return Subject(model, tokenizer, about)
+
+
+def subjects(args, data: Path | None = None) -> tuple[Subject, Subject | None]:
+    """(TopK, dense twin or None where it does not exist yet and was not named)."""
+    topk = subject(args.topk or args.models / TOPK, data)
+    path = args.dense or args.models / DENSE
+    return topk, subject(path, data) if args.dense or path.exists() else None
+
+
+def sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def texts(data: Path) -> dict:
+    """The arrays of tokens.npz: `validation.ids`, `held_out.ids`, `held_out.starts`, and those of every source."""
+    return dict(np.load(data / "tokens.npz"))
+
+
+def rounded(value, digits: int = 4):
+    """Floats to `digits` significant ones, in any nesting; NaN and infinities become null."""
+    if isinstance(value, dict):
+        return {k: rounded(v, digits) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(v, digits) for v in value]
+    if isinstance(value, (float, np.floating)):
+        return float(f"{value:.{digits}g}") if math.isfinite(value) else None
+    return value.item() if isinstance(value, np.integer) else value
+
+
+def quartiles(values) -> dict:
+    """Median, quartiles and count of the finite values."""
+    v = np.asarray(values, dtype=float)
+    v = v[np.isfinite(v)]
+    if not len(v):
+        return {"count": 0}
+    low, median, high = np.quantile(v, [0.25, 0.5, 0.75])
+    return {"count": len(v), "q25": low, "median": median, "q75": high, "mean": v.mean()}
+
+
+class Clock:
+    """Wall seconds since it was made."""
+
+    def __init__(self):
+        self.began = time.monotonic()
+
+    def __call__(self) -> float:
+        return round(time.monotonic() - self.began, 1)
+
+
+def read(results: Path, name: str) -> dict:
+    """An earlier result, or an empty one: a claim of which one part is run again keeps the others."""
+    path = results / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def write(results: Path, name: str, result: dict):
+    results.mkdir(parents=True, exist_ok=True)
+    (results / f"{name}.json").write_text(json.dumps(rounded(result), indent=1, ensure_ascii=False) + "\n")

@@ -1,0 +1,135 @@
+"""Sampling many texts at once, each row with its own prompt, seed and edit (design: an edit sets one neuron)."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+
+from topklm.generate import Decoder
+
+
+@dataclass(frozen=True)
+class Edit:
+    """An edit as the engine takes it. `feature` stands for `index` where a direction (an SAE's decoder row) is added."""
+
+    layer: int
+    index: int
+    action: str = "clamp"  # clamp | add
+    value: float = 0.0
+    site: str = "topk_out"  # topk_out | topk_in
+    positions: str = "all"  # all | generated
+    propagate: str = "layer"  # layer | from_layer
+
+    def table(self) -> dict:
+        return asdict(self)
+
+
+class RowEdits:
+    """At most one edit a row, applied to the stream [rows, T, d] of every block; the two hooks of `Decoder.feed`.
+
+    `blocks` are the blocks that can be edited (from_layer reaches the later ones of them). With `directions` [F, d] the
+    index names a row of it, and `add` adds that row times the value.
+    """
+
+    def __init__(self, edits, prompt_lengths, blocks, directions=None):
+        self.directions, self.groups = directions, {}
+        for row, edit in enumerate(edits):
+            if edit is None:
+                continue
+            if directions is not None and edit.action != "add":
+                raise ValueError(f"a direction can only be added, not {edit.action}")
+            first = prompt_lengths[row] if edit.positions == "generated" else 0
+            for layer in [b for b in blocks if b > edit.layer] if edit.propagate == "from_layer" else []:
+                self._put(layer, edit, row, first)
+            self._put(edit.layer, edit, row, first)
+        for key, entries in self.groups.items():
+            rows, index, value, first = (torch.tensor(column) for column in zip(*entries, strict=True))
+            self.groups[key] = rows, index, value.float(), first
+
+    def _put(self, layer, edit, row, first):
+        self.groups.setdefault((layer, edit.site, edit.action), []).append((row, edit.index, edit.value, first))
+
+    def apply(self, site, layer, x, start):
+        """x [B, T, d] at positions start…, changed in a copy."""
+        for action in ("clamp", "add"):
+            group = self.groups.get((layer, site, action))
+            if group is None:
+                continue
+            rows, index, value, first = group
+            on = start + torch.arange(x.shape[1])[None, :] >= first[:, None]  # [R, T]
+            x = x.clone()
+            if self.directions is not None:
+                x[rows] += (value[:, None] * on)[..., None] * self.directions[index][:, None, :]
+                continue
+            old = x[rows, :, index]  # [R, T]
+            new = value[:, None].expand_as(old) if action == "clamp" else old + value[:, None]
+            x[rows, :, index] = torch.where(on, new, old)
+        return x
+
+    def before(self, layer, x, start):
+        return self.apply("topk_in", layer, x, start)
+
+    def after(self, layer, x, start):
+        return self.apply("topk_out", layer, x, start)
+
+
+@torch.no_grad()
+def generate(model, prompts, seeds, max_tokens, temperature, edits=None, blocks=(), directions=None, stop=0, batch=512):
+    """New ids, a list a row; ends at `stop`, which is left out. Prompts may differ in length; the noise of a row is its
+    seed's alone, so the same row with and without an edit draws the same numbers."""
+    out = []
+    edits = edits or [None] * len(prompts)
+    for at in range(0, len(prompts), batch):
+        part = slice(at, at + batch)
+        row_edits = RowEdits(edits[part], [len(p) for p in prompts[part]], blocks, directions)
+        out += _generate(model, prompts[part], seeds[part], max_tokens, temperature, row_edits, stop)
+    return out
+
+
+def _generate(model, prompts, seeds, max_tokens, temperature, edits, stop):
+    lengths = np.array([len(p) for p in prompts])
+    shortest, n = int(lengths.min()), len(prompts)
+    total = min(int(lengths.max()) + max_tokens, model.config.n_ctx)
+    draws = {seed: np.random.default_rng(seed).random(max_tokens) for seed in set(seeds)}
+    noise = np.stack([draws[seed] for seed in seeds])
+    padded = np.full((n, int(lengths.max())), stop)
+    for row, prompt in enumerate(prompts):
+        padded[row, : len(prompt)] = prompt
+    decoder = Decoder(model, n, total)
+    logits = decoder.feed(torch.from_numpy(padded[:, :shortest]), edits.after, edits.before)
+    out, alive = [[] for _ in prompts], np.ones(n, dtype=bool)
+    for position in range(shortest, total + 1):
+        step = position - lengths  # which new token this is, negative while the prompt lasts
+        draw = torch.from_numpy(noise[np.arange(n), step.clip(0, max_tokens - 1)]).float()
+        cumulative = (logits.float() / temperature).softmax(-1).cumsum(-1)
+        ids = (cumulative < draw[:, None] * cumulative[:, -1:]).sum(-1).clamp(max=logits.shape[-1] - 1).numpy()
+        fresh = (step >= 0) & (step < max_tokens)
+        given = padded[:, min(position, padded.shape[1] - 1)]
+        ids = np.where(step < 0, given, ids)
+        alive &= ~(fresh & (ids == stop))
+        for row in np.flatnonzero(fresh & alive):
+            out[row].append(int(ids[row]))
+        if position == total or not (alive & (step + 1 < max_tokens)).any():
+            break
+        logits = decoder.feed(torch.from_numpy(ids[:, None]), edits.after, edits.before)
+    return out
+
+
+@torch.no_grad()
+def nll(model, prompts, continuations, batch=64):
+    """(nats, tokens) a row: −log p of each continuation after its prompt under `model`, unedited."""
+    nats, counts = np.zeros(len(prompts)), np.array([len(c) for c in continuations])
+    order = np.argsort([len(p) + len(c) for p, c in zip(prompts, continuations, strict=True)], kind="stable")
+    for at in range(0, len(order), batch):
+        rows = order[at : at + batch]
+        width = max(len(prompts[r]) + len(continuations[r]) for r in rows)
+        ids, targets = np.zeros((len(rows), width), dtype=np.int64), np.full((len(rows), width), -1)
+        for i, r in enumerate(rows):
+            whole = [*prompts[r], *continuations[r]]
+            ids[i, : len(whole)] = whole
+            targets[i, len(prompts[r]) - 1 : len(whole) - 1] = continuations[r]
+        loss = torch.nn.functional.cross_entropy(
+            model(torch.from_numpy(ids)).float().transpose(1, 2), torch.from_numpy(targets), ignore_index=-1, reduction="none"
+        )
+        nats[rows] = loss.sum(-1).double().numpy()
+    return nats, counts

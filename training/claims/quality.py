@@ -1,0 +1,126 @@
+"""Loss and sample quality: bits per byte, loss gap of TopK to its dense twin, what 8-bit checkpoints cost, 50 unpicked stories.
+
+    python -m claims.quality --data DATA [--models DIR] [--also DIR …]
+
+Bits per byte: every token of the text once as a target, windows of n_ctx (topklm.data.evaluation_windows), f32. A model with
+another tokenizer (--also) is measured on the same bytes, on the validation file alone (the held-out texts may be in its
+training data). Stories: quality.toml.
+"""
+
+import copy
+import re
+import tomllib
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from topklm.data import evaluation_windows
+from topklm.export import to_8bit
+from topklm.train import evaluate
+
+from . import common, decode
+
+CONFIG = Path(__file__).with_name("quality.toml")
+
+
+def text_of(ids, tokenizer) -> str:
+    return tokenizer.decode(list(map(int, ids)), skip_special_tokens=False)
+
+
+def bits_per_byte(subject, arrays, owner, which, limit=None) -> dict:
+    """Loss of one text. `owner` is the tokenizer that made the arrays; another tokenizer re-encodes the same bytes."""
+    ids, starts = arrays[f"{which}.ids"], arrays.get(f"{which}.starts")
+    if limit:
+        ids, starts = ids[:limit], None if starts is None else starts[starts <= limit]
+    documents = [ids] if starts is None else [ids[a + 1 : b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
+    strings = [text_of(d, owner) for d in documents]
+    n_bytes = sum(len(s.encode()) for s in strings)
+    if subject.tokenizer.to_str() != owner.to_str():
+        encoded = [subject.tokenizer.encode(s, add_special_tokens=False).ids for s in strings]
+        ids = np.array([i for e in encoded for i in ([0] if starts is not None else []) + e])
+        starts = None if starts is None else np.cumsum([0] + [len(e) + 1 for e in encoded])
+    nats, tokens = evaluate(subject.model, evaluation_windows(ids, subject.model.config.n_ctx, starts))
+    return {"nats_per_token": nats / tokens, "bits_per_byte": nats / np.log(2) / n_bytes, "tokens": tokens, "bytes": n_bytes}
+
+
+def in_8bit(subject):
+    """The same model with its matrices rounded to 8 bits and a scale a row, as shipped checkpoints are."""
+    tensors = {name: p for name, p in subject.model.state_dict().items() if name != "lm_head.weight"}
+    stored = to_8bit(tensors)
+    model = copy.deepcopy(subject.model)
+    values = {n: stored[n].float() * stored[f"{n}.scale"][:, None] if f"{n}.scale" in stored else stored[n] for n in tensors}
+    model.load_state_dict(values, strict=False)
+    return common.Subject(model, subject.tokenizer, subject.about)
+
+
+def name_recurs(name: str, ids, tokenizer, last: int) -> bool:
+    return re.search(rf"\b{re.escape(name)}\b", text_of(ids[-last:], tokenizer)) is not None
+
+
+def repeats(ids, n: int) -> int:
+    """How often the most frequent run of n tokens occurs."""
+    runs = Counter(tuple(ids[i : i + n]) for i in range(len(ids) - n + 1))
+    return max(runs.values(), default=0)
+
+
+def stories(subject, config: dict) -> dict:
+    """10 prompts × 5 seeds, none left out."""
+    rows = [(p, seed) for p in config["prompt"] for seed in config["seeds"]]
+    prompts = [subject.tokenizer.encode(p["text"]).ids for p, _ in rows]
+    seeds = [seed for _, seed in rows]
+    out = decode.generate(subject.model, prompts, seeds, config["max_tokens"], config["temperature"])
+    recur = [name_recurs(p["name"], ids, subject.tokenizer, config["last"]) for (p, _), ids in zip(rows, out, strict=True)]
+    calm = [repeats(ids, config["ngram"]) <= 2 for ids in out]
+    shown = [
+        p["text"] + text_of(ids, subject.tokenizer)
+        for (p, seed), ids in zip(rows, out, strict=True)
+        if seed == config["seeds"][0]
+    ]
+    return {
+        "count": len(out),
+        "name_recurs": float(np.mean(recur)),
+        "no_8gram_thrice": float(np.mean(calm)),
+        "mean_tokens": float(np.mean([len(ids) for ids in out])),
+        "ended": float(np.mean([len(ids) < config["max_tokens"] for ids in out])),
+        "unpicked": shown[: config["shown"]],
+    }
+
+
+def main():
+    p = common.parser(__doc__)
+    p.add_argument("--also", type=Path, nargs="*", default=[], help="other folders, measured on the validation file")
+    p.add_argument("--limit", type=int, help="only so many tokens of a text (a trial run)")
+    p.add_argument("--only", choices=["topk", "dense"], help="run one model's part again; the other's is kept")
+    args = p.parse_args()
+    common.start(args)
+    clock, arrays, config = common.Clock(), common.texts(args.data), tomllib.loads(CONFIG.read_text())
+    topk, dense = common.subjects(args, args.data)
+    result = common.read(args.results, "quality") if args.only else {}
+    for key, subject in (("topk", topk), ("dense", dense)):
+        if subject is None or args.only not in (None, key):
+            continue
+        owner = common.Tokenizer.from_file(str(args.data / "tokenizer.json"))
+        result[key] = {"model": subject.about}
+        for which in ("validation", "held_out"):
+            result[key][which] = bits_per_byte(subject, arrays, owner, which, args.limit)
+        rough = bits_per_byte(in_8bit(subject), arrays, owner, "held_out", args.limit)["bits_per_byte"]
+        result[key]["8bit_minus_f32"] = {"held_out_bits_per_byte": rough - result[key]["held_out"]["bits_per_byte"]}
+        result[key]["stories"] = stories(subject, config)
+    for path in args.also:
+        other = common.subject(path)
+        owner = common.Tokenizer.from_file(str(args.data / "tokenizer.json"))
+        entry = {"model": other.about, "validation": bits_per_byte(other, arrays, owner, "validation", args.limit)}
+        result.setdefault("also", {})[other.about["name"]] = entry
+    if "topk" in result and "dense" in result:
+        gap = {w: result["topk"][w]["nats_per_token"] / result["dense"][w]["nats_per_token"] - 1 for w in ("validation", "held_out")}
+        result["gap_percent"] = {w: 100 * g for w, g in gap.items()}
+    for other in result.get("also", {}).values():
+        ours, theirs = result["topk"]["validation"]["bits_per_byte"], other["validation"]["bits_per_byte"]
+        other["topk_is_lower_by_percent"] = 100 * (1 - ours / theirs)
+    result["seconds"] = clock()
+    common.write(args.results, "quality", result)
+
+
+if __name__ == "__main__":
+    main()

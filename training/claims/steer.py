@@ -1,0 +1,238 @@
+"""Steering by one neuron: 20 concepts, the edit found by a stated rule on other prompts than those of the score.
+
+    python -m claims.steer --method topk|dense|sae --data DATA [--stage choose|score|all] [--sae FILE]
+
+concepts.toml holds concepts, prompts, bounds and the rule of the search; it was committed before the first scored run.
+topk: neurons of the cut blocks. dense: coordinates of the dense twin after the same blocks, both signs. sae: decoder rows
+added to the twin's stream. The judge of likelihood is the dense twin, or the unsteered model where no twin is there yet.
+"""
+
+import re
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from topklm.data import evaluation_windows
+
+from . import common, decode, effect
+
+CONFIG = Path(__file__).with_name("concepts.toml")
+
+
+class Bench:
+    """Texts with and without edits, and what is counted in them."""
+
+    def __init__(self, subject, judge, handles, config):
+        self.subject, self.judge, self.handles, self.config = subject, judge, handles, config
+        self.patterns = [re.compile(rf"\b(?:{'|'.join(c['words'])})\b", re.IGNORECASE) for c in config["concept"]]
+        self.base = {}
+
+    def _texts(self, prompts, seeds, tokens, edits=None):
+        h, temperature = self.handles, self.config["bounds"]["temperature"]
+        return decode.generate(self.subject.model, prompts, seeds, tokens, temperature, edits, h.blocks, h.directions)
+
+    def _count(self, ids, concept):
+        return len(self.patterns[concept].findall(self.subject.tokenizer.decode(ids)))
+
+    def run(self, trials, prompts, seeds, tokens):
+        """trials [(concept, edit)], each over all (prompt, seed) pairs given as two equal lists of ids and seeds. A trial's
+        result: counts of the concept's words a text, without (`base`) and with the edit, and the ratio of mean NLLs."""
+        key = (str(prompts), str(seeds), tokens)
+        if key not in self.base:
+            texts = self._texts(prompts, seeds, tokens)
+            nats, counts = decode.nll(self.judge.model, prompts, texts)
+            self.base[key] = texts, nats.sum() / counts.sum()
+        base, base_nll = self.base[key]
+        n = len(prompts)
+        rows = [edit for _, edit in trials for _ in range(n)]
+        texts = self._texts(prompts * len(trials), seeds * len(trials), tokens, rows) if rows else []
+        nats, counts = decode.nll(self.judge.model, prompts * len(trials), texts)
+        results = []
+        for i, (concept, edit) in enumerate(trials):
+            mine = slice(i * n, (i + 1) * n)
+            results.append(
+                {
+                    "concept": concept,
+                    "edit": edit,
+                    "base": np.array([self._count(t, concept) for t in base]),
+                    "steered": np.array([self._count(t, concept) for t in texts[mine]]),
+                    "nll": nats[mine].sum() / max(counts[mine].sum(), 1),
+                    "base_nll": base_nll,
+                    "nll_ratio": nats[mine].sum() / max(counts[mine].sum(), 1) / base_nll,
+                    "texts": texts[mine],
+                }
+            )
+        return results
+
+
+def gains(result):
+    return (result["steered"] + 1) / (result["base"] + 1)
+
+
+def utility(result, search, bounded=True):
+    """How good an edit is in a round of the search; see concepts.toml."""
+    gain = np.minimum(np.log(gains(result)) / np.log(5), 1.5).mean()
+    return gain - search["penalty"] * max(0.0, result["nll_ratio"] - search["margin"]) if bounded else gain
+
+
+def first_edits(handles, short, search):
+    """Every short-listed handle with every strength and propagation."""
+    action = "clamp" if handles.directions is None else "add"
+    for handle in short:
+        for propagate, strengths in search["strengths"].items():
+            for strength in strengths:
+                yield handles.edit(handle, strength, action=action, propagate=propagate)
+
+
+def variants(edit, has_cut):
+    """The edit, and the same with other positions, and (where there is a cut and a neuron) before the cut."""
+    yield edit
+    yield replace(edit, positions="generated")
+    if has_cut and edit.action == "clamp":
+        yield replace(edit, site="topk_in")
+
+
+def best(results, search, keep):
+    """The `keep` best of one concept's results: a third of them by utility without the bound, the others with it."""
+    free = max(1, keep // 3)
+    order = sorted(results, key=lambda r: -utility(r, search))[: keep - free]
+    rest = sorted((r for r in results if r not in order), key=lambda r: -utility(r, search, False))
+    return order + rest[:free]
+
+
+def choose(bench, windows, say=print):
+    """The picks of every concept: {"bounded": edit, "free": edit, "search": figures on the choosing prompts}."""
+    config, search, subject, handles = bench.config, bench.config["search"], bench.subject, bench.handles
+    prompts = [subject.tokenizer.encode(p).ids for p in config["prompts"]["choosing"]]
+    words = [effect.token_ids(subject.tokenizer, c["words"]) for c in config["concept"]]
+    ids = effect.contexts(
+        subject.model, prompts[: search["effect_prompts"]], search["effect_length"], config["bounds"]["temperature"]
+    )
+    gain, _ = effect.effects(subject.model, handles, ids, words)
+    others = (gain.sum(0) - gain) / max(len(gain) - 1, 1)
+    rank = gain - others + search["raw"] * gain
+    trials = []
+    for i in range(len(words)):
+        short = effect.short_list(handles, rank[i], search["short_list"])
+        trials += [(i, edit) for edit in first_edits(handles, short, search)]
+    has_cut = subject.model.config.topk_k is not None
+    for number, rules in enumerate(search["round"]):
+        rows = [(p, 500_000 + 1000 * number + i) for i in range(rules["texts"]) for p in [prompts[i % len(prompts)]]]
+        say(f"round {number + 1}: {len(trials)} edits × {len(rows)} texts", flush=True)
+        results = bench.run(trials, *map(list, zip(*rows, strict=True)), rules["tokens"])
+        by_concept = [[r for r in results if r["concept"] == i] for i in range(len(words))]
+        if number + 1 == len(search["round"]):
+            return [pick(mine, config) for mine in by_concept]
+        keep = search["round"][number + 1]["keep"]
+        trials = [(i, r["edit"]) for i, mine in enumerate(by_concept) for r in best(mine, search, keep)]
+        if number == 0:
+            trials = [(i, v) for i, edit in trials for v in variants(edit, has_cut)]
+        trials = list(dict.fromkeys(trials))
+    raise ValueError("concepts.toml: search.round must list at least one round")
+
+
+def pick(results, config):
+    search, success = config["search"], config["bounds"]["success"]
+
+    def share(r):
+        return float((gains(r) >= success).mean())
+
+    within = [r for r in results if r["nll_ratio"] <= search["margin"]]
+    bounded = max(within, key=lambda r: (share(r), utility(r, search))) if within else max(results, key=lambda r: utility(r, search))
+    free = max(results, key=lambda r: (share(r), utility(r, search, False)))
+    figures = {k: {"success": share(r), "nll_ratio": r["nll_ratio"]} for k, r in (("bounded", bounded), ("free", free))}
+    return {"bounded": bounded["edit"].table(), "free": free["edit"].table(), "on_choosing_prompts": figures}
+
+
+def score(bench, chosen):
+    """The picks on the scoring prompts."""
+    config, bounds = bench.config, bench.config["bounds"]
+    encode = bench.subject.tokenizer.encode
+    rows = [(encode(p).ids, 1000 * i + s) for i, p in enumerate(config["prompts"]["scoring"]) for s in range(bounds["seeds"])]
+    trials = [(i, decode.Edit(**c[kind])) for kind in ("bounded", "free") for i, c in enumerate(chosen)]
+    results = bench.run(trials, *map(list, zip(*rows, strict=True)), bounds["max_tokens"])
+    table = []
+    for i, c in enumerate(chosen):
+        entry = {"concept": config["concept"][i]["name"]}
+        for kind, r in (("bounded", results[i]), ("free", results[len(chosen) + i])):
+            share = float((gains(r) >= bounds["success"]).mean())
+            relaxed = float((gains(r) >= bounds["relaxed_success"]).mean())
+            entry[kind] = {
+                "edit": c[kind],
+                "base": r["base"].mean(),
+                "steered": r["steered"].mean(),
+                "success": share,
+                "relaxed_success": relaxed,
+                "nll": r["nll"],
+                "base_nll": r["base_nll"],
+                "nll_ratio": r["nll_ratio"],
+                "works": bool(share >= bounds["works"] and r["nll_ratio"] <= bounds["likelihood"]),
+                "works_relaxed": bool(relaxed >= bounds["works"] and r["nll_ratio"] <= bounds["likelihood"]),
+                "works_without_likelihood": bool(share >= bounds["works"]),
+                "sample": bench.subject.tokenizer.decode([*rows[0][0], *r["texts"][0]]),
+            }
+        entry["on_choosing_prompts"] = c["on_choosing_prompts"]
+        table.append(entry)
+    n = len(table)
+    return {
+        "base_nll": results[0]["base_nll"],
+        "works": sum(e["bounded"]["works"] for e in table) / n,
+        "works_relaxed": sum(e["bounded"]["works_relaxed"] for e in table) / n,
+        "works_without_likelihood": sum(e["free"]["works_without_likelihood"] for e in table) / n,
+        "concepts": table,
+    }
+
+
+def handles_of(method, subject, windows, blocks, sae_file):
+    if method == "sae":
+        from .sae import SAE
+
+        sae = SAE.load(sae_file)
+        top = sae.largest(subject.model, windows)
+        live = np.flatnonzero(top > 0)
+        layer = np.full(len(live), sae.layer)
+        return effect.Handles(method, blocks, layer, live, top[live], sae.directions())
+    return effect.coordinate_handles(method, subject.model, windows, blocks, both_tails=method == "dense")
+
+
+def main():
+    p = common.parser(__doc__)
+    p.add_argument("--method", choices=["topk", "dense", "sae"], default="topk")
+    p.add_argument("--stage", choices=["choose", "score", "all"], default="all")
+    p.add_argument("--sae", type=Path, help="the file that claims.sae wrote")
+    p.add_argument("--concepts", nargs="*", help="only these (a trial run)")
+    p.add_argument("--windows", type=int, default=200, help="windows of held-out text for the largest activations")
+    args = p.parse_args()
+    if args.method == "sae" and args.sae is None:
+        p.error("--method sae needs --sae FILE")
+    common.start(args)
+    clock, config = common.Clock(), tomllib.loads(CONFIG.read_text())
+    if args.concepts:
+        config["concept"] = [c for c in config["concept"] if c["name"] in args.concepts]
+    topk, dense = common.subjects(args, args.data)
+    if args.method != "topk" and dense is None:
+        p.error(f"--method {args.method} needs the dense twin")
+    subject, judge = topk if args.method == "topk" else dense, dense or topk
+    arrays = common.texts(args.data)
+    windows = evaluation_windows(arrays["held_out.ids"], subject.model.config.n_ctx, arrays["held_out.starts"])
+    windows = torch.from_numpy(windows[:: max(1, len(windows) // args.windows), 0])
+    result = common.read(args.results, "steering")
+    method = result.setdefault(args.method, {})
+    with torch.autocast("cpu", torch.bfloat16):  # the search alone; the score is f32
+        handles = handles_of(args.method, subject, windows, topk.cut_blocks, args.sae)
+        bench = Bench(subject, judge, handles, config)
+        if args.stage != "score":
+            chosen = choose(bench, windows)
+            method |= {"model": subject.about, "chosen_with": judge.about, "chosen": chosen, "choose_seconds": clock()}
+            common.write(args.results, "steering", result)
+    if args.stage != "choose":
+        bench.base.clear()
+        method |= {"judge": judge.about, "score": score(bench, method["chosen"]), "seconds": clock()}
+        common.write(args.results, "steering", result)
+
+
+if __name__ == "__main__":
+    main()
