@@ -118,11 +118,7 @@ def short_list(handles: Handles, gain: np.ndarray, count: int, same_index: int =
 
 
 def token_ids(tokenizer, words) -> list[int]:
-    """Ids of the tokens that are one of the words as a whole, after a space, small or capital."""
-    ids = set()
-    for word in words:
-        for form in (f" {word}", f" {word.capitalize()}"):
-            encoded = tokenizer.encode(form, add_special_tokens=False).ids
-            if len(encoded) == 1:
-                ids.add(encoded[0])
-    return sorted(ids)
+    """Ids of the tokens that are one of the words as a whole, after a space, small or capital; where no word is one token,
+    the first tokens of them all."""
+    encoded = [tokenizer.encode(f" {f}", add_special_tokens=False).ids for w in words for f in (w, w.capitalize())]
+    return sorted({e[0] for e in encoded if len(e) == 1} or {e[0] for e in encoded})

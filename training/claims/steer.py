@@ -221,6 +221,7 @@ def main():
     windows = torch.from_numpy(windows[:: max(1, len(windows) // args.windows), 0])
     result = common.read(args.results, "steering")
     method = result.setdefault(args.method, {})
+    result["bounds"] = config["bounds"]
     with torch.autocast("cpu", torch.bfloat16):  # the search alone; the score is f32
         handles = handles_of(args.method, subject, windows, topk.cut_blocks, args.sae)
         bench = Bench(subject, judge, handles, config)

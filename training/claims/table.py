@@ -1,0 +1,137 @@
+"""The README's table of claims, from the JSON files in results/.
+
+    python -m claims.table            writes it between the markers of README.md
+    python -m claims.table --check    exits 1 if README.md does not hold what the results say
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from . import common
+
+BEGIN, END = "<!-- claims: made by `python -m claims.table` -->", "<!-- /claims -->"
+
+
+def percent(value, digits=0) -> str:
+    return "–" if value is None else f"{100 * value:.{digits}f} %"
+
+
+def number(value, digits=2) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def quality(r):
+    for key, label in (("topk", "TopK"), ("dense", "dense twin")):
+        if key not in r:
+            continue
+        e, s = r[key], r[key]["stories"]
+        loss = f"{number(e['validation']['bits_per_byte'], 3)} / {number(e['held_out']['bits_per_byte'], 3)}"
+        yield f"Loss, {label}", f"{loss} bits a byte (TinyStories validation / held-out texts)", "claims.quality"
+        told = f"name recurs {percent(s['name_recurs'])}, no 8-gram more than twice {percent(s['no_8gram_thrice'])}"
+        yield f"{s['count']} unpicked stories, {label}", told, "claims.quality"
+    if "gap_percent" in r:
+        gap = r["gap_percent"]
+        text = f"{gap['validation']:+.1f} % / {gap['held_out']:+.1f} % in nats a token"
+        yield "TopK against its dense twin", text, "claims.quality"
+    for name, other in r.get("also", {}).items():
+        text = f"TopK has {number(other['topk_is_lower_by_percent'], 1)} % fewer bits a byte than its "
+        yield f"Against `{name}`", text + number(other["validation"]["bits_per_byte"], 3), "claims.quality"
+    if "topk" in r:
+        added = r["topk"]["8bit_minus_f32"]["held_out_bits_per_byte"]
+        yield "8-bit checkpoints", f"{added:+.4f} bits a byte against f32", "claims.quality"
+
+
+def sae(r):
+    text = f"variance explained {percent(r['variance_explained'], 1)}, dead {percent(r['dead_share'], 1)}, "
+    text += f"loss {number(r['loss'])} → {number(r['loss_spliced'])} nats a token when spliced in"
+    where = f"SAE (width {r['width']}, k {r['k']}) on the twin's block {r['layer']}"
+    yield where, text, "claims.sae"
+
+
+def meaning(r):
+    names = [(k, n) for k, n in (("topk", "TopK neurons"), ("dense", "dense coordinates"), ("sae", "SAE features")) if k in r]
+    for key, label in (("token_entropy", "Token entropy"), ("semantic_entropy", "Semantic entropy"), ("next_entropy", "Next-token entropy")):
+        parts = []
+        for name, shown in names:
+            e = r[name]["better_tail"]["all"][key]
+            if e and e["count"]:
+                parts.append(f"{shown} {number(e['median'])} ({percent(e['share_under_2_bits'])} under 2)")
+        if parts:
+            yield f"{label}, median bits, better tail", " · ".join(parts), "claims.meaning"
+    dead = " · ".join(f"{shown} {percent(r[name]['better_tail']['all']['dead'], 1)}" for name, shown in names)
+    yield "Dead over the text", dead, "claims.meaning"
+
+
+def steering(r):
+    for key, label in (("topk", "one TopK neuron"), ("dense", "one dense coordinate"), ("sae", "one SAE feature")):
+        if "score" not in r.get(key, {}):
+            continue
+        s = r[key]["score"]
+        n = len(s["concepts"])
+        counts = [round(s[k] * n) for k in ("works", "works_relaxed", "works_without_likelihood")]
+        text = f"{counts[0]} of {n} concepts by the criterion; {counts[1]} at a threshold of {r['bounds']['relaxed_success']:g} "
+        text += f"instead of {r['bounds']['success']:g}; {counts[2]} without the likelihood bound"
+        yield f"Steering by {label}", text, f"claims.steer --method {key}"
+
+
+def trace(r):
+    half = next((s for s, e in zip(r["steps"], r["emerged_share"], strict=True) if e >= 0.5), None)
+    text = f"half of the neurons have their final meaning (JS ≤ {r['js_bound']:g}) from step {half} of {r['steps'][-1]}"
+    yield "Emergence over checkpoints", text, "claims.trace"
+    layers = r["layers"]
+    text = f"similarity {number(layers['same_index_mean'])} in neighbouring blocks, {number(layers['random_index_mean'])} for random indices"
+    yield "One index over layers", text, "claims.trace"
+
+
+def edit_cost(r):
+    ratios = r["speed_ratio_to_no_edit"]
+    text = " · ".join(f"{n} edit{'s' if n != '1' else ''} {number(v)} ×" for n, v in ratios.items())
+    yield f"Speed with edits ({r['backend']})", text, "claims.edit_cost"
+
+
+def sweep(r):
+    for name, e in r.get("settings", {}).items():
+        text = f"{number(e['loss']['validation']['nats_per_token'], 3)} nats a token, median token entropy {number(e['token_entropy_median'])}"
+        yield f"Proxy {name}", text, "claims.sweep"
+
+
+PARTS = {f.__name__: f for f in (quality, sae, meaning, steering, trace, edit_cost, sweep)}
+
+
+def table(results: Path) -> str:
+    lines = ["| claim | measured | command |", "|---|---|---|"]
+    for name, part in PARTS.items():
+        result = common.read(results, name)
+        lines += [f"| {claim} | {text} | `{command}` |" for claim, text, command in (part(result) if result else ())]
+    if "settings" not in common.read(results, "sweep"):
+        lines.append("| The cut's settings on a proxy (k, n_nontopk, annealing, abs, relu) | not run yet | `claims.sweep` |")
+    return "\n".join(lines)
+
+
+def placed(readme: str, content: str) -> str:
+    """The README with the table between its markers."""
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"README.md: needs the lines {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n\n{content}\n\n{END}{after}"
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument("--results", type=Path, default=common.RESULTS)
+    p.add_argument("--readme", type=Path, default=common.ROOT / "README.md")
+    p.add_argument("--check", action="store_true")
+    args = p.parse_args()
+    old = args.readme.read_text(encoding="utf-8")
+    new = placed(old, table(args.results))
+    if args.check:
+        if old != new:
+            sys.exit("README.md does not hold the results: run `python -m claims.table` in training/")
+    else:
+        args.readme.write_text(new, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

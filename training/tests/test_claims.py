@@ -1,0 +1,321 @@
+"""The claims on toy models: definitions on small cases, edits against the plain model, every command once."""
+
+import json
+import sys
+import tempfile
+import tomllib
+import unittest
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import torch
+
+from claims import common, decode, effect, meaning, quality, recipes, sae, steer, sweep, table, trace
+from tests import toy
+from topklm import generate, stats, train
+from topklm.export import export, load_model
+from topklm.model import ModelConfig, TopKLM
+
+CONCEPTS = """
+[bounds]
+max_tokens = 8
+temperature = 0.8
+seeds = 2
+success = 5.0
+relaxed_success = 3.0
+works = 0.5
+likelihood = 1.3
+[search]
+effect_prompts = 2
+effect_length = 10
+raw = 0.3
+short_list = 2
+penalty = 6.0
+margin = 1.25
+strengths = {layer = [1.0], from_layer = [1.0]}
+round = [{keep = 0, texts = 2, tokens = 4}, {keep = 2, texts = 2, tokens = 6}]
+[prompts]
+choosing = ["One day Mia", "Then Ben went"]
+scoring = ["One day Omar", "One day"]
+[[concept]]
+name = "things"
+words = ["kite", "stone", "cake"]
+[[concept]]
+name = "places"
+words = ["hill", "river"]
+"""
+
+
+class Definitions(unittest.TestCase):
+    def test_entropy(self):
+        self.assertEqual(stats.entropy([4]), 0)
+        self.assertEqual(stats.entropy([1, 1, 1, 1, 0]), 2)
+        self.assertAlmostEqual(stats.entropy([2, 1, 1]), 1.5)
+        self.assertTrue(np.isnan(stats.entropy([])))
+
+    def test_jensen_shannon(self):
+        self.assertEqual(stats.js_distance({1: 3}, {1: 5}), 0)
+        self.assertEqual(stats.js_distance({1: 3}, {2: 5}), 1)
+        # p = (1, 0), q = (1/2, 1/2): divergence = 3/4·log2(4/3) … = 0.3112781 bits
+        self.assertAlmostEqual(stats.js_distance({1: 2}, {1: 1, 2: 1}), 0.31127812445913283**0.5)
+
+    def test_top_positions_over_chunks_equal_one_sort(self):
+        rng = np.random.default_rng(0)
+        x = rng.integers(-3, 4, (50, 7)).astype(np.float32)  # many ties and zeros
+        ids = np.stack([np.arange(50), np.arange(50) + 100], axis=1)
+        whole, parts = stats.Top(7, 10), stats.Top(7, 10)
+        whole.add(torch.from_numpy(x), torch.from_numpy(ids))
+        for at in range(0, 50, 8):
+            parts.add(torch.from_numpy(x[at : at + 8]), torch.from_numpy(ids[at : at + 8]))
+        self.assertTrue((whole.active.numpy() == (x != 0).sum(0)).all())
+        for top in (whole, parts):
+            for neuron in range(7):
+                column = x[:, neuron]
+                expected = sorted(column[column != 0], reverse=True)[:10]
+                self.assertEqual(top.values[neuron].tolist(), [float(v) for v in expected])
+                self.assertTrue((column[top.ids[neuron, :, 0].numpy()] == top.values[neuron].numpy()).all())
+
+    def test_table_and_better_tail(self):
+        top = stats.Top(2, 100)
+        x = torch.zeros(60, 2)
+        x[:30, 0] = 1  # neuron 0: tokens 7 and 8 equally often; neuron 1: 5 activations, rare
+        x[:5, 1] = 2
+        ids = torch.stack([torch.arange(60) % 2 + 7, torch.full((60,), 3)], dim=1)
+        top.add(x, ids)
+        clusters = np.zeros(10, dtype=int)
+        columns = top.table(clusters)
+        self.assertEqual((columns["n"].tolist(), columns["token_entropy"][0]), ([30, 5], 1.0))
+        self.assertEqual((columns["next_entropy"][0], columns["semantic_entropy"][0], columns["density"][0]), (0, 0, 0.5))
+        self.assertEqual(meaning.summary(columns)["rare"], 0.5)
+        lower = {**columns, "n": np.array([25, 30]), "token_entropy": np.array([2.0, 3.0])}
+        better = stats.better_tail(columns, lower)
+        self.assertEqual((better["tail"].tolist(), better["token_entropy"].tolist()), ([1, -1], [1.0, 3.0]))
+
+    def test_emergence_is_the_first_step_from_which_it_stays(self):
+        distances = np.array([[0.9, 0.2, 0.1], [0.4, 0.8, np.nan], [0.3, 0.4, 0.2], [0, 0, 0]])
+        self.assertEqual(trace.emergence(distances, 0.5).tolist(), [1, 2, 2])
+
+    def test_repeats_and_names(self):
+        self.assertEqual(quality.repeats([1, 2, 3, 1, 2, 3, 1, 2, 3], 3), 3)
+        self.assertEqual(quality.repeats([1, 2], 3), 0)
+
+    def test_short_list_takes_at_most_two_of_one_index(self):
+        handles = effect.Handles("topk", [0, 1, 2], np.array([0, 1, 2, 0]), np.array([5, 5, 5, 6]), np.ones(4))
+        self.assertEqual(effect.short_list(handles, np.array([4.0, 3.0, 2.0, 1.0]), 3), [0, 1, 3])
+
+
+class Edits(unittest.TestCase):
+    """Against plain runs of random-weight models."""
+
+    def model(self, k=6, **kw):
+        c = ModelConfig(d_vocab=50, d_model=24, n_layers=3, n_heads=2, d_head=8, d_mlp=16, n_ctx=32, topk_k=k, **kw)
+        model = TopKLM(c).init_weights(1).eval()
+        return model.requires_grad_(False)
+
+    def test_rows_with_prompts_of_different_lengths_equal_single_runs(self):
+        model = self.model()
+        prompts, seeds = [[0, 3], [0, 4, 5, 6], [0, 9, 8]], [1, 2, 3]
+        together = decode.generate(model, prompts, seeds, 10, 0.9, stop=-1)
+        for prompt, seed, ids in zip(prompts, seeds, together, strict=True):
+            self.assertEqual(decode.generate(model, [prompt], [seed], 10, 0.9, stop=-1), [ids])
+            self.assertEqual(generate.sample(model, [prompt], [seed], 10, 0.9, stop=-1), [ids])
+
+    def test_every_kind_of_edit_shows_in_the_stream(self):
+        model, prompt = self.model(n_nontopk=1), [0, 3, 4, 5]
+        for edit, expected in (
+            (decode.Edit(0, 7, "clamp", 5.0), {0: [5, 5, 5, 5]}),
+            (decode.Edit(0, 7, "clamp", 5.0, propagate="from_layer"), {0: [5, 5, 5, 5], 1: [5, 5, 5, 5]}),
+            (decode.Edit(1, 7, "clamp", 5.0, site="topk_in"), {1: [5, 5, 5, 5]}),
+            (decode.Edit(1, 7, "clamp", -9.0, site="topk_in"), {1: [0, 0, 0, 0]}),
+            (decode.Edit(0, 7, "clamp", 5.0, positions="generated"), {0: [None] * 3 + [None]}),
+        ):
+            edits = decode.RowEdits([edit], [4], [0, 1])
+            seen = {}
+
+            def after(layer, x, start, edits=edits, seen=seen):
+                x = edits.after(layer, x, start)
+                seen[layer] = x[0, :, 7].tolist()
+                return x
+
+            generate.Decoder(model, 1).feed(torch.tensor([prompt]), after, edits.before)
+            for layer, values in expected.items():
+                for got, want in zip(seen[layer], values, strict=True):
+                    self.assertEqual(got, want) if want is not None else self.assertNotEqual(got, 5)
+
+    def test_generated_positions_begin_after_each_rows_own_prompt(self):
+        edit = decode.Edit(0, 2, "add", 1.0, positions="generated")
+        rows = decode.RowEdits([edit, edit, None], [2, 4, 2], [0])
+        x = rows.after(0, torch.zeros(3, 3, 5), 1)  # positions 1, 2, 3
+        self.assertEqual(x[:, :, 2].tolist(), [[0, 1, 1], [0, 0, 0], [0, 0, 0]])
+
+    def test_a_direction_is_added(self):
+        directions = torch.eye(4)[:2] * 3
+        rows = decode.RowEdits([decode.Edit(1, 1, "add", 2.0)], [1], [0, 1], directions)
+        self.assertEqual(rows.after(1, torch.zeros(1, 1, 4), 0).tolist(), [[[0, 6, 0, 0]]])
+        with self.assertRaises(ValueError):
+            decode.RowEdits([decode.Edit(1, 1, "clamp", 2.0)], [1], [0, 1], directions)
+
+    def test_likelihood(self):
+        model = self.model()
+        nats, counts = decode.nll(model, [[0, 1], [0]], [[2, 3], [4]])
+        log_p = model(torch.tensor([[0, 1, 2]])).log_softmax(-1)[0]
+        self.assertAlmostEqual(nats[0], -(log_p[1, 2] + log_p[2, 3]).item(), places=4)
+        self.assertEqual(counts.tolist(), [2, 1])
+
+    def test_effects_equal_a_run_with_the_edit(self):
+        for k, tails in ((6, False), (None, True)):
+            model = self.model(k)
+            windows = torch.randint(1, 50, (4, 12), generator=torch.Generator().manual_seed(0))
+            handles = effect.coordinate_handles("x", model, windows, [0, 1], tails)
+            ids, words = windows[:2], [[3, 4], [7]]
+            gain, divergence = effect.effects(model, handles, ids, words, rows=6)
+            self.assertGreater(divergence.min(), -1e-5)
+            for h in (0, len(handles.layer) // 2, len(handles.layer) - 1):
+                layer, index, top = int(handles.layer[h]), int(handles.index[h]), float(handles.top[h])
+
+                def edit(at, x, layer=layer, index=index, top=top):
+                    if at == layer:
+                        x = x.clone()
+                        x[..., index] = top
+                    return x
+
+                def mass(edit=None, ids=ids, model=model):
+                    logits = model.lm_head(model.model.norm(model.stream(ids, edit=edit)[-1]))
+                    return torch.stack([logits.log_softmax(-1)[:, -4:, w].logsumexp(-1).mean() for w in words])
+
+                np.testing.assert_allclose(gain[:, h], (mass(edit) - mass()).numpy(), atol=1e-4)
+
+
+class Commands(unittest.TestCase):
+    """Every command on a toy pair of models: results have the shape that the table reads."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls._folder = tempfile.TemporaryDirectory()
+        cls.folder = Path(cls._folder.name)
+        toy.write(cls.folder)
+        for name, dense in ((common.TOPK, False), (common.DENSE, True)):
+            run = cls.folder / "runs" / name
+            train.Trainer(cls.folder / "toy.toml", cls.folder / "data", run, dense).run()
+            export(run, cls.folder / "data", cls.folder / "models" / name, True, None)
+        (cls.folder / "concepts.toml").write_text(CONCEPTS)
+        cls.results = cls.folder / "results"
+
+    @classmethod
+    def tearDownClass(cls):
+        cls._folder.cleanup()
+
+    def call(self, module, *arguments, data=True):
+        shared = ["--models", self.folder / "models", "--results", self.results]
+        shared += ["--data", self.folder / "data"] if data else []
+        with mock.patch.object(sys, "argv", ["claim", *map(str, [*shared, *arguments])]), mock.patch("builtins.print"):
+            module.main()
+        return json.loads((self.results / f"{self.name(module)}.json").read_text())
+
+    def name(self, module):
+        return {"steer": "steering"}.get(module.__name__.split(".")[1], module.__name__.split(".")[1])
+
+    def test_quality(self):
+        config = (Path(quality.__file__).with_name("quality.toml")).read_text().replace("max_tokens = 200", "max_tokens = 12")
+        (self.folder / "quality.toml").write_text(config)
+        with mock.patch.object(quality, "CONFIG", self.folder / "quality.toml"):
+            result = self.call(quality, "--also", self.folder / "models" / common.DENSE)
+        model = load_model(self.folder / "models" / common.TOPK)
+        arrays = common.texts(self.folder / "data")
+        windows = quality.evaluation_windows(arrays["validation.ids"], 32)
+        nats, count = train.evaluate(model, windows)
+        self.assertAlmostEqual(result["topk"]["validation"]["nats_per_token"], nats / count, places=2)
+        self.assertEqual(result["topk"]["stories"]["count"], 50)
+        self.assertEqual(result["also"][common.DENSE]["validation"], result["dense"]["validation"])
+
+    def test_another_tokenizer_is_measured_on_the_same_bytes(self):
+        topk = common.subject(self.folder / "models" / common.TOPK)
+        owner, arrays = topk.tokenizer, common.texts(self.folder / "data")
+        other = common.Tokenizer.from_str(owner.to_str().replace('"add_prefix_space":false', '"add_prefix_space":false '))
+        other.add_tokens(["kitchen-never-there"])
+        for which in ("validation", "held_out"):
+            a = quality.bits_per_byte(topk, arrays, owner, which)
+            b = quality.bits_per_byte(common.Subject(topk.model, other, {}), arrays, owner, which)
+            self.assertEqual(a["bytes"], b["bytes"])
+            self.assertAlmostEqual(a["bits_per_byte"], b["bits_per_byte"], places=4)
+
+    def test_sae_meaning_and_steering(self):
+        weights = self.folder / "sae.safetensors"
+        figures = self.call(sae, "--out", weights, "--layer", 1, "--positions", 20_000)
+        self.assertGreater(figures["variance_explained"], 0.3)
+        self.assertLessEqual(figures["active_a_position"], 6)
+        spread = self.call(meaning, "--sae", weights)
+        self.assertEqual(spread["topk"]["upper_tail"]["all"]["neurons"], 64)
+        self.assertEqual(spread["sae"]["better_tail"]["all"]["neurons"], 32)
+        self.assertIsNone(spread["topk"]["better_tail"]["all"]["semantic_entropy"])
+        with mock.patch.object(steer, "CONFIG", self.folder / "concepts.toml"):
+            for method in ("topk", "dense", "sae"):
+                result = self.call(steer, "--method", method, "--sae", weights)
+        self.assertEqual(set(result), {"bounds", "topk", "dense", "sae"})
+        for method in ("topk", "dense", "sae"):
+            concepts = result[method]["score"]["concepts"]
+            self.assertEqual([c["concept"] for c in concepts], ["things", "places"])
+            for c in concepts:
+                self.assertEqual(c["bounded"]["works"], c["bounded"]["success"] >= 0.5 and c["bounded"]["nll_ratio"] <= 1.3)
+        self.assertEqual({c["bounded"]["edit"]["action"] for c in result["sae"]["score"]["concepts"]}, {"add"})
+        # The site's recipes: whatever is listed is within the bound.
+        with mock.patch.object(recipes, "LEAST", 0.0):
+            rows = recipes.recipes(result["topk"], 1.3)
+        self.assertTrue(all(r["works"] or r["nll_ratio"] <= 1.3 for r in rows))
+        self.assertIn("| Steering by one TopK neuron |", table.table(self.results))
+
+    def test_agreement_with_the_commands_index(self):
+        topk = common.subject(self.folder / "models" / common.TOPK)
+        documents = meaning.held_out_documents(self.folder / "data", 10**6)
+        tops = meaning.collect(topk.model, documents, [0, 1])
+        columns = {k: np.concatenate([tops[b][0].table()[k] for b in (0, 1)]) for k in ("token_entropy", "next_entropy", "density")}
+        folder = self.folder / "with-index"
+        (folder / "features").mkdir(parents=True)
+        given = {k: common.rounded(v.tolist()) for k, v in columns.items()}
+        (folder / "features" / "index.json").write_text(json.dumps({"columns": given, "corpus": {"sha256": "x"}}))
+        found = meaning.agreement(folder, tops, [0, 1], "x", True)
+        self.assertTrue(found["same_text"])
+        self.assertLess(found["token_entropy"]["largest_gap"], 1e-3)
+        self.assertIsNone(meaning.agreement(self.folder, tops, [0, 1], "x", True))
+
+    def test_trace(self):
+        for arguments in (["--run", self.folder / "runs" / common.TOPK], []):
+            result = self.call(trace, *arguments)
+            self.assertEqual(result["steps"], [0, 2, 4, 8])
+            self.assertEqual(result["emerged_share"][-1], 1)
+            self.assertEqual(result["emerged_share"], sorted(result["emerged_share"]))
+
+    def test_sweep_goes_on_where_it_stopped(self):
+        base = tomllib.loads(toy.MODEL)
+        for changes in sweep.settings().values():
+            text = sweep.config_text(base, changes)
+            (self.folder / "check.toml").write_text(text)
+            train.read_config(self.folder / "check.toml", changes is None)
+        arguments = ["--out", self.folder / "sweep", "--base", self.folder / "toy.toml", "--only", "dense", "k8"]
+        first = self.call(sweep, *arguments)
+        self.assertEqual(set(first["settings"]), {"dense", "k8"})
+        self.assertEqual((first["settings"]["k8"]["k"], first["settings"]["dense"]["gap_percent"]), (8, 0))
+        log = self.folder / "sweep" / "k8" / "log.jsonl"
+        losses = toy.losses(log.parent)
+        self.call(sweep, *arguments)
+        self.assertEqual(toy.losses(log.parent), losses)
+
+    def test_table_check(self):
+        readme = self.folder / "README.md"
+        readme.write_text(f"# x\n\n{table.BEGIN}\nold\n{table.END}\nrest\n")
+        empty = self.folder / "nothing"
+        common.write(empty, "edit_cost", {"backend": "cpu", "speed_ratio_to_no_edit": {"1": 1.01, "20": 0.98}})
+        arguments = ["table", "--results", str(empty), "--readme", str(readme)]
+        with mock.patch.object(sys, "argv", [*arguments, "--check"]), self.assertRaises(SystemExit):
+            table.main()
+        with mock.patch.object(sys, "argv", arguments):
+            table.main()
+        self.assertIn("1 edit 1.01 × · 20 edits 0.98 ×", readme.read_text())
+        self.assertTrue(readme.read_text().endswith("\nrest\n"))
+        with mock.patch.object(sys, "argv", [*arguments, "--check"]):
+            table.main()
+
+
+if __name__ == "__main__":
+    unittest.main()
