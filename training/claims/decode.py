@@ -74,19 +74,24 @@ class RowEdits:
 
 
 @torch.no_grad()
-def generate(model, prompts, seeds, max_tokens, temperature, edits=None, blocks=(), directions=None, stop=0, batch=512):
+def generate(
+    model, prompts, seeds, max_tokens, temperature, edits=None, blocks=(), directions=None, stop=0, batch=512, watch=None
+):
     """New ids, a list a row; ends at `stop`, which is left out. Prompts may differ in length; the noise of a row is its
-    seed's alone, so the same row with and without an edit draws the same numbers."""
-    out = []
+    seed's alone, so the same row with and without an edit draws the same numbers. With `watch` [V, C], a 0/1 column a
+    family of tokens, also how many of each family were to be expected: probabilities summed over the steps, [rows, C]."""
+    out, expected = [], []
     edits = edits or [None] * len(prompts)
     for at in range(0, len(prompts), batch):
         part = slice(at, at + batch)
         row_edits = RowEdits(edits[part], [len(p) for p in prompts[part]], blocks, directions)
-        out += _generate(model, prompts[part], seeds[part], max_tokens, temperature, row_edits, stop)
-    return out
+        ids, sums = _generate(model, prompts[part], seeds[part], max_tokens, temperature, row_edits, stop, watch)
+        out += ids
+        expected.append(sums)
+    return out if watch is None else (out, np.concatenate(expected))
 
 
-def _generate(model, prompts, seeds, max_tokens, temperature, edits, stop):
+def _generate(model, prompts, seeds, max_tokens, temperature, edits, stop, watch):
     lengths = np.array([len(p) for p in prompts])
     shortest, n = int(lengths.min()), len(prompts)
     total = min(int(lengths.max()) + max_tokens, model.config.n_ctx)
@@ -98,12 +103,16 @@ def _generate(model, prompts, seeds, max_tokens, temperature, edits, stop):
     decoder = Decoder(model, n, total)
     logits = decoder.feed(torch.from_numpy(padded[:, :shortest]), edits.after, edits.before)
     out, alive = [[] for _ in prompts], np.ones(n, dtype=bool)
+    expected = None if watch is None else np.zeros((n, watch.shape[1]))
     for position in range(shortest, total + 1):
         step = position - lengths  # which new token this is, negative while the prompt lasts
         draw = torch.from_numpy(noise[np.arange(n), step.clip(0, max_tokens - 1)]).float()
-        cumulative = (logits.float() / temperature).softmax(-1).cumsum(-1)
+        p = (logits.float() / temperature).softmax(-1)
+        cumulative = p.cumsum(-1)
         ids = (cumulative < draw[:, None] * cumulative[:, -1:]).sum(-1).clamp(max=logits.shape[-1] - 1).numpy()
         fresh = (step >= 0) & (step < max_tokens)
+        if watch is not None:
+            expected += (p @ watch).float().numpy() * (fresh & alive)[:, None]
         given = padded[:, min(position, padded.shape[1] - 1)]
         ids = np.where(step < 0, given, ids)
         alive &= ~(fresh & (ids == stop))
@@ -112,7 +121,7 @@ def _generate(model, prompts, seeds, max_tokens, temperature, edits, stop):
         if position == total or not (alive & (step + 1 < max_tokens)).any():
             break
         logits = decoder.feed(torch.from_numpy(ids[:, None]), edits.after, edits.before)
-    return out
+    return out, expected
 
 
 @torch.no_grad()

@@ -28,27 +28,34 @@ class Bench:
     def __init__(self, subject, judge, handles, config):
         self.subject, self.judge, self.handles, self.config = subject, judge, handles, config
         self.patterns = [re.compile(rf"\b(?:{'|'.join(c['words'])})\b", re.IGNORECASE) for c in config["concept"]]
+        self.words = [effect.token_ids(subject.tokenizer, c["words"]) for c in config["concept"]]
+        self.watch = torch.zeros(subject.model.config.d_vocab, len(self.words))
+        for i, ids in enumerate(self.words):
+            self.watch[ids, i] = 1
         self.base = {}
 
     def _texts(self, prompts, seeds, tokens, edits=None):
         h, temperature = self.handles, self.config["bounds"]["temperature"]
-        return decode.generate(self.subject.model, prompts, seeds, tokens, temperature, edits, h.blocks, h.directions)
+        return decode.generate(
+            self.subject.model, prompts, seeds, tokens, temperature, edits, h.blocks, h.directions, watch=self.watch
+        )
 
     def _count(self, ids, concept):
         return len(self.patterns[concept].findall(self.subject.tokenizer.decode(ids)))
 
     def run(self, trials, prompts, seeds, tokens):
         """trials [(concept, edit)], each over all (prompt, seed) pairs given as two equal lists of ids and seeds. A trial's
-        result: counts of the concept's words a text, without (`base`) and with the edit, and the ratio of mean NLLs."""
+        result: counts of the concept's words a text, without (`base`) and with the edit, the counts that were to be
+        expected (tokens' probabilities summed over the steps), and the ratio of mean NLLs."""
         key = (str(prompts), str(seeds), tokens)
         if key not in self.base:
-            texts = self._texts(prompts, seeds, tokens)
+            texts, expected = self._texts(prompts, seeds, tokens)
             nats, counts = decode.nll(self.judge.model, prompts, texts)
-            self.base[key] = texts, nats.sum() / counts.sum()
-        base, base_nll = self.base[key]
+            self.base[key] = texts, expected, nats.sum() / counts.sum()
+        base, base_expected, base_nll = self.base[key]
         n = len(prompts)
         rows = [edit for _, edit in trials for _ in range(n)]
-        texts = self._texts(prompts * len(trials), seeds * len(trials), tokens, rows) if rows else []
+        texts, expected = self._texts(prompts * len(trials), seeds * len(trials), tokens, rows)
         nats, counts = decode.nll(self.judge.model, prompts * len(trials), texts)
         results = []
         for i, (concept, edit) in enumerate(trials):
@@ -59,6 +66,7 @@ class Bench:
                     "edit": edit,
                     "base": np.array([self._count(t, concept) for t in base]),
                     "steered": np.array([self._count(t, concept) for t in texts[mine]]),
+                    "expected": (base_expected[:, concept], expected[mine, concept]),
                     "nll": nats[mine].sum() / max(counts[mine].sum(), 1),
                     "base_nll": base_nll,
                     "nll_ratio": nats[mine].sum() / max(counts[mine].sum(), 1) / base_nll,
@@ -74,7 +82,8 @@ def gains(result):
 
 def utility(result, search, bounded=True):
     """How good an edit is in a round of the search; see concepts.toml."""
-    gain = np.minimum(np.log(gains(result)) / np.log(5), 1.5).mean()
+    base, steered = result["expected"]
+    gain = np.minimum(np.log((steered + 1) / (base + 1)) / np.log(5), 1.5).mean()
     return gain - search["penalty"] * max(0.0, result["nll_ratio"] - search["margin"]) if bounded else gain
 
 
@@ -107,7 +116,7 @@ def choose(bench, windows, say=print):
     """The picks of every concept: {"bounded": edit, "free": edit, "search": figures on the choosing prompts}."""
     config, search, subject, handles = bench.config, bench.config["search"], bench.subject, bench.handles
     prompts = [subject.tokenizer.encode(p).ids for p in config["prompts"]["choosing"]]
-    words = [effect.token_ids(subject.tokenizer, c["words"]) for c in config["concept"]]
+    words = bench.words
     ids = effect.contexts(
         subject.model, prompts[: search["effect_prompts"]], search["effect_length"], config["bounds"]["temperature"]
     )
@@ -152,12 +161,14 @@ def score(bench, chosen):
     config, bounds = bench.config, bench.config["bounds"]
     encode = bench.subject.tokenizer.encode
     rows = [(encode(p).ids, 1000 * i + s) for i, p in enumerate(config["prompts"]["scoring"]) for s in range(bounds["seeds"])]
-    trials = [(i, decode.Edit(**c[kind])) for kind in ("bounded", "free") for i, c in enumerate(chosen)]
-    results = bench.run(trials, *map(list, zip(*rows, strict=True)), bounds["max_tokens"])
+    trials = {(i, decode.Edit(**c[kind])): None for kind in ("bounded", "free") for i, c in enumerate(chosen)}
+    results = bench.run(list(trials), *map(list, zip(*rows, strict=True)), bounds["max_tokens"])
+    of = dict(zip(trials, results, strict=True))
     table = []
     for i, c in enumerate(chosen):
         entry = {"concept": config["concept"][i]["name"]}
-        for kind, r in (("bounded", results[i]), ("free", results[len(chosen) + i])):
+        for kind in ("bounded", "free"):
+            r = of[i, decode.Edit(**c[kind])]
             share = float((gains(r) >= bounds["success"]).mean())
             relaxed = float((gains(r) >= bounds["relaxed_success"]).mean())
             entry[kind] = {

@@ -34,13 +34,6 @@ def tokens_of(subject, documents, blocks):
     return distributions, np.array([[sum(c.values()) for c in row] for row in distributions])
 
 
-def emergence(distances: np.ndarray, bound: float) -> np.ndarray:
-    """First checkpoint (its number) from which the distance stays ≤ bound. distances [steps, …], NaN counts as far."""
-    near = np.where(np.isnan(distances), np.inf, distances) <= bound
-    stays = np.flip(np.logical_and.accumulate(np.flip(near, 0), 0), 0)
-    return np.where(stays.any(0), stays.argmax(0), len(distances))
-
-
 def layer_stability(distributions, usable, seed=0) -> dict:
     """Mean similarity 1 − JS of the same index in neighbouring blocks and of random index pairs in the same two blocks."""
     rng = np.random.default_rng(seed)
@@ -79,7 +72,7 @@ def main():
         rows = zip(now, last, strict=True)
         distances.append([[stats.js_distance(a, b) for a, b in zip(*pair, strict=True)] for pair in rows])
     distances = np.array([*distances, np.zeros_like(n, dtype=float)])  # [steps, blocks, d]
-    first = emergence(distances, stats.EMERGENCE_JS)
+    first = stats.emergence(distances, stats.EMERGENCE_JS)
     numbers = [step for step, _ in steps]
     by_layer = {
         str(b): [float((first[i][usable[i]] <= s).mean()) for s in range(len(steps))] for i, b in enumerate(blocks)
@@ -92,7 +85,7 @@ def main():
         "usable_neurons": int(usable.sum()),
         "emerged_share": [float((first[usable] <= s).mean()) for s in range(len(steps))],
         "emerged_share_by_layer": by_layer,
-        "median_js_to_final": [float(np.nanmedian(d[usable])) for d in distances],
+        "median_js_to_final": [float(np.median(d[usable])) for d in distances],
         "median_emergence_step": float(np.median(np.array(numbers)[first[usable]])),
         "layers": layer_stability(last, usable),
         "seconds": clock(),

@@ -17,6 +17,7 @@ from topklm import generate, stats, train
 from topklm.export import export, load_model
 from topklm.model import ModelConfig, TopKLM
 
+VECTORS = Path(__file__).parents[2] / "tests" / "entropy_vectors.json"
 CONCEPTS = """
 [bounds]
 max_tokens = 8
@@ -52,7 +53,20 @@ class Definitions(unittest.TestCase):
         self.assertEqual(stats.entropy([4]), 0)
         self.assertEqual(stats.entropy([1, 1, 1, 1, 0]), 2)
         self.assertAlmostEqual(stats.entropy([2, 1, 1]), 1.5)
-        self.assertTrue(np.isnan(stats.entropy([])))
+        self.assertEqual(stats.entropy([]), 0)
+
+    def test_the_vectors_that_rust_is_tested_on(self):
+        if not VECTORS.exists():
+            self.skipTest(f"{VECTORS.name} is not there")
+        vectors = json.loads(VECTORS.read_text())
+        for case in vectors["entropy"]:
+            self.assertAlmostEqual(stats.entropy(list(stats.counts(case["tokens"]).values())), case["bits"], places=12)
+        for case in vectors["distance"]:
+            a, b = stats.counts(case["a"]), stats.counts(case["b"])
+            self.assertAlmostEqual(stats.js_distance(a, b), case["distance"], places=12)
+        for case in vectors["emergence"]:
+            found = int(stats.emergence(case["distances"], case["limit"]))
+            self.assertEqual(case["steps"][found] if found < len(case["steps"]) else None, case["step"])
 
     def test_jensen_shannon(self):
         self.assertEqual(stats.js_distance({1: 3}, {1: 5}), 0)
@@ -93,8 +107,8 @@ class Definitions(unittest.TestCase):
         self.assertEqual((better["tail"].tolist(), better["token_entropy"].tolist()), ([1, -1], [1.0, 3.0]))
 
     def test_emergence_is_the_first_step_from_which_it_stays(self):
-        distances = np.array([[0.9, 0.2, 0.1], [0.4, 0.8, np.nan], [0.3, 0.4, 0.2], [0, 0, 0]])
-        self.assertEqual(trace.emergence(distances, 0.5).tolist(), [1, 2, 2])
+        distances = np.array([[0.9, 0.2, 0.1, 0.9], [0.4, 0.8, 0.6, 0.9], [0.3, 0.4, 0.2, 0.9], [0, 0, 0, 0.6]])
+        self.assertEqual(stats.emergence(distances, 0.5).tolist(), [1, 2, 2, 4])
 
     def test_repeats_and_names(self):
         self.assertEqual(quality.repeats([1, 2, 3, 1, 2, 3, 1, 2, 3], 3), 3)

@@ -1,4 +1,5 @@
-"""What a neuron's activations say: the definitions of design.md section 6, in Python. Twin: crate/src/features.
+"""What a neuron's activations say: the definitions of design.md section 6, in Python. Twin: crate/src/features/statistics.rs,
+tested on the same vectors (tests/entropy_vectors.json).
 
 A neuron is described by its N highest-activating positions: the *input* tokens there. Position 0 and special tokens are left
 out. Entropies are in bits; 2^H reads as "effective tokens".
@@ -13,21 +14,22 @@ EMERGENCE_JS = 0.5
 
 
 def entropy(counts) -> float:
-    """−Σ p log2 p of counts (zeros allowed); NaN of nothing."""
+    """−Σ p log2 p of counts (zeros allowed); 0 of nothing."""
     c = np.asarray(counts, dtype=np.float64)
     c = c[c > 0]
     if not len(c):
-        return float("nan")
+        return 0.0
     p = c / c.sum()
     return float(max(0.0, -(p * np.log2(p)).sum()))
 
 
 def js_distance(a: dict, b: dict) -> float:
-    """Jensen–Shannon distance, base 2 (0 equal … 1 disjoint): the square root of the divergence of two {type: count}."""
+    """Jensen–Shannon distance, base 2 (0 equal … 1 disjoint): the square root of the divergence of two {type: count}.
+    An empty one is at distance 1 from any other, and at 0 from an empty one."""
     keys = sorted(set(a) | set(b))
     p, q = (np.array([c.get(k, 0) for k in keys], dtype=np.float64) for c in (a, b))
     if not p.sum() or not q.sum():
-        return float("nan")
+        return 0.0 if p.sum() == q.sum() else 1.0
     p, q = p / p.sum(), q / q.sum()
     m = (p + q) / 2
     kl = [np.sum(x[x > 0] * np.log2(x[x > 0] / m[x > 0])) for x in (p, q)]
@@ -38,6 +40,12 @@ def counts(ids) -> dict:
     """{id: count} of the ids that are not negative (a negative id is "none")."""
     values, number = np.unique([i for i in ids if i >= 0], return_counts=True)
     return dict(zip(values.tolist(), number.tolist(), strict=True))
+
+
+def emergence(distances, limit: float) -> np.ndarray:
+    """For distances [steps, …]: the number of the first step from which on all are at most `limit`; `steps` where none is."""
+    d = np.asarray(distances, dtype=np.float64)
+    return len(d) - np.logical_and.accumulate(np.flip(d <= limit, 0), 0).sum(0)
 
 
 class Top:

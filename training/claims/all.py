@@ -1,0 +1,75 @@
+"""All claims one after the other, each in a process of its own, then the recipes and the README's table.
+
+    python -m claims.all --data DATA --work DIR [--text WRITING.jsonl] [--binary TOPK-LM] [--also DIR …] [--only NAME …] [--twin]
+
+DIR keeps the SAE's weights. --twin: what is left once the dense twin is there and the TopK model's part was run before it
+(its steering is scored again, by the twin's likelihood). The sweep is not part of it: it trains models.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from . import common, table
+
+NAMES = ("quality", "trace", "steer-topk", "sae", "meaning", "steer-dense", "steer-sae", "edit_cost", "recipes")
+
+
+def commands(args) -> dict[str, list]:
+    """Name -> module and arguments; what cannot run (no twin, no binary) is left out."""
+    shared = ["--models", args.models, "--results", args.results]
+    for flag in ("topk", "dense", "threads"):
+        if getattr(args, flag):
+            shared += [f"--{flag}", getattr(args, flag)]
+    data = [*shared, "--data", args.data]
+    weights = args.work / "sae.safetensors"
+    twin = args.dense or args.models / common.DENSE
+    runs = {
+        "quality": ["quality", *data, *(["--also", *args.also] if args.also else [])],
+        "trace": ["trace", *data, *(["--run", args.run] if args.run else [])],
+        "steer-topk": ["steer", *data, "--method", "topk"],
+        "sae": ["sae", *data, "--out", weights],
+        "meaning": ["meaning", *data, *(["--text", args.text] if args.text else []), "--limit", args.limit],
+        "steer-dense": ["steer", *data, "--method", "dense"],
+        "steer-sae": ["steer", *data, "--method", "sae", "--sae", weights],
+        "edit_cost": ["edit_cost", *shared, "--binary", args.binary],
+        "recipes": ["recipes", *shared],
+    }
+    if args.twin:
+        runs["quality"] += ["--only", "dense"]
+        runs["meaning"] += ["--only", "dense"]
+        runs["steer-topk"] += ["--stage", "score"]
+        del runs["trace"]
+    if twin.exists():
+        runs["meaning"] += ["--sae", weights]
+    else:
+        for name in ("sae", "steer-dense", "steer-sae"):
+            del runs[name]
+    if args.binary is None:
+        del runs["edit_cost"]
+    return {name: run for name, run in runs.items() if not args.only or name in args.only}
+
+
+def main():
+    p = common.parser(__doc__)
+    p.add_argument("--work", type=Path, required=True, help="folder for what is not part of the repository")
+    p.add_argument("--run", type=Path, help="the trainer's run folder, for the trace")
+    p.add_argument("--text", type=Path, help="our models' own writing, JSON lines of ids")
+    p.add_argument("--limit", type=int, default=300_000, help="tokens of that text")
+    p.add_argument("--binary", type=Path, help="the topk-lm command")
+    p.add_argument("--also", type=Path, nargs="*", default=[])
+    p.add_argument("--only", nargs="*", choices=NAMES)
+    p.add_argument("--twin", action="store_true", help="only what the dense twin adds")
+    args = p.parse_args()
+    for name, run in commands(args).items():
+        clock = common.Clock()
+        print(f"{name} …", flush=True)
+        subprocess.run([sys.executable, "-m", f"claims.{run[0]}", *map(str, run[1:])], check=True)
+        print(f"{name}: {clock()} s", flush=True)
+    readme = common.ROOT / "README.md"
+    if table.BEGIN in readme.read_text(encoding="utf-8"):
+        subprocess.run([sys.executable, "-m", "claims.table", "--results", str(args.results)], check=True)
+
+
+if __name__ == "__main__":
+    main()
