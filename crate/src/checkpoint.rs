@@ -56,7 +56,12 @@ pub(crate) async fn read_file(source: &dyn Source, path: &str, limit: u64, code:
 
 /// `config.json` of the model.
 pub async fn read_config(source: &dyn Source) -> Result<Config> {
-    Config::from_json(&read_file(source, "config.json", MAX_JSON, Code::Config).await?)
+    Config::from_json(&read_config_bytes(source).await?)
+}
+
+/// `config.json` as it is, for keys that the engine does not need.
+pub async fn read_config_bytes(source: &dyn Source) -> Result<Vec<u8>> {
+    read_file(source, "config.json", MAX_JSON, Code::Config).await
 }
 
 /// `generation_config.json`; nothing set where there is none.

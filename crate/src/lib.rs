@@ -13,6 +13,8 @@ pub mod gpu;
 pub mod hooks;
 pub mod math;
 pub mod model;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod offline;
 pub mod ops;
 pub mod order;
 pub mod pace;

@@ -17,6 +17,7 @@
 //! The log-probability reported is the model's own: of the raw logits, at temperature 1, from sums of the same kind of mass.
 
 use crate::config::Config;
+use crate::cpu::gemm::dispatch;
 use crate::engine::Sampling;
 use crate::error::{fail, Result};
 use crate::math;
@@ -124,6 +125,12 @@ pub fn gpu_words(sampling: &Sampling) -> [u32; 8] {
 /// Draws the token of absolute position `position`. `logits` and `seen` are `[d_vocab]`; `seen` tells which ids occurred so far.
 /// Gives the id and the natural logarithm of the model's own probability of it. `Code::NonFinite` where a logit is not finite.
 pub fn sample(logits: &[f32], seen: &[bool], sampling: &Sampling, position: u32) -> Result<(u32, f32)> {
+    let id = draw(logits, seen, sampling, position)?;
+    Ok((id, logprob(logits, id)))
+}
+
+/// [`sample`] without the probability.
+pub fn draw(logits: &[f32], seen: &[bool], sampling: &Sampling, position: u32) -> Result<u32> {
     if logits.is_empty() || logits.len() != seen.len() || logits.len() >= 1 << 23 {
         fail!(
             Argument,
@@ -139,23 +146,36 @@ pub fn sample(logits: &[f32], seen: &[bool], sampling: &Sampling, position: u32)
             position.wrapping_sub(1)
         );
     }
-    let settings = Settings::new(sampling);
+    Ok(draw_finite(logits, seen, Settings::new(sampling), position))
+}
+
+dispatch!(
+    /// Steps 1 to 6.
+    draw_finite, draw_portable, (logits: &[f32], seen: &[bool], settings: Settings, position: u32) -> u32
+);
+
+#[inline(always)]
+fn draw_portable(logits: &[f32], seen: &[bool], settings: Settings, position: u32) -> u32 {
     let penalised: Vec<f32> = logits
         .iter()
         .zip(seen)
         .map(|(&logit, &seen)| settings.penalise(logit, seen))
         .collect();
     let first = best(&penalised);
-    let id = if settings.inverse_temperature == 0.0 {
+    if settings.inverse_temperature == 0.0 {
         first
     } else {
         settings.draw(&penalised, penalised[first as usize], position)
-    };
-    Ok((id, logprob(logits, id)))
+    }
 }
 
-/// ln of the probability of `id` under the softmax of `logits` (all finite).
-pub fn logprob(logits: &[f32], id: u32) -> f32 {
+dispatch!(
+    /// ln of the probability of `id` under the softmax of `logits` (all finite).
+    pub logprob, logprob_portable, (logits: &[f32], id: u32) -> f32
+);
+
+#[inline(always)]
+fn logprob_portable(logits: &[f32], id: u32) -> f32 {
     let max = logits.iter().copied().fold(f32::MIN, f32::max);
     let total: u64 = logits.iter().map(|&logit| mass(logit - max)).sum();
     let at = logits.get(id as usize).copied().unwrap_or(f32::NEG_INFINITY);
@@ -163,6 +183,7 @@ pub fn logprob(logits: &[f32], id: u32) -> f32 {
 }
 
 /// The first entry in the standing order.
+#[inline(always)]
 fn best(values: &[f32]) -> u32 {
     let max = values.iter().copied().fold(f32::MIN, f32::max);
     values.iter().position(|&value| value == max).unwrap_or(0) as u32
@@ -191,6 +212,7 @@ impl Settings {
     }
 
     /// Steps 2 to 6, of penalised logits whose largest is `max`.
+    #[inline(always)]
     fn draw(&self, penalised: &[f32], max: f32, position: u32) -> u32 {
         let words: Vec<u64> = (0u32..)
             .zip(penalised)
@@ -231,6 +253,7 @@ fn share(total: u64, numerator: u32, up: bool) -> u64 {
 
 /// Of the words that are at least `last`, in descending order: the first at which the sum of the measures, its own included, is
 /// greater than `target`. Sorts only the bucket in which that happens.
+#[inline(always)]
 fn find(words: &[u64], measure: impl Fn(usize) -> u64, last: u64, target: u64) -> u64 {
     let bucket_of = |word: u64| (word >> (64 - BUCKET_BITS)) as usize;
     let mut sums = vec![0u64; 1 << BUCKET_BITS];

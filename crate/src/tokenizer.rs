@@ -116,6 +116,18 @@ impl Tokenizer {
         self.inner.id_to_token(id)
     }
 
+    /// Ids of the special tokens, ascending.
+    pub fn special_ids(&self) -> Vec<u32> {
+        let tokens = self.inner.get_added_tokens_decoder();
+        let mut ids: Vec<u32> = tokens
+            .iter()
+            .filter(|(_, token)| token.special)
+            .map(|(id, _)| *id)
+            .collect();
+        ids.sort_unstable();
+        ids
+    }
+
     fn check_id(&self, id: u32) -> Result<()> {
         if id as usize >= self.d_vocab {
             fail!(Argument, "token id {id} is beyond the model's {} tokens", self.d_vocab);

@@ -50,7 +50,7 @@ export async function ensureNodeModules() {
 /** The Rust tool chain for native builds. */
 export function ensureCargo() {
   if (which('cargo') === null) {
-    throw new Failure('cargo was not found: install Rust 1.88 or later (https://rustup.rs), then open a new terminal.');
+    throw new Failure('cargo was not found: install Rust 1.89 or later (https://rustup.rs), then open a new terminal.');
   }
 }
 

@@ -32,11 +32,21 @@ impl FolderSource {
 
     /// Names of the folders directly inside, sorted.
     pub fn folders(&self) -> Result<Vec<String>> {
-        let unreadable = |error| Error::new(Code::Io, format!("{} cannot be listed: {error}", self.root.display()));
+        self.list("", Path::is_dir)
+    }
+
+    /// Names of the files directly in the folder `prefix` (`""`, or `"step254/"`), sorted.
+    pub fn files(&self, prefix: &str) -> Result<Vec<String>> {
+        self.list(prefix, Path::is_file)
+    }
+
+    fn list(&self, prefix: &str, wanted: fn(&Path) -> bool) -> Result<Vec<String>> {
+        let folder = self.root.join(prefix);
+        let unreadable = |error| Error::new(Code::Io, format!("{} cannot be listed: {error}", folder.display()));
         let mut names = Vec::new();
-        for entry in fs::read_dir(&self.root).map_err(unreadable)? {
+        for entry in fs::read_dir(&folder).map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
-            if entry.path().is_dir() {
+            if wanted(&entry.path()) {
                 names.extend(entry.file_name().into_string());
             }
         }

@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::model::Buffer;
 
 /// The active entries of a batch of rows: row `r` is `start[r]..start[r + 1]`, index ascending, no value 0.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ActiveRows {
     pub start: Vec<usize>,
     pub indices: Vec<u32>,

@@ -1,7 +1,6 @@
 //! Runs a batch through the program, one operation after another, giving way in between.
 
 use std::ops::Range;
-use std::rc::Rc;
 
 use super::{CpuCache, CpuWeights};
 use crate::config::Config;
@@ -17,25 +16,33 @@ const SLICE: usize = 24_000_000;
 
 /// The CPU executor of one set of weights.
 pub struct CpuEngine {
-    config: Rc<Config>,
-    program: Vec<Op>,
-    rope: RopeTable,
-    weights: CpuWeights,
+    pub(super) config: Config,
+    pub(super) program: Vec<Op>,
+    pub(super) rope: RopeTable,
+    pub(super) weights: CpuWeights,
 }
 
 impl CpuEngine {
-    pub fn new(config: Rc<Config>, weights: CpuWeights) -> Self {
+    pub fn new(config: &Config, weights: CpuWeights) -> Self {
         CpuEngine {
-            program: program(&config),
-            rope: RopeTable::new(&config),
+            program: program(config),
+            rope: RopeTable::new(config),
             weights,
-            config,
+            config: config.clone(),
         }
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub fn weights(&self) -> &CpuWeights {
+        &self.weights
     }
 
     /// Rows that one batch may have.
     pub fn max_rows(&self) -> usize {
-        let c = &*self.config;
+        let c = &self.config;
         let inner = c.d_qkv().max(c.d_query()).max(c.d_mlp_in());
         (SLICE / (c.d_model * inner)).clamp(1, 64)
     }
@@ -54,7 +61,7 @@ impl CpuEngine {
 
     /// One forward pass; see [`Batch`].
     pub async fn forward(&self, cache: &mut CpuCache, batch: &Batch<'_>) -> Result<BatchOutput> {
-        let config = &*self.config;
+        let config = &self.config;
         let rows = batch.ids.len();
         let CpuCache { keys, values, buffers } = cache;
         buffers.resize(config, rows);
@@ -76,6 +83,7 @@ impl CpuEngine {
             rope: &self.rope,
             batch,
             buffers,
+            positions: None,
         };
         let mut output = BatchOutput::default();
         let mut captures = batch.captures.iter().peekable();
@@ -83,7 +91,10 @@ impl CpuEngine {
             match *op {
                 Op::Embed => ops::embed::cpu(&mut pass)?,
                 Op::Qkv { layer, sparse } => {
-                    ops::qkv::cpu(&mut pass, layer, sparse, &mut keys[layer], &mut values[layer])?;
+                    ops::qkv::cpu(&mut pass, layer, sparse)?;
+                    if batch.rows == Rows::Sequence {
+                        ops::qkv::cpu_cache(&pass, 0..rows, &mut keys[layer], &mut values[layer]);
+                    }
                 }
                 Op::Attention { layer } => {
                     let per_row = 2 * (batch.start + rows) * config.d_query();
@@ -137,7 +148,7 @@ impl CpuEngine {
 
     /// Logits of `rows`: of the whole vocabulary, or of one token.
     async fn logits(&self, pass: &mut Pass<'_>, rows: Range<usize>, token: Option<u32>) -> Result<Vec<f32>> {
-        let config = &*self.config;
+        let config = &self.config;
         ops::lm_head::cpu_norm(pass, rows.clone())?;
         let vocabulary = token.map_or(0..config.d_vocab, |id| id as usize..id as usize + 1);
         let mut logits = vec![0.0; rows.len() * vocabulary.len()];

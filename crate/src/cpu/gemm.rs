@@ -7,16 +7,31 @@ const ROWS: usize = 4;
 /// Outputs held in registers at once.
 const OUTS: usize = 16;
 
-/// Calls the function compiled for AVX2 where the machine has it; the arithmetic is the same, lane by lane.
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
+/// Calls the function compiled for AVX-512 or AVX2 where the machine has it; the arithmetic is the same, lane by lane.
 macro_rules! dispatch {
-    ($(#[$doc:meta])* $name:ident, $portable:ident, ($($arg:ident : $type:ty),*) $(-> $ret:ty)?) => {
+    ($(#[$doc:meta])* $vis:vis $name:ident, $portable:ident, ($($arg:ident : $type:ty),*) $(-> $ret:ty)?) => {
         $(#[$doc])*
-        pub fn $name($($arg: $type),*) $(-> $ret)? {
+        $vis fn $name($($arg: $type),*) $(-> $ret)? {
             #[cfg(target_arch = "x86_64")]
             {
+                #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw")]
+                fn widest($($arg: $type),*) $(-> $ret)? {
+                    $portable($($arg),*)
+                }
                 #[target_feature(enable = "avx2")]
                 fn wide($($arg: $type),*) $(-> $ret)? {
                     $portable($($arg),*)
+                }
+                if std::arch::is_x86_feature_detected!("avx512f")
+                    && std::arch::is_x86_feature_detected!("avx512vl")
+                    && std::arch::is_x86_feature_detected!("avx512dq")
+                    && std::arch::is_x86_feature_detected!("avx512bw")
+                {
+                    // SAFETY: the features were just detected.
+                    return unsafe { widest($($arg),*) };
                 }
                 if std::arch::is_x86_feature_detected!("avx2") {
                     // SAFETY: the feature was just detected.
@@ -27,10 +42,21 @@ macro_rules! dispatch {
         }
     };
 }
+pub(crate) use dispatch;
+
+/// `out[r, o] = Σ_i x[r, i] · w[i, o]` for `x` `[rows, inputs]`, `w` `[inputs, stride]`, `out` `[rows, stride]`.
+pub fn matmul(x: &[f32], inputs: usize, w: &[f32], stride: usize, out: &mut [f32]) {
+    #[cfg(target_arch = "x86_64")]
+    if x.len() >= avx512::FEWEST_ROWS * inputs && avx512::available() {
+        // SAFETY: the registers were just detected.
+        return unsafe { avx512::matmul(x, inputs, w, stride, out) };
+    }
+    matmul_few(x, inputs, w, stride, out);
+}
 
 dispatch!(
-    /// `out[r, o] = Σ_i x[r, i] · w[i, o]` for `x` `[rows, inputs]`, `w` `[inputs, stride]`, `out` `[rows, stride]`.
-    matmul, matmul_portable, (x: &[f32], inputs: usize, w: &[f32], stride: usize, out: &mut [f32])
+    /// [`matmul`] without copying anything, for few rows.
+    matmul_few, matmul_portable, (x: &[f32], inputs: usize, w: &[f32], stride: usize, out: &mut [f32])
 );
 
 #[inline(always)]
@@ -111,7 +137,7 @@ fn add_one(out: &mut [f32], x: f32, w: &[f32]) {
 
 dispatch!(
     /// The same for one sparse row: `out[o] = Σ_j values[j] · w[indices[j], o]`.
-    gather, gather_portable, (indices: &[u32], values: &[f32], w: &[f32], stride: usize, out: &mut [f32])
+    pub gather, gather_portable, (indices: &[u32], values: &[f32], w: &[f32], stride: usize, out: &mut [f32])
 );
 
 #[inline(always)]
@@ -126,8 +152,24 @@ const LANES: usize = 16;
 
 dispatch!(
     /// `out[v] = Σ_i x[i] · w[v, i]` for the rows of `w`, each `stride` long: the transposed product, for the head.
-    dots, dots_portable, (x: &[f32], w: &[f32], stride: usize, out: &mut [f32])
+    pub dots, dots_portable, (x: &[f32], w: &[f32], stride: usize, out: &mut [f32])
 );
+
+/// [`dots`] of many rows: `out[r, v] = Σ_i x[r, i] · w[v, i]` for `x` `[rows, inputs]`, `out` `[rows, outputs]`.
+pub fn dots_of_rows(x: &[f32], inputs: usize, w: &[f32], stride: usize, out: &mut [f32]) {
+    #[cfg(target_arch = "x86_64")]
+    if avx512::available() {
+        // SAFETY: the registers were just detected.
+        return unsafe { avx512::dots(x, inputs, w, stride, out) };
+    }
+    // In parts of the weights that stay in a cache for all rows.
+    let (outputs, part) = (w.len() / stride, (1 << 15) / stride + 1);
+    for (number, w) in w.chunks(part * stride).enumerate() {
+        for (x, out) in x.chunks_exact(inputs).zip(out.chunks_exact_mut(outputs)) {
+            dots(x, w, stride, &mut out[number * part..][..w.len() / stride]);
+        }
+    }
+}
 
 #[inline(always)]
 fn dots_portable(x: &[f32], w: &[f32], stride: usize, out: &mut [f32]) {
@@ -193,6 +235,27 @@ mod tests {
                     .map(|i| f64::from(x[i]) * f64::from(w[i * stride + 1]))
                     .sum();
                 assert!((exact - f64::from(alone[1])).abs() < 1e-5 * inputs as f64);
+            }
+        }
+    }
+
+    #[test]
+    fn wide_registers_change_no_bit() {
+        for (rows, inputs, stride) in [(5, 7, 18), (8, 33, 48), (19, 64, 130), (6, 1, 1)] {
+            let (x, w) = (numbers(rows * inputs, 5), numbers(inputs * stride, 6));
+            let (mut ours, mut portable) = (vec![0.0; rows * stride], vec![0.0; rows * stride]);
+            matmul(&x, inputs, &w, stride, &mut ours);
+            matmul_portable(&x, inputs, &w, stride, &mut portable);
+            assert_eq!(ours, portable);
+        }
+        for (rows, inputs, stride, outputs) in [(1, 16, 16, 1), (4, 37, 38, 6), (9, 52, 52, 19), (3, 5, 6, 2)] {
+            let (x, w) = (numbers(rows * inputs, 7), numbers(outputs * stride, 8));
+            let mut ours = vec![0.0; rows * outputs];
+            dots_of_rows(&x, inputs, &w, stride, &mut ours);
+            for (x, ours) in x.chunks_exact(inputs).zip(ours.chunks_exact(outputs)) {
+                let mut portable = vec![0.0; outputs];
+                dots_portable(x, &w, stride, &mut portable);
+                assert_eq!(ours, portable);
             }
         }
     }

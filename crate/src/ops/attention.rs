@@ -5,12 +5,14 @@
 use super::kernel::{self, Access, Kernel};
 use super::Pass;
 use crate::config::Config;
-use crate::cpu::gemm::dot_portable;
+use crate::cpu::gemm::{dispatch, dot_portable};
 use crate::engine::Rows;
 use crate::math;
 
 /// Largest head that attention's workgroup memory holds.
 pub const MAX_D_HEAD: usize = 256;
+/// Numbers of a head that are summed at once on the CPU.
+const PART: usize = 32;
 
 /// `shaders/attention.wgsl`: rotated q and k, cache, Qkv; Attended or its parts.
 pub fn kernel(config: &Config) -> Kernel {
@@ -61,39 +63,29 @@ pub fn cpu(pass: &mut Pass, rows: std::ops::Range<usize>, keys: &[f32], values: 
     let mut scores: Vec<f32> = Vec::new();
     for row in rows {
         let position = pass.position(row);
+        // An alternative's own key and value are not in the cache.
+        let own = pass.batch.rows == Rows::Alternatives;
+        let cached = (position + usize::from(!own)) * d_kv;
         let buffers = &mut *pass.buffers;
         for head in 0..config.n_heads {
             let column = head / group * d_head;
             let query = &buffers.query_rot[row * d_query + head * d_head..][..d_head];
-            // Key and value of the row itself: of an alternative they are not in the cache.
-            let own = pass.batch.rows == Rows::Alternatives;
             let own_key = &buffers.key_rot[row * d_kv + column..][..d_head];
             let own_value = &buffers.qkv[row * d_qkv + d_query + d_kv + column..][..d_head];
-            let key = |j: usize| {
-                if own && j == position {
-                    own_key
-                } else {
-                    &keys[j * d_kv + column..][..d_head]
-                }
+            let keys = Side {
+                cached: &keys[..cached],
+                stride: d_kv,
+                column,
+                own: own.then_some(own_key),
             };
-            let value = |j: usize| {
-                if own && j == position {
-                    own_value
-                } else {
-                    &values[j * d_kv + column..][..d_head]
-                }
+            let values = Side {
+                cached: &values[..cached],
+                stride: d_kv,
+                column,
+                own: own.then_some(own_value),
             };
-
-            scores.clear();
-            scores.extend((0..=position).map(|j| dot_portable(query, key(j)) * scale));
-            softmax(&mut scores);
             let out = &mut buffers.attended[row * d_query + head * d_head..][..d_head];
-            out.fill(0.0);
-            for (j, p) in scores.iter().enumerate() {
-                for (out, v) in out.iter_mut().zip(value(j)) {
-                    *out += p * v;
-                }
-            }
+            attend(query, keys, values, scale, &mut scores, out);
             if wants_pattern {
                 let pattern = &mut buffers.pattern[(row * config.n_heads + head) * config.n_ctx..][..config.n_ctx];
                 pattern[..=position].copy_from_slice(&scores);
@@ -103,7 +95,64 @@ pub fn cpu(pass: &mut Pass, rows: std::ops::Range<usize>, keys: &[f32], values: 
     }
 }
 
+/// The keys, or values, that one row sees of one head.
+#[derive(Clone, Copy)]
+struct Side<'a> {
+    /// `[positions, stride]`, of which `column..` is the head's.
+    cached: &'a [f32],
+    stride: usize,
+    column: usize,
+    /// That of the row itself, where it is not cached.
+    own: Option<&'a [f32]>,
+}
+
+dispatch!(
+    /// One row and head: `scores` become its probabilities, `out` the values weighted by them.
+    attend, attend_portable,
+    (query: &[f32], keys: Side, values: Side, scale: f32, scores: &mut Vec<f32>, out: &mut [f32])
+);
+
+#[inline(always)]
+fn attend_portable(query: &[f32], keys: Side, values: Side, scale: f32, scores: &mut Vec<f32>, out: &mut [f32]) {
+    let d_head = query.len();
+    scores.clear();
+    for key in keys.cached.chunks_exact(keys.stride) {
+        scores.push(dot_portable(query, &key[keys.column..][..d_head]) * scale);
+    }
+    if let Some(key) = keys.own {
+        scores.push(dot_portable(query, key) * scale);
+    }
+    softmax(scores);
+    // A part of the head at a time, which stays in registers.
+    for (number, out) in out.chunks_mut(PART).enumerate() {
+        let first = values.column + number * PART;
+        let mut sums = [0f32; PART];
+        let rows = scores.iter().zip(values.cached.chunks_exact(values.stride));
+        if out.len() == PART {
+            for (p, value) in rows {
+                let value = &value[first..][..PART];
+                for i in 0..PART {
+                    sums[i] += p * value[i];
+                }
+            }
+        } else {
+            for (p, value) in rows {
+                for (sum, v) in sums.iter_mut().zip(&value[first..][..out.len()]) {
+                    *sum += p * v;
+                }
+            }
+        }
+        if let (Some(p), Some(own)) = (scores.last(), values.own) {
+            for (sum, v) in sums.iter_mut().zip(&own[number * PART..]) {
+                *sum += p * v;
+            }
+        }
+        out.copy_from_slice(&sums[..out.len()]);
+    }
+}
+
 /// Scores → probabilities, in place.
+#[inline(always)]
 fn softmax(scores: &mut [f32]) {
     let max = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let mut total = 0.0;

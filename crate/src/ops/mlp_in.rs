@@ -4,7 +4,7 @@
 use super::kernel::{Access, Driver, Kernel, Linear};
 use super::{norm, Pass};
 use crate::config::{Architecture, Config};
-use crate::cpu::gemm;
+use crate::cpu::gemm::{self, dispatch};
 use crate::error::Result;
 use crate::math;
 use crate::weights::{Dtype, Weight};
@@ -27,7 +27,32 @@ pub fn kernel(config: &Config, dtype: Dtype, driver: Driver) -> Kernel {
     }
 }
 
+dispatch!(
+    /// silu(gate) · up of pairs.
+    silu_pairs, silu_pairs_portable, (pre: &[f32], post: &mut [f32])
+);
+
+#[inline(always)]
+fn silu_pairs_portable(pre: &[f32], post: &mut [f32]) {
+    for (post, pair) in post.iter_mut().zip(pre.as_chunks::<2>().0) {
+        *post = math::silu(pair[0]) * pair[1];
+    }
+}
+
+dispatch!(
+    /// [`gelu_new`] of each.
+    gelus, gelus_portable, (pre: &[f32], post: &mut [f32])
+);
+
+#[inline(always)]
+fn gelus_portable(pre: &[f32], post: &mut [f32]) {
+    for (post, pre) in post.iter_mut().zip(pre) {
+        *post = gelu_new(*pre);
+    }
+}
+
 /// ½ x (1 + tanh(√(2/π) (x + 0.044715 x³)))
+#[inline(always)]
 pub fn gelu_new(x: f32) -> f32 {
     const ROOT: f32 = 0.797_884_6;
     0.5 * x * (1.0 + math::tanh(ROOT * (x + 0.044_715 * (x * x * x))))
@@ -58,16 +83,8 @@ pub fn cpu(pass: &mut Pass, layer: usize) -> Result<()> {
         }
         let post = &mut b.mlp_post[row * d_mlp..][..d_mlp];
         match config.architecture {
-            Architecture::Llama => {
-                for (post, pair) in post.iter_mut().zip(pre.chunks_exact(2)) {
-                    *post = math::silu(pair[0]) * pair[1];
-                }
-            }
-            Architecture::Gpt2 => {
-                for (post, pre) in post.iter_mut().zip(pre) {
-                    *post = gelu_new(*pre);
-                }
-            }
+            Architecture::Llama => silu_pairs(pre, post),
+            Architecture::Gpt2 => gelus(pre, post),
         }
     }
     Ok(())

@@ -24,11 +24,16 @@ pub struct Pass<'a> {
     pub rope: &'a rope::RopeTable,
     pub batch: &'a Batch<'a>,
     pub buffers: &'a mut Buffers,
+    /// Of every row, where they are of several sequences; `None`: as `batch` says.
+    pub positions: Option<&'a [usize]>,
 }
 
 impl Pass<'_> {
     /// Absolute position of row `row` of the batch.
     pub fn position(&self, row: usize) -> usize {
+        if let Some(positions) = self.positions {
+            return positions[row];
+        }
         match self.batch.rows {
             Rows::Sequence => self.batch.start + row,
             Rows::Alternatives => self.batch.start,

@@ -4,11 +4,12 @@
 //! A sparse input gathers the rows of W of its active entries only. With LayerNorm the entries that are 0 still
 //! contribute through mean and bias: y = r·Σ x_i g_i W_i − r·m·Σ g_i W_i + Σ b_i W_i, the last two sums prepared.
 
+use std::ops::Range;
+
 use super::kernel::{self, Access, Driver, Kernel, Linear};
 use super::{norm, Pass};
 use crate::config::{Architecture, Config};
 use crate::cpu::gemm;
-use crate::engine::Rows;
 use crate::error::Result;
 use crate::weights::{Dtype, Weight};
 
@@ -51,19 +52,20 @@ pub fn kernel(config: &Config, dtype: Dtype, driver: Driver) -> Kernel {
 }
 
 /// CPU twin of `shaders/parts/qkv.wgsl`.
-pub fn cpu(pass: &mut Pass, layer: usize, sparse: bool, keys: &mut [f32], values: &mut [f32]) -> Result<()> {
+pub fn cpu(pass: &mut Pass, layer: usize, sparse: bool) -> Result<()> {
     project(pass, layer, sparse)?;
     rotate(pass);
-    if pass.batch.rows == Rows::Sequence {
-        let (rows, d_qkv, d_kv) = (pass.rows(), pass.config.d_qkv(), pass.config.d_kv());
-        let start = pass.batch.start * d_kv;
-        keys[start..][..rows * d_kv].copy_from_slice(&pass.buffers.key_rot[..rows * d_kv]);
-        for row in 0..rows {
-            let v = &pass.buffers.qkv[row * d_qkv + d_qkv - d_kv..][..d_kv];
-            values[start + row * d_kv..][..d_kv].copy_from_slice(v);
-        }
-    }
     Ok(())
+}
+
+/// Puts the keys and values of `rows`, which are of one sequence, into its cache of this layer.
+pub fn cpu_cache(pass: &Pass, rows: Range<usize>, keys: &mut [f32], values: &mut [f32]) {
+    let (d_qkv, d_kv) = (pass.config.d_qkv(), pass.config.d_kv());
+    for row in rows {
+        let place = pass.position(row) * d_kv;
+        keys[place..][..d_kv].copy_from_slice(&pass.buffers.key_rot[row * d_kv..][..d_kv]);
+        values[place..][..d_kv].copy_from_slice(&pass.buffers.qkv[row * d_qkv + d_qkv - d_kv..][..d_kv]);
+    }
 }
 
 /// norm and product: fills `Qkv` in natural order.

@@ -69,7 +69,7 @@ async fn load_cpu(
 ) -> Result<Engine> {
     let mut weights = CpuWeights::default();
     checkpoint::load_weights(source, prefix, config, &mut weights, progress).await?;
-    Ok(Engine::Cpu(Box::new(CpuEngine::new(config.clone(), weights))))
+    Ok(Engine::Cpu(Box::new(CpuEngine::new(config, weights))))
 }
 
 /// A cache never meets another executor than the one that made it.

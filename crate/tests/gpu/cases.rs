@@ -199,7 +199,7 @@ pub fn load(gpu: &Rc<Gpu>, config: &Config, dtype: Dtype, seed: u64) -> Both {
         on_cpu.weight(*which, tensor.clone()).expect("a weight");
     }
     Both {
-        cpu: CpuEngine::new(Rc::new(config.clone()), on_cpu),
+        cpu: CpuEngine::new(config, on_cpu),
         gpu: load_gpu(gpu, config, &weights),
     }
 }

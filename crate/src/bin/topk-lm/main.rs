@@ -6,6 +6,7 @@ mod generate;
 mod info;
 mod run;
 mod topk;
+mod write;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -30,6 +31,8 @@ enum Command {
     Run(run::RunArgs),
     /// TopK of the rows of a tensor, by the standing order
     Topk(topk::TopKArgs),
+    /// Write whole documents: many at once, the same on every machine
+    Write(write::WriteArgs),
     /// Times a model, or TopK by shape
     Bench(bench::BenchArgs),
 }
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Command::Generate(args) => generate::run(args),
         Command::Run(args) => run::run(args),
         Command::Topk(args) => topk::run(args),
+        Command::Write(args) => write::run(args),
         Command::Bench(args) => bench::run(args),
     };
     match result {

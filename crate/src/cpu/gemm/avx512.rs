@@ -1,0 +1,175 @@
+//! The products of `gemm.rs` over many rows, in 512-bit registers. The same chains of additions, lane by lane: a product is
+//! rounded before it is added, so the results are those of the portable code, bit for bit.
+//!
+//! `matmul`: a strip of the weights (all inputs, 48 outputs) is copied side by side once and stays in the second-level cache for
+//! all rows; eight rows of it are summed at a time, in 24 registers. `dots`: four rows against six, likewise.
+
+use std::arch::x86_64::{
+    __m512, _mm256_add_ps, _mm256_castpd_ps, _mm256_castps256_ps128, _mm256_extractf128_ps, _mm512_add_ps,
+    _mm512_castps512_ps256, _mm512_castps_pd, _mm512_extractf64x4_pd, _mm512_loadu_ps, _mm512_mask_add_ps,
+    _mm512_maskz_loadu_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps, _mm_add_ps, _mm_add_ss,
+    _mm_cvtss_f32, _mm_movehl_ps, _mm_shuffle_ps,
+};
+use std::cell::RefCell;
+
+const LANES: usize = 16;
+/// Rows of one tile of `matmul`, and its registers of outputs.
+const ROWS: usize = 8;
+const VECTORS: usize = 3;
+const OUTS: usize = VECTORS * LANES;
+/// Rows of the two sides of one tile of `dots`.
+const LEFT: usize = 4;
+const RIGHT: usize = 6;
+
+/// From how many rows on `matmul` is worth its copies.
+pub const FEWEST_ROWS: usize = 5;
+
+/// Whether this machine has the registers.
+pub fn available() -> bool {
+    std::arch::is_x86_feature_detected!("avx512f")
+}
+
+thread_local! {
+    /// The packed rows and the packed strip of `matmul`.
+    static PACKED: RefCell<(Vec<[f32; ROWS]>, Vec<[f32; OUTS]>)> = const { RefCell::new((Vec::new(), Vec::new())) };
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load(numbers: &[f32; LANES]) -> __m512 {
+    // SAFETY: sixteen floats lie there.
+    unsafe { _mm512_loadu_ps(numbers.as_ptr()) }
+}
+
+/// `out[r, o] = Σ_i x[r, i] · w[i, o]` for `x` `[rows, inputs]`, `w` `[inputs, stride]`, `out` `[rows, stride]`.
+#[target_feature(enable = "avx512f")]
+pub fn matmul(x: &[f32], inputs: usize, w: &[f32], stride: usize, out: &mut [f32]) {
+    PACKED.with_borrow_mut(|(rows, strip)| {
+        pack_rows(x, inputs, rows);
+        strip.resize(inputs, [0.0; OUTS]);
+        for first in (0..stride).step_by(OUTS) {
+            let width = OUTS.min(stride - first);
+            for (packed, w) in strip.iter_mut().zip(w.chunks_exact(stride)) {
+                match w[first..].first_chunk() {
+                    Some(whole) => *packed = *whole,
+                    None => packed[..width].copy_from_slice(&w[first..]),
+                }
+            }
+            for (x, out) in rows.chunks_exact(inputs).zip(out.chunks_mut(ROWS * stride)) {
+                let sums = tile(x, strip);
+                for (sums, out) in sums.iter().zip(out.chunks_exact_mut(stride)) {
+                    out[first..first + width].copy_from_slice(&sums[..width]);
+                }
+            }
+        }
+    });
+}
+
+/// Tiles of eight rows, `[tile, input, row]`; the rows that the last one lacks are 0.
+fn pack_rows(x: &[f32], inputs: usize, packed: &mut Vec<[f32; ROWS]>) {
+    packed.clear();
+    packed.resize((x.len() / inputs).div_ceil(ROWS) * inputs, [0.0; ROWS]);
+    for (x, packed) in x.chunks(ROWS * inputs).zip(packed.chunks_exact_mut(inputs)) {
+        for (r, x) in x.chunks_exact(inputs).enumerate() {
+            for (packed, x) in packed.iter_mut().zip(x) {
+                packed[r] = *x;
+            }
+        }
+    }
+}
+
+/// Eight rows `[input, row]` times a strip `[input, output]`.
+#[target_feature(enable = "avx512f")]
+fn tile(x: &[[f32; ROWS]], strip: &[[f32; OUTS]]) -> [[f32; OUTS]; ROWS] {
+    let mut sums = [[_mm512_setzero_ps(); VECTORS]; ROWS];
+    for (x, strip) in x.iter().zip(strip) {
+        let (strip, _) = strip.as_chunks::<LANES>();
+        let w = [load(&strip[0]), load(&strip[1]), load(&strip[2])];
+        for r in 0..ROWS {
+            let x = _mm512_set1_ps(x[r]);
+            for v in 0..VECTORS {
+                sums[r][v] = _mm512_add_ps(sums[r][v], _mm512_mul_ps(x, w[v]));
+            }
+        }
+    }
+    let mut out = [[0.0; OUTS]; ROWS];
+    for (out, sums) in out.iter_mut().zip(&sums) {
+        for (out, sum) in out.as_chunks_mut::<LANES>().0.iter_mut().zip(sums) {
+            // SAFETY: sixteen floats lie there.
+            unsafe { _mm512_storeu_ps(out.as_mut_ptr(), *sum) };
+        }
+    }
+    out
+}
+
+/// `out[r, v] = Σ_i x[r, i] · w[v, i]` for `x` `[rows, inputs]`, `w` `[outputs, stride]` of which the first `inputs` count.
+#[target_feature(enable = "avx512f")]
+pub fn dots(x: &[f32], inputs: usize, w: &[f32], stride: usize, out: &mut [f32]) {
+    let outputs = w.len() / stride;
+    for (right, w) in w.chunks(RIGHT * stride).enumerate() {
+        let right_rows = w.len() / stride;
+        // A tile that the end cuts short takes its last row several times.
+        let w: [&[f32]; RIGHT] = std::array::from_fn(|v| &w[v.min(right_rows - 1) * stride..][..inputs]);
+        for (x, out) in x.chunks(LEFT * inputs).zip(out.chunks_mut(LEFT * outputs)) {
+            let left_rows = x.len() / inputs;
+            let x: [&[f32]; LEFT] = std::array::from_fn(|r| &x[r.min(left_rows - 1) * inputs..][..inputs]);
+            let sums = dots_tile(x, w);
+            for (sums, out) in sums.iter().zip(out.chunks_exact_mut(outputs)) {
+                out[right * RIGHT..][..right_rows].copy_from_slice(&sums[..right_rows]);
+            }
+        }
+    }
+}
+
+fn chunks(numbers: &[f32]) -> &[[f32; LANES]] {
+    numbers.as_chunks().0
+}
+
+#[target_feature(enable = "avx512f")]
+fn dots_tile(x: [&[f32]; LEFT], w: [&[f32]; RIGHT]) -> [[f32; RIGHT]; LEFT] {
+    let mut sums = [[_mm512_setzero_ps(); RIGHT]; LEFT];
+    let (x0, x1, x2, x3) = (chunks(x[0]), chunks(x[1]), chunks(x[2]), chunks(x[3]));
+    let (w0, w1, w2) = (chunks(w[0]), chunks(w[1]), chunks(w[2]));
+    let (w3, w4, w5) = (chunks(w[3]), chunks(w[4]), chunks(w[5]));
+    let xs = x0.iter().zip(x1).zip(x2).zip(x3);
+    let ws = w0.iter().zip(w1).zip(w2).zip(w3).zip(w4).zip(w5);
+    for ((((x0, x1), x2), x3), (((((w0, w1), w2), w3), w4), w5)) in xs.zip(ws) {
+        let x = [load(x0), load(x1), load(x2), load(x3)];
+        for (v, w) in [w0, w1, w2, w3, w4, w5].into_iter().enumerate() {
+            let w = load(w);
+            for r in 0..LEFT {
+                sums[r][v] = _mm512_add_ps(sums[r][v], _mm512_mul_ps(x[r], w));
+            }
+        }
+    }
+    let rest = x0.len() * LANES;
+    let (x, w) = (x.map(|x| &x[rest..]), w.map(|w| &w[rest..]));
+    let mask = (1u16 << x[0].len()) - 1;
+    let mut out = [[0.0; RIGHT]; LEFT];
+    for r in 0..LEFT {
+        for v in 0..RIGHT {
+            if mask != 0 {
+                // SAFETY: the mask has as many bits as floats lie there.
+                let (x, w) = unsafe {
+                    (
+                        _mm512_maskz_loadu_ps(mask, x[r].as_ptr()),
+                        _mm512_maskz_loadu_ps(mask, w[v].as_ptr()),
+                    )
+                };
+                sums[r][v] = _mm512_mask_add_ps(sums[r][v], mask, sums[r][v], _mm512_mul_ps(x, w));
+            }
+            out[r][v] = add_up(sums[r][v]);
+        }
+    }
+    out
+}
+
+/// The sum of the lanes in the order of `dot_portable`: halves, then halves of that.
+#[target_feature(enable = "avx512f")]
+fn add_up(lanes: __m512) -> f32 {
+    let upper = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(lanes)));
+    let eight = _mm256_add_ps(_mm512_castps512_ps256(lanes), upper);
+    let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
+    let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
+}

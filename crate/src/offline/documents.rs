@@ -1,0 +1,128 @@
+//! The documents that a command reads. `.jsonl`: one a line, `{"ids": […]}` or `{"text": "…"}`; anything else is text whose
+//! documents stand between lines `<|endoftext|>`. Ids are taken as they are; a text is encoded as tokenizer.json says, with the
+//! model's BOS in front where it has one and the encoding does not begin with it.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::files;
+use crate::config::Config;
+use crate::error::{fail, Code, Error, Result};
+use crate::tokenizer::Tokenizer;
+
+/// Largest file that is read.
+const MAX_BYTES: u64 = 4 << 30;
+/// The line between the documents of a text file.
+pub const SEPARATOR: &str = "<|endoftext|>";
+
+/// Token ids of one document, at least one.
+pub type Document = Vec<u32>;
+
+#[derive(Deserialize)]
+struct Line {
+    ids: Option<Vec<u32>>,
+    text: Option<String>,
+}
+
+/// All documents of the files, in order; those without any token are left out.
+pub fn read(paths: &[impl AsRef<Path>], config: &Config, tokenizer: Option<&Tokenizer>) -> Result<Vec<Document>> {
+    let mut documents = Vec::new();
+    for path in paths {
+        let path = path.as_ref();
+        let bytes = files::read_whole(path, MAX_BYTES)?;
+        let Ok(text) = String::from_utf8(bytes) else {
+            fail!(Io, "{} is not UTF-8 text", path.display());
+        };
+        let lines = path.extension().is_some_and(|extension| extension == "jsonl");
+        if lines {
+            for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+                let place = || format!("{} line {}", path.display(), number + 1);
+                documents.push(from_line(line, config, tokenizer, &place)?);
+            }
+        } else {
+            let place = || path.display().to_string();
+            for text in split(&text) {
+                documents.push(encode(text, config, tokenizer, &place)?);
+            }
+        }
+    }
+    documents.retain(|document| !document.is_empty());
+    Ok(documents)
+}
+
+/// The texts between separator lines, without the white space around them; empty ones left out.
+fn split(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let mut from = 0;
+        for line in text.split_inclusive('\n') {
+            if line.trim() == SEPARATOR {
+                rest = Some(&text[from + line.len()..]);
+                return Some(text[..from].trim());
+            }
+            from += line.len();
+        }
+        rest = None;
+        Some(text.trim())
+    })
+    .filter(|text| !text.is_empty())
+}
+
+fn from_line(
+    line: &str,
+    config: &Config,
+    tokenizer: Option<&Tokenizer>,
+    place: &dyn Fn() -> String,
+) -> Result<Document> {
+    let line: Line = serde_json::from_str(line).map_err(|error| {
+        let place = place();
+        Error::new(
+            Code::Argument,
+            format!("{place} is no JSON object with ids or text: {error}"),
+        )
+    })?;
+    let ids = match (line.ids, line.text) {
+        (Some(ids), _) => ids,
+        (None, Some(text)) => encode(&text, config, tokenizer, place)?,
+        (None, None) => fail!(Argument, "{} must have \"ids\" or \"text\"", place()),
+    };
+    if let Some(id) = ids.iter().find(|id| **id as usize >= config.d_vocab) {
+        fail!(
+            Argument,
+            "{}: ids holds {id}, but the model's tokens are 0 to {}",
+            place(),
+            config.d_vocab - 1
+        );
+    }
+    Ok(ids)
+}
+
+fn encode(text: &str, config: &Config, tokenizer: Option<&Tokenizer>, place: &dyn Fn() -> String) -> Result<Document> {
+    let Some(tokenizer) = tokenizer else {
+        fail!(
+            Tokenizer,
+            "{} holds text, but the model has no tokenizer.json; give {{\"ids\": […]}} lines in a .jsonl file",
+            place()
+        );
+    };
+    let mut ids = tokenizer.encode(text)?;
+    if let Some(bos) = config.bos_token_id.filter(|bos| ids.first() != Some(bos)) {
+        ids.insert(0, bos);
+    }
+    Ok(ids)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split;
+
+    #[test]
+    fn texts_stand_between_separator_lines() {
+        let text = "One.\nTwo <|endoftext|> inside.\n<|endoftext|>\n\n <|endoftext|> \nThree.";
+        let parts: Vec<&str> = split(text).collect();
+        assert_eq!(parts, ["One.\nTwo <|endoftext|> inside.", "Three."]);
+        assert_eq!(split("\n<|endoftext|>\n").count(), 0);
+    }
+}

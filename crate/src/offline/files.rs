@@ -1,0 +1,80 @@
+//! Files that are there whole or not at all, and their hashes.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::error::{Code, Error, Result};
+
+/// An error of code `io` about a path.
+pub fn io_error(path: &Path, what: &str, error: &std::io::Error) -> Error {
+    Error::new(Code::Io, format!("{} cannot be {what}: {error}", path.display()))
+}
+
+/// Writes a file under another name first and then renames it; missing folders are made.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder).map_err(|error| io_error(folder, "made", &error))?;
+    }
+    let draft = beside(path, ".draft");
+    let write = || -> std::io::Result<()> {
+        let mut file = File::create(&draft)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&draft, path)
+    };
+    write().map_err(|error| io_error(path, "written", &error))
+}
+
+/// The path with `suffix` behind its name.
+pub fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// A whole file of at most `limit` bytes.
+pub fn read_whole(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
+        .map_err(|error| io_error(path, "read", &error))?;
+    if bytes.len() as u64 > limit {
+        return Err(Error::new(
+            Code::Io,
+            format!("{} is larger than the {limit} bytes that are read", path.display()),
+        ));
+    }
+    Ok(bytes)
+}
+
+/// SHA-256 of several pieces, each with its length in front.
+#[derive(Default)]
+pub struct Hash(Sha256);
+
+impl Hash {
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.0.update((bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+    }
+
+    pub fn file(&mut self, path: &Path) -> Result<()> {
+        let unreadable = |error| io_error(path, "read", &error);
+        let mut file = File::open(path).map_err(unreadable)?;
+        let length = file.metadata().map_err(unreadable)?.len();
+        self.0.update(length.to_le_bytes());
+        let mut part = vec![0; 1 << 20];
+        loop {
+            match file.read(&mut part).map_err(unreadable)? {
+                0 => return Ok(()),
+                n => self.0.update(&part[..n]),
+            }
+        }
+    }
+
+    pub fn hex(self) -> String {
+        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}

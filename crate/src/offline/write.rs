@@ -1,0 +1,208 @@
+//! Documents that a model writes: `topk-lm write`.
+//!
+//! Document i is what `generate` would give on the CPU for its prompt with the seed [`seed_of`]`(S, i)`: it depends on nothing
+//! else, neither on threads nor on what is written beside it nor on the machine. A run that was interrupted goes on after the
+//! last document of `FILE.part`, whose first line says what it is a part of.
+
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+use serde_json::json;
+
+use super::{files, writer, OfflineModel, Progress};
+use crate::engine::Sampling;
+use crate::error::{fail, Result};
+use crate::sampling::{self, philox};
+
+/// Sequences that one thread writes side by side, at most.
+const SIDE_BY_SIDE: usize = 32;
+/// Memory for the caches of one thread.
+const CACHE_BYTES: usize = 512 << 20;
+/// Largest part file that is taken up again.
+const MAX_PART: u64 = 4 << 30;
+
+/// What is to be written.
+#[derive(Clone, Debug)]
+pub struct WriteOptions {
+    pub documents: usize,
+    /// `seed` is S; the document's own seed is drawn from it.
+    pub sampling: Sampling,
+    /// New tokens of a document at most; in any case it ends where the context is full.
+    pub max_tokens: usize,
+    /// Document i begins with `prompts[i % prompts.len()]`. Not empty, and no prompt is.
+    pub prompts: Vec<Vec<u32>>,
+    pub threads: usize,
+}
+
+/// What was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    pub documents: usize,
+    /// Tokens of all documents, prompts included.
+    pub tokens: u64,
+    /// Documents that were there from an earlier run.
+    pub resumed: usize,
+}
+
+/// The seed of document `index`: words 0 (low) and 1 (high) of Philox4x32-10 with key S and counter (index, index >> 32, 0, 1).
+/// Draws of one document have 0 in the last counter word, so the two never meet.
+pub fn seed_of(seed: u64, index: u64) -> u64 {
+    let [low, high, ..] = philox(seed, [index as u32, (index >> 32) as u32, 0, 1]);
+    u64::from(high) << 32 | u64::from(low)
+}
+
+/// Writes `path`, one `{"ids": […]}` a line: prompt, new tokens, and the eos that ended them if one did.
+pub fn write(model: &OfflineModel, options: &WriteOptions, path: &Path) -> Result<Written> {
+    sampling::check(&options.sampling)?;
+    check_prompts(model, &options.prompts)?;
+    let heading = heading(model, options)?;
+    let part = files::beside(path, ".part");
+    let mut lines = resume(&part, &heading, options.documents)?;
+    let resumed = lines.len();
+    let unwritable = |error| files::io_error(&part, "written", &error);
+    let mut file = {
+        // What an interruption cut short is not carried over.
+        let kept: String = std::iter::once(&heading)
+            .chain(&lines)
+            .map(|line| format!("{line}\n"))
+            .collect();
+        files::write_whole(&part, kept.as_bytes())?;
+        OpenOptions::new().append(true).open(&part).map_err(unwritable)?
+    };
+    let mut progress = Progress::new("documents");
+    let mut early: BTreeMap<usize, String> = BTreeMap::new();
+    run(model, options, resumed, &mut |index, ids| {
+        early.insert(index, json!({ "ids": ids }).to_string());
+        while let Some(line) = early.remove(&lines.len()) {
+            file.write_all(format!("{line}\n").as_bytes()).map_err(unwritable)?;
+            lines.push(line);
+        }
+        progress.show((lines.len() + early.len()) as u64, options.documents as u64, "");
+        Ok(())
+    })?;
+    drop(progress);
+    let tokens = lines.iter().map(|line| line.matches(',').count() as u64 + 1).sum();
+    files::write_whole(
+        path,
+        lines
+            .iter()
+            .map(|line| format!("{line}\n"))
+            .collect::<String>()
+            .as_bytes(),
+    )?;
+    fs::remove_file(&part).map_err(|error| files::io_error(&part, "removed", &error))?;
+    Ok(Written {
+        documents: lines.len(),
+        tokens,
+        resumed,
+    })
+}
+
+fn check_prompts(model: &OfflineModel, prompts: &[Vec<u32>]) -> Result<()> {
+    if prompts.is_empty() || prompts.iter().any(Vec::is_empty) {
+        fail!(Argument, "there is no prompt to begin with; give at least one token");
+    }
+    let n_ctx = model.config.n_ctx;
+    if let Some(prompt) = prompts.iter().find(|prompt| prompt.len() > n_ctx) {
+        fail!(
+            Context,
+            "a prompt has {} tokens, but the model's context holds {n_ctx}",
+            prompt.len()
+        );
+    }
+    Ok(())
+}
+
+/// What a part file is a part of, as its first line.
+fn heading(model: &OfflineModel, options: &WriteOptions) -> Result<String> {
+    let mut prompts = files::Hash::default();
+    for prompt in &options.prompts {
+        prompts.bytes(bytemuck::cast_slice(prompt));
+    }
+    let s = &options.sampling;
+    Ok(json!({
+        "format": 1,
+        "model": model.fingerprint("")?,
+        "eos": model.eos_token_ids(),
+        "documents": options.documents,
+        "max_tokens": options.max_tokens,
+        "prompts": prompts.hex(),
+        "seed": s.seed,
+        "sampling": [s.temperature, s.top_k as f32, s.top_p, s.repetition_penalty],
+    })
+    .to_string())
+}
+
+/// The whole lines of the documents in a part file; none where there is no file.
+fn resume(part: &Path, heading: &str, documents: usize) -> Result<Vec<String>> {
+    if !part.exists() {
+        return Ok(Vec::new());
+    }
+    let bytes = files::read_whole(part, MAX_PART)?;
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let mut lines = bytes[..whole].split(|byte| *byte == b'\n').map(String::from_utf8_lossy);
+    if lines.next().as_deref() != Some(heading) {
+        fail!(
+            Argument,
+            "{} is a part of another run (other model or settings); delete it, or choose another --out",
+            part.display()
+        );
+    }
+    let whole = |line: &str| line.starts_with("{\"ids\":[") && line.ends_with("]}");
+    Ok(lines
+        .take_while(|line| whole(line))
+        .take(documents)
+        .map(Into::into)
+        .collect())
+}
+
+/// Writes the documents from `first` on in threads; `done` hears of each on the caller's thread, in no fixed order.
+fn run(
+    model: &OfflineModel,
+    options: &WriteOptions,
+    first: usize,
+    done: &mut dyn FnMut(usize, Vec<u32>) -> Result<()>,
+) -> Result<()> {
+    let (queue, stop) = (AtomicUsize::new(first), AtomicBool::new(false));
+    let (engine, eos) = (&model.engine, model.eos_token_ids());
+    let positions = options
+        .prompts
+        .iter()
+        .map(|prompt| prompt.len().saturating_add(options.max_tokens))
+        .fold(0, usize::max)
+        .min(model.config.n_ctx);
+    let bytes = 8 * model.config.n_layers * positions * model.config.d_kv();
+    let sequences = (CACHE_BYTES / bytes.max(1)).clamp(1, SIDE_BY_SIDE);
+    let (sender, receiver) = mpsc::channel();
+    std::thread::scope(|scope| {
+        for _ in 0..options.threads.max(1) {
+            let (sender, queue, stop) = (sender.clone(), &queue, &stop);
+            scope.spawn(move || {
+                // The other end is gone only after an error.
+                let mut send = |index, ids| drop(sender.send(Ok((index, ids))));
+                let mut next = || {
+                    let index = queue.fetch_add(1, Ordering::Relaxed);
+                    (index < options.documents && !stop.load(Ordering::Relaxed)).then_some(index)
+                };
+                let places = (sequences, positions);
+                if let Err(error) = writer::write(engine, eos, options, places, &mut next, &mut send) {
+                    drop(sender.send(Err(error)));
+                }
+            });
+        }
+        drop(sender);
+        let mut result = Ok(());
+        for message in receiver {
+            result = message.and_then(|(index, ids)| done(index, ids));
+            if result.is_err() {
+                stop.store(true, Ordering::Relaxed);
+                break;
+            }
+        }
+        result
+    })
+}

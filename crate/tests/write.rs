@@ -1,0 +1,177 @@
+//! `topk-lm write`: every document is what `generate` gives for its seed, whatever the threads; an interrupted run ends the same.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use common::{load, root};
+use topk_lm::offline::write::seed_of;
+use topk_lm::pace::Cancel;
+use topk_lm::session::{BackendChoice, GenerateOptions};
+
+fn golden(name: &str) -> PathBuf {
+    root().join("tests/goldens/models").join(name)
+}
+
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn command(model: &str, out: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_topk-lm"));
+    command
+        .args(["write", "--model"])
+        .arg(golden(model))
+        .arg("--out")
+        .arg(out)
+        .args(more);
+    command
+}
+
+fn write(model: &str, out: &Path, more: &[&str]) -> Output {
+    command(model, out, more).output().unwrap()
+}
+
+fn documents(out: &Path) -> Vec<Vec<u32>> {
+    std::fs::read_to_string(out)
+        .unwrap()
+        .lines()
+        .map(|line| common::ids(&serde_json::from_str::<serde_json::Value>(line).unwrap()["ids"]))
+        .collect()
+}
+
+#[test]
+fn each_document_is_what_generate_gives_for_its_seed() {
+    let folder = folder("write-generate");
+    for name in ["llama-gqa", "gpt2", "llama-odd-bf16"] {
+        let prompts = folder.join("prompts.jsonl");
+        std::fs::write(&prompts, "{\"ids\":[1,2,3]}\n{\"ids\":[5]}\n{\"ids\":[7,7]}\n").unwrap();
+        let settings = [
+            "--documents",
+            "41",
+            "--seed",
+            "9",
+            "--top-k",
+            "12",
+            "--temperature",
+            "0.8",
+        ];
+        let (one, three) = (folder.join("one.jsonl"), folder.join("three.jsonl"));
+        for (out, threads) in [(&one, "1"), (&three, "3")] {
+            let arguments = [
+                &settings[..],
+                &["--threads", threads, "--prompts", prompts.to_str().unwrap()],
+            ]
+            .concat();
+            let output = write(name, out, &arguments);
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        assert_eq!(std::fs::read(&one).unwrap(), std::fs::read(&three).unwrap());
+        let documents = documents(&one);
+        assert_eq!(documents.len(), 41);
+        let model = load(&golden(name), BackendChoice::Cpu).unwrap();
+        for (i, document) in documents.iter().enumerate().step_by(5) {
+            let prompt: &[u32] = [&[1, 2, 3][..], &[5], &[7, 7]][i % 3];
+            let options = GenerateOptions {
+                max_tokens: Some(model.config().n_ctx - prompt.len()),
+                temperature: Some(0.8),
+                top_k: Some(12),
+                seed: Some(seed_of(9, i as u64)),
+                ..GenerateOptions::default()
+            };
+            let mut generation = model.generate(prompt, &options).unwrap();
+            let mut expected = prompt.to_vec();
+            loop {
+                let generated = pollster::block_on(generation.next(&Cancel::default())).unwrap();
+                expected.extend(generated.steps.iter().map(|step| step.id));
+                if generated.finish.is_some() {
+                    break;
+                }
+            }
+            assert_eq!(document, &expected, "{name} {i}");
+        }
+    }
+}
+
+#[test]
+fn a_killed_run_goes_on_and_ends_the_same() {
+    let folder = folder("write-resume");
+    let settings = ["--documents", "3000", "--seed", "4", "--threads", "2"];
+    let (whole, broken) = (folder.join("whole.jsonl"), folder.join("broken.jsonl"));
+    assert!(write("llama-gqa", &whole, &settings).status.success());
+
+    let part = folder.join("broken.jsonl.part");
+    let mut child = command("llama-gqa", &broken, &settings)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = || std::fs::read_to_string(&part).map_or(0, |text| text.lines().count());
+    while lines() < 20 && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    if part.exists() {
+        assert!(!broken.exists());
+        // As if the last line had been cut off in the middle of a number.
+        let text = std::fs::read_to_string(&part).unwrap();
+        std::fs::write(&part, &text[..text.len() - 3]).unwrap();
+        let other = ["--documents", "3000", "--seed", "5", "--threads", "2"];
+        let refused = write("llama-gqa", &broken, &other);
+        let stderr = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(
+            stderr.lines().count() == 1 && stderr.contains("broken.jsonl.part"),
+            "{stderr}"
+        );
+    } else {
+        println!("the run ended before it could be killed");
+    }
+    let resumed = write("llama-gqa", &broken, &[&settings[..], &["--json"]].concat());
+    assert!(resumed.status.success());
+    let report: serde_json::Value = serde_json::from_slice(&resumed.stdout).unwrap();
+    println!("{} documents were there from before", report["resumed"]);
+    assert_eq!(std::fs::read(&whole).unwrap(), std::fs::read(&broken).unwrap());
+    assert!(!part.exists());
+}
+
+#[test]
+fn what_cannot_be_written_is_refused_in_one_line() {
+    let folder = folder("write-refused");
+    let out = folder.join("out.jsonl");
+    let bad = folder.join("bad.jsonl");
+    std::fs::write(&bad, "{\"ids\":[1,4000]}\n").unwrap();
+    let text = folder.join("text.txt");
+    std::fs::write(&text, "Once").unwrap();
+    let cases: [(&[&str], i32, &str); 5] = [
+        (&["--documents", "1", "--seed", "1", "--top-p", "2"], 1, "top_p"),
+        (&["--documents", "1"], 2, "--seed"),
+        (
+            &["--documents", "1", "--seed", "1", "--prompts", bad.to_str().unwrap()],
+            1,
+            "4000",
+        ),
+        (
+            &["--documents", "1", "--seed", "1", "--prompts", text.to_str().unwrap()],
+            1,
+            "tokenizer.json",
+        ),
+        (
+            &["--documents", "1", "--seed", "1", "--prompts", "/nowhere.txt"],
+            1,
+            "/nowhere.txt",
+        ),
+    ];
+    for (arguments, code, word) in cases {
+        let output = write("llama-gqa", &out, arguments);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{stderr}");
+        assert!(stderr.lines().count() == 1 && stderr.contains(word), "{stderr}");
+        assert!(!out.exists());
+    }
+}
