@@ -120,9 +120,9 @@ def choose(bench, windows, say=print):
     ids = effect.contexts(
         subject.model, prompts[: search["effect_prompts"]], search["effect_length"], config["bounds"]["temperature"]
     )
-    gain, _ = effect.effects(subject.model, handles, ids, words)
+    gain, divergence = effect.effects(subject.model, handles, ids, words)
     others = (gain.sum(0) - gain) / max(len(gain) - 1, 1)
-    rank = gain - others + search["raw"] * gain
+    rank = gain - others + search["raw"] * gain - search["divergence"] * divergence
     trials = []
     for i in range(len(words)):
         short = effect.short_list(handles, rank[i], search["short_list"])

@@ -31,6 +31,7 @@ likelihood = 1.3
 effect_prompts = 2
 effect_length = 10
 raw = 0.3
+divergence = 1.0
 short_list = 2
 penalty = 6.0
 margin = 1.25
