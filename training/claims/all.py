@@ -55,7 +55,7 @@ def main():
     p.add_argument("--work", type=Path, required=True, help="folder for what is not part of the repository")
     p.add_argument("--run", type=Path, help="the trainer's run folder, for the trace")
     p.add_argument("--text", type=Path, help="our models' own writing, JSON lines of ids")
-    p.add_argument("--limit", type=int, default=300_000, help="tokens of that text")
+    p.add_argument("--limit", type=int, default=200_000, help="tokens of that text")
     p.add_argument("--binary", type=Path, help="the topk-lm command")
     p.add_argument("--also", type=Path, nargs="*", default=[])
     p.add_argument("--only", nargs="*", choices=NAMES)

@@ -1,6 +1,6 @@
 """When a neuron gets its meaning, and whether an index keeps it from layer to layer.
 
-    python -m claims.trace --data DATA [--run RUN | --models DIR] [--positions 60000]
+    python -m claims.trace --data DATA [--run RUN | --models DIR] [--positions 25000]
 
 For every checkpoint the distribution of token types at a neuron's 100 highest-activating positions, over the same held-out
 text. Emerged at a step: from that checkpoint on the Jensen–Shannon distance to the final distribution stays ≤ 0.5. Layers: the
@@ -54,7 +54,7 @@ def layer_stability(distributions, usable, seed=0) -> dict:
 def main():
     p = common.parser(__doc__)
     p.add_argument("--run", type=Path, help="the trainer's run folder instead of the model folder's step{N}/")
-    p.add_argument("--positions", type=int, default=60_000, help="tokens of the held-out text")
+    p.add_argument("--positions", type=int, default=25_000, help="tokens of the held-out text")
     args = p.parse_args()
     common.start(args)
     clock = common.Clock()
