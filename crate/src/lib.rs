@@ -9,6 +9,8 @@ pub mod cpu;
 pub mod edits;
 pub mod engine;
 pub mod error;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod features;
 pub mod gpu;
 pub mod hooks;
 pub mod math;

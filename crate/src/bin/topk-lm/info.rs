@@ -5,7 +5,7 @@ use serde_json::{json, Value};
 use topk_lm::checkpoint::{self, FolderSource, Summary};
 use topk_lm::config::{Architecture, Config, RopeScaling};
 use topk_lm::error::Result;
-use topk_lm::source::Source;
+use topk_lm::features;
 use topk_lm::tokenizer::Tokenizer;
 
 use crate::common::{print_line, ModelArgs};
@@ -41,7 +41,7 @@ async fn gather(source: &FolderSource) -> Result<Value> {
         None => Value::Null,
     };
     let mut steps = Vec::new();
-    for step in steps_of(source)? {
+    for step in features::analyze::steps_of(source)? {
         let summary = checkpoint::summarize(source, &format!("step{step}/"), &config).await?;
         steps.push(json!({ "step": step, "tensors": tensors(&summary) }));
     }
@@ -63,23 +63,6 @@ async fn gather(source: &FolderSource) -> Result<Value> {
         "checkpoints": steps,
         "manifest": manifest,
     }))
-}
-
-/// Training checkpoints that have weights, ascending.
-fn steps_of(source: &FolderSource) -> Result<Vec<u64>> {
-    let has_weights = |folder: &str| {
-        let names = ["model.safetensors", "model.safetensors.index.json"];
-        names
-            .iter()
-            .any(|name| source.size(&format!("{folder}/{name}")).is_some())
-    };
-    let step = |folder: &String| {
-        let step = folder.strip_prefix("step")?.parse::<u64>().ok()?;
-        (format!("step{step}") == *folder && has_weights(folder)).then_some(step)
-    };
-    let mut steps: Vec<u64> = source.folders()?.iter().filter_map(step).collect();
-    steps.sort_unstable();
-    Ok(steps)
 }
 
 fn tensors(summary: &Summary) -> Value {

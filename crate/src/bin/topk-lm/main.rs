@@ -1,5 +1,6 @@
 //! The command `topk-lm`. Exit code 2: the command line cannot be parsed; 1: anything else that fails, with one line on stderr.
 
+mod analyze;
 mod bench;
 mod common;
 mod generate;
@@ -31,6 +32,10 @@ enum Command {
     Run(run::RunArgs),
     /// TopK of the rows of a tensor, by the standing order
     Topk(topk::TopKArgs),
+    /// What every neuron means: statistics over a corpus, and their files
+    Analyze(analyze::AnalyzeArgs),
+    /// The files of an analysis that was made in shards
+    Merge(analyze::MergeArgs),
     /// Write whole documents: many at once, the same on every machine
     Write(write::WriteArgs),
     /// Times a model, or TopK by shape
@@ -75,6 +80,8 @@ fn main() -> ExitCode {
         Command::Generate(args) => generate::run(args),
         Command::Run(args) => run::run(args),
         Command::Topk(args) => topk::run(args),
+        Command::Analyze(args) => analyze::run(args),
+        Command::Merge(args) => analyze::merge(args),
         Command::Write(args) => write::run(args),
         Command::Bench(args) => bench::run(args),
     };

@@ -29,9 +29,21 @@ pub fn available() -> bool {
     std::arch::is_x86_feature_detected!("avx512f")
 }
 
+/// The copies that `matmul` makes.
+struct Packed {
+    /// `[tile, input]`
+    rows: Vec<[f32; ROWS]>,
+    /// `[input]`
+    strip: Vec<[f32; OUTS]>,
+}
+
 thread_local! {
-    /// The packed rows and the packed strip of `matmul`.
-    static PACKED: RefCell<(Vec<[f32; ROWS]>, Vec<[f32; OUTS]>)> = const { RefCell::new((Vec::new(), Vec::new())) };
+    static PACKED: RefCell<Packed> = const {
+        RefCell::new(Packed {
+            rows: Vec::new(),
+            strip: Vec::new(),
+        })
+    };
 }
 
 #[inline]
@@ -44,7 +56,7 @@ fn load(numbers: &[f32; LANES]) -> __m512 {
 /// `out[r, o] = Σ_i x[r, i] · w[i, o]` for `x` `[rows, inputs]`, `w` `[inputs, stride]`, `out` `[rows, stride]`.
 #[target_feature(enable = "avx512f")]
 pub fn matmul(x: &[f32], inputs: usize, w: &[f32], stride: usize, out: &mut [f32]) {
-    PACKED.with_borrow_mut(|(rows, strip)| {
+    PACKED.with_borrow_mut(|Packed { rows, strip }| {
         pack_rows(x, inputs, rows);
         strip.resize(inputs, [0.0; OUTS]);
         for first in (0..stride).step_by(OUTS) {

@@ -1,0 +1,222 @@
+//! What is kept of the neurons of one layer while documents go by; a fixed amount for each, however long the corpus.
+//!
+//! Everything merges exactly: counters are integers; maxima, the highest positions and the draw do not depend on the order; a
+//! document's sum is f64, and those are added up as integers of 2^-64.
+
+use super::histogram::Histogram;
+use super::peaks::{hash, mix, Peak, Peaks, Rank, Sample, Window};
+use super::{AFTER, BEFORE, WINDOW};
+use crate::cpu::ActiveRows;
+
+/// The residual stream behind one block, of one document.
+pub struct Activations {
+    /// `[positions, d_model]`
+    pub dense: Vec<f32>,
+    /// Its active entries, where the block has a cut.
+    pub active: Option<ActiveRows>,
+}
+
+/// Unit of the sums.
+const UNIT: f64 = (1u128 << 64) as f64;
+
+/// The neurons of one layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerStatistics {
+    pub layer: usize,
+    pub d_model: usize,
+    /// One list of peaks for each; two where both tails count.
+    pub ranks: Vec<Rank>,
+    /// Whether examples and histograms are kept too.
+    pub full: bool,
+    pub active: Vec<u64>,
+    /// In units of 2^-64.
+    pub sum: Vec<i128>,
+    pub max: Vec<f32>,
+    pub min: Vec<f32>,
+    /// `[ranks, d_model]`
+    pub peaks: Vec<Peaks>,
+    pub floors: Vec<f32>,
+    pub histograms: Vec<Histogram>,
+    pub samples: Vec<Sample>,
+    pub limits: Vec<u64>,
+    /// Scratch: the mix of each neuron, and the sums of the document at hand.
+    seeds: Vec<u64>,
+    of_document: Vec<f64>,
+}
+
+impl LayerStatistics {
+    pub fn new(layer: usize, d_model: usize, ranks: &[Rank], full: bool) -> Self {
+        let kept = if full { d_model } else { 0 };
+        LayerStatistics {
+            layer,
+            d_model,
+            ranks: ranks.to_vec(),
+            full,
+            active: vec![0; d_model],
+            sum: vec![0; d_model],
+            max: vec![f32::NEG_INFINITY; d_model],
+            min: vec![f32::INFINITY; d_model],
+            peaks: vec![Peaks::default(); ranks.len() * d_model],
+            floors: vec![f32::NEG_INFINITY; ranks.len() * d_model],
+            histograms: vec![Histogram::default(); kept],
+            samples: vec![Sample::default(); kept],
+            limits: vec![u64::MAX; kept],
+            seeds: (0..d_model as u64).map(|i| mix(!((layer as u64) << 32 | i))).collect(),
+            of_document: vec![0.0; d_model],
+        }
+    }
+
+    /// Takes the activations of a document at the positions that count.
+    pub fn add(&mut self, document: u32, counted: &[bool], activations: &Activations) {
+        let rows = activations.dense.chunks_exact(self.d_model);
+        for (position, (row, _)) in rows.zip(counted).enumerate().filter(|(_, (_, counted))| **counted) {
+            let at = (
+                document,
+                position as u32,
+                mix(u64::from(document) << 32 | position as u64),
+            );
+            match &activations.active {
+                Some(active) => {
+                    let (indices, values) = active.row(position);
+                    for (index, value) in indices.iter().zip(values) {
+                        self.note(*index as usize, *value, at, activations);
+                    }
+                }
+                None => {
+                    for (index, value) in row.iter().enumerate() {
+                        if *value != 0.0 {
+                            self.note(index, *value, at, activations);
+                        }
+                    }
+                }
+            }
+        }
+        for (sum, of_document) in self.sum.iter_mut().zip(&mut self.of_document) {
+            *sum = sum.saturating_add((*of_document * UNIT) as i128);
+            *of_document = 0.0;
+        }
+    }
+
+    /// One activation. `at`: document, position, and the mix of both.
+    #[inline(always)]
+    fn note(&mut self, index: usize, value: f32, at: (u32, u32, u64), activations: &Activations) {
+        self.active[index] += 1;
+        self.of_document[index] += f64::from(value);
+        self.max[index] = self.max[index].max(value);
+        self.min[index] = self.min[index].min(value);
+        let peak = || Peak {
+            value,
+            document: at.0,
+            position: at.1,
+        };
+        if self.full {
+            self.histograms[index].add(value);
+            let hash = hash(self.seeds[index], at.2);
+            if hash <= self.limits[index] {
+                let window = self.window(index, at.1, activations);
+                self.limits[index] = self.samples[index].offer(hash, peak(), window);
+            }
+        }
+        for tail in 0..self.ranks.len() {
+            let (rank, place) = (self.ranks[tail], tail * self.d_model + index);
+            if rank.key(value) >= self.floors[place] {
+                let window = self.full.then(|| self.window(index, at.1, activations));
+                self.floors[place] = self.peaks[place].offer(rank, peak(), window);
+            }
+        }
+    }
+
+    /// The neuron's values around a position; see [`window_start`].
+    fn window(&self, index: usize, position: u32, activations: &Activations) -> Window {
+        let mut window = [0.0; WINDOW];
+        let first = window_start(position) as usize;
+        let rows = activations.dense.chunks_exact(self.d_model).skip(first);
+        let count = position as usize + 1 + AFTER - first;
+        for (value, row) in window.iter_mut().zip(rows.take(count)) {
+            *value = row[index];
+        }
+        window
+    }
+
+    /// Adds what another part of the corpus has given.
+    pub fn merge(&mut self, other: &LayerStatistics) {
+        for i in 0..self.d_model {
+            self.active[i] += other.active[i];
+            self.sum[i] = self.sum[i].saturating_add(other.sum[i]);
+            self.max[i] = self.max[i].max(other.max[i]);
+            self.min[i] = self.min[i].min(other.min[i]);
+        }
+        for (tail, rank) in self.ranks.iter().enumerate() {
+            for i in tail * self.d_model..(tail + 1) * self.d_model {
+                self.peaks[i].merge(*rank, &other.peaks[i]);
+                self.floors[i] = self.peaks[i].floor(*rank);
+            }
+        }
+        for (histogram, other) in self.histograms.iter_mut().zip(&other.histograms) {
+            histogram.merge(other);
+        }
+        for ((sample, other), limit) in self.samples.iter_mut().zip(&other.samples).zip(&mut self.limits) {
+            sample.merge(other);
+            *limit = sample.limit();
+        }
+    }
+
+    /// Floors and limits as the lists have them, after reading from a file.
+    pub fn settle(&mut self) {
+        for (tail, rank) in self.ranks.iter().enumerate() {
+            for i in tail * self.d_model..(tail + 1) * self.d_model {
+                self.floors[i] = self.peaks[i].floor(*rank);
+            }
+        }
+        for (limit, sample) in self.limits.iter_mut().zip(&self.samples) {
+            *limit = sample.limit();
+        }
+    }
+
+    /// Mean of the active values; 0 of none.
+    pub fn mean(&self, index: usize) -> f64 {
+        self.sum[index] as f64 / UNIT / (self.active[index].max(1) as f64)
+    }
+}
+
+/// The first position of the window around `position`.
+pub fn window_start(position: u32) -> u32 {
+    position.saturating_sub(BEFORE as u32)
+}
+
+/// The layers of one set of weights over a range of documents.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statistics {
+    pub layers: Vec<LayerStatistics>,
+    /// Documents that were counted: `from..to` of the corpus.
+    pub from: u64,
+    pub to: u64,
+    /// Tokens, and those of them that count.
+    pub tokens: u64,
+    pub positions: u64,
+}
+
+impl Statistics {
+    pub fn new(layers: &[usize], d_model: usize, ranks: &[Rank], full: bool, from: u64) -> Self {
+        Statistics {
+            layers: layers
+                .iter()
+                .map(|layer| LayerStatistics::new(*layer, d_model, ranks, full))
+                .collect(),
+            from,
+            to: from,
+            tokens: 0,
+            positions: 0,
+        }
+    }
+
+    /// Appends the range that follows.
+    pub fn merge(&mut self, other: &Statistics) {
+        for (layer, other) in self.layers.iter_mut().zip(&other.layers) {
+            layer.merge(other);
+        }
+        self.to = other.to;
+        self.tokens += other.tokens;
+        self.positions += other.positions;
+    }
+}

@@ -1,0 +1,289 @@
+//! `topk-lm analyze`: a model over a corpus, in threads. A batch of documents at a time: the threads first share the documents
+//! (the residual stream behind each block), then the layers (their statistics, documents in order). What is kept does not
+//! depend on how many threads there are. After every part of the corpus it is saved, and an interrupted run goes on from there.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Mutex;
+
+use super::accumulate::{Activations, Statistics};
+use super::corpus;
+use super::facts::Facts;
+use super::report;
+use super::shard::{Shard, Whole};
+use super::store;
+use crate::checkpoint::FolderSource;
+use crate::cpu::{CpuCache, CpuEngine};
+use crate::error::{fail, Error, Result};
+use crate::offline::{files, load_engine, OfflineModel, Progress};
+
+/// Documents of one batch for each thread, and memory for their activations.
+const DOCUMENTS_A_THREAD: usize = 8;
+const BATCH_BYTES: usize = 1 << 30;
+/// Where an unsharded run keeps its state until it is done.
+const UNFINISHED: &str = "analysis.part";
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct AnalyzeOptions {
+    pub model: PathBuf,
+    pub corpus: Vec<PathBuf>,
+    pub out: PathBuf,
+    /// Also every `step{N}/`.
+    pub checkpoints: bool,
+    /// Number (from 1) and count.
+    pub shard: Option<(u64, u64)>,
+    pub twin: Option<PathBuf>,
+    pub threads: usize,
+    pub export: Option<PathBuf>,
+    /// Documents after which the state is saved.
+    pub part: usize,
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Analyzed {
+    pub documents: u64,
+    pub tokens: u64,
+    /// Sets of weights, the final ones counted.
+    pub passes: usize,
+    /// Documents that were counted by an earlier run, over all passes.
+    pub resumed: u64,
+    /// Documents that were cut to the context.
+    pub cut: usize,
+    /// Tokens that went through the model in this run, and the seconds that took, statistics included.
+    pub computed: u64,
+    pub seconds: f64,
+}
+
+/// Runs it; `notice` hears what the user should know.
+pub fn analyze(options: &AnalyzeOptions, notice: &mut dyn FnMut(&str)) -> Result<Analyzed> {
+    let model = OfflineModel::load(FolderSource::new(&options.model)?, "")?;
+    let (documents, corpus, cut) = corpus::read(&model, &options.corpus)?;
+    let steps = if options.checkpoints {
+        steps_of(&model.source)?
+    } else {
+        Vec::new()
+    };
+    let facts = Facts::gather(&model, corpus, &steps, options.twin.as_deref(), notice)?;
+    if options.export.is_some() && facts.texts.is_none() {
+        fail!(
+            Argument,
+            "--export writes token texts, but the model has no tokenizer.json"
+        );
+    }
+    let total = documents.len() as u64;
+    let (from, to) = match options.shard {
+        None => (0, total),
+        Some((number, count)) => ((number - 1) * total / count, number * total / count),
+    };
+    let shard = Shard {
+        folder: match options.shard {
+            None => options.out.join(UNFINISHED),
+            Some(_) => options.out.clone(),
+        },
+    };
+    shard.begin(&facts)?;
+    store::write_documents(&shard.documents_path(), &documents[from as usize..to as usize])?;
+    let mut run = Run {
+        options,
+        facts: &facts,
+        documents: &documents,
+        range: (from, to),
+        progress: Progress::new("documents"),
+        passes: 1 + steps.len() as u64,
+        passed: 0,
+        report: Analyzed {
+            documents: to - from,
+            cut,
+            passes: 1 + steps.len(),
+            ..Analyzed::default()
+        },
+    };
+    run.report.tokens = run.pass(&shard, &model.engine, None)?.tokens;
+    let (source, config) = (model.source.clone(), model.config.clone());
+    drop(model);
+    for step in steps {
+        let path = shard.statistics_path(Some(step));
+        // Weights are not even read where nothing is left to do.
+        let done = path.exists() && store::read_statistics(&path, &Shard::empty(&facts, Some(step), from))?.to == to;
+        if done {
+            run.passed += 1;
+            run.report.resumed += to - from;
+            continue;
+        }
+        let engine = pollster::block_on(load_engine(&source, &format!("step{step}/"), &config))?;
+        run.pass(&shard, &engine, Some(step))?;
+    }
+    let Run { report, progress, .. } = run;
+    drop(progress);
+    if options.shard.is_none() {
+        merge(
+            std::slice::from_ref(&shard.folder),
+            &options.out,
+            options.export.as_deref(),
+        )?;
+        std::fs::remove_dir_all(&shard.folder).map_err(|error| files::io_error(&shard.folder, "removed", &error))?;
+    }
+    Ok(report)
+}
+
+/// `topk-lm merge`: the files of the shards in these folders.
+pub fn merge(shards: &[PathBuf], out: &Path, export: Option<&Path>) -> Result<()> {
+    let shards: Vec<Shard> = shards.iter().map(|folder| Shard { folder: folder.clone() }).collect();
+    report::write(&Whole::read(&shards)?, out, export)
+}
+
+/// Training checkpoints of a model folder that have weights, ascending.
+pub fn steps_of(source: &FolderSource) -> Result<Vec<u64>> {
+    let mut steps = Vec::new();
+    for folder in source.folders()? {
+        let step = folder.strip_prefix("step").and_then(|step| step.parse::<u64>().ok());
+        if let Some(step) = step.filter(|step| format!("step{step}") == folder) {
+            let names = source.files(&format!("{folder}/"))?;
+            if names
+                .iter()
+                .any(|name| name == "model.safetensors" || name == "model.safetensors.index.json")
+            {
+                steps.push(step);
+            }
+        }
+    }
+    steps.sort_unstable();
+    Ok(steps)
+}
+
+struct Run<'a> {
+    options: &'a AnalyzeOptions,
+    facts: &'a Facts,
+    documents: &'a [Vec<u32>],
+    range: (u64, u64),
+    progress: Progress,
+    passes: u64,
+    passed: u64,
+    report: Analyzed,
+}
+
+impl Run<'_> {
+    /// One set of weights over the range.
+    fn pass(&mut self, shard: &Shard, engine: &CpuEngine, step: Option<u64>) -> Result<Statistics> {
+        let (from, to) = self.range;
+        let path = shard.statistics_path(step);
+        let empty = Shard::empty(self.facts, step, from);
+        let mut statistics = if path.exists() {
+            store::read_statistics(&path, &empty)?
+        } else {
+            empty
+        };
+        if statistics.from != from || statistics.to > to {
+            fail!(
+                Argument,
+                "{} is of another shard; delete that folder, or choose another --out",
+                path.display()
+            );
+        }
+        self.report.resumed += statistics.to - from;
+        let config = engine.config();
+        let document_bytes = 6 * config.n_ctx * config.d_model * self.facts.layers.len();
+        let threads = self.options.threads.max(1);
+        let batch = (threads * DOCUMENTS_A_THREAD).min((BATCH_BYTES / document_bytes).max(1));
+        let mut caches: Vec<CpuCache> = (0..threads).map(|_| CpuCache::new(config)).collect();
+        let started = std::time::Instant::now();
+        loop {
+            let end = to.min(statistics.to + self.options.part.max(1) as u64);
+            while statistics.to < end {
+                let first = statistics.to as usize;
+                let documents = &self.documents[first..(first + batch).min(end as usize)];
+                let streams = self.streams(engine, &mut caches, documents)?;
+                self.count(&mut statistics, documents, streams);
+                self.show(&statistics, step);
+            }
+            store::write_statistics(&path, &statistics)?;
+            if statistics.to == to {
+                break;
+            }
+        }
+        self.report.seconds += started.elapsed().as_secs_f64();
+        self.passed += 1;
+        Ok(statistics)
+    }
+
+    fn show(&mut self, statistics: &Statistics, step: Option<u64>) {
+        let (from, to) = self.range;
+        let note = match step {
+            _ if self.passes == 1 => String::new(),
+            None => " (final weights)".to_owned(),
+            Some(step) => format!(" (step {step})"),
+        };
+        let done = self.passed * (to - from) + statistics.to - from;
+        self.progress.show(done, self.passes * (to - from), &note);
+    }
+
+    /// The residual stream of each document behind each of the layers.
+    fn streams(
+        &mut self,
+        engine: &CpuEngine,
+        caches: &mut [CpuCache],
+        documents: &[Vec<u32>],
+    ) -> Result<Vec<Vec<Activations>>> {
+        let layers = &self.facts.layers;
+        let last = layers.last().copied().unwrap_or(0);
+        self.report.computed += documents.iter().map(|document| document.len() as u64).sum::<u64>();
+        let queue = AtomicUsize::new(0);
+        let results: Vec<Mutex<Option<Result<Vec<Activations>>>>> =
+            documents.iter().map(|_| Mutex::default()).collect();
+        std::thread::scope(|scope| {
+            for cache in caches {
+                let (queue, results) = (&queue, &results);
+                scope.spawn(move || loop {
+                    let number = queue.fetch_add(1, Ordering::Relaxed);
+                    let (Some(document), Some(result)) = (documents.get(number), results.get(number)) else {
+                        break;
+                    };
+                    let mut streams = Vec::with_capacity(layers.len());
+                    let done = engine.trunk(cache, document, last, &mut |layer, behind| {
+                        if layers.binary_search(&layer).is_ok() {
+                            streams.push(Activations {
+                                dense: behind.dense.to_vec(),
+                                active: behind.active.cloned(),
+                            });
+                        }
+                    });
+                    if let Ok(mut place) = result.lock() {
+                        *place = Some(done.map(|()| streams));
+                    }
+                });
+            }
+        });
+        let gone = || Error::new(crate::error::Code::OutOfMemory, "a thread of the analysis ended early");
+        results
+            .into_iter()
+            .map(|result| result.into_inner().ok().flatten().ok_or_else(gone)?)
+            .collect()
+    }
+
+    /// Adds a batch of documents to the statistics.
+    fn count(&self, statistics: &mut Statistics, documents: &[Vec<u32>], streams: Vec<Vec<Activations>>) {
+        let counted: Vec<Vec<bool>> = documents
+            .iter()
+            .map(|document| corpus::counted(document, &self.facts.special))
+            .collect();
+        let first = statistics.to;
+        let layers = Mutex::new(statistics.layers.iter_mut().enumerate());
+        std::thread::scope(|scope| {
+            for _ in 0..self.options.threads.max(1) {
+                let (layers, counted, streams) = (&layers, &counted, &streams);
+                scope.spawn(move || loop {
+                    let next = layers.lock().ok().and_then(|mut layers| layers.next());
+                    let Some((place, layer)) = next else { break };
+                    for ((number, counted), stream) in (first as u32..).zip(counted).zip(streams) {
+                        layer.add(number, counted, &stream[place]);
+                    }
+                });
+            }
+        });
+        statistics.to += documents.len() as u64;
+        statistics.tokens += documents.iter().map(|document| document.len() as u64).sum::<u64>();
+        statistics.positions += counted.iter().flatten().filter(|counted| **counted).count() as u64;
+    }
+}

@@ -1,0 +1,164 @@
+//! The texts in which a neuron is active: at its highest positions, by quantile, at random.
+
+use std::collections::BTreeSet;
+
+use serde_json::{json, Value};
+
+use super::accumulate::{window_start, LayerStatistics};
+use super::json::number;
+use super::peaks::{Peak, Window};
+use super::record::{Ground, Record};
+use super::{AFTER, WINDOW};
+
+const TOP: usize = 12;
+const RANDOM: usize = 4;
+const QUANTILES: usize = 4;
+const EACH: usize = 2;
+/// Of a dense model, neighbours below this share of the example's own magnitude are not shown.
+const SHOWN: f32 = 0.25;
+
+/// One example.
+pub struct Example {
+    pub peak: Peak,
+    /// First position of `ids`.
+    pub start: usize,
+    pub ids: Vec<u32>,
+    /// (offset into `ids`, value), those that are shown.
+    pub acts: Vec<(usize, f32)>,
+}
+
+/// Examples of a neuron.
+pub struct Examples {
+    pub top: Vec<Example>,
+    /// (from, to, examples), the highest quarter first. Of the draw: see [`Examples::new`].
+    pub quantiles: Vec<(f64, f64, Vec<Example>)>,
+    pub random: Vec<Example>,
+}
+
+impl Examples {
+    /// Top: the first twelve; no two of one document as long as others are left. Random: the first four of the draw of
+    /// 32 active positions. Quantiles: of that draw, ranked, two of each quarter that are not among the random ones if possible.
+    pub fn new(ground: &Ground<'_>, layer: &LayerStatistics, record: &Record) -> Examples {
+        let dense = ground.facts.dense;
+        let make = |peak: &Peak, window: &Window| example(ground.documents, dense, peak, window);
+        let drawn = &layer.samples[record.index].drawn;
+        let random = drawn
+            .iter()
+            .take(RANDOM)
+            .filter_map(|(_, peak, window)| make(peak, window))
+            .collect();
+        let mut ranked: Vec<usize> = (0..drawn.len()).collect();
+        let rank = layer.ranks[record.neuron.tail];
+        ranked.sort_by(|a, b| {
+            rank.key(drawn[*b].1.value)
+                .total_cmp(&rank.key(drawn[*a].1.value))
+                .then(a.cmp(b))
+        });
+        let quantiles = (0..QUANTILES).map(|q| {
+            let mut part = ranked[q * ranked.len() / QUANTILES..(q + 1) * ranked.len() / QUANTILES].to_vec();
+            part.sort_by_key(|i| (*i < RANDOM, *i));
+            let part = part
+                .into_iter()
+                .take(EACH)
+                .filter_map(|i| make(&drawn[i].1, &drawn[i].2))
+                .collect();
+            let to = 1.0 - q as f64 / QUANTILES as f64;
+            (to - 1.0 / QUANTILES as f64, to, part)
+        });
+        let peaks = &record.neuron.peaks;
+        let top = first_of_documents(peaks)
+            .into_iter()
+            .filter_map(|i| make(&peaks[i].0, peaks[i].1.as_ref()?));
+        Examples {
+            top: top.collect(),
+            quantiles: quantiles.collect(),
+            random,
+        }
+    }
+}
+
+/// Which of the ranked peaks are shown.
+fn first_of_documents(peaks: &[(Peak, Option<Window>)]) -> Vec<usize> {
+    let mut seen = BTreeSet::new();
+    let (mut first, mut again) = (Vec::new(), Vec::new());
+    for (i, (peak, _)) in peaks.iter().enumerate() {
+        if seen.insert(peak.document) {
+            first.push(i);
+        } else {
+            again.push(i);
+        }
+    }
+    first.truncate(TOP);
+    first.extend(again.into_iter().take(TOP - first.len()));
+    first.sort_unstable();
+    first
+}
+
+fn example(documents: &[Vec<u32>], dense: bool, peak: &Peak, window: &Window) -> Option<Example> {
+    let document = documents.get(peak.document as usize)?;
+    let start = window_start(peak.position) as usize;
+    let end = (peak.position as usize + 1 + AFTER).min(document.len());
+    let ids = document.get(start..end)?.to_vec();
+    let least = if dense {
+        SHOWN * peak.value.abs()
+    } else {
+        f32::MIN_POSITIVE
+    };
+    let values = window.iter().take(ids.len().min(WINDOW)).copied().enumerate();
+    Some(Example {
+        peak: *peak,
+        start,
+        ids,
+        acts: values.filter(|(_, value)| value.abs() >= least).collect(),
+    })
+}
+
+impl Example {
+    fn json(&self) -> Value {
+        let acts: Vec<Value> = self
+            .acts
+            .iter()
+            .map(|(offset, value)| json!([offset, number(f64::from(*value))]))
+            .collect();
+        json!({
+            "doc": self.peak.document,
+            "pos": self.peak.position,
+            "value": number(f64::from(self.peak.value)),
+            "start": self.start,
+            "ids": self.ids,
+            "acts": acts,
+        })
+    }
+}
+
+/// The `examples` of a record.
+pub fn json(ground: &Ground<'_>, layer: &LayerStatistics, record: &Record) -> Value {
+    let examples = Examples::new(ground, layer, record);
+    let list = |examples: &[Example]| examples.iter().map(Example::json).collect::<Vec<_>>();
+    let quantiles: Vec<Value> = examples
+        .quantiles
+        .iter()
+        .map(|(from, to, part)| json!({ "from": number(*from), "to": number(*to), "examples": list(part) }))
+        .collect();
+    json!({ "top": list(&examples.top), "quantiles": quantiles, "random": list(&examples.random) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_do_not_repeat_while_others_are_left() {
+        let peak = |document| {
+            let peak = Peak {
+                document,
+                ..Peak::default()
+            };
+            (peak, None)
+        };
+        let peaks: Vec<_> = [0, 0, 1, 0, 2].into_iter().map(peak).collect();
+        assert_eq!(first_of_documents(&peaks), [0, 1, 2, 3, 4]);
+        let peaks: Vec<_> = [0, 0].into_iter().chain(1..20).map(peak).collect();
+        assert_eq!(first_of_documents(&peaks), [0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    }
+}

@@ -1,0 +1,288 @@
+//! Everything that is said of one neuron.
+
+use serde_json::{json, Value};
+
+use super::accumulate::{LayerStatistics, Statistics};
+use super::facts::{Effects, Facts};
+use super::json::{maybe, number};
+use super::labels::{label, Evidence};
+use super::peaks::{Peak, Rank, Window};
+use super::statistics::{count, distance, emergence, entropy, total, Counts};
+use super::{examples, EMERGENCE_JS, RARE_BELOW};
+
+/// What is read while records are made.
+pub struct Ground<'a> {
+    pub facts: &'a Facts,
+    /// All documents of the corpus.
+    pub documents: &'a [Vec<u32>],
+    /// Statistics of the final weights, and of the checkpoints.
+    pub last: &'a Statistics,
+    pub steps: &'a [Statistics],
+}
+
+/// One neuron under one set of weights: its better tail.
+pub struct Neuron {
+    pub tail: usize,
+    pub peaks: Vec<(Peak, Option<Window>)>,
+    pub tokens: Counts,
+    pub entropy: f64,
+}
+
+impl Neuron {
+    /// Of the tails, the one with the lower token entropy; the first at a tie. `tail`: that one, whatever the entropies.
+    pub fn new(documents: &[Vec<u32>], layer: &LayerStatistics, index: usize, tail: Option<usize>) -> Neuron {
+        let of = |tail: usize| {
+            let rank = layer.ranks[tail];
+            let peaks = layer.peaks[tail * layer.d_model + index].sorted(rank);
+            let tokens = count(peaks.iter().filter_map(|(peak, _)| token(documents, peak, 0)));
+            Neuron {
+                tail,
+                peaks,
+                entropy: entropy(&tokens),
+                tokens,
+            }
+        };
+        match tail {
+            Some(tail) => of(tail),
+            None => (1..layer.ranks.len()).map(of).fold(
+                of(0),
+                |best, other| {
+                    if other.entropy < best.entropy {
+                        other
+                    } else {
+                        best
+                    }
+                },
+            ),
+        }
+    }
+
+    pub fn n(&self) -> usize {
+        self.peaks.len()
+    }
+
+    /// Too few positions to say what it means.
+    pub fn is_rare(&self) -> bool {
+        self.n() < RARE_BELOW
+    }
+
+    pub fn max(&self) -> Option<f64> {
+        self.peaks.first().map(|(peak, _)| f64::from(peak.value))
+    }
+
+    /// The token entropy; nothing where there is no activation.
+    pub fn token_entropy(&self) -> Option<f64> {
+        (self.n() > 0).then_some(self.entropy)
+    }
+}
+
+/// The token `offset` behind an activation, if the document has one there.
+fn token(documents: &[Vec<u32>], peak: &Peak, offset: i64) -> Option<u32> {
+    let place = i64::from(peak.position) + offset;
+    documents
+        .get(peak.document as usize)?
+        .get(usize::try_from(place).ok()?)
+        .copied()
+}
+
+/// A neuron with what its neighbours and its past say about it.
+pub struct Record {
+    pub layer: usize,
+    pub index: usize,
+    pub density: f64,
+    pub mean: Option<f64>,
+    /// ±1 for a dense model.
+    pub sign: Option<i32>,
+    pub neuron: Neuron,
+    pub next: Counts,
+    pub clusters: Option<Counts>,
+    pub label: String,
+    pub emergence: Option<u64>,
+    /// Distance to the final top tokens at each checkpoint.
+    pub distances: Vec<f64>,
+    /// (layer, similarity) for each layer, itself included; those that are rare have none.
+    pub layers: Vec<(usize, Option<f64>)>,
+}
+
+/// The records of one index in all layers, in the order of the layers.
+pub fn records(ground: &Ground<'_>, index: usize) -> Vec<Record> {
+    let facts = ground.facts;
+    let neurons: Vec<Neuron> = ground
+        .last
+        .layers
+        .iter()
+        .map(|layer| Neuron::new(ground.documents, layer, index, None))
+        .collect();
+    let similarities: Vec<Vec<(usize, Option<f64>)>> = neurons
+        .iter()
+        .map(|one| {
+            let others = neurons.iter().zip(&facts.layers);
+            others
+                .map(|(other, layer)| {
+                    let clear = !one.is_rare() && !other.is_rare();
+                    (*layer, clear.then(|| 1.0 - distance(&one.tokens, &other.tokens)))
+                })
+                .collect()
+        })
+        .collect();
+    let places = ground.last.layers.iter().enumerate();
+    places
+        .zip(neurons)
+        .zip(similarities)
+        .map(|(((place, layer), neuron), layers)| record(ground, place, layer, index, neuron, layers))
+        .collect()
+}
+
+fn record(
+    ground: &Ground<'_>,
+    place: usize,
+    layer: &LayerStatistics,
+    index: usize,
+    neuron: Neuron,
+    layers: Vec<(usize, Option<f64>)>,
+) -> Record {
+    let facts = ground.facts;
+    let around = |offset| {
+        count(
+            neuron
+                .peaks
+                .iter()
+                .filter_map(|(peak, _)| token(ground.documents, peak, offset)),
+        )
+    };
+    let (before, next) = (around(-1), around(1));
+    let clusters = facts.clusters.as_ref().map(|_| {
+        let ids = neuron
+            .tokens
+            .iter()
+            .flat_map(|(id, n)| std::iter::repeat_n(*id, *n as usize));
+        count(ids.filter_map(|id| facts.cluster_of(id)))
+    });
+    let negative = layer.ranks[neuron.tail] == Rank::Negative;
+    let (promoted, _) = effects(facts, index, negative);
+    let evidence = Evidence {
+        tokens: &neuron.tokens,
+        before: &before,
+        after: &next,
+        early: neuron.peaks.iter().filter(|(peak, _)| peak.position <= 4).count() as u32,
+        promoted: &promoted,
+    };
+    let distances: Vec<f64> = ground
+        .steps
+        .iter()
+        .map(|step| {
+            let then = Neuron::new(ground.documents, &step.layers[place], index, Some(neuron.tail));
+            distance(&then.tokens, &neuron.tokens)
+        })
+        .collect();
+    let found = (!neuron.is_rare() && !distances.is_empty()).then(|| {
+        let steps: Vec<u64> = facts.steps.iter().copied().chain(facts.step).collect();
+        let all: Vec<f64> = distances.iter().copied().chain([0.0]).collect();
+        emergence(&steps, &all, EMERGENCE_JS)
+    });
+    Record {
+        layer: layer.layer,
+        index,
+        density: layer.active[index] as f64 / ground.last.positions.max(1) as f64,
+        mean: (layer.active[index] > 0).then(|| layer.mean(index)),
+        sign: facts.dense.then_some(if negative { -1 } else { 1 }),
+        label: label(&evidence, facts),
+        next,
+        clusters,
+        emergence: found.flatten(),
+        distances,
+        layers,
+        neuron,
+    }
+}
+
+/// Promoted and suppressed tokens of an index; of the negative tail they change places and signs.
+pub fn effects(facts: &Facts, index: usize, negative: bool) -> (Effects, Effects) {
+    let (promoted, suppressed) = (&facts.promoted[index], &facts.suppressed[index]);
+    if negative {
+        let turned = |list: &[(u32, f64)]| list.iter().map(|(id, effect)| (*id, -effect)).collect();
+        (turned(suppressed), turned(promoted))
+    } else {
+        (promoted.clone(), suppressed.clone())
+    }
+}
+
+impl Record {
+    pub fn semantic_entropy(&self) -> Option<f64> {
+        let clusters = self.clusters.as_ref()?;
+        (!clusters.is_empty()).then(|| entropy(clusters))
+    }
+
+    pub fn next_entropy(&self) -> Option<f64> {
+        (!self.next.is_empty()).then(|| entropy(&self.next))
+    }
+
+    pub fn effects(&self, facts: &Facts) -> (Effects, Effects) {
+        effects(facts, self.index, self.sign == Some(-1))
+    }
+
+    /// Mean similarity to the other layers that are not rare.
+    pub fn similarity(&self) -> Option<f64> {
+        let others = self.layers.iter().filter(|(layer, _)| *layer != self.layer);
+        let known: Vec<f64> = others.filter_map(|(_, similarity)| *similarity).collect();
+        (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
+    }
+
+    /// (smallest, largest, counts in 20 equal bins) of the active values.
+    pub fn histogram(&self, layer: &LayerStatistics) -> (f64, f64, Vec<u64>) {
+        let (min, max) = (f64::from(layer.min[self.index]), f64::from(layer.max[self.index]));
+        let (from, to) = match (layer.active[self.index], self.sign) {
+            (0, _) => (0.0, 0.0),
+            (_, Some(_)) => (min, max),
+            (_, None) => (min.min(0.0), max.max(0.0)),
+        };
+        (from, to, layer.histograms[self.index].bins(from, to, 20))
+    }
+
+    /// The object in a file of `layer{L}/`.
+    pub fn json(&self, ground: &Ground<'_>, layer: &LayerStatistics) -> Value {
+        let pairs = |counts: &[(u32, u32)], most: usize| -> Vec<Value> {
+            counts.iter().take(most).map(|(id, n)| json!([id, n])).collect()
+        };
+        let effects_json = |list: Effects| -> Vec<Value> {
+            list.into_iter()
+                .map(|(id, effect)| json!([id, number(effect)]))
+                .collect()
+        };
+        let (promoted, suppressed) = self.effects(ground.facts);
+        let (from, to, counts) = self.histogram(layer);
+        let mut histogram = json!({ "max": number(to), "counts": counts });
+        if from < 0.0 || self.sign.is_some() {
+            histogram["min"] = number(from);
+        }
+        let layers = self.layers.iter();
+        let layers: Vec<Value> = layers
+            .map(|(layer, similarity)| json!([layer, maybe(*similarity)]))
+            .collect();
+        let mut object = json!({
+            "index": self.index,
+            "density": number(self.density),
+            "max": maybe(self.neuron.max()),
+            "mean": maybe(self.mean),
+            "n": self.neuron.n(),
+            "token_entropy": maybe(self.neuron.token_entropy()),
+            "semantic_entropy": maybe(self.semantic_entropy()),
+            "next_entropy": maybe(self.next_entropy()),
+            "label": self.label,
+            "emergence": self.emergence,
+            "histogram": histogram,
+            "tokens": pairs(&self.neuron.tokens, 20),
+            "clusters": self.clusters.as_ref().map(|clusters| pairs(clusters, 10)),
+            "next_tokens": pairs(&self.next, 10),
+            "promoted": effects_json(promoted),
+            "suppressed": effects_json(suppressed),
+            "layers": layers,
+            "examples": examples::json(ground, layer, self),
+        });
+        if let Some(sign) = self.sign {
+            object["tail"] = json!(sign);
+        }
+        debug_assert_eq!(total(&self.neuron.tokens) as usize, self.neuron.n());
+        object
+    }
+}

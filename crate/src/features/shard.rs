@@ -1,0 +1,168 @@
+//! A shard on disk: `facts.json`, `documents.bin`, `final.bin`, and `step{N}.bin` for each checkpoint. Shards of one analysis have
+//! the same facts and documents that follow each other; together they are the [`Whole`] from which the files are made.
+
+use std::path::PathBuf;
+
+use super::accumulate::Statistics;
+use super::facts::Facts;
+use super::record::Ground;
+use super::store;
+use crate::error::{fail, Code, Error, Result};
+use crate::offline::files;
+
+/// Largest `facts.json` that is read.
+const MAX_FACTS: u64 = 1 << 30;
+
+/// A folder of a shard.
+#[derive(Clone, Debug)]
+pub struct Shard {
+    pub folder: PathBuf,
+}
+
+impl Shard {
+    pub fn facts_path(&self) -> PathBuf {
+        self.folder.join("facts.json")
+    }
+
+    pub fn documents_path(&self) -> PathBuf {
+        self.folder.join("documents.bin")
+    }
+
+    /// The statistics of the final weights, or of a checkpoint.
+    pub fn statistics_path(&self, step: Option<u64>) -> PathBuf {
+        self.folder
+            .join(step.map_or("final.bin".to_owned(), |step| format!("step{step}.bin")))
+    }
+
+    /// Statistics of nothing, of the final weights or of a checkpoint.
+    pub fn empty(facts: &Facts, step: Option<u64>, from: u64) -> Statistics {
+        let ranks = store::ranks(facts.dense, facts.by_magnitude);
+        Statistics::new(&facts.layers, facts.d_model, ranks, step.is_none(), from)
+    }
+
+    /// Writes the facts, or compares them with those that are there: an interrupted run goes on only as what it was.
+    pub fn begin(&self, facts: &Facts) -> Result<()> {
+        let path = self.facts_path();
+        let bytes = serde_json::to_vec(facts).map_err(|error| Error::new(Code::Io, error.to_string()))?;
+        if path.exists() {
+            if files::read_whole(&path, MAX_FACTS)? != bytes {
+                fail!(
+                    Argument,
+                    "{} is of another run (other model, corpus or options); delete that folder, or choose another --out",
+                    path.display()
+                );
+            }
+            return Ok(());
+        }
+        files::write_whole(&path, &bytes)
+    }
+
+    fn read_facts(&self) -> Result<(Vec<u8>, Facts)> {
+        let path = self.facts_path();
+        if !path.is_file() {
+            fail!(
+                Argument,
+                "{} is no shard: it has no facts.json (analyze --shard i/n --out FOLDER makes one)",
+                self.folder.display()
+            );
+        }
+        let bytes = files::read_whole(&path, MAX_FACTS)?;
+        let facts: Facts = serde_json::from_slice(&bytes)
+            .map_err(|error| Error::new(Code::Checkpoint, format!("{} is not valid: {error}", path.display())))?;
+        facts.check(&path)?;
+        Ok((bytes, facts))
+    }
+}
+
+/// A whole corpus' worth.
+pub struct Whole {
+    pub facts: Facts,
+    pub documents: Vec<Vec<u32>>,
+    pub last: Statistics,
+    pub steps: Vec<Statistics>,
+}
+
+impl Whole {
+    pub fn ground(&self) -> Ground<'_> {
+        Ground {
+            facts: &self.facts,
+            documents: &self.documents,
+            last: &self.last,
+            steps: &self.steps,
+        }
+    }
+
+    /// Puts shards together, in whatever order they are given.
+    pub fn read(shards: &[Shard]) -> Result<Whole> {
+        let Some(first) = shards.first() else {
+            fail!(Argument, "there is no shard to merge; name at least one folder");
+        };
+        let (bytes, facts) = first.read_facts()?;
+        let mut parts = Vec::new();
+        for shard in shards {
+            if shard.read_facts()?.0 != bytes {
+                fail!(
+                    Argument,
+                    "{} and {} are shards of different analyses",
+                    first.folder.display(),
+                    shard.folder.display()
+                );
+            }
+            let last = store::read_statistics(&shard.statistics_path(None), &Shard::empty(&facts, None, 0))?;
+            parts.push((last.from, last.to, shard, last));
+        }
+        parts.sort_by_key(|(from, to, ..)| (*from, *to));
+        let mut whole = Whole {
+            last: Shard::empty(&facts, None, 0),
+            steps: facts
+                .steps
+                .iter()
+                .map(|step| Shard::empty(&facts, Some(*step), 0))
+                .collect(),
+            documents: Vec::new(),
+            facts,
+        };
+        for (from, to, shard, last) in parts {
+            if from != whole.last.to {
+                let (folder, end) = (shard.folder.display(), whole.last.to);
+                fail!(
+                    Argument,
+                    "{folder} begins with document {from}, but the shards before it end at {end}"
+                );
+            }
+            let documents = store::read_documents(&shard.documents_path(), whole.facts.d_vocab)?;
+            let tokens: u64 = documents.iter().map(|document| document.len() as u64).sum();
+            if documents.len() as u64 != to - from || tokens != last.tokens {
+                fail!(
+                    Checkpoint,
+                    "{} does not hold the documents that were counted",
+                    shard.documents_path().display()
+                );
+            }
+            whole.documents.extend(documents);
+            whole.last.merge(&last);
+            for place in 0..whole.steps.len() {
+                let step = Some(whole.facts.steps[place]);
+                let path = shard.statistics_path(step);
+                let of_step = store::read_statistics(&path, &Shard::empty(&whole.facts, step, 0))?;
+                if (of_step.from, of_step.to) != (from, to) {
+                    fail!(
+                        Checkpoint,
+                        "{} is not finished; run that shard to its end",
+                        path.display()
+                    );
+                }
+                whole.steps[place].merge(&of_step);
+            }
+        }
+        if whole.last.to != whole.facts.corpus.documents {
+            fail!(
+                Argument,
+                "the shards end at document {} of {}; run and name the missing ones",
+                whole.last.to,
+                whole.facts.corpus.documents
+            );
+        }
+        Ok(whole)
+    }
+}

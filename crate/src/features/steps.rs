@@ -1,0 +1,80 @@
+//! `steps/`: scalars for every checkpoint, and ten top tokens of each.
+
+use serde_json::{json, Map, Value};
+
+use super::accumulate::Statistics;
+use super::json::{maybe, number};
+use super::record::{Ground, Neuron, Record};
+
+/// Tokens of each step.
+const TOKENS: usize = 10;
+const COLUMNS: [&str; 5] = ["density", "max", "n", "token_entropy", "js_to_final"];
+
+/// Collects the columns while records go by, index by index.
+pub struct StepColumns {
+    /// `[column][step][neuron]`
+    columns: Vec<Vec<Vec<Value>>>,
+}
+
+impl StepColumns {
+    pub fn new(ground: &Ground<'_>) -> StepColumns {
+        let neurons = ground.facts.layers.len() * ground.facts.d_model;
+        StepColumns {
+            columns: vec![vec![vec![Value::Null; neurons]; ground.steps.len() + 1]; COLUMNS.len()],
+        }
+    }
+
+    /// Takes a neuron; gives its object in a file of `steps/layer{L}/`.
+    pub fn add(&mut self, ground: &Ground<'_>, place: usize, record: &Record) -> Value {
+        let column = place * ground.facts.d_model + record.index;
+        let tail = Some(record.neuron.tail);
+        let mut tokens = Vec::new();
+        let all = ground.steps.iter().chain([ground.last]);
+        let distances = record.distances.iter().copied().chain([0.0]);
+        for (step, (statistics, distance)) in all.zip(distances).enumerate() {
+            let layer = &statistics.layers[place];
+            let neuron = Neuron::new(ground.documents, layer, record.index, tail);
+            let values = [
+                number(density(statistics, place, record.index)),
+                maybe(neuron.max()),
+                json!(neuron.n()),
+                maybe(neuron.token_entropy()),
+                number(distance),
+            ];
+            for (of, value) in self.columns.iter_mut().zip(values) {
+                of[step][column] = value;
+            }
+            tokens.push(
+                neuron
+                    .tokens
+                    .iter()
+                    .take(TOKENS)
+                    .map(|(id, n)| json!([id, n]))
+                    .collect::<Vec<_>>(),
+            );
+        }
+        json!({ "index": record.index, "tokens": tokens })
+    }
+
+    /// `steps/columns.json`
+    pub fn json(self, ground: &Ground<'_>) -> Value {
+        let columns: Map<String, Value> = COLUMNS
+            .iter()
+            .zip(self.columns)
+            .map(|(name, column)| ((*name).to_owned(), json!(column)))
+            .collect();
+        json!({ "format": 1, "steps": all_steps(ground), "layers": ground.facts.layers, "columns": columns })
+    }
+}
+
+fn density(statistics: &Statistics, place: usize, index: usize) -> f64 {
+    statistics.layers[place].active[index] as f64 / statistics.positions.max(1) as f64
+}
+
+/// The checkpoints and the final weights; nothing where no checkpoint was analysed.
+pub fn all_steps(ground: &Ground<'_>) -> Vec<u64> {
+    if ground.steps.is_empty() {
+        return Vec::new();
+    }
+    ground.facts.steps.iter().copied().chain(ground.facts.step).collect()
+}

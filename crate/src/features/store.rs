@@ -1,0 +1,261 @@
+//! [`Statistics`] and documents as files: what a shard is made of, and what an interrupted run goes on from.
+//!
+//! A line with kind and version, little-endian numbers, SHA-256 of it all. The reader checks the hash, every length against what
+//! is left of the file before anything is allocated by it, and every number that is an index later.
+
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::accumulate::Statistics;
+use super::histogram::Histogram;
+use super::peaks::{Peak, Peaks, Rank, Sample};
+use super::{SAMPLE, TOP, WINDOW};
+use crate::error::{fail, Result};
+use crate::offline::files;
+
+const STATISTICS: &[u8] = b"topk-lm statistics 1\n";
+const DOCUMENTS: &[u8] = b"topk-lm documents 1\n";
+/// Largest file that is read.
+const MAX_BYTES: u64 = 16 << 30;
+
+/// Writes statistics, whole or not at all.
+pub fn write_statistics(path: &Path, statistics: &Statistics) -> Result<()> {
+    let mut out = STATISTICS.to_vec();
+    let s = statistics;
+    for number in [s.from, s.to, s.tokens, s.positions] {
+        out.extend(number.to_le_bytes());
+    }
+    for layer in &s.layers {
+        layer.active.iter().for_each(|n| out.extend(n.to_le_bytes()));
+        layer.sum.iter().for_each(|n| out.extend(n.to_le_bytes()));
+        layer
+            .max
+            .iter()
+            .chain(&layer.min)
+            .for_each(|x| out.extend(x.to_le_bytes()));
+        for peaks in &layer.peaks {
+            out.push(peaks.peaks.len() as u8);
+            peaks.peaks.iter().for_each(|peak| put_peak(&mut out, peak));
+            peaks.windows.iter().flatten().for_each(|x| out.extend(x.to_le_bytes()));
+        }
+        for (histogram, sample) in layer.histograms.iter().zip(&layer.samples) {
+            let (exponent, counts) = histogram.parts();
+            out.extend(exponent.to_le_bytes());
+            out.extend((counts.len() as u16).to_le_bytes());
+            for (bin, n) in counts {
+                out.extend(bin.to_le_bytes());
+                out.extend(n.to_le_bytes());
+            }
+            out.push(sample.drawn.len() as u8);
+            for (hash, peak, window) in &sample.drawn {
+                out.extend(hash.to_le_bytes());
+                put_peak(&mut out, peak);
+                window.iter().for_each(|x| out.extend(x.to_le_bytes()));
+            }
+        }
+    }
+    seal(path, out)
+}
+
+fn put_peak(out: &mut Vec<u8>, peak: &Peak) {
+    out.extend(peak.value.to_le_bytes());
+    out.extend(peak.document.to_le_bytes());
+    out.extend(peak.position.to_le_bytes());
+}
+
+/// Reads statistics of the shape that `empty` has.
+pub fn read_statistics(path: &Path, empty: &Statistics) -> Result<Statistics> {
+    let bytes = unseal(path, STATISTICS)?;
+    let mut reader = Reader {
+        rest: &bytes[STATISTICS.len()..],
+        path,
+    };
+    let mut s = empty.clone();
+    s.from = reader.u64()?;
+    s.to = reader.u64()?;
+    s.tokens = reader.u64()?;
+    s.positions = reader.u64()?;
+    let (from, to) = (s.from, s.to);
+    for layer in &mut s.layers {
+        for n in &mut layer.active {
+            *n = reader.u64()?;
+        }
+        for n in &mut layer.sum {
+            *n = i128::from_le_bytes(reader.array()?);
+        }
+        for x in layer.max.iter_mut().chain(&mut layer.min) {
+            *x = reader.f32()?;
+        }
+        for place in 0..layer.peaks.len() {
+            let count = usize::from(reader.array::<1>()?[0]);
+            if count > TOP {
+                return reader.broken();
+            }
+            let mut peaks = Peaks::default();
+            for _ in 0..count {
+                peaks.peaks.push(reader.peak(from, to)?);
+            }
+            for _ in 0..if layer.full { count } else { 0 } {
+                peaks.windows.push(reader.window()?);
+            }
+            layer.peaks[place] = peaks;
+        }
+        for place in 0..layer.histograms.len() {
+            let exponent = i16::from_le_bytes(reader.array()?);
+            let count = u16::from_le_bytes(reader.array()?);
+            let mut counts = Vec::new();
+            for _ in 0..count {
+                counts.push((u16::from_le_bytes(reader.array()?), u32::from_le_bytes(reader.array()?)));
+            }
+            let Some(histogram) = Histogram::from_parts(exponent, &counts) else {
+                return reader.broken();
+            };
+            layer.histograms[place] = histogram;
+            let count = usize::from(reader.array::<1>()?[0]);
+            if count > SAMPLE {
+                return reader.broken();
+            }
+            let mut sample = Sample::default();
+            for _ in 0..count {
+                sample
+                    .drawn
+                    .push((reader.u64()?, reader.peak(from, to)?, reader.window()?));
+            }
+            layer.samples[place] = sample;
+        }
+        layer.settle();
+    }
+    if !reader.rest.is_empty() || from > to {
+        return reader.broken();
+    }
+    Ok(s)
+}
+
+/// Writes the ids of documents.
+pub fn write_documents(path: &Path, documents: &[Vec<u32>]) -> Result<()> {
+    let mut out = DOCUMENTS.to_vec();
+    out.extend((documents.len() as u64).to_le_bytes());
+    for document in documents {
+        out.extend((document.len() as u32).to_le_bytes());
+        document.iter().for_each(|id| out.extend(id.to_le_bytes()));
+    }
+    seal(path, out)
+}
+
+/// Reads them; ids are below `d_vocab`.
+pub fn read_documents(path: &Path, d_vocab: usize) -> Result<Vec<Vec<u32>>> {
+    let bytes = unseal(path, DOCUMENTS)?;
+    let mut reader = Reader {
+        rest: &bytes[DOCUMENTS.len()..],
+        path,
+    };
+    let count = reader.u64()?;
+    let mut documents = Vec::new();
+    for _ in 0..count {
+        let length = u32::from_le_bytes(reader.array()?) as usize;
+        let Some(ids) = length.checked_mul(4).and_then(|bytes| reader.take(bytes)) else {
+            return reader.broken();
+        };
+        let ids: Vec<u32> = ids.as_chunks().0.iter().map(|b| u32::from_le_bytes(*b)).collect();
+        if ids.iter().any(|id| *id as usize >= d_vocab) {
+            return reader.broken();
+        }
+        documents.push(ids);
+    }
+    if !reader.rest.is_empty() {
+        return reader.broken();
+    }
+    Ok(documents)
+}
+
+fn seal(path: &Path, mut bytes: Vec<u8>) -> Result<()> {
+    let hash = Sha256::digest(&bytes);
+    bytes.extend_from_slice(&hash);
+    files::write_whole(path, &bytes)
+}
+
+/// The bytes of a file without its hash, which fits.
+fn unseal(path: &Path, kind: &[u8]) -> Result<Vec<u8>> {
+    let mut bytes = files::read_whole(path, MAX_BYTES)?;
+    let whole = bytes.len().checked_sub(32).is_some_and(|end| {
+        let (data, hash) = bytes.split_at(end);
+        data.starts_with(kind) && Sha256::digest(data).as_slice() == hash
+    });
+    if !whole {
+        let kind = String::from_utf8_lossy(kind);
+        fail!(
+            Checkpoint,
+            "{} is damaged, or is not a file of {}",
+            path.display(),
+            kind.trim()
+        );
+    }
+    bytes.truncate(bytes.len() - 32);
+    Ok(bytes)
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+    path: &'a Path,
+}
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, bytes: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.rest.split_at_checked(bytes)?;
+        self.rest = rest;
+        Some(taken)
+    }
+
+    fn broken<T>(&self) -> Result<T> {
+        fail!(
+            Checkpoint,
+            "{} does not hold what its first line says",
+            self.path.display()
+        )
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        match self.take(N).and_then(|bytes| bytes.try_into().ok()) {
+            Some(bytes) => Ok(bytes),
+            None => self.broken(),
+        }
+    }
+
+    fn u64(&mut self) -> Result<u64> {
+        Ok(u64::from_le_bytes(self.array()?))
+    }
+
+    fn f32(&mut self) -> Result<f32> {
+        Ok(f32::from_le_bytes(self.array()?))
+    }
+
+    fn peak(&mut self, from: u64, to: u64) -> Result<Peak> {
+        let peak = Peak {
+            value: self.f32()?,
+            document: u32::from_le_bytes(self.array()?),
+            position: u32::from_le_bytes(self.array()?),
+        };
+        if !peak.value.is_finite() || !(from..to).contains(&u64::from(peak.document)) {
+            return self.broken();
+        }
+        Ok(peak)
+    }
+
+    fn window(&mut self) -> Result<[f32; WINDOW]> {
+        let mut window = [0.0; WINDOW];
+        for x in &mut window {
+            *x = self.f32()?;
+        }
+        Ok(window)
+    }
+}
+
+/// What positions are ranked by: both tails of a dense model.
+pub fn ranks(dense: bool, by_magnitude: bool) -> &'static [Rank] {
+    match (dense, by_magnitude) {
+        (true, _) => &[Rank::Value, Rank::Negative],
+        (false, true) => &[Rank::Magnitude],
+        (false, false) => &[Rank::Value],
+    }
+}

@@ -1,0 +1,109 @@
+//! Shards, threads and interruptions.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::{analyze, fails, files, folder, golden, succeeds};
+
+fn merge(out: &Path, shards: &[PathBuf]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_topk-lm"));
+    command.args(["merge", "--out"]).arg(out).args(shards);
+    command
+}
+
+fn shards(model: &str, folder: &Path, count: usize) -> Vec<PathBuf> {
+    (1..=count)
+        .map(|i| {
+            let out = folder.join(format!("shard{i}of{count}"));
+            let threads = (i % 3 + 1).to_string();
+            let part = format!("{i}/{count}");
+            succeeds(analyze(
+                &golden(model),
+                &out,
+                &["--shard", &part, "--threads", &threads, "--part", "3"],
+            ));
+            out
+        })
+        .collect()
+}
+
+#[test]
+fn merged_shards_equal_one_pass_byte_for_byte() {
+    for model in ["llama-gqa", "llama-dense-bias"] {
+        let folder = folder(&format!("features-shards-{model}"));
+        let whole = folder.join("whole");
+        succeeds(analyze(&golden(model), &whole, &["--threads", "1"]));
+        // 37 documents in 2 parts are uneven; in 40 some parts are empty.
+        for count in [1, 2, 5, 40] {
+            let mut parts = shards(model, &folder, count);
+            parts.reverse();
+            let merged = folder.join(format!("merged{count}"));
+            succeeds(merge(&merged, &parts));
+            assert!(files(&merged) == files(&whole), "{model}: {count} shards");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_whole_is_refused() {
+    let folder = folder("features-refused");
+    let parts = shards("llama-gqa", &folder, 3);
+    let out = folder.join("out");
+    fails(merge(&out, &parts[..2]), "end at document");
+    fails(merge(&out, &parts[1..]), "begins with document");
+    fails(
+        merge(&out, &[parts[0].clone(), parts[0].clone()]),
+        "begins with document",
+    );
+    fails(merge(&out, &[folder.join("nothing")]), "facts.json");
+    let foreign = shards("llama-sharded", &folder.join("other"), 1);
+    fails(
+        merge(&out, &[parts[0].clone(), foreign[0].clone()]),
+        "different analyses",
+    );
+    // A damaged byte, a cut file.
+    let damaged = parts[2].join("final.bin");
+    let whole = std::fs::read(&damaged).unwrap();
+    for broken in [
+        &whole[..whole.len() / 2],
+        &[&whole[..99], &[whole[99] ^ 1], &whole[100..]].concat()[..],
+        &[][..],
+    ] {
+        std::fs::write(&damaged, broken).unwrap();
+        fails(merge(&out, &parts), "final.bin");
+    }
+    assert!(!out.join("index.json").exists());
+    // Another corpus in a folder that has begun with this one.
+    let mut other = Command::new(env!("CARGO_BIN_EXE_topk-lm"));
+    let text = folder.join("other.jsonl");
+    std::fs::write(&text, "{\"ids\":[0,1,2]}\n").unwrap();
+    other
+        .args(["analyze", "--shard", "1/3", "--model"])
+        .arg(golden("llama-gqa"));
+    other.arg("--corpus").arg(&text).arg("--out").arg(&parts[0]);
+    fails(other, "another run");
+}
+
+#[test]
+fn a_killed_run_goes_on_and_ends_the_same() {
+    let folder = folder("features-resume");
+    let (whole, broken) = (folder.join("whole"), folder.join("broken"));
+    let model = golden("llama-gqa");
+    succeeds(analyze(&model, &whole, &[]));
+    let state = broken.join("analysis.part/final.bin");
+    for _ in 0..4 {
+        let mut run = analyze(&model, &broken, &["--part", "1", "--threads", "1"]);
+        let mut child = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let before = std::fs::read(&state).ok();
+        while std::fs::read(&state).ok() == before && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let output = succeeds(analyze(&model, &broken, &["--part", "1", "--json"]));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    println!("{} documents were there from before", report["resumed"]);
+    assert!(files(&broken) == files(&whole));
+}
