@@ -6,6 +6,7 @@ import { optionsOf, signalOf, sourceOf, whole } from './arguments.js';
 import { abortError, createError, throwIfAborted } from './errors.js';
 import { parseClusters, parseIndex, parseRecord, parseSteps, parseStepTokens, type ShardLayout } from './features/check.js';
 import type { FeatureIndex, NeuronRecord, NeuronStep, StepColumns, TokenClusters } from './features/types.js';
+import { isInside } from './manifest.js';
 import type { SourceData } from './protocol.js';
 import { openSource } from './sources/open.js';
 import type { ModelFiles } from './sources/source.js';
@@ -94,6 +95,16 @@ export class Features {
     return until(this.#clusters, signalOf(options?.signal));
   }
 
+  /**
+   * Another file of the model folder, `tokenizer.json` for example, or weights that are fetched ahead; `undefined`: it is not there.
+   *
+   * @param path - relative to the model folder
+   */
+  async file(path: string, options?: FeatureOptions): Promise<Blob | undefined> {
+    if (typeof path !== 'string' || !isInside(path)) throw createError('argument', 'path must be a path relative to the model folder.');
+    return this.#open(path, signalOf(optionsOf(options).signal));
+  }
+
   async #training(path: string, layer: number, index: number, entry: number, signal: AbortSignal | undefined): Promise<NeuronStep[]> {
     const [scalars, text] = await Promise.all([this.steps({ signal }), this.#read(path, signal)]);
     if (!scalars) return [];
@@ -138,10 +149,14 @@ export class Features {
     return blob.text();
   }
 
-  async #file(path: string, signal = new AbortController().signal): Promise<Blob | undefined> {
+  #file(path: string, signal?: AbortSignal): Promise<Blob | undefined> {
+    return this.#open(FOLDER + path, signal);
+  }
+
+  async #open(path: string, signal = new AbortController().signal): Promise<Blob | undefined> {
     throwIfAborted(signal);
     this.#files ??= this.#once(openSource(this.#source, this.#cache), () => (this.#files = undefined));
-    return (await this.#files).file(FOLDER + path, signal);
+    return (await this.#files).file(path, signal);
   }
 }
 

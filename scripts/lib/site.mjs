@@ -4,6 +4,7 @@ import path from 'node:path';
 import { inRoot, paths } from './paths.mjs';
 import { run } from './run.mjs';
 import { step } from './steps.mjs';
+import { modelIndex } from './model-index.mjs';
 import { buildPackage } from './package.mjs';
 
 /** Builds the package and then the site on it. */
@@ -15,8 +16,10 @@ export async function buildSite() {
     await run(process.execPath, [vite, 'build', '--outDir', paths.site, '--emptyOutDir', '--logLevel', 'warn'], { cwd: paths.www });
   });
   // Vite has emptied the folder if it ran: the copy depends on what it wrote.
-  await step('models', { inputs: ['models', 'dist/site/index.html'], outputs: ['dist/site/models'] }, () => {
+  await step('models', { inputs: ['models', 'scripts/lib/model-index.mjs', 'dist/site/index.html'], outputs: ['dist/site/models'] }, () => {
     const filter = (file) => path.extname(file) !== '.mjs'; // the manifests' own script stays here
-    fs.cpSync(paths.models, path.join(paths.site, 'models'), { recursive: true, filter });
+    const models = path.join(paths.site, 'models');
+    fs.cpSync(paths.models, models, { recursive: true, filter });
+    fs.writeFileSync(path.join(models, 'index.json'), JSON.stringify(modelIndex(models)));
   });
 }

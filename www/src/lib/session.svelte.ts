@@ -1,50 +1,83 @@
-/** The model's life in the page: not loaded, loading, ready, failed. */
-import { TopKLM, type BackendChoice, type LoadProgress } from 'topk-lm';
+/** The chosen model's life in the page: not loaded, loading, ready, failed; and its training checkpoints. */
+import { type BackendChoice, Features, type LoadProgress, type ModelSource, TopKLM } from 'topk-lm';
+import type { ModelEntry } from './models';
 import { isAbort, isFatal, type Problem, problemOf } from './problem';
+import { readVocabulary } from './vocabulary';
 
 /** Above this nothing is downloaded unasked. */
 const UNASKED_BYTES = 64e6;
 
-export type Phase = 'idle' | 'loading' | 'ready' | 'failed';
+/** `asking`: a model elsewhere, whose host the reader has not agreed to. */
+export type Phase = 'idle' | 'asking' | 'loading' | 'ready' | 'failed';
 
 export class Session {
-  readonly url: URL;
   readonly backend: BackendChoice;
+  entry = $state.raw<ModelEntry | null>(null);
   phase = $state<Phase>('idle');
-  /** Of the download, from the folder's manifest; `null` while or where it is not known. */
-  bytes = $state<number | null>(null);
   progress = $state.raw<LoadProgress | null>(null);
   problem = $state.raw<Problem | null>(null);
   model = $state.raw<TopKLM | null>(null);
+  /** Statistics of the chosen model's neurons; works before the model is loaded. */
+  features = $state.raw<Features | null>(null);
+  /** Text of each token id, as soon as tokenizer.json is there. */
+  vocabulary = $state.raw<readonly string[] | null>(null);
+  /** Training step of the loaded weights; `null`: the final ones. */
+  step = $state<number | null>(null);
+  /** A checkpoint on its way; the old weights work until it is whole. */
+  switching = $state.raw<{ step: number | null; progress: LoadProgress | null } | null>(null);
+  /** Grows whenever other weights are in place: what was computed before is of other weights. */
+  weights = $state(0);
+  #source: ModelSource | null = null;
   #loading: AbortController | null = null;
+  #switch: AbortController | null = null;
   /** Callers of {@link ready}. */
   #waiting: { resolve: (model: TopKLM) => void; reject: (error: unknown) => void }[] = [];
 
-  constructor(url: URL, backend: BackendChoice) {
-    this.url = url;
+  constructor(backend: BackendChoice) {
     this.backend = backend;
   }
 
-  /** The folder's own name. */
-  get name(): string {
-    return decodeURIComponent(this.url.pathname.split('/').filter(Boolean).at(-1) ?? this.url.host);
+  /** Training steps of the chosen model, ascending; the manifest of a model elsewhere is known once it is loaded. */
+  get steps(): { step: number; bytes: number | null }[] {
+    if (this.entry && this.entry.steps.length > 0) return this.entry.steps;
+    return (this.model?.checkpoints ?? []).map((step) => ({ step, bytes: null }));
   }
 
-  get isForeign(): boolean {
-    return this.url.origin !== location.origin;
-  }
-
-  /** Starts loading at once where that is modest: own origin, small, no wish to save data. */
-  async open(): Promise<void> {
-    if (this.isForeign) return;
-    this.bytes = await manifestBytes(this.url);
+  /**
+   * Takes another model. It is loaded at once where that is modest: own origin, small, no wish to save data.
+   *
+   * @param source - left out: the entry's URL; else files that the reader picked
+   * @param agreed - the reader has agreed to fetch from the entry's host
+   */
+  async choose(entry: ModelEntry, { source = entry.url, agreed = false }: { source?: ModelSource; agreed?: boolean } = {}): Promise<void> {
+    this.cancel();
+    this.entry = entry;
+    this.problem = null;
+    this.progress = null;
+    this.vocabulary = null;
+    this.#source = source;
+    await this.#drop();
+    if (this.entry !== entry) return;
+    if (entry.url.origin !== location.origin && source === entry.url && !agreed) {
+      this.features = null;
+      this.phase = 'asking';
+      return;
+    }
+    this.phase = 'idle';
+    const features = Features.open(source);
+    this.features = features;
     const { connection } = navigator as { connection?: { saveData?: boolean } };
-    if (this.phase === 'idle' && this.bytes !== null && this.bytes <= UNASKED_BYTES && !connection?.saveData) await this.load();
+    const modest = entry.bytes !== null && entry.bytes <= UNASKED_BYTES && !connection?.saveData;
+    if (modest || source !== entry.url || agreed) void this.load();
+    const vocabulary = await readVocabulary(features).catch(() => null); // the model's own follows
+    if (this.features === features) this.vocabulary ??= vocabulary;
   }
 
   /** Loads, again after a failure: from storage where it is kept. */
   async load(): Promise<void> {
-    if (this.#loading) return;
+    const { entry } = this;
+    if (this.#loading || !entry || !this.#source) return;
+    if (this.phase === 'asking') return this.choose(entry, { agreed: true });
     const controller = new AbortController();
     this.#loading = controller;
     this.problem = null;
@@ -52,27 +85,39 @@ export class Session {
     this.phase = 'loading';
     try {
       await this.#drop();
-      this.model = await TopKLM.load(this.url, {
+      const model = await TopKLM.load(this.#source, {
         backend: this.backend,
         signal: controller.signal,
         onProgress: (progress) => {
           this.progress = progress;
-          if (progress.phase === 'download') this.bytes ??= progress.totalBytes;
         },
       });
+      if (this.entry !== entry) {
+        void model.dispose();
+        return;
+      }
+      this.step = null;
+      this.weights++;
+      this.model = model;
       this.phase = 'ready';
-      for (const { resolve } of this.#waiting.splice(0)) resolve(this.model);
+      for (const { resolve } of this.#waiting.splice(0)) resolve(model);
+      if (!this.vocabulary && model.config.has_tokenizer) {
+        this.vocabulary = await model.tokenizer.tokens(Array.from({ length: model.config.d_vocab }, (_, id) => id));
+      }
     } catch (error) {
+      if (this.entry !== entry) return;
       if (isAbort(error)) this.phase = 'idle';
       else this.#failed(error);
       for (const { reject } of this.#waiting.splice(0)) reject(error);
     } finally {
-      this.#loading = null;
+      if (this.#loading === controller) this.#loading = null;
     }
   }
 
   cancel(): void {
     this.#loading?.abort();
+    this.#loading = null;
+    this.cancelCheckpoint();
   }
 
   /** The model as soon as there is one; starts loading where nothing does. */
@@ -81,8 +126,52 @@ export class Session {
     return new Promise((resolve, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason), { once: true });
       this.#waiting.push({ resolve, reject });
-      void this.load();
+      if (this.phase !== 'asking') void this.load();
     });
+  }
+
+  /** Puts the weights of a training step in place; the old ones work until they are whole. `null`: the final ones. */
+  async loadCheckpoint(step: number | null): Promise<void> {
+    const { model } = this;
+    if (!model || (step === this.step && !this.#switch)) return;
+    this.#switch?.abort();
+    const controller = new AbortController();
+    this.#switch = controller;
+    this.switching = { step, progress: null };
+    try {
+      await model.loadCheckpoint(step ?? 'final', {
+        signal: controller.signal,
+        onProgress: (progress) => {
+          if (this.#switch === controller) this.switching = { step, progress };
+        },
+      });
+      if (this.model !== model) return;
+      this.step = step;
+      this.weights++;
+      if (this.#switch === controller) this.#prefetch(step, controller.signal);
+    } catch (error) {
+      if (this.model === model) this.report(error);
+    } finally {
+      if (this.#switch === controller) {
+        this.#switch = null;
+        this.switching = null;
+      }
+    }
+  }
+
+  cancelCheckpoint(): void {
+    this.#switch?.abort();
+  }
+
+  /** Fetches the checkpoints before and after this one into the browser's storage, unless the reader wishes to save data. */
+  #prefetch(step: number | null, signal: AbortSignal): void {
+    const { connection } = navigator as { connection?: { saveData?: boolean } };
+    if (connection?.saveData || !this.features) return;
+    const steps = this.steps.map((entry) => entry.step);
+    const at = step === null ? steps.length : steps.indexOf(step);
+    for (const near of [steps[at - 1], steps[at + 1]]) {
+      if (near !== undefined) this.features.file(`step${near}/model.safetensors`, { signal }).catch(() => {}); // only a head start
+    }
   }
 
   /** Shows an error of a call; after one that the model does not survive, it is freed. */
@@ -101,18 +190,7 @@ export class Session {
   async #drop(): Promise<void> {
     const { model } = this;
     this.model = null;
+    this.step = null;
     await model?.dispose();
-  }
-}
-
-/** Sum of the folder's files, step folders aside. */
-async function manifestBytes(folder: URL): Promise<number | null> {
-  try {
-    const response = await fetch(new URL('manifest.json', folder));
-    if (!response.ok) return null;
-    const { files } = (await response.json()) as { files: { path: string; bytes: number }[] };
-    return files.filter(({ path }) => !path.includes('/')).reduce((sum, { bytes }) => sum + bytes, 0);
-  } catch {
-    return null; // no manifest: the size is known once the download has begun
   }
 }

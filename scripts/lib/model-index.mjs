@@ -1,0 +1,31 @@
+// models/ → index.json: what the site offers to choose from.
+import fs from 'node:fs';
+import path from 'node:path';
+
+const read = (file) => JSON.parse(fs.readFileSync(file, 'utf8'));
+const isWeights = (name) => /\.(safetensors|json)$/.test(name);
+
+/** The model folders with a manifest; the one that the site opens with first: a TopK model, with statistics if there is one. */
+export function modelIndex(root) {
+  const models = fs
+    .readdirSync(root)
+    .filter((name) => fs.existsSync(path.join(root, name, 'manifest.json')))
+    .map((name) => entryOf(name, read(path.join(root, name, 'manifest.json')), read(path.join(root, name, 'config.json'))));
+  const rank = ({ kind, features }) => (kind === 'topk' ? 0 : 2) + (features ? 0 : 1);
+  return { models: models.sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1)) };
+}
+
+function entryOf(name, manifest, config) {
+  const bytesUnder = (folder) =>
+    manifest.files
+      .filter(({ path: file }) => path.posix.dirname(file) === (folder || '.') && isWeights(file))
+      .reduce((sum, { bytes }) => sum + bytes, 0);
+  return {
+    name,
+    kind: config.topk_k ? 'topk' : 'dense',
+    bytes: bytesUnder(''),
+    steps: manifest.steps.map((step) => ({ step, bytes: bytesUnder(`step${step}`) })),
+    dense_twin: manifest.dense_twin === undefined ? null : path.posix.basename(manifest.dense_twin),
+    features: manifest.features !== undefined,
+  };
+}

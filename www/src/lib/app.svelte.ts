@@ -1,0 +1,66 @@
+/** What all pages share: the address, the models on offer, and the model in use. A page gets it as its property `app`. */
+import { foreignModel, type ModelEntry, shippedModels, twinOf } from './models';
+import { type Problem, problemOf } from './problem';
+import { type NeuronId, visit } from './route';
+import { Router } from './router.svelte';
+import { Session } from './session.svelte';
+
+export class App {
+  readonly embed: boolean;
+  readonly session: Session;
+  readonly router: Router;
+  models = $state.raw<readonly ModelEntry[]>([]);
+  /** Why the list of models is not there. */
+  problem = $state.raw<Problem | null>(null);
+  /** A model of the reader's own files, which no address can name. */
+  #own: ModelEntry | null = null;
+
+  constructor() {
+    const { backend, embed } = visit(location.search);
+    this.embed = embed;
+    this.session = new Session(backend);
+    this.router = new Router(() => this.entry?.name ?? '');
+  }
+
+  /** The model that the address names; `null` until the list is there. */
+  entry = $derived.by((): ModelEntry | null => {
+    const { model } = this.router.route;
+    if (model === null) return this.models[0] ?? null;
+    const shipped = this.models.find(({ name }) => name === model);
+    if (shipped) return shipped;
+    if (this.#own?.name === model) return this.#own;
+    return URL.canParse(model) && /^https?:/.test(model) ? foreignModel(new URL(model)) : (this.models[0] ?? null);
+  });
+
+  /** The dense twin of the TopK model in use, or the other way round. */
+  twin = $derived.by(() => (this.entry ? twinOf(this.entry, this.models) : null));
+
+  async start(): Promise<void> {
+    try {
+      this.models = await shippedModels();
+    } catch (error) {
+      this.problem = problemOf(error);
+    }
+  }
+
+  /** Follows the address: call in an effect. */
+  follow(): void {
+    const { entry, session } = this;
+    const { ckpt } = this.router.route;
+    if (!entry) return;
+    if (session.entry?.name !== entry.name) void session.choose(entry);
+    else if (session.model && ckpt !== session.step && session.switching?.step !== ckpt) void session.loadCheckpoint(ckpt);
+  }
+
+  /** Uses files that the reader picked. */
+  useFiles(name: string, files: readonly File[]): void {
+    this.#own = { ...foreignModel(new URL(`picked/${encodeURIComponent(name)}/`, location.href)), name };
+    void this.session.choose(this.#own, { source: files });
+    this.router.go({ model: name, ckpt: null });
+  }
+
+  /** Address of a neuron's page. */
+  neuronHref({ layer, index }: NeuronId): string {
+    return this.router.href({ page: 'neuron', neuron: { layer, index } });
+  }
+}

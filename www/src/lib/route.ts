@@ -1,0 +1,134 @@
+/**
+ * The address ⇄ the state of the site. `?backend=` and `?embed=1` are about the visit; the hash holds everything else:
+ *
+ *     #/explore?model=NAME&ckpt=254&…      #/m/NAME/LAYER/INDEX?ckpt=254
+ */
+import type { BackendChoice } from 'topk-lm';
+
+export const PAGES = ['explore', 'neuron', 'steer', 'trace', 'browse', 'byo', 'about'] as const;
+export type PageName = (typeof PAGES)[number];
+
+/** A neuron: coordinate `index` of the residual stream after block `layer`. */
+export interface NeuronId {
+  layer: number;
+  index: number;
+}
+
+export interface Route {
+  page: PageName;
+  /** Name of a shipped model, or the URL of a folder elsewhere; `null`: the one the site opens with. */
+  model: string | null;
+  /** Training step; `null`: the final weights. */
+  ckpt: number | null;
+  /** Of the neuron page. */
+  neuron: NeuronId | null;
+  /** What the page itself keeps: its own names, as short as they can be read. */
+  params: Readonly<Record<string, string>>;
+}
+
+export const START: Route = { page: 'explore', model: null, ckpt: null, neuron: null, params: {} };
+
+const whole = (text: string | undefined | null): number | null => (text && /^\d{1,9}$/.test(text) ? Number(text) : null);
+
+/** Reads a hash; whatever is wrong in it takes its default. */
+export function parseRoute(hash: string): Route {
+  const [path = '', query = ''] = hash.replace(/^#/, '').split(/\?(.*)/s);
+  const [first, ...rest] = path.split('/').filter(Boolean).map(decode);
+  const fields = new URLSearchParams(query);
+  const { model, ckpt, ...params } = Object.fromEntries(fields);
+  const route = { model: model || null, ckpt: whole(ckpt), neuron: null, params };
+  if (first === 'm') {
+    const [layer, index] = [whole(rest[1]), whole(rest[2])];
+    if (!rest[0] || layer === null || index === null) return { ...route, page: 'browse' };
+    return { ...route, page: 'neuron', model: rest[0], neuron: { layer, index } };
+  }
+  const page = PAGES.find((name) => name === first && name !== 'neuron');
+  return { ...route, page: page ?? START.page };
+}
+
+/** The hash of a route. `model` stands for its missing name on the neuron page. */
+export function formatRoute({ page, model, ckpt, neuron, params }: Route, defaultModel: string): string {
+  const fields = new URLSearchParams();
+  if (model !== null && page !== 'neuron') fields.set('model', model);
+  if (ckpt !== null) fields.set('ckpt', String(ckpt));
+  for (const [name, text] of Object.entries(params)) fields.set(name, text);
+  const path = page === 'neuron' && neuron ? `m/${encodeURIComponent(model ?? defaultModel)}/${neuron.layer}/${neuron.index}` : page;
+  return `#/${path}${fields.size > 0 ? `?${fields}` : ''}`;
+}
+
+/** Longest text that a link carries: base64url characters. */
+const MAX_ID_CHARACTERS = 2048;
+
+/** Token ids for a link: LEB128 varints as base64url; `null` if they are too long for one. */
+export function encodeIds(ids: ArrayLike<number>): string | null {
+  const bytes: number[] = [];
+  for (let i = 0; i < ids.length; i++) {
+    let id = ids[i]!;
+    while (id > 0x7f) {
+      bytes.push((id & 0x7f) | 0x80);
+      id >>>= 7;
+    }
+    bytes.push(id);
+  }
+  const text = btoa(String.fromCharCode(...bytes))
+    .replaceAll('+', '-')
+    .replaceAll('/', '_')
+    .replace(/=+$/, '');
+  return text.length <= MAX_ID_CHARACTERS ? text : null;
+}
+
+/** The ids of a link; `null` if it is none. */
+export function decodeIds(text: string | undefined): number[] | null {
+  if (!text || text.length > MAX_ID_CHARACTERS || !/^[\w-]+$/.test(text)) return null;
+  let bytes: string;
+  try {
+    bytes = atob(text.replaceAll('-', '+').replaceAll('_', '/'));
+  } catch {
+    return null;
+  }
+  const ids: number[] = [];
+  let id = 0;
+  let shift = 0;
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes.charCodeAt(i);
+    if (shift > 21) return null; // no vocabulary is that large
+    id |= (byte & 0x7f) << shift;
+    shift += 7;
+    if (byte < 0x80) {
+      ids.push(id);
+      id = 0;
+      shift = 0;
+    }
+  }
+  return shift === 0 ? ids : null;
+}
+
+/** `4.17` */
+export const formatNeuron = ({ layer, index }: NeuronId): string => `${layer}.${index}`;
+
+export function parseNeuron(text: string | undefined): NeuronId | null {
+  const match = /^(\d{1,4})\.(\d{1,7})$/.exec(text ?? '');
+  return match && { layer: Number(match[1]), index: Number(match[2]) };
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+/** What the query says about the visit. */
+export function visit(search: string): { backend: BackendChoice; embed: boolean } {
+  const query = new URLSearchParams(search);
+  const backend = query.get('backend');
+  return { backend: backend === 'webgpu' || backend === 'cpu' ? backend : 'auto', embed: query.get('embed') === '1' };
+}
+
+/** The same page on the CPU. */
+export function onCpu(): string {
+  const url = new URL(location.href);
+  url.searchParams.set('backend', 'cpu');
+  return url.href;
+}

@@ -1,0 +1,24 @@
+/** Light or dark: the device's wish unless the reader chose. */
+export type Theme = 'system' | 'light' | 'dark';
+
+const KEY = 'topk-lm-theme';
+
+export function storedTheme(): Theme {
+  try {
+    const stored = localStorage.getItem(KEY);
+    return stored === 'light' || stored === 'dark' ? stored : 'system';
+  } catch {
+    return 'system'; // storage is forbidden here
+  }
+}
+
+export function applyTheme(theme: Theme): void {
+  if (theme === 'system') delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
+  try {
+    if (theme === 'system') localStorage.removeItem(KEY);
+    else localStorage.setItem(KEY, theme);
+  } catch {
+    // holds for this visit only
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * Token texts before the model is loaded, from its `tokenizer.json`: byte-level BPE writes each byte of a token as one character of an
+ * alphabet of its own. A loaded model gives the same texts by `model.tokenizer.tokens`.
+ */
+import type { Features } from 'topk-lm';
+
+/** Character → byte. Printable bytes stand for themselves; the others, in order, for U+0100 and up. */
+function byteAlphabet(): Map<string, number> {
+  const printable = (byte: number) => (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
+  const alphabet = new Map<string, number>();
+  let next = 0x100;
+  for (let byte = 0; byte < 256; byte++) alphabet.set(String.fromCharCode(printable(byte) ? byte : next++), byte);
+  return alphabet;
+}
+
+interface TokenizerFile {
+  model?: { vocab?: Record<string, number> };
+  decoder?: { type?: string; decoders?: { type?: string }[] };
+  added_tokens?: { id: number; content: string }[];
+}
+
+/** Text of each id; `null` if the model has no byte-level tokenizer. */
+export async function readVocabulary(features: Features): Promise<string[] | null> {
+  const blob = await features.file('tokenizer.json');
+  if (!blob) return null;
+  const { model, decoder, added_tokens = [] } = JSON.parse(await blob.text()) as TokenizerFile;
+  const isByteLevel = [decoder, ...(decoder?.decoders ?? [])].some((part) => part?.type === 'ByteLevel');
+  if (!model?.vocab || !isByteLevel) return null;
+  const alphabet = byteAlphabet();
+  const utf8 = new TextDecoder();
+  const texts: string[] = [];
+  for (const [token, id] of Object.entries(model.vocab)) {
+    texts[id] = utf8.decode(Uint8Array.from(token, (character) => alphabet.get(character) ?? 0x3f));
+  }
+  for (const { id, content } of added_tokens) texts[id] = content;
+  return Array.from(texts, (text) => text ?? '');
+}
