@@ -1,0 +1,66 @@
+/** How two texts differ: words of a concept, and how likely a text is under the unsteered model. */
+import type { TopKLM } from 'topk-lm';
+
+/** The words of a comma or space separated list, in lower case. */
+export function wordsOf(list: string): string[] {
+  return [...new Set(list.toLowerCase().match(/[\p{L}\p{M}'’]+/gu) ?? [])];
+}
+
+export interface ConceptCount {
+  /** Words of the concept. */
+  found: number;
+  /** All words. */
+  words: number;
+}
+
+const WORD = /[\p{L}\p{M}'’]+/gu;
+
+/** How many words of a text are among `concept`. */
+export function countWords(text: string, concept: readonly string[]): ConceptCount {
+  const wanted = new Set(concept);
+  const words = text.toLowerCase().match(WORD) ?? [];
+  return { found: words.filter((word) => wanted.has(word)).length, words: words.length };
+}
+
+/** For each token: 1 if it belongs to a word of the concept, else 0. */
+export function conceptTokens(tokens: readonly string[], concept: readonly string[]): number[] {
+  const wanted = new Set(concept);
+  const text = tokens.join('');
+  const spans = [...text.matchAll(WORD)]
+    .filter(([word]) => wanted.has(word.toLowerCase()))
+    .map(({ 0: word, index }) => ({ from: index, to: index + word.length }));
+  let at = 0;
+  return tokens.map((token) => {
+    const from = at;
+    at += token.length;
+    return spans.some((span) => span.from < at && span.to > from) ? 1 : 0;
+  });
+}
+
+/**
+ * Nats a token of `ids` from position `from` on, under the model without edits.
+ *
+ * The mean of −ln p(ids[t] | ids[< t]); `null` if there is no such token.
+ */
+export async function surprise(model: TopKLM, ids: readonly number[], from: number, signal: AbortSignal): Promise<number | null> {
+  const text = ids.slice(0, model.config.n_ctx);
+  const first = Math.max(1, from);
+  if (text.length <= first) return null;
+  const { logits } = await model.run(text, { logits: 'all', signal });
+  if (!logits) return null;
+  const vocabulary = logits.shape[1]!;
+  let sum = 0;
+  for (let t = first; t < text.length; t++) {
+    const row = logits.data.subarray((t - 1) * vocabulary, t * vocabulary);
+    sum -= row[text[t]!]! - logSumExp(row);
+  }
+  return sum / (text.length - first);
+}
+
+function logSumExp(row: Float32Array): number {
+  let max = Number.NEGATIVE_INFINITY;
+  for (const logit of row) if (logit > max) max = logit;
+  let sum = 0;
+  for (const logit of row) sum += Math.exp(logit - max);
+  return max + Math.log(sum);
+}

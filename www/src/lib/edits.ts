@@ -1,0 +1,94 @@
+/**
+ * Edits as text: in the address (`4.17_clamp_8_in_generated_from`, several joined by `*`, defaults left out from the end), on the command line,
+ * and in JavaScript.
+ */
+import type { Edit, EditPositions } from 'topk-lm';
+import { type NeuronId, parseNeuron } from './route';
+
+/** An edit with nothing left to default. */
+export interface WholeEdit extends NeuronId {
+  action: 'add' | 'clamp' | 'scale' | 'ablate';
+  /** Unused by `ablate`. */
+  value: number;
+  site: 'topk_in' | 'topk_out';
+  positions: EditPositions;
+  propagate: 'layer' | 'from_layer';
+}
+
+/** Strength of a new edit, in multiples of the neuron's maximum. */
+const NEW_MULTIPLE = 2;
+
+/** The edit that a neuron begins with: it competes at the cut, so what it evicts can be seen. `max`: the neuron's largest value, if known. */
+export function newEdit({ layer, index }: NeuronId, max: number | null): WholeEdit {
+  const value = max ? rounded(NEW_MULTIPLE * max) : 8;
+  return { layer, index, action: 'clamp', value, site: 'topk_in', positions: 'all', propagate: 'layer' };
+}
+
+/** As many digits as the reader can set. */
+export const rounded = (value: number): number => Number(value.toPrecision(4));
+
+/** What the engine takes. */
+export function engineEdit({ value, ...edit }: WholeEdit): Edit {
+  return edit.action === 'ablate' ? edit : { ...edit, value };
+}
+
+const SITES = { in: 'topk_in', out: 'topk_out' } as const;
+const ACTIONS = ['add', 'clamp', 'scale', 'ablate'] as const;
+
+function formatPositions(positions: EditPositions, between: string): string {
+  return typeof positions === 'string' ? positions : `${positions.from}${between}${positions.to}`;
+}
+
+function formatEdit({ layer, index, action, value, site, positions, propagate }: WholeEdit): string {
+  const parts = [
+    `${layer}.${index}`,
+    action,
+    String(action === 'ablate' ? 0 : value),
+    site === 'topk_in' ? 'in' : 'out',
+    formatPositions(positions, '-'),
+    propagate === 'layer' ? 'layer' : 'from',
+  ];
+  const defaults = ['', '', '', 'out', 'all', 'layer'];
+  while (parts.length > 3 && parts.at(-1) === defaults[parts.length - 1]) parts.pop();
+  return parts.join('_');
+}
+
+export const formatEdits = (edits: readonly WholeEdit[]): string => edits.map(formatEdit).join('*');
+
+/** The edits of an address; what cannot be read is left out. */
+export function parseEdits(text: string | undefined): WholeEdit[] {
+  return (text ?? '').split('*').flatMap((part) => {
+    const [neuron, action, value, site = 'out', positions = 'all', propagate = 'layer'] = part.split('_');
+    const id = parseNeuron(neuron);
+    const where = parsePositions(positions);
+    const number = Number(value || Number.NaN);
+    const known = ACTIONS.find((name) => name === action);
+    if (!id || !known || !where || !Number.isFinite(number) || !(site === 'in' || site === 'out')) return [];
+    return [
+      {
+        ...id,
+        action: known,
+        value: number,
+        site: SITES[site],
+        positions: where,
+        propagate: propagate === 'from' ? 'from_layer' : 'layer',
+      },
+    ];
+  });
+}
+
+function parsePositions(text: string): EditPositions | null {
+  if (text === 'all' || text === 'prompt' || text === 'generated') return text;
+  const match = /^(\d{1,6})-(\d{1,6})$/.exec(text);
+  return match && { from: Number(match[1]), to: Number(match[2]) };
+}
+
+/** As `topk-lm generate --edit` takes it. */
+export function commandEdit({ layer, index, action, value, site, positions, propagate }: WholeEdit): string {
+  const fields = [`layer=${layer}`, `index=${index}`, `action=${action}`];
+  if (action !== 'ablate') fields.push(`value=${value}`);
+  if (site !== 'topk_out') fields.push(`site=${site}`);
+  if (positions !== 'all') fields.push(`positions=${formatPositions(positions, '..')}`);
+  if (propagate !== 'layer') fields.push(`propagate=${propagate}`);
+  return fields.join(',');
+}

@@ -1,0 +1,58 @@
+/** Ready recipes of a model, found by measurement: `recipes.json` of its folder. */
+import type { Features } from 'topk-lm';
+import type { WholeEdit } from './edits';
+
+export interface Recipe {
+  concept: string;
+  /** What counts as the concept. */
+  words: string[];
+  edit: WholeEdit;
+  /** Words of the concept in a text, mean over the test prompts: unsteered, steered. */
+  baseRate: number | null;
+  steeredRate: number | null;
+  /** Share of the test texts in which the steering worked. */
+  success: number | null;
+  /** Nats a token of the steered texts under the unsteered model, over those of unsteered texts. */
+  nllRatio: number | null;
+}
+
+/** The recipes; none where the model has no such file. */
+export async function readRecipes(features: Features, signal: AbortSignal): Promise<Recipe[]> {
+  const blob = await features.file('recipes.json', { signal });
+  if (!blob) return [];
+  const entries: unknown = JSON.parse(await blob.text());
+  if (!Array.isArray(entries)) throw new Error('recipes.json must hold a list of recipes.');
+  return entries.flatMap((entry: Record<string, unknown>) => {
+    const recipe = recipeOf(entry);
+    return recipe ? [recipe] : [];
+  });
+}
+
+const numberOf = (value: unknown): number | null => (typeof value === 'number' && Number.isFinite(value) ? value : null);
+
+/** `null`: not a recipe. */
+function recipeOf(entry: Record<string, unknown>): Recipe | null {
+  const { concept, words, action } = entry;
+  const [layer, index, value] = [entry.layer, entry.index, entry.value].map(numberOf);
+  if (typeof concept !== 'string' || !Array.isArray(words) || layer == null || index == null) return null;
+  const known = (['add', 'clamp', 'scale', 'ablate'] as const).find((name) => name === action);
+  if (!known || (value == null && known !== 'ablate')) return null;
+  const { positions } = entry;
+  return {
+    concept,
+    words: words.filter((word) => typeof word === 'string').map((word) => word.toLowerCase()),
+    edit: {
+      layer,
+      index,
+      action: known,
+      value: value ?? 0,
+      site: entry.site === 'topk_in' ? 'topk_in' : 'topk_out',
+      positions: positions === 'prompt' || positions === 'generated' ? positions : 'all',
+      propagate: entry.propagate === 'from_layer' ? 'from_layer' : 'layer',
+    },
+    baseRate: numberOf(entry.base_rate),
+    steeredRate: numberOf(entry.steered_rate),
+    success: numberOf(entry.success),
+    nllRatio: numberOf(entry.nll_ratio),
+  };
+}
