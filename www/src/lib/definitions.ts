@@ -55,6 +55,18 @@ export const DEFINITIONS = {
     name: 'Tail',
     text: 'Dense model: whether the highest or the lowest values were ranked; the tail with the lower token entropy is taken.',
   },
+  conceptRate: {
+    name: 'Concept rate',
+    text: 'Words of the concept in 100 words of new text. On a recipe: the measured mean number of such words in a text, unsteered and steered.',
+  },
+  surprise: {
+    name: 'Surprise',
+    text: 'Mean of −ln p over the new tokens, in nats a token, under the model without edits: how unlikely it finds the text. Unsteered, then steered.',
+  },
+  recipe: {
+    name: 'Recipe',
+    text: 'An edit chosen on some prompts and measured on others; the numbers are from there, your text may differ.',
+  },
 } as const satisfies Record<string, Definition>;
 
 export type DefinitionName = keyof typeof DEFINITIONS;

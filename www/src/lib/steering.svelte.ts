@@ -1,0 +1,234 @@
+/** What happens on the Steer page: one prompt and one seed, written twice, without and with edits; a shared text run again. */
+import type { FeatureIndex, TopKLM } from 'topk-lm';
+import { divergence } from './activity';
+import type { App } from './app.svelte';
+import { surprise } from './compare';
+import { engineEdit, formatEdits, parseEdits, type WholeEdit } from './edits';
+import { isAbort } from './problem';
+import { decodeIds, encodeIds } from './route';
+import { Writing } from './writing.svelte';
+
+export const LIMITS = {
+  seed: { min: 0, max: Number.MAX_SAFE_INTEGER },
+  temperature: { min: 0, max: 2 },
+  maxTokens: { min: 1, max: 4096 },
+} as const;
+
+const DEFAULTS = { prompt: 'Once upon a time', seed: 7, temperature: 0.8, maxTokens: 60 };
+
+export type Doing = 'nothing' | 'waiting' | 'writing' | 'comparing' | 'checking';
+
+/** A shared text run again on this device: the first position that differs, and both tokens there; `null`: the same text. */
+export interface Departure {
+  position: number;
+  shared: number | undefined;
+  here: number | undefined;
+}
+export interface Check {
+  base: Departure | null;
+  steered: Departure | null;
+  /** Texts of this device. */
+  here: { base: Writing; steered: Writing };
+}
+
+type Params = Record<string, string | null>;
+
+function within(text: string | undefined, { min, max }: { min: number; max: number }, fallback: number): number {
+  const number = text === undefined || text === '' ? Number.NaN : Number(text);
+  return Number.isFinite(number) ? Math.min(max, Math.max(min, number)) : fallback;
+}
+
+export class Steering {
+  readonly #app: App;
+  prompt = $state(DEFAULTS.prompt);
+  seed = $state(DEFAULTS.seed);
+  temperature = $state(DEFAULTS.temperature);
+  maxTokens = $state(DEFAULTS.maxTokens);
+  edits = $state.raw<readonly WholeEdit[]>([]);
+  /** Place of the edit that is open. */
+  chosen = $state(0);
+  /** What counts as the concept, as typed. */
+  words = $state('');
+
+  readonly base = new Writing();
+  readonly steered = new Writing();
+  doing = $state<Doing>('nothing');
+  /** Nats a token under the unsteered model. */
+  surprise = $state.raw<{ base: number | null; steered: number | null } | null>(null);
+  check = $state.raw<Check | null>(null);
+  /** Statistics of all neurons; `null` until read, or if there are none. */
+  index = $state.raw<FeatureIndex | null>(null);
+  #written = $state({ base: '', steered: '' });
+  /** Texts from a link, which are not run again yet. */
+  isShared = $state(false);
+  /** Wants a run as soon as there is a model. */
+  isDue = $state(false);
+  #job: AbortController | null = null;
+
+  constructor(app: App) {
+    this.#app = app;
+  }
+
+  #textKey = $derived.by(() =>
+    JSON.stringify([this.#app.entry?.name, this.#app.router.route.ckpt, this.prompt, this.seed, this.temperature, this.maxTokens]),
+  );
+  #editKey = $derived.by(() => this.#textKey + formatEdits(this.edits));
+  isBaseCurrent = $derived.by(() => this.base.ids.length > 0 && this.#written.base === this.#textKey);
+  isSteeredCurrent = $derived.by(() => this.steered.ids.length > 0 && this.#written.steered === this.#editKey);
+
+  get isBusy(): boolean {
+    return this.doing !== 'nothing';
+  }
+
+  divergedAt = $derived.by(() => (this.steered.ids.length > 0 ? divergence(this.base.ids, this.steered.ids) : null));
+
+  /** What the address keeps. */
+  get params(): Params {
+    const { prompt, seed, temperature, maxTokens, edits, words, base, steered } = this;
+    const whole = (text: Writing, isCurrent: boolean) =>
+      isCurrent && !text.isWriting && text.finish !== 'stopped' ? encodeIds(text.ids) : null;
+    const b = whole(base, this.isBaseCurrent);
+    const s = b === null ? null : whole(steered, this.isSteeredCurrent);
+    return {
+      p: prompt === DEFAULTS.prompt ? null : prompt,
+      seed: seed === DEFAULTS.seed ? null : String(seed),
+      temp: temperature === DEFAULTS.temperature ? null : String(temperature),
+      n: maxTokens === DEFAULTS.maxTokens ? null : String(maxTokens),
+      e: edits.length > 0 ? formatEdits(edits) : null,
+      w: words.trim() === '' ? null : words,
+      b,
+      s,
+      pl: b === null ? null : String(base.promptLength),
+    };
+  }
+
+  /** Takes what an address says; a text in it is shown at once. */
+  restore(params: Readonly<Record<string, string>>): void {
+    this.stop();
+    this.prompt = params.p ?? DEFAULTS.prompt;
+    this.seed = Math.floor(within(params.seed, LIMITS.seed, DEFAULTS.seed));
+    this.temperature = within(params.temp, LIMITS.temperature, DEFAULTS.temperature);
+    this.maxTokens = Math.floor(within(params.n, LIMITS.maxTokens, DEFAULTS.maxTokens));
+    this.edits = parseEdits(params.e);
+    this.chosen = 0;
+    this.words = params.w ?? '';
+    this.check = null;
+    this.surprise = null;
+    const ids = decodeIds(params.b);
+    const length = ids ? within(params.pl, { min: 0, max: ids.length }, 0) : 0;
+    this.isShared = ids !== null;
+    this.base.show(ids ?? [], length);
+    this.steered.show((ids && decodeIds(params.s)) ?? [], length);
+    this.#written = { base: ids ? this.#textKey : '', steered: this.steered.ids.length > 0 ? this.#editKey : '' };
+    this.isDue = ids !== null || this.edits.length > 0;
+  }
+
+  stop(): void {
+    this.isDue = false;
+    this.#job?.abort();
+    this.#job = null;
+  }
+
+  /** Runs what is due once the model is there. */
+  begin(): void {
+    if (!this.isDue) return;
+    this.isDue = false;
+    void (this.isShared ? this.rerun() : this.run());
+  }
+
+  /** Writes both texts; the base text is kept where it is what the form asks for. */
+  run(): Promise<void> {
+    return this.#work(async (model, signal) => {
+      this.isShared = false;
+      this.check = null;
+      this.surprise = null;
+      this.doing = 'writing';
+      const prompt = [...(await model.tokenizer.encode(this.prompt))];
+      const { sampling } = this;
+      const jobs: Promise<void>[] = [];
+      if (!this.isBaseCurrent || this.base.finish === null || this.base.finish === 'stopped') {
+        this.#written.base = this.#textKey;
+        jobs.push(this.base.write(model, prompt, sampling, [], signal));
+      }
+      this.#written.steered = this.#editKey;
+      if (this.edits.length === 0) this.steered.clear();
+      else jobs.push(this.steered.write(model, prompt, sampling, this.edits.map(engineEdit), signal));
+      await settled(jobs);
+      await this.#compare(model, signal);
+    });
+  }
+
+  /** Runs a shared text again from its seed, beside what is shown. */
+  rerun(): Promise<void> {
+    return this.#work(async (model, signal) => {
+      this.doing = 'checking';
+      this.check = null;
+      const prompt = this.base.ids.slice(0, this.base.promptLength);
+      const here = { base: new Writing(), steered: new Writing() };
+      const jobs = [here.base.write(model, prompt, this.sampling, [], signal)];
+      const steers = this.edits.length > 0 && this.steered.ids.length > 0;
+      if (steers) jobs.push(here.steered.write(model, prompt, this.sampling, this.edits.map(engineEdit), signal));
+      await settled(jobs);
+      if (signal.aborted) return;
+      this.check = {
+        base: departure(this.base.ids, here.base.ids),
+        steered: steers ? departure(this.steered.ids, here.steered.ids) : null,
+        here,
+      };
+      if (!this.check.base && !this.check.steered) this.#adopt(here);
+      await this.#compare(model, signal);
+    });
+  }
+
+  /** Shows the texts that this device wrote instead of the shared ones. */
+  showHere(): void {
+    if (this.check) this.#adopt(this.check.here);
+    this.check = null;
+    this.isShared = false;
+  }
+
+  #adopt(here: Check['here']): void {
+    for (const side of ['base', 'steered'] as const) {
+      const { ids, promptLength, logprobs, evicted, admitted, finish, seconds } = here[side];
+      if (ids.length > 0) Object.assign(this[side], { ids, promptLength, logprobs, evicted, admitted, finish, seconds });
+    }
+  }
+
+  get sampling() {
+    const { seed, temperature, maxTokens } = this;
+    return { seed, temperature, maxTokens };
+  }
+
+  async #compare(model: TopKLM, signal: AbortSignal): Promise<void> {
+    if (signal.aborted || this.steered.ids.length === 0) return;
+    this.doing = 'comparing';
+    const base = await surprise(model, this.base.ids, this.base.promptLength, signal);
+    const steered = await surprise(model, this.steered.ids, this.steered.promptLength, signal);
+    this.surprise = { base, steered };
+  }
+
+  async #work(job: (model: TopKLM, signal: AbortSignal) => Promise<void>): Promise<void> {
+    this.stop();
+    const controller = new AbortController();
+    this.#job = controller;
+    this.doing = 'waiting';
+    try {
+      await job(await this.#app.session.ready(controller.signal), controller.signal);
+    } catch (error) {
+      if (!isAbort(error)) this.#app.session.report(error);
+    } finally {
+      if (this.#job === controller || this.#job === null) this.doing = 'nothing';
+      if (this.#job === controller) this.#job = null;
+    }
+  }
+}
+
+/** Waits for all, so that none goes on after the error of another is shown. */
+async function settled(jobs: Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(jobs)) if (result.status === 'rejected') throw result.reason;
+}
+
+function departure(shared: readonly number[], here: readonly number[]): Departure | null {
+  const at = divergence(shared, here) ?? (shared.length === here.length ? null : Math.min(shared.length, here.length));
+  return at === null ? null : { position: at, shared: shared[at], here: here[at] };
+}

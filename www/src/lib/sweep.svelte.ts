@@ -1,0 +1,88 @@
+/** The same prompt and seed at rising strengths of one edit. */
+import { divergence } from './activity';
+import type { App } from './app.svelte';
+import { countWords, surprise, wordsOf } from './compare';
+import { engineEdit, rounded, type WholeEdit } from './edits';
+import { isAbort } from './problem';
+import type { Steering } from './steering.svelte';
+import { Writing } from './writing.svelte';
+
+/** Multiples of the neuron's maximum (or of the edit's own value, where that is not known). */
+export const MULTIPLES = [0, 0.5, 1, 1.5, 2, 3, 4, 6] as const;
+
+export interface SweepRow {
+  multiple: number;
+  edit: WholeEdit;
+  /** New tokens only. */
+  text: string;
+  found: number;
+  words: number;
+  /** Nats a token under the unsteered model. */
+  surprise: number | null;
+  /** New tokens before the first difference to the base text; `null`: none. */
+  equal: number | null;
+}
+
+export class Sweep {
+  readonly #app: App;
+  readonly #steering: Steering;
+  rows = $state.raw<readonly SweepRow[]>([]);
+  isRunning = $state(false);
+  /** What the rows are of. */
+  title = $state('');
+  #job: AbortController | null = null;
+
+  constructor(app: App, steering: Steering) {
+    this.#app = app;
+    this.#steering = steering;
+  }
+
+  stop(): void {
+    this.#job?.abort();
+  }
+
+  /** @param unit the value of 1 × */
+  async run(place: number, unit: number): Promise<void> {
+    this.stop();
+    const controller = new AbortController();
+    const { signal } = controller;
+    this.#job = controller;
+    const { sampling, prompt } = this.#steering;
+    const edits = [...this.#steering.edits];
+    const chosen = edits[place];
+    if (!chosen) return;
+    const words = wordsOf(this.#steering.words);
+    this.rows = [];
+    this.title = `layer ${chosen.layer} neuron ${chosen.index}`;
+    this.isRunning = true;
+    try {
+      const model = await this.#app.session.ready(signal);
+      const ids = [...(await model.tokenizer.encode(prompt))];
+      const base = new Writing();
+      await base.write(model, ids, sampling, [], signal);
+      for (const multiple of MULTIPLES) {
+        if (signal.aborted) return;
+        const edit = { ...chosen, value: rounded(multiple * unit) };
+        const steered = new Writing();
+        const all = edits.map((other, at) => engineEdit(at === place ? edit : other));
+        await steered.write(model, ids, sampling, all, signal);
+        if (signal.aborted) return;
+        const text = await model.tokenizer.decode(steered.ids.slice(ids.length));
+        const apart = divergence(base.ids, steered.ids);
+        const row: SweepRow = {
+          multiple,
+          edit,
+          text,
+          ...countWords(text, words),
+          surprise: await surprise(model, steered.ids, ids.length, signal),
+          equal: apart === null ? null : apart - ids.length,
+        };
+        this.rows = [...this.rows, row];
+      }
+    } catch (error) {
+      if (!isAbort(error)) this.#app.session.report(error);
+    } finally {
+      if (this.#job === controller) this.isRunning = false;
+    }
+  }
+}
