@@ -1,5 +1,5 @@
 /** Reading of active rows: strongest neurons of a position, values of one neuron over a text, its present maximum. */
-import type { ActiveRows, ModelConfig } from 'topk-lm';
+import type { ActiveRows, ModelConfig, Tensor } from 'topk-lm';
 
 export interface Active {
   index: number;
@@ -67,4 +67,15 @@ export function divergence(a: ArrayLike<number>, b: ArrayLike<number>): number |
   const shared = Math.min(a.length, b.length);
   for (let t = 0; t < shared; t++) if (a[t] !== b[t]) return t;
   return null;
+}
+
+/** A dense hidden state [T, d] as rows in which every coordinate is active. */
+export function denseRows({ data, shape }: Tensor): ActiveRows {
+  const [positions = 0, d = 0] = shape;
+  return {
+    shape: [positions, d],
+    rowStart: Uint32Array.from({ length: positions + 1 }, (_, t) => t * d),
+    indices: Uint32Array.from({ length: positions * d }, (_, i) => i % d),
+    values: data,
+  };
 }

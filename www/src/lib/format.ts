@@ -26,3 +26,18 @@ export function visible(token: string): string {
 export function quoted(token: string): string {
   return `“${visible(token).trim() || 'space'}”`;
 }
+
+/** An entropy; a dash where there is none. */
+export function bits(number: number | null): string {
+  return number === null ? '–' : `${number.toFixed(2)} bits`;
+}
+
+/** A share as a percentage. */
+export function share(number: number | null): string {
+  if (number === null) return '–';
+  const percent = 100 * number;
+  return `${percent >= 10 || percent === 0 ? percent.toFixed(0) : percent.toPrecision(2)} %`;
+}
+
+/** A number with thousands apart. */
+export const count = (number: number): string => number.toLocaleString('en');

@@ -13,6 +13,8 @@ export interface ModelEntry {
   /** Name of the same model trained without the cut. */
   denseTwin: string | null;
   hasFeatures: boolean;
+  /** Whether texts with their active neurons are stored beside it, in `examples/`. */
+  hasExamples: boolean;
 }
 
 interface IndexFile {
@@ -23,6 +25,7 @@ interface IndexFile {
     steps: { step: number; bytes: number }[];
     dense_twin: string | null;
     features: boolean;
+    examples: boolean;
   }[];
 }
 
@@ -32,7 +35,7 @@ export async function shippedModels(): Promise<ModelEntry[]> {
   const response = await fetch(new URL('index.json', base));
   if (!response.ok) throw new Error(`models/index.json could not be fetched: the server answers ${response.status}.`);
   const { models } = (await response.json()) as IndexFile;
-  return models.map(({ name, kind, bytes, steps, dense_twin, features }) => ({
+  return models.map(({ name, kind, bytes, steps, dense_twin, features, examples }) => ({
     name,
     kind,
     url: new URL(`${encodeURIComponent(name)}/`, base),
@@ -40,13 +43,14 @@ export async function shippedModels(): Promise<ModelEntry[]> {
     steps,
     denseTwin: dense_twin,
     hasFeatures: features,
+    hasExamples: examples,
   }));
 }
 
 /** A folder at a URL that the reader gave. */
 export function foreignModel(url: URL): ModelEntry {
   const folder = new URL(url.pathname.endsWith('/') ? url : `${url.href}/`);
-  return { name: folder.href, kind: 'topk', url: folder, bytes: null, steps: [], denseTwin: null, hasFeatures: true };
+  return { name: folder.href, kind: 'topk', url: folder, bytes: null, steps: [], denseTwin: null, hasFeatures: true, hasExamples: false };
 }
 
 /** The pair that belongs together: the TopK model and its dense twin, as far as they are offered. */

@@ -1,5 +1,5 @@
 /** The chosen model's life in the page: not loaded, loading, ready, failed; and its training checkpoints. */
-import { type BackendChoice, Features, type LoadProgress, type ModelSource, TopKLM } from 'topk-lm';
+import { type BackendChoice, type FeatureIndex, Features, type LoadProgress, type ModelSource, TopKLM } from 'topk-lm';
 import type { ModelEntry } from './models';
 import { isAbort, isFatal, type Problem, problemOf } from './problem';
 import { readVocabulary } from './vocabulary';
@@ -19,6 +19,10 @@ export class Session {
   model = $state.raw<TopKLM | null>(null);
   /** Statistics of the chosen model's neurons; works before the model is loaded. */
   features = $state.raw<Features | null>(null);
+  /** All neurons at a glance, as soon as it is read. */
+  index = $state.raw<FeatureIndex | null>(null);
+  /** Why there is no {@link index}; a sentence. */
+  missing = $state<string | null>(null);
   /** Text of each token id, as soon as tokenizer.json is there. */
   vocabulary = $state.raw<readonly string[] | null>(null);
   /** Training step of the loaded weights; `null`: the final ones. */
@@ -55,6 +59,8 @@ export class Session {
     this.problem = null;
     this.progress = null;
     this.vocabulary = null;
+    this.index = null;
+    this.missing = null;
     this.#source = source;
     await this.#drop();
     if (this.entry !== entry) return;
@@ -69,7 +75,20 @@ export class Session {
     const { connection } = navigator as { connection?: { saveData?: boolean } };
     const modest = entry.bytes !== null && entry.bytes <= UNASKED_BYTES && !connection?.saveData;
     if (modest || source !== entry.url || agreed) void this.load();
-    const vocabulary = await readVocabulary(features).catch(() => null); // the model's own follows
+    await Promise.all([this.#readIndex(features), this.#readVocabulary(features)]);
+  }
+
+  async #readIndex(features: Features): Promise<void> {
+    try {
+      const index = await features.index();
+      if (this.features === features) this.index = index;
+    } catch (error) {
+      if (this.features === features) this.missing = problemOf(error).message;
+    }
+  }
+
+  async #readVocabulary(features: Features): Promise<void> {
+    const vocabulary = await readVocabulary(features).catch(() => null); // the loaded model's own follows
     if (this.features === features) this.vocabulary ??= vocabulary;
   }
 

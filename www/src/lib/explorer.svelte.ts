@@ -1,0 +1,184 @@
+/** The text of the Explore page: stored, shared by ids, or typed; and the neurons read from it. */
+import type { App } from './app.svelte';
+import { tokenText } from './neurons';
+import { isAbort } from './problem';
+import { type Reading, readIds, storedReading, type StoredText, storedTexts } from './reading';
+import { decodeIds, encodeIds, type NeuronId, parseNeuron } from './route';
+
+/** How long typing must pause before the text is read (ms). */
+const PAUSE = 150;
+
+/** With which the page opens where nothing is stored for a model. */
+const DEFAULT_TEXT = 'Once upon a time there was a little dog who loved to play in the park.';
+
+type Wanted = { kind: 'stored'; place: number; text: StoredText } | { kind: 'ids'; ids: number[] } | { kind: 'text'; text: string };
+
+export class Explorer {
+  readonly #app: App;
+  stored = $state.raw<readonly StoredText[] | null>(null);
+  reading = $state.raw<Reading | null>(null);
+  /** What stands in the text box. */
+  typed = $state('');
+  /** Whether a newer text is being read. */
+  busy = $state(false);
+  /** Pointed at, not chosen. */
+  hovered = $state.raw<NeuronId | null>(null);
+  /** What {@link reading} was made from. */
+  #key = '';
+  #job: AbortController | null = null;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Ids in the address that came from typing: the text box stays as it was typed. */
+  #fromTyping = '';
+
+  constructor(app: App) {
+    this.#app = app;
+  }
+
+  wanted = $derived.by((): Wanted | null => {
+    const { x, t, p } = this.#app.router.route.params;
+    const ids = decodeIds(t);
+    if (ids) return { kind: 'ids', ids };
+    if (p !== undefined) return { kind: 'text', text: p };
+    if (!this.stored) return null;
+    const place = Number(x ?? 0);
+    const text = this.stored[place] ?? this.stored[0];
+    return text ? { kind: 'stored', place: this.stored.indexOf(text), text } : { kind: 'text', text: DEFAULT_TEXT };
+  });
+
+  /** Ids that are known without the model; `null` for a typed text. */
+  #knownIds = $derived.by(() => {
+    const { wanted } = this;
+    return wanted?.kind === 'ids' ? wanted.ids : wanted?.kind === 'stored' ? wanted.text.ids : null;
+  });
+
+  /** Tokens on screen: those of the reading, or of the ids before they are read. */
+  tokens = $derived.by((): readonly string[] => {
+    const ids = this.#knownIds;
+    if (this.reading && (!ids || sameIds(ids, this.reading.ids))) return this.reading.tokens;
+    return ids ? ids.map((id) => tokenText(this.#app.session.vocabulary, id)) : (this.reading?.tokens ?? []);
+  });
+
+  ids = $derived.by((): readonly number[] => this.#knownIds ?? this.reading?.ids ?? []);
+
+  /** Whether the neurons on screen are those of the tokens on screen. */
+  isRead = $derived.by(() => this.reading !== null && this.tokens === this.reading.tokens);
+
+  promptLength = $derived.by(() => (this.wanted?.kind === 'stored' ? this.wanted.text.promptLength : 0));
+
+  position = $derived.by(() => {
+    const { at } = this.#app.router.route.params;
+    const last = Math.max(0, this.tokens.length - 1);
+    return at !== undefined && /^\d{1,6}$/.test(at) ? Math.min(Number(at), last) : last;
+  });
+
+  /** Chosen by the reader, or the one that a stored text opens with. */
+  locked = $derived.by((): NeuronId | null => {
+    const { n } = this.#app.router.route.params;
+    if (n === '-') return null;
+    return parseNeuron(n) ?? (this.wanted?.kind === 'stored' ? this.wanted.text.neuron : null);
+  });
+
+  lit = $derived.by(() => this.hovered ?? this.locked);
+
+  /** Loads the list of stored texts: call in an effect on the model. */
+  async openModel(): Promise<void> {
+    const { entry } = this.#app;
+    this.stored = null;
+    this.reading = null;
+    this.#key = '';
+    if (!entry) return;
+    try {
+      const texts = await storedTexts(entry);
+      if (this.#app.entry === entry) this.stored = texts;
+    } catch {
+      if (this.#app.entry === entry) this.stored = []; // the model will read what is typed
+    }
+  }
+
+  /** Reads what is wanted: call in an effect. */
+  read(): void {
+    const { wanted } = this;
+    const { session } = this.#app;
+    const { model, weights, vocabulary } = session;
+    if (!wanted) return;
+    if (wanted.kind === 'stored' && !model && !vocabulary) return;
+    const ids = this.#knownIds;
+    if (ids) this.#show(ids);
+    else if (wanted.kind === 'text' && this.typed === '') this.typed = wanted.text;
+    const key = JSON.stringify([wanted.kind === 'text' ? wanted.text : ids, model ? weights : wanted.kind === 'stored']);
+    if (key === this.#key) return;
+    this.#key = key;
+    void this.#run(wanted, key);
+  }
+
+  /** The text box changed. */
+  type(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#typedPause(), PAUSE);
+  }
+
+  async #typedPause(): Promise<void> {
+    const { model } = this.#app.session;
+    const text = this.typed;
+    const fresh = { x: null, at: null, why: null };
+    if (!model) return this.#app.router.set({ ...fresh, p: text, t: null });
+    try {
+      const ids = await model.tokenizer.encode(text);
+      if (text !== this.typed) return;
+      const link = ids.length > 0 ? encodeIds(ids) : null;
+      this.#fromTyping = link ?? '';
+      this.#app.router.set(link ? { ...fresh, p: null, t: link } : { ...fresh, p: text, t: null });
+    } catch (error) {
+      this.#app.session.report(error);
+    }
+  }
+
+  async #run(wanted: Wanted, key: string): Promise<void> {
+    this.#job?.abort();
+    const job = new AbortController();
+    this.#job = job;
+    const { session, entry } = this.#app;
+    const { model, vocabulary } = session;
+    try {
+      if (model) {
+        this.busy = true;
+        const ids = wanted.kind === 'text' ? await model.tokenizer.encode(wanted.text) : this.#knownIds;
+        if (!ids || ids.length === 0) {
+          this.reading = null;
+          return;
+        }
+        const reading = await readIds(model, [...ids], job.signal);
+        if (this.#key === key) this.reading = reading;
+        if (session.problem) session.problem = null;
+      } else if (wanted.kind === 'stored' && entry) {
+        const tokens = wanted.text.ids.map((id) => tokenText(vocabulary, id));
+        const reading = await storedReading(entry, wanted.place, wanted.text.ids, tokens);
+        if (this.#key === key) this.reading = reading;
+      }
+    } catch (error) {
+      if (!isAbort(error) && this.#key === key) session.report(error);
+    } finally {
+      if (this.#job === job) this.busy = false;
+    }
+  }
+
+  /** Puts the text of ids into the text box, unless they came from there. */
+  #show(ids: readonly number[]): void {
+    const { t } = this.#app.router.route.params;
+    if (t !== undefined && t === this.#fromTyping) return;
+    this.#fromTyping = t ?? '';
+    const { vocabulary } = this.#app.session;
+    if (!vocabulary) {
+      this.#fromTyping = '?'; // again when the vocabulary is there
+      return;
+    }
+    const text = ids.map((id) => tokenText(vocabulary, id)).join('');
+    this.typed = text.replace(/^<\|[^|]*\|>/, '');
+  }
+}
+
+const sameIds = (a: ArrayLike<number>, b: ArrayLike<number>): boolean => {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+};

@@ -1,0 +1,90 @@
+/** A text with the neurons that are active at each of its tokens: from the model, or stored with the site. */
+import type { ActiveRows, TopKLM } from 'topk-lm';
+import { denseRows, hookName, topkLayers } from './activity';
+import type { ModelEntry } from './models';
+import type { NeuronId } from './route';
+
+export interface Reading {
+  /** [T] */
+  ids: readonly number[];
+  /** [T] */
+  tokens: readonly string[];
+  /** By layer; every coordinate in a dense model. */
+  rows: ReadonlyMap<number, ActiveRows>;
+  /** How activations are ranked. */
+  select: 'value' | 'abs';
+  /** Written by our model and stored with the site, or computed here just now. */
+  origin: 'stored' | 'live';
+}
+
+/** One pass of the model over ids. */
+export async function readIds(model: TopKLM, ids: readonly number[], signal: AbortSignal): Promise<Reading> {
+  const { config } = model;
+  const cut = topkLayers(config);
+  const isDense = cut.length === 0;
+  const layers = isDense ? Array.from({ length: config.n_layers }, (_, layer) => layer) : cut;
+  const name = (layer: number) => (isDense ? (`blocks.${layer}.hook_resid_post` as const) : hookName(layer));
+  const { hooks, tokens } = await model.run(ids, { hooks: layers.map(name) as string[], logits: 'none', signal });
+  const rows = layers.map((layer): [number, ActiveRows] => {
+    const value = hooks[name(layer)]!;
+    return [layer, 'rowStart' in value ? value : denseRows(value)];
+  });
+  return {
+    ids,
+    tokens: tokens ?? ids.map((id) => `#${id}`),
+    rows: new Map(rows),
+    select: isDense ? 'abs' : config.topk_select,
+    origin: 'live',
+  };
+}
+
+/** A text that our model wrote. */
+export interface StoredText {
+  title: string;
+  ids: number[];
+  /** Tokens before it are the prompt. */
+  promptLength: number;
+  /** A neuron that is worth a look in it. */
+  neuron: NeuronId;
+}
+
+interface StoredFile {
+  texts: { title: string; ids: number[]; prompt_length: number; neuron: [number, number] }[];
+}
+
+interface StoredRows {
+  select: 'value' | 'abs';
+  d_model: number;
+  layers: { layer: number; row_start: number[]; indices: number[]; values: number[] }[];
+}
+
+/** Texts stored with a model; [] if there are none. */
+export async function storedTexts(model: ModelEntry): Promise<StoredText[]> {
+  if (!model.hasExamples) return [];
+  const response = await fetch(new URL('examples/index.json', model.url));
+  if (!response.ok) throw new Error(`The stored examples could not be fetched: the server answers ${response.status}.`);
+  const { texts } = (await response.json()) as StoredFile;
+  return texts.map(({ title, ids, prompt_length, neuron: [layer, index] }) => ({
+    title,
+    ids,
+    promptLength: prompt_length,
+    neuron: { layer, index },
+  }));
+}
+
+/** The stored activations of a text. */
+export async function storedReading(model: ModelEntry, place: number, ids: readonly number[], tokens: readonly string[]): Promise<Reading> {
+  const response = await fetch(new URL(`examples/${place}.json`, model.url));
+  if (!response.ok) throw new Error(`The stored example could not be fetched: the server answers ${response.status}.`);
+  const { select, d_model, layers } = (await response.json()) as StoredRows;
+  const rows = layers.map(({ layer, row_start, indices, values }): [number, ActiveRows] => [
+    layer,
+    {
+      shape: [row_start.length - 1, d_model],
+      rowStart: Uint32Array.from(row_start),
+      indices: Uint32Array.from(indices),
+      values: Float32Array.from(values),
+    },
+  ]);
+  return { ids, tokens, rows: new Map(rows), select, origin: 'stored' };
+}
