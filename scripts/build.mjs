@@ -3,11 +3,13 @@ import { main } from './lib/run.mjs';
 import { show, paths } from './lib/paths.mjs';
 import { ensureNodeModules } from './lib/system.mjs';
 import { buildSite } from './lib/site.mjs';
+import { printSiteSize } from './lib/site-files.mjs';
 import { checkSize } from './lib/size.mjs';
 
 await main(async () => {
   await ensureNodeModules();
   await buildSite();
   checkSize();
+  printSiteSize();
   console.log(`npm package: ${show(paths.npmPackage)}\nsite: ${show(paths.site)}`);
 });

@@ -1,17 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig, type Plugin } from 'vite';
 
 /** What the page may do: its own files, and model folders over https. `vite dev` needs more, so only the built page says so. */
-const POLICY = [
-  "default-src 'none'",
-  "script-src 'self' 'wasm-unsafe-eval'",
-  "worker-src 'self'",
-  "connect-src 'self' https:",
-  "img-src 'self' data: blob:",
-  "style-src 'self'",
-  "base-uri 'none'",
-  "form-action 'none'",
-].join('; ');
+const POLICY = readFileSync(new URL('content-security-policy.txt', import.meta.url), 'utf8').trim();
 
 const policy = (): Plugin => ({
   name: 'content-security-policy',

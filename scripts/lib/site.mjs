@@ -6,6 +6,7 @@ import { run } from './run.mjs';
 import { step } from './steps.mjs';
 import { modelIndex } from './model-index.mjs';
 import { buildPackage } from './package.mjs';
+import { writeSiteFiles } from './site-files.mjs';
 
 /** Builds the package and then the site on it. */
 export async function buildSite() {
@@ -22,4 +23,7 @@ export async function buildSite() {
     fs.cpSync(paths.models, models, { recursive: true, filter });
     fs.writeFileSync(path.join(models, 'index.json'), JSON.stringify(modelIndex(models)));
   });
+  // Last, since the service worker's version is a hash of what it holds.
+  const shell = ['dist/site/index.html', 'dist/site/assets', 'dist/site/models/index.json', 'scripts/lib/site-files.mjs', 'www'];
+  await step('site-files', { inputs: shell, outputs: ['dist/site/service-worker.js'] }, () => writeSiteFiles());
 }

@@ -42,7 +42,15 @@ const KNOWN: Record<string, { advice: string; remedy: Remedy; fatal: boolean }> 
 
 const codeOf = (error: unknown): string => (error instanceof TopKError ? error.code : 'unknown');
 
+const OFFLINE: Problem = {
+  code: 'offline',
+  message: 'This is not downloaded yet, and there is no network.',
+  advice: 'What was opened before works. Connect and load again; About has a button that keeps a whole model.',
+  remedy: 'retry',
+};
+
 export function problemOf(error: unknown): Problem {
+  if (!navigator.onLine && codeOf(error) === 'download') return OFFLINE;
   const code = codeOf(error);
   const { advice, remedy } = KNOWN[code] ?? { advice: `Restart loads the model again. ${KEPT}`, remedy: 'restart' as const };
   return { code, message: error instanceof Error ? error.message : String(error), advice, remedy };

@@ -1,0 +1,68 @@
+// What the built site needs around its pages: the service worker with the list of its files, and the headers for static hosts.
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { inRoot, paths } from './paths.mjs';
+import { filesUnder } from './steps.mjs';
+
+const WORKER = 'service-worker.js';
+/** Of models/ only these belong to the shell; weights and statistics are the engine's. */
+const SHELL_MODELS = ['models/index.json', 'models/claims.json', 'models/examples.json'];
+
+export const policy = () => fs.readFileSync(inRoot('www/content-security-policy.txt'), 'utf8').trim();
+
+/** Writes them into the built site, last of all: the worker's version is a hash of every file it holds. */
+export function writeSiteFiles(site = paths.site) {
+  writeHeaders(site);
+  const files = shellFiles(site);
+  const hash = createHash('sha256');
+  for (const file of files) hash.update(`${file}\0`).update(fs.readFileSync(path.join(site, file)));
+  const version = hash.digest('hex').slice(0, 16);
+  const source = fs.readFileSync(inRoot('www/service-worker', WORKER), 'utf8');
+  const list = JSON.stringify(files.map((file) => (file === 'index.html' ? './' : `./${file}`)));
+  fs.writeFileSync(
+    path.join(site, WORKER),
+    source.replace('__VERSION__', version).replace("['__FILES__']", () => list),
+  );
+}
+
+/** Files of the app shell, relative to the site. */
+export function shellFiles(site = paths.site) {
+  const isShell = (name) =>
+    name.startsWith('models/') ? SHELL_MODELS.includes(name) : /\.(html|js|css|wasm|svg|png|json|webmanifest)$/.test(name);
+  return filesUnder(site)
+    .map((file) => path.relative(site, file).split(path.sep).join('/'))
+    .filter((name) => isShell(name) && name !== WORKER && name !== '404.html' && name !== 'preview.png')
+    .sort();
+}
+
+/** The policy as headers, beside the `<meta>` that holds everywhere: for hosts that read `_headers`, for Apache, and for nginx. */
+function writeHeaders(site) {
+  const headers = { 'Content-Security-Policy': policy(), 'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'no-referrer' };
+  const entries = Object.entries(headers);
+  const forever = 'public, max-age=31536000, immutable'; // names in assets/ hold a hash of the content
+  fs.writeFileSync(
+    path.join(site, '_headers'),
+    `/*\n${entries.map(([name, value]) => `  ${name}: ${value}\n`).join('')}/assets/*\n  Cache-Control: ${forever}\n/${WORKER}\n  Cache-Control: no-cache\n`,
+  );
+  fs.writeFileSync(
+    path.join(site, '.htaccess'),
+    `${entries.map(([name, value]) => `Header set ${name} "${value}"\n`).join('')}AddType application/wasm .wasm\nErrorDocument 404 "Not found."\n`,
+  );
+  fs.writeFileSync(
+    path.join(site, 'nginx-headers.conf'),
+    `# include this file in the location that serves the site\n${entries.map(([name, value]) => `add_header ${name} "${value}";\n`).join('')}`,
+  );
+}
+
+/** Bytes of the site: all, and what the start page needs before the model, gzipped. */
+export function printSiteSize(site = paths.site) {
+  const all = filesUnder(site);
+  const bytes = all.reduce((sum, file) => sum + fs.statSync(file).size, 0);
+  const shell = shellFiles(site).filter((name) => /\.(html|js|css)$/.test(name) && !/worker|topk_lm/.test(name));
+  const gzip = shell.reduce((sum, name) => sum + gzipSync(fs.readFileSync(path.join(site, name)), { level: 9 }).length, 0);
+  console.log(
+    `  site: ${all.length} files, ${(bytes / 1e6).toFixed(1)} MB; pages, scripts and styles ${(gzip / 1024).toFixed(1)} KiB gzipped`,
+  );
+}

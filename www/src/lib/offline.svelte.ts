@@ -1,0 +1,73 @@
+/** Keeping a whole model in this browser: every file that its manifest lists goes into the engine's cache. */
+import type { Features } from 'topk-lm';
+import type { ModelEntry } from './models';
+import { isAbort, type Problem, problemOf } from './problem';
+
+/** Files fetched at a time. */
+const AT_ONCE = 4;
+
+interface Listed {
+  path: string;
+  bytes: number;
+}
+
+export class Keeping {
+  /** What there is to keep, by kind; `null` until the manifest is read, or if there is none. */
+  files = $state.raw<{ model: Listed[]; checkpoints: Listed[] } | null>(null);
+  /** Bytes done and to do, while it goes on. */
+  progress = $state.raw<{ done: number; total: number } | null>(null);
+  result = $state<'nothing' | 'kept'>('nothing');
+  problem = $state.raw<Problem | null>(null);
+  #job: AbortController | null = null;
+
+  /** Reads what the model consists of. */
+  async look(entry: ModelEntry, signal: AbortSignal): Promise<void> {
+    this.files = null;
+    this.result = 'nothing';
+    this.problem = null;
+    try {
+      const response = await fetch(new URL('manifest.json', entry.url), { signal });
+      if (!response.ok) return;
+      const { files } = (await response.json()) as { files: Listed[] };
+      const isStep = ({ path }: Listed) => /^step\d+\//.test(path);
+      this.files = { model: files.filter((file) => !isStep(file)), checkpoints: files.filter(isStep) };
+    } catch {
+      // No network, or no manifest: there is nothing to offer.
+    }
+  }
+
+  cancel(): void {
+    this.#job?.abort();
+  }
+
+  async keep(features: Features, files: readonly Listed[]): Promise<void> {
+    this.cancel();
+    const controller = new AbortController();
+    this.#job = controller;
+    this.problem = null;
+    this.result = 'nothing';
+    const total = bytesOf(files);
+    let done = 0;
+    this.progress = { done, total };
+    try {
+      await navigator.storage?.persist?.(); // asks the browser not to clear it by itself; a no changes nothing else
+      const queue = [...files];
+      const fetchOne = async () => {
+        for (let file = queue.shift(); file; file = queue.shift()) {
+          await features.file(file.path, { signal: controller.signal });
+          done += file.bytes;
+          this.progress = { done, total };
+        }
+      };
+      await Promise.all(Array.from({ length: AT_ONCE }, fetchOne));
+      this.result = 'kept';
+    } catch (error) {
+      controller.abort();
+      if (!isAbort(error)) this.problem = problemOf(error);
+    } finally {
+      this.progress = null;
+    }
+  }
+}
+
+export const bytesOf = (files: readonly Listed[]): number => files.reduce((sum, { bytes }) => sum + bytes, 0);

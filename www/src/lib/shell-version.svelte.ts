@@ -1,0 +1,40 @@
+/** The service worker that keeps the app shell for times without a network, and the change to a new version of it. */
+
+/** A new version lies ready: `true` until the reader takes it. */
+export const update = $state({ isReady: false });
+
+let waiting: ServiceWorker | null = null;
+
+/** Registers the worker of the built site. Where there is none (plain http, private windows) the site works, but only with a network. */
+export async function keepShell(): Promise<void> {
+  if (!import.meta.env.PROD || !('serviceWorker' in navigator)) return;
+  const { serviceWorker } = navigator;
+  // Without a controller this page is the first: the worker takes it over without a change of version.
+  let isFirst = serviceWorker.controller === null;
+  serviceWorker.addEventListener('controllerchange', () => {
+    if (!isFirst) location.reload(); // the address holds the state
+    isFirst = false;
+  });
+  try {
+    const registration = await serviceWorker.register(new URL('service-worker.js', document.baseURI));
+    const offer = (worker: ServiceWorker | null) => {
+      if (!worker || !serviceWorker.controller) return;
+      const ready = () => {
+        if (worker.state !== 'installed') return;
+        waiting = worker;
+        update.isReady = true;
+      };
+      worker.addEventListener('statechange', ready);
+      ready();
+    };
+    offer(registration.waiting);
+    registration.addEventListener('updatefound', () => offer(registration.installing));
+  } catch {
+    // The browser refuses: nothing is kept, all else works.
+  }
+}
+
+/** Switches every open page of the site to the new version. */
+export function takeUpdate(): void {
+  waiting?.postMessage('take-over');
+}
