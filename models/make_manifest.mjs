@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 
 /** What a loader may ask for; cards and the manifest itself are not among it. */
 const OFFERED =
-  /^(step\d+\/)?(config\.json|generation_config\.json|tokenizer\.json|model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json|features\/.+)$/;
+  /^(step\d+\/)?(config\.json|generation_config\.json|tokenizer\.json|model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json|features\/.+|recipes\.json|training\.json|hidden_state\.json)$/;
 
 /** The manifest of one folder, as text. */
 export function manifestOf(folder) {

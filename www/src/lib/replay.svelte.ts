@@ -1,0 +1,99 @@
+/** One fixed prompt, written on by the weights of each training step. */
+import type { App } from './app.svelte';
+import { isAbort } from './problem';
+
+/** New tokens of a replay. */
+const LENGTH = 32;
+
+/** Looks at the session this often while a checkpoint comes (ms). */
+const LOOK = 40;
+
+export class Replay {
+  readonly #app: App;
+  prompt = $state('Once upon a time there was a');
+  /** By training step; `null`: the final weights. */
+  texts = $state.raw<ReadonlyMap<number | null, string>>(new Map());
+  /** The step that is being written. */
+  writing = $state.raw<{ step: number | null } | null>(null);
+  /** Checkpoints done, while all are gone through. */
+  round = $state.raw<{ done: number; total: number } | null>(null);
+  #job: AbortController | null = null;
+  #round: AbortController | null = null;
+
+  constructor(app: App) {
+    this.#app = app;
+  }
+
+  /** Another prompt: what was written belongs to the old one. */
+  forget(): void {
+    this.stop();
+    this.texts = new Map();
+  }
+
+  stop(): void {
+    this.#round?.abort();
+    this.#job?.abort();
+  }
+
+  /** Writes with the weights in place, always the likeliest token. */
+  async write(): Promise<void> {
+    const { session } = this.#app;
+    const { model, step } = session;
+    if (!model) return;
+    this.#job?.abort();
+    const controller = new AbortController();
+    this.#job = controller;
+    this.writing = { step };
+    let text = '';
+    try {
+      const generation = model.generate(this.prompt, { maxTokens: LENGTH, temperature: 0, ignoreEos: true, signal: controller.signal });
+      for await (const { text: more } of generation) {
+        text += more;
+        if (!controller.signal.aborted) this.texts = new Map(this.texts).set(step, text);
+      }
+    } catch (error) {
+      if (!isAbort(error)) session.report(error);
+    } finally {
+      if (this.#job === controller) this.writing = null;
+    }
+  }
+
+  /** Goes through all checkpoints, the final weights last, and comes back to where it was. */
+  async all(): Promise<void> {
+    const { session, router } = this.#app;
+    this.#round?.abort();
+    const controller = new AbortController();
+    this.#round = controller;
+    const { signal } = controller;
+    const before = router.route.ckpt;
+    const stops = [...session.steps.map(({ step }) => step), null];
+    this.round = { done: 0, total: stops.length };
+    try {
+      await session.ready(signal);
+      for (const [done, step] of stops.entries()) {
+        this.round = { done, total: stops.length };
+        if (this.texts.has(step) && session.step !== step) continue;
+        router.replace({ ckpt: step });
+        await this.#arrived(step, signal);
+        await this.write();
+        if (signal.aborted) return;
+      }
+    } catch (error) {
+      if (!isAbort(error)) session.report(error);
+    } finally {
+      if (this.#round === controller) {
+        this.round = null;
+        if (router.route.page === 'trace') router.replace({ ckpt: before });
+      }
+    }
+  }
+
+  async #arrived(step: number | null, signal: AbortSignal): Promise<void> {
+    const { session } = this.#app;
+    while (session.step !== step || session.switching) {
+      signal.throwIfAborted();
+      if (session.problem) throw new DOMException('The checkpoint could not be loaded.', 'AbortError'); // it is shown already
+      await new Promise((resolve) => setTimeout(resolve, LOOK));
+    }
+  }
+}
