@@ -4,7 +4,7 @@
  */
 import { optionsOf, signalOf, sourceOf, whole } from './arguments.js';
 import { abortError, createError, throwIfAborted } from './errors.js';
-import { parseClusters, parseIndex, parseRecord, parseSteps, parseStepTokens, type ShardLayout } from './features/check.js';
+import { objectOf, parseClusters, parseIndex, parseSteps, recordOf, type ShardLayout, stepTokensOf } from './features/check.js';
 import type { FeatureIndex, NeuronRecord, NeuronStep, StepColumns, TokenClusters } from './features/types.js';
 import { isInside } from './manifest.js';
 import type { SourceData } from './protocol.js';
@@ -16,6 +16,9 @@ export type * from './features/types.js';
 export { TopKError, type ErrorCode } from './errors.js';
 
 const FOLDER = 'features/';
+
+/** Files of records that are kept parsed. */
+const RECENT_FILES = 8;
 
 /** Option of every call: a signal that ends it. */
 export interface FeatureOptions {
@@ -30,6 +33,8 @@ export class Features {
   #index: Promise<{ index: FeatureIndex; shards: ShardLayout }> | undefined;
   #steps: Promise<StepColumns | null> | undefined;
   #clusters: Promise<TokenClusters | null> | undefined;
+  /** The files of records read last, the newest at the end: neurons are often asked for one after the other. */
+  readonly #recent = new Map<string, Record<string, unknown>>();
 
   /** Use {@link Features.open}, or `model.features`. */
   constructor(source: SourceData, cache: string | null) {
@@ -67,7 +72,7 @@ export class Features {
     if (index >= dModel) throw createError('argument', `index is ${index}, but must be below ${dModel}.`);
     const path = opened.shards.path.replace('{layer}', String(layer)).replace('{start}', String(index - (index % opened.shards.perFile)));
     const [record, training] = await Promise.all([
-      this.#read(path, signal).then((text) => parseRecord(text, FOLDER + path, layer, index)),
+      this.#records(path, signal).then((file) => recordOf(file, FOLDER + path, layer, index)),
       steps.length > 0 ? this.#training(`steps/${path}`, layer, index, place * dModel + index, signal) : [],
     ]);
     return { ...record, steps: training };
@@ -106,9 +111,9 @@ export class Features {
   }
 
   async #training(path: string, layer: number, index: number, entry: number, signal: AbortSignal | undefined): Promise<NeuronStep[]> {
-    const [scalars, text] = await Promise.all([this.steps({ signal }), this.#read(path, signal)]);
+    const [scalars, file] = await Promise.all([this.steps({ signal }), this.#records(path, signal)]);
     if (!scalars) return [];
-    const tokens = parseStepTokens(text, FOLDER + path, layer, index, scalars.steps.length);
+    const tokens = stepTokensOf(file, FOLDER + path, layer, index, scalars.steps.length);
     const { density, max, n, tokenEntropy, semanticEntropy, jsToFinal } = scalars.columns;
     const at = (column: (number | null)[][], place: number) => column[place]?.[entry] ?? null;
     return scalars.steps.map((step, place) => ({
@@ -141,6 +146,14 @@ export class Features {
   #once<T>(reading: Promise<T>, forget: () => void): Promise<T> {
     reading.catch(forget);
     return reading;
+  }
+
+  async #records(path: string, signal: AbortSignal | undefined): Promise<Record<string, unknown>> {
+    const file = this.#recent.get(path) ?? objectOf(await this.#read(path, signal), FOLDER + path);
+    this.#recent.delete(path);
+    this.#recent.set(path, file);
+    for (const oldest of this.#recent.keys()) if (this.#recent.size > RECENT_FILES) this.#recent.delete(oldest);
+    return file;
   }
 
   async #read(path: string, signal?: AbortSignal): Promise<string> {

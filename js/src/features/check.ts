@@ -110,7 +110,7 @@ function fail(path: string, what: string): never {
 }
 
 /** A file's object, in camelCase. */
-function objectOf(text: string, path: string): Record<string, unknown> {
+export function objectOf(text: string, path: string): Record<string, unknown> {
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -158,16 +158,22 @@ export function parseIndex(text: string, path: string): { index: FeatureIndex; s
   return { index: index as unknown as FeatureIndex, shards: shards as ShardLayout };
 }
 
-/** The record of one neuron in a file of records, without its training. */
-export function parseRecord(text: string, path: string, layer: number, index: number): Omit<NeuronRecord, 'steps'> {
-  const record = entryOf(objectOf(text, path), path, layer, index);
+/** The record of one neuron in a file of records ({@link objectOf}), without its training. */
+export function recordOf(file: Record<string, unknown>, path: string, layer: number, index: number): Omit<NeuronRecord, 'steps'> {
+  const record = entryOf(file, path, layer, index);
   checkFields(record, RECORD, path, `neuron ${index}: `);
   return { layer, ...record } as unknown as Omit<NeuronRecord, 'steps'>;
 }
 
 /** Top tokens of one neuron at each of `steps` training steps. */
-export function parseStepTokens(text: string, path: string, layer: number, index: number, steps: number): NeuronStep['tokens'][] {
-  const record = entryOf(objectOf(text, path), path, layer, index);
+export function stepTokensOf(
+  file: Record<string, unknown>,
+  path: string,
+  layer: number,
+  index: number,
+  steps: number,
+): NeuronStep['tokens'][] {
+  const record = entryOf(file, path, layer, index);
   checkFields(record, { tokens: listOf(isCounts, steps) }, path, `neuron ${index}: `);
   return record.tokens as NeuronStep['tokens'][];
 }

@@ -1,0 +1,136 @@
+/** The table of all neurons: which rows, in which order. Pure, so that it can be tested without a page. */
+import type { FeatureIndex } from 'topk-lm';
+
+/** Columns that can be sorted and filtered. */
+export const SORTABLE = [
+  'index',
+  'tokenEntropy',
+  'semanticEntropy',
+  'nextEntropy',
+  'density',
+  'max',
+  'n',
+  'emergence',
+  'similarity',
+] as const;
+export type SortName = (typeof SORTABLE)[number];
+
+/** Where a searched token stands. */
+export const PLACES = ['fires', 'raises', 'lowers'] as const;
+export type Place = (typeof PLACES)[number];
+
+export interface Query {
+  /** Part of a token; '': any. */
+  text: string;
+  place: Place;
+  /** `null`: all. */
+  layer: number | null;
+  sort: SortName;
+  descending: boolean;
+  /** Largest token entropy, bits. */
+  maxEntropy: number | null;
+  /** Smallest and largest density. */
+  minDensity: number | null;
+  maxDensity: number | null;
+  /** Latest emergence, a training step. */
+  maxEmergence: number | null;
+  /** Also neurons with fewer active positions than the entropies need. */
+  withRare: boolean;
+}
+
+export const DEFAULT_QUERY: Query = {
+  text: '',
+  place: 'fires',
+  layer: null,
+  sort: 'tokenEntropy',
+  descending: false,
+  maxEntropy: null,
+  minDensity: null,
+  maxDensity: null,
+  maxEmergence: null,
+  withRare: false,
+};
+
+/** A column of numbers by its name; of `index` the neuron's own number. */
+export function numbersOf({ columns, dModel }: FeatureIndex, name: SortName): (entry: number) => number | null {
+  if (name === 'index') return (entry) => entry % dModel;
+  const column = columns[name];
+  return (entry) => column[entry] ?? null;
+}
+
+/** Entries of the neurons that a query asks for, in its order; at a tie the lower entry first, without a value last. */
+export function selectNeurons(index: FeatureIndex, query: Query, vocabulary: readonly string[] | null): Int32Array {
+  const { columns, dModel, layers, entropy } = index;
+  const layerPlace = query.layer === null ? -1 : layers.indexOf(query.layer);
+  const wanted = tokenIds(query.text, vocabulary);
+  const tokens = { fires: columns.topTokens, raises: columns.promoted, lowers: columns.suppressed }[query.place];
+  const text = query.text.trim().toLowerCase();
+  const hasText = (entry: number) =>
+    (tokens[entry] ?? []).some((id) => wanted?.has(id)) ||
+    (query.place === 'fires' && (columns.label[entry] ?? '').toLowerCase().includes(text));
+  const within = (value: number | null | undefined, least: number | null, most: number | null) =>
+    (least === null && most === null) || (value != null && (least === null || value >= least) && (most === null || value <= most));
+
+  const entries: number[] = [];
+  for (let entry = 0; entry < columns.label.length; entry++) {
+    if (query.layer !== null && Math.floor(entry / dModel) !== layerPlace) continue;
+    if (!query.withRare && (columns.n[entry] ?? 0) < entropy.rareBelow) continue;
+    if (!within(columns.tokenEntropy[entry], null, query.maxEntropy)) continue;
+    if (!within(columns.density[entry], query.minDensity, query.maxDensity)) continue;
+    if (!within(columns.emergence[entry], null, query.maxEmergence)) continue;
+    if (text !== '' && !hasText(entry)) continue;
+    entries.push(entry);
+  }
+  const numberOf = numbersOf(index, query.sort);
+  // Numbers once an entry: sorting asks for them n log n times.
+  const keys = new Float64Array(columns.label.length);
+  for (const entry of entries) {
+    const value = numberOf(entry);
+    keys[entry] = value === null ? Number.POSITIVE_INFINITY : query.descending ? -value : value;
+  }
+  return Int32Array.from(entries).sort((a, b) => (keys[a]! === keys[b]! ? a - b : keys[a]! < keys[b]! ? -1 : 1));
+}
+
+/** Ids of the tokens that a text is a part of, letter case aside; `null` without a vocabulary. */
+function tokenIds(text: string, vocabulary: readonly string[] | null): Set<number> | null {
+  const part = text.trim().toLowerCase();
+  if (!vocabulary || part === '') return null;
+  const ids = new Set<number>();
+  for (const [id, token] of vocabulary.entries()) if (token.toLowerCase().includes(part)) ids.add(id);
+  return ids;
+}
+
+const number = (text: string | undefined): number | null => (text && Number.isFinite(Number(text)) ? Number(text) : null);
+
+/** A query in the address: only what differs from the default. */
+export function queryOf(params: Readonly<Record<string, string>>): Query {
+  const sort = SORTABLE.find((name) => name === params.sort?.replace(/^-/, ''));
+  return {
+    text: params.q ?? '',
+    place: PLACES.find((name) => name === params.in) ?? DEFAULT_QUERY.place,
+    layer: number(params.layer),
+    sort: sort ?? DEFAULT_QUERY.sort,
+    descending: sort !== undefined && params.sort!.startsWith('-'),
+    maxEntropy: number(params.hmax),
+    minDensity: number(params.dmin),
+    maxDensity: number(params.dmax),
+    maxEmergence: number(params.em),
+    withRare: params.rare === '1',
+  };
+}
+
+export function paramsOf(query: Query): Record<string, string | null> {
+  const text = (value: number | null) => (value === null ? null : String(value));
+  const isDefaultSort = query.sort === DEFAULT_QUERY.sort && !query.descending;
+  return {
+    q: query.text || null,
+    in: query.place === DEFAULT_QUERY.place ? null : query.place,
+    layer: text(query.layer),
+    sort: isDefaultSort ? null : `${query.descending ? '-' : ''}${query.sort}`,
+    hmax: text(query.maxEntropy),
+    dmin: text(query.minDensity),
+    dmax: text(query.maxDensity),
+    em: text(query.maxEmergence),
+    rare: query.withRare ? '1' : null,
+  };
+}
