@@ -15,6 +15,7 @@ export const policy = () => fs.readFileSync(inRoot('www/content-security-policy.
 /** Writes them into the built site, last of all: the worker's version is a hash of every file it holds. */
 export function writeSiteFiles(site = paths.site) {
   writeHeaders(site);
+  fs.copyFileSync(path.join(paths.npmPackage, 'README.md'), path.join(site, 'api.md')); // About links to it
   const files = shellFiles(site);
   const hash = createHash('sha256');
   for (const file of files) hash.update(`${file}\0`).update(fs.readFileSync(path.join(site, file)));

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { inRoot, paths } from './paths.mjs';
 import { run } from './run.mjs';
 import { step } from './steps.mjs';
+import { collectClaims } from './claims.mjs';
 import { modelIndex } from './model-index.mjs';
 import { buildPackage } from './package.mjs';
 import { writeSiteFiles } from './site-files.mjs';
@@ -17,12 +18,22 @@ export async function buildSite() {
     await run(process.execPath, [vite, 'build', '--outDir', paths.site, '--emptyOutDir', '--logLevel', 'warn'], { cwd: paths.www });
   });
   // Vite has emptied the folder if it ran: the copy depends on what it wrote.
-  await step('models', { inputs: ['models', 'scripts/lib/model-index.mjs', 'dist/site/index.html'], outputs: ['dist/site/models'] }, () => {
-    const filter = (file) => path.extname(file) !== '.mjs'; // the manifests' own script stays here
-    const models = path.join(paths.site, 'models');
-    fs.cpSync(paths.models, models, { recursive: true, filter });
-    fs.writeFileSync(path.join(models, 'index.json'), JSON.stringify(modelIndex(models)));
-  });
+  const results = 'training/claims/results';
+  await step(
+    'models',
+    {
+      inputs: ['models', results, 'scripts/lib/claims.mjs', 'scripts/lib/model-index.mjs', 'dist/site/index.html'],
+      outputs: ['dist/site/models'],
+    },
+    () => {
+      const filter = (file) => path.extname(file) !== '.mjs'; // the manifests' own script stays here
+      const models = path.join(paths.site, 'models');
+      fs.cpSync(paths.models, models, { recursive: true, filter });
+      fs.writeFileSync(path.join(models, 'index.json'), JSON.stringify(modelIndex(models)));
+      const claims = collectClaims(inRoot(results));
+      if (claims) fs.writeFileSync(path.join(models, 'claims.json'), JSON.stringify(claims));
+    },
+  );
   // Last, since the service worker's version is a hash of what it holds.
   const shell = ['dist/site/index.html', 'dist/site/assets', 'dist/site/models/index.json', 'scripts/lib/site-files.mjs', 'www'];
   await step('site-files', { inputs: shell, outputs: ['dist/site/service-worker.js'] }, () => writeSiteFiles());

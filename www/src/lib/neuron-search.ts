@@ -1,5 +1,6 @@
 /** Finding neurons in the index of statistics: by a word among their tokens, or by their number. */
 import type { FeatureIndex } from 'topk-lm';
+import { entryOf, neuronAt } from './neurons';
 import { type NeuronId, parseNeuron } from './route';
 
 export interface FoundNeuron extends NeuronId {
@@ -11,22 +12,14 @@ export interface FoundNeuron extends NeuronId {
   by: 'top token' | 'promoted token' | 'number';
 }
 
-/** The place of a neuron in the columns; `null`: it was not analysed. */
-export function columnOf(index: FeatureIndex, { layer, index: at }: NeuronId): number | null {
-  const place = index.layers.indexOf(layer);
-  return place < 0 || at < 0 || at >= index.dModel ? null : place * index.dModel + at;
-}
-
-/** What the index says of one neuron. */
-export function neuronAt(index: FeatureIndex, column: number, by: FoundNeuron['by']): FoundNeuron {
-  const { columns, dModel, layers } = index;
+function foundAt(index: FeatureIndex, entry: number, by: FoundNeuron['by']): FoundNeuron {
+  const { label, max, tokenEntropy, n } = index.columns;
   return {
-    layer: layers[Math.floor(column / dModel)]!,
-    index: column % dModel,
-    label: columns.label[column] ?? '',
-    max: columns.max[column] ?? null,
-    tokenEntropy: columns.tokenEntropy[column] ?? null,
-    n: columns.n[column] ?? null,
+    ...neuronAt(index, entry),
+    label: label[entry] ?? '',
+    max: max[entry] ?? null,
+    tokenEntropy: tokenEntropy[entry] ?? null,
+    n: n[entry] ?? null,
     by,
   };
 }
@@ -43,8 +36,8 @@ const RARE = 4;
 export function findNeurons(index: FeatureIndex, vocabulary: readonly string[], query: string, most: number): FoundNeuron[] {
   const exact = parseNeuron(query.trim());
   if (exact) {
-    const column = columnOf(index, exact);
-    return column === null ? [] : [neuronAt(index, column, 'number')];
+    const entry = entryOf(index, exact);
+    return entry < 0 ? [] : [foundAt(index, entry, 'number')];
   }
   const words = query
     .toLowerCase()
@@ -73,5 +66,5 @@ export function findNeurons(index: FeatureIndex, vocabulary: readonly string[], 
   }
   const entropy = (column: number) => tokenEntropy[column] ?? 99;
   found.sort((a, b) => a.rank - b.rank || entropy(a.column) - entropy(b.column) || a.column - b.column);
-  return found.slice(0, most).map(({ column, by }) => neuronAt(index, column, by));
+  return found.slice(0, most).map(({ column, by }) => foundAt(index, column, by));
 }

@@ -1,0 +1,30 @@
+// Writes hidden_state.json of each TopK model folder here: one real hidden state before the cut, which the site shows before a model is loaded.
+// Needs the built package (npm run build). Run make_manifest.mjs after it.
+//
+//   node models/make_hidden_state.mjs
+import fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { modelFolders } from './make_manifest.mjs';
+
+const TEXT = 'The little dog ran to the';
+/** A middle layer, where neurons stand for more than their token. */
+const LAYER = 2;
+const DIGITS = 4;
+
+const { TopKLM } = await import('topk-lm');
+
+for (const folder of modelFolders(path.dirname(fileURLToPath(import.meta.url)))) {
+  const model = await TopKLM.load(folder, { backend: 'cpu' });
+  const { topk_k: k, topk_select: select, d_model: width, n_layers, n_nontopk } = model.config;
+  const layer = Math.min(LAYER, n_layers - n_nontopk - 1);
+  if (k !== null && layer >= 0) {
+    const hook = `blocks.${layer}.hook_topk_in`;
+    const { tokens, hooks } = await model.run(TEXT, { hooks: [hook], logits: 'none' });
+    const values = [...hooks[hook].data.slice(-width)].map((value) => Number(value.toPrecision(DIGITS)));
+    const state = { text: TEXT, token: tokens.at(-1), layer, k, select, values };
+    fs.writeFileSync(path.join(folder, 'hidden_state.json'), `${JSON.stringify(state)}\n`);
+    console.log(`models/${path.basename(folder)}/hidden_state.json`);
+  }
+  await model.dispose();
+}

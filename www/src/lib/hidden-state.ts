@@ -1,0 +1,44 @@
+/** One real hidden state: the sum that a block's cut gets, at one token. */
+import type { Features, TopKLM } from 'topk-lm';
+
+export interface HiddenState {
+  text: string;
+  /** The token at which it was read. */
+  token: string;
+  layer: number;
+  /** k of the model. */
+  k: number;
+  select: 'value' | 'abs';
+  /** [d_model] before the cut. */
+  values: readonly number[];
+}
+
+/** The one that was stored with the model (`hidden_state.json`); `null`: there is none. */
+export async function storedState(features: Features, signal: AbortSignal): Promise<HiddenState | null> {
+  const blob = await features.file('hidden_state.json', { signal });
+  if (!blob) return null;
+  const { text, token, layer, k, select, values } = JSON.parse(await blob.text()) as Partial<HiddenState>;
+  const isWhole = typeof text === 'string' && typeof token === 'string' && typeof layer === 'number' && typeof k === 'number';
+  if (!isWhole || !Array.isArray(values) || !values.every(Number.isFinite)) throw new Error('hidden_state.json lacks a field.');
+  return { text, token, layer, k, select: select === 'abs' ? 'abs' : 'value', values };
+}
+
+/** Read from the loaded model at the last token of a text. */
+export async function readState(model: TopKLM, text: string, layer: number, signal: AbortSignal): Promise<HiddenState> {
+  const { topk_k: k, topk_select: select, d_model: width } = model.config;
+  const hook = `blocks.${layer}.hook_topk_in` as const;
+  const { tokens, hooks } = await model.run(text, { hooks: [hook], logits: 'none', signal });
+  const { data, shape } = hooks[hook]!;
+  const last = shape[0]! - 1;
+  const values = [...data.subarray(last * width, (last + 1) * width)];
+  return { text, token: tokens?.[last] ?? '', layer, k: k ?? width, select, values };
+}
+
+/**
+ * Indices of the k first entries in the standing order, for a picture of finite numbers; the rule for all bits is the engine's
+ * (`crate/src/order.rs`).
+ */
+export function keptOf({ values, select }: HiddenState, k: number): number[] {
+  const key = select === 'abs' ? (index: number) => Math.abs(values[index]!) : (index: number) => values[index]!;
+  return [...values.keys()].sort((a, b) => key(b) - key(a) || a - b).slice(0, k);
+}

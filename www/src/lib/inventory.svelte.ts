@@ -1,0 +1,114 @@
+/** What a model's folder holds, and what each page of the site can do with it. */
+import type { App } from './app.svelte';
+import { isAbort } from './problem';
+
+export type State = 'there' | 'missing' | 'unknown';
+
+export interface Item {
+  page: string;
+  what: string;
+  state: State;
+  /** What the page does, or how to make what is missing. */
+  note: string;
+}
+
+const MAKE_FEATURES = 'topk-lm analyze --model DIR --corpus TEXT.txt --out DIR/features';
+
+export class Inventory {
+  readonly #app: App;
+  features = $state<State>('unknown');
+  steps = $state<State>('unknown');
+  training = $state<State>('unknown');
+  recipes = $state<State>('unknown');
+  /** An error that is not merely absence. */
+  fault = $state('');
+
+  constructor(app: App) {
+    this.#app = app;
+  }
+
+  /** Looks again: after another model was chosen. */
+  async look(signal: AbortSignal): Promise<void> {
+    Object.assign(this, { features: 'unknown', steps: 'unknown', training: 'unknown', recipes: 'unknown', fault: '' });
+    const { features } = this.#app.session;
+    if (!features) return;
+    try {
+      const index = await features.index({ signal });
+      this.features = 'there';
+      this.steps = index.steps.length > 0 ? 'there' : 'missing';
+    } catch (error) {
+      if (isAbort(error)) return;
+      this.features = 'missing';
+      this.steps = 'missing';
+      if ((error as { code?: string }).code !== 'no-features') this.fault = error instanceof Error ? error.message : String(error);
+    }
+    for (const name of ['training', 'recipes'] as const) {
+      try {
+        this[name] = (await features.file(`${name}.json`, { signal })) ? 'there' : 'missing';
+      } catch (error) {
+        if (isAbort(error)) return;
+        this[name] = 'missing';
+      }
+    }
+  }
+
+  get items(): Item[] {
+    const { model, steps } = this.#app.session;
+    const loaded: State = model ? 'there' : 'unknown';
+    const isDense = model?.config.topk_k === null;
+    const tokenizer: State = model ? (model.config.has_tokenizer ? 'there' : 'missing') : 'unknown';
+    const checkpoints: State = steps.length > 0 ? 'there' : model ? 'missing' : 'unknown';
+    return [
+      {
+        page: 'Explore, Steer',
+        what: 'config.json and model.safetensors',
+        state: loaded,
+        note: isDense
+          ? 'The model is dense: it runs and can be steered, but has no cut and so no lists of active neurons.'
+          : 'Runs, reads and steers.',
+      },
+      {
+        page: 'Explore, Steer',
+        what: 'tokenizer.json',
+        state: tokenizer,
+        note: 'Texts instead of token ids. Export it with the model from its tokenizer.',
+      },
+      {
+        page: 'Neuron, Browse',
+        what: 'features/',
+        state: this.features,
+        note:
+          this.features === 'missing'
+            ? `Make it: ${MAKE_FEATURES}`
+            : 'Labels, entropies, examples; on Steer the search and multiples of the maximum.',
+      },
+      {
+        page: 'Trace',
+        what: 'features/steps/',
+        state: this.steps,
+        note: this.steps === 'missing' ? `Make it: ${MAKE_FEATURES} --checkpoints` : 'Emergence, heatmap and ribbon.',
+      },
+      {
+        page: 'Trace',
+        what: 'step folders (step100/model.safetensors …)',
+        state: checkpoints,
+        note:
+          checkpoints === 'missing'
+            ? 'Save checkpoints while training, one folder a step, and list them in manifest.json.'
+            : 'The checkpoint slider and the replay.',
+      },
+      {
+        page: 'Trace',
+        what: 'training.json',
+        state: this.training,
+        note: this.training === 'missing' ? 'Write {"loss": [[step, nats], …]} from the training log.' : 'The loss curve.',
+      },
+      {
+        page: 'Steer',
+        what: 'recipes.json',
+        state: this.recipes,
+        note: this.recipes === 'missing' ? 'Steering works without: it only offers ready recipes.' : 'Ready recipes.',
+      },
+    ];
+  }
+}

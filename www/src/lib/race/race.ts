@@ -1,0 +1,137 @@
+/// <reference types="@webgpu/types" />
+/** TopK against a full sort on the reader's own GPU: same rows, same answer, timed in turn. */
+import { createTopK, readTopK } from 'topk-lm/topk';
+import SORT from './bitonic_sort.wgsl?raw';
+
+export interface Shape {
+  rows: number;
+  /** At most 2048: the sort holds a row in workgroup memory. */
+  n: number;
+  k: number;
+}
+
+export interface RaceResult extends Shape {
+  device: string;
+  /** ms a call, median. */
+  topk: number;
+  sort: number;
+  runs: number;
+  /** Whether both gave the same indices. */
+  isSame: boolean;
+}
+
+/** Calls that are waited for together, so that the wait is not what is timed. */
+const BATCH = 8;
+const RUNS = 9;
+/** A slow device runs fewer, but never fewer than this. */
+const LEAST_RUNS = 3;
+const MOST_MS = 4000;
+
+export async function race(shape: Shape, signal: AbortSignal): Promise<RaceResult> {
+  const adapter = await navigator.gpu?.requestAdapter({ powerPreference: 'high-performance' });
+  if (!adapter) throw new Error('This browser offers no WebGPU here, so there is no GPU to race on.');
+  const device = await adapter.requestDevice();
+  try {
+    return await onDevice(device, nameOf(adapter.info), shape, signal);
+  } finally {
+    device.destroy();
+  }
+}
+
+const nameOf = ({ description, vendor, architecture, device }: GPUAdapterInfo): string =>
+  description || [vendor, architecture, device].filter(Boolean).join(' ') || 'this GPU';
+
+async function onDevice(device: GPUDevice, name: string, shape: Shape, signal: AbortSignal): Promise<RaceResult> {
+  const { rows, n, k } = shape;
+  const { STORAGE, COPY_SRC, COPY_DST } = GPUBufferUsage;
+  const buffer = (words: number) => device.createBuffer({ size: 4 * words, usage: STORAGE | COPY_SRC | COPY_DST });
+  const input = buffer(rows * n);
+  device.queue.writeBuffer(input, 0, numbers(rows * n));
+  const [ours, theirs] = [0, 1].map(() => ({ values: buffer(rows * k), indices: buffer(rows * k) }));
+  const instance = createTopK(device);
+  await instance.prepare({ rows, n, k });
+  const sort = await prepareSort(device, shape, input, theirs!);
+  const topk = () => void instance.run({ input, rows, n, k, ...ours! });
+  const isSame = await agree(device, shape, topk, sort, ours!, theirs!);
+  const times: { topk: number[]; sort: number[] } = { topk: [], sort: [] };
+  const began = performance.now();
+  for (let run = 0; run < RUNS && (run < LEAST_RUNS || performance.now() - began < MOST_MS); run++) {
+    signal.throwIfAborted();
+    times.topk.push(await perCall(device, topk));
+    times.sort.push(await perCall(device, sort));
+  }
+  instance.destroy();
+  return { ...shape, device: name, topk: median(times.topk), sort: median(times.sort), runs: times.topk.length, isSame };
+}
+
+type Outputs = { values: GPUBuffer; indices: GPUBuffer };
+
+async function prepareSort(device: GPUDevice, { rows, n, k }: Shape, input: GPUBuffer, out: Outputs): Promise<() => void> {
+  const pipeline = await device.createComputePipelineAsync({
+    layout: 'auto',
+    compute: { module: device.createShaderModule({ code: SORT }), constants: { PADDED: 2 ** Math.ceil(Math.log2(n)) } },
+  });
+  const params = device.createBuffer({ size: 8, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST });
+  device.queue.writeBuffer(params, 0, Uint32Array.of(n, k));
+  const group = device.createBindGroup({
+    layout: pipeline.getBindGroupLayout(0),
+    entries: [input, out.values, out.indices, params].map((bound, binding) => ({ binding, resource: { buffer: bound } })),
+  });
+  return () => {
+    const encoder = device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, group);
+    pass.dispatchWorkgroups(rows);
+    pass.end();
+    device.queue.submit([encoder.finish()]);
+  };
+}
+
+/** Runs both once, which also warms them up, and compares. */
+async function agree(
+  device: GPUDevice,
+  { rows, k }: Shape,
+  topk: () => void,
+  sort: () => void,
+  ours: Outputs,
+  theirs: Outputs,
+): Promise<boolean> {
+  topk();
+  sort();
+  const [a, b] = [await readTopK(device, ours, { rows, k }), await readTopK(device, theirs, { rows, k })];
+  return a.indices.every((index, place) => index === b.indices[place]);
+}
+
+async function perCall(device: GPUDevice, call: () => void): Promise<number> {
+  const began = performance.now();
+  for (let i = 0; i < BATCH; i++) call();
+  await device.queue.onSubmittedWorkDone();
+  return (performance.now() - began) / BATCH;
+}
+
+/** ms of JavaScript's own sort of the same rows on the CPU: one pass. */
+export function sortOnCpu({ rows, n, k }: Shape): number {
+  const values = numbers(rows * n);
+  const began = performance.now();
+  for (let row = 0; row < rows; row++) {
+    const part = values.subarray(row * n, (row + 1) * n);
+    Uint32Array.from(part.keys())
+      .sort((a, b) => part[b]! - part[a]! || a - b)
+      .subarray(0, k);
+  }
+  return performance.now() - began;
+}
+
+const median = (times: number[]): number => times.sort((a, b) => a - b)[times.length >> 1] ?? Number.NaN;
+
+/** The same numbers on every device, from −1 to 1: a linear congruential generator. */
+function numbers(count: number): Float32Array<ArrayBuffer> {
+  const values = new Float32Array(count);
+  let state = 12345;
+  for (let i = 0; i < count; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) | 0;
+    values[i] = (state >>> 8) / 2 ** 23 - 1;
+  }
+  return values;
+}
