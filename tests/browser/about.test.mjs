@@ -1,0 +1,95 @@
+// About and Your model: the operable picture, the race where there is no GPU, a folder and an address of the reader's own.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { launch } from './harness.mjs';
+import { assertUsable, loaded, openSite, serveSite, shippedModel, STEP_TIMEOUT } from './page-kit.mjs';
+
+describe('about and your model', { timeout: 600_000 }, () => {
+  const model = shippedModel();
+  let site;
+  let browser;
+  let opened;
+  let page;
+
+  before(async () => {
+    site = await serveSite();
+    browser = await launch({ webgpu: false });
+    opened = await openSite(browser, site, '#/about');
+    page = opened.page;
+    page.setDefaultTimeout(STEP_TIMEOUT);
+  });
+  after(async () => {
+    await opened?.close();
+    await browser?.close();
+    await site?.close();
+  });
+
+  test('the picture keeps as many numbers as its slider says', async () => {
+    assert.equal(await loaded(page), 'cpu');
+    const { topk_k: k } = model.read('config.json');
+    await page.locator(`[data-kept="${k}"]`).waitFor();
+    await page.getByRole('slider', { name: /^k =/ }).focus();
+    await page.keyboard.press('ArrowLeft');
+    await page.locator(`[data-kept="${k - 1}"]`).waitFor();
+    const rows = page.locator('figure', { hasText: 'what the next layer sees' }).locator('tbody tr');
+    assert.equal(await rows.count(), k - 1);
+    await page.getByLabel('Text; its last token is shown').fill('The cat sat on the mat');
+    await page.getByText(/at “mat”/).waitFor();
+    await page.locator(`[data-kept="${k - 1}"]`).waitFor();
+  });
+
+  test('without WebGPU the race says so, and times the CPU’s sort', async () => {
+    await page.getByRole('button', { name: 'Race' }).click();
+    await page.locator('[data-race=cpu]').waitFor();
+    assert.match(await page.locator('[data-race]').innerText(), /no WebGPU.*\d ms/s);
+  });
+
+  test('about is accessible', () => assertUsable(page));
+
+  test('what the model has stands there; an address elsewhere is asked for, with its host, before any request', async () => {
+    await page.getByRole('link', { name: 'Your model' }).click();
+    await page.locator('tr[data-state=there]', { hasText: 'config.json' }).waitFor();
+    const state = await page.locator('tr', { hasText: 'features/' }).first().getAttribute('data-state');
+    assert.equal(state, model.features ? 'there' : 'missing');
+    const outside = [];
+    page.on('request', (request) => {
+      if (!request.url().startsWith(new URL(site.url).origin) && !/^(blob|data):/.test(request.url())) outside.push(request.url());
+    });
+    await page.getByRole('textbox', { name: /folder on the web/ }).fill('http://models.example/one');
+    await page.getByRole('button', { name: 'Open' }).click();
+    assert.match(await page.getByRole('alert').innerText(), /https:\/\//);
+    await page.getByRole('textbox', { name: /folder on the web/ }).fill('https://models.example/one');
+    await page.getByRole('button', { name: 'Open' }).click();
+    await page.getByRole('button', { name: 'Fetch from models.example' }).waitFor();
+    assert.deepEqual(outside, []);
+    await assertUsable(page);
+    await page.goBack();
+    assert.equal(await loaded(page), 'cpu');
+  });
+
+  test('a picked folder runs; one without a model is named', async () => {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'topk-lm-picked-'));
+    const empty = fs.mkdtempSync(path.join(os.tmpdir(), 'topk-lm-empty-'));
+    try {
+      for (const name of ['config.json', 'tokenizer.json', 'model.safetensors'])
+        fs.copyFileSync(path.join(model.folder, name), path.join(folder, name));
+      fs.writeFileSync(path.join(empty, 'notes.txt'), 'no model');
+      const input = page.locator('input[type=file]');
+      await input.setInputFiles(empty);
+      assert.match(await page.getByRole('alert').innerText(), /config\.json/);
+      await input.setInputFiles(folder);
+      await page.getByRole('heading', { name: /^What topk lm picked/ }).waitFor();
+      await page.locator('tr[data-state=there]', { hasText: 'config.json' }).waitFor();
+      await page.locator('tr[data-state=missing]', { hasText: 'topk-lm analyze' }).first().waitFor();
+      await page.getByRole('link', { name: 'Steer', exact: true }).click();
+      await page.getByRole('spinbutton', { name: 'New tokens' }).fill('4');
+      await page.getByRole('button', { name: 'Run' }).click();
+      await page.locator('[data-side=base]').getByText('4 new tokens').waitFor();
+    } finally {
+      for (const name of [folder, empty]) fs.rmSync(name, { recursive: true, force: true });
+    }
+  });
+});

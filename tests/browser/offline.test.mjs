@@ -1,0 +1,139 @@
+// The app shell without a network, its change of version, the policy that the site states, and the 404 page.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { paths } from '../../scripts/lib/paths.mjs';
+import { policy } from '../../scripts/lib/site-files.mjs';
+import { launch } from './harness.mjs';
+import { loaded, openSite, serveSite, shippedModel, STEP_TIMEOUT } from './page-kit.mjs';
+
+const POLICY =
+  "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self' https:; img-src 'self' data: blob:; style-src 'self'; font-src 'self'; manifest-src 'self'";
+
+test('the policy stands in the page and in the headers of static hosts, word for word', () => {
+  const read = (name) => fs.readFileSync(path.join(paths.site, name), 'utf8');
+  assert.equal(policy(), POLICY);
+  for (const name of ['_headers', '.htaccess', 'nginx-headers.conf']) assert.ok(read(name).includes(POLICY), name);
+  const meta = /<meta http-equiv="Content-Security-Policy" content="([^"]*)"/.exec(read('index.html'))[1];
+  assert.equal(meta.replaceAll('&#39;', "'"), POLICY);
+});
+
+describe('without a network', { timeout: 600_000 }, () => {
+  const model = shippedModel();
+  let site;
+  let browser;
+  let opened;
+  let page;
+  let worker = (source) => source;
+
+  before(async () => {
+    site = await serveSite({
+      intercept: (request, response) => {
+        response.setHeader('content-security-policy', POLICY);
+        if (!request.url.endsWith('/service-worker.js')) return false;
+        response.setHeader('content-type', 'text/javascript');
+        response.end(worker(fs.readFileSync(path.join(paths.site, 'service-worker.js'), 'utf8')));
+        return true;
+      },
+    });
+    browser = await launch({ webgpu: false });
+    opened = await openSite(browser, site, '#/explore', { ignore: [/ERR_INTERNET_DISCONNECTED/] });
+    page = opened.page;
+    page.setDefaultTimeout(STEP_TIMEOUT);
+    await page.addInitScript(() => {
+      document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => {
+        console.error(`policy: ${violatedDirective} forbids ${blockedURI}`);
+      });
+    });
+    await page.reload();
+  });
+  after(async () => {
+    await opened?.close();
+    await browser?.close();
+    await site?.close();
+  });
+
+  const visit = async (name, heading) => {
+    await page.getByRole('navigation').getByRole('link', { name, exact: true }).click();
+    await page.getByRole('heading', { name: heading, level: 1 }).waitFor();
+  };
+
+  test('every page keeps to the policy', async () => {
+    assert.equal(await loaded(page), 'cpu');
+    await visit('Browse', 'All neurons');
+    await visit('Steer', 'Steer');
+    await visit('Trace', 'Trace');
+    await visit('Your model', 'Your own model');
+    await visit('About', 'About');
+    if (model.features) {
+      await page.evaluate((name) => (location.hash = `#/m/${name}/0/0`), encodeURIComponent(model.name));
+      await page.getByRole('heading', { name: 'Layer 0 neuron 0' }).waitFor();
+    }
+    // A violation is a console error, which fails when the page is closed.
+  });
+
+  test('the shell holds pages and engine, and no weights', async () => {
+    const kept = await page.evaluate(async () => {
+      await navigator.serviceWorker.ready;
+      const names = (await caches.keys()).filter((name) => name.startsWith('topk-lm-shell-'));
+      const cache = await caches.open(names[0]);
+      return { names, urls: (await cache.keys()).map(({ url }) => url) };
+    });
+    assert.equal(kept.names.length, 1);
+    assert.ok(kept.urls.some((url) => url.endsWith('.wasm')));
+    assert.ok(kept.urls.some((url) => url.endsWith('/models/index.json')));
+    assert.ok(!kept.urls.some((url) => /safetensors|features\//.test(url)));
+  });
+
+  test('what was opened works without a network; the rest says that it is not downloaded yet', async () => {
+    await page.context().setOffline(true);
+    await page.goto(`${site.url}?backend=cpu#/steer?n=6`);
+    await page.reload();
+    assert.equal(await loaded(page), 'cpu');
+    await page.getByRole('button', { name: 'Run' }).click();
+    await page.locator('[data-side=base]').getByText('6 new tokens').waitFor();
+    if (model.steps.length > 0) {
+      await page.evaluate((step) => (location.hash = `#/trace?ckpt=${step}`), model.steps[0].step);
+      await page.locator('[role=alert][data-code=offline]').waitFor();
+      assert.match(await page.getByRole('alert').innerText(), /not downloaded yet/);
+    }
+    await page.context().setOffline(false);
+  });
+
+  test('a new version waits until it is wanted, then the whole shell is new', async () => {
+    await page.goto(`${site.url}?backend=cpu#/about`);
+    await page.reload();
+    worker = (source) => source.replace(/const VERSION = '[^']*'/, "const VERSION = 'next'");
+    await page.evaluate(async () => (await navigator.serviceWorker.ready).update());
+    await page.getByRole('button', { name: 'Switch to it' }).waitFor();
+    await Promise.all([page.waitForEvent('load'), page.getByRole('button', { name: 'Switch to it' }).click()]);
+    await page.getByRole('heading', { name: 'About', level: 1 }).waitFor();
+    await page.waitForFunction(async () => {
+      const names = (await caches.keys()).filter((name) => name.startsWith('topk-lm-shell-'));
+      return names.length === 1 && names[0] === 'topk-lm-shell-next';
+    });
+  });
+
+  test('keeping the model offline shows its size and ends with all of its files', async () => {
+    await page.getByRole('button', { name: /^Keep .* offline \(\d+\.\d MB\)/ }).click();
+    await page.locator('[data-keeping=kept]').waitFor({ timeout: 4 * STEP_TIMEOUT });
+    await page.getByText('works without a network now').waitFor();
+    const manifest = model.read('manifest.json');
+    const kept = await page.evaluate(async () =>
+      (await (await caches.open('topk-lm')).keys()).map(({ url }) => decodeURIComponent(decodeURIComponent(url))),
+    );
+    for (const { path: file } of manifest.files.filter(({ path: name }) => !/^step/.test(name))) {
+      assert.ok(
+        kept.some((url) => url.includes(`${encodeURIComponent(model.name)}/${file}`) || url.includes(`${model.name}/${file}`)),
+        file,
+      );
+    }
+  });
+
+  test('an address that does not exist has a page of its own, under the same rules', () => {
+    const text = fs.readFileSync(path.join(paths.site, '404.html'), 'utf8');
+    assert.match(text, /Content-Security-Policy/);
+    assert.match(text, /href="\.\/"/);
+  });
+});

@@ -1,0 +1,189 @@
+// Steering as a person does it: find a neuron, set it, compare, share; a shared text is shown before the model and run again after it.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { launch } from './harness.mjs';
+import { assertUsable, hashOf, loaded, openSite, saved, serveSite, shippedModel, STEP_TIMEOUT } from './page-kit.mjs';
+
+const NEW_TOKENS = 8;
+
+const side = (page, name) => page.locator(`[data-side=${name}]`);
+const idsOf = async (page, name) => (await side(page, name).getAttribute('data-ids')).split(',').map(Number);
+/** Waits until both texts are written and compared. */
+const done = async (page) => {
+  await page.locator('[data-divergence]').waitFor();
+  await page.locator('[data-doing=nothing]').waitFor({ state: 'attached' });
+};
+
+describe('steer page', { timeout: 600_000 }, () => {
+  const model = shippedModel();
+  const index = model.features ? model.read('features/index.json') : null;
+  const vocabulary = Object.entries(model.read('tokenizer.json').model.vocab);
+  const words = new Map(vocabulary.map(([text, id]) => [id, text]));
+  /** The most specialised neuron whose first token is a word that begins no other: what a search for it must find. */
+  const wanted = index && specialised(index, words);
+  let site;
+  let browser;
+  let opened;
+  let page;
+
+  before(async () => {
+    site = await serveSite();
+    browser = await launch({ webgpu: false });
+    opened = await openSite(browser, site, `#/steer?n=${NEW_TOKENS}&temp=0`);
+    page = opened.page;
+    page.setDefaultTimeout(STEP_TIMEOUT);
+    assert.equal(await loaded(page), 'cpu');
+  });
+  after(async () => {
+    await opened?.close();
+    await browser?.close();
+    await site?.close();
+  });
+
+  test('a word finds its neuron; adding it writes both texts and marks where they part', async () => {
+    assert.ok(wanted, 'the shipped model has statistics');
+    await page.getByRole('searchbox').fill(wanted.word);
+    const found = page.getByRole('list', { name: 'Neurons found' }).getByRole('button');
+    await found.first().waitFor();
+    const names = await found.locator('.id').allInnerTexts();
+    assert.ok(names.includes(`${wanted.layer}.${wanted.index}`), `${names} should hold ${wanted.layer}.${wanted.index}`);
+    await found.nth(names.indexOf(`${wanted.layer}.${wanted.index}`)).click();
+    await page.getByRole('button', { name: 'Run' }).click();
+    await done(page);
+    const [base, steered] = [await idsOf(page, 'base'), await idsOf(page, 'steered')];
+    assert.ok(base.length > NEW_TOKENS / 2 && steered.length > 0);
+    const first = base.findIndex((id, at) => steered[at] !== id);
+    const said = await page.locator('[data-divergence]').innerText();
+    const promptLength = Number(hashOf(page).params.pl ?? (await waitForParam(page, 'pl')));
+    if (first < 0) assert.match(said, /No difference/);
+    else assert.match(said, new RegExp(`after ${first - promptLength} equal`));
+    await page.getByText(/^\d+\.\d\d → \d+\.\d\d nats a token/).waitFor();
+  });
+
+  test('before the cut the neuron evicts others; after it, none', async () => {
+    assert.ok(Number(await page.locator('[data-evicted]').getAttribute('data-evicted')) > 0);
+    await page.getByLabel('Site').selectOption('topk_out');
+    await page.getByText('Edits after the cut evict no neuron').waitFor();
+    await page.getByLabel('Site').selectOption('topk_in');
+    await page.locator('[data-evicted]:not([data-evicted="0"])').waitFor();
+    await done(page);
+  });
+
+  test('the slider works by keyboard, in multiples of the maximum', async () => {
+    const slider = page.locator('input[type=range][aria-valuetext*="its maximum"]');
+    assert.match(await slider.getAttribute('aria-valuetext'), /^2\.00 ×/);
+    await slider.focus();
+    await page.keyboard.press('ArrowRight');
+    await page.locator('input[type=range][aria-valuetext^="2.10 ×"]').waitFor();
+    const value = Number(await page.getByLabel('Value').inputValue());
+    const max = index.columns.max[wanted.entry];
+    assert.ok(Math.abs(value - 2.1 * max) <= 0.002 * Math.abs(max), `${value} is not 2.1 × ${max}`);
+    await done(page);
+  });
+
+  test('a shared link shows the same texts before the model is there, runs them again, and says where a text departs', async () => {
+    await waitForParam(page, 's');
+    const expected = [await idsOf(page, 'base'), await idsOf(page, 'steered')];
+    const { hash } = new URL(page.url());
+    site.hold(/model\.safetensors/);
+    const fresh = await openSite(browser, site, hash, { ignore: [/503/] });
+    try {
+      fresh.page.setDefaultTimeout(STEP_TIMEOUT);
+      await fresh.page.locator('[data-shared=shown]').waitFor();
+      assert.deepEqual([await idsOf(fresh.page, 'base'), await idsOf(fresh.page, 'steered')], expected);
+      site.release();
+      await fresh.page.locator('[data-shared=same]').waitFor();
+      assert.deepEqual([await idsOf(fresh.page, 'base'), await idsOf(fresh.page, 'steered')], expected);
+      // A link whose text another device wrote otherwise: where it departs is said, and why.
+      const { params } = hashOf(page);
+      const at = Number(params.pl) + 2;
+      const other = expected[0].map((id, place) => (place === at ? (id + 1) % words.size : id));
+      await fresh.page.evaluate(
+        (query) => (location.hash = `#/steer?${query}`),
+        String(new URLSearchParams({ ...params, b: encodeIds(other) })),
+      );
+      await fresh.page.locator('[data-shared=departs]').waitFor();
+      assert.match(await fresh.page.locator('[data-shared]').innerText(), /base text departs at new token 3:.*round/s);
+      await fresh.page.getByRole('button', { name: 'Show what this device writes' }).click();
+      assert.deepEqual(await idsOf(fresh.page, 'base'), expected[0]);
+    } finally {
+      site.release();
+      await fresh.close();
+    }
+  });
+
+  test('reload and back keep prompt, edits and texts', async () => {
+    const before = hashOf(page).params;
+    const texts = [await idsOf(page, 'base'), await idsOf(page, 'steered')];
+    await page.reload();
+    await side(page, 'steered').locator('.chip').first().waitFor();
+    assert.deepEqual(hashOf(page).params, before);
+    assert.deepEqual([await idsOf(page, 'base'), await idsOf(page, 'steered')], texts);
+    await page.getByRole('link', { name: 'About', exact: true }).click();
+    await page.getByRole('heading', { name: 'About' }).waitFor();
+    await page.goBack();
+    await side(page, 'steered').locator('.chip').first().waitFor();
+    assert.deepEqual([await idsOf(page, 'base'), await idsOf(page, 'steered')], texts);
+    await page.locator('[data-shared=same]').waitFor();
+  });
+
+  test('a sweep fills a row a strength', async () => {
+    await page.getByRole('button', { name: /Sweep \d+ strengths/ }).click();
+    await page.getByRole('region', { name: 'Strength sweep' }).locator('tbody tr').nth(7).waitFor();
+    const cells = await page.getByRole('region', { name: 'Strength sweep' }).locator('tbody tr').first().locator('td').allInnerTexts();
+    assert.match(cells[1], /^\d+\.\d\d$/);
+  });
+
+  test('stopping keeps what was written, and the code names this very run', async () => {
+    await page.getByRole('spinbutton', { name: 'New tokens' }).fill('200');
+    await page.getByRole('spinbutton', { name: 'New tokens' }).press('Tab');
+    await page.getByRole('button', { name: 'Run' }).click();
+    await page.waitForFunction(() => document.querySelector('[data-side=base]').dataset.ids.split(',').length > 9);
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await side(page, 'base').getByText('stopped').waitFor();
+    assert.ok((await idsOf(page, 'base')).length > 9);
+    await page.getByText('Take it away').click();
+    const command = await page.getByRole('region', { name: 'command line' }).innerText();
+    assert.match(command, new RegExp(`--edit layer=${wanted.layer},index=${wanted.index},action=clamp,value=[\\d.]+,site=topk_in`));
+    const file = await saved(page, () => page.getByRole('button', { name: 'Save both texts as JSON' }).click());
+    assert.equal(JSON.parse(file.text).edits[0].index, wanted.index);
+  });
+
+  test('ready recipes set their edit and words', async () => {
+    const recipes = model.read('manifest.json').files.some(({ path }) => path === 'recipes.json') ? model.read('recipes.json') : [];
+    await page.getByRole('spinbutton', { name: 'New tokens' }).fill(String(NEW_TOKENS));
+    await page.getByRole('spinbutton', { name: 'New tokens' }).press('Tab');
+    for (const { concept, layer, index: at, words: list } of recipes.slice(0, 1)) {
+      await page.getByRole('button', { name: new RegExp(`^${concept} `) }).click();
+      await done(page);
+      assert.match(hashOf(page).params.e ?? (await waitForParam(page, 'e')), new RegExp(`^${layer}\\.${at}_`));
+      assert.equal(await page.getByLabel('Words that count').inputValue(), list.map((word) => word.toLowerCase()).join(', '));
+    }
+    assert.equal(await page.getByRole('heading', { name: 'Recipes that work' }).count(), recipes.length > 0 ? 1 : 0);
+  });
+
+  test('accessible in both themes, no sideways scrolling on a phone', () => assertUsable(page));
+});
+
+/** The address is written a moment after a change. */
+async function waitForParam(page, name) {
+  await page.waitForFunction((wanted) => new URLSearchParams(location.hash.split('?')[1]).has(wanted), name);
+  return hashOf(page).params[name];
+}
+
+/** LEB128 varints as base64url, as www/src/lib/route.ts writes them. */
+function encodeIds(ids) {
+  const bytes = ids.flatMap((id) =>
+    id < 0x80 ? [id] : id < 0x4000 ? [(id & 0x7f) | 0x80, id >> 7] : [(id & 0x7f) | 0x80, ((id >> 7) & 0x7f) | 0x80, id >> 14],
+  );
+  return Buffer.from(bytes).toString('base64url');
+}
+
+function specialised({ columns, d_model: width, layers, entropy }, words) {
+  const candidates = columns.top_tokens.flatMap((ids, entry) => {
+    const word = (words.get(ids[0]) ?? '').replace('Ġ', '').toLowerCase();
+    return columns.n[entry] === entropy.n && /^[a-z]{4,}$/.test(word) ? [{ entry, word, bits: columns.token_entropy[entry] }] : [];
+  });
+  const [best] = candidates.sort((a, b) => a.bits - b.bits || a.entry - b.entry);
+  return best && { ...best, layer: layers[Math.floor(best.entry / width)], index: best.entry % width };
+}

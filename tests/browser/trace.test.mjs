@@ -1,0 +1,83 @@
+// Trace: what the statistics say of training, and the same prompt through checkpoints with live weights.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { launch } from './harness.mjs';
+import { assertUsable, hashOf, loaded, openSite, serveSite, shippedModel, STEP_TIMEOUT } from './page-kit.mjs';
+
+describe('trace page', { timeout: 600_000 }, () => {
+  const model = shippedModel();
+  const index = model.features ? model.read('features/index.json') : null;
+  const steps = model.steps.map(({ step }) => step);
+  let site;
+  let browser;
+  let opened;
+  let page;
+
+  before(async () => {
+    site = await serveSite();
+    browser = await launch({ webgpu: false });
+    opened = await openSite(browser, site, '#/trace');
+    page = opened.page;
+    page.setDefaultTimeout(STEP_TIMEOUT);
+  });
+  after(async () => {
+    await opened?.close();
+    await browser?.close();
+    await site?.close();
+  });
+
+  test('the numbers of the charts are those of the files', async () => {
+    await page.getByText('Training loss, and neurons that emerge').waitFor();
+    const rows = page.locator('figure', { hasText: 'Training loss' }).locator('tbody tr');
+    const emerged = index.columns.emergence.filter((step) => step !== null);
+    const sum = (await rows.locator('td:last-child').allTextContents()).reduce((all, text) => all + Number(text), 0);
+    assert.equal(sum, emerged.length);
+    const columns = model.read('features/steps/columns.json');
+    const map = page.locator('figure', { hasText: 'likeness to the final self' });
+    assert.equal(await map.locator('tbody tr').count(), columns.steps.length);
+    const ribbon = page.locator('figure', { hasText: 'Specialisation' });
+    assert.equal(await ribbon.locator('tbody tr').count(), index.layers.length);
+  });
+
+  test('a cell chosen by keyboard is described and leads to its neuron', async () => {
+    const slider = page.getByRole('slider', { name: 'Neuron', exact: true }).first();
+    await slider.focus();
+    await page.keyboard.press('ArrowRight');
+    await page.getByText(/its distance to its final top tokens is/).waitFor();
+    const href = await page.getByRole('link', { name: 'Open the neuron' }).getAttribute('href');
+    assert.match(href, new RegExp(`#/m/${model.name}/${index.layers[0]}/\\d+`));
+    await page
+      .getByLabel('Layer', { exact: true })
+      .first()
+      .selectOption(String(index.layers.at(-1)));
+    await page.getByText(`Layer ${index.layers.at(-1)}: likeness`).waitFor();
+    assert.equal(hashOf(page).params.layer, String(index.layers.at(-1)));
+  });
+
+  test('a checkpoint writes its row with its own weights, while the others stay', async () => {
+    assert.equal(await loaded(page), 'cpu');
+    const written = (step) => page.locator(`[data-step="${step}"] .prompted`);
+    await written('final').waitFor();
+    const [early] = steps;
+    const name = (step) => page.locator(`[data-step="${step}"]`);
+    await name(early).getByRole('button').click();
+    await written(early).waitFor();
+    await page.waitForFunction((step) => document.querySelector(`[data-step="${step}"]`).textContent.length > 60, early);
+    assert.equal(hashOf(page).params.ckpt, String(early));
+    assert.notEqual(await name(early).locator('td').innerText(), await name('final').locator('td').innerText());
+    assert.equal(await name(early).getByRole('button').getAttribute('aria-pressed'), 'true');
+    await page.goto(`${page.url().split('#')[0]}#/trace`);
+    await name('final').locator('[aria-pressed=true]').waitFor();
+  });
+
+  test('all checkpoints in a round, which can be cancelled', async () => {
+    await page.getByRole('button', { name: 'Write at every checkpoint' }).click();
+    await page.getByText(/Checkpoint \d+ of \d+/).waitFor();
+    await page.locator(`[data-step="${steps[1]}"] .prompted`).waitFor();
+    await page.getByRole('button', { name: 'Cancel' }).last().click();
+    await page.getByText(/Checkpoint \d+ of \d+/).waitFor({ state: 'detached' });
+    await page.locator('[data-step=final] [aria-pressed=true]').waitFor();
+  });
+
+  test('accessible in both themes, no sideways scrolling on a phone', () => assertUsable(page));
+});
