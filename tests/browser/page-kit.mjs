@@ -1,13 +1,69 @@
-// What the tests of the page share: opening it, doing things a person does, reading what it shows.
+// What the tests of the site share: serving and opening it, doing things a person does, reading what it shows.
+import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { paths } from '../../scripts/lib/paths.mjs';
-
-export const MODEL_FOLDER = path.join(paths.models, 'Llama-TopK-Stories-20M');
+import { serve } from '../../scripts/lib/server.mjs';
+import { openPage } from './harness.mjs';
 
 /** Loading on an emulated GPU beside other work may take long. */
 export const LOAD_TIMEOUT = 180_000;
-const WRITE_TIMEOUT = 180_000;
+
+/** Most that any step of a page may take on a busy machine. */
+export const STEP_TIMEOUT = 30_000;
+
+const readJson = (...parts) => JSON.parse(fs.readFileSync(path.join(...parts), 'utf8'));
+
+/** The models as the built site offers them. */
+export const offeredModels = () => readJson(paths.site, 'models/index.json').models;
+
+/** The model that the site opens with, and what stands beside its weights. */
+export function shippedModel() {
+  const [entry] = offeredModels();
+  const folder = path.join(paths.site, 'models', entry.name);
+  return { ...entry, folder, read: (file) => readJson(folder, file) };
+}
+
+/**
+ * The site under a folder of a server, as on a project page, with a hand on requests.
+ * `hold(pattern)` keeps requests for such URLs waiting until `release()`.
+ */
+export async function serveSite({ intercept = () => false } = {}) {
+  let held = null;
+  let waiting = [];
+  const requests = [];
+  const server = await serve(
+    { '/some/folder/': paths.site },
+    {
+      intercept: (request, response) => {
+        requests.push(request.url);
+        if (held?.test(request.url) && request.method === 'GET') {
+          waiting.push({ request, response });
+          return true;
+        }
+        return intercept(request, response);
+      },
+    },
+  );
+  return {
+    url: `${server.url}some/folder/`,
+    requests,
+    hold: (pattern) => (held = pattern),
+    release: () => {
+      held = null;
+      // The page's own download goes on: an answer that asks to try again.
+      for (const { response } of waiting) response.writeHead(503).end();
+      waiting = [];
+    },
+    close: server.close,
+  };
+}
+
+/** Opens a hash of the site on the CPU backend. */
+export function openSite(browser, site, hash = '', { search = '?backend=cpu', ...options } = {}) {
+  const ignore = [/status of 503/, /HTTP 503/, ...(options.ignore ?? [])]; // what `release` answers
+  return openPage(browser, `${site.url}${search}${hash}`, { context: { viewport: { width: 1280, height: 900 } }, ...options, ignore });
+}
 
 /** Waits until the model has been loaded, and gives the kind of its backend. */
 export async function loaded(page) {
@@ -17,52 +73,17 @@ export async function loaded(page) {
   return backend.getAttribute('data-backend');
 }
 
-export const promptBox = (page) => page.getByRole('textbox', { name: 'Prompt' });
+/** Parameters of the hash. */
+export const hashOf = (page) => {
+  const [route, query = ''] = new URL(page.url()).hash.slice(1).split('?');
+  return { route, params: Object.fromEntries(new URLSearchParams(query)) };
+};
 
-/** Fills the form. */
-export async function fill(page, { prompt, temperature, maxTokens, seed }) {
-  if (prompt !== undefined) await promptBox(page).fill(prompt);
-  if (temperature !== undefined) await page.getByLabel('Temperature').fill(String(temperature));
-  if (maxTokens !== undefined) await page.getByLabel('Most new tokens').fill(String(maxTokens));
-  if (seed !== undefined) await page.getByLabel('Seed', { exact: true }).fill(String(seed));
+/** A file that the page saves when `act` is done, as text. */
+export async function saved(page, act) {
+  const [download] = await Promise.all([page.waitForEvent('download', { timeout: STEP_TIMEOUT }), act()]);
+  return { name: download.suggestedFilename(), text: fs.readFileSync(await download.path(), 'utf8') };
 }
-
-/** Presses Generate (or does `act`) and waits until everything is written and read. */
-export async function write(page, act = () => page.getByRole('button', { name: 'Generate' }).click()) {
-  await page.evaluate(() => {
-    window.sawWork = false;
-    const status = document.querySelector('[role=status]');
-    const look = () => {
-      if (/Writing|Reading/.test(status.textContent)) window.sawWork = true;
-    };
-    window.looking?.disconnect();
-    window.looking = new MutationObserver(look);
-    window.looking.observe(status, { childList: true, characterData: true, subtree: true });
-  });
-  await act();
-  await page.waitForFunction(() => window.sawWork && /Done/.test(document.querySelector('[role=status]').textContent), null, {
-    timeout: WRITE_TIMEOUT,
-  });
-}
-
-/** Chips of a side ('base' or 'steered'). */
-export const chips = (page, side) => page.locator(`[data-side=${side}] [role=option]`);
-
-/** The text of a side, token by token. */
-export const tokensOf = (page, side) => chips(page, side).allTextContents();
-
-/** Active neurons that the panel shows, by layer: how many there are, and the bars in order. */
-export const layersOf = (page) =>
-  page.locator('[data-layer]').evaluateAll((layers) =>
-    layers.map((layer) => ({
-      layer: Number(layer.dataset.layer),
-      active: Number(layer.dataset.active),
-      bars: [...layer.querySelectorAll('button')].map((button) => ({
-        index: Number(button.querySelector('[data-index]').textContent),
-        value: Number(button.querySelector('[data-value]').textContent.replace('−', '-')),
-      })),
-    })),
-  );
 
 const axeSource = fs.readFileSync(new URL(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
 
@@ -74,7 +95,8 @@ export async function accessibilityFindings(page) {
     await page.emulateMedia({ colorScheme });
     const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
     for (const { id, impact, nodes } of violations) {
-      if (impact === 'serious' || impact === 'critical') findings.push(`${colorScheme}: ${id} at ${nodes[0].html}`);
+      if (impact === 'serious' || impact === 'critical')
+        findings.push(`${colorScheme}: ${id} at ${nodes[0].html}: ${nodes[0].failureSummary}`);
     }
   }
   await page.emulateMedia({ colorScheme: null });
@@ -83,3 +105,12 @@ export async function accessibilityFindings(page) {
 
 /** How far the page can be scrolled sideways, in px. */
 export const sidewaysScroll = (page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+
+/** Accessible in both themes, and no sideways scrolling on a phone. */
+export async function assertUsable(page) {
+  assert.deepEqual(await accessibilityFindings(page), []);
+  const before = page.viewportSize();
+  await page.setViewportSize({ width: 390, height: 844 });
+  assert.equal(await sidewaysScroll(page), 0, 'sideways scrolling at 390 px');
+  await page.setViewportSize(before);
+}

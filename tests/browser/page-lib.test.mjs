@@ -1,8 +1,9 @@
-// The page's arithmetic and its address, without a browser.
+// The site's arithmetic, its addresses and its files to take away, without a browser.
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { build } from 'esbuild';
 import { inRoot } from '../../scripts/lib/paths.mjs';
+import { shippedModel } from './page-kit.mjs';
 
 /** A module of www/src/lib. */
 async function load(name) {
@@ -11,10 +12,15 @@ async function load(name) {
 }
 
 let activity;
-let address;
+let route;
 let format;
+let browse;
+let distribution;
+let files;
+let vocabulary;
 before(async () => {
-  [activity, address, format] = await Promise.all(['activity.ts', 'address.ts', 'format.ts'].map(load));
+  const names = ['activity', 'route', 'format', 'browse', 'distribution', 'save', 'vocabulary'];
+  [activity, route, format, browse, distribution, files, vocabulary] = await Promise.all(names.map((name) => load(`${name}.ts`)));
 });
 
 /** Rows from a dense [T, d] array. */
@@ -46,12 +52,14 @@ const DENSE = [
 ];
 
 test('values of a neuron are those of the dense array', () => {
-  const rows = rowsOf(DENSE);
-  for (let index = 0; index < 5; index++) {
-    assert.deepEqual(
-      [...activity.valuesOf(rows, index)],
-      DENSE.map((row) => row[index]),
-    );
+  const dense = activity.denseRows({ data: Float32Array.from(DENSE.flat()), shape: [4, 5] });
+  for (const rows of [rowsOf(DENSE), dense]) {
+    for (let index = 0; index < 5; index++) {
+      assert.deepEqual(
+        [...activity.valuesOf(rows, index)],
+        DENSE.map((row) => row[index]),
+      );
+    }
   }
 });
 
@@ -64,41 +72,42 @@ test('active neurons stand strongest first, at a tie the lower index', () => {
   assert.deepEqual(indices(4, 'value'), [], 'a position that was not read');
 });
 
-test('the largest value, from a position on', () => {
-  const rows = rowsOf(DENSE);
-  assert.deepEqual(activity.largest(rows, 0, 0, 'value'), { value: 9, at: 0 });
-  assert.deepEqual(activity.largest(rows, 0, 1, 'value'), { value: 1, at: 3 });
-  assert.equal(activity.largest(rows, 2, 0, 'value'), null);
-  assert.equal(activity.largest(rows, 4, 0, 'value'), null, 'only negative');
-  assert.deepEqual(activity.largest(rows, 4, 0, 'abs'), { value: -8, at: 2 });
-  assert.deepEqual(activity.largest(rows, null, 1, 'value'), { value: 5, at: 3 });
-});
-
-test('the first difference of two texts', () => {
+test('the first difference of two texts; the layers with a cut', () => {
   assert.equal(activity.divergence([1, 2, 3], [1, 2, 4]), 2);
   assert.equal(activity.divergence([1, 2], [1, 2, 4]), null);
-});
-
-test('the layers with a cut', () => {
   assert.deepEqual(activity.topkLayers({ n_layers: 3, n_nontopk: 1, topk_k: 2 }), [0, 1]);
   assert.deepEqual(activity.topkLayers({ n_layers: 3, n_nontopk: 0, topk_k: null }), []);
 });
 
-test('the address keeps what was typed', () => {
-  const typed = {
-    prompt: 'A & B #1 “é”\n%',
-    seed: 12345678901,
-    temperature: 0.35,
-    maxTokens: 7,
-    steer: { layer: 1, index: 718, multiple: -0.25 },
-  };
-  assert.deepEqual(address.readHash(address.writeHash(typed)), typed);
-  assert.deepEqual(address.readHash(address.writeHash({ ...typed, steer: null, prompt: '' })), { ...typed, steer: null, prompt: '' });
+test('an address holds the whole state', () => {
+  const states = [
+    { page: 'explore', model: null, ckpt: null, neuron: null, params: {} },
+    { page: 'steer', model: 'A model/é', ckpt: 254, neuron: null, params: { p: 'A & B #1 “é”\n%', n: '4.17' } },
+    { page: 'neuron', model: 'Some-Model', ckpt: 0, neuron: { layer: 2, index: 406 }, params: { vs: '1.2' } },
+    { page: 'browse', model: 'https://host.example/m/', ckpt: null, neuron: null, params: { q: 'a=b&c' } },
+  ];
+  for (const state of states) assert.deepEqual(route.parseRoute(route.formatRoute(state, 'Default')), state);
+  assert.match(route.formatRoute({ ...states[2], model: null }, 'Default'), /^#\/m\/Default\/2\/406/);
 });
 
-test('an address that was tampered with gives possible values', () => {
-  const { prompt, seed, temperature, maxTokens, steer } = address.readHash('#seed=-4&temperature=1e99&tokens=x&steer=1,2,3e9');
-  assert.deepEqual({ prompt, seed, temperature, maxTokens, steer }, { ...address.DEFAULTS, seed: 0, temperature: 2, steer: null });
+test('an address that was tampered with gives a possible state', () => {
+  for (const hash of ['', '#', '#/', '#/nowhere?ckpt=-1', '#/neuron', '#/m/x/1e9', '#/%E0%A4%A', '#/m/a/b/c?model=']) {
+    const { page, ckpt, neuron } = route.parseRoute(hash);
+    assert.ok(route.PAGES.includes(page) && page !== 'neuron', hash);
+    assert.equal(ckpt, null);
+    assert.equal(neuron, null);
+  }
+  assert.deepEqual(route.visit('?backend=gpu&embed=yes'), { backend: 'auto', embed: false });
+});
+
+test('token ids in a link', () => {
+  const ids = [0, 1, 127, 128, 300, 4095, 70_000, 2_000_000];
+  assert.deepEqual(route.decodeIds(route.encodeIds(ids)), ids);
+  assert.match(route.encodeIds(Array.from({ length: 500 }, (_, i) => i * 8)), /^[\w-]{1,2048}$/);
+  assert.equal(route.encodeIds(new Uint32Array(3000).fill(4000)), null, 'too long for a link');
+  for (const wrong of [undefined, '', '!!', 'gA', '_____w', 'a'.repeat(3000)]) assert.equal(route.decodeIds(wrong), null, String(wrong));
+  assert.deepEqual(route.parseNeuron('4.17'), { layer: 4, index: 17 });
+  assert.equal(route.parseNeuron('4.x'), null);
 });
 
 test('tokens and numbers as text', () => {
@@ -109,4 +118,88 @@ test('tokens and numbers as text', () => {
   assert.equal(format.quoted(' time'), '“time”');
   assert.equal(format.value(-1.5), '−1.50');
   assert.equal(format.megabytes(40_144_596), '40.1 MB');
+  assert.equal(format.share(0.001234), '0.12 %');
+  assert.equal(format.bits(null), '–');
+});
+
+/** Six neurons in two layers. */
+const INDEX = {
+  dModel: 3,
+  layers: [1, 4],
+  entropy: { n: 100, rareBelow: 20 },
+  columns: {
+    n: [100, 100, 5, 0, 100, 100],
+    tokenEntropy: [2, 0.5, 0.1, null, 2, 1],
+    density: [0.1, 0.2, 0.3, 0, 0.4, 0.5],
+    emergence: [4, null, null, null, 8, 4],
+    topTokens: [[0], [1], [1], [], [2], [0, 2]],
+    promoted: [[2], [], [], [], [1], []],
+    suppressed: [[], [], [], [], [], []],
+    label: ['dog', 'cat', 'cat', '', 'sun', 'dog · sun'],
+  },
+};
+const VOCABULARY = [' Dog', ' cat', ' sun'];
+
+test('the table of neurons: filters, order, ties, missing values last', () => {
+  const select = (part) => [...browse.selectNeurons(INDEX, { ...browse.DEFAULT_QUERY, ...part }, VOCABULARY)];
+  assert.deepEqual(select({}), [1, 5, 0, 4]);
+  assert.deepEqual(select({ withRare: true }), [2, 1, 5, 0, 4, 3]);
+  assert.deepEqual(select({ withRare: true, descending: true }), [0, 4, 5, 1, 2, 3]);
+  assert.deepEqual(select({ text: 'dog' }), [5, 0]);
+  assert.deepEqual(select({ text: 'CAT', place: 'raises' }), [4]);
+  assert.deepEqual(select({ text: 'zebra' }), []);
+  assert.deepEqual(select({ layer: 4, sort: 'index' }), [4, 5]);
+  assert.deepEqual(select({ layer: 2 }), [], 'a layer that was not analysed');
+  assert.deepEqual(select({ maxEntropy: 1 }), [1, 5]);
+  assert.deepEqual(select({ minDensity: 0.2, maxDensity: 0.4 }), [1, 4]);
+  assert.deepEqual(select({ maxEmergence: 4 }), [5, 0]);
+});
+
+test('a query in the address and back', () => {
+  const query = {
+    ...browse.DEFAULT_QUERY,
+    text: 'a b',
+    place: 'lowers',
+    layer: 0,
+    sort: 'max',
+    descending: true,
+    maxEntropy: 1.5,
+    withRare: true,
+  };
+  const params = Object.fromEntries(Object.entries(browse.paramsOf(query)).filter(([, text]) => text !== null));
+  assert.deepEqual(browse.queryOf(params), query);
+  assert.deepEqual(browse.queryOf({ sort: 'nonsense', layer: 'x' }), browse.DEFAULT_QUERY);
+});
+
+test('the likeliest tokens', () => {
+  const { top, wanted } = distribution.likeliest(Float32Array.of(1, 3, 3, 2), 3, 0);
+  assert.deepEqual(
+    top.map(({ id }) => id),
+    [1, 2, 3],
+  );
+  const total = Math.exp(1) + 2 * Math.exp(3) + Math.exp(2);
+  assert.ok(Math.abs(top[0].logprob - Math.log(Math.exp(3) / total)) < 1e-6);
+  assert.ok(Math.abs(wanted - Math.log(Math.exp(1) / total)) < 1e-6);
+});
+
+test('CSV: quotes, line ends, and texts that a spreadsheet would run', () => {
+  assert.equal(
+    files.csv([
+      ['a,b', 'say "x"', 1.5, null],
+      ['=1+1', '-x', -1, 'line\nend'],
+    ]),
+    '"a,b","say ""x""",1.5,\r\n\'=1+1,\'-x,-1,"line\nend"\r\n',
+  );
+});
+
+test('token texts before the model are the model’s own', async () => {
+  const { TopKLM } = await import('topk-lm');
+  const model = await TopKLM.load(shippedModel().folder, { backend: 'cpu' });
+  try {
+    const texts = await vocabulary.readVocabulary(model.features);
+    const ids = Array.from({ length: model.config.d_vocab }, (_, id) => id);
+    assert.deepEqual(texts, await model.tokenizer.tokens(ids));
+  } finally {
+    await model.dispose();
+  }
 });

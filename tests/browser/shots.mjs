@@ -1,57 +1,66 @@
-// npm run shots: the built page at three widths, light and dark, into dist/shots.
+// npm run shots [-- NAME…]: the pages at three widths, light and dark, into dist/shots, for a person to look at.
 import fs from 'node:fs';
 import path from 'node:path';
-import { inRoot, paths, show } from '../../scripts/lib/paths.mjs';
+import { inRoot, show } from '../../scripts/lib/paths.mjs';
 import { main } from '../../scripts/lib/run.mjs';
-import { serve } from '../../scripts/lib/server.mjs';
 import { buildSite } from '../../scripts/lib/site.mjs';
 import { ensureChromium } from '../../scripts/lib/system.mjs';
-import { launch, openPage } from './harness.mjs';
-import { chips, fill, loaded, write } from './page-kit.mjs';
+import { launch } from './harness.mjs';
+import { loaded, openSite, serveSite, shippedModel, STEP_TIMEOUT } from './page-kit.mjs';
 
 const WIDTHS = [1440, 768, 390];
 const SCHEMES = ['light', 'dark'];
 const folder = inRoot('dist/shots');
 
+/** Pages by name: their address, and what to wait for before the picture. */
+function pagesOf({ name }) {
+  const live = (page) => page.locator('[data-state=live]').waitFor();
+  return {
+    explore: { hash: '#/explore', ready: live },
+    why: {
+      hash: '#/explore?open=next.why.lens.attn',
+      ready: async (page) => {
+        await live(page);
+        await page.locator('[data-effect]').first().waitFor({ timeout: 180_000 });
+      },
+    },
+    neuron: { hash: `#/m/${name}/1/100`, ready: (page) => page.getByText(/Active at \d+ of/).waitFor() },
+    browse: { hash: '#/browse', ready: (page) => page.locator('[data-row]').first().waitFor() },
+    steer: { hash: '#/steer', ready: loaded },
+    trace: { hash: '#/trace', ready: loaded },
+    byo: { hash: '#/byo', ready: loaded },
+    about: { hash: '#/about', ready: loaded },
+  };
+}
+
 await main(async () => {
   process.env.CHROMIUM = await ensureChromium();
   await buildSite();
   fs.mkdirSync(folder, { recursive: true });
-  let slow = true;
-  const intercept = (request, response) => {
-    if (!slow || !request.url.endsWith('model.safetensors')) return false;
-    response.writeHead(200, { 'content-length': 39_878_616 });
-    response.write(Buffer.alloc(13_000_000)); // and then nothing more
-    return true;
-  };
-  const server = await serve({ '/': paths.site }, { intercept });
-  const browser = await launch();
-  const { page, close } = await openPage(browser, `${server.url}?backend=cpu`);
-  const shoot = async (state) => {
-    for (const width of WIDTHS) {
-      for (const colorScheme of SCHEMES) {
-        await page.setViewportSize({ width, height: 900 });
-        await page.emulateMedia({ colorScheme });
-        const file = path.join(folder, `${state}-${width}-${colorScheme}.png`);
-        await page.screenshot({ path: file, fullPage: true });
-        console.log(show(file));
+  const asked = process.argv.slice(2);
+  const site = await serveSite();
+  const browser = await launch({ webgpu: false });
+  const { page, close } = await openSite(browser, site);
+  page.setDefaultTimeout(STEP_TIMEOUT);
+  try {
+    for (const [name, { hash, ready }] of Object.entries(pagesOf(shippedModel()))) {
+      if (asked.length > 0 && !asked.includes(name)) continue;
+      await page.goto(`${site.url}?backend=cpu${hash}`);
+      await loaded(page);
+      await ready(page);
+      for (const width of WIDTHS) {
+        for (const colorScheme of SCHEMES) {
+          await page.setViewportSize({ width, height: 900 });
+          await page.emulateMedia({ colorScheme });
+          const file = path.join(folder, `${name}-${width}-${colorScheme}.png`);
+          await page.screenshot({ path: file, fullPage: true });
+          console.log(show(file));
+        }
       }
     }
-  };
-  try {
-    await page.getByText(/[1-9]\d*\.\d MB of 40/).waitFor();
-    await shoot('loading');
-    slow = false;
-    await page.reload();
-    await loaded(page);
-    await shoot('ready');
-    await fill(page, { maxTokens: 80 });
-    await write(page, () => page.getByRole('button', { name: 'tree' }).click());
-    await chips(page, 'steered').nth(20).click();
-    await shoot('steered');
   } finally {
     await close();
     await browser.close();
-    await server.close();
+    await site.close();
   }
 });

@@ -1,0 +1,179 @@
+// Browse holds 30,000 rows: few of them in the document, searched, sorted, filtered, exported; TopK and dense.
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { after, before, describe, test } from 'node:test';
+import { launch } from './harness.mjs';
+import { assertUsable, hashOf, offeredModels, openSite, saved, serveSite, shippedModel, STEP_TIMEOUT } from './page-kit.mjs';
+
+const LAYERS = 6;
+const D = 5000;
+const MOST_ROWS = 100;
+
+/** An index of 30,000 neurons with values that a test can foretell; `id` is the token that every 100th fires on. */
+function largeIndex(real, id) {
+  const column = (of) => Array.from({ length: LAYERS * D }, (_, entry) => of(entry));
+  return {
+    ...real,
+    d_model: D,
+    layers: Array.from({ length: LAYERS }, (_, layer) => layer),
+    columns: {
+      density: column((entry) => (entry % 1000) / 1000),
+      max: column((entry) => 1 + (entry % 7)),
+      mean: column(() => 1),
+      n: column((entry) => (entry % 10 === 9 ? 5 : 100)),
+      token_entropy: column((entry) => ((entry * 7919) % 30000) / 5000),
+      semantic_entropy: column(() => 1),
+      next_entropy: column(() => 2),
+      top_tokens: column((entry) => (entry % 100 === 0 ? [id] : [])),
+      promoted: column(() => []),
+      suppressed: column(() => []),
+      label: column((entry) => `label ${entry}`),
+      emergence: column(() => null),
+      similarity: column(() => 0.5),
+    },
+    steps: [],
+  };
+}
+
+describe('browse', { timeout: 600_000 }, () => {
+  const model = shippedModel();
+  let site;
+  let browser;
+  let opened;
+  let page;
+  let index;
+
+  before(async () => {
+    const { vocab } = model.read('tokenizer.json').model;
+    index = largeIndex(model.read('features/index.json'), vocab.Ġdog);
+    const body = JSON.stringify(index);
+    const manifest = model.read('manifest.json');
+    const file = manifest.files.find(({ path }) => path === 'features/index.json');
+    Object.assign(file, { bytes: Buffer.byteLength(body), sha256: createHash('sha256').update(body).digest('hex') });
+    const answers = { 'features/index.json': body, 'manifest.json': JSON.stringify(manifest) };
+    site = await serveSite({
+      intercept: (request, response) => {
+        const answer = answers[decodeURIComponent(request.url).split(`/models/${model.name}/`)[1]];
+        if (answer === undefined) return false;
+        response.setHeader('content-type', 'application/json');
+        response.end(answer);
+        return true;
+      },
+    });
+    site.hold(/model\.safetensors$/); // the table needs no model
+    browser = await launch({ webgpu: false });
+    opened = await openSite(browser, site, '#/browse?rare=1');
+    page = opened.page;
+    page.setDefaultTimeout(STEP_TIMEOUT);
+  });
+  after(async () => {
+    site?.release();
+    await opened?.close();
+    await browser?.close();
+    await site?.close();
+  });
+
+  const table = () => page.getByRole('table');
+  const rowsInDocument = () => page.locator('[data-row]').count();
+  const scrollTo = (share) =>
+    page.getByRole('region', { name: /All neurons, sorted/ }).evaluate((region, part) => {
+      region.scrollTop = part * region.scrollHeight;
+      return new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+    }, share);
+  const first = () => page.locator('[data-row]').first().getByRole('cell').allTextContents();
+  const shown = (wanted) => page.getByText(`${wanted} of 30,000 neurons`).waitFor();
+
+  test('30,000 rows, at most 100 of them in the document, at the top, in the middle and at the end', async () => {
+    await shown('30,000');
+    assert.equal(await table().getAttribute('aria-rowcount'), '30001');
+    const last = () => page.locator('[data-row]').last().getAttribute('aria-rowindex');
+    for (const [share, least] of [
+      [0, 2],
+      [0.5, 14_900],
+      [1, 30_001],
+    ]) {
+      await scrollTo(share);
+      const count = await rowsInDocument();
+      assert.ok(count >= 10 && count <= MOST_ROWS, `${count} rows in the document`);
+      assert.ok(Number(await last()) >= least, `row ${await last()} at ${share}`);
+    }
+    await scrollTo(0);
+  });
+
+  test('sorted by a click on a column, both ways, and in the address', async () => {
+    const entropies = async () =>
+      (await page.locator('[data-row]').evaluateAll((rows) => rows.map((row) => Number(row.children[2].textContent)))).slice(0, 10);
+    const ascending = await entropies();
+    assert.deepEqual(
+      ascending,
+      ascending.toSorted((a, b) => a - b),
+    );
+    await page.getByRole('button', { name: 'Entropy' }).click();
+    await page.locator('[aria-sort=descending]').waitFor();
+    const descending = await entropies();
+    assert.deepEqual(
+      descending,
+      descending.toSorted((a, b) => b - a),
+    );
+    assert.ok(descending[0] > 5.9);
+    assert.equal(hashOf(page).params.sort, '-tokenEntropy');
+    await page.getByRole('button', { name: 'Neuron', exact: true }).click();
+    await page.waitForFunction(() => document.querySelector('[data-row] a')?.textContent === '0 · 0');
+  });
+
+  test('searched by token, filtered by layer, entropy and rareness', async () => {
+    await page.getByRole('searchbox', { name: 'Token' }).fill('dog');
+    await shown('300');
+    await page.getByRole('combobox', { name: 'Layer' }).selectOption('3');
+    await shown('50');
+    await page.getByLabel('rare and dead too').uncheck();
+    await shown('50'); // each of them has its hundred positions
+    await page.getByRole('searchbox', { name: 'Token' }).fill('');
+    await shown('4,500');
+    await page.getByLabel('Entropy at most').fill('1');
+    await page.getByLabel('Entropy at most').blur();
+    const expected = index.columns.token_entropy.filter(
+      (bits, entry) => bits <= 1 && Math.floor(entry / D) === 3 && index.columns.n[entry] === 100,
+    ).length;
+    await shown(String(expected));
+    await page.reload();
+    await shown(String(expected));
+    await page.getByRole('button', { name: 'Clear' }).click();
+    await shown('27,000');
+  });
+
+  test('exported as CSV: the rows of the table', async () => {
+    await page.getByRole('searchbox', { name: 'Token' }).fill('dog');
+    await shown('300');
+    const { text } = await saved(page, () => page.getByRole('button', { name: /rows as CSV/ }).click());
+    const lines = text.trim().split('\r\n');
+    assert.equal(lines.length, 301);
+    assert.match(lines[0], /^layer,index,label,density,max,n,tokenEntropy/);
+    const neuron = (await first())[0].split(' · ');
+    assert.deepEqual(lines[1].split(',').slice(0, 2), neuron);
+  });
+
+  test('a row leads to its neuron, and back to the same table', async () => {
+    const link = page.locator('[data-row] a').first();
+    const [layer, at] = (await link.textContent()).split(' · ');
+    await link.click();
+    await page
+      .getByRole('heading', { name: `Layer ${layer} neuron ${at}` })
+      .first()
+      .waitFor();
+    await page.goBack();
+    await shown('300');
+    assert.equal(await page.getByRole('searchbox', { name: 'Token' }).inputValue(), 'dog');
+  });
+
+  test('accessible, and fits a phone', () => assertUsable(page));
+
+  test('the dense twin’s coordinates, in the same table', async (t) => {
+    const twin = offeredModels().find(({ name }) => name === model.dense_twin);
+    if (!twin?.features) return t.skip('no dense twin with statistics is shipped');
+    await page.getByRole('button', { name: 'Dense twin' }).click();
+    await page.getByText(/coordinates of the residual stream in layers/).waitFor();
+    assert.equal(hashOf(page).params.model, twin.name);
+    assert.ok((await rowsInDocument()) <= MOST_ROWS);
+  });
+});

@@ -1,0 +1,151 @@
+// Explore, as a person meets it: a stored text before the model is there, then the model's own reading, typing, why.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { launch } from './harness.mjs';
+import { assertUsable, hashOf, loaded, openSite, serveSite, shippedModel, STEP_TIMEOUT } from './page-kit.mjs';
+
+const chips = (page) => page.getByRole('listbox', { name: 'The text' }).getByRole('option');
+const lit = (page) => chips(page).evaluateAll((all) => all.flatMap((chip, at) => (/ value /.test(chip.title) ? [at] : [])));
+const state = (page) => page.locator('[data-state]').getAttribute('data-state');
+const waitState = (page, wanted) => page.locator(`[data-state=${wanted}]`).waitFor({ timeout: STEP_TIMEOUT });
+
+describe('explore', { timeout: 600_000 }, () => {
+  const model = shippedModel();
+  let site;
+  let browser;
+  let opened;
+  let page;
+
+  before(async () => {
+    site = await serveSite();
+    site.hold(/model\.safetensors$/);
+    browser = await launch({ webgpu: false });
+    opened = await openSite(browser, site);
+    page = opened.page;
+    page.setDefaultTimeout(STEP_TIMEOUT);
+  });
+  after(async () => {
+    await opened?.close();
+    await browser?.close();
+    await site?.close();
+  });
+
+  test('before the model: a stored text with lit tokens, the grid, a neuron’s card, and what is being downloaded', async () => {
+    await waitState(page, 'stored');
+    const [{ ids, neuron }] = model.read('examples/index.json').texts;
+    assert.equal(await chips(page).count(), ids.length);
+    const [layer, index] = neuron;
+    const rows = model.read('examples/0.json').layers.find((entry) => entry.layer === layer);
+    const expected = ids.flatMap((_, at) => (rows.indices.slice(rows.row_start[at], rows.row_start[at + 1]).includes(index) ? [at] : []));
+    assert.deepEqual(await lit(page), expected);
+    assert.ok(expected.length > 0);
+    await page.locator(`[data-lit="${layer}.${index}"]`).waitFor();
+    await page.locator(`[data-neuron="${layer}.${index}"]`).getByText('Token entropy').first().waitFor();
+    assert.ok(
+      (await page
+        .getByRole('table', { name: /a row a token/ })
+        .getByRole('button', { pressed: false })
+        .count()) > 10,
+    );
+    await page.getByRole('button', { name: 'Cancel' }).waitFor();
+    await page.getByText(new RegExp(`of ${(model.bytes / 1e6).toFixed(1)} MB`)).waitFor();
+  });
+
+  test('a neuron of the grid is locked by a click: the text lights up, the address keeps it', async () => {
+    const grid = page.getByRole('table', { name: /a row a token/ });
+    const neuron = grid.locator('button[aria-pressed=false]').first();
+    const [, layer, index] = /Layer (\d+) neuron (\d+)/.exec(await neuron.getAttribute('title'));
+    await neuron.click();
+    await page.locator(`[data-lit="${layer}.${index}"]`).waitFor();
+    assert.equal(hashOf(page).params.n, `${layer}.${index}`);
+    await page.getByRole('heading', { name: `Layer ${layer} neuron ${index}` }).waitFor();
+    assert.ok((await lit(page)).length > 0);
+    await page.reload();
+    await page.locator(`[data-lit="${layer}.${index}"]`).waitFor();
+    assert.ok((await page.getByRole('link', { name: 'Steer with this' }).getAttribute('href')).includes(`n=${layer}.${index}`));
+  });
+
+  test('once the model is there it reads the same text, and finds the same neurons', async () => {
+    await waitState(page, 'stored');
+    const stored = await lit(page);
+    site.release();
+    assert.equal(await loaded(page), 'cpu');
+    await waitState(page, 'live');
+    assert.deepEqual(await lit(page), stored);
+  });
+
+  test('tokens are chosen by keys', async () => {
+    const first = chips(page).first();
+    await first.click();
+    await page.keyboard.press('ArrowRight');
+    assert.equal(await chips(page).nth(1).getAttribute('aria-selected'), 'true');
+    await page.keyboard.press('End');
+    assert.equal(await chips(page).last().getAttribute('aria-selected'), 'true');
+    assert.equal(hashOf(page).params.at, String((await chips(page).count()) - 1));
+  });
+
+  test('typing is read as it goes, as text and nothing else; the link shows the same tokens before any model', async () => {
+    const text = 'The <b>dog</b> ran to the <img src=x onerror="document.title=1">';
+    await page.getByRole('textbox', { name: 'Text' }).fill(text);
+    await page.waitForFunction(() => new URLSearchParams(location.hash.split('?')[1]).has('t'), null, { timeout: STEP_TIMEOUT });
+    await page.waitForFunction(
+      (wanted) =>
+        [...document.querySelectorAll('[role=option]')]
+          .map((chip) => chip.textContent)
+          .join('')
+          .endsWith(wanted),
+      text,
+    );
+    await waitState(page, 'live');
+    assert.equal(await page.locator('main b, main img').count(), 0);
+    const tokens = await chips(page).allTextContents();
+    site.hold(/model\.safetensors$/);
+    const other = await openSite(browser, site, new URL(page.url()).hash);
+    await chips(other.page).first().waitFor({ timeout: STEP_TIMEOUT });
+    await other.page.waitForFunction(() => document.querySelector('#text').value !== '');
+    assert.deepEqual(await chips(other.page).allTextContents(), tokens);
+    assert.equal(await other.page.getByRole('textbox', { name: 'Text' }).inputValue(), text);
+    assert.equal(await state(other.page), 'none');
+    await other.close();
+    site.release();
+  });
+
+  test('what comes next, and why: every active neuron by its exact effect', async () => {
+    await page.getByRole('button', { name: 'The tall tree' }).click();
+    await waitState(page, 'live');
+    await page.getByText('What comes next').click();
+    const next = page.getByRole('table', { name: 'Likeliest next tokens' });
+    await next.waitFor();
+    assert.equal(await next.locator('tbody tr').count(), 12);
+    await next.getByRole('button', { name: /^Why/ }).first().click();
+    await page.locator('[data-effect]').first().waitFor();
+    const effects = await page.locator('[data-effect]').evaluateAll((rows) => rows.map((row) => Math.abs(Number(row.dataset.effect))));
+    assert.equal(effects.length, 20);
+    assert.deepEqual(
+      effects,
+      effects.toSorted((a, b) => b - a),
+    );
+    assert.ok(effects[0] > 0);
+    const { params } = hashOf(page);
+    assert.deepEqual(params.open.split('.').toSorted(), ['next', 'why']);
+    assert.match(params.why, /^\d+$/);
+    await page.locator('[data-effect] a').first().waitFor();
+  });
+
+  test('logit lens and attention open when asked for', async () => {
+    await page.getByText('Logit lens').click();
+    const layers = model.read('config.json').num_hidden_layers;
+    await page.getByRole('table', { name: /as if the hidden state/ }).waitFor();
+    assert.equal(
+      await page
+        .getByRole('table', { name: /as if the hidden state/ })
+        .locator('tr')
+        .count(),
+      layers,
+    );
+    await page.getByText('Attention', { exact: true }).click();
+    await page.getByText('Head 0').waitFor();
+  });
+
+  test('accessible, and fits a phone', () => assertUsable(page));
+});

@@ -1,0 +1,124 @@
+// A neuron's page shows what its record says, scores a text, and leads on.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { launch } from './harness.mjs';
+import { assertUsable, hashOf, loaded, openSite, saved, serveSite, shippedModel, STEP_TIMEOUT } from './page-kit.mjs';
+
+describe('neuron page', { timeout: 600_000 }, () => {
+  const model = shippedModel();
+  const index = model.read('features/index.json');
+  // A neuron with everything: not rare, in the middle layer.
+  const place = Math.floor(index.layers.length / 2);
+  const layer = index.layers[place];
+  const at = index.columns.n.findIndex((n, entry) => n === index.entropy.n && entry >= place * index.d_model) % index.d_model;
+  const shard = index.shards.path.replace('{layer}', layer).replace('{start}', at - (at % index.shards.per_file));
+  const record = model.read(`features/${shard}`).neurons.find((neuron) => neuron.index === at);
+  let site;
+  let browser;
+  let opened;
+  let page;
+
+  before(async () => {
+    site = await serveSite();
+    browser = await launch({ webgpu: false });
+    opened = await openSite(browser, site, `#/m/${model.name}/${layer}/${at}`);
+    page = opened.page;
+    page.setDefaultTimeout(STEP_TIMEOUT);
+  });
+  after(async () => {
+    await opened?.close();
+    await browser?.close();
+    await site?.close();
+  });
+
+  test('label, numbers, examples, layers and training are those of the record', async () => {
+    await page.locator(`[data-neuron="${layer}.${at}"]`).waitFor();
+    await page.getByText(record.label, { exact: false }).first().waitFor();
+    await page
+      .getByText(`${record.token_entropy.toFixed(2)} bits`)
+      .first()
+      .waitFor();
+    const { top, quantiles, random } = record.examples;
+    const examples = top.length + random.length + quantiles.reduce((sum, { examples }) => sum + examples.length, 0);
+    assert.equal(
+      await page
+        .getByRole('heading', { name: 'Examples' })
+        .locator('..')
+        .getByLabel(/^Example, value/)
+        .count(),
+      examples,
+    );
+    assert.equal(await page.getByRole('heading', { name: 'The same index' }).locator('..').getByRole('link').count(), index.layers.length);
+    const training = page.getByRole('heading', { name: 'Across training' }).locator('..');
+    if (index.steps.length > 0) {
+      assert.equal(
+        await training.locator('table').last().locator('tbody tr').count(),
+        model.read('features/steps/columns.json').steps.length,
+      );
+    } else await training.getByText('No checkpoints were analysed').waitFor();
+  });
+
+  test('what a number means stands beside it on focus', async () => {
+    const term = page.getByRole('button', { name: 'Token entropy' }).first();
+    await term.focus();
+    await page.getByText('Entropy of the input token types').first().waitFor({ state: 'visible' });
+  });
+
+  test('it scores the reader’s own text', async () => {
+    assert.equal(await loaded(page), 'cpu');
+    const word = model.read('tokenizer.json').model.vocab;
+    const token = Object.keys(word).find((text) => word[text] === record.tokens[0][0]);
+    await page.getByRole('textbox', { name: 'Your own text' }).fill(`Once there was${token.replace('Ġ', ' ')} here.`);
+    await page.getByText(/Active at \d+ of \d+ tokens/).waitFor();
+    assert.ok((await page.locator('[data-own]').innerText()).includes('Once'));
+  });
+
+  test('export in the keys of SAEDashboard’s Neuronpedia files', async () => {
+    const { name, text } = await saved(page, () => page.getByRole('button', { name: 'Export JSON' }).click());
+    assert.ok(name.endsWith(`layer${layer}-${at}.json`));
+    const batch = JSON.parse(text);
+    assert.equal(batch.model_id, index.model);
+    assert.equal(batch.layer, layer);
+    const [feature] = batch.features;
+    assert.equal(feature.feature_index, at);
+    assert.equal(feature.frac_nonzero, record.density);
+    assert.deepEqual(
+      feature.pos_values,
+      record.promoted.map(([, effect]) => effect),
+    );
+    assert.equal(feature.freq_hist_data_bar_heights.length, feature.freq_hist_data_bar_values.length);
+    const [example] = feature.activations;
+    assert.equal(example.tokens.length, example.values.length);
+    assert.equal(example.values[example.qualifying_token_index], record.examples.top[0].value);
+  });
+
+  test('a chart is saved as SVG and PNG', async () => {
+    const chart = page.locator('figure', { hasText: 'Active values' });
+    await chart.getByText('Numbers').click();
+    assert.equal(await chart.locator('tbody tr').count(), record.histogram.counts.length);
+    const svg = await saved(page, () => chart.getByRole('button', { name: 'SVG' }).click());
+    assert.match(svg.text, /^<svg .*<rect /);
+    const png = await saved(page, () => chart.getByRole('button', { name: 'PNG' }).click());
+    assert.match(png.text, /^.PNG/);
+  });
+
+  test('the next neuron, another beside it, and back', async () => {
+    await page.getByRole('button', { name: 'Next neuron' }).click();
+    const next = (at + 1) % index.d_model;
+    await page.locator(`[data-neuron="${layer}.${next}"]`).waitFor();
+    await page.goBack();
+    await page.locator(`[data-neuron="${layer}.${at}"]`).waitFor();
+    await page.getByLabel('Layer.index').fill(`${layer}.${next}`);
+    await page.getByRole('button', { name: 'Compare' }).click();
+    await page.getByRole('heading', { name: `Layer ${layer} neuron ${next}` }).waitFor();
+    assert.equal(hashOf(page).params.vs, `${layer}.${next}`);
+    assert.ok((await page.getByRole('link', { name: 'Steer with this' }).first().getAttribute('href')).includes(`n=${layer}.${at}`));
+  });
+
+  test('accessible, and fits a phone', () => assertUsable(page));
+
+  test('a neuron that does not exist is a sentence', async () => {
+    await page.goto(`${site.url}?backend=cpu#/m/${model.name}/${layer}/99999`);
+    await page.getByText(`must be below ${index.d_model}`).waitFor();
+  });
+});
