@@ -19,7 +19,8 @@ const TEMPERATURE = 0.7;
 await main(async () => {
   const name = process.argv[2];
   const folder = path.join(paths.models, name ?? '');
-  if (!name || !fs.existsSync(path.join(folder, 'config.json'))) throw new Failure('Name a folder in models/, for example Llama-TopK-Stories-20M.');
+  if (!name || !fs.existsSync(path.join(folder, 'config.json')))
+    throw new Failure('Name a folder in models/, for example Llama-TopK-Stories-20M.');
   const { TopKLM } = await import(new URL('../dist/npm/index.js', import.meta.url).href);
   const model = await TopKLM.load(folder, { backend: 'cpu' });
   const statistics = await model.features.index().catch(() => null);
@@ -31,7 +32,8 @@ await main(async () => {
   for (const [place, { title, prompt, seed }] of TEXTS.entries()) {
     const start = await model.tokenizer.encode(prompt);
     const ids = [...start];
-    for await (const { id } of model.generate(start, { seed, temperature: TEMPERATURE, maxTokens: NEW_TOKENS, ignoreEos: false })) ids.push(id);
+    for await (const { id } of model.generate(start, { seed, temperature: TEMPERATURE, maxTokens: NEW_TOKENS, ignoreEos: false }))
+      ids.push(id);
     const { hooks } = await model.run(ids, { hooks: layers.map((layer) => `blocks.${layer}.hook_topk_out`), logits: 'none' });
     const rows = layers.map((layer) => ({ layer, ...hooks[`blocks.${layer}.hook_topk_out`] }));
     texts.push({ title, ids, prompt_length: start.length, neuron: worthALook(rows, statistics) });
@@ -45,7 +47,10 @@ await main(async () => {
     fs.writeFileSync(file, JSON.stringify({ select: topk_select, d_model, layers: stored }));
     console.log(show(file), await model.tokenizer.decode(ids));
   }
-  fs.writeFileSync(path.join(out, 'index.json'), JSON.stringify({ format: 1, model: name, temperature: TEMPERATURE, seeds: TEXTS.map(({ seed }) => seed), texts }));
+  fs.writeFileSync(
+    path.join(out, 'index.json'),
+    JSON.stringify({ format: 1, model: name, temperature: TEMPERATURE, seeds: TEXTS.map(({ seed }) => seed), texts }),
+  );
   await model.dispose();
   console.log(show(path.join(out, 'index.json')));
 });

@@ -9,8 +9,7 @@ export function save(name: string, content: Blob): void {
   setTimeout(() => URL.revokeObjectURL(url), 10_000); // the download has begun by then
 }
 
-export const saveJson = (name: string, value: unknown): void =>
-  save(name, new Blob([JSON.stringify(value)], { type: 'application/json' }));
+export const saveJson = (name: string, value: unknown): void => save(name, new Blob([JSON.stringify(value)], { type: 'application/json' }));
 
 /** One cell of a CSV file (RFC 4180). A text that a spreadsheet would take for a formula is kept a text. */
 export function csvCell(value: string | number | null): string {
