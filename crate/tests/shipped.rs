@@ -12,7 +12,7 @@ use topk_lm::pace::Cancel;
 use topk_lm::session::{BackendChoice, GenerateOptions, Model, RunOptions};
 
 fn folder() -> PathBuf {
-    root().join("models/Llama-TopK-Stories-20M")
+    root().join("models/Llama-TopK-Stories-9M")
 }
 
 fn soak() -> bool {
