@@ -91,7 +91,7 @@ def main():
     p = common.parser(__doc__)
     p.add_argument("--also", type=Path, nargs="*", default=[], help="other folders, measured on the validation file")
     p.add_argument("--limit", type=int, help="only so many tokens of a text (a trial run)")
-    p.add_argument("--only", choices=["topk", "dense"], help="run one model's part again; the other's is kept")
+    p.add_argument("--only", choices=["topk", "dense", "also"], help="run this part again; the others are kept")
     args = p.parse_args()
     common.start(args)
     clock, arrays, config = common.Clock(), common.texts(args.data), tomllib.loads(CONFIG.read_text())

@@ -85,9 +85,9 @@ def trace(r):
 
 
 def edit_cost(r):
-    ratios = r["speed_ratio_to_no_edit"]
+    ratios = r["processor_ratio_to_no_edit" if r["backend"] == "cpu" else "speed_ratio_to_no_edit"]
     text = " · ".join(f"{n} edit{'s' if n != '1' else ''} {number(v)} ×" for n, v in ratios.items())
-    yield f"Speed with edits ({r['backend']})", text, "claims.edit_cost"
+    yield f"Tokens a second with edits, against none ({r['backend']})", text, "claims.edit_cost"
 
 
 def sweep(r):

@@ -11,7 +11,7 @@ from unittest import mock
 import numpy as np
 import torch
 
-from claims import common, decode, effect, meaning, quality, recipes, sae, steer, sweep, table, trace
+from claims import common, decode, edit_cost, effect, meaning, quality, recipes, sae, steer, sweep, table, trace
 from tests import toy
 from topklm import generate, stats, train
 from topklm.export import export, load_model
@@ -316,11 +316,21 @@ class Commands(unittest.TestCase):
         self.call(sweep, *arguments)
         self.assertEqual(toy.losses(log.parent), losses)
 
+    def test_edit_cost_passes_the_edits_to_the_command(self):
+        log, binary = self.folder / "calls", self.folder / "topk-lm"
+        binary.write_text(f"#!/bin/sh\necho \"$@\" >> '{log}'\necho '{{\"ids\":[1,2,3]}}'\n")
+        binary.chmod(0o755)
+        result = self.call(edit_cost, "--binary", binary, "--repeats", 1, "--tokens", 3, data=False)
+        calls = log.read_text().splitlines()
+        self.assertEqual([call.count("--edit") for call in calls], [0, 0, 1, 20])
+        self.assertTrue(all("--ignore-eos" in call for call in calls))
+        self.assertEqual(set(result["processor_ratio_to_no_edit"]), {"1", "20"})
+
     def test_table_check(self):
         readme = self.folder / "README.md"
         readme.write_text(f"# x\n\n{table.BEGIN}\nold\n{table.END}\nrest\n")
         empty = self.folder / "nothing"
-        common.write(empty, "edit_cost", {"backend": "cpu", "speed_ratio_to_no_edit": {"1": 1.01, "20": 0.98}})
+        common.write(empty, "edit_cost", {"backend": "cpu", "processor_ratio_to_no_edit": {"1": 1.01, "20": 0.98}})
         arguments = ["table", "--results", str(empty), "--readme", str(readme)]
         with mock.patch.object(sys, "argv", [*arguments, "--check"]), self.assertRaises(SystemExit):
             table.main()
