@@ -18,9 +18,10 @@ let browse;
 let distribution;
 let files;
 let vocabulary;
+let taken;
 before(async () => {
-  const names = ['activity', 'route', 'format', 'browse', 'distribution', 'save', 'vocabulary'];
-  [activity, route, format, browse, distribution, files, vocabulary] = await Promise.all(names.map((name) => load(`${name}.ts`)));
+  const names = ['activity', 'route', 'format', 'browse', 'distribution', 'save', 'vocabulary', 'explore-code'];
+  [activity, route, format, browse, distribution, files, vocabulary, taken] = await Promise.all(names.map((name) => load(`${name}.ts`)));
 });
 
 /** Rows from a dense [T, d] array. */
@@ -190,6 +191,21 @@ test('CSV: quotes, line ends, and texts that a spreadsheet would run', () => {
     ]),
     '"a,b","say ""x""",1.5,\r\n\'=1+1,\'-x,-1,"line\nend"\r\n',
   );
+});
+
+test('activations as CSV and safetensors are those of the rows', async () => {
+  const reading = { ids: [7, 8, 9, 7], tokens: ['a', ' b', ',', 'a'], rows: new Map([[2, rowsOf(DENSE)]]), select: 'value', origin: 'live' };
+  const lines = taken.activationsCsv(reading).trim().split('\r\n');
+  assert.equal(lines.length, 1 + DENSE.flat().filter((value) => value !== 0).length);
+  assert.equal(lines[1], '0,7,a,2,0,9');
+  const bytes = await taken.activationsFile(reading, false).arrayBuffer();
+  const length = Number(new DataView(bytes).getBigUint64(0, true));
+  assert.equal(length % 8, 0);
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 8, length)));
+  const { dtype, shape, data_offsets } = header['blocks.2.hook_topk_out'];
+  assert.deepEqual([dtype, shape, data_offsets], ['F32', [4, 5], [0, 80]]);
+  assert.deepEqual([...new Float32Array(bytes, 8 + length, 20)], DENSE.flat());
+  assert.deepEqual(JSON.parse(header.__metadata__.ids), reading.ids);
 });
 
 test('token texts before the model are the model’s own', async () => {

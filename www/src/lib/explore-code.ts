@@ -1,0 +1,63 @@
+/** What is read on Explore, as code and as files. */
+import type { ActiveRows } from 'topk-lm';
+import type { Reading } from './reading';
+import { safetensors } from './safetensors';
+import { csv } from './save';
+
+export interface ExploreRun {
+  /** URL of the model folder. */
+  url: string;
+  /** Name of the model folder. */
+  folder: string;
+  /** Training step; `null`: the final weights. */
+  step: number | null;
+  ids: readonly number[];
+  /** Hook names that were read. */
+  hooks: readonly string[];
+}
+
+/** Name of the hook that a layer's rows were read from. */
+export const hookOf = (layer: number, isDense: boolean): string => `blocks.${layer}.${isDense ? 'hook_resid_post' : 'hook_topk_out'}`;
+
+export function asJavaScript({ url, step, ids, hooks }: ExploreRun): string {
+  return `import { TopKLM } from 'topk-lm';
+
+const model = await TopKLM.load(${JSON.stringify(url)});
+${step === null ? '' : `await model.loadCheckpoint(${step});\n`}const { tokens, hooks } = await model.run([${ids.join(', ')}], {
+  hooks: ${JSON.stringify(hooks)},
+  logits: 'none',
+});
+console.log(tokens, hooks);
+await model.dispose();
+`;
+}
+
+export function asCommand({ folder, step, ids, hooks }: ExploreRun): string {
+  const model = step === null ? folder : `${folder}/step${step}`;
+  return `topk-lm run --model ${model} --ids ${ids.join(',')} ${hooks.map((name) => `--hook ${name}`).join(' ')} --out activations.safetensors`;
+}
+
+/** One line an active neuron. */
+export function activationsCsv({ ids, tokens, rows }: Reading): string {
+  const lines: (string | number)[][] = [['position', 'id', 'token', 'layer', 'index', 'value']];
+  for (const [layer, { rowStart, indices, values }] of rows) {
+    for (let at = 0; at < rowStart.length - 1; at++) {
+      for (let i = rowStart[at]!; i < rowStart[at + 1]!; i++) lines.push([at, ids[at]!, tokens[at]!, layer, indices[i]!, values[i]!]);
+    }
+  }
+  return csv(lines);
+}
+
+/** The hidden states as dense f32 tensors [T, d] under their hook names, as `topk-lm run` writes them. */
+export function activationsFile({ ids, rows }: Reading, isDense: boolean): Blob {
+  const tensors = [...rows].map(([layer, active]) => ({ name: hookOf(layer, isDense), shape: active.shape, data: denseOf(active) }));
+  return safetensors(tensors, { ids: JSON.stringify(ids) });
+}
+
+function denseOf({ shape: [positions, d], rowStart, indices, values }: ActiveRows): Float32Array {
+  const data = new Float32Array(positions * d);
+  for (let at = 0; at < positions; at++) {
+    for (let i = rowStart[at]!; i < rowStart[at + 1]!; i++) data[at * d + indices[i]!] = values[i]!;
+  }
+  return data;
+}
