@@ -88,7 +88,7 @@ describe('without a network', { timeout: 600_000 }, () => {
 
   test('what was opened works without a network; the rest says that it is not downloaded yet', async () => {
     await page.context().setOffline(true);
-    await page.goto(`${site.url}?backend=cpu#/steer?n=6`);
+    await page.goto(`${site.url}?backend=cpu#/steer?len=6`);
     await page.reload();
     assert.equal(await loaded(page), 'cpu');
     await page.getByRole('button', { name: 'Run' }).click();

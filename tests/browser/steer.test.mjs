@@ -29,7 +29,7 @@ describe('steer page', { timeout: 600_000 }, () => {
   before(async () => {
     site = await serveSite();
     browser = await launch({ webgpu: false });
-    opened = await openSite(browser, site, `#/steer?n=${NEW_TOKENS}&temp=0`);
+    opened = await openSite(browser, site, `#/steer?len=${NEW_TOKENS}&temp=0`);
     page = opened.page;
     page.setDefaultTimeout(STEP_TIMEOUT);
     assert.equal(await loaded(page), 'cpu');

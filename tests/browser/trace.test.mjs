@@ -34,6 +34,7 @@ describe('trace page', { timeout: 600_000 }, () => {
     assert.equal(sum, emerged.length);
     const columns = model.read('features/steps/columns.json');
     const map = page.locator('figure', { hasText: 'likeness to the final self' });
+    await map.waitFor();
     assert.equal(await map.locator('tbody tr').count(), columns.steps.length);
     const ribbon = page.locator('figure', { hasText: 'Specialisation' });
     assert.equal(await ribbon.locator('tbody tr').count(), index.layers.length);
@@ -46,10 +47,7 @@ describe('trace page', { timeout: 600_000 }, () => {
     await page.getByText(/its distance to its final top tokens is/).waitFor();
     const href = await page.getByRole('link', { name: 'Open the neuron' }).getAttribute('href');
     assert.match(href, new RegExp(`#/m/${model.name}/${index.layers[0]}/\\d+`));
-    await page
-      .getByLabel('Layer', { exact: true })
-      .first()
-      .selectOption(String(index.layers.at(-1)));
+    await page.getByRole('combobox', { name: 'Layer' }).selectOption(String(index.layers.at(-1)));
     await page.getByText(`Layer ${index.layers.at(-1)}: likeness`).waitFor();
     assert.equal(hashOf(page).params.layer, String(index.layers.at(-1)));
   });

@@ -1,11 +1,11 @@
 /** What happens on the Steer page: one prompt and one seed, written twice, without and with edits; a shared text run again. */
-import type { FeatureIndex, TopKLM } from 'topk-lm';
+import type { TopKLM } from 'topk-lm';
 import { divergence } from './activity';
 import type { App } from './app.svelte';
 import { surprise } from './compare';
-import { engineEdit, formatEdits, parseEdits, type WholeEdit } from './edits';
+import { engineEdit, formatEdits, newEdit, parseEdits, type WholeEdit } from './edits';
 import { isAbort } from './problem';
-import { decodeIds, encodeIds } from './route';
+import { decodeIds, encodeIds, type NeuronId, parseNeuron } from './route';
 import { Writing } from './writing.svelte';
 
 export const LIMITS = {
@@ -56,8 +56,8 @@ export class Steering {
   /** Nats a token under the unsteered model. */
   surprise = $state.raw<{ base: number | null; steered: number | null } | null>(null);
   check = $state.raw<Check | null>(null);
-  /** Statistics of all neurons; `null` until read, or if there are none. */
-  index = $state.raw<FeatureIndex | null>(null);
+  /** A neuron, and perhaps the ids of a text, that another page sent here: {@link adopt} makes an edit and a prompt of them. */
+  sent = $state.raw<{ neuron: NeuronId; ids: readonly number[] | null } | null>(null);
   #written = $state({ base: '', steered: '' });
   /** Texts from a link, which are not run again yet. */
   isShared = $state(false);
@@ -84,16 +84,18 @@ export class Steering {
 
   /** What the address keeps. */
   get params(): Params {
+    const nothing = { n: null, t: null }; // they became an edit and a prompt
     const { prompt, seed, temperature, maxTokens, edits, words, base, steered } = this;
     const whole = (text: Writing, isCurrent: boolean) =>
       isCurrent && !text.isWriting && text.finish !== 'stopped' ? encodeIds(text.ids) : null;
     const b = whole(base, this.isBaseCurrent);
     const s = b === null ? null : whole(steered, this.isSteeredCurrent);
     return {
+      ...nothing,
       p: prompt === DEFAULTS.prompt ? null : prompt,
       seed: seed === DEFAULTS.seed ? null : String(seed),
       temp: temperature === DEFAULTS.temperature ? null : String(temperature),
-      n: maxTokens === DEFAULTS.maxTokens ? null : String(maxTokens),
+      len: maxTokens === DEFAULTS.maxTokens ? null : String(maxTokens),
       e: edits.length > 0 ? formatEdits(edits) : null,
       w: words.trim() === '' ? null : words,
       b,
@@ -108,7 +110,7 @@ export class Steering {
     this.prompt = params.p ?? DEFAULTS.prompt;
     this.seed = Math.floor(within(params.seed, LIMITS.seed, DEFAULTS.seed));
     this.temperature = within(params.temp, LIMITS.temperature, DEFAULTS.temperature);
-    this.maxTokens = Math.floor(within(params.n, LIMITS.maxTokens, DEFAULTS.maxTokens));
+    this.maxTokens = Math.floor(within(params.len, LIMITS.maxTokens, DEFAULTS.maxTokens));
     this.edits = parseEdits(params.e);
     this.chosen = 0;
     this.words = params.w ?? '';
@@ -121,6 +123,19 @@ export class Steering {
     this.steered.show((ids && decodeIds(params.s)) ?? [], length);
     this.#written = { base: ids ? this.#textKey : '', steered: this.steered.ids.length > 0 ? this.#editKey : '' };
     this.isDue = ids !== null || this.edits.length > 0;
+    const neuron = parseNeuron(params.n);
+    this.sent = neuron && { neuron, ids: decodeIds(params.t) };
+  }
+
+  /** Takes what another page sent: `max` of the neuron, if it is known, and the text of the ids. */
+  adopt(max: number | null, text: string | null, words: string): void {
+    const { sent } = this;
+    if (!sent) return;
+    this.sent = null;
+    this.edits = [newEdit(sent.neuron, max)];
+    if (text) this.prompt = text;
+    if (this.words === '') this.words = words;
+    this.isDue = true;
   }
 
   stop(): void {
