@@ -93,6 +93,7 @@ describe('explore', { timeout: 600_000 }, () => {
         [...document.querySelectorAll('[role=option]')]
           .map((chip) => chip.textContent)
           .join('')
+          .replaceAll('␣', ' ')
           .endsWith(wanted),
       text,
     );

@@ -194,7 +194,13 @@ test('CSV: quotes, line ends, and texts that a spreadsheet would run', () => {
 });
 
 test('activations as CSV and safetensors are those of the rows', async () => {
-  const reading = { ids: [7, 8, 9, 7], tokens: ['a', ' b', ',', 'a'], rows: new Map([[2, rowsOf(DENSE)]]), select: 'value', origin: 'live' };
+  const reading = {
+    ids: [7, 8, 9, 7],
+    tokens: ['a', ' b', ',', 'a'],
+    rows: new Map([[2, rowsOf(DENSE)]]),
+    select: 'value',
+    origin: 'live',
+  };
   const lines = taken.activationsCsv(reading).trim().split('\r\n');
   assert.equal(lines.length, 1 + DENSE.flat().filter((value) => value !== 0).length);
   assert.equal(lines[1], '0,7,a,2,0,9');
