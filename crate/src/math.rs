@@ -78,6 +78,29 @@ pub fn silu(x: f32) -> f32 {
     x / (1.0 + exp(-x))
 }
 
+/// Scores → probabilities, in place. The sum is one chain in ascending order.
+#[inline(always)]
+pub fn softmax(scores: &mut [f32]) {
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    let (parts, rest) = scores.as_chunks::<16>();
+    for part in parts {
+        for (lane, s) in lanes.iter_mut().zip(part) {
+            *lane = if *s > *lane { *s } else { *lane };
+        }
+    }
+    let max = lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max);
+    for s in scores.iter_mut() {
+        *s = exp(*s - max);
+    }
+    let mut total = 0.0;
+    for s in scores.iter() {
+        total += *s;
+    }
+    for s in scores.iter_mut() {
+        *s /= total;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

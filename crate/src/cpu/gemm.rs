@@ -8,6 +8,8 @@ const ROWS: usize = 4;
 const OUTS: usize = 16;
 
 #[cfg(target_arch = "x86_64")]
+pub mod attend512;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 
 /// Calls the function compiled for AVX-512 or AVX2 where the machine has it; the arithmetic is the same, lane by lane.
@@ -25,10 +27,7 @@ macro_rules! dispatch {
                 fn wide($($arg: $type),*) $(-> $ret)? {
                     $portable($($arg),*)
                 }
-                if std::arch::is_x86_feature_detected!("avx512f")
-                    && std::arch::is_x86_feature_detected!("avx512vl")
-                    && std::arch::is_x86_feature_detected!("avx512dq")
-                    && std::arch::is_x86_feature_detected!("avx512bw")
+                if $crate::cpu::gemm::has_avx512()
                 {
                     // SAFETY: the features were just detected.
                     return unsafe { widest($($arg),*) };
@@ -43,6 +42,12 @@ macro_rules! dispatch {
     };
 }
 pub(crate) use dispatch;
+
+/// Whether this machine has the 512-bit registers that the kernels use.
+#[cfg(target_arch = "x86_64")]
+pub fn has_avx512() -> bool {
+    avx512::available()
+}
 
 /// `out[r, o] = Σ_i x[r, i] · w[i, o]` for `x` `[rows, inputs]`, `w` `[inputs, stride]`, `out` `[rows, stride]`.
 pub fn matmul(x: &[f32], inputs: usize, w: &[f32], stride: usize, out: &mut [f32]) {

@@ -8,14 +8,22 @@ use super::accumulate::{window_start, LayerStatistics};
 use super::json::number;
 use super::peaks::{Peak, Window};
 use super::record::{Ground, Record};
-use super::{AFTER, WINDOW};
+use super::{AFTER, BEFORE};
 
-const TOP: usize = 12;
-const RANDOM: usize = 4;
 const QUANTILES: usize = 4;
-const EACH: usize = 2;
-/// Of a dense model, neighbours below this share of the example's own magnitude are not shown.
-const SHOWN: f32 = 0.25;
+/// Tokens before and after an example that is not a top one.
+const SHORT: (usize, usize) = (8, 3);
+/// Of a dense model, neighbours below this share of the neuron's largest magnitude are not shown.
+const SHOWN: f64 = 0.25;
+
+/// How many examples there are: (top, of each quantile, random). A dense model is there for comparison, and has fewer.
+fn amounts(dense: bool) -> (usize, usize, usize) {
+    if dense {
+        (8, 1, 2)
+    } else {
+        (12, 2, 4)
+    }
+}
 
 /// One example.
 pub struct Example {
@@ -36,16 +44,22 @@ pub struct Examples {
 }
 
 impl Examples {
-    /// Top: the first twelve; no two of one document as long as others are left. Random: the first four of the draw of
-    /// 32 active positions. Quantiles: of that draw, ranked, two of each quarter that are not among the random ones if possible.
+    /// Top: the highest; no two of one document as long as others are left. Random: the first of the draw of 32 active
+    /// positions. Quantiles: of that draw, ranked, some of each quarter that are not among the random ones if possible.
     pub fn new(ground: &Ground<'_>, layer: &LayerStatistics, record: &Record) -> Examples {
         let dense = ground.facts.dense;
-        let make = |peak: &Peak, window: &Window| example(ground.documents, dense, peak, window);
+        let (most, each, at_random) = amounts(dense);
+        let least = match record.neuron.max() {
+            Some(max) if dense => (SHOWN * max.abs()) as f32,
+            _ => f32::MIN_POSITIVE,
+        };
+        let long = |peak: &Peak, window: &Window| example(ground.documents, least, peak, window, (BEFORE, AFTER));
+        let short = |peak: &Peak, window: &Window| example(ground.documents, least, peak, window, SHORT);
         let drawn = &layer.samples[record.index].drawn;
         let random = drawn
             .iter()
-            .take(RANDOM)
-            .filter_map(|(_, peak, window)| make(peak, window))
+            .take(at_random)
+            .filter_map(|(_, peak, window)| short(peak, window))
             .collect();
         let mut ranked: Vec<usize> = (0..drawn.len()).collect();
         let rank = layer.ranks[record.neuron.tail];
@@ -56,19 +70,19 @@ impl Examples {
         });
         let quantiles = (0..QUANTILES).map(|q| {
             let mut part = ranked[q * ranked.len() / QUANTILES..(q + 1) * ranked.len() / QUANTILES].to_vec();
-            part.sort_by_key(|i| (*i < RANDOM, *i));
+            part.sort_by_key(|i| (*i < at_random, *i));
             let part = part
                 .into_iter()
-                .take(EACH)
-                .filter_map(|i| make(&drawn[i].1, &drawn[i].2))
+                .take(each)
+                .filter_map(|i| short(&drawn[i].1, &drawn[i].2))
                 .collect();
             let to = 1.0 - q as f64 / QUANTILES as f64;
             (to - 1.0 / QUANTILES as f64, to, part)
         });
         let peaks = &record.neuron.peaks;
-        let top = first_of_documents(peaks)
+        let top = first_of_documents(peaks, most)
             .into_iter()
-            .filter_map(|i| make(&peaks[i].0, peaks[i].1.as_ref()?));
+            .filter_map(|i| long(&peaks[i].0, peaks[i].1.as_ref()?));
         Examples {
             top: top.collect(),
             quantiles: quantiles.collect(),
@@ -78,7 +92,7 @@ impl Examples {
 }
 
 /// Which of the ranked peaks are shown.
-fn first_of_documents(peaks: &[(Peak, Option<Window>)]) -> Vec<usize> {
+fn first_of_documents(peaks: &[(Peak, Option<Window>)], most: usize) -> Vec<usize> {
     let mut seen = BTreeSet::new();
     let (mut first, mut again) = (Vec::new(), Vec::new());
     for (i, (peak, _)) in peaks.iter().enumerate() {
@@ -88,28 +102,34 @@ fn first_of_documents(peaks: &[(Peak, Option<Window>)]) -> Vec<usize> {
             again.push(i);
         }
     }
-    first.truncate(TOP);
-    first.extend(again.into_iter().take(TOP - first.len()));
+    first.truncate(most);
+    first.extend(again.into_iter().take(most - first.len()));
     first.sort_unstable();
     first
 }
 
-fn example(documents: &[Vec<u32>], dense: bool, peak: &Peak, window: &Window) -> Option<Example> {
+fn example(
+    documents: &[Vec<u32>],
+    least: f32,
+    peak: &Peak,
+    window: &Window,
+    (before, after): (usize, usize),
+) -> Option<Example> {
     let document = documents.get(peak.document as usize)?;
-    let start = window_start(peak.position) as usize;
-    let end = (peak.position as usize + 1 + AFTER).min(document.len());
-    let ids = document.get(start..end)?.to_vec();
-    let least = if dense {
-        SHOWN * peak.value.abs()
-    } else {
-        f32::MIN_POSITIVE
-    };
-    let values = window.iter().take(ids.len().min(WINDOW)).copied().enumerate();
+    let position = peak.position as usize;
+    let start = position.saturating_sub(before);
+    let ids = document
+        .get(start..(position + 1 + after).min(document.len()))?
+        .to_vec();
+    let kept = start - window_start(peak.position) as usize;
+    let values = window.iter().skip(kept).take(ids.len()).copied().enumerate();
     Some(Example {
         peak: *peak,
         start,
         ids,
-        acts: values.filter(|(_, value)| value.abs() >= least).collect(),
+        acts: values
+            .filter(|(offset, value)| value.abs() >= least || start + offset == position)
+            .collect(),
     })
 }
 
@@ -157,8 +177,8 @@ mod tests {
             (peak, None)
         };
         let peaks: Vec<_> = [0, 0, 1, 0, 2].into_iter().map(peak).collect();
-        assert_eq!(first_of_documents(&peaks), [0, 1, 2, 3, 4]);
+        assert_eq!(first_of_documents(&peaks, 12), [0, 1, 2, 3, 4]);
         let peaks: Vec<_> = [0, 0].into_iter().chain(1..20).map(peak).collect();
-        assert_eq!(first_of_documents(&peaks), [0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+        assert_eq!(first_of_documents(&peaks, 12), [0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
     }
 }

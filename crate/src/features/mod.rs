@@ -29,8 +29,8 @@ pub const RARE_BELOW: usize = 20;
 /// A neuron has emerged where its top tokens stay within this Jensen–Shannon distance of the final ones.
 pub const EMERGENCE_JS: f64 = 0.5;
 /// Tokens around an example: this many before it, itself, and after it.
-pub const BEFORE: usize = 15;
-pub const AFTER: usize = 8;
+pub const BEFORE: usize = 13;
+pub const AFTER: usize = 6;
 /// Tokens of an example at most.
 pub const WINDOW: usize = BEFORE + 1 + AFTER;
 /// Active positions that are drawn for examples by quantile and at random.

@@ -2,6 +2,10 @@
 //! `Attended` `[rows, n_heads, d_head]`; probabilities go to `Pattern` `[rows, n_heads, n_ctx]` where a hook wants them.
 //! Query head `h` reads KV head `h / (n_heads / n_kv_heads)`. Rows that are alternatives see the cache below their position, and themselves.
 
+#[cfg(target_arch = "x86_64")]
+#[path = "attention_wide.rs"]
+mod wide;
+
 use super::kernel::{self, Access, Kernel};
 use super::Pass;
 use crate::config::Config;
@@ -61,6 +65,10 @@ pub fn cpu(pass: &mut Pass, rows: std::ops::Range<usize>, keys: &[f32], values: 
     let group = config.n_heads / config.n_kv_heads;
     let scale = 1.0 / (d_head as f32).sqrt();
     let mut scores: Vec<f32> = Vec::new();
+    #[cfg(target_arch = "x86_64")]
+    if pass.batch.rows == Rows::Sequence && wide::fits(d_head) {
+        return wide::cpu(pass, rows, keys, values, wants_pattern);
+    }
     for row in rows {
         let position = pass.position(row);
         // An alternative's own key and value are not in the cache.
@@ -122,7 +130,7 @@ fn attend_portable(query: &[f32], keys: Side, values: Side, scale: f32, scores: 
     if let Some(key) = keys.own {
         scores.push(dot_portable(query, key) * scale);
     }
-    softmax(scores);
+    math::softmax(scores);
     // A part of the head at a time, which stays in registers.
     for (number, out) in out.chunks_mut(PART).enumerate() {
         let first = values.column + number * PART;
@@ -151,16 +159,77 @@ fn attend_portable(query: &[f32], keys: Side, values: Side, scale: f32, scores: 
     }
 }
 
-/// Scores → probabilities, in place.
-#[inline(always)]
-fn softmax(scores: &mut [f32]) {
-    let max = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut total = 0.0;
-    for s in scores.iter_mut() {
-        *s = math::exp(*s - max);
-        total += *s;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use crate::cpu::gemm::attend512::{self, Cached, Scores};
+
+    /// Numbers between −1 and 1.
+    fn numbers(n: usize, mut state: u32) -> Vec<f32> {
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+        };
+        (0..n).map(|_| next()).collect()
     }
-    for s in scores.iter_mut() {
-        *s /= total;
+
+    /// `R` rows against one row at a time in portable code.
+    fn check<const R: usize>(d_head: usize, seen: usize) {
+        let (stride, column, n) = (d_head + 5, 3, seen + R - 1);
+        let (query, keys, values) = (numbers(R * d_head, 1), numbers(n * stride, 2), numbers(n * stride, 3));
+        let mut out = vec![9.0; R * d_head];
+        let mut outs = out.chunks_exact_mut(d_head);
+        let side = |numbers| Cached {
+            numbers,
+            stride,
+            column,
+        };
+        let mut wide = Scores::<R>::default();
+        // SAFETY: the caller has looked.
+        unsafe {
+            attend512::attend(
+                std::array::from_fn(|r| &query[r * d_head..][..d_head]),
+                (side(&keys[..]), side(&values[..])),
+                seen,
+                0.3,
+                &mut wide,
+                std::array::from_fn(|_| outs.next().unwrap()),
+            );
+        }
+        for r in 0..R {
+            let side = |numbers| Side {
+                cached: numbers,
+                stride,
+                column,
+                own: None,
+            };
+            let rows = (seen + r) * stride;
+            let (mut scores, mut expected) = (Vec::new(), vec![0.0; d_head]);
+            let query = &query[r * d_head..][..d_head];
+            attend_portable(
+                query,
+                side(&keys[..rows]),
+                side(&values[..rows]),
+                0.3,
+                &mut scores,
+                &mut expected,
+            );
+            assert_eq!(wide.rows[r][..seen + r], scores);
+            assert_eq!(out[r * d_head..][..d_head], expected);
+        }
+    }
+
+    #[test]
+    fn wide_registers_change_no_bit() {
+        if !attend512::fits(64) {
+            println!("SKIPPED: this machine has no 512-bit registers");
+            return;
+        }
+        for d_head in [16, 32, 48, 64, 112, 128] {
+            for seen in [1, 2, 6, 37, 200] {
+                check::<1>(d_head, seen);
+                check::<4>(d_head, seen);
+            }
+        }
     }
 }

@@ -125,13 +125,13 @@ fn compare(name: &str, layers: &[usize], key: fn(f32) -> f32, tails: &[f32]) {
             let expected: Vec<Vec<u32>> = tokens(&top).iter().take(20).map(|(id, n)| vec![*id, *n]).collect();
             let found: Vec<Vec<u32>> = neuron["tokens"].as_array().unwrap().iter().map(ids).collect();
             assert_eq!(found, expected);
-            examples(&neuron, &top, all);
+            examples(&neuron, &top, all, if tails.len() > 1 { 8 } else { 12 });
         }
     }
 }
 
 /// Examples are true quotations of the corpus and of the neuron's values.
-fn examples(neuron: &Value, top: &[Active], all: &[Active]) {
+fn examples(neuron: &Value, top: &[Active], all: &[Active], most: usize) {
     let shown = neuron["examples"]["top"].as_array().unwrap();
     let place = |example: &Value| {
         (
@@ -145,8 +145,8 @@ fn examples(neuron: &Value, top: &[Active], all: &[Active]) {
     let mut shown_documents: Vec<usize> = shown.iter().map(|example| place(example).0).collect();
     shown_documents.sort_unstable();
     shown_documents.dedup();
-    assert_eq!(shown.len(), top.len().min(12));
-    assert_eq!(shown_documents.len(), documents.len().min(12));
+    assert_eq!(shown.len(), top.len().min(most));
+    assert_eq!(shown_documents.len(), documents.len().min(most));
     assert_eq!(place(&shown[0]), (top[0].1, top[0].2));
     let parts = neuron["examples"]["quantiles"].as_array().unwrap();
     let quantiles = parts.iter().flat_map(|part| part["examples"].as_array().unwrap());

@@ -12,14 +12,14 @@ use std::arch::x86_64::{
 };
 use std::cell::RefCell;
 
-const LANES: usize = 16;
+pub const LANES: usize = 16;
 /// Rows of one tile of `matmul`, and its registers of outputs.
 const ROWS: usize = 8;
 const VECTORS: usize = 3;
 const OUTS: usize = VECTORS * LANES;
 /// Rows of the two sides of one tile of `dots`.
 const LEFT: usize = 4;
-const RIGHT: usize = 6;
+pub const RIGHT: usize = 6;
 
 /// From how many rows on `matmul` is worth its copies.
 pub const FEWEST_ROWS: usize = 5;
@@ -27,6 +27,9 @@ pub const FEWEST_ROWS: usize = 5;
 /// Whether this machine has the registers.
 pub fn available() -> bool {
     std::arch::is_x86_feature_detected!("avx512f")
+        && std::arch::is_x86_feature_detected!("avx512vl")
+        && std::arch::is_x86_feature_detected!("avx512dq")
+        && std::arch::is_x86_feature_detected!("avx512bw")
 }
 
 /// The copies that `matmul` makes.
@@ -133,39 +136,38 @@ pub fn dots(x: &[f32], inputs: usize, w: &[f32], stride: usize, out: &mut [f32])
     }
 }
 
-fn chunks(numbers: &[f32]) -> &[[f32; LANES]] {
-    numbers.as_chunks().0
-}
-
+/// The products of `L` rows with six.
+#[inline]
 #[target_feature(enable = "avx512f")]
-fn dots_tile(x: [&[f32]; LEFT], w: [&[f32]; RIGHT]) -> [[f32; RIGHT]; LEFT] {
-    let mut sums = [[_mm512_setzero_ps(); RIGHT]; LEFT];
-    let (x0, x1, x2, x3) = (chunks(x[0]), chunks(x[1]), chunks(x[2]), chunks(x[3]));
-    let (w0, w1, w2) = (chunks(w[0]), chunks(w[1]), chunks(w[2]));
-    let (w3, w4, w5) = (chunks(w[3]), chunks(w[4]), chunks(w[5]));
-    let xs = x0.iter().zip(x1).zip(x2).zip(x3);
-    let ws = w0.iter().zip(w1).zip(w2).zip(w3).zip(w4).zip(w5);
-    for ((((x0, x1), x2), x3), (((((w0, w1), w2), w3), w4), w5)) in xs.zip(ws) {
-        let x = [load(x0), load(x1), load(x2), load(x3)];
-        for (v, w) in [w0, w1, w2, w3, w4, w5].into_iter().enumerate() {
-            let w = load(w);
-            for r in 0..LEFT {
-                sums[r][v] = _mm512_add_ps(sums[r][v], _mm512_mul_ps(x[r], w));
+pub fn dots_tile<const L: usize>(x: [&[f32]; L], w: [&[f32]; RIGHT]) -> [[f32; RIGHT]; L] {
+    let inputs = x[0].len();
+    let (x, w) = (x.map(|x| &x[..inputs]), w.map(|w| &w[..inputs]));
+    let mut sums = [[_mm512_setzero_ps(); RIGHT]; L];
+    let whole = inputs - inputs % LANES;
+    for i in (0..whole).step_by(LANES) {
+        let mut row = [_mm512_setzero_ps(); L];
+        for r in 0..L {
+            // SAFETY: each row has `inputs` numbers, and i + 16 ≤ inputs.
+            row[r] = unsafe { _mm512_loadu_ps(x[r].as_ptr().add(i)) };
+        }
+        for v in 0..RIGHT {
+            // SAFETY: likewise.
+            let w = unsafe { _mm512_loadu_ps(w[v].as_ptr().add(i)) };
+            for r in 0..L {
+                sums[r][v] = _mm512_add_ps(sums[r][v], _mm512_mul_ps(row[r], w));
             }
         }
     }
-    let rest = x0.len() * LANES;
-    let (x, w) = (x.map(|x| &x[rest..]), w.map(|w| &w[rest..]));
-    let mask = (1u16 << x[0].len()) - 1;
-    let mut out = [[0.0; RIGHT]; LEFT];
-    for r in 0..LEFT {
+    let mask = (1u16 << (inputs - whole)) - 1;
+    let mut out = [[0.0; RIGHT]; L];
+    for r in 0..L {
         for v in 0..RIGHT {
             if mask != 0 {
                 // SAFETY: the mask has as many bits as floats lie there.
                 let (x, w) = unsafe {
                     (
-                        _mm512_maskz_loadu_ps(mask, x[r].as_ptr()),
-                        _mm512_maskz_loadu_ps(mask, w[v].as_ptr()),
+                        _mm512_maskz_loadu_ps(mask, x[r].as_ptr().add(whole)),
+                        _mm512_maskz_loadu_ps(mask, w[v].as_ptr().add(whole)),
                     )
                 };
                 sums[r][v] = _mm512_mask_add_ps(sums[r][v], mask, sums[r][v], _mm512_mul_ps(x, w));
@@ -177,6 +179,7 @@ fn dots_tile(x: [&[f32]; LEFT], w: [&[f32]; RIGHT]) -> [[f32; RIGHT]; LEFT] {
 }
 
 /// The sum of the lanes in the order of `dot_portable`: halves, then halves of that.
+#[inline]
 #[target_feature(enable = "avx512f")]
 fn add_up(lanes: __m512) -> f32 {
     let upper = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(lanes)));
