@@ -1,6 +1,6 @@
 //! The neurons in the JSON that SAEDashboard writes for Neuronpedia: batches `{model_id, layer, sae_set, features}` whose features
 //! have the keys of `NeuronpediaDashboardFeature` in sae-dashboard [`PACKAGE`]. A neuron is its own feature, so what compares an
-//! autoencoder with its model (`neuron_alignment_*`, `correlated_*`, `decoder_weights_dist`) is empty.
+//! autoencoder with its model (`neuron_alignment_*`, `correlated_*`, `decoder_weights_dist`, `vector`) is empty.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use crate::error::{fail, Result};
 use crate::offline::files;
 
 /// The package version whose keys these are.
-pub const PACKAGE: &str = "sae-dashboard 0.6.8";
+pub const PACKAGE: &str = "sae-dashboard 0.8.0";
 /// Features in a file.
 const BATCH: usize = 256;
 
@@ -94,7 +94,7 @@ impl Export {
             "freq_hist_data_bar_values": middles, "freq_hist_data_bar_heights": heights,
             "logits_hist_data_bar_heights": none, "logits_hist_data_bar_values": none,
             "n_prompts_total": self.documents, "n_tokens_in_prompt": self.longest, "dataset": self.corpus,
-            "activations": activations, "decoder_weights_dist": none,
+            "activations": activations, "decoder_weights_dist": none, "vector": none,
         });
         self.layers[place].1.push(feature);
     }

@@ -77,7 +77,7 @@ impl Facts {
                 "no block of the model is cut (n_nontopk covers them all); there are no neurons to analyse"
             );
         }
-        let step = training_step(model)?;
+        let step = ours(model)?.training_step;
         if step.is_none() && !steps.is_empty() {
             fail!(
                 Config,
@@ -166,21 +166,21 @@ fn name_of(folder: &Path) -> String {
         .unwrap_or_default()
 }
 
-/// `training_step` of config.json, a key of this project.
-fn training_step(model: &OfflineModel) -> Result<Option<u64>> {
-    #[derive(Deserialize)]
-    struct Ours {
-        #[serde(default)]
-        training_step: Option<u64>,
-    }
+/// Keys of config.json that are this project's own and that no executor needs.
+#[derive(Deserialize)]
+struct Ours {
+    #[serde(default)]
+    training_step: Option<u64>,
+    #[serde(default)]
+    dense_twin: Option<String>,
+}
+
+fn ours(model: &OfflineModel) -> Result<Ours> {
     let bytes = pollster::block_on(checkpoint::read_config_bytes(&model.source))?;
-    let ours: Ours = serde_json::from_slice(&bytes).map_err(|_| {
-        Error::new(
-            Code::Config,
-            "config.json: training_step must be a whole number of at least 0",
-        )
-    })?;
-    Ok(ours.training_step)
+    serde_json::from_slice(&bytes).map_err(|_| {
+        let message = "config.json: training_step must be a whole number of at least 0, dense_twin a folder's name";
+        Error::new(Code::Config, message)
+    })
 }
 
 /// BOS, eos, and what the tokenizer calls special; ascending.
@@ -225,7 +225,7 @@ fn effects(engine: &CpuEngine) -> Result<(Vec<Effects>, Vec<Effects>)> {
     Ok((promoted, suppressed))
 }
 
-/// The clusters of the dense twin's tokens: the one named on the command line, or by manifest.json; a dense model's own.
+/// The clusters of the dense twin's tokens: the one named on the command line, by manifest.json or config.json; a dense model's own.
 fn clusters(
     model: &OfflineModel,
     texts: Option<&[String]>,
@@ -233,13 +233,26 @@ fn clusters(
     notice: &mut dyn FnMut(&str),
 ) -> Result<Option<Clusters>> {
     let own = model.config.cut.is_none();
-    let named = pollster::block_on(checkpoint::read_manifest(&model.source))?.and_then(|manifest| manifest.dense_twin);
+    let manifest = pollster::block_on(checkpoint::read_manifest(&model.source))?;
+    let named = manifest
+        .and_then(|manifest| manifest.dense_twin)
+        .or(ours(model)?.dense_twin);
     let (folder, source) = match (twin, named) {
         (Some(folder), _) => (folder.to_owned(), format!("../{}", name_of(folder))),
         (None, _) if own => (model.source.root().to_owned(), ".".to_owned()),
-        (None, Some(name)) => (model.source.root().join(&name), name),
+        (None, Some(name)) => {
+            let folder = model.source.root().join(&name);
+            if !folder.is_dir() {
+                fail!(
+                    Argument,
+                    "dense_twin is {name:?}, but {} is not a folder; name another with --twin",
+                    folder.display()
+                );
+            }
+            (folder, name)
+        }
         (None, None) => {
-            notice("no dense twin (manifest.json names none, and there is no --twin): semantic entropies are null");
+            notice("no dense twin (neither manifest.json nor config.json names one, and there is no --twin): semantic entropies are null");
             return Ok(None);
         }
     };

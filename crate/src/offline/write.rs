@@ -19,7 +19,7 @@ use crate::error::{fail, Result};
 use crate::sampling::{self, philox};
 
 /// Sequences that one thread writes side by side, at most.
-const SIDE_BY_SIDE: usize = 32;
+const SIDE_BY_SIDE: usize = 64;
 /// Memory for the caches of one thread.
 const CACHE_BYTES: usize = 512 << 20;
 /// Largest part file that is taken up again.

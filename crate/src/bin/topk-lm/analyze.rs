@@ -29,7 +29,7 @@ pub struct AnalyzeArgs {
     /// Only the i-th of n parts of the documents, i from 1
     #[arg(long, value_name = "i/n", value_parser = shard)]
     shard: Option<(u64, u64)>,
-    /// The dense twin, whose embedding gives the clusters of tokens [default: dense_twin of manifest.json]
+    /// The dense twin, whose embedding gives the clusters of tokens [default: dense_twin of manifest.json or config.json]
     #[arg(long, value_name = "DIR")]
     twin: Option<PathBuf>,
     /// [default: one for each processor]
