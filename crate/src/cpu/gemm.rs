@@ -155,9 +155,19 @@ fn gather_portable(indices: &[u32], values: &[f32], w: &[f32], stride: usize, ou
 
 const LANES: usize = 16;
 
+/// `out[v] = Σ_i x[i] · w[v, i]` for the rows of `w`, each `stride` long: the transposed product, for the head.
+pub fn dots(x: &[f32], w: &[f32], stride: usize, out: &mut [f32]) {
+    #[cfg(target_arch = "x86_64")]
+    if avx512::available() {
+        // SAFETY: the registers were just detected.
+        return unsafe { avx512::dots(x, x.len(), w, stride, out) };
+    }
+    dots_of_row(x, w, stride, out);
+}
+
 dispatch!(
-    /// `out[v] = Σ_i x[i] · w[v, i]` for the rows of `w`, each `stride` long: the transposed product, for the head.
-    pub dots, dots_portable, (x: &[f32], w: &[f32], stride: usize, out: &mut [f32])
+    /// [`dots`] without registers of 512 bits.
+    dots_of_row, dots_portable, (x: &[f32], w: &[f32], stride: usize, out: &mut [f32])
 );
 
 /// [`dots`] of many rows: `out[r, v] = Σ_i x[r, i] · w[v, i]` for `x` `[rows, inputs]`, `out` `[rows, outputs]`.
@@ -171,7 +181,7 @@ pub fn dots_of_rows(x: &[f32], inputs: usize, w: &[f32], stride: usize, out: &mu
     let (outputs, part) = (w.len() / stride, (1 << 15) / stride + 1);
     for (number, w) in w.chunks(part * stride).enumerate() {
         for (x, out) in x.chunks_exact(inputs).zip(out.chunks_exact_mut(outputs)) {
-            dots(x, w, stride, &mut out[number * part..][..w.len() / stride]);
+            dots_of_row(x, w, stride, &mut out[number * part..][..w.len() / stride]);
         }
     }
 }

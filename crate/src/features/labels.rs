@@ -5,8 +5,9 @@
 //! | no active position | `dead` |
 //! | fewer than 20 | `rare: a, b, c` |
 //! | one word (its forms with space or capital counted together) has 60 % of the top tokens | `“dog”` |
+//! | 70 % are punctuation and line breaks, or numbers | `punctuation: ., !` |
 //! | one cluster has 60 % | `dog, dogs, puppy` |
-//! | 70 % are punctuation, line breaks, digits, names, pieces inside of words, or words of one ending | `punctuation: . , !`, … |
+//! | 70 % are names, pieces inside of words, or words of one ending | `names: Lily, Tom`, `words in -ing: …` |
 //! | one token follows, or precedes, in 60 % | `before “to”`, `after “the”` |
 //! | 70 % stand among the first four positions | `start of the text` |
 //! | all of the three most promoted tokens are of one cluster | `promotes dog, dogs, puppy` |
@@ -72,16 +73,6 @@ pub fn label(evidence: &Evidence<'_>, facts: &Facts) -> String {
     if let Some((text, _)) = texts.iter().find(|(text, _)| share(words[&word(text)]) >= MOST) {
         return format!("“{}”", show(text));
     }
-    let mut clusters: BTreeMap<u32, u32> = BTreeMap::new();
-    for (id, count) in evidence.tokens {
-        if let Some(cluster) = facts.cluster_of(*id) {
-            *clusters.entry(cluster).or_default() += count;
-        }
-    }
-    if let Some((cluster, _)) = clusters.iter().find(|(_, count)| share(**count) >= MOST) {
-        let ids = evidence.tokens.iter().map(|(id, _)| *id);
-        return shown(&mut ids.filter(|id| facts.cluster_of(*id) == Some(*cluster)));
-    }
     let of_class = |class: &dyn Fn(&str) -> bool| {
         share(
             texts
@@ -95,21 +86,25 @@ pub fn label(evidence: &Evidence<'_>, facts: &Facts) -> String {
         let ids = evidence.tokens.iter().map(|(id, _)| *id);
         shown(&mut ids.filter(|id| class(&facts.text(*id))))
     };
-    let classes: [(&str, Class); 5] = [
-        ("line breaks", is_break),
-        ("punctuation", is_punctuation),
-        ("numbers", is_number),
-        ("names", is_name),
-        ("inside of words", is_piece),
-    ];
-    for (name, class) in classes {
-        if of_class(&class) {
-            return if name == "line breaks" {
-                name.to_owned()
-            } else {
-                format!("{name}: {}", of(&class))
-            };
+    let named = |classes: &[(&str, Class)]| {
+        let fits = classes.iter().find(|(_, class)| of_class(class));
+        fits.map(|(name, class)| format!("{name}: {}", of(class)))
+    };
+    if let Some(label) = named(&[("punctuation", is_punctuation), ("numbers", is_number)]) {
+        return label;
+    }
+    let mut clusters: BTreeMap<u32, u32> = BTreeMap::new();
+    for (id, count) in evidence.tokens {
+        if let Some(cluster) = facts.cluster_of(*id) {
+            *clusters.entry(cluster).or_default() += count;
         }
+    }
+    if let Some((cluster, _)) = clusters.iter().find(|(_, count)| share(**count) >= MOST) {
+        let ids = evidence.tokens.iter().map(|(id, _)| *id);
+        return shown(&mut ids.filter(|id| facts.cluster_of(*id) == Some(*cluster)));
+    }
+    if let Some(label) = named(&[("names", is_name), ("inside of words", is_piece)]) {
+        return label;
     }
     for ending in ENDINGS {
         let has = |text: &str| {
@@ -163,9 +158,10 @@ fn is_break(text: &str) -> bool {
     text.contains('\n') && text.trim().is_empty()
 }
 
+/// Line breaks too.
 fn is_punctuation(text: &str) -> bool {
-    let text = text.trim();
-    !text.is_empty() && !text.chars().any(|c| c.is_alphanumeric() || c == '\u{fffd}' || c == '#')
+    is_break(text)
+        || !text.trim().is_empty() && !text.chars().any(|c| c.is_alphanumeric() || c == '\u{fffd}' || c == '#')
 }
 
 fn is_number(text: &str) -> bool {
@@ -250,6 +246,7 @@ pub mod tests {
         check(&[(1, 40), (2, 30), (3, 30)], &[], 0, &[], "“dog”");
         check(&[(1, 40), (4, 30), (3, 30)], &[], 0, &[], "dog, puppy");
         check(&[(5, 50), (6, 30), (3, 20)], &[], 0, &[], "punctuation: ., !");
+        check(&[(5, 50), (7, 50)], &[], 0, &[], "punctuation: ., line break");
         check(&[(8, 50), (9, 30), (10, 20)], &[], 0, &[], "names: Lily, Tom");
         check(&[(11, 50), (12, 50)], &[], 0, &[], "inside of words: ing, er");
         check(&[(7, 100)], &[], 0, &[], "“line break”");

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use topk_lm::checkpoint::FolderSource;
+use topk_lm::cpu::{Behind, CpuCache};
 use topk_lm::features::statistics::{count, entropy};
+use topk_lm::offline::OfflineModel;
 use topk_lm::pace::Cancel;
 use topk_lm::session::{BackendChoice, RunOptions};
 
@@ -172,6 +175,45 @@ fn examples(neuron: &Value, top: &[Active], all: &[Active], most: usize) {
             if let Some(one) = all.iter().find(|a| (a.1, a.2) == (document, there)) {
                 near(&act[1], f64::from(one.0));
             }
+        }
+    }
+}
+
+/// The path of the analysis is the engine's own: the stream is that of the hooks, bit for bit.
+#[test]
+fn the_stream_is_that_of_the_hooks() {
+    for folder in crate::common::golden_models() {
+        let model = load(&folder, BackendChoice::Cpu).unwrap();
+        let offline = OfflineModel::load(FolderSource::new(&folder).unwrap(), "").unwrap();
+        let config = model.config();
+        let hooks: Vec<String> = (0..config.n_layers)
+            .map(|layer| format!("blocks.{layer}.hook_resid_post"))
+            .collect();
+        let options = RunOptions {
+            hooks: hooks.clone(),
+            ..RunOptions::default()
+        };
+        let mut cache = CpuCache::new(config);
+        for document in documents(config.n_ctx).iter().filter(|document| document.len() > 4) {
+            let output = pollster::block_on(model.run(document, &options, &Cancel::default())).unwrap();
+            let mut seen = 0;
+            let mut compare = |layer: usize, behind: Behind<'_>| {
+                assert!(
+                    behind.dense == output.hooks[&hooks[layer]].data,
+                    "{} layer {layer}",
+                    folder.display()
+                );
+                if let Some(active) = behind.active {
+                    let zeros = behind.dense.iter().filter(|value| **value == 0.0).count();
+                    assert_eq!(active.values.len() + zeros, behind.dense.len());
+                }
+                seen += 1;
+            };
+            offline
+                .engine
+                .trunk(&mut cache, document, config.n_layers - 1, &mut compare)
+                .unwrap();
+            assert_eq!(seen, config.n_layers);
         }
     }
 }

@@ -62,6 +62,13 @@ fn what_is_no_whole_is_refused() {
         merge(&out, &[parts[0].clone(), foreign[0].clone()]),
         "different analyses",
     );
+    for part in ["0/3", "4/3", "1", "1/0", "a/b"] {
+        let output = analyze(&golden("llama-gqa"), &out, &["--shard", part])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2), "{part}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr).lines().count(), 1);
+    }
     // A damaged byte, a cut file.
     let damaged = parts[2].join("final.bin");
     let whole = std::fs::read(&damaged).unwrap();

@@ -126,11 +126,17 @@ pub fn dots(x: &[f32], inputs: usize, w: &[f32], stride: usize, out: &mut [f32])
         // A tile that the end cuts short takes its last row several times.
         let w: [&[f32]; RIGHT] = std::array::from_fn(|v| &w[v.min(right_rows - 1) * stride..][..inputs]);
         for (x, out) in x.chunks(LEFT * inputs).zip(out.chunks_mut(LEFT * outputs)) {
-            let left_rows = x.len() / inputs;
-            let x: [&[f32]; LEFT] = std::array::from_fn(|r| &x[r.min(left_rows - 1) * inputs..][..inputs]);
-            let sums = dots_tile(x, w);
-            for (sums, out) in sums.iter().zip(out.chunks_exact_mut(outputs)) {
-                out[right * RIGHT..][..right_rows].copy_from_slice(&sums[..right_rows]);
+            let row = |r: usize| &x[r * inputs..][..inputs];
+            if x.len() == LEFT * inputs {
+                let sums = dots_tile::<LEFT>(std::array::from_fn(row), w);
+                for (sums, out) in sums.iter().zip(out.chunks_exact_mut(outputs)) {
+                    out[right * RIGHT..][..right_rows].copy_from_slice(&sums[..right_rows]);
+                }
+            } else {
+                for (r, out) in out.chunks_exact_mut(outputs).enumerate() {
+                    let [sums] = dots_tile::<1>([row(r)], w);
+                    out[right * RIGHT..][..right_rows].copy_from_slice(&sums[..right_rows]);
+                }
             }
         }
     }
