@@ -4,8 +4,8 @@
  */
 import { optionsOf, signalOf, sourceOf, whole } from './arguments.js';
 import { abortError, createError, throwIfAborted } from './errors.js';
-import { objectOf, parseClusters, parseIndex, parseSteps, recordOf, type ShardLayout, stepTokensOf } from './features/check.js';
-import type { FeatureIndex, NeuronRecord, NeuronStep, StepColumns, TokenClusters } from './features/types.js';
+import { objectOf, parseClusters, parseIndex, parseSteps, recordOf, type ShardLayout, trainingOf } from './features/check.js';
+import type { FeatureIndex, NeuronRecord, StepColumns, TokenClusters } from './features/types.js';
 import { isInside } from './manifest.js';
 import type { SourceData } from './protocol.js';
 import { openSource } from './sources/open.js';
@@ -67,13 +67,15 @@ export class Features {
     if (wanted.layer === undefined || wanted.index === undefined) throw createError('argument', 'neuron takes a layer and an index.');
     const opened = await this.#opened(options);
     const { layers, dModel, steps } = opened.index;
-    const place = layers.indexOf(layer);
-    if (place < 0) throw createError('argument', `layer is ${layer}, but neurons were analysed in layers ${layers.join(', ')}.`);
+    if (!layers.includes(layer))
+      throw createError('argument', `layer is ${layer}, but neurons were analysed in layers ${layers.join(', ')}.`);
     if (index >= dModel) throw createError('argument', `index is ${index}, but must be below ${dModel}.`);
     const path = opened.shards.path.replace('{layer}', String(layer)).replace('{start}', String(index - (index % opened.shards.perFile)));
     const [record, training] = await Promise.all([
       this.#records(path, signal).then((file) => recordOf(file, FOLDER + path, layer, index)),
-      steps.length > 0 ? this.#training(`steps/${path}`, layer, index, place * dModel + index, signal) : [],
+      steps.length > 0
+        ? this.#records(`steps/${path}`, signal).then((file) => trainingOf(file, `${FOLDER}steps/${path}`, layer, index, steps))
+        : [],
     ]);
     return { ...record, steps: training };
   }
@@ -108,24 +110,6 @@ export class Features {
   async file(path: string, options?: FeatureOptions): Promise<Blob | undefined> {
     if (typeof path !== 'string' || !isInside(path)) throw createError('argument', 'path must be a path relative to the model folder.');
     return this.#open(path, signalOf(optionsOf(options).signal));
-  }
-
-  async #training(path: string, layer: number, index: number, entry: number, signal: AbortSignal | undefined): Promise<NeuronStep[]> {
-    const [scalars, file] = await Promise.all([this.steps({ signal }), this.#records(path, signal)]);
-    if (!scalars) return [];
-    const tokens = stepTokensOf(file, FOLDER + path, layer, index, scalars.steps.length);
-    const { density, max, n, tokenEntropy, semanticEntropy, jsToFinal } = scalars.columns;
-    const at = (column: (number | null)[][], place: number) => column[place]?.[entry] ?? null;
-    return scalars.steps.map((step, place) => ({
-      step,
-      density: at(density, place),
-      max: at(max, place),
-      n: at(n, place),
-      tokenEntropy: at(tokenEntropy, place),
-      semanticEntropy: at(semanticEntropy, place),
-      jsToFinal: at(jsToFinal, place),
-      tokens: tokens[place] ?? [],
-    }));
   }
 
   #opened(options: FeatureOptions | undefined): Promise<{ index: FeatureIndex; shards: ShardLayout }> {

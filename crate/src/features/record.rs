@@ -151,13 +151,7 @@ fn record(
         )
     };
     let (before, next) = (around(-1), around(1));
-    let clusters = facts.clusters.as_ref().map(|_| {
-        let ids = neuron
-            .tokens
-            .iter()
-            .flat_map(|(id, n)| std::iter::repeat_n(*id, *n as usize));
-        count(ids.filter_map(|id| facts.cluster_of(id)))
-    });
+    let clusters = clusters(facts, &neuron.tokens);
     let negative = layer.ranks[neuron.tail] == Rank::Negative;
     let (promoted, _) = effects(facts, index, negative);
     let evidence = Evidence {
@@ -196,6 +190,18 @@ fn record(
     }
 }
 
+/// The same counts over the clusters of the tokens; nothing without a clustering.
+pub fn clusters(facts: &Facts, tokens: &Counts) -> Option<Counts> {
+    facts.clusters.as_ref()?;
+    let ids = tokens.iter().flat_map(|(id, n)| std::iter::repeat_n(*id, *n as usize));
+    Some(count(ids.filter_map(|id| facts.cluster_of(id))))
+}
+
+/// The entropy of counts over clusters; nothing where there are none.
+pub fn semantic_entropy(clusters: Option<&Counts>) -> Option<f64> {
+    clusters.filter(|counts| !counts.is_empty()).map(|counts| entropy(counts))
+}
+
 /// Promoted and suppressed tokens of an index; of the negative tail they change places and signs.
 pub fn effects(facts: &Facts, index: usize, negative: bool) -> (Effects, Effects) {
     let (promoted, suppressed) = (&facts.promoted[index], &facts.suppressed[index]);
@@ -209,8 +215,7 @@ pub fn effects(facts: &Facts, index: usize, negative: bool) -> (Effects, Effects
 
 impl Record {
     pub fn semantic_entropy(&self) -> Option<f64> {
-        let clusters = self.clusters.as_ref()?;
-        (!clusters.is_empty()).then(|| entropy(clusters))
+        semantic_entropy(self.clusters.as_ref())
     }
 
     pub fn next_entropy(&self) -> Option<f64> {

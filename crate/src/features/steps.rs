@@ -1,14 +1,22 @@
-//! `steps/`: scalars for every checkpoint, and ten top tokens of each.
+//! `steps/`: scalars for every checkpoint, and ten top tokens of each. The scalars stand twice: as columns over all neurons, and
+//! with the tokens of each neuron, so that the page of one neuron needs one small file.
 
 use serde_json::{json, Map, Value};
 
 use super::accumulate::Statistics;
 use super::json::{maybe, number};
-use super::record::{Ground, Neuron, Record};
+use super::record::{clusters, semantic_entropy, Ground, Neuron, Record};
 
 /// Tokens of each step.
 const TOKENS: usize = 10;
-const COLUMNS: [&str; 5] = ["density", "max", "n", "token_entropy", "js_to_final"];
+const COLUMNS: [&str; 6] = [
+    "density",
+    "max",
+    "n",
+    "token_entropy",
+    "semantic_entropy",
+    "js_to_final",
+];
 
 /// Collects the columns while records go by, index by index.
 pub struct StepColumns {
@@ -39,6 +47,7 @@ impl StepColumns {
                 maybe(neuron.max()),
                 json!(neuron.n()),
                 maybe(neuron.token_entropy()),
+                maybe(semantic_entropy(clusters(ground.facts, &neuron.tokens).as_ref())),
                 number(distance),
             ];
             for (of, value) in self.columns.iter_mut().zip(values) {
@@ -53,7 +62,11 @@ impl StepColumns {
                     .collect::<Vec<_>>(),
             );
         }
-        json!({ "index": record.index, "tokens": tokens })
+        let mut object = json!({ "index": record.index, "tokens": tokens });
+        for (name, of) in COLUMNS.iter().zip(&self.columns) {
+            object[*name] = of.iter().map(|values| values[column].clone()).collect();
+        }
+        object
     }
 
     /// `steps/columns.json`

@@ -66,7 +66,7 @@ const RECORD: Fields = {
   emergence: orNull(isCount),
   histogram: shape({ min: optional(isNumber), max: isNumber, counts: listOf(isCount) }),
   tokens: isCounts,
-  clusters: isCounts,
+  clusters: orNull(isCounts),
   nextTokens: isCounts,
   promoted: isEffects,
   suppressed: isEffects,
@@ -165,17 +165,18 @@ export function recordOf(file: Record<string, unknown>, path: string, layer: num
   return { layer, ...record } as unknown as Omit<NeuronRecord, 'steps'>;
 }
 
-/** Top tokens of one neuron at each of `steps` training steps. */
-export function stepTokensOf(
-  file: Record<string, unknown>,
-  path: string,
-  layer: number,
-  index: number,
-  steps: number,
-): NeuronStep['tokens'][] {
+/** Scalars of a neuron at each training step; the same names as the columns of `steps/columns.json`. */
+const SCALARS = ['density', 'max', 'n', 'tokenEntropy', 'semanticEntropy', 'jsToFinal'];
+
+/** What one neuron was at each of the training `steps`, in a file of `steps/layer{L}/` ({@link objectOf}). */
+export function trainingOf(file: Record<string, unknown>, path: string, layer: number, index: number, steps: number[]): NeuronStep[] {
   const record = entryOf(file, path, layer, index);
-  checkFields(record, { tokens: listOf(isCounts, steps) }, path, `neuron ${index}: `);
-  return record.tokens as NeuronStep['tokens'][];
+  const scalars = Object.fromEntries(SCALARS.map((name) => [name, listOf(isScalar, steps.length)]));
+  checkFields(record, { tokens: listOf(isCounts, steps.length), ...scalars }, path, `neuron ${index}: `);
+  const lists = ['tokens', ...SCALARS].map((name) => [name, record[name] as unknown[]] as const);
+  return steps.map(
+    (step, place) => ({ step, ...Object.fromEntries(lists.map(([name, list]) => [name, list[place]])) }) as unknown as NeuronStep,
+  );
 }
 
 function entryOf(object: Record<string, unknown>, path: string, layer: number, index: number): Record<string, unknown> {
@@ -191,8 +192,7 @@ export function parseSteps(text: string, path: string, neurons: number): StepCol
   const { steps, layers, columns } = objectOf(text, path);
   checkFields({ steps, layers }, { steps: isIds, layers: isIds }, path);
   const column = listOf(listOf(isScalar, neurons), (steps as number[]).length);
-  const names = ['density', 'max', 'n', 'tokenEntropy', 'semanticEntropy', 'jsToFinal'];
-  checkFields(columns, Object.fromEntries(names.map((name) => [name, column])), path, 'columns.');
+  checkFields(columns, Object.fromEntries(SCALARS.map((name) => [name, column])), path, 'columns.');
   return { steps, layers, columns } as unknown as StepColumns;
 }
 

@@ -72,7 +72,7 @@ export interface NeuronRecord extends NeuronScalars {
   /** Input tokens at the `n` highest positions, most frequent first; at most 20. */
   tokens: TokenCount[];
   /** Clusters of those tokens; at most 10. */
-  clusters: TokenCount[];
+  clusters: TokenCount[] | null;
   /** Tokens that follow those positions; at most 10. */
   nextTokens: TokenCount[];
   /** Tokens whose logits it raises most. */

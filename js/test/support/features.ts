@@ -67,6 +67,12 @@ export function record(layer: number, index: number): object {
   };
 }
 
+const SCALARS = ['density', 'max', 'n', 'token_entropy', 'semantic_entropy', 'js_to_final'];
+
+/** A number that tells which scalar, step and neuron it belongs to. */
+const scalar = (place: number, step: number, layer: number, index: number) =>
+  index === DEAD ? null : place * 100 + step * 10 + layer + index / 10;
+
 /** All files by path relative to the model folder. */
 export function featureFiles(): Record<string, string> {
   const files: Record<string, object> = {
@@ -77,10 +83,7 @@ export function featureFiles(): Record<string, string> {
       steps: [10, 20],
       layers: LAYERS,
       columns: Object.fromEntries(
-        ['density', 'max', 'n', 'token_entropy', 'semantic_entropy', 'js_to_final'].map((name, place) => [
-          name,
-          [1, 2].map((step) => column((layer, index) => (index === DEAD ? null : place * 100 + step * 10 + layer + index / 10))),
-        ]),
+        SCALARS.map((name, place) => [name, [1, 2].map((step) => column((layer, index) => scalar(place, step, layer, index)))]),
       ),
     },
   };
@@ -93,7 +96,11 @@ export function featureFiles(): Record<string, string> {
         format: 1,
         layer,
         start,
-        neurons: indices.map((index) => ({ index, tokens: tokens(index) })),
+        neurons: indices.map((index) => ({
+          index,
+          tokens: tokens(index),
+          ...Object.fromEntries(SCALARS.map((name, place) => [name, [1, 2].map((step) => scalar(place, step, layer, index))])),
+        })),
       };
     }
   }
