@@ -199,7 +199,9 @@ pub fn clusters(facts: &Facts, tokens: &Counts) -> Option<Counts> {
 
 /// The entropy of counts over clusters; nothing where there are none.
 pub fn semantic_entropy(clusters: Option<&Counts>) -> Option<f64> {
-    clusters.filter(|counts| !counts.is_empty()).map(|counts| entropy(counts))
+    clusters
+        .filter(|counts| !counts.is_empty())
+        .map(|counts| entropy(counts))
 }
 
 /// Promoted and suppressed tokens of an index; of the negative tail they change places and signs.
