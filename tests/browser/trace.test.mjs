@@ -55,12 +55,12 @@ describe('trace page', { timeout: 600_000 }, () => {
   test('a checkpoint writes its row with its own weights, while the others stay', async () => {
     assert.equal(await loaded(page), 'cpu');
     const written = (step) => page.locator(`[data-step="${step}"] .prompted`);
-    await written('final').waitFor();
+    await page.locator('[data-step=final][data-written=true]').waitFor();
     const [early] = steps;
     const name = (step) => page.locator(`[data-step="${step}"]`);
     await name(early).getByRole('button').click();
     await written(early).waitFor();
-    await page.waitForFunction((step) => document.querySelector(`[data-step="${step}"]`).textContent.length > 60, early);
+    await page.locator(`[data-step="${early}"][data-written=true]`).waitFor();
     assert.equal(hashOf(page).params.ckpt, String(early));
     assert.notEqual(await name(early).locator('td').innerText(), await name('final').locator('td').innerText());
     assert.equal(await name(early).getByRole('button').getAttribute('aria-pressed'), 'true');

@@ -16,7 +16,7 @@ export interface WholeEdit extends NeuronId {
 }
 
 /** Strength of a new edit, in multiples of the neuron's maximum. */
-const NEW_MULTIPLE = 2;
+const NEW_MULTIPLE = 1;
 
 /** The edit that a neuron begins with: it competes at the cut, so what it evicts can be seen. `max`: the neuron's largest value, if known. */
 export function newEdit({ layer, index }: NeuronId, max: number | null): WholeEdit {
