@@ -40,7 +40,11 @@ describe('explore', { timeout: 600_000 }, () => {
     assert.deepEqual(await lit(page), expected);
     assert.ok(expected.length > 0);
     await page.locator(`[data-lit="${layer}.${index}"]`).waitFor();
-    await page.locator(`[data-neuron="${layer}.${index}"]`).getByText('Token entropy').first().waitFor();
+    const card = page.locator(`[data-neuron="${layer}.${index}"]`);
+    await card
+      .getByText(model.features ? 'Token entropy' : 'topk-lm analyze')
+      .first()
+      .waitFor();
     assert.ok(
       (await page
         .getByRole('table', { name: /a row a token/ })
@@ -146,6 +150,33 @@ describe('explore', { timeout: 600_000 }, () => {
     );
     await page.getByText('Attention', { exact: true }).click();
     await page.getByText('Head 0').waitFor();
+  });
+
+  test('another training step: loaded beside the old weights, put in place, in the address; and back', async () => {
+    assert.ok(model.steps.length > 0);
+    const { step } = model.steps[0];
+    const before = await lit(page);
+    const slider = page.getByRole('slider', { name: 'Training' });
+    await slider.focus();
+    await page.keyboard.press('Home');
+    await page.getByText(`The model of training step ${step} is ready.`).waitFor({ state: 'attached' });
+    assert.equal(hashOf(page).params.ckpt, String(step));
+    await page.waitForFunction(
+      (old) =>
+        JSON.stringify([...document.querySelectorAll('[role=option]')].flatMap((chip, at) => (/ value /.test(chip.title) ? [at] : []))) !==
+        old,
+      JSON.stringify(before),
+    );
+    await slider.focus();
+    await page.keyboard.press('End');
+    await page.getByText('The model is ready.').waitFor({ state: 'attached' });
+    assert.equal(hashOf(page).params.ckpt, undefined);
+    await page.waitForFunction(
+      (old) =>
+        JSON.stringify([...document.querySelectorAll('[role=option]')].flatMap((chip, at) => (/ value /.test(chip.title) ? [at] : []))) ===
+        old,
+      JSON.stringify(before),
+    );
   });
 
   test('accessible, and fits a phone', () => assertUsable(page));

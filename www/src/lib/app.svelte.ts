@@ -49,7 +49,14 @@ export class App {
     const { ckpt } = this.router.route;
     if (!entry) return;
     if (session.entry?.name !== entry.name) void session.choose(entry);
-    else if (session.model && ckpt !== session.step && session.switching?.step !== ckpt) void session.loadCheckpoint(ckpt);
+    else if (session.model && ckpt !== session.step && session.switching?.step !== ckpt) void this.#switchTo(ckpt);
+  }
+
+  /** The address goes back to the weights in place where others could not be loaded. */
+  async #switchTo(ckpt: number | null): Promise<void> {
+    const { session, router } = this;
+    const isIn = await session.loadCheckpoint(ckpt);
+    if (!isIn && session.model && router.route.ckpt === ckpt) router.replace({ ckpt: session.step });
   }
 
   /** Uses files that the reader picked. */

@@ -59,4 +59,7 @@ export function problemOf(error: unknown): Problem {
 /** Whether the model cannot be used after this. */
 export const isFatal = (error: unknown): boolean => KNOWN[codeOf(error)]?.fatal ?? true;
 
+/** Whether even the weights that were in place are gone: after other failures of a checkpoint the model goes on with them. */
+export const endsModel = (error: unknown): boolean => ['device-lost', 'worker', 'wasm', 'internal', 'disposed'].includes(codeOf(error));
+
 export const isAbort = (error: unknown): boolean => error instanceof Error && error.name === 'AbortError';

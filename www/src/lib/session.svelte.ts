@@ -1,7 +1,7 @@
 /** The chosen model's life in the page: not loaded, loading, ready, failed; and its training checkpoints. */
 import { type BackendChoice, type FeatureIndex, Features, type LoadProgress, type ModelSource, TopKLM } from 'topk-lm';
 import type { ModelEntry } from './models';
-import { isAbort, isFatal, type Problem, problemOf } from './problem';
+import { endsModel, isAbort, isFatal, type Problem, problemOf } from './problem';
 import { readVocabulary } from './vocabulary';
 
 /** Above this nothing is downloaded unasked. */
@@ -149,10 +149,14 @@ export class Session {
     });
   }
 
-  /** Puts the weights of a training step in place; the old ones work until they are whole. `null`: the final ones. */
-  async loadCheckpoint(step: number | null): Promise<void> {
+  /**
+   * Puts the weights of a training step in place; the old ones work until they are whole, and stay where that fails. `null`: the final ones.
+   * @returns whether they are in place
+   */
+  async loadCheckpoint(step: number | null): Promise<boolean> {
     const { model } = this;
-    if (!model || (step === this.step && !this.#switch)) return;
+    if (!model) return false;
+    if (step === this.step && !this.#switch) return true;
     this.#switch?.abort();
     const controller = new AbortController();
     this.#switch = controller;
@@ -164,12 +168,15 @@ export class Session {
           if (this.#switch === controller) this.switching = { step, progress };
         },
       });
-      if (this.model !== model) return;
+      if (this.model !== model) return false;
       this.step = step;
       this.weights++;
       if (this.#switch === controller) this.#prefetch(step, controller.signal);
+      return true;
     } catch (error) {
-      if (this.model === model) this.report(error);
+      if (this.model === model && endsModel(error)) this.#failed(error);
+      else if (this.model === model && !isAbort(error)) this.problem = { ...problemOf(error), remedy: 'none' };
+      return false;
     } finally {
       if (this.#switch === controller) {
         this.#switch = null;
