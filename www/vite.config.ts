@@ -13,10 +13,31 @@ const policy = (): Plugin => ({
   ],
 });
 
+/** What a link to the site looks like elsewhere. Its image needs a whole address, which only who publishes the site knows: SITE_URL. */
+const preview = (): Plugin => ({
+  name: 'link-preview',
+  transformIndexHtml: (html) => {
+    const content = (pattern: RegExp) => pattern.exec(html)?.[1] ?? '';
+    const base = process.env.SITE_URL ?? './';
+    const facts = {
+      'og:type': 'website',
+      'og:title': content(/<title>([^<]*)</),
+      'og:description': content(/name="description" content="([^"]*)"/),
+      'og:image': `${base}preview.png`,
+      ...(process.env.SITE_URL ? { 'og:url': base } : {}),
+    };
+    return Object.entries(facts).map(([property, text]) => ({
+      tag: 'meta',
+      attrs: { property, content: text },
+      injectTo: 'head' as const,
+    }));
+  },
+});
+
 export default defineConfig({
   // Relative, so that the site runs under any folder.
   base: './',
-  plugins: [svelte(), policy()],
+  plugins: [svelte(), policy(), preview()],
   // The engine's worker is a module that imports others.
   worker: { format: 'es' },
   // Nothing as data: URLs, which the policy forbids.

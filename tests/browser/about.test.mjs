@@ -70,6 +70,17 @@ describe('about and your model', { timeout: 600_000 }, () => {
     assert.equal(await loaded(page), 'cpu');
   });
 
+  test('embedded, the frame is hidden and the page works', async () => {
+    const fresh = await openSite(browser, site, '#/about', { search: '?backend=cpu&embed=1' });
+    try {
+      await fresh.page.locator('[data-kept]').waitFor({ timeout: STEP_TIMEOUT });
+      assert.equal(await fresh.page.getByRole('navigation').count(), 0);
+      assert.equal(await fresh.page.getByRole('banner').count(), 0);
+    } finally {
+      await fresh.close();
+    }
+  });
+
   test('a picked folder runs; one without a model is named', async () => {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'topk-lm-picked-'));
     const empty = fs.mkdtempSync(path.join(os.tmpdir(), 'topk-lm-empty-'));

@@ -26,10 +26,16 @@ function pagesOf({ name }) {
     },
     neuron: { hash: `#/m/${name}/1/100`, ready: (page) => page.getByText(/Active at \d+ of/).waitFor() },
     browse: { hash: '#/browse', ready: (page) => page.locator('[data-row]').first().waitFor() },
-    steer: { hash: '#/steer', ready: loaded },
-    trace: { hash: '#/trace', ready: loaded },
+    steer: {
+      hash: '#/steer?n=2.100&len=40',
+      ready: async (page) => {
+        await page.locator('[data-divergence]').waitFor();
+        await page.getByText(/→ \d+\.\d\d nats a token/).waitFor();
+      },
+    },
+    trace: { hash: '#/trace', ready: (page) => page.locator('[data-step=final][data-written=true]').waitFor() },
     byo: { hash: '#/byo', ready: loaded },
-    about: { hash: '#/about', ready: loaded },
+    about: { hash: '#/about', ready: (page) => page.locator('[data-kept]').waitFor() },
   };
 }
 

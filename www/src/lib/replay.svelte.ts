@@ -89,10 +89,11 @@ export class Replay {
   }
 
   async #arrived(step: number | null, signal: AbortSignal): Promise<void> {
-    const { session } = this.#app;
+    const { session, router } = this.#app;
     while (session.step !== step || session.switching) {
       signal.throwIfAborted();
-      if (session.problem) throw new DOMException('The checkpoint could not be loaded.', 'AbortError'); // it is shown already
+      // The address goes back where a checkpoint could not be loaded; why is shown already.
+      if (router.route.ckpt !== step) throw new DOMException('The checkpoint could not be loaded.', 'AbortError');
       await new Promise((resolve) => setTimeout(resolve, LOOK));
     }
   }
