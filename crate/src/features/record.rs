@@ -279,7 +279,7 @@ impl Record {
             "emergence": self.emergence,
             "histogram": histogram,
             "tokens": pairs(&self.neuron.tokens, 20),
-            "clusters": self.clusters.as_ref().map(|clusters| pairs(clusters, 10)),
+            "clusters": pairs(self.clusters.as_deref().unwrap_or_default(), 10),
             "next_tokens": pairs(&self.next, 10),
             "promoted": effects_json(promoted),
             "suppressed": effects_json(suppressed),

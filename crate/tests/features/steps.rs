@@ -63,6 +63,7 @@ fn checkpoints_are_compared_with_the_final_weights() {
     }
     assert!(of("js_to_final", 1).iter().all(|distance| *distance == 0));
     assert_ne!(of("density", 0), of("density", 2));
+    assert!(of("semantic_entropy", 2).iter().all(Value::is_null));
     for name in ["density", "max", "n", "token_entropy"] {
         assert_eq!(of(name, 2), *index["columns"][name].as_array().unwrap(), "{name}");
     }
@@ -82,6 +83,18 @@ fn checkpoints_are_compared_with_the_final_weights() {
     let ten: Vec<Value> = whole["tokens"].as_array().unwrap().iter().take(10).cloned().collect();
     assert_eq!(*tokens["tokens"][2].as_array().unwrap(), ten);
     assert_eq!(tokens["tokens"][1], tokens["tokens"][2]);
+    let place = index["d_model"].as_u64().unwrap() as usize + 19;
+    for name in [
+        "density",
+        "max",
+        "n",
+        "token_entropy",
+        "semantic_entropy",
+        "js_to_final",
+    ] {
+        let column: Vec<Value> = (0..3).map(|step| of(name, step)[place].clone()).collect();
+        assert_eq!(*tokens[name].as_array().unwrap(), column, "{name}");
+    }
 
     // In shards, byte for byte.
     let shards: Vec<PathBuf> = (1..=3)
