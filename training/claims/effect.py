@@ -60,13 +60,13 @@ def contexts(model, prompts, length: int, temperature: float) -> torch.Tensor:
 
 @torch.no_grad()
 def effects(model, handles: Handles, ids: torch.Tensor, words: list[list[int]], strength=1.0, last=4, rows=512):
-    """Gain of every concept's log-mass where one handle is set at all positions; the mean over the last positions of ids.
+    """What setting one handle at all positions does to the next token, over the last positions of ids.
 
     ids [P, T]; words: token ids a concept. A neuron is clamped to strength × its top, a direction added. The stream up
-    to the edited block is computed once; from there on, only the blocks that follow. Returns (gain [concepts, handles],
-    divergence KL(unedited ‖ edited) in nats [handles]).
+    to the edited block is computed once; from there on, only the blocks that follow. Returns (log of the mean mass of
+    every concept [concepts, handles], divergence KL(unedited ‖ edited) in nats [handles]); with strength 0 the unedited
+    log-mass [concepts, 1].
     """
-    c = model.config
     T = ids.shape[1]
     cos, sin, mask = model.cos[:T], model.sin[:T], model.causal[:T, :T]
     base = model.stream(ids)
@@ -76,12 +76,14 @@ def effects(model, handles: Handles, ids: torch.Tensor, words: list[list[int]], 
         logits = model.lm_head(model.model.norm(x[:, -last:])).float()
         return logits.log_softmax(-1)
 
-    def mass(log_p):  # [..., V] -> [..., concepts]
-        return torch.stack([log_p[..., t].logsumexp(-1) for t in tokens], dim=-1)
+    def mass(log_p):  # [n, P, last, V] -> [concepts, n]
+        share = torch.stack([log_p[..., t].exp().sum(-1).mean((1, 2)) for t in tokens])
+        return share.clamp(min=1e-12).log().numpy()
 
     before = outcome(base[-1])
-    before_mass = mass(before)
-    gain = np.zeros((len(words), len(handles.layer)))
+    if strength == 0:
+        return mass(before[None]), np.zeros(1)
+    log_mass = np.zeros((len(words), len(handles.layer)))
     divergence = np.zeros(len(handles.layer))
     P = len(ids)
     chunk = max(1, rows // P)
@@ -99,9 +101,30 @@ def effects(model, handles: Handles, ids: torch.Tensor, words: list[list[int]], 
             for block in model.model.layers[layer + 1 :]:
                 x = block(x, cos, sin, mask, None)
             after = outcome(x).unflatten(0, (len(part), P))  # [chunk, P, last, V]
-            gain[:, part] = (mass(after) - before_mass).mean((1, 2)).T.numpy()
+            log_mass[:, part] = mass(after)
             divergence[part] = (before.exp() * (before - after)).sum(-1).mean((1, 2)).numpy()
-    return gain, divergence
+    return log_mass, divergence
+
+
+def at_limit(strengths, log_mass, divergence, base, limit):
+    """Where each handle's divergence reaches `limit`: (strength there [handles], log-mass there [concepts, handles]).
+
+    log_mass [strengths, concepts, handles], divergence [strengths, handles], base [concepts, 1] at strength 0. Linear in
+    between, in the root of the divergence (which grows as the square of the strength); a handle that never reaches the
+    limit stands at its largest strength.
+    """
+    s = np.concatenate([[0.0], strengths])
+    mass = np.concatenate([np.broadcast_to(base, log_mass.shape[1:])[None], log_mass])
+    root = np.sqrt(np.maximum(np.concatenate([np.zeros_like(divergence[:1]), divergence]), 0.0))
+    root = np.maximum.accumulate(root)
+    goal = np.sqrt(limit)
+    upper = np.where(root[-1] >= goal, (root >= goal).argmax(0), len(s) - 1)
+    each = np.arange(root.shape[1])
+    a, b = root[upper - 1, each], root[upper, each]
+    share = np.where(b > a, np.clip((goal - a) / np.maximum(b - a, 1e-12), 0, 1), 1.0)
+    strength = s[upper - 1] + share * (s[upper] - s[upper - 1])
+    low, high = (np.moveaxis(mass[upper + k, :, each], 0, 1) for k in (-1, 0))
+    return strength, low + share * (high - low)
 
 
 def short_list(handles: Handles, gain: np.ndarray, count: int, same_index: int = 2) -> list[int]:

@@ -2,8 +2,9 @@
 
     python -m claims.recipes [--models DIR]      writes MODELS/Llama-TopK-Stories-9M/recipes.json
 
-Ten at most: first the concepts that meet the criterion, best first; then, marked `works: false`, those that come nearest to it
-among edits within the likelihood bound and with at least `LEAST` of the texts changed at the relaxed threshold.
+Ten at most, the most successful first. A concept that meets the criterion comes with that edit (`works: true`), another one with
+its `middle` pick (see concepts.toml): stronger, with less likely texts, as its `nll_ratio` says; left out where fewer than
+`LEAST` of the texts reach even the relaxed threshold, or where the ratio is above `MOST`.
 """
 
 import json
@@ -13,14 +14,15 @@ from . import common
 
 COUNT = 10
 LEAST = 0.3
+MOST = 1.8
 
 
-def recipes(method: dict, likelihood: float) -> list[dict]:
+def recipes(method: dict) -> list[dict]:
     """From the "topk" part of steering.json."""
     rows = []
     for entry in method["score"]["concepts"]:
-        b = entry["bounded"]
-        if not b["works"] and (b["nll_ratio"] > likelihood or b["relaxed_success"] < LEAST):
+        b = entry["bounded"] if entry["bounded"]["works"] else entry["middle"]
+        if b["relaxed_success"] < LEAST or b["nll_ratio"] > MOST:
             continue
         rows.append(
             {
@@ -45,7 +47,7 @@ def main():
     steering = common.read(args.results, "steering")
     if "score" not in steering.get("topk", {}):
         p.error("results/steering.json holds no score of TopK neurons: run claims.steer first")
-    rows = recipes(steering["topk"], steering["bounds"]["likelihood"])
+    rows = recipes(steering["topk"])
     out = args.out or (args.topk or args.models / common.TOPK) / "recipes.json"
     table = {"format": 1, "model": common.TOPK, "max_tokens": steering["bounds"]["max_tokens"]}
     table |= {"temperature": steering["bounds"]["temperature"], "recipes": common.rounded(rows)}

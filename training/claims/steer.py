@@ -80,20 +80,20 @@ def gains(result):
     return (result["steered"] + 1) / (result["base"] + 1)
 
 
-def utility(result, search, bounded=True):
-    """How good an edit is in a round of the search; see concepts.toml."""
+def utility(result, search, margin):
+    """How good an edit is in a round of the search where the NLL ratio should stay below `margin` (None: no bound)."""
     base, steered = result["expected"]
     gain = np.minimum(np.log((steered + 1) / (base + 1)) / np.log(5), 1.5).mean()
-    return gain - search["penalty"] * max(0.0, result["nll_ratio"] - search["margin"]) if bounded else gain
+    return gain if margin is None else gain - search["penalty"] * max(0.0, result["nll_ratio"] - margin)
 
 
-def first_edits(handles, short, search):
-    """Every short-listed handle with every strength and propagation."""
+def first_edits(handles, short, limits, search):
+    """Every short-listed handle with every share of its strength at the limit, and every propagation."""
     action = "clamp" if handles.directions is None else "add"
     for handle in short:
-        for propagate, strengths in search["strengths"].items():
-            for strength in strengths:
-                yield handles.edit(handle, strength, action=action, propagate=propagate)
+        for propagate, shares in search["strengths"].items():
+            for share in shares:
+                yield handles.edit(handle, share * limits[handle], action=action, propagate=propagate)
 
 
 def variants(edit, has_cut):
@@ -104,29 +104,36 @@ def variants(edit, has_cut):
         yield replace(edit, site="topk_in")
 
 
+def margins(search):
+    """The picks and the NLL ratio that each may reach."""
+    return {"bounded": search["margin"], "middle": search["middle_margin"], "free": None}
+
+
 def best(results, search, keep):
-    """The `keep` best of one concept's results: a third of them by utility without the bound, the others with it."""
-    free = max(1, keep // 3)
-    order = sorted(results, key=lambda r: -utility(r, search))[: keep - free]
-    rest = sorted((r for r in results if r not in order), key=lambda r: -utility(r, search, False))
-    return order + rest[:free]
+    """One concept's best results for the next round: `keep` of a pick each, none twice."""
+    out = []
+    for kind, margin in margins(search).items():
+        rest = sorted((r for r in results if not any(r is o for o in out)), key=lambda r: -utility(r, search, margin))
+        out += rest[: keep[kind]]
+    return out
 
 
 def choose(bench, windows, say=print):
-    """The picks of every concept: {"bounded": edit, "free": edit, "search": figures on the choosing prompts}."""
+    """The picks of every concept: {"bounded", "middle", "free": edits, and their figures on the choosing prompts}."""
     config, search, subject, handles = bench.config, bench.config["search"], bench.subject, bench.handles
     prompts = [subject.tokenizer.encode(p).ids for p in config["prompts"]["choosing"]]
     words = bench.words
     ids = effect.contexts(
         subject.model, prompts[: search["effect_prompts"]], search["effect_length"], config["bounds"]["temperature"]
     )
-    gain, divergence = effect.effects(subject.model, handles, ids, words)
-    others = (gain.sum(0) - gain) / max(len(gain) - 1, 1)
-    rank = gain - others + search["raw"] * gain - search["divergence"] * divergence
+    base, _ = effect.effects(subject.model, handles, ids, words, strength=0)
+    found = [effect.effects(subject.model, handles, ids, words, s) for s in search["effect_strengths"]]
+    log_mass, divergence = (np.stack(column) for column in zip(*found, strict=True))
+    limits, reached = effect.at_limit(search["effect_strengths"], log_mass, divergence, base, search["divergence"])
     trials = []
     for i in range(len(words)):
-        short = effect.short_list(handles, rank[i], search["short_list"])
-        trials += [(i, edit) for edit in first_edits(handles, short, search)]
+        short = effect.short_list(handles, reached[i], search["short_list"])
+        trials += [(i, edit) for edit in first_edits(handles, short, limits, search)]
     has_cut = subject.model.config.topk_k is not None
     for number, rules in enumerate(search["round"]):
         rows = [(p, 500_000 + 1000 * number + i) for i in range(rules["texts"]) for p in [prompts[i % len(prompts)]]]
@@ -144,16 +151,17 @@ def choose(bench, windows, say=print):
 
 
 def pick(results, config):
+    """For each kind of pick the edit with the largest share of successful texts among those within its margin; where none
+    is, the one of best utility."""
     search, success = config["search"], config["bounds"]["success"]
-
-    def share(r):
-        return float((gains(r) >= success).mean())
-
-    within = [r for r in results if r["nll_ratio"] <= search["margin"]]
-    bounded = max(within, key=lambda r: (share(r), utility(r, search))) if within else max(results, key=lambda r: utility(r, search))
-    free = max(results, key=lambda r: (share(r), utility(r, search, False)))
-    figures = {k: {"success": share(r), "nll_ratio": r["nll_ratio"]} for k, r in (("bounded", bounded), ("free", free))}
-    return {"bounded": bounded["edit"].table(), "free": free["edit"].table(), "on_choosing_prompts": figures}
+    chosen, figures = {}, {}
+    for kind, margin in margins(search).items():
+        within = [r for r in results if margin is None or r["nll_ratio"] <= margin]
+        key = {id(r): (float((gains(r) >= success).mean()), utility(r, search, margin)) for r in results}
+        r = max(within, key=lambda r: key[id(r)]) if within else max(results, key=lambda r: key[id(r)][1])
+        chosen[kind] = r["edit"].table()
+        figures[kind] = {"success": key[id(r)][0], "nll_ratio": r["nll_ratio"]}
+    return chosen | {"on_choosing_prompts": figures}
 
 
 def score(bench, chosen):
@@ -161,13 +169,14 @@ def score(bench, chosen):
     config, bounds = bench.config, bench.config["bounds"]
     encode = bench.subject.tokenizer.encode
     rows = [(encode(p).ids, 1000 * i + s) for i, p in enumerate(config["prompts"]["scoring"]) for s in range(bounds["seeds"])]
-    trials = {(i, decode.Edit(**c[kind])): None for kind in ("bounded", "free") for i, c in enumerate(chosen)}
+    kinds = margins(config["search"])
+    trials = {(i, decode.Edit(**c[kind])): None for kind in kinds for i, c in enumerate(chosen)}
     results = bench.run(list(trials), *map(list, zip(*rows, strict=True)), bounds["max_tokens"])
     of = dict(zip(trials, results, strict=True))
     table = []
     for i, c in enumerate(chosen):
         entry = {"concept": config["concept"][i]["name"]}
-        for kind in ("bounded", "free"):
+        for kind in kinds:
             r = of[i, decode.Edit(**c[kind])]
             share = float((gains(r) >= bounds["success"]).mean())
             relaxed = float((gains(r) >= bounds["relaxed_success"]).mean())
@@ -192,6 +201,10 @@ def score(bench, chosen):
         "base_nll": results[0]["base_nll"],
         "works": sum(e["bounded"]["works"] for e in table) / n,
         "works_relaxed": sum(e["bounded"]["works_relaxed"] for e in table) / n,
+        "works_with_middle_margin": sum(
+            e["middle"]["works_without_likelihood"] and e["middle"]["nll_ratio"] <= config["search"]["middle_margin"] for e in table
+        )
+        / n,
         "works_without_likelihood": sum(e["free"]["works_without_likelihood"] for e in table) / n,
         "concepts": table,
     }
@@ -232,7 +245,7 @@ def main():
     windows = torch.from_numpy(windows[:: max(1, len(windows) // args.windows), 0])
     result = common.read(args.results, "steering")
     method = result.setdefault(args.method, {})
-    result["bounds"] = config["bounds"]
+    result |= {"bounds": config["bounds"], "search": config["search"]}
     with torch.autocast("cpu", torch.bfloat16):  # the search alone; the score is f32
         handles = handles_of(args.method, subject, windows, topk.cut_blocks, args.sae)
         bench = Bench(subject, judge, handles, config)

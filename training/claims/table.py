@@ -69,9 +69,11 @@ def steering(r):
             continue
         s = r[key]["score"]
         n = len(s["concepts"])
-        counts = [round(s[k] * n) for k in ("works", "works_relaxed", "works_without_likelihood")]
-        text = f"{counts[0]} of {n} concepts by the criterion; {counts[1]} at a threshold of {r['bounds']['relaxed_success']:g} "
-        text += f"instead of {r['bounds']['success']:g}; {counts[2]} without the likelihood bound"
+        names = ("works", "works_relaxed", "works_with_middle_margin", "works_without_likelihood")
+        counts = [round(s[k] * n) for k in names]
+        text = f"{counts[0]} of {n} concepts by the criterion; {counts[1]} at {r['bounds']['relaxed_success']:g} instead of "
+        text += f"{r['bounds']['success']:g} times the words; {counts[2]} with texts up to {r['search']['middle_margin']:g} times as "
+        text += f"unlikely; {counts[3]} without a likelihood bound"
         yield f"Steering by {label}", text, f"claims.steer --method {key}"
 
 

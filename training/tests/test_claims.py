@@ -30,13 +30,14 @@ likelihood = 1.3
 [search]
 effect_prompts = 2
 effect_length = 10
-raw = 0.3
-divergence = 1.0
+effect_strengths = [0.5, 1.0]
+divergence = 0.1
 short_list = 2
 penalty = 6.0
 margin = 1.25
 strengths = {layer = [1.0], from_layer = [1.0]}
-round = [{keep = 0, texts = 2, tokens = 4}, {keep = 2, texts = 2, tokens = 6}]
+middle_margin = 1.6
+round = [{texts = 2, tokens = 4}, {texts = 2, tokens = 6, keep = {bounded = 1, middle = 1, free = 1}}]
 [prompts]
 choosing = ["One day Mia", "Then Ben went"]
 scoring = ["One day Omar", "One day"]
@@ -184,22 +185,37 @@ class Edits(unittest.TestCase):
             windows = torch.randint(1, 50, (4, 12), generator=torch.Generator().manual_seed(0))
             handles = effect.coordinate_handles("x", model, windows, [0, 1], tails)
             ids, words = windows[:2], [[3, 4], [7]]
-            gain, divergence = effect.effects(model, handles, ids, words, rows=6)
+            found, divergence = effect.effects(model, handles, ids, words, 0.5, rows=6)
             self.assertGreater(divergence.min(), -1e-5)
-            for h in (0, len(handles.layer) // 2, len(handles.layer) - 1):
-                layer, index, top = int(handles.layer[h]), int(handles.index[h]), float(handles.top[h])
 
-                def edit(at, x, layer=layer, index=index, top=top):
+            def mass(edit=None, ids=ids, model=model):
+                logits = model.lm_head(model.model.norm(model.stream(ids, edit=edit)[-1]))
+                p = logits.softmax(-1)[:, -4:]
+                return [p[..., w].sum(-1).mean().log().item() for w in words]
+
+            unedited, _ = effect.effects(model, handles, ids, words, 0)
+            np.testing.assert_allclose(unedited[:, 0], mass(), atol=1e-4)
+            for h in (0, len(handles.layer) // 2, len(handles.layer) - 1):
+                layer, index, value = int(handles.layer[h]), int(handles.index[h]), 0.5 * float(handles.top[h])
+
+                def edit(at, x, layer=layer, index=index, value=value):
                     if at == layer:
                         x = x.clone()
-                        x[..., index] = top
+                        x[..., index] = value
                     return x
 
-                def mass(edit=None, ids=ids, model=model):
-                    logits = model.lm_head(model.model.norm(model.stream(ids, edit=edit)[-1]))
-                    return torch.stack([logits.log_softmax(-1)[:, -4:, w].logsumexp(-1).mean() for w in words])
+                np.testing.assert_allclose(found[:, h], mass(edit), atol=1e-4)
 
-                np.testing.assert_allclose(gain[:, h], (mass(edit) - mass()).numpy(), atol=1e-4)
+    def test_the_strength_at_which_the_divergence_reaches_a_limit(self):
+        # handle 0: divergence = strength² (limit 1 at strength 1, between 0.5 and 2); handle 1 stays below the limit
+        strengths = [0.5, 2.0]
+        divergence = np.array([[0.25, 0.01], [4.0, 0.04]])
+        log_mass = np.array([[[-4.0, -5.0]], [[-1.0, -4.0]]])
+        found, reached = effect.at_limit(strengths, log_mass, divergence, np.array([[-5.0]]), 1.0)
+        np.testing.assert_allclose(found, [1.0, 2.0])
+        np.testing.assert_allclose(reached, [[-3.0, -4.0]])
+        found, reached = effect.at_limit(strengths, log_mass, divergence, np.array([[-5.0]]), 0.0625)
+        np.testing.assert_allclose((found[0], reached[0, 0]), (0.25, -4.5))
 
 
 class Commands(unittest.TestCase):
@@ -267,17 +283,18 @@ class Commands(unittest.TestCase):
         with mock.patch.object(steer, "CONFIG", self.folder / "concepts.toml"):
             for method in ("topk", "dense", "sae"):
                 result = self.call(steer, "--method", method, "--sae", weights)
-        self.assertEqual(set(result), {"bounds", "topk", "dense", "sae"})
+        self.assertEqual(set(result), {"bounds", "search", "topk", "dense", "sae"})
         for method in ("topk", "dense", "sae"):
             concepts = result[method]["score"]["concepts"]
             self.assertEqual([c["concept"] for c in concepts], ["things", "places"])
             for c in concepts:
                 self.assertEqual(c["bounded"]["works"], c["bounded"]["success"] >= 0.5 and c["bounded"]["nll_ratio"] <= 1.3)
         self.assertEqual({c["bounded"]["edit"]["action"] for c in result["sae"]["score"]["concepts"]}, {"add"})
-        # The site's recipes: whatever is listed is within the bound.
-        with mock.patch.object(recipes, "LEAST", 0.0):
-            rows = recipes.recipes(result["topk"], 1.3)
-        self.assertTrue(all(r["works"] or r["nll_ratio"] <= 1.3 for r in rows))
+        with mock.patch.object(recipes, "LEAST", 0.0), mock.patch.object(recipes, "MOST", 99):
+            rows = recipes.recipes(result["topk"])
+        self.assertEqual({r["concept"] for r in rows}, {"things", "places"})
+        with mock.patch.object(recipes, "LEAST", 2):
+            self.assertEqual(recipes.recipes(result["topk"]), [])
         self.assertIn("| Steering by one TopK neuron |", table.table(self.results))
 
     def test_agreement_with_the_commands_index(self):
