@@ -146,7 +146,7 @@ describe('browse', { timeout: 600_000, skip: !model.features && 'the shipped mod
   test('exported as CSV: the rows of the table', async () => {
     await page.getByRole('searchbox', { name: 'Token' }).fill('dog');
     await shown('300');
-    const { text } = await saved(page, () => page.getByRole('button', { name: /rows as CSV/ }).click());
+    const { text } = await saved(page, () => page.getByRole('button', { name: /as CSV/ }).click());
     const lines = text.trim().split('\r\n');
     assert.equal(lines.length, 301);
     assert.match(lines[0], /^layer,index,label,density,max,n,tokenEntropy/);
