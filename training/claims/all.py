@@ -29,7 +29,7 @@ def commands(args) -> dict[str, list]:
         "trace": ["trace", *data, *(["--run", args.run] if args.run else [])],
         "steer-topk": ["steer", *data, "--method", "topk"],
         "sae": ["sae", *data, "--out", weights],
-        "meaning": ["meaning", *data, *(["--text", args.text] if args.text else []), "--limit", args.limit],
+        "meaning": ["meaning", *data, *(["--text", *args.text] if args.text else []), "--limit", args.limit],
         "steer-dense": ["steer", *data, "--method", "dense"],
         "steer-sae": ["steer", *data, "--method", "sae", "--sae", weights],
         "edit_cost": ["edit_cost", *shared, "--binary", args.binary],
@@ -50,17 +50,21 @@ def commands(args) -> dict[str, list]:
     return {name: run for name, run in runs.items() if not args.only or name in args.only}
 
 
-def main():
+def arguments():
     p = common.parser(__doc__)
     p.add_argument("--work", type=Path, required=True, help="folder for what is not part of the repository")
     p.add_argument("--run", type=Path, help="the trainer's run folder, for the trace")
-    p.add_argument("--text", type=Path, help="our models' own writing, JSON lines of ids")
+    p.add_argument("--text", type=Path, nargs="+", help="our models' own writing, JSON lines of ids")
     p.add_argument("--limit", type=int, default=200_000, help="tokens of that text")
     p.add_argument("--binary", type=Path, help="the topk-lm command")
     p.add_argument("--also", type=Path, nargs="*", default=[])
     p.add_argument("--only", nargs="*", choices=NAMES)
     p.add_argument("--twin", action="store_true", help="only what the dense twin adds")
-    args = p.parse_args()
+    return p.parse_args()
+
+
+def main():
+    args = arguments()
     for name, run in commands(args).items():
         clock = common.Clock()
         print(f"{name} …", flush=True)

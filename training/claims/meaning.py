@@ -1,6 +1,6 @@
 """How readable one coordinate is: token, semantic and next-token entropy of TopK neurons, dense coordinates, SAE features.
 
-    python -m claims.meaning [--text WRITING.jsonl | --data DATA] [--sae FILE] [--limit TOKENS]
+    python -m claims.meaning [--text WRITING.jsonl … | --data DATA] [--sae FILE] [--limit TOKENS]
 
 The same text for all three, by the definitions of topklm/stats.py (design.md section 6). Dense coordinates get the better of
 their two tails; so do TopK neurons and SAE features in these comparisons (`better_tail`), and TopK neurons also as the site
@@ -21,19 +21,20 @@ from . import common
 LOW_BITS = 2.0
 
 
-def read_documents(path: Path, limit: int) -> list[list[int]]:
-    """Documents of a .jsonl with {"ids": […]} lines, up to about `limit` tokens."""
+def read_documents(paths: list[Path], limit: int) -> tuple[list[list[int]], bool]:
+    """(documents of .jsonl files with {"ids": […]} lines up to about `limit` tokens, whether that is all of them)."""
     documents, tokens = [], 0
-    with open(path) as file:
-        for number, line in enumerate(file, 1):
-            ids = json.loads(line).get("ids")
-            if ids is None:
-                raise ValueError(f"{path}, line {number}: has no \"ids\"")
-            documents.append(ids)
-            tokens += len(ids)
-            if tokens >= limit:
-                break
-    return documents
+    for path in paths:
+        with open(path) as file:
+            for number, line in enumerate(file, 1):
+                if tokens >= limit:
+                    return documents, False
+                ids = json.loads(line).get("ids")
+                if ids is None:
+                    raise ValueError(f'{path}, line {number}: has no "ids"')
+                documents.append(ids)
+                tokens += len(ids)
+    return documents, True
 
 
 def held_out_documents(data: Path, limit: int) -> list[list[int]]:
@@ -127,7 +128,7 @@ def agreement(folder: Path, tops, blocks, text_sha: str | None, whole: bool) -> 
 def main():
     p = common.parser(__doc__, data=False)
     p.add_argument("--data", type=Path, help="the folder that topklm.data wrote (checkpoints; held-out text instead of --text)")
-    p.add_argument("--text", type=Path, help="documents as JSON lines of ids, our models' own writing")
+    p.add_argument("--text", type=Path, nargs="+", help="documents as JSON lines of ids, our models' own writing")
     p.add_argument("--sae", type=Path, help="the file that claims.sae wrote")
     p.add_argument("--limit", type=int, default=1_000_000, help="about so many tokens of the text")
     p.add_argument("--only", choices=["topk", "dense"], help="run one model's part again; the other's is kept")
@@ -137,13 +138,16 @@ def main():
     common.start(args)
     clock = common.Clock()
     topk, dense = common.subjects(args, args.data)
-    documents = read_documents(args.text, args.limit) if args.text else held_out_documents(args.data, args.limit)
+    if args.text:
+        documents, whole = read_documents(args.text, args.limit)
+        digest = hashlib.sha256(b"".join(path.read_bytes() for path in args.text)).hexdigest()
+    else:
+        documents, whole, digest = held_out_documents(args.data, args.limit), False, None
     cluster_file = (args.topk or args.models / common.TOPK) / "features" / "clusters.json"
     clusters = np.array(json.loads(cluster_file.read_text())["cluster"]) if cluster_file.exists() else None
-    digest = hashlib.sha256(args.text.read_bytes()).hexdigest() if args.text else None
     result = common.read(args.results, "meaning") if args.only else {}
     result["text"] = {
-        "what": args.text.name if args.text else "held-out documents",
+        "what": " + ".join(path.name for path in args.text) if args.text else "held-out documents",
         "documents": len(documents),
         "tokens": sum(map(len, documents)),
         "sha256": digest,
@@ -153,7 +157,6 @@ def main():
     if args.only != "dense":
         tops = collect(topk.model, documents, blocks)
         result["topk"] = {"model": topk.about} | describe(tops, blocks, clusters)
-        whole = args.text is not None and sum(1 for _ in open(args.text)) == len(documents)
         folder = args.topk or args.models / common.TOPK
         result["topk"]["against_the_command"] = agreement(folder, tops, blocks, digest, whole)
     if dense is not None and args.only != "topk":

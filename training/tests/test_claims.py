@@ -11,6 +11,7 @@ from unittest import mock
 import numpy as np
 import torch
 
+from claims import all as every
 from claims import common, decode, edit_cost, effect, meaning, quality, recipes, sae, steer, sweep, table, trace
 from tests import toy
 from topklm import generate, stats, train
@@ -342,6 +343,20 @@ class Commands(unittest.TestCase):
         self.assertEqual([call.count("--edit") for call in calls], [0, 0, 1, 20])
         self.assertTrue(all("--ignore-eos" in call for call in calls))
         self.assertEqual(set(result["processor_ratio_to_no_edit"]), {"1", "20"})
+
+    def test_all_leaves_out_what_cannot_run(self):
+        def names(*more, models=self.folder / "models"):
+            given = ["all", "--data", "d", "--work", "w", "--models", str(models), *more]
+            with mock.patch.object(sys, "argv", given):
+                return every.commands(every.arguments())
+
+        whole = names("--binary", "topk-lm")
+        self.assertEqual(tuple(whole), every.NAMES)
+        self.assertEqual(set(every.NAMES) - set(names(models=self.folder)), {"sae", "steer-dense", "steer-sae", "edit_cost"})
+        later = names("--twin")
+        self.assertEqual(later["steer-topk"][-2:], ["--stage", "score"])
+        self.assertNotIn("trace", later)
+        self.assertEqual(list(names("--only", "sae")), ["sae"])
 
     def test_table_check(self):
         readme = self.folder / "README.md"
