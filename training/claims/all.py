@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import common, table
 
-NAMES = ("quality", "trace", "steer-topk", "sae", "meaning", "steer-dense", "steer-sae", "edit_cost", "recipes")
+NAMES = ("quality", "trace", "steer-topk", "ceiling", "sae", "meaning", "steer-dense", "steer-sae", "edit_cost", "recipes")
 
 
 def commands(args) -> dict[str, list]:
@@ -28,6 +28,7 @@ def commands(args) -> dict[str, list]:
         "quality": ["quality", *data, *(["--also", *args.also] if args.also else [])],
         "trace": ["trace", *data, *(["--run", args.run] if args.run else [])],
         "steer-topk": ["steer", *data, "--method", "topk"],
+        "ceiling": ["ceiling", *data],
         "sae": ["sae", *data, "--out", weights],
         "meaning": ["meaning", *data, *(["--text", *args.text] if args.text else []), "--limit", args.limit],
         "steer-dense": ["steer", *data, "--method", "dense"],

@@ -75,23 +75,24 @@ class RowEdits:
 
 @torch.no_grad()
 def generate(
-    model, prompts, seeds, max_tokens, temperature, edits=None, blocks=(), directions=None, stop=0, batch=512, watch=None
+    model, prompts, seeds, max_tokens, temperature, edits=None, blocks=(), directions=None, stop=0, batch=512, watch=None, bias=None
 ):
     """New ids, a list a row; ends at `stop`, which is left out. Prompts may differ in length; the noise of a row is its
     seed's alone, so the same row with and without an edit draws the same numbers. With `watch` [V, C], a 0/1 column a
-    family of tokens, also how many of each family were to be expected: probabilities summed over the steps, [rows, C]."""
+    family of tokens, also how many of each family were to be expected: probabilities summed over the steps, [rows, C].
+    `bias(rows)` gives what is added to the logits of a slice of the rows, [len, V]."""
     out, expected = [], []
     edits = edits or [None] * len(prompts)
     for at in range(0, len(prompts), batch):
         part = slice(at, at + batch)
         row_edits = RowEdits(edits[part], [len(p) for p in prompts[part]], blocks, directions)
-        ids, sums = _generate(model, prompts[part], seeds[part], max_tokens, temperature, row_edits, stop, watch)
+        ids, sums = _generate(model, prompts[part], seeds[part], max_tokens, temperature, row_edits, stop, watch, bias(part) if bias else 0)
         out += ids
         expected.append(sums)
     return out if watch is None else (out, np.concatenate(expected))
 
 
-def _generate(model, prompts, seeds, max_tokens, temperature, edits, stop, watch):
+def _generate(model, prompts, seeds, max_tokens, temperature, edits, stop, watch, bias):
     lengths = np.array([len(p) for p in prompts])
     shortest, n = int(lengths.min()), len(prompts)
     total = min(int(lengths.max()) + max_tokens, model.config.n_ctx)
@@ -107,7 +108,7 @@ def _generate(model, prompts, seeds, max_tokens, temperature, edits, stop, watch
     for position in range(shortest, total + 1):
         step = position - lengths  # which new token this is, negative while the prompt lasts
         draw = torch.from_numpy(noise[np.arange(n), step.clip(0, max_tokens - 1)]).float()
-        p = (logits.float() / temperature).softmax(-1)
+        p = ((logits.float() + bias) / temperature).softmax(-1)
         cumulative = p.cumsum(-1)
         ids = (cumulative < draw[:, None] * cumulative[:, -1:]).sum(-1).clamp(max=logits.shape[-1] - 1).numpy()
         fresh = (step >= 0) & (step < max_tokens)

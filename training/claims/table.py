@@ -73,8 +73,18 @@ def steering(r):
         counts = [round(s[k] * n) for k in names]
         text = f"{counts[0]} of {n} concepts by the criterion; {counts[1]} at {r['bounds']['relaxed_success']:g} instead of "
         text += f"{r['bounds']['success']:g} times the words; {counts[2]} with texts up to {r['search']['middle_margin']:g} times as "
-        text += f"unlikely; {counts[3]} without a likelihood bound"
+        text += f"unlikely; {counts[3]} without a likelihood bound; mean success {percent(mean_of([c['bounded'] for c in s['concepts']], 'success'))}"
         yield f"Steering by {label}", text, f"claims.steer --method {key}"
+
+
+def ceiling(r):
+    n = len(r["concepts"])
+    text = f"{round(r['works'] * n)} of {n} concepts by the criterion, mean success {percent(mean_of(r['concepts'], 'success'))}"
+    yield "For scale: the words' own logits raised instead", text, "claims.ceiling"
+
+
+def mean_of(rows, key) -> float:
+    return sum(row[key] for row in rows) / len(rows)
 
 
 def trace(r):
@@ -98,7 +108,7 @@ def sweep(r):
         yield f"Proxy {name}", text, "claims.sweep"
 
 
-PARTS = {f.__name__: f for f in (quality, sae, meaning, steering, trace, edit_cost, sweep)}
+PARTS = {f.__name__: f for f in (quality, sae, meaning, steering, ceiling, trace, edit_cost, sweep)}
 
 
 def table(results: Path) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from claims import all as every
-from claims import common, decode, edit_cost, effect, meaning, quality, recipes, sae, steer, sweep, table, trace
+from claims import ceiling, common, decode, edit_cost, effect, meaning, quality, recipes, sae, steer, sweep, table, trace
 from tests import toy
 from topklm import generate, stats, train
 from topklm.export import export, load_model
@@ -282,6 +282,7 @@ class Commands(unittest.TestCase):
         self.assertEqual(spread["sae"]["better_tail"]["all"]["neurons"], 32)
         self.assertIsNone(spread["topk"]["better_tail"]["all"]["semantic_entropy"])
         with mock.patch.object(steer, "CONFIG", self.folder / "concepts.toml"):
+            raised = self.call(ceiling)["concepts"]
             for method in ("topk", "dense", "sae"):
                 result = self.call(steer, "--method", method, "--sae", weights)
         self.assertEqual(set(result), {"bounds", "search", "topk", "dense", "sae"})
@@ -291,6 +292,8 @@ class Commands(unittest.TestCase):
             for c in concepts:
                 self.assertEqual(c["bounded"]["works"], c["bounded"]["success"] >= 0.5 and c["bounded"]["nll_ratio"] <= 1.3)
         self.assertEqual({c["bounded"]["edit"]["action"] for c in result["sae"]["score"]["concepts"]}, {"add"})
+        self.assertEqual([c["concept"] for c in raised], ["things", "places"])
+        self.assertTrue(all(c["steered"] >= c["base"] for c in raised))
         with mock.patch.object(recipes, "LEAST", 0.0), mock.patch.object(recipes, "MOST", 99):
             rows = recipes.recipes(result["topk"])
         self.assertEqual({r["concept"] for r in rows}, {"things", "places"})
