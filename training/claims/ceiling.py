@@ -14,7 +14,7 @@ import torch
 
 from . import common, steer
 
-AMOUNTS = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
+AMOUNTS = (2.0, 3.0, 4.0, 5.0, 6.0)
 
 
 @dataclass(frozen=True)
