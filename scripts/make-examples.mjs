@@ -24,7 +24,8 @@ await main(async () => {
   const { TopKLM } = await import(new URL('../dist/npm/index.js', import.meta.url).href);
   const model = await TopKLM.load(folder, { backend: 'cpu' });
   const statistics = await model.features.index().catch(() => null);
-  const { n_layers, n_nontopk, topk_select, d_model } = model.config;
+  const { n_layers, n_nontopk, topk_select, d_model, d_vocab } = model.config;
+  const vocabulary = await model.tokenizer.tokens(Array.from({ length: d_vocab }, (_, id) => id));
   const layers = Array.from({ length: n_layers - n_nontopk }, (_, layer) => layer);
   const out = path.join(folder, 'examples');
   fs.mkdirSync(out, { recursive: true });
@@ -36,7 +37,7 @@ await main(async () => {
       ids.push(id);
     const { hooks } = await model.run(ids, { hooks: layers.map((layer) => `blocks.${layer}.hook_topk_out`), logits: 'none' });
     const rows = layers.map((layer) => ({ layer, ...hooks[`blocks.${layer}.hook_topk_out`] }));
-    texts.push({ title, ids, prompt_length: start.length, neuron: worthALook(rows, statistics) });
+    texts.push({ title, ids, prompt_length: start.length, neuron: worthALook(ids, rows, statistics, vocabulary, new Set(texts.map((text) => text.neuron.join('.')))) });
     const file = path.join(out, `${place}.json`);
     const stored = rows.map(({ layer, rowStart, indices, values }) => ({
       layer,
@@ -56,31 +57,39 @@ await main(async () => {
 });
 
 /**
- * The neuron that a text opens with: active at 2 to 8 of its tokens after the first, and reaching the largest share of its maximum over the
- * corpus (without statistics: the largest value); of statistics, token entropy at most 3 bits and not rare.
+ * The neuron that a text opens with: active at 2 to 16 of its tokens after the first. With statistics the one that most often is so on one of its
+ * own three top tokens, words of three letters or more, as a share of its active tokens in the text (of 2 bits of token entropy at most, not
+ * rare, of no text before); at a tie, and without statistics, the larger value.
  */
-function worthALook(rows, statistics) {
+function worthALook(ids, rows, statistics, vocabulary, taken) {
   let best = { score: -1, neuron: [0, 0] };
   for (const { layer, rowStart, indices, values } of rows) {
     const found = new Map();
-    for (let i = rowStart[1]; i < indices.length; i++) {
-      if (values[i] <= 0) continue;
-      const seen = found.get(indices[i]) ?? { count: 0, max: 0 };
-      found.set(indices[i], { count: seen.count + 1, max: Math.max(seen.max, values[i]) });
+    for (let at = 1; at < ids.length; at++) {
+      for (let i = rowStart[at]; i < rowStart[at + 1]; i++) {
+        if (values[i] <= 0) continue;
+        const seen = found.get(indices[i]) ?? { tokens: [], max: 0 };
+        seen.tokens.push(ids[at]);
+        found.set(indices[i], { tokens: seen.tokens, max: Math.max(seen.max, values[i]) });
+      }
     }
-    for (const [index, { count, max }] of found) {
-      if (count < 2 || count > 8) continue;
-      const score = scoreOf(statistics, layer, index, max);
+    for (const [index, { tokens, max }] of found) {
+      if (tokens.length < 2 || tokens.length > 16 || taken.has(`${layer}.${index}`)) continue;
+      const score = max / 1e6 + (statistics ? fitOf(statistics, vocabulary, layer, index, tokens) : 0);
       if (score > best.score) best = { score, neuron: [layer, index] };
     }
   }
   return best.neuron;
 }
 
-function scoreOf(statistics, layer, index, max) {
-  if (!statistics) return max;
+/** How well a neuron's tokens in the text are those of the corpus: 0 to 4; below 0: not one to begin with. */
+function fitOf(statistics, vocabulary, layer, index, tokens) {
   const entry = statistics.layers.indexOf(layer) * statistics.dModel + index;
-  const { tokenEntropy, n, max: maxima } = statistics.columns;
-  if (n[entry] < statistics.entropy.rareBelow || tokenEntropy[entry] === null || tokenEntropy[entry] > 3) return -1;
-  return max / maxima[entry];
+  const { tokenEntropy, topTokens, n } = statistics.columns;
+  const bits = tokenEntropy[entry];
+  if (n[entry] < statistics.entropy.rareBelow || bits === null || bits > 2) return -1;
+  const isWord = (id) => /^\s?\p{L}{3,}$/u.test(vocabulary[id] ?? '');
+  if (!isWord(topTokens[entry][0])) return -1;
+  const own = tokens.filter((id) => topTokens[entry].includes(id) && isWord(id)).length;
+  return (own / tokens.length) * Math.min(4, own);
 }
