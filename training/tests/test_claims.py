@@ -295,10 +295,10 @@ class Commands(unittest.TestCase):
         self.assertEqual([c["concept"] for c in raised], ["things", "places"])
         self.assertTrue(all(c["steered"] >= c["base"] for c in raised))
         with mock.patch.object(recipes, "LEAST", 0.0), mock.patch.object(recipes, "MOST", 99):
-            rows = recipes.recipes(result["topk"])
+            rows = recipes.recipes(result["topk"], {"things": ["kite"], "places": ["hill"]})
         self.assertEqual({r["concept"] for r in rows}, {"things", "places"})
         with mock.patch.object(recipes, "LEAST", 2):
-            self.assertEqual(recipes.recipes(result["topk"]), [])
+            self.assertEqual(recipes.recipes(result["topk"], {}), [])
         self.assertIn("| Steering by one TopK neuron |", table.table(self.results))
 
     def test_agreement_with_the_commands_index(self):
