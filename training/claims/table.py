@@ -74,7 +74,13 @@ def steering(r):
         text = f"{counts[0]} of {n} concepts by the criterion; {counts[1]} at {r['bounds']['relaxed_success']:g} instead of "
         text += f"{r['bounds']['success']:g} times the words; {counts[2]} with texts up to {r['search']['middle_margin']:g} times as "
         text += f"unlikely; {counts[3]} without a likelihood bound; mean success {percent(mean_of([c['bounded'] for c in s['concepts']], 'success'))}"
+        if judged_by_itself(r[key]):
+            text += "; likelihood under the unsteered model itself, for want of the twin"
         yield f"Steering by {label}", text, f"claims.steer --method {key}"
+
+
+def judged_by_itself(method) -> bool:
+    return method["judge"]["sha256"] == method["model"]["sha256"] and method["model"]["name"] != common.DENSE
 
 
 def ceiling(r):
@@ -88,8 +94,9 @@ def mean_of(rows, key) -> float:
 
 
 def trace(r):
-    half = next((s for s, e in zip(r["steps"], r["emerged_share"], strict=True) if e >= 0.5), None)
-    text = f"half of the neurons have their final meaning (JS ≤ {r['js_bound']:g}) from step {half} of {r['steps'][-1]}"
+    last = list(zip(r["steps"], r["emerged_share"], strict=True))[-5:-1]
+    text = f"neurons with their final meaning (JS ≤ {r['js_bound']:g}): " + ", ".join(f"{percent(e)} from step {s}" for s, e in last)
+    text += f", of {r['steps'][-1]}"
     yield "Emergence over checkpoints", text, "claims.trace"
     layers = r["layers"]
     text = f"similarity {number(layers['same_index_mean'])} in neighbouring blocks, {number(layers['random_index_mean'])} for random indices"
@@ -116,6 +123,8 @@ def table(results: Path) -> str:
     for name, part in PARTS.items():
         result = common.read(results, name)
         lines += [f"| {claim} | {text} | `{command}` |" for claim, text, command in (part(result) if result else ())]
+    if "dense" not in common.read(results, "quality"):
+        lines.append("| The dense twin and the SAE on it: loss gap, entropies, steering | not measured: no trained twin yet | `claims.all --twin` |")
     if "settings" not in common.read(results, "sweep"):
         lines.append("| The cut's settings on a proxy (k, n_nontopk, annealing, abs, relu) | not run yet | `claims.sweep` |")
     return "\n".join(lines)
