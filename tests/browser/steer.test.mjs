@@ -138,10 +138,10 @@ describe('steer page', { timeout: 600_000 }, () => {
     await page.getByRole('spinbutton', { name: 'New tokens' }).fill('200');
     await page.getByRole('spinbutton', { name: 'New tokens' }).press('Tab');
     await page.getByRole('button', { name: 'Run' }).click();
-    await page.waitForFunction(() => document.querySelector('[data-side=base]').dataset.ids.split(',').length > 9);
+    await page.waitForFunction(() => document.querySelector('[data-side=base]').dataset.ids.split(',').length > 20);
     await page.getByRole('button', { name: 'Stop' }).click();
     await side(page, 'base').getByText('stopped').waitFor();
-    assert.ok((await idsOf(page, 'base')).length > 9);
+    assert.ok((await idsOf(page, 'base')).length > 20);
     await page.getByText('Take it away').click();
     const command = await page.getByRole('region', { name: 'command line' }).innerText();
     assert.match(command, new RegExp(`--edit layer=${wanted.layer},index=${wanted.index},action=clamp,value=[\\d.]+,site=topk_in`));
@@ -157,7 +157,10 @@ describe('steer page', { timeout: 600_000 }, () => {
       await page.getByRole('button', { name: new RegExp(`^${concept} `) }).click();
       await done(page);
       // The address is written a moment after the click.
-      await page.waitForFunction((start) => new URLSearchParams(location.hash.split('?')[1]).get('e')?.startsWith(start), `${layer}.${at}_`);
+      await page.waitForFunction(
+        (start) => new URLSearchParams(location.hash.split('?')[1]).get('e')?.startsWith(start),
+        `${layer}.${at}_`,
+      );
       assert.equal(await page.getByLabel('Words that count').inputValue(), list.map((word) => word.toLowerCase()).join(', '));
     }
     assert.equal(await page.getByRole('heading', { name: 'Recipes that work' }).count(), recipes.length > 0 ? 1 : 0);
