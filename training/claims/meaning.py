@@ -106,9 +106,8 @@ def describe(tops, keys, clusters) -> dict:
     }
 
 
-def agreement(folder: Path, tops, blocks, text_sha: str | None, whole: bool) -> dict | None:
+def agreement(path: Path, tops, blocks, text_sha: str | None, whole: bool) -> dict | None:
     """How the command's index.json and our numbers differ; only over the same whole text do they have to agree."""
-    path = folder / "features" / "index.json"
     if not path.exists():
         return None
     index = json.loads(path.read_text())
@@ -130,6 +129,7 @@ def main():
     p.add_argument("--data", type=Path, help="the folder that topklm.data wrote (checkpoints; held-out text instead of --text)")
     p.add_argument("--text", type=Path, nargs="+", help="documents as JSON lines of ids, our models' own writing")
     p.add_argument("--sae", type=Path, help="the file that claims.sae wrote")
+    p.add_argument("--index", type=Path, help="index.json of topk-lm analyze to compare with, instead of the model's own")
     p.add_argument("--limit", type=int, default=1_000_000, help="about so many tokens of the text")
     p.add_argument("--only", choices=["topk", "dense"], help="run one model's part again; the other's is kept")
     args = p.parse_args()
@@ -157,8 +157,8 @@ def main():
     if args.only != "dense":
         tops = collect(topk.model, documents, blocks)
         result["topk"] = {"model": topk.about} | describe(tops, blocks, clusters)
-        folder = args.topk or args.models / common.TOPK
-        result["topk"]["against_the_command"] = agreement(folder, tops, blocks, digest, whole)
+        index = args.index or (args.topk or args.models / common.TOPK) / "features" / "index.json"
+        result["topk"]["against_the_command"] = agreement(index, tops, blocks, digest, whole)
     if dense is not None and args.only != "topk":
         from .sae import SAE
 

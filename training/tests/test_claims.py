@@ -310,10 +310,10 @@ class Commands(unittest.TestCase):
         (folder / "features").mkdir(parents=True)
         given = {k: common.rounded(v.tolist()) for k, v in columns.items()}
         (folder / "features" / "index.json").write_text(json.dumps({"columns": given, "corpus": {"sha256": "x"}}))
-        found = meaning.agreement(folder, tops, [0, 1], "x", True)
+        found = meaning.agreement(folder / "features" / "index.json", tops, [0, 1], "x", True)
         self.assertTrue(found["same_text"])
         self.assertLess(found["token_entropy"]["largest_gap"], 1e-3)
-        self.assertIsNone(meaning.agreement(self.folder, tops, [0, 1], "x", True))
+        self.assertIsNone(meaning.agreement(self.folder / "none.json", tops, [0, 1], "x", True))
 
     def test_trace(self):
         for arguments in (["--run", self.folder / "runs" / common.TOPK], []):
