@@ -59,6 +59,11 @@ def meaning(r):
                 parts.append(f"{shown} {number(e['median'])} ({percent(e['share_under_2_bits'])} under 2)")
         if parts:
             yield f"{label}, median bits, better tail", " · ".join(parts), "claims.meaning"
+    check = r.get("topk", {}).get("against_the_command") or {}
+    if check.get("same_text"):
+        e = check["token_entropy"]
+        text = f"median gap {e['median_gap']:.5f} bits, largest {e['largest_gap']:.3f}, over {e['compared']} neurons and the same text"
+        yield "PyTorch's token entropies against `topk-lm analyze`", text, "claims.meaning"
     dead = " · ".join(f"{shown} {percent(r[name]['better_tail']['all']['dead'], 1)}" for name, shown in names)
     yield "Dead over the text", dead, "claims.meaning"
 
