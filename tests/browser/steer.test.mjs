@@ -163,7 +163,7 @@ describe('steer page', { timeout: 600_000 }, () => {
       );
       assert.equal(await page.getByLabel('Words that count').inputValue(), list.map((word) => word.toLowerCase()).join(', '));
     }
-    assert.equal(await page.getByRole('heading', { name: 'Recipes that work' }).count(), recipes.length > 0 ? 1 : 0);
+    assert.equal(await page.getByRole('heading', { name: 'Measured recipes' }).count(), recipes.length > 0 ? 1 : 0);
   });
 
   test('accessible in both themes, no sideways scrolling on a phone', () => assertUsable(page));

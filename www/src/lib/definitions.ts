@@ -65,7 +65,7 @@ export const DEFINITIONS = {
   },
   recipe: {
     name: 'Recipe',
-    text: 'An edit chosen on some prompts and measured on others; the numbers are from there, your text may differ.',
+    text: 'An edit chosen on some prompts and measured on others. Words of the concept in a text, unsteered and steered, and how much more the unsteered model is surprised by the text; yours may differ.',
   },
 } as const satisfies Record<string, Definition>;
 
