@@ -1,5 +1,8 @@
 /** The measured facts of our models: `models/claims.json`, which the build makes of `training/claims/results/`. */
 
+/** Stands where a figure is missing. */
+export const NOT_MEASURED = '–';
+
 export interface Fact {
   name: string;
   /** What it is, with its unit. */
@@ -56,7 +59,7 @@ type Row = readonly [path: string, name: string, definition: string, kind: 'numb
 function table(tree: unknown, rows: readonly Row[]): Fact[] {
   return rows.flatMap(([path, name, definition, kind]) => {
     const [topk, dense] = [figure(at(tree, 'topk'), path, kind), figure(at(tree, 'dense'), path, kind)];
-    return topk === null && dense === null ? [] : [{ name, definition, topk: topk ?? '–', dense: dense ?? '–' }];
+    return topk === null && dense === null ? [] : [{ name, definition, topk: topk ?? NOT_MEASURED, dense: dense ?? NOT_MEASURED }];
   });
 }
 
