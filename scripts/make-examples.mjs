@@ -37,7 +37,12 @@ await main(async () => {
       ids.push(id);
     const { hooks } = await model.run(ids, { hooks: layers.map((layer) => `blocks.${layer}.hook_topk_out`), logits: 'none' });
     const rows = layers.map((layer) => ({ layer, ...hooks[`blocks.${layer}.hook_topk_out`] }));
-    texts.push({ title, ids, prompt_length: start.length, neuron: worthALook(ids, rows, statistics, vocabulary, new Set(texts.map((text) => text.neuron.join('.')))) });
+    texts.push({
+      title,
+      ids,
+      prompt_length: start.length,
+      neuron: worthALook(ids, rows, statistics, vocabulary, new Set(texts.map((text) => text.neuron.join('.')))),
+    });
     const file = path.join(out, `${place}.json`);
     const stored = rows.map(({ layer, rowStart, indices, values }) => ({
       layer,
