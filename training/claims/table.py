@@ -117,6 +117,8 @@ def edit_cost(r):
 def sweep(r):
     for name, e in r.get("settings", {}).items():
         text = f"{number(e['loss']['validation']['nats_per_token'], 3)} nats a token, median token entropy {number(e['token_entropy_median'])}"
+        if e.get("gap_percent"):
+            text += f", loss {e['gap_percent']:+.1f} % against the dense proxy"
         yield f"Proxy {name}", text, "claims.sweep"
 
 
