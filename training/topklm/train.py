@@ -253,6 +253,9 @@ def main():
     parser.add_argument("--until", type=int, help="stop after this step; a later call goes on")
     args = parser.parse_args()
     Trainer(args.config, args.data, args.out, args.dense).run(args.until)
+    if dist.is_initialized():
+        dist.barrier()  # the first process evaluates after the last step; the others wait for it
+        dist.destroy_process_group()
 
 
 if __name__ == "__main__":
