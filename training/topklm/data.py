@@ -106,11 +106,16 @@ class Packed:
 
     The documents of an epoch (a source of `epochs` e gives each document ⌊e⌋ times, and once more by a coin of
     probability e − ⌊e⌋) are shuffled and laid end to end, cut every n_ctx tokens; what is left over is dropped.
+    `epochs` {file: e} replaces what the report says of a source.
     """
 
-    def __init__(self, data: Path, n_ctx: int, seed: int):
+    def __init__(self, data: Path, n_ctx: int, seed: int, epochs: dict | None = None):
         self.arrays = dict(np.load(data / "tokens.npz"))
         self.sources = json.loads((data / "report.json").read_text())["sources"]
+        unknown = set(epochs or {}) - {source["file"] for source in self.sources}
+        if unknown:
+            raise ValueError(f"epochs: {', '.join(sorted(unknown))} is not among the sources of {data / 'report.json'}")
+        self.sources = [source | {"epochs": (epochs or {}).get(source["file"], source["epochs"])} for source in self.sources]
         self.n_ctx, self.seed = n_ctx, seed
         self._epoch, self._stream, self._first = -1, None, 0
         self._next_first = 0

@@ -1,10 +1,11 @@
 """Trains one model of a config file, resumably.
 
-    python -m topklm.train --config configs/small.toml --data DATA --out RUN [--dense]
+    python -m topklm.train --config configs/small.toml --data DATA --out RUN [--dense] [--from FOLDER --step N]
     torchrun --nproc_per_node N -m topklm.train …            # more devices: DistributedDataParallel
 
 RUN/log.jsonl: one line a logged step. RUN/checkpoints/step{N}.safetensors: the trail, f32. RUN/state.pt: everything a
-resumed run needs; the same command goes on where it stopped, and gives the losses it would have given.
+resumed run needs; the same command goes on where it stopped, and gives the losses it would have given. --from begins at step N
+with stored weights (an exported model's folder, its step{N}/, or a trainer's checkpoint) and fresh optimisers.
 """
 
 import argparse
@@ -22,7 +23,19 @@ import torch.distributed as dist
 from safetensors.torch import save_file
 
 from .data import Packed, evaluation_windows
+from .export import load_model
 from .model import ModelConfig, TopKLM
+
+# After --from the optimisers know nothing of the gradients' size: the rate comes back over this many steps.
+REWARM = 20
+
+
+@dataclass(frozen=True)
+class Finish:
+    """[train.finish]: the last `steps` steps read another mixture; `epochs` names what differs from data.toml's."""
+
+    steps: int
+    epochs: dict
 
 
 @dataclass(frozen=True)
@@ -39,13 +52,14 @@ class TrainConfig:
     final_lr: float
     clip: float
     dtype: str = "bf16"
-    checkpoints: int = 13
+    checkpoints: int | list = 13  # how many, or the steps themselves (0 and the last are always among them)
     first_checkpoint: int = 4
     eval_every: int = 0
     anneal: tuple = ()  # [[share of the steps, k until then], …], ascending; afterwards topk_k
     log_every: int = 10
     save_every: int = 100
     compile: bool = True
+    finish: Finish | None = None
 
     def steps(self, n_ctx: int) -> int:
         """Optimiser steps of the whole run."""
@@ -62,12 +76,17 @@ def read_config(path: Path, dense: bool):
     train = dict(table["train"])
     if dense:
         train.pop("anneal", None)
+    if "finish" in train:
+        train["finish"] = Finish(**train["finish"])
     return table, model, TrainConfig(**train)
 
 
-def checkpoint_steps(count: int, first: int, last: int) -> list[int]:
-    """0, then count − 1 steps from `first` to `last`, evenly spaced in their logarithm."""
-    return sorted({0} | {round(s) for s in np.geomspace(min(first, last), last, count - 1)})
+def checkpoint_steps(checkpoints: int | list, first: int, last: int) -> list[int]:
+    """The steps of a list that the run reaches, 0 and the last; a number: 0, then as many less one from `first` to
+    `last`, evenly spaced in their logarithm."""
+    if isinstance(checkpoints, int):
+        return sorted({0} | {round(s) for s in np.geomspace(min(first, last), last, checkpoints - 1)})
+    return sorted({0, last} | {s for s in checkpoints if s < last})
 
 
 def rate(step: int, steps: int, c: TrainConfig) -> float:
@@ -117,7 +136,7 @@ def evaluate(model: TopKLM, windows: np.ndarray, batch: int = 64, dtype: str = "
 class Trainer:
     """One run: model, optimisers, data position, log."""
 
-    def __init__(self, config: Path, data: Path, out: Path, dense: bool):
+    def __init__(self, config: Path, data: Path, out: Path, dense: bool, begin: tuple[Path, int] | None = None):
         self.table, self.model_config, self.c = read_config(config, dense)
         self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
         self.device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
@@ -133,23 +152,41 @@ class Trainer:
         self.optimisers = optimisers(self.model, self.c)
         self.packed = Packed(data, self.model_config.n_ctx, seed)
         self.steps = self.c.steps(self.model_config.n_ctx)
+        self.finish_from, self.finish_packed = self.steps, None
+        if self.c.finish is not None:
+            if not 0 < self.c.finish.steps <= self.steps:
+                raise ValueError(f"finish.steps must be from 1 to the run's {self.steps}, not {self.c.finish.steps}")
+            self.finish_from -= self.c.finish.steps
+            self.finish_packed = Packed(data, self.model_config.n_ctx, seed + 1, self.c.finish.epochs)
         self.trail = checkpoint_steps(self.c.checkpoints, self.c.first_checkpoint, self.steps)
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self.began_at = 0, 0.0, 0
         state = out / "state.pt"
         if state.exists():
             self.load(state)
+        elif begin is not None:
+            self.begin(*begin)
         runner = self.model
         if self.world > 1:
             ids = None if self.device == "cpu" else [torch.device(self.device).index]
             runner = torch.nn.parallel.DistributedDataParallel(runner, device_ids=ids)
         self.runner = torch.compile(runner) if self.c.compile else runner
 
+    def begin(self, weights: Path, step: int):
+        """Goes on from stored weights at `step`, with fresh optimisers."""
+        if not 0 <= step < self.steps:
+            raise ValueError(f"--step must be from 0 to {self.steps - 1}, not {step}")
+        stored = load_model(weights)
+        if stored.config != self.model_config:
+            raise ValueError(f"{weights}: its shapes or cut are not those of the config: {stored.config}")
+        self.model.load_state_dict(stored.state_dict())
+        self.step = self.began_at = step
+
     def load(self, path: Path):
         state = torch.load(path, map_location=self.device, weights_only=True)
         self.model.load_state_dict(state["model"])
         for (optimiser, _), saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
-        self.step, self.seconds = state["step"], state["seconds"]
+        self.step, self.seconds, self.began_at = state["step"], state["seconds"], state.get("began_at", 0)
 
     def save(self):
         """The state of the run, written beside and moved into place, so that an interruption leaves a whole one."""
@@ -160,6 +197,7 @@ class Trainer:
             "optimisers": [optimiser.state_dict() for optimiser, _ in self.optimisers],
             "step": self.step,
             "seconds": self.seconds,
+            "began_at": self.began_at,
         }
         part = self.out / "state.pt.part"
         torch.save(state, part)
@@ -183,10 +221,21 @@ class Trainer:
             with (self.out / "log.jsonl").open("a") as file:
                 file.write(json.dumps({"step": self.step, "tokens": self.tokens_seen(), **entry}) + "\n")
 
+    def windows(self, count: int) -> np.ndarray:
+        """This process's `count` windows of the current step, of the mixture that it reads."""
+        finishing = self.step >= self.finish_from
+        packed, step = (self.finish_packed, self.step - self.finish_from) if finishing else (self.packed, self.step)
+        return packed.windows(step * self.c.batch + self.rank * count, count)
+
+    def rate(self) -> float:
+        """The share of the full learning rate at the current step."""
+        rewarm = min(1.0, (self.step + 1 - self.began_at) / REWARM) if self.began_at else 1.0
+        return rewarm * rate(self.step, self.steps, self.c)
+
     def one_step(self) -> float:
         """One optimiser step; the mean loss of its batch in nats a token."""
-        c, share = self.c, self.c.batch // self.world
-        windows = self.packed.windows(self.step * c.batch + self.rank * share, share)
+        c = self.c
+        windows = self.windows(c.batch // self.world)
         ids = torch.from_numpy(windows).to(self.device)
         with autocast(self.device.split(":")[0], c.dtype):
             loss = self.runner(ids[:, :-1], ids[:, 1:], annealed_k(self.step, self.steps, c))
@@ -194,7 +243,7 @@ class Trainer:
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), c.clip)
         for optimiser, lr in self.optimisers:
             for group in optimiser.param_groups:
-                group["lr"] = lr * rate(self.step, self.steps, c)
+                group["lr"] = lr * self.rate()
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
         loss = loss.detach()
@@ -251,8 +300,13 @@ def main():
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--dense", action="store_true", help="train the dense twin: the same config without the cut")
     parser.add_argument("--until", type=int, help="stop after this step; a later call goes on")
+    parser.add_argument("--from", dest="begin", type=Path, metavar="FOLDER", help="begin with these weights, at --step")
+    parser.add_argument("--step", type=int, help="the step that the weights of --from stand at")
     args = parser.parse_args()
-    Trainer(args.config, args.data, args.out, args.dense).run(args.until)
+    if (args.begin is None) != (args.step is None):
+        parser.error("--from and --step belong together")
+    begin = None if args.begin is None else (args.begin, args.step)
+    Trainer(args.config, args.data, args.out, args.dense, begin).run(args.until)
     if dist.is_initialized():
         dist.barrier()  # the first process evaluates after the last step; the others wait for it
         dist.destroy_process_group()
