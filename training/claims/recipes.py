@@ -2,11 +2,14 @@
 
     python -m claims.recipes [--models DIR]      writes MODELS/Llama-TopK-Stories-9M/recipes.json
 
-A list of edits as the engine takes them, with the concept's words and what was measured (rates: words of the concept in a text
-of 60 tokens; `nll_ratio`: how much less likely the texts are). Ten at most, the most successful first. A concept that meets the
-criterion comes with that edit (`works: true`), another one with its `middle` pick (see concepts.toml): stronger, with less likely
-texts, as its `nll_ratio` says; left out where fewer than `LEAST` of the texts reach even the relaxed threshold, or where the ratio
-is above `MOST`.
+A list of edits as the engine takes them, each with the concept's words and what was measured of it: `base_rate` and `steered_rate`
+(words of the concept in a text of `tokens` tokens), `success` and `relaxed_success` (shares of the texts), `works` (the criterion) and
+`nll_ratio`, by which the texts are more surprising to `judge`.
+
+`gentle` ones come first: at most `GENTLE` times the surprise, so that the texts still read. Then strong ones, with more of the
+concept at a higher price. `EACH` of either kind, the most successful first; where one kind has fewer, the other fills up. A concept
+may have one of each kind: its best edit among those scored (`bounded`, `middle`, `free`), if at least `LEAST` of the texts reach the
+relaxed threshold. Of strong ones those of at most `MOST` times the surprise go before the others.
 """
 
 import json
@@ -16,23 +19,34 @@ from pathlib import Path
 from . import common
 from .steer import CONFIG
 
-COUNT = 10
-LEAST = 0.3
+EACH = 5
+GENTLE = 1.35
 MOST = 1.8
+LEAST = 0.3
 
 
-def recipes(method: dict, words: dict[str, list[str]]) -> list[dict]:
-    """From the "topk" part of steering.json; `words` of every concept."""
-    rows = []
+def recipes(method: dict, words: dict[str, list[str]], tokens: int) -> list[dict]:
+    """From one method's part of steering.json; `words` of every concept, `tokens` of a text."""
+    gentle, strong = [], []
     for entry in method["score"]["concepts"]:
-        b = entry["bounded"] if entry["bounded"]["works"] else entry["middle"]
-        if b["relaxed_success"] < LEAST or b["nll_ratio"] > MOST:
-            continue
-        measured = {"base_rate": b["base"], "steered_rate": b["steered"]}
-        measured |= {key: b[key] for key in ("success", "relaxed_success", "nll_ratio", "works")}
-        rows.append({"concept": entry["concept"], "words": words[entry["concept"]], **b["edit"], **measured})
-    rows.sort(key=lambda r: (-r["works"], -r["success"], -r["relaxed_success"]))
-    return rows[:COUNT]
+        rows = [row(entry["concept"], entry[kind], words, method["judge"]["name"], tokens) for kind in ("bounded", "middle", "free")]
+        rows = [r for r in rows if r["relaxed_success"] >= LEAST]
+        for kind in (gentle, strong):
+            mine = [r for r in rows if r["gentle"] == (kind is gentle)]
+            kind += sorted(mine, key=order)[:1]
+    gentle, strong = sorted(gentle, key=order), sorted(strong, key=order)
+    most = 2 * EACH
+    return [*gentle[: max(EACH, most - len(strong))], *strong[: max(EACH, most - len(gentle))]]
+
+
+def row(concept: str, scored: dict, words: dict, judge: str, tokens: int) -> dict:
+    measured = {"base_rate": scored["base"], "steered_rate": scored["steered"], "tokens": tokens, "judge": judge}
+    measured |= {key: scored[key] for key in ("success", "relaxed_success", "nll_ratio", "works")}
+    return {"concept": concept, "words": words[concept], **scored["edit"], **measured, "gentle": scored["nll_ratio"] <= GENTLE}
+
+
+def order(r: dict) -> tuple:
+    return (not r["works"], r["nll_ratio"] > MOST, -r["success"], -r["relaxed_success"], r["nll_ratio"])
 
 
 def main():
@@ -44,7 +58,7 @@ def main():
         p.error("results/steering.json holds no score of TopK neurons: run claims.steer first")
     words = {c["name"]: c["words"] for c in tomllib.loads(CONFIG.read_text())["concept"]}
     out = args.out or (args.topk or args.models / common.TOPK) / "recipes.json"
-    rows = common.rounded(recipes(steering["topk"], words))
+    rows = common.rounded(recipes(steering["topk"], words, steering["bounds"]["max_tokens"]))
     out.write_text(json.dumps(rows, ensure_ascii=False) + "\n")
 
 

@@ -294,12 +294,33 @@ class Commands(unittest.TestCase):
         self.assertEqual({c["bounded"]["edit"]["action"] for c in result["sae"]["score"]["concepts"]}, {"add"})
         self.assertEqual([c["concept"] for c in raised], ["things", "places"])
         self.assertTrue(all(c["steered"] >= c["base"] for c in raised))
-        with mock.patch.object(recipes, "LEAST", 0.0), mock.patch.object(recipes, "MOST", 99):
-            rows = recipes.recipes(result["topk"], {"things": ["kite"], "places": ["hill"]})
+        words = {"things": ["kite"], "places": ["hill"]}
+        with mock.patch.object(recipes, "LEAST", 0.0):
+            rows = recipes.recipes(result["topk"], words, 60)
         self.assertEqual({r["concept"] for r in rows}, {"things", "places"})
+        self.assertEqual({r["judge"] for r in rows}, {common.DENSE})
         with mock.patch.object(recipes, "LEAST", 2):
-            self.assertEqual(recipes.recipes(result["topk"], {}), [])
+            self.assertEqual(recipes.recipes(result["topk"], words, 60), [])
         self.assertIn("| Steering by one TopK neuron |", table.table(self.results))
+
+    def test_ten_recipes_the_gentle_ones_first(self):
+        def scored(success, ratio, works=False):
+            return {"edit": {"layer": 1, "index": 2}, "base": 0.1, "steered": 2.0, "success": success, "relaxed_success": success,
+                    "nll_ratio": ratio, "works": works}  # fmt: skip
+
+        def method(gentle):
+            kinds = [
+                {"bounded": scored(0.3 + i / 100 if i < gentle else 0.1, 1.3, i == 0), "middle": scored(0.5 + i / 100, 1.6), "free": scored(1.0, 3.0)}
+                for i in range(12)
+            ]
+            return {"judge": {"name": "J"}, "score": {"concepts": [{"concept": str(i)} | k for i, k in enumerate(kinds)]}}
+
+        words = {str(i): ["w"] for i in range(12)}
+        rows = recipes.recipes(method(8), words, 60)
+        self.assertEqual([r["gentle"] for r in rows], [True] * 5 + [False] * 5)
+        self.assertEqual([r["concept"] for r in rows], ["0", "7", "6", "5", "4", "11", "10", "9", "8", "7"])  # what works goes first
+        self.assertTrue(all(r["nll_ratio"] == 1.6 for r in rows[5:]))
+        self.assertEqual([r["gentle"] for r in recipes.recipes(method(2), words, 60)], [True] * 2 + [False] * 8)
 
     def test_agreement_with_the_commands_index(self):
         topk = common.subject(self.folder / "models" / common.TOPK)

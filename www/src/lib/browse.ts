@@ -19,6 +19,10 @@ export type SortName = (typeof SORTABLE)[number];
 export const PLACES = ['fires', 'raises', 'lowers'] as const;
 export type Place = (typeof PLACES)[number];
 
+/** Which end of a dense coordinate's scale is shown for it. */
+export const ENDS = ['highest', 'lowest'] as const;
+export type End = (typeof ENDS)[number];
+
 export interface Query {
   /** Part of a token; '': any. */
   text: string;
@@ -34,6 +38,8 @@ export interface Query {
   maxDensity: number | null;
   /** Latest emergence, a training step. */
   maxEmergence: number | null;
+  /** Of a dense model; `null`: both. */
+  end: End | null;
   /** Also neurons with fewer active positions than the entropies need. */
   withRare: boolean;
 }
@@ -48,6 +54,7 @@ export const DEFAULT_QUERY: Query = {
   minDensity: null,
   maxDensity: null,
   maxEmergence: null,
+  end: null,
   withRare: false,
 };
 
@@ -56,6 +63,22 @@ export function numbersOf({ columns, dModel }: FeatureIndex, name: SortName): (e
   if (name === 'index') return (entry) => entry % dModel;
   const column = columns[name];
   return (entry) => column[entry] ?? null;
+}
+
+/** Which end is shown of an entry; `null`: a neuron of a TopK model, which has one. */
+export function endOf({ columns }: FeatureIndex, entry: number): End | null {
+  const tail = columns.tail?.[entry];
+  return tail === undefined ? null : tail < 0 ? 'lowest' : 'highest';
+}
+
+/** The part of a query that makes sense for a model: what another one was asked (its layers, its steps, an end) may not exist here. */
+export function queryFor({ layers, steps, kind }: FeatureIndex, query: Query): Query {
+  return {
+    ...query,
+    layer: query.layer !== null && layers.includes(query.layer) ? query.layer : null,
+    maxEmergence: query.maxEmergence === null ? null : (steps.findLast((step) => step <= query.maxEmergence!) ?? null),
+    end: kind === 'dense' ? query.end : null,
+  };
 }
 
 /** Entries of the neurons that a query asks for, in its order; at a tie the lower entry first, without a value last. */
@@ -78,6 +101,7 @@ export function selectNeurons(index: FeatureIndex, query: Query, vocabulary: rea
     if (!within(columns.tokenEntropy[entry], null, query.maxEntropy)) continue;
     if (!within(columns.density[entry], query.minDensity, query.maxDensity)) continue;
     if (!within(columns.emergence[entry], null, query.maxEmergence)) continue;
+    if (query.end !== null && endOf(index, entry) !== query.end) continue;
     if (text !== '' && !hasText(entry)) continue;
     entries.push(entry);
   }
@@ -115,6 +139,7 @@ export function queryOf(params: Readonly<Record<string, string>>): Query {
     minDensity: number(params.dmin),
     maxDensity: number(params.dmax),
     maxEmergence: number(params.em),
+    end: ENDS.find((name) => name === params.end) ?? null,
     withRare: params.rare === '1',
   };
 }
@@ -131,6 +156,7 @@ export function paramsOf(query: Query): Record<string, string | null> {
     dmin: text(query.minDensity),
     dmax: text(query.maxDensity),
     em: text(query.maxEmergence),
+    end: query.end,
     rare: query.withRare ? '1' : null,
   };
 }

@@ -1,4 +1,7 @@
-/** The measured facts of our models: `models/claims.json`, which the build makes of `training/claims/results/`. */
+/**
+ * The measured facts of our models: `models/claims.json`, which the build makes of `training/claims/results/` (one key a file there). Every
+ * figure may be missing; what is, is said.
+ */
 
 /** Stands where a figure is missing. */
 export const NOT_MEASURED = '–';
@@ -7,83 +10,309 @@ export interface Fact {
   name: string;
   /** What it is, with its unit. */
   definition: string;
-  topk: string;
-  dense: string;
+  /** As many as the group has columns. */
+  cells: string[];
 }
 
 export interface FactGroup {
   title: string;
+  columns: string[];
   facts: Fact[];
+  /** Over which text, by which judge: a sentence or two, or ''. */
+  note: string;
+}
+
+export interface Claims {
+  groups: FactGroup[];
+  /** What has not been measured, and the command that would: phrases. */
+  gaps: string[];
 }
 
 type Tree = { [name: string]: unknown };
 
 /** `null`: the site was built without any. */
-export async function readClaims(signal: AbortSignal): Promise<FactGroup[] | null> {
+export async function readClaims(signal: AbortSignal): Promise<Claims | null> {
   const response = await fetch(new URL('models/claims.json', document.baseURI), { signal });
   if (!response.ok) return null;
-  return groupsOf((await response.json()) as Tree);
+  return claimsOf((await response.json()) as Tree);
 }
 
 const at = (tree: unknown, path: string): unknown =>
-  path.split('.').reduce<unknown>((part, name) => (part as Tree | undefined)?.[name], tree);
+  path === '' ? tree : path.split('.').reduce<unknown>((part, name) => (part as Tree | null | undefined)?.[name], tree);
 
-function figure(tree: unknown, path: string, kind: 'number' | 'percent'): string | null {
+function numberAt(tree: unknown, path: string): number | null {
   const value = at(tree, path);
-  if (typeof value !== 'number' || !Number.isFinite(value)) return null;
-  return kind === 'percent' ? `${(100 * value).toFixed(0)} %` : String(Number(value.toPrecision(4)));
+  return typeof value === 'number' && Number.isFinite(value) ? value : null;
 }
 
-const QUALITY = [
-  ['held_out.nats_per_token', 'Loss on held-out stories', 'Nats a token on the held-out text.', 'number'],
-  ['held_out.bits_per_byte', 'The same in bits a byte', 'Comparable between tokenizers.', 'number'],
-  ['validation.nats_per_token', 'Loss on validation stories', 'Nats a token on the validation text.', 'number'],
-  ['8bit_minus_f32.held_out_bits_per_byte', 'What 8-bit weights cost', 'Bits a byte on held-out text, 8-bit minus f32.', 'number'],
+const textAt = (tree: unknown, path: string): string => {
+  const value = at(tree, path);
+  return typeof value === 'string' ? value : '';
+};
+
+const listAt = (tree: unknown, path: string): unknown[] => {
+  const value = at(tree, path);
+  return Array.isArray(value) ? value : [];
+};
+
+/** A difference that the figures beside it do not show. */
+const LEAST_COST = 0.001;
+
+const minus = (text: string) => text.replace('-', '−');
+const UNITS = {
+  three: (value: number) => minus(value.toFixed(3)),
+  two: (value: number) => minus(value.toFixed(2)),
+  percent: (value: number) => `${minus((100 * value).toFixed(0))} %`,
+  tenths: (value: number) => `${minus((100 * value).toFixed(1))} %`,
+  signed: (value: number) => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(1)} %`,
+  count: (value: number) => value.toLocaleString('en'),
+  cost: (value: number) => (Math.abs(value) < LEAST_COST ? 'none (under 0.001)' : `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(3)}`),
+} satisfies Record<string, (value: number) => string>;
+type Unit = keyof typeof UNITS;
+
+const shown = (value: number | null, unit: Unit): string => (value === null ? NOT_MEASURED : UNITS[unit](value));
+
+type Row = readonly [path: string, name: string, definition: string, unit: Unit];
+/** A part of a result, and what stands above it. */
+type Column = readonly [path: string, title: string];
+
+const MODELS: readonly Column[] = [
+  ['topk', 'TopK'],
+  ['dense', 'dense'],
+  ['sae', 'SAE'],
+];
+
+/** Rows × columns of one result; a column or row without any figure is left out. */
+function group(title: string, tree: unknown, rows: readonly Row[], columns: readonly Column[] = MODELS, note = ''): FactGroup {
+  const known = columns.filter(([part]) => rows.some(([path]) => numberAt(at(tree, part), path) !== null));
+  const facts = rows.flatMap(([path, name, definition, unit]) => {
+    const values = known.map(([part]) => numberAt(at(tree, part), path));
+    return values.every((value) => value === null) ? [] : [{ name, definition, cells: values.map((value) => shown(value, unit)) }];
+  });
+  return { title, columns: known.map(([, name]) => name), facts, note };
+}
+
+const QUALITY: readonly Row[] = [
+  ['validation.nats_per_token', 'Loss on validation stories', 'Nats a token on the validation text.', 'three'],
+  ['held_out.nats_per_token', 'Loss on held-out stories', 'Nats a token on the held-out text.', 'three'],
+  ['validation.bits_per_byte', 'Validation, bits a byte', 'The same in bits a byte: comparable between tokenizers.', 'three'],
+  ['held_out.bits_per_byte', 'Held-out, bits a byte', 'The same in bits a byte: comparable between tokenizers.', 'three'],
+  ['8bit_minus_f32.held_out_bits_per_byte', 'What 8-bit weights cost', 'Bits a byte on held-out text, 8-bit minus f32.', 'cost'],
   ['stories.name_recurs', 'The name comes again', 'Share of written stories in which the name of the prompt recurs.', 'percent'],
   ['stories.no_8gram_thrice', 'No repeating', 'Share of written stories in which no eight tokens in a row come three times.', 'percent'],
-] as const;
+];
 
-const STEERING = [
+const END = 'better_tail.all';
+const MEANING: readonly Row[] = [
   [
-    'score.works',
-    'Concepts steered',
-    'Share of the concepts that one neuron raises fivefold in half of the texts, at no more than 1.3 times the surprise.',
+    `${END}.token_entropy.median`,
+    'Token entropy, median (bits)',
+    'Median over the coordinates of the entropy of the input tokens at their highest positions. 2 to its power reads as a number of tokens.',
+    'two',
+  ],
+  [
+    `${END}.token_entropy.share_under_2_bits`,
+    'Under 2 bits',
+    'Share of coordinates whose token entropy is under 2 bits: four tokens or fewer, effectively.',
     'percent',
   ],
-  ['score.works_relaxed', 'Raised threefold', 'The same with a threefold rise.', 'percent'],
-  ['score.works_without_likelihood', 'At any surprise', 'The fivefold rise without the bound on how unlikely the text becomes.', 'percent'],
-] as const;
+  [
+    `${END}.semantic_entropy.median`,
+    'Semantic entropy, median (bits)',
+    'The same over clusters of tokens of like meaning, so that “dog”, “dogs” and “puppy” count as one.',
+    'two',
+  ],
+  [
+    `${END}.semantic_entropy.share_under_2_bits`,
+    'Semantic under 2 bits',
+    'Share of coordinates whose semantic entropy is under 2 bits.',
+    'percent',
+  ],
+  [`${END}.next_entropy.median`, 'Next-token entropy, median (bits)', 'Entropy of the tokens that follow those positions.', 'two'],
+  [`${END}.dead`, 'Never active', 'Share of coordinates that are 0 all over the text.', 'tenths'],
+];
 
-type Row = readonly [path: string, name: string, definition: string, kind: 'number' | 'percent'];
+const SAE: readonly Row[] = [
+  [
+    'variance_explained',
+    'Variance explained',
+    'Share of the variance of the dense stream that its reconstruction keeps, on held-out text.',
+    'tenths',
+  ],
+  ['dead_share', 'Features never active', 'Share of its features that are 0 all over the held-out text.', 'tenths'],
+  ['loss', 'Loss of the dense model', 'Nats a token on held-out text.', 'three'],
+  [
+    'loss_spliced',
+    'Loss with the SAE spliced in',
+    'Nats a token where its reconstruction stands in place of the stream. A TopK model has nothing to reconstruct.',
+    'three',
+  ],
+];
 
-function table(tree: unknown, rows: readonly Row[]): Fact[] {
-  return rows.flatMap(([path, name, definition, kind]) => {
-    const [topk, dense] = [figure(at(tree, 'topk'), path, kind), figure(at(tree, 'dense'), path, kind)];
-    return topk === null && dense === null ? [] : [{ name, definition, topk: topk ?? NOT_MEASURED, dense: dense ?? NOT_MEASURED }];
-  });
+const TRACE: readonly Row[] = [
+  ['layers.same_index_mean', 'The same index, one layer on', '1 − Jensen–Shannon distance of the top tokens; 1: the same tokens.', 'two'],
+  ['layers.random_index_mean', 'Another index, one layer on', 'The same for indices drawn at random.', 'two'],
+];
+
+function quality(tree: unknown): FactGroup {
+  const [validation, held] = [numberAt(tree, 'gap_percent.validation'), numberAt(tree, 'gap_percent.held_out')];
+  const gap =
+    validation === null || held === null
+      ? ''
+      : `Loss of TopK against its dense twin: ${UNITS.signed(validation)} on validation, ${UNITS.signed(held)} on held-out stories (nats a token).`;
+  return group('How well they write', tree, QUALITY, MODELS, gap);
 }
 
-/** Numbers that both models have, by their path: for results that this page has no words for. */
-function shared(tree: unknown): Fact[] {
-  const [topk, dense] = [at(tree, 'topk'), at(tree, 'dense')];
-  const facts: Fact[] = [];
-  const walk = (a: unknown, b: unknown, path: string[]) => {
-    if (typeof a === 'number' && typeof b === 'number') {
-      const name = path.join(', ').replaceAll('_', ' ');
-      facts.push({ name, definition: name, topk: String(Number(a.toPrecision(4))), dense: String(Number(b.toPrecision(4))) });
-    } else if (a && b && typeof a === 'object' && typeof b === 'object' && path.length < 3 && !Array.isArray(a)) {
-      for (const [name, part] of Object.entries(a)) if (name !== 'model') walk(part, (b as Tree)[name], [...path, name]);
-    }
+function meaning(tree: unknown, sae: unknown): FactGroup {
+  const tokens = numberAt(tree, 'text.tokens');
+  const n = numberAt(tree, 'entropy.n');
+  const over =
+    tokens === null
+      ? ''
+      : `Over ${UNITS.count(tokens)} tokens, ${n === null ? '' : `the N ≤ ${n} highest positions of each, `}the better of its two ends in all of them. `;
+  const layer = numberAt(tree, 'sae.layer') ?? numberAt(sae, 'layer');
+  const width = numberAt(sae, 'width');
+  const what =
+    layer === null ? '' : `SAE: a sparse autoencoder${width === null ? '' : ` of ${width} features`} on the dense twin’s layer ${layer}.`;
+  return group('What one coordinate stands for', tree, MEANING, MODELS, (over + what).trim());
+}
+
+function steering(tree: unknown, ceiling: unknown): FactGroup {
+  const bound = (path: string) => numberAt(tree, path) ?? '?';
+  const [rise, less, share] = [bound('bounds.success'), bound('bounds.relaxed_success'), bound('bounds.works')];
+  const [margin, wide] = [bound('bounds.likelihood'), bound('search.middle_margin')];
+  const rule = `Share of the concepts of which one of them makes at least ${rise} times the words (both counts plus one) in ${share} of the texts`;
+  const rows: readonly Row[] = [
+    ['score.works', 'Concepts steered', `${rule}, at no more than ${margin} times the surprise.`, 'percent'],
+    ['score.works_relaxed', `With ${less} times the words`, `The same with ${less} instead of ${rise} times.`, 'percent'],
+    ['score.works_with_middle_margin', `At ${wide} times the surprise`, `${rule}, at no more than ${wide} times the surprise.`, 'percent'],
+    ['score.works_without_likelihood', 'At any surprise', `${rule}, however unlikely they become.`, 'percent'],
+  ];
+  const concepts = listAt(tree, 'topk.score.concepts').length;
+  const judge = textAt(tree, 'topk.judge.name');
+  const own = judge !== '' && judge === textAt(tree, 'topk.model.name');
+  const by = judge === '' ? '' : ` Surprise (mean −ln p a token) is that of ${own ? 'the unsteered model itself' : judge}.`;
+  const steered = group(
+    'Steering with one of them',
+    tree,
+    rows,
+    MODELS,
+    concepts > 0 ? `${concepts} concepts, edits found on other prompts.${by}` : '',
+  );
+  const works = numberAt(ceiling, 'works');
+  if (works === null || !steered.columns.includes('TopK')) return steered;
+  const fact = {
+    name: 'The words’ own logits raised instead',
+    definition: 'For scale: the same criterion where no neuron is set, but the logits of the words are raised.',
+    cells: steered.columns.map((name) => shown(name === 'TopK' ? works : null, 'percent')),
   };
-  walk(topk, dense, []);
-  return facts.slice(0, 24);
+  return { ...steered, facts: [...steered.facts, fact] };
 }
 
-export function groupsOf(claims: Tree): FactGroup[] {
-  const groups = Object.entries(claims).map(([name, tree]) => {
-    if (name === 'quality') return { title: 'How well they write', facts: table(tree, QUALITY) };
-    if (name === 'steering') return { title: 'Steering with one neuron', facts: table(tree, STEERING) };
-    return { title: name.replaceAll('_', ' ').replace(/^./, (first) => first.toUpperCase()), facts: shared(tree) };
+function trace(tree: unknown): FactGroup {
+  const steps = listAt(tree, 'steps');
+  const shares = listAt(tree, 'emerged_share');
+  const bound = numberAt(tree, 'js_bound');
+  // The last four before the end, where it moves.
+  const facts = steps.flatMap((step, place) => {
+    const share = shares[place];
+    if (typeof step !== 'number' || typeof share !== 'number' || place < steps.length - 5 || place === steps.length - 1) return [];
+    return [
+      {
+        name: `Final meaning by step ${UNITS.count(step)}`,
+        definition: 'Share of neurons whose top tokens stay near the final ones from this step on.',
+        cells: [UNITS.percent(share)],
+      },
+    ];
   });
-  return groups.filter(({ facts }) => facts.length > 0);
+  const over = group('', tree, TRACE, [['', 'TopK']]).facts;
+  const last = steps.at(-1);
+  const note =
+    typeof last === 'number' && bound !== null ? `Of ${UNITS.count(last)} steps; near: a Jensen–Shannon distance of at most ${bound}.` : '';
+  return { title: 'When neurons come to be', columns: ['TopK'], facts: [...facts, ...over], note };
+}
+
+/** SAEs of several checkpoints, their features matched, beside neurons that need no match. */
+function saeTrace(tree: unknown): FactGroup {
+  const columns = [
+    ['topk_steps', 'topk_neurons.within', 'TopK, same index'],
+    ['steps', 'sae_features.by.cosine.within', 'SAE, by direction'],
+    ['steps', 'sae_features.by.tokens.within', 'SAE, nearest of all'],
+    ['steps', 'dense_coordinates.within', 'dense, same index'],
+  ] as const;
+  const series = columns.map(([steps, path]) => {
+    const at = listAt(tree, steps);
+    return new Map(
+      listAt(tree, path).flatMap((share, place) =>
+        typeof share === 'number' && typeof at[place] === 'number' ? [[at[place], share] as const] : [],
+      ),
+    );
+  });
+  const last = Math.max(...series.flatMap((of) => [...of.keys()]));
+  const steps = [...new Set(series.flatMap((of) => [...of.keys()]))].filter((step) => step < last).sort((a, b) => a - b);
+  const layer = numberAt(tree, 'layer');
+  return {
+    title: `Meaning already there${layer === null ? '' : `, layer ${layer}`}`,
+    columns: columns.map(([, , name]) => name),
+    facts: steps.map((step) => ({
+      name: `At step ${UNITS.count(step)}`,
+      definition: 'Share whose top tokens at this step are already near the final ones.',
+      cells: series.map((of) => shown(of.get(step) ?? null, 'percent')),
+    })),
+    note: 'An SAE is trained anew for each checkpoint, so its features have to be matched: by direction, or by the nearest tokens there are. A TopK neuron is the same number.',
+  };
+}
+
+/** Settings of the cut on a small proxy. */
+function sweep(tree: unknown): FactGroup {
+  const settings = Object.entries((at(tree, 'settings') ?? {}) as Tree);
+  const best = textAt(tree, 'best');
+  const facts = settings.map(([name, of]) => ({
+    name:
+      name === 'dense' ? 'dense' : `${name.replaceAll('-', ', ').replace(/^k(\d)/, 'k = $1')}${name === best ? ' (best by the rule)' : ''}`,
+    definition: 'A setting of the cut, on a small model of the same kind.',
+    cells: [
+      shown(numberAt(of, 'loss.validation.nats_per_token'), 'three'),
+      name === 'dense' ? NOT_MEASURED : shown(numberAt(of, 'gap_percent'), 'signed'),
+      shown(numberAt(of, 'token_entropy_median'), 'two'),
+    ],
+  }));
+  const tokens = numberAt(tree, 'proxy.tokens');
+  const note = tokens === null ? '' : `Trained on ${(tokens / 1e6).toFixed(0)} million tokens, one seed each.`;
+  return { title: 'The cut’s settings, on a small proxy', columns: ['loss (nats)', 'above dense', 'token entropy (bits)'], facts, note };
+}
+
+/** What there is no figure of. */
+function gapsOf(claims: Tree): string[] {
+  const { quality: written, meaning: stands, sae, steering: steered } = claims;
+  const has = (tree: unknown, path: string) => numberAt(tree, path) !== null;
+  const entropy = (of: string, name: string) => has(stands, `${of}.${END}.${name}.median`);
+  const checks: [there: boolean, what: string][] = [
+    [has(written, 'topk.held_out.nats_per_token'), 'the TopK model’s loss (claims.quality)'],
+    [has(written, 'dense.held_out.nats_per_token'), 'the dense twin’s loss (claims.quality)'],
+    [entropy('topk', 'token_entropy'), 'entropies of the TopK model’s neurons (claims.meaning)'],
+    [entropy('dense', 'token_entropy'), 'entropies of the dense twin’s coordinates (claims.meaning)'],
+    [entropy('sae', 'token_entropy'), 'entropies of an SAE’s features (claims.meaning)'],
+    [entropy('topk', 'semantic_entropy'), 'semantic entropies, whose clusters come from the dense twin (claims.meaning)'],
+    [has(sae, 'loss_spliced'), 'what an SAE on the twin reconstructs (claims.sae)'],
+    [has(steered, 'topk.score.works'), 'steering by one TopK neuron (claims.steer)'],
+    [has(steered, 'dense.score.works'), 'steering by one dense coordinate (claims.steer)'],
+    [has(steered, 'sae.score.works'), 'steering by one SAE feature (claims.steer)'],
+    [listAt(claims.trace, 'emerged_share').length > 0, 'emergence over the checkpoints (claims.trace)'],
+  ];
+  return checks.filter(([there]) => !there).map(([, what]) => what);
+}
+
+export function claimsOf(claims: Tree): Claims {
+  const { sae } = claims;
+  const groups = [
+    meaning(claims.meaning, sae),
+    quality(claims.quality),
+    group('An SAE on the dense twin', sae, SAE, [['', 'SAE']]),
+    steering(claims.steering, claims.ceiling),
+    trace(claims.trace),
+    saeTrace(claims.sae_trace),
+    sweep(claims.sweep),
+  ];
+  return { groups: groups.filter(({ facts }) => facts.length > 0), gaps: gapsOf(claims) };
 }

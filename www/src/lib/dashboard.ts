@@ -12,12 +12,13 @@ export function dashboardFeature(record: NeuronRecord, vocabulary: readonly stri
   const bin = (max - min) / Math.max(1, counts.length);
   const { top, quantiles, random } = record.examples;
   const activations = [
-    // −1 marks the highest ones, as in SAEDashboard's intervals.
-    ...top.map((example) => activation(example, -1, -1, 1e-4)),
-    ...quantiles.flatMap(({ from, to, examples }) =>
-      examples.map((example) => activation(example, from * (record.max ?? 0), to * (record.max ?? 0), examples.length)),
-    ),
-    ...random.map((example) => activation(example, 0, record.max ?? 0, random.length)),
+    // The same marks as `topk-lm analyze --export` writes: −1, the maximum, −1 for the highest ones; else the values shown and their share.
+    ...top.map((example) => activation(example, -1, record.max ?? 0, -1)),
+    ...quantiles.flatMap(({ from, to, examples }) => {
+      const values = examples.map(({ value }) => value);
+      return examples.map((example) => activation(example, Math.min(...values), Math.max(...values), to - from));
+    }),
+    ...random.map((example) => activation(example, min, max, 1)),
   ];
   function activation(example: FeatureExample, binMin: number, binMax: number, contains: number) {
     const values: number[] = example.ids.map(() => 0);
@@ -61,7 +62,7 @@ export function dashboardBatch(model: string, layer: number, records: readonly N
   return {
     model_id: model,
     layer,
-    sae_set: 'topk-neurons',
+    sae_set: `${model}-neurons`,
     sae_id_suffix: null,
     features: records.map((record) => dashboardFeature(record, vocabulary)),
   };

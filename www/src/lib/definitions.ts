@@ -14,7 +14,7 @@ export const DEFINITIONS = {
     text: 'The coordinate of the residual stream after the block’s cut. A neuron is active where it is not 0. No unit.',
   },
   density: { name: 'Density', text: 'Share of the corpus positions at which the neuron is active (dense model: not 0).' },
-  max: { name: 'Maximum', text: 'Largest value in the corpus (dense model: of the tail that was ranked, signed).' },
+  max: { name: 'Maximum', text: 'Largest value in the corpus (dense model: of the end that is shown, signed).' },
   mean: { name: 'Mean', text: 'Mean of the active values in the corpus.' },
   n: {
     name: 'N',
@@ -52,8 +52,12 @@ export const DEFINITIONS = {
   },
   probability: { name: 'Probability', text: 'The model’s own probability of the next token (temperature 1).' },
   tail: {
-    name: 'Tail',
-    text: 'Dense model: whether the highest or the lowest values were ranked; the tail with the lower token entropy is taken.',
+    name: 'End',
+    text: 'Dense model: whether the highest or the lowest values are shown. Both ends of the scale are ranked, and the one with the lower token entropy is taken.',
+  },
+  quantile: {
+    name: 'Quarter',
+    text: 'Active positions were drawn at random and ranked by value; each quarter holds as many of them. A quarter of the positions, not of the maximum.',
   },
   conceptRate: {
     name: 'Concept rate',
@@ -65,7 +69,11 @@ export const DEFINITIONS = {
   },
   recipe: {
     name: 'Recipe',
-    text: 'An edit chosen on some prompts and measured on others. Words of the concept in a text, unsteered and steered, and how much more the unsteered model is surprised by the text; yours may differ.',
+    text: 'An edit chosen on some prompts and measured on others: means over many texts. Yours may differ.',
+  },
+  price: {
+    name: 'Price',
+    text: 'How many times as surprising the steered texts are: mean −ln p a token, over that of the unsteered texts. 1: as likely as those.',
   },
 } as const satisfies Record<string, Definition>;
 

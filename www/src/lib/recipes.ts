@@ -12,8 +12,19 @@ export interface Recipe {
   steeredRate: number | null;
   /** Share of the test texts in which the steering worked. */
   success: number | null;
-  /** Nats a token of the steered texts under the unsteered model, over those of unsteered texts. */
+  /** Mean −ln p a token of the steered texts under the judge, over that of unsteered texts. */
   nllRatio: number | null;
+  /** The model by which the texts are surprising; '' where the file does not say. */
+  judge: string;
+  /** Tokens of a text; `null` where the file does not say. */
+  tokens: number | null;
+  /** Whether the texts still read: the surprise is hardly larger. */
+  gentle: boolean;
+}
+
+/** Recipes by price: those whose texts still read, and the strong ones. */
+export function byPrice(recipes: readonly Recipe[]): { gentle: Recipe[]; strong: Recipe[] } {
+  return { gentle: recipes.filter(({ gentle }) => gentle), strong: recipes.filter(({ gentle }) => !gentle) };
 }
 
 /** The recipes; none where the model has no such file. */
@@ -54,5 +65,8 @@ function recipeOf(entry: Record<string, unknown>): Recipe | null {
     steeredRate: numberOf(entry.steered_rate),
     success: numberOf(entry.success),
     nllRatio: numberOf(entry.nll_ratio),
+    judge: typeof entry.judge === 'string' ? entry.judge : '',
+    tokens: numberOf(entry.tokens),
+    gentle: entry.gentle === true,
   };
 }

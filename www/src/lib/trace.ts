@@ -30,6 +30,15 @@ export function stepSummary(index: FeatureIndex, { steps, columns }: StepColumns
   });
 }
 
+/** Place of the analysed step that stands for `step`: the nearest at or below it, else the first; of `null` the last. */
+export function placeOf(steps: readonly number[], step: number | null): number {
+  if (step === null) return Math.max(0, steps.length - 1);
+  return Math.max(
+    0,
+    steps.findLastIndex((analysed) => analysed <= step),
+  );
+}
+
 /** Highest token entropy that there can be among n tokens, bits. */
 const ceiling = (n: number): number => Math.log2(Math.max(2, n));
 

@@ -1,0 +1,50 @@
+/** The record of one neuron as it is read: the one before stays until the next is there, and is known to be old. */
+import type { Features, NeuronRecord } from 'topk-lm';
+import { problemOf } from './problem';
+import type { NeuronId } from './route';
+
+export class RecordReader {
+  readonly #features: () => Features | null;
+  readonly #neuron: () => NeuronId;
+  #read = $state.raw<{ record: NeuronRecord; of: Features } | null>(null);
+  /** Why there is none; a sentence. */
+  missing = $state<string | null>(null);
+
+  /** To be made while a component is: what the functions give may change. */
+  constructor(features: () => Features | null, neuron: () => NeuronId) {
+    this.#features = features;
+    this.#neuron = neuron;
+    $effect(() => this.#follow());
+  }
+
+  get record(): NeuronRecord | null {
+    return this.#read?.record ?? null;
+  }
+
+  /** Whether the record is that of the neuron and the model asked for. */
+  get isCurrent(): boolean {
+    const { layer, index } = this.#neuron();
+    return (
+      this.#read !== null && this.#read.of === this.#features() && this.#read.record.layer === layer && this.#read.record.index === index
+    );
+  }
+
+  #follow(): (() => void) | undefined {
+    const of = this.#features();
+    const { layer, index } = this.#neuron();
+    if (!of) return;
+    const controller = new AbortController();
+    of.neuron(layer, index, { signal: controller.signal }).then(
+      (record) => {
+        this.#read = { record, of };
+        this.missing = null;
+      },
+      (error: unknown) => {
+        if (controller.signal.aborted) return;
+        this.#read = null;
+        this.missing = problemOf(error).message;
+      },
+    );
+    return () => controller.abort();
+  }
+}
