@@ -172,7 +172,7 @@ describe('browse', { timeout: 600_000, skip: !model.features && 'the shipped mod
   test('the dense twin’s coordinates, in the same table', async (t) => {
     const twin = offeredModels().find(({ name }) => name === model.dense_twin);
     if (!twin?.features) return t.skip('no dense twin with statistics is shipped');
-    await page.getByRole('button', { name: 'Dense twin' }).click();
+    await page.getByRole('button', { name: 'Dense', exact: true }).click();
     await page.getByText(/coordinates of the residual stream in layers/).waitFor();
     assert.equal(hashOf(page).params.model, twin.name);
     assert.ok((await rowsInDocument()) <= MOST_ROWS);

@@ -2,7 +2,17 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { launch } from './harness.mjs';
-import { assertUsable, hashOf, loaded, openSite, saved, serveSite, shippedModel, STEP_TIMEOUT } from './page-kit.mjs';
+import {
+  accessibilityFindings,
+  assertUsable,
+  hashOf,
+  loaded,
+  openSite,
+  saved,
+  serveSite,
+  shippedModel,
+  STEP_TIMEOUT,
+} from './page-kit.mjs';
 
 const model = shippedModel();
 
@@ -50,6 +60,10 @@ describe('neuron page', { timeout: 600_000, skip: !model.features && 'the shippe
         .count(),
       examples,
     );
+    // A band of the examples is one of ranks, not of the maximum.
+    for (const name of ['Highest', 'Second highest', 'Second lowest', 'Lowest'].slice(0, quantiles.length))
+      await page.getByRole('heading', { name: `${name} quarter by rank`, exact: true }).waitFor();
+    assert.equal(await page.getByRole('heading', { name: /of its maximum/ }).count(), 0);
     assert.equal(await page.getByRole('heading', { name: 'The same index' }).locator('..').getByRole('link').count(), index.layers.length);
     const training = page.getByRole('heading', { name: 'Across training' }).locator('..');
     if (index.steps.length > 0) {
@@ -71,8 +85,8 @@ describe('neuron page', { timeout: 600_000, skip: !model.features && 'the shippe
     const word = model.read('tokenizer.json').model.vocab;
     const token = Object.keys(word).find((text) => word[text] === record.tokens[0][0]);
     await page.getByRole('textbox', { name: 'Your own text' }).fill(`Once there was${token.replace('Ġ', ' ')} here.`);
+    await page.locator('[data-own]').getByText('Once', { exact: true }).waitFor();
     await page.getByText(/Active at \d+ of \d+ tokens/).waitFor();
-    assert.ok((await page.locator('[data-own]').innerText()).includes('Once'));
   });
 
   test('export in the keys of SAEDashboard’s Neuronpedia files', async () => {
@@ -118,6 +132,49 @@ describe('neuron page', { timeout: 600_000, skip: !model.features && 'the shippe
   });
 
   test('accessible, and fits a phone', () => assertUsable(page));
+
+  test('while a record is read, the status line stands in full contrast; only figures of the neuron before are dimmed', async () => {
+    /** Smallest opacity over an element. */
+    const opacity = (locator) =>
+      locator.evaluate((element) => {
+        let least = 1;
+        for (let node = element; node instanceof Element; node = node.parentElement)
+          least = Math.min(least, Number(getComputedStyle(node).opacity));
+        return least;
+      });
+    site.hold(/features\/(steps\/)?layer\d+\//);
+    try {
+      // A fresh visit: nothing is stored, nothing was read before.
+      const fresh = await openSite(browser, site, `#/m/${model.name}/${layer}/${at}`);
+      try {
+        const status = fresh.page.getByText('Reading its statistics.');
+        await status.waitFor({ timeout: STEP_TIMEOUT });
+        assert.equal(await opacity(status), 1);
+        assert.deepEqual(await accessibilityFindings(fresh.page), []);
+        await fresh.page.goto(`${site.url}?backend=cpu#/explore?n=${layer}.${at}`);
+        const inCard = fresh.page.locator(`section[data-neuron="${layer}.${at}"]`).getByText('Reading its statistics.');
+        await inCard.waitFor({ timeout: STEP_TIMEOUT });
+        assert.equal(await opacity(inCard), 1);
+        assert.deepEqual(await accessibilityFindings(fresh.page), []);
+      } finally {
+        await fresh.close();
+      }
+    } finally {
+      site.release();
+    }
+    // A neuron of another file, which is held: the figures on screen are the old ones.
+    const other = (at + 5 * index.shards.per_file) % index.d_model;
+    await page.evaluate((hash) => (location.hash = hash), `#/m/${model.name}/${layer}/${at}`);
+    await page.locator(`[data-neuron="${layer}.${at}"]`).waitFor();
+    site.hold(/features\/(steps\/)?layer\d+\//);
+    await page.evaluate((hash) => (location.hash = hash), `#/m/${model.name}/${layer}/${other}`);
+    const heading = page.getByRole('heading', { level: 1, name: `Layer ${layer} neuron ${other}` });
+    await heading.waitFor();
+    assert.equal(await opacity(heading), 1);
+    assert.equal(await opacity(page.getByRole('heading', { name: 'Your own text' })), 1);
+    assert.ok((await opacity(page.getByRole('heading', { name: 'Fires on' }))) < 1);
+    site.release();
+  });
 
   test('a neuron that does not exist is a sentence', async () => {
     await page.goto(`${site.url}?backend=cpu#/m/${model.name}/${layer}/99999`);

@@ -84,7 +84,7 @@ export interface NeuronRecord extends NeuronScalars {
   examples: {
     /** Highest values first; not two of one document where others exist. */
     top: FeatureExample[];
-    /** From bands of its active values, the highest first. */
+    /** Of active positions drawn at random: quarters by rank, the one nearest to the ranked end first. */
     quantiles: { from: number; to: number; examples: FeatureExample[] }[];
     random: FeatureExample[];
   };

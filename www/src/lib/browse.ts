@@ -71,13 +71,19 @@ export function endOf({ columns }: FeatureIndex, entry: number): End | null {
   return tail === undefined ? null : tail < 0 ? 'lowest' : 'highest';
 }
 
-/** The part of a query that makes sense for a model: what another one was asked (its layers, its steps, an end) may not exist here. */
+/** The part of a query that makes sense for a model: what another one was asked (its layers, its steps, an end, a density) may not exist here. */
 export function queryFor({ layers, steps, kind }: FeatureIndex, query: Query): Query {
+  const isDense = kind === 'dense';
+  const { sort, descending } = isDense && query.sort === 'density' ? DEFAULT_QUERY : query;
   return {
     ...query,
+    sort,
+    descending,
+    minDensity: isDense ? null : query.minDensity,
+    maxDensity: isDense ? null : query.maxDensity,
     layer: query.layer !== null && layers.includes(query.layer) ? query.layer : null,
     maxEmergence: query.maxEmergence === null ? null : (steps.findLast((step) => step <= query.maxEmergence!) ?? null),
-    end: kind === 'dense' ? query.end : null,
+    end: isDense ? query.end : null,
   };
 }
 

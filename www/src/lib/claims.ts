@@ -66,7 +66,7 @@ const UNITS = {
   tenths: (value: number) => `${minus((100 * value).toFixed(1))} %`,
   signed: (value: number) => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(1)} %`,
   count: (value: number) => value.toLocaleString('en'),
-  cost: (value: number) => (Math.abs(value) < LEAST_COST ? 'none (under 0.001)' : `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(3)}`),
+  cost: (value: number) => (Math.abs(value) < LEAST_COST ? 'under 0.001' : `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(3)}`),
 } satisfies Record<string, (value: number) => string>;
 type Unit = keyof typeof UNITS;
 
@@ -97,7 +97,12 @@ const QUALITY: readonly Row[] = [
   ['held_out.nats_per_token', 'Loss on held-out stories', 'Nats a token on the held-out text.', 'three'],
   ['validation.bits_per_byte', 'Validation, bits a byte', 'The same in bits a byte: comparable between tokenizers.', 'three'],
   ['held_out.bits_per_byte', 'Held-out, bits a byte', 'The same in bits a byte: comparable between tokenizers.', 'three'],
-  ['8bit_minus_f32.held_out_bits_per_byte', 'What 8-bit weights cost', 'Bits a byte on held-out text, 8-bit minus f32.', 'cost'],
+  [
+    '8bit_minus_f32.held_out_bits_per_byte',
+    'What 8-bit weights cost',
+    'Bits a byte on held-out text, 8-bit minus f32. Under 0.001 either way: nothing that could be measured.',
+    'cost',
+  ],
   ['stories.name_recurs', 'The name comes again', 'Share of written stories in which the name of the prompt recurs.', 'percent'],
   ['stories.no_8gram_thrice', 'No repeating', 'Share of written stories in which no eight tokens in a row come three times.', 'percent'],
 ];
@@ -255,7 +260,7 @@ function saeTrace(tree: unknown): FactGroup {
     title: `Meaning already there${layer === null ? '' : `, layer ${layer}`}`,
     columns: columns.map(([, , name]) => name),
     facts: steps.map((step) => ({
-      name: `At step ${UNITS.count(step)}`,
+      name: `Step ${UNITS.count(step)}`,
       definition: 'Share whose top tokens at this step are already near the final ones.',
       cells: series.map((of) => shown(of.get(step) ?? null, 'percent')),
     })),

@@ -57,7 +57,7 @@ export const DEFINITIONS = {
   },
   quantile: {
     name: 'Quarter',
-    text: 'Active positions were drawn at random and ranked by value; each quarter holds as many of them. A quarter of the positions, not of the maximum.',
+    text: 'Positions where it is active were drawn at random and ranked by value; each quarter holds as many of them. A quarter of the positions, not of the maximum.',
   },
   conceptRate: {
     name: 'Concept rate',

@@ -23,9 +23,12 @@ export function wordingOf({ tail }: Pick<NeuronScalars, 'tail'>, kind: 'topk' | 
   return { isDense: true, one: 'coordinate', firesOn: `Where it is ${end}`, strongest: end === 'lowest' ? 'Lowest' : 'Highest', end };
 }
 
-/** A band of ranks among the positions that were drawn, as a heading: 0.75 to 1 is the upper quarter. */
-export function bandName(from: number, to: number): string {
-  const name = from === 0.75 ? 'Upper quarter' : from === 0.5 ? 'Second quarter' : from === 0.25 ? 'Third quarter' : 'Lower quarter';
-  const isQuarter = to - from === 0.25;
-  return isQuarter ? name : `Ranks from ${Math.round(100 * from)} to ${Math.round(100 * to)} %`;
+/** Quarters of the positions that were drawn, as headings: those nearest to the end that is shown come first. */
+const QUARTERS = ['Highest', 'Second highest', 'Second lowest', 'Lowest'];
+
+/** A band of ranks among the drawn positions, 0.75 to 1 being the quarter nearest to the end that is shown. */
+export function bandName(from: number, to: number, { end }: Pick<Wording, 'end'>): string {
+  if (to - from !== 0.25) return `Ranks from ${Math.round(100 * from)} to ${Math.round(100 * to)} %`;
+  const place = Math.round(4 * (1 - to));
+  return `${QUARTERS[end === 'lowest' ? 3 - place : place]} quarter by rank`;
 }

@@ -1,0 +1,200 @@
+// The shipped dense twin beside the TopK model: Browse and its switch, what is taken away, a coordinate's page and card, Trace.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { paths } from '../../scripts/lib/paths.mjs';
+import fs from 'node:fs';
+import path from 'node:path';
+import { launch } from './harness.mjs';
+import { assertUsable, hashOf, offeredModels, openSite, saved, serveSite, shippedModel, STEP_TIMEOUT } from './page-kit.mjs';
+
+const topk = shippedModel();
+const twin = offeredModels().find(({ name }) => name === topk.dense_twin);
+const skip = !twin
+  ? 'models/Llama-Dense-Stories-9M is not there, or the TopK model does not name it as dense_twin'
+  : !twin.features && `${twin.name} has no statistics`;
+
+describe('dense twin', { timeout: 600_000, skip }, () => {
+  if (skip) return;
+  const folder = path.join(paths.site, 'models', twin.name);
+  const read = (file) => JSON.parse(fs.readFileSync(path.join(folder, file), 'utf8'));
+  const index = read('features/index.json');
+  const { columns, d_model: width, layers } = index;
+  const total = columns.label.length;
+  const shownCount = (count, of = total) => `${count.toLocaleString('en')} of ${of.toLocaleString('en')} coordinates`;
+  const usable = (entry) => columns.n[entry] >= index.entropy.rare_below;
+  const entries = Array.from({ length: total }, (_, entry) => entry).filter(usable);
+  /** The coordinate of lowest entropy whose lowest values are shown, in the middle layer. */
+  const layer = layers[Math.floor(layers.length / 2)];
+  const lowest = entries
+    .filter(
+      (entry) => columns.tail[entry] === -1 && Math.floor(entry / width) === layers.indexOf(layer) && columns.token_entropy[entry] > 0,
+    )
+    .sort((a, b) => columns.token_entropy[a] - columns.token_entropy[b] || a - b)[0];
+  const at = lowest % width;
+  const shard = index.shards.path.replace('{layer}', layer).replace('{start}', at - (at % index.shards.per_file));
+  const record = read(`features/${shard}`).neurons.find((neuron) => neuron.index === at);
+  let site;
+  let browser;
+  let opened;
+  let page;
+
+  before(async () => {
+    site = await serveSite();
+    site.hold(/model\.safetensors$/); // nothing here waits for a model, but Trace
+    browser = await launch({ webgpu: false });
+    opened = await openSite(browser, site, '#/browse');
+    page = opened.page;
+    page.setDefaultTimeout(STEP_TIMEOUT);
+  });
+  after(async () => {
+    site?.release();
+    await opened?.close();
+    await browser?.close();
+    await site?.close();
+  });
+
+  const button = (name) => page.getByRole('group', { name: /Model with the cut/ }).getByRole('button', { name, exact: true });
+  const heads = () => page.getByRole('columnheader').allInnerTexts();
+
+  test('the switch shows the twin’s coordinates in place of the neurons, by keyboard, and back', async () => {
+    await page.getByRole('heading', { name: 'All neurons' }).waitFor();
+    assert.equal(await button('TopK').getAttribute('aria-pressed'), 'true');
+    await button('Dense').focus();
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'All coordinates' }).waitFor();
+    await page.getByText(shownCount(entries.length)).waitFor();
+    assert.equal(await button('Dense').getAttribute('aria-pressed'), 'true');
+    assert.ok(await button('Dense').evaluate((element) => element === document.activeElement));
+    await page.goBack();
+    await page.getByRole('heading', { name: 'All neurons' }).waitFor();
+    await page.goForward();
+    await page.getByText(shownCount(entries.length)).waitFor();
+  });
+
+  test('the address keeps the choice over a reload, and what only one of the two models has is left aside', async () => {
+    assert.equal(hashOf(page).params.model, twin.name);
+    const last = layers.at(-1);
+    await page.getByRole('combobox', { name: 'Layer' }).selectOption(String(last));
+    const inLast = entries.filter((entry) => Math.floor(entry / width) === layers.length - 1);
+    await page.getByText(shownCount(inLast.length)).waitFor();
+    await page.reload();
+    await page.getByText(shownCount(inLast.length)).waitFor();
+    const other = topk.read('features/index.json');
+    await button('TopK').click();
+    await page.getByRole('heading', { name: 'All neurons' }).waitFor();
+    assert.equal(await page.getByRole('combobox', { name: 'Layer' }).inputValue(), other.layers.includes(last) ? String(last) : '');
+    await page.locator('[data-row]').first().waitFor();
+    await button('Dense').click();
+    await page.getByText(shownCount(inLast.length)).waitFor();
+    await page.getByRole('button', { name: 'Clear' }).click();
+    await page.getByText(shownCount(entries.length)).waitFor();
+  });
+
+  test('the table says which end is shown in place of a density, and keeps either', async () => {
+    assert.deepEqual((await heads()).map((text) => text.replace(/ [↑↓]$/, '')).slice(0, 4), [
+      'Coordinate',
+      'Label (guess)',
+      'End',
+      'Entropy',
+    ]);
+    assert.ok(!(await heads()).includes('Density'));
+    assert.equal(await page.getByLabel('Density from (%)').count(), 0);
+    for (const [end, sign] of [
+      ['lowest', -1],
+      ['highest', 1],
+    ]) {
+      await page.getByRole('combobox', { name: 'End' }).selectOption(end);
+      await page.getByText(shownCount(entries.filter((entry) => columns.tail[entry] === sign).length)).waitFor();
+      const ends = await page.locator('[data-row] [data-end]').allTextContents();
+      assert.ok(ends.length > 5 && ends.every((text) => text === end));
+      assert.equal(hashOf(page).params.end, end);
+    }
+    await page.getByRole('combobox', { name: 'End' }).selectOption('');
+    await page.getByText(shownCount(entries.length)).waitFor();
+  });
+
+  test('the table is accessible and fits a phone', () => assertUsable(page));
+
+  test('export as CSV with the end, as JSON in the keys of SAEDashboard’s Neuronpedia files', async () => {
+    await page.getByRole('combobox', { name: 'Layer' }).selectOption(String(layer));
+    await page.getByLabel('Entropy at most').fill(String(columns.token_entropy[lowest]));
+    await page.getByLabel('Entropy at most').blur();
+    const wanted = entries.filter(
+      (entry) => Math.floor(entry / width) === layers.indexOf(layer) && columns.token_entropy[entry] <= columns.token_entropy[lowest],
+    );
+    await page.getByText(shownCount(wanted.length)).waitFor();
+    const csv = await saved(page, () => page.getByRole('button', { name: /as CSV/ }).click());
+    assert.equal(csv.name, `${index.model}-neurons.csv`);
+    const lines = csv.text.trim().split('\r\n');
+    assert.equal(lines.length, 1 + wanted.length);
+    assert.match(lines[0], /^layer,index,label,end,density,max,n,tokenEntropy/);
+    const line = lines.find((text) => text.startsWith(`${layer},${at},`));
+    assert.match(line, /,lowest,/);
+    assert.ok(line.includes(`,${columns.max[lowest]},`));
+    const json = await saved(page, () => page.getByRole('button', { name: /as JSON/ }).click());
+    const [batch] = JSON.parse(json.text);
+    assert.deepEqual([batch.model_id, batch.layer, batch.sae_set], [index.model, layer, `${index.model}-neurons`]);
+    assert.equal(batch.features.length, wanted.length);
+    const feature = batch.features.find((one) => one.feature_index === at);
+    const keys = 'frac_nonzero freq_hist_data_bar_heights neg_str neg_values pos_str pos_values activations'.split(' ');
+    assert.deepEqual(
+      keys.filter((key) => feature[key] === undefined),
+      [],
+    );
+    assert.equal(feature.activations[0].values[feature.activations[0].qualifying_token_index], record.examples.top[0].value);
+    await page.getByRole('button', { name: 'Clear' }).click();
+  });
+
+  test('a coordinate’s page: the end that is shown, no cut and no density of active positions', async () => {
+    await page.goto(`${site.url}?backend=cpu#/m/${twin.name}/${layer}/${at}`);
+    await page.locator(`[data-neuron="${layer}.${at}"]`).waitFor();
+    await page.getByRole('heading', { name: `Layer ${layer} coordinate ${at}`, level: 1 }).waitFor();
+    await page.getByRole('heading', { name: 'Where it is lowest' }).waitFor();
+    const end = page.locator('.stat', { has: page.getByRole('button', { name: 'End', exact: true }) });
+    assert.equal(await end.locator('dd').innerText(), 'lowest');
+    await page.getByText('nothing is cut').waitFor();
+    const text = await page.locator('main').innerText();
+    assert.doesNotMatch(text, /Fires on|Active values|active 100|after the cut|\bneuron\b/);
+    await page.getByRole('heading', { name: 'Lowest quarter by rank', exact: true }).waitFor();
+    const links = page.getByRole('heading', { name: 'The same index' }).locator('..').getByRole('link');
+    assert.equal(await links.count(), layers.length);
+    await assertUsable(page);
+  });
+
+  test('a coordinate’s card, beside another one', async () => {
+    const next = (at + 1) % width;
+    await page.getByLabel('Layer.index').fill(`${layer}.${next}`);
+    await page.getByRole('button', { name: 'Compare' }).click();
+    const card = page.locator(`section[data-neuron="${layer}.${at}"]`);
+    await card.getByRole('heading', { name: `Layer ${layer} coordinate ${at}` }).waitFor();
+    await card.getByRole('heading', { name: 'Where it is lowest', exact: true }).waitFor();
+    assert.match(await card.innerText(), /End\s+lowest/);
+    assert.doesNotMatch(await card.innerText(), /evict|Density|Fires on/);
+    assert.ok((await card.getByRole('link', { name: 'All about it' }).getAttribute('href')).includes(twin.name));
+    await page.locator(`section[data-neuron="${layer}.${next}"]`).getByRole('button', { name: 'Token entropy' }).waitFor();
+  });
+
+  test('Trace draws what was analysed, and says so of a step that was not', async () => {
+    await page.goto(`${site.url}?backend=cpu#/trace?model=${twin.name}`);
+    if (index.steps.length === 0) {
+      await page.getByText('Only the final weights were analysed').waitFor();
+      return;
+    }
+    await page.getByRole('heading', { name: 'When the coordinates of a layer came to be' }).waitFor();
+    const { steps } = read('features/steps/columns.json');
+    const map = page.locator('figure', { hasText: 'likeness to the final self' });
+    assert.equal(await map.locator('tbody tr').count(), steps.length);
+    const ribbon = page.locator('figure', { hasText: 'Specialisation' });
+    assert.equal(await ribbon.locator('tbody tr').count(), layers.length);
+    await page.getByText(`layer by coordinate, at step ${steps.at(-1)}`).waitFor();
+    await page.getByRole('slider', { name: 'Coordinate' }).first().focus();
+    await page.keyboard.press('ArrowRight');
+    await page.getByText(/its distance to its final top tokens is/).waitFor();
+    await page.getByRole('link', { name: 'Open the coordinate' }).waitFor();
+    // A step of the TopK model alone: an old link, or a checkpoint that was not analysed.
+    const missing = steps[0] + 1;
+    await page.goto(`${site.url}?backend=cpu#/trace?model=${twin.name}&ckpt=${missing}`);
+    await page.getByText(`Step ${missing} was not analysed: this is step ${steps[0]}.`).waitFor();
+    await assertUsable(page);
+  });
+});

@@ -1,0 +1,234 @@
+// What was measured, on the pages: About's figures by name beside the dense twin's and an SAE's, the recipes with their price.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { build } from 'esbuild';
+import { inRoot, paths } from '../../scripts/lib/paths.mjs';
+import { launch } from './harness.mjs';
+import { accessibilityFindings, assertUsable, openSite, serveSite, shippedModel, STEP_TIMEOUT } from './page-kit.mjs';
+
+async function load(name) {
+  const { outputFiles } = await build({ entryPoints: [inRoot('www/src/lib', name)], bundle: true, format: 'esm', write: false });
+  return import(`data:text/javascript,${encodeURIComponent(outputFiles[0].text)}`);
+}
+
+const spread = (median, share) => ({ count: 640, median, share_under_2_bits: share });
+const meaningOf = (token, semantic) => ({
+  better_tail: {
+    all: {
+      neurons: 3200,
+      dead: 0,
+      rare: 0,
+      token_entropy: spread(token, 0.5),
+      semantic_entropy: semantic && spread(semantic, 0.6),
+      next_entropy: spread(4, 0.1),
+    },
+  },
+});
+const qualityOf = (nats, cost) => ({
+  validation: { nats_per_token: nats, bits_per_byte: nats / 2.5, tokens: 213692 },
+  held_out: { nats_per_token: nats, bits_per_byte: nats / 2.5 },
+  '8bit_minus_f32': { held_out_bits_per_byte: cost },
+  stories: { count: 50, name_recurs: 0.7, no_8gram_thrice: 1 },
+});
+const steeringOf = (judge) => ({
+  model: { name: 'T' },
+  judge: { name: judge },
+  score: { works: 0, works_without_likelihood: 0.65, concepts: [{}, {}] },
+});
+
+/** Results as training/claims writes them once the twin and the SAE are measured. */
+const WHOLE = {
+  quality: { topk: qualityOf(2.662, 0.0002144), dense: qualityOf(2.5, -0.00006407), gap_percent: { validation: 4.25, held_out: 4.61 } },
+  meaning: {
+    text: { what: 'writing.jsonl', tokens: 1016073 },
+    entropy: { n: 100, rare_below: 20 },
+    topk: meaningOf(1.0502, 0.81),
+    dense: meaningOf(3.412, 3.004),
+    sae: { layer: 2, ...meaningOf(1.7, 1.4) },
+  },
+  sae: { layer: 2, k: 64, width: 640, variance_explained: 0.913, dead_share: 0.012, loss: 2.6, loss_spliced: 2.84 },
+  steering: {
+    bounds: { success: 5, relaxed_success: 3, works: 0.5, likelihood: 1.3 },
+    search: { middle_margin: 1.6 },
+    topk: steeringOf('D'),
+    dense: steeringOf('D'),
+    sae: steeringOf('D'),
+  },
+  ceiling: { works: 0.8 },
+  trace: {
+    js_bound: 0.5,
+    steps: [0, 181, 312, 1600],
+    emerged_share: [0.01, 0.07, 0.12, 1],
+    layers: { same_index_mean: 0.7, random_index_mean: 0.01 },
+  },
+  sweep: {
+    proxy: { tokens: 5013504 },
+    settings: {
+      dense: { loss: { validation: { nats_per_token: 2.96 } }, token_entropy_median: 4.116, gap_percent: 0 },
+      k32: { loss: { validation: { nats_per_token: 3.097 } }, token_entropy_median: 3.203, gap_percent: 4.643 },
+    },
+    best: null,
+  },
+};
+
+const rowOf = ({ facts }, name) => facts.find((fact) => fact.name === name)?.cells;
+const groupOf = ({ groups }, title) => groups.find((group) => group.title === title);
+
+test('figures by name, TopK beside dense beside SAE; a cost that nobody could measure is no number', async () => {
+  const { claimsOf } = await load('claims.ts');
+  const claims = claimsOf(WHOLE);
+  const meaning = groupOf(claims, 'What one coordinate stands for');
+  assert.deepEqual(meaning.columns, ['TopK', 'dense', 'SAE']);
+  assert.deepEqual(rowOf(meaning, 'Token entropy, median (bits)'), ['1.05', '3.41', '1.70']);
+  assert.deepEqual(rowOf(meaning, 'Semantic entropy, median (bits)'), ['0.81', '3.00', '1.40']);
+  assert.match(meaning.note, /1,016,073 tokens.*640 features on the dense twin’s layer 2/);
+  const quality = groupOf(claims, 'How well they write');
+  assert.deepEqual(rowOf(quality, 'What 8-bit weights cost'), ['under 0.001', 'under 0.001']);
+  assert.match(quality.note, /\+4\.3 % on validation, \+4\.6 % on held-out|\+4\.2 % on validation, \+4\.6 % on held-out/);
+  const steering = groupOf(claims, 'Steering with one of them');
+  assert.deepEqual(rowOf(steering, 'At any surprise'), ['65 %', '65 %', '65 %']);
+  assert.deepEqual(rowOf(steering, 'The words’ own logits raised instead'), ['80 %', '–', '–']);
+  assert.match(steering.note, /that of D\.$/);
+  assert.deepEqual(rowOf(groupOf(claims, 'The cut’s settings, on a small proxy'), 'k = 32'), ['3.097', '+4.6 %', '3.20']);
+  assert.deepEqual(claims.gaps, []);
+  const everything = JSON.stringify(claims);
+  assert.doesNotMatch(everything, /640","3200|NaN|undefined|0\.0000/);
+});
+
+test('what is not measured is said, and no column or row stands for it', async () => {
+  const { claimsOf } = await load('claims.ts');
+  const { topk, text, entropy } = WHOLE.meaning;
+  const alone = claimsOf({
+    quality: { topk: WHOLE.quality.topk },
+    meaning: { text, entropy, topk: { ...topk, ...meaningOf(1.05, null) } },
+  });
+  assert.deepEqual(groupOf(alone, 'What one coordinate stands for').columns, ['TopK']);
+  assert.equal(rowOf(groupOf(alone, 'What one coordinate stands for'), 'Semantic entropy, median (bits)'), undefined);
+  for (const what of [/dense twin’s loss/, /SAE’s features/, /semantic entropies/, /steering by one TopK neuron/])
+    assert.ok(
+      alone.gaps.some((gap) => what.test(gap)),
+      String(what),
+    );
+  const nothing = claimsOf({});
+  assert.deepEqual(nothing.groups, []);
+  assert.ok(nothing.gaps.length > 8);
+});
+
+test('a query of the table is fitted to the model; a step without statistics has the nearest before it', async () => {
+  const [browse, trace] = await Promise.all([load('browse.ts'), load('trace.ts')]);
+  const asked = { ...browse.DEFAULT_QUERY, layer: 5, maxEmergence: 300, end: 'lowest', minDensity: 0.1, sort: 'density', descending: true };
+  const topk = browse.queryFor({ layers: [0, 1], steps: [100, 200], kind: 'topk' }, asked);
+  assert.deepEqual([topk.layer, topk.maxEmergence, topk.end, topk.minDensity, topk.sort], [null, 200, null, 0.1, 'density']);
+  const dense = browse.queryFor({ layers: [0, 5], steps: [400], kind: 'dense' }, asked);
+  assert.deepEqual([dense.layer, dense.maxEmergence, dense.end, dense.minDensity, dense.sort], [5, null, 'lowest', null, 'tokenEntropy']);
+  assert.deepEqual(
+    [5, 20, 60, 61, 2000, null].map((step) => trace.placeOf([20, 61, 105], step)),
+    [0, 0, 0, 1, 2, 2],
+  );
+});
+
+describe('measured, on the pages', { timeout: 600_000 }, () => {
+  const model = shippedModel();
+  let claims = JSON.stringify(WHOLE);
+  let site;
+  let browser;
+
+  before(async () => {
+    site = await serveSite({
+      intercept: (request, response) => {
+        if (!request.url.endsWith('/models/claims.json')) return false;
+        if (claims === null) response.writeHead(404).end();
+        else response.setHeader('content-type', 'application/json').end(claims);
+        return true;
+      },
+    });
+    site.hold(/model\.safetensors$/); // none of this needs a model
+    browser = await launch({ webgpu: false });
+  });
+  after(async () => {
+    site?.release();
+    await browser?.close();
+    await site?.close();
+  });
+
+  async function about(work, options) {
+    const opened = await openSite(browser, site, '#/about', options);
+    opened.page.setDefaultTimeout(STEP_TIMEOUT);
+    try {
+      await work(opened.page);
+    } finally {
+      await opened.close();
+    }
+  }
+
+  test('About shows them as tables', () =>
+    about(async (page) => {
+      const table = page.getByRole('table', { name: 'What one coordinate stands for' });
+      await table.waitFor();
+      assert.deepEqual(
+        await table
+          .getByRole('row', { name: /^Token entropy, median/ })
+          .getByRole('cell')
+          .allInnerTexts(),
+        ['1.05', '3.41', '1.70'],
+      );
+      assert.equal(await page.locator('[data-gaps]').count(), 0);
+      await assertUsable(page);
+    }));
+
+  test('About says what has not been measured, and that nothing was', async () => {
+    claims = JSON.stringify({ quality: { topk: WHOLE.quality.topk } });
+    await about(async (page) => {
+      await page.getByText(/Not measured yet: .*the dense twin’s loss/).waitFor();
+      await page.getByText(/has not been measured yet/).waitFor();
+    });
+    claims = null;
+    const ignore = [/404/];
+    await about((page) => page.getByText('No measurements come with this build').waitFor(), { ignore });
+  });
+
+  test('About as it is built shows the results that there are', async (t) => {
+    const file = path.join(paths.site, 'models/claims.json');
+    if (!fs.existsSync(file)) return t.skip('no results in training/claims/results');
+    claims = fs.readFileSync(file, 'utf8');
+    await about(async (page) => {
+      await page.locator('[data-facts]:not([data-facts="0"])').waitFor();
+      const text = await page.locator('[data-facts]').innerText();
+      assert.doesNotMatch(text, /NaN|undefined|null|\d\.\d{5}/);
+      assert.deepEqual(await accessibilityFindings(page), []);
+    });
+  });
+
+  test('recipes: the gentle ones apart from the strong ones, each with its rates and its price', async (t) => {
+    const has = model.read('manifest.json').files.some(({ path: name }) => name === 'recipes.json');
+    if (!has) return t.skip('the shipped model has no recipes.json');
+    const recipes = model.read('recipes.json');
+    assert.ok(recipes.length >= 10, `${recipes.length} recipes`);
+    const opened = await openSite(browser, site, '#/steer');
+    const { page } = opened;
+    page.setDefaultTimeout(STEP_TIMEOUT);
+    try {
+      await page.getByRole('heading', { name: 'Measured recipes' }).waitFor();
+      for (const [kind, mine] of [
+        ['gentle', recipes.filter(({ gentle }) => gentle)],
+        ['strong', recipes.filter(({ gentle }) => !gentle)],
+      ]) {
+        const texts = await page.locator(`[data-recipes=${kind}]`).getByRole('button').allInnerTexts();
+        assert.equal(texts.length, mine.length, kind);
+        for (const [place, { concept, nll_ratio: ratio, steered_rate: steered }] of mine.entries()) {
+          assert.ok(texts[place].startsWith(concept));
+          assert.ok(texts[place].includes(`${ratio.toFixed(2)} ×`), texts[place]);
+          assert.ok(texts[place].includes(steered.toFixed(steered < 10 ? 1 : 0)), texts[place]);
+          assert.equal(kind === 'gentle', ratio <= 1.35 + 1e-9);
+        }
+      }
+      const judge = await page.getByText(/how many times as surprising/).innerText();
+      assert.ok(judge.includes(recipes[0].judge));
+      await assertUsable(page);
+    } finally {
+      await opened.close();
+    }
+  });
+});
