@@ -8,6 +8,7 @@ import unittest
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from tests import toy
 from topklm import data, train
@@ -27,8 +28,19 @@ class Training(unittest.TestCase):
     def tearDownClass(cls):
         cls._folder.cleanup()
 
-    def trainer(self, run, dense=False):
-        return train.Trainer(self.folder / "toy.toml", self.folder / "data", self.folder / run, dense)
+    def trainer(self, run, dense=False, begin=None, config="toy.toml"):
+        return train.Trainer(self.folder / config, self.folder / "data", self.folder / run, dense, begin)
+
+    def config(self, name, checkpoints=None, finish=None):
+        """The toy config with other checkpoints and a last phase {steps, epochs}, under a name of its own."""
+        text = toy.MODEL
+        if checkpoints is not None:
+            text = text.replace("checkpoints = 4", f"checkpoints = {checkpoints}")
+        if finish is not None:
+            epochs = "".join(f'"{file}" = {e}\n' for file, e in finish["epochs"].items())
+            text += f"[train.finish]\nsteps = {finish['steps']}\n[train.finish.epochs]\n{epochs}"
+        (self.folder / name).write_text(text)
+        return name
 
     def test_documents_that_share_a_13_gram_are_dropped(self):
         for source in self.report["sources"]:
@@ -81,6 +93,94 @@ class Training(unittest.TestCase):
         self.assertEqual(toy.losses(self.folder / "straight"), toy.losses(self.folder / "halves"))
         steps = sorted(int(p.stem.removeprefix("step")) for p in (self.folder / "straight/checkpoints").iterdir())
         self.assertEqual(steps, [0, 2, 4, 8])
+
+    def test_checkpoints_may_be_a_list(self):
+        self.assertEqual(train.checkpoint_steps([5, 2, 40], 4, 16), [0, 2, 5, 16])
+        config = self.config("list.toml", checkpoints=[0, 3, 5])
+        self.trainer("list", config=config).run()
+        steps = sorted(int(p.stem.removeprefix("step")) for p in (self.folder / "list/checkpoints").iterdir())
+        self.assertEqual(steps, [0, 3, 5, 8])
+
+    def test_a_twin_begins_with_the_same_weights(self):
+        one, twin = (self.trainer(f"begins-{dense}", dense).model for dense in (False, True))
+        self.assertIsNone(twin.config.topk_k)
+        for (name, a), (other, b) in zip(one.state_dict().items(), twin.state_dict().items(), strict=True):
+            self.assertEqual(name, other)
+            self.assertTrue(torch.equal(a, b), name)
+
+    def test_a_run_may_begin_with_stored_weights(self):
+        config = self.config("whole.toml", checkpoints=[0, 4])
+        self.trainer("whole", config=config).run()
+        weights = self.folder / "whole/checkpoints/step4.safetensors"
+        begun = self.trainer("begun", begin=(weights, 4), config=config)
+        stored = load_model(weights).state_dict()
+        self.assertTrue(all(torch.equal(stored[name], p) for name, p in begun.model.state_dict().items()))
+        self.assertTrue(all(not optimiser.state for optimiser, _ in begun.optimisers))
+        # The windows are those that the whole run reads from there on; the rate comes back over REWARM steps.
+        self.assertTrue((begun.windows(4) == data.Packed(self.folder / "data", 32, seed=3).windows(16, 4)).all())
+        for step in (4, 5, 7):
+            begun.step = step
+            self.assertAlmostEqual(begun.rate(), (step - 3) / train.REWARM * train.rate(step, 8, begun.c))
+        begun.steps, begun.step = 1000, 4 + train.REWARM
+        self.assertEqual(begun.rate(), train.rate(begun.step, 1000, begun.c))
+        # Straight or in two pieces (the state of the run then wins over --from): the same losses.
+        self.trainer("begun-straight", begin=(weights, 4), config=config).run()
+        self.trainer("begun-halves", begin=(weights, 4), config=config).run(until=6)
+        again = self.trainer("begun-halves", begin=(weights, 4), config=config)
+        self.assertEqual((again.step, again.began_at), (6, 4))
+        again.run()
+        losses = toy.losses(self.folder / "begun-straight")
+        self.assertEqual([step for step, _ in losses], [5, 6, 7, 8])
+        self.assertEqual(losses, toy.losses(self.folder / "begun-halves"))
+
+    def test_weights_that_cannot_be_begun_with_are_named(self):
+        weights = self.folder / "begun-with/checkpoints/step0.safetensors"
+        self.trainer("begun-with").run(until=1)
+        with self.assertRaisesRegex(ValueError, "--step must be from 0 to 7, not 8"):
+            self.trainer("late", begin=(weights, 8))
+        with self.assertRaisesRegex(ValueError, "step0.safetensors: its shapes or cut"):
+            self.trainer("other-cut", dense=True, begin=(weights, 2))
+
+    def test_the_last_phase_reads_another_mixture(self):
+        config = self.config("finish.toml", checkpoints=[0, 2], finish={"steps": 3, "epochs": {"a.txt": 0}})
+        trainer = self.trainer("finish", config=config)
+        first = data.Packed(self.folder / "data", 32, seed=3)
+        last = data.Packed(self.folder / "data", 32, seed=4, epochs={"a.txt": 0})
+        for step in range(8):
+            trainer.step = step
+            expected = first.windows(step * 4, 4) if step < 5 else last.windows((step - 5) * 4, 4)
+            self.assertTrue((trainer.windows(4) == expected).all(), step)
+        arrays = np.load(self.folder / "data" / "tokens.npz")
+        starts, ids = arrays["a.txt.starts"], arrays["a.txt.ids"]
+        absent = {tuple(ids[a:b]) for a, b in zip(starts[:-1], starts[1:], strict=True)}
+        starts, ids = arrays["b.txt.starts"], arrays["b.txt.ids"]
+        absent -= {tuple(ids[a:b]) for a, b in zip(starts[:-1], starts[1:], strict=True)}
+        stream = last.windows(0, 40)[:, :-1].ravel()
+        at = np.flatnonzero(stream == data.BOS)
+        read = {tuple(stream[a:b]) for a, b in zip(at[:-1], at[1:], strict=True)}
+        self.assertTrue(read)
+        self.assertFalse(read & absent)
+
+    def test_a_run_interrupted_about_its_last_phase_goes_on_with_the_same_losses(self):
+        config = self.config("finish-resume.toml", checkpoints=[0, 2], finish={"steps": 3, "epochs": {"a.txt": 0}})
+        self.trainer("finish-straight", config=config).run()
+        for until in (4, 5, 6, None):
+            self.trainer("finish-pieces", config=config).run(until=until)
+        losses = toy.losses(self.folder / "finish-straight")
+        self.assertEqual(losses, toy.losses(self.folder / "finish-pieces"))
+        self.trainer("no-finish").run()
+        plain = toy.losses(self.folder / "no-finish")
+        self.assertEqual(losses[:5], plain[:5])
+        self.assertNotEqual(losses[5:], plain[5:])
+
+    def test_a_wrong_last_phase_is_one_clear_error(self):
+        config = self.config("wrong-file.toml", finish={"steps": 3, "epochs": {"c.txt": 1}})
+        with self.assertRaisesRegex(ValueError, "epochs: c.txt is not among the sources of .*report.json"):
+            self.trainer("wrong", config=config)
+        for steps in (0, 9):
+            config = self.config("wrong-steps.toml", finish={"steps": steps, "epochs": {}})
+            with self.assertRaisesRegex(ValueError, f"finish.steps must be from 1 to the run's 8, not {steps}"):
+                self.trainer("wrong", config=config)
 
     def test_it_learns_and_the_folder_loads(self):
         for run, dense in (("topk", False), ("dense", True)):
