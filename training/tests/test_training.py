@@ -6,12 +6,14 @@ import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
 
 from tests import toy
 from topklm import data, train
+from topklm import export as export_module
 from topklm.export import export, load_model
 
 ROOT = Path(__file__).parents[1]
@@ -195,6 +197,47 @@ class Training(unittest.TestCase):
             self.assertEqual(config.get("dense_twin"), None if dense else "../dense")
             for folder in ("", "step2"):
                 load_model(self.folder / "out" / run / folder)
+
+    def test_an_export_takes_the_steps_that_are_named(self):
+        run, out = self.folder / "steps", self.folder / "out"
+        self.trainer("steps").run()
+
+        def exported(name, *steps):
+            arguments = ["--run", run, "--data", self.folder / "data", "--out", out / name, *steps]
+            with mock.patch.object(sys, "argv", ["export", *map(str, arguments)]):
+                export_module.main()
+            return sorted(p.name for p in (out / name).iterdir() if p.is_dir())
+
+        self.assertEqual(exported("none"), [])
+        self.assertEqual(exported("all", "--steps"), ["step0", "step2", "step4"])
+        self.assertEqual(exported("some", "--steps", 4, 0), ["step0", "step4"])
+        for step in (3, 8):
+            with self.assertRaisesRegex(ValueError, f"--steps: {step} is no checkpoint beside the last one in .*; there: 0, 2, 4"):
+                exported("wrong", "--steps", 2, step)
+        self.assertFalse((out / "wrong").exists())
+
+    def test_the_loss_curve_of_a_run_that_was_begun_stays_whole(self):
+        folder, out = self.folder, self.folder / "out" / "joined"
+        self.trainer("short").run()
+        export(folder / "short", folder / "data", out, True, None)
+        before = json.loads((out / "training.json").read_text())
+        self.assertNotIn("begun_at", before)
+        before["seconds"] = 80  # ten a step
+        (out / "training.json").write_text(json.dumps(before))
+        config = self.config("longer.toml", checkpoints=[0, 2, 6])
+        text = (folder / config).read_text().replace("tokens = 1024", "tokens = 1280")
+        (folder / config).write_text(text)
+        self.trainer("long", begin=(out / "step4", 4), config=config).run()
+        for _ in range(2):  # a second export over the folder changes nothing
+            export(folder / "long", folder / "data", out, True, None)
+            after = json.loads((out / "training.json").read_text())
+            own = [[step, round(loss, 3)] for step, loss in toy.losses(folder / "long")]
+            self.assertEqual(after["loss"], before["loss"][:4] + own)
+            self.assertEqual([step for step, _ in after["loss"]], list(range(1, 11)))
+            self.assertEqual(after["begun_at"], {"step": 4, "seconds": 40})
+            self.assertIn(after["seconds"], (40, 41, 42))
+        self.assertEqual(sorted(p.name for p in out.iterdir() if p.is_dir()), ["step0", "step2", "step4", "step6"])
+        self.assertEqual(json.loads((out / "config.json").read_text())["training_step"], 10)
 
     def test_two_processes_equal_one(self):
         self.trainer("one").run()

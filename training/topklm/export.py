@@ -1,9 +1,10 @@
 """Writes a trained run as the Hugging Face folder that the engine, transformers and the site read.
 
-    python -m topklm.export --run RUN --data DATA --out models/NAME [--steps] [--twin ../DENSE]
+    python -m topklm.export --run RUN --data DATA --out models/NAME [--steps [N …]] [--twin ../DENSE]
 
 config.json (Llama's keys plus topk_k, n_nontopk, topk_select, topk_post), model.safetensors (f16), tokenizer.json,
-generation_config.json, training.json (the loss curve); with --steps a folder step{N}/ for every checkpoint of the trail, 8-bit with a scale a row.
+generation_config.json, training.json (the loss curve); with --steps a folder step{N}/ for every checkpoint of the trail, or for those named, 8-bit with a scale a row.
+A run that was begun with --from is exported over the folder that it began from: training.json then holds both curves.
 """
 
 import argparse
@@ -136,30 +137,52 @@ def to_8bit(tensors: dict) -> dict:
     return out
 
 
-def curve(run: Path) -> dict:
-    """training.json: {"loss": [[step, nats a token], …], "eval": the last evaluation, "seconds": training time}."""
+def curve(run: Path, earlier: dict | None = None) -> dict:
+    """training.json: {"loss": [[step, nats a token], …], "eval": the last evaluation, "seconds": training time}.
+
+    Of a run that was begun at a step with stored weights, `earlier` (the training.json that came with them) gives the losses
+    up to that step and its share of the time; `begun_at` {"step", "seconds"} then says what was taken.
+    """
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     losses = {line["step"]: round(line["loss"], 3) for line in lines if "loss" in line}
     evaluation = next((line["eval"] for line in reversed(lines) if "eval" in line), None)
     seconds = max(line["seconds"] for line in lines if "loss" in line)
-    return {"loss": sorted(losses.items()), "eval": evaluation, "seconds": round(seconds)}
+    state = run / "state.pt"
+    began = torch.load(state, map_location="cpu", weights_only=True, mmap=True).get("began_at", 0) if state.exists() else 0
+    before = {}
+    if began and earlier:
+        kept = {step: loss for step, loss in earlier["loss"] if step <= began}
+        taken = earlier.get("begun_at", {})
+        if taken.get("step") != began:  # else this folder was exported from the same run before
+            taken = {"step": began, "seconds": round(earlier["seconds"] * min(1, began / max(step for step, _ in earlier["loss"])))}
+        losses, seconds, before = kept | losses, seconds + taken["seconds"], {"begun_at": taken}
+    return {"loss": sorted(losses.items()), "eval": evaluation, "seconds": round(seconds)} | before
 
 
-def export(run: Path, data: Path, out: Path, steps: bool, twin: str | None):
-    """Writes the folder; the last checkpoint of the trail becomes the model."""
+def export(run: Path, data: Path, out: Path, steps: bool | list[int], twin: str | None):
+    """Writes the folder; the last checkpoint of the trail becomes the model. `steps`: which others are kept beside it."""
     trail = sorted((run / "checkpoints").glob("step*.safetensors"), key=lambda p: int(p.stem.removeprefix("step")))
     if not trail:
         raise FileNotFoundError(f"{run / 'checkpoints'} holds no step*.safetensors: train first")
+    beside = {int(path.stem.removeprefix("step")): path for path in trail[:-1]}
+    if isinstance(steps, list):
+        absent = [str(step) for step in steps if step not in beside]
+        if absent:
+            there = ", ".join(map(str, beside)) or "none"
+            raise ValueError(f"--steps: {', '.join(absent)} is no checkpoint beside the last one in {run / 'checkpoints'}; there: {there}")
+        beside = {step: beside[step] for step in steps}
     out.mkdir(parents=True, exist_ok=True)
     config, tensors, meta = read_checkpoint(trail[-1])
     extra = {"training_step": int(meta["step"]), "tokens_seen": int(meta["tokens"]), "dense_twin": twin}
     (out / "config.json").write_text(json.dumps(hf_config(config, **extra), indent=2) + "\n")
     generation = {"bos_token_id": 0, "eos_token_id": 0, "do_sample": True, "temperature": 0.7}
     (out / "generation_config.json").write_text(json.dumps(generation, indent=2) + "\n")
-    (out / "training.json").write_text(json.dumps(curve(run), separators=(",", ":")) + "\n")
+    losses = out / "training.json"
+    training = curve(run, json.loads(losses.read_text()) if losses.exists() else None)
+    losses.write_text(json.dumps(training, separators=(",", ":")) + "\n")
     shutil.copyfile(data / "tokenizer.json", out / "tokenizer.json")
     save_file(to_f16(tensors), out / "model.safetensors", metadata={"format": "pt"})
-    for path in trail[:-1] if steps else []:
+    for path in beside.values() if steps else []:
         folder = out / path.stem
         folder.mkdir(exist_ok=True)
         save_file(to_8bit(read_checkpoint(path)[1]), folder / "model.safetensors", metadata={"format": "pt"})
@@ -170,10 +193,10 @@ def main():
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", action="store_true", help="also the trail of checkpoints, 8-bit")
+    parser.add_argument("--steps", type=int, nargs="*", metavar="N", help="also the trail of checkpoints, 8-bit; with numbers only these")
     parser.add_argument("--twin", help="relative path of the dense twin's folder, kept in config.json")
     args = parser.parse_args()
-    export(args.run, args.data, args.out, args.steps, args.twin)
+    export(args.run, args.data, args.out, args.steps or args.steps is not None, args.twin)
 
 
 if __name__ == "__main__":
