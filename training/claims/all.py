@@ -1,6 +1,7 @@
 """All claims one after the other, each in a process of its own, then the recipes and the README's table.
 
-    python -m claims.all --data DATA --work DIR [--text WRITING.jsonl] [--binary TOPK-LM] [--also DIR …] [--only NAME …] [--twin]
+    python -m claims.all --data DATA --work DIR [--text WRITING.jsonl] [--binary TOPK-LM] [--also DIR …] [--dense-run RUN]
+        [--only NAME …] [--twin]
 
 DIR keeps the SAE's weights. --twin: what is left once the dense twin is there and the TopK model's part was run before it
 (its steering is scored again, by the twin's likelihood). The sweep is not part of it: it trains models.
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from . import common, table
 
-NAMES = ("quality", "trace", "steer-topk", "ceiling", "sae", "meaning", "steer-dense", "steer-sae", "edit_cost", "recipes")
+NAMES = ("quality", "trace", "steer-topk", "ceiling", "sae", "sae-trace", "meaning", "steer-dense", "steer-sae", "edit_cost", "recipes")
 
 
 def commands(args) -> dict[str, list]:
@@ -30,6 +31,7 @@ def commands(args) -> dict[str, list]:
         "steer-topk": ["steer", *data, "--method", "topk"],
         "ceiling": ["ceiling", *data],
         "sae": ["sae", *data, "--out", weights],
+        "sae-trace": ["sae_trace", *data, *(["--run", args.dense_run] if args.dense_run else [])],
         "meaning": ["meaning", *data, *(["--text", *args.text] if args.text else []), "--limit", args.limit],
         "steer-dense": ["steer", *data, "--method", "dense"],
         "steer-sae": ["steer", *data, "--method", "sae", "--sae", weights],
@@ -44,7 +46,7 @@ def commands(args) -> dict[str, list]:
     if twin.exists():
         runs["meaning"] += ["--sae", weights]
     else:
-        for name in ("sae", "steer-dense", "steer-sae"):
+        for name in ("sae", "sae-trace", "steer-dense", "steer-sae"):
             del runs[name]
     if args.binary is None:
         del runs["edit_cost"]
@@ -55,6 +57,7 @@ def arguments():
     p = common.parser(__doc__)
     p.add_argument("--work", type=Path, required=True, help="folder for what is not part of the repository")
     p.add_argument("--run", type=Path, help="the trainer's run folder, for the trace")
+    p.add_argument("--dense-run", type=Path, help="the dense twin's run folder, for the trace of SAE features")
     p.add_argument("--text", type=Path, nargs="+", help="our models' own writing, JSON lines of ids")
     p.add_argument("--limit", type=int, default=200_000, help="tokens of that text")
     p.add_argument("--binary", type=Path, help="the topk-lm command")

@@ -108,6 +108,20 @@ def trace(r):
     yield "One index over layers", text, "claims.trace"
 
 
+def sae_trace(r):
+    features, neurons = r["sae_features"], r["topk_neurons"]
+
+    def row(steps, values):
+        return ", ".join(f"{percent(v)} at step {s}" for s, v in list(zip(steps, values, strict=True))[:-1])
+
+    by = {way: row(r["steps"], features["by"][way]["within"]) for way in ("cosine", "tokens")}
+    cosine = ", ".join(number(c) for c in features["mean_max_cosine"][:-1])
+    text = f"TopK neurons, same index: {row(r['topk_steps'], neurons['within'])} · SAE features, one SAE a checkpoint, "
+    text += f"matched by direction: {by['cosine']} (mean cosine {cosine}; random directions {number(features['mean_max_cosine_of_random_directions'])}); "
+    text += f"by the nearest distribution of all: {by['tokens']} · dense coordinates, same index: {row(r['steps'], r['dense_coordinates']['within'])}"
+    yield f"Block {r['layer']}: final meaning already there (JS ≤ {r['js_bound']:g})", text, "claims.sae_trace"
+
+
 def edit_cost(r):
     ratios = r["processor_ratio_to_no_edit" if r["backend"] == "cpu" else "speed_ratio_to_no_edit"]
     text = " · ".join(f"{n} edit{'s' if n != '1' else ''} {number(v)} ×" for n, v in ratios.items())
@@ -122,7 +136,7 @@ def sweep(r):
         yield f"Proxy {name}", text, "claims.sweep"
 
 
-PARTS = {f.__name__: f for f in (quality, sae, meaning, steering, ceiling, trace, edit_cost, sweep)}
+PARTS = {f.__name__: f for f in (quality, sae, meaning, steering, ceiling, trace, sae_trace, edit_cost, sweep)}
 
 
 def table(results: Path) -> str:

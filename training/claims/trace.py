@@ -16,12 +16,13 @@ from topklm import stats
 from . import common, meaning
 
 
-def trail(args) -> list[tuple[int, Path]]:
-    """(step, path) of every checkpoint, ascending; the last is the final model."""
-    if args.run:
-        paths = (args.run / "checkpoints").glob("step*.safetensors")
-        return sorted((int(p.stem.removeprefix("step")), p) for p in paths)
-    folder = args.topk or args.models / common.TOPK
+def trail(run: Path | None, folder: Path) -> list[tuple[int, Path]]:
+    """(step, path) of every checkpoint of a run, or else of a model's folder, ascending; the last is the final model."""
+    if run:
+        found = sorted((int(p.stem.removeprefix("step")), p) for p in (run / "checkpoints").glob("step*.safetensors"))
+        if not found:
+            raise FileNotFoundError(f"{run / 'checkpoints'} holds no step*.safetensors")
+        return found
     steps = sorted((int(p.name.removeprefix("step")), p) for p in folder.glob("step*") if p.is_dir())
     final = common.subject(folder).about["training_step"]
     return [s for s in steps if s[0] != final] + [(final if final is not None else 0, folder)]
@@ -58,7 +59,7 @@ def main():
     args = p.parse_args()
     common.start(args)
     clock = common.Clock()
-    steps = trail(args)
+    steps = trail(args.run, args.topk or args.models / common.TOPK)
     documents = meaning.held_out_documents(args.data, args.positions)
     if len(steps) < 2:
         p.error("no checkpoints were found beside the final model")

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from claims import all as every
-from claims import ceiling, common, decode, edit_cost, effect, meaning, quality, recipes, sae, steer, sweep, table, trace
+from claims import ceiling, common, decode, edit_cost, effect, meaning, quality, recipes, sae, sae_trace, steer, sweep, table, trace
 from tests import toy
 from topklm import generate, stats, train
 from topklm.export import export, load_model
@@ -76,6 +76,25 @@ class Definitions(unittest.TestCase):
         self.assertEqual(stats.js_distance({1: 3}, {2: 5}), 1)
         # p = (1, 0), q = (1/2, 1/2): divergence = 3/4·log2(4/3) … = 0.3112781 bits
         self.assertAlmostEqual(stats.js_distance({1: 2}, {1: 1, 2: 1}), 0.31127812445913283**0.5)
+
+    def test_distances_of_all_pairs(self):
+        rng = np.random.default_rng(0)
+        some = [stats.counts(rng.integers(0, 9, n).tolist()) for n in (0, 1, 3, 12, 30)]
+        others = [*some[::2], {20: 3}]
+        expected = [[stats.js_distance(a, b) for b in others] for a in some]
+        np.testing.assert_allclose(sae_trace.distances(some, others), expected, atol=1e-7)
+
+    def test_features_are_matched_by_direction_chain_and_tokens(self):
+        # Three features of three SAEs: the first one turns by steps, the others change places under a new order.
+        eye, turn = torch.eye(3), torch.tensor([[0.8, 0.6, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
+        tokens = [[{1: 30}, {3: 30}, {2: 30}], [{1: 30}, {3: 30}, {2: 30}], [{1: 30}, {2: 30}, {3: 30}]]
+        found = sae_trace.matched([turn, turn, eye], tokens)
+        self.assertEqual(found["by"]["cosine"]["within"], [1, 1, 1])
+        self.assertEqual(found["by"]["chain"]["within"], [1, 1, 1])
+        self.assertEqual(found["by"]["tokens"]["within"], [1, 1, 1])
+        np.testing.assert_allclose(found["by"]["index"]["within"], [1 / 3, 1 / 3, 1])
+        np.testing.assert_allclose(found["mean_max_cosine"], [(0.8 + 1 + 1) / 3] * 2 + [1], rtol=1e-6)
+        self.assertEqual(found["usable_features"], 3)
 
     def test_top_positions_over_chunks_equal_one_sort(self):
         rng = np.random.default_rng(0)
@@ -343,6 +362,23 @@ class Commands(unittest.TestCase):
             self.assertEqual(result["emerged_share"][-1], 1)
             self.assertEqual(result["emerged_share"], sorted(result["emerged_share"]))
 
+    def test_sae_trace(self):
+        common_arguments = ["--layer", 1, "--positions", 4000, "--text-positions", 10**6]
+        for more in (["--run", self.folder / "runs" / common.DENSE], []):
+            result = self.call(sae_trace, "--steps", 2, 4, *common_arguments, *more)
+            self.assertEqual((result["steps"], result["topk_steps"]), ([2, 4, 8], [2, 4, 8]))
+            features = result["sae_features"]
+            self.assertAlmostEqual(features["mean_max_cosine"][-1], 1, places=3)
+            self.assertEqual(features["matched_to_own_index"][-1], 1)
+            for part in (*features["by"].values(), result["topk_neurons"], result["dense_coordinates"]):
+                self.assertEqual((part["within"][-1], part["emerged"][-1], part["median_js"][-1]), (1, 1, 0))
+                self.assertTrue(all(e <= w for e, w in zip(part["emerged"], part["within"], strict=True)))
+            by = features["by"]
+            self.assertTrue(all(a >= b for a, b in zip(by["tokens"]["within"], by["cosine"]["within"], strict=True)))
+        self.assertIn("| Block 1: final meaning already there", table.table(self.results))
+        with self.assertRaises(SystemExit), mock.patch("sys.stderr"):
+            self.call(sae_trace, "--steps", 3, *common_arguments)
+
     def test_sweep_goes_on_where_it_stopped(self):
         base = tomllib.loads(toy.MODEL)
         for changes in sweep.settings().values():
@@ -376,7 +412,7 @@ class Commands(unittest.TestCase):
 
         whole = names("--binary", "topk-lm")
         self.assertEqual(tuple(whole), every.NAMES)
-        self.assertEqual(set(every.NAMES) - set(names(models=self.folder)), {"sae", "steer-dense", "steer-sae", "edit_cost"})
+        self.assertEqual(set(every.NAMES) - set(names(models=self.folder)), {"sae", "sae-trace", "steer-dense", "steer-sae", "edit_cost"})
         later = names("--twin")
         self.assertEqual(later["steer-topk"][-2:], ["--stage", "score"])
         self.assertNotIn("trace", later)
