@@ -391,8 +391,25 @@ class Commands(unittest.TestCase):
         self.assertEqual((first["settings"]["k8"]["k"], first["settings"]["dense"]["gap_percent"]), (8, 0))
         log = self.folder / "sweep" / "k8" / "log.jsonl"
         losses = toy.losses(log.parent)
+        log.unlink()  # what the result holds is not trained again, even where its run is gone
         self.call(sweep, *arguments)
-        self.assertEqual(toy.losses(log.parent), losses)
+        self.assertFalse(log.exists())
+        self.call(sweep, *arguments[:-2], "k8", "--again")
+        self.assertIn("\n| dense | – | – | – | ", table.table(self.results))
+
+    def test_the_rule_of_the_sweep(self):
+        def entry(loss, entropy):
+            return {"loss": {"validation": {"nats_per_token": loss}}, "token_entropy_median": entropy}
+
+        found = {"k8": entry(2.2, 1.0), "k32": entry(2.1, 2.0), "dense": entry(2.0, 4.0)}
+        found = sweep.compare(found)
+        self.assertEqual(list(found), ["dense", "k32", "k8"])
+        self.assertEqual([round(e["gap_percent"], 6) for e in found.values()], [0, 5, 10])
+        self.assertEqual((found["dense"]["bits_per_percent"], round(found["k32"]["bits_per_percent"], 6)), (None, 0.4))
+        self.assertEqual(sweep.best(found), "k32")  # 2 bits for 5 %, against 3 for 10
+        self.assertEqual(sweep.best(sweep.compare(found | {"k64": entry(2.03, 3.9), "k16": entry(2.02, 3.95)})), "k64")
+        self.assertIsNone(sweep.best(sweep.compare({name: found[name] for name in ("dense", "k8")})))
+        self.assertIsNone(sweep.best(sweep.compare({"k8": entry(2.2, 1.0)})))
 
     def test_edit_cost_passes_the_edits_to_the_command(self):
         log, binary = self.folder / "calls", self.folder / "topk-lm"
