@@ -126,7 +126,7 @@ def _generate(model, prompts, seeds, max_tokens, temperature, edits, stop, watch
 
 
 @torch.no_grad()
-def nll(model, prompts, continuations, batch=64):
+def nll(model, prompts, continuations, batch=16):
     """(nats, tokens) a row: −log p of each continuation after its prompt under `model`, unedited."""
     nats, counts = np.zeros(len(prompts)), np.array([len(c) for c in continuations])
     order = np.argsort([len(p) + len(c) for p, c in zip(prompts, continuations, strict=True)], kind="stable")
@@ -138,8 +138,7 @@ def nll(model, prompts, continuations, batch=64):
             whole = [*prompts[r], *continuations[r]]
             ids[i, : len(whole)] = whole
             targets[i, len(prompts[r]) - 1 : len(whole) - 1] = continuations[r]
-        loss = torch.nn.functional.cross_entropy(
-            model(torch.from_numpy(ids)).float().transpose(1, 2), torch.from_numpy(targets), ignore_index=-1, reduction="none"
-        )
-        nats[rows] = loss.sum(-1).double().numpy()
+        logits = model(torch.from_numpy(ids)).float().flatten(0, 1)
+        loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(targets).flatten(), ignore_index=-1, reduction="none")
+        nats[rows] = loss.view(len(rows), width).sum(-1).double().numpy()
     return nats, counts

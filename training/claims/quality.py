@@ -40,7 +40,7 @@ def bits_per_byte(subject, arrays, owner, which, limit=None) -> dict:
         encoded = [subject.tokenizer.encode(s, add_special_tokens=False).ids for s in strings]
         ids = np.array([i for e in encoded for i in ([0] if starts is not None else []) + e])
         starts = None if starts is None else np.cumsum([0] + [len(e) + 1 for e in encoded])
-    nats, tokens = evaluate(subject.model, evaluation_windows(ids, subject.model.config.n_ctx, starts))
+    nats, tokens = evaluate(subject.model, evaluation_windows(ids, subject.model.config.n_ctx, starts), batch=16)
     return {"nats_per_token": nats / tokens, "bits_per_byte": nats / np.log(2) / n_bytes, "tokens": tokens, "bytes": n_bytes}
 
 

@@ -243,20 +243,28 @@ def main():
     arrays = common.texts(args.data)
     windows = evaluation_windows(arrays["held_out.ids"], subject.model.config.n_ctx, arrays["held_out.starts"])
     windows = torch.from_numpy(windows[:: max(1, len(windows) // args.windows), 0])
-    result = common.read(args.results, "steering")
-    method = result.setdefault(args.method, {})
-    result |= {"bounds": config["bounds"], "search": config["search"]}
+
+    def store(**part):
+        """Adds to the method's part of the file as it is now: another method may have been stored in the meantime. New picks
+        take the place of all that was there."""
+        result = common.read(args.results, "steering")
+        method = ({} if "chosen" in part else result.get(args.method, {})) | part
+        common.write(args.results, "steering", result | {"bounds": config["bounds"], "search": config["search"], args.method: method})
+
     with torch.autocast("cpu", torch.bfloat16):  # the search alone; the score is f32
         handles = handles_of(args.method, subject, windows, topk.cut_blocks, args.sae)
         bench = Bench(subject, judge, handles, config)
         if args.stage != "score":
             chosen = choose(bench, windows)
-            method |= {"model": subject.about, "chosen_with": judge.about, "chosen": chosen, "choose_seconds": clock()}
-            common.write(args.results, "steering", result)
+            store(model=subject.about, chosen_with=judge.about, chosen=chosen, choose_seconds=clock())
     if args.stage != "choose":
         bench.base.clear()
-        method |= {"judge": judge.about, "score": score(bench, method["chosen"]), "seconds": clock()}
-        common.write(args.results, "steering", result)
+        method = common.read(args.results, "steering").get(args.method, {})
+        if "chosen" not in method:
+            p.error(f"results/steering.json holds no picks of {args.method}: run --stage choose first")
+        if method["model"]["sha256"] != subject.about["sha256"]:
+            p.error("the picks in results/steering.json were made with other weights: run --stage all")
+        store(judge=judge.about, score=score(bench, method["chosen"]), seconds=clock())
 
 
 if __name__ == "__main__":

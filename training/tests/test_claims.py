@@ -304,6 +304,11 @@ class Commands(unittest.TestCase):
             raised = self.call(ceiling)["concepts"]
             for method in ("topk", "dense", "sae"):
                 result = self.call(steer, "--method", method, "--sae", weights)
+            again = self.call(steer, "--method", "topk", "--stage", "score")
+            self.assertEqual(again["topk"]["score"], result["topk"]["score"])
+            other = ["--method", "topk", "--stage", "score", "--topk", self.folder / "models" / common.TOPK / "step4"]
+            with self.assertRaises(SystemExit), mock.patch("sys.stderr"):
+                self.call(steer, *other)
         self.assertEqual(set(result), {"bounds", "search", "topk", "dense", "sae"})
         for method in ("topk", "dense", "sae"):
             concepts = result[method]["score"]["concepts"]

@@ -18,7 +18,9 @@ class Decoder:
         c = model.config
         self.model, self.c = model, c
         shape = (c.n_layers, batch, c.n_heads, capacity or c.n_ctx, c.d_head)
-        self.keys, self.values = torch.zeros(shape), torch.zeros(shape)
+        # Under autocast the products would take keys and values in its precision anyway, cast anew at every step.
+        kept = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32
+        self.keys, self.values = torch.zeros(shape, dtype=kept), torch.zeros(shape, dtype=kept)
         self.length = 0
 
     @torch.no_grad()
