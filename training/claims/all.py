@@ -24,7 +24,7 @@ def commands(args) -> dict[str, list]:
             shared += [f"--{flag}", getattr(args, flag)]
     data = [*shared, "--data", args.data]
     weights = args.work / "sae.safetensors"
-    twin = args.dense or args.models / common.DENSE
+    twin = args.dense or args.models / common.DENSE / "config.json"
     runs = {
         "quality": ["quality", *data, *(["--also", *args.also] if args.also else [])],
         "trace": ["trace", *data, *(["--run", args.run] if args.run else [])],

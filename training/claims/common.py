@@ -79,7 +79,7 @@ def subjects(args, data: Path | None = None) -> tuple[Subject, Subject | None]:
     """(TopK, dense twin or None where it does not exist yet and was not named)."""
     topk = subject(args.topk or args.models / TOPK, data)
     path = args.dense or args.models / DENSE
-    return topk, subject(path, data) if args.dense or path.exists() else None
+    return topk, subject(path, data) if args.dense or (path / "config.json").exists() else None
 
 
 def sha256(path: Path) -> str:
