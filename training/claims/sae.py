@@ -24,10 +24,10 @@ from . import common
 class SAE(nn.Module):
     """x [N, d] of the stream -> codes [N, F] -> reconstruction. Codes are in units of `scale` (mean norm / √d)."""
 
-    def __init__(self, d: int, width: int, k: int, layer: int):
+    def __init__(self, d: int, width: int, k: int, layer: int, seed: int = 1):
         super().__init__()
         self.k, self.layer = k, layer
-        decoder = torch.randn(width, d, generator=torch.Generator().manual_seed(1))
+        decoder = torch.randn(width, d, generator=torch.Generator().manual_seed(seed))
         self.decoder = nn.Parameter(decoder / decoder.norm(dim=1, keepdim=True))
         self.encoder = nn.Parameter(self.decoder.detach().clone())
         self.bias = nn.Parameter(torch.zeros(width))
@@ -80,9 +80,9 @@ def stream_at(model, ids, layer):
     return x.float()
 
 
-def train(model, packed, layer, k, width, positions, lr=2e-3, sequences=16, say=None):
+def train(model, packed, layer, k, width, positions, lr=2e-3, sequences=16, say=None, seed=1):
     """An SAE after `positions` positions of the training text; batches of 16 × n_ctx positions."""
-    sae = SAE(model.config.d_model, width, k, layer)
+    sae = SAE(model.config.d_model, width, k, layer, seed)
     steps = max(1, positions // (sequences * model.config.n_ctx))
     adam = torch.optim.Adam(sae.parameters(), lr=lr, betas=(0.9, 0.99))
     for step in range(steps):

@@ -6,7 +6,9 @@ Beside it the TopK neurons of the same block at the same steps, which need no ma
 distributions (token types at the 100 highest activations) and the bound (Jensen–Shannon distance ≤ 0.5) are those of claims.trace.
 The SAEs are as alike as they can be: same text, same seed, same first decoder. A final feature is matched in four ways: `cosine`,
 the feature of an earlier SAE with the nearest decoder row; `chain`, the same from checkpoint to checkpoint; `tokens`, the one whose
-distribution is nearest, whatever its direction (the most that any matching could give); `index`, no matching.
+distribution is nearest, whatever its direction (the most that any matching could give); `index`, no matching. Features stay near
+the decoder that they began with (`cosine_to_first_decoder`), so that alike beginnings are much of what `cosine` and `index` find;
+`another_seed` is the same comparison between two SAEs of the final weights alone, which began with different ones.
 """
 
 from pathlib import Path
@@ -97,6 +99,12 @@ def matched(decoders: list[torch.Tensor], tokens: list[list[dict]]) -> dict:
     }
 
 
+def between(rows, others, row_tokens, other_tokens) -> dict:
+    """Two SAEs of the same weights: how far the features of one are found in the other."""
+    two = matched([others, rows], [other_tokens, row_tokens])
+    return {"mean_max_cosine": two["mean_max_cosine"][0]} | {f"within_by_{w}": two["by"][w]["within"][0] for w in ("cosine", "tokens")}
+
+
 def same_index(steps, data, documents, layer) -> tuple[dict, dict]:
     """(about the final model, shares of the coordinates after `layer` whose same index is within the bound)."""
     tokens = []
@@ -141,6 +149,12 @@ def main():
         tokens.append(feature_tokens(model, one, documents))
         variance.append(figures["variance_explained"])
         print(f"step {step}: variance explained {variance[-1]:.3f}  {clock()} s", flush=True)
+    first = sae.SAE(c.d_model, c.d_model, k, args.layer).directions()
+    other = sae.train(model, Packed(args.data, c.n_ctx, seed=2), args.layer, k, c.d_model, args.positions, seed=2)
+    control = {
+        "cosine_to_first_decoder": float((decoders[-1] * first).sum(1).mean()),
+        "another_seed": between(decoders[-1], other.directions(), tokens[-1], feature_tokens(model, other, documents)),
+    }
     about, dense = same_index(steps, args.data, documents, args.layer)
     topk_about, neurons = same_index(topk_steps, args.data, documents, args.layer)
     features = {"model": about, "k": k, "trained_positions": args.positions, "variance_explained": variance}
@@ -149,7 +163,7 @@ def main():
         "js_bound": stats.EMERGENCE_JS,
         "layer": args.layer,
         "steps": [step for step, _ in steps],
-        "sae_features": features | matched(decoders, tokens),
+        "sae_features": features | matched(decoders, tokens) | control,
         "dense_coordinates": {"model": about} | dense,
         "topk_steps": [step for step, _ in topk_steps],
         "topk_neurons": {"model": topk_about} | neurons,

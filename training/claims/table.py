@@ -110,6 +110,7 @@ def trace(r):
 
 def sae_trace(r):
     features, neurons = r["sae_features"], r["topk_neurons"]
+    control = features["another_seed"]
 
     def row(steps, values):
         return ", ".join(f"{percent(v)} at step {s}" for s, v in list(zip(steps, values, strict=True))[:-1])
@@ -118,7 +119,8 @@ def sae_trace(r):
     cosine = ", ".join(number(c) for c in features["mean_max_cosine"][:-1])
     text = f"TopK neurons, same index: {row(r['topk_steps'], neurons['within'])} · SAE features, one SAE a checkpoint, "
     text += f"matched by direction: {by['cosine']} (mean cosine {cosine}; random directions {number(features['mean_max_cosine_of_random_directions'])}); "
-    text += f"by the nearest distribution of all: {by['tokens']} · dense coordinates, same index: {row(r['steps'], r['dense_coordinates']['within'])}"
+    text += f"by the nearest distribution of all: {by['tokens']}; two SAEs of the final weights that differ in the seed: {percent(control['within_by_cosine'])} "
+    text += f"and {percent(control['within_by_tokens'])} (mean cosine {number(control['mean_max_cosine'])}) · dense coordinates, same index: {row(r['steps'], r['dense_coordinates']['within'])}"
     yield f"Block {r['layer']}: final meaning already there (JS ≤ {r['js_bound']:g})", text, "claims.sae_trace"
 
 

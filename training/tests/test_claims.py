@@ -375,6 +375,8 @@ class Commands(unittest.TestCase):
             features = result["sae_features"]
             self.assertAlmostEqual(features["mean_max_cosine"][-1], 1, places=3)
             self.assertEqual(features["matched_to_own_index"][-1], 1)
+            self.assertLess(features["another_seed"]["mean_max_cosine"], 1)
+            self.assertGreaterEqual(features["another_seed"]["within_by_tokens"], features["another_seed"]["within_by_cosine"])
             for part in (*features["by"].values(), result["topk_neurons"], result["dense_coordinates"]):
                 self.assertEqual((part["within"][-1], part["emerged"][-1], part["median_js"][-1]), (1, 1, 0))
                 self.assertTrue(all(e <= w for e, w in zip(part["emerged"], part["within"], strict=True)))
