@@ -136,6 +136,14 @@ class Definitions(unittest.TestCase):
         self.assertEqual(quality.repeats([1, 2, 3, 1, 2, 3, 1, 2, 3], 3), 3)
         self.assertEqual(quality.repeats([1, 2], 3), 0)
 
+    def test_what_is_measured_is_as_it_was_fixed(self):
+        concepts = tomllib.loads(steer.CONFIG.read_text())
+        self.assertEqual(len(concepts["concept"]), 20)
+        self.assertEqual((len(concepts["prompts"]["scoring"]), concepts["bounds"]["seeds"]), (20, 3))
+        self.assertTrue(set(concepts["prompts"]["scoring"]).isdisjoint(concepts["prompts"]["choosing"]))
+        stories = tomllib.loads(quality.CONFIG.read_text())
+        self.assertEqual((len(stories["prompt"]), len(stories["seeds"])), (10, 5))
+
     def test_short_list_takes_at_most_two_of_one_index(self):
         handles = effect.Handles("topk", [0, 1, 2], np.array([0, 1, 2, 0]), np.array([5, 5, 5, 6]), np.ones(4))
         self.assertEqual(effect.short_list(handles, np.array([4.0, 3.0, 2.0, 1.0]), 3), [0, 1, 3])
