@@ -63,6 +63,17 @@ const WHOLE = {
     emerged_share: [0.01, 0.07, 0.12, 1],
     layers: { same_index_mean: 0.7, random_index_mean: 0.01 },
   },
+  sae_trace: {
+    layer: 2,
+    steps: [312, 928, 2200],
+    topk_steps: [312, 928, 2200],
+    topk_neurons: { within: [0.12, 0.4, 1] },
+    dense_coordinates: { within: [0.03, 0.1, 1] },
+    sae_features: {
+      by: { cosine: { within: [0.05, 0.2, 1] }, tokens: { within: [0.2, 0.4, 1] } },
+      another_seed: { within_by_cosine: 0.3, within_by_tokens: 0.5 },
+    },
+  },
   sweep: {
     proxy: { tokens: 5013504 },
     settings: {
@@ -92,6 +103,9 @@ test('figures by name, TopK beside dense beside SAE; a cost that nobody could me
   assert.deepEqual(rowOf(steering, 'The words’ own logits raised instead'), ['80 %', '–', '–']);
   assert.match(steering.note, /that of D\.$/);
   assert.deepEqual(rowOf(groupOf(claims, 'The cut’s settings, on a small proxy'), 'k = 32'), ['3.097', '+4.6 %', '3.20']);
+  const across = groupOf(claims, 'Meaning already there, layer 2');
+  assert.deepEqual(rowOf(across, 'Step 928'), ['40 %', '20 %', '40 %', '10 %']);
+  assert.deepEqual(rowOf(across, 'End, another seed'), ['–', '30 %', '50 %', '–']);
   assert.deepEqual(claims.gaps, []);
   const everything = JSON.stringify(claims);
   assert.doesNotMatch(everything, /640","3200|NaN|undefined|0\.0000/);

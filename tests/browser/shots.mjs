@@ -6,14 +6,14 @@ import { main } from '../../scripts/lib/run.mjs';
 import { buildSite } from '../../scripts/lib/site.mjs';
 import { ensureChromium } from '../../scripts/lib/system.mjs';
 import { launch } from './harness.mjs';
-import { loaded, openSite, serveSite, shippedModel, STEP_TIMEOUT } from './page-kit.mjs';
+import { loaded, offeredModels, openSite, serveSite, shippedModel, STEP_TIMEOUT } from './page-kit.mjs';
 
 const WIDTHS = [1440, 768, 390];
 const SCHEMES = ['light', 'dark'];
 const folder = inRoot('dist/shots');
 
 /** Pages by name: their address, and what to wait for before the picture. */
-function pagesOf({ name }) {
+function pagesOf({ name, dense_twin: twin }) {
   const live = (page) => page.locator('[data-state=live]').waitFor();
   return {
     explore: { hash: '#/explore', ready: live },
@@ -34,8 +34,21 @@ function pagesOf({ name }) {
       },
     },
     trace: { hash: '#/trace', ready: (page) => page.locator('[data-step=final][data-written=true]').waitFor() },
+    ...(twin && offeredModels().some((model) => model.name === twin && model.features)
+      ? {
+          'browse-dense': { hash: `#/browse?model=${twin}`, ready: (page) => page.locator('[data-end]').first().waitFor() },
+          'neuron-dense': { hash: `#/m/${twin}/1/100`, ready: (page) => page.getByText(/It has a value at each of/).waitFor() },
+          'trace-dense': { hash: `#/trace?model=${twin}`, ready: (page) => page.locator('[data-step=final][data-written=true]').waitFor() },
+        }
+      : {}),
     byo: { hash: '#/byo', ready: loaded },
-    about: { hash: '#/about', ready: (page) => page.locator('[data-kept]').waitFor() },
+    about: {
+      hash: '#/about',
+      ready: async (page) => {
+        await page.locator('[data-kept]').waitFor();
+        await page.locator('[data-facts]').waitFor();
+      },
+    },
   };
 }
 

@@ -255,15 +255,29 @@ function saeTrace(tree: unknown): FactGroup {
   });
   const last = Math.max(...series.flatMap((of) => [...of.keys()]));
   const steps = [...new Set(series.flatMap((of) => [...of.keys()]))].filter((step) => step < last).sort((a, b) => a - b);
+  const seeds = ['', 'sae_features.another_seed.within_by_cosine', 'sae_features.another_seed.within_by_tokens', ''].map((where) =>
+    numberAt(tree, where),
+  );
   const layer = numberAt(tree, 'layer');
   return {
     title: `Meaning already there${layer === null ? '' : `, layer ${layer}`}`,
     columns: columns.map(([, , name]) => name),
-    facts: steps.map((step) => ({
-      name: `Step ${UNITS.count(step)}`,
-      definition: 'Share whose top tokens at this step are already near the final ones.',
-      cells: series.map((of) => shown(of.get(step) ?? null, 'percent')),
-    })),
+    facts: [
+      ...steps.map((step) => ({
+        name: `Step ${UNITS.count(step)}`,
+        definition: 'Share whose top tokens at this step are already near the final ones.',
+        cells: series.map((of) => shown(of.get(step) ?? null, 'percent')),
+      })),
+      ...(seeds.every((share) => share === null)
+        ? []
+        : [
+            {
+              name: 'End, another seed',
+              definition: 'For scale: two SAEs of the same final weights that differ in nothing but their seed.',
+              cells: seeds.map((share) => shown(share, 'percent')),
+            },
+          ]),
+    ],
     note: 'An SAE is trained anew for each checkpoint, so its features have to be matched: by direction, or by the nearest tokens there are. A TopK neuron is the same number.',
   };
 }
@@ -303,6 +317,7 @@ function gapsOf(claims: Tree): string[] {
     [has(steered, 'topk.score.works'), 'steering by one TopK neuron (claims.steer)'],
     [has(steered, 'dense.score.works'), 'steering by one dense coordinate (claims.steer)'],
     [has(steered, 'sae.score.works'), 'steering by one SAE feature (claims.steer)'],
+    [listAt(claims.sae_trace, 'steps').length > 0, 'an SAE’s features across checkpoints (claims.sae_trace)'],
     [listAt(claims.trace, 'emerged_share').length > 0, 'emergence over the checkpoints (claims.trace)'],
   ];
   return checks.filter(([there]) => !there).map(([, what]) => what);

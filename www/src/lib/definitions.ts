@@ -14,7 +14,8 @@ export const DEFINITIONS = {
     text: 'The coordinate of the residual stream after the block’s cut. A neuron is active where it is not 0. No unit.',
   },
   density: { name: 'Density', text: 'Share of the corpus positions at which the neuron is active (dense model: not 0).' },
-  max: { name: 'Maximum', text: 'Largest value in the corpus (dense model: of the end that is shown, signed).' },
+  max: { name: 'Maximum', text: 'Largest value in the corpus (of a dense coordinate at the end that is shown: there the lowest).' },
+  lowest: { name: 'Lowest value', text: 'Lowest value in the corpus, at the end of the scale that is shown of this coordinate.' },
   mean: { name: 'Mean', text: 'Mean of the active values in the corpus.' },
   n: {
     name: 'N',

@@ -32,12 +32,12 @@ export class RecordReader {
   #follow(): (() => void) | undefined {
     const of = this.#features();
     const { layer, index } = this.#neuron();
+    this.missing = null;
     if (!of) return;
     const controller = new AbortController();
     of.neuron(layer, index, { signal: controller.signal }).then(
       (record) => {
         this.#read = { record, of };
-        this.missing = null;
       },
       (error: unknown) => {
         if (controller.signal.aborted) return;

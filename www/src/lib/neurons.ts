@@ -36,5 +36,12 @@ export function isRare(index: FeatureIndex, n: number | null): boolean {
   return n !== null && n < index.entropy.rareBelow;
 }
 
+/** What else there is to say of a semantic entropy: why there is none, or what it rests on. */
+export function semanticNote(index: FeatureIndex | null, { n }: { n: number | null }): string {
+  return index && index.clusters === null
+    ? 'Not computed for this model: the clusters are made from a dense twin’s embedding.'
+    : `N = ${n ?? 0}.`;
+}
+
 /** `Layer 2 · 406` */
 export const neuronName = ({ layer, index }: NeuronId): string => `Layer ${layer} · ${index}`;
