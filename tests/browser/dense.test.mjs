@@ -5,7 +5,7 @@ import { paths } from '../../scripts/lib/paths.mjs';
 import fs from 'node:fs';
 import path from 'node:path';
 import { launch } from './harness.mjs';
-import { assertUsable, hashOf, offeredModels, openSite, saved, serveSite, shippedModel, STEP_TIMEOUT } from './page-kit.mjs';
+import { assertUsable, hashOf, loaded, offeredModels, openSite, saved, serveSite, shippedModel, STEP_TIMEOUT } from './page-kit.mjs';
 
 const topk = shippedModel();
 const twin = offeredModels().find(({ name }) => name === topk.dense_twin);
@@ -196,5 +196,33 @@ describe('dense twin', { timeout: 600_000, skip }, () => {
     await page.goto(`${site.url}?backend=cpu#/trace?model=${twin.name}&ckpt=${missing}`);
     await page.getByText(`Step ${missing} was not analysed: this is step ${steps[0]}.`).waitFor();
     await assertUsable(page);
+  });
+
+  test('Explore and Steer with the twin: the text stays, every coordinate is read, nobody is evicted', async () => {
+    site.release();
+    const fresh = await openSite(browser, site, '#/explore');
+    try {
+      const { page: own } = fresh;
+      own.setDefaultTimeout(STEP_TIMEOUT);
+      assert.equal(await loaded(own), 'cpu');
+      const box = own.getByRole('textbox').first();
+      await own.locator('[data-state=live]').waitFor();
+      const text = await box.inputValue();
+      assert.ok(text.length > 10);
+      await own.getByRole('combobox', { name: 'Model' }).selectOption(twin.name);
+      await own.getByText('in a dense model none is off').waitFor();
+      assert.equal(await loaded(own), 'cpu');
+      await own.locator('[data-state=live]').waitFor();
+      assert.equal(await box.inputValue(), text);
+      const tokens = await own.getByRole('listbox').first().getByRole('option').allInnerTexts();
+      const bare = (value) => value.replaceAll(/[\s␣↵]/g, '');
+      assert.ok(bare(tokens.join('')).endsWith(bare(text)));
+      await own.goto(`${site.url}?backend=cpu#/steer?model=${twin.name}&n=${layer}.${at}&len=6`);
+      await own.locator('[data-divergence]').waitFor();
+      await own.getByText('1.00 × its lowest value').waitFor();
+      assert.equal(await own.getByText('Who had to go').count(), 0);
+    } finally {
+      await fresh.close();
+    }
   });
 });

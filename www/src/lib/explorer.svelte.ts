@@ -1,4 +1,5 @@
 /** The text of the Explore page: stored, shared by ids, or typed; and the neurons read from it. */
+import { untrack } from 'svelte';
 import type { App } from './app.svelte';
 import { tokenText } from './neurons';
 import { isAbort } from './problem';
@@ -27,6 +28,8 @@ export class Explorer {
   #key = '';
   #job: AbortController | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** The text that was on screen when the model was changed: one without stored texts reads that. */
+  #kept = $state('');
   /** Ids in the address that came from typing: the text box stays as it was typed. */
   #fromTyping = '';
 
@@ -42,7 +45,7 @@ export class Explorer {
     if (!this.stored) return null;
     const place = Number(x ?? 0);
     const text = this.stored[place] ?? this.stored[0];
-    return text ? { kind: 'stored', place: this.stored.indexOf(text), text } : { kind: 'text', text: DEFAULT_TEXT };
+    return text ? { kind: 'stored', place: this.stored.indexOf(text), text } : { kind: 'text', text: this.#kept || DEFAULT_TEXT };
   });
 
   /** Ids that are known without the model; `null` for a typed text. */
@@ -83,6 +86,7 @@ export class Explorer {
   /** Loads the list of stored texts: call in an effect on the model. */
   async openModel(): Promise<void> {
     const { entry } = this.#app;
+    this.#kept = untrack(() => this.typed);
     this.stored = null;
     this.reading = null;
     this.#key = '';
