@@ -33,14 +33,18 @@ class Training(unittest.TestCase):
     def trainer(self, run, dense=False, begin=None, config="toy.toml"):
         return train.Trainer(self.folder / config, self.folder / "data", self.folder / run, dense, begin)
 
-    def config(self, name, checkpoints=None, finish=None):
-        """The toy config with other checkpoints and a last phase {steps, epochs}, under a name of its own."""
+    def config(self, name, checkpoints=None, finish=None, more=None):
+        """The toy config with other checkpoints, a last phase {steps, epochs} and a further one {steps, rate, epochs}, under a
+        name of its own."""
         text = toy.MODEL
         if checkpoints is not None:
             text = text.replace("checkpoints = 4", f"checkpoints = {checkpoints}")
         if finish is not None:
             epochs = "".join(f'"{file}" = {e}\n' for file, e in finish["epochs"].items())
             text += f"[train.finish]\nsteps = {finish['steps']}\n[train.finish.epochs]\n{epochs}"
+        if more is not None:
+            epochs = "".join(f'"{file}" = {e}\n' for file, e in more["epochs"].items())
+            text += f"[train.more]\nsteps = {more['steps']}\nrate = {more['rate']}\n[train.more.epochs]\n{epochs}"
         (self.folder / name).write_text(text)
         return name
 
@@ -174,6 +178,29 @@ class Training(unittest.TestCase):
         plain = toy.losses(self.folder / "no-finish")
         self.assertEqual(losses[:5], plain[:5])
         self.assertNotEqual(losses[5:], plain[5:])
+
+    def test_more_steps_after_the_schedule_change_nothing_before_them(self):
+        finish = {"steps": 3, "epochs": {"a.txt": 0}}
+        self.trainer("more-planned", config=self.config("more-planned.toml", finish=finish)).run()
+        more = {"steps": 4, "rate": 0.5, "epochs": {"b.txt": 0}}
+        config = self.config("more.toml", finish=finish, more=more)
+        trainer = self.trainer("more-rates", config=config)
+        rates = []
+        for trainer.step in range(12):
+            rates.append(trainer.rate())
+        self.assertEqual(rates[7], train.rate(7, 8, trainer.c))
+        self.assertEqual(rates[8:], [0.5 * left * (step / train.REWARM) for step, left in ((1, 1.0), (2, 0.75), (3, 0.5), (4, 0.25))])
+        expected = data.Packed(self.folder / "data", 32, seed=5, epochs={"b.txt": 0}).windows(4, 4)
+        trainer.step = 9
+        self.assertTrue((trainer.windows(4) == expected).all())
+        self.trainer("more-whole", config=config).run()
+        losses = toy.losses(self.folder / "more-whole")
+        self.assertEqual(losses[:8], toy.losses(self.folder / "more-planned"))
+        self.assertEqual(len(losses), 12)
+        self.trainer("more-planned", config=config).run()  # a finished run goes on under the longer config
+        self.assertEqual(losses, toy.losses(self.folder / "more-planned"))
+        with self.assertRaisesRegex(ValueError, "more.steps must be positive, not 0"):
+            self.trainer("wrong", config=self.config("none.toml", more=more | {"steps": 0}))
 
     def test_a_wrong_last_phase_is_one_clear_error(self):
         config = self.config("wrong-file.toml", finish={"steps": 3, "epochs": {"c.txt": 1}})

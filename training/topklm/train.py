@@ -39,6 +39,16 @@ class Finish:
 
 
 @dataclass(frozen=True)
+class More:
+    """[train.more]: `steps` steps after the schedule's end, for a run that turned out too short: the rate comes back to `rate` of
+    the full one over REWARM steps and falls to 0; `epochs` as in Finish."""
+
+    steps: int
+    rate: float
+    epochs: dict
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """See configs/small.toml for the meaning and the units of each field."""
 
@@ -60,9 +70,10 @@ class TrainConfig:
     save_every: int = 100
     compile: bool = True
     finish: Finish | None = None
+    more: More | None = None
 
     def steps(self, n_ctx: int) -> int:
-        """Optimiser steps of the whole run."""
+        """Optimiser steps of the schedule, without those of `more`."""
         return self.tokens // (self.batch * n_ctx)
 
 
@@ -78,6 +89,8 @@ def read_config(path: Path, dense: bool):
         train.pop("anneal", None)
     if "finish" in train:
         train["finish"] = Finish(**train["finish"])
+    if "more" in train:
+        train["more"] = More(**train["more"])
     return table, model, TrainConfig(**train)
 
 
@@ -151,13 +164,19 @@ class Trainer:
         self.model = TopKLM(self.model_config).init_weights(seed).to(self.device)
         self.optimisers = optimisers(self.model, self.c)
         self.packed = Packed(data, self.model_config.n_ctx, seed)
-        self.steps = self.c.steps(self.model_config.n_ctx)
-        self.finish_from, self.finish_packed = self.steps, None
+        # `mixtures`: (the step from which it is read, its windows), the last first.
+        self.planned = self.steps = self.c.steps(self.model_config.n_ctx)
+        self.mixtures = [(0, self.packed)]
         if self.c.finish is not None:
-            if not 0 < self.c.finish.steps <= self.steps:
-                raise ValueError(f"finish.steps must be from 1 to the run's {self.steps}, not {self.c.finish.steps}")
-            self.finish_from -= self.c.finish.steps
-            self.finish_packed = Packed(data, self.model_config.n_ctx, seed + 1, self.c.finish.epochs)
+            if not 0 < self.c.finish.steps <= self.planned:
+                raise ValueError(f"finish.steps must be from 1 to the run's {self.planned}, not {self.c.finish.steps}")
+            finish = Packed(data, self.model_config.n_ctx, seed + 1, self.c.finish.epochs)
+            self.mixtures.insert(0, (self.planned - self.c.finish.steps, finish))
+        if self.c.more is not None:
+            if self.c.more.steps < 1:
+                raise ValueError(f"more.steps must be positive, not {self.c.more.steps}")
+            self.mixtures.insert(0, (self.planned, Packed(data, self.model_config.n_ctx, seed + 2, self.c.more.epochs)))
+            self.steps += self.c.more.steps
         self.trail = checkpoint_steps(self.c.checkpoints, self.c.first_checkpoint, self.steps)
         self.step, self.seconds, self.began_at = 0, 0.0, 0
         state = out / "state.pt"
@@ -223,14 +242,16 @@ class Trainer:
 
     def windows(self, count: int) -> np.ndarray:
         """This process's `count` windows of the current step, of the mixture that it reads."""
-        finishing = self.step >= self.finish_from
-        packed, step = (self.finish_packed, self.step - self.finish_from) if finishing else (self.packed, self.step)
-        return packed.windows(step * self.c.batch + self.rank * count, count)
+        first, packed = next((first, packed) for first, packed in self.mixtures if self.step >= first)
+        return packed.windows((self.step - first) * self.c.batch + self.rank * count, count)
 
     def rate(self) -> float:
         """The share of the full learning rate at the current step."""
+        if self.c.more is not None and self.step >= self.planned:
+            left = (self.steps - self.step) / self.c.more.steps
+            return self.c.more.rate * left * min(1.0, (self.step + 1 - self.planned) / REWARM)
         rewarm = min(1.0, (self.step + 1 - self.began_at) / REWARM) if self.began_at else 1.0
-        return rewarm * rate(self.step, self.steps, self.c)
+        return rewarm * rate(self.step, self.planned, self.c)
 
     def one_step(self) -> float:
         """One optimiser step; the mean loss of its batch in nats a token."""
@@ -238,7 +259,7 @@ class Trainer:
         windows = self.windows(c.batch // self.world)
         ids = torch.from_numpy(windows).to(self.device)
         with autocast(self.device.split(":")[0], c.dtype):
-            loss = self.runner(ids[:, :-1], ids[:, 1:], annealed_k(self.step, self.steps, c))
+            loss = self.runner(ids[:, :-1], ids[:, 1:], annealed_k(self.step, self.planned, c))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), c.clip)
         for optimiser, lr in self.optimisers:
