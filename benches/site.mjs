@@ -1,5 +1,6 @@
-// npm run bench:site [-- --runs N --out FILE]: how soon the site paints without a model, and how long interactions take to show something
-// (from input to the next paint, by the browser's Event Timing), in headless Chromium from a local server. It reports; it asserts nothing.
+// npm run bench:site [-- --runs N --out FILE]: how soon the site paints without a model, how long interactions take to show something
+// (from input to the next paint, by the browser's Event Timing), for a change of page also when the new page stands, and what a frame of
+// scrolling costs in a table of 30,000 rows (from a trace), in headless Chromium from a local server. It reports; it asserts nothing.
 import fs from 'node:fs';
 import os from 'node:os';
 import { parseArgs } from 'node:util';
@@ -8,19 +9,29 @@ import { Failure, main } from '../scripts/lib/run.mjs';
 import { serve } from '../scripts/lib/server.mjs';
 import { buildSite } from '../scripts/lib/site.mjs';
 import { ensureChromium, ensureNodeModules } from '../scripts/lib/system.mjs';
+import { scrollCost } from './scroll.mjs';
 
-/** What a person does, on which page; each is one input. */
+const toPage = (name) => ({
+  name: `to ${name}`,
+  to: name.toLowerCase(),
+  act: (page) => page.getByRole('link', { name, exact: true }).click(),
+});
+
+/** What a person does, on which page; each is one input. `to`: the page that it leads to. */
 const INTERACTIONS = [
-  { name: 'to Browse', act: (page) => page.getByRole('link', { name: 'Browse', exact: true }).click() },
-  { name: 'to Steer', act: (page) => page.getByRole('link', { name: 'Steer', exact: true }).click() },
+  toPage('Browse'),
+  toPage('Steer'),
   { name: 'Steer: a letter in the search', act: (page) => page.getByRole('searchbox').press('s') },
   { name: 'Steer: another letter', act: (page) => page.getByRole('searchbox').press('u') },
   { name: 'Steer: a letter in the prompt', act: (page) => page.getByLabel('Prompt').press('a') },
+  // Long enough to be stopped.
+  { name: 'Steer: tokens asked for', act: (page) => page.getByLabel('New tokens').fill('250') },
   { name: 'Steer: Run', act: (page) => page.getByRole('button', { name: 'Run' }).click() },
   { name: 'Steer: Stop', act: (page) => page.getByRole('button', { name: 'Stop' }).click() },
-  { name: 'to Trace', act: (page) => page.getByRole('link', { name: 'Trace', exact: true }).click() },
-  { name: 'to About', act: (page) => page.getByRole('link', { name: 'About', exact: true }).click() },
+  toPage('Trace'),
+  toPage('About'),
   { name: 'About: one step of k', act: (page) => page.getByRole('slider', { name: /^k =/ }).press('ArrowRight') },
+  toPage('Explore'),
 ];
 
 await main(async () => {
@@ -30,7 +41,12 @@ await main(async () => {
   await buildSite();
   process.env.CHROMIUM = await ensureChromium();
   const { launch } = await import('../tests/browser/harness.mjs');
+  const { manyNeurons, serveNeurons } = await import('../tests/browser/many-neurons.mjs');
+  const { shippedModel } = await import('../tests/browser/page-kit.mjs');
   const server = await serve({ '/': paths.site });
+  const model = shippedModel();
+  const intercept = model.features ? serveNeurons(model, manyNeurons(model.read('features/index.json'))) : undefined;
+  const many = await serve({ '/': paths.site }, { intercept });
   const browser = await launch({ webgpu: false });
   try {
     const paints = [];
@@ -41,7 +57,8 @@ await main(async () => {
       runs,
       first_paint_ms: spread(paints.map(({ paint }) => paint)),
       first_content_ms: spread(paints.map(({ content }) => content)),
-      interactions_ms: await interactions(browser, server.url),
+      interactions_ms: await interactions(browser, server.url, runs),
+      ...(model.features ? { scroll_frame_ms: await scrolling(browser, many.url) } : {}),
     };
     const text = `${JSON.stringify(result, null, 2)}\n`;
     if (values.out) fs.writeFileSync(values.out, text);
@@ -49,6 +66,7 @@ await main(async () => {
   } finally {
     await browser.close();
     await server.close();
+    await many.close();
   }
 });
 
@@ -69,8 +87,11 @@ async function firstPaint(browser, url) {
   }
 }
 
-/** Milliseconds from each input to the paint after it; below 16 the browser says nothing, which counts as 16. */
-async function interactions(browser, url) {
+/**
+ * Milliseconds from each input to the paint after it (below 16 the browser says nothing, which counts as 16), and of a change of page also
+ * to the frame in which the new page stands whole.
+ */
+async function interactions(browser, url, rounds) {
   const context = await browser.newContext();
   try {
     const page = await context.newPage();
@@ -80,21 +101,56 @@ async function interactions(browser, url) {
         for (const { duration } of list.getEntries()) window.slowest = Math.max(window.slowest, duration);
       };
       new PerformanceObserver(look).observe({ type: 'event', durationThreshold: 16 });
+      addEventListener(
+        'click',
+        ({ timeStamp }) => {
+          const { awaited } = window;
+          if (!awaited) return;
+          const watch = () => {
+            if (!document.querySelector(`main[data-page="${awaited}"]`)) requestAnimationFrame(watch);
+            else requestAnimationFrame(() => setTimeout(() => (window.whole = performance.now() - timeStamp)));
+          };
+          watch();
+        },
+        true,
+      );
     });
     await page.goto(`${url}?backend=cpu#/explore`);
     await page.locator('[data-backend]').waitFor({ timeout: 180_000 });
-    const times = {};
-    for (const { name, act } of INTERACTIONS) {
-      await page.evaluate(() => (window.slowest = 0));
-      try {
-        await act(page);
-      } catch (error) {
-        throw new Failure(`The interaction "${name}" could not be made: ${error.message.split('\n')[0]}`);
+    const times = new Map();
+    const note = (name, ms) => times.set(name, [...(times.get(name) ?? []), ms]);
+    for (let round = 0; round < rounds; round++) {
+      for (const { name, to = null, act } of INTERACTIONS) {
+        await page.evaluate((awaited) => Object.assign(window, { slowest: 0, whole: null, awaited }), to);
+        try {
+          await act(page);
+          if (to) await page.waitForFunction(() => window.whole !== null);
+        } catch (error) {
+          throw new Failure(`The interaction "${name}" could not be made: ${error.message.split('\n')[0]}`);
+        }
+        await page.waitForTimeout(600); // the entry comes after the paint
+        note(to ? `${name}: answers` : name, Math.max(16, await page.evaluate(() => window.slowest)));
+        if (to) note(`${name}: whole`, await page.evaluate(() => window.whole));
       }
-      await page.waitForTimeout(600); // the entry comes after the paint
-      times[name] = Math.max(16, await page.evaluate(() => window.slowest));
     }
-    return times;
+    return Object.fromEntries([...times].map(([name, samples]) => [name, spread(samples)]));
+  } finally {
+    await context.close();
+  }
+}
+
+/** CPU time of scripting and layout in a frame of scrolling Browse in which every row is new. */
+async function scrolling(browser, url) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
+  try {
+    const page = await context.newPage();
+    await page.route(/\.safetensors$/, () => {}); // the table needs no model
+    await page.goto(`${url}?backend=cpu#/browse?rare=1`);
+    await page.getByText('30,000 of 30,000 neurons').waitFor({ timeout: 60_000 });
+    const { frames, rows, ms } = await scrollCost(browser, page, page.getByRole('region', { name: /All neurons, sorted/ }));
+    const sorted = ms.toSorted((a, b) => a - b);
+    const at = (share) => Number(sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))].toFixed(2));
+    return { rows_of_table: 30_000, row_nodes_at_most: rows, frames, median: at(0.5), p95: at(0.95), largest: at(1) };
   } finally {
     await context.close();
   }

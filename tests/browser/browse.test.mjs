@@ -1,39 +1,28 @@
 // Browse holds 30,000 rows: few of them in the document, searched, sorted, filtered, exported; TopK and dense.
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { launch } from './harness.mjs';
+import { D, manyNeurons, serveNeurons } from './many-neurons.mjs';
 import { assertUsable, hashOf, offeredModels, openSite, saved, serveSite, shippedModel, STEP_TIMEOUT } from './page-kit.mjs';
 
-const LAYERS = 6;
-const D = 5000;
 const MOST_ROWS = 100;
 
-/** An index of 30,000 neurons with values that a test can foretell; `id` is the token that every 100th fires on. */
-function largeIndex(real, id) {
-  const column = (of) => Array.from({ length: LAYERS * D }, (_, entry) => of(entry));
-  return {
-    ...real,
-    d_model: D,
-    layers: Array.from({ length: LAYERS }, (_, layer) => layer),
-    columns: {
-      density: column((entry) => (entry % 1000) / 1000),
-      max: column((entry) => 1 + (entry % 7)),
-      mean: column(() => 1),
-      n: column((entry) => (entry % 10 === 9 ? 5 : 100)),
-      token_entropy: column((entry) => ((entry * 7919) % 30000) / 5000),
-      semantic_entropy: column(() => 1),
-      next_entropy: column(() => 2),
-      top_tokens: column((entry) => (entry % 100 === 0 ? [id] : [])),
-      promoted: column(() => []),
-      suppressed: column(() => []),
-      label: column((entry) => `label ${entry}`),
-      emergence: column(() => null),
-      similarity: column(() => 0.5),
-    },
-    steps: [],
-  };
-}
+/** The table's neurons, with values that a test can foretell; `id` is the token that every 100th fires on. */
+const foretold = (id) => ({
+  density: (entry) => (entry % 1000) / 1000,
+  max: (entry) => 1 + (entry % 7),
+  mean: () => 1,
+  n: (entry) => (entry % 10 === 9 ? 5 : 100),
+  token_entropy: (entry) => ((entry * 7919) % 30000) / 5000,
+  semantic_entropy: () => 1,
+  next_entropy: () => 2,
+  top_tokens: (entry) => (entry % 100 === 0 ? [id] : []),
+  promoted: () => [],
+  suppressed: () => [],
+  label: (entry) => `label ${entry}`,
+  emergence: () => null,
+  similarity: () => 0.5,
+});
 
 const model = shippedModel();
 
@@ -46,21 +35,8 @@ describe('browse', { timeout: 600_000, skip: !model.features && 'the shipped mod
 
   before(async () => {
     const { vocab } = model.read('tokenizer.json').model;
-    index = largeIndex(model.read('features/index.json'), vocab.Ġdog);
-    const body = JSON.stringify(index);
-    const manifest = model.read('manifest.json');
-    const file = manifest.files.find(({ path }) => path === 'features/index.json');
-    Object.assign(file, { bytes: Buffer.byteLength(body), sha256: createHash('sha256').update(body).digest('hex') });
-    const answers = { 'features/index.json': body, 'manifest.json': JSON.stringify(manifest) };
-    site = await serveSite({
-      intercept: (request, response) => {
-        const answer = answers[decodeURIComponent(request.url).split(`/models/${model.name}/`)[1]];
-        if (answer === undefined) return false;
-        response.setHeader('content-type', 'application/json');
-        response.end(answer);
-        return true;
-      },
-    });
+    index = { ...manyNeurons(model.read('features/index.json'), foretold(vocab.Ġdog)), steps: [] };
+    site = await serveSite({ intercept: serveNeurons(model, index) });
     site.hold(/model\.safetensors$/); // the table needs no model
     browser = await launch({ webgpu: false });
     opened = await openSite(browser, site, '#/browse?rare=1');
