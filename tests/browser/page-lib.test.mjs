@@ -19,9 +19,12 @@ let distribution;
 let files;
 let vocabulary;
 let taken;
+let address;
 before(async () => {
-  const names = ['activity', 'route', 'format', 'browse', 'distribution', 'save', 'vocabulary', 'explore-code'];
-  [activity, route, format, browse, distribution, files, vocabulary, taken] = await Promise.all(names.map((name) => load(`${name}.ts`)));
+  const names = ['activity', 'route', 'format', 'browse', 'distribution', 'save', 'vocabulary', 'explore-code', 'address'];
+  [activity, route, format, browse, distribution, files, vocabulary, taken, address] = await Promise.all(
+    names.map((name) => load(`${name}.ts`)),
+  );
 });
 
 /** Rows from a dense [T, d] array. */
@@ -105,10 +108,72 @@ test('token ids in a link', () => {
   const ids = [0, 1, 127, 128, 300, 4095, 70_000, 2_000_000];
   assert.deepEqual(route.decodeIds(route.encodeIds(ids)), ids);
   assert.match(route.encodeIds(Array.from({ length: 500 }, (_, i) => i * 8)), /^[\w-]{1,2048}$/);
-  assert.equal(route.encodeIds(new Uint32Array(3000).fill(4000)), null, 'too long for a link');
-  for (const wrong of [undefined, '', '!!', 'gA', '_____w', 'a'.repeat(3000)]) assert.equal(route.decodeIds(wrong), null, String(wrong));
+  const long = new Uint32Array(300_000).fill(4000);
+  assert.deepEqual(route.decodeIds(route.encodeIds(long)), [...long]);
+  for (const wrong of [undefined, '', '!!', 'gA', '_____w', 'a'.repeat(3001)]) assert.equal(route.decodeIds(wrong), null, String(wrong));
   assert.deepEqual(route.parseNeuron('4.17'), { layer: 4, index: 17 });
   assert.equal(route.parseNeuron('4.x'), null);
+});
+
+test('a link carries what is short enough; a file carries all of it; both are read by the same checks', () => {
+  const text = route.encodeIds(new Uint32Array(2000).fill(4000));
+  const state = { page: 'steer', model: 'M', ckpt: 12, neuron: null, params: { p: 'A dog', b: text, pl: '3' } };
+  const link = address.linkOf(state, 'M');
+  assert.equal(link.whole, false);
+  assert.deepEqual(address.readAddress(link.hash, 'This link').route.params, { p: 'A dog', pl: '3' });
+  const file = JSON.stringify(address.fileOf(state, 'M', { base_ids: [1] }));
+  assert.deepEqual(address.readFile('a.json', file), { route: state, faults: [] });
+  const short = { ...state, params: { ...state.params, b: route.encodeIds([1, 2, 3, 4]) } };
+  assert.deepEqual(address.linkOf(short, 'M'), { hash: route.formatRoute(short, 'M'), whole: true });
+  // The same damage gives the same sentences, whichever way it comes.
+  const damaged = '#/steer?ckpt=soon&b=!!&e=1.2_clamp_3*nonsense&seed=x&temp=9&pl=99&n=7';
+  const { route: left, faults } = address.readAddress(damaged, 'This link');
+  assert.deepEqual(left, { page: 'steer', model: null, ckpt: null, neuron: null, params: { e: '1.2_clamp_3*nonsense', pl: '99' } });
+  assert.deepEqual(
+    faults.map((sentence) =>
+      /^This link could|“soon”|base text|1 of its 2 edits|seed is “x”|temperature is “9”|neuron is “7”/.test(sentence),
+    ),
+    Array(7).fill(true),
+  );
+  const asFile = address.readFile('b.json', JSON.stringify({ format: 'topk-lm text', version: 1, address: damaged }));
+  assert.deepEqual(asFile.route, left);
+  assert.deepEqual(asFile.faults.slice(1), faults.slice(1));
+  assert.match(asFile.faults[0], /^The file “b\.json” could/);
+});
+
+test('a file that is none, and an address of nothing, are said in a sentence', () => {
+  const fileOf = (value) => JSON.stringify({ format: 'topk-lm text', version: 1, address: '#/explore', ...value });
+  for (const [content, said] of [
+    ['once upon a time', /“x\.json” is not one that this site saved: it holds no JSON/],
+    ['[]', /holds no address/],
+    ['null', /holds no address/],
+    [fileOf({ format: 'other' }), /holds no address/],
+    [fileOf({ address: 7 }), /holds no address/],
+    [fileOf({ version: 2 }), /another version/],
+  ]) {
+    const { route: opened, faults } = address.readFile('x.json', content);
+    assert.equal(opened, null);
+    assert.equal(faults.length, 1);
+    assert.match(faults[0], said);
+  }
+  for (const [hash, said] of [
+    ['#/nowhere', /no page “nowhere”/],
+    ['#/m/M/x/1', /no neuron/],
+    ['#/explore?n=a', /neuron is “a”/],
+    [`#/explore?p=${'a'.repeat(1 << 21)}`, /too long/],
+  ]) {
+    assert.match(address.readAddress(hash, 'This link').faults.at(-1), said);
+  }
+  for (const hash of [
+    '',
+    '#',
+    '#/',
+    '#/explore?x=2&n=-&at=3',
+    '#/m/M/1/2?vs=1.3',
+    '#/browse?q=dog',
+    '#/steer?seed=0&temp=0&len=1&e=1.2_ablate_0',
+  ])
+    assert.deepEqual(address.readAddress(hash, 'This link').faults, [], hash);
 });
 
 test('tokens and numbers as text', () => {

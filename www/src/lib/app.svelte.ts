@@ -18,8 +18,8 @@ export class App {
   constructor() {
     const { backend, embed } = visit(location.search);
     this.embed = embed;
-    this.session = new Session(backend);
     this.router = new Router(() => this.entry?.name ?? '');
+    this.session = new Session(backend, () => this.router.route.ckpt);
   }
 
   /** The model that the address names; `null` until the list is there. */
@@ -30,6 +30,13 @@ export class App {
     if (shipped) return shipped;
     if (this.#own?.name === model) return this.#own;
     return URL.canParse(model) && /^https?:/.test(model) ? foreignModel(new URL(model)) : (this.models[0] ?? null);
+  });
+
+  /** Why another model is shown than the address names. */
+  lacking = $derived.by(() => {
+    const { model } = this.router.route;
+    if (model === null || this.models.length === 0 || this.entry !== this.models[0] || this.entry.name === model) return '';
+    return `There is no model “${model}” here: ${this.entry.name} is shown. A folder of your own has to be picked again after a reload.`;
   });
 
   /** The dense twin of the TopK model in use, or the other way round. */

@@ -129,9 +129,9 @@ export class Explorer {
     try {
       const ids = await model.tokenizer.encode(text);
       if (text !== this.typed) return;
-      const link = ids.length > 0 ? encodeIds(ids) : null;
-      this.#fromTyping = link ?? '';
-      this.#app.router.set(link ? { ...fresh, p: null, t: link } : { ...fresh, p: text, t: null });
+      const t = ids.length > 0 ? encodeIds(ids) : '';
+      this.#fromTyping = t;
+      this.#app.router.set(t ? { ...fresh, p: null, t } : { ...fresh, p: text, t: null });
     } catch (error) {
       this.#app.session.report(error);
     }

@@ -30,7 +30,7 @@ export const START: Route = { page: 'explore', model: null, ckpt: null, neuron: 
 
 const whole = (text: string | undefined | null): number | null => (text && /^\d{1,9}$/.test(text) ? Number(text) : null);
 
-/** Reads a hash; whatever is wrong in it takes its default. */
+/** Takes a hash apart; whatever is wrong in it takes its default. What that was says `readAddress`. */
 export function parseRoute(hash: string): Route {
   const [path = '', query = ''] = hash.replace(/^#/, '').split(/\?(.*)/s);
   const [first, ...rest] = path.split('/').filter(Boolean).map(decode);
@@ -56,11 +56,14 @@ export function formatRoute({ page, model, ckpt, neuron, params }: Route, defaul
   return `#/${path}${fields.size > 0 ? `?${fields}` : ''}`;
 }
 
-/** Longest text that a link carries: base64url characters. */
-const MAX_ID_CHARACTERS = 2048;
+/** Longest text that a link carries, in characters; longer ones go into a file. */
+const MAX_IN_LINK = 2048;
 
-/** Token ids for a link: LEB128 varints as base64url; `null` if they are too long for one. */
-export function encodeIds(ids: ArrayLike<number>): string | null {
+/** Whether a parameter is short enough for a link. */
+export const isWhole = (value: string): boolean => value.length <= MAX_IN_LINK;
+
+/** Token ids for an address: LEB128 varints as base64url. */
+export function encodeIds(ids: ArrayLike<number>): string {
   const bytes: number[] = [];
   for (let i = 0; i < ids.length; i++) {
     let id = ids[i]!;
@@ -70,16 +73,14 @@ export function encodeIds(ids: ArrayLike<number>): string | null {
     }
     bytes.push(id);
   }
-  const text = btoa(String.fromCharCode(...bytes))
-    .replaceAll('+', '-')
-    .replaceAll('/', '_')
-    .replace(/=+$/, '');
-  return text.length <= MAX_ID_CHARACTERS ? text : null;
+  let binary = '';
+  for (const byte of bytes) binary += String.fromCharCode(byte);
+  return btoa(binary).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');
 }
 
-/** The ids of a link; `null` if it is none. */
+/** The ids of an address; `null` if it is none. */
 export function decodeIds(text: string | undefined): number[] | null {
-  if (!text || text.length > MAX_ID_CHARACTERS || !/^[\w-]+$/.test(text)) return null;
+  if (!text || !/^[\w-]+$/.test(text)) return null;
   let bytes: string;
   try {
     bytes = atob(text.replaceAll('-', '+').replaceAll('_', '/'));

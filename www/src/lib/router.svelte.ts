@@ -1,9 +1,28 @@
-/** The route as state, and the ways to change it: every change is in the address, so back, forward and reload keep it. */
-import { formatRoute, parseRoute, type Route } from './route';
+/**
+ * The route as state, and the ways to change it: every change is in the address, so back, forward and reload keep it. What is too long for
+ * a link is kept with the entry of the browser's history.
+ */
+import { type Checked, linkOf, readAddress } from './address';
+import { formatRoute, type PageName, type Route } from './route';
+
+/** Longest wait for a frame that shows what is coming (ms): a page in the background paints none. */
+const FRAME = 100;
 
 export class Router {
-  route = $state.raw<Route>(parseRoute(location.hash));
+  route = $state.raw<Route>(this.#inBar().route);
+  /** The page that is being opened, while the one before stands. */
+  coming = $state<PageName | null>(null);
+  /** What could not be read of the address or the file that was opened last; sentences. */
+  faults = $state.raw<readonly string[]>(this.#inBar().faults);
+  /** Whether a link can carry all of it. */
+  isWhole = $derived.by(() => linkOf(this.route, '').whole);
+  /** Makes a page ready to be shown; a page becomes the route only then. */
+  prepare: (page: PageName) => Promise<void> = async () => {};
   readonly #defaultModel: () => string;
+  /** Where {@link coming} leads. */
+  #next: Route | null = null;
+  /** What was in the browser's bar when it was last read: it changes a moment before the page is told. */
+  #seen = location.hash;
 
   constructor(defaultModel: () => string) {
     this.#defaultModel = defaultModel;
@@ -13,23 +32,35 @@ export class Router {
 
   /** Address of a change from here; another page starts without this page's own parameters. */
   href(change: Partial<Route>): string {
-    return formatRoute(this.#changed(change), this.#defaultModel());
+    return linkOf(this.#changed(change), this.#defaultModel()).hash;
+  }
+
+  /** What is shown, as a link that names its model, for other places than this browser. */
+  get link(): string {
+    return formatRoute(this.whole, this.#defaultModel());
+  }
+
+  /** What is shown, its model named. */
+  get whole(): Route {
+    const { route } = this;
+    return { ...route, model: route.model ?? (this.#defaultModel() || null) };
   }
 
   /** Goes there; the step back is this route. */
   go(change: Partial<Route>): void {
-    history.pushState(null, '', this.href(change));
-    this.#read();
+    this.faults = [];
+    this.#write(this.#changed(change), 'pushState');
   }
 
   /** Changes the state of this page without a step in the history: for typing and sliders. */
   replace(change: Partial<Route>): void {
-    history.replaceState(null, '', this.href(change));
-    this.#read();
+    if (location.hash !== this.#seen) this.#read();
+    this.#write(this.#changed(change), 'replaceState');
   }
 
   /** Changes the page's own parameters; `null` takes one away. */
   set(params: Record<string, string | null>): void {
+    if (this.#next || location.hash !== this.#seen) return; // the page is being left
     const all = { ...this.route.params };
     for (const [name, text] of Object.entries(params)) {
       if (text === null) delete all[name];
@@ -38,14 +69,65 @@ export class Router {
     this.replace({ params: all });
   }
 
+  /** Opens what was read of a file. */
+  open({ route, faults }: { route: Route | null; faults: readonly string[] }): void {
+    if (route) this.go(route);
+    this.faults = faults;
+  }
+
   #changed(change: Partial<Route>): Route {
-    const { route } = this;
+    const { route: shown } = this;
+    const route = this.#next ?? shown;
     const moves = change.page !== undefined && change.page !== route.page;
     return { ...route, ...(moves ? { params: {}, neuron: null } : {}), ...change };
   }
 
-  #read(): void {
-    const next = parseRoute(location.hash);
-    if (JSON.stringify(next) !== JSON.stringify(this.route)) this.route = next;
+  #write(route: Route, how: 'pushState' | 'replaceState'): void {
+    const { hash, whole } = linkOf(route, this.#defaultModel());
+    history[how](whole ? null : { address: formatRoute(route, this.#defaultModel()) }, '', hash);
+    this.#seen = location.hash;
+    this.#arrive(this.#inBar().route);
   }
+
+  /** What the browser's bar says, or the history where that is more. */
+  #inBar(): Checked {
+    const kept = (history.state as { address?: unknown } | null)?.address;
+    return readAddress(typeof kept === 'string' ? kept : location.hash, 'This link');
+  }
+
+  #read(): void {
+    const { route, faults } = this.#inBar();
+    this.#seen = location.hash;
+    this.faults = faults;
+    this.#arrive(route);
+  }
+
+  #arrive(next: Route): void {
+    if (JSON.stringify(next) === JSON.stringify(this.#next ?? this.route)) return;
+    if (next.page === this.route.page) {
+      this.#next = null;
+      this.coming = null;
+      this.route = next;
+    } else {
+      this.#next = next;
+      this.coming = next.page;
+      void this.#turnTo(next);
+    }
+  }
+
+  /** The page before stays, with its own route, until the next one is here and it was painted that it comes. */
+  async #turnTo(next: Route): Promise<void> {
+    await Promise.all([this.prepare(next.page), painted()]);
+    if (this.#next !== next) return;
+    this.#next = null;
+    this.coming = null;
+    this.route = next;
+  }
+}
+
+function painted(): Promise<void> {
+  return new Promise((resolve) => {
+    requestAnimationFrame(() => setTimeout(resolve));
+    setTimeout(resolve, FRAME);
+  });
 }

@@ -12,6 +12,8 @@ export type Phase = 'idle' | 'asking' | 'loading' | 'ready' | 'failed';
 
 export class Session {
   readonly backend: BackendChoice;
+  /** Training step that the address names; `null`: the final weights. */
+  readonly #wanted: () => number | null;
   entry = $state.raw<ModelEntry | null>(null);
   phase = $state<Phase>('idle');
   progress = $state.raw<LoadProgress | null>(null);
@@ -37,8 +39,9 @@ export class Session {
   /** Callers of {@link ready}. */
   #waiting: { resolve: (model: TopKLM) => void; reject: (error: unknown) => void }[] = [];
 
-  constructor(backend: BackendChoice) {
+  constructor(backend: BackendChoice, wanted: () => number | null) {
     this.backend = backend;
+    this.#wanted = wanted;
   }
 
   /** Training steps of the chosen model, ascending; the manifest of a model elsewhere is known once it is loaded. */
@@ -92,7 +95,7 @@ export class Session {
     if (this.features === features) this.vocabulary ??= vocabulary;
   }
 
-  /** Loads, again after a failure: from storage where it is kept. */
+  /** Loads, again after a failure: from storage where it is kept. There is no model before the weights that the address names are in place. */
   async load(): Promise<void> {
     const { entry } = this;
     if (this.#loading || !entry || !this.#source) return;
@@ -104,18 +107,17 @@ export class Session {
     this.phase = 'loading';
     try {
       await this.#drop();
-      const model = await TopKLM.load(this.#source, {
-        backend: this.backend,
-        signal: controller.signal,
-        onProgress: (progress) => {
-          this.progress = progress;
-        },
-      });
+      const { signal } = controller;
+      const onProgress = (progress: LoadProgress) => {
+        this.progress = progress;
+      };
+      const model = await TopKLM.load(this.#source, { backend: this.backend, signal, onProgress });
+      const step = await this.#firstStep(model, signal, onProgress);
       if (this.entry !== entry) {
         void model.dispose();
         return;
       }
-      this.step = null;
+      this.step = step;
       this.weights++;
       this.model = model;
       this.phase = 'ready';
@@ -130,6 +132,22 @@ export class Session {
       for (const { reject } of this.#waiting.splice(0)) reject(error);
     } finally {
       if (this.#loading === controller) this.#loading = null;
+    }
+  }
+
+  /** Puts the weights that the address names into a model that nobody has yet; where they cannot be loaded, the final ones stay. */
+  async #firstStep(model: TopKLM, signal: AbortSignal, onProgress: (progress: LoadProgress) => void): Promise<number | null> {
+    const step = this.#wanted();
+    if (step === null) return null;
+    try {
+      await model.loadCheckpoint(step, { signal, onProgress });
+      return step;
+    } catch (error) {
+      if (isAbort(error) || endsModel(error)) {
+        void model.dispose();
+        throw error;
+      }
+      return null; // it is asked for again, beside the final weights, and said then
     }
   }
 

@@ -61,20 +61,27 @@ export class Steering {
   #written = $state({ base: '', steered: '' });
   /** Texts from a link, which are not run again yet. */
   isShared = $state(false);
-  /** Wants a run as soon as there is a model. */
+  /** Wants a run as soon as the weights of the address are in place. */
   isDue = $state(false);
+  /** Weights by which a shared text was written. */
+  #sharedStep: number | null = null;
+  /** The step of a shared text whose weights could not be loaded. */
+  lacking = $state<number | null>(null);
   #job: AbortController | null = null;
 
   constructor(app: App) {
     this.#app = app;
   }
 
-  #textKey = $derived.by(() =>
-    JSON.stringify([this.#app.entry?.name, this.#app.router.route.ckpt, this.prompt, this.seed, this.temperature, this.maxTokens]),
-  );
+  /** What the address asks for; a text is current if it was written from that, by those weights. */
+  #textKey = $derived.by(() => this.#keyOf(this.#app.router.route.ckpt));
   #editKey = $derived.by(() => this.#textKey + formatEdits(this.edits));
   isBaseCurrent = $derived.by(() => this.base.ids.length > 0 && this.#written.base === this.#textKey);
   isSteeredCurrent = $derived.by(() => this.steered.ids.length > 0 && this.#written.steered === this.#editKey);
+
+  #keyOf(step: number | null): string {
+    return JSON.stringify([this.#app.router.route.model, step, this.prompt, this.seed, this.temperature, this.maxTokens]);
+  }
 
   get isBusy(): boolean {
     return this.doing !== 'nothing';
@@ -119,6 +126,8 @@ export class Steering {
     const ids = decodeIds(params.b);
     const length = ids ? within(params.pl, { min: 0, max: ids.length }, 0) : 0;
     this.isShared = ids !== null;
+    this.#sharedStep = this.#app.router.route.ckpt;
+    this.lacking = null;
     this.base.show(ids ?? [], length);
     this.steered.show((ids && decodeIds(params.s)) ?? [], length);
     this.#written = { base: ids ? this.#textKey : '', steered: this.steered.ids.length > 0 ? this.#editKey : '' };
@@ -144,11 +153,14 @@ export class Steering {
     this.#job = null;
   }
 
-  /** Runs what is due once the model is there. */
+  /** Runs what is due, once the weights of the address are in place. */
   begin(): void {
-    if (!this.isDue) return;
+    const { model, step } = this.#app.session;
+    if (!this.isDue || !model || step !== this.#app.router.route.ckpt) return;
     this.isDue = false;
-    void (this.isShared ? this.rerun() : this.run());
+    if (!this.isShared) void this.run();
+    else if (step === this.#sharedStep) void this.rerun();
+    else this.lacking = this.#sharedStep;
   }
 
   /** Writes both texts; the base text is kept where it is what the form asks for. */
@@ -160,12 +172,14 @@ export class Steering {
       this.doing = 'writing';
       const prompt = [...(await model.tokenizer.encode(this.prompt))];
       const { sampling } = this;
+      // The weights in place now; others may be on their way, and the address may name those already.
+      const key = this.#keyOf(this.#app.session.step);
       const jobs: Promise<void>[] = [];
-      if (!this.isBaseCurrent || this.base.finish === null || this.base.finish === 'stopped') {
-        this.#written.base = this.#textKey;
+      if (this.#written.base !== key || this.base.ids.length === 0 || this.base.finish === null || this.base.finish === 'stopped') {
+        this.#written.base = key;
         jobs.push(this.base.write(model, prompt, sampling, [], signal));
       }
-      this.#written.steered = this.#editKey;
+      this.#written.steered = key + formatEdits(this.edits);
       if (this.edits.length === 0) this.steered.clear();
       else jobs.push(this.steered.write(model, prompt, sampling, this.edits.map(engineEdit), signal));
       await settled(jobs);

@@ -1,0 +1,136 @@
+// Weights of a training step in the page: what was written by them is shared and run again by them; a text under way keeps its own.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { TopKLM } from 'topk-lm';
+import { launch } from './harness.mjs';
+import { hashOf, loaded, LOAD_TIMEOUT, openSite, serveSite, shippedModel, STEP_TIMEOUT } from './page-kit.mjs';
+
+const PROMPT = 'Once upon a time';
+const idsOf = async (page) => (await page.locator('[data-side=base]').getAttribute('data-ids')).split(',').map(Number);
+const doing = (page) => page.locator('[data-doing]').getAttribute('data-doing');
+const idle = (page) => page.locator('[data-doing=nothing]').waitFor({ state: 'attached' });
+const ready = (page, step) =>
+  page.getByText(step === null ? 'The model is ready.' : `The model of training step ${step} is ready.`).waitFor({ state: 'attached' });
+
+describe('training steps', { timeout: 600_000 }, () => {
+  const model = shippedModel();
+  const [{ step: early }] = model.steps;
+  let site;
+  let browser;
+  let opened;
+  let page;
+
+  before(async () => {
+    site = await serveSite();
+    browser = await launch({ webgpu: false });
+    const context = { viewport: { width: 1280, height: 900 }, permissions: ['clipboard-read', 'clipboard-write'] };
+    opened = await openSite(browser, site, `#/steer?len=12&ckpt=${early}`, { context });
+    page = opened.page;
+    page.setDefaultTimeout(STEP_TIMEOUT);
+  });
+  after(async () => {
+    site?.release();
+    await opened?.close();
+    await browser?.close();
+    await site?.close();
+  });
+
+  /** What the engine itself writes with the weights of a step. */
+  async function written(step, { maxTokens, seed = 7, temperature = 0.8 }) {
+    const engine = await TopKLM.load(model.folder, { backend: 'cpu' });
+    try {
+      if (step !== null) await engine.loadCheckpoint(step);
+      const ids = [...(await engine.tokenizer.encode(PROMPT))];
+      for await (const { id } of engine.generate(ids, { maxTokens, seed, temperature })) ids.push(id);
+      return ids;
+    } finally {
+      await engine.dispose();
+    }
+  }
+
+  let link;
+  let expected;
+  test('a link that names a step opens with its weights, and no others', async () => {
+    expected = await written(early, { maxTokens: 12 });
+    assert.notDeepEqual(await written(null, { maxTokens: 12 }), expected);
+    await loaded(page);
+    await ready(page, early);
+    await page.getByRole('button', { name: 'Run' }).click();
+    await page.locator('[data-side=base]').getByText('12 new tokens').waitFor();
+    await idle(page);
+    assert.deepEqual(await idsOf(page), expected);
+    await page.waitForFunction(() => new URLSearchParams(location.hash.split('?')[1]).has('b'));
+    await page.getByRole('button', { name: 'Share' }).click();
+    await page.getByRole('button', { name: 'Copied' }).waitFor();
+    link = await page.evaluate(() => navigator.clipboard.readText());
+    assert.match(link, new RegExp(`model=${model.name}&ckpt=${early}`));
+  });
+
+  test('shared at a step, a fresh profile shows the same text and writes it again by the same weights', async () => {
+    site.hold(/model\.safetensors/);
+    const fresh = await openSite(browser, site, new URL(link).hash);
+    try {
+      fresh.page.setDefaultTimeout(STEP_TIMEOUT);
+      await fresh.page.locator('[data-shared=shown]').waitFor();
+      assert.deepEqual(await idsOf(fresh.page), expected);
+      site.release();
+      await fresh.page.locator('[data-shared=same]').waitFor({ timeout: LOAD_TIMEOUT });
+      assert.deepEqual(await idsOf(fresh.page), expected);
+      assert.equal(hashOf(fresh.page).params.ckpt, String(early));
+      // The same link, opened where the final weights are in place.
+      await fresh.page.evaluate(() => (location.hash = '#/steer'));
+      await ready(fresh.page, null);
+      await fresh.page.evaluate((hash) => (location.hash = hash), new URL(link).hash);
+      await fresh.page.locator('[data-shared=same]').waitFor();
+      await ready(fresh.page, early);
+    } finally {
+      site.release();
+      await fresh.close();
+    }
+  });
+
+  test('where those weights cannot be loaded, the text is shown and not run again by others', async () => {
+    const none = 987_654;
+    const hash = new URL(link).hash.replace(`ckpt=${early}`, `ckpt=${none}`);
+    const fresh = await openSite(browser, site, hash, { ignore: [/404/] });
+    try {
+      fresh.page.setDefaultTimeout(STEP_TIMEOUT);
+      await fresh.page
+        .getByText(`weights of training step ${none}, which wrote it, could not be loaded`)
+        .waitFor({ timeout: LOAD_TIMEOUT });
+      assert.deepEqual(await idsOf(fresh.page), expected);
+      assert.equal(await fresh.page.locator('[data-shared]').getAttribute('data-shared'), 'shown');
+    } finally {
+      await fresh.close();
+    }
+  });
+
+  test('other weights while a text is written: it ends by those it began with, the next one uses the new ones', async () => {
+    const maxTokens = 240;
+    const [before, later] = [
+      await written(early, { maxTokens, seed: 5, temperature: 1 }),
+      await written(null, { maxTokens: 10, seed: 5, temperature: 1 }),
+    ];
+    // Both weights are in the browser's storage, so that the change is quicker than the text.
+    await page.evaluate((step) => (location.hash = `#/steer?len=240&temp=1&seed=5&ckpt=${step}`), early);
+    await page.locator('[data-side=base]').getByText('Run writes the prompt on here').waitFor();
+    await ready(page, early);
+    await page.getByRole('button', { name: 'Run' }).click();
+    await page.waitForFunction(() => document.querySelector('[data-side=base]').dataset.ids.split(',').length > 12);
+    await page.getByRole('slider', { name: 'Training' }).focus();
+    await page.keyboard.press('End');
+    await ready(page, null);
+    assert.equal(await doing(page), 'writing', 'the text was finished before the weights changed: it is too short for this test');
+    await idle(page);
+    assert.deepEqual(await idsOf(page), before);
+    await page.locator('[data-side=base]').getByText('of other settings').waitFor();
+    assert.equal(await page.getByLabel('Prompt').inputValue(), PROMPT);
+    await page.getByRole('spinbutton', { name: 'New tokens' }).fill('10');
+    await page.getByRole('spinbutton', { name: 'New tokens' }).press('Tab');
+    await page.getByRole('button', { name: 'Run' }).click();
+    await page.locator('[data-side=base]').getByText('10 new tokens', { exact: true }).waitFor();
+    assert.deepEqual(await idsOf(page), later);
+    await page.waitForFunction(() => new URLSearchParams(location.hash.split('?')[1]).has('b'));
+    assert.equal(hashOf(page).params.ckpt, undefined);
+  });
+});
