@@ -59,10 +59,10 @@ describe('about and your model', { timeout: 600_000 }, () => {
       if (!request.url().startsWith(new URL(site.url).origin) && !/^(blob|data):/.test(request.url())) outside.push(request.url());
     });
     await page.getByRole('textbox', { name: /folder on the web/ }).fill('http://models.example/one');
-    await page.getByRole('button', { name: 'Open' }).click();
+    await page.getByRole('button', { name: 'Open', exact: true }).click();
     assert.match(await page.getByRole('alert').innerText(), /https:\/\//);
     await page.getByRole('textbox', { name: /folder on the web/ }).fill('https://models.example/one');
-    await page.getByRole('button', { name: 'Open' }).click();
+    await page.getByRole('button', { name: 'Open', exact: true }).click();
     await page.getByRole('button', { name: 'Fetch from models.example' }).waitFor();
     assert.deepEqual(outside, []);
     await assertUsable(page);
@@ -88,7 +88,7 @@ describe('about and your model', { timeout: 600_000 }, () => {
       for (const name of ['config.json', 'tokenizer.json', 'model.safetensors'])
         fs.copyFileSync(path.join(model.folder, name), path.join(folder, name));
       fs.writeFileSync(path.join(empty, 'notes.txt'), 'no model');
-      const input = page.locator('input[type=file]');
+      const input = page.locator('main input[type=file]');
       await input.setInputFiles(empty);
       assert.match(await page.getByRole('alert').innerText(), /config\.json/);
       await input.setInputFiles(folder);

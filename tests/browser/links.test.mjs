@@ -95,7 +95,7 @@ describe('links and files', { timeout: 600_000 }, () => {
       await fresh.page.getByRole('heading', { name: 'About', level: 1 }).waitFor();
       const [chooser] = await Promise.all([
         fresh.page.waitForEvent('filechooser'),
-        fresh.page.getByRole('button', { name: 'Open', exact: true }).click(),
+        fresh.page.getByRole('button', { name: 'Open a saved text' }).click(),
       ]);
       await chooser.setFiles({ name: file.name, mimeType: 'application/json', buffer: Buffer.from(file.text) });
       await isThere();

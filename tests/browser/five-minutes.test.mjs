@@ -1,0 +1,151 @@
+// The path of a first visit, from a stored text to a shared link: by the keyboard alone, and by touch on a phone.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { launch } from './harness.mjs';
+import { accessibilityFindings, hashOf, loaded, openSite, serveSite, shippedModel, sidewaysScroll, STEP_TIMEOUT } from './page-kit.mjs';
+
+/** Most presses of Tab to anything that the path needs. */
+const MOST_TABS = 150;
+const CLIPBOARD = ['clipboard-read', 'clipboard-write'];
+
+const idsOf = (page, side) => page.locator(`[data-side=${side}]`).getAttribute('data-ids');
+const settled = async (page) => {
+  await page.locator('[data-divergence]').waitFor();
+  await page.locator('[data-doing=nothing]').waitFor({ state: 'attached' });
+  await page.waitForFunction(() => new URLSearchParams(location.hash.split('?')[1]).has('s'));
+};
+
+/** Presses Tab until `locator` has the focus, which must be seen. */
+async function tabTo(page, locator) {
+  for (let presses = 0; presses < MOST_TABS; presses++) {
+    await page.keyboard.press('Tab');
+    const state = await locator.evaluate((element) => {
+      const { outlineStyle, outlineWidth } = getComputedStyle(element);
+      return { here: element === document.activeElement, seen: outlineStyle !== 'none' && outlineWidth !== '0px' };
+    });
+    if (!state.here) continue;
+    assert.ok(state.seen, `the focus on ${locator} is not seen`);
+    return;
+  }
+  assert.fail(`${locator} was not reached by ${MOST_TABS} presses of Tab`);
+}
+
+describe('the five-minute path', { timeout: 600_000, skip: !shippedModel().features && 'the shipped model has no statistics' }, () => {
+  let site;
+  let browser;
+
+  before(async () => {
+    site = await serveSite();
+    browser = await launch({ webgpu: false });
+  });
+  after(async () => {
+    site?.release();
+    await browser?.close();
+    await site?.close();
+  });
+
+  /** Opens what was shared in a fresh profile, and finds the same texts there, before the model and after. */
+  async function opensTheSame(link, texts) {
+    site.hold(/model\.safetensors/);
+    const fresh = await openSite(browser, site, new URL(link).hash);
+    try {
+      fresh.page.setDefaultTimeout(STEP_TIMEOUT);
+      await fresh.page.locator('[data-shared=shown]').waitFor();
+      assert.deepEqual([await idsOf(fresh.page, 'base'), await idsOf(fresh.page, 'steered')], texts);
+      site.release();
+      await fresh.page.locator('[data-shared=same]').waitFor({ timeout: 4 * STEP_TIMEOUT });
+    } finally {
+      site.release();
+      await fresh.close();
+    }
+  }
+
+  test('by the keyboard alone', async () => {
+    const context = { viewport: { width: 1280, height: 900 }, permissions: CLIPBOARD };
+    const { page, close } = await openSite(browser, site, '', { context });
+    page.setDefaultTimeout(STEP_TIMEOUT);
+    await page.locator('[data-state=stored], [data-state=live]').first().waitFor();
+    // A link past the frame, then a neuron of the chosen token.
+    await page.keyboard.press('Tab');
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Skip to the page');
+    await page.keyboard.press('Enter');
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'main');
+    assert.equal(await loaded(page), 'cpu');
+    await page.locator('[data-state=live]').waitFor();
+    const neuron = page
+      .getByRole('table', { name: /a row a token/ })
+      .locator('button[aria-pressed=false][tabindex="0"]')
+      .first();
+    const [, layer, index] = /Layer (\d+) neuron (\d+)/.exec(await neuron.getAttribute('title'));
+    await tabTo(page, page.locator(`button[aria-pressed][title^="Layer ${layer} neuron ${index},"][tabindex="0"]`));
+    await page.keyboard.press('Enter');
+    await page.locator(`[data-lit="${layer}.${index}"]`).waitFor();
+    await page.getByRole('heading', { name: `Layer ${layer} neuron ${index}` }).waitFor();
+    // Its page: definitions on focus, and on to steering.
+    await tabTo(page, page.getByRole('link', { name: 'All about it' }));
+    await page.keyboard.press('Enter');
+    await page.locator(`[data-neuron="${layer}.${index}"]`).first().waitFor();
+    await page.getByRole('heading', { name: 'Across training' }).waitFor();
+    await tabTo(page, page.getByRole('link', { name: 'Steer with this' }));
+    await page.keyboard.press('Enter');
+    await settled(page);
+    // Another strength.
+    const before = await idsOf(page, 'steered');
+    const slider = page.locator('input[type=range][aria-valuetext*="its maximum"]');
+    await tabTo(page, slider);
+    for (let press = 0; press < 5; press++) await page.keyboard.press('ArrowRight');
+    await page.locator('input[type=range][aria-valuetext^="1.50 ×"]').waitFor();
+    await page.waitForFunction((old) => document.querySelector('[data-side=steered]').dataset.ids !== old, before);
+    await settled(page);
+    await tabTo(page, page.getByRole('button', { name: 'Share' }));
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: 'Copied' }).waitFor();
+    const link = await page.evaluate(() => navigator.clipboard.readText());
+    assert.match(link, new RegExp(`e=${layer}\\.${index}_clamp_`));
+    await opensTheSame(link, [await idsOf(page, 'base'), await idsOf(page, 'steered')]);
+    await close();
+  });
+
+  test('by touch, on a phone in portrait', async () => {
+    const context = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, permissions: CLIPBOARD };
+    const { page, close } = await openSite(browser, site, '', { context });
+    page.setDefaultTimeout(STEP_TIMEOUT);
+    const fits = async (where) => assert.equal(await sidewaysScroll(page), 0, `sideways scrolling: ${where}`);
+    await page.locator('[data-state=stored], [data-state=live]').first().waitFor();
+    await fits('Explore');
+    assert.equal(await loaded(page), 'cpu');
+    await page.locator('[data-state=live]').waitFor();
+    const neuron = page
+      .getByRole('table', { name: /a row a token/ })
+      .locator('button[aria-pressed=false][tabindex="0"]')
+      .first();
+    const [, layer, index] = /Layer (\d+) neuron (\d+)/.exec(await neuron.getAttribute('title'));
+    await neuron.tap();
+    await page.getByRole('heading', { name: `Layer ${layer} neuron ${index}` }).waitFor();
+    await fits('Explore with a card');
+    await page.getByRole('link', { name: 'All about it' }).tap();
+    await page.getByRole('heading', { name: 'Across training' }).waitFor();
+    await fits('Neuron');
+    assert.deepEqual(await accessibilityFindings(page), []);
+    await page.getByRole('link', { name: 'Steer with this' }).first().tap();
+    await settled(page);
+    await fits('Steer');
+    await page.getByRole('button', { name: 'Share' }).tap();
+    await page.getByRole('button', { name: 'Copied' }).waitFor();
+    const link = await page.evaluate(() => navigator.clipboard.readText());
+    await opensTheSame(link, [await idsOf(page, 'base'), await idsOf(page, 'steered')]);
+    // The other pages by the bar above.
+    for (const [name, heading] of [
+      ['Browse', 'All neurons'],
+      ['Trace', 'Trace'],
+      ['Your model', 'Your own model'],
+      ['About', 'About'],
+    ]) {
+      await page.getByRole('navigation').getByRole('link', { name, exact: true }).tap();
+      await page.getByRole('heading', { name: heading, level: 1 }).waitFor();
+      await fits(name);
+    }
+    assert.equal(hashOf(page).route, '/about');
+    await close();
+  });
+});
