@@ -14,7 +14,7 @@ export const policy = () => fs.readFileSync(inRoot('www/content-security-policy.
 
 /** Writes them into the built site, last of all: the worker's version is a hash of every file it holds. */
 export function writeSiteFiles(site = paths.site) {
-  writeHeaders(site);
+  writeHostFiles(site);
   fs.copyFileSync(path.join(paths.npmPackage, 'README.md'), path.join(site, 'api.md')); // About links to it
   const files = shellFiles(site);
   const hash = createHash('sha256');
@@ -38,7 +38,29 @@ export function shellFiles(site = paths.site) {
     .sort();
 }
 
-/** The policy as headers, beside the `<meta>` that holds everywhere: for hosts that read `_headers`, for Apache, and for nginx. */
+/** What tells static hosts how to serve the site. */
+export function writeHostFiles(site) {
+  writeHeaders(site);
+  writeNotFound(site);
+}
+
+/** Path under which the site is published: SITE_URL says it; without it the root of a host. */
+const basePath = () => (process.env.SITE_URL ? new URL(process.env.SITE_URL).pathname : '/');
+
+/** A host answers with 404.html at any depth, so its way back is the whole address, where that is known. */
+function writeNotFound(site) {
+  const source = fs.readFileSync(inRoot('www/public/404.html'), 'utf8');
+  const start = (process.env.SITE_URL ?? './').replaceAll('&', '&amp;').replaceAll('"', '&quot;');
+  fs.writeFileSync(
+    path.join(site, '404.html'),
+    source.replace('href="./"', () => `href="${start}"`),
+  );
+}
+
+/**
+ * The headers that the site wants, beside the policy in `<meta>` that holds everywhere: for hosts that read `_headers` (Netlify, Cloudflare
+ * Pages), for Apache, and for nginx; the last two are also told of 404.html, which the others, and GitHub Pages, find by its name.
+ */
 function writeHeaders(site) {
   const headers = { 'Content-Security-Policy': policy(), 'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'no-referrer' };
   const entries = Object.entries(headers);
@@ -49,11 +71,11 @@ function writeHeaders(site) {
   );
   fs.writeFileSync(
     path.join(site, '.htaccess'),
-    `${entries.map(([name, value]) => `Header set ${name} "${value}"\n`).join('')}AddType application/wasm .wasm\nErrorDocument 404 "Not found."\n`,
+    `${entries.map(([name, value]) => `Header set ${name} "${value}"\n`).join('')}AddType application/wasm .wasm\nErrorDocument 404 ${basePath()}404.html\n`,
   );
   fs.writeFileSync(
     path.join(site, 'nginx-headers.conf'),
-    `# include this file in the location that serves the site\n${entries.map(([name, value]) => `add_header ${name} "${value}";\n`).join('')}`,
+    `# include this file in the location that serves the site\n${entries.map(([name, value]) => `add_header ${name} "${value}";\n`).join('')}error_page 404 ${basePath()}404.html;\n`,
   );
 }
 

@@ -13,7 +13,8 @@ import { writeSiteFiles } from './site-files.mjs';
 export async function buildSite() {
   await buildPackage();
   const built = fs.readdirSync(paths.npmPackage).map((name) => `dist/npm/${name}`);
-  await step('site', { inputs: ['www', 'package-lock.json', ...built], outputs: ['dist/site/index.html'] }, async () => {
+  const address = process.env.SITE_URL ?? null;
+  await step('site', { inputs: ['www', 'package-lock.json', ...built], outputs: ['dist/site/index.html'], facts: address }, async () => {
     const vite = inRoot('node_modules/vite/bin/vite.js');
     await run(process.execPath, [vite, 'build', '--outDir', paths.site, '--emptyOutDir', '--logLevel', 'warn'], { cwd: paths.www });
   });
@@ -36,5 +37,5 @@ export async function buildSite() {
   );
   // Last, since the service worker's version is a hash of what it holds.
   const shell = ['dist/site/index.html', 'dist/site/assets', 'dist/site/models/index.json', 'scripts/lib/site-files.mjs', 'www'];
-  await step('site-files', { inputs: shell, outputs: ['dist/site/service-worker.js'] }, () => writeSiteFiles());
+  await step('site-files', { inputs: shell, outputs: ['dist/site/service-worker.js'], facts: address }, () => writeSiteFiles());
 }

@@ -1,11 +1,13 @@
 // The app shell without a network, its change of version, the policy that the site states, and the 404 page.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { paths } from '../../scripts/lib/paths.mjs';
-import { policy } from '../../scripts/lib/site-files.mjs';
-import { launch } from './harness.mjs';
+import { serve } from '../../scripts/lib/server.mjs';
+import { policy, writeHostFiles } from '../../scripts/lib/site-files.mjs';
+import { launch, openPage } from './harness.mjs';
 import { loaded, openSite, serveSite, shippedModel, STEP_TIMEOUT } from './page-kit.mjs';
 
 const POLICY =
@@ -130,10 +132,56 @@ describe('without a network', { timeout: 600_000 }, () => {
       );
     }
   });
+});
 
-  test('an address that does not exist has a page of its own, under the same rules', () => {
+describe('published under a path', { timeout: 300_000 }, () => {
+  const PATH = '/some/path/';
+  let folder;
+  let server;
+  before(async () => {
+    // As static hosts do it: what is not there is answered with 404.html, at any depth.
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), 'topk-lm-published-'));
+    const answer = (request, response) => {
+      const file = request.url.split(/[?#]/)[0].slice(PATH.length);
+      if (!request.url.startsWith(PATH) || file === '' || fs.existsSync(path.join(paths.site, decodeURIComponent(file)))) return false;
+      response.writeHead(404, { 'content-type': 'text/html; charset=utf-8' }).end(fs.readFileSync(path.join(folder, '404.html')));
+      return true;
+    };
+    server = await serve({ [PATH]: paths.site }, { intercept: answer });
+  });
+  after(async () => {
+    await server?.close();
+    fs.rmSync(folder, { recursive: true, force: true });
+  });
+
+  test('an address that does not exist has a page of its own, which leads back from any depth', async () => {
+    const start = `${server.url}${PATH.slice(1)}`;
+    const before = process.env.SITE_URL;
+    process.env.SITE_URL = start;
+    try {
+      writeHostFiles(folder);
+    } finally {
+      if (before === undefined) delete process.env.SITE_URL;
+      else process.env.SITE_URL = before;
+    }
+    assert.match(fs.readFileSync(path.join(folder, '.htaccess'), 'utf8'), /^ErrorDocument 404 \/some\/path\/404\.html$/m);
+    assert.match(fs.readFileSync(path.join(folder, 'nginx-headers.conf'), 'utf8'), /^error_page 404 \/some\/path\/404\.html;$/m);
+    const browser = await launch({ webgpu: false });
+    try {
+      const { page, close } = await openPage(browser, `${start}no/such/page`, { ignore: [/404/] });
+      await page.getByRole('heading', { name: 'There is no such page here' }).waitFor();
+      await page.getByRole('link', { name: 'its start' }).click();
+      await page.waitForURL(start);
+      await page.getByRole('heading', { name: 'Explore', level: 1 }).waitFor({ state: 'attached' });
+      await close();
+    } finally {
+      await browser.close();
+    }
+  });
+
+  test('without an address given, the page leads to the folder it is in, under the same rules', () => {
     const text = fs.readFileSync(path.join(paths.site, '404.html'), 'utf8');
     assert.match(text, /Content-Security-Policy/);
-    assert.match(text, /href="\.\/"/);
+    assert.match(text, process.env.SITE_URL ? /href="http/ : /href="\.\/"/);
   });
 });
