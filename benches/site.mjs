@@ -32,6 +32,19 @@ const INTERACTIONS = [
   toPage('About'),
   { name: 'About: one step of k', act: (page) => page.getByRole('slider', { name: /^k =/ }).press('ArrowRight') },
   toPage('Explore'),
+  { name: 'Explore: another token', act: (page) => page.getByRole('option').nth(5).click() },
+  { name: 'Explore: a neuron', act: (page) => page.locator('[role=table] button[aria-pressed=false][tabindex="0"]').first().click() },
+  { name: 'Explore: a letter in the text', act: (page) => page.getByRole('textbox', { name: 'Text' }).press('a') },
+];
+
+/** On Browse with 30,000 neurons. */
+const IN_TABLE = [
+  { name: 'a letter in the search', act: (page) => page.getByRole('searchbox').press('d') },
+  { name: 'another letter', act: (page) => page.getByRole('searchbox').press('o') },
+  { name: 'search emptied', act: (page) => page.getByRole('searchbox').fill('') },
+  { name: 'sorted by a column', act: (page) => page.getByRole('button', { name: 'Density', exact: true }).click() },
+  { name: 'one layer', act: (page) => page.getByRole('button', { name: '3', exact: true }).click() },
+  { name: 'all layers', act: (page) => page.getByRole('button', { name: '3', exact: true }).click() },
 ];
 
 await main(async () => {
@@ -57,8 +70,13 @@ await main(async () => {
       runs,
       first_paint_ms: spread(paints.map(({ paint }) => paint)),
       first_content_ms: spread(paints.map(({ content }) => content)),
-      interactions_ms: await interactions(browser, server.url, runs),
-      ...(model.features ? { scroll_frame_ms: await scrolling(browser, many.url) } : {}),
+      interactions_ms: await interactions(browser, `${server.url}?backend=cpu#/explore`, '[data-backend]', INTERACTIONS, runs),
+      ...(model.features
+        ? {
+            table_interactions_ms: await interactions(browser, `${many.url}?backend=cpu#/browse?rare=1`, '[data-row]', IN_TABLE, runs),
+            scroll_frame_ms: await scrolling(browser, many.url),
+          }
+        : {}),
     };
     const text = `${JSON.stringify(result, null, 2)}\n`;
     if (values.out) fs.writeFileSync(values.out, text);
@@ -91,8 +109,8 @@ async function firstPaint(browser, url) {
  * Milliseconds from each input to the paint after it (below 16 the browser says nothing, which counts as 16), and of a change of page also
  * to the frame in which the new page stands whole.
  */
-async function interactions(browser, url, rounds) {
-  const context = await browser.newContext();
+async function interactions(browser, url, ready, list, rounds) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
   try {
     const page = await context.newPage();
     await page.addInitScript(() => {
@@ -115,12 +133,12 @@ async function interactions(browser, url, rounds) {
         true,
       );
     });
-    await page.goto(`${url}?backend=cpu#/explore`);
-    await page.locator('[data-backend]').waitFor({ timeout: 180_000 });
+    await page.goto(url);
+    await page.locator(ready).first().waitFor({ timeout: 180_000 });
     const times = new Map();
     const note = (name, ms) => times.set(name, [...(times.get(name) ?? []), ms]);
     for (let round = 0; round < rounds; round++) {
-      for (const { name, to = null, act } of INTERACTIONS) {
+      for (const { name, to = null, act } of list) {
         await page.evaluate((awaited) => Object.assign(window, { slowest: 0, whole: null, awaited }), to);
         try {
           await act(page);

@@ -27,9 +27,9 @@ const numberIn =
   (name: string, least: number, most: number): Check =>
   (value) => {
     const number = Number(value);
-    return value !== '' && number >= least && number <= most
-      ? null
-      : `${name} is “${shortened(value)}”, which is no number from ${least} to ${most}, and is left out.`;
+    if (value !== '' && number >= least && number <= most) return null;
+    const range = most < 1e9 ? `a number from ${least} to ${most}` : 'a whole number';
+    return `${name} is “${shortened(value)}”, not ${range}, and is left out.`;
   };
 const neuron: Check = (value) =>
   value === '-' || parseNeuron(value) ? null : `Its neuron is “${shortened(value)}”, not a layer and an index as in 4.17, and is left out.`;
