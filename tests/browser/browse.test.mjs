@@ -143,6 +143,33 @@ describe('browse', { timeout: 600_000, skip: !model.features && 'the shipped mod
     assert.equal(await page.getByRole('searchbox', { name: 'Token' }).inputValue(), 'dog');
   });
 
+  test('by keyboard the table is one stop; arrow keys go from row to row, as far as there are rows', async () => {
+    await page.getByRole('button', { name: 'Clear' }).click();
+    await shown('27,000');
+    await scrollTo(0);
+    const focused = () =>
+      page.evaluate(() => document.activeElement.closest('[data-row]')?.dataset.row ?? document.activeElement.innerText);
+    const at = (row) => page.waitForFunction((wanted) => document.activeElement.closest('[data-row]')?.dataset.row === wanted, String(row));
+    await page.getByRole('region', { name: /All neurons, sorted/ }).focus();
+    const { length } = await page.getByRole('columnheader').getByRole('button').all();
+    for (let press = 0; press < length; press++) await page.keyboard.press('Tab');
+    await page.keyboard.press('Tab');
+    assert.equal(await focused(), '0');
+    await page.keyboard.press('ArrowDown');
+    await at(1);
+    await page.keyboard.press('PageDown');
+    await page.waitForFunction(() => Number(document.activeElement.closest('[data-row]')?.dataset.row) > 10);
+    await page.keyboard.press('End');
+    await at(26_999);
+    assert.ok((await rowsInDocument()) <= MOST_ROWS);
+    await page.keyboard.press('ArrowDown');
+    await at(26_999);
+    await page.keyboard.press('Home');
+    await at(0);
+    await page.keyboard.press('Tab');
+    assert.match(await focused(), /as CSV/);
+  });
+
   test('accessible, and fits a phone', () => assertUsable(page));
 
   test('the dense twin’s coordinates, in the same table', async (t) => {

@@ -1,0 +1,77 @@
+// Every page by Tab alone: whatever can be operated is reached, and the focus on it is seen.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { launch } from './harness.mjs';
+import { loaded, openSite, serveSite, shippedModel, STEP_TIMEOUT } from './page-kit.mjs';
+
+describe('by keyboard', { timeout: 600_000 }, () => {
+  const model = shippedModel();
+  let site;
+  let browser;
+  let opened;
+  let page;
+
+  before(async () => {
+    site = await serveSite();
+    browser = await launch({ webgpu: false });
+    opened = await openSite(browser, site, '');
+    page = opened.page;
+    page.setDefaultTimeout(STEP_TIMEOUT);
+    assert.equal(await loaded(page), 'cpu');
+  });
+  after(async () => {
+    await opened?.close();
+    await browser?.close();
+    await site?.close();
+  });
+
+  const PAGES = [
+    ['explore', '#/explore?open=next', (on) => on.getByRole('table', { name: 'Likeliest next tokens' }).waitFor()],
+    ['neuron', `#/m/${model.name}/1/100`, (on) => on.getByText(/Active at \d+ of/).waitFor()],
+    ['browse', '#/browse', (on) => on.locator('[data-row]').first().waitFor()],
+    ['steer', '#/steer?len=6&e=1.2_ablate_0', (on) => on.locator('[data-divergence]').waitFor()],
+    ['trace', '#/trace', (on) => on.locator('[data-step=final][data-written=true]').waitFor()],
+    ['byo', '#/byo', (on) => on.locator('tr[data-state=there]').first().waitFor()],
+    ['about', '#/about', (on) => on.locator('[data-kept]').waitFor()],
+  ];
+  for (const [name, hash, ready] of PAGES) {
+    test(`${name}: all that can be operated has its stop, in sight`, {
+      skip: !model.features && 'the shipped model has no statistics',
+    }, async () => {
+      await page.evaluate((to) => (location.hash = to), hash);
+      await page.locator(`main[data-page=${name}]`).waitFor();
+      await ready(page);
+      await page.waitForLoadState('networkidle');
+      const stops = await page.evaluate(() => {
+        document.activeElement?.blur();
+        window.reached = new Set();
+        window.unseen = [];
+        const say = (element) => element.outerHTML.slice(0, 120);
+        const look = ({ target }) => {
+          if (window.reached.has(target)) return;
+          window.reached.add(target);
+          const { outlineStyle, outlineWidth } = getComputedStyle(target);
+          if (outlineStyle === 'none' || outlineWidth === '0px') window.unseen.push(say(target));
+        };
+        removeEventListener('focusin', window.look);
+        window.look = look;
+        addEventListener('focusin', look);
+        const all = document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex="0"]');
+        window.wanted = [...all].filter(
+          (element) => element.tabIndex >= 0 && !element.disabled && element.checkVisibility({ visibilityProperty: true }),
+        );
+        return window.wanted.length;
+      });
+      assert.ok(stops > 10);
+      for (let press = 0; press < stops + 4; press++) await page.keyboard.press('Tab');
+      const { missed, unseen } = await page.evaluate(() => ({
+        missed: window.wanted
+          .filter((element) => element.isConnected && !window.reached.has(element))
+          .map((element) => element.outerHTML.slice(0, 120)),
+        unseen: window.unseen,
+      }));
+      assert.deepEqual(missed, [], 'not reached');
+      assert.deepEqual(unseen, [], 'reached, and the focus is not seen');
+    });
+  }
+});
