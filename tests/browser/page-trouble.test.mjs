@@ -133,6 +133,22 @@ describe('site in trouble', { timeout: 900_000 }, () => {
         assert.equal(await loaded(page), 'webgpu');
         assert.equal(await textBox(page).inputValue(), 'Ben had a red ball and a dog');
         await page.locator('[data-state=live]').waitFor();
+        // While a text is written: prompt, edit and what was written stay, and it can be written again.
+        await page.evaluate(() => (location.hash = '#/steer?len=200&temp=0&e=1.2_ablate_0&p=Ben%20had%20a%20ball'));
+        const written = () => page.locator('[data-side=base]').getAttribute('data-ids');
+        await page.waitForFunction(() => document.querySelector('[data-side=base]')?.dataset.ids.split(',').length > 8);
+        await page.workers()[0].evaluate(() => self.device.destroy());
+        await alertOf(page).waitFor();
+        const kept = await written();
+        assert.ok(kept.split(',').length > 8);
+        await page.getByRole('button', { name: 'Restart' }).click();
+        assert.equal(await loaded(page), 'webgpu');
+        assert.equal(await page.getByRole('textbox', { name: 'Prompt' }).inputValue(), 'Ben had a ball');
+        assert.equal(await written(), kept);
+        await page.getByRole('spinbutton', { name: 'New tokens' }).fill('4');
+        await page.getByRole('spinbutton', { name: 'New tokens' }).press('Tab');
+        await page.getByRole('button', { name: 'Run' }).click();
+        await page.locator('[data-side=steered]').getByText('4 new tokens', { exact: true }).waitFor();
         await close();
       } finally {
         await browser.close();
