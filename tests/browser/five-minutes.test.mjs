@@ -45,13 +45,15 @@ describe('the five-minute path', { timeout: 600_000, skip: !shippedModel().featu
   });
 
   /** Opens what was shared in a fresh profile, and finds the same texts there, before the model and after. */
-  async function opensTheSame(link, texts) {
+  async function opensTheSame(link, texts, context) {
     site.hold(/model\.safetensors/);
-    const fresh = await openSite(browser, site, new URL(link).hash);
+    const fresh = await openSite(browser, site, new URL(link).hash, { context });
     try {
       fresh.page.setDefaultTimeout(STEP_TIMEOUT);
       await fresh.page.locator('[data-shared=shown]').waitFor();
       assert.deepEqual([await idsOf(fresh.page, 'base'), await idsOf(fresh.page, 'steered')], texts);
+      const { y } = await fresh.page.locator('[data-side=base]').boundingBox();
+      assert.ok(y < context.viewport.height, `the text begins at ${y} px, out of sight`);
       site.release();
       await fresh.page.locator('[data-shared=same]').waitFor({ timeout: 4 * STEP_TIMEOUT });
     } finally {
@@ -102,7 +104,7 @@ describe('the five-minute path', { timeout: 600_000, skip: !shippedModel().featu
     await page.getByRole('button', { name: 'Copied' }).waitFor();
     const link = await page.evaluate(() => navigator.clipboard.readText());
     assert.match(link, new RegExp(`e=${layer}\\.${index}_clamp_`));
-    await opensTheSame(link, [await idsOf(page, 'base'), await idsOf(page, 'steered')]);
+    await opensTheSame(link, [await idsOf(page, 'base'), await idsOf(page, 'steered')], context);
     await close();
   });
 
@@ -133,7 +135,7 @@ describe('the five-minute path', { timeout: 600_000, skip: !shippedModel().featu
     await page.getByRole('button', { name: 'Share' }).tap();
     await page.getByRole('button', { name: 'Copied' }).waitFor();
     const link = await page.evaluate(() => navigator.clipboard.readText());
-    await opensTheSame(link, [await idsOf(page, 'base'), await idsOf(page, 'steered')]);
+    await opensTheSame(link, [await idsOf(page, 'base'), await idsOf(page, 'steered')], context);
     // The other pages by the bar above.
     for (const [name, heading] of [
       ['Browse', 'All neurons'],
