@@ -127,7 +127,7 @@ class Training(unittest.TestCase):
         for step in (4, 5, 7):
             begun.step = step
             self.assertAlmostEqual(begun.rate(), (step - 3) / train.REWARM * train.rate(step, 8, begun.c))
-        begun.steps, begun.step = 1000, 4 + train.REWARM
+        begun.planned, begun.step = 1000, 4 + train.REWARM
         self.assertEqual(begun.rate(), train.rate(begun.step, 1000, begun.c))
         # Straight or in two pieces (the state of the run then wins over --from): the same losses.
         self.trainer("begun-straight", begin=(weights, 4), config=config).run()
