@@ -33,8 +33,8 @@ class Training(unittest.TestCase):
     def trainer(self, run, dense=False, begin=None, config="toy.toml"):
         return train.Trainer(self.folder / config, self.folder / "data", self.folder / run, dense, begin)
 
-    def config(self, name, checkpoints=None, finish=None, more=None):
-        """The toy config with other checkpoints, a last phase {steps, epochs} and a further one {steps, rate, epochs}, under a
+    def config(self, name, checkpoints=None, finish=None, more=()):
+        """The toy config with other checkpoints, a last phase {steps, epochs} and further ones {steps, rate, epochs}, under a
         name of its own."""
         text = toy.MODEL
         if checkpoints is not None:
@@ -42,9 +42,9 @@ class Training(unittest.TestCase):
         if finish is not None:
             epochs = "".join(f'"{file}" = {e}\n' for file, e in finish["epochs"].items())
             text += f"[train.finish]\nsteps = {finish['steps']}\n[train.finish.epochs]\n{epochs}"
-        if more is not None:
-            epochs = "".join(f'"{file}" = {e}\n' for file, e in more["epochs"].items())
-            text += f"[train.more]\nsteps = {more['steps']}\nrate = {more['rate']}\n[train.more.epochs]\n{epochs}"
+        for phase in more:
+            epochs = "".join(f'"{file}" = {e}\n' for file, e in phase["epochs"].items())
+            text += f"[[train.more]]\nsteps = {phase['steps']}\nrate = {phase['rate']}\n[train.more.epochs]\n{epochs}"
         (self.folder / name).write_text(text)
         return name
 
@@ -182,25 +182,26 @@ class Training(unittest.TestCase):
     def test_more_steps_after_the_schedule_change_nothing_before_them(self):
         finish = {"steps": 3, "epochs": {"a.txt": 0}}
         self.trainer("more-planned", config=self.config("more-planned.toml", finish=finish)).run()
-        more = {"steps": 4, "rate": 0.5, "epochs": {"b.txt": 0}}
+        more = [{"steps": 4, "rate": 0.5, "epochs": {"b.txt": 0}}, {"steps": 2, "rate": 0.2, "epochs": {}}]
         config = self.config("more.toml", finish=finish, more=more)
         trainer = self.trainer("more-rates", config=config)
         rates = []
-        for trainer.step in range(12):
+        for trainer.step in range(14):
             rates.append(trainer.rate())
         self.assertEqual(rates[7], train.rate(7, 8, trainer.c))
-        self.assertEqual(rates[8:], [0.5 * left * (step / train.REWARM) for step, left in ((1, 1.0), (2, 0.75), (3, 0.5), (4, 0.25))])
+        falling = [(0.5, 1, 1.0), (0.5, 2, 0.75), (0.5, 3, 0.5), (0.5, 4, 0.25), (0.2, 1, 1.0), (0.2, 2, 0.5)]
+        self.assertEqual(rates[8:], [full * left * (step / train.REWARM) for full, step, left in falling])
         expected = data.Packed(self.folder / "data", 32, seed=5, epochs={"b.txt": 0}).windows(4, 4)
         trainer.step = 9
         self.assertTrue((trainer.windows(4) == expected).all())
         self.trainer("more-whole", config=config).run()
         losses = toy.losses(self.folder / "more-whole")
         self.assertEqual(losses[:8], toy.losses(self.folder / "more-planned"))
-        self.assertEqual(len(losses), 12)
+        self.assertEqual(len(losses), 14)
         self.trainer("more-planned", config=config).run()  # a finished run goes on under the longer config
         self.assertEqual(losses, toy.losses(self.folder / "more-planned"))
         with self.assertRaisesRegex(ValueError, "more.steps must be positive, not 0"):
-            self.trainer("wrong", config=self.config("none.toml", more=more | {"steps": 0}))
+            self.trainer("wrong", config=self.config("none.toml", more=[more[0] | {"steps": 0}]))
 
     def test_a_wrong_last_phase_is_one_clear_error(self):
         config = self.config("wrong-file.toml", finish={"steps": 3, "epochs": {"c.txt": 1}})

@@ -40,8 +40,8 @@ class Finish:
 
 @dataclass(frozen=True)
 class More:
-    """[train.more]: `steps` steps after the schedule's end, for a run that turned out too short: the rate comes back to `rate` of
-    the full one over REWARM steps and falls to 0; `epochs` as in Finish."""
+    """[[train.more]]: `steps` steps after the schedule's end and what stands before, for a run that turned out too short: the rate
+    comes back to `rate` of the full one over REWARM steps and falls to 0; `epochs` as in Finish."""
 
     steps: int
     rate: float
@@ -70,7 +70,7 @@ class TrainConfig:
     save_every: int = 100
     compile: bool = True
     finish: Finish | None = None
-    more: More | None = None
+    more: tuple[More, ...] = ()
 
     def steps(self, n_ctx: int) -> int:
         """Optimiser steps of the schedule, without those of `more`."""
@@ -89,8 +89,7 @@ def read_config(path: Path, dense: bool):
         train.pop("anneal", None)
     if "finish" in train:
         train["finish"] = Finish(**train["finish"])
-    if "more" in train:
-        train["more"] = More(**train["more"])
+    train["more"] = tuple(More(**phase) for phase in train.get("more", ()))
     return table, model, TrainConfig(**train)
 
 
@@ -172,11 +171,12 @@ class Trainer:
                 raise ValueError(f"finish.steps must be from 1 to the run's {self.planned}, not {self.c.finish.steps}")
             finish = Packed(data, self.model_config.n_ctx, seed + 1, self.c.finish.epochs)
             self.mixtures.insert(0, (self.planned - self.c.finish.steps, finish))
-        if self.c.more is not None:
-            if self.c.more.steps < 1:
-                raise ValueError(f"more.steps must be positive, not {self.c.more.steps}")
-            self.mixtures.insert(0, (self.planned, Packed(data, self.model_config.n_ctx, seed + 2, self.c.more.epochs)))
-            self.steps += self.c.more.steps
+        for number, more in enumerate(self.c.more):
+            if more.steps < 1:
+                raise ValueError(f"more.steps must be positive, not {more.steps}")
+            packed = Packed(data, self.model_config.n_ctx, seed + 2 + number, more.epochs)
+            self.mixtures.insert(0, (self.steps, packed))
+            self.steps += more.steps
         self.trail = checkpoint_steps(self.c.checkpoints, self.c.first_checkpoint, self.steps)
         self.step, self.seconds, self.began_at = 0, 0.0, 0
         state = out / "state.pt"
@@ -247,9 +247,11 @@ class Trainer:
 
     def rate(self) -> float:
         """The share of the full learning rate at the current step."""
-        if self.c.more is not None and self.step >= self.planned:
-            left = (self.steps - self.step) / self.c.more.steps
-            return self.c.more.rate * left * min(1.0, (self.step + 1 - self.planned) / REWARM)
+        first = self.planned
+        for more in self.c.more:
+            done, first = self.step - first, first + more.steps
+            if 0 <= done < more.steps:
+                return more.rate * (1 - done / more.steps) * min(1.0, (done + 1) / REWARM)
         rewarm = min(1.0, (self.step + 1 - self.began_at) / REWARM) if self.began_at else 1.0
         return rewarm * rate(self.step, self.planned, self.c)
 
