@@ -137,6 +137,33 @@ describe('explore', { timeout: 600_000 }, () => {
     await page.locator('[data-effect] a').first().waitFor();
   });
 
+  test('why can be cancelled, and asked again', async () => {
+    const ask = page.locator('.ask');
+    const select = ask.getByRole('combobox', { name: 'Next token' });
+    const [first, second] = await select.locator('option').evaluateAll((all) => all.filter((o) => !o.selected).map((o) => o.value));
+    // Pressed in the frame in which it appears: the answer takes a fraction of a second.
+    await select.evaluate((element, chosen) => {
+      element.value = chosen;
+      element.dispatchEvent(new Event('change', { bubbles: true }));
+      return new Promise((done) => {
+        const look = () => {
+          const cancel = [...document.querySelectorAll('.ask button')].find((button) => button.textContent === 'Cancel');
+          if (!cancel) return requestAnimationFrame(look);
+          cancel.click();
+          done();
+        };
+        look();
+      });
+    }, first);
+    await ask.getByText('Cancelled. Choose a token to ask again.').waitFor();
+    assert.equal(await ask.getByRole('progressbar').count(), 0);
+    const before = await page.locator('[data-effect]').first().getAttribute('data-effect');
+    await select.selectOption(second);
+    await page.waitForFunction((old) => document.querySelector('[data-effect]')?.dataset.effect !== old, before);
+    await ask.getByText('Cancelled.').waitFor({ state: 'detached' });
+    assert.equal(hashOf(page).params.why, second);
+  });
+
   test('logit lens and attention open when asked for', async () => {
     await page.getByText('Logit lens').click();
     const layers = model.read('config.json').num_hidden_layers;
