@@ -33,10 +33,10 @@ class Training(unittest.TestCase):
     def trainer(self, run, dense=False, begin=None, config="toy.toml"):
         return train.Trainer(self.folder / config, self.folder / "data", self.folder / run, dense, begin)
 
-    def config(self, name, checkpoints=None, finish=None, more=()):
-        """The toy config with other checkpoints, a last phase {steps, epochs} and further ones {steps, rate, epochs}, under a
-        name of its own."""
-        text = toy.MODEL
+    def config(self, name, checkpoints=None, finish=None, more=(), k=6, d_mlp=24):
+        """The toy config with other checkpoints, a last phase {steps, epochs} and further ones {steps, rate, epochs}, another k or
+        d_mlp, under a name of its own."""
+        text = toy.MODEL.replace("topk_k = 6", f"topk_k = {k}").replace("d_mlp = 24", f"d_mlp = {d_mlp}")
         if checkpoints is not None:
             text = text.replace("checkpoints = 4", f"checkpoints = {checkpoints}")
         if finish is not None:
@@ -146,6 +146,15 @@ class Training(unittest.TestCase):
             self.trainer("late", begin=(weights, 8))
         with self.assertRaisesRegex(ValueError, "step0.safetensors: its shapes or cut"):
             self.trainer("other-cut", dense=True, begin=(weights, 2))
+        with self.assertRaisesRegex(ValueError, "step0.safetensors: its shapes or cut"):
+            self.trainer("other-shape", begin=(weights, 2), config=self.config("wide.toml", d_mlp=32))
+
+    def test_stored_weights_may_have_another_k(self):
+        weights = self.folder / "of-k6/checkpoints/step0.safetensors"
+        self.trainer("of-k6").run(until=1)
+        begun = self.trainer("of-k9", begin=(weights, 2), config=self.config("k9.toml", k=9))
+        self.assertEqual(begun.model.config.topk_k, 9)
+        self.assertTrue(all(torch.equal(load_model(weights).state_dict()[n], p) for n, p in begun.model.state_dict().items()))
 
     def test_the_last_phase_reads_another_mixture(self):
         config = self.config("finish.toml", checkpoints=[0, 2], finish={"steps": 3, "epochs": {"a.txt": 0}})

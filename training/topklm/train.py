@@ -14,7 +14,7 @@ import os
 import time
 import tomllib
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -191,12 +191,13 @@ class Trainer:
         self.runner = torch.compile(runner) if self.c.compile else runner
 
     def begin(self, weights: Path, step: int):
-        """Goes on from stored weights at `step`, with fresh optimisers."""
+        """Goes on from stored weights at `step`, with fresh optimisers. Their k may be another one, since it may be annealed."""
         if not 0 <= step < self.steps:
             raise ValueError(f"--step must be from 0 to {self.steps - 1}, not {step}")
         stored = load_model(weights)
-        if stored.config != self.model_config:
-            raise ValueError(f"{weights}: its shapes or cut are not those of the config: {stored.config}")
+        ours, theirs = self.model_config, stored.config
+        if theirs != ours and (None in (ours.topk_k, theirs.topk_k) or replace(theirs, topk_k=ours.topk_k) != ours):
+            raise ValueError(f"{weights}: its shapes or cut are not those of the config: {theirs}")
         self.model.load_state_dict(stored.state_dict())
         self.step = self.began_at = step
 
