@@ -13,8 +13,9 @@ use super::{AFTER, BEFORE};
 const QUANTILES: usize = 4;
 /// Tokens before and after an example that is not a top one.
 const SHORT: (usize, usize) = (8, 3);
-/// Of a dense model, neighbours below this share of the neuron's largest magnitude are not shown.
-const SHOWN: f64 = 0.25;
+/// Neighbours below this share of the neuron's largest magnitude are not shown: of a dense model, of a TopK model.
+const SHOWN_DENSE: f64 = 0.25;
+const SHOWN_TOPK: f64 = 0.05;
 
 /// How many examples there are: (top, of each quantile, random). A dense model is there for comparison, and has fewer.
 fn amounts(dense: bool) -> (usize, usize, usize) {
@@ -49,10 +50,12 @@ impl Examples {
     pub fn new(ground: &Ground<'_>, layer: &LayerStatistics, record: &Record) -> Examples {
         let dense = ground.facts.dense;
         let (most, each, at_random) = amounts(dense);
-        let least = match record.neuron.max() {
-            Some(max) if dense => (SHOWN * max.abs()) as f32,
-            _ => f32::MIN_POSITIVE,
-        };
+        let shown = if dense { SHOWN_DENSE } else { SHOWN_TOPK };
+        let least = record
+            .neuron
+            .max()
+            .map_or(0.0, |max| (shown * max.abs()) as f32)
+            .max(f32::MIN_POSITIVE);
         let long = |peak: &Peak, window: &Window| example(ground.documents, least, peak, window, (BEFORE, AFTER));
         let short = |peak: &Peak, window: &Window| example(ground.documents, least, peak, window, SHORT);
         let drawn = &layer.samples[record.index].drawn;
