@@ -82,8 +82,9 @@ describe('steer page', { timeout: 600_000 }, () => {
   });
 
   test('a shared link shows the same texts before the model is there, runs them again, and says where a text departs', async () => {
-    await waitForParam(page, 's');
     const expected = [await idsOf(page, 'base'), await idsOf(page, 'steered')];
+    // The address follows a moment behind the page.
+    await page.waitForFunction((wanted) => new URLSearchParams(location.hash.split('?')[1]).get('s') === wanted, encodeIds(expected[1]));
     const { hash } = new URL(page.url());
     site.hold(/model\.safetensors/);
     const fresh = await openSite(browser, site, hash, { ignore: [/503/] });

@@ -51,14 +51,18 @@ def sae(r):
 
 def meaning(r):
     names = [(k, n) for k, n in (("topk", "TopK neurons"), ("dense", "dense coordinates"), ("sae", "SAE features")) if k in r]
-    for key, label in (("token_entropy", "Token entropy"), ("semantic_entropy", "Semantic entropy"), ("next_entropy", "Next-token entropy")):
+    token, semantic, following = ("token_entropy", "Token entropy"), ("semantic_entropy", "Semantic entropy"), ("next_entropy", "Next-token entropy")
+    upper = "highest values alone, as the site shows neurons"
+    rows = [(token, "better_tail", "better tail"), (token, "upper_tail", upper)]
+    rows += [(semantic, "better_tail", "better tail"), (semantic, "upper_tail", upper), (following, "better_tail", "better tail")]
+    for (key, label), tail, which in rows:
         parts = []
         for name, shown in names:
-            e = r[name]["better_tail"]["all"][key]
+            e = r[name].get(tail, {}).get("all", {}).get(key)
             if e and e["count"]:
                 parts.append(f"{shown} {number(e['median'])} ({percent(e['share_under_2_bits'])} under 2)")
         if parts:
-            yield f"{label}, median bits, better tail", " · ".join(parts), "claims.meaning"
+            yield f"{label}, median bits, {which}", " · ".join(parts), "claims.meaning"
     check = r.get("topk", {}).get("against_the_command") or {}
     if check.get("same_text"):
         e = check["token_entropy"]
@@ -150,7 +154,7 @@ def sweep(r):
         yield ""
         yield (
             f"Bold, the best by the rule: of settings within {r['rule']['within_percent']:g} % of the dense loss the one of lowest token entropy; if none is, the one that "
-            "saves most bits of median token entropy for every % of loss. The rule favours weak cuts, and the dense median is over all blocks, the others "
+            "saves most bits of median token entropy for every % of loss. Dense coordinates by their better end, neurons by their highest values. The rule favours weak cuts, and the dense median is over all blocks, the others "
             "over the cut ones. The small model's k is a quarter of its width, as that of k 64 here; an earlier training of it with a tenth was 5.2 % above its twin."
         )
 
