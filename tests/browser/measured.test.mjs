@@ -14,8 +14,8 @@ async function load(name) {
 }
 
 const spread = (median, share) => ({ count: 640, median, share_under_2_bits: share });
-const meaningOf = (token, semantic) => ({
-  better_tail: {
+const meaningOf = (token, semantic, end = 'upper_tail') => ({
+  [end]: {
     all: {
       neurons: 3200,
       dead: 0,
@@ -44,8 +44,8 @@ const WHOLE = {
   meaning: {
     text: { what: 'writing.jsonl', tokens: 1016073 },
     entropy: { n: 100, rare_below: 20 },
-    topk: meaningOf(1.0502, 0.81),
-    dense: meaningOf(3.412, 3.004),
+    topk: { ...meaningOf(1.0502, 0.81), ...meaningOf(0.7, 0.6, 'better_tail') },
+    dense: { ...meaningOf(3.9, 3.8), ...meaningOf(3.412, 3.004, 'better_tail') },
     sae: { layer: 2, ...meaningOf(1.7, 1.4) },
   },
   sae: { layer: 2, k: 64, width: 640, variance_explained: 0.913, dead_share: 0.012, loss: 2.6, loss_spliced: 2.84 },

@@ -51,18 +51,14 @@ def sae(r):
 
 def meaning(r):
     names = [(k, n) for k, n in (("topk", "TopK neurons"), ("dense", "dense coordinates"), ("sae", "SAE features")) if k in r]
-    token, semantic, following = ("token_entropy", "Token entropy"), ("semantic_entropy", "Semantic entropy"), ("next_entropy", "Next-token entropy")
-    upper = "highest values alone, as the site shows neurons"
-    rows = [(token, "better_tail", "better tail"), (token, "upper_tail", upper)]
-    rows += [(semantic, "better_tail", "better tail"), (semantic, "upper_tail", upper), (following, "better_tail", "better tail")]
-    for (key, label), tail, which in rows:
+    for key, label in (("token_entropy", "Token entropy"), ("semantic_entropy", "Semantic entropy"), ("next_entropy", "Next-token entropy")):
         parts = []
         for name, shown in names:
-            e = r[name].get(tail, {}).get("all", {}).get(key)
+            e = r[name]["better_tail" if name == "dense" else "upper_tail"]["all"][key]
             if e and e["count"]:
                 parts.append(f"{shown} {number(e['median'])} ({percent(e['share_under_2_bits'])} under 2)")
         if parts:
-            yield f"{label}, median bits, {which}", " · ".join(parts), "claims.meaning"
+            yield f"{label}, median bits (of a coordinate's two ends the better one)", " · ".join(parts), "claims.meaning"
     check = r.get("topk", {}).get("against_the_command") or {}
     if check.get("same_text"):
         e = check["token_entropy"]

@@ -107,34 +107,40 @@ const QUALITY: readonly Row[] = [
   ['stories.no_8gram_thrice', 'No repeating', 'Share of written stories in which no eight tokens in a row come three times.', 'percent'],
 ];
 
-const END = 'better_tail.all';
+/** Neurons and features by their highest values, coordinates by the better of their two ends. */
+const ENDS = { topk: 'topk.upper_tail.all', dense: 'dense.better_tail.all', sae: 'sae.upper_tail.all' };
+const SHOWN_ENDS: readonly Column[] = [
+  [ENDS.topk, 'TopK'],
+  [ENDS.dense, 'dense'],
+  [ENDS.sae, 'SAE'],
+];
 const MEANING: readonly Row[] = [
   [
-    `${END}.token_entropy.median`,
+    'token_entropy.median',
     'Token entropy, median (bits)',
     'Median over the coordinates of the entropy of the input tokens at their highest positions. 2 to its power reads as a number of tokens.',
     'two',
   ],
   [
-    `${END}.token_entropy.share_under_2_bits`,
+    'token_entropy.share_under_2_bits',
     'Under 2 bits',
     'Share of coordinates whose token entropy is under 2 bits: four tokens or fewer, effectively.',
     'percent',
   ],
   [
-    `${END}.semantic_entropy.median`,
+    'semantic_entropy.median',
     'Semantic entropy, median (bits)',
     'The same over clusters of tokens of like meaning, so that “dog”, “dogs” and “puppy” count as one.',
     'two',
   ],
   [
-    `${END}.semantic_entropy.share_under_2_bits`,
+    'semantic_entropy.share_under_2_bits',
     'Semantic under 2 bits',
     'Share of coordinates whose semantic entropy is under 2 bits.',
     'percent',
   ],
-  [`${END}.next_entropy.median`, 'Next-token entropy, median (bits)', 'Entropy of the tokens that follow those positions.', 'two'],
-  [`${END}.dead`, 'Never active', 'Share of coordinates that are 0 all over the text.', 'tenths'],
+  ['next_entropy.median', 'Next-token entropy, median (bits)', 'Entropy of the tokens that follow those positions.', 'two'],
+  ['dead', 'Never active', 'Share of coordinates that are 0 all over the text.', 'tenths'],
 ];
 
 const SAE: readonly Row[] = [
@@ -174,12 +180,12 @@ function meaning(tree: unknown, sae: unknown): FactGroup {
   const over =
     tokens === null
       ? ''
-      : `Over ${UNITS.count(tokens)} tokens, ${n === null ? '' : `the N ≤ ${n} highest positions of each, `}the better of its two ends in all of them. `;
+      : `Over ${UNITS.count(tokens)} tokens, ${n === null ? '' : `the N ≤ ${n} highest positions of each; `}of a dense coordinate the better of its two ends. `;
   const layer = numberAt(tree, 'sae.layer') ?? numberAt(sae, 'layer');
   const width = numberAt(sae, 'width');
   const what =
     layer === null ? '' : `SAE: a sparse autoencoder${width === null ? '' : ` of ${width} features`} on the dense twin’s layer ${layer}.`;
-  return group('What one coordinate stands for', tree, MEANING, MODELS, (over + what).trim());
+  return group('What one coordinate stands for', tree, MEANING, SHOWN_ENDS, (over + what).trim());
 }
 
 function steering(tree: unknown, ceiling: unknown): FactGroup {
@@ -305,7 +311,7 @@ function sweep(tree: unknown): FactGroup {
 function gapsOf(claims: Tree): string[] {
   const { quality: written, meaning: stands, sae, steering: steered } = claims;
   const has = (tree: unknown, path: string) => numberAt(tree, path) !== null;
-  const entropy = (of: string, name: string) => has(stands, `${of}.${END}.${name}.median`);
+  const entropy = (of: keyof typeof ENDS, name: string) => has(stands, `${ENDS[of]}.${name}.median`);
   const checks: [there: boolean, what: string][] = [
     [has(written, 'topk.held_out.nats_per_token'), 'the TopK model’s loss (claims.quality)'],
     [has(written, 'dense.held_out.nats_per_token'), 'the dense twin’s loss (claims.quality)'],
