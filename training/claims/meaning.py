@@ -19,6 +19,9 @@ from topklm import stats
 from . import common
 
 LOW_BITS = 2.0
+# The end by which each kind is compared; twin: ENDS in www/src/lib/claims.ts. A neuron is hardly ever negative, and the few odd tokens
+# at which it is would look narrow.
+COMPARED_END = {"topk": "upper_tail", "dense": "better_tail", "sae": "upper_tail"}
 
 
 def read_documents(paths: list[Path], limit: int) -> tuple[list[list[int]], bool]:

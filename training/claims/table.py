@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from . import common
+from .meaning import COMPARED_END
 
 BEGIN, END = "<!-- claims: made by `python -m claims.table` -->", "<!-- /claims -->"
 
@@ -54,7 +55,7 @@ def meaning(r):
     for key, label in (("token_entropy", "Token entropy"), ("semantic_entropy", "Semantic entropy"), ("next_entropy", "Next-token entropy")):
         parts = []
         for name, shown in names:
-            e = r[name]["better_tail" if name == "dense" else "upper_tail"]["all"][key]
+            e = r[name][COMPARED_END[name]]["all"][key]
             if e and e["count"]:
                 parts.append(f"{shown} {number(e['median'])} ({percent(e['share_under_2_bits'])} under 2)")
         if parts:
@@ -64,7 +65,7 @@ def meaning(r):
         e = check["token_entropy"]
         text = f"median gap {e['median_gap']:.5f} bits, largest {e['largest_gap']:.3f}, over {e['compared']} neurons and the same text"
         yield "PyTorch's token entropies against `topk-lm analyze`", text, "claims.meaning"
-    dead = " · ".join(f"{shown} {percent(r[name]['better_tail']['all']['dead'], 1)}" for name, shown in names)
+    dead = " · ".join(f"{shown} {percent(r[name][COMPARED_END[name]]['all']['dead'], 1)}" for name, shown in names)
     yield "Dead over the text", dead, "claims.meaning"
 
 

@@ -307,6 +307,9 @@ class Commands(unittest.TestCase):
         spread = self.call(meaning, "--sae", weights)
         self.assertEqual(spread["topk"]["upper_tail"]["all"]["neurons"], 64)
         self.assertEqual(spread["sae"]["better_tail"]["all"]["neurons"], 32)
+        for name, end in meaning.COMPARED_END.items():
+            median = table.number(spread[name][end]["all"]["token_entropy"]["median"])
+            self.assertIn(median, next(text for claim, text, _ in table.meaning(spread) if claim.startswith("Token entropy")))
         self.assertIsNone(spread["topk"]["better_tail"]["all"]["semantic_entropy"])
         with mock.patch.object(steer, "CONFIG", self.folder / "concepts.toml"):
             raised = self.call(ceiling)["concepts"]

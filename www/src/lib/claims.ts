@@ -107,7 +107,7 @@ const QUALITY: readonly Row[] = [
   ['stories.no_8gram_thrice', 'No repeating', 'Share of written stories in which no eight tokens in a row come three times.', 'percent'],
 ];
 
-/** Neurons and features by their highest values, coordinates by the better of their two ends. */
+/** Neurons and features by their highest values, coordinates by the better of their two ends; twin: COMPARED_END in training/claims/meaning.py. */
 const ENDS = { topk: 'topk.upper_tail.all', dense: 'dense.better_tail.all', sae: 'sae.upper_tail.all' };
 const SHOWN_ENDS: readonly Column[] = [
   [ENDS.topk, 'TopK'],
