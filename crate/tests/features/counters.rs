@@ -176,6 +176,16 @@ fn examples(neuron: &Value, top: &[Active], all: &[Active], most: usize) {
                 near(&act[1], f64::from(one.0));
             }
         }
+        // Whatever is strong enough to be seen is there, nothing else; a value at the bound may fall to either side.
+        let start = position - at;
+        let least = if most == 8 { 0.25 } else { 0.05 } * f64::from(top[0].0).abs();
+        for one in all.iter().filter(|a| a.1 == document && a.2 != position) {
+            let value = f64::from(one.0).abs();
+            if (start..start + ids(&example["ids"]).len()).contains(&one.2) && (value / least - 1.0).abs() > 1e-4 {
+                let is_shown = acts.iter().any(|act| act[0] == one.2 - start);
+                assert_eq!(is_shown, value > least, "{value} of {}", top[0].0);
+            }
+        }
     }
 }
 
