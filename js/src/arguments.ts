@@ -149,11 +149,20 @@ export function loadOptions(options: LoadOptions) {
     backend: oneOf('backend', options.backend, ['auto', 'webgpu', 'cpu']) ?? 'auto',
     worker: flag('worker', options.worker),
     workerUrl: options.workerUrl === undefined ? undefined : absolute('workerUrl', options.workerUrl),
-    wasmUrl: options.wasmUrl === undefined ? undefined : absolute('wasmUrl', options.wasmUrl),
+    wasm: wasmOf(options),
     cache: cache === false ? null : typeof cache === 'string' ? cache : 'topk-lm',
     onProgress: options.onProgress,
     signal: signalOf(options.signal),
   } as const;
+}
+
+/** Where the engine is, or its bytes: a copy, so the caller may go on changing its own. */
+function wasmOf({ wasm, wasmUrl }: LoadOptions): string | Uint8Array<ArrayBuffer> | undefined {
+  if (wasm === undefined) return wasmUrl === undefined ? undefined : absolute('wasmUrl', wasmUrl);
+  if (wasmUrl !== undefined) fail('wasm and wasmUrl are both given; leave one of them out.');
+  if (wasm instanceof ArrayBuffer) return new Uint8Array(wasm.slice());
+  if (!ArrayBuffer.isView(wasm)) return fail('wasm must be the bytes of topk_lm_bg.wasm: a Uint8Array or an ArrayBuffer.');
+  return new Uint8Array(new Uint8Array(wasm.buffer, wasm.byteOffset, wasm.byteLength));
 }
 
 /** A URL as seen from the page: a worker started from a blob could not resolve it. */

@@ -1,13 +1,15 @@
-/** Starts the engine's host, in a module worker or here, and connects to it. */
+/** Starts the engine's host, in a worker or here, and connects to it. */
+import { HERE_INSTEAD, hostHere, ownWorkers } from './beside.js';
 import { createError } from './errors.js';
 import type { Connection } from './protocol.js';
 import { LocalConnection, RpcClient } from './rpc.js';
 import { isNode } from './sources/node.js';
+import { scriptsAt, type WorkerScript } from './worker-script.js';
 
 /** How long a worker may take to fetch and evaluate its scripts, in ms. */
 const START_TIMEOUT = 60_000;
 
-const INSTEAD = 'say where worker.js is by workerUrl, or compute in the page with worker: false';
+const INSTEAD = 'import topk-lm/bundle, which is one file, say where worker.js is by workerUrl, or compute in the page with worker: false';
 
 export interface HostOptions {
   /** `undefined`: the default of this environment. */
@@ -20,21 +22,42 @@ export interface HostOptions {
 export async function connect({ worker, workerUrl }: HostOptions): Promise<Connection> {
   const possible = !isNode && typeof Worker === 'function';
   if (worker && !possible) {
-    throw createError('worker', 'Module workers are not available here (Node has none); leave out worker, or set worker: false.');
+    throw createError('worker', 'Workers are not available here (Node has none); leave out worker, or set worker: false.');
   }
-  return (worker ?? possible) ? startWorker(workerUrl) : startHere();
+  if (!(worker ?? possible)) return startHere();
+  try {
+    return await startFirst(() => (workerUrl === undefined ? ownWorkers() : scriptsAt(workerUrl)));
+  } catch (error) {
+    if (HERE_INSTEAD && worker === undefined && workerUrl === undefined) return startHere();
+    throw error;
+  }
 }
 
 async function startHere(): Promise<Connection> {
-  const { createHost } = await import('./host.js');
-  const host = createHost();
+  const host = await hostHere().catch((error) => {
+    const message = `The engine's scripts could not be imported (${String(error)}); import topk-lm/bundle, which is one file.`;
+    throw createError('worker', message, { cause: error });
+  });
   const connection = new LocalConnection(host.handlers);
   host.onCrash((error) => connection.close(error as Error));
   return connection;
 }
 
-async function startWorker(url: string | undefined): Promise<Connection> {
-  const { worker, from } = createWorker(url);
+/** The first of several ways that works; if none does, the error of the first. */
+async function startFirst(ways: () => WorkerScript[]): Promise<Connection> {
+  let first: unknown;
+  for (const script of attempt(ways)) {
+    try {
+      return await startWorker(script);
+    } catch (error) {
+      first ??= error;
+    }
+  }
+  throw first;
+}
+
+async function startWorker({ from, start }: WorkerScript): Promise<Connection> {
+  const worker = attempt(start);
   const client = new RpcClient(worker);
   const close = client.close.bind(client);
   client.close = (reason) => {
@@ -67,27 +90,10 @@ async function startWorker(url: string | undefined): Promise<Connection> {
   }
 }
 
-/** A module worker, and where its script is. A cross-origin script starts through a `blob:` module that imports it. */
-function createWorker(url: string | undefined): { worker: Worker; from: string } {
-  const own = import.meta.url;
+function attempt<T>(create: () => T): T {
   try {
-    if (url === undefined && isSameOrigin(own)) {
-      // Bundlers look for exactly this expression.
-      return { worker: new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }), from: 'worker.js next to this script' };
-    }
-    const from = url ?? new URL('./worker.js', own).href;
-    if (isSameOrigin(from)) return { worker: new Worker(from, { type: 'module' }), from };
-    const script = URL.createObjectURL(new Blob([`import ${JSON.stringify(from)};`], { type: 'text/javascript' }));
-    const worker = new Worker(script, { type: 'module' });
-    worker.addEventListener('message', () => URL.revokeObjectURL(script), { once: true });
-    return { worker, from };
+    return create();
   } catch (error) {
     throw createError('worker', `The worker could not be created (${String(error)}); ${INSTEAD}.`, { cause: error });
   }
-}
-
-/** Bundlers that leave a `file:` URL in `import.meta.url` have rewritten the expression above, so it must be used as it is. */
-function isSameOrigin(url: string): boolean {
-  const { protocol, origin } = new URL(url);
-  return protocol === 'file:' || protocol === 'blob:' || origin === location.origin;
 }

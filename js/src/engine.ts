@@ -1,5 +1,6 @@
 /** The wasm module: fetched and compiled once in a worker, page or Node process. */
 import init, * as engine from './topk_lm.js';
+import { wasmUrl } from './beside.js';
 import { createError } from './errors.js';
 import { isNode, readFileUrl } from './sources/node.js';
 import { ByteProgress } from './progress.js';
@@ -11,36 +12,54 @@ const FILE = 'topk_lm_bg.wasm';
 
 let started: Promise<Engine> | undefined;
 
-/** The engine, started on first use. `url`: of the wasm file; default: next to this script. */
-export function startEngine(url: string | undefined, onProgress: (progress: LoadProgress) => void): Promise<Engine> {
+/** The engine, started on first use. `wasm`: its URL or its bytes (gzip or not); default: the file next to this script. */
+export function startEngine(
+  wasm: string | Uint8Array<ArrayBuffer> | undefined,
+  onProgress: (progress: LoadProgress) => void,
+): Promise<Engine> {
   // A start that failed (offline, say) may be tried again. It follows no signal: several models may wait for it.
-  started ??= start(url ?? defaultUrl(), onProgress).catch((error) => {
+  started ??= (typeof wasm === 'object' ? startBytes(wasm, onProgress) : start(wasm ?? wasmUrl(), onProgress)).catch((error) => {
     started = undefined;
     throw error;
   });
   return started;
 }
 
-function defaultUrl(): string {
-  // Bundlers look for exactly this expression, and put the file where it then points.
-  return new URL('./topk_lm_bg.wasm', import.meta.url).href;
-}
-
 async function start(url: string, onProgress: (progress: LoadProgress) => void): Promise<Engine> {
   try {
-    const module =
-      isNode && url.startsWith('file:') ? await WebAssembly.compile(await readFileUrl(url)) : await compile(await fetch(url), onProgress);
-    await init({ module_or_path: module });
-    return engine;
-  } catch (error) {
-    throw createError(
-      'wasm',
-      `The engine could not be loaded from ${url} (${String(error)}); serve topk_lm_bg.wasm there, or pass its URL as wasmUrl.`,
-      {
-        cause: error,
-      },
+    return await instantiate(
+      isNode && url.startsWith('file:') ? await WebAssembly.compile(await readFileUrl(url)) : await compile(await fetch(url), onProgress),
     );
+  } catch (error) {
+    throw createError('wasm', `The engine could not be loaded from ${url} (${String(error)}); ${advice(error)}.`, { cause: error });
   }
+}
+
+async function startBytes(bytes: Uint8Array<ArrayBuffer>, onProgress: (progress: LoadProgress) => void): Promise<Engine> {
+  try {
+    const module = await WebAssembly.compile(await unzipped(bytes));
+    new ByteProgress('compile', bytes.length, onProgress).update(FILE, bytes.length);
+    return await instantiate(module);
+  } catch (error) {
+    throw createError('wasm', `The engine's bytes could not be used (${String(error)}); ${advice(error)}.`, { cause: error });
+  }
+}
+
+async function instantiate(module: WebAssembly.Module): Promise<Engine> {
+  await init({ module_or_path: module });
+  return engine;
+}
+
+/** A policy that forbids wasm speaks of itself, in every browser's words. */
+function advice(error: unknown): string {
+  return /content security policy|unsafe-eval/i.test(String(error))
+    ? "allow 'wasm-unsafe-eval' in the script-src of this page's content security policy"
+    : 'serve topk_lm_bg.wasm there, or pass its URL as wasmUrl';
+}
+
+async function unzipped(bytes: Uint8Array<ArrayBuffer>): Promise<BufferSource> {
+  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'))).arrayBuffer();
 }
 
 async function compile(response: Response, onProgress: (progress: LoadProgress) => void): Promise<WebAssembly.Module> {

@@ -100,7 +100,7 @@ class ModelHost {
   }
 
   async #load(request: LoadRequest, context: CallContext<'load'>): Promise<ModelDescription> {
-    const [engine, files] = await Promise.all([startEngine(request.wasmUrl, context.emit), openSource(request.source, request.cache)]);
+    const [engine, files] = await Promise.all([startEngine(request.wasm, context.emit), openSource(request.source, request.cache)]);
     this.#engine = engine;
     this.#files = files;
     const { result: model, folder } = await this.#withFolder('', context, (source, onTensor) =>

@@ -12,6 +12,7 @@ import {
   sourceOf,
   wholeNumber,
 } from './arguments.js';
+import { ownWasm } from './beside.js';
 import { connect } from './connection.js';
 import { createError, throwIfAborted, TopKDisposedError } from './errors.js';
 import { Features, type NeuronRecord } from './features.js';
@@ -78,12 +79,12 @@ export class TopKLM {
    * const model = await TopKLM.load('/models/topk/', { onProgress: ({ phase, loadedBytes }) => console.log(phase, loadedBytes) });
    */
   static async load(source: ModelSource, options?: LoadOptions): Promise<TopKLM> {
-    const { worker, workerUrl, wasmUrl, backend, cache, onProgress, signal } = loadOptions(optionsOf(options));
+    const { worker, workerUrl, wasm = ownWasm(), backend, cache, onProgress, signal } = loadOptions(optionsOf(options));
     const data = sourceOf(source);
     throwIfAborted(signal);
     const connection = await connect({ worker, workerUrl });
     try {
-      const request = { source: data, backend, cache, ...(wasmUrl === undefined ? {} : { wasmUrl }) };
+      const request = { source: data, backend, cache, ...(wasm === undefined ? {} : { wasm }) };
       const description = await connection.call('load', request, { signal, onEvent: onProgress });
       return new TopKLM(connection, description, new Features(data, cache));
     } catch (error) {

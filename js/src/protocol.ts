@@ -27,8 +27,8 @@ export type SourceData =
 export interface LoadRequest {
   source: SourceData;
   backend: BackendChoice;
-  /** Absolute; default: next to the host's own script. */
-  wasmUrl?: string;
+  /** The engine's absolute URL or its bytes; default: next to the host's own script. */
+  wasm?: string | Uint8Array<ArrayBuffer>;
   /** Name of the cache; `null`: store nothing. */
   cache: string | null;
 }

@@ -42,19 +42,19 @@ class CacheApiStorage implements Storage {
 /** The storage named `name`, or why there is none. */
 export async function openStorage(name: string | null): Promise<Storage | string> {
   if (name === null) return 'Storing was switched off by `cache: false`.';
-  if (typeof caches === 'undefined') {
-    return typeof isSecureContext !== 'undefined' && !isSecureContext
-      ? 'This page is not a secure context, so the browser offers no Cache API: serve it over https or from localhost to keep downloads.'
-      : 'There is no Cache API here, so downloads are kept in memory only.';
-  }
   try {
-    return new CacheApiStorage(await caches.open(name));
+    // Where a page may store nothing (in a sandboxed frame, say), the name alone throws.
+    if (typeof caches !== 'undefined') return new CacheApiStorage(await caches.open(name));
   } catch (error) {
     return `The browser refuses to open the cache (${String(error)}): allow storage for this site to keep downloads.`;
   }
+  return typeof isSecureContext !== 'undefined' && !isSecureContext
+    ? 'This page is not a secure context, so the browser offers no Cache API: serve it over https or from localhost to keep downloads.'
+    : 'There is no Cache API here, so downloads are kept in memory only.';
 }
 
 /** Deletes everything stored under a cache name. */
 export async function clearCache(name = 'topk-lm'): Promise<void> {
-  if (typeof caches !== 'undefined') await caches.delete(name);
+  const storage = await openStorage(name);
+  if (typeof storage !== 'string') await caches.delete(name);
 }

@@ -80,6 +80,8 @@ export interface LoadOptions {
   workerUrl?: string | URL;
   /** Where `topk_lm_bg.wasm` is served, if not next to this module. */
   wasmUrl?: string | URL;
+  /** The bytes of `topk_lm_bg.wasm` themselves, as they are or as gzip, instead of `wasmUrl`. */
+  wasm?: BufferSource;
   onProgress?: (progress: LoadProgress) => void;
   signal?: AbortSignal;
   /** `false`: store nothing. A string names the cache; default `topk-lm`. */

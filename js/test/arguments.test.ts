@@ -89,8 +89,14 @@ test('load: options and kinds of sources', () => {
   assert.deepEqual([backend, cache, worker], ['auto', 'topk-lm', undefined]);
   assert.equal(loadOptions({ cache: false }).cache, null);
   assert.equal(loadOptions({ cache: 'mine' }).cache, 'mine');
-  assert.equal(loadOptions({ wasmUrl: new URL('https://cdn.example/x.wasm') }).wasmUrl, 'https://cdn.example/x.wasm');
+  assert.equal(loadOptions({ wasmUrl: new URL('https://cdn.example/x.wasm') }).wasm, 'https://cdn.example/x.wasm');
+  const bytes = Uint8Array.of(0, 1, 2);
+  const { wasm } = loadOptions({ wasm: bytes.subarray(1) });
+  bytes.fill(9);
+  assert.deepEqual(wasm, Uint8Array.of(1, 2), 'a copy');
   for (const [options, pattern] of [
+    [{ wasm: '/x.wasm' }, /wasm must be the bytes/],
+    [{ wasm: bytes, wasmUrl: '/x.wasm' }, /wasm and wasmUrl are both given/],
     [{ backend: 'gpu' }, /backend is "gpu", but must be one of "auto", "webgpu", "cpu"/],
     [{ cache: 3 }, /cache/],
     [{ worker: 'yes' }, /worker/],

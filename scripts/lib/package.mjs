@@ -2,6 +2,7 @@
 // folder, so the site and the tests use exactly what users get.
 import fs from 'node:fs';
 import path from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { inRoot, paths } from './paths.mjs';
 import { run } from './run.mjs';
 import { step } from './steps.mjs';
@@ -11,6 +12,27 @@ import { buildWasm } from './wasm.mjs';
 const SHADERS = 'js/src/generated/shaders.ts';
 const ENGINE = ['js/src/generated/topk_lm.js', 'js/src/generated/topk_lm_bg.wasm'];
 const COPIED = ['js/README.md', 'LICENSE-MIT', 'LICENSE-APACHE'];
+
+const OPTIONS = {
+  absWorkingDir: paths.js,
+  outdir: paths.npmPackage,
+  platform: 'browser',
+  target: 'es2022',
+  minify: true,
+  keepNames: true, // class names are part of error reports
+  sourcemap: true,
+  legalComments: 'none',
+  logLevel: 'warning',
+};
+
+/** In the one-file build, what the package has in files beside its scripts is within. */
+const WITHIN = {
+  name: 'within',
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.\/beside\.js$/ }, () => ({ path: inRoot('js/src/within.ts') }));
+    onResolve({ filter: /^\.\/topk_lm\.js$/ }, () => ({ path: inRoot('js/src/generated/topk_lm.js') }));
+  },
+};
 
 /** Generates what js/src imports but git does not track; enough for type checks and unit tests. */
 export async function generateSources() {
@@ -38,9 +60,17 @@ export async function buildPackage() {
         ...ENGINE,
         ...COPIED,
       ],
-      outputs: ['index.js', 'worker.js', 'topk.js', 'features.js', 'topk_lm.js', 'topk_lm_bg.wasm', 'index.d.ts', 'package.json'].map(
-        (name) => `dist/npm/${name}`,
-      ),
+      outputs: [
+        'index.js',
+        'bundle.js',
+        'worker.js',
+        'topk.js',
+        'features.js',
+        'topk_lm.js',
+        'topk_lm_bg.wasm',
+        'index.d.ts',
+        'package.json',
+      ].map((name) => `dist/npm/${name}`),
     },
     async () => {
       fs.rmSync(paths.npmPackage, { recursive: true, force: true });
@@ -55,28 +85,35 @@ export async function buildPackage() {
 
 async function bundle() {
   const { build } = await import('esbuild');
-  const options = {
-    absWorkingDir: paths.js,
-    outdir: paths.npmPackage,
-    format: 'esm',
-    platform: 'browser',
-    target: 'es2022',
-    minify: true,
-    keepNames: true, // class names are part of error reports
-    sourcemap: true,
-    legalComments: 'none',
-    logLevel: 'warning',
-  };
   // One file per public entry; what they share goes into chunks beside them, so that `new URL('./…', import.meta.url)`
   // means the same folder in each, for users' bundlers too. The bindings stay a file of their own.
   await build({
-    ...options,
+    ...OPTIONS,
+    format: 'esm',
     entryPoints: ['src/index.ts', 'src/topk.ts', 'src/features.ts', 'src/worker.ts'],
     bundle: true,
     splitting: true,
     external: ['node:*', './topk_lm.js'],
   });
-  await build({ ...options, entryPoints: ['src/generated/topk_lm.js'] });
+  await build({ ...OPTIONS, format: 'esm', entryPoints: ['src/generated/topk_lm.js'] });
+  await bundleOneFile();
+}
+
+/** bundle.js: the same with worker and engine inside. */
+async function bundleOneFile() {
+  const { build } = await import('esbuild');
+  const options = { ...OPTIONS, bundle: true, plugins: [WITHIN] };
+  const { outputFiles } = await build({ ...options, format: 'iife', entryPoints: ['src/worker.ts'], sourcemap: false, write: false });
+  const wasm = gzipSync(fs.readFileSync(inRoot('js/src/generated/topk_lm_bg.wasm')), { level: 9 });
+  await build({
+    ...options,
+    format: 'esm',
+    entryPoints: ['src/bundle.ts'],
+    define: {
+      TOPK_LM_WORKER: JSON.stringify(outputFiles[0].text),
+      TOPK_LM_WASM: JSON.stringify(wasm.toString('base64')),
+    },
+  });
 }
 
 async function declareTypes() {

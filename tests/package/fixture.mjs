@@ -19,11 +19,13 @@ export function goldenFile() {
 /** PyTorch's greedy continuation: `{prompt_ids, ids}`. */
 export const golden = () => goldenFile().greedy[0];
 
-/** A fresh project; its folder. */
-export function createProject(name) {
+/** A fresh project that imports `entry`; its folder. */
+export function createProject(name, entry = 'topk-lm') {
   const folder = path.join(root, 'target/package-tests', name);
   fs.rmSync(folder, { recursive: true, force: true });
   fs.cpSync(path.join(here, 'app'), folder, { recursive: true });
+  const app = path.join(folder, 'app.js');
+  fs.writeFileSync(app, fs.readFileSync(app, 'utf8').replace("from 'topk-lm'", `from '${entry}'`));
   fs.cpSync(packageFolder, path.join(folder, 'node_modules/topk-lm'), { recursive: true, dereference: true });
   fs.writeFileSync(path.join(folder, 'package.json'), JSON.stringify({ name, private: true, type: 'module' }));
   return folder;

@@ -1,11 +1,11 @@
 // The app of every fixture: loads a model, generates greedily, and leaves what it got in `outcome`.
-// Query: model, ids, count, backend, worker ("false": in the page), workerUrl, wasmUrl.
+// Query: model, ids, count, backend, worker ("false": in the page), workerUrl, wasmUrl, cache (its name).
 import { TopKLM } from 'topk-lm';
 
 const query = new URLSearchParams(location.search);
 
 async function generate() {
-  const options = { backend: query.get('backend'), cache: false };
+  const options = { backend: query.get('backend'), cache: query.get('cache') ?? false };
   if (query.has('worker')) options.worker = query.get('worker') === 'true';
   for (const name of ['workerUrl', 'wasmUrl']) if (query.has(name)) options[name] = query.get(name);
   const phases = new Set();
@@ -15,8 +15,9 @@ async function generate() {
   const ids = [];
   for await (const { id } of model.generate(prompt, { maxTokens: Number(query.get('count')), temperature: 0 })) ids.push(id);
   const { kind, adapter } = model.backend;
+  const { state: cache } = model.cache;
   await model.dispose();
-  return { kind, adapter, ids, phases: [...phases] };
+  return { kind, adapter, ids, cache, phases: [...phases] };
 }
 
 globalThis.outcome = generate().catch(({ name, code, message }) => ({ error: { name, code, message } }));
