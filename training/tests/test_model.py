@@ -47,6 +47,27 @@ class Model(unittest.TestCase):
         self.assertTrue(torch.equal(tied(ids), free(ids)))
         self.assertIsNot(free.lm_head.weight, free.model.embed_tokens.weight)
 
+    def test_outward_asks_the_neuron_nearest_its_largest_value(self):
+        model = TopKLM(replace(CONFIG, tied=False, topk_post="relu")).init_weights(3)
+        generator = torch.Generator().manual_seed(4)
+        ids = torch.randint(CONFIG.d_vocab, (2, 17), generator=generator)
+        ids, targets = ids[:, :-1], ids[:, 1:]
+        model.unigram.copy_(torch.rand(CONFIG.d_vocab, generator=generator).log_softmax(-1))
+        with torch.no_grad():
+            model.model.norm.weight.copy_(torch.rand(CONFIG.d_model, generator=generator) + 0.5)
+            streams, expected = model.stream(ids), []
+            for x in streams[: CONFIG.n_layers - CONFIG.n_nontopk]:
+                x = x.flatten(0, 1)
+                for at in range(0, len(x), 8):
+                    i = max(range(CONFIG.d_model), key=lambda i, x=x, at=at: x[at, i] / max(x[:, i].max(), 1e-6))
+                    alone = torch.zeros(CONFIG.d_model)
+                    alone[i] = x[at, i] * (x[at].pow(2).mean() + CONFIG.norm_eps) ** -0.5 * model.model.norm.weight[i]
+                    p = (model.unigram + model.lm_head(alone)).log_softmax(-1)
+                    expected.append(-p[targets.flatten()[at]])
+            outward = model.outward(streams, targets)
+            torch.testing.assert_close(outward, torch.stack(expected).mean())
+            torch.testing.assert_close(model(ids, targets, outward=0.5), model(ids, targets) + 0.5 * outward)
+
     def test_the_embedding_may_be_cut_too(self):
         cut = TopKLM(replace(CONFIG, topk_embed=True, topk_post="relu")).init_weights(3).eval()
         ids = torch.arange(10)[None]

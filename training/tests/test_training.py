@@ -146,6 +146,24 @@ class Training(unittest.TestCase):
             self.assertEqual(name, other)
             self.assertTrue(torch.equal(a, b), name)
 
+    def test_neurons_trained_to_speak_for_themselves_foretell_more(self):
+        outward = {}
+        for weight in (0.0, 1.0):
+            name = f"outward-{weight}.toml"
+            text = toy.MODEL.replace("tokens = 1024", f"tokens = 5120\noutward = {weight}").replace("topk_k = 6", "topk_k = 6\ntied = false")
+            (self.folder / name).write_text(text.replace("save_every = 1", "save_every = 1000"))
+            run = self.trainer(f"outward-{weight}", config=name)
+            run.run()
+            ids = torch.from_numpy(run.windows(16))
+            run.model.unigram.copy_(run.packed.unigram(run.model_config.d_vocab))
+            with torch.no_grad():
+                outward[weight] = run.model.outward(run.model.stream(ids[:, :-1]), ids[:, 1:]).item()
+        self.assertLess(outward[1.0], outward[0.0] - 0.05)
+        with self.assertRaisesRegex(ValueError, "outward needs a model with a TopK block"):
+            text = toy.MODEL.replace("n_nontopk = 1", "n_nontopk = 3").replace("tokens =", "outward = 0.1\ntokens =")
+            (self.folder / "all.toml").write_text(text)
+            self.trainer("all", config="all.toml")
+
     def test_a_run_may_begin_with_stored_weights(self):
         config = self.config("whole.toml", checkpoints=[0, 4])
         self.trainer("whole", config=config).run()

@@ -13,6 +13,7 @@ import tomllib
 from pathlib import Path
 
 import numpy as np
+import torch
 
 SEPARATOR = "<|endoftext|>"
 BOS = 0
@@ -183,6 +184,11 @@ class Packed:
             at = (i - self._first) * self.n_ctx
             rows.append(self._stream[at : at + self.n_ctx + 1])
         return np.stack(rows).astype(np.int64)
+
+    def unigram(self, d_vocab: int) -> torch.Tensor:
+        """log p of each token in the first epoch, add-one smoothed, f32 [d_vocab]."""
+        counts = np.bincount(self._build(0)[0], minlength=d_vocab) + 1.0
+        return torch.from_numpy(np.log(counts / counts.sum())).float()
 
 
 def evaluation_windows(ids: np.ndarray, n_ctx: int, starts: np.ndarray | None = None) -> np.ndarray:

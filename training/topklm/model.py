@@ -13,6 +13,9 @@ from torch import nn
 from .sparse import sparse_product
 from .topk import topk_cut
 
+# One position in so many is asked by `TopKLM.outward`.
+OUTWARD_EVERY = 8
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -158,7 +161,8 @@ class TopKLM(nn.Module):
             self.lm_head.weight = self.model.embed_tokens.weight
         cos, sin = rotary(config.n_ctx, config.d_head, config.rope_theta)
         causal = torch.full((config.n_ctx, config.n_ctx), float("-inf")).triu(1)
-        for name, value in (("cos", cos), ("sin", sin), ("causal", causal)):
+        # `unigram`: log p of each token by itself [V], for `outward`; the trainer sets it.
+        for name, value in (("cos", cos), ("sin", sin), ("causal", causal), ("unigram", torch.zeros(config.d_vocab))):
             self.register_buffer(name, value, persistent=False)
 
     def init_weights(self, seed: int):
@@ -203,9 +207,29 @@ class TopKLM(nn.Module):
             out.append(x)
         return out
 
-    def forward(self, ids, targets=None, k=None):
-        """Logits [B, T, V]; with `targets` [B, T] the mean loss in nats a token instead."""
-        logits = self.lm_head(self.model.norm(self.stream(ids, k)[-1]))
+    def outward(self, streams, targets):
+        """How badly single neurons foretell the next token, in nats, mean over the cut blocks. At every OUTWARD_EVERY-th position the
+        neuron that is nearest to its largest value of the batch speaks alone: what it adds to the logits through final norm and head,
+        on top of each token's own frequency. Trained down, what a neuron promotes is what follows its strongest activations."""
+        after = targets.flatten()[::OUTWARD_EVERY]
+        norm, losses = self.model.norm, []
+        for layer, x in enumerate(streams):
+            if self.config.k_at(layer) is None:
+                continue
+            x = x.flatten(0, 1)
+            largest = x.detach().amax(0).clamp_min(1e-6)
+            rows = x[::OUTWARD_EVERY]
+            index = (rows.detach() / largest).argmax(-1)
+            scale = rows.gather(1, index[:, None]) * torch.rsqrt(rows.pow(2).mean(-1, keepdim=True) + norm.eps)
+            logits = self.unigram + scale * norm.weight[index, None] * self.lm_head.weight.t()[index]
+            losses.append(F.cross_entropy(logits.float(), after))
+        return torch.stack(losses).mean()
+
+    def forward(self, ids, targets=None, k=None, outward=0.0):
+        """Logits [B, T, V]; with `targets` [B, T] the mean loss in nats a token instead, plus `outward` times the loss of that name."""
+        streams = self.stream(ids, k)
+        logits = self.lm_head(self.model.norm(streams[-1]))
         if targets is None:
             return logits
-        return F.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
+        loss = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
+        return loss + outward * self.outward(streams, targets) if outward else loss

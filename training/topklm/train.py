@@ -71,6 +71,7 @@ class TrainConfig:
     eval_every: int = 0
     eval_windows: int = 0  # windows of n_ctx of each held-out text that are evaluated, evenly spread; 0: all
     anneal: tuple = ()  # [[share of the steps, k until then], …], ascending; afterwards topk_k
+    outward: float = 0.0  # weight of the loss that makes a neuron's promoted tokens foretell what follows (TopKLM.outward)
     log_every: int = 10
     save_every: int = 100
     compile: bool = True
@@ -91,7 +92,8 @@ def read_config(path: Path, dense: bool):
     model = ModelConfig(d_vocab=table.get("d_vocab", 4096), **shapes)
     train = dict(table["train"])
     if dense:
-        train.pop("anneal", None)
+        for key in ("anneal", "outward"):
+            train.pop(key, None)
     if "finish" in train:
         train["finish"] = Finish(**train["finish"])
     train["more"] = tuple(More(**phase) for phase in train.get("more", ()))
@@ -167,6 +169,10 @@ class Trainer:
         torch.manual_seed(seed)
         self.model = TopKLM(self.model_config).init_weights(seed).to(self.device)
         self.packed = Packed(data, self.model_config.n_ctx, seed)
+        if self.c.outward:
+            if self.model_config.topk_k is None or self.model_config.n_nontopk == self.model_config.n_layers:
+                raise ValueError("outward needs a model with a TopK block: there are no neurons to speak")
+            self.model.unigram.copy_(self.packed.unigram(self.model_config.d_vocab))
         # `mixtures`: (the step from which it is read, its windows), the last first.
         self.planned = self.steps = self.c.steps(self.model_config.n_ctx)
         self.mixtures = [(0, self.packed)]
@@ -299,12 +305,12 @@ class Trainer:
         return rewarm * rate(self.step, self.planned, self.c)
 
     def one_step(self) -> float:
-        """One optimiser step; the mean loss of its batch in nats a token."""
+        """One optimiser step; the mean loss of its batch in nats a token (with the outward term, if there is one)."""
         c = self.c
         windows = self.windows(c.batch // self.world)
         ids = torch.from_numpy(windows).to(self.device)
         with autocast(self.device.split(":")[0], self.precision.products):
-            loss = self.runner(ids[:, :-1], ids[:, 1:], annealed_k(self.step, self.planned, c))
+            loss = self.runner(ids[:, :-1], ids[:, 1:], annealed_k(self.step, self.planned, c), c.outward)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), c.clip)
         for optimiser, lr in self.optimisers:
