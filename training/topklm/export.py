@@ -2,8 +2,9 @@
 
     python -m topklm.export --run RUN --data DATA --out models/NAME [--steps [N …]] [--twin ../DENSE]
 
-config.json (Llama's keys plus topk_k, n_nontopk, topk_select, topk_post), model.safetensors (f16), tokenizer.json,
-generation_config.json, training.json (the loss curve); with --steps a folder step{N}/ for every checkpoint of the trail, or for those named, 8-bit with a scale a row.
+config.json (Llama's keys plus topk_k, n_nontopk, topk_select, topk_post), modeling_topk.py (which runs a TopK model in transformers),
+model.safetensors (f16), tokenizer.json, tokenizer_config.json, generation_config.json, training.json (the loss curve); with --steps a folder
+step{N}/ for every checkpoint of the trail, or for those named, 8-bit with a scale a row.
 A run that was begun with --from is exported over the folder that it began from: training.json then holds both curves.
 """
 
@@ -16,11 +17,17 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from .data import SEPARATOR
 from .model import ModelConfig, TopKLM
+
+MODELING = Path(__file__).with_name("modeling_topk.py")
 
 
 def hf_config(c: ModelConfig, **extra) -> dict:
-    """The config.json of a model; `extra` keys are ours (training_step, tokens_seen, dense_twin)."""
+    """The config.json of a model; `extra` keys are ours (training_step, tokens_seen, dense_twin).
+
+    transformers computes in `torch_dtype`. It is f32 although the weights are stored as f16: rounded sums would let TopK choose other neurons.
+    """
     config = {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
@@ -40,12 +47,24 @@ def hf_config(c: ModelConfig, **extra) -> dict:
         "mlp_bias": False,
         "bos_token_id": 0,
         "eos_token_id": 0,
-        "torch_dtype": "float16",
+        "torch_dtype": "float32",
     }
     if c.topk_k is not None:
         cut = {"topk_k": c.topk_k, "n_nontopk": c.n_nontopk, "topk_select": c.topk_select, "topk_post": c.topk_post}
         config |= cut | ({"topk_embed": True} if c.topk_embed else {})
+        config["auto_map"] = {"AutoModelForCausalLM": "modeling_topk.TopKLlamaForCausalLM"}
     return config | {k: v for k, v in extra.items() if v is not None}
+
+
+def tokenizer_config(n_ctx: int) -> dict:
+    """tokenizer_config.json: the one special token begins and ends a document; tokenizer.json puts it in front of a text."""
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": SEPARATOR,
+        "eos_token": SEPARATOR,
+        "model_max_length": n_ctx,
+        "clean_up_tokenization_spaces": False,
+    }
 
 
 def read_checkpoint(path: Path) -> tuple[ModelConfig, dict, dict]:
@@ -175,9 +194,12 @@ def export(run: Path, data: Path, out: Path, steps: bool | list[int], twin: str 
     out.mkdir(parents=True, exist_ok=True)
     config, tensors, meta = read_checkpoint(trail[-1])
     extra = {"training_step": int(meta["step"]), "tokens_seen": int(meta["tokens"]), "dense_twin": twin}
-    (out / "config.json").write_text(json.dumps(hf_config(config, **extra), indent=2) + "\n")
     generation = {"bos_token_id": 0, "eos_token_id": 0, "do_sample": True, "temperature": 0.7}
-    (out / "generation_config.json").write_text(json.dumps(generation, indent=2) + "\n")
+    tables = {"config": hf_config(config, **extra), "generation_config": generation, "tokenizer_config": tokenizer_config(config.n_ctx)}
+    for name, table in tables.items():
+        (out / f"{name}.json").write_text(json.dumps(table, indent=2) + "\n")
+    if config.topk_k is not None:
+        shutil.copyfile(MODELING, out / MODELING.name)
     losses = out / "training.json"
     training = curve(run, json.loads(losses.read_text()) if losses.exists() else None)
     losses.write_text(json.dumps(training, separators=(",", ":")) + "\n")
