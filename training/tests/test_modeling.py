@@ -21,6 +21,8 @@ from safetensors.torch import save_model
 from topklm.export import MODELING, hf_config
 from topklm.model import ModelConfig, TopKLM
 
+os.environ["HF_HUB_OFFLINE"] = "1"  # folders only
+
 try:
     import transformers
     from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
