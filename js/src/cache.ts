@@ -2,9 +2,12 @@
  * Files in a {@link Storage}, as parts of {@link PART_BYTES}. The key of a part holds the file's version, so parts of two
  * versions never mix; a file is complete only once its record exists, which is written last, after verification.
  *
- *     file/URL             JSON record {version, bytes, verified}
+ *     file/URL             JSON record {version, bytes, verified, seal}
  *     part/URL/VERSION/0   first part, and so on
+ *
+ * The seal holds the SHA-256 of each part, so what comes back is what was stored, or does not come back.
  */
+import { canHash, sha256 } from './hash.js';
 import type { Storage } from './storage.js';
 
 /** 4 MiB: the most that an interruption can lose. */
@@ -17,6 +20,8 @@ export interface FileRecord {
   bytes: number;
   /** Whether the SHA-256 was checked. */
   verified: boolean;
+  /** SHA-256 of each part; missing in records of old, and where it cannot be computed. */
+  seal?: string[];
 }
 
 /** A version that does not identify the bytes: its parts are never resumed. */
@@ -25,6 +30,7 @@ export const UNKNOWN_VERSION = 'unknown';
 const fileKey = (url: string) => `file/${encodeURIComponent(url)}`;
 const partsPrefix = (url: string) => `part/${encodeURIComponent(url)}/`;
 const partKey = (url: string, version: string, part: number) => `${partsPrefix(url)}${encodeURIComponent(version)}/${part}`;
+const isLength = (bytes: unknown): bytes is number => Number.isSafeInteger(bytes) && (bytes as number) >= 0;
 const partCount = (bytes: number) => Math.ceil(bytes / PART_BYTES);
 
 /** Model files in a storage. */
@@ -41,8 +47,9 @@ export class FileCache {
     if (!blob) return undefined;
     try {
       const record = JSON.parse(await blob.text()) as Partial<FileRecord>;
-      const { version, bytes, verified } = record;
-      if (typeof version === 'string' && Number.isSafeInteger(bytes) && typeof verified === 'boolean') return record as FileRecord;
+      const { version, bytes, verified, seal } = record;
+      const sealed = seal === undefined || (Array.isArray(seal) && seal.every((hash) => typeof hash === 'string'));
+      if (typeof version === 'string' && isLength(bytes) && typeof verified === 'boolean' && sealed) return record as FileRecord;
     } catch {
       // not ours, or damaged: as if it were not there
     }
@@ -54,6 +61,26 @@ export class FileCache {
     const parts = await this.parts(url, record.version, record.bytes);
     const blob = new Blob(parts);
     return blob.size === record.bytes ? blob : undefined;
+  }
+
+  /**
+   * {@link read}, if every part is still what was stored. A part that is not is deleted; those before it stay for a download to go on from.
+   * `onBytes`: bytes checked so far.
+   */
+  async readSealed(url: string, record: FileRecord, onBytes: (bytes: number) => void): Promise<Blob | undefined> {
+    const { version, bytes, seal } = record;
+    if (!seal) return undefined;
+    const parts = await this.parts(url, version, bytes);
+    let checked = 0;
+    for (const [number, part] of parts.entries()) {
+      if (seal[number] !== (await sha256(part))) {
+        await this.#storage.delete(partKey(url, version, number));
+        return undefined;
+      }
+      checked += part.size;
+      onBytes(checked);
+    }
+    return checked === bytes ? new Blob(parts) : undefined;
   }
 
   /** The parts that are there from the beginning on, without a gap. */
@@ -74,8 +101,13 @@ export class FileCache {
     await this.#storage.put(partKey(url, version, part), blob);
   }
 
-  /** Marks the file as complete, and drops the parts of other versions. */
-  async complete(url: string, record: FileRecord): Promise<void> {
+  /** Marks the file as complete, with a seal over `content`, and drops the parts of other versions. */
+  async complete(url: string, facts: Omit<FileRecord, 'seal'>, content: Blob): Promise<void> {
+    const record: FileRecord = { ...facts };
+    if (canHash()) {
+      record.seal = [];
+      for (let from = 0; from < content.size; from += PART_BYTES) record.seal.push(await sha256(content.slice(from, from + PART_BYTES)));
+    }
     await this.#storage.put(fileKey(url), new Blob([JSON.stringify(record)], { type: 'application/json' }));
     const keep = partKey(url, record.version, 0).slice(0, -1);
     for (const key of await this.#storage.keys(partsPrefix(url))) {

@@ -2,13 +2,11 @@
  * Downloads one file into memory and the cache: resumes after an interruption, verifies the file before it counts as
  * complete, and continues in memory when the storage is full.
  */
-import { PART_BYTES, UNKNOWN_VERSION, type FileCache, type FileRecord } from './cache.js';
+import { PART_BYTES, UNKNOWN_VERSION, type FileCache } from './cache.js';
 import { createError, throwIfAborted, TopKError } from './errors.js';
+import { canHash, sha256 as sha256Of } from './hash.js';
 import { looksLikeHtml } from './manifest.js';
-import { ATTEMPTS, bodyBytes, isMissing, request, Retriable, serverVersion, type Network } from './remote.js';
-
-/** After this long without a byte (ms), the connection counts as broken. */
-const STALL = 30_000;
+import { ATTEMPTS, attemptsUsed, bodyBytes, isMissing, request, Retriable, serverVersion, timely, type Network } from './remote.js';
 
 /** A file to fetch. */
 export interface RemoteFile {
@@ -21,6 +19,8 @@ export interface RemoteFile {
   sha256: string | null;
   /** `sha256-…`, else what the server says. */
   version: string;
+  /** The server cannot be asked, and this is what is stored: its version counts even where it identifies no bytes. */
+  offline?: boolean;
 }
 
 export interface DownloadContext {
@@ -36,7 +36,7 @@ export interface DownloadContext {
 
 export interface Downloaded {
   blob: Blob;
-  /** Whether the SHA-256 was checked, now or when it was stored. */
+  /** Whether the SHA-256 was checked: now, or when it was stored in the same bytes. */
   verified: boolean;
   /** Whether a later visit finds it. */
   stored: boolean;
@@ -47,16 +47,17 @@ export async function download(file: RemoteFile, context: DownloadContext): Prom
   return (await fromCache(file, context)) ?? new Transfer(file, context).run();
 }
 
-/** The file from the cache; `undefined` if it is incomplete there or another version. */
+/** The file from the cache; `undefined` if it is incomplete there, another version, or no longer what was stored. */
 export async function fromCache(file: RemoteFile, { cache, onBytes }: DownloadContext): Promise<Downloaded | undefined> {
   if (!cache) return undefined;
+  if (file.version === UNKNOWN_VERSION && !file.offline) return undefined; // it may have changed, and nobody could tell
   try {
     const record = await cache.record(file.url);
     if (!record || record.version !== file.version || (file.bytes !== null && record.bytes !== file.bytes)) return undefined;
-    const blob = await cache.read(file.url, record);
+    const blob = canHash() ? await cache.readSealed(file.url, record, (bytes) => onBytes(bytes, true)) : await cache.read(file.url, record);
     if (!blob) return undefined;
     onBytes(blob.size, true);
-    return { blob, verified: record.verified, stored: true };
+    return { blob, verified: record.verified && canHash(), stored: true };
   } catch {
     return undefined; // a storage that cannot be read: fetch
   }
@@ -100,7 +101,7 @@ class Transfer {
       } catch (error) {
         throwIfAborted(signal);
         if (!(error instanceof Retriable)) throw error;
-        failures = this.#held > before ? 1 : failures + 1;
+        failures = this.#held > before ? 1 : failures + attemptsUsed(error);
         if (failures >= ATTEMPTS || !network.online()) throw createError('download', error.message, { cause: error.cause });
         await network.sleep(250 * 2 ** failures, signal);
       }
@@ -139,27 +140,15 @@ class Transfer {
   async #fetchRest(reload: boolean): Promise<Blob> {
     const { url, bytes } = this.#file;
     if (this.#held === 0 || this.#held !== bytes) {
-      const stalled = new AbortController();
-      const signal = AbortSignal.any([this.#context.signal, stalled.signal]);
       const headers: HeadersInit = this.#held > 0 ? { range: `bytes=${this.#held}-` } : {};
       // The browser's own HTTP cache would keep the same bytes a second time.
       const cache = reload ? 'reload' : this.#cache ? 'no-store' : 'default';
-      let timer = setTimeout(() => stalled.abort(), STALL);
-      const alive = () => {
-        clearTimeout(timer);
-        timer = setTimeout(() => stalled.abort(), STALL);
-      };
-      try {
-        const response = await request(this.#context.network, url, { headers, cache, signal }).catch((error) => {
-          if (stalled.signal.aborted) throw new Retriable(`${url}: the server does not respond; check the connection.`);
-          throw error;
-        });
+      await timely(url, this.#context.signal, async (signal, alive) => {
+        const response = await request(this.#context.network, url, { headers, cache, signal });
+        alive();
         await this.#accept(response);
-        await this.#receive(response, alive, stalled.signal);
-      } finally {
-        clearTimeout(timer);
-        stalled.abort(); // frees the connection where reading stopped early
-      }
+        await this.#receive(response, alive);
+      });
     }
     return new Blob([...this.#parts, ...this.#tail]);
   }
@@ -174,8 +163,7 @@ class Transfer {
     if (isMissing(response)) throw createError('download', `${url} was not found; the URL must point to a model folder.`);
     if (!response.ok) throw createError('download', `${url} could not be fetched: the server responded with ${response.status}.`);
     const version = sha256 ? this.#version : serverVersion(response.headers);
-    const range = /^bytes (\d+)-/.exec(response.headers.get('content-range') ?? '');
-    const continues = response.status === 206 && (range === null || Number(range[1]) === this.#held);
+    const continues = response.status === 206 && this.#isRest(response.headers.get('content-range'));
     if (this.#held > 0 && (!continues || version !== this.#version)) {
       await this.#restart();
       if (response.status === 206) throw new Retriable(`${url} changed during the download.`);
@@ -184,7 +172,14 @@ class Transfer {
     if (this.#held === 0 && this.#file.bytes === null) this.#file.bytes = bodyBytes(response.headers);
   }
 
-  async #receive(response: Response, alive: () => void, stalled: AbortSignal): Promise<void> {
+  /** Whether a range is what is missing. Servers elsewhere may hide it; then only a SHA-256 can tell. */
+  #isRest(range: string | null): boolean {
+    if (range === null) return this.#file.sha256 !== null && canHash();
+    const [, from, total] = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(range) ?? [];
+    return Number(from) === this.#held && (total === '*' || this.#file.bytes === null || Number(total) === this.#file.bytes);
+  }
+
+  async #receive(response: Response, alive: () => void): Promise<void> {
     const { url } = this.#file;
     const reader = response.body?.getReader();
     if (!reader) throw new Retriable(`${url}: the response has no body.`);
@@ -200,12 +195,9 @@ class Transfer {
       }
     } catch (error) {
       if (this.#context.signal.aborted || error instanceof TopKError) throw error;
-      const why = stalled.aborted ? 'no data for 30 s' : String(error);
       throw new Retriable(
-        `${url}: the download stopped after ${this.#held} bytes (${why}); check the connection and load again to resume.`,
-        {
-          cause: error,
-        },
+        `${url}: the download stopped after ${this.#held} bytes (${String(error)}); check the connection and load again to resume.`,
+        { cause: error },
       );
     }
     const expected = this.#file.bytes;
@@ -242,24 +234,24 @@ class Transfer {
   /** Whether the bytes match the manifest; true without an entry. */
   async #verify(blob: Blob): Promise<boolean> {
     const { sha256 } = this.#file;
-    if (!sha256 || !canVerify()) return true;
-    const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', await blob.arrayBuffer()));
+    if (!sha256 || !canHash()) return true;
+    const matches = (await sha256Of(blob)) === sha256;
     throwIfAborted(this.#context.signal);
-    return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('') === sha256;
+    return matches;
   }
 
   /** Stores the last part, then the record that completes the file. */
   async #finish(blob: Blob): Promise<Downloaded> {
     const { url, sha256 } = this.#file;
-    const verified = sha256 !== null && canVerify();
+    const verified = sha256 !== null && canHash();
     if (this.#version === UNKNOWN_VERSION) {
       // Nothing was stored on the way: parts of unknown version could mix.
       await this.#stored((cache) => cache.forget(url));
       for (let part = 0; part < this.#parts.length; part++) await this.#put(part, this.#parts[part] as Blob);
     }
     if (this.#tailBytes > 0) await this.#put(this.#parts.length, new Blob(this.#tail));
-    const record: FileRecord = { version: this.#version, bytes: blob.size, verified };
-    await this.#stored((cache) => cache.complete(url, record));
+    const record = { version: this.#version, bytes: blob.size, verified };
+    await this.#stored((cache) => cache.complete(url, record, blob));
     // Read back: a Blob on the disk instead of one in memory.
     const onDisk = await this.#stored((cache) => cache.read(url, record));
     this.#context.onBytes(blob.size, false);
@@ -292,9 +284,4 @@ class Transfer {
       return undefined;
     }
   }
-}
-
-/** Whether SHA-256 can be computed here: `crypto.subtle` exists in secure contexts only. */
-export function canVerify(): boolean {
-  return typeof crypto !== 'undefined' && typeof (crypto as Partial<Crypto>).subtle !== 'undefined';
 }

@@ -4,57 +4,83 @@ import { wasmUrl } from './beside.js';
 import { createError } from './errors.js';
 import { isNode, readFileUrl } from './sources/node.js';
 import { ByteProgress } from './progress.js';
+import { bodyBytes, isPage, timely } from './remote.js';
 import type { LoadProgress } from './types.js';
 
 export type Engine = typeof engine;
 
 const FILE = 'topk_lm_bg.wasm';
+/** The first bytes of every WebAssembly module: `\0asm`. */
+const MAGIC = [0x00, 0x61, 0x73, 0x6d];
 
-let started: Promise<Engine> | undefined;
+/** An instance of the module. All models of a page or worker share one; after a trap in it, the next model gets a new one. */
+export class Instance {
+  readonly engine = engine;
+  /** What stopped it, if something did: its memory is then in no known state, and nothing may call it again. */
+  trap: unknown;
+  readonly #listeners = new Set<(trap: unknown) => void>();
 
-/** The engine, started on first use. `wasm`: its URL or its bytes (gzip or not); default: the file next to this script. */
-export function startEngine(
+  trapped(error: unknown): void {
+    if (this.trap) return;
+    this.trap = error;
+    for (const listener of this.#listeners) listener(error);
+  }
+
+  /** Calls `listener` when a trap stops this instance, until `signal` is aborted. */
+  onTrap(listener: (trap: unknown) => void, signal: AbortSignal): void {
+    this.#listeners.add(listener);
+    signal.addEventListener('abort', () => this.#listeners.delete(listener), { once: true });
+  }
+}
+
+/** Whether an error left the engine in the middle of a call: a trap, or a stack that overflowed. */
+export function isTrap(error: unknown): boolean {
+  return error instanceof WebAssembly.RuntimeError || (error instanceof Error && /call stack size|too much recursion/.test(error.message));
+}
+
+let started: Promise<Instance> | undefined;
+/** Whether the module is compiled: a later instance is made of the same code. */
+let compiled = false;
+
+/** The engine, started on first use and after a trap. `wasm`: its URL or its bytes (gzip or not); default: the file next to this script. */
+export async function startEngine(
   wasm: string | Uint8Array<ArrayBuffer> | undefined,
   onProgress: (progress: LoadProgress) => void,
-): Promise<Engine> {
+): Promise<Instance> {
+  const before = started;
+  if ((await before?.catch(() => undefined))?.trap && started === before) started = undefined;
   // A start that failed (offline, say) may be tried again. It follows no signal: several models may wait for it.
-  started ??= (typeof wasm === 'object' ? startBytes(wasm, onProgress) : start(wasm ?? wasmUrl(), onProgress)).catch((error) => {
+  started ??= start(wasm ?? wasmUrl(), onProgress).catch((error) => {
     started = undefined;
     throw error;
   });
   return started;
 }
 
-async function start(url: string, onProgress: (progress: LoadProgress) => void): Promise<Engine> {
+async function start(wasm: string | Uint8Array<ArrayBuffer>, onProgress: (progress: LoadProgress) => void): Promise<Instance> {
   try {
-    return await instantiate(
-      isNode && url.startsWith('file:') ? await WebAssembly.compile(await readFileUrl(url)) : await compile(await fetch(url), onProgress),
-    );
+    if (compiled) engine.__wbg_reset_state();
+    else await init({ module_or_path: typeof wasm === 'string' ? await moduleAt(wasm, onProgress) : await moduleOf(wasm, onProgress) });
+    compiled = true;
+    return new Instance();
   } catch (error) {
-    throw createError('wasm', `The engine could not be loaded from ${url} (${String(error)}); ${advice(error)}.`, { cause: error });
+    const what = typeof wasm === 'string' ? `The engine could not be loaded from ${wasm}` : "The engine's bytes could not be used";
+    const why = error instanceof Error ? error.message : String(error);
+    throw createError('wasm', `${what} (${why}); ${advice(error)}.`, { cause: error });
   }
-}
-
-async function startBytes(bytes: Uint8Array<ArrayBuffer>, onProgress: (progress: LoadProgress) => void): Promise<Engine> {
-  try {
-    const module = await WebAssembly.compile(await unzipped(bytes));
-    new ByteProgress('compile', bytes.length, onProgress).update(FILE, bytes.length);
-    return await instantiate(module);
-  } catch (error) {
-    throw createError('wasm', `The engine's bytes could not be used (${String(error)}); ${advice(error)}.`, { cause: error });
-  }
-}
-
-async function instantiate(module: WebAssembly.Module): Promise<Engine> {
-  await init({ module_or_path: module });
-  return engine;
 }
 
 /** A policy that forbids wasm speaks of itself, in every browser's words. */
 function advice(error: unknown): string {
   return /content security policy|unsafe-eval/i.test(String(error))
     ? "allow 'wasm-unsafe-eval' in the script-src of this page's content security policy"
-    : 'serve topk_lm_bg.wasm there, or pass its URL as wasmUrl';
+    : `serve ${FILE} there, or pass its URL as wasmUrl`;
+}
+
+async function moduleOf(bytes: Uint8Array<ArrayBuffer>, onProgress: (progress: LoadProgress) => void): Promise<WebAssembly.Module> {
+  const module = await WebAssembly.compile(await unzipped(bytes));
+  new ByteProgress('compile', bytes.length, onProgress).update(FILE, bytes.length);
+  return module;
 }
 
 async function unzipped(bytes: Uint8Array<ArrayBuffer>): Promise<BufferSource> {
@@ -62,20 +88,36 @@ async function unzipped(bytes: Uint8Array<ArrayBuffer>): Promise<BufferSource> {
   return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'))).arrayBuffer();
 }
 
-async function compile(response: Response, onProgress: (progress: LoadProgress) => void): Promise<WebAssembly.Module> {
-  if (!response.ok) throw new Error(`the server responded with ${response.status}`);
-  if (/^text\/html\b/i.test(response.headers.get('content-type') ?? '')) throw new Error('the server sent a web page instead');
-  const length = response.headers.get('content-encoding') ? null : response.headers.get('content-length');
-  const progress = new ByteProgress('compile', length === null ? null : Number(length), onProgress);
-  let bytes = 0;
-  const counter = new TransformStream<Uint8Array, Uint8Array>({
-    transform(chunk, controller) {
-      bytes += chunk.length;
-      progress.update(FILE, bytes);
-      controller.enqueue(chunk);
-    },
+async function moduleAt(url: string, onProgress: (progress: LoadProgress) => void): Promise<WebAssembly.Module> {
+  if (isNode && url.startsWith('file:')) return WebAssembly.compile(await readFileUrl(url));
+  try {
+    return await fetchModule(url, 'default', onProgress);
+  } catch {
+    // A cache may have kept a bad moment of the server, a web page in place of the file for example: ask the server itself.
+    return fetchModule(url, 'reload', onProgress);
+  }
+}
+
+/** Fetches and compiles; the server has to go on answering. */
+function fetchModule(url: string, cache: RequestCache, onProgress: (progress: LoadProgress) => void): Promise<WebAssembly.Module> {
+  return timely(FILE, undefined, async (signal, alive) => {
+    const response = await fetch(url, { cache, signal });
+    alive();
+    if (!response.ok) throw new Error(`the server responded with ${response.status}`);
+    if (isPage(response)) throw new Error('the server sent a web page instead');
+    const progress = new ByteProgress('compile', bodyBytes(response.headers), onProgress);
+    let bytes = 0;
+    const counter = new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller) {
+        alive();
+        if (bytes === 0 && !MAGIC.every((byte, place) => chunk[place] === byte)) throw new Error('what the server sent is not WebAssembly');
+        bytes += chunk.length;
+        progress.update(FILE, bytes);
+        controller.enqueue(chunk);
+      },
+    });
+    // The type is set here, so that servers that do not know .wasm work too.
+    const counted = new Response(response.body?.pipeThrough(counter) ?? null, { headers: { 'content-type': 'application/wasm' } });
+    return WebAssembly.compileStreaming(counted);
   });
-  // The type is set here, so that servers that do not know .wasm work too.
-  const counted = new Response(response.body?.pipeThrough(counter) ?? null, { headers: { 'content-type': 'application/wasm' } });
-  return WebAssembly.compileStreaming(counted);
 }

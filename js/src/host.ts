@@ -1,6 +1,6 @@
 /** The engine's host: holds one model of the wasm module and answers the calls of `protocol.ts`. Runs in a worker, a page or Node. */
-import { startEngine, type Engine } from './engine.js';
-import { abortError, createError, throwIfAborted, toTopKError, TopKDisposedError } from './errors.js';
+import { isTrap, startEngine, type Instance } from './engine.js';
+import { abortError, createError, throwIfAborted, toTopKError, TopKDisposedError, type ErrorCode } from './errors.js';
 import type { CallContext, Handlers, LoadRequest, ModelDescription, PromptData } from './protocol.js';
 import { ByteProgress } from './progress.js';
 import { BlobFiles } from './sources/files.js';
@@ -27,8 +27,11 @@ interface OpenGeneration {
   running: Promise<unknown> | undefined;
 }
 
+/** Codes of errors about what is in a model's files. */
+const UNREADABLE: ReadonlySet<ErrorCode> = new Set(['config', 'checkpoint', 'tokenizer', 'io']);
+
 class ModelHost {
-  #engine: Engine | undefined;
+  #instance: Instance | undefined;
   #model: WasmModel | undefined;
   #files: ModelFiles | undefined;
   #disposed = false;
@@ -38,7 +41,6 @@ class ModelHost {
   #retired: WasmModel | undefined;
   #generations = new Map<number, OpenGeneration>();
   #nextHandle = 1;
-  #crashed: unknown;
   #onCrash: ((error: unknown) => void) | undefined;
   /** Ends the listeners of the realm. */
   #listening = new AbortController();
@@ -49,23 +51,23 @@ class ModelHost {
         this.#listening.abort();
         throw error;
       }),
-    encode: async ({ text }) => this.#live().encode(text),
-    decode: async ({ ids, skipSpecial }) => this.#live().decode(ids, skipSpecial),
-    tokens: async ({ ids }) => this.#live().tokens(ids),
+    encode: ({ text }) => this.#enter((model) => model.encode(text)),
+    decode: ({ ids, skipSpecial }) => this.#enter((model) => model.decode(ids, skipSpecial)),
+    tokens: ({ ids }) => this.#enter((model) => model.tokens(ids)),
     run: ({ prompt, options }, { signal }) =>
       this.#cancellable(signal, async (model, cancel) => {
         const ids = encode(model, prompt);
         const result = await model.run(ids, options, cancel);
         return { ids, tokens: model.info().has_tokenizer ? model.tokens(ids) : null, ...result };
       }),
-    openGeneration: async ({ prompt, options }) => {
-      const model = this.#live();
-      const promptIds = encode(model, prompt);
-      const generation = this.#trapped(() => model.generate(promptIds, options));
-      const handle = this.#nextHandle++;
-      this.#generations.set(handle, { generation, running: undefined });
-      return { handle, seed: generation.seed, promptIds };
-    },
+    openGeneration: ({ prompt, options }) =>
+      this.#enter((model) => {
+        const promptIds = encode(model, prompt);
+        const generation = model.generate(promptIds, options);
+        const handle = this.#nextHandle++;
+        this.#generations.set(handle, { generation, running: undefined });
+        return { handle, seed: generation.seed, promptIds };
+      }),
     nextSteps: ({ handle }, { signal }) => this.#nextSteps(handle, signal),
     closeGeneration: ({ handle }) => this.#closeGeneration(handle),
     logitLens: ({ prompt, layers, edits }, { signal }) =>
@@ -82,11 +84,11 @@ class ModelHost {
     },
     attachSae: async ({ files, hook, errorTerm }) => {
       const folder = await new BlobFiles(files).open('');
-      return this.#hold(async () => this.#live().attach_sae(folder, hook, errorTerm));
+      return this.#enter((model) => model.attach_sae(folder, hook, errorTerm));
     },
-    detachSaes: () => this.#hold(async () => this.#live().detach_saes()),
+    detachSaes: () => this.#enter((model) => model.detach_saes()),
     saeQuality: ({ prompt }, { signal }) => this.#cancellable(signal, (model, cancel) => model.sae_quality(encode(model, prompt), cancel)),
-    memory: async () => this.#live().memory(),
+    memory: () => this.#enter((model) => model.memory()),
     dispose: () => this.#dispose(),
   };
 
@@ -100,19 +102,22 @@ class ModelHost {
   }
 
   async #load(request: LoadRequest, context: CallContext<'load'>): Promise<ModelDescription> {
-    const [engine, files] = await Promise.all([startEngine(request.wasm, context.emit), openSource(request.source, request.cache)]);
-    this.#engine = engine;
+    const [instance, files] = await Promise.all([startEngine(request.wasm, context.emit), openSource(request.source, request.cache)]);
+    this.#instance = instance;
     this.#files = files;
+    instance.onTrap((trap) => this.#onCrash?.(crashError(trap)), this.#listening.signal);
     const { result: model, folder } = await this.#withFolder('', context, (source, onTensor) =>
-      this.#withCancel(context.signal, (cancel) => engine.WasmModel.load(source, { backend: request.backend }, onTensor, cancel)),
+      this.#withCancel(context.signal, (cancel) => instance.engine.WasmModel.load(source, { backend: request.backend }, onTensor, cancel)),
     );
     if (context.signal.aborted || this.#disposed) {
-      model.dispose();
-      model.free();
+      this.#release(() => {
+        model.dispose();
+        model.free();
+      });
       throw this.#disposed ? new TopKDisposedError() : abortError(context.signal);
     }
     this.#model = model;
-    const { backend, ...config } = model.info();
+    const { backend, ...config } = await this.#enter(() => model.info());
     return { config, backend, cache: folder.cache, checkpoints: files.checkpoints };
   }
 
@@ -136,50 +141,49 @@ class ModelHost {
       return { result, folder };
     } catch (error) {
       throwIfAborted(context.signal);
+      if (folder?.failure === undefined && UNREADABLE.has(toTopKError(error).code)) await folder?.distrust();
       throw folder?.failure ?? error;
     } finally {
       over.abort(); // ends downloads that nobody waits for any more
     }
   }
 
-  async #nextSteps(handle: number, signal: AbortSignal) {
-    this.#live();
-    const open = this.#generations.get(handle);
-    if (!open) throw createError('aborted', 'The generation has already ended.');
-    const onAbort = () => open.generation.cancel();
-    signal.addEventListener('abort', onAbort, { once: true });
-    try {
-      const steps = open.generation.next();
-      open.running = steps;
-      return await steps;
-    } catch (error) {
-      throw this.#failure(error);
-    } finally {
-      open.running = undefined;
-      signal.removeEventListener('abort', onAbort);
-    }
+  #nextSteps(handle: number, signal: AbortSignal) {
+    return this.#enter(async () => {
+      const open = this.#generations.get(handle);
+      if (!open) throw createError('aborted', 'The generation has already ended.');
+      const onAbort = () => this.#release(() => open.generation.cancel());
+      signal.addEventListener('abort', onAbort, { once: true });
+      try {
+        const steps = open.generation.next();
+        open.running = steps;
+        return await steps;
+      } finally {
+        open.running = undefined;
+        signal.removeEventListener('abort', onAbort);
+      }
+    });
   }
 
   async #closeGeneration(handle: number): Promise<undefined> {
     const open = this.#generations.get(handle);
     this.#generations.delete(handle);
-    if (!open || this.#crashed) return;
-    open.generation.cancel();
+    if (!open) return;
+    this.#release(() => open.generation.cancel());
     await open.running?.catch(() => {}); // wasm-bindgen forbids to free what a running call borrows
-    if (!this.#crashed) open.generation.free();
+    this.#release(() => open.generation.free());
   }
 
   /** Runs `call` with the model and a Cancel that follows `signal`. */
   #cancellable<T>(signal: AbortSignal, call: (model: WasmModel, cancel: Cancel) => Promise<T>): Promise<T> {
-    const model = this.#live();
-    return this.#hold(() => this.#withCancel(signal, (cancel) => call(model, cancel)));
+    return this.#enter((model) => this.#withCancel(signal, (cancel) => call(model, cancel)));
   }
 
   async #withCancel<T>(signal: AbortSignal, call: (cancel: Cancel) => Promise<T>): Promise<T> {
     throwIfAborted(signal);
-    const { Cancel } = this.#engine as Engine;
-    const cancel = new Cancel();
-    const onAbort = () => cancel.cancel();
+    const { engine } = this.#sound() as Instance;
+    const cancel = new engine.Cancel();
+    const onAbort = () => this.#release(() => cancel.cancel());
     signal.addEventListener('abort', onAbort, { once: true });
     try {
       return await call(cancel);
@@ -187,15 +191,16 @@ class ModelHost {
       throw this.#failure(error);
     } finally {
       signal.removeEventListener('abort', onAbort);
-      if (!this.#crashed) cancel.free();
+      this.#release(() => cancel.free());
     }
   }
 
-  /** Runs a call that borrows the model. */
-  async #hold<T>(call: () => Promise<T>): Promise<T> {
+  /** The one way into a loaded model: closed after a trap, and a trap inside closes it. */
+  async #enter<T>(call: (model: WasmModel) => T | Promise<T>): Promise<T> {
+    const model = this.#live();
     this.#inUse++;
     try {
-      return await call();
+      return await call(model);
     } catch (error) {
       throw this.#failure(error);
     } finally {
@@ -206,9 +211,20 @@ class ModelHost {
 
   /** Frees a disposed model once no call borrows it. */
   #freeUnused(): void {
-    if (this.#inUse > 0 || this.#crashed) return;
-    this.#retired?.free();
+    if (this.#inUse > 0) return;
+    const retired = this.#retired;
     this.#retired = undefined;
+    this.#release(() => retired?.free());
+  }
+
+  /** Gives back what the engine holds. After a trap nothing is left to give back, and nobody waits for a failure. */
+  #release(call: () => void): void {
+    if (this.#instance?.trap) return;
+    try {
+      call();
+    } catch (error) {
+      this.#checkTrap(error);
+    }
   }
 
   async #dispose(): Promise<undefined> {
@@ -219,17 +235,24 @@ class ModelHost {
     const model = this.#model;
     this.#model = undefined;
     this.#files = undefined;
-    if (!model || this.#crashed) return;
-    model.dispose();
+    if (!model) return;
+    this.#release(() => model.dispose());
     this.#retired = model;
     this.#freeUnused();
     await Promise.all(closing);
   }
 
   #live(): WasmModel {
-    if (this.#crashed) throw crashError(this.#crashed);
+    this.#sound();
     if (!this.#model) throw new TopKDisposedError();
     return this.#model;
+  }
+
+  /** The engine, unless a trap stopped it. */
+  #sound(): Instance | undefined {
+    const instance = this.#instance;
+    if (instance?.trap) throw crashError(instance.trap);
+    return instance;
   }
 
   #source(): ModelFiles {
@@ -237,25 +260,16 @@ class ModelHost {
     return this.#files;
   }
 
-  #trapped<T>(call: () => T): T {
-    try {
-      return call();
-    } catch (error) {
-      throw this.#failure(error);
-    }
-  }
-
-  /** What a failed call says: of a disposed model, that it is. */
+  /** What a failed call says: of a disposed model, that it is; of a trap, what to do now. */
   #failure(error: unknown): unknown {
     this.#checkTrap(error);
-    return this.#disposed ? new TopKDisposedError() : error;
+    if (this.#disposed) return new TopKDisposedError();
+    return isTrap(error) ? crashError(error) : error;
   }
 
-  /** A trap leaves the engine's memory in no known state: the host is over. */
+  /** A trap leaves the engine's memory in no known state: whoever uses this instance is over. */
   #checkTrap(error: unknown): void {
-    if (!(error instanceof WebAssembly.RuntimeError) || this.#crashed) return;
-    this.#crashed = error;
-    this.#onCrash?.(crashError(error));
+    if (isTrap(error)) this.#instance?.trapped(error);
   }
 }
 

@@ -1,5 +1,5 @@
 /** Requests to a server, and what its responses say about a file. */
-import { createError, throwIfAborted, toTopKError } from './errors.js';
+import { abortError, createError, throwIfAborted } from './errors.js';
 import { UNKNOWN_VERSION } from './cache.js';
 
 /** Attempts without any progress before a download gives up. */
@@ -7,6 +7,9 @@ export const ATTEMPTS = 4;
 
 /** Pauses between attempts, in ms: 500, 1000, 2000. */
 export type Sleep = (ms: number, signal: AbortSignal) => Promise<void>;
+
+/** After this long (ms) without an answer or a byte, a connection counts as broken. */
+export const SILENCE = 30_000;
 
 /** The outside world; tests provide their own. */
 export interface Network {
@@ -28,7 +31,7 @@ export const NETWORK: Network = {
       }
       function abort() {
         clearTimeout(timer);
-        reject(toTopKError(signal.reason));
+        reject(abortError(signal));
       }
       signal.addEventListener('abort', abort, { once: true });
     }),
@@ -37,16 +40,56 @@ export const NETWORK: Network = {
 /** The network failed, or the server is overloaded: another attempt may succeed. */
 export class Retriable extends Error {}
 
+/** The server accepted the connection and said nothing: more than one more attempt is not worth the wait. */
+class Silent extends Retriable {}
+
+/** How much of {@link ATTEMPTS} a failure uses up. */
+export function attemptsUsed(failure: Retriable): number {
+  return failure instanceof Silent ? ATTEMPTS / 2 : 1;
+}
+
+/**
+ * Runs `use` with a signal that is aborted after {@link SILENCE} without a call of `alive`, and at the end, which frees the connection where
+ * reading stopped early. `what`: names the request in the error.
+ */
+export async function timely<T>(
+  what: string,
+  signal: AbortSignal | undefined,
+  use: (signal: AbortSignal, alive: () => void) => Promise<T>,
+): Promise<T> {
+  const over = new AbortController();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let alive!: () => void;
+  const silent = new Promise<never>((_, reject) => {
+    alive = () => {
+      clearTimeout(timer);
+      if (over.signal.aborted) return;
+      timer = setTimeout(() => {
+        reject(new Silent(`${what}: the server said nothing for ${SILENCE / 1000} s; check the connection and try again.`));
+        over.abort();
+      }, SILENCE);
+    };
+  });
+  alive();
+  try {
+    return await Promise.race([use(signal ? AbortSignal.any([signal, over.signal]) : over.signal, alive), silent]);
+  } finally {
+    clearTimeout(timer);
+    over.abort();
+  }
+}
+
 /** Runs `attempt` again, after a pause, as long as it throws {@link Retriable}. */
 export async function retry<T>(network: Network, signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
-  for (let failures = 1; ; failures++) {
+  for (let failures = 0; ; ) {
     throwIfAborted(signal);
     try {
       return await attempt();
     } catch (error) {
       throwIfAborted(signal);
       if (!(error instanceof Retriable)) throw error;
-      if (failures === ATTEMPTS || !network.online()) throw createError('download', error.message, { cause: error.cause });
+      failures += attemptsUsed(error);
+      if (failures >= ATTEMPTS || !network.online()) throw createError('download', error.message, { cause: error.cause });
       await network.sleep(250 * 2 ** failures, signal);
     }
   }
@@ -74,9 +117,24 @@ export async function request(network: Network, url: string, init: RequestInit &
 
 /** Whether a response says that the file is not there. A page in its place counts as that. */
 export function isMissing(response: Response): boolean {
-  return (
-    response.status === 404 || response.status === 410 || (response.ok && /^text\/html\b/i.test(response.headers.get('content-type') ?? ''))
-  );
+  return response.status === 404 || response.status === 410 || (response.ok && isPage(response));
+}
+
+/** Whether a response is a web page. */
+export function isPage(response: Response): boolean {
+  return /^text\/html\b/i.test(response.headers.get('content-type') ?? '');
+}
+
+/** A body, read as long as the server goes on sending. */
+export async function readBody(response: Response, alive: () => void): Promise<Blob> {
+  const chunks: BlobPart[] = [];
+  const reader = response.body?.getReader();
+  for (;;) {
+    alive();
+    const chunk = await reader?.read();
+    if (!chunk || chunk.done) return new Blob(chunks);
+    chunks.push(chunk.value as BlobPart);
+  }
 }
 
 /** Length of the body in bytes; `null` where the header speaks of the compressed body, or is missing. */
@@ -87,10 +145,17 @@ export function bodyBytes(headers: Headers): number | null {
   return /^\d+$/.test(length) ? Number(length) : null;
 }
 
-/** What the bytes are known by without a manifest. `Last-Modified` first: every page may read it, and it is the same with and without compression. */
+/**
+ * What the bytes are known by without a manifest: `Last-Modified`, which every page may read, and `ETag`, which also tells versions of one second
+ * apart. A server that compresses says the same ETag with another ending.
+ */
 export function serverVersion(headers: Headers): string {
   const modified = headers.get('last-modified');
-  if (modified) return `modified-${modified}`;
-  const tag = headers.get('etag');
-  return tag ? `etag-${tag}` : UNKNOWN_VERSION;
+  const tag = headers
+    .get('etag')
+    ?.replace(/^W\//, '')
+    .replaceAll('"', '')
+    .replace(/[-;](?:gzip|br|zstd|deflate)$/, '');
+  const known = [modified && `modified-${modified}`, tag && `etag-${tag}`].filter(Boolean);
+  return known.length > 0 ? known.join(' ') : UNKNOWN_VERSION;
 }

@@ -15,6 +15,9 @@ import type {
 
 export default function init(options: { module_or_path: WebAssembly.Module | BufferSource }): Promise<{ memory: WebAssembly.Memory }>;
 
+/** A new instance of the compiled module in place of the present one, whose objects can then no longer be used. */
+export function __wbg_reset_state(): void;
+
 /** Files of one model folder; sizes are known before anything is read. */
 export interface WasmSource {
   size(path: string): number | undefined;

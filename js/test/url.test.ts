@@ -331,3 +331,136 @@ test('two visits at once fetch the same file and both get it whole', async (t) =
   const both = await Promise.all([open(server), open(server)]);
   for (const opened of both) assert.deepEqual(await readAll(opened), weights);
 });
+
+/** Changes a byte of the stored part `number` of the weights. */
+function damage(caches: FakeCaches, number: number): void {
+  for (const url of [...caches.entries.keys()]) {
+    if (!url.includes(WEIGHTS) || !url.endsWith(`/${number}`)) continue;
+    const size = (caches.entries.get(url) as Blob).size;
+    caches.entries.set(url, new Blob([new Uint8Array(size)]));
+  }
+}
+
+test('stored bytes that changed are noticed, thrown away and fetched again, from there on', async (t) => {
+  for (const manifest of [true, false]) {
+    const caches = installCaches(t);
+    const server = modelServer();
+    if (manifest) server.putManifest();
+    await readAll(await open(server));
+    for (const [number, range] of [
+      [1, `bytes=${PART_BYTES}-`],
+      [0, null],
+    ] as const) {
+      damage(caches, number);
+      server.log.length = 0;
+      const again = await open(server);
+      assert.deepEqual(await readAll(again), weights);
+      assert.equal(again.folder.cache.state, manifest ? 'verified' : 'unverified');
+      assert.deepEqual(
+        server.gets(WEIGHTS).map((request) => request.range),
+        [range],
+      );
+      server.log.length = 0;
+      assert.deepEqual(await readAll(await open(server)), weights);
+      assert.equal(server.gets(WEIGHTS).length, 0, 'the good copy stays');
+    }
+  }
+});
+
+test('a damaged copy without a network is an error, and no wrong weights', async (t) => {
+  const caches = installCaches(t);
+  const server = modelServer().putManifest();
+  await readAll(await open(server));
+  damage(caches, 1);
+  server.offline = true;
+  await rejectsWith(readAll(await open(server)), 'download', /model\.safetensors could not be fetched/);
+});
+
+test('a copy stored before there were seals is verified once, without a download', async (t) => {
+  const caches = installCaches(t);
+  const server = modelServer().putManifest();
+  await readAll(await open(server));
+  for (const [url, blob] of [...caches.entries]) {
+    if (!url.includes('/file/')) continue;
+    const { seal: _, ...record } = JSON.parse(await blob.text());
+    caches.entries.set(url, new Blob([JSON.stringify(record)]));
+  }
+  server.log.length = 0;
+  const again = await open(server);
+  assert.deepEqual(await readAll(again), weights);
+  assert.equal(again.folder.cache.state, 'verified');
+  assert.equal(server.gets(WEIGHTS).length, 0);
+});
+
+test('what the engine cannot read is forgotten, unless the manifest vouches for it', async (t) => {
+  for (const manifest of [true, false]) {
+    const caches = installCaches(t);
+    const server = modelServer();
+    if (manifest) server.putManifest();
+    const { folder } = await open(server);
+    await folder.complete();
+    await folder.distrust();
+    assert.equal(caches.keys('file').filter((key) => key.includes(WEIGHTS)).length, manifest ? 1 : 0);
+  }
+});
+
+test('without a manifest: a new ETag is a new file, also in the same second and of the same length', async (t) => {
+  installCaches(t);
+  const server = modelServer().put(WEIGHTS, weights, { etag: '"one"' });
+  await readAll(await open(server));
+  server.put(WEIGHTS, weights, { etag: 'W/"one-gzip"' });
+  server.log.length = 0;
+  assert.deepEqual(await readAll(await open(server)), weights);
+  assert.equal(server.gets(WEIGHTS).length, 0, 'the same file, compressed');
+  const changed = weights.slice().reverse();
+  server.put(WEIGHTS, changed, { etag: '"two"' });
+  assert.deepEqual(await readAll(await open(server)), changed);
+});
+
+test('without a manifest and without validators the file is fetched anew, and kept for times without a network', async (t) => {
+  installCaches(t);
+  const unversioned = { modified: '' };
+  const server = new FakeServer().put('config.json', '{}', unversioned).put(WEIGHTS, weights, unversioned);
+  await readAll(await open(server));
+  const changed = weights.slice().reverse();
+  server.put(WEIGHTS, changed, unversioned);
+  assert.deepEqual(await readAll(await open(server)), changed);
+  server.offline = true;
+  assert.deepEqual(await readAll(await open(server)), changed);
+});
+
+test('a range that is not what was asked for is not appended', async (t) => {
+  for (const says of [true, false]) {
+    installCaches(t);
+    const server = modelServer();
+    server.breakAfter = [undefined, PART_BYTES + 5];
+    server.contentRange = says;
+    server.rangeFrom = 5;
+    assert.deepEqual(await readAll(await open(server)), weights);
+  }
+});
+
+test('a server that accepts and never answers is given up, whatever was asked', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  for (const [request, manifest] of [
+    ['GET manifest.json', true],
+    ['HEAD config.json', false],
+    ['GET config.json', true],
+    [`GET ${WEIGHTS}`, true],
+  ] as const) {
+    const server = modelServer();
+    if (manifest) server.putManifest();
+    server.silent.add(request);
+    let over = false;
+    const loading = open(server)
+      .then(({ folder }) => folder.complete())
+      .finally(() => (over = true));
+    const failed = rejectsWith(loading, 'download', /the server said nothing for 30 s/);
+    for (let seconds = 0; !over && seconds < 100; seconds++) {
+      t.mock.timers.tick(1000);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.ok(over, request);
+    await failed;
+  }
+});

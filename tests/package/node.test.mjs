@@ -1,6 +1,6 @@
 // Node: models from a path, a file: URL, an http URL and bytes; computed in the process itself.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -121,4 +121,46 @@ for await (const { id } of model.generate([1, 2], { maxTokens: 3, temperature: 0
   fs.writeFileSync(path.join(folder, 'script.mjs'), script);
   const output = execFileSync(process.execPath, ['script.mjs', modelFolder], { cwd: folder, encoding: 'utf8', timeout: 20_000 });
   assert.equal(output.trim().split('\n').length, 3);
+});
+
+test('the file of the engine: what is no WebAssembly, and a server that never answers', async (t) => {
+  let answer = (response) => response.writeHead(200, { 'content-type': 'application/wasm' }).end('<!doctype html>');
+  const asked = [];
+  const server = await serve(
+    {},
+    {
+      intercept: (request, response) => {
+        asked.push(request.url);
+        answer(response);
+        return true;
+      },
+    },
+  );
+  t.after(() => server.close());
+  // Another process, since this one has the engine already.
+  const script = (load) => `
+    import { mock } from 'node:test';
+    import { TopKLM } from ${JSON.stringify(pathToFileURL(path.join(packageFolder, 'index.js')).href)};
+    const loading = TopKLM.load(${JSON.stringify(modelFolder)}, { wasmUrl: '${server.url}x.wasm' }).catch(({ code, message }) => ({ code, message }));
+    ${load}
+    console.log(JSON.stringify(await loading));`;
+  const said = (load = '') =>
+    new Promise((resolve, reject) =>
+      execFile(process.execPath, ['--input-type=module', '-e', script(load)], (error, out) => (error ? reject(error) : resolve(JSON.parse(out)))),
+    );
+  const wrong = await said();
+  assert.equal(wrong.code, 'wasm');
+  assert.match(wrong.message, /what the server sent is not WebAssembly/);
+  assert.equal(asked.length, 2, 'asked once more');
+  answer = () => {};
+  const silent = await said(`
+    mock.timers.enable({ apis: ['setTimeout'] });
+    let over = false;
+    loading.then(() => (over = true));
+    while (!over) {
+      mock.timers.tick(1000);
+      await new Promise((resolve) => setImmediate(resolve));
+    }`);
+  assert.equal(silent.code, 'wasm');
+  assert.match(silent.message, /the server said nothing for 30 s/);
 });

@@ -177,3 +177,19 @@ test('plain http off localhost: from memory, and it says so', async (t) => {
   const gpu = await visit(page, { backend: 'webgpu' });
   assert.equal(gpu.code, 'device');
 });
+
+test('a web page that was kept in place of the engine heals by itself', async (t) => {
+  let down = true;
+  const intercept = (request, response) => {
+    if (!down || !request.url.endsWith('.wasm')) return false;
+    response.writeHead(200, { 'content-type': 'text/html', 'cache-control': 'max-age=3600' }).end('<!doctype html><p>back soon');
+    return true;
+  };
+  const { page, reopen } = await open(t, { intercept });
+  const first = await visit(page);
+  assert.equal(first.code, 'wasm');
+  assert.match(first.message, /the server sent a web page instead/);
+  down = false;
+  await reopen();
+  assert.deepEqual((await visit(page)).ids, ids);
+});

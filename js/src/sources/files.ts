@@ -18,6 +18,7 @@ export class BlobFiles implements ModelFiles {
     return {
       failure: undefined,
       complete: async () => {},
+      distrust: async () => {},
       cache: GIVEN,
       size: (path) => blob(path)?.size,
       read: async (path, offset, length) => {

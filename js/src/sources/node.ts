@@ -61,6 +61,7 @@ export class FolderFiles implements ModelFiles {
     return {
       failure: undefined,
       complete: async () => {},
+      distrust: async () => {},
       cache: GIVEN,
       size: (path) => this.#size(folder + path),
       read: (path, offset, length) => this.#read(folder + path, offset, length),

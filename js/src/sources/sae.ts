@@ -1,6 +1,6 @@
 /** The two files of a sparse autoencoder in SAELens' layout, from wherever they are, as Blobs by name. */
 import { createError } from '../errors.js';
-import { NETWORK, request, retry } from '../remote.js';
+import { isMissing, NETWORK, readBody, request, Retriable, retry, timely } from '../remote.js';
 import type { ModelSource } from '../types.js';
 import { builtin, isNode, readFileUrl } from './node.js';
 
@@ -49,12 +49,16 @@ function folderUrl(text: string): URL {
 }
 
 async function fetched(url: string, signal: AbortSignal): Promise<Blob | undefined> {
-  return retry(NETWORK, signal, async () => {
-    const response = await request(NETWORK, url, { signal });
-    if (response.status === 404) return undefined;
-    if (!response.ok) throw createError('download', `${url} answered with status ${response.status}.`);
-    return response.blob();
-  });
+  return retry(NETWORK, signal, () =>
+    timely(url, signal, async (within, alive) => {
+      const response = await request(NETWORK, url, { signal: within });
+      if (isMissing(response)) return undefined;
+      if (!response.ok) throw createError('download', `${url} answered with status ${response.status}.`);
+      return readBody(response, alive).catch((error) => {
+        throw new Retriable(`${url}: the download stopped (${String(error)}).`, { cause: error });
+      });
+    }),
+  );
 }
 
 async function fromDisk(folder: string, name: string): Promise<Blob | undefined> {

@@ -13,6 +13,8 @@ export interface OpenFolder extends WasmSource {
   readonly failure: unknown;
   /** Waits until every file is there, also those the engine did not read. */
   complete(): Promise<void>;
+  /** Forgets stored copies that no SHA-256 vouches for: the engine could not read what they hold, and the server may have better ones. */
+  distrust(): Promise<void>;
   /** Of the files of this folder; final after {@link complete}. */
   readonly cache: CacheInfo;
 }

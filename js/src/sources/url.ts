@@ -6,7 +6,7 @@ import { FileCache, UNKNOWN_VERSION, type FileRecord } from '../cache.js';
 import { download, fromCache, type Downloaded, type DownloadContext, type RemoteFile } from '../download.js';
 import { createError, throwIfAborted } from '../errors.js';
 import type { ModelFiles, OpenContext, OpenFolder } from './source.js';
-import { isMissing, bodyBytes, NETWORK, request, Retriable, retry, serverVersion, type Network } from '../remote.js';
+import { isMissing, bodyBytes, NETWORK, readBody, request, Retriable, retry, serverVersion, timely, type Network } from '../remote.js';
 import { looksLikeHtml, parseManifest, shardNames, type Manifest } from '../manifest.js';
 import { ByteProgress } from '../progress.js';
 import { openStorage } from '../storage.js';
@@ -50,7 +50,7 @@ export class UrlFiles implements ModelFiles {
       progress.fileDone(totalBytes(files));
       return result;
     };
-    const opened = new UrlFolder(folder, files, fetchFile, () => this.#memoryReason);
+    const opened = new UrlFolder(folder, files, fetchFile, () => this.#memoryReason, this.#cache);
     await opened.sizesKnown();
     return opened;
   }
@@ -83,22 +83,22 @@ export class UrlFiles implements ModelFiles {
   /** The manifest; `null` where there is none. Without a network: the stored one. */
   async #fetchManifest(signal: AbortSignal): Promise<Manifest | null> {
     const url = this.#url('manifest.json');
-    const file: RemoteFile = { path: 'manifest.json', url, bytes: null, sha256: null, version: UNKNOWN_VERSION };
+    const file: RemoteFile = { path: 'manifest.json', url, bytes: null, sha256: null, version: UNKNOWN_VERSION, offline: true };
     try {
-      const text = await retry(this.#network, signal, async () => {
-        const response = await request(this.#network, url, { signal, cache: 'no-cache' });
+      const text = await this.#ask(url, 'GET', signal, async (response, alive) => {
         if (isMissing(response)) return null;
         if (!response.ok) throw createError('download', `${url} could not be fetched: the server responded with ${response.status}.`);
-        return response.text().catch((error) => {
+        const body = await readBody(response, alive).catch((error) => {
           throw new Retriable(`${url}: the download stopped (${String(error)}).`);
         });
+        return body.text();
       });
       if (text === null || looksLikeHtml(text)) return null;
       const manifest = parseManifest(text, url);
       const blob = new Blob([text]);
       await this.#cache
         ?.putPart(url, UNKNOWN_VERSION, 0, blob)
-        .then(() => this.#cache?.complete(url, { version: UNKNOWN_VERSION, bytes: blob.size, verified: false }))
+        .then(() => this.#cache?.complete(url, { version: UNKNOWN_VERSION, bytes: blob.size, verified: false }, blob))
         .catch(() => {}); // only needed without a network
       return manifest;
     } catch (error) {
@@ -150,18 +150,16 @@ export class UrlFiles implements ModelFiles {
       return entry && { path, url, bytes: entry.bytes, sha256: entry.sha256, version: `sha256-${entry.sha256}` };
     }
     try {
-      const response = await retry(this.#network, signal, () => request(this.#network, url, { method: 'HEAD', signal, cache: 'no-cache' }));
-      if (isMissing(response)) return undefined;
-      if (response.ok) {
-        return { path, url, bytes: bodyBytes(response.headers), sha256: null, version: serverVersion(response.headers) };
-      }
+      const head = await this.#ask(url, 'HEAD', signal, async (response) => response);
       // HEAD is not allowed, for example: GET will tell.
-      return (await this.#exists(url, signal)) ? { path, url, bytes: null, sha256: null, version: UNKNOWN_VERSION } : undefined;
+      const response = head.ok || isMissing(head) ? head : await this.#ask(url, 'GET', signal, async (answer) => answer);
+      if (!response.ok || isMissing(response)) return undefined;
+      return { path, url, bytes: bodyBytes(response.headers), sha256: null, version: serverVersion(response.headers) };
     } catch (error) {
       throwIfAborted(signal);
       // Without a network: what is stored is there.
       const record = await this.#recorded(url);
-      if (record) return { path, url, bytes: record.bytes, sha256: null, version: record.version };
+      if (record) return { path, url, bytes: record.bytes, sha256: null, version: record.version, offline: true };
       if (await this.#recorded(this.#url('config.json'))) return undefined;
       throw error;
     }
@@ -171,10 +169,18 @@ export class UrlFiles implements ModelFiles {
     return this.#cache?.record(url).catch(() => undefined);
   }
 
-  async #exists(url: string, signal: AbortSignal): Promise<boolean> {
-    const response = await retry(this.#network, signal, () => request(this.#network, url, { signal }));
-    await response.body?.cancel();
-    return response.ok && !isMissing(response);
+  /** Asks the server, again where that may help; it has to go on answering. The body that `use` leaves unread is not fetched. */
+  #ask<T>(
+    url: string,
+    method: 'GET' | 'HEAD',
+    signal: AbortSignal,
+    use: (response: Response, alive: () => void) => Promise<T>,
+  ): Promise<T> {
+    return retry(this.#network, signal, () =>
+      timely(url, signal, async (within, alive) =>
+        use(await request(this.#network, url, { method, signal: within, cache: 'no-cache' }), alive),
+      ),
+    );
   }
 }
 
@@ -194,6 +200,7 @@ class UrlFolder implements OpenFolder {
   readonly #folder: string;
   readonly #files: Map<string, { file: RemoteFile; content: Promise<Downloaded> }>;
   readonly #results: Downloaded[] = [];
+  readonly #cache: FileCache | null;
   readonly #memoryReason: () => string | undefined;
 
   constructor(
@@ -201,7 +208,9 @@ class UrlFolder implements OpenFolder {
     files: RemoteFile[],
     fetchFile: (file: RemoteFile) => Promise<Downloaded>,
     memoryReason: () => string | undefined,
+    cache: FileCache | null,
   ) {
+    this.#cache = cache;
     this.#folder = folder;
     this.#files = new Map();
     this.#memoryReason = memoryReason;
@@ -226,6 +235,13 @@ class UrlFolder implements OpenFolder {
 
   async complete(): Promise<void> {
     for (const { content } of this.#files.values()) await content;
+  }
+
+  async distrust(): Promise<void> {
+    for (const { file, content } of this.#files.values()) {
+      const result = await content.catch(() => undefined);
+      if (result?.stored && !result.verified) await this.#cache?.forget(file.url).catch(() => {});
+    }
   }
 
   get cache(): CacheInfo {

@@ -27,6 +27,12 @@ export class FakeServer implements Network {
   /** Unknown paths get the start page with 200, as single-page hosts do. */
   fallback = false;
   offline = false;
+  /** Requests (`GET config.json`) that are accepted and never answered. */
+  readonly silent = new Set<string>();
+  /** Answers to ranges say which they are. */
+  contentRange = true;
+  /** Answers to ranges hold the file from here on, whatever was asked. */
+  rangeFrom: number | undefined;
   /** Bytes of a body after which the connection breaks, one entry a GET; `undefined` lets it through. */
   breakAfter: (number | undefined)[] = [];
   /** Statuses to answer instead, one entry a GET; `undefined` lets it through. */
@@ -67,6 +73,7 @@ export class FakeServer implements Network {
     const path = new URL(String(input)).pathname.replace(/^\/m\//, '');
     const range = new Headers(init.headers).get('range');
     this.log.push({ method, path, range });
+    if (this.silent.has(`${method} ${path}`)) return new Promise(() => {});
     const file = this.files.get(path);
     if (!file) {
       return this.fallback
@@ -83,10 +90,11 @@ export class FakeServer implements Network {
     }
     const status = this.answer.shift();
     if (status !== undefined) return new Response(null, { status });
-    const from = range && this.ranges ? Number(/^bytes=(\d+)-$/.exec(range)?.[1]) : 0;
+    const from = range && this.ranges ? (this.rangeFrom ?? Number(/^bytes=(\d+)-$/.exec(range)?.[1])) : 0;
     const part = file.body.subarray(from);
     if (this.lengths) headers.set('content-length', String(part.length));
-    if (range && this.ranges) headers.set('content-range', `bytes ${from}-${file.body.length - 1}/${file.body.length}`);
+    if (range && this.ranges && this.contentRange)
+      headers.set('content-range', `bytes ${from}-${file.body.length - 1}/${file.body.length}`);
     return new Response(this.#stream(part, this.breakAfter.shift(), init.signal ?? undefined), {
       status: range && this.ranges ? 206 : 200,
       headers,

@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         .out_name("topk_lm")
         .typescript(true)
         .remove_producers_section(true)
+        .reset_state_function(true) // a new instance after a trap
         .web(true)
         .and_then(|bindgen| bindgen.generate(out_dir));
     match written {

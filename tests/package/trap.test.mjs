@@ -1,0 +1,122 @@
+// After a trap inside the engine: nobody calls that instance again, every call says what to do, and the next load gets a sound instance.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { golden, modelFolder, packageFolder, root } from './fixture.mjs';
+import { openApi, openBrowser } from './page.mjs';
+
+/** Makes the engine's export `name` trap while `name` is set; `calls` counts calls of any export after that. */
+const instrument = () => {
+  const faults = { name: '', after: 0 };
+  const { Instance, instantiate } = WebAssembly;
+  const wrapped = (instance) => {
+    const state = { trapped: false };
+    const exports = {};
+    for (const [name, value] of Object.entries(instance.exports)) {
+      exports[name] =
+        typeof value !== 'function'
+          ? value
+          : (...given) => {
+              if (state.trapped) faults.after++;
+              if (name === faults.name) {
+                state.trapped = true;
+                throw new WebAssembly.RuntimeError('unreachable');
+              }
+              return value(...given);
+            };
+    }
+    return Object.create(Instance.prototype, { exports: { value: exports } });
+  };
+  WebAssembly.instantiate = async (module, imports) => wrapped(await instantiate.call(WebAssembly, module, imports));
+  WebAssembly.Instance = new Proxy(Instance, { construct: (_, [module, imports]) => wrapped(new Instance(module, imports)) });
+  return faults;
+};
+
+const { TopKLM, TopKError } = await import(pathToFileURL(path.join(packageFolder, 'index.js')).href);
+const saePath = path.join(root, 'tests/goldens/saes');
+const textModel = path.join(root, 'models/Llama-TopK-Stories-9M');
+const collect = async (stream) => {
+  const ids = [];
+  for await (const { id } of stream) ids.push(id);
+  return ids;
+};
+
+const CALLS = {
+  encode: ['wasmmodel_encode', (model) => model.tokenizer.encode('a')],
+  decode: ['wasmmodel_decode', (model) => model.tokenizer.decode([1])],
+  tokens: ['wasmmodel_tokens', (model) => model.tokenizer.tokens([1])],
+  run: ['wasmmodel_run', (model) => model.run([1])],
+  'run, encoding': ['wasmmodel_encode', (model) => model.run('a')],
+  generate: ['wasmmodel_generate', (model) => collect(model.generate([1], { maxTokens: 2 }))],
+  'generate, encoding': ['wasmmodel_encode', (model) => collect(model.generate('a', { maxTokens: 2 }))],
+  'the next steps': ['wasmgeneration_next', (model) => collect(model.generate([1], { maxTokens: 2 }))],
+  logitLens: ['wasmmodel_logit_lens', (model) => model.logitLens([1])],
+  ablate: ['wasmmodel_ablate', (model) => model.ablate([1], 2)],
+  loadCheckpoint: ['wasmmodel_load_checkpoint', (model) => model.loadCheckpoint('final')],
+  detachSaes: ['wasmmodel_detach_saes', (model) => model.detachSaes()],
+  saeQuality: ['wasmmodel_sae_quality', (model) => model.saeQuality([1, 2, 3])],
+  attachSae: ['wasmmodel_attach_sae', (model) => model.attachSae(path.join(saePath, fs.readdirSync(saePath)[0]))],
+  memory: ['wasmmodel_memory', (model) => model.memory()],
+};
+
+const isOver = (error) =>
+  error instanceof TopKError &&
+  error.code === 'internal' &&
+  /^The engine stopped working \(unreachable\); load the model again\.$/.test(error.message);
+
+test('in the process itself: whichever call traps, all others say so, and a new load works', { timeout: 600_000 }, async () => {
+  const faults = instrument();
+  for (const [name, [entry, call]] of Object.entries(CALLS)) {
+    const source = /encod|code|tokens/.test(name) ? textModel : modelFolder;
+    const model = await TopKLM.load(source, { backend: 'cpu' });
+    const neighbor = await TopKLM.load(modelFolder, { backend: 'cpu' });
+    const running = neighbor.generate([1], { maxTokens: 50, ignoreEos: true });
+    await running.next();
+    faults.name = entry;
+    await assert.rejects(call(model), isOver, name);
+    faults.name = '';
+    faults.after = 0;
+    for (const [other, [, another]] of Object.entries(CALLS)) await assert.rejects(another(model), isOver, `${other} after ${name}`);
+    await assert.rejects(neighbor.run([1]), isOver, `a model on the same instance, after ${name}`);
+    await assert.rejects(collect(running), isOver);
+    await model.dispose();
+    await neighbor.dispose();
+    assert.equal(faults.after, 0, `${name}: the instance that trapped was called again`);
+  }
+  const model = await TopKLM.load(modelFolder, { backend: 'cpu' });
+  const { prompt_ids, ids } = golden();
+  assert.deepEqual(await collect(model.generate(prompt_ids, { maxTokens: ids.length, temperature: 0 })), ids);
+  await model.dispose();
+});
+
+test('in a worker: the same', async (t) => {
+  const browser = await openBrowser(t);
+  const script = `globalThis.faults = (${instrument})(); faults.name = 'wasmmodel_memory'; await import('/npm/worker.js');`;
+  const intercept = (request, response) => {
+    if (request.url !== '/faulty.js') return false;
+    response.writeHead(200, { 'content-type': 'text/javascript' }).end(script);
+    return true;
+  };
+  const { page } = await openApi(browser, t, { serving: { intercept } });
+  const found = await page.evaluate(async () => {
+    const model = await topk.TopKLM.load('/model/', { backend: 'cpu', workerUrl: '/faulty.js' });
+    const said = [];
+    for (const call of [() => model.memory(), () => model.run([1]), () => model.tokenizer.decode([1]), () => model.generate([1]).next()]) {
+      said.push(
+        await call().then(
+          () => 'a result',
+          ({ code, message }) => `${code}: ${message}`,
+        ),
+      );
+    }
+    await model.dispose();
+    const next = await topk.TopKLM.load('/model/', { backend: 'cpu' });
+    const { ids } = await next.run([1, 2]);
+    await next.dispose();
+    return { said, ids: [...ids] };
+  });
+  assert.deepEqual(new Set(found.said), new Set(['internal: The engine stopped working (unreachable); load the model again.']));
+  assert.deepEqual(found.ids, [1, 2]);
+});
