@@ -105,3 +105,33 @@ test('one model on WebGPU', { timeout: 600_000 }, async (t) => {
     assert.deepEqual(found.after, ids);
   });
 });
+
+test('a browser that never hands out an adapter', { timeout: 300_000 }, async (t) => {
+  const { page } = await openApi(browser, t);
+  await page.clock.install();
+  await page.evaluate(() => {
+    GPU.prototype.requestAdapter = () => {
+      globalThis.asked = true;
+      return new Promise(() => {});
+    };
+    globalThis.loads = (backend) => {
+      globalThis.asked = false;
+      globalThis.loading = topk.TopKLM.load('/model/', { backend, worker: false, cache: false }).then(
+        (model) => model.backend,
+        ({ code, message }) => ({ code, message }),
+      );
+    };
+  });
+  const outcome = async (backend) => {
+    await page.evaluate((wanted) => loads(wanted), backend);
+    await page.waitForFunction(() => asked, undefined, { timeout: 0, polling: 'raf' });
+    await page.clock.fastForward(21_000);
+    return page.evaluate(() => loading);
+  };
+  const auto = await outcome('auto');
+  assert.equal(auto.kind, 'cpu');
+  assert.match(auto.reason, /WebGPU did not answer for 20 s/);
+  const asked = await outcome('webgpu');
+  assert.equal(asked.code, 'device');
+  assert.match(asked.message, /WebGPU did not answer for 20 s/);
+});

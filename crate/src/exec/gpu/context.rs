@@ -31,19 +31,21 @@ pub struct Gpu {
     pub(super) max_buffer: u64,
 }
 
+/// The CPU, and why.
+fn cpu(adapter: Option<String>, is_fallback: bool, reason: String) -> Result<(AdapterChoice, Option<Rc<Gpu>>)> {
+    Ok((
+        AdapterChoice {
+            kind: BackendKind::Cpu,
+            adapter,
+            is_fallback,
+            reason,
+        },
+        None,
+    ))
+}
+
 /// Chooses a backend and opens the device where it is the GPU.
 pub async fn open(wanted: BackendChoice) -> Result<(AdapterChoice, Option<Rc<Gpu>>)> {
-    let cpu = |adapter: Option<String>, is_fallback: bool, reason: String| {
-        Ok((
-            AdapterChoice {
-                kind: BackendKind::Cpu,
-                adapter,
-                is_fallback,
-                reason,
-            },
-            None,
-        ))
-    };
     if wanted == BackendChoice::Cpu {
         return cpu(None, false, "the CPU was asked for".into());
     }
@@ -56,6 +58,29 @@ pub async fn open(wanted: BackendChoice) -> Result<(AdapterChoice, Option<Rc<Gpu
             "there is no WebGPU here: {NEEDS}; the cpu backend runs everywhere"
         );
     }
+    match patiently(open_reachable(wanted)).await {
+        Some(opened) => opened,
+        None if wanted == BackendChoice::Auto => cpu(None, false, format!("WebGPU did not answer for {PATIENCE_S} s")),
+        None => fail!(
+            Device,
+            "WebGPU did not answer for {PATIENCE_S} s: restart the browser; the cpu backend runs everywhere"
+        ),
+    }
+}
+
+/// How long the browser may take to hand out a device.
+const PATIENCE_S: u32 = 20;
+
+/// `None`: no outcome within [`PATIENCE_S`]. Natively the driver is called directly and answers.
+async fn patiently<T>(work: impl Future<Output = T>) -> Option<T> {
+    #[cfg(target_arch = "wasm32")]
+    return super::web::within(PATIENCE_S * 1000, work).await;
+    #[cfg(not(target_arch = "wasm32"))]
+    Some(work.await)
+}
+
+/// A device, where there is something to ask for one.
+async fn open_reachable(wanted: BackendChoice) -> Result<(AdapterChoice, Option<Rc<Gpu>>)> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     let options = wgpu::RequestAdapterOptions {
         power_preference: wgpu::PowerPreference::HighPerformance,

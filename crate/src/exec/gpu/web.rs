@@ -1,5 +1,9 @@
 //! What a browser says of its adapter beyond wgpu, which passes on the description alone (often empty).
 
+use std::future::{poll_fn, Future};
+use std::pin::pin;
+use std::task::Poll;
+
 use js_sys::{Function, Object, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -15,6 +19,22 @@ pub fn reachable() -> bool {
         .iter()
         .any(|name| get(&global, name).is_function());
     is_browser && get(&get(&global, "navigator"), "gpu").is_object()
+}
+
+/// The outcome of `work`, or `None` after `ms`: a browser whose GPU process hangs never answers.
+pub async fn within<T>(ms: u32, work: impl Future<Output = T>) -> Option<T> {
+    let global = js_sys::global();
+    let timer = Promise::new(&mut |resolve, _| {
+        if let Ok(set_timeout) = get(&global, "setTimeout").dyn_into::<Function>() {
+            let _ = set_timeout.call2(&global, &resolve, &ms.into()); // where it fails there is no limit
+        }
+    });
+    let (mut work, mut timer) = (pin!(work), pin!(JsFuture::from(timer)));
+    poll_fn(|context| match work.as_mut().poll(context) {
+        Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+        Poll::Pending => timer.as_mut().poll(context).map(|_| None),
+    })
+    .await
 }
 
 /// Vendor and architecture (`apple metal-3`, `nvidia hopper`) of the adapter that wgpu was given; asks with the same options.
