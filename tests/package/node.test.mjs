@@ -146,7 +146,9 @@ test('the file of the engine: what is no WebAssembly, and a server that never an
     console.log(JSON.stringify(await loading));`;
   const said = (load = '') =>
     new Promise((resolve, reject) =>
-      execFile(process.execPath, ['--input-type=module', '-e', script(load)], (error, out) => (error ? reject(error) : resolve(JSON.parse(out)))),
+      execFile(process.execPath, ['--input-type=module', '-e', script(load)], (error, out) =>
+        error ? reject(error) : resolve(JSON.parse(out)),
+      ),
     );
   const wrong = await said();
   assert.equal(wrong.code, 'wasm');
