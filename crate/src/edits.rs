@@ -56,6 +56,21 @@ pub enum Propagate {
 }
 
 /// One edit, as callers write it.
+///
+/// ```
+/// use topk_lm::{Edit, Positions, Site};
+///
+/// # fn main() -> topk_lm::Result<()> {
+/// let edit = Edit::clamp(4, 17, 8.0).site(Site::TopkIn).positions(Positions::Generated);
+/// // The same as the command writes it: key=value, with commas between.
+/// let parsed: Edit = "layer=4,index=17,action=clamp,value=8,site=topk_in,positions=generated".parse()?;
+/// assert_eq!(edit, parsed);
+/// // A feature of an attached autoencoder, at positions 3 to 6.
+/// let feature = Edit::add(0, 90, 2.5).sae("blocks.2.hook_resid_post").positions(Positions::Range { from: 3, to: 7 });
+/// assert_eq!(feature, "sae=blocks.2.hook_resid_post,index=90,action=add,value=2.5,positions=3..7".parse()?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, try_from = "RawEdit")]
 pub struct Edit {
@@ -75,6 +90,66 @@ pub struct Edit {
     pub positions: Positions,
     #[serde(default)]
     pub propagate: Propagate,
+}
+
+impl Edit {
+    fn new(layer: usize, index: usize, action: Action, value: Option<f64>) -> Edit {
+        Edit {
+            layer,
+            sae: None,
+            index,
+            action,
+            value,
+            site: Site::default(),
+            positions: Positions::default(),
+            propagate: Propagate::default(),
+        }
+    }
+
+    /// Sets neuron `index` behind block `layer` to `value`, whatever it was.
+    pub fn clamp(layer: usize, index: usize, value: f64) -> Edit {
+        Edit::new(layer, index, Action::Clamp, Some(value))
+    }
+
+    /// Adds `value` to it.
+    pub fn add(layer: usize, index: usize, value: f64) -> Edit {
+        Edit::new(layer, index, Action::Add, Some(value))
+    }
+
+    /// Multiplies it by `value`.
+    pub fn scale(layer: usize, index: usize, value: f64) -> Edit {
+        Edit::new(layer, index, Action::Scale, Some(value))
+    }
+
+    /// Sets it to 0.
+    pub fn ablate(layer: usize, index: usize) -> Edit {
+        Edit::new(layer, index, Action::Ablate, None)
+    }
+
+    /// Of feature `index` of the autoencoder attached at `hook`, instead of a neuron: layer, site and propagation no longer count.
+    pub fn sae(self, hook: impl Into<String>) -> Edit {
+        let mut feature = Edit::new(0, self.index, self.action, self.value).positions(self.positions);
+        feature.sae = Some(hook.into());
+        feature
+    }
+
+    /// Where in the block; without this call [`Site::TopkOut`].
+    pub fn site(mut self, site: Site) -> Edit {
+        self.site = site;
+        self
+    }
+
+    /// At which positions; without this call [`Positions::All`].
+    pub fn positions(mut self, positions: Positions) -> Edit {
+        self.positions = positions;
+        self
+    }
+
+    /// Over which layers; without this call [`Propagate::Layer`].
+    pub fn propagate(mut self, propagate: Propagate) -> Edit {
+        self.propagate = propagate;
+        self
+    }
 }
 
 /// [`Edit`] as it is written: a neuron has a layer, a feature an autoencoder.
@@ -312,7 +387,9 @@ fn resolve(config: &Config, edit: &Edit, prompt_length: usize, number: usize) ->
 impl std::str::FromStr for Edit {
     type Err = crate::error::Error;
 
-    /// `layer=4,index=17,action=clamp,value=8,site=topk_in,positions=generated,propagate=from_layer`; positions may be `3..7`.
+    /// Reads `key=value` pairs with commas between them: `layer=4,index=17,action=clamp,value=8`. `layer` (or `sae`, a hook), `index` and
+    /// `action` (`add`, `clamp`, `scale`, `ablate`) are required, `value` too but for `ablate`; `site` is `topk_out` or `topk_in`, `positions`
+    /// is `all`, `prompt`, `generated` or a half-open range `3..7`, and `propagate` is `layer` or `from_layer`. An unknown key is an error.
     fn from_str(text: &str) -> Result<Edit> {
         let mut fields = serde_json::Map::new();
         for part in text.split(',') {

@@ -5,45 +5,46 @@
 //! operator by itself.
 //!
 //! ```
-//! use topk_lm::{BackendChoice, Cancel, Edit, FolderSource, GenerateOptions, Model, RunOptions, SamplingOptions};
+//! use topk_lm::{BackendChoice, Edit, GenerateOptions, Model, RunOptions, SamplingOptions};
 //!
 //! # fn main() -> topk_lm::Result<()> {
 //! # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/goldens/models/llama-gqa");
-//! let source = FolderSource::new(folder)?;
-//! let cancel = Cancel::default();
-//! pollster::block_on(async {
-//!     let model = Model::load(&source, BackendChoice::Cpu, &cancel, &mut |_, _| {}).await?;
-//!     // Which neurons are active behind block 1?
-//!     let hook = "blocks.1.hook_topk_out";
-//!     let options = RunOptions { hooks: vec![hook.into()], ..RunOptions::default() };
-//!     let output = model.run(&[3, 1, 4, 1, 5], &options, &cancel).await?;
-//!     assert_eq!(output.hooks[hook].shape, [5, model.config().d_model]);
-//!     // What does it write when one of them is set?
-//!     let edit: Edit = "layer=1,index=3,action=clamp,value=8".parse()?;
-//!     let options = GenerateOptions {
-//!         edits: vec![edit],
-//!         max_tokens: Some(4),
-//!         sampling: SamplingOptions::at(0.0),
-//!         ..GenerateOptions::default()
-//!     };
-//!     let mut generation = model.generate(&[3, 1, 4], &options)?;
-//!     let mut ids = Vec::new();
-//!     loop {
-//!         let some = generation.next(&cancel).await?;
-//!         ids.extend(some.steps.iter().map(|step| step.id));
-//!         if some.finish.is_some() {
-//!             break;
-//!         }
-//!     }
-//!     assert!(!ids.is_empty());
-//!     Ok(())
-//! })
+//! let model = Model::open_on(folder, BackendChoice::Cpu)?; // Model::open(folder) takes the GPU where there is one
+//!
+//! // Which neurons are active behind block 1?
+//! let hook = "blocks.1.hook_topk_out";
+//! let options = RunOptions { hooks: vec![hook.into()], ..RunOptions::default() };
+//! let output = model.run_now(&[3, 1, 4, 1, 5], &options)?;
+//! assert_eq!(output.hooks[hook].shape, [5, model.config().d_model]);
+//!
+//! // What does it write when one of them is set?
+//! let options = GenerateOptions {
+//!     edits: vec![Edit::clamp(1, 3, 8.0)],
+//!     max_tokens: Some(4),
+//!     sampling: SamplingOptions::at(0.0),
+//!     ..GenerateOptions::default()
+//! };
+//! for step in model.generate(&[3, 1, 4], &options)?.steps() {
+//!     println!("{}", step?.id);
+//! }
+//! # Ok(())
 //! # }
 //! ```
+//!
+//! [`Model::open`], [`Model::run_now`] and [`Generation::steps`] block. Behind them are `async` functions that also run in a browser, report
+//! progress, and end when a [`Cancel`] says so: [`Model::load`] from any [`Source`], [`Model::run`], [`Generation::next`].
+//!
+//! # Features
+//!
+//! - `gpu` (default): the WebGPU backend, through wgpu. Without it models run on the CPU, with the same results, and wgpu is not built.
+//! - `cli` (default): the command `topk-lm`. A library user needs `default-features = false, features = ["gpu"]`, or no feature at all.
 //!
 //! Modules depend on each other in one direction, from the surface (`wasm`, the command) down to numbers: `crate/layers.txt` has the layers,
 //! and `npm test -- dependencies` checks them. What is not shown here is internal: it is public only with the feature `internals`,
 //! which the command and the tests use, and promises nothing.
+
+// An operation says in one place what both executors need of it; without the GPU, its kernels have no reader.
+#![cfg_attr(not(feature = "gpu"), allow(dead_code))]
 
 /// Declares modules that are internal to the crate.
 macro_rules! internal {
@@ -100,9 +101,16 @@ pub use exec::request::LogitRows;
 pub use hooks::Array;
 pub use numerics::order::{Post, Select};
 pub use pace::Cancel;
+#[cfg(not(target_arch = "wasm32"))]
+pub use session::Steps;
 pub use session::{
     Ablation, BackendChoice, BackendInfo, BackendKind, Finish, GenerateOptions, Generated, Generation, Model,
     Reconstruction, RunOptions, RunOutput, SaeOptions, SaeQuality, SamplingOptions, StepReport, Swap,
 };
 pub use source::Source;
 pub use tokenizer::Tokenizer;
+
+/// The README's program compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { checkCommands } from './commands.mjs';
+import { checkCratePackage } from './crate-package.mjs';
 import { checkDeadItems } from './dead-items.mjs';
 import { checkDependencies } from './dependencies.mjs';
 import { checkLinks } from './links.mjs';
@@ -27,6 +28,7 @@ export const checks = [
   { name: 'js-types', work: checkTypes },
   { name: 'scripts-tests', work: () => nodeTests(testFiles('tests/scripts', '.test.mjs')) },
   { name: 'rust-lint', work: rustLint },
+  { name: 'crate-package', work: checkCratePackage },
   { name: 'rust-tests', work: rustTests },
   { name: 'documented-commands', work: () => checkCommands(checks.map(({ name }) => name)) },
   { name: 'build', work: buildSite },
@@ -59,10 +61,16 @@ async function checkPackageSize() {
   checkSize();
 }
 
-/** All targets; and the library alone, where only what is reachable from its documented API is public, so that dead code shows. */
+/**
+ * All targets; and each set of features: the library alone, where only what is reachable from its documented API is public, so that dead code
+ * shows, the library for CPUs, and the command without a GPU.
+ */
 async function rustLint() {
   await run('cargo', ['clippy', '--locked', '--workspace', '--all-targets', '--', '-D', 'warnings']);
-  await run('cargo', ['clippy', '--locked', '-p', 'topk-lm', '--lib', '--no-default-features', '--', '-D', 'warnings']);
+  for (const features of ['gpu', '', 'cli']) {
+    const chosen = ['--no-default-features', '--features', features];
+    await run('cargo', ['clippy', '--locked', '-p', 'topk-lm', '--lib', '--bins', ...chosen, '--', '-D', 'warnings']);
+  }
 }
 
 async function rustTests() {

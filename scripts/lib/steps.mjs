@@ -7,10 +7,10 @@ import { inRoot, paths } from './paths.mjs';
 
 const IGNORED = new Set(['node_modules', 'target', 'dist', 'generated', '.git', '.venv', '__pycache__']);
 
-/** Every file under `entry` (a file or folder), sorted; build outputs are left out. */
+/** Every file under `entry` (a file or folder), sorted; build outputs are left out, and links, whose files lie elsewhere. */
 export function filesUnder(entry) {
-  const stat = fs.statSync(entry, { throwIfNoEntry: false });
-  if (!stat) return [];
+  const stat = fs.lstatSync(entry, { throwIfNoEntry: false });
+  if (!stat || stat.isSymbolicLink()) return [];
   if (!stat.isDirectory()) return [entry];
   return fs
     .readdirSync(entry)

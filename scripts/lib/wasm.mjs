@@ -9,7 +9,7 @@ import { ensureCargo } from './system.mjs';
 import { wasmToolchain } from './wasm-toolchain.mjs';
 
 const MANIFESTS = ['Cargo.toml', 'Cargo.lock'];
-const ENGINE = [...MANIFESTS, '.cargo', 'crate/Cargo.toml', 'crate/src', 'shaders'];
+const ENGINE = [...MANIFESTS, '.cargo', 'crate/Cargo.toml', 'crate/build.rs', 'crate/src', 'shaders'];
 const RAW = 'target/wasm/wasm32-unknown-unknown/wasm/topk_lm.wasm';
 const BINDINGS = 'target/wasm/bindings';
 const GENERATED = 'js/src/generated';
@@ -50,6 +50,8 @@ async function compile() {
         'topk-lm',
         '--lib',
         '--no-default-features',
+        '--features',
+        'gpu',
         '--crate-type',
         'cdylib',
         '--profile',

@@ -3,5 +3,11 @@
 pub mod adapter;
 pub mod backend;
 pub mod cpu;
+#[cfg(feature = "gpu")]
 pub mod gpu;
+#[cfg(not(feature = "gpu"))]
+pub mod no_gpu;
 pub mod request;
+
+#[cfg(not(feature = "gpu"))]
+pub use no_gpu as gpu;

@@ -53,7 +53,7 @@ pub struct Table {
 pub fn table() -> &'static Table {
     static TABLE: OnceLock<Table> = OnceLock::new();
     TABLE.get_or_init(|| {
-        serde_json::from_str(include_str!("../../../shaders/topk_plan.json"))
+        serde_json::from_str(include_str!(concat!(env!("OUT_DIR"), "/topk_plan.json")))
             .expect("shaders/topk_plan.json has this form")
     })
 }

@@ -1,6 +1,8 @@
 //! A loaded model and what is done with it: [`Model::run`], [`Model::generate`], [`Model::logit_lens`], [`Model::ablate`].
 
 mod ablate;
+#[cfg(not(target_arch = "wasm32"))]
+mod blocking;
 mod defaults;
 mod generate;
 mod groups;
@@ -14,6 +16,8 @@ use std::rc::Rc;
 
 pub use crate::exec::adapter::{AdapterChoice as BackendInfo, BackendChoice, BackendKind};
 pub use ablate::Ablation;
+#[cfg(not(target_arch = "wasm32"))]
+pub use blocking::Steps;
 #[cfg(target_arch = "wasm32")]
 pub use defaults::max_tokens;
 pub use defaults::SamplingOptions;

@@ -1,14 +1,21 @@
 //! TopK as an operator of its own: `topk(rows [R, n], k)` gives the first k entries of each row by the ranking of
 //! [`crate::numerics::order`], as values (the input's own bits, so −0 and NaN payloads survive) and indices.
 //!
-//! [`topk_cpu`] is the reference. [`TopKGpu`] runs the passes of [`plan`] on a device; both are equal bit for bit.
+//! [`topk_cpu`] is the reference. With the feature `gpu`, `TopKGpu` runs the passes of [`plan`] on a device; both are equal bit for bit.
 
+#[cfg(feature = "gpu")]
 mod gpu;
+#[cfg(all(feature = "cli", not(feature = "gpu")))]
+mod no_gpu;
 pub mod plan;
 
+#[cfg(feature = "gpu")]
 pub use crate::exec::gpu::{open, Gpu};
 pub use crate::ops::tuning::Profile;
+#[cfg(feature = "gpu")]
 pub use gpu::TopKGpu;
+#[cfg(all(feature = "cli", not(feature = "gpu")))]
+pub use no_gpu::TopKGpu;
 
 use crate::error::{fail, Result};
 use crate::numerics::order::{topk_indices, Select};

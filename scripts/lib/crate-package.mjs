@@ -1,0 +1,88 @@
+// What `cargo publish` would upload: which files, how large, and that it builds by itself, outside of this repository. Each set of features
+// builds what it says and nothing else.
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { inRoot, paths, show } from './paths.mjs';
+import { Failure, query, run } from './run.mjs';
+import { filesUnder } from './steps.mjs';
+
+/** Compressed; crates.io takes ten times as much. */
+export const LIMIT_BYTES = 512 * 1024;
+/** Everything beside src/ and shaders/, which are there whole. Cargo makes the first four. */
+const FILES = [
+  '.cargo_vcs_info.json',
+  'Cargo.lock',
+  'Cargo.toml',
+  'Cargo.toml.orig',
+  'LICENSE-APACHE',
+  'LICENSE-MIT',
+  'README.md',
+  'build.rs',
+  'examples/steer.rs',
+];
+/** Features, and the packages that a user who does not ask for them must not build. */
+const WITHOUT = [
+  { features: '', absent: ['wgpu', 'clap', 'sha2', 'kodama'] },
+  { features: 'gpu', absent: ['clap', 'sha2', 'kodama'] },
+  { features: 'cli', absent: ['wgpu'] },
+];
+
+/**
+ * How a package's files differ from those expected, as sentences.
+ * @param {string[]} found
+ * @param {string[]} expected
+ */
+export function contentFaults(found, expected) {
+  const [has, wants] = [new Set(found), new Set(expected)];
+  return [
+    ...expected.filter((file) => !has.has(file)).map((file) => `the crate's package lacks ${file}.`),
+    ...found.filter((file) => !wants.has(file)).map((file) => `the crate's package has ${file}, which does not belong there.`),
+  ];
+}
+
+const expectedFiles = () => {
+  const under = (folder, from) =>
+    filesUnder(folder).map(
+      (file) =>
+        `${path.basename(folder)}/${path
+          .relative(from ?? folder, file)
+          .split(path.sep)
+          .join('/')}`,
+    );
+  return [...FILES, ...under(inRoot('crate/src')), ...under(paths.shaders)];
+};
+
+export async function checkCratePackage() {
+  for (const { features, absent } of WITHOUT) {
+    const chosen = ['--no-default-features', '--features', features];
+    const tree = query('cargo', ['tree', '--locked', '-p', 'topk-lm', ...chosen, '-e', 'normal,build', '--prefix', 'none']);
+    if (tree === null) throw new Failure(`cargo tree failed for the features "${features}".`);
+    const names = new Set(tree.split('\n').map((line) => line.split(' ')[0]));
+    const there = absent.filter((name) => names.has(name));
+    if (there.length > 0) throw new Failure(`With the features "${features}" the crate still builds ${there.join(' and ')}.`);
+  }
+
+  const options = ['-p', 'topk-lm', '--locked', '--allow-dirty', '--no-metadata'];
+  const list = query('cargo', ['package', '--list', ...options]);
+  if (list === null) throw new Failure('cargo package --list failed.');
+  const faults = contentFaults(list.split('\n'), expectedFiles());
+  if (faults.length > 0) throw new Failure(faults.join('\n'));
+
+  await run('cargo', ['package', '--no-verify', '--quiet', ...options]);
+  const name = `topk-lm-${/^version = "(.+)"$/m.exec(fs.readFileSync(inRoot('Cargo.toml'), 'utf8'))?.[1]}`;
+  const file = path.join(paths.target, 'package', `${name}.crate`);
+  const { size } = fs.statSync(file);
+  console.log(`  ${show(file)}: ${list.split('\n').length} files, ${size} of ${LIMIT_BYTES} bytes`);
+  if (size > LIMIT_BYTES) throw new Failure(`The crate's package is ${size - LIMIT_BYTES} bytes over its limit.`);
+
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'topk-lm-crate-'));
+  try {
+    await run('tar', ['-xzf', path.relative(folder, file), '-C', '.'], { cwd: folder });
+    // The same profile as here, so that the dependencies need not be built once more.
+    const env = { CARGO_TARGET_DIR: paths.target, CARGO_PROFILE_DEV_OPT_LEVEL: '2', CARGO_PROFILE_DEV_DEBUG: '1' };
+    await run('cargo', ['check', '--locked', '--lib', '--bins', '--examples'], { cwd: path.join(folder, name), env });
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+}
