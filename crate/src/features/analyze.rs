@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
 
 use super::accumulate::{Activations, Statistics};
-use super::corpus;
+use super::corpus::{self, Cut};
 use super::facts::Facts;
 use super::report;
 use super::shard::{Shard, Whole};
@@ -52,8 +52,8 @@ pub struct Analyzed {
     pub passes: usize,
     /// Documents counted by an earlier run, over all passes.
     pub resumed: u64,
-    /// Documents that were truncated to the context.
-    pub cut: usize,
+    /// Documents that were cut into windows of the context, and how many windows they made; each counts as a document above.
+    pub cut: Cut,
     /// Tokens that this run sent through the model, and the seconds it took, including statistics.
     pub computed: u64,
     pub seconds: f64,

@@ -5,22 +5,31 @@ use std::path::PathBuf;
 use sha2::{Digest, Sha256};
 
 use super::facts::CorpusFacts;
+use crate::config::Config;
 use crate::error::{fail, Result};
 use crate::offline::{documents, files, OfflineModel};
 
 /// Largest corpus file we read.
 const MAX_BYTES: u64 = 4 << 30;
 
-/// Reads the corpus; truncates documents to the context, and returns how many it truncated.
-pub fn read(model: &OfflineModel, paths: &[PathBuf]) -> Result<(Vec<Vec<u32>>, CorpusFacts, usize)> {
+/// What became of the documents that are longer than the context.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cut {
+    pub documents: usize,
+    pub windows: usize,
+}
+
+/// Reads the corpus; documents longer than the context come as windows of it.
+pub fn read(model: &OfflineModel, paths: &[PathBuf]) -> Result<(Vec<Vec<u32>>, CorpusFacts, Cut)> {
     let mut hash = Sha256::new();
     for path in paths {
         hash.update(files::read_whole(path, MAX_BYTES)?);
     }
-    let mut documents = documents::read(paths, &model.config, model.tokenizer.as_deref())?;
+    let documents = documents::read(paths, &model.config, model.tokenizer.as_deref())?;
     if documents.is_empty() {
-        fail!(Argument, "the corpus has no documentss");
+        fail!(Argument, "the corpus has no documents");
     }
+    let (documents, cut) = windows(documents, &model.config);
     if u32::try_from(documents.len()).is_err() {
         fail!(
             Argument,
@@ -29,9 +38,6 @@ pub fn read(model: &OfflineModel, paths: &[PathBuf]) -> Result<(Vec<Vec<u32>>, C
             u32::MAX
         );
     }
-    let n_ctx = model.config.n_ctx;
-    let cut = documents.iter().filter(|document| document.len() > n_ctx).count();
-    documents.iter_mut().for_each(|document| document.truncate(n_ctx));
     let facts = CorpusFacts {
         files: paths
             .iter()
@@ -41,6 +47,27 @@ pub fn read(model: &OfflineModel, paths: &[PathBuf]) -> Result<(Vec<Vec<u32>>, C
         sha256: hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
     };
     Ok((documents, facts, cut))
+}
+
+/// Cuts documents longer than the context into windows of it, in order. Where a document begins with BOS, so does each of its windows, as in
+/// training; the tokens of the windows are otherwise those of the document, each once.
+pub fn windows(documents: Vec<Vec<u32>>, config: &Config) -> (Vec<Vec<u32>>, Cut) {
+    let mut cut = Cut::default();
+    let mut all = Vec::with_capacity(documents.len());
+    for document in documents {
+        let begins = config.n_ctx > 1 && document.first().copied() == config.bos_token_id;
+        let (front, rest) = document.split_at(usize::from(begins));
+        if document.len() <= config.n_ctx {
+            all.push(document);
+            continue;
+        }
+        cut.documents += 1;
+        for window in rest.chunks(config.n_ctx - front.len()) {
+            cut.windows += 1;
+            all.push([front, window].concat());
+        }
+    }
+    (all, cut)
 }
 
 /// Whether each position counts: all do except the first and those of special tokens.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{json, Value};
 
-use super::corpus::counted;
+use super::corpus::{counted, windows};
 use super::facts::special_ids;
 use super::json::{maybe, number};
 use super::statistics::{count, entropy};
@@ -83,7 +83,7 @@ pub fn analyze_saes(model: &Path, corpus: &[PathBuf], saes: &[SaeSource], out: &
     let mut features: Vec<Vec<Feature>> = attached.iter().map(|sae| vec![Feature::default(); sae.d_sae]).collect();
     let mut total = SaeQuality::default();
     let mut positions = 0;
-    let documents = documents::read(corpus, model.config(), tokenizer)?;
+    let (documents, _) = windows(documents::read(corpus, model.config(), tokenizer)?, model.config());
     for (number, document) in documents.iter().enumerate() {
         let quality = pollster::block_on(model.sae_quality(document, &cancel))?;
         add(&mut total, &quality);

@@ -5,6 +5,7 @@ mod common;
 mod counters;
 mod shards;
 mod steps;
+mod windows;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -21,15 +22,20 @@ pub fn corpus() -> PathBuf {
     root().join("tests/features_corpus.jsonl")
 }
 
-/// The ids of each document, cut to the context.
+/// The ids of each document, in windows of the context; each begins with BOS, which is 0 in all golden models.
 pub fn documents(n_ctx: usize) -> Vec<Vec<u32>> {
     let text = std::fs::read_to_string(corpus()).unwrap();
-    let document = |line: &str| {
+    let mut all = Vec::new();
+    for line in text.lines() {
         let mut ids = common::ids(&serde_json::from_str::<Value>(line).unwrap()["ids"]);
-        ids.truncate(n_ctx);
-        ids
-    };
-    text.lines().map(document).collect()
+        while ids.len() > n_ctx {
+            let rest = ids.split_off(n_ctx);
+            let bos = (ids[0] == 0).then_some(0);
+            all.push(std::mem::replace(&mut ids, bos.into_iter().chain(rest).collect()));
+        }
+        all.push(ids);
+    }
+    all
 }
 
 /// An empty folder of this name.

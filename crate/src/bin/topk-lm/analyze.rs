@@ -18,7 +18,8 @@ pub struct AnalyzeArgs {
     /// Model folder in the Hugging Face layout
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// Documents: .jsonl with {"ids": [...]} or {"text": "..."} per line, or text with <|endoftext|> lines between documents
+    /// Documents: .jsonl with {"ids": [...]} or {"text": "..."} per line, or text with <|endoftext|> lines between documents. Longer
+    /// ones than the context are cut into windows of it
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     corpus: Vec<PathBuf>,
     /// Output folder: index.json, layer{L}/, clusters.json; with --shard, what `merge` reads
@@ -87,8 +88,11 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
     };
     let mut notices = Vec::new();
     let done = analyze::analyze(&options, &mut |notice| notices.push(notice.to_owned()))?;
-    if done.cut > 0 {
-        notices.push(format!("{} documents were truncated to the context", done.cut));
+    if done.cut.documents > 0 {
+        notices.push(format!(
+            "documents longer than the context were cut into windows of it: {} into {}",
+            done.cut.documents, done.cut.windows
+        ));
     }
     let saes = args.saes.sources();
     let quality = match saes.as_slice() {
@@ -99,7 +103,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
     if args.json {
         let object = json!({
             "documents": done.documents, "tokens": done.tokens, "passes": done.passes, "resumed": done.resumed,
-            "cut": done.cut, "computed": done.computed, "seconds": done.seconds, "tokens_per_second": rate, "notices": notices,
+            "cut": done.cut.documents, "windows": done.cut.windows, "computed": done.computed, "seconds": done.seconds, "tokens_per_second": rate, "notices": notices,
             "saes": quality.as_ref().map(sae_json),
         });
         return print_line(&object.to_string());
