@@ -12,19 +12,20 @@ const SHELL_MODELS = ['models/index.json', 'models/claims.json', 'models/example
 
 export const policy = () => fs.readFileSync(inRoot('www/content-security-policy.txt'), 'utf8').trim();
 
-/** Writes them into the built site, last of all: the worker's version is a hash of every file it caches. */
+/** Writes them into the built site, last of all: the worker's version is a hash of itself and of every file it keeps. */
 export function writeSiteFiles(site = paths.site) {
   writeHostFiles(site);
   fs.copyFileSync(path.join(paths.npmPackage, 'README.md'), path.join(site, 'api.md')); // About links to it
-  const files = shellFiles(site);
-  const hash = createHash('sha256');
-  for (const file of files) hash.update(`${file}\0`).update(fs.readFileSync(path.join(site, file)));
-  const version = hash.digest('hex').slice(0, 16);
   const source = fs.readFileSync(inRoot('www/service-worker', WORKER), 'utf8');
-  const list = JSON.stringify(files.map((file) => (file === 'index.html' ? './' : `./${file}`)));
+  const sha256 = (content) => createHash('sha256').update(content).digest('hex');
+  const files = Object.fromEntries(
+    shellFiles(site).map((file) => [file === 'index.html' ? './' : `./${file}`, sha256(fs.readFileSync(path.join(site, file)))]),
+  );
+  const list = JSON.stringify(files);
+  const version = sha256(source + list).slice(0, 16);
   fs.writeFileSync(
     path.join(site, WORKER),
-    source.replace('__VERSION__', version).replace("['__FILES__']", () => list),
+    source.replace('__VERSION__', version).replace("'__FILES__'", () => list),
   );
 }
 

@@ -67,7 +67,7 @@ describe('without a network', { timeout: 600_000 }, () => {
   test('the shell holds pages and engine, and no weights', async () => {
     const kept = await page.evaluate(async () => {
       await navigator.serviceWorker.ready;
-      const names = (await caches.keys()).filter((name) => name.startsWith('topk-lm-shell-'));
+      const names = (await caches.keys()).filter((name) => name.startsWith('topk-lm-shell:'));
       const cache = await caches.open(names[0]);
       return { names, urls: (await cache.keys()).map(({ url }) => url) };
     });
@@ -101,8 +101,8 @@ describe('without a network', { timeout: 600_000 }, () => {
     await Promise.all([page.waitForEvent('load'), page.getByRole('button', { name: 'Update' }).click()]);
     await page.getByRole('heading', { name: 'About', level: 1 }).waitFor();
     await page.waitForFunction(async () => {
-      const names = (await caches.keys()).filter((name) => name.startsWith('topk-lm-shell-'));
-      return names.length === 1 && names[0] === 'topk-lm-shell-next';
+      const names = (await caches.keys()).filter((name) => name.startsWith('topk-lm-shell:'));
+      return names.length === 1 && names[0] === `topk-lm-shell:${encodeURIComponent(new URL('./', document.baseURI).pathname)}:next`;
     });
   });
 
@@ -120,6 +120,79 @@ describe('without a network', { timeout: 600_000 }, () => {
         file,
       );
     }
+  });
+});
+
+describe('several deployments', { timeout: 300_000 }, () => {
+  let answer = () => false;
+  let server;
+  let browser;
+  before(async () => {
+    server = await serve(
+      { '/one/': paths.site, '/one/-two/': paths.site, '/two/': paths.site },
+      { intercept: (request, response) => answer(request, response) },
+    );
+    browser = await launch({ webgpu: false });
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.close();
+  });
+
+  const open = async (page, place) => {
+    await page.goto(`${server.url}${place}?backend=cpu#/about`);
+    await page.getByRole('heading', { name: 'About', level: 1 }).waitFor();
+  };
+  const keptShells = (page) => page.evaluate(async () => (await caches.keys()).filter((name) => name.startsWith('topk-lm-shell')));
+
+  test('a page of another version is not kept with this one: the old shell stays, or none', async () => {
+    const { page, close } = await openPage(browser, server.url, { ignore: [/404/] });
+    let asked = 0;
+    const thrice = {};
+    thrice.promise = new Promise((resolve) => (thrice.resolve = resolve));
+    // The page is the next version's already, the worker still this one's: in the middle of a deployment.
+    answer = (request, response) => {
+      if (new URL(request.url, server.url).pathname !== '/two/') return false;
+      if (++asked === 3) thrice.resolve();
+      const html = fs.readFileSync(path.join(paths.site, 'index.html'), 'utf8');
+      response.setHeader('content-type', 'text/html; charset=utf-8');
+      response.end(`${html}<!-- of the next version -->`);
+      return true;
+    };
+    await open(page, 'two/');
+    // The worker asks for the page twice, then gives up, and the browser drops it.
+    await thrice.promise;
+    await page.waitForFunction(async () => !(await navigator.serviceWorker.getRegistration()));
+    assert.deepEqual(await keptShells(page), []);
+    answer = () => false;
+    await open(page, 'two/?again');
+    await page.evaluate(() => navigator.serviceWorker.ready.then(() => true));
+    assert.equal((await keptShells(page)).length, 1);
+    await close();
+  });
+
+  test('sites on one origin leave each other alone, and a shell of old goes with its site', async () => {
+    const { page, close } = await openPage(browser, server.url, { ignore: [/404/, /ERR_INTERNET_DISCONNECTED/] });
+    await page.evaluate(async () => {
+      const mine = await caches.open('topk-lm-shell-0123456789abcdef');
+      await mine.put('/one/', new Response('old'));
+      const other = await caches.open('topk-lm-shell-fedcba9876543210');
+      await other.put('/elsewhere/', new Response('old'));
+    });
+    for (const place of ['one/', 'two/', 'one/-two/']) {
+      await open(page, place);
+      await page.evaluate(() => navigator.serviceWorker.ready.then(() => true));
+      await page.waitForFunction(() => navigator.serviceWorker.controller);
+    }
+    const names = await keptShells(page);
+    assert.equal(names.filter((name) => name.startsWith('topk-lm-shell:')).length, 3, names.join());
+    assert.deepEqual(
+      names.filter((name) => name.startsWith('topk-lm-shell-')),
+      ['topk-lm-shell-fedcba9876543210'],
+    );
+    await page.context().setOffline(true);
+    for (const place of ['one/', 'two/', 'one/-two/']) await open(page, place);
+    await close();
   });
 });
 

@@ -2,31 +2,61 @@
  * Makes the app shell available offline: pages, scripts, styles, the engine and the list of models, all of one version. Weights and statistics
  * are stored by the engine, in its own cache.
  *
- * The build inserts the version and the files (scripts/lib/site-files.mjs). A new version is downloaded completely next to the old one and takes
- * over once no page uses the old one, or when the reader asks for it.
+ * The build inserts the version and the files with their SHA-256 (scripts/lib/site-files.mjs). A new version is downloaded completely next to the
+ * old one and takes over once no page uses the old one, or when the reader asks for it.
  */
 const VERSION = '__VERSION__';
-/** @type {string[]} relative to this script; './' is the page */
-const FILES = ['__FILES__'];
+/** @type {Record<string, string>} path relative to this script → SHA-256; './' is the page */
+const FILES = '__FILES__';
 
-const PREFIX = 'topk-lm-shell-';
-const NAME = PREFIX + VERSION;
 const PAGE = new URL('./', self.location.href).href;
-const urls = new Set(FILES.map((file) => new URL(file, self.location.href).href));
+// Several sites may share an origin; a path in a name holds no colon, so no name begins like another site's.
+const PREFIX = `topk-lm-shell:${encodeURIComponent(new URL(PAGE).pathname)}:`;
+const NAME = PREFIX + VERSION;
+const hashes = new Map(Object.entries(FILES).map(([file, hash]) => [new URL(file, self.location.href).href, hash]));
 
-self.addEventListener('install', (event) => {
-  // All or nothing: a file that cannot be fetched leaves the old version in place.
-  event.waitUntil(caches.open(NAME).then((cache) => cache.addAll([...urls].map((url) => new Request(url, { cache: 'no-cache' })))));
-});
+/** How long one file may take, in ms: the engine over a slow connection. */
+const TIMEOUT = 300_000;
+
+self.addEventListener('install', (event) => event.waitUntil(install()));
+
+/** All or nothing: a file that cannot be fetched, or is of another version (in the middle of a deployment, say), leaves the old shell in place. */
+async function install() {
+  const cache = await caches.open(NAME);
+  try {
+    await Promise.all([...hashes].map(async ([url, hash]) => cache.put(url, await fetched(url, hash))));
+  } catch (error) {
+    await caches.delete(NAME);
+    throw error;
+  }
+}
+
+/** The response that holds exactly what was built. The second try passes by what caches on the way have kept. */
+async function fetched(url, hash) {
+  for (const cache of ['no-cache', 'reload']) {
+    const response = await fetch(new Request(url, { cache, signal: AbortSignal.timeout(TIMEOUT) }));
+    if (!response.ok) continue;
+    const digest = await crypto.subtle.digest('SHA-256', await response.clone().arrayBuffer());
+    const hex = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
+    if (hex === hash) return response;
+  }
+  throw new Error(`${url} is not of version ${VERSION}`);
+}
 
 self.addEventListener('activate', (event) => {
   event.waitUntil(
     (async () => {
-      for (const name of await caches.keys()) if (name.startsWith(PREFIX) && name !== NAME) await caches.delete(name);
+      for (const name of await caches.keys()) if (name !== NAME && (await isOurs(name))) await caches.delete(name);
       await self.clients.claim();
     })(),
   );
 });
+
+/** Whether a cache is an older shell of this site. Once their names did not say of which site they were. */
+async function isOurs(name) {
+  if (name.startsWith(PREFIX)) return true;
+  return name.startsWith('topk-lm-shell-') && (await (await caches.open(name)).match(PAGE)) !== undefined;
+}
 
 self.addEventListener('message', ({ data }) => {
   if (data === 'take-over') self.skipWaiting();
@@ -40,7 +70,7 @@ self.addEventListener('fetch', (event) => {
   url.hash = '';
   const isPage = request.mode === 'navigate' && (url.href === PAGE || url.href === `${PAGE}index.html`);
   const wanted = isPage ? PAGE : request.url;
-  if (!urls.has(wanted)) return;
+  if (!hashes.has(wanted)) return;
   event.respondWith(
     caches
       .open(NAME)

@@ -4,6 +4,7 @@ import { denseRows } from './activity';
 import { hookOf, kindOf, shownLayers } from './model-kind';
 import type { ModelEntry } from './models';
 import type { NeuronId } from './route';
+import { get } from './get';
 
 export interface Activations {
   /** [T] */
@@ -60,7 +61,7 @@ interface StoredRows {
 /** Texts stored with a model; [] if there are none. */
 export async function storedTexts(model: ModelEntry): Promise<StoredText[]> {
   if (!model.hasExamples) return [];
-  const response = await fetch(new URL('examples/index.json', model.url));
+  const response = await get(new URL('examples/index.json', model.url));
   if (!response.ok) throw new Error(`The stored examples could not be fetched: the server responded with ${response.status}.`);
   const { texts } = (await response.json()) as StoredFile;
   return texts.map(({ title, ids, prompt_length, neuron: [layer, index] }) => ({
@@ -78,7 +79,7 @@ export async function storedActivations(
   ids: readonly number[],
   tokens: readonly string[],
 ): Promise<Activations> {
-  const response = await fetch(new URL(`examples/${number}.json`, model.url));
+  const response = await get(new URL(`examples/${number}.json`, model.url));
   if (!response.ok) throw new Error(`The stored example could not be fetched: the server responded with ${response.status}.`);
   const { select, d_model, layers } = (await response.json()) as StoredRows;
   const rows = layers.map(({ layer, row_start, indices, values }): [number, ActiveRows] => [

@@ -2,6 +2,7 @@
  * What was measured of our models: `models/claims.json`, which the build makes from `training/claims/results/` (one key per file). Any figure may be
  * missing; the page says which.
  */
+import { get } from './get';
 
 /** Shown where a figure is missing. */
 export const NOT_MEASURED = '–';
@@ -32,7 +33,7 @@ type Tree = { [name: string]: unknown };
 
 /** `null`: the site was built without any. */
 export async function readClaims(signal: AbortSignal): Promise<Claims | null> {
-  const response = await fetch(new URL('models/claims.json', document.baseURI), { signal });
+  const response = await get(new URL('models/claims.json', document.baseURI), signal);
   if (!response.ok) return null;
   return claimsOf((await response.json()) as Tree);
 }

@@ -1,6 +1,7 @@
 /** The models that the site offers: `models/index.json`, which the build makes from the folders in models/. */
 
 import type { ModelKind } from './model-kind';
+import { get } from './get';
 
 /** A model that can be chosen. */
 export interface ModelEntry {
@@ -35,7 +36,7 @@ interface IndexFile {
 /** The models of this site; it opens with the first. */
 export async function shippedModels(): Promise<ModelEntry[]> {
   const base = new URL('models/', document.baseURI);
-  const response = await fetch(new URL('index.json', base));
+  const response = await get(new URL('index.json', base));
   if (!response.ok) throw new Error(`models/index.json could not be fetched: the server responded with ${response.status}.`);
   const { models } = (await response.json()) as IndexFile;
   return models.map(({ name, kind, bytes, steps, dense_twin, features, examples }) => ({

@@ -2,6 +2,7 @@
 import type { Features } from 'topk-lm';
 import type { ModelEntry } from './models';
 import { isAbort, type Problem, problemOf } from './problem';
+import { get } from './get';
 
 /** Files downloaded in parallel. */
 const AT_ONCE = 4;
@@ -26,7 +27,7 @@ export class Keeping {
     this.result = 'nothing';
     this.problem = null;
     try {
-      const response = await fetch(new URL('manifest.json', entry.url), { signal });
+      const response = await get(new URL('manifest.json', entry.url), signal);
       if (!response.ok) return;
       const { files } = (await response.json()) as { files: Listed[] };
       const isStep = ({ path }: Listed) => /^step\d+\//.test(path);

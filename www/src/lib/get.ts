@@ -1,0 +1,10 @@
+/** Requests for the site's own small files. */
+
+/** How long one may take, in ms. */
+const TIMEOUT = 30_000;
+
+/** As `fetch`, but not for ever: a server that accepts and never answers is an error. */
+export function get(url: URL, signal?: AbortSignal): Promise<Response> {
+  const late = AbortSignal.timeout(TIMEOUT);
+  return fetch(url, { signal: signal ? AbortSignal.any([signal, late]) : late });
+}
