@@ -1,11 +1,23 @@
 /** Checks the arguments of JavaScript callers. Rules about the model (edits, hooks, ids) are checked by the engine. */
 import { createError } from './errors.js';
+import { unknownName } from './names.js';
 import type { PromptData, SourceData } from './protocol.js';
 import { mapBytes } from './sources/bytes.js';
 import { mapFiles } from './sources/files.js';
 import { isNode } from './sources/node.js';
 import type { WasmGenerateOptions, WasmRunOptions } from './topk_lm.js';
-import type { Edit, GenerateOptions, LoadOptions, ModelSource, Prompt, RunOptions, SaeOptions } from './types.js';
+import type {
+  Edit,
+  FeatureEdit,
+  GenerateOptions,
+  LoadOptions,
+  LoadProgress,
+  ModelSource,
+  NeuronEdit,
+  Prompt,
+  RunOptions,
+  SaeOptions,
+} from './types.js';
 
 function fail(message: string): never {
   throw createError('argument', message);
@@ -47,24 +59,89 @@ function texts(name: string, value: unknown): string[] {
   return all.every((item) => typeof item === 'string') ? (all as string[]) : fail(`${name} must be a list of strings.`);
 }
 
-/** An object of options, or nothing. */
-export function optionsOf<T extends object>(options: T | undefined): T {
+/** The options of each call, as the compiler knows them. */
+interface CallOptions {
+  load: LoadOptions;
+  decode: { skipSpecial?: boolean };
+  run: RunOptions;
+  generate: GenerateOptions;
+  logitLens: { layers?: readonly number[]; edits?: readonly Edit[]; signal?: AbortSignal };
+  ablate: { edits?: readonly Edit[]; onProgress?: (done: number, total: number) => void; signal?: AbortSignal };
+  loadCheckpoint: { onProgress?: (progress: LoadProgress) => void; signal?: AbortSignal };
+  attachSae: SaeOptions;
+  saeQuality: { signal?: AbortSignal };
+  features: { signal?: AbortSignal };
+  'Features.open': { cache?: boolean | string };
+}
+
+type Names<T> = { readonly [K in keyof Required<T>]: true };
+
+const OPTIONS: { readonly [C in keyof CallOptions]: Names<CallOptions[C]> } = {
+  load: { backend: true, worker: true, workerUrl: true, wasmUrl: true, wasm: true, onProgress: true, signal: true, cache: true },
+  decode: { skipSpecial: true },
+  run: { hooks: true, edits: true, promptLength: true, logits: true, signal: true },
+  generate: {
+    maxTokens: true,
+    temperature: true,
+    topK: true,
+    topP: true,
+    repetitionPenalty: true,
+    seed: true,
+    stop: true,
+    ignoreEos: true,
+    edits: true,
+    hooks: true,
+    topLogprobs: true,
+    signal: true,
+  },
+  logitLens: { layers: true, edits: true, signal: true },
+  ablate: { edits: true, onProgress: true, signal: true },
+  loadCheckpoint: { onProgress: true, signal: true },
+  attachSae: { hook: true, errorTerm: true, signal: true },
+  saeQuality: { signal: true },
+  features: { signal: true },
+  'Features.open': { cache: true },
+};
+
+const EDIT: Names<NeuronEdit & FeatureEdit> = {
+  layer: true,
+  sae: true,
+  index: true,
+  action: true,
+  value: true,
+  site: true,
+  positions: true,
+  propagate: true,
+};
+const RANGE = ['from', 'to'];
+
+/** The options of a call, or none. An unknown one is refused. */
+export function optionsOf<C extends keyof CallOptions, T extends CallOptions[C]>(call: C, options: T | undefined): T {
   if (options === undefined) return {} as T;
-  return typeof options === 'object' && options !== null ? options : fail('The options must be an object.');
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) return fail('The options must be an object.');
+  const unknown = unknownName(options, Object.keys(OPTIONS[call]), `option of ${call}`);
+  return unknown === undefined ? options : fail(unknown);
 }
 
 /** A list of edits. Checks what only JavaScript can get wrong (whole numbers; `undefined` means left out); the engine checks the rest. */
 export function editsOf(edits: unknown): Edit[] {
   return list<Edit>('edits', edits).map((edit, position) => {
     const wrong = (what: string): never => {
-      throw createError('edit', `edit ${position}: ${what}.`);
+      throw createError('edit', `edit ${position}: ${what}`);
     };
-    if (typeof edit !== 'object' || edit === null) return wrong('must be an object');
-    if ('sae' in edit && typeof edit.sae !== 'string') wrong(`sae is ${show(edit.sae)}, but must be the name of a hook`);
-    const numbers: Readonly<Record<string, unknown>> = 'sae' in edit ? { index: edit.index } : { layer: edit.layer, index: edit.index };
+    if (typeof edit !== 'object' || edit === null) return wrong('must be an object.');
+    const { positions } = edit;
+    const range = typeof positions === 'object' && positions !== null ? unknownName(positions, RANGE, 'field of positions') : undefined;
+    const unknown = unknownName(edit, Object.keys(EDIT), 'field of an edit') ?? range;
+    if (unknown !== undefined) wrong(unknown);
+    const ofFeature = 'sae' in edit && edit.sae !== undefined;
+    if (ofFeature && typeof edit.sae !== 'string') wrong(`sae is ${show(edit.sae)}, but must be the name of a hook.`);
+    const numbers: Readonly<Record<string, unknown>> = ofFeature
+      ? { index: edit.index }
+      : { layer: (edit as NeuronEdit).layer, index: edit.index };
     for (const [name, value] of Object.entries(numbers)) {
       if (!Number.isSafeInteger(value) || (value as number) < 0)
-        wrong(`${name} is ${show(value)}, but must be a whole number of at least 0`);
+        wrong(`${name} is ${show(value)}, but must be a whole number of at least 0.`);
     }
     return Object.fromEntries(Object.entries(edit).filter(([, value]) => value !== undefined)) as unknown as Edit;
   });

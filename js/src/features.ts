@@ -51,7 +51,7 @@ export class Features {
    * const { label, tokenEntropy, examples } = await features.neuron(2, 406);
    */
   static open(source: ModelSource, options?: { cache?: boolean | string }): Features {
-    const { cache } = optionsOf(options);
+    const { cache } = optionsOf('Features.open', options);
     return new Features(sourceOf(source), cache === false ? null : typeof cache === 'string' ? cache : 'topk-lm');
   }
 
@@ -62,7 +62,7 @@ export class Features {
 
   /** Everything known about one neuron. */
   async neuron(layer: number, index: number, options?: FeatureOptions): Promise<NeuronRecord> {
-    const signal = signalOf(optionsOf(options).signal);
+    const signal = signalOf(optionsOf('features', options).signal);
     const wanted = { layer: wholeNumber('layer', layer), index: wholeNumber('index', index) };
     if (wanted.layer === undefined || wanted.index === undefined) throw createError('argument', 'neuron needs a layer and an index.');
     const opened = await this.#opened(options);
@@ -108,11 +108,11 @@ export class Features {
    */
   async file(path: string, options?: FeatureOptions): Promise<Blob | undefined> {
     if (typeof path !== 'string' || !isInside(path)) throw createError('argument', 'path must be relative to the model folder.');
-    return this.#open(path, signalOf(optionsOf(options).signal));
+    return this.#open(path, signalOf(optionsOf('features', options).signal));
   }
 
   #opened(options: FeatureOptions | undefined): Promise<{ index: FeatureIndex; shards: ShardLayout }> {
-    const signal = signalOf(optionsOf(options).signal);
+    const signal = signalOf(optionsOf('features', options).signal);
     this.#index ??= this.#once(
       this.#file('index.json').then(async (blob) => {
         if (!blob) {

@@ -79,7 +79,7 @@ export class TopKLM {
    * const model = await TopKLM.load('/models/topk/', { onProgress: ({ phase, loadedBytes }) => console.log(phase, loadedBytes) });
    */
   static async load(source: ModelSource, options?: LoadOptions): Promise<TopKLM> {
-    const { worker, workerUrl, wasm = ownWasm(), backend, cache, onProgress, signal } = loadOptions(optionsOf(options));
+    const { worker, workerUrl, wasm = ownWasm(), backend, cache, onProgress, signal } = loadOptions(optionsOf('load', options));
     const data = sourceOf(source);
     throwIfAborted(signal);
     const connection = await connect({ worker, workerUrl });
@@ -119,7 +119,7 @@ export class TopKLM {
       return this.#connection.call('encode', { text });
     },
     decode: async (ids, options) =>
-      this.#connection.call('decode', { ids: idsOf('ids', ids), skipSpecial: optionsOf(options).skipSpecial ?? true }),
+      this.#connection.call('decode', { ids: idsOf('ids', ids), skipSpecial: optionsOf('decode', options).skipSpecial ?? true }),
     tokens: async (ids) => this.#connection.call('tokens', { ids: idsOf('ids', ids) }),
   };
 
@@ -131,7 +131,7 @@ export class TopKLM {
    * const { rowStart, indices, values } = hooks['blocks.0.hook_topk_out'];
    */
   async run<const N extends string = never>(prompt: Prompt, options?: RunOptions<N>): Promise<RunResult<N>> {
-    const given = optionsOf(options);
+    const given = optionsOf('run', options);
     const args = { prompt: promptOf(prompt), options: runOptions(given) };
     const result = await this.#connection.call('run', args, { signal: signalOf(given.signal) });
     return result as RunResult<N>;
@@ -144,7 +144,7 @@ export class TopKLM {
    * for await (const { text } of model.generate('Once upon a time', { maxTokens: 100, temperature: 0 })) output.append(text);
    */
   generate<const N extends string = never>(prompt: Prompt, options?: GenerateOptions<N>): Generation<N> {
-    const given = optionsOf(options);
+    const given = optionsOf('generate', options);
     return new StepStream<N>(this.#connection, promptOf(prompt), generateOptions(given), signalOf(given.signal));
   }
 
@@ -158,7 +158,7 @@ export class TopKLM {
     prompt: Prompt,
     options?: { layers?: readonly number[]; edits?: readonly Edit[]; signal?: AbortSignal },
   ): Promise<Tensor> {
-    const { layers, edits, signal } = optionsOf(options);
+    const { layers, edits, signal } = optionsOf('logitLens', options);
     const args = { prompt: promptOf(prompt), layers: layers && idsOf('layers', layers), edits: editsOf(edits) };
     return this.#connection.call('logitLens', args, { signal: signalOf(signal) });
   }
@@ -175,7 +175,7 @@ export class TopKLM {
     target: number,
     options?: { edits?: readonly Edit[]; onProgress?: (done: number, total: number) => void; signal?: AbortSignal },
   ): Promise<AblationResult> {
-    const { onProgress, edits, signal } = optionsOf(options);
+    const { onProgress, edits, signal } = optionsOf('ablate', options);
     if (target === undefined) throw createError('argument', 'target is missing; pass the id of the token whose logit you want to explain.');
     const args = { prompt: promptOf(prompt), target: wholeNumber('target', target) as number, edits: editsOf(edits) };
     return this.#connection.call('ablate', args, {
@@ -203,7 +203,7 @@ export class TopKLM {
     step: number | 'final',
     options?: { onProgress?: (progress: LoadProgress) => void; signal?: AbortSignal },
   ): Promise<void> {
-    const { onProgress, signal } = optionsOf(options);
+    const { onProgress, signal } = optionsOf('loadCheckpoint', options);
     if (step === undefined) throw createError('argument', "step is missing; pass a training step or 'final'.");
     const args = { step: step === 'final' ? step : (wholeNumber('step', step) as number) };
     this.#description.cache = await this.#connection.call('loadCheckpoint', args, { signal: signalOf(signal), onEvent: onProgress });
@@ -220,7 +220,7 @@ export class TopKLM {
    * const { hooks } = await model.run('The dog ran', { hooks: [`${hook}.hook_sae_acts_post`] });
    */
   async attachSae(source: ModelSource, options?: SaeOptions): Promise<SaeInfo> {
-    const { hook, errorTerm, signal } = saeOptions(optionsOf(options));
+    const { hook, errorTerm, signal } = saeOptions(optionsOf('attachSae', options));
     const files = await saeFiles(source, signal ?? new AbortController().signal);
     return this.#connection.call('attachSae', { files, hook, errorTerm }, { signal });
   }
@@ -232,7 +232,7 @@ export class TopKLM {
 
   /** Reconstruction errors over a text, and the loss with the attached autoencoders spliced in next to the loss without them. */
   async saeQuality(prompt: Prompt, options?: { signal?: AbortSignal }): Promise<SaeQuality> {
-    const { signal } = optionsOf(options);
+    const { signal } = optionsOf('saeQuality', options);
     return this.#connection.call('saeQuality', { prompt: promptOf(prompt) }, { signal: signalOf(signal) });
   }
 

@@ -3,6 +3,7 @@
  * (−0 equals +0, and NaN counts as larger than +inf). Without a worker or wasm: it records commands on your device.
  */
 import { createError } from './errors.js';
+import { unknownName } from './names.js';
 import { BufferUsage, MAP_READ_MODE } from './topk/constants.js';
 import { type Profile, rowsAtOnce } from './topk/plan.js';
 import { Runner } from './topk/run.js';
@@ -50,7 +51,9 @@ export interface TopK {
 export function createTopK(device: GPUDevice, profile: Profile = profileOf(device)): TopK {
   const runner = new Runner(device, profile);
   return {
-    async prepare({ rows, n, k, select = 'value' }) {
+    async prepare(shape) {
+      checkNames(shape, SHAPE, 'prepare');
+      const { rows, n, k, select = 'value' } = shape;
       checkShape(rows, n, k, select);
       if (rows * k === 0) return;
       const chunk = rowsAtOnce(rows, n, k, device.limits.maxStorageBufferBindingSize, profile);
@@ -105,6 +108,7 @@ export async function readTopK(
 }
 
 function run(device: GPUDevice, runner: Runner, options: TopKOptions): TopKResult {
+  checkNames(options, [...SHAPE, 'input', 'values', 'indices', 'encoder'], 'topk');
   const { input, rows, n, k, select = 'value' } = options;
   checkShape(rows, n, k, select);
   checkBuffer('input', input, rows * n * 4);
@@ -136,6 +140,14 @@ function run(device: GPUDevice, runner: Runner, options: TopKOptions): TopKResul
     release(); // submitted work still finishes on them
   }
   return { values, indices, release };
+}
+
+const SHAPE = ['rows', 'n', 'k', 'select'];
+
+function checkNames(options: object, known: readonly string[], call: string): void {
+  if (typeof options !== 'object' || options === null) throw createError('argument', `The options of ${call} must be an object.`);
+  const unknown = unknownName(options, known, `option of ${call}`);
+  if (unknown !== undefined) throw createError('argument', unknown);
 }
 
 function checkShape(rows: number, n: number, k: number, select: string): void {

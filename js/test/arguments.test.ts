@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { editsOf, generateOptions, idsOf, loadOptions, promptOf, runOptions, sourceOf, wholeNumber } from '../src/arguments.ts';
+import { editsOf, generateOptions, idsOf, loadOptions, optionsOf, promptOf, runOptions, sourceOf, wholeNumber } from '../src/arguments.ts';
 import {
   toTopKError,
   TopKAbortError,
@@ -69,6 +69,41 @@ test('edits: whole numbers, and undefined is as if left out', () => {
     assert.throws(
       () => editsOf([edit, wrong]),
       (error) => error instanceof TopKArgumentError && error.code === 'edit' && pattern.test(error.message),
+    );
+  }
+});
+
+test('unknown options are refused, with the one that was meant', () => {
+  for (const [call, options, message] of [
+    ['generate', { max_new_tokens: 5 }, /^"max_new_tokens" is no option of generate; did you mean maxTokens\?$/],
+    ['generate', { edit: [] }, /did you mean edits\?/],
+    ['generate', { top_k: 5 }, /did you mean topK\?/],
+    ['generate', { do_sample: false }, /did you mean temperature\?/],
+    ['generate', { repetition_penalty: 1 }, /did you mean repetitionPenalty\?/],
+    ['load', { device: 'webgpu' }, /"device" is no option of load; did you mean backend\?/],
+    ['load', { progress_callback: () => {} }, /did you mean onProgress\?/],
+    ['load', { quantized: true }, /"quantized" is no option of load; there are backend, worker, .*cache\.$/],
+    ['run', { logit: 'all' }, /did you mean logits\?/],
+    ['run', { maxTokens: 3 }, /"maxTokens" is no option of run; there are hooks, /],
+    ['attachSae', { errorterm: true }, /did you mean errorTerm\?/],
+    ['decode', { skip_special_tokens: true }, /did you mean skipSpecial\?/],
+    ['Features.open', { cahce: false }, /did you mean cache\?/],
+    ['features', [], /must be an object/],
+    ['run', { [`x${'y'.repeat(1000)}`]: 1 }, /^.{1,150}$/],
+  ] as const) {
+    throwsArgument(() => optionsOf(call, options as never), message);
+  }
+  const left = { maxTokens: 3, max_new_tokens: undefined };
+  assert.equal(optionsOf('generate', left), left, 'undefined is as if left out');
+  for (const [edit, message] of [
+    [{ layer: 1, index: 2, action: 'ablate', positon: 'all' }, /^edit 0: "positon" is no field of an edit; did you mean positions\?$/],
+    [{ layer: 1, neuron: 2, action: 'ablate' }, /did you mean index\?/],
+    [{ sae: 'hook_embed', index: 2, action: 'ablate', hoook: 1 }, /"hoook" is no field of an edit/],
+    [{ layer: 1, index: 2, action: 'ablate', positions: { from: 1, until: 2 } }, /"until" is no field of positions/],
+  ] as const) {
+    assert.throws(
+      () => editsOf([edit]),
+      (error) => error instanceof TopKArgumentError && error.code === 'edit' && message.test(error.message),
     );
   }
 });
