@@ -170,6 +170,13 @@ fn bench_gives_medians() {
 }
 
 #[test]
+fn a_misspelt_argument_is_refused_with_the_one_that_was_meant() {
+    fails(&["generate", "--max-new-tokens", "3"], 2, "did you mean --max-tokens?");
+    fails(&["generat"], 2, "did you mean generate?");
+    fails(&["generate", "--backend", "gpuu"], 2, "did you mean gpu?");
+}
+
+#[test]
 fn what_fails_says_so_in_one_line() {
     let folder = golden("llama-gqa").display().to_string();
     let generate = |more: &[&'static str]| -> Vec<String> {

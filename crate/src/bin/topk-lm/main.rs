@@ -12,6 +12,7 @@ mod write;
 use std::io::Write;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 
 /// Run, read and edit TopK language models, neuron by neuron
@@ -71,7 +72,7 @@ fn main() -> ExitCode {
             };
         }
         Err(error) => {
-            complain(&first_sentence(&error.to_string()));
+            complain(&one_line(&error));
             return ExitCode::from(2);
         }
     };
@@ -99,9 +100,24 @@ fn complain(message: &str) {
     let _ = writeln!(std::io::stderr().lock(), "error: {message}");
 }
 
-/// clap's message on one line, without usage and tips.
-fn first_sentence(message: &str) -> String {
-    let message = message.strip_prefix("error: ").unwrap_or(message);
+/// clap's message on one line, without usage, and with what it takes for meant.
+fn one_line(error: &clap::Error) -> String {
+    let message = error.to_string();
+    let message = message.strip_prefix("error: ").unwrap_or(&message);
     let lines = message.lines().take_while(|line| !line.trim().is_empty());
-    lines.map(str::trim).collect::<Vec<_>>().join(" ")
+    let mut line = lines.map(str::trim).collect::<Vec<_>>().join(" ");
+    let kinds = [
+        ContextKind::SuggestedArg,
+        ContextKind::SuggestedSubcommand,
+        ContextKind::SuggestedValue,
+    ];
+    let meant = kinds.iter().find_map(|&kind| match error.get(kind)? {
+        ContextValue::String(one) => Some(one.clone()),
+        ContextValue::Strings(several) => several.first().cloned(),
+        _ => None,
+    });
+    if let Some(meant) = meant {
+        line += &format!("; did you mean {meant}?");
+    }
+    line
 }
