@@ -98,17 +98,15 @@ function resolves(name, file, known) {
   return !new RegExp(`^(\\.\\./)*${TOP}/`).test(name) && [...known.files].some((known) => known.endsWith(`/${name}`));
 }
 
-/** Anchors as GitHub makes them. */
-function headings(markdown) {
-  const slugs = [...markdown.matchAll(/^#{1,6}\s+(.*)$/gm)].map(([, title]) =>
-    title
-      .trim()
-      .toLowerCase()
-      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
-      .replaceAll(/\s/g, '-'),
-  );
-  return new Set(slugs);
-}
+/** A heading's anchor, as GitHub makes it. */
+export const slugOf = (heading) =>
+  heading
+    .trim()
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+    .replaceAll(/\s/g, '-');
+
+const headings = (markdown) => new Set([...markdown.matchAll(/^#{1,6}\s+(.*)$/gm)].map(([, title]) => slugOf(title)));
 
 /** Files of the project, relative to its root. */
 export const projectFiles = () => filesUnder(paths.root).map((file) => path.relative(paths.root, file).split(path.sep).join('/'));

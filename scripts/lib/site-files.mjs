@@ -7,6 +7,8 @@ import { inRoot, paths } from './paths.mjs';
 import { filesUnder } from './steps.mjs';
 
 const WORKER = 'service-worker.js';
+/** The Rust reference is for reading online: it is several times as large as the rest. */
+const ONLINE = 'docs/rust/';
 /** Of models/ only these belong to the shell; weights and statistics are the engine's. */
 const SHELL_MODELS = ['models/index.json', 'models/claims.json', 'models/examples.json'];
 
@@ -15,7 +17,6 @@ export const policy = () => fs.readFileSync(inRoot('www/content-security-policy.
 /** Writes them into the built site, last of all: the worker's version is a hash of itself and of every file it keeps. */
 export function writeSiteFiles(site = paths.site) {
   writeHostFiles(site);
-  fs.copyFileSync(path.join(paths.npmPackage, 'README.md'), path.join(site, 'api.md')); // About links to it
   const source = fs.readFileSync(inRoot('www/service-worker', WORKER), 'utf8');
   const sha256 = (content) => createHash('sha256').update(content).digest('hex');
   const files = Object.fromEntries(
@@ -35,7 +36,7 @@ export function shellFiles(site = paths.site) {
     name.startsWith('models/') ? SHELL_MODELS.includes(name) : /\.(html|js|css|wasm|svg|png|json|webmanifest)$/.test(name);
   return filesUnder(site)
     .map((file) => path.relative(site, file).split(path.sep).join('/'))
-    .filter((name) => isShell(name) && name !== WORKER && name !== '404.html' && name !== 'preview.png')
+    .filter((name) => isShell(name) && !name.startsWith(ONLINE) && name !== WORKER && name !== '404.html' && name !== 'preview.png')
     .sort();
 }
 
@@ -84,7 +85,7 @@ function writeHeaders(site) {
 export function printSiteSize(site = paths.site) {
   const all = filesUnder(site);
   const bytes = all.reduce((sum, file) => sum + fs.statSync(file).size, 0);
-  const shell = shellFiles(site).filter((name) => /\.(html|js|css)$/.test(name) && !/worker|topk_lm/.test(name));
+  const shell = shellFiles(site).filter((name) => /\.(html|js|css)$/.test(name) && !/worker|topk_lm|^docs\//.test(name));
   const gzip = shell.reduce((sum, name) => sum + gzipSync(fs.readFileSync(path.join(site, name)), { level: 9 }).length, 0);
   console.log(
     `  site: ${all.length} files, ${(bytes / 1e6).toFixed(1)} MB; pages, scripts and styles ${(gzip / 1024).toFixed(1)} KiB gzipped`,

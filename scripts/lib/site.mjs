@@ -5,6 +5,7 @@ import { inRoot, paths } from './paths.mjs';
 import { run } from './run.mjs';
 import { step } from './steps.mjs';
 import { collectClaims } from './claims.mjs';
+import { buildDocs } from './docs/build.mjs';
 import { modelIndex } from './model-index.mjs';
 import { buildPackage } from './package.mjs';
 import { writeSiteFiles } from './site-files.mjs';
@@ -35,7 +36,15 @@ export async function buildSite() {
       if (claims) fs.writeFileSync(path.join(models, 'claims.json'), JSON.stringify(claims));
     },
   );
+  await buildDocs();
   // Last, since the service worker's version is a hash of what it holds.
-  const shell = ['dist/site/index.html', 'dist/site/assets', 'dist/site/models/index.json', 'scripts/lib/site-files.mjs', 'www'];
+  const shell = [
+    'dist/site/index.html',
+    'dist/site/assets',
+    'dist/site/models/index.json',
+    'dist/site/docs',
+    'scripts/lib/site-files.mjs',
+    'www',
+  ];
   await step('site-files', { inputs: shell, outputs: ['dist/site/service-worker.js'], facts: address }, () => writeSiteFiles());
 }

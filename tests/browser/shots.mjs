@@ -12,7 +12,7 @@ const WIDTHS = [1440, 768, 390];
 const SCHEMES = ['light', 'dark'];
 const folder = inRoot('dist/shots');
 
-/** Pages by name: their address, and what to wait for before the picture. */
+/** Pages by name: their address (`file`: of the documentation), and what to wait for before the picture. */
 function pagesOf({ name, dense_twin: twin }) {
   const live = (page) => page.locator('[data-state=live]').waitFor();
   return {
@@ -41,6 +41,18 @@ function pagesOf({ name, dense_twin: twin }) {
           'trace-dense': { hash: `#/trace?model=${twin}`, ready: (page) => page.locator('[data-step=final][data-written=true]').waitFor() },
         }
       : {}),
+    ...Object.fromEntries(
+      Object.entries({ docs: 'index', guide: 'guides/researcher', semantics: 'semantics', api: 'js/api', rust: 'rust/topk_lm/index' }).map(
+        ([name, file]) => [name, { file: `docs/${file}.html`, ready: (page) => page.locator('h1').waitFor() }],
+      ),
+    ),
+    'docs-search': {
+      file: 'docs/index.html',
+      ready: async (page) => {
+        await page.getByRole('searchbox').fill('edit');
+        await page.locator('#results a').first().waitFor();
+      },
+    },
     byo: { hash: '#/byo', ready: loaded },
     about: {
       hash: '#/about',
@@ -62,18 +74,18 @@ await main(async () => {
   const { page, close } = await openSite(browser, site);
   page.setDefaultTimeout(STEP_TIMEOUT);
   try {
-    for (const [name, { hash, ready }] of Object.entries(pagesOf(shippedModel()))) {
+    for (const [name, { hash, file, ready }] of Object.entries(pagesOf(shippedModel()))) {
       if (asked.length > 0 && !asked.includes(name)) continue;
-      await page.goto(`${site.url}?backend=cpu${hash}`);
-      await loaded(page);
+      await page.goto(file ? site.url + file : `${site.url}?backend=cpu${hash}`);
+      if (!file) await loaded(page);
       await ready(page);
       for (const width of WIDTHS) {
         for (const colorScheme of SCHEMES) {
           await page.setViewportSize({ width, height: 900 });
           await page.emulateMedia({ colorScheme });
-          const file = path.join(folder, `${name}-${width}-${colorScheme}.png`);
-          await page.screenshot({ path: file, fullPage: true });
-          console.log(show(file));
+          const picture = path.join(folder, `${name}-${width}-${colorScheme}.png`);
+          await page.screenshot({ path: picture, fullPage: true });
+          console.log(show(picture));
         }
       }
     }

@@ -69,7 +69,8 @@ self.addEventListener('fetch', (event) => {
   url.search = '';
   url.hash = '';
   const isPage = request.mode === 'navigate' && (url.href === PAGE || url.href === `${PAGE}index.html`);
-  const wanted = isPage ? PAGE : request.url;
+  // A navigation carries its fragment.
+  const wanted = isPage ? PAGE : request.url.split('#')[0];
   if (!hashes.has(wanted)) return;
   event.respondWith(
     caches
