@@ -7,6 +7,6 @@ export const SEARCH_OPTIONS = {
     prefix: true,
     /** One letter in six may be wrong, in words that are long enough. */
     fuzzy: (/** @type {string} */ term) => (term.length > 4 ? 0.17 : false),
-    combineWith: 'AND',
+    combineWith: /** @type {const} */ ('AND'),
   },
 };

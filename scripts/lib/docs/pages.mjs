@@ -18,7 +18,11 @@ export const SECTIONS = [
   },
   { title: 'Definitions', pages: ['semantics', 'sampling', 'statistics', 'files'].map((name) => page(`docs/${name}.md`, `${name}.html`)) },
   { title: 'JavaScript', api: 'js', pages: [page('js/README.md', 'js/index.html', 'Using the package')] },
-  { title: 'Rust and the command', api: 'rust', pages: [page('docs/command-line.md', 'command-line.html')] },
+  {
+    title: 'Rust and the command',
+    api: 'rust',
+    pages: [page('docs/command-line.md', 'command-line.html'), page('crate/README.md', 'crate.html', 'Using the crate')],
+  },
   {
     title: 'Project',
     pages: [

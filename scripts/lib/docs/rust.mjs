@@ -23,7 +23,7 @@ export async function buildRustDocs() {
   return true;
 }
 
-/** The features with which docs.rs would document the crate; the library alone where Cargo.toml does not say. */
+/** The features that Cargo.toml wants documented; the library alone where it does not say. */
 function features() {
   const { packages } = JSON.parse(query('cargo', ['metadata', '--no-deps', '--offline', '--format-version', '1']) ?? '{"packages":[]}');
   const docs = packages.find(({ name }) => name === 'topk-lm')?.metadata?.docs?.rs;
