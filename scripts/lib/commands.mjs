@@ -1,5 +1,5 @@
 // Documented commands: each command line in Markdown (```sh blocks, and code in a sentence that begins with one of our commands) names
-// programs, subcommands, flags, scripts and files that exist; the quick ones of README.md are run.
+// programs, subcommands, flags, scripts and files that exist; the quick ones of README.md and the guides are run.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -12,6 +12,9 @@ import { Failure, query, run } from './run.mjs';
 const INLINE = /^(?:topk-lm \w|npm (?:run|test|start)\b|cargo \w|node \w|python3? (?:-m )?\w)/;
 /** Subcommands that run in seconds on the shipped model. */
 const QUICK = new Set(['info', 'generate', 'run']);
+
+/** Documents whose quick commands are run. */
+const isRun = (file) => file === 'README.md' || file.startsWith('docs/guides/');
 
 /** Command lines of a Markdown file, with their lines: comments left out, continued lines joined, `a && b` taken apart. */
 export function commandsIn(markdown) {
@@ -116,7 +119,7 @@ export async function checkCommands(checks) {
   for (const file of projectFiles().filter((name) => name.endsWith('.md') && name !== 'CHANGELOG.md')) {
     for (const { command, line } of commandsIn(fs.readFileSync(inRoot(file), 'utf8'))) {
       count++;
-      const fault = commandFault(command, facts) ?? (file === 'README.md' ? outcomeFault(command, binary) : null);
+      const fault = commandFault(command, facts) ?? (isRun(file) ? outcomeFault(command, binary) : null);
       if (fault) faults.push(`${file}:${line}: ${command}: ${fault}.`);
     }
   }

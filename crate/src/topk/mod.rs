@@ -1,5 +1,5 @@
 //! TopK as an operator of its own: `topk(rows [R, n], k)` gives the first k entries of each row by the ranking of
-//! [`crate::numerics::order`], as values (the input's own bits, so −0 and NaN payloads survive) and indices.
+//! `crate::numerics::order`, as values (the input's own bits, so −0 and NaN payloads survive) and indices.
 //!
 //! [`topk_cpu`] is the reference. With the feature `gpu`, `TopKGpu` runs the passes of [`plan`] on a device; both are equal bit for bit.
 
