@@ -1,5 +1,5 @@
 /** Checks the arguments of JavaScript callers. Rules about the model (edits, hooks, ids) are checked by the engine. */
-import { createError } from './errors.js';
+import { createError, show } from './errors.js';
 import { unknownName } from './names.js';
 import type { PromptData, SourceData } from './protocol.js';
 import { mapBytes } from './sources/bytes.js';
@@ -23,11 +23,6 @@ function fail(message: string): never {
   throw createError('argument', message);
 }
 
-/** A value in an error message. */
-function show(value: unknown): string {
-  return typeof value === 'string' ? JSON.stringify(value) : typeof value === 'bigint' ? `${value}n` : String(value);
-}
-
 function number(name: string, value: unknown, rule: string, fits: (value: number) => boolean): number | undefined {
   if (value === undefined) return undefined;
   if (typeof value !== 'number' || !fits(value)) fail(`${name} is ${show(value)}, but must be ${rule}.`);
@@ -39,7 +34,7 @@ export function wholeNumber(name: string, value: unknown, least = 0): number | u
   return number(name, value, `a whole number of at least ${least}`, (given) => Number.isSafeInteger(given) && given >= least);
 }
 
-function flag(name: string, value: unknown): boolean | undefined {
+export function flag(name: string, value: unknown): boolean | undefined {
   if (value === undefined || typeof value === 'boolean') return value;
   return fail(`${name} is ${show(value)}, but must be true or false.`);
 }
@@ -148,13 +143,24 @@ export function editsOf(edits: unknown): Edit[] {
 }
 
 export function signalOf(signal: unknown): AbortSignal | undefined {
-  if (signal === undefined || signal instanceof AbortSignal) return signal;
-  return fail('signal must be an AbortSignal.');
+  if (signal === undefined) return undefined;
+  try {
+    AbortSignal.any([signal as AbortSignal]); // refuses what only looks like one
+    return signal as AbortSignal;
+  } catch {
+    return fail('signal must be an AbortSignal.');
+  }
+}
+
+/** A callback. */
+export function functionOf<F>(name: string, value: F | undefined): F | undefined {
+  if (value === undefined || typeof value === 'function') return value;
+  return fail(`${name} must be a function.`);
 }
 
 /** Ids as the engine takes them. */
 export function idsOf(name: string, ids: unknown): Uint32Array {
-  if (ids instanceof Uint32Array) return ids;
+  if (ids instanceof Uint32Array) return Uint32Array.from(ids); // the caller may go on changing its own
   if (!Array.isArray(ids)) return fail(`${name} must be a list of token ids or a Uint32Array.`);
   for (const [position, id] of ids.entries()) {
     if (!Number.isInteger(id) || id < 0 || id > 0xffffffff) fail(`${name}[${position}] is ${show(id)}, but must be a token id.`);
@@ -215,20 +221,23 @@ function seedOf(seed: unknown): bigint | undefined {
   return fail(`seed is ${show(seed)}, but must be a whole number from 0 to 2^53 - 1, or a bigint below 2^64.`);
 }
 
-/** Options of `load`, URLs absolute. */
-export function loadOptions(options: LoadOptions) {
-  const { cache } = options;
+/** Name of the cache; `null`: store nothing. */
+export function cacheOf(cache: unknown): string | null {
   if (cache !== undefined && typeof cache !== 'boolean' && (typeof cache !== 'string' || cache === '')) {
     fail(`cache is ${show(cache)}, but must be true, false or a name.`);
   }
-  if (options.onProgress !== undefined && typeof options.onProgress !== 'function') fail('onProgress must be a function.');
+  return cache === false ? null : typeof cache === 'string' ? cache : 'topk-lm';
+}
+
+/** Options of `load`, URLs absolute. */
+export function loadOptions(options: LoadOptions) {
   return {
     backend: oneOf('backend', options.backend, ['auto', 'webgpu', 'cpu']) ?? 'auto',
     worker: flag('worker', options.worker),
     workerUrl: options.workerUrl === undefined ? undefined : absolute('workerUrl', options.workerUrl),
     wasm: wasmOf(options),
-    cache: cache === false ? null : typeof cache === 'string' ? cache : 'topk-lm',
-    onProgress: options.onProgress,
+    cache: cacheOf(options.cache),
+    onProgress: functionOf('onProgress', options.onProgress),
     signal: signalOf(options.signal),
   } as const;
 }

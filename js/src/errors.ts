@@ -22,13 +22,34 @@ export type ErrorCode =
   | 'wasm'
   | 'internal';
 
-/** Base class of every error of this package. `message` is one sentence that says how to fix the problem. */
+/** Most characters of a message, and of a value in one. */
+const LONGEST = { message: 300, value: 80 };
+
+/** A text that is too long loses its middle: the beginning names what is wrong, the end says what to do. */
+function clip(text: string, longest: number): string {
+  if (text.length <= longest) return text;
+  const head = Math.ceil((longest - 1) * 0.6);
+  // Half of a surrogate pair at the cut would be no text.
+  return `${text.slice(0, head).replace(/[\ud800-\udbff]$/, '')}…${text.slice(head + 1 - longest).replace(/^[\udc00-\udfff]/, '')}`;
+}
+
+/** A value in a message, whatever it is. */
+export function show(value: unknown): string {
+  try {
+    const text = typeof value === 'string' ? JSON.stringify(value) : typeof value === 'bigint' ? `${value}n` : String(value);
+    return clip(text, LONGEST.value);
+  } catch {
+    return `an odd ${typeof value}`; // without a prototype, for example
+  }
+}
+
+/** Base class of every error of this package. `message` is one sentence of at most 300 characters that says how to fix the problem. */
 export class TopKError extends Error {
   /** The kind of error, for programs. */
   readonly code: ErrorCode;
 
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
+    super(clip(message, LONGEST.message), options);
     this.code = code;
     this.name = 'TopKError';
   }
@@ -124,13 +145,53 @@ function isCode(code: unknown): code is ErrorCode {
 /** Whatever was thrown, as a {@link TopKError}: `{code, message}` by its code, all else as `internal`. */
 export function toTopKError(thrown: unknown): TopKError {
   if (thrown instanceof TopKError) return thrown;
-  if (typeof thrown === 'object' && thrown !== null && 'message' in thrown) {
-    const message = String(thrown.message);
-    if ('code' in thrown && isCode(thrown.code)) return createError(thrown.code, message);
-    if ('name' in thrown && thrown.name === 'AbortError') return new TopKAbortError(undefined, { cause: thrown });
-    return new TopKWorkerError('internal', message, { cause: thrown });
+  const { code, message, name } = partsOf(thrown);
+  if (isCode(code)) return createError(code, message);
+  if (name === 'AbortError') return new TopKAbortError(undefined, { cause: thrown });
+  return new TopKWorkerError('internal', message, { cause: thrown });
+}
+
+function partsOf(thrown: unknown): { code?: unknown; message: string; name?: unknown } {
+  try {
+    if (typeof thrown === 'object' && thrown !== null && 'message' in thrown) {
+      const { code, message, name } = thrown as { code?: unknown; message: unknown; name?: unknown };
+      return { code, message: String(message), name };
+    }
+    return { message: String(thrown) };
+  } catch {
+    return { message: show(thrown) };
   }
-  return new TopKWorkerError('internal', String(thrown));
+}
+
+/**
+ * Makes the functions of `target` (a prototype, a class for its static ones, an object) throw and reject with {@link TopKError} only. What is none
+ * by then comes from an argument: a getter that throws, an object that only looks like what it should be.
+ */
+export function typedCalls<T extends object>(target: T): T {
+  for (const [name, { value, writable }] of Object.entries(Object.getOwnPropertyDescriptors(target))) {
+    if (typeof value !== 'function' || name === 'constructor' || !writable) continue;
+    const wrapped = function (this: unknown, ...given: unknown[]): unknown {
+      return typed(() => value.apply(this, given) as unknown);
+    };
+    Object.defineProperty(wrapped, 'name', { value: name });
+    Object.defineProperty(target, name, { value: wrapped });
+  }
+  return target;
+}
+
+/** The result of one such call. */
+export function typed<T>(call: () => T): T {
+  try {
+    const result = call();
+    return result instanceof Promise ? (result.catch(rethrow) as T) : result;
+  } catch (error) {
+    return rethrow(error);
+  }
+}
+
+function rethrow(error: unknown): never {
+  if (error instanceof TopKError) throw error;
+  throw createError('argument', `An argument cannot be used (${partsOf(error).message}).`, { cause: error });
 }
 
 /** What of an error crosses the worker boundary. */

@@ -2,8 +2,8 @@
  * topk-lm/features: the neuron statistics of a model folder, without loading the model. Files are fetched on demand, stored in the same
  * cache as the model's and verified against the same manifest.
  */
-import { optionsOf, signalOf, sourceOf, wholeNumber } from './arguments.js';
-import { abortError, createError, throwIfAborted } from './errors.js';
+import { cacheOf, optionsOf, signalOf, sourceOf, wholeNumber } from './arguments.js';
+import { abortError, createError, throwIfAborted, typedCalls } from './errors.js';
 import { objectOf, parseClusters, parseIndex, parseSteps, recordOf, type ShardLayout, trainingOf } from './features/check.js';
 import type { FeatureIndex, NeuronRecord, StepColumns, TokenClusters } from './features/types.js';
 import { isInside } from './manifest.js';
@@ -52,7 +52,7 @@ export class Features {
    */
   static open(source: ModelSource, options?: { cache?: boolean | string }): Features {
     const { cache } = optionsOf('Features.open', options);
-    return new Features(sourceOf(source), cache === false ? null : typeof cache === 'string' ? cache : 'topk-lm');
+    return new Features(sourceOf(source), cacheOf(cache));
   }
 
   /** Columns over all neurons. Rejects with code `no-features` where the model has none. */
@@ -155,6 +155,9 @@ export class Features {
     return (await this.#files).file(path, signal);
   }
 }
+
+typedCalls(Features);
+typedCalls(Features.prototype);
 
 /** The result, or the abort of this one caller. */
 async function until<T>(result: Promise<T>, signal: AbortSignal | undefined): Promise<T> {

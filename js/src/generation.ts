@@ -1,5 +1,5 @@
 /** A stream of new tokens: an async iterator over batches from the host, which works one batch ahead of the reader. */
-import { throwIfAborted } from './errors.js';
+import { throwIfAborted, typedCalls } from './errors.js';
 import type { Connection, PromptData } from './protocol.js';
 import type { WasmGenerateOptions, WasmStep } from './topk_lm.js';
 import type { FinishReason, GenerationStep } from './types.js';
@@ -111,3 +111,5 @@ export class StepStream<N extends string> implements Generation<N> {
     }
   }
 }
+
+typedCalls(StepStream.prototype);

@@ -1,5 +1,5 @@
 /** `manifest.json`: the files that a static site offers, and how downloads are verified. */
-import { createError } from './errors.js';
+import { createError, show } from './errors.js';
 
 export interface ManifestFile {
   /** Relative to the model folder, `/` between parts. */
@@ -19,6 +19,7 @@ export interface Manifest {
 export function isInside(path: string): boolean {
   return (
     path !== '' &&
+    !/\p{Surrogate}/u.test(path) && // half a character is in no URL
     !path.includes('\\') &&
     !/^[a-z][a-z0-9+.-]*:/i.test(path) &&
     path.split('/').every((part) => part !== '' && part !== '.' && part !== '..')
@@ -42,7 +43,7 @@ export function parseManifest(text: string, where: string): Manifest {
     return fail('not valid JSON');
   }
   const { format, files, steps } = (typeof json === 'object' && json !== null ? json : {}) as Record<string, unknown>;
-  if (format !== 1) fail(`format is ${JSON.stringify(format)}, but 1 is what this version reads`);
+  if (format !== 1) fail(`format is ${show(format)}, but 1 is what this version reads`);
   if (!Array.isArray(files)) return fail('files must be a list');
   const byPath = new Map<string, ManifestFile>();
   for (const [number, file] of (files as unknown[]).entries()) {

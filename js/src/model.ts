@@ -1,6 +1,8 @@
 /** The model's public API. */
 import {
   editsOf,
+  flag,
+  functionOf,
   generateOptions,
   idsOf,
   loadOptions,
@@ -14,7 +16,7 @@ import {
 } from './arguments.js';
 import { ownWasm } from './beside.js';
 import { connect } from './connection.js';
-import { createError, throwIfAborted, TopKDisposedError } from './errors.js';
+import { createError, throwIfAborted, TopKDisposedError, typedCalls } from './errors.js';
 import { Features, type NeuronRecord } from './features.js';
 import { StepStream, type Generation } from './generation.js';
 import type { Connection, ModelDescription } from './protocol.js';
@@ -113,15 +115,18 @@ export class TopKLM {
     return this.#description.checkpoints;
   }
 
-  readonly tokenizer: Tokenizer = {
+  readonly tokenizer: Tokenizer = typedCalls({
     encode: async (text) => {
       if (typeof text !== 'string') throw createError('argument', 'text must be a string.');
       return this.#connection.call('encode', { text });
     },
     decode: async (ids, options) =>
-      this.#connection.call('decode', { ids: idsOf('ids', ids), skipSpecial: optionsOf('decode', options).skipSpecial ?? true }),
+      this.#connection.call('decode', {
+        ids: idsOf('ids', ids),
+        skipSpecial: flag('skipSpecial', optionsOf('decode', options).skipSpecial) ?? true,
+      }),
     tokens: async (ids) => this.#connection.call('tokens', { ids: idsOf('ids', ids) }),
-  };
+  });
 
   /**
    * One forward pass over a text or ids, with hooks and edits.
@@ -159,7 +164,7 @@ export class TopKLM {
     options?: { layers?: readonly number[]; edits?: readonly Edit[]; signal?: AbortSignal },
   ): Promise<Tensor> {
     const { layers, edits, signal } = optionsOf('logitLens', options);
-    const args = { prompt: promptOf(prompt), layers: layers && idsOf('layers', layers), edits: editsOf(edits) };
+    const args = { prompt: promptOf(prompt), layers: layers === undefined ? undefined : idsOf('layers', layers), edits: editsOf(edits) };
     return this.#connection.call('logitLens', args, { signal: signalOf(signal) });
   }
 
@@ -178,9 +183,10 @@ export class TopKLM {
     const { onProgress, edits, signal } = optionsOf('ablate', options);
     if (target === undefined) throw createError('argument', 'target is missing; pass the id of the token whose logit you want to explain.');
     const args = { prompt: promptOf(prompt), target: wholeNumber('target', target) as number, edits: editsOf(edits) };
+    const report = functionOf('onProgress', onProgress);
     return this.#connection.call('ablate', args, {
       signal: signalOf(signal),
-      onEvent: onProgress && (({ done, total }) => onProgress(done, total)),
+      onEvent: report && (({ done, total }) => report(done, total)),
     });
   }
 
@@ -206,7 +212,8 @@ export class TopKLM {
     const { onProgress, signal } = optionsOf('loadCheckpoint', options);
     if (step === undefined) throw createError('argument', "step is missing; pass a training step or 'final'.");
     const args = { step: step === 'final' ? step : (wholeNumber('step', step) as number) };
-    this.#description.cache = await this.#connection.call('loadCheckpoint', args, { signal: signalOf(signal), onEvent: onProgress });
+    const onEvent = functionOf('onProgress', onProgress);
+    this.#description.cache = await this.#connection.call('loadCheckpoint', args, { signal: signalOf(signal), onEvent });
   }
 
   /**
@@ -258,3 +265,6 @@ export class TopKLM {
     this.#connection.close(new TopKDisposedError());
   }
 }
+
+typedCalls(TopKLM);
+typedCalls(TopKLM.prototype);

@@ -28,6 +28,16 @@ interface Pending {
   onEvent: ((value: unknown) => void) | undefined;
 }
 
+/** Tells a caller's callback. What it throws is its own: it is reported like any uncaught error, and the call goes on. */
+function notify<E>(callback: ((event: E) => void) | undefined, event: E): void {
+  try {
+    callback?.(event);
+  } catch (error) {
+    if (typeof reportError === 'function') reportError(error);
+    else console.error(error);
+  }
+}
+
 /** The page's end of a port. */
 export class RpcClient implements Connection {
   /** Resolves when the other end says it is there; rejects when the connection closes before. */
@@ -107,7 +117,7 @@ export class RpcClient implements Connection {
       const pending = this.#pending.get(message.id);
       if (!pending) return; // aborted meanwhile
       if (message.type === 'event') {
-        pending.onEvent?.(message.value);
+        notify(pending.onEvent, message.value);
         return;
       }
       this.#pending.delete(message.id);
@@ -177,7 +187,7 @@ export class LocalConnection implements Connection {
       const context: CallContext<K> = {
         signal: controller.signal,
         emit: (event) => {
-          if (!controller.signal.aborted) onEvent?.(event);
+          if (!controller.signal.aborted) notify(onEvent, event);
         },
       };
       this.#handlers[method](args, context)

@@ -2,7 +2,7 @@
  * TopK over your own GPU buffers: the values and indices of the k largest entries of each row, in descending order, ties by lower index
  * (−0 equals +0, and NaN counts as larger than +inf). Without a worker or wasm: it records commands on your device.
  */
-import { createError } from './errors.js';
+import { createError, show, typed, typedCalls } from './errors.js';
 import { unknownName } from './names.js';
 import { BufferUsage, MAP_READ_MODE } from './topk/constants.js';
 import { type Profile, rowsAtOnce } from './topk/plan.js';
@@ -48,20 +48,22 @@ export interface TopK {
 }
 
 /** @param profile what the kernels are tuned for; default: what the device's adapter is */
-export function createTopK(device: GPUDevice, profile: Profile = profileOf(device)): TopK {
-  const runner = new Runner(device, profile);
-  return {
+export function createTopK(device: GPUDevice, profile?: Profile): TopK {
+  checkDevice(device);
+  const tuned = typed(() => profile ?? profileOf(device));
+  const runner = typed(() => new Runner(device, tuned));
+  return typedCalls<TopK>({
     async prepare(shape) {
       checkNames(shape, SHAPE, 'prepare');
       const { rows, n, k, select = 'value' } = shape;
       checkShape(rows, n, k, select);
       if (rows * k === 0) return;
-      const chunk = rowsAtOnce(rows, n, k, device.limits.maxStorageBufferBindingSize, profile);
+      const chunk = rowsAtOnce(rows, n, k, device.limits.maxStorageBufferBindingSize, tuned);
       await Promise.all([chunk, rows % chunk].filter(Boolean).map((some) => runner.prepare(some, n, k, select === 'abs')));
     },
     run: (options) => run(device, runner, options),
     destroy: () => runner.destroy(),
-  };
+  });
 }
 
 const runners = new WeakMap<GPUDevice, TopK>();
@@ -73,6 +75,7 @@ const runners = new WeakMap<GPUDevice, TopK>();
  * const { values, indices } = topk(device, { input, rows: 128, n: 4096, k: 64 });
  */
 export function topk(device: GPUDevice, options: TopKOptions): TopKResult {
+  checkDevice(device);
   let instance = runners.get(device);
   if (!instance) {
     instance = createTopK(device);
@@ -82,11 +85,21 @@ export function topk(device: GPUDevice, options: TopKOptions): TopKResult {
 }
 
 /** Copies a result of `topk` back: `[rows, k]` each. */
-export async function readTopK(
+export function readTopK(
+  device: GPUDevice,
+  result: Pick<TopKResult, 'values' | 'indices'>,
+  shape: { rows: number; k: number },
+): Promise<{ values: Float32Array; indices: Uint32Array }> {
+  return typed(() => read(device, result, shape));
+}
+
+async function read(
   device: GPUDevice,
   { values, indices }: Pick<TopKResult, 'values' | 'indices'>,
   { rows, k }: { rows: number; k: number },
 ): Promise<{ values: Float32Array; indices: Uint32Array }> {
+  checkDevice(device);
+  checkCounts({ rows, k });
   const bytes = rows * k * 4;
   if (bytes === 0) return { values: new Float32Array(0), indices: new Uint32Array(0) };
   const staging = device.createBuffer({ size: 2 * bytes, usage: BufferUsage.MAP_READ | BufferUsage.COPY_DST });
@@ -150,16 +163,24 @@ function checkNames(options: object, known: readonly string[], call: string): vo
   if (unknown !== undefined) throw createError('argument', unknown);
 }
 
-function checkShape(rows: number, n: number, k: number, select: string): void {
+function checkDevice(device: GPUDevice): void {
+  if (typeof device !== 'object' || device === null) throw createError('argument', 'device must be a GPUDevice.');
+}
+
+function checkCounts(counts: Readonly<Record<string, number>>): void {
   const largest = 2 ** 31 - 1; // indices are u32
-  for (const [name, value] of Object.entries({ rows, n, k })) {
+  for (const [name, value] of Object.entries(counts)) {
     if (!Number.isInteger(value) || value < 0 || value > largest) {
-      throw createError('argument', `${name} is ${String(value)}, but must be a whole number from 0 to ${largest}.`);
+      throw createError('argument', `${name} is ${show(value)}, but must be a whole number from 0 to ${largest}.`);
     }
   }
+}
+
+function checkShape(rows: number, n: number, k: number, select: string): void {
+  checkCounts({ rows, n, k });
   if (k > n) throw createError('argument', `k is ${k}, but a row has only ${n} values.`);
   if (select !== 'value' && select !== 'abs') {
-    throw createError('argument', `select is ${JSON.stringify(select)}, but must be 'value' or 'abs'.`);
+    throw createError('argument', `select is ${show(select)}, but must be 'value' or 'abs'.`);
   }
 }
 

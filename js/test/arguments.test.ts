@@ -112,7 +112,8 @@ test('ids and prompts', () => {
   assert.deepEqual(promptOf([1, 2]), Uint32Array.of(1, 2));
   assert.equal(promptOf('text'), 'text');
   const ids = Uint32Array.of(3);
-  assert.equal(idsOf('ids', ids), ids);
+  assert.deepEqual(idsOf('ids', ids), ids);
+  assert.notEqual(idsOf('ids', ids), ids, 'the caller may go on changing its own');
   throwsArgument(() => idsOf('ids', [1, -2]), /ids\[1\] is -2, but must be a token id/);
   throwsArgument(() => idsOf('ids', [1.5]), /ids\[0\]/);
   throwsArgument(() => idsOf('ids', 5), /ids must be a list/);

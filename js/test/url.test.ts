@@ -440,7 +440,7 @@ test('a range that is not what was asked for is not appended', async (t) => {
   }
 });
 
-test('a server that accepts and never answers is given up, whatever was asked', async (t) => {
+test('a server that accepts and never answers is given up, whatever was asked', { timeout: 60_000 }, async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   for (const [request, manifest] of [
     ['GET manifest.json', true],
@@ -456,11 +456,10 @@ test('a server that accepts and never answers is given up, whatever was asked', 
       .then(({ folder }) => folder.complete())
       .finally(() => (over = true));
     const failed = rejectsWith(loading, 'download', /the server said nothing for 30 s/);
-    for (let seconds = 0; !over && seconds < 100; seconds++) {
+    while (!over) {
       t.mock.timers.tick(1000);
       await new Promise((resolve) => setImmediate(resolve));
     }
-    assert.ok(over, request);
     await failed;
   }
 });

@@ -1,5 +1,5 @@
 /** Files of `features/` → typed values: snake_case becomes camelCase, and what the types promise is checked. */
-import { createError } from '../errors.js';
+import { createError, show } from '../errors.js';
 import { isInside } from '../manifest.js';
 import type { FeatureIndex, NeuronRecord, NeuronStep, StepColumns, TokenClusters } from './types.js';
 
@@ -119,7 +119,7 @@ export function objectOf(text: string, path: string): Record<string, unknown> {
   }
   const object = camelKeys(json) as Record<string, unknown>;
   if (typeof object !== 'object' || object === null || object.format !== FORMAT) {
-    fail(path, `format is ${JSON.stringify(object?.format)}, but ${FORMAT} is what this version reads`);
+    fail(path, `format is ${show(object?.format)}, but ${FORMAT} is what this version reads`);
   }
   return object;
 }
@@ -180,7 +180,7 @@ export function trainingOf(file: Record<string, unknown>, path: string, layer: n
 }
 
 function entryOf(object: Record<string, unknown>, path: string, layer: number, index: number): Record<string, unknown> {
-  if (object.layer !== layer) fail(path, `layer is ${JSON.stringify(object.layer)}, but must be ${layer}`);
+  if (object.layer !== layer) fail(path, `layer is ${show(object.layer)}, but must be ${layer}`);
   const { neurons } = object;
   if (!Array.isArray(neurons)) return fail(path, 'neurons must be a list');
   const record = neurons.find((neuron: unknown) => (neuron as { index?: unknown } | null)?.index === index);

@@ -1,5 +1,5 @@
 /** The two files of a sparse autoencoder in SAELens' layout, from wherever they are, as Blobs by name. */
-import { createError } from '../errors.js';
+import { createError, show } from '../errors.js';
 import { isMissing, NETWORK, readBody, request, Retriable, retry, timely } from '../remote.js';
 import type { ModelSource } from '../types.js';
 import { builtin, isNode, readFileUrl } from './node.js';
@@ -44,7 +44,7 @@ function folderUrl(text: string): URL {
     const base = typeof document === 'undefined' ? globalThis.location?.href : document.baseURI;
     return new URL(text.endsWith('/') ? text : `${text}/`, base);
   } catch {
-    throw createError('argument', `The autoencoder is ${JSON.stringify(text)}, which is no URL.`);
+    throw createError('argument', `The autoencoder is ${show(text)}, which is no URL.`);
   }
 }
 
