@@ -5,7 +5,6 @@ import { inRoot, paths } from './paths.mjs';
 import { run } from './run.mjs';
 import { step } from './steps.mjs';
 import { collectClaims } from './claims.mjs';
-import { buildDocs } from './docs/build.mjs';
 import { modelIndex } from './model-index.mjs';
 import { buildPackage } from './package.mjs';
 import { writeSiteFiles } from './site-files.mjs';
@@ -36,6 +35,8 @@ export async function buildSite() {
       if (claims) fs.writeFileSync(path.join(models, 'claims.json'), JSON.stringify(claims));
     },
   );
+  // Imported late: it needs npm packages, which a fresh clone does not have when this file is read.
+  const { buildDocs } = await import('./docs/build.mjs');
   await buildDocs();
   // Last, since the service worker's version is a hash of what it holds.
   const shell = [
