@@ -37,6 +37,8 @@ export const checks = [
   { name: 'js-tests', work: unitTests },
   { name: 'package-tests', work: () => onPackage('tests/package') },
   { name: 'browser-tests', work: () => onPackage('tests/browser') },
+  { name: 'python', work: () => nodeTests(testFiles('tests/python', '.test.mjs')) },
+  { name: 'notebooks', work: () => onPackage('tests/notebooks') },
 ];
 
 async function checkTypes() {

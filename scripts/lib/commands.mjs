@@ -77,7 +77,7 @@ export function commandFault(command, facts) {
     case 'python':
     case 'python3': {
       if (rest[0] !== '-m') return facts.exists(rest[0]) ? null : `there is no file ${rest[0]}`;
-      if (rest[1] === 'venv' || isPlaceholder(rest[1])) return null;
+      if (['venv', 'build'].includes(rest[1]) || isPlaceholder(rest[1])) return null;
       const source = facts.python(rest[1]);
       if (source === null) return `training/ has no module ${rest[1]}`;
       const flag = missing(flagsOf(rest.slice(2)), source);
@@ -91,6 +91,12 @@ export function commandFault(command, facts) {
       return facts.exists(rest[0]) ? null : `there is no file ${rest[0]}`;
     case 'cd':
       return facts.exists(rest[0]) ? null : `there is no folder ${rest[0]}`;
+    case 'jupyter':
+    case 'marimo': {
+      const file = rest.find((word) => /\.(ipynb|py)$/.test(word));
+      return file === undefined || facts.exists(file) ? null : `there is no file ${file}`;
+    }
+    case 'maturin':
     case 'alias':
     case '.':
       return null;

@@ -1,0 +1,93 @@
+// examples/notebooks/jupyterlab.ipynb in JupyterLab, all cells, in Chromium.
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { test } from 'node:test';
+import { launch } from '../browser/harness.mjs';
+import { environment, freePort, PLAIN, startServer, STEERED, workspace } from '../python/host.mjs';
+
+test('JupyterLab: load, run, plot, steer, compare, select', async (t) => {
+  const bin = await environment(t, 'notebooks', 'examples/notebooks/requirements.txt', { own: true });
+  if (!bin) return;
+  const root = workspace(t, 'jupyterlab');
+  const home = path.join(root, '.home');
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}/lab/tree/jupyterlab.ipynb`;
+  const flags = [
+    '--no-browser',
+    '--allow-root',
+    '--expose-app-in-browser',
+    `--ServerApp.port=${port}`,
+    '--IdentityProvider.token=',
+    '--ServerApp.ip=127.0.0.1',
+  ];
+  const env = {
+    JUPYTER_CONFIG_DIR: home,
+    JUPYTER_RUNTIME_DIR: path.join(home, 'run'),
+    JUPYTERLAB_WORKSPACES_DIR: path.join(home, 'work'),
+    IPYTHONDIR: home,
+  };
+  await startServer(t, bin('jupyter-lab'), [...flags, `--ServerApp.root_dir=${root}`], {
+    url: `http://127.0.0.1:${port}/api`,
+    cwd: root,
+    env,
+  });
+  const browser = await launch({ webgpu: false });
+  t.after(() => browser.close());
+  const page = await browser.newPage();
+  const said = [];
+  page.on('pageerror', (error) => said.push(String(error)));
+  await page.goto(url);
+  await page.waitForFunction(
+    () => globalThis.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle',
+    undefined,
+    { timeout: 240_000 },
+  );
+  const ran = page.evaluate(() => globalThis.jupyterapp.commands.execute('notebook:run-all-cells'));
+  const cells = () =>
+    page.evaluate(() =>
+      globalThis.jupyterapp.shell.currentWidget.content.model.sharedModel.cells
+        .filter((cell) => cell.cell_type === 'code')
+        .map((cell) => ({ count: cell.execution_count, outputs: cell.getOutputs() })),
+    );
+  await page
+    .waitForFunction(
+      () =>
+        globalThis.jupyterapp.shell.currentWidget.content.model.sharedModel.cells
+          .filter((cell) => cell.cell_type === 'code')
+          .every((cell) => cell.execution_count !== null),
+      undefined,
+      { timeout: 240_000, polling: 500 },
+    )
+    .catch(async (error) => {
+      throw new Error(`${error.message}\n${said.join('\n')}\n${JSON.stringify(await cells()).slice(0, 4000)}`);
+    });
+  await ran;
+  const outputs = (await cells()).map(({ outputs }) => outputs);
+  for (const each of outputs.flat()) assert.notEqual(each.output_type, 'error', `${each.ename}: ${each.evalue}`);
+  const textOf = (index) => outputs[index].map((each) => [each.text ?? each.data?.['text/plain'] ?? ''].flat().join('')).join('');
+  assert.match(textOf(1), /\(7, 4096\),\s+\(7, 640\)/);
+  assert.ok(
+    outputs[2].some((each) => each.data?.['image/png']),
+    'a plot',
+  );
+  assert.equal(textOf(3), `${PLAIN}\n${STEERED}\n`);
+  assert.match(textOf(4), /TopK: {2}\[160( 160)+\]\ndense: \[6\d\d( 6\d\d)+\]\n, /);
+  assert.match(textOf(5), /^edit .*layer.*9/);
+
+  // The grid shows the last generation; a click comes back to Python.
+  const first = page.locator('.topk-grid').first().locator('tbody button').first();
+  await first.click();
+  const [, index] = /neuron (\d+)/.exec(await first.getAttribute('aria-label'));
+  await page.locator(`.topk-grid button[aria-pressed="true"][data-index="${index}"]`).first().waitFor();
+  // The selection and the cell travel on two channels, so the cell may be the first to arrive.
+  const wanted = `'layer': 2, 'index': ${index}, 'position': 0`;
+  for (const end = Date.now() + 60_000; !JSON.stringify((await cells()).at(-1).outputs).includes(wanted); ) {
+    assert.ok(Date.now() < end, `no ${wanted} in ${JSON.stringify((await cells()).at(-1))}`);
+    await page.evaluate(async () => {
+      const { commands, shell } = globalThis.jupyterapp;
+      shell.currentWidget.content.activeCellIndex = shell.currentWidget.content.widgets.length - 1;
+      await commands.execute('notebook:run-cell');
+    });
+  }
+  assert.deepEqual(said, []);
+});

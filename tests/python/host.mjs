@@ -1,0 +1,91 @@
+// What the tests of notebooks, of the cluster and of the wheels share: Python environments, and servers that are started and stopped.
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { inRoot } from '../../scripts/lib/paths.mjs';
+import { Failure, query, run, which } from '../../scripts/lib/run.mjs';
+import { step } from '../../scripts/lib/steps.mjs';
+
+export const notebooks = inRoot('examples/notebooks');
+
+/** What the wheel of the notebooks' package is made of. */
+const PACKAGE = ['python/pyproject.toml', 'python/hatch_build.py', 'python/README.md', 'python/src', 'dist/npm/bundle.js'];
+
+/**
+ * The programs of a virtual environment with what the file `requirements` names, and with the notebooks' package if `own`; null, with a word about it,
+ * if they cannot be installed.
+ */
+export async function environment(t, name, requirements, { own = false } = {}) {
+  const folder = inRoot('target/python', name);
+  const bin = (program) => path.join(folder, process.platform === 'win32' ? `Scripts/${program}.exe` : `bin/${program}`);
+  const python = which('python3', 'python');
+  const recent = python && query(python, ['-c', 'import sys; print(sys.version_info >= (3, 11))']) === 'True';
+  if (!recent) {
+    t.skip('Python 3.11 or later was not found');
+    return null;
+  }
+  const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'];
+  const outputs = [path.relative(inRoot(), folder)];
+  try {
+    await step(`environment of ${name}`, { inputs: [requirements], outputs, facts: python }, async () => {
+      await run(python, ['-m', 'venv', '--clear', folder]);
+      await run(bin('python'), [...pip, '-r', inRoot(requirements)]);
+    });
+    if (own) {
+      await step(`package in ${name}`, { inputs: [requirements, ...PACKAGE], outputs, facts: python }, () =>
+        run(bin('python'), [...pip, '--force-reinstall', '--no-deps', inRoot('python')]),
+      );
+    }
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    t.skip(`the Python packages of ${requirements} could not be installed`);
+    return null;
+  }
+  return bin;
+}
+
+/** A port that is free now. */
+export async function freePort() {
+  const server = net.createServer();
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Starts a server and waits until `url` answers; it ends with the test. */
+export async function startServer(t, command, args, { url, cwd, env = {} }) {
+  let said = '';
+  const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (said += data));
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  t.after(async () => {
+    try {
+      process.kill(-child.pid, 'SIGTERM'); // with its kernels
+    } catch {}
+    await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 5000))]);
+  });
+  for (const end = Date.now() + 120_000; Date.now() < end; ) {
+    if (child.exitCode !== null) throw new Error(`${command} ended: ${said.slice(-2000)}`);
+    const answer = await fetch(url).catch(() => null);
+    if (answer?.ok) return { said: () => said };
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  throw new Error(`${command} does not answer at ${url}: ${said.slice(-2000)}`);
+}
+
+/** A copy of examples/notebooks beside a link to the models, so that a run leaves nothing behind in the repository. */
+export function workspace(t, name) {
+  const folder = inRoot('target/notebooks', `work-${name}`);
+  fs.rmSync(folder, { recursive: true, force: true });
+  fs.mkdirSync(path.join(folder, 'examples'), { recursive: true });
+  fs.cpSync(notebooks, path.join(folder, 'examples/notebooks'), { recursive: true });
+  fs.symlinkSync(inRoot('models'), path.join(folder, 'models'), 'junction');
+  t.after(() => fs.rmSync(folder, { recursive: true, force: true }));
+  return path.join(folder, 'examples/notebooks');
+}
+
+/** The texts that the shipped model writes greedily, plain and with the food neuron; tests/goldens' own words. */
+export const PLAIN = ', there was a little girl named Sue. Sue had a big, red ball. She loved to';
+export const STEERED = ', there was a little girl named Lily. She loved to play with her toys. One day,';
