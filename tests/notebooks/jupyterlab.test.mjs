@@ -1,14 +1,27 @@
 // examples/notebooks/jupyterlab.ipynb in JupyterLab, all cells, in Chromium.
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { inRoot } from '../../scripts/lib/paths.mjs';
 import { launch } from '../browser/harness.mjs';
 import { environment, freePort, PLAIN, startServer, STEERED, workspace } from '../python/host.mjs';
+
+/** The code of python/README.md as a cell before the last one, so that what is printed there is run. */
+function addReadme(file) {
+  const notebook = JSON.parse(fs.readFileSync(file, 'utf8'));
+  const blocks = [...fs.readFileSync(inRoot('python/README.md'), 'utf8').matchAll(/^```python\n([\s\S]*?)^```$/gm)].map(([, code]) => code);
+  assert.equal(blocks.length, 1);
+  const source = `import os\nos.chdir("../..")\n${blocks.join('\n')}`;
+  notebook.cells.splice(-1, 0, { cell_type: 'code', id: 'readme', metadata: {}, source, execution_count: null, outputs: [] });
+  fs.writeFileSync(file, JSON.stringify(notebook));
+}
 
 test('JupyterLab: load, run, plot, steer, compare, select', async (t) => {
   const bin = await environment(t, 'notebooks', 'examples/notebooks/requirements.txt', { own: true });
   if (!bin) return;
   const root = workspace(t, 'jupyterlab');
+  addReadme(path.join(root, 'jupyterlab.ipynb'));
   const home = path.join(root, '.home');
   const port = await freePort();
   const url = `http://127.0.0.1:${port}/lab/tree/jupyterlab.ipynb`;
@@ -73,6 +86,7 @@ test('JupyterLab: load, run, plot, steer, compare, select', async (t) => {
   assert.equal(textOf(3), `${PLAIN}\n${STEERED}\n`);
   assert.match(textOf(4), /TopK: {2}\[160( 160)+\]\ndense: \[6\d\d( 6\d\d)+\]\n, /);
   assert.match(textOf(5), /^edit .*layer.*9/);
+  assert.ok(textOf(6).includes(STEERED), textOf(6));
 
   // The grid shows the last generation; a click comes back to Python.
   const first = page.locator('.topk-grid').first().locator('tbody button').first();

@@ -14,7 +14,7 @@ from .test_modeling import ROOT, binary
 DOCUMENTS = [path for path in (ROOT / "python/README.md", *sorted((ROOT / "docs/guides").glob("*.md"))) if path.exists()]
 BLOCK = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.M | re.S)
 #: Blocks that other tests run, by a text in them.
-ELSEWHERE = {}
+ELSEWHERE = {"import topk_lm": "tests/notebooks/jupyterlab.test.mjs"}
 
 
 class Documents(unittest.TestCase):
