@@ -4,6 +4,8 @@
 //! duplicate names, and its errors name no tensor. Nothing here allocates by a number that was not first compared
 //! with the size of the file it came from.
 
+#[cfg(feature = "cli")]
+mod convert;
 #[cfg(not(target_arch = "wasm32"))]
 mod folder;
 mod header;
@@ -36,7 +38,9 @@ pub use header::{StoredDtype, TensorInfo};
 pub use index::Checkpoint;
 pub use load::load_weights;
 #[cfg(feature = "cli")]
-pub use manifest::Manifest;
+pub use convert::{convert, Converted, Precision};
+#[cfg(feature = "cli")]
+pub use manifest::{Manifest, ManifestFile};
 pub use memory::MemorySource;
 pub use sae::read_sae;
 #[cfg(feature = "cli")]

@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "cli")]
+use super::index::{INDEX, SINGLE};
 use super::{check_range, is_inside, zeroed};
 use crate::error::{fail, Code, Error, Result};
 use crate::source::{LocalFuture, Source};
@@ -30,9 +32,26 @@ impl FolderSource {
         &self.root
     }
 
-    /// Names of the folders directly inside, sorted.
-    pub fn folders(&self) -> Result<Vec<String>> {
-        self.list("", Path::is_dir)
+    /// Names of the folders directly in the folder `prefix` (`""`, or `"features/"`), sorted.
+    pub fn folders(&self, prefix: &str) -> Result<Vec<String>> {
+        self.list(prefix, Path::is_dir)
+    }
+
+    /// Training checkpoints (`step{N}/`) that have weights, ascending.
+    #[cfg(feature = "cli")]
+    pub fn steps(&self) -> Result<Vec<u64>> {
+        let mut steps = Vec::new();
+        for folder in self.folders("")? {
+            let step = folder.strip_prefix("step").and_then(|step| step.parse::<u64>().ok());
+            if let Some(step) = step.filter(|step| format!("step{step}") == folder) {
+                let names = self.files(&format!("{folder}/"))?;
+                if names.iter().any(|name| name == SINGLE || name == INDEX) {
+                    steps.push(step);
+                }
+            }
+        }
+        steps.sort_unstable();
+        Ok(steps)
     }
 
     /// Names of the files directly in the folder `prefix` (`""`, or `"step254/"`), sorted.

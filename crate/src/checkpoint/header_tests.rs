@@ -232,7 +232,7 @@ fn sources_refuse_reads_beyond_the_end() {
         assert_eq!(source.size(outside), None, "{outside}");
         assert!(pollster::block_on(source.read(outside, 0, 1)).is_err());
     }
-    assert_eq!(source.folders().unwrap(), ["step5"]);
+    assert_eq!(source.folders("").unwrap(), ["step5"]);
     std::fs::remove_dir_all(&folder).unwrap();
     assert!(FolderSource::new(&folder)
         .unwrap_err()

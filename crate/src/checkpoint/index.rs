@@ -9,8 +9,10 @@ use super::{is_inside, read_file};
 use crate::error::{fail, Code, Error, Result};
 use crate::source::Source;
 
-const SINGLE: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
+/// The file of a checkpoint that is in one.
+pub(super) const SINGLE: &str = "model.safetensors";
+/// Names the file of each tensor where there are several.
+pub(super) const INDEX: &str = "model.safetensors.index.json";
 const MAX_INDEX: u64 = 100_000_000;
 
 /// All tensors of a checkpoint and where they lie.

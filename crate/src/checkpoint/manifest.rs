@@ -1,15 +1,15 @@
-//! `manifest.json`: what a static site offers. Here it is only read; downloads are verified where they happen, in `js/`.
+//! `manifest.json`: what a static site offers. Here it is read, and `offline/manifest.rs` writes it; downloads are verified where they happen, in `js/`.
 
 use std::collections::BTreeSet;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::is_inside;
 use crate::error::{fail, Code, Error, Result};
 
 /// One file of the model.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct ManifestFile {
     /// Relative to the model folder.
     pub path: String,

@@ -37,7 +37,16 @@ impl<'a> OutputTensor<'a> {
 
 /// A whole safetensors file, the tensors in the order given. Two of one name are an error.
 pub fn safetensors_bytes(tensors: &[OutputTensor]) -> Result<Vec<u8>> {
-    let mut header = serde_json::Map::new();
+    file(tensors, serde_json::Map::new())
+}
+
+/// The same with the mark by which transformers knows a model's weights.
+pub(super) fn model_bytes(tensors: &[OutputTensor]) -> Result<Vec<u8>> {
+    let mark = ("__metadata__".to_owned(), serde_json::json!({ "format": "pt" }));
+    file(tensors, serde_json::Map::from_iter([mark]))
+}
+
+fn file(tensors: &[OutputTensor], mut header: serde_json::Map<String, serde_json::Value>) -> Result<Vec<u8>> {
     let mut end = 0;
     for tensor in tensors {
         let start = end;

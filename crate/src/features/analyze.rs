@@ -64,7 +64,7 @@ pub fn analyze(options: &AnalyzeOptions, notice: &mut dyn FnMut(&str)) -> Result
     let model = OfflineModel::load(FolderSource::new(&options.model)?, "")?;
     let (documents, corpus, cut) = corpus::read(&model, &options.corpus)?;
     let steps = if options.checkpoints {
-        steps_of(&model.source)?
+        model.source.steps()?
     } else {
         Vec::new()
     };
@@ -135,25 +135,6 @@ pub fn analyze(options: &AnalyzeOptions, notice: &mut dyn FnMut(&str)) -> Result
 pub fn merge(shards: &[PathBuf], out: &Path, export: Option<&Path>) -> Result<()> {
     let shards: Vec<Shard> = shards.iter().map(|folder| Shard { folder: folder.clone() }).collect();
     report::write(&Whole::read(&shards)?, out, export)
-}
-
-/// Training checkpoints in a model folder that have weights, ascending.
-pub fn steps_of(source: &FolderSource) -> Result<Vec<u64>> {
-    let mut steps = Vec::new();
-    for folder in source.folders()? {
-        let step = folder.strip_prefix("step").and_then(|step| step.parse::<u64>().ok());
-        if let Some(step) = step.filter(|step| format!("step{step}") == folder) {
-            let names = source.files(&format!("{folder}/"))?;
-            if names
-                .iter()
-                .any(|name| name == "model.safetensors" || name == "model.safetensors.index.json")
-            {
-                steps.push(step);
-            }
-        }
-    }
-    steps.sort_unstable();
-    Ok(steps)
 }
 
 struct Run<'a> {

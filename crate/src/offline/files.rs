@@ -50,6 +50,23 @@ pub fn read_whole(path: &Path, limit: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// A file's size and its SHA-256 in hexadecimal digits.
+pub fn sha256(path: &Path) -> Result<(u64, String)> {
+    let unreadable = |error| io_error(path, "read", &error);
+    let mut file = File::open(path).map_err(unreadable)?;
+    let (mut hash, mut size, mut part) = (Sha256::new(), 0, vec![0; 1 << 20]);
+    loop {
+        match file.read(&mut part).map_err(unreadable)? {
+            0 => break,
+            n => {
+                hash.update(&part[..n]);
+                size += n as u64;
+            }
+        }
+    }
+    Ok((size, hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
+}
+
 /// SHA-256 of several pieces, each preceded by its length.
 #[derive(Default)]
 pub struct Hash(Sha256);

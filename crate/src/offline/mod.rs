@@ -1,8 +1,10 @@
 //! Work on many documents on the CPU, in threads: a model that threads share, the documents it reads and writes,
 //! and files that exist whole or not at all. Native only.
 
+pub mod convert;
 pub mod documents;
 pub mod files;
+pub mod manifest;
 mod model;
 mod progress;
 pub mod write;

@@ -67,7 +67,7 @@ async fn gather(source: &FolderSource) -> Result<Value> {
         None => Value::Null,
     };
     let mut steps = Vec::new();
-    for step in features::analyze::steps_of(source)? {
+    for step in source.steps()? {
         let summary = checkpoint::summarize(source, &format!("step{step}/"), &config).await?;
         steps.push(json!({ "step": step, "tensors": tensors(&summary) }));
     }

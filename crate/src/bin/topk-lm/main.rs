@@ -3,8 +3,10 @@
 mod analyze;
 mod bench;
 mod common;
+mod convert;
 mod generate;
 mod info;
+mod manifest;
 mod run;
 mod topk;
 mod write;
@@ -39,6 +41,10 @@ enum Command {
     Merge(analyze::MergeArgs),
     /// Write many documents at once, the same on every machine
     Write(write::WriteArgs),
+    /// Check a model folder and write it smaller, or in pieces for a static host
+    Convert(convert::ConvertArgs),
+    /// Write manifest.json: what a site offers of a model folder
+    Manifest(manifest::ManifestArgs),
     /// Time a model, or TopK on a shape
     Bench(bench::BenchArgs),
 }
@@ -84,6 +90,8 @@ fn main() -> ExitCode {
         Command::Analyze(args) => analyze::run(args),
         Command::Merge(args) => analyze::merge(args),
         Command::Write(args) => write::run(args),
+        Command::Convert(args) => convert::run(args),
+        Command::Manifest(args) => manifest::run(args),
         Command::Bench(args) => bench::run(args),
     };
     match result {

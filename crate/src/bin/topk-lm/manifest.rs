@@ -1,0 +1,45 @@
+//! `topk-lm manifest`: what a static site offers of a model folder.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use topk_lm::error::{Code, Error, Result};
+use topk_lm::offline::{files, manifest::manifest_of};
+
+use crate::common::print_line;
+
+/// Writes manifest.json into model folders: the files that a site offers with their sizes and SHA-256, the training checkpoints, and whether
+/// there are statistics. Loaders verify downloads by it, and the explorer lists folders that have one. Run it again after every change.
+#[derive(Args)]
+pub struct ManifestArgs {
+    /// Model folders
+    #[arg(value_name = "DIR", required = true)]
+    folders: Vec<PathBuf>,
+    /// Write nothing; fail if one is missing or out of date
+    #[arg(long)]
+    check: bool,
+}
+
+pub fn run(args: &ManifestArgs) -> Result<()> {
+    for folder in &args.folders {
+        let path = folder.join("manifest.json");
+        let text =
+            manifest_of(folder).map_err(|error| Error::new(error.code(), format!("{}: {error}", folder.display())))?;
+        if std::fs::read_to_string(&path).is_ok_and(|there| there == text) {
+            continue;
+        }
+        if args.check {
+            return Err(Error::new(
+                Code::Checkpoint,
+                format!(
+                    "{} is out of date: run topk-lm manifest {}",
+                    path.display(),
+                    folder.display()
+                ),
+            ));
+        }
+        files::write_whole(&path, text.as_bytes())?;
+        print_line(&path.display().to_string())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,228 @@
+//! A checkpoint written again: the tensors that the model uses, under their own names, in a precision of choice, in one file or in shards.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use half::{bf16, f16};
+use serde_json::json;
+
+use super::header::{StoredDtype, TensorInfo};
+use super::index::{Checkpoint, INDEX, SINGLE};
+use super::plan::plan;
+use super::planned::{Layout, Part};
+use super::write::{model_bytes, OutputTensor};
+use crate::config::Config;
+use crate::error::{fail, Result};
+use crate::source::Source;
+
+/// How numbers are stored. What is stored in 8 bits stays so: more bits would bring nothing back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// As they are.
+    Stored,
+    F16,
+    /// Matrices as I8 with one F32 scale for each output (of a table: row), everything else F32. `training/topklm/export.py` writes
+    /// checkpoints by the same rule.
+    Int8,
+}
+
+/// What was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Converted {
+    pub files: usize,
+    /// Of the tensors.
+    pub bytes: u64,
+    /// Tensors that alone are larger than a shard may be.
+    pub oversized: Vec<String>,
+}
+
+/// One stored tensor that is used, and how much it takes when it is written.
+struct Used<'a> {
+    part: &'a Part,
+    info: &'a TensorInfo,
+    bytes: u64,
+}
+
+/// Converts the checkpoint under `prefix`, which is first compared with the model as loading does. `write` gets each file of the new one, by
+/// its path; `shard` is the most bytes of tensors in one file.
+pub async fn convert(
+    source: &dyn Source,
+    prefix: &str,
+    config: &Config,
+    precision: Precision,
+    shard: Option<u64>,
+    write: &mut dyn FnMut(&str, Vec<u8>) -> Result<()>,
+) -> Result<Converted> {
+    let checkpoint = Checkpoint::open(source, prefix).await?;
+    let planned = plan(config, &checkpoint)?;
+    let mut used: Vec<Used> = Vec::new();
+    for part in planned.iter().flat_map(|item| &item.parts) {
+        // One tensor may make two weights.
+        if let Some((_, info)) = checkpoint.get(&part.name) {
+            if !used.iter().any(|other| other.part.name == part.name) {
+                let bytes = bytes_of(part, info, precision);
+                used.push(Used { part, info, bytes });
+            }
+        }
+    }
+    let mut done = Converted::default();
+    let most = shard.unwrap_or(u64::MAX);
+    let mut shards: Vec<Vec<Used>> = Vec::new();
+    let mut filled = 0u64;
+    for tensor in used {
+        done.bytes += tensor.bytes;
+        if tensor.bytes > most {
+            done.oversized.push(tensor.part.name.clone());
+        }
+        if shards.is_empty() || filled.saturating_add(tensor.bytes) > most {
+            shards.push(Vec::new());
+            filled = 0;
+        }
+        filled += tensor.bytes;
+        if let Some(shard) = shards.last_mut() {
+            shard.push(tensor);
+        }
+    }
+    let count = shards.len();
+    let mut weight_map = BTreeMap::new();
+    for (number, shard) in shards.iter().enumerate() {
+        let file = match count {
+            1 => SINGLE.to_owned(),
+            _ => format!("model-{:05}-of-{count:05}.safetensors", number + 1),
+        };
+        let mut tensors = Vec::new();
+        for tensor in shard {
+            tensors.extend(converted(source, &checkpoint, tensor, precision).await?);
+        }
+        // As other writers order them: by alignment, then by name.
+        tensors.sort_by(|a, b| (width(b.dtype), &a.name).cmp(&(width(a.dtype), &b.name)));
+        weight_map.extend(tensors.iter().map(|tensor| (tensor.name.clone(), file.clone())));
+        write(&format!("{prefix}{file}"), model_bytes(&tensors)?)?;
+    }
+    if count > 1 {
+        let index = json!({ "metadata": { "total_size": done.bytes }, "weight_map": weight_map });
+        write(&format!("{prefix}{INDEX}"), format!("{index:#}\n").into_bytes())?;
+    }
+    done.files = count;
+    Ok(done)
+}
+
+fn width(dtype: &str) -> usize {
+    match dtype {
+        "F32" => 4,
+        "I8" => 1,
+        _ => 2,
+    }
+}
+
+/// Whether a tensor is written in 8 bits.
+fn in_8bit(part: &Part, info: &TensorInfo, precision: Precision) -> bool {
+    info.dtype == StoredDtype::I8 || (precision == Precision::Int8 && part.layout != Layout::Vector)
+}
+
+/// What a tensor takes, its scales included.
+fn bytes_of(part: &Part, info: &TensorInfo, precision: Precision) -> u64 {
+    let elements = info.elements();
+    match precision {
+        _ if in_8bit(part, info, precision) => elements + 4 * part.scales() as u64,
+        Precision::Stored => info.bytes,
+        Precision::F16 => 2 * elements,
+        Precision::Int8 => 4 * elements,
+    }
+}
+
+/// The tensors that one stored tensor becomes: itself, and its scales in 8 bits.
+async fn converted<'a>(
+    source: &dyn Source,
+    checkpoint: &Checkpoint,
+    tensor: &Used<'_>,
+    precision: Precision,
+) -> Result<Vec<OutputTensor<'a>>> {
+    let Used { part, info, .. } = tensor;
+    let shape: Vec<usize> = info.shape.iter().map(|side| *side as usize).collect();
+    let raw = stored(source, checkpoint, &part.name).await?;
+    let output = |dtype: &'static str, data: Vec<u8>| OutputTensor {
+        name: part.name.clone(),
+        dtype,
+        shape: shape.clone(),
+        data: Cow::Owned(data),
+    };
+    let scales = |data: Vec<u8>| OutputTensor {
+        name: part.scale_name(),
+        dtype: "F32",
+        shape: vec![part.scales()],
+        data: Cow::Owned(data),
+    };
+    if info.dtype == StoredDtype::I8 {
+        let data = stored(source, checkpoint, &part.scale_name()).await?;
+        numbers(&part.scale_name(), StoredDtype::F32, &data)?;
+        return Ok(vec![output("I8", raw), scales(data)]);
+    }
+    let numbers = numbers(&part.name, info.dtype, &raw)?;
+    if in_8bit(part, info, precision) {
+        let (data, scale) = to_8bit(part, &numbers);
+        return Ok(vec![output("I8", data), scales(scale)]);
+    }
+    match precision {
+        Precision::Stored => Ok(vec![output(info.dtype.name(), raw)]),
+        Precision::Int8 => Ok(vec![output("F32", bytemuck::cast_slice(&numbers).to_vec())]),
+        Precision::F16 => {
+            let mut data = Vec::with_capacity(2 * numbers.len());
+            for number in numbers {
+                let narrow = f16::from_f32(number);
+                if !narrow.is_finite() {
+                    fail!(
+                        Checkpoint,
+                        "tensor {:?} has the value {number}, which does not fit into f16; leave --dtype out",
+                        part.name
+                    );
+                }
+                data.extend(narrow.to_le_bytes());
+            }
+            Ok(vec![output("F16", data)])
+        }
+    }
+}
+
+async fn stored(source: &dyn Source, checkpoint: &Checkpoint, name: &str) -> Result<Vec<u8>> {
+    match checkpoint.read(source, name).await? {
+        Some(bytes) => Ok(bytes),
+        None => fail!(Checkpoint, "tensor {name:?} is missing"),
+    }
+}
+
+/// Numbers in f32; those that are infinite or NaN are an error.
+fn numbers(name: &str, dtype: StoredDtype, raw: &[u8]) -> Result<Vec<f32>> {
+    let pairs = || raw.chunks_exact(2).map(|b| [b[0], b[1]]);
+    let numbers: Vec<f32> = match dtype {
+        StoredDtype::F16 => pairs().map(|b| f16::from_le_bytes(b).to_f32()).collect(),
+        StoredDtype::Bf16 => pairs().map(|b| bf16::from_le_bytes(b).to_f32()).collect(),
+        _ => raw
+            .chunks_exact(4)
+            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect(),
+    };
+    if numbers.iter().any(|number| !number.is_finite()) {
+        fail!(Checkpoint, "tensor {name:?} has a value that is infinite or NaN");
+    }
+    Ok(numbers)
+}
+
+/// I8 numbers and their F32 scales: the largest magnitude of an output (of a table: a row) over 127.
+fn to_8bit(part: &Part, numbers: &[f32]) -> (Vec<u8>, Vec<u8>) {
+    let width = if part.layout == Layout::OutIn { part.inputs } else { part.outputs }.max(1);
+    let which = |at: usize| if part.layout == Layout::InOut { at % width } else { at / width };
+    let mut scales = vec![0f32; part.scales()];
+    for (at, number) in numbers.iter().enumerate() {
+        let scale = &mut scales[which(at)];
+        *scale = scale.max(number.abs());
+    }
+    scales.iter_mut().for_each(|scale| *scale /= 127.0);
+    let eight = |(at, number): (usize, &f32)| {
+        let scale = scales[which(at)];
+        let safe = if scale > 0.0 { scale } else { 1.0 };
+        (number / safe).round_ties_even().clamp(-127.0, 127.0) as i8 as u8
+    };
+    let data = numbers.iter().enumerate().map(eight).collect();
+    (data, scales.iter().flat_map(|scale| scale.to_le_bytes()).collect())
+}

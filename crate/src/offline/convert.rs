@@ -1,0 +1,103 @@
+//! `topk-lm convert`: a model folder, its weights in another precision or in shards.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::{files, OfflineModel};
+use crate::checkpoint::{self, FolderSource};
+use crate::error::{fail, Error, Result};
+use crate::source::Source;
+
+pub use crate::checkpoint::Precision;
+
+/// Beside the weights, what belongs to a model: for loaders here and in transformers, for the site, for people.
+const COPIED: &[&str] = &[
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "modeling_topk.py",
+    "training.json",
+    "recipes.json",
+    "README.md",
+    "LICENSE",
+];
+
+/// What to convert.
+#[derive(Clone, Debug)]
+pub struct ConvertOptions {
+    pub from: PathBuf,
+    pub to: PathBuf,
+    pub precision: Precision,
+    /// Most bytes of one weight file.
+    pub shard: Option<u64>,
+}
+
+/// What was done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Weight files of the model, without its training checkpoints.
+    pub files: usize,
+    /// Their bytes before and now.
+    pub before: u64,
+    pub bytes: u64,
+    pub steps: Vec<u64>,
+    pub notices: Vec<String>,
+}
+
+/// Writes the folder; loads the result, as a reader will.
+pub fn convert(options: &ConvertOptions) -> Result<Done> {
+    let source = FolderSource::new(&options.from)?;
+    let to = &options.to;
+    if fs::read_dir(to).is_ok_and(|mut entries| entries.next().is_some()) || to.is_file() {
+        fail!(Argument, "{} is not an empty folder; choose another", to.display());
+    }
+    let named = |error: Error| Error::new(error.code(), format!("{}: {error}", options.from.display()));
+    let config = pollster::block_on(async {
+        let config = checkpoint::read_config(&source).await?;
+        checkpoint::read_generation_defaults(&source, &config).await?;
+        checkpoint::read_tokenizer(&source, &config).await?;
+        Ok(config)
+    })
+    .map_err(named)?;
+    let mut done = Done {
+        steps: source.steps()?,
+        ..Done::default()
+    };
+    let steps: Vec<String> = done.steps.iter().map(|step| format!("step{step}/")).collect();
+    for prefix in std::iter::once("").chain(steps.iter().map(String::as_str)) {
+        let mut write = |path: &str, bytes: Vec<u8>| files::write_whole(&to.join(path), &bytes);
+        let converted = checkpoint::convert(&source, prefix, &config, options.precision, options.shard, &mut write);
+        let converted = pollster::block_on(converted).map_err(named)?;
+        if prefix.is_empty() {
+            (done.files, done.bytes) = (converted.files, converted.bytes);
+            let weights = source
+                .files("")?
+                .into_iter()
+                .filter(|name| name.ends_with(".safetensors"));
+            done.before = weights.filter_map(|name| source.size(&name)).sum();
+        }
+        for tensor in converted.oversized {
+            let place = if prefix.is_empty() {
+                String::new()
+            } else {
+                format!(" ({prefix})")
+            };
+            done.notices.push(format!(
+                "tensor {tensor}{place} alone is larger than a shard; its file is, too"
+            ));
+        }
+    }
+    for name in COPIED.iter().filter(|name| source.size(name).is_some()) {
+        let bytes = fs::read(options.from.join(name));
+        let bytes = bytes.map_err(|error| files::io_error(&options.from.join(name), "read", &error))?;
+        files::write_whole(&to.join(name), &bytes)?;
+    }
+    if source.size("features/index.json").is_some() {
+        done.notices
+            .push("features/ belongs to the old weights and was left out; run topk-lm analyze on the result".into());
+    }
+    OfflineModel::load(FolderSource::new(to)?, "")?;
+    Ok(done)
+}

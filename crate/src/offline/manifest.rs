@@ -1,0 +1,131 @@
+//! Writes `manifest.json`: what a static site offers of a model folder, and how a download is verified.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::files;
+use crate::checkpoint::{self, FolderSource, Manifest, ManifestFile};
+use crate::error::Result;
+
+#[derive(Serialize)]
+struct Written<'a> {
+    format: u64,
+    files: &'a [ManifestFile],
+    steps: &'a BTreeSet<u64>,
+    /// A path relative to the folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dense_twin: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    features: Option<&'static str>,
+}
+
+/// The manifest of a model folder, as text.
+pub fn manifest_of(folder: &Path) -> Result<String> {
+    let source = FolderSource::new(folder)?;
+    pollster::block_on(checkpoint::read_config(&source))?;
+    let config: serde_json::Value =
+        serde_json::from_slice(&pollster::block_on(checkpoint::read_config_bytes(&source))?).unwrap_or_default();
+    let mut names = Vec::new();
+    walk(&source, "", &mut names)?;
+    names.retain(|name| is_offered(name));
+    names.sort();
+    let mut written = Vec::with_capacity(names.len());
+    for path in names {
+        let (bytes, sha256) = files::sha256(&folder.join(&path))?;
+        written.push(ManifestFile { path, bytes, sha256 });
+    }
+    let step = |file: &ManifestFile| step_of(&file.path).map(|(step, _)| step);
+    let text = serde_json::to_string_pretty(&Written {
+        format: 1,
+        files: &written,
+        steps: &written.iter().filter_map(step).collect(),
+        dense_twin: config["dense_twin"].as_str().map(str::to_owned),
+        features: written
+            .iter()
+            .any(|file| file.path == "features/index.json")
+            .then_some("features"),
+    });
+    let text = text.unwrap_or_default() + "\n";
+    Manifest::from_json(text.as_bytes())?; // a name that no loader would take
+    Ok(text)
+}
+
+/// Paths of all files, relative to the folder.
+fn walk(source: &FolderSource, prefix: &str, names: &mut Vec<String>) -> Result<()> {
+    names.extend(source.files(prefix)?.into_iter().map(|name| format!("{prefix}{name}")));
+    for folder in source.folders(prefix)? {
+        walk(source, &format!("{prefix}{folder}/"), names)?;
+    }
+    Ok(())
+}
+
+/// The step of `step{N}/rest`, and the rest.
+fn step_of(path: &str) -> Option<(u64, &str)> {
+    let (folder, rest) = path.split_once('/')?;
+    let digits = folder.strip_prefix("step")?;
+    let plain = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+    plain.then(|| digits.parse().ok()).flatten().map(|step| (step, rest))
+}
+
+/// What a loader may ask for; cards and the manifest itself are not among it.
+fn is_offered(path: &str) -> bool {
+    let inside = step_of(path).map_or(path, |(_, rest)| rest);
+    let alone = matches!(
+        inside,
+        "config.json"
+            | "generation_config.json"
+            | "tokenizer.json"
+            | "model.safetensors"
+            | "model.safetensors.index.json"
+            | "recipes.json"
+            | "training.json"
+            | "hidden_state.json"
+    );
+    alone || is_shard(inside) || inside.strip_prefix("features/").is_some_and(|rest| !rest.is_empty())
+}
+
+/// `model-00001-of-00003.safetensors`
+fn is_shard(name: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
+    let numbers = name
+        .strip_prefix("model-")
+        .and_then(|rest| rest.strip_suffix(".safetensors"));
+    numbers
+        .and_then(|numbers| numbers.split_once("-of-"))
+        .is_some_and(|(number, count)| digits(number) && digits(count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loaders_files_are_offered() {
+        for name in [
+            "config.json",
+            "step12/model.safetensors",
+            "model-00001-of-00003.safetensors",
+            "step0/model-1-of-2.safetensors",
+            "features/steps/layer0/16.json",
+            "recipes.json",
+        ] {
+            assert!(is_offered(name), "{name}");
+        }
+        for name in [
+            "README.md",
+            "manifest.json",
+            "features/",
+            "stepX/config.json",
+            "step/config.json",
+            "model-1.safetensors",
+            "model-a-of-b.safetensors",
+            "sub/config.json",
+            "step1/step2/config.json",
+            "analysis.part/facts.json",
+        ] {
+            assert!(!is_offered(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! `topk-lm convert` and `topk-lm manifest`: the same model in other files, and what a site offers of it.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use common::{golden_models, json, root, Tensors};
+use serde_json::Value;
+use topk_lm::checkpoint::{safetensors_bytes, OutputTensor};
+use topk_lm::{BackendChoice, LogitRows, Model, RunOptions};
+
+/// An empty folder of this name.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("convert").join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn topk_lm(command: &str, folders: &[&Path], more: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_topk-lm"))
+        .arg(command)
+        .args(folders)
+        .args(more)
+        .output()
+        .unwrap()
+}
+
+fn convert(from: &Path, to: &Path, more: &[&str]) -> Value {
+    let output = topk_lm("convert", &[from, to], &[more, &["--json"]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Fails with code 1 and one line on stderr that has `word` in it.
+fn fails(output: &Output, word: &str) {
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.lines().count() == 1 && stderr.contains(word), "{stderr}");
+}
+
+fn logits(folder: &Path) -> Vec<f32> {
+    let model = Model::open_on(folder, BackendChoice::Cpu).unwrap();
+    let options = RunOptions {
+        logits: LogitRows::All,
+        ..RunOptions::default()
+    };
+    model.run_now(&[3, 1, 4, 1, 5, 9, 2, 6], &options).unwrap().logits.data
+}
+
+/// Copies the files of a model.
+fn copy(from: &Path, name: &str) -> PathBuf {
+    let to = folder(name);
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            std::fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    to
+}
+
+#[test]
+fn a_model_in_shards_is_the_same_model() {
+    for model in golden_models() {
+        let name = model.file_name().unwrap().to_string_lossy().into_owned();
+        let to = folder(&format!("shards-{name}"));
+        let said = convert(&model, &to, &["--shard-size", "16KiB"]);
+        let files = said["files"].as_u64().unwrap() as usize;
+        assert!(files > 1, "{name}");
+        let index = json(&to.join("model.safetensors.index.json"));
+        assert_eq!(index["metadata"]["total_size"], said["bytes"]);
+        assert!(to.join(format!("model-{files:05}-of-{files:05}.safetensors")).exists());
+        assert_eq!(logits(&to), logits(&model), "{name}");
+        // And back into one file.
+        let whole = folder(&format!("whole-{name}"));
+        assert_eq!(convert(&to, &whole, &[])["files"], 1);
+        assert_eq!(logits(&whole), logits(&model), "{name}");
+    }
+}
+
+#[test]
+fn numbers_are_stored_in_16_and_8_bits() {
+    for model in golden_models() {
+        let name = model.file_name().unwrap().to_string_lossy().into_owned();
+        let full = logits(&model);
+        let largest = full.iter().fold(0f32, |most, logit| most.max(logit.abs()));
+        for (dtype, off) in [("f16", 0.02), ("int8", 0.2)] {
+            let to = folder(&format!("{dtype}-{name}"));
+            let said = convert(&model, &to, &["--dtype", dtype]);
+            // A random TopK model amplifies: another neuron may win. Most logits stay near.
+            let mut differences: Vec<f32> = logits(&to).iter().zip(&full).map(|(a, b)| (a - b).abs()).collect();
+            differences.sort_by(f32::total_cmp);
+            let median = differences[differences.len() / 2];
+            assert!(median <= off * largest, "{name} {dtype}: {median} of {largest}");
+            let again = folder(&format!("{dtype}-again-{name}"));
+            assert_eq!(convert(&to, &again, &["--dtype", dtype])["bytes"], said["bytes"]);
+            let bytes = |folder: &Path| std::fs::read(folder.join("model.safetensors")).unwrap();
+            assert!(bytes(&again) == bytes(&to), "{name} {dtype}");
+        }
+    }
+}
+
+/// q · scale is at most half a step off, and the largest magnitude of a row is ±127: of a Linear its outputs, of GPT-2's Conv1D its columns.
+#[test]
+fn eight_bits_are_by_output() {
+    for (name, tensor, by_column) in [
+        ("llama-gqa", "model.layers.1.mlp.down_proj.weight", false),
+        ("gpt2", "transformer.h.1.mlp.c_proj.weight", true),
+    ] {
+        let model = root().join("tests/goldens/models").join(name);
+        let to = folder(&format!("rule-{name}"));
+        convert(&model, &to, &["--dtype", "int8"]);
+        let before = Tensors::open(&model.join("model.safetensors")).all();
+        let key = [tensor, tensor.strip_prefix("transformer.").unwrap_or(tensor)]
+            .into_iter()
+            .find(|key| before.contains_key(*key))
+            .unwrap();
+        let (shape, numbers) = &before[key];
+        let bytes = std::fs::read(to.join("model.safetensors")).unwrap();
+        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let (eight, scale) = (file.tensor(key).unwrap(), file.tensor(&format!("{key}.scale")).unwrap());
+        assert_eq!(
+            (eight.dtype(), scale.dtype()),
+            (safetensors::Dtype::I8, safetensors::Dtype::F32)
+        );
+        let scales: Vec<f32> = scale
+            .data()
+            .chunks_exact(4)
+            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect();
+        let mut reached = vec![0u8; scales.len()];
+        for (at, (&q, &x)) in eight.data().iter().zip(numbers).enumerate() {
+            let output = if by_column { at % shape[1] } else { at / shape[1] };
+            let q = q as i8;
+            reached[output] = reached[output].max(q.unsigned_abs());
+            assert!(
+                (f32::from(q) * scales[output] - x).abs() <= scales[output] * 0.5001,
+                "{name} at {at}"
+            );
+        }
+        assert!(reached.iter().all(|most| *most == 127));
+    }
+}
+
+#[test]
+fn checkpoints_come_along_and_statistics_do_not() {
+    let to = folder("shipped");
+    let said = convert(
+        &root().join("models/Llama-TopK-Stories-9M"),
+        &to,
+        &["--dtype", "int8", "--shard-size", "5MB"],
+    );
+    assert!(said["files"].as_u64().unwrap() >= 2);
+    assert!(said["steps"].as_array().unwrap().len() > 3);
+    assert!(said["bytes"].as_u64().unwrap() * 10 < said["bytes_before"].as_u64().unwrap() * 6);
+    assert!(said["notices"][0].as_str().unwrap().contains("features/"));
+    assert!(!to.join("features").exists());
+    assert!(to.join("tokenizer.json").exists());
+    let model = Model::open_on(&to, BackendChoice::Cpu).unwrap();
+    let options = topk_lm::GenerateOptions {
+        max_tokens: Some(8),
+        sampling: topk_lm::SamplingOptions::at(0.0),
+        ..Default::default()
+    };
+    let text = model.write("Once upon a time", &options).unwrap();
+    assert!(text.starts_with(", there was a little girl"), "{text}");
+
+    // Its manifest names every shard and every step.
+    assert!(topk_lm("manifest", &[&to], &[]).status.success());
+    let manifest = json(&to.join("manifest.json"));
+    assert_eq!(manifest["steps"], said["steps"]);
+    let paths: Vec<&str> = manifest["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| file["path"].as_str().unwrap())
+        .collect();
+    assert!(
+        paths.contains(&"model.safetensors.index.json") && !paths.contains(&"README.md"),
+        "{paths:?}"
+    );
+    assert!(topk_lm("manifest", &[&to], &["--check"]).status.success());
+    std::fs::write(to.join("recipes.json"), "[]").unwrap();
+    fails(
+        &topk_lm("manifest", &[&to], &["--check"]),
+        "is out of date: run topk-lm manifest",
+    );
+}
+
+#[test]
+fn what_cannot_be_converted_is_named() {
+    let model = root().join("tests/goldens/models/llama-gqa");
+    let full = folder("full");
+    std::fs::write(full.join("something"), "").unwrap();
+    fails(&topk_lm("convert", &[&model, &full], &[]), "is not an empty folder");
+    fails(
+        &topk_lm("convert", &[&root().join("docs"), &folder("none")], &[]),
+        "config.json is missing",
+    );
+    fails(
+        &topk_lm("manifest", &[&root().join("docs")], &[]),
+        "config.json is missing",
+    );
+    let before = Tensors::open(&model.join("model.safetensors")).all();
+    for (name, value, dtype, word) in [
+        ("large", 1e6f32, "f16", "does not fit into f16"),
+        ("nan", f32::NAN, "int8", "infinite or NaN"),
+    ] {
+        let broken = copy(&model, name);
+        let mut tensors = before.clone();
+        tensors.get_mut("model.layers.0.mlp.up_proj.weight").unwrap().1[7] = value;
+        let outputs: Vec<OutputTensor> = tensors
+            .iter()
+            .map(|(name, (shape, data))| OutputTensor::f32(name, shape, data))
+            .collect();
+        std::fs::write(broken.join("model.safetensors"), safetensors_bytes(&outputs).unwrap()).unwrap();
+        let output = topk_lm("convert", &[&broken, &folder("out")], &["--dtype", dtype]);
+        fails(&output, "model.layers.0.mlp.up_proj.weight");
+        fails(&output, word);
+    }
+    let output = topk_lm("convert", &[&model, &folder("out")], &["--shard-size", "big"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("must be a size like 20MB"));
+}
