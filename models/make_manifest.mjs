@@ -17,7 +17,19 @@ export const modelFolders = (root) =>
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const cwd = path.dirname(fileURLToPath(import.meta.url));
   const folders = modelFolders(cwd).map((folder) => path.basename(folder));
-  const command = ['run', '--quiet', '--locked', '-p', 'topk-lm', '--bin', 'topk-lm', '--', 'manifest', ...process.argv.slice(2), ...folders];
+  const command = [
+    'run',
+    '--quiet',
+    '--locked',
+    '-p',
+    'topk-lm',
+    '--bin',
+    'topk-lm',
+    '--',
+    'manifest',
+    ...process.argv.slice(2),
+    ...folders,
+  ];
   const { status, error } = spawnSync('cargo', command, { cwd, stdio: 'inherit' });
   if (error) console.error(`cargo could not be started: ${error.message}`);
   process.exitCode = status ?? 1;

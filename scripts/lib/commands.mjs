@@ -98,6 +98,7 @@ export function commandFault(command, facts) {
     }
     case 'maturin':
     case 'alias':
+    case 'cp':
     case '.':
       return null;
     default:

@@ -17,13 +17,31 @@ import torch
 
 SEPARATOR = "<|endoftext|>"
 BOS = 0
+# A text without separators is cut at blank lines into documents of at least so many characters.
+PIECE = 1_000
 
 
 def read_documents(path: Path) -> list[str]:
-    """The documents of a file in which lines `<|endoftext|>` separate them, trimmed, without empty ones."""
-    text = path.read_text(encoding="utf-8")
-    documents = (part.strip() for part in re.split(rf"^{re.escape(SEPARATOR)}\s*$", text, flags=re.MULTILINE))
+    """The documents of a file, trimmed, without empty ones: lines `<|endoftext|>` separate them; a file without any is cut at blank lines."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from None
+    documents = [part.strip() for part in re.split(rf"^{re.escape(SEPARATOR)}\s*$", text, flags=re.MULTILINE)]
+    if len(documents) == 1:
+        documents = pieces(text)
     return [document for document in documents if document]
+
+
+def pieces(text: str) -> list[str]:
+    """Runs of paragraphs, each of at least PIECE characters where the text is long enough."""
+    documents, run = [], ""
+    for paragraph in re.split(r"\n\s*\n", text.strip()):
+        run += ("\n\n" if run else "") + paragraph
+        if len(run) >= PIECE:
+            documents.append(run)
+            run = ""
+    return documents + [run]
 
 
 def words(text: str) -> list[str]:
@@ -42,7 +60,10 @@ def found(corpora: list[Path], file: str) -> Path:
     for folder in corpora:
         if (folder / file).exists():
             return folder / file
-    raise FileNotFoundError(f"{file} is in none of the folders of --corpus: {', '.join(map(str, corpora))}")
+    raise FileNotFoundError(
+        f"{file} is in none of the folders of --corpus ({', '.join(map(str, corpora))}); --config names the files: "
+        "for texts of your own, copy configs/own-data.toml and put their names into it"
+    )
 
 
 def split(documents: list[str], held_out_every: int, test_bytes: float, seed: list[int]):
@@ -76,11 +97,16 @@ def train_tokenizer(documents, d_vocab: int):
 
 def prepare(corpora: list[Path], config: dict, out: Path) -> dict:
     """Reads, splits, cleans and tokenises the corpus; returns the report that is also written."""
-    out.mkdir(parents=True, exist_ok=True)
+    for folder in corpora:
+        if not folder.is_dir():
+            raise FileNotFoundError(f"--corpus: {folder} is not a folder; name the folder that your texts lie in")
     n, opening = config["ngram"], config.get("opening", 0)
-    validation = found(corpora, config["validation"]["file"]).read_text(encoding="utf-8")
-    leaks = ngrams(validation, n)
+    validation = found(corpora, config["validation"]["file"]).read_text(encoding="utf-8") if "validation" in config else None
+    leaks = ngrams(validation or "", n)
     read = {source["file"]: read_documents(found(corpora, source["file"])) for source in config["source"]}
+    for file, documents in read.items():
+        if not documents:
+            raise ValueError(f"{found(corpora, file)} has no text")
     clean = {file: [d for d in documents if leaks.isdisjoint(ngrams(d, n, opening))] for file, documents in read.items()}
     # The test set is made up as what is trained on: a source's share of it is its share of an epoch.
     # Sources with `set_aside = false` give none of their stories to it, nor to the held-out ones: both are the same with and without them.
@@ -113,6 +139,9 @@ def prepare(corpora: list[Path], config: dict, out: Path) -> dict:
         before = len(train[entry["file"]])
         train[entry["file"]] = [d for d in train[entry["file"]] if leaks.isdisjoint(ngrams(d, n, opening))]
         entry |= {"dropped_set_aside": before - len(train[entry["file"]]), "train": len(train[entry["file"]])}
+    if not any(train.values()):
+        raise ValueError("no document is left to train on: all were set aside or dropped; give more text, or a larger held_out_every")
+    out.mkdir(parents=True, exist_ok=True)
     tokenizer = train_tokenizer((d for documents in train.values() for d in documents), config["d_vocab"])
     tokenizer.save(str(out / "tokenizer.json"))
 
@@ -128,12 +157,13 @@ def prepare(corpora: list[Path], config: dict, out: Path) -> dict:
     for name, documents in (("held_out", held_out), ("test", test)):
         arrays[f"{name}.ids"], arrays[f"{name}.starts"] = encode(documents)
         report[name] = {"tokens": len(arrays[f"{name}.ids"]), "bytes": sum(len(d.encode()) for d in documents)}
-    arrays["validation.ids"] = np.array(tokenizer.encode(validation, add_special_tokens=False).ids, dtype=np.uint16)
+    if validation is not None:
+        arrays["validation.ids"] = np.array(tokenizer.encode(validation, add_special_tokens=False).ids, dtype=np.uint16)
+        report["validation"] = {"tokens": len(arrays["validation.ids"]), "bytes": len(validation.encode())}
     np.savez(out / "tokens.npz", **arrays)
     report |= {
         "epoch_tokens": sum(int(e["tokens"] * e["epochs"]) for e in report["sources"]),
         "unique_tokens": sum(e["tokens"] for e in report["sources"]),
-        "validation": {"tokens": len(arrays["validation.ids"]), "bytes": len(validation.encode())},
     }
     (out / "report.json").write_text(json.dumps(report, indent=1) + "\n")
     return report
@@ -208,6 +238,13 @@ def evaluation_windows(ids: np.ndarray, n_ctx: int, starts: np.ndarray | None = 
     return np.array(rows)
 
 
+def number(epochs: str) -> float:
+    try:
+        return float(epochs)
+    except ValueError:
+        raise ValueError(f"--add: EPOCHS must be a number, not {epochs}") from None
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--corpus", type=Path, required=True, nargs="+", help="folders with the files; the first that has one wins")
@@ -216,12 +253,16 @@ def main():
     what = "another source, none of which is set aside (generated text)"
     parser.add_argument("--add", nargs=2, action="append", default=[], metavar=("FILE", "EPOCHS"), help=what)
     args = parser.parse_args()
-    config = tomllib.loads(args.config.read_text())
     try:
-        config["source"] += [{"file": file, "epochs": float(epochs), "set_aside": False} for file, epochs in args.add]
-    except ValueError:
-        parser.error("--add: EPOCHS must be a number")
-    report = prepare(args.corpus, config, args.out)
+        config = tomllib.loads(args.config.read_text())
+        config["source"] += [{"file": file, "epochs": number(epochs), "set_aside": False} for file, epochs in args.add]
+        report = prepare(args.corpus, config, args.out)
+    except KeyError as error:
+        parser.error(f"{args.config} lacks {error.args[0]}; configs/own-data.toml is an example")
+    except tomllib.TOMLDecodeError as error:
+        parser.error(f"{args.config} is not valid TOML: {error}")
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
     print(json.dumps(report, indent=1))
 
 

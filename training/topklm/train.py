@@ -326,10 +326,12 @@ class Trainer:
         return loss.item()
 
     def evaluate(self) -> dict:
-        """Bits a byte and nats a token on the held-out documents and on the validation file."""
+        """Bits a byte and nats a token on the held-out documents and on the validation file, as far as there are such."""
         report = json.loads((self.data / "report.json").read_text())
         arrays, n_ctx, result = self.packed.arrays, self.model_config.n_ctx, {}
         for name, starts in (("held_out", arrays["held_out.starts"]), ("validation", None)):
+            if report.get(name, {}).get("tokens", 0) == 0:
+                continue
             ids = arrays[f"{name}.ids"]
             windows = evaluation_windows(ids, n_ctx, starts)
             targets = (windows[:, 1] >= 0).sum()

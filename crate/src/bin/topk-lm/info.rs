@@ -7,7 +7,6 @@ use serde_json::{json, Value};
 use topk_lm::checkpoint::{self, FolderSource, Summary};
 use topk_lm::config::{Architecture, Config, Residual, Rope, RopeScaling};
 use topk_lm::error::Result;
-use topk_lm::features;
 use topk_lm::tokenizer::Tokenizer;
 
 use crate::common::{print_line, Backend};
