@@ -13,6 +13,7 @@ export const SECTIONS = [
       page('docs/guides/curious.md', 'guides/curious.html'),
       page('docs/guides/researcher.md', 'guides/researcher.html'),
       page('docs/guides/web-developer.md', 'guides/web-developer.html'),
+      page('docs/own-model.md', 'own-model.html'),
       page('docs/hosting.md', 'hosting.html'),
     ],
   },
