@@ -140,7 +140,7 @@ def prepare(corpora: list[Path], config: dict, out: Path) -> dict:
         train[entry["file"]] = [d for d in train[entry["file"]] if leaks.isdisjoint(ngrams(d, n, opening))]
         entry |= {"dropped_set_aside": before - len(train[entry["file"]]), "train": len(train[entry["file"]])}
     if not any(train.values()):
-        raise ValueError("no document is left to train on: all were set aside or dropped; give more text, or a larger held_out_every")
+        raise ValueError("no document is left to train on: all were set aside, or share a run of words with one that was; give more text, or a larger ngram_set_aside")
     out.mkdir(parents=True, exist_ok=True)
     tokenizer = train_tokenizer((d for documents in train.values() for d in documents), config["d_vocab"])
     tokenizer.save(str(out / "tokenizer.json"))
