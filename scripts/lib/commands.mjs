@@ -97,6 +97,7 @@ export function commandFault(command, facts) {
       return file === undefined || facts.exists(file) ? null : `there is no file ${file}`;
     }
     case 'maturin':
+    case 'npx':
     case 'alias':
     case 'cp':
     case '.':

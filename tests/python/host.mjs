@@ -75,15 +75,32 @@ export async function startServer(t, command, args, { url, cwd, env = {} }) {
   throw new Error(`${command} does not answer at ${url}: ${said.slice(-2000)}`);
 }
 
-/** A copy of examples/notebooks beside a link to the models, so that a run leaves nothing behind in the repository. */
+/** A copy of examples/notebooks that lies to the models and to the built package as the original does, so that a run leaves nothing behind in the repository. */
 export function workspace(t, name) {
-  const folder = inRoot('target/notebooks', `work-${name}`);
+  const folder = inRoot('target/python', `work-${name}`);
   fs.rmSync(folder, { recursive: true, force: true });
   fs.mkdirSync(path.join(folder, 'examples'), { recursive: true });
-  fs.cpSync(notebooks, path.join(folder, 'examples/notebooks'), { recursive: true });
-  fs.symlinkSync(inRoot('models'), path.join(folder, 'models'), 'junction');
+  fs.cpSync(notebooks, path.join(folder, 'examples/notebooks'), {
+    recursive: true,
+    filter: (file) => path.basename(file) !== 'node_modules',
+  });
+  for (const beside of ['models', 'dist']) fs.symlinkSync(inRoot(beside), path.join(folder, beside), 'junction');
   t.after(() => fs.rmSync(folder, { recursive: true, force: true }));
   return path.join(folder, 'examples/notebooks');
+}
+
+/** npm packages of a folder with a lock file, or null, with a word about it, if they cannot be installed. */
+export async function npmPackages(t, folder) {
+  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
+  try {
+    // Not `ci`: it asks a lock file for other systems' optional packages too, which npm itself leaves out.
+    await run(npm, ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'], { cwd: folder });
+    return (program) => path.join(folder, 'node_modules/.bin', program);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    t.skip(`the npm packages of ${path.basename(folder)} could not be installed`);
+    return null;
+  }
 }
 
 /** The texts that the shipped model writes greedily, plain and with the food neuron; tests/goldens' own words. */

@@ -1,0 +1,1 @@
+export default { root: 'src', title: 'topk-lm', pages: [], pager: false, search: false };
