@@ -328,13 +328,19 @@ class Training(unittest.TestCase):
 
     def test_two_processes_equal_one(self):
         self.trainer("one").run()
-        command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29763"]
-        arguments = ["--config", self.folder / "toy.toml", "--data", self.folder / "data", "--out", self.folder / "two"]
-        done = subprocess.run([*command, "-m", "topklm.train", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        one, two = toy.losses(self.folder / "one"), toy.losses(self.folder / "two")
-        self.assertEqual([step for step, _ in one], [step for step, _ in two])
-        np.testing.assert_allclose([loss for _, loss in one], [loss for _, loss in two], atol=2e-3)
+        torchrun = [sys.executable, "-m", "torch.distributed.run"]
+        machines = ["--nnodes", "2", "--nproc_per_node", "1", "--rdzv_backend", "c10d", "--rdzv_endpoint", "localhost:29764"]
+        # Two processes of one machine; and two machines with one each, both of them this one.
+        for out, each in (("two", [["--nproc_per_node", "2", "--master_port", "29763"]]), ("machines", [machines, machines])):
+            arguments = ["--config", self.folder / "toy.toml", "--data", self.folder / "data", "--out", self.folder / out]
+            command = ["-m", "topklm.train", *map(str, arguments)]
+            runs = [subprocess.Popen([*torchrun, *flags, *command], cwd=ROOT, stderr=subprocess.PIPE, text=True) for flags in each]
+            for run in runs:
+                _, stderr = run.communicate(timeout=600)
+                self.assertEqual(run.returncode, 0, stderr)
+            one, two = toy.losses(self.folder / "one"), toy.losses(self.folder / out)
+            self.assertEqual([step for step, _ in one], [step for step, _ in two])
+            np.testing.assert_allclose([loss for _, loss in one], [loss for _, loss in two], atol=2e-3)
 
 
 if __name__ == "__main__":
