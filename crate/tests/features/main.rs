@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod counters;
+mod reader;
 mod shards;
 mod steps;
 mod windows;
