@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -99,4 +99,18 @@ test('paths stay in their folder', () => {
     checkpointSteps(['step10/model.safetensors', 'step2/model.safetensors.index.json', 'stepx/model.safetensors', 'step3/config.json']),
     [2, 10],
   );
+});
+
+test('a folder that cannot be looked into is told from one without a model', () => {
+  const root = mkdtempSync(join(tmpdir(), 'topk-lm-unreadable-'));
+  throwsArgument(() => new FolderFiles(root), /has no config\.json/);
+  throwsArgument(() => new FolderFiles(join(root, 'nothing')), /has no config\.json/);
+  writeFileSync(join(root, 'file'), '');
+  throwsArgument(() => new FolderFiles(join(root, 'file')), /has no config\.json/);
+  symlinkSync('config.json', join(root, 'config.json')); // a circle: no rights are needed to be refused it
+  assert.throws(
+    () => new FolderFiles(root),
+    (error) => error instanceof TopKError && error.code === 'io' && /config\.json cannot be read \(ELOOP/.test(error.message),
+  );
+  rmSync(root, { recursive: true });
 });

@@ -47,7 +47,14 @@ export class FolderFiles implements ModelFiles {
   /** `path`: a path, or a `file:` URL. */
   constructor(path: string) {
     this.#root = path.startsWith('file:') ? builtin('node:url').fileURLToPath(path) : path;
-    if (this.#size('config.json') === undefined) {
+    const stat = this.#stat('config.json');
+    if (stat instanceof Error) {
+      throw createError(
+        'io',
+        `${this.#path('config.json')} cannot be read (${stat.message}); allow reading it, as Deno's --allow-read does.`,
+      );
+    }
+    if (!stat?.isFile()) {
       throw createError('argument', `${this.#root} has no config.json; pass the path of a model folder.`);
     }
     const steps = builtin('node:fs')
@@ -78,11 +85,17 @@ export class FolderFiles implements ModelFiles {
   }
 
   #size(path: string): number | undefined {
+    const stat = this.#stat(path);
+    return stat && !(stat instanceof Error) && stat.isFile() ? stat.size : undefined;
+  }
+
+  /** What is there; undefined if nothing is, and an error if that cannot be told (no permission, for example). */
+  #stat(path: string) {
     try {
-      const stat = builtin('node:fs').statSync(this.#path(path), { throwIfNoEntry: false });
-      return stat?.isFile() ? stat.size : undefined;
-    } catch {
-      return undefined; // a file where a folder would be, for example
+      return builtin('node:fs').statSync(this.#path(path), { throwIfNoEntry: false });
+    } catch (error) {
+      const nothing = (error as { code?: string }).code === 'ENOTDIR'; // a file where a folder would be
+      return nothing || !(error instanceof Error) ? undefined : error;
     }
   }
 
