@@ -1,5 +1,5 @@
 //! `--export` as its readers take it. SAEDashboard's `NeuronpediaDashboardBatch(**json)` refuses a key that it does not know; Neuronpedia's
-//! convert-saedashboard-to-neuronpedia-export.py looks up every key below, so that a missing one ends it, and takes the largest and smallest of
+//! converter from SAEDashboard's files looks up every key below, so that a missing one ends it, and takes the largest and smallest of
 //! `values`, which must not be empty.
 
 use std::process::Command;
