@@ -1,13 +1,15 @@
 /** Checks the arguments of JavaScript callers. Rules about the model (edits, hooks, ids) are checked by the engine. */
 import { createError, show } from './errors.js';
 import { unknownName } from './names.js';
-import type { PromptData, SourceData } from './protocol.js';
-import { mapBytes } from './sources/bytes.js';
+import type { PromptData } from './protocol.js';
+import { type GivenSource, mapBytes } from './sources/bytes.js';
 import { mapFiles } from './sources/files.js';
-import { isNode } from './sources/node.js';
+import { hubFolder } from './sources/hub.js';
+import { isFolder, isNode } from './sources/node.js';
 import type { WasmGenerateOptions, WasmRunOptions } from './topk_lm.js';
 import type {
   Edit,
+  FileContent,
   FeatureEdit,
   GenerateOptions,
   LoadOptions,
@@ -66,13 +68,13 @@ interface CallOptions {
   attachSae: SaeOptions;
   saeQuality: { signal?: AbortSignal };
   features: { signal?: AbortSignal };
-  'Features.open': { cache?: boolean | string };
+  'Features.open': { cache?: boolean | string; hub?: string | URL };
 }
 
 type Names<T> = { readonly [K in keyof Required<T>]: true };
 
 const OPTIONS: { readonly [C in keyof CallOptions]: Names<CallOptions[C]> } = {
-  load: { backend: true, worker: true, workerUrl: true, wasmUrl: true, wasm: true, onProgress: true, signal: true, cache: true },
+  load: { backend: true, worker: true, workerUrl: true, wasmUrl: true, wasm: true, onProgress: true, signal: true, cache: true, hub: true },
   decode: { skipSpecial: true },
   run: { hooks: true, edits: true, promptLength: true, logits: true, signal: true },
   generate: {
@@ -92,10 +94,10 @@ const OPTIONS: { readonly [C in keyof CallOptions]: Names<CallOptions[C]> } = {
   logitLens: { layers: true, edits: true, signal: true },
   ablate: { edits: true, onProgress: true, signal: true },
   loadCheckpoint: { onProgress: true, signal: true },
-  attachSae: { hook: true, errorTerm: true, signal: true },
+  attachSae: { hook: true, errorTerm: true, hub: true, signal: true },
   saeQuality: { signal: true },
   features: { signal: true },
-  'Features.open': { cache: true },
+  'Features.open': { cache: true, hub: true },
 };
 
 const EDIT: Names<NeuronEdit & FeatureEdit> = {
@@ -172,7 +174,12 @@ export function idsOf(name: string, ids: unknown): Uint32Array {
 export function saeOptions(options: SaeOptions) {
   if (options.hook !== undefined && typeof options.hook !== 'string')
     fail(`hook is ${show(options.hook)}, but must be the name of a hook.`);
-  return { hook: options.hook, errorTerm: flag('errorTerm', options.errorTerm) ?? false, signal: signalOf(options.signal) };
+  return {
+    hook: options.hook,
+    errorTerm: flag('errorTerm', options.errorTerm) ?? false,
+    hub: options.hub,
+    signal: signalOf(options.signal),
+  };
 }
 
 /** A text or ids. */
@@ -237,6 +244,7 @@ export function loadOptions(options: LoadOptions) {
     workerUrl: options.workerUrl === undefined ? undefined : absolute('workerUrl', options.workerUrl),
     wasm: wasmOf(options),
     cache: cacheOf(options.cache),
+    hub: options.hub,
     onProgress: functionOf('onProgress', options.onProgress),
     signal: signalOf(options.signal),
   } as const;
@@ -261,16 +269,24 @@ function absolute(name: string, url: unknown): string {
   }
 }
 
-/** What was given to `load`, in a form that can be posted. */
-export function sourceOf(source: ModelSource): SourceData {
+/** What was given to `load`, with `needed` among its files. */
+export function sourceOf(source: ModelSource, hub?: string | URL, needed = 'config.json'): GivenSource {
+  const base = hub === undefined ? undefined : absolute('hub', hub);
   if (typeof source === 'string' || source instanceof URL) {
     const text = String(source);
+    const folder = isNode && isFolder(text) ? undefined : hubFolder(text, base);
+    if (folder !== undefined) return { kind: 'url', url: folder };
     if (isNode && !/^(https?|data|blob):/i.test(text)) return { kind: 'path', path: text };
     return { kind: 'url', url: absolute('The model', source) };
   }
-  if (isFiles(source)) return { kind: 'files', files: mapFiles(source) };
-  if (typeof source === 'object' && source !== null) return { kind: 'files', files: mapBytes(source) };
-  return fail('The model must be a URL, a list of files, or bytes by path.');
+  if (typeof source === 'object' && source !== null) {
+    const files: Map<string, FileContent> = isFiles(source) ? mapFiles(source) : mapBytes(source as Readonly<Record<string, FileContent>>);
+    if (!files.has(needed)) {
+      fail(`${needed} is not among the ${files.size} files; choose the folder that contains it, or pass it as {'${needed}': …}.`);
+    }
+    return { kind: 'files', files };
+  }
+  return fail('The model must be a URL, owner/name on a hub, a list of files, or files by path.');
 }
 
 function isFiles(source: unknown): source is Iterable<File> {

@@ -7,7 +7,7 @@ import { abortError, createError, throwIfAborted, typedCalls } from './errors.js
 import { objectOf, parseClusters, parseIndex, parseSteps, recordOf, type ShardLayout, trainingOf } from './features/check.js';
 import type { FeatureIndex, NeuronRecord, StepColumns, TokenClusters } from './features/types.js';
 import { isInside } from './manifest.js';
-import type { SourceData } from './protocol.js';
+import { type GivenSource, readGiven } from './sources/bytes.js';
 import { openSource } from './sources/open.js';
 import type { ModelFiles } from './sources/source.js';
 import type { ModelSource } from './types.js';
@@ -27,7 +27,7 @@ export interface FeatureOptions {
 
 /** Neuron statistics of one model. Calls may overlap; each file is read once. */
 export class Features {
-  readonly #source: SourceData;
+  readonly #source: GivenSource;
   readonly #cache: string | null;
   #files: Promise<ModelFiles> | undefined;
   #index: Promise<{ index: FeatureIndex; shards: ShardLayout }> | undefined;
@@ -37,7 +37,7 @@ export class Features {
   readonly #recent = new Map<string, Record<string, unknown>>();
 
   /** Use {@link Features.open}, or `model.features`. */
-  constructor(source: SourceData, cache: string | null) {
+  constructor(source: GivenSource, cache: string | null) {
     this.#source = source;
     this.#cache = cache;
   }
@@ -45,14 +45,14 @@ export class Features {
   /**
    * The statistics of a model folder, given as to `TopKLM.load`. Nothing is fetched yet.
    *
-   * @param options - `cache`: as for `TopKLM.load`
+   * @param options - `cache`, `hub`: as for `TopKLM.load`
    * @example
    * const features = Features.open('/models/topk/');
    * const { label, tokenEntropy, examples } = await features.neuron(2, 406);
    */
-  static open(source: ModelSource, options?: { cache?: boolean | string }): Features {
-    const { cache } = optionsOf('Features.open', options);
-    return new Features(sourceOf(source), cacheOf(cache));
+  static open(source: ModelSource, options?: { cache?: boolean | string; hub?: string | URL }): Features {
+    const { cache, hub } = optionsOf('Features.open', options);
+    return new Features(sourceOf(source, hub), cacheOf(cache));
   }
 
   /** Columns over all neurons. Rejects with code `no-features` where the model has none. */
@@ -151,7 +151,10 @@ export class Features {
 
   async #open(path: string, signal = new AbortController().signal): Promise<Blob | undefined> {
     throwIfAborted(signal);
-    this.#files ??= this.#once(openSource(this.#source, this.#cache), () => (this.#files = undefined));
+    this.#files ??= this.#once(
+      readGiven(this.#source).then((source) => openSource(source, this.#cache)),
+      () => (this.#files = undefined),
+    );
     return (await this.#files).file(path, signal);
   }
 }

@@ -39,6 +39,7 @@ import type {
   SaeQuality,
   Tensor,
 } from './types.js';
+import { readGiven } from './sources/bytes.js';
 import { saeFiles } from './sources/sae.js';
 
 /** How long an engine that computes may take to free everything (ms), before its worker is ended anyway. */
@@ -76,14 +77,15 @@ export class TopKLM {
   /**
    * Loads a model folder (Hugging Face layout: `config.json`, `model.safetensors` or shards, `tokenizer.json`).
    *
-   * @param source - URL of the folder, files of a picked folder, or bytes by path
+   * @param source - URL of the folder, `owner/name` on a hub, files of a picked folder, or files by path
    * @example
    * const model = await TopKLM.load('/models/topk/', { onProgress: ({ phase, loadedBytes }) => console.log(phase, loadedBytes) });
    */
   static async load(source: ModelSource, options?: LoadOptions): Promise<TopKLM> {
-    const { worker, workerUrl, wasm = ownWasm(), backend, cache, onProgress, signal } = loadOptions(optionsOf('load', options));
-    const data = sourceOf(source);
+    const { worker, workerUrl, wasm = ownWasm(), backend, cache, hub, onProgress, signal } = loadOptions(optionsOf('load', options));
+    const given = sourceOf(source, hub);
     throwIfAborted(signal);
+    const data = await readGiven(given, signal);
     const connection = await connect({ worker, workerUrl });
     try {
       const request = { source: data, backend, cache, ...(wasm === undefined ? {} : { wasm }) };
@@ -227,8 +229,8 @@ export class TopKLM {
    * const { hooks } = await model.run('The dog ran', { hooks: [`${hook}.hook_sae_acts_post`] });
    */
   async attachSae(source: ModelSource, options?: SaeOptions): Promise<SaeInfo> {
-    const { hook, errorTerm, signal } = saeOptions(optionsOf('attachSae', options));
-    const files = await saeFiles(source, signal ?? new AbortController().signal);
+    const { hook, errorTerm, hub, signal } = saeOptions(optionsOf('attachSae', options));
+    const files = await saeFiles(sourceOf(source, hub, 'cfg.json'), signal ?? new AbortController().signal);
     return this.#connection.call('attachSae', { files, hook, errorTerm }, { signal });
   }
 

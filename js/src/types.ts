@@ -86,13 +86,25 @@ export interface LoadOptions {
   signal?: AbortSignal;
   /** `false`: store nothing. A string names the cache; default `topk-lm`. */
   cache?: boolean | string;
+  /** Where `owner/name` is looked up, as `{hub}/{owner}/{name}/resolve/{revision}/{file}`. Default `https://huggingface.co`. */
+  hub?: string | URL;
 }
 
+/** The content of one file. Streams and responses are read once, to their end. */
+export type FileContent = Uint8Array | ArrayBuffer | Blob | Response | AsyncIterable<Uint8Array>;
+
 /**
- * A model folder: its URL · the `File`s of a picked folder (paths from `webkitRelativePath`, the common top folder
- * left out) · its bytes by path (`{'config.json': …, 'model.safetensors': …}`). In Node a string may be a path.
+ * A model folder: its URL · `owner/name` or `owner/name@revision` on a model hub (a relative URL ends in a slash or begins with `./`) · the
+ * `File`s of a picked folder (paths from `webkitRelativePath`, the common top folder left out) · its files by path
+ * (`{'config.json': …, 'model.safetensors': …}`). In Node a string may be a path, and a folder of that name comes before the hub.
  */
-export type ModelSource = string | URL | FileList | readonly File[] | Readonly<Record<string, Uint8Array | ArrayBuffer>>;
+export type ModelSource =
+  | string
+  | URL
+  | FileList
+  | readonly File[]
+  | Readonly<Record<string, FileContent>>
+  | ReadonlyMap<string, FileContent>;
 
 /** A text, encoded as `tokenizer.json` says, or token ids. */
 export type Prompt = string | readonly number[] | Uint32Array;
@@ -172,6 +184,8 @@ export interface SaeOptions {
   hook?: string;
   /** Add what the autoencoder leaves over to what takes the hook's place, so the model computes what it does without it, except for edits. Default `false`. */
   errorTerm?: boolean;
+  /** As for {@link TopKLM.load}. */
+  hub?: string | URL;
   signal?: AbortSignal;
 }
 

@@ -82,7 +82,7 @@ test('unknown options are refused, with the one that was meant', () => {
     ['generate', { repetition_penalty: 1 }, /did you mean repetitionPenalty\?/],
     ['load', { device: 'webgpu' }, /"device" is no option of load; did you mean backend\?/],
     ['load', { progress_callback: () => {} }, /did you mean onProgress\?/],
-    ['load', { quantized: true }, /"quantized" is no option of load; there are backend, worker, .*cache\.$/],
+    ['load', { quantized: true }, /"quantized" is no option of load; there are backend, worker, .*hub\.$/],
     ['run', { logit: 'all' }, /did you mean logits\?/],
     ['run', { maxTokens: 3 }, /"maxTokens" is no option of run; there are hooks, /],
     ['attachSae', { errorterm: true }, /did you mean errorTerm\?/],
@@ -143,7 +143,7 @@ test('load: options and kinds of sources', () => {
     throwsArgument(() => loadOptions(options as LoadOptions), pattern);
   }
   assert.deepEqual(sourceOf('https://host.example/model'), { kind: 'url', url: 'https://host.example/model' });
-  assert.deepEqual(sourceOf('models/x'), { kind: 'path', path: 'models/x' });
+  assert.deepEqual(sourceOf('./models/x'), { kind: 'path', path: './models/x' });
   assert.deepEqual(sourceOf(new URL('file:///models/x')), { kind: 'path', path: 'file:///models/x' });
   assert.equal(sourceOf({ 'config.json': new Uint8Array(2) }).kind, 'files');
   assert.equal(sourceOf([new File(['{}'], 'config.json')]).kind, 'files');

@@ -6,9 +6,11 @@ import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { TopKError } from '../src/errors.ts';
 import { checkpointSteps, isInside, parseManifest } from '../src/manifest.ts';
-import { mapBytes } from '../src/sources/bytes.ts';
+import { sourceOf } from '../src/arguments.ts';
+import { mapBytes, readGiven } from '../src/sources/bytes.ts';
 import { BlobFiles, mapFiles } from '../src/sources/files.ts';
 import { FolderFiles, readFileUrl } from '../src/sources/node.ts';
+import type { FileContent } from '../src/types.ts';
 
 function picked(path: string, content = path): File {
   const file = new File([content], path.split('/').at(-1) as string);
@@ -38,19 +40,86 @@ test('picked files without a folder, and lists that are no model', () => {
     ['config.json', 'model.safetensors'],
   );
   throwsArgument(() => mapFiles([]), /list of files is empty/);
-  throwsArgument(() => mapFiles([picked('a/x.txt'), picked('a/y.txt')]), /config\.json is not among the 2 files/);
+  throwsArgument(() => sourceOf([picked('a/x.txt'), picked('a/y.txt')]), /config\.json is not among the 2 files/);
 });
 
 test('bytes by path: buffers and views, copied; what is no bytes is named', async () => {
   const config = new TextEncoder().encode('{"a":1}');
   const map = mapBytes({ 'config.json': config.subarray(1, 4), 'model.safetensors': new Uint8Array([1, 2, 3]).buffer });
   config.fill(0);
-  const folder = await new BlobFiles(map).open('');
+  const { files } = (await readGiven({ kind: 'files', files: map })) as { files: Map<string, Blob> };
+  const folder = await new BlobFiles(files).open('');
   assert.deepEqual(await folder.read('config.json', 0, 3), new TextEncoder().encode('"a"'));
   assert.deepEqual(await folder.read('model.safetensors', 1, 2), Uint8Array.of(2, 3));
-  throwsArgument(() => mapBytes({ 'config.json': 'text' }), /config\.json: its bytes must be/);
+  throwsArgument(() => mapBytes({ 'config.json': 'text' }), /config\.json must be a Uint8Array/);
   throwsArgument(() => mapBytes({ '../config.json': config }), /not a path relative/);
-  throwsArgument(() => mapBytes({ 'model.safetensors': config }), /bytes of config\.json are missing/);
+  throwsArgument(() => sourceOf({ 'model.safetensors': config }), /config\.json is not among the 1 files/);
+});
+
+test('files by path: Blobs, responses, streams and async iterables are read once, to their end', async () => {
+  async function* pieces() {
+    yield Uint8Array.of(1, 2);
+    yield Uint8Array.of(9, 3).subarray(1);
+  }
+  const given = new Map<string, FileContent>([
+    ['config.json', new Blob(['{}'])],
+    ['a', new Response('answer')],
+    ['b', pieces()],
+    ['c', new Blob(['stream']).stream() as unknown as FileContent],
+  ]);
+  const data = await readGiven(sourceOf(given));
+  assert.equal(data.kind, 'files');
+  const texts = data.kind === 'files' ? await Promise.all([...data.files.values()].map((blob) => blob.text())) : [];
+  assert.deepEqual(texts, ['{}', 'answer', '\x01\x02\x03', 'stream']);
+  const reading = (content: unknown) => readGiven(sourceOf({ 'config.json': content as FileContent }));
+  await assert.rejects(reading(new Response('', { status: 404 })), {
+    code: 'download',
+    message: /^config\.json: the server responded with 404/,
+  });
+  await assert.rejects(
+    reading(
+      (async function* () {
+        yield 'text';
+      })(),
+    ),
+    { code: 'argument', message: /must give pieces of bytes/ },
+  );
+  await assert.rejects(
+    reading(
+      // biome-ignore lint/correctness/useYield: it fails before
+      (async function* () {
+        throw new Error('gone');
+      })(),
+    ),
+    { code: 'io', message: /^config\.json could not be read \(Error: gone\)/ },
+  );
+  const aborted = AbortSignal.abort();
+  await assert.rejects(readGiven(sourceOf(given), aborted), { name: 'AbortError' });
+});
+
+test('owner/name is looked up on a hub, and nothing else is', (t) => {
+  const kindOf = (text: string, hub?: string) => {
+    const given = sourceOf(text, hub);
+    return given.kind === 'url' ? given.url : given.kind;
+  };
+  assert.equal(kindOf('owner/name'), 'https://huggingface.co/owner/name/resolve/main/');
+  assert.equal(kindOf('owner/na.me-7_b@v1.0'), 'https://huggingface.co/owner/na.me-7_b/resolve/v1.0/');
+  assert.equal(
+    kindOf('owner/name@refs/pr/1', 'https://hub.example/mirror/'),
+    'https://hub.example/mirror/owner/name/resolve/refs%2Fpr%2F1/',
+  );
+  for (const path of ['./owner/name', '/owner/name', 'owner/name/', 'a/b/c', 'name', '../a', 'a/..', 'owner/name@..']) {
+    assert.equal(kindOf(path), 'path', path);
+  }
+  const root = mkdtempSync(join(tmpdir(), 'topk-lm-'));
+  const before = process.cwd();
+  t.after(() => {
+    process.chdir(before);
+    rmSync(root, { recursive: true });
+  });
+  process.chdir(root);
+  mkdirSync('owner/name', { recursive: true });
+  assert.equal(kindOf('owner/name'), 'path', 'a folder of that name comes first');
 });
 
 test('a folder on the disk, by path and by file: URL', async (t) => {

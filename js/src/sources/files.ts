@@ -41,14 +41,10 @@ export class BlobFiles implements ModelFiles {
 export function mapFiles(files: Iterable<File>): Map<string, Blob> {
   const paths: [string[], File][] = [];
   for (const file of files) paths.push([(file.webkitRelativePath || file.name).split('/'), file]);
-  if (paths.length === 0) throw createError('argument', 'The list of files is empty; choose the folder that contains config.json.');
+  if (paths.length === 0) throw createError('argument', 'The list of files is empty; choose a folder.');
   // Leave out leading folders as long as all paths have the same one.
   while (paths.every(([parts]) => parts.length > 1 && parts[0] === paths[0]?.[0][0])) {
     for (const [parts] of paths) parts.shift();
   }
-  const map = new Map<string, Blob>(paths.map(([parts, file]) => [parts.join('/'), file]));
-  if (!map.has('config.json')) {
-    throw createError('argument', `config.json is not among the ${map.size} files; choose the folder that contains it.`);
-  }
-  return map;
+  return new Map<string, Blob>(paths.map(([parts, file]) => [parts.join('/'), file]));
 }

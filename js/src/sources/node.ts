@@ -10,7 +10,7 @@ interface FileHandle {
 
 interface NodeModules {
   'node:fs': {
-    statSync(path: string, options: { throwIfNoEntry: false }): { size: number; isFile(): boolean } | undefined;
+    statSync(path: string, options: { throwIfNoEntry: false }): { size: number; isFile(): boolean; isDirectory(): boolean } | undefined;
     readdirSync(path: string): string[];
     promises: { open(path: string): Promise<FileHandle>; readFile(path: string): Promise<Uint8Array<ArrayBuffer>> };
   };
@@ -37,6 +37,15 @@ export function builtin<K extends keyof NodeModules>(name: K): NodeModules[K] {
 /** All bytes of a `file:` URL, which Node's fetch cannot read. */
 export function readFileUrl(url: string): Promise<Uint8Array<ArrayBuffer>> {
   return builtin('node:fs').promises.readFile(builtin('node:url').fileURLToPath(url));
+}
+
+/** Whether a path names a folder of this disk. */
+export function isFolder(path: string): boolean {
+  try {
+    return builtin('node:fs').statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  } catch {
+    return true; // it is there, but may not be looked at: opening it says why
+  }
 }
 
 /** A folder on the disk → model folder. */

@@ -1,14 +1,14 @@
 /** The two files of a sparse autoencoder in SAELens' layout, from wherever they are, as Blobs by name. */
-import { createError, show } from '../errors.js';
+import { createError } from '../errors.js';
 import { isMissing, NETWORK, readBody, request, Retriable, retry, timely } from '../remote.js';
-import type { ModelSource } from '../types.js';
-import { builtin, isNode, readFileUrl } from './node.js';
+import { type GivenSource, readGiven } from './bytes.js';
+import { builtin, readFileUrl } from './node.js';
 
 export const SAE_FILES = ['cfg.json', 'sae_weights.safetensors'] as const;
 
 /** Fetches, reads or picks both files; a missing one is an error that names it. */
-export async function saeFiles(source: ModelSource, signal: AbortSignal): Promise<Map<string, Blob>> {
-  const find = finder(source, signal);
+export async function saeFiles(source: GivenSource, signal: AbortSignal): Promise<Map<string, Blob>> {
+  const find = await finder(source, signal);
   const blobs = await Promise.all(
     SAE_FILES.map(async (name) => {
       const blob = await find(name);
@@ -19,33 +19,11 @@ export async function saeFiles(source: ModelSource, signal: AbortSignal): Promis
   return new Map(blobs);
 }
 
-function finder(source: ModelSource, signal: AbortSignal): (name: string) => Promise<Blob | undefined> {
-  if (typeof source === 'string' || source instanceof URL) {
-    const text = String(source);
-    if (isNode && !/^(https?|data|blob):/i.test(text)) return (name) => fromDisk(text, name);
-    const folder = folderUrl(text);
-    return (name) => fetched(new URL(name, folder).href, signal);
-  }
-  if (typeof source === 'object' && source !== null && Symbol.iterator in source) {
-    const files = [...(source as Iterable<File>)];
-    return async (name) => files.find((file) => file.name === name);
-  }
-  if (typeof source === 'object' && source !== null) {
-    return async (name) => {
-      const bytes = (source as Readonly<Record<string, BlobPart>>)[name];
-      return bytes === undefined ? undefined : new Blob([bytes]);
-    };
-  }
-  throw createError('argument', 'The autoencoder must be a URL, a list of files, or bytes by path.');
-}
-
-function folderUrl(text: string): URL {
-  try {
-    const base = typeof document === 'undefined' ? globalThis.location?.href : document.baseURI;
-    return new URL(text.endsWith('/') ? text : `${text}/`, base);
-  } catch {
-    throw createError('argument', `The autoencoder is ${show(text)}, which is no URL.`);
-  }
+async function finder(source: GivenSource, signal: AbortSignal): Promise<(name: string) => Promise<Blob | undefined>> {
+  const data = await readGiven(source, signal);
+  if (data.kind === 'path') return (name) => fromDisk(data.path, name);
+  if (data.kind === 'url') return (name) => fetched(new URL(name, data.url.replace(/\/?$/, '/')).href, signal);
+  return async (name) => data.files.get(name);
 }
 
 async function fetched(url: string, signal: AbortSignal): Promise<Blob | undefined> {
