@@ -23,6 +23,8 @@ export class Instance {
   trapped(error: unknown): void {
     if (this.trap) return;
     this.trap = error;
+    // A new instance at once: what the old one had still to do in the background then comes to nothing.
+    replaceInstance();
     for (const listener of this.#listeners) listener(error);
   }
 
@@ -39,8 +41,20 @@ export function isTrap(error: unknown): boolean {
 }
 
 let started: Promise<Instance> | undefined;
+/** Whether the bindings have an instance that nothing has trapped. */
+let isReady = false;
 /** Whether the module is compiled: a later instance is made of the same code. */
 let compiled = false;
+
+function replaceInstance(): void {
+  isReady = false;
+  try {
+    engine.__wbg_reset_state();
+    isReady = true;
+  } catch {
+    // no memory for another one now: the next load tries again, and says so
+  }
+}
 
 /** The engine, started on first use and after a trap. `wasm`: its URL or its bytes (gzip or not); default: the file next to this script. */
 export async function startEngine(
@@ -59,9 +73,10 @@ export async function startEngine(
 
 async function start(wasm: string | Uint8Array<ArrayBuffer>, onProgress: (progress: LoadProgress) => void): Promise<Instance> {
   try {
+    if (isReady) return new Instance();
     if (compiled) engine.__wbg_reset_state();
     else await init({ module_or_path: typeof wasm === 'string' ? await moduleAt(wasm, onProgress) : await moduleOf(wasm, onProgress) });
-    compiled = true;
+    compiled = isReady = true;
     return new Instance();
   } catch (error) {
     const what = typeof wasm === 'string' ? `The engine could not be loaded from ${wasm}` : "The engine's bytes could not be used";
