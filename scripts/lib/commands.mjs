@@ -88,6 +88,7 @@ export function commandFault(command, facts) {
     case 'pip':
       return rest.includes('-r') && !facts.exists(rest[rest.indexOf('-r') + 1]) ? `there is no file ${rest[rest.indexOf('-r') + 1]}` : null;
     case 'node':
+    case 'sh':
       return facts.exists(rest[0]) ? null : `there is no file ${rest[0]}`;
     case 'cd':
       return facts.exists(rest[0]) ? null : `there is no folder ${rest[0]}`;

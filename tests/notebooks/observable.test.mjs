@@ -8,7 +8,9 @@ import { serve } from '../../scripts/lib/server.mjs';
 import { launch } from '../browser/harness.mjs';
 import { npmPackages, PLAIN, STEERED, workspace } from '../python/host.mjs';
 
-test('Observable: Framework and Notebook Kit', async (t) => {
+const skip = process.env.SOAK === '1' ? false : 'installs 170 MB: npm run soak, or SOAK=1';
+
+test('Observable: Framework and Notebook Kit', { skip }, async (t) => {
   const root = path.join(workspace(t, 'observable'), 'observable');
   const bin = await npmPackages(t, root);
   if (!bin) return;
