@@ -20,7 +20,7 @@ const read = (name) => fs.readFileSync(path.join(folder, name), 'utf8');
 
 test('every Markdown file of docs/ is a page', () => {
   const listed = new Set([START, ...SECTIONS.flatMap(({ pages }) => pages)].map(({ source }) => source));
-  const missing = projectFiles().filter((file) => file.startsWith('docs/') && file.endsWith('.md') && !listed.has(file));
+  const missing = projectFiles().filter((file) => /^(docs\/.*\.md|(python|examples\/\w+)\/README\.md)$/.test(file) && !listed.has(file));
   assert.deepEqual(missing, []);
 });
 

@@ -18,7 +18,7 @@ export const RUN_BY = {
   'js node': 'here, in Node; all of a file in one module',
   html: 'here, in a page, with the site at its address',
   sh: '`npm test -- documented-commands`: programs, flags and files exist, quick commands run',
-  python: 'training/tests/test_documents.py',
+  python: 'training/tests/test_documents.py; of the package for notebooks, tests/notebooks/jupyterlab.test.mjs',
   'rust,no_run': 'rustdoc, with the tests of the crate',
 };
 

@@ -13,11 +13,20 @@ export const SECTIONS = [
       page('docs/guides/curious.md', 'guides/curious.html'),
       page('docs/guides/researcher.md', 'guides/researcher.html'),
       page('docs/guides/web-developer.md', 'guides/web-developer.html'),
+      page('docs/guides/notebooks.md', 'guides/notebooks.html'),
       page('docs/own-model.md', 'own-model.html'),
       page('docs/hosting.md', 'hosting.html'),
     ],
   },
   { title: 'Definitions', pages: ['semantics', 'sampling', 'statistics', 'files'].map((name) => page(`docs/${name}.md`, `${name}.html`)) },
+  {
+    title: 'Python',
+    pages: [
+      page('python/README.md', 'python.html', 'The package for notebooks'),
+      page('examples/notebooks/README.md', 'notebooks.html', 'The example notebooks'),
+      page('examples/cluster/README.md', 'cluster.html', 'Ray and Slurm'),
+    ],
+  },
   { title: 'JavaScript', api: 'js', pages: [page('js/README.md', 'js/index.html', 'Using the package')] },
   {
     title: 'Rust and the command',
