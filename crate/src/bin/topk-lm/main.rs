@@ -121,7 +121,8 @@ fn one_line(error: &clap::Error) -> String {
     ];
     let meant = kinds.iter().find_map(|&kind| match error.get(kind)? {
         ContextValue::String(one) => Some(one.clone()),
-        ContextValue::Strings(several) => several.first().cloned(),
+        // clap puts what is most alike last.
+        ContextValue::Strings(several) => several.last().cloned(),
         _ => None,
     });
     if let Some(meant) = meant {
