@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::error::{fail, Result};
+use crate::error::{fail, quoted, shortened, Result};
 
 /// What is done to the value of a neuron.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -392,19 +392,20 @@ impl std::str::FromStr for Edit {
     /// is `all`, `prompt`, `generated` or a half-open range `3..7`, and `propagate` is `layer` or `from_layer`. An unknown key is an error.
     fn from_str(text: &str) -> Result<Edit> {
         let mut fields = serde_json::Map::new();
+        let whole = shortened(text);
         for part in text.split(',') {
             let Some((key, value)) = part.split_once('=') else {
-                fail!(Edit, "edit {text}: {part:?} must be written key=value");
+                fail!(Edit, "edit {whole}: {} must be written key=value", quoted(part));
             };
             let (key, value) = (key.trim(), value.trim());
             let parsed = match key {
                 "layer" | "index" => match value.parse::<u64>() {
                     Ok(number) => number.into(),
-                    Err(_) => fail!(Edit, "edit {text}: {key} must be a whole number from 0, not {value:?}"),
+                    Err(_) => fail!(Edit, "edit {whole}: {key} must be a whole number from 0, not {}", quoted(value)),
                 },
                 "value" => match value.parse::<f64>().ok().and_then(serde_json::Number::from_f64) {
                     Some(number) => serde_json::Value::Number(number),
-                    None => fail!(Edit, "edit {text}: value must be a finite number, not {value:?}"),
+                    None => fail!(Edit, "edit {whole}: value must be a finite number, not {}", quoted(value)),
                 },
                 "positions" => match value.split_once("..") {
                     None => value.into(),
@@ -412,19 +413,19 @@ impl std::str::FromStr for Edit {
                         (Ok(from), Ok(to)) => serde_json::json!({ "from": from, "to": to }),
                         _ => fail!(
                             Edit,
-                            "edit {text}: positions must be all, prompt, generated or a range like 3..7"
+                            "edit {whole}: positions must be all, prompt, generated or a range like 3..7"
                         ),
                     },
                 },
                 _ => value.into(),
             };
             if fields.insert(key.to_owned(), parsed).is_some() {
-                fail!(Edit, "edit {text}: {key} is given twice");
+                fail!(Edit, "edit {whole}: {} is given twice", shortened(key));
             }
         }
         match serde_json::from_value(serde_json::Value::Object(fields)) {
             Ok(edit) => Ok(edit),
-            Err(error) => fail!(Edit, "edit {text}: {error}"),
+            Err(error) => fail!(Edit, "edit {whole}: {error}"),
         }
     }
 }

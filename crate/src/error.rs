@@ -72,7 +72,8 @@ impl fmt::Display for Error {
 }
 
 impl Error {
-    /// An error with a code and its sentence. Line breaks in it (from parsers below us) become spaces.
+    /// An error with a code and its sentence. Line breaks in it (from parsers below us) become spaces, and what would make it longer
+    /// than [`MESSAGE`] is left out of its middle: the beginning names the file or argument, the end what would be right.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         let message: String = message.into();
         let message = if message.contains(['\n', '\r']) {
@@ -80,6 +81,7 @@ impl Error {
         } else {
             message
         };
+        let message = within(message);
         Error { code, message }
     }
 
@@ -100,6 +102,55 @@ impl Error {
     }
 }
 
+/// Longest message, in UTF-16 units: what JavaScript calls its length.
+pub const MESSAGE: usize = 300;
+/// Longest piece of a file or argument in a message, in the same units.
+const PIECE: usize = 60;
+/// What stands for text that is left out.
+const CUT: char = '…';
+
+/// `message`, without its middle where it is too long.
+pub fn within(message: String) -> String {
+    if message.encode_utf16().count() <= MESSAGE {
+        return message;
+    }
+    let tail = MESSAGE / 3;
+    let head = start_of(message.chars(), MESSAGE - tail - CUT.len_utf16());
+    let end: Vec<char> = start_of(message.chars().rev(), tail).chars().collect();
+    head.chars().chain([CUT]).chain(end.into_iter().rev()).collect()
+}
+
+/// As many of `chars` as `units` of UTF-16 hold.
+fn start_of(chars: impl Iterator<Item = char>, units: usize) -> String {
+    let mut left = units;
+    let fits = |c: char| {
+        left = left.checked_sub(c.len_utf16())?;
+        Some(c)
+    };
+    chars.map_while(fits).collect()
+}
+
+/// Text from a file or argument for a message: control characters escaped, and cut where it is long.
+pub fn shortened(text: &str) -> String {
+    let mut shown = String::new();
+    let mut left = PIECE;
+    for c in text.chars() {
+        let escaped = c.escape_debug();
+        let Some(rest) = left.checked_sub(escaped.clone().map(char::len_utf16).sum()) else {
+            shown.push(CUT);
+            break;
+        };
+        left = rest;
+        shown.extend(escaped);
+    }
+    shown
+}
+
+/// The same in quotation marks.
+pub fn quoted(text: impl AsRef<str>) -> String {
+    format!("\"{}\"", shortened(text.as_ref()))
+}
+
 /// Result of everything that can fail in this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -110,3 +161,33 @@ macro_rules! fail {
     };
 }
 pub(crate) use fail;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_message_is_longer_than_300(parts in prop::collection::vec((".{0,9}", 0usize..200), 0..9)) {
+            let text: String = parts.iter().map(|(part, times)| part.repeat(*times)).collect();
+            let message = Error::new(Code::Io, text.clone()).to_string();
+            prop_assert!(message.encode_utf16().count() <= MESSAGE, "{}", message);
+            let plain = !text.contains(['\n', '\r']);
+            prop_assert!(!plain || message == text || (message.contains(CUT) && text.encode_utf16().count() > MESSAGE));
+            for piece in [quoted(&text), shortened(&text)] {
+                prop_assert!(piece.encode_utf16().count() <= PIECE + 3, "{}", piece);
+                prop_assert!(!piece.contains(char::is_control));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_is_the_middle() {
+        let message = Error::new(Code::Config, format!("config.json: {} must be 1", "🐈".repeat(1000))).to_string();
+        assert!(message.starts_with("config.json: 🐈") && message.ends_with("🐈 must be 1") && message.contains('…'));
+        assert_eq!(quoted("a\"b\n"), "\"a\\\"b\\n\"");
+        assert_eq!(quoted("x".repeat(61)), format!("\"{}…\"", "x".repeat(60)));
+    }
+}

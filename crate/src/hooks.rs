@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::{Config, Positions, Residual, Sae};
-use crate::error::{fail, Result};
+use crate::error::{fail, shortened, Result};
 use crate::exec::request::Capture;
 use crate::ops::buffers::{Buffer, HIDDEN};
 use crate::ops::def::{OpDef, Point, Stage};
@@ -237,7 +237,8 @@ pub fn find(config: &Config, names: &[String]) -> Result<Vec<Hook>> {
                 };
                 fail!(
                     Hook,
-                    "hook {name} does not exist in this model; there are {}{blocks}",
+                    "hook {} does not exist in this model; there are {}{blocks}",
+                    shortened(name),
                     there.join(", ")
                 )
             }

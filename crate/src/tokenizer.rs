@@ -9,7 +9,7 @@ mod stream;
 use tokenizers::tokenizer::{NormalizedString, Normalizer};
 use tokenizers::DecoderWrapper;
 
-use crate::error::{fail, Code, Error, Result};
+use crate::error::{fail, quoted, Code, Error, Result};
 
 pub use stream::StreamDecoder;
 
@@ -72,8 +72,7 @@ impl Tokenizer {
                 let d_vocab = self.d_vocab;
                 fail!(
                     Tokenizer,
-                    "tokenizer.json gives {token:.60?} the id {id}, but the model has {d_vocab} tokens"
-                );
+                    "tokenizer.json gives {token} the id {id}, but the model has {d_vocab} tokens", token = quoted(token));
             }
         }
         Ok(encoding.get_ids().to_vec())
@@ -149,8 +148,7 @@ impl Tokenizer {
             if self.inner.token_to_id(content).map(u64::from) != Some(*id) {
                 fail!(
                     Tokenizer,
-                    "tokenizer.json: added_tokens: {content:.60?} cannot have the id {id}"
-                );
+                    "tokenizer.json: added_tokens: {content} cannot have the id {id}", content = quoted(content));
             }
         }
         // A stream can tell the suffix from other text only at the end of a token.
@@ -160,8 +158,7 @@ impl Tokenizer {
             if let Some(token) = self.inner.get_vocab(true).keys().find(|token| inside(token)) {
                 fail!(
                     Tokenizer,
-                    "tokenizer.json: decoder: {token:.60?} has the suffix {suffix:.40?} inside"
-                );
+                    "tokenizer.json: decoder: {token} has the suffix {suffix} inside", token = quoted(token), suffix = quoted(suffix));
             }
         }
         let Some(normalizer) = self.inner.get_normalizer() else {
@@ -178,8 +175,8 @@ impl Tokenizer {
             if content.get().is_empty() {
                 fail!(
                     Tokenizer,
-                    "tokenizer.json: added_tokens: {:.60?} is normalized to nothing",
-                    token.content
+                    "tokenizer.json: added_tokens: {} is normalized to nothing",
+                    quoted(&token.content)
                 );
             }
         }

@@ -10,6 +10,62 @@ fn command(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_topk-lm")).args(args).output().unwrap()
 }
 
+/// `topk-lm … | head -3`, when head has gone.
+#[test]
+fn a_reader_that_has_gone_ends_the_command_quietly() {
+    let folder = model("gone");
+    let folder = folder.to_str().unwrap();
+    let generate = [
+        "generate",
+        "--model",
+        folder,
+        "--backend",
+        "cpu",
+        "--ids",
+        "3",
+        "--max-tokens",
+        "2",
+    ];
+    for args in [
+        &["info", "--model", folder][..],
+        &["info", "--model", folder, "--json"],
+        &generate,
+        &["--help"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = Command::new(env!("CARGO_BIN_EXE_topk-lm"))
+            .args(args)
+            .stdout(writer)
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), stderr.as_str()), (Some(0), ""), "{args:?}");
+    }
+}
+
+#[test]
+fn a_message_is_never_long() {
+    let folder = model("long");
+    let folder = folder.to_str().unwrap();
+    let long = "x".repeat(5000);
+    let run = ["run", "--model", folder, "--ids", "3", "--backend", "cpu", "--out", "x"];
+    for extra in [["--edit", &long], ["--hook", &long], ["--backend", &long]] {
+        let output = command(&[&run[..], &extra].concat());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            !output.status.success() && stderr.len() < 320 && stderr.lines().count() == 1,
+            "{stderr}"
+        );
+    }
+    std::fs::write(
+        Path::new(folder).join("config.json"),
+        format!("{{\"model_type\": \"{long}\"}}"),
+    )
+    .unwrap();
+    assert!(failure(&["info", "--model", folder], 1).len() < 320);
+}
+
 /// The one line on stderr of a run that fails with `code`.
 fn failure(args: &[&str], code: i32) -> String {
     let output = command(args);

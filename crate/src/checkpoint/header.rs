@@ -7,7 +7,7 @@ use std::fmt;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::Deserialize;
 
-use crate::error::{fail, Code, Error, Result};
+use crate::error::{fail, quoted, Code, Error, Result};
 use crate::source::Source;
 
 /// The format's own limit on the header.
@@ -146,31 +146,29 @@ pub(super) fn parse_header(path: &str, header: &[u8], size: u64) -> Result<BTree
         let Some(dtype) = StoredDtype::parse(&tensor.dtype) else {
             fail!(
                 Checkpoint,
-                "{path}: tensor {name:.200?} has the unknown dtype {:.40?}",
-                tensor.dtype
+                "{path}: tensor {} has the unknown dtype {}",
+                quoted(name),
+                quoted(&tensor.dtype)
             );
         };
         let elements = tensor.shape.iter().try_fold(1u64, |n, &dim| n.checked_mul(dim));
         let Some(bits) = elements.and_then(|n| n.checked_mul(dtype.bits())) else {
             fail!(
                 Checkpoint,
-                "{path}: tensor {name:.200?} has more elements than can be counted"
-            );
+                "{path}: tensor {name} has more elements than can be counted", name = quoted(name));
         };
         if end > data {
             fail!(
                 Checkpoint,
-                "{path} is truncated: tensor {name:.200?} ends at byte {end} of {data} bytes of data"
-            );
+                "{path} is truncated: tensor {name} ends at byte {end} of {data} bytes of data", name = quoted(name));
         }
         if start > end || !bits.is_multiple_of(8) || end - start != bits / 8 {
             let shape = &tensor.shape;
             fail!(
                 Checkpoint,
-                "{path}: tensor {name:.200?} of {} {shape:?} needs {} bytes, its offsets {start} to {end} do not give them",
+                "{path}: tensor {name} of {} {shape:?} needs {} bytes, its offsets {start} to {end} do not give them",
                 dtype.name(),
-                bits / 8
-            );
+                bits / 8, name = quoted(name));
         }
         tensors.insert(
             name,
@@ -193,14 +191,13 @@ fn no_gaps(path: &str, tensors: &BTreeMap<String, TensorInfo>, first: u64, size:
     let mut end = first;
     for (name, tensor) in in_order {
         if tensor.start < end {
-            fail!(Checkpoint, "{path}: tensor {name:.200?} overlaps the one before it");
+            fail!(Checkpoint, "{path}: tensor {name} overlaps the one before it", name = quoted(name));
         }
         if tensor.start > end {
             fail!(
                 Checkpoint,
-                "{path}: {} unused bytes before tensor {name:.200?}",
-                tensor.start - end
-            );
+                "{path}: {} unused bytes before tensor {name}",
+                tensor.start - end, name = quoted(name));
         }
         end += tensor.bytes;
     }
@@ -246,7 +243,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
                     match self.0.entry(name) {
                         Entry::Vacant(place) => place.insert(map.next_value()?),
                         Entry::Occupied(first) => {
-                            return Err(serde::de::Error::custom(format!("{:.200?} comes twice", first.key())))
+                            return Err(serde::de::Error::custom(format!("{} comes twice", quoted(first.key()))))
                         }
                     };
                 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::header::{read_header, Named, TensorInfo};
 use super::{is_inside, read_file};
-use crate::error::{fail, Code, Error, Result};
+use crate::error::{fail, quoted, Code, Error, Result};
 use crate::source::Source;
 
 /// The file of a checkpoint that is in one.
@@ -53,8 +53,7 @@ impl Checkpoint {
             if !is_inside(shard) {
                 fail!(
                     Checkpoint,
-                    "{index} names the shard {shard:.200?}, which is not a file inside the model folder"
-                );
+                    "{index} names the shard {shard}, which is not a file inside the model folder", shard = quoted(shard));
             }
             checkpoint.add_file(source, format!("{prefix}{shard}")).await?;
         }
@@ -62,14 +61,12 @@ impl Checkpoint {
             match checkpoint.tensors.get(name) {
                 None => fail!(
                     Checkpoint,
-                    "{prefix}{shard}: tensor {name:.200?}, which {index} puts there, is missing"
-                ),
+                    "{prefix}{shard}: tensor {name}, which {index} puts there, is missing", name = quoted(name)),
                 Some((file, _)) if checkpoint.files[*file] != format!("{prefix}{shard}") => {
                     let found = &checkpoint.files[*file];
                     fail!(
                         Checkpoint,
-                        "{index} puts tensor {name:.200?} into {shard}, but it is in {found}"
-                    )
+                        "{index} puts tensor {name} into {shard}, but it is in {found}", name = quoted(name))
                 }
                 Some(_) => {}
             }
@@ -90,9 +87,8 @@ impl Checkpoint {
             if let Some((first, _)) = self.tensors.get(&name) {
                 fail!(
                     Checkpoint,
-                    "{path}: tensor {name:.200?} is also in {}",
-                    self.files[*first]
-                );
+                    "{path}: tensor {name} is also in {}",
+                    self.files[*first], name = quoted(name));
             }
             self.tensors.insert(name, (file, info));
         }
@@ -115,9 +111,8 @@ impl Checkpoint {
         let Ok(length) = usize::try_from(info.bytes) else {
             fail!(
                 OutOfMemory,
-                "{path}: tensor {name:.200?} has {} bytes, more than can be addressed here",
-                info.bytes
-            );
+                "{path}: tensor {name} has {} bytes, more than can be addressed here",
+                info.bytes, name = quoted(name));
         };
         source.read(path, info.start, length).await.map(Some)
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::is_inside;
-use crate::error::{fail, Code, Error, Result};
+use crate::error::{fail, quoted, Code, Error, Result};
 
 /// One file of the model.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -54,19 +54,19 @@ impl Manifest {
             if !is_inside(&file.path) {
                 fail!(
                     Checkpoint,
-                    "manifest.json: files: {:.200?} is not a path inside the model folder",
-                    file.path
+                    "manifest.json: files: {} is not a path inside the model folder",
+                    quoted(&file.path)
                 );
             }
             if file.sha256.len() != 64 || !file.sha256.bytes().all(|c| c.is_ascii_hexdigit()) {
                 fail!(
                     Checkpoint,
-                    "manifest.json: files: sha256 of {:?} must be 64 hexadecimal digits",
-                    file.path
+                    "manifest.json: files: sha256 of {} must be 64 hexadecimal digits",
+                    quoted(&file.path)
                 );
             }
             if !paths.insert(&file.path) {
-                fail!(Checkpoint, "manifest.json: files: {:?} comes twice", file.path);
+                fail!(Checkpoint, "manifest.json: files: {} comes twice", quoted(&file.path));
             }
         }
         let mut steps = raw.steps.unwrap_or_default();

@@ -6,7 +6,7 @@ use super::index::Checkpoint;
 use super::names;
 use super::planned::{Layout, Planned};
 use crate::config::Config;
-use crate::error::{fail, Result};
+use crate::error::{fail, quoted, Result};
 use crate::weights::{Dtype, Weight};
 
 /// All weights of the model in the order in which an executor gets them, compared with what the checkpoint has.
@@ -122,8 +122,7 @@ fn no_leftovers(config: &Config, checkpoint: &Checkpoint, planned: &[Planned]) -
             let path = checkpoint.get(name).map_or("", |(path, _)| path);
             fail!(
                 Checkpoint,
-                "{path}: tensor {name:.200?} has no place in the model that config.json describes"
-            );
+                "{path}: tensor {name} has no place in the model that config.json describes", name = quoted(name));
         }
     }
     Ok(())

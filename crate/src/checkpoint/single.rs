@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::header::{read_header, StoredDtype};
 use super::FolderSource;
-use crate::error::{fail, Code, Error, Result};
+use crate::error::{fail, quoted, Code, Error, Result};
 use crate::source::Source;
 
 /// The f32 tensor `name` of the file at `path`: its shape and numbers.
@@ -18,7 +18,7 @@ pub fn read_f32(path: &Path, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
     pollster::block_on(async {
         let tensors = read_header(&source, file).await?;
         let Some(tensor) = tensors.get(name) else {
-            fail!(Checkpoint, "{shown} has no tensor {name:?}");
+            fail!(Checkpoint, "{shown} has no tensor {}", quoted(name));
         };
         if tensor.dtype != StoredDtype::F32 {
             fail!(

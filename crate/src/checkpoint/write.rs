@@ -1,6 +1,6 @@
 //! Writing safetensors: what the command gives out, and what tests are made of.
 
-use crate::error::{fail, Result};
+use crate::error::{fail, quoted, Result};
 
 /// A tensor to be written.
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ fn file(tensors: &[OutputTensor], mut header: serde_json::Map<String, serde_json
         end += tensor.data.len();
         let entry = serde_json::json!({ "dtype": tensor.dtype, "shape": tensor.shape, "data_offsets": [start, end] });
         if header.insert(tensor.name.clone(), entry).is_some() {
-            fail!(Argument, "two tensors are named {:?}", tensor.name);
+            fail!(Argument, "two tensors are named {}", quoted(&tensor.name));
         }
     }
     let mut header = serde_json::Value::Object(header).to_string().into_bytes();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::error::{fail, Result};
+use crate::error::{fail, quoted, shortened, Result};
 
 /// An object in a file. `null` counts as absent everywhere but in [`Fields::raw`].
 pub(super) struct Fields<'a> {
@@ -170,16 +170,12 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A value for a message: JSON, cut after 60 characters.
+/// A value for a message: JSON, cut where it is long.
 pub(super) fn shown(value: &Value) -> String {
-    let text = match value {
+    match value {
         Value::Array(_) => "a list".to_string(),
         Value::Object(_) => "an object".to_string(),
-        other => other.to_string(),
-    };
-    if text.chars().count() > 60 {
-        text.chars().take(60).chain("…".chars()).collect()
-    } else {
-        text
+        Value::String(text) => quoted(text),
+        other => shortened(&other.to_string()),
     }
 }

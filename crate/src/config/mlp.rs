@@ -2,7 +2,7 @@
 
 use super::fields::Fields;
 use super::{Activation, Mlp};
-use crate::error::Result;
+use crate::error::{quoted, Result};
 
 /// transformers' names of what the engine has.
 const NAMES: &[(&str, Activation)] = &[
@@ -41,7 +41,10 @@ fn activation(fields: &Fields, key: &str, default: Activation) -> Result<Activat
         Some((_, activation)) => Ok(*activation),
         None => fields.refuse(
             key,
-            format!("{found:.40?} is not supported; \"silu\", \"gelu\", \"gelu_new\" and \"relu\" are"),
+            format!(
+                "{found} is not supported; \"silu\", \"gelu\", \"gelu_new\" and \"relu\" are",
+                found = quoted(found)
+            ),
         ),
     }
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::fields::{parse_object, shown, Fields};
 use super::{Activation, Architecture, Biases, Config, Mlp, Norm, Positions, Residual, TopK};
-use crate::error::Result;
+use crate::error::{quoted, Result};
 use crate::numerics::order::{Post, Select};
 
 /// Largest width of anything: far above every real model, small enough that no product of two overflows.
@@ -47,7 +47,10 @@ fn architecture(fields: &Fields) -> Result<Architecture> {
         Some(name) => match find(name, Architecture::model_type) {
             None => {
                 let supported = all(Architecture::model_type);
-                return fields.refuse("model_type", format!("{name:.40?} is not supported; {supported} are"));
+                return fields.refuse(
+                    "model_type",
+                    format!("{name} is not supported; {supported} are", name = quoted(name)),
+                );
             }
             found => found,
         },
@@ -193,7 +196,12 @@ fn topk(fields: &Fields, n_layers: usize) -> Result<(Option<TopK>, usize)> {
     let select = match fields.text("topk_select")? {
         None | Some("value") => Select::Value,
         Some("abs") => Select::Abs,
-        Some(other) => return fields.refuse("topk_select", format!("must be \"value\" or \"abs\", not {other:.40?}")),
+        Some(other) => {
+            return fields.refuse(
+                "topk_select",
+                format!("must be \"value\" or \"abs\", not {other}", other = quoted(other)),
+            )
+        }
     };
     let post = match fields.text("topk_post")? {
         None | Some("identity") => Post::Identity,
@@ -201,7 +209,7 @@ fn topk(fields: &Fields, n_layers: usize) -> Result<(Option<TopK>, usize)> {
         Some(other) => {
             return fields.refuse(
                 "topk_post",
-                format!("must be \"identity\" or \"relu\", not {other:.40?}"),
+                format!("must be \"identity\" or \"relu\", not {other}", other = quoted(other)),
             )
         }
     };

@@ -2,7 +2,7 @@
 
 use super::fields::Fields;
 use super::{Rope, RopeScaling};
-use crate::error::Result;
+use crate::error::{quoted, Result};
 
 /// transformers' default base of the wavelengths.
 const DEFAULT_THETA: f64 = 10_000.0;
@@ -216,7 +216,10 @@ fn scaling(fields: &Fields, original: impl Fn(Option<f64>) -> Result<f64>) -> Re
             })
         }
         other => {
-            let sentence = format!("{other:.40?} is not supported; \"default\", \"linear\" and \"llama3\" are");
+            let sentence = format!(
+                "{other} is not supported; \"default\", \"linear\" and \"llama3\" are",
+                other = quoted(other)
+            );
             fields.refuse(type_key, sentence)
         }
     }

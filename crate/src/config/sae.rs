@@ -2,7 +2,7 @@
 //! say `activation_fn_str`.
 
 use super::fields::{parse_object, Fields};
-use crate::error::Result;
+use crate::error::{quoted, Result};
 
 /// Largest width of anything.
 const MAX_WIDTH: usize = 1 << 24;
@@ -96,7 +96,7 @@ impl Sae {
                 let known = "\"none\", \"expected_average_only_in\", \"layer_norm\" and \"constant_norm_rescale\" are";
                 return fields.refuse(
                     "normalize_activations",
-                    format!("{other:.40?} is not supported; {known}"),
+                    format!("{other} is not supported; {known}", other = quoted(other)),
                 );
             }
         };
@@ -133,13 +133,19 @@ fn kind(fields: &Fields, d_in: usize, d_sae: usize) -> Result<SaeKind> {
                 (Some("topk"), Some(kwargs)) => top_k(&kwargs),
                 (Some("topk"), None) => top_k(fields),
                 (None | Some("relu"), _) => Ok(SaeKind::Relu),
-                (Some(other), _) => fields.refuse("activation_fn_str", format!("{other:.40?} is not supported")),
+                (Some(other), _) => fields.refuse(
+                    "activation_fn_str",
+                    format!("{other} is not supported", other = quoted(other)),
+                ),
             }
         }
         Some(other) => {
             let known =
                 "\"standard\", \"topk\", \"jumprelu\" (BatchTopK is saved as that) and \"matching_pursuit\" are";
-            fields.refuse("architecture", format!("{other:.40?} is not supported; {known}"))
+            fields.refuse(
+                "architecture",
+                format!("{other} is not supported; {known}", other = quoted(other)),
+            )
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::error::{fail, Code, Error, Result};
+use crate::error::{fail, quoted, Code, Error, Result};
 
 /// Most bytes that a tokenizer's replacements may turn one byte into.
 const MAX_GROWTH: usize = 4096;
@@ -123,8 +123,7 @@ fn components<'a>(file: &'a Object, key: &str, list: &str, known: &[&str]) -> Re
             let known = known.join(", ");
             fail!(
                 Tokenizer,
-                "tokenizer.json: {key}: type {kind:.60?} is not supported; Sequence, {known} are"
-            );
+                "tokenizer.json: {key}: type {kind} is not supported; Sequence, {known} are", kind = quoted(kind));
         }
         if kind == "Replace" {
             if has_empty_pattern(part) {
@@ -174,13 +173,11 @@ fn post_processor(parts: &[&Object]) -> Result<()> {
                 (Some(_), Some(_)) => {
                     fail!(
                         Tokenizer,
-                        "tokenizer.json: post_processor: {id:.60?} must have as many ids as tokens"
-                    )
+                        "tokenizer.json: post_processor: {id} must have as many ids as tokens", id = quoted(id))
                 }
                 _ => fail!(
                     Tokenizer,
-                    "tokenizer.json: post_processor: {id:.60?} is not among special_tokens"
-                ),
+                    "tokenizer.json: post_processor: {id} is not among special_tokens", id = quoted(id)),
             }
         }
     }
@@ -206,8 +203,7 @@ fn model(file: &Object) -> Result<()> {
                 if piece.len() > MAX_PIECE {
                     fail!(
                         Tokenizer,
-                        "tokenizer.json: model: piece {piece:.40?} has more than {MAX_PIECE} bytes"
-                    );
+                        "tokenizer.json: model: piece {piece} has more than {MAX_PIECE} bytes", piece = quoted(piece));
                 }
             }
             Ok(())
@@ -215,8 +211,7 @@ fn model(file: &Object) -> Result<()> {
         "WordLevel" | "WordPiece" => Ok(()),
         _ => fail!(
             Tokenizer,
-            "tokenizer.json: model: type {kind:.60?} is not supported; BPE, Unigram, WordLevel and WordPiece are"
-        ),
+            "tokenizer.json: model: type {kind} is not supported; BPE, Unigram, WordLevel and WordPiece are", kind = quoted(kind)),
     }
 }
 
@@ -236,10 +231,12 @@ fn bpe(model: &Object) -> Result<()> {
             Value::String(pair) => pair.split(' ').nth(1),
             _ => merge.get(1).and_then(Value::as_str),
         };
-        if second.is_some_and(|second| second.get(prefix.len()..).is_none()) {
+        if let Some(second) = second.filter(|second| second.get(prefix.len()..).is_none()) {
             fail!(
                 Tokenizer,
-                "tokenizer.json: model: merge with {second:.40?} is shorter than the prefix {prefix:.40?}"
+                "tokenizer.json: model: merge with {} is shorter than the prefix {}",
+                quoted(second),
+                quoted(prefix)
             );
         }
     }
@@ -261,8 +258,7 @@ fn added_tokens(file: &Object) -> Result<Vec<(String, u64)>> {
         if swallows && is(token, "lstrip") && content.trim().is_empty() {
             fail!(
                 Tokenizer,
-                "tokenizer.json: added_tokens: {content:.60?} must not have lstrip where others have rstrip"
-            );
+                "tokenizer.json: added_tokens: {content} must not have lstrip where others have rstrip", content = quoted(content));
         }
         wanted.extend(
             token

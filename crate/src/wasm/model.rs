@@ -12,7 +12,7 @@ use super::convert::{
 };
 use super::source::JsSource;
 use super::WasmCancel;
-use crate::error::{fail, Code, Error, Result};
+use crate::error::{fail, quoted, Code, Error, Result};
 use crate::exec::request::LogitRows;
 use crate::pace::Cancel;
 use crate::session::{
@@ -354,7 +354,11 @@ async fn load(source: JsValue, load_options: JsValue, progress: Option<Function>
         None | Some("auto") => BackendChoice::Auto,
         Some("webgpu") => BackendChoice::Gpu,
         Some("cpu") => BackendChoice::Cpu,
-        Some(other) => fail!(Argument, "backend is {other:?}; it must be 'auto', 'webgpu' or 'cpu'"),
+        Some(other) => fail!(
+            Argument,
+            "backend is {}; it must be 'auto', 'webgpu' or 'cpu'",
+            quoted(other)
+        ),
     };
     let source = JsSource::new(source)?;
     let mut heard = |done: u64, total: u64| call(progress.as_ref(), done as f64, total as f64);
@@ -369,7 +373,11 @@ async fn run(model: &Model, ids: &[u32], run_options: JsValue, cancel: &Cancel) 
         None | Some("last") => LogitRows::Last,
         Some("none") => LogitRows::None,
         Some("all") => LogitRows::All,
-        Some(other) => fail!(Argument, "logits is {other:?}; it must be 'none', 'last' or 'all'"),
+        Some(other) => fail!(
+            Argument,
+            "logits is {}; it must be 'none', 'last' or 'all'",
+            quoted(other)
+        ),
     };
     let run_options = RunOptions {
         hooks: arguments.hooks,

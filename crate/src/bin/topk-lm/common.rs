@@ -184,7 +184,17 @@ pub fn load(args: &ModelArgs) -> Result<Model> {
     ))
 }
 
-/// Prints a line to stdout; a closed pipe is an error like any other.
+/// Prints a line to stdout.
 pub fn print_line(line: &str) -> Result<()> {
-    writeln!(std::io::stdout().lock(), "{line}").map_err(|error| Error::new(Code::Io, format!("stdout: {error}")))
+    print_text(&format!("{line}\n"))
+}
+
+/// The same without a line's end, at once. A reader that has gone (`| head`) has all that it wants: the program ends, and says nothing.
+pub fn print_text(text: &str) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => Err(Error::new(Code::Io, format!("stdout: {error}"))),
+    }
 }

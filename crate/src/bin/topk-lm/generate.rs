@@ -1,7 +1,5 @@
 //! `topk-lm generate`: continues a prompt.
 
-use std::io::Write;
-
 use clap::Args;
 use serde_json::json;
 use topk_lm::edits::Edit;
@@ -9,7 +7,7 @@ use topk_lm::error::Result;
 use topk_lm::pace::Cancel;
 use topk_lm::session::{Finish, GenerateOptions};
 
-use crate::common::{load, print_line, ModelArgs, Prompt, SaeArgs, SamplingArgs};
+use crate::common::{load, print_line, print_text, ModelArgs, Prompt, SaeArgs, SamplingArgs};
 
 #[derive(Args)]
 pub struct GenerateArgs {
@@ -70,9 +68,7 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
                 } else {
                     format!("{} ", step.id)
                 };
-                print!("{shown}");
-                // A closed pipe ends the program below, when it prints the last line.
-                let _ = std::io::stdout().flush();
+                print_text(&shown)?;
             }
         }
         if let Some(finish) = generated.finish {

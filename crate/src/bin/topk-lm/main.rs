@@ -71,10 +71,9 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         // Help and version go to stdout.
         Err(error) if !error.use_stderr() => {
-            return if error.print().is_ok() {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
+            return match error.print() {
+                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+                _ => ExitCode::SUCCESS,
             };
         }
         Err(error) => {
@@ -105,6 +104,7 @@ fn main() -> ExitCode {
 
 /// Prints one line on stderr; whether anybody reads it changes nothing.
 fn complain(message: &str) {
+    let message = topk_lm::error::within(message.to_owned());
     let _ = writeln!(std::io::stderr().lock(), "error: {message}");
 }
 
