@@ -6,8 +6,9 @@
 mod check;
 mod stream;
 
+use tokenizers::tokenizer::normalizer::Range;
 use tokenizers::tokenizer::{NormalizedString, Normalizer};
-use tokenizers::DecoderWrapper;
+use tokenizers::{DecoderWrapper, NormalizerWrapper};
 
 use crate::error::{fail, quoted, Code, Error, Result};
 
@@ -39,7 +40,7 @@ impl Tokenizer {
         let added = check::check(bytes)?;
         // `parse` rather than the generic `from_bytes`: the former is compiled with its own crate, for size in the web build.
         let text = std::str::from_utf8(bytes).map_err(invalid)?;
-        let mut inner: tokenizers::Tokenizer = text.parse().map_err(invalid)?;
+        let mut inner: tokenizers::Tokenizer = guarded("is not valid", || text.parse().map_err(invalid))?;
         inner.with_truncation(None).map_err(invalid)?.with_padding(None);
         let mut tokenizer = Tokenizer {
             how: decoding(inner.get_decoder()),
@@ -63,10 +64,10 @@ impl Tokenizer {
 
     /// Ids of `text`, including what the post-processor adds. An id that the model does not have is an error that names it.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        let encoding = self
-            .inner
-            .encode(text, true)
-            .map_err(|error| unusable("encode this text", error))?;
+        let what = "cannot encode this text";
+        let encoding = guarded(what, || {
+            self.inner.encode(text, true).map_err(|error| unusable(what, error))
+        })?;
         for (&id, token) in encoding.get_ids().iter().zip(encoding.get_tokens()) {
             if id as usize >= self.d_vocab {
                 let d_vocab = self.d_vocab;
@@ -89,9 +90,12 @@ impl Tokenizer {
         if visible.is_empty() {
             return Ok(String::new());
         }
-        self.inner
-            .decode(&visible, false)
-            .map_err(|error| unusable("decode these ids", error))
+        let what = "cannot decode these ids";
+        guarded(what, || {
+            self.inner
+                .decode(&visible, false)
+                .map_err(|error| unusable(what, error))
+        })
     }
 
     /// Each id as text in the middle of a sentence, special tokens by their names; U+FFFD for a token that is part of a
@@ -164,6 +168,7 @@ impl Tokenizer {
         let Some(normalizer) = self.inner.get_normalizer() else {
             return Ok(());
         };
+        keeps_alignment(normalizer)?;
         for token in self
             .inner
             .get_added_tokens_decoder()
@@ -191,12 +196,48 @@ impl Tokenizer {
     }
 }
 
+/// Texts with everything that normalizers treat specially.
+const PROBES: [&str; 4] = [
+    "a",
+    "  Ab  c\t\n",
+    "\u{301}e\u{301}\u{fb01} \u{1f408}\u{200d}\u{2b1b}",
+    "\u{2581}don't \u{130}\u{65e5}\u{672c}\u{0}.",
+];
+
+/// Refuses a normalizer behind which the crate does not know what came from where: what it does next would go beyond the text.
+fn keeps_alignment(normalizer: &NormalizerWrapper) -> Result<()> {
+    let parts = match normalizer {
+        NormalizerWrapper::Sequence(sequence) => sequence.as_ref(),
+        one => std::slice::from_ref(one),
+    };
+    for probe in PROBES {
+        let mut text = NormalizedString::from(probe);
+        for part in parts {
+            part.normalize(&mut text).map_err(invalid)?;
+            let all = text.convert_offsets(Range::Original(0..text.len_original()));
+            if all != Some(0..text.len()) && !text.is_empty() {
+                fail!(Tokenizer, "tokenizer.json: normalizer: {} loses what came from where in {}", quoted(format!("{part:?}")), quoted(probe));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A panic of the crate as an error, where panics can be caught: `check.rs` refuses all files known to cause one.
+fn guarded<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    if cfg!(target_arch = "wasm32") {
+        return work();
+    }
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(unusable(what, "a bug in the tokenizers crate")))
+}
+
 fn invalid(error: impl std::fmt::Display) -> Error {
     Error::new(Code::Tokenizer, format!("tokenizer.json is not valid: {error}"))
 }
 
 fn unusable(what: &str, error: impl std::fmt::Display) -> Error {
-    Error::new(Code::Tokenizer, format!("tokenizer.json cannot {what}: {error}"))
+    Error::new(Code::Tokenizer, format!("tokenizer.json {what}: {error}"))
 }
 
 fn decoding(decoder: Option<&DecoderWrapper>) -> Decoding {

@@ -1,6 +1,7 @@
 //! What a `tokenizer.json` must look like before the `tokenizers` crate sees it: only components that language models use, and none of
 //! the settings that make the crate (0.22) panic, grow text without bound, or give a different result each time.
 
+use fancy_regex::Expr;
 use serde_json::{Map, Value};
 
 use crate::error::{fail, quoted, Code, Error, Result};
@@ -69,8 +70,28 @@ pub(super) fn check(bytes: &[u8]) -> Result<Vec<(String, u64)>> {
     post_processor(&components(&file, "post_processor", "processors", POST_PROCESSORS)?)?;
     let decoders = components(&file, "decoder", "decoders", DECODERS)?;
     let in_sequence = file.get("decoder").and_then(Value::as_object).map(name) == Some("Sequence");
-    for part in &decoders {
+    // From here on there is one text in place of tokens; only what does not look beyond a character can be streamed.
+    let mut joined = None;
+    for (at, part) in decoders.iter().enumerate() {
         match name(part) {
+            // It takes its characters for bytes, so nothing may have written text before it.
+            "ByteLevel" if at > 0 => {
+                fail!(Tokenizer, "tokenizer.json: decoder: ByteLevel must come first")
+            }
+            kind @ ("ByteFallback" | "WordPiece") if joined.is_some() => {
+                fail!(
+                    Tokenizer,
+                    "tokenizer.json: decoder: {kind} must come before {}, which joins the tokens",
+                    joined.unwrap_or_default()
+                )
+            }
+            "Replace" if joined.is_some() && !replaces_one_character(part) => {
+                fail!(
+                    Tokenizer,
+                    "tokenizer.json: decoder: Replace of more than one character must come before {}, which joins the tokens",
+                    joined.unwrap_or_default()
+                )
+            }
             "Strip" if part.get("stop") != Some(&Value::from(0)) => {
                 fail!(Tokenizer, "tokenizer.json: decoder: stop of Strip must be 0")
             }
@@ -83,19 +104,54 @@ pub(super) fn check(bytes: &[u8]) -> Result<Vec<(String, u64)>> {
             }
             _ => {}
         }
+        if let kind @ ("ByteLevel" | "Fuse") = name(part) {
+            joined = Some(kind);
+        }
     }
     model(&file)?;
     added_tokens(&file)
 }
 
-/// Whether `pattern` is the empty string or regular expression.
-fn has_empty_pattern(part: &Object) -> bool {
-    let text = |kind: &str| {
-        part.get("pattern")
-            .and_then(|pattern| pattern.get(kind))
-            .and_then(Value::as_str)
-    };
-    text("String") == Some("") || text("Regex") == Some("")
+/// The text under `pattern` of a component that is of the kind `kind`: String or Regex.
+fn pattern<'a>(part: &'a Object, kind: &str) -> Option<&'a str> {
+    part.get("pattern").and_then(|pattern| pattern.get(kind)).and_then(Value::as_str)
+}
+
+fn replaces_one_character(part: &Object) -> bool {
+    pattern(part, "String").is_some_and(|text| text.chars().count() == 1)
+}
+
+/// Whether what `part` replaces may be nothing. Of a pattern that cannot be read the crate will say what is wrong.
+fn matches_nothing(part: &Object) -> bool {
+    // What \K leaves of a match may be nothing, too.
+    let expression =
+        |text: &str| text.contains("\\K") || Expr::parse_tree(text).is_ok_and(|tree| may_be_empty(&tree.expr));
+    pattern(part, "String") == Some("") || pattern(part, "Regex").is_some_and(expression)
+}
+
+/// Whether there are texts in which `expression` matches the empty string.
+fn may_be_empty(expression: &Expr) -> bool {
+    match expression {
+        Expr::Any { .. } => false,
+        Expr::Literal { val, .. } => val.is_empty(),
+        Expr::Delegate { size, .. } => *size == 0,
+        Expr::Concat(parts) => parts.iter().all(may_be_empty),
+        Expr::Alt(parts) => parts.iter().any(may_be_empty),
+        Expr::Group(part) | Expr::AtomicGroup(part) => may_be_empty(part),
+        Expr::Repeat { child, lo, .. } => *lo == 0 || may_be_empty(child),
+        Expr::Conditional {
+            true_branch,
+            false_branch,
+            ..
+        } => may_be_empty(true_branch) || may_be_empty(false_branch),
+        Expr::Empty
+        | Expr::Assertion(_)
+        | Expr::LookAround(..)
+        | Expr::Backref(_)
+        | Expr::KeepOut
+        | Expr::ContinueFromPreviousMatchEnd
+        | Expr::BackrefExistsCondition(_) => true,
+    }
 }
 
 fn name(component: &Object) -> &str {
@@ -125,11 +181,14 @@ fn components<'a>(file: &'a Object, key: &str, list: &str, known: &[&str]) -> Re
                 Tokenizer,
                 "tokenizer.json: {key}: type {kind} is not supported; Sequence, {known} are", kind = quoted(kind));
         }
+        if kind == "Prepend" && part.get("prepend") == Some(&Value::from("")) {
+            fail!(Tokenizer, "tokenizer.json: {key}: prepend of Prepend must not be empty");
+        }
         if kind == "Replace" {
-            if has_empty_pattern(part) {
+            if matches_nothing(part) {
                 fail!(
                     Tokenizer,
-                    "tokenizer.json: {key}: Replace must not have an empty pattern"
+                    "tokenizer.json: {key}: Replace must have a pattern that matches one character or more"
                 );
             }
             let content = part.get("content").and_then(Value::as_str).unwrap_or_default();

@@ -258,7 +258,27 @@ fn what_the_crate_would_panic_on_is_refused() {
         ),
         (
             with(piece(), "/normalizer/normalizers/1/pattern", json!({"String": ""})),
-            "empty pattern",
+            "matches one character or more",
+        ),
+        (
+            with(level(), "/normalizer", json!({"type": "Prepend", "prepend": ""})),
+            "prepend of Prepend must not be empty",
+        ),
+        (
+            with(piece(), "/decoder/decoders/1", json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true})),
+            "decoder: ByteLevel must come first",
+        ),
+        (
+            with(piece(), "/decoder/decoders/3", json!({"type": "WordPiece", "prefix": "##", "cleanup": true})),
+            "decoder: WordPiece must come before Fuse",
+        ),
+        (
+            with(piece(), "/decoder/decoders/3", json!({"type": "ByteFallback"})),
+            "decoder: ByteFallback must come before Fuse",
+        ),
+        (
+            with(piece(), "/decoder/decoders/3", json!({"type": "Replace", "pattern": {"String": "ab"}, "content": "c"})),
+            "decoder: Replace of more than one character must come before Fuse",
         ),
         (
             with(
@@ -315,6 +335,17 @@ fn what_the_crate_would_panic_on_is_refused() {
             "{expected}: {message}"
         );
     }
+    for empty in ["a*", "", "$", "\\b", "a{0,1000}", "(?=a)", "(?<!a)", "a|", "(a?)b?", "(?>a*)", "(a)?\\1", "a\\K", "(?:a\\K)", "^", "\\G"] {
+        for key in ["/normalizer", "/decoder"] {
+            let replace = json!({"type": "Replace", "pattern": {"Regex": empty}, "content": "<s>"});
+            let message = read(&with(level(), key, replace), 300).map(|_| ()).unwrap_err().to_string();
+            assert!(message.contains("matches one character or more"), "{empty}: {message}");
+        }
+    }
+    for some in [" {2,}", "\\s+", "a(?=b)", "(?<=a) ", "[^a]", "(a|b)\\1", "\\p{L}", "."] {
+        let replace = json!({"type": "Replace", "pattern": {"Regex": some}, "content": "_"});
+        read(&with(level(), "/normalizer", replace), 300).unwrap();
+    }
     let long = json!({"type": "Unigram", "unk_id": 0, "vocab": [["a".repeat(100_000), 0.0]]});
     assert!(read(&with(level(), "/model", long), 300)
         .map(|_| ())
@@ -329,6 +360,33 @@ fn what_the_crate_would_panic_on_is_refused() {
         b"{\"decoder\": {",
     ] {
         assert!(Tokenizer::from_bytes(bytes, 9).is_err());
+    }
+}
+
+#[test]
+fn every_normalizer_is_taken() {
+    for normalizer in [
+        json!({"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": null, "lowercase": true}),
+        json!({"type": "ByteLevel"}),
+        json!({"type": "Lowercase"}),
+        json!({"type": "NFC"}),
+        json!({"type": "NFD"}),
+        json!({"type": "NFKC"}),
+        json!({"type": "NFKD"}),
+        json!({"type": "Nmt"}),
+        json!({"type": "Prepend", "prepend": "▁"}),
+        json!({"type": "Replace", "pattern": {"String": " "}, "content": "▁"}),
+        json!({"type": "Replace", "pattern": {"Regex": "\\s+"}, "content": ""}),
+        json!({"type": "Strip", "strip_left": true, "strip_right": true}),
+        json!({"type": "StripAccents"}),
+    ] {
+        for sequence in [json!([normalizer]), json!([normalizer, {"type": "NFD"}, {"type": "StripAccents"}, normalizer])] {
+            let all = json!({"type": "Sequence", "normalizers": sequence});
+            let tokenizer = Rc::new(read(&with(byte_level_bpe(), "/normalizer", all), 300).unwrap());
+            for text in PROBES {
+                tokenizer.encode(text).unwrap();
+            }
+        }
     }
 }
 
