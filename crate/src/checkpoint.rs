@@ -126,16 +126,6 @@ fn check_range(path: &str, size: Option<u64>, offset: u64, length: usize) -> Res
     }
 }
 
-/// Zeroed memory; a size the host does not have is an error and not the end of the process.
-fn zeroed(what: &str, length: usize) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    if bytes.try_reserve_exact(length).is_err() {
-        fail!(OutOfMemory, "there is no memory for the {length} bytes of {what}");
-    }
-    bytes.resize(length, 0);
-    Ok(bytes)
-}
-
 #[cfg(test)]
 mod tests;
 

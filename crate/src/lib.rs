@@ -67,6 +67,7 @@ internal! {
     error;
     exec;
     hooks;
+    memory;
     numerics;
     ops;
     pace;

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 #[cfg(feature = "cli")]
 use super::index::{INDEX, SINGLE};
-use super::{check_range, is_inside, zeroed};
+use super::{check_range, is_inside};
 use crate::error::{fail, Code, Error, Result};
+use crate::memory::zeroed;
 use crate::source::{LocalFuture, Source};
 
 /// A model folder.
@@ -79,7 +80,7 @@ impl FolderSource {
         let unreadable = |error| Error::new(Code::Io, format!("{} cannot be read: {error}", full.display()));
         let mut file = File::open(&full).map_err(unreadable)?;
         file.seek(SeekFrom::Start(offset)).map_err(unreadable)?;
-        let mut bytes = zeroed(path, length)?;
+        let mut bytes = zeroed(length, path)?;
         file.read_exact(&mut bytes).map_err(unreadable)?;
         Ok(bytes)
     }

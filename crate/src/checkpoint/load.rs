@@ -6,7 +6,7 @@ use super::header::StoredDtype;
 use super::index::Checkpoint;
 use super::plan::plan;
 use super::planned::{Columns, Layout, Part, Planned};
-use super::zeroed;
+use crate::memory::zeroed;
 use crate::config::{Config, Norm};
 use crate::error::{fail, Result};
 use crate::source::Source;
@@ -92,7 +92,7 @@ impl Reader<'_> {
                 });
             }
         }
-        let mut data = zeroed(&what, bytes)?;
+        let mut data = zeroed(bytes, &what)?;
         for part in &item.parts {
             let stored = self.part(part, dtype).await?;
             match dtype {
@@ -154,7 +154,7 @@ fn dequantize(part: &Part, q: &[u8], scales: &[u8]) -> Result<Vec<u8>> {
     let Some(bytes) = q.len().checked_mul(4) else {
         fail!(OutOfMemory, "{:?} is too large to unpack", part.name)
     };
-    let mut numbers = zeroed(&part.name, bytes)?;
+    let mut numbers = zeroed(bytes, &part.name)?;
     let width = if part.layout == Layout::OutIn {
         part.inputs
     } else {

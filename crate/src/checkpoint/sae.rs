@@ -2,9 +2,10 @@
 
 use super::header::StoredDtype;
 use super::index::Checkpoint;
-use super::{read_file, zeroed, MAX_JSON};
+use super::{read_file, MAX_JSON};
 use crate::config::{Sae, SaeKind};
 use crate::error::{fail, Code, Result};
+use crate::memory::zeroed;
 use crate::source::Source;
 use crate::weights::{Dtype, SaePart, Tensor};
 
@@ -87,7 +88,7 @@ impl Reader<'_> {
         let data = if row == padded {
             bytes
         } else {
-            let mut data = zeroed(name, rows * padded)?;
+            let mut data = zeroed(rows * padded, name)?;
             for (to, from) in data.chunks_exact_mut(padded).zip(bytes.chunks_exact(row)) {
                 to[..row].copy_from_slice(from);
             }

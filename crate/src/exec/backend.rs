@@ -107,7 +107,7 @@ impl Engine {
 
     pub fn new_cache(&self) -> Result<EngineCache> {
         match self {
-            Engine::Cpu(engine) => Ok(EngineCache::Cpu(Box::new(engine.new_cache()?))),
+            Engine::Cpu(engine) => Ok(EngineCache::Cpu(Box::new(engine.new_cache()))),
             Engine::Gpu(engine) => Ok(EngineCache::Gpu(Box::new(engine.new_cache()?))),
         }
     }

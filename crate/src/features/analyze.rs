@@ -171,7 +171,7 @@ impl Run<'_> {
         let document_bytes = 6 * config.n_ctx * config.d_model * self.facts.layers.len();
         let threads = self.options.threads.max(1);
         let batch = (threads * DOCUMENTS_A_THREAD).min((BATCH_BYTES / document_bytes).max(1));
-        let mut caches = (0..threads).map(|_| engine.new_cache()).collect::<Result<Vec<_>>>()?;
+        let mut caches = (0..threads).map(|_| engine.new_cache()).collect::<Vec<_>>();
         let started = std::time::Instant::now();
         loop {
             let end = to.min(statistics.to + self.options.part.max(1) as u64);

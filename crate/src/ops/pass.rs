@@ -4,12 +4,13 @@ use std::ops::Range;
 
 use super::buffers::{Buffer, ACTIVE, HIDDEN};
 use super::point::{At, Rows};
-use super::rope::RopeTables;
+use super::rope::Frequencies;
 use super::sampling::Draw;
 use super::weights::CpuWeights;
 use crate::config::Config;
 use crate::edits::EditTable;
 use crate::error::{fail, Result};
+use crate::memory::reserve;
 
 /// Multiplications in one uninterrupted piece of work: well under the 50 ms that a call may hold the browser's thread.
 pub const SLICE: usize = 24_000_000;
@@ -18,7 +19,7 @@ pub const SLICE: usize = 24_000_000;
 pub struct Pass<'a> {
     pub config: &'a Config,
     pub weights: &'a CpuWeights,
-    pub rope: &'a RopeTables,
+    pub rope: &'a Frequencies,
     /// Input ids `[rows]`.
     pub ids: &'a [u32],
     pub placement: Placement<'a>,
@@ -123,12 +124,17 @@ pub struct Buffers {
     pub input: Vec<f32>,
     /// Products with padding.
     pub output: Vec<f32>,
+    /// How RoPE turns each row, for layers that see everything and for those with a window: `[rows, half]` pairs (cos, sin).
+    pub turns: [Vec<f32>; 2],
 }
 
 impl Buffers {
     /// Makes room for `rows` rows in a buffer.
     pub fn resize(&mut self, buffer: Buffer, config: &Config, rows: usize) -> Result<()> {
-        let length = rows * buffer.width(config);
+        let what = || format!("{rows} rows of {buffer:?}; ask for fewer positions at a time");
+        let Some(length) = rows.checked_mul(buffer.width(config)) else {
+            fail!(OutOfMemory, "there is no memory for {}", what())
+        };
         let index = self.named.iter().position(|(b, _)| *b == buffer);
         let numbers = match index {
             Some(index) => &mut self.named[index].1,
@@ -140,11 +146,8 @@ impl Buffers {
                 }
             }
         };
-        if length > numbers.len() && numbers.try_reserve_exact(length - numbers.len()).is_err() {
-            fail!(
-                OutOfMemory,
-                "there is no memory for {rows} rows of {buffer:?}; ask for fewer positions at a time"
-            );
+        if length > numbers.capacity() {
+            reserve(numbers, length - numbers.len(), what())?;
         }
         numbers.resize(length, 0.0);
         Ok(())
@@ -170,32 +173,36 @@ impl Buffers {
     }
 }
 
-/// Keys (after RoPE) and values of one sequence, `[positions, d_kv]` for each layer.
+/// Keys (after RoPE) and values of one sequence, `[positions, d_kv]` for each layer, for as many positions as it has come to need.
 #[derive(Clone, Debug, Default)]
 pub struct KvCache {
     pub keys: Vec<Vec<f32>>,
     pub values: Vec<Vec<f32>>,
 }
 
+/// Positions that a cache begins with.
+const FIRST_POSITIONS: usize = 64;
+
 impl KvCache {
-    /// Room for `positions` positions.
-    pub fn new(config: &Config, positions: usize) -> Result<KvCache> {
-        let length = positions * config.d_kv();
-        let layer = || -> Result<Vec<f32>> {
-            let mut numbers = Vec::new();
-            if numbers.try_reserve_exact(length).is_err() {
-                fail!(
-                    OutOfMemory,
-                    "a key/value cache for {positions} positions does not fit; the context is too long for this machine"
-                );
+    /// Makes room for `positions` positions (the model's context at most): more than asked for, so that a text can grow token by token.
+    pub fn reserve(&mut self, config: &Config, positions: usize) -> Result<()> {
+        let d_kv = config.d_kv();
+        let there = self.values.last().map_or(0, Vec::len);
+        if positions * d_kv <= there {
+            return Ok(());
+        }
+        let positions = positions.max(2 * there / d_kv).max(FIRST_POSITIONS).min(config.n_ctx);
+        self.keys.resize_with(config.n_layers, Vec::new);
+        self.values.resize_with(config.n_layers, Vec::new);
+        let length = positions * d_kv;
+        let whole = 8 * length * config.n_layers;
+        let what = format!("the keys and values of {positions} positions, which take {whole} in all");
+        for numbers in self.keys.iter_mut().chain(&mut self.values) {
+            if length > numbers.len() {
+                reserve(numbers, length - numbers.len(), &what)?;
+                numbers.resize(length, 0.0);
             }
-            numbers.resize(length, 0.0);
-            Ok(numbers)
-        };
-        let side = || (0..config.n_layers).map(|_| layer()).collect::<Result<Vec<_>>>();
-        Ok(KvCache {
-            keys: side()?,
-            values: side()?,
-        })
+        }
+        Ok(())
     }
 }

@@ -200,7 +200,8 @@ fn file_columns(pass: &mut Pass<'_>) -> Result<()> {
 
 /// [`QKV`] → [`ROTATED`] and the caches. `norm` is applied to each head of q and k, by its number, before it is rotated.
 pub(super) fn rotate(pass: &mut Pass<'_>, rows: &Range<usize>, mut norm: impl FnMut(usize, &mut [f32])) {
-    let (config, rope) = (pass.config, pass.rope.of(pass.config, pass.step.layer));
+    let (config, half) = (pass.config, pass.rope.half());
+    let kind = pass.rope.of(config, pass.step.layer);
     let (d_qkv, d_head, turned) = (config.d_qkv(), config.d_head, config.d_query() + config.d_kv());
     let mut rotated = pass.buffers.take(ROTATED);
     let heads = rotated
@@ -208,10 +209,10 @@ pub(super) fn rotate(pass: &mut Pass<'_>, rows: &Range<usize>, mut norm: impl Fn
         .zip(pass.buffers.get(QKV).chunks_exact(d_qkv));
     for (row, (out, qkv)) in heads.enumerate() {
         out.copy_from_slice(&qkv[..turned]);
-        let turns = rope.row(pass.position(row));
+        let turns = &pass.buffers.turns[kind][row * 2 * half..][..2 * half];
         for (number, head) in out.chunks_exact_mut(d_head).enumerate() {
             norm(number, head);
-            let (first, second) = head[..2 * rope.half].split_at_mut(rope.half);
+            let (first, second) = head[..2 * half].split_at_mut(half);
             for ((a, b), turn) in first.iter_mut().zip(second).zip(turns.chunks_exact(2)) {
                 (*a, *b) = (*a * turn[0] - *b * turn[1], *b * turn[0] + *a * turn[1]);
             }

@@ -1,80 +1,64 @@
-//! Rotary position embedding: one table for both executors (rotate-half, as in Hugging Face's `modeling_rope_utils`).
+//! Rotary position embedding: one rule for both executors (rotate-half, as in Hugging Face's `modeling_rope_utils`).
 
 use std::f64::consts::PI;
 
 use crate::config::{Config, Rope, RopeScaling};
+use crate::error::{fail, Result};
+use crate::memory::reserve;
 
-/// cos and sin by position: `[n_ctx, dims/2]` pairs (cos, sin) side by side.
+/// The inverse frequencies of a model, `[dims/2]`: for all layers, or for those that see everything and those that see a window only.
 #[derive(Clone, Debug, Default)]
-pub struct RopeTable {
-    /// Pairs in a row: Half of the numbers that are rotated, or 0 where the model has no RoPE.
-    pub half: usize,
-    pub data: Vec<f32>,
+pub struct Frequencies {
+    global: Vec<f32>,
+    local: Option<Vec<f32>>,
 }
 
-impl RopeTable {
-    fn new(config: &Config, frequencies: Vec<f32>) -> Self {
-        let mut data = Vec::with_capacity(config.n_ctx * 2 * frequencies.len());
-        for position in 0..config.n_ctx {
-            for frequency in &frequencies {
-                // The angle is an f32 product, as in the reference.
-                let angle = f64::from(position as f32 * frequency);
-                data.extend([angle.cos() as f32, angle.sin() as f32]);
-            }
-        }
-        RopeTable {
-            half: frequencies.len(),
-            data,
-        }
-    }
-
-    /// (cos, sin) pairs of a position, interleaved.
-    pub fn row(&self, position: usize) -> &[f32] {
-        &self.data[position * 2 * self.half..][..2 * self.half]
-    }
-}
-
-/// The tables of a model: one for all layers, or one more for those that see a window only.
-#[derive(Clone, Debug, Default)]
-pub struct RopeTables {
-    global: RopeTable,
-    local: Option<RopeTable>,
-}
-
-impl RopeTables {
-    pub fn new(config: &Config) -> RopeTables {
+impl Frequencies {
+    pub fn new(config: &Config) -> Frequencies {
         let Some(rope) = config.rope() else {
-            return RopeTables::default();
+            return Frequencies::default();
         };
         let local = rope.local_theta.map(|theta| Rope {
             theta,
             scaling: RopeScaling::None,
             ..rope.clone()
         });
-        let table = |rope: &Rope| RopeTable::new(config, frequencies(rope, rope.dims));
-        RopeTables {
-            global: table(rope),
-            local: local.as_ref().map(table),
+        Frequencies {
+            global: frequencies(rope, rope.dims),
+            local: local.as_ref().map(|rope| frequencies(rope, rope.dims)),
         }
     }
 
-    /// The numbers of both tables; the second is empty where there is but one.
-    pub fn all(&self) -> [&[f32]; 2] {
-        let local = self.local.as_ref().map_or(&[][..], |table| &table.data);
-        [&self.global.data, local]
+    /// Pairs in a row: half of the numbers that are rotated, or 0 where the model has no RoPE.
+    pub fn half(&self) -> usize {
+        self.global.len()
     }
 
-    /// Whether a layer has the table of windowed layers.
-    pub fn is_local(&self, config: &Config, layer: usize) -> bool {
-        self.local.is_some() && config.window(layer).is_some()
+    /// Which of [`Frequencies::turns`] a layer's are.
+    pub fn of(&self, config: &Config, layer: usize) -> usize {
+        usize::from(self.local.is_some() && config.window(layer).is_some())
     }
 
-    /// The table of a layer.
-    pub fn of(&self, config: &Config, layer: usize) -> &RopeTable {
-        match &self.local {
-            Some(local) if config.window(layer).is_some() => local,
-            _ => &self.global,
+    /// (cos, sin) side by side of each position, `[positions, half]` pairs; the second is empty where all layers have the same.
+    pub fn turns(&self, positions: impl Iterator<Item = usize> + Clone, turns: &mut [Vec<f32>; 2]) -> Result<()> {
+        let local = self.local.as_deref().unwrap_or_default();
+        for (turns, frequencies) in turns.iter_mut().zip([&self.global[..], local]) {
+            turns.clear();
+            let Some(numbers) = (2 * frequencies.len()).checked_mul(positions.clone().count()) else {
+                fail!(OutOfMemory, "the table of rotations is larger than can be addressed here")
+            };
+            if numbers > turns.capacity() {
+                reserve(turns, numbers, "the table of rotations")?;
+            }
+            for position in positions.clone() {
+                for frequency in frequencies {
+                    // The angle is an f32 product, as in the reference.
+                    let angle = f64::from(position as f32 * frequency);
+                    turns.extend([angle.cos() as f32, angle.sin() as f32]);
+                }
+            }
         }
+        Ok(())
     }
 }
 

@@ -10,6 +10,7 @@ use crate::error::{fail, Result};
 use crate::exec::backend::Engine;
 use crate::exec::request::{Capture, LogitRows};
 use crate::hooks::{self, Array, Hook};
+use crate::memory::append;
 use crate::numerics::order;
 use crate::ops::def::Point;
 use crate::ops::residual::TOPK_IN;
@@ -233,10 +234,10 @@ impl Model {
         let mut sequence = self.pool.take(&engine, ids, edits, 0)?;
         let output = cancel.guard(sequence.extend(ids, &captures, LogitRows::None)).await?;
         self.pool.give_back(sequence);
-        let mut data = Vec::with_capacity(layers.len() * ids.len() * self.config().d_vocab);
+        let mut data = Vec::new();
         for layer in layers {
             if let Ok(index) = sorted.binary_search(layer) {
-                data.extend_from_slice(&output.captured[index]);
+                append(&mut data, &output.captured[index], "the logits of all layers; ask for fewer of them")?;
             }
         }
         Ok(Array {

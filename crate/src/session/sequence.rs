@@ -10,6 +10,7 @@ use crate::edits::{Action, EditTable, Site, EVERY_ROW};
 use crate::error::Result;
 use crate::exec::backend::{Engine, EngineCache};
 use crate::exec::request::{Batch, BatchOutput, Capture, Decode, Drawn, LogitRows};
+use crate::memory::append;
 use crate::ops::def::Rows;
 use crate::ops::sampling::Sampling;
 
@@ -80,9 +81,9 @@ impl Sequence {
             let part = self.engine.forward(&mut self.cache, &batch).await?;
             self.ids.extend_from_slice(chunk);
             for (all, part) in output.captured.iter_mut().zip(part.captured) {
-                append(all, part);
+                join(all, part)?;
             }
-            append(&mut output.logits, part.logits);
+            join(&mut output.logits, part.logits)?;
         }
         Ok(output)
     }
@@ -137,12 +138,12 @@ pub struct DecodeRequest<'a> {
     pub logits: bool,
 }
 
-fn append(all: &mut Vec<f32>, part: Vec<f32>) {
+fn join(all: &mut Vec<f32>, part: Vec<f32>) -> Result<()> {
     if all.is_empty() {
         *all = part;
-    } else {
-        all.extend(part);
+        return Ok(());
     }
+    append(all, &part, "what was asked for; ask for fewer positions or hooks at a time")
 }
 
 /// The edits that shape the keys and values of a position.

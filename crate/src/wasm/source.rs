@@ -5,6 +5,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
 use crate::error::{fail, Code, Error, Result};
+use crate::memory::zeroed;
 use crate::source::{LocalFuture, Source};
 
 /// `{ size(path): number | undefined, read(path, offset, length): Promise<Uint8Array> }`
@@ -60,7 +61,9 @@ impl Source for JsSource {
             if bytes.length() as usize != length {
                 fail!(Io, "{path} gave {} bytes from offset {offset} where {length} were expected; it is shorter than it says", bytes.length());
             }
-            Ok(bytes.to_vec())
+            let mut copy = zeroed(length, path)?;
+            bytes.copy_to(&mut copy);
+            Ok(copy)
         })
     }
 }

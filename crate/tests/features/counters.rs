@@ -205,7 +205,7 @@ fn the_stream_is_that_of_the_hooks() {
             hooks: hooks.clone(),
             ..RunOptions::default()
         };
-        let mut cache = offline.engine.new_cache().unwrap();
+        let mut cache = offline.engine.new_cache();
         let edits = EditTable::default();
         for document in documents(config.n_ctx).iter().filter(|document| document.len() > 4) {
             let output = pollster::block_on(model.run(document, &options, &Cancel::default())).unwrap();

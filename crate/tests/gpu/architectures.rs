@@ -176,7 +176,7 @@ fn soft_capped_logits() {
                 .logits
         };
         let on_cpu = |logits| {
-            let mut cache = both.cpu.new_cache().unwrap();
+            let mut cache = both.cpu.new_cache();
             pollster::block_on(both.cpu.forward(&mut cache, &batch(logits)))
                 .unwrap()
                 .logits

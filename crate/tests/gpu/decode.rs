@@ -50,7 +50,7 @@ fn greedy_runs_equal_the_cpu() {
             captures: &captures,
             logits: true,
         };
-        let mut cache = both.cpu.new_cache().unwrap();
+        let mut cache = both.cpu.new_cache();
         block_on(both.cpu.forward(&mut cache, &batch)).unwrap();
         let expected = block_on(both.cpu.decode(&mut cache, &decode)).unwrap();
         let mut cache = both.gpu.new_cache().unwrap();

@@ -59,7 +59,7 @@ pub fn compare(name: &str, config: &Config, both: &Both, prompt: usize, then: us
 
 fn compare_edited(name: &str, config: &Config, both: &Both, prompt: usize, then: usize, mode: Rows, edits: &EditTable) {
     let mut random = Random::new(prompt as u64 + 7);
-    let (mut on_cpu, mut on_gpu) = (both.cpu.new_cache().unwrap(), both.gpu.new_cache().unwrap());
+    let (mut on_cpu, mut on_gpu) = (both.cpu.new_cache(), both.gpu.new_cache().unwrap());
     let mut start = 0;
     for (rows, mode) in [(prompt, Rows::Sequence), (then, mode)] {
         let ids: Vec<u32> = (0..rows).map(|_| random.below(config.d_vocab) as u32).collect();
@@ -117,7 +117,7 @@ fn compare_edited(name: &str, config: &Config, both: &Both, prompt: usize, then:
 pub fn compare_late(name: &str, config: &Config, gpu: &Rc<Gpu>, seed: u64) {
     let both = load(gpu, config, Dtype::F32, seed);
     let edits = EditTable::none(config.n_layers);
-    let (mut on_cpu, mut on_gpu) = (both.cpu.new_cache().unwrap(), both.gpu.new_cache().unwrap());
+    let (mut on_cpu, mut on_gpu) = (both.cpu.new_cache(), both.gpu.new_cache().unwrap());
     let mut random = Random::new(seed);
     let ids: Vec<u32> = (0..570).map(|_| random.below(config.d_vocab) as u32).collect();
     let captures = everything(config);

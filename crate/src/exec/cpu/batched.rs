@@ -29,9 +29,12 @@ impl CpuEngine {
     /// Room for `sequences` of at most `positions` (the model's context at most) each.
     pub fn batched(&self, sequences: usize, positions: usize) -> Result<BatchedDecode> {
         let positions = positions.min(self.loaded.config.n_ctx);
-        let caches = (0..sequences).map(|_| KvCache::new(&self.loaded.config, positions));
+        let mut caches = vec![KvCache::default(); sequences];
+        for cache in &mut caches {
+            cache.reserve(&self.loaded.config, positions)?;
+        }
         Ok(BatchedDecode {
-            caches: caches.collect::<Result<_>>()?,
+            caches,
             buffers: Buffers::default(),
             edits: EditTable::default(),
             logits: Vec::new(),

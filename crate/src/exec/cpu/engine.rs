@@ -4,12 +4,14 @@ use super::run::{Loaded, Run};
 use crate::config::Config;
 use crate::edits::EditTable;
 use crate::error::{fail, Result};
+
 use crate::exec::request::{Batch, BatchOutput, Decode, Drawn, LogitRows};
 use crate::ops::def::{Rows, Step};
 use crate::ops::pass::{Buffers, KvCache, Placement, SLICE};
-use crate::ops::rope::RopeTables;
+use crate::ops::rope::Frequencies;
 use crate::ops::sampling::Draw;
 use crate::ops::weights::CpuWeights;
+use crate::memory::copied;
 use crate::program::Program;
 use crate::weights::{Tensor, Weight, WeightSink};
 
@@ -25,12 +27,15 @@ pub struct CpuCache {
     pub(super) buffers: Buffers,
 }
 
+/// What copies of logits are called where there is no memory for them.
+const LOGITS: &str = "a copy of the logits";
+
 impl CpuEngine {
     pub fn new(config: &Config, weights: CpuWeights) -> Self {
         CpuEngine {
             loaded: Loaded {
                 program: Program::new(config),
-                rope: RopeTables::new(config),
+                rope: Frequencies::new(config),
                 weights,
                 config: config.clone(),
             },
@@ -69,19 +74,9 @@ impl CpuEngine {
         (SLICE / (c.d_model * inner)).clamp(1, 64)
     }
 
-    /// An empty cache for one sequence, with the capacity of the context.
-    pub fn new_cache(&self) -> Result<CpuCache> {
-        let numbers = 2 * self.loaded.config.n_layers * self.loaded.config.n_ctx * self.loaded.config.d_kv();
-        if numbers > isize::MAX as usize / 8 {
-            fail!(
-                OutOfMemory,
-                "a key/value cache of {numbers} numbers does not fit; the context is too long for this machine"
-            );
-        }
-        Ok(CpuCache {
-            kv: [KvCache::new(&self.loaded.config, self.loaded.config.n_ctx)?],
-            buffers: Buffers::default(),
-        })
+    /// An empty cache for one sequence, which grows with it.
+    pub fn new_cache(&self) -> CpuCache {
+        CpuCache::default()
     }
 
     /// In front of the first step of a pass over one sequence, or over alternatives of one position.
@@ -108,9 +103,9 @@ impl CpuEngine {
         run.finish().await?;
         output.logits = match batch.logits {
             LogitRows::None => Vec::new(),
-            LogitRows::Last => run.logits(rows.saturating_sub(1)..rows, None).await?.to_vec(),
-            LogitRows::All => run.logits(0..rows, None).await?.to_vec(),
-            LogitRows::Token(id) => run.logits(0..rows, Some(id)).await?.to_vec(),
+            LogitRows::Last => copied(run.logits(rows.saturating_sub(1)..rows, None).await?, LOGITS)?,
+            LogitRows::All => copied(run.logits(0..rows, None).await?, LOGITS)?,
+            LogitRows::Token(id) => copied(run.logits(0..rows, Some(id)).await?, LOGITS)?,
         };
         Ok(output)
     }
@@ -134,7 +129,7 @@ impl CpuEngine {
             run.finish().await?;
             let logits = run.logits(0..1, None).await?;
             if decode.logits {
-                output.logits = logits.to_vec();
+                output.logits = copied(logits, LOGITS)?;
             }
             let draw = Draw {
                 sampling: decode.sampling,

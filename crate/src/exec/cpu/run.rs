@@ -9,9 +9,10 @@ use crate::exec::request::Capture;
 use crate::ops::buffers::Buffer;
 use crate::ops::def::{Point, Step};
 use crate::ops::pass::{Buffers, KvCache, Pass, Placement};
-use crate::ops::rope::RopeTables;
+use crate::ops::rope::Frequencies;
 use crate::ops::sampling::Draw;
 use crate::ops::weights::CpuWeights;
+use crate::memory::copied;
 use crate::pace::pause;
 use crate::program::Program;
 
@@ -19,7 +20,7 @@ use crate::program::Program;
 pub struct Loaded {
     pub config: Config,
     pub program: Program,
-    pub rope: RopeTables,
+    pub rope: Frequencies,
     pub weights: CpuWeights,
 }
 
@@ -47,23 +48,28 @@ impl<'a> Run<'a> {
             }
         }
         let program = &loaded.program;
-        Ok(Run {
-            program,
-            pass: Pass {
-                config: &loaded.config,
-                weights: &loaded.weights,
-                rope: &loaded.rope,
-                ids,
-                placement,
-                edits,
-                buffers,
-                caches,
-                draw: None,
-                column: None,
-                step: program.head.at,
-            },
-            done: 0,
-        })
+        let pass = Pass {
+            config: &loaded.config,
+            weights: &loaded.weights,
+            rope: &loaded.rope,
+            ids,
+            placement,
+            edits,
+            buffers,
+            caches,
+            draw: None,
+            column: None,
+            step: program.head.at,
+        };
+        let rows = 0..ids.len();
+        for (sequence, rows) in pass.runs(&rows) {
+            let positions = rows.last().map_or(0, |row| pass.position(row) + 1);
+            pass.caches[sequence].reserve(pass.config, positions)?;
+        }
+        let mut turns = std::mem::take(&mut pass.buffers.turns);
+        pass.rope.turns(rows.map(|row| pass.position(row)), &mut turns)?;
+        pass.buffers.turns = turns;
+        Ok(Run { program, pass, done: 0 })
     }
 
     /// Goes on until `point` is reached.
@@ -111,9 +117,10 @@ impl<'a> Run<'a> {
         if let Some(step) = capture.step() {
             self.probe(step, 0..self.pass.rows(), None).await?;
         }
-        Ok(capture
-            .source(self.pass.config)
-            .map_or(Vec::new(), |buffer| self.buffer(buffer).to_vec()))
+        let Some(buffer) = capture.source(self.pass.config) else {
+            return Ok(Vec::new());
+        };
+        copied(self.buffer(buffer), format_args!("a copy of {buffer:?}"))
     }
 
     /// Logits of `rows`, `[rows, d_vocab]`, or `[rows]` of one token.

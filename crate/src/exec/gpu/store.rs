@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::error::{fail, Result};
 use crate::ops::buffers::Buffer;
 use crate::ops::lm_head::LOGITS;
-use crate::ops::rope::RopeTables;
+use crate::ops::rope::Frequencies;
 use crate::program::Program;
 
 /// Rows of one batch: at most, and at least (a tile of the products).
@@ -33,7 +33,7 @@ pub struct Store {
     made: RefCell<HashMap<Buffer, Rc<Buf>>>,
     /// The RoPE table of all layers, and that of windowed layers.
     rope: [Rc<Buf>; 2],
-    tables: RopeTables,
+    frequencies: Frequencies,
     pub edits: EditBuffer,
 }
 
@@ -58,17 +58,25 @@ impl Store {
                 "a row of this model's activations is larger than the GPU's largest binding of {most} bytes"
             );
         }
-        let tables = RopeTables::new(config);
-        let rope = tables
-            .all()
-            .map(|table| Rc::new(gpu.storage_with("rope", bytemuck::cast_slice(table))));
+        let frequencies = Frequencies::new(config);
+        let bytes = 8 * config.n_ctx as u64 * frequencies.half() as u64;
+        if bytes > most as u64 {
+            fail!(
+                OutOfMemory,
+                "the rotations of {} positions take {bytes} bytes, more than the GPU's largest binding of {most}",
+                config.n_ctx
+            );
+        }
+        let mut turns = Default::default();
+        frequencies.turns(0..config.n_ctx, &mut turns)?;
+        let rope = turns.map(|table| Rc::new(gpu.storage_with("rope", bytemuck::cast_slice(&table))));
         let store = Store {
             gpu: gpu.clone(),
             config: config.clone(),
             rows,
             made: RefCell::default(),
             rope,
-            tables,
+            frequencies,
             edits: EditBuffer::new(gpu),
         };
         for buffer in buffers {
@@ -97,6 +105,6 @@ impl Store {
 
     /// The RoPE table of a layer.
     pub fn rope(&self, layer: usize) -> &Rc<Buf> {
-        &self.rope[usize::from(self.tables.is_local(&self.config, layer))]
+        &self.rope[self.frequencies.of(&self.config, layer)]
     }
 }

@@ -1,0 +1,52 @@
+//! Allocations whose size comes from a model or a request: where there is no memory for them, that is an error and not the end of the
+//! process (or of the tab's engine).
+
+use std::fmt::Display;
+
+use crate::error::{fail, Result};
+
+/// Requests from this size on leave [`HEADROOM`]; smaller ones are what it is for.
+const LARGE: usize = 1 << 20;
+/// Bytes that stay free behind a large allocation, for all the small ones that are not checked one by one.
+const HEADROOM: usize = 32 << 20;
+
+/// Room for `more` numbers of `what` behind those that are there.
+pub fn reserve<T>(numbers: &mut Vec<T>, more: usize, what: impl Display) -> Result<()> {
+    let bytes = (more as u128) * size_of::<T>() as u128;
+    let mut room = || -> Option<()> {
+        numbers.try_reserve_exact(more).ok()?;
+        if bytes >= LARGE as u128 {
+            Vec::<u8>::new().try_reserve_exact(HEADROOM).ok()?;
+        }
+        Some(())
+    };
+    if room().is_none() {
+        numbers.shrink_to_fit();
+        fail!(OutOfMemory, "there is no memory for the {bytes} bytes of {what}");
+    }
+    Ok(())
+}
+
+/// `length` zeros.
+pub fn zeroed<T: Default + Clone>(length: usize, what: impl Display) -> Result<Vec<T>> {
+    let mut numbers = Vec::new();
+    reserve(&mut numbers, length, what)?;
+    numbers.resize(length, T::default());
+    Ok(numbers)
+}
+
+/// A copy.
+pub fn copied<T: Copy>(numbers: &[T], what: impl Display) -> Result<Vec<T>> {
+    let mut copy = Vec::new();
+    append(&mut copy, numbers, what)?;
+    Ok(copy)
+}
+
+/// `more` behind `numbers`.
+pub fn append<T: Copy>(numbers: &mut Vec<T>, more: &[T], what: impl Display) -> Result<()> {
+    if more.len() > numbers.capacity() - numbers.len() {
+        reserve(numbers, more.len(), what)?;
+    }
+    numbers.extend_from_slice(more);
+    Ok(())
+}
