@@ -239,11 +239,25 @@ pub fn find(config: &Config, names: &[String]) -> Result<Vec<Hook>> {
                     Hook,
                     "hook {} does not exist in this model; there are {}{blocks}",
                     shortened(name),
-                    there.join(", ")
+                    listed(&there)
                 )
             }
         })
         .collect()
+}
+
+/// Names that begin alike together: `blocks.0.hook_{resid_pre, resid_post}`.
+fn listed(names: &[&str]) -> String {
+    let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for name in names {
+        let (start, end) = name.split_at(name.rfind("hook_").map_or(0, |at| at + "hook_".len()));
+        groups.entry(start).or_default().push(end);
+    }
+    let group = |(start, ends): (&&str, &Vec<&str>)| match ends.as_slice() {
+        [end] => format!("{start}{end}"),
+        _ => format!("{start}{{{}}}", ends.join(", ")),
+    };
+    groups.iter().map(group).collect::<Vec<_>>().join(", ")
 }
 
 impl Hook {

@@ -8,7 +8,7 @@ use crate::error::{fail, Result};
 /// Requests from this size on leave [`HEADROOM`]; smaller ones are what it is for.
 const LARGE: usize = 1 << 20;
 /// Bytes that stay free behind a large allocation, for all the small ones that are not checked one by one.
-const HEADROOM: usize = 32 << 20;
+pub const HEADROOM: usize = 32 << 20;
 
 /// Room for `more` numbers of `what` behind those that are there.
 pub fn reserve<T>(numbers: &mut Vec<T>, more: usize, what: impl Display) -> Result<()> {
