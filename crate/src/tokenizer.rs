@@ -169,6 +169,7 @@ impl Tokenizer {
             return Ok(());
         };
         keeps_alignment(normalizer)?;
+        let swallows = self.inner.get_added_tokens_decoder().values().any(|token| token.rstrip);
         for token in self
             .inner
             .get_added_tokens_decoder()
@@ -181,6 +182,13 @@ impl Tokenizer {
                 fail!(
                     Tokenizer,
                     "tokenizer.json: added_tokens: {} is normalized to nothing",
+                    quoted(&token.content)
+                );
+            }
+            if swallows && token.lstrip && content.get().trim().is_empty() {
+                fail!(
+                    Tokenizer,
+                    "tokenizer.json: added_tokens: {}, normalized to space, must not have lstrip where others have rstrip",
                     quoted(&token.content)
                 );
             }

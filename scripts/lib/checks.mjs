@@ -6,6 +6,7 @@ import { checkCommands } from './commands.mjs';
 import { checkCratePackage } from './crate-package.mjs';
 import { checkDeadItems } from './dead-items.mjs';
 import { checkDependencies } from './dependencies.mjs';
+import { fuzz } from './fuzz.mjs';
 import { checkLinks } from './links.mjs';
 import { buildPackage, generateSources } from './package.mjs';
 import { inRoot, paths } from './paths.mjs';
@@ -30,6 +31,7 @@ export const checks = [
   { name: 'crate-package', work: checkCratePackage },
   { name: 'rust-tests', work: rustTests },
   { name: 'models', work: () => node('models/make_manifest.mjs', '--check') },
+  { name: 'fuzz', work: fuzz },
   { name: 'documented-commands', work: () => checkCommands(checks.map(({ name }) => name)) },
   { name: 'build', work: buildSite },
   { name: 'site-types', work: checkSiteTypes },

@@ -33,10 +33,12 @@ impl From<Error> for Refusal {
     }
 }
 
+pub type Outcome = Result<(), Refusal>;
+
 pub struct Target {
     pub name: &'static str,
     pub make: Box<dyn Fn(&mut Rng) -> Input>,
-    pub run: Box<dyn Fn(&Input) -> Result<(), Refusal>>,
+    pub run: Box<dyn Fn(&Input) -> Outcome>,
 }
 
 pub fn all() -> Vec<Target> {
@@ -121,7 +123,7 @@ fn config() -> Target {
             let config = Config::from_json(file(input, "config.json"))?;
             config.n_parameters();
             if config.n_layers < 100 {
-                hooks::find(&config, &["blocks.0.hook_resid_post".into(), "no".into()]).map(|_| ())?;
+                hooks::find(&config, &["blocks.0.hook_resid_post".into()])?;
             }
             generation?;
             Ok(())
@@ -330,7 +332,7 @@ fn pattern(rng: &mut Rng) -> Value {
 }
 
 fn content(rng: &mut Rng) -> &'static str {
-    *rng.of::<&str>(&["", " ", "▁", "<s>", "é", "a", "aa", "<0xE2>", "日本"])
+    rng.of::<&str>(&["", " ", "▁", "<s>", "é", "a", "aa", "<0xE2>", "日本"])
 }
 
 fn normalizer(rng: &mut Rng) -> Value {
@@ -351,7 +353,7 @@ fn normalizer(rng: &mut Rng) -> Value {
 }
 
 fn scheme(rng: &mut Rng) -> &'static str {
-    *rng.of::<&str>(&["always", "never", "first"])
+    rng.of::<&str>(&["always", "never", "first"])
 }
 
 fn metaspace(rng: &mut Rng) -> Value {
@@ -464,7 +466,7 @@ fn generated(rng: &mut Rng) -> Value {
 }
 
 /// Texts to ids, tokens of them, and back; as a stream, too.
-fn exercise(bytes: &[u8], texts: &[&str]) -> Result<(), Refusal> {
+fn exercise(bytes: &[u8], texts: &[&str]) -> Outcome {
     let tokenizer = Rc::new(Tokenizer::from_bytes(bytes, 40)?);
     let mut outcome = Ok(());
     for text in texts {
