@@ -78,7 +78,13 @@ pub(super) fn check(bytes: &[u8]) -> Result<Vec<(String, u64)>> {
             "ByteLevel" if at > 0 => {
                 fail!(Tokenizer, "tokenizer.json: decoder: ByteLevel must come first")
             }
-            kind @ ("ByteFallback" | "WordPiece") if joined.is_some() => {
+            "ByteFallback" if !decoders[..at].iter().all(|part| makes_no_byte(part)) => {
+                fail!(
+                    Tokenizer,
+                    "tokenizer.json: decoder: ByteFallback must come first, or after Replace by what is no part of <0x00> to <0xFF>"
+                )
+            }
+            kind @ "WordPiece" if joined.is_some() => {
                 fail!(
                     Tokenizer,
                     "tokenizer.json: decoder: {kind} must come before {}, which joins the tokens",
@@ -119,6 +125,13 @@ fn pattern<'a>(part: &'a Object, kind: &str) -> Option<&'a str> {
 
 fn replaces_one_character(part: &Object) -> bool {
     pattern(part, "String").is_some_and(|text| text.chars().count() == 1)
+}
+
+/// Whether no token that `part` changes becomes one that stands for a byte, like `<0xE2>`.
+fn makes_no_byte(part: &Object) -> bool {
+    let of_byte = |c: char| c.is_ascii_hexdigit() || "<x>".contains(c);
+    let content = part.get("content").and_then(Value::as_str).unwrap_or_default();
+    name(part) == "Replace" && content.chars().any(|c| !of_byte(c))
 }
 
 /// Whether what `part` replaces may be nothing. Of a pattern that cannot be read the crate will say what is wrong.

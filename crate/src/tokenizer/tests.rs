@@ -274,7 +274,7 @@ fn what_the_crate_would_panic_on_is_refused() {
         ),
         (
             with(piece(), "/decoder/decoders/3", json!({"type": "ByteFallback"})),
-            "decoder: ByteFallback must come before Fuse",
+            "decoder: ByteFallback must come first",
         ),
         (
             with(piece(), "/decoder/decoders/3", json!({"type": "Replace", "pattern": {"String": "ab"}, "content": "c"})),
