@@ -12,3 +12,5 @@ class Engine(BuildHookInterface):
         if not bundle.exists():
             raise FileNotFoundError(f"{bundle} is not built: run `npm run build` in {repository} first.")
         build_data["force_include"][str(bundle)] = "topk_lm/bundle.js"
+        for text in [*bundle.parent.glob("LICENSE*"), *bundle.parent.glob("THIRD*")]:  # of what the bundle contains, too
+            build_data["force_include"][str(text)] = f"topk_lm/licenses/{text.name}"

@@ -57,7 +57,7 @@ def main():
     args = parser.parse_args(own)
     binary = shutil.which(args.binary)
     if binary is None:
-        sys.exit(f"error: --binary {args.binary} is not a command; pip install topk-lm-cli, or give its path.")
+        sys.exit(f"error: --binary {args.binary} is not a command; install it (python/README.md), or give its path.")
     if args.shards < 1:
         sys.exit("error: --shards must be at least 1.")
 

@@ -41,7 +41,8 @@ _CODES = {
     TopKModelError: ("config", "checkpoint", "tokenizer", "io", "features", "no-features"),
     TopKArgumentError: ("argument", "edit", "hook", "context"),
     TopKDeviceError: ("device", "device-lost", "out-of-memory", "non-finite"),
-    TopKDownloadError: ("download", "integrity", "timeout"),
+    TopKDownloadError: ("download", "integrity"),
+    TopKWorkerError: ("worker", "wasm", "internal"),
     TopKAbortError: ("aborted",),
     TopKDisposedError: ("disposed",),
 }
