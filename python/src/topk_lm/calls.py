@@ -26,7 +26,7 @@ def check_host() -> None:
                 "and read call.result() in a cell that names mo.ui.anywidget(model) and so runs again (examples/notebooks).",
             )
     kernel = sys.modules.get("ipykernel")
-    if kernel is not None and "google.colab" not in sys.modules:
+    if kernel is not None:
         version = tuple(int(part) for part in kernel.__version__.split(".")[:2] if part.isdigit())
         if version < (7, 4):
             raise error_of(
