@@ -13,7 +13,9 @@ import type {
   TopkChange,
 } from './types.js';
 
-export default function init(options: { module_or_path: WebAssembly.Module | BufferSource }): Promise<{ memory: WebAssembly.Memory }>;
+export default function init(options: {
+  module_or_path: WebAssembly.Module | ArrayBuffer | ArrayBufferView;
+}): Promise<{ memory: WebAssembly.Memory }>;
 
 /** A new instance of the compiled module in place of the present one, whose objects can then no longer be used. */
 export function __wbg_reset_state(): void;

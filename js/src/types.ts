@@ -6,7 +6,7 @@ export type BackendChoice = 'auto' | 'webgpu' | 'cpu';
 /** The device in use. */
 export interface BackendInfo {
   kind: 'webgpu' | 'cpu';
-  /** Name of the WebGPU adapter, also of one that was passed over for the CPU; `null`: there is none. */
+  /** Name of the WebGPU adapter; `null` on the CPU. */
   adapter: string | null;
   /** Why this device was chosen, in a sentence. */
   reason: string;
@@ -81,7 +81,7 @@ export interface LoadOptions {
   /** Where `topk_lm_bg.wasm` is served, if not next to this module. */
   wasmUrl?: string | URL;
   /** The bytes of `topk_lm_bg.wasm` themselves, as they are or as gzip, instead of `wasmUrl`. */
-  wasm?: BufferSource;
+  wasm?: ArrayBuffer | ArrayBufferView;
   onProgress?: (progress: LoadProgress) => void;
   signal?: AbortSignal;
   /** `false`: store nothing. A string names the cache; default `topk-lm`. */

@@ -5,13 +5,16 @@ import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { inRoot, paths } from './paths.mjs';
 import { run } from './run.mjs';
-import { step } from './steps.mjs';
+import { filesUnder, step } from './steps.mjs';
 import { generateShaderModule } from '../shaders.mjs';
 import { buildWasm } from './wasm.mjs';
 
 const SHADERS = 'js/src/generated/shaders.ts';
 const ENGINE = ['js/src/generated/topk_lm.js', 'js/src/generated/topk_lm_bg.wasm'];
 const COPIED = ['js/README.md', 'LICENSE-MIT', 'LICENSE-APACHE'];
+
+/** What users import. */
+const ENTRIES = ['index', 'bundle', 'topk', 'features'];
 
 const OPTIONS = {
   absWorkingDir: paths.js,
@@ -119,8 +122,14 @@ async function bundleOneFile() {
 async function declareTypes() {
   const tsc = inRoot('node_modules/typescript/bin/tsc');
   await run(process.execPath, [tsc, '-p', 'js', '--declaration', '--emitDeclarationOnly', '--outDir', paths.npmPackage]);
-  // Written by hand, so the compiler reads it but does not copy it.
-  fs.copyFileSync(inRoot('js/src/topk_lm.d.ts'), path.join(paths.npmPackage, 'topk_lm.d.ts'));
+  // Written by hand, so the compiler reads them but does not copy them.
+  for (const name of ['topk_lm.d.ts', 'environment.d.ts']) fs.copyFileSync(inRoot('js/src', name), path.join(paths.npmPackage, name));
+  for (const file of filesUnder(paths.npmPackage).filter((name) => name.endsWith('.d.ts'))) {
+    // Compilers before TypeScript 5.7 do not know which buffer an array has.
+    const text = fs.readFileSync(file, 'utf8').replaceAll('Uint8Array<ArrayBuffer>', 'Uint8Array');
+    const isEntry = ENTRIES.some((name) => file === path.join(paths.npmPackage, `${name}.d.ts`));
+    fs.writeFileSync(file, isEntry ? `/// <reference path="./environment.d.ts" />\n${text}` : text);
+  }
 }
 
 function linkPackage() {

@@ -52,6 +52,13 @@ test('the package on another origin', async (t) => {
   });
 });
 
+test('an adapter that is passed over for the CPU is named by the reason only', async (t) => {
+  const url = await serveApp(t, '/npm/', { mounts: { '/npm/': packageFolder } });
+  const { kind, adapter, reason } = await outcomeOf(browser, url, goldenParameters('/model/', { backend: 'auto' }));
+  assert.deepEqual([kind, adapter], ['cpu', null]);
+  assert.match(reason, /swiftshader is a software emulation/i);
+});
+
 test('a wrong workerUrl or wasmUrl is an error that names it', async (t) => {
   const url = await serveApp(t, '/npm/', { mounts: { '/npm/': packageFolder } });
   const worker = await outcomeOf(browser, url, goldenParameters('/model/', { backend: 'cpu', workerUrl: '/no/worker.js' }));

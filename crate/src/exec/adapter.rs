@@ -32,9 +32,9 @@ impl BackendKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdapterChoice {
     pub kind: BackendKind,
-    /// Its name, where there is an adapter (also when the CPU was chosen instead of it).
+    /// The name of the GPU's adapter; none on the CPU.
     pub adapter: Option<String>,
-    /// The adapter is a software emulation.
+    /// The adapter is a software emulation, or one was passed over for the CPU.
     pub is_fallback: bool,
     /// One sentence for people.
     pub reason: String,

@@ -14,10 +14,10 @@ async function generate() {
   const prompt = query.get('ids').split(',').map(Number);
   const ids = [];
   for await (const { id } of model.generate(prompt, { maxTokens: Number(query.get('count')), temperature: 0 })) ids.push(id);
-  const { kind, adapter } = model.backend;
+  const { kind, adapter, reason } = model.backend;
   const { state: cache } = model.cache;
   await model.dispose();
-  return { kind, adapter, ids, cache, phases: [...phases] };
+  return { kind, adapter, reason, ids, cache, phases: [...phases] };
 }
 
 globalThis.outcome = generate().catch(({ name, code, message }) => ({ error: { name, code, message } }));

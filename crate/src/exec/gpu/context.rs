@@ -32,11 +32,11 @@ pub struct Gpu {
 }
 
 /// The CPU, and why.
-fn cpu(adapter: Option<String>, is_fallback: bool, reason: String) -> Result<(AdapterChoice, Option<Rc<Gpu>>)> {
+fn cpu(is_fallback: bool, reason: String) -> Result<(AdapterChoice, Option<Rc<Gpu>>)> {
     Ok((
         AdapterChoice {
             kind: BackendKind::Cpu,
-            adapter,
+            adapter: None,
             is_fallback,
             reason,
         },
@@ -47,11 +47,11 @@ fn cpu(adapter: Option<String>, is_fallback: bool, reason: String) -> Result<(Ad
 /// Chooses a backend and opens the device where it is the GPU.
 pub async fn open(wanted: BackendChoice) -> Result<(AdapterChoice, Option<Rc<Gpu>>)> {
     if wanted == BackendChoice::Cpu {
-        return cpu(None, false, "the CPU was asked for".into());
+        return cpu(false, "the CPU was asked for".into());
     }
     if !reachable() {
         if wanted == BackendChoice::Auto {
-            return cpu(None, false, format!("there is no WebGPU here: {NEEDS}"));
+            return cpu(false, format!("there is no WebGPU here: {NEEDS}"));
         }
         fail!(
             Device,
@@ -60,7 +60,7 @@ pub async fn open(wanted: BackendChoice) -> Result<(AdapterChoice, Option<Rc<Gpu
     }
     match patiently(open_reachable(wanted)).await {
         Some(opened) => opened,
-        None if wanted == BackendChoice::Auto => cpu(None, false, format!("WebGPU did not answer for {PATIENCE_S} s")),
+        None if wanted == BackendChoice::Auto => cpu(false, format!("WebGPU did not answer for {PATIENCE_S} s")),
         None => fail!(
             Device,
             "WebGPU did not answer for {PATIENCE_S} s: restart the browser; the cpu backend runs everywhere"
@@ -88,7 +88,7 @@ async fn open_reachable(wanted: BackendChoice) -> Result<(AdapterChoice, Option<
     };
     let adapter = match instance.request_adapter(&options).await {
         Ok(adapter) => adapter,
-        Err(_) if wanted == BackendChoice::Auto => return cpu(None, false, "there is no WebGPU adapter here".into()),
+        Err(_) if wanted == BackendChoice::Auto => return cpu(false, "there is no WebGPU adapter here".into()),
         Err(error) => fail!(
             Device,
             "there is no WebGPU adapter here ({error}); the cpu backend runs everywhere"
@@ -99,11 +99,11 @@ async fn open_reachable(wanted: BackendChoice) -> Result<(AdapterChoice, Option<
     let name = adapter_name(info.name).await;
     if is_fallback && wanted == BackendChoice::Auto {
         let reason = format!("the WebGPU adapter {name} is a software emulation, which the CPU backend outruns");
-        return cpu(Some(name), true, reason);
+        return cpu(true, reason);
     }
     let gpu = match Gpu::request(&adapter).await {
         Ok(gpu) => gpu,
-        Err(error) if wanted == BackendChoice::Auto => return cpu(Some(name), is_fallback, error.to_string()),
+        Err(error) if wanted == BackendChoice::Auto => return cpu(is_fallback, error.to_string()),
         Err(error) => return Err(error),
     };
     let reason = match wanted {

@@ -1,0 +1,59 @@
+// What is published: the files of `npm pack` are those of pack.txt, of a known size, each script with its source map.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import { packageFolder } from './fixture.mjs';
+
+const MOST = { size: 2_400_000, unpackedSize: 5_500_000 };
+
+const [packed] = JSON.parse(
+  execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts', '--offline'], {
+    cwd: packageFolder,
+    encoding: 'utf8',
+    shell: process.platform === 'win32',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  }),
+);
+const files = packed.files.map((file) => file.path);
+const read = (name) => fs.readFileSync(path.join(packageFolder, name));
+
+test('the list of files', () => {
+  // Names of shared pieces hold a hash.
+  const stable = files.map((name) => name.replace(/^(chunk|host)-[A-Z0-9]{8}\./, '$1-*.'));
+  const expected = fs
+    .readFileSync(new URL('./pack.txt', import.meta.url), 'utf8')
+    .trim()
+    .split('\n');
+  assert.deepEqual([...new Set(stable)].sort(), expected.sort());
+});
+
+test('the size', (t) => {
+  for (const [name, most] of Object.entries(MOST)) {
+    t.diagnostic(`${name}: ${packed[name]} bytes`);
+    assert.ok(packed[name] <= most, `${name} is ${packed[name]}, at most ${most}`);
+  }
+});
+
+test('each script names a source map that is packed, and the map holds its sources', () => {
+  for (const name of files.filter((file) => file.endsWith('.js'))) {
+    const [, map] = /\/\/# sourceMappingURL=(\S+)\s*$/.exec(read(name).toString('utf8')) ?? [];
+    assert.ok(map !== undefined && files.includes(map), `${name}: ${map}`);
+    const { sources, sourcesContent } = JSON.parse(read(map).toString('utf8'));
+    assert.equal(sourcesContent.length, sources.length, map);
+    for (const source of sources) assert.ok(!path.isAbsolute(source), `${map}: ${source}`);
+  }
+});
+
+test('every export is there', () => {
+  const { exports } = JSON.parse(read('package.json').toString('utf8'));
+  const targets = Object.values(exports).flatMap((target) => (typeof target === 'string' ? [target] : Object.values(target)));
+  for (const target of targets) assert.ok(files.includes(target.replace('./', '')), target);
+});
+
+test('nothing tells of the machine that built it', () => {
+  const told = [os.homedir(), path.resolve(packageFolder, '../..')].filter((folder) => folder.length > 3 && folder !== '/root');
+  for (const name of files) for (const folder of told) assert.ok(!read(name).includes(folder), `${name} holds ${folder}`);
+});
