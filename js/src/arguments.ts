@@ -52,7 +52,7 @@ function list<T>(name: string, value: unknown): T[] {
 }
 
 function texts(name: string, value: unknown): string[] {
-  const all = list<unknown>(name, value);
+  const all = [...list<unknown>(name, value)];
   return all.every((item) => typeof item === 'string') ? (all as string[]) : fail(`${name} must be a list of strings.`);
 }
 
@@ -140,7 +140,8 @@ export function editsOf(edits: unknown): Edit[] {
       if (!Number.isSafeInteger(value) || (value as number) < 0)
         wrong(`${name} is ${show(value)}, but must be a whole number of at least 0.`);
     }
-    return Object.fromEntries(Object.entries(edit).filter(([, value]) => value !== undefined)) as unknown as Edit;
+    // A plain copy: an object with code in it, a proxy for example, would throw in the midst of the engine.
+    return structuredClone(Object.fromEntries(Object.entries(edit).filter(([, value]) => value !== undefined))) as unknown as Edit;
   });
 }
 

@@ -72,6 +72,8 @@ class Transfer {
   #parts: Blob[] = [];
   #tail: Uint8Array<ArrayBuffer>[] = [];
   #tailBytes = 0;
+  /** Most bytes that were ever held: what counts as progress, so that starting again and again comes to an end. */
+  #best = 0;
 
   constructor(file: RemoteFile, context: DownloadContext) {
     this.#file = file;
@@ -86,7 +88,7 @@ class Transfer {
     let failures = 0;
     let restarted = false;
     for (;;) {
-      const before = this.#held;
+      const before = this.#best;
       try {
         const blob = await this.#fetchRest(restarted);
         if (await this.#verify(blob)) return await this.#finish(blob);
@@ -101,7 +103,7 @@ class Transfer {
       } catch (error) {
         throwIfAborted(signal);
         if (!(error instanceof Retriable)) throw error;
-        failures = this.#held > before ? 1 : failures + attemptsUsed(error);
+        failures = this.#best > before ? 1 : failures + attemptsUsed(error);
         if (failures >= ATTEMPTS || !network.online()) throw createError('download', error.message, { cause: error.cause });
         await network.sleep(250 * 2 ** failures, signal);
       }
@@ -228,6 +230,7 @@ class Transfer {
         await this.#storePart(this.#parts.length - 1, part);
       }
     }
+    this.#best = Math.max(this.#best, this.#held);
     this.#context.onBytes(this.#held, false);
   }
 

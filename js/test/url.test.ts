@@ -463,3 +463,16 @@ test('a server that accepts and never answers is given up, whatever was asked', 
     await failed;
   }
 });
+
+test('a manifest that promises more bytes than there are: an error, not a download without end', { timeout: 60_000 }, async (t) => {
+  installCaches(t);
+  const server = modelServer().putManifest();
+  const manifest = JSON.parse(new TextDecoder().decode(server.files.get('manifest.json')?.body));
+  for (const file of manifest.files) file.bytes += 1000;
+  server.put('manifest.json', JSON.stringify(manifest));
+  await rejectsWith(
+    open(server).then(({ folder }) => folder.complete()),
+    'download',
+    /config\.json/,
+  );
+});

@@ -37,6 +37,7 @@ export const checks = [
   { name: 'site-types', work: checkSiteTypes },
   { name: 'size', work: checkPackageSize },
   { name: 'js-tests', work: unitTests },
+  { name: 'js-fuzz', work: () => onPackage('tests/fuzz') },
   { name: 'package-tests', work: () => onPackage('tests/package') },
   { name: 'browser-tests', work: () => onPackage('tests/browser') },
   { name: 'python', work: () => nodeTests(testFiles('tests/python', '.test.mjs')) },

@@ -30,7 +30,11 @@ const whole = (text: string | undefined | null): number | null => (text && /^\d{
 
 /** Parses a hash; whatever is wrong takes its default. `readAddress` reports what that was. */
 export function parseRoute(hash: string): Route {
-  const [path = '', query = ''] = hash.replace(/^#/, '').split(/\?(.*)/s);
+  // Half a character (a lone surrogate) could not be written into an address again.
+  const [path = '', query = ''] = new TextDecoder()
+    .decode(new TextEncoder().encode(hash))
+    .replace(/^#/, '')
+    .split(/\?(.*)/s);
   const [first, ...rest] = path.split('/').filter(Boolean).map(decode);
   const fields = new URLSearchParams(query);
   const { model, ckpt, ...params } = Object.fromEntries(fields);

@@ -1,0 +1,55 @@
+// Runs a target: first the cases that once failed (cases/NAME.json), then new ones, each from a seed that reproduces it.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Random } from './random.mjs';
+
+const CASES = path.join(path.dirname(fileURLToPath(import.meta.url)), 'cases');
+/** Seconds a target: an hour over the targets of `npm run soak`, and FUZZ_SECONDS where it is given. */
+const SECONDS = Number(process.env.FUZZ_SECONDS ?? (process.env.SOAK ? 900 : 0));
+/** How long one run may take, in ms, on a busy machine. */
+const LONGEST = 20_000;
+
+/**
+ * @param {string} name
+ * @param {number} runs without a time given
+ * @param {(random: Random) => unknown} target throws, or rejects, where the promise is broken; a seed is all it gets
+ */
+export async function fuzz(t, name, runs, target) {
+  const kept = path.join(CASES, `${name}.json`);
+  const seeds = fs.existsSync(kept) ? JSON.parse(fs.readFileSync(kept, 'utf8')) : [];
+  const end = performance.now() + SECONDS * 1000;
+  const first = Number(process.env.FUZZ_SEED ?? (SECONDS > 0 ? Date.now() % 2 ** 31 : 1));
+  let done = 0;
+  const once = async (seed) => {
+    try {
+      const outcome = target(new Random(seed));
+      if (outcome instanceof Promise) await inTime(outcome);
+    } catch (error) {
+      throw new Error(`${name}: seed ${seed} (add it to tests/fuzz/cases/${name}.json): ${error?.stack ?? String(error)}`, {
+        cause: error,
+      });
+    }
+    // Lets timers, ports and the test runner have their turn.
+    if (++done % 500 === 0) await new Promise((resolve) => setImmediate(resolve));
+  };
+  for (const seed of seeds) await once(seed);
+  for (let number = 0; SECONDS > 0 ? performance.now() < end : number < runs; number++) await once(first + number);
+  t.diagnostic(`${done} runs of ${name}`);
+}
+
+async function inTime(outcome) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no outcome after ${LONGEST / 1000} s`)), LONGEST);
+  });
+  await Promise.race([outcome, late]).finally(() => clearTimeout(timer));
+}
+
+/** Whatever a call does: a result, or a typed error that a person can read. */
+export function isFine(error, TopKError) {
+  assert.ok(error instanceof TopKError, `not a TopKError: ${error?.stack ?? String(error)}`);
+  assert.ok(error.message.length > 0 && error.message.length <= 300, `a message of ${error.message.length} characters`);
+  assert.notEqual(error.code, 'internal', error.message);
+}
