@@ -1,6 +1,7 @@
-// node scripts/workflow.mjs FILE JOB [--set NAME=VALUE…] [--keep DIR]: runs the shell steps of a job of .github/workflows/FILE in a fresh clone of the
+// node scripts/workflow.mjs FILE JOB [--set NAME=VALUE…] [--keep DIR] [--target DIR]: runs the shell steps of a job of .github/workflows/FILE in a fresh clone of the
 // last commit, as far as they need no GitHub: on this system, with the matrix entry for it. `--set` gives expressions that only GitHub
-// knows (`--set github.ref_name=v0.1.0`); `--keep` is where the clone goes, and stays.
+// knows (`--set github.ref_name=v0.1.0`); `--keep` is where the clone goes, and stays; `--target` is a `target` folder to begin with, which saves
+// building the dependencies again.
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -13,7 +14,7 @@ import { filled, holds, matrixEntry } from './lib/workflows.mjs';
 
 await main(() => {
   const { values, positionals } = parseArgs({
-    options: { set: { type: 'string', multiple: true, default: [] }, keep: { type: 'string' } },
+    options: { set: { type: 'string', multiple: true, default: [] }, keep: { type: 'string' }, target: { type: 'string' } },
     allowPositionals: true,
   });
   const [file, name] = positionals;
@@ -28,6 +29,7 @@ await main(() => {
   const folder = values.keep ?? fs.mkdtempSync(path.join(os.tmpdir(), 'topk-lm-workflow-'));
   try {
     shell(`git clone --quiet '${root}' '${folder}'`, os.tmpdir(), {});
+    if (values.target) fs.cpSync(values.target, path.join(folder, 'target'), { recursive: true, preserveTimestamps: true });
     runSteps(job.steps, { folder, known, env: { ...workflow.env, ...job.env } });
   } finally {
     if (!values.keep) fs.rmSync(folder, { recursive: true, force: true });
