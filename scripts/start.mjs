@@ -4,6 +4,7 @@ import { Failure, main } from './lib/run.mjs';
 import { paths } from './lib/paths.mjs';
 import { serve } from './lib/server.mjs';
 import { ensureNodeModules } from './lib/system.mjs';
+import { MODEL_HEADERS } from './lib/site-files.mjs';
 import { buildSite } from './lib/site.mjs';
 
 const DEFAULT_PORT = 4173;
@@ -34,10 +35,16 @@ function askedPort() {
 async function open(asked) {
   for (let port = asked ?? DEFAULT_PORT; ; port++) {
     try {
-      return await serve({ '/': paths.site }, { port });
+      return await serve({ '/': paths.site }, { port, intercept: allowModels });
     } catch (error) {
       if (error.code !== 'EADDRINUSE') throw error;
       if (asked !== null || port > DEFAULT_PORT + 20) throw new Failure(`Port ${port} is in use: choose another with --port.`);
     }
   }
+}
+
+/** Notebooks and other pages may load the models. */
+function allowModels(request, response) {
+  if (request.url.startsWith('/models/')) for (const [name, value] of Object.entries(MODEL_HEADERS)) response.setHeader(name, value);
+  return false;
 }

@@ -60,24 +60,54 @@ function writeNotFound(site) {
 }
 
 /**
+ * On everything below models/, so that pages elsewhere, notebooks above all, can load a model from here; an `ETag` that they can read tells them
+ * whether they have it already. Names hold no hash there, so stored copies are asked about.
+ */
+export const MODEL_HEADERS = {
+  'Access-Control-Allow-Origin': '*',
+  'Access-Control-Expose-Headers': 'ETag, Content-Range',
+  'Cross-Origin-Resource-Policy': 'cross-origin',
+  'Cache-Control': 'no-cache',
+};
+
+/**
  * The headers that the site wants, beside the policy in `<meta>` that holds everywhere: for hosts that read `_headers` (Netlify, Cloudflare
  * Pages), for Apache, and for nginx; the last two are also told of 404.html, which the others, and GitHub Pages, find by its name.
  */
 function writeHeaders(site) {
   const headers = { 'Content-Security-Policy': policy(), 'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'no-referrer' };
-  const entries = Object.entries(headers);
   const forever = 'public, max-age=31536000, immutable'; // names in assets/ hold a hash of the content
+  const lines = (all, line) =>
+    Object.entries(all)
+      .map(([name, value], at) => `${line(name, value, at)}\n`)
+      .join('');
+  const section = (pattern, all) => `${pattern}\n${lines(all, (name, value) => `  ${name}: ${value}`)}`;
   fs.writeFileSync(
     path.join(site, '_headers'),
-    `/*\n${entries.map(([name, value]) => `  ${name}: ${value}\n`).join('')}/assets/*\n  Cache-Control: ${forever}\n/${WORKER}\n  Cache-Control: no-cache\n`,
+    [
+      section('/*', headers),
+      section('/models/*', MODEL_HEADERS),
+      section('/assets/*', { 'Cache-Control': forever }),
+      section(`/${WORKER}`, { 'Cache-Control': 'no-cache' }),
+    ].join(''),
   );
+  const apache = (all) => lines(all, (name, value) => `Header set ${name} "${value}"`);
   fs.writeFileSync(
     path.join(site, '.htaccess'),
-    `${entries.map(([name, value]) => `Header set ${name} "${value}"\n`).join('')}AddType application/wasm .wasm\nErrorDocument 404 ${basePath()}404.html\n`,
+    `${apache(headers)}AddType application/wasm .wasm\nErrorDocument 404 ${basePath()}404.html\n`,
   );
+  fs.mkdirSync(path.join(site, 'models'), { recursive: true });
+  fs.writeFileSync(path.join(site, 'models/.htaccess'), apache(MODEL_HEADERS));
+  // nginx leaves out a header whose value is empty; a second block of add_header would replace the first.
   fs.writeFileSync(
     path.join(site, 'nginx-headers.conf'),
-    `# include this file in the location that serves the site\n${entries.map(([name, value]) => `add_header ${name} "${value}";\n`).join('')}error_page 404 ${basePath()}404.html;\n`,
+    [
+      '# include this file in the location that serves the site\n',
+      lines(headers, (name, value) => `add_header ${name} "${value}";`),
+      lines(MODEL_HEADERS, (_, value, at) => `set $model${at} "";\nif ($uri ~ "/models/") { set $model${at} "${value}"; }`),
+      lines(MODEL_HEADERS, (name, _, at) => `add_header ${name} $model${at};`),
+      `error_page 404 ${basePath()}404.html;\n`,
+    ].join(''),
   );
 }
 
