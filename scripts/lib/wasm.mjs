@@ -1,6 +1,7 @@
 // crate/ → wasm → JavaScript bindings → wasm-opt: topk_lm.js and topk_lm_bg.wasm in js/src/generated/ (their types, which
 // wasm-bindgen cannot say in full, are js/src/topk_lm.d.ts).
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { inRoot, paths } from './paths.mjs';
 import { capture, Failure, run } from './run.mjs';
@@ -20,7 +21,7 @@ const FEATURES = ['simd', 'bulk-memory', 'nontrapping-float-to-int', 'sign-ext',
 /** Builds the engine for the web, if it changed. */
 export async function buildWasm() {
   ensureCargo();
-  await step('wasm: compile', { inputs: ENGINE, outputs: [RAW] }, compile);
+  await step('wasm: compile', { inputs: [...ENGINE, 'scripts/lib/wasm.mjs'], outputs: [RAW] }, compile);
   await step(
     'wasm: bindings',
     { inputs: [...MANIFESTS, 'scripts/wasm-bindgen-tool', RAW], outputs: [`${BINDINGS}/topk_lm_bg.wasm`] },
@@ -36,6 +37,20 @@ export async function buildWasm() {
   );
 }
 
+/** Folders of this machine, with what stands for them in the messages of a panic; the last that fits counts. */
+const MACHINE = [
+  [os.homedir(), '~'],
+  [process.env.CARGO_HOME ?? path.join(os.homedir(), '.cargo'), '.cargo'],
+  [paths.root, '.'],
+];
+
+/** A wasm file that names a folder of the machine it was built on is refused. */
+function checkNoPaths(file) {
+  const bytes = fs.readFileSync(file);
+  const found = MACHINE.map(([folder]) => folder).find((folder) => folder.length > 1 && bytes.includes(`${folder}${path.sep}`));
+  if (found) throw new Failure(`${path.relative(paths.root, file)} holds the path ${found}: compile it with --remap-path-prefix.`);
+}
+
 async function compile() {
   const { kind, cargo, args, env } = await wasmToolchain();
   console.log(`  with: ${kind}`);
@@ -45,6 +60,11 @@ async function compile() {
     [
       'rustc',
       ...args,
+      // Joined with those of .cargo/config.toml.
+      ...[
+        '--config',
+        `target.wasm32-unknown-unknown.rustflags=${JSON.stringify(MACHINE.map((pair) => `--remap-path-prefix=${pair.join('=')}`))}`,
+      ],
       ...[
         '-p',
         'topk-lm',
@@ -90,6 +110,7 @@ async function optimize() {
     '-o',
     path.join(to, 'topk_lm_bg.wasm'),
   ]);
+  checkNoPaths(path.join(to, 'topk_lm_bg.wasm'));
   const bindings = fs.readFileSync(path.join(from, 'topk_lm.js'), 'utf8');
   // What an instance that trapped had still to do comes to nothing, and the port it waited at closes (it would keep Node alive).
   // wasm-bindgen would throw where nobody can catch it.
