@@ -75,7 +75,12 @@ export const MODEL_HEADERS = {
  * Pages), for Apache, and for nginx; the last two are also told of 404.html, which the others, and GitHub Pages, find by its name.
  */
 function writeHeaders(site) {
-  const headers = { 'Content-Security-Policy': policy(), 'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'no-referrer' };
+  // A <meta> cannot say who may frame the page. Anybody may: `?embed=1` is for that, and there is nothing here to lure clicks to.
+  const headers = {
+    'Content-Security-Policy': `${policy()}; frame-ancestors *`,
+    'X-Content-Type-Options': 'nosniff',
+    'Referrer-Policy': 'no-referrer',
+  };
   const forever = 'public, max-age=31536000, immutable'; // names in assets/ hold a hash of the content
   const lines = (all, line) =>
     Object.entries(all)
