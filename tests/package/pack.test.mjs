@@ -54,6 +54,6 @@ test('every export is there', () => {
 });
 
 test('nothing tells of the machine that built it', () => {
-  const told = [os.homedir(), path.resolve(packageFolder, '../..')].filter((folder) => folder.length > 3 && folder !== '/root');
+  const told = [process.env.CARGO_HOME ?? path.join(os.homedir(), '.cargo'), path.resolve(packageFolder, '../..')];
   for (const name of files) for (const folder of told) assert.ok(!read(name).includes(folder), `${name} holds ${folder}`);
 });
