@@ -98,7 +98,7 @@ test('errors are typed and name what is wrong', async () => {
   await rejectsWith(TopKLM.load({ ...bytesOf(modelFolder), 'config.json': Buffer.from('{') }), 'config', /config\.json/);
   await rejectsWith(TopKLM.load({ ...bytesOf(modelFolder), 'model.safetensors': Buffer.alloc(100) }), 'checkpoint', /model\.safetensors/);
   const model = await TopKLM.load(modelFolder);
-  await rejectsWith(model.run([0], { hooks: ['blocks.0.hook_nothing'] }), 'hook', /hook_nothing.*hook_topk_out/);
+  await rejectsWith(model.run([0], { hooks: ['blocks.0.hook_nothing'] }), 'hook', /hook_nothing.*topk_out/);
   await rejectsWith(model.run([0], { edits: [{ layer: 99, index: 0, action: 'ablate' }] }), 'edit', /layer/);
   await rejectsWith(model.run([model.config.d_vocab]), 'argument', /d_vocab|vocab|id/);
   await rejectsWith(model.run('text'), 'tokenizer', /tokenizer\.json/);
