@@ -7,13 +7,13 @@ import { inRoot } from '../../scripts/lib/paths.mjs';
 import { launch } from '../browser/harness.mjs';
 import { environment, freePort, PLAIN, startServer, STEERED, workspace } from '../python/host.mjs';
 
-/** The code of python/README.md as a cell before the last one, so that what is printed there is run. */
+/** The code of python/README.md as a cell behind the others, so that what is printed there is run. */
 function addReadme(file) {
   const notebook = JSON.parse(fs.readFileSync(file, 'utf8'));
   const blocks = [...fs.readFileSync(inRoot('python/README.md'), 'utf8').matchAll(/^```python\n([\s\S]*?)^```$/gm)].map(([, code]) => code);
   assert.equal(blocks.length, 1);
-  const source = `import os\nos.chdir("../..")\n${blocks.join('\n')}`;
-  notebook.cells.splice(-1, 0, { cell_type: 'code', id: 'readme', metadata: {}, source, execution_count: null, outputs: [] });
+  const source = `import os\nos.chdir("../..")\nshown = model\n${blocks.join('\n')}\nmodel = shown`;
+  notebook.cells.push({ cell_type: 'code', id: 'readme', metadata: {}, source, execution_count: null, outputs: [] });
   fs.writeFileSync(file, JSON.stringify(notebook));
 }
 
@@ -86,7 +86,7 @@ test('JupyterLab: load, run, plot, steer, compare, select', async (t) => {
   assert.equal(textOf(3), `${PLAIN}\n${STEERED}\n`);
   assert.match(textOf(4), /TopK: {2}\[160( 160)+\]\ndense: \[6\d\d( 6\d\d)+\]\n, /);
   assert.match(textOf(5), /^edit .*layer.*9/);
-  assert.ok(textOf(6).includes(STEERED), textOf(6));
+  assert.ok(textOf(7).includes(STEERED), textOf(7));
 
   // The grid shows the last generation; a click comes back to Python.
   const first = page.locator('.topk-grid').first().locator('tbody button').first();
@@ -95,11 +95,11 @@ test('JupyterLab: load, run, plot, steer, compare, select', async (t) => {
   await page.locator(`.topk-grid button[aria-pressed="true"][data-index="${index}"]`).first().waitFor();
   // The selection and the cell travel on two channels, so the cell may be the first to arrive.
   const wanted = `'layer': 2, 'index': ${index}, 'position': 0`;
-  for (const end = Date.now() + 60_000; !JSON.stringify((await cells()).at(-1).outputs).includes(wanted); ) {
-    assert.ok(Date.now() < end, `no ${wanted} in ${JSON.stringify((await cells()).at(-1))}`);
+  for (const end = Date.now() + 60_000; !JSON.stringify((await cells()).at(-2).outputs).includes(wanted); ) {
+    assert.ok(Date.now() < end, `no ${wanted} in ${JSON.stringify((await cells()).at(-2))}`);
     await page.evaluate(async () => {
       const { commands, shell } = globalThis.jupyterapp;
-      shell.currentWidget.content.activeCellIndex = shell.currentWidget.content.widgets.length - 1;
+      shell.currentWidget.content.activeCellIndex = shell.currentWidget.content.widgets.length - 2;
       await commands.execute('notebook:run-cell');
     });
   }
