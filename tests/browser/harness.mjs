@@ -32,6 +32,18 @@ export async function launch({ webgpu = true, args = [] } = {}) {
 }
 
 /**
+ * A browser with the extension in `folder`, and a profile that is deleted with it.
+ * @param {string} folder
+ * @returns {Promise<import('playwright-core').BrowserContext>}
+ */
+export async function launchExtension(folder) {
+  const executablePath = findChromium();
+  assert.ok(executablePath, 'Chromium was not found: put it on PATH or set CHROMIUM to its full path.');
+  const args = [...FLAGS, `--disable-extensions-except=${folder}`, `--load-extension=${folder}`];
+  return chromium.launchPersistentContext('', { executablePath, args, ignoreDefaultArgs: ['--disable-extensions'] });
+}
+
+/**
  * A page in a context of its own (empty caches).
  * @param {import('playwright-core').Browser} browser
  * @param {string} url

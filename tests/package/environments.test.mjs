@@ -8,14 +8,18 @@ import { pathToFileURL } from 'node:url';
 import { serve } from '../../scripts/lib/server.mjs';
 import { createProject, modelFolder } from './fixture.mjs';
 import { assertGolden, openBrowser } from './page.mjs';
-import { installTools } from './tools.mjs';
+import { installTool } from './tools.mjs';
 
-const tools = installTools();
-const skip = tools === undefined && 'the registry does not answer';
-const fromTools = tools && createRequire(path.join(tools, 'package.json'));
-const importTool = (name) => import(pathToFileURL(fromTools.resolve(name)).href);
+/** Tests what needs `tool`, with its folder. */
+const testIn = (tool, name, work) =>
+  test(name, (t) => {
+    const folder = installTool(tool);
+    return folder ? work(t, folder) : t.skip('the registry does not answer');
+  });
 
-test('Rollup with node-resolve: topk-lm/bundle', { skip }, async (t) => {
+testIn('rollup', 'Rollup with node-resolve: topk-lm/bundle', async (t, folder) => {
+  const { resolve } = createRequire(path.join(folder, 'package.json'));
+  const importTool = (name) => import(pathToFileURL(resolve(name)).href);
   const root = createProject('rollup', 'topk-lm/bundle');
   const [{ rollup }, { nodeResolve }] = await Promise.all([importTool('rollup'), importTool('@rollup/plugin-node-resolve')]);
   const warnings = [];

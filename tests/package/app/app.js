@@ -17,7 +17,7 @@ async function generate() {
   const { kind, adapter, reason } = model.backend;
   const { state: cache } = model.cache;
   await model.dispose();
-  return { kind, adapter, reason, ids, cache, phases: [...phases] };
+  return { kind, adapter, reason, ids, cache, phases: [...phases], isolated: globalThis.crossOriginIsolated };
 }
 
 globalThis.outcome = generate().catch(({ name, code, message }) => ({ error: { name, code, message } }));
