@@ -41,5 +41,10 @@ export default defineConfig({
   // The engine's worker is a module that imports others.
   worker: { format: 'es' },
   // Nothing as data: URLs, which the policy forbids.
-  build: { target: 'es2023', assetsInlineLimit: 0, modulePreload: { polyfill: false } },
+  build: {
+    target: 'es2023',
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    license: { fileName: 'packages.json' }, // read and taken away by scripts/lib/site.mjs
+  },
 });

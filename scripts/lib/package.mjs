@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { foldersOf, OWN, THIRD_PARTY, writeLicenses } from './licenses.mjs';
 import { inRoot, paths } from './paths.mjs';
 import { run } from './run.mjs';
 import { filesUnder, step } from './steps.mjs';
@@ -11,7 +12,7 @@ import { buildWasm } from './wasm.mjs';
 
 const SHADERS = 'js/src/generated/shaders.ts';
 const ENGINE = ['js/src/generated/topk_lm.js', 'js/src/generated/topk_lm_bg.wasm'];
-const COPIED = ['js/README.md', 'LICENSE-MIT', 'LICENSE-APACHE'];
+const COPIED = ['js/README.md', ...OWN];
 
 /** What users import. */
 const ENTRIES = ['index', 'bundle', 'topk', 'features'];
@@ -58,6 +59,8 @@ export async function buildPackage() {
         'js/package.json',
         'js/tsconfig.json',
         'package-lock.json',
+        'Cargo.lock',
+        'scripts/lib/licenses.mjs',
         'scripts/lib/package.mjs',
         SHADERS,
         ...ENGINE,
@@ -73,11 +76,12 @@ export async function buildPackage() {
         'topk_lm_bg.wasm',
         'index.d.ts',
         'package.json',
+        THIRD_PARTY,
       ].map((name) => `dist/npm/${name}`),
     },
     async () => {
       fs.rmSync(paths.npmPackage, { recursive: true, force: true });
-      await bundle();
+      writeLicenses(path.join(paths.npmPackage, THIRD_PARTY), await bundle());
       await declareTypes();
       const files = [...COPIED, 'js/package.json', 'js/src/generated/topk_lm_bg.wasm'].filter((file) => fs.existsSync(inRoot(file)));
       for (const file of files) fs.copyFileSync(inRoot(file), path.join(paths.npmPackage, path.basename(file)));
@@ -86,12 +90,14 @@ export async function buildPackage() {
   linkPackage();
 }
 
+/** @returns {Promise<string[]>} folders of the npm packages that are in it */
 async function bundle() {
   const { build } = await import('esbuild');
   // One file per public entry; what they share goes into chunks beside them, so that `new URL('./…', import.meta.url)`
   // means the same folder in each, for users' bundlers too. The bindings stay a file of their own.
-  await build({
+  const { metafile } = await build({
     ...OPTIONS,
+    metafile: true,
     format: 'esm',
     entryPoints: ['src/index.ts', 'src/topk.ts', 'src/features.ts', 'src/worker.ts'],
     bundle: true,
@@ -100,6 +106,7 @@ async function bundle() {
   });
   await build({ ...OPTIONS, format: 'esm', entryPoints: ['src/generated/topk_lm.js'] });
   await bundleOneFile();
+  return foldersOf(metafile, paths.js);
 }
 
 /** bundle.js: the same with worker and engine inside. */

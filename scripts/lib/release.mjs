@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { parse } from 'yaml';
+import { cratesFor, licensesText, OWN, THIRD_PARTY } from './licenses.mjs';
 import { inRoot, paths, show } from './paths.mjs';
 import { Failure, run } from './run.mjs';
 
@@ -54,8 +55,8 @@ export async function archive(target, { built, out = inRoot('dist/release') } = 
   fs.mkdirSync(staged, { recursive: true });
   fs.copyFileSync(source, path.join(staged, binary));
   fs.chmodSync(path.join(staged, binary), 0o755);
-  for (const file of ['docs/command-line.md', 'LICENSE-MIT', 'LICENSE-APACHE'])
-    fs.copyFileSync(inRoot(file), path.join(staged, path.basename(file)));
+  for (const file of ['docs/command-line.md', ...OWN]) fs.copyFileSync(inRoot(file), path.join(staged, path.basename(file)));
+  fs.writeFileSync(path.join(staged, THIRD_PARTY), licensesText(cratesFor(target)));
   const file = `${name}.${isWindows ? 'zip' : 'tar.gz'}`;
   // Windows' own tar writes zip files; the one of Git's shell, first on PATH there, does not.
   const tar = process.platform === 'win32' ? path.join(process.env.SystemRoot, 'System32/tar.exe') : 'tar';

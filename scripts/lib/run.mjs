@@ -35,7 +35,7 @@ export function capture(command, args, { env, cwd = root } = {}) {
 
 /** The trimmed standard output of a command, or null if it is missing or fails. */
 export function query(command, args, { env } = {}) {
-  const result = spawnSync(command, args, { cwd: root, env: { ...process.env, ...env }, encoding: 'utf8' });
+  const result = spawnSync(command, args, { cwd: root, env: { ...process.env, ...env }, encoding: 'utf8', maxBuffer: 2 ** 26 });
   return result.status === 0 ? result.stdout.trim() : null;
 }
 

@@ -33,7 +33,7 @@ export function writeSiteFiles(site = paths.site) {
 /** Files of the app shell, relative to the site. */
 export function shellFiles(site = paths.site) {
   const isShell = (name) =>
-    name.startsWith('models/') ? SHELL_MODELS.includes(name) : /\.(html|js|css|wasm|svg|png|json|webmanifest)$/.test(name);
+    name.startsWith('models/') ? SHELL_MODELS.includes(name) : /\.(html|js|css|wasm|svg|png|json|webmanifest|txt)$/.test(name);
   return filesUnder(site)
     .map((file) => path.relative(site, file).split(path.sep).join('/'))
     .filter((name) => isShell(name) && !name.startsWith(ONLINE) && name !== WORKER && name !== '404.html' && name !== 'preview.png')

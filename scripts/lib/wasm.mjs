@@ -11,6 +11,9 @@ import { wasmToolchain } from './wasm-toolchain.mjs';
 
 const MANIFESTS = ['Cargo.toml', 'Cargo.lock'];
 const ENGINE = [...MANIFESTS, '.cargo', 'crate/Cargo.toml', 'crate/build.rs', 'crate/src', 'shaders'];
+export const WASM_TARGET = 'wasm32-unknown-unknown';
+/** What of the workspace becomes the module, as cargo's arguments. */
+export const ENGINE_OPTIONS = ['-p', 'topk-lm', '--no-default-features', '--features', 'gpu'];
 const RAW = 'target/wasm/wasm32-unknown-unknown/wasm/topk_lm.wasm';
 const BINDINGS = 'target/wasm/bindings';
 const GENERATED = 'js/src/generated';
@@ -65,20 +68,8 @@ async function compile() {
         '--config',
         `target.wasm32-unknown-unknown.rustflags=${JSON.stringify(MACHINE.map((pair) => `--remap-path-prefix=${pair.join('=')}`))}`,
       ],
-      ...[
-        '-p',
-        'topk-lm',
-        '--lib',
-        '--no-default-features',
-        '--features',
-        'gpu',
-        '--crate-type',
-        'cdylib',
-        '--profile',
-        'wasm',
-        '--target',
-        'wasm32-unknown-unknown',
-      ],
+      ...ENGINE_OPTIONS,
+      ...['--target', WASM_TARGET, '--lib', '--crate-type', 'cdylib', '--profile', 'wasm'],
       // A third of the usual inlining threshold saves 17 KB (gzip) and measured no slower.
       ...['--', '-C', 'llvm-args=-inline-threshold=75'],
     ],

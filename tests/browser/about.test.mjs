@@ -35,6 +35,21 @@ describe('about and your model', { timeout: 600_000 }, () => {
     assert.match(await page.locator('[data-race]').innerText(), /no WebGPU.*\d ms/s);
   });
 
+  test('the licenses are there: ours, and those of the crates and npm packages in the site', async () => {
+    const texts = {};
+    for (const name of ['MIT', 'Apache-2.0', 'packages of others']) {
+      const href = await page.getByRole('link', { name, exact: true }).getAttribute('href');
+      const answer = await fetch(new URL(href, site.url));
+      assert.match(answer.headers.get('content-type'), /^text\/plain/);
+      texts[name] = await answer.text();
+    }
+    assert.match(texts.MIT, /The topk-lm authors/);
+    assert.match(texts['Apache-2.0'], /Version 2\.0/);
+    for (const name of ['tokenizers', 'wgpu', 'svelte', 'd3-scale', '@tanstack/virtual-core', 'minisearch']) {
+      assert.match(texts['packages of others'], new RegExp(`^${name} \\d[^ ]* \\(`, 'm'));
+    }
+  });
+
   test('about is accessible', () => assertUsable(page));
 
   test('the contents of the model are listed; a model on another site is named by its host, and asked about, before any request', async () => {

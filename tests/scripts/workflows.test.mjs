@@ -105,7 +105,9 @@ test('a release: versions agree, archives hold the command, checksums are right'
     assert.equal(spawnSync('sha256sum', ['--check', 'SHA256SUMS'], { cwd: out, encoding: 'utf8' }).stdout, `${name}.tar.gz: OK\n`);
   }
   spawnSync('tar', ['-xzf', path.basename(file)], { cwd: out });
-  assert.deepEqual(fs.readdirSync(path.join(out, name)).sort(), ['LICENSE-APACHE', 'LICENSE-MIT', 'command-line.md', 'topk-lm']);
+  const packed = ['LICENSE-APACHE', 'LICENSE-MIT', 'THIRD_PARTY_LICENSES.txt', 'command-line.md', 'topk-lm'];
+  assert.deepEqual(fs.readdirSync(path.join(out, name)).sort(), packed);
+  assert.match(fs.readFileSync(path.join(out, name, 'THIRD_PARTY_LICENSES.txt'), 'utf8'), /^clap \d/m);
   if (process.platform !== 'win32') assert.equal(spawnSync(path.join(out, name, 'topk-lm'), { encoding: 'utf8' }).stdout, 'ran\n');
   await assert.rejects(archive('../x', { built, out }), /A target looks like/);
   await assert.rejects(archive('x86_64-unknown-linux-gnu', { built: path.join(out, 'gone'), out }), /is not built/);

@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import MiniSearch from 'minisearch';
 import { SEARCH_OPTIONS } from '../../../www/docs/search-options.js';
+import { foldersOf, PACKAGES, writePackages } from '../licenses.mjs';
 import { inRoot, paths } from '../paths.mjs';
 import { step } from '../steps.mjs';
 import { apiPages } from './api.mjs';
@@ -26,8 +27,10 @@ export async function buildDocs() {
   ];
   const declarations = fs.readdirSync(paths.npmPackage).filter((name) => name.endsWith('.d.ts'));
   const built = [...declarations.map((name) => `dist/npm/${name}`), ...(hasRust ? [`target/doc/${CRATE}`] : [])];
-  await step('documentation', { inputs: [...inputs, ...built], outputs: ['dist/site/docs/index.html'], facts: hasRust }, () =>
-    writeDocs(path.join(paths.site, 'docs'), hasRust),
+  await step(
+    'documentation',
+    { inputs: [...inputs, ...built], outputs: ['dist/site/docs/index.html', PACKAGES.docs], facts: hasRust },
+    () => writeDocs(path.join(paths.site, 'docs'), hasRust),
   );
 }
 
@@ -132,8 +135,9 @@ function writeIndex(folder, records) {
 
 async function writeAssets(folder) {
   const { build } = await import('esbuild');
-  await build({
+  const { metafile } = await build({
     absWorkingDir: inRoot('www/docs'),
+    metafile: true,
     entryPoints: ['docs.ts', 'search.ts', 'docs.css'],
     outdir: folder,
     bundle: true,
@@ -144,4 +148,5 @@ async function writeAssets(folder) {
     legalComments: 'eof',
     logLevel: 'warning',
   });
+  writePackages(PACKAGES.docs, foldersOf(metafile, inRoot('www/docs')));
 }
