@@ -70,6 +70,12 @@ export const MODEL_HEADERS = {
   'Cache-Control': 'no-cache',
 };
 
+/** On assets/, whose names hold a hash of the content: kept for good, and nothing is asked. */
+export const ASSET_HEADERS = { 'Cache-Control': 'public, max-age=31536000, immutable' };
+
+/** On the service worker and on what a person opens by its address: stored copies are asked about, so a new build is seen at once. */
+const PAGE_HEADERS = { 'Cache-Control': 'no-cache' };
+
 /**
  * The headers that the site wants, beside the policy in `<meta>` that holds everywhere: for hosts that read `_headers` (Netlify, Cloudflare
  * Pages), for Apache, and for nginx; the last two are also told of 404.html, which the others, and GitHub Pages, find by its name.
@@ -81,7 +87,6 @@ function writeHeaders(site) {
     'X-Content-Type-Options': 'nosniff',
     'Referrer-Policy': 'no-referrer',
   };
-  const forever = 'public, max-age=31536000, immutable'; // names in assets/ hold a hash of the content
   const lines = (all, line) =>
     Object.entries(all)
       .map(([name, value], at) => `${line(name, value, at)}\n`)
@@ -92,25 +97,33 @@ function writeHeaders(site) {
     [
       section('/*', headers),
       section('/models/*', MODEL_HEADERS),
-      section('/assets/*', { 'Cache-Control': forever }),
-      section(`/${WORKER}`, { 'Cache-Control': 'no-cache' }),
+      section('/assets/*', ASSET_HEADERS),
+      ...['/', '/index.html', `/${WORKER}`].map((name) => section(name, PAGE_HEADERS)),
     ].join(''),
   );
   const apache = (all) => lines(all, (name, value) => `Header set ${name} "${value}"`);
   fs.writeFileSync(
     path.join(site, '.htaccess'),
-    `${apache(headers)}AddType application/wasm .wasm\nErrorDocument 404 ${basePath()}404.html\n`,
+    `${apache(headers)}<FilesMatch "(^${WORKER.replace('.', '\\.')}|\\.html)$">\n${apache(PAGE_HEADERS)}</FilesMatch>\nAddType application/wasm .wasm\nErrorDocument 404 ${basePath()}404.html\n`,
   );
-  fs.mkdirSync(path.join(site, 'models'), { recursive: true });
-  fs.writeFileSync(path.join(site, 'models/.htaccess'), apache(MODEL_HEADERS));
+  for (const [folder, all] of Object.entries({ models: MODEL_HEADERS, assets: ASSET_HEADERS })) {
+    fs.mkdirSync(path.join(site, folder), { recursive: true });
+    fs.writeFileSync(path.join(site, folder, '.htaccess'), apache(all));
+  }
+  const nginx = (variable, pattern, all) =>
+    lines(all, (name, value, at) => {
+      const own = `$${variable}${at}`;
+      return `set ${own} "";\nif ($uri ~ "${pattern}") { set ${own} "${value}"; }\nadd_header ${name} ${own};`;
+    });
   // nginx leaves out a header whose value is empty; a second block of add_header would replace the first.
   fs.writeFileSync(
     path.join(site, 'nginx-headers.conf'),
     [
       '# include this file in the location that serves the site\n',
       lines(headers, (name, value) => `add_header ${name} "${value}";`),
-      lines(MODEL_HEADERS, (_, value, at) => `set $model${at} "";\nif ($uri ~ "/models/") { set $model${at} "${value}"; }`),
-      lines(MODEL_HEADERS, (name, _, at) => `add_header ${name} $model${at};`),
+      nginx('page', `(/|/[^/]*\\.html|/${WORKER.replace('.', '\\.')})$`, PAGE_HEADERS),
+      nginx('asset', '/assets/[^/]*$', ASSET_HEADERS),
+      nginx('model', '/models/', MODEL_HEADERS),
       `error_page 404 ${basePath()}404.html;\n`,
     ].join(''),
   );

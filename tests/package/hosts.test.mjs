@@ -5,21 +5,70 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { inRoot, paths } from '../../scripts/lib/paths.mjs';
-import { MODEL_HEADERS } from '../../scripts/lib/site-files.mjs';
+import { ASSET_HEADERS, MODEL_HEADERS } from '../../scripts/lib/site-files.mjs';
 import { openApi, openBrowser } from './page.mjs';
 
 const browser = await openBrowser(test);
 
+const read = (name) => fs.readFileSync(path.join(paths.site, name), 'utf8');
+
+/** What nginx answers for a path, by the file it includes: `set`, `if ($uri ~ …)` and `add_header`, of which empty ones are left out. */
+function nginxHeaders(uri) {
+  const variables = {};
+  const headers = {};
+  for (const line of read('nginx-headers.conf').split('\n')) {
+    const [, pattern, rest] = /^if \(\$uri ~ "([^"]*)"\) \{ (.*) \}$/.exec(line) ?? [null, '', line];
+    if (!new RegExp(pattern).test(uri)) continue;
+    const [, variable, to] = /^set (\$\w+) "([^"]*)";$/.exec(rest) ?? [];
+    if (variable) variables[variable] = to;
+    const [, name, value] = /^add_header (\S+) (.*);$/.exec(rest) ?? [];
+    const sent = value?.startsWith('$') ? variables[value] : value?.replace(/^"|"$/g, '');
+    if (sent) headers[name] = sent;
+  }
+  return headers;
+}
+
+/** The section of `_headers` for a path. */
+const section = (title) =>
+  read('_headers')
+    .split(/\n(?=\/)/)
+    .find((part) => part.startsWith(`${title}\n`)) ?? '';
+
 test('the files for hosts allow other origins below models/, and there only', () => {
-  const read = (name) => fs.readFileSync(path.join(paths.site, name), 'utf8');
-  const part = /^\/models\/\*\n((?: {2}.*\n)+)/m.exec(read('_headers'))[1];
   for (const [name, value] of Object.entries(MODEL_HEADERS)) {
-    assert.ok(part.includes(`  ${name}: ${value}\n`), name);
-    assert.ok(read('models/.htaccess').includes(`Header set ${name} "${value}"`), name);
-    const [, variable] = new RegExp(`add_header ${name} (\\$\\w+);`).exec(read('nginx-headers.conf'));
-    assert.ok(read('nginx-headers.conf').includes(`if ($uri ~ "/models/") { set ${variable} "${value}"; }`), name);
+    assert.ok(section('/models/*').includes(`\n  ${name}: ${value}`), name);
+    assert.ok(read('models/.htaccess').includes(`Header set ${name} "${value}"\n`), name);
+    assert.equal(nginxHeaders('/explorer/models/A/model.safetensors')[name], value);
   }
   assert.ok(!read('.htaccess').includes('Access-Control'));
+  assert.equal(nginxHeaders('/explorer/index.html')['Access-Control-Allow-Origin'], undefined);
+  assert.equal(read('_headers').match(/Access-Control-Allow-Origin/g).length, 1);
+});
+
+test('assets/ are kept for good, for their names hold a hash; the page, the service worker and models/ are asked about', () => {
+  const { 'Cache-Control': forever } = ASSET_HEADERS;
+  assert.match(forever, /immutable/);
+  const assets = fs.readdirSync(path.join(paths.site, 'assets')).filter((name) => name !== '.htaccess');
+  assert.ok(assets.length > 5);
+  for (const name of assets) assert.match(name, /-[\w-]{8}\.\w+$/, `${name} holds a hash`);
+  assert.ok(section('/assets/*').includes(`\n  Cache-Control: ${forever}`));
+  assert.ok(read('assets/.htaccess').includes(`Header set Cache-Control "${forever}"\n`));
+  assert.equal(nginxHeaders(`/explorer/assets/${assets[0]}`)['Cache-Control'], forever);
+  for (const file of ['/', '/index.html', '/service-worker.js']) {
+    assert.ok(section(file).includes('\n  Cache-Control: no-cache'), file);
+    assert.equal(nginxHeaders(`/explorer${file}`)['Cache-Control'], 'no-cache', file);
+  }
+  const [, names, inside] = /<FilesMatch "(.*)">\n(.*)\n<\/FilesMatch>/.exec(read('.htaccess'));
+  assert.equal(inside, 'Header set Cache-Control "no-cache"');
+  for (const [name, isAsked] of [
+    ['index.html', true],
+    ['service-worker.js', true],
+    ['preview.png', false],
+  ])
+    assert.equal(new RegExp(names).test(name), isAsked, name);
+  assert.equal(nginxHeaders('/explorer/preview.png')['Cache-Control'], undefined);
+  // What holds everywhere holds there too.
+  for (const file of ['/', '/assets/a.js', '/models/index.json']) assert.equal(nginxHeaders(file)['X-Content-Type-Options'], 'nosniff');
 });
 
 test('a page of another origin runs a model of npm start', async (t) => {
