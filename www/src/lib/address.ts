@@ -1,7 +1,9 @@
 /** Reads links and saved files, with one set of checks for both: a file holds an address of any length. */
 import { parseEdits } from './edits';
+import { beginning, MAX_TEXT, MAX_TOKENS } from './fit';
+import { count, plural } from './format';
 import { isPage } from './pages';
-import { decodeIds, formatRoute, fitsLink, parseNeuron, parseRoute, type Route } from './route';
+import { decodeIds, encodeIds, formatRoute, fitsLink, parseNeuron, parseRoute, type Route } from './route';
 
 export interface Checked {
   /** What can be opened; whatever is wrong takes its default. */
@@ -12,6 +14,12 @@ export interface Checked {
 
 /** Longest address that is read. */
 const MAX_CHARACTERS = 1 << 21;
+
+/** Most parameters of an address that are read. */
+const MAX_PARAMETERS = 100;
+
+/** Most edits of a text. */
+export const MAX_EDITS = 256;
 
 const FORMAT = 'topk-lm text';
 const VERSION = 1;
@@ -59,9 +67,35 @@ const CHECKS: Partial<Record<Route['page'], Record<string, Check>>> = {
   neuron: { vs: neuron },
 };
 
+/** Parameters that hold ids. */
+const TEXTS: Readonly<Record<string, string>> = { t: 'Its text', b: 'Its base text', s: 'Its steered text' };
+
+/** What is read of a parameter, with a sentence where that is not all. */
+function limited(name: string, value: string): { value: string; fault: string | null } {
+  const first = (whole: string, most: number, kept: string) => ({
+    value: kept,
+    fault: `${whole}; this site reads the first ${count(most)}.`,
+  });
+  if (name in TEXTS) {
+    const ids = decodeIds(value) ?? [];
+    if (ids.length > MAX_TOKENS)
+      return first(`${TEXTS[name]} has ${plural(ids.length, 'token')}`, MAX_TOKENS, encodeIds(ids.slice(0, MAX_TOKENS)));
+  } else if (name === 'e') {
+    const edits = value.split('*');
+    if (edits.length > MAX_EDITS) return first(`It has ${plural(edits.length, 'edit')}`, MAX_EDITS, edits.slice(0, MAX_EDITS).join('*'));
+  } else if (value.length > MAX_TEXT) {
+    const what = name === 'p' ? 'Its text' : `Its “${shortened(name)}”`;
+    return first(`${what} has ${plural(value.length, 'character')}`, MAX_TEXT, beginning(value));
+  }
+  return { value, fault: null };
+}
+
 /** Reads an address, from its #. @param source - what it is, as the subject of a sentence: “This link” */
 export function readAddress(hash: string, source: string): Checked {
-  if (hash.length > MAX_CHARACTERS) return { route: parseRoute(''), errors: [`${source} is too long for this site.`] };
+  if (hash.length > MAX_CHARACTERS) {
+    const size = `${count(hash.length)} characters, and this site reads at most ${count(MAX_CHARACTERS)}`;
+    return { route: parseRoute(''), errors: [`${source} is too long: it has ${size}.`] };
+  }
   const [path = '', query = ''] = hash.replace(/^#/, '').split(/\?(.*)/s);
   const first = path.split('/').find(Boolean);
   const route = parseRoute(hash);
@@ -72,7 +106,9 @@ export function readAddress(hash: string, source: string): Checked {
   const ckpt = new URLSearchParams(query).get('ckpt');
   if (ckpt !== null && route.ckpt === null)
     errors.push(`Its training step is “${shortened(ckpt)}”, which is not a number, so the final weights are used.`);
-  const params = { ...route.params };
+  const given = Object.entries(route.params);
+  if (given.length > MAX_PARAMETERS) errors.push(`It has ${count(given.length)} parameters; this site reads the first ${MAX_PARAMETERS}.`);
+  const params = Object.fromEntries(given.slice(0, MAX_PARAMETERS));
   const checks = CHECKS[route.page] ?? {};
   for (const [name, check] of Object.entries(checks)) {
     const value = params[name];
@@ -80,6 +116,11 @@ export function readAddress(hash: string, source: string): Checked {
     if (fault === null) continue;
     errors.push(fault);
     if (name !== 'e') delete params[name]; // of edits the others stay
+  }
+  for (const [name, whole] of Object.entries(params)) {
+    const { value, fault } = limited(name, whole);
+    params[name] = value;
+    if (fault !== null) errors.push(fault);
   }
   return { route: { ...route, params }, errors: errors.length > 0 ? [`${source} could not be read completely.`, ...errors] : [] };
 }
@@ -112,4 +153,4 @@ export function linkOf(route: Route, defaultModel: string): { hash: string; whol
   return { hash: formatRoute({ ...route, params }, defaultModel), whole };
 }
 
-const shortened = (value: string): string => (value.length > 40 ? `${value.slice(0, 40)}…` : value);
+export const shortened = (value: string): string => (value.length > 40 ? `${value.slice(0, 40)}…` : value);

@@ -1,4 +1,5 @@
 /** What all pages share: the address, the available models, and the model in use. Each page gets it as its property `app`. */
+import { shortened } from './address';
 import { foreignModel, type ModelEntry, shippedModels, twinOf } from './models';
 import { type Problem, problemOf } from './problem';
 import { type NeuronId, visit } from './route';
@@ -36,7 +37,7 @@ export class App {
   lacking = $derived.by(() => {
     const { model } = this.router.route;
     if (model === null || this.models.length === 0 || this.entry !== this.models[0] || this.entry.name === model) return '';
-    return `There is no model “${model}” here, so ${this.entry.name} is shown instead. After a reload, choose your own folder again.`;
+    return `There is no model “${shortened(model)}” here, so ${this.entry.name} is shown instead. After a reload, choose your own folder again.`;
   });
 
   /** The dense twin of the TopK model in use, or the other way round. */

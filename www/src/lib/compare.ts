@@ -30,10 +30,13 @@ export function conceptTokens(tokens: readonly string[], concept: readonly strin
     .filter(([word]) => wanted.has(word.toLowerCase()))
     .map(({ 0: word, index }) => ({ from: index, to: index + word.length }));
   let at = 0;
+  let next = 0;
   return tokens.map((token) => {
     const from = at;
     at += token.length;
-    return spans.some((span) => span.from < at && span.to > from) ? 1 : 0;
+    while (next < spans.length && spans[next]!.to <= from) next++;
+    const span = spans[next];
+    return span && span.from < at ? 1 : 0;
   });
 }
 

@@ -1,6 +1,7 @@
 /** The text of the Explore page: stored, shared by ids, or typed; and the neurons read from it. */
 import { untrack } from 'svelte';
 import type { App } from './app.svelte';
+import { beginning, cutText, encodeToFit, fitIds } from './fit';
 import { tokenText } from './neurons';
 import { isAbort } from './problem';
 import { type Activations, readActivations, storedActivations, type StoredText, storedTexts } from './activations';
@@ -32,6 +33,8 @@ export class Explorer {
   #kept = $state('');
   /** Ids in the address that came from typing: the text box stays as it was typed. */
   #fromTyping = '';
+  /** What was left out of a typed text, said while the address holds the rest: its `t` or `p`. */
+  #left = $state.raw({ of: '', cut: '' });
 
   constructor(app: App) {
     this.#app = app;
@@ -47,11 +50,13 @@ export class Explorer {
     return text ? { kind: 'stored', number: this.stored.indexOf(text), text } : { kind: 'text', text: this.#kept || DEFAULT_TEXT };
   });
 
-  /** Ids that are known without the model; `null` for a typed text. */
-  #knownIds = $derived.by(() => {
+  /** Ids that are known without the model, as many as it takes; `null` for a typed text. */
+  #known = $derived.by(() => {
     const { wanted } = this;
-    return wanted?.kind === 'ids' ? wanted.ids : wanted?.kind === 'stored' ? wanted.text.ids : null;
+    const ids = wanted?.kind === 'ids' ? wanted.ids : wanted?.kind === 'stored' ? wanted.text.ids : null;
+    return ids && fitIds(ids, this.#app.session.model);
   });
+  #knownIds = $derived.by(() => this.#known?.ids ?? null);
 
   /** Tokens on screen: those of the activations, or of the ids before they are read. */
   tokens = $derived.by((): readonly string[] => {
@@ -62,10 +67,10 @@ export class Explorer {
 
   ids = $derived.by((): readonly number[] => this.#knownIds ?? this.activations?.ids ?? []);
 
-  /** Whether the text has more tokens than the loaded model takes. */
-  tooLong = $derived.by(() => {
-    const { model } = this.#app.session;
-    return model !== null && this.ids.length > model.config.n_ctx;
+  /** What was left out of the text: a sentence; '' for nothing. */
+  cut = $derived.by((): string => {
+    const { t, p } = this.#app.router.route.params;
+    return this.#known?.cut || (this.#left.of === (t ?? p) ? this.#left.cut : '');
   });
 
   /** Whether the neurons on screen are those of the tokens on screen. */
@@ -130,13 +135,18 @@ export class Explorer {
     const { model } = this.#app.session;
     const text = this.typed;
     const fresh = { x: null, at: null, why: null };
-    if (!model) return this.#app.router.set({ ...fresh, p: text, t: null });
+    const p = beginning(text);
+    if (!model) {
+      this.#left = { of: p, cut: cutText(text) };
+      return this.#app.router.set({ ...fresh, p, t: null });
+    }
     try {
-      const ids = await model.tokenizer.encode(text);
+      const { ids, cut } = await encodeToFit(model, text);
       if (text !== this.typed) return;
       const t = ids.length > 0 ? encodeIds(ids) : '';
+      this.#left = { of: t || p, cut };
       this.#fromTyping = t;
-      this.#app.router.set(t ? { ...fresh, p: null, t } : { ...fresh, p: text, t: null });
+      this.#app.router.set(t ? { ...fresh, p: null, t } : { ...fresh, p, t: null });
     } catch (error) {
       this.#app.session.report(error);
     }
@@ -151,12 +161,17 @@ export class Explorer {
     try {
       if (model) {
         this.busy = true;
-        const ids = wanted.kind === 'text' ? await model.tokenizer.encode(wanted.text) : this.#knownIds;
-        if (!ids || ids.length === 0 || ids.length > model.config.n_ctx) {
+        let ids = this.#knownIds;
+        if (wanted.kind === 'text') {
+          const fitted = await encodeToFit(model, wanted.text);
+          ids = fitted.ids;
+          if (this.#key === key && fitted.cut) this.#left = { of: wanted.text, cut: fitted.cut };
+        }
+        if (!ids || ids.length === 0) {
           this.activations = null;
           return;
         }
-        const activations = await readActivations(model, [...ids], job.signal);
+        const activations = await readActivations(model, ids, job.signal);
         if (this.#key === key) this.activations = activations;
         if (session.problem) session.problem = null;
       } else if (wanted.kind === 'stored' && entry) {

@@ -1,5 +1,6 @@
 /** One prompt, continued by the weights of each training step. */
 import type { App } from './app.svelte';
+import { encodeToFit } from './fit';
 import { isAbort } from './problem';
 
 /** New tokens of a replay. */
@@ -8,6 +9,8 @@ const LENGTH = 32;
 export class Replay {
   readonly #app: App;
   prompt = $state('Once upon a time there was a');
+  /** What was left out of the prompt: a sentence; '' for nothing. */
+  cut = $state('');
   /** By training step; `null`: the final weights. */
   texts = $state.raw<ReadonlyMap<number | null, string>>(new Map());
   /** The step whose text is being generated. */
@@ -44,7 +47,10 @@ export class Replay {
     this.writing = { step };
     let text = '';
     try {
-      const generation = model.generate(this.prompt, { maxTokens: LENGTH, temperature: 0, ignoreEos: true, signal: controller.signal });
+      const { ids, cut } = await encodeToFit(model, this.prompt);
+      controller.signal.throwIfAborted();
+      this.cut = cut;
+      const generation = model.generate(ids, { maxTokens: LENGTH, temperature: 0, ignoreEos: true, signal: controller.signal });
       for await (const { text: more } of generation) {
         text += more;
         if (!controller.signal.aborted) this.texts = new Map(this.texts).set(step, text);

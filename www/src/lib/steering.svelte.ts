@@ -4,6 +4,7 @@ import { divergence } from './activity';
 import type { App } from './app.svelte';
 import { surprise } from './compare';
 import { engineEdit, formatEdits, newEdit, parseEdits, type FullEdit } from './edits';
+import { beginning, encodeToFit, fitIds } from './fit';
 import { isAbort } from './problem';
 import { decodeIds, encodeIds, type NeuronId, parseNeuron } from './route';
 import { Writing } from './writing.svelte';
@@ -59,6 +60,8 @@ export class Steering {
   /** A neuron, and perhaps the ids of a text, that another page sent here: {@link adopt} makes an edit and a prompt of them. */
   sent = $state.raw<{ neuron: NeuronId; ids: readonly number[] | null } | null>(null);
   #written = $state({ base: '', steered: '' });
+  /** What was left out of the prompt or of a shared text: a sentence; '' for nothing. */
+  cut = $state('');
   /** The texts come from a link and have not been reproduced yet. */
   isShared = $state(false);
   /** A run is due as soon as the weights of the address are in place. */
@@ -99,12 +102,12 @@ export class Steering {
     const s = b === null ? null : whole(steered, this.isSteeredCurrent);
     return {
       ...nothing,
-      p: prompt === DEFAULTS.prompt ? null : prompt,
+      p: prompt === DEFAULTS.prompt ? null : beginning(prompt),
       seed: seed === DEFAULTS.seed ? null : String(seed),
       temp: temperature === DEFAULTS.temperature ? null : String(temperature),
       len: maxTokens === DEFAULTS.maxTokens ? null : String(maxTokens),
       e: edits.length > 0 ? formatEdits(edits) : null,
-      w: words.trim() === '' ? null : words,
+      w: words.trim() === '' ? null : beginning(words),
       b,
       s,
       pl: b === null ? null : String(base.promptLength),
@@ -121,6 +124,7 @@ export class Steering {
     this.edits = parseEdits(params.e);
     this.chosen = 0;
     this.words = params.w ?? '';
+    this.cut = '';
     this.check = null;
     this.surprise = null;
     const ids = decodeIds(params.b);
@@ -170,7 +174,9 @@ export class Steering {
       this.check = null;
       this.surprise = null;
       this.doing = 'writing';
-      const prompt = [...(await model.tokenizer.encode(this.prompt))];
+      const { ids: prompt, cut } = await encodeToFit(model, this.prompt);
+      signal.throwIfAborted();
+      this.cut = cut;
       const { sampling } = this;
       // The current weights; others may be loading, and the address may already name those.
       const key = this.#keyOf(this.#app.session.step);
@@ -192,6 +198,12 @@ export class Steering {
     return this.#work(async (model, signal) => {
       this.doing = 'checking';
       this.check = null;
+      for (const text of [this.base, this.steered]) {
+        const { ids, cut } = fitIds(text.ids, model);
+        if (!cut) continue;
+        this.cut = cut;
+        text.show(ids, Math.min(text.promptLength, ids.length));
+      }
       const prompt = this.base.ids.slice(0, this.base.promptLength);
       const here = { base: new Writing(), steered: new Writing() };
       const jobs = [here.base.write(model, prompt, this.sampling, [], signal)];

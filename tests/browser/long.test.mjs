@@ -1,0 +1,132 @@
+// Links and texts far longer than any model takes: what is left out is said, and the document stays small, since elements are what freezes a page.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { hashOf, loaded, shippedModel, siteModule, withSite } from './page-kit.mjs';
+
+const { encodeIds } = await siteModule('route.ts');
+const { MAX_TEXT, MAX_TOKENS } = await siteModule('fit.ts');
+const { MAX_EDITS } = await siteModule('address.ts');
+
+const count = (number) => number.toLocaleString('en');
+const ids = (length) => encodeIds(Array.from({ length }, (_, i) => 300 + (i % 500)));
+
+/** Most elements in a document; an idle page has some hundred. */
+const MOST_ELEMENTS = 12_000;
+
+describe('long links and texts', { timeout: 600_000 }, () => {
+  const model = shippedModel();
+  const { max_position_embeddings: most } = model.read('config.json');
+  const takes = `this model takes at most ${count(most)} tokens: the rest is left out.`;
+  let site;
+  let page;
+  withSite({ hash: '#/about' }, (on) => {
+    ({ site, page } = on);
+  });
+
+  const isSmall = async () => {
+    const elements = await page.evaluate(() => document.querySelectorAll('*').length);
+    assert.ok(elements < MOST_ELEMENTS, `${elements} elements`);
+  };
+  /** Opens a hash in a fresh document, as a link does. */
+  async function visit(hash) {
+    await page.goto('about:blank');
+    await page.goto(`${site.url}?backend=cpu${hash}`);
+  }
+  const chips = () => page.getByRole('listbox', { name: 'The text' }).getByRole('option');
+
+  test('before the model is there, a text of 75,000 tokens is shown in parts', async () => {
+    site.hold(/model\.safetensors/);
+    try {
+      await visit(`#/explore?t=${ids(75_000)}`);
+      await page
+        .getByRole('alert')
+        .getByText(`Its text has 75,000 tokens; this site reads the first ${count(MAX_TOKENS)}.`)
+        .waitFor();
+      await chips().first().waitFor();
+      await page.getByText(`Tokens ${count(MAX_TOKENS - 2047)} to ${count(MAX_TOKENS)} of ${count(MAX_TOKENS)}.`).waitFor();
+      assert.equal(await chips().count(), 2048);
+      await page.getByRole('button', { name: 'Earlier' }).click();
+      await page.getByText(`Tokens ${count(MAX_TOKENS - 4095)} to ${count(MAX_TOKENS - 2048)} of`).waitFor();
+      // By keys from one part into the next.
+      await page.getByRole('button', { name: 'Later' }).click();
+      await page.getByText(`Tokens ${count(MAX_TOKENS - 2047)} to`).waitFor();
+      await chips().first().focus();
+      await page.keyboard.press('ArrowLeft');
+      await page.getByText(`Tokens ${count(MAX_TOKENS - 4095)} to ${count(MAX_TOKENS - 2048)} of`).waitFor();
+      await page.waitForFunction(() => document.activeElement?.title.startsWith('position 30719'));
+      await isSmall();
+    } finally {
+      site.release();
+    }
+  });
+
+  test('a long text in a link, before the model is there', async () => {
+    site.hold(/model\.safetensors/);
+    try {
+      await visit(`#/explore?p=${'word+'.repeat(200_000)}`);
+      await page
+        .getByRole('alert')
+        .getByText(`Its text has 1,000,000 characters; this site reads the first ${count(MAX_TEXT)}.`)
+        .waitFor();
+      await page.getByRole('textbox', { name: 'Text' }).fill('é'.repeat(1_000_000));
+      await page.getByText(`The text has 1,000,000 characters, but this site reads at most ${count(MAX_TEXT)} characters`).waitFor();
+    } finally {
+      site.release();
+    }
+  });
+
+  test('with the model, it is cut at the context, in Explore and in Steer', async () => {
+    await visit(`#/explore?t=${ids(2 * most)}`);
+    assert.equal(await loaded(page), 'cpu');
+    await page.getByText(`The text has ${count(2 * most)} tokens, but ${takes}`).waitFor();
+    await page.locator('[data-state=live]').waitFor();
+    assert.equal(await chips().count(), most);
+    await visit(`#/steer?b=${ids(75_000)}&s=${ids(75_000)}&pl=5&len=2&temp=0&e=1.2_ablate_0`);
+    await page.getByRole('alert').getByText('Its steered text has 75,000 tokens').waitFor();
+    await page.getByRole('button', { name: 'Close' }).click();
+    assert.equal(await loaded(page), 'cpu');
+    await page.getByText(takes).waitFor();
+    await page.locator('[data-shared=departs]').waitFor();
+    await isSmall();
+  });
+
+  test('a megabyte typed in: its beginning is read, and the page says so', async () => {
+    const text = 'The dog ran to the big tree. '.repeat(36_000);
+    const said = `The text has ${count(text.length)} characters, but ${takes}`;
+    await visit('#/explore');
+    assert.equal(await loaded(page), 'cpu');
+    await page.getByRole('textbox', { name: 'Text' }).fill(text);
+    await page.getByText(said).waitFor();
+    await page.locator('[data-state=live]').waitFor();
+    assert.equal(await chips().count(), most);
+    await page.getByRole('textbox', { name: 'Text' }).fill('The dog ran');
+    await page.getByText(said).waitFor({ state: 'detached' });
+    await visit('#/steer?len=2');
+    assert.equal(await loaded(page), 'cpu');
+    await page.getByRole('textbox', { name: 'Prompt' }).fill(text);
+    await page.getByRole('button', { name: 'Run' }).click();
+    await page.getByText(said).waitFor();
+    await page.locator('[data-doing=nothing]').waitFor({ state: 'attached' });
+    await isSmall();
+    await visit('#/trace');
+    assert.equal(await loaded(page), 'cpu');
+    await page.getByRole('textbox', { name: 'Prompt' }).fill(text);
+    await page.getByRole('button', { name: 'Run', exact: true }).click();
+    await page.getByText(said).waitFor();
+  });
+
+  test('40,000 parameters, 100,000 edits, and an address that is too long', async () => {
+    const many = Array.from({ length: 40_000 }, (_, i) => `a${i}=1`).join('&');
+    await visit(`#/explore?${many}`);
+    await page.getByRole('alert').getByText('It has 40,000 parameters; this site reads the first 100.').waitFor();
+    assert.ok(Object.keys(hashOf(page).params).length > 0);
+    await visit(`#/steer?e=${Array.from({ length: 100_000 }, () => '1.2_clamp_3').join('*')}`);
+    await page.getByRole('alert').getByText(`It has 100,000 edits; this site reads the first ${MAX_EDITS}.`).waitFor();
+    await page.getByRole('list', { name: 'Edits' }).waitFor();
+    assert.equal(await page.getByRole('list', { name: 'Edits' }).getByRole('listitem').count(), MAX_EDITS);
+    await isSmall();
+    await page.evaluate(() => history.replaceState({ address: `#/explore?p=${'a'.repeat(3e6)}` }, '', '#/explore'));
+    await page.reload();
+    await page.getByRole('alert').getByText('This link is too long: it has 3,000,012 characters').waitFor();
+  });
+});
