@@ -36,8 +36,7 @@ describe('trace page', { timeout: 600_000 }, () => {
 
   test('a cell chosen by keyboard is described and leads to its neuron', { skip: !hasSteps && 'no checkpoint was analyzed' }, async () => {
     const slider = page.getByRole('slider', { name: 'Neuron', exact: true }).first();
-    await slider.focus();
-    await page.keyboard.press('ArrowRight');
+    await slider.press('ArrowRight');
     await page.getByText(/the distance to its final top tokens is/).waitFor();
     const href = await page.getByRole('link', { name: 'Open the neuron' }).getAttribute('href');
     assert.match(href, new RegExp(`#/m/${model.name}/${index.layers[0]}/\\d+`));
@@ -48,7 +47,7 @@ describe('trace page', { timeout: 600_000 }, () => {
     assert.equal(await page.getByRole('link', { name: 'Open the neuron' }).getAttribute('href'), href);
     await page.getByRole('combobox', { name: 'Layer' }).selectOption(String(index.layers.at(-1)));
     await page.getByText(`Layer ${index.layers.at(-1)}: similarity`).waitFor();
-    assert.equal(hashOf(page).params.layer, String(index.layers.at(-1)));
+    await page.waitForURL(new RegExp(`[?&]layer=${index.layers.at(-1)}(&|$)`));
   });
 
   test('a checkpoint writes its row with its own weights, while the others stay', async () => {

@@ -22,7 +22,7 @@ export async function outcomeOf(browser, url, parameters) {
     for (const [name, value] of Object.entries(parameters)) target.searchParams.set(name, String(value));
     await page.goto(target.href);
     await page
-      .waitForFunction(() => 'outcome' in globalThis, undefined, { timeout: 20_000 })
+      .waitForFunction(() => 'outcome' in globalThis, undefined, { timeout: 120_000 })
       .catch((error) => {
         throw new Error(`The app did not start: ${said.join('; ') || error.message}`);
       });
