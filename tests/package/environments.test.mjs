@@ -1,12 +1,14 @@
-// Tools that are installed for this test only: Rollup.
+// Tools that are installed for this test only: Rollup, Deno, Bun, Parcel.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { serve } from '../../scripts/lib/server.mjs';
-import { createProject, modelFolder } from './fixture.mjs';
+import { createProject, golden, modelFolder } from './fixture.mjs';
 import { assertGolden, openBrowser } from './page.mjs';
 import { installTool } from './tools.mjs';
 
@@ -36,4 +38,59 @@ testIn('rollup', 'Rollup with node-resolve: topk-lm/bundle', async (t, folder) =
   t.after(() => server.close());
   const browser = await openBrowser(t);
   await assertGolden(browser, server.url, '/model/', { backend: 'cpu' });
+});
+
+/** A script for runtimes other than browsers; its arguments: entry, model, ids, count. It prints what it generated. */
+const SCRIPT = `
+const [entry, source, ids, count] = globalThis.Deno?.args ?? process.argv.slice(2);
+const { TopKLM } = await import(entry);
+const model = await TopKLM.load(source, { backend: 'cpu' });
+const found = [];
+for await (const { id } of model.generate(JSON.parse(ids), { maxTokens: Number(count), temperature: 0 })) found.push(id);
+await model.dispose();
+console.log(JSON.stringify(found));
+`;
+
+/** Runs the script in a project, as `program ...options script entry …`, for every entry and for a path, a `file:` and an http URL. */
+async function assertScript(t, root, program, options, entries, env) {
+  const server = await serve({ '/': modelFolder });
+  t.after(() => server.close());
+  fs.writeFileSync(path.join(root, 'script.mjs'), SCRIPT);
+  const { prompt_ids, ids } = golden();
+  for (const entry of entries) {
+    for (const source of [modelFolder, pathToFileURL(modelFolder).href, server.url]) {
+      const more = ['script.mjs', entry, source, JSON.stringify(prompt_ids), String(ids.length)];
+      const run = promisify(execFile)(program, [...options, ...more], { cwd: root, env: { ...process.env, ...env }, timeout: 60_000 });
+      assert.deepEqual(JSON.parse((await run).stdout), ids, `${entry} ${source}`);
+    }
+  }
+}
+
+testIn('deno', "Deno: either, from a folder, with nothing allowed but to read it and to ask the model's server", async (t, folder) => {
+  const root = createProject('deno');
+  const [platform] = fs.readdirSync(path.join(folder, 'node_modules/@deno'));
+  const program = path.join(folder, 'node_modules/@deno', platform, 'deno');
+  const reads = `--allow-read=${root},${modelFolder}`;
+  const entries = ['index.js', 'bundle.js'].map((file) => pathToFileURL(path.join(root, 'node_modules/topk-lm', file)).href);
+  const options = ['run', '--no-prompt', '--no-remote', '--no-npm', '--no-config', reads, '--allow-net=localhost'];
+  await assertScript(t, root, program, options, entries, { DENO_DIR: path.join(root, 'cache'), DENO_NO_UPDATE_CHECK: '1' });
+});
+
+testIn('bun', 'Bun: either, by name', async (t, folder) => {
+  const arch = process.arch === 'arm64' ? 'aarch64' : process.arch;
+  const platform = process.platform === 'win32' ? 'windows' : process.platform;
+  const program = path.join(folder, `node_modules/@oven/bun-${platform}-${arch}/bin/bun`);
+  const env = { DO_NOT_TRACK: '1' };
+  await assertScript(t, createProject('bun'), program, ['run', '--no-install'], ['topk-lm', 'topk-lm/bundle'], env);
+});
+
+testIn('parcel', 'Parcel: topk-lm/bundle', async (t, folder) => {
+  const root = createProject('parcel', 'topk-lm/bundle');
+  const program = path.join(folder, 'node_modules/parcel/lib/bin.js');
+  const options = ['build', 'index.html', '--no-cache', '--public-url', './'];
+  await promisify(execFile)(process.execPath, [program, ...options], { cwd: root, timeout: 120_000 });
+  const server = await serve({ '/': path.join(root, 'dist'), '/model/': modelFolder });
+  t.after(() => server.close());
+  const browser = await openBrowser(t);
+  for (const worker of [true, false]) await assertGolden(browser, server.url, '/model/', { backend: 'cpu', worker });
 });
