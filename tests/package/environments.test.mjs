@@ -87,7 +87,7 @@ testIn('bun', 'Bun: either, by name', async (t, folder) => {
 testIn('parcel', 'Parcel: topk-lm/bundle', async (t, folder) => {
   const root = createProject('parcel', 'topk-lm/bundle');
   const program = path.join(folder, 'node_modules/parcel/lib/bin.js');
-  const options = ['build', 'index.html', '--no-cache', '--public-url', './'];
+  const options = ['build', 'index.html', '--no-cache', '--cache-dir', 'cache', '--public-url', './'];
   await promisify(execFile)(process.execPath, [program, ...options], { cwd: root, timeout: 120_000 });
   const server = await serve({ '/': path.join(root, 'dist'), '/model/': modelFolder });
   t.after(() => server.close());
