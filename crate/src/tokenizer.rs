@@ -155,6 +155,12 @@ impl Tokenizer {
                     "tokenizer.json: added_tokens: {content} cannot have the id {id}", content = quoted(content));
             }
         }
+        // The crate keeps one entry of a token listed twice, and looks for both: what is checked below would not be what it uses.
+        let mut contents: Vec<&str> = wanted.iter().map(|(content, _)| content.as_str()).collect();
+        contents.sort_unstable();
+        if let Some(pair) = contents.windows(2).find(|pair| pair[0] == pair[1]) {
+            fail!(Tokenizer, "tokenizer.json: added_tokens: {} is listed twice", quoted(pair[0]));
+        }
         // A stream can tell the suffix from other text only at the end of a token.
         if let Some(DecoderWrapper::BPE(decoder)) = self.inner.get_decoder() {
             let suffix = &decoder.suffix;

@@ -257,7 +257,7 @@ fn wrong_arguments_are_errors_of_one_sentence() {
     let message = run(&[1], hooks("blocks.0.hook_nothing"));
     assert!(
         message.contains("blocks.0.hook_nothing")
-            && message.contains("blocks.0.hook_{resid_mid, resid_post, resid_pre"),
+            && message.contains("blocks.0.hook_{attn_out, mlp_out, resid_mid, resid_post, resid_pre"),
         "{message}"
     );
     assert!(!message.contains('\n'));

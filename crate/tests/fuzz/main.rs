@@ -110,10 +110,9 @@ fn main() {
 /// Replays the cases, then runs for FUZZ_SECONDS (or FUZZ_RUNS); one line of JSON at the end.
 fn fuzz(target: &Target) -> bool {
     let (seconds, runs) = (number("FUZZ_SECONDS", 2), number("FUZZ_RUNS", u64::MAX));
-    let seed = number(
-        "FUZZ_SEED",
-        std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs()),
-    );
+    // The soak looks for what is new; otherwise the same code gives the same result.
+    let random = || std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
+    let seed = number("FUZZ_SEED", std::env::var_os("SOAK").map_or(1, |_| random()));
     let from = number("FUZZ_FROM", 0);
     let started = Instant::now();
     watch(target.name, started, Duration::from_secs(number("FUZZ_HANG", 10)));
