@@ -102,15 +102,26 @@ test('a large download goes on in the next visit where its last whole part ends'
   const weights = fs.readFileSync(path.join(folder, 'model.safetensors'));
   const CUT = 10_000_000; // two parts of 4 MiB, and some of the third
   let broken = true;
+  let breakOff = () => {};
   const ranges = [];
   const intercept = (request, response) => {
+    if (request.url.endsWith('/break-off')) {
+      breakOff();
+      response.writeHead(204).end();
+      return true;
+    }
     if (request.method !== 'GET' || !request.url.endsWith('/story/model.safetensors')) return false;
     ranges.push(request.headers.range);
     if (!broken) return false;
     if (request.headers.range) response.destroy();
     else {
       response.writeHead(200, { 'content-length': String(weights.length), 'content-type': 'application/octet-stream' });
-      response.write(weights.subarray(0, CUT), () => response.socket.end()); // all of it arrives, then the connection ends
+      // What is on its way when a connection ends may be lost: the page says when it has enough, and hears of it while more comes.
+      response.write(weights.subarray(0, CUT));
+      let at = CUT;
+      const more = setInterval(() => response.write(weights.subarray(at, ++at)), 50);
+      response.on('close', () => clearInterval(more));
+      breakOff = () => response.destroy();
     }
     return true;
   };
@@ -118,7 +129,14 @@ test('a large download goes on in the next visit where its last whole part ends'
   const load = () =>
     page.evaluate(async () => {
       const fromCache = [];
-      const onProgress = (report) => report.phase === 'download' && report.fromCache && fromCache.push(report.loadedBytes);
+      let asked = false;
+      const onProgress = (report) => {
+        if (report.phase !== 'download') return;
+        if (report.fromCache) fromCache.push(report.loadedBytes);
+        if (report.loadedBytes < 9_500_000 || asked) return;
+        asked = true;
+        fetch('/story/break-off');
+      };
       try {
         const model = await topk.TopKLM.load('/story/', { backend: 'cpu', onProgress });
         const { cache } = model;
