@@ -65,8 +65,8 @@ const TIMES: usize = 64;
 
 /// The panic of the run under way.
 static PANIC: Mutex<Option<String>> = Mutex::new(None);
-/// The input of the run under way, for the watchdog.
-static CURRENT: Mutex<Option<Input>> = Mutex::new(None);
+/// Target and input of the run under way, for the watchdog.
+static CURRENT: Mutex<(&str, Option<Input>)> = Mutex::new(("", None));
 /// Number of the run under way + 1, and milliseconds since the start when it began.
 static RUN: AtomicU64 = AtomicU64::new(0);
 static BEGAN: AtomicU64 = AtomicU64::new(0);
@@ -95,9 +95,12 @@ fn main() {
         .iter()
         .filter(|target| arguments.is_empty() || arguments.iter().any(|a| a == target.name))
         .collect();
+    // One clock and one watchdog for all targets.
+    let started = Instant::now();
+    watch(started, Duration::from_secs(number("FUZZ_HANG", 10)));
     let mut failed = usize::from(chosen.is_empty());
     for target in &chosen {
-        failed += usize::from(!fuzz(target));
+        failed += usize::from(!fuzz(target, started));
     }
     println!(
         "\ntest result: {}. {} passed; {failed} failed; 0 ignored; 0 measured; 0 filtered out",
@@ -108,14 +111,12 @@ fn main() {
 }
 
 /// Replays the cases, then runs for FUZZ_SECONDS (or FUZZ_RUNS); one line of JSON at the end.
-fn fuzz(target: &Target) -> bool {
+fn fuzz(target: &Target, started: Instant) -> bool {
     let (seconds, runs) = (number("FUZZ_SECONDS", 2), number("FUZZ_RUNS", u64::MAX));
     // The soak looks for what is new; otherwise the same code gives the same result.
     let random = || std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
     let seed = number("FUZZ_SEED", std::env::var_os("SOAK").map_or(1, |_| random()));
     let from = number("FUZZ_FROM", 0);
-    let started = Instant::now();
-    watch(target.name, started, Duration::from_secs(number("FUZZ_HANG", 10)));
     let mut tally = Tally::default();
     let cases = cases(target.name);
     for (name, input) in &cases {
@@ -158,7 +159,7 @@ struct Tally {
 fn once(target: &Target, input: &Input, started: Instant, tally: &mut Tally) -> Result<(), String> {
     let size: usize = input.iter().map(|(_, bytes)| bytes.len()).sum();
     let copy = input.clone();
-    *CURRENT.lock().unwrap_or_else(|e| e.into_inner()) = Some(copy);
+    *CURRENT.lock().unwrap_or_else(|e| e.into_inner()) = (target.name, Some(copy));
     let before = HELD.load(Relaxed);
     PEAK.store(before, Relaxed);
     let began = Instant::now();
@@ -197,17 +198,14 @@ fn once(target: &Target, input: &Input, started: Instant, tally: &mut Tally) -> 
 }
 
 /// Ends the process when a run takes longer than `limit`.
-fn watch(target: &'static str, started: Instant, limit: Duration) {
+fn watch(started: Instant, limit: Duration) {
     std::thread::spawn(move || loop {
         std::thread::sleep(Duration::from_millis(500));
         let began = BEGAN.load(Relaxed);
         let now = started.elapsed().as_millis() as u64;
         if began != 0 && u128::from(now.saturating_sub(began)) > limit.as_millis() {
-            let input = CURRENT
-                .lock()
-                .unwrap_or_else(|e| e.into_inner())
-                .clone()
-                .unwrap_or_default();
+            let (target, input) = CURRENT.lock().unwrap_or_else(|e| e.into_inner()).clone();
+            let input = input.unwrap_or_default();
             eprintln!(
                 "{target}: run {} takes longer than {limit:?}\n  kept in {}",
                 RUN.load(Relaxed).saturating_sub(1),
