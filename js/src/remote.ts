@@ -125,7 +125,7 @@ export function isPage(response: Response): boolean {
   return /^text\/html\b/i.test(response.headers.get('content-type') ?? '');
 }
 
-/** A body, read as long as the server goes on sending. */
+/** Reads a body for as long as the server keeps sending. */
 export async function readBody(response: Response, alive: () => void): Promise<Blob> {
   const chunks: BlobPart[] = [];
   const reader = response.body?.getReader();

@@ -28,7 +28,7 @@ interface Pending {
   onEvent: ((value: unknown) => void) | undefined;
 }
 
-/** Tells a caller's callback. What it throws is its own: it is reported like any uncaught error, and the call goes on. */
+/** Calls a caller's callback. If it throws, the error is reported like any uncaught one, and the call goes on. */
 function notify<E>(callback: ((event: E) => void) | undefined, event: E): void {
   try {
     callback?.(event);
