@@ -14,6 +14,10 @@ export const DEFINITIONS = {
     text: 'The coordinate of the residual stream after the block’s TopK activation, without a unit. A neuron is active where it is not 0.',
   },
   density: { name: 'Density', text: 'Share of corpus positions where the neuron is active (dense model: not 0).' },
+  specialness: {
+    name: 'Specialness',
+    text: '(value − mean) ÷ (maximum − mean) · (1 − density), over the corpus: 0 is an ordinary value, or a neuron that is active everywhere; 1 is a rare neuron at its maximum.',
+  },
   max: {
     name: 'Maximum',
     text: 'Largest activation in the corpus (for a dense coordinate shown by its negative tail, the most negative one). The start token does not count.',

@@ -1,10 +1,12 @@
 /** The text of the Explore page: stored, shared by ids, or typed; and the neurons read from it. */
 import { untrack } from 'svelte';
+import type { FeatureIndex } from 'topk-lm';
 import type { App } from './app.svelte';
 import { beginning, cutText, encodeToFit, fitIds } from './fit';
 import { tokenText } from './neurons';
 import { isAbort } from './problem';
 import { type Activations, readActivations, storedActivations, type StoredText, storedTexts } from './activations';
+import type { Ranking } from './ranking';
 import { decodeIds, encodeIds, type NeuronId, parseNeuron } from './route';
 
 /** How long typing must pause before the text is read (ms). */
@@ -90,6 +92,15 @@ export class Explorer {
     if (n === '-') return null;
     return parseNeuron(n) ?? (this.wanted?.kind === 'stored' ? this.wanted.text.neuron : null);
   });
+
+  /** How the neurons of a position are ranked; the address says it. */
+  ranking = $derived.by((): Ranking => (this.#app.router.route.params.rank === 'raw' ? 'raw' : 'special'));
+
+  /** Whether neurons that are active nearly everywhere are shown too. */
+  background = $derived.by(() => this.#app.router.route.params.bg === '1');
+
+  /** The statistics that rankings go by: those of the weights in use, else none. */
+  statistics = $derived.by((): FeatureIndex | null => (this.#app.session.stepNote === '' ? this.#app.session.index : null));
 
   highlighted = $derived.by(() => this.hovered ?? this.locked);
 
