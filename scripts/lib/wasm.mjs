@@ -21,10 +21,27 @@ const GENERATED = 'js/src/generated';
 // Features of every browser with WebGPU; wasm-opt must know what the module may use.
 const FEATURES = ['simd', 'bulk-memory', 'nontrapping-float-to-int', 'sign-ext', 'mutable-globals', 'reference-types', 'multivalue'];
 
+// Features of dependencies that others ask for by default and no supported file needs: search strategies of regex-automata that only
+// save time (the lazy DFA and the PikeVM stay), and properties that no tokenizer's pattern names (\\p{Age=…}, \\p{WB=…} and the like).
+const WITHOUT = {
+  regex_automata: [
+    'dfa',
+    'dfa-build',
+    'dfa-onepass',
+    'nfa-backtrack',
+    'perf',
+    'perf-inline',
+    'perf-literal',
+    'perf-literal-multisubstring',
+  ],
+  regex_syntax: ['unicode-age', 'unicode-segment'],
+  aho_corasick: ['perf-literal'],
+};
+
 /** Builds the engine for the web, if it changed. */
 export async function buildWasm() {
   ensureCargo();
-  await step('wasm: compile', { inputs: [...ENGINE, 'scripts/lib/wasm.mjs'], outputs: [RAW] }, compile);
+  await step('wasm: compile', { inputs: [...ENGINE, 'scripts/rustc-tool', 'scripts/lib/wasm.mjs'], outputs: [RAW] }, compile);
   await step(
     'wasm: bindings',
     { inputs: [...MANIFESTS, 'scripts/wasm-bindgen-tool', RAW], outputs: [`${BINDINGS}/topk_lm_bg.wasm`] },
@@ -54,9 +71,30 @@ function checkNoPaths(file) {
   if (found) throw new Failure(`${path.relative(paths.root, file)} holds the path ${found}: compile it with --remap-path-prefix.`);
 }
 
+/** Where cargo puts a command of the workspace that is built by `--profile tool`. */
+const toolPath = (name) => inRoot('target/tool', process.platform === 'win32' ? `${name}.exe` : name);
+
+const buildTool = (name) => run('cargo', ['build', '-p', name, '--profile', 'tool'], { env: { CARGO_TARGET_DIR: paths.target } });
+
+/** Cargo doesn't see what the wrapper takes away: when that changes, the crates in question are built anew. */
+async function forget(cargo, list, env) {
+  const stamp = path.join(paths.wasmTarget, 'without.txt');
+  if (fs.existsSync(stamp) && fs.readFileSync(stamp, 'utf8') === list) return;
+  const packages = Object.keys(WITHOUT).flatMap((name) => ['-p', name.replaceAll('_', '-')]);
+  await run(cargo, ['clean', ...packages, '--target', WASM_TARGET, '--profile', 'wasm'], { env });
+  fs.mkdirSync(paths.wasmTarget, { recursive: true });
+  fs.writeFileSync(stamp, list);
+}
+
 async function compile() {
   const { kind, cargo, args, env } = await wasmToolchain();
   console.log(`  with: ${kind}`);
+  await buildTool('topk-lm-rustc');
+  const without = Object.entries(WITHOUT)
+    .map(([name, features]) => `${name}:${features.join(',')}`)
+    .join(';');
+  const settings = { ...env, RUSTFLAGS: undefined, CARGO_TARGET_DIR: paths.wasmTarget };
+  await forget(cargo, without, settings);
   // The flags for the target are in .cargo/config.toml, which RUSTFLAGS would override.
   const { code, output } = await capture(
     cargo,
@@ -73,7 +111,7 @@ async function compile() {
       // A third of the usual inlining threshold saves 17 KB (gzip) and measured no slower.
       ...['--', '-C', 'llvm-args=-inline-threshold=75'],
     ],
-    { env: { ...env, RUSTFLAGS: undefined, CARGO_TARGET_DIR: paths.wasmTarget } },
+    { env: { ...settings, RUSTC_WRAPPER: toolPath('topk-lm-rustc'), WITHOUT_FEATURES: without } },
   );
   if (code !== 0) throw new Failure('The wasm build failed; its output is above.');
   // Native clippy does not see the code for the web, so the compiler's warnings there count as errors in CI.
@@ -83,9 +121,8 @@ async function compile() {
 }
 
 async function makeBindings() {
-  await run('cargo', ['build', '-p', 'topk-lm-bindings', '--profile', 'tool'], { env: { CARGO_TARGET_DIR: paths.target } });
-  const tool = inRoot('target/tool', process.platform === 'win32' ? 'topk-lm-bindings.exe' : 'topk-lm-bindings');
-  await run(tool, [inRoot(RAW), inRoot(BINDINGS)]);
+  await buildTool('topk-lm-bindings');
+  await run(toolPath('topk-lm-bindings'), [inRoot(RAW), inRoot(BINDINGS)]);
 }
 
 async function optimize() {
