@@ -44,7 +44,7 @@ describe('explore', { timeout: 600_000 }, () => {
 
   test('a click pins a neuron of the table: it is highlighted in the text and kept in the address', async () => {
     const grid = page.getByRole('table', { name: /one row per token/ });
-    const neuron = grid.locator('button[aria-pressed=false]').first();
+    const neuron = grid.locator('[role=cell] button[aria-pressed=false]').first();
     const [, layer, index] = /Layer (\d+) neuron (\d+)/.exec(await neuron.getAttribute('title'));
     await neuron.click();
     await page.locator(`[data-lit="${layer}.${index}"]`).waitFor();

@@ -49,7 +49,12 @@ const edits: Check = (value) => {
 
 /** The parameters that are checked, by page; a page handles the others itself. */
 const CHECKS: Partial<Record<Route['page'], Record<string, Check>>> = {
-  explore: { t: text('Its text'), n: neuron, at: numberIn('Its position', 0, 999_999) },
+  explore: {
+    t: text('Its text'),
+    n: neuron,
+    at: numberIn('Its position', 0, 999_999),
+    set: numberIn('The value that its neuron is set to', -1e6, 1e6),
+  },
   steer: {
     t: text('Its text'),
     b: text('Its base text'),

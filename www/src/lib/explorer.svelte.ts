@@ -102,6 +102,12 @@ export class Explorer {
   /** The statistics that rankings go by: those of the weights in use, else none. */
   statistics = $derived.by((): FeatureIndex | null => (this.#app.session.stepNote === '' ? this.#app.session.index : null));
 
+  /** The value that the pinned neuron is set to in the picture; `null`: it is left as it is. */
+  set = $derived.by((): number | null => {
+    const { set } = this.#app.router.route.params;
+    return set === undefined || this.locked === null ? null : Number(set);
+  });
+
   highlighted = $derived.by(() => this.hovered ?? this.locked);
 
   /** Loads the list of stored texts: call in an effect on the model. */
