@@ -45,7 +45,11 @@ def settings() -> dict[str, dict]:
         "d256-dense": {"why": "the twin of that width", "dense": True, "model": D256},
         "k48-identity": {"why": "not rectified", "model": {"topk_post": "identity"}},
         "k48-untied-seed2": {"why": "another seed", "model": FREE, "seed": 2},
-        "k48-untied-outward": {"why": "a loss that makes promoted tokens predict what follows", "model": FREE, "train": {"outward": 0.1}},
+        "k48-untied-anneal-outward": {
+            "why": "and a loss that makes promoted tokens predict what follows",
+            "model": FREE,
+            "train": {"anneal": ANNEAL, "outward": 0.1},
+        },
     }
 
 
