@@ -1,10 +1,12 @@
 //! `topk-lm info` and the manners of the command: exit codes, one line on stderr.
 
+mod common;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use common::tiny;
 use serde_json::{json, Value};
-use topk_lm::checkpoint::{safetensors_bytes, OutputTensor};
 
 fn command(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_topk-lm")).args(args).output().unwrap()
@@ -76,45 +78,20 @@ fn failure(args: &[&str], code: i32) -> String {
     stderr
 }
 
-/// A GPT-2 of d 4, one layer, vocab 6, context 3, mlp 5, with one training checkpoint.
+/// The tiny model, with one training checkpoint.
 fn model(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     // What an earlier run left.
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(folder.join("step7")).unwrap();
     std::fs::create_dir_all(folder.join("step07")).unwrap();
-    let config = json!({"architectures": ["GPT2LMHeadModel"], "vocab_size": 6, "n_embd": 4, "n_layer": 1, "n_head": 2,
-        "n_positions": 3, "n_inner": 5, "topk_k": 2, "bos_token_id": 0, "eos_token_id": [1, 2]});
-    std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
+    std::fs::write(folder.join("config.json"), tiny::config().to_string()).unwrap();
     std::fs::write(
         folder.join("generation_config.json"),
         r#"{"temperature": 0.7, "top_p": 0.9}"#,
     )
     .unwrap();
-    let zeros = vec![0f32; 64];
-    let shapes: [(&str, &[usize]); 16] = [
-        ("wte.weight", &[6, 4]),
-        ("wpe.weight", &[3, 4]),
-        ("h.0.ln_1.weight", &[4]),
-        ("h.0.ln_1.bias", &[4]),
-        ("h.0.ln_2.weight", &[4]),
-        ("h.0.ln_2.bias", &[4]),
-        ("h.0.attn.c_attn.weight", &[4, 12]),
-        ("h.0.attn.c_attn.bias", &[12]),
-        ("h.0.attn.c_proj.weight", &[4, 4]),
-        ("h.0.attn.c_proj.bias", &[4]),
-        ("h.0.mlp.c_fc.weight", &[4, 5]),
-        ("h.0.mlp.c_fc.bias", &[5]),
-        ("h.0.mlp.c_proj.weight", &[5, 4]),
-        ("h.0.mlp.c_proj.bias", &[4]),
-        ("ln_f.weight", &[4]),
-        ("ln_f.bias", &[4]),
-    ];
-    let tensors: Vec<_> = shapes
-        .iter()
-        .map(|(name, shape)| OutputTensor::f32(*name, shape, &zeros[..shape.iter().product()]))
-        .collect();
-    let bytes = safetensors_bytes(&tensors).unwrap();
+    let bytes = tiny::safetensors(&tiny::SHAPES);
     std::fs::write(folder.join("model.safetensors"), &bytes).unwrap();
     std::fs::write(folder.join("step7/model.safetensors"), &bytes).unwrap();
     std::fs::write(folder.join("step07/model.safetensors"), &bytes).unwrap();

@@ -8,6 +8,8 @@ import { Random } from './random.mjs';
 const CASES = path.join(path.dirname(fileURLToPath(import.meta.url)), 'cases');
 /** Seconds a target: an hour over the targets of `npm run soak`, and FUZZ_SECONDS where it is given. */
 const SECONDS = Number(process.env.FUZZ_SECONDS ?? (process.env.SOAK ? 900 : 0));
+/** Runs a target instead, where FUZZ_RUNS is given. */
+const RUNS = Number(process.env.FUZZ_RUNS ?? 0);
 /** How long one run may take, in ms, on a busy machine. */
 const LONGEST = 20_000;
 
@@ -35,7 +37,8 @@ export async function fuzz(t, name, runs, target) {
     if (++done % 500 === 0) await new Promise((resolve) => setImmediate(resolve));
   };
   for (const seed of seeds) await once(seed);
-  for (let number = 0; SECONDS > 0 ? performance.now() < end : number < runs; number++) await once(first + number);
+  const more = (number) => (RUNS || !SECONDS ? number < (RUNS || runs) : performance.now() < end);
+  for (let number = 0; more(number); number++) await once(first + number);
   t.diagnostic(`${done} runs of ${name}`);
 }
 

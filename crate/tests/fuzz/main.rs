@@ -1,6 +1,8 @@
 //! Fuzzing: everything that the engine reads, with inputs made wrong. A run may end in a result or in an error; it may not panic, hang, take
 //! more than 64 times its input (and more than 16 MiB), or complain in more than 300 characters. README.md here says how it is used.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod mutate;
 mod targets;
 

@@ -1,0 +1,173 @@
+//! Files that the `tokenizers` crate would panic on.
+
+use serde_json::{json, Value};
+
+use super::*;
+use crate::error::Code;
+
+#[test]
+fn what_the_crate_would_panic_on_is_refused() {
+    let (level, piece) = (byte_level_bpe, sentencepiece_bpe);
+    let strip = |stop: u32| json!({"type": "Strip", "content": " ", "start": 0, "stop": stop});
+    let replace = |content: &str| json!({"type": "Replace", "pattern": {"String": "a"}, "content": content});
+    let mut swallowing = json!([added(0, "<s>"), added(260, " ")]);
+    (swallowing[0]["rstrip"], swallowing[1]["lstrip"]) = (true.into(), true.into());
+    let mut vanishing = added(260, "  ");
+    vanishing["normalized"] = true.into();
+    let stripping = json!({"type": "Strip", "strip_left": true, "strip_right": true});
+    let cases = [
+        (
+            with(level(), "/post_processor/special_tokens", json!({})),
+            "post_processor: \"<s>\" is not among special_tokens",
+        ),
+        (
+            with(level(), "/post_processor/special_tokens/<s>/ids", json!([0, 0])),
+            "must have as many ids as tokens",
+        ),
+        (
+            with(level(), "/post_processor/single/1/Sequence/id", json!("B")),
+            "single must not name a second sequence",
+        ),
+        (
+            with(
+                level(),
+                "/post_processor",
+                json!({"type": "Sequence", "processors": [level()["post_processor"], level()["post_processor"]]}),
+            ),
+            "only one TemplateProcessing",
+        ),
+        (
+            with(piece(), "/decoder/decoders/3", strip(1)),
+            "stop of Strip must be 0",
+        ),
+        (
+            with(
+                level(),
+                "/decoder",
+                json!({"type": "CTC", "pad_token": "", "word_delimiter_token": "", "cleanup": true}),
+            ),
+            "type \"CTC\"",
+        ),
+        (with(level(), "/decoder", json!([1])), "decoder must be an object"),
+        (
+            with(
+                level(),
+                "/normalizer",
+                json!({"type": "Precompiled", "precompiled_charsmap": "AAAA"}),
+            ),
+            "type \"Precompiled\"",
+        ),
+        (
+            with(level(), "/normalizer", json!({"precompiled_charsmap": "AAAA"})),
+            "normalizer: type \"\"",
+        ),
+        (
+            with(piece(), "/normalizer/normalizers", Value::Null),
+            "normalizers of Sequence must be a list",
+        ),
+        (
+            with(piece(), "/normalizer/normalizers/1/pattern", json!({"String": ""})),
+            "matches one character or more",
+        ),
+        (
+            with(level(), "/normalizer", json!({"type": "Prepend", "prepend": ""})),
+            "prepend of Prepend must not be empty",
+        ),
+        (
+            with(piece(), "/decoder/decoders/1", json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true})),
+            "decoder: ByteLevel must come first",
+        ),
+        (
+            with(piece(), "/decoder/decoders/3", json!({"type": "WordPiece", "prefix": "##", "cleanup": true})),
+            "decoder: WordPiece must come before Fuse",
+        ),
+        (
+            with(piece(), "/decoder/decoders/3", json!({"type": "ByteFallback"})),
+            "decoder: ByteFallback must come first",
+        ),
+        (
+            with(piece(), "/decoder/decoders/3", json!({"type": "Replace", "pattern": {"String": "ab"}, "content": "c"})),
+            "decoder: Replace of more than one character must come before Fuse",
+        ),
+        (
+            with(
+                level(),
+                "/normalizer",
+                json!({"type": "Sequence", "normalizers": [replace(&"a".repeat(99)), replace(&"a".repeat(99))]}),
+            ),
+            "more than 4096 bytes of one",
+        ),
+        (
+            with(level(), "/pre_tokenizer", json!({"type": "FixedLength", "length": 0})),
+            "length of FixedLength",
+        ),
+        (with(level(), "/model/dropout", json!(0.1)), "dropout must be null or 0"),
+        (
+            with(level(), "/model/continuing_subword_prefix", json!("##")),
+            "shorter than the prefix",
+        ),
+        (
+            with(level(), "/model/type", json!("Neural")),
+            "type \"Neural\" is not supported",
+        ),
+        (with(level(), "/model", Value::Null), "model is missing"),
+        (
+            with(level(), "/decoder", json!({"type": "BPEDecoder", "suffix": ""})),
+            "must be the only decoder and have a suffix",
+        ),
+        (
+            with(level(), "/decoder", json!({"type": "BPEDecoder", "suffix": "s"})),
+            "\"<s>\" has the suffix \"s\" inside",
+        ),
+        (with(level(), "/model/merges/0", json!(["a", "zzz"])), "is not valid"),
+        (with(level(), "/version", json!("2.0")), "is not valid"),
+        (
+            with(level(), "/added_tokens/0", added(7, "<s>")),
+            "\"<s>\" cannot have the id 7",
+        ),
+        (with(level(), "/added_tokens", swallowing), "must not have lstrip"),
+        (
+            with(
+                with(level(), "/added_tokens", json!([added(0, "<s>"), vanishing])),
+                "/normalizer",
+                stripping,
+            ),
+            "normalized to nothing",
+        ),
+    ];
+    for (file, expected) in cases {
+        let error = read(&file, 300).map(|_| ()).unwrap_err();
+        assert_eq!(error.code(), Code::Tokenizer);
+        let message = error.to_string();
+        assert!(
+            message.starts_with("tokenizer.json") && message.contains(expected),
+            "{expected}: {message}"
+        );
+    }
+    for empty in ["a*", "", "$", "\\b", "a{0,1000}", "(?=a)", "(?<!a)", "a|", "(a?)b?", "(?>a*)", "(a)?\\1", "a\\K", "(?:a\\K)", "^", "\\G"] {
+        for key in ["/normalizer", "/decoder"] {
+            let replace = json!({"type": "Replace", "pattern": {"Regex": empty}, "content": "<s>"});
+            let message = read(&with(level(), key, replace), 300).map(|_| ()).unwrap_err().to_string();
+            assert!(message.contains("matches one character or more"), "{empty}: {message}");
+        }
+    }
+    for some in [" {2,}", "\\s+", "a(?=b)", "(?<=a) ", "[^a]", "(a|b)\\1", "\\p{L}", "."] {
+        let replace = json!({"type": "Replace", "pattern": {"Regex": some}, "content": "_"});
+        read(&with(level(), "/normalizer", replace), 300).unwrap();
+    }
+    let long = json!({"type": "Unigram", "unk_id": 0, "vocab": [["a".repeat(100_000), 0.0]]});
+    assert!(read(&with(level(), "/model", long), 300)
+        .map(|_| ())
+        .unwrap_err()
+        .to_string()
+        .contains("has more than 1024 bytes"));
+    for bytes in [
+        &b""[..],
+        b"{",
+        b"[]",
+        b"{\"decoder\": {\"type\": \"ByteLevel\", \"x\": 1e999}}",
+        b"{\"decoder\": {",
+    ] {
+        assert!(Tokenizer::from_bytes(bytes, 9).is_err());
+    }
+}

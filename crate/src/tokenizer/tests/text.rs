@@ -1,0 +1,115 @@
+//! Text to ids and back, at once and as a stream.
+
+use std::rc::Rc;
+
+use serde_json::json;
+
+use super::*;
+
+#[test]
+fn byte_level() {
+    let tokenizer = Rc::new(read(&byte_level_bpe(), 300).unwrap());
+    let ids = tokenizer.encode("ab a€").unwrap();
+    assert_eq!(ids[..3], [0, 257, 258]);
+    assert_eq!(ids[3], 259);
+    assert_eq!(tokenizer.decode(&ids, true).unwrap(), "ab a€");
+    assert_eq!(tokenizer.decode(&ids, false).unwrap(), "<s>ab a€");
+    assert_eq!(
+        tokenizer.tokens(&ids).unwrap(),
+        ["<s>", "ab", " a", "\u{fffd}", "\u{fffd}"]
+    );
+    assert_eq!(streamed(&tokenizer, &ids, true), ["", "ab", " a", "", "€", ""]);
+    // A character that never ends, and one that is broken off.
+    assert_eq!(streamed(&tokenizer, &[259], true), ["", "\u{fffd}"]);
+    assert_eq!(streamed(&tokenizer, &[259, 257], true), ["", "\u{fffd}ab", ""]);
+    assert_eq!(tokenizer.encode("").unwrap(), [0]);
+    assert_eq!(tokenizer.decode(&[], true).unwrap(), "");
+    assert_eq!(tokenizer.len(), 260);
+}
+
+#[test]
+fn sentencepiece() {
+    let tokenizer = Rc::new(read(&sentencepiece_bpe(), 266).unwrap());
+    let (space, a, under_a) = (259, 260, 262);
+    assert_eq!(tokenizer.encode("a a").unwrap(), [under_a, under_a]);
+    assert_eq!(tokenizer.decode(&[1, under_a, under_a], true).unwrap(), "a a");
+    assert_eq!(
+        tokenizer.tokens(&[1, under_a, a, 3 + 0xe2]).unwrap(),
+        ["<s>", " a", "a", "\u{fffd}"]
+    );
+    assert_eq!(streamed(&tokenizer, &[1, under_a, under_a], true), ["", "a", " a", ""]);
+    assert_eq!(
+        streamed(&tokenizer, &[space, space, under_a, 2], true),
+        ["", " ", " a", "", ""]
+    );
+    let euro = [3 + 0xe2, 3 + 0x82, 3 + 0xac].map(|id: u32| id);
+    assert_eq!(
+        streamed(&tokenizer, &[&euro[..], &[a]].concat(), true),
+        ["", "", "", "€a", ""]
+    );
+    assert_eq!(streamed(&tokenizer, &euro, true), ["", "", "", "€"]);
+}
+
+#[test]
+fn ids_beyond_the_vocabulary() {
+    let tokenizer = Rc::new(read(&byte_level_bpe(), 258).unwrap());
+    assert_eq!(
+        tokenizer.encode("ab a").unwrap_err().to_string(),
+        "tokenizer.json gives \"Ġa\" the id 258, but the model has 258 tokens"
+    );
+    for error in [
+        tokenizer.decode(&[258], true).unwrap_err(),
+        tokenizer.tokens(&[0, 258]).unwrap_err(),
+    ] {
+        assert_eq!(error.to_string(), "token id 258 is beyond the model's 258 tokens");
+    }
+    assert!(StreamDecoder::new(tokenizer, true).push(258).is_err());
+    // The model may have more tokens than the tokenizer: such ids have no text.
+    let tokenizer = Rc::new(read(&byte_level_bpe(), 300).unwrap());
+    assert_eq!(tokenizer.decode(&[257, 299, 257], true).unwrap(), "abab");
+    assert_eq!(tokenizer.tokens(&[299]).unwrap(), [""]);
+    assert_eq!(streamed(&tokenizer, &[257, 299], true), ["ab", "", ""]);
+}
+
+#[test]
+fn truncation_and_padding_are_left_out() {
+    let truncation = json!({"direction": "Right", "max_length": 1, "strategy": "LongestFirst", "stride": 5});
+    let padding = json!({"strategy": {"Fixed": 9}, "direction": "Right", "pad_to_multiple_of": null, "pad_id": 0,
+        "pad_type_id": 0, "pad_token": "<s>"});
+    let file = with(with(byte_level_bpe(), "/truncation", truncation), "/padding", padding);
+    assert_eq!(read(&file, 300).unwrap().encode("abab").unwrap(), [0, 257, 257]);
+}
+
+#[test]
+fn every_normalizer_is_taken() {
+    for normalizer in [
+        json!({"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": null, "lowercase": true}),
+        json!({"type": "ByteLevel"}),
+        json!({"type": "Lowercase"}),
+        json!({"type": "NFC"}),
+        json!({"type": "NFD"}),
+        json!({"type": "NFKC"}),
+        json!({"type": "NFKD"}),
+        json!({"type": "Nmt"}),
+        json!({"type": "Prepend", "prepend": "▁"}),
+        json!({"type": "Replace", "pattern": {"String": " "}, "content": "▁"}),
+        json!({"type": "Replace", "pattern": {"Regex": "\\s+"}, "content": ""}),
+        json!({"type": "Strip", "strip_left": true, "strip_right": true}),
+        json!({"type": "StripAccents"}),
+    ] {
+        for sequence in [json!([normalizer]), json!([normalizer, {"type": "NFD"}, {"type": "StripAccents"}, normalizer])] {
+            let all = json!({"type": "Sequence", "normalizers": sequence});
+            let tokenizer = Rc::new(read(&with(byte_level_bpe(), "/normalizer", all), 300).unwrap());
+            for text in PROBES {
+                tokenizer.encode(text).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn files_older_than_the_type_of_a_model() {
+    let mut file = byte_level_bpe();
+    file["model"].as_object_mut().unwrap().remove("type");
+    assert_eq!(read(&file, 300).unwrap().encode("ab").unwrap(), [0, 257]);
+}

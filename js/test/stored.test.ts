@@ -1,0 +1,227 @@
+/** What is stored of a model on a server: verified, resumed, told from other versions, thrown away when it is damaged. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { PART_BYTES } from '../src/cache.ts';
+import { TopKAbortError } from '../src/errors.ts';
+import { type FakeCaches, installCaches } from './support/caches.ts';
+import { FakeServer, pattern } from './support/server.ts';
+import { assertMonotonic, modelServer, open, readAll, rejectsWith, WEIGHTS, weights } from './support/visit.ts';
+
+test('with a manifest: verified, stored, then served from the cache without any GET of the files', async (t) => {
+  installCaches(t);
+  const server = modelServer().putManifest({ steps: [254, 10] });
+  const first = await open(server);
+  assert.deepEqual(await readAll(first), weights);
+  await first.folder.complete();
+  assert.equal(first.folder.cache.state, 'verified');
+  const total = weights.length + 22;
+  assertMonotonic(first.progress, total);
+  assert.ok(first.progress.every(({ fromCache }) => !fromCache));
+
+  server.log.length = 0;
+  const second = await open(server);
+  assert.deepEqual(await readAll(second), weights);
+  assert.equal(second.folder.cache.state, 'verified');
+  assertMonotonic(second.progress, total);
+  assert.ok(second.progress.every(({ fromCache }) => fromCache));
+  assert.deepEqual(
+    server.log.map(({ path }) => path),
+    ['manifest.json'],
+  );
+});
+
+test('an aborted download is no whole entry, and the next visit goes on at the last stored part', async (t) => {
+  const caches = installCaches(t);
+  const server = modelServer().putManifest();
+  const abort = new AbortController();
+  let chunks = 0;
+  server.onChunk = () => {
+    if (++chunks === 100) abort.abort(); // 6.4 MB into 8.4 MB
+  };
+  const first = await open(server, { signal: abort.signal });
+  await assert.rejects(readAll(first), TopKAbortError);
+  assert.ok(!caches.keys('file').some((key) => key.includes(WEIGHTS)), 'no record of a file that is not whole');
+  assert.equal(caches.keys('part').filter((key) => key.includes(WEIGHTS)).length, 1);
+
+  server.onChunk = () => {};
+  const second = await open(server);
+  assert.deepEqual(await readAll(second), weights);
+  assert.equal(server.gets(WEIGHTS).at(-1)?.range, `bytes=${PART_BYTES}-`);
+  assertMonotonic(second.progress, weights.length + 22);
+});
+
+test('damaged parts in the cache are found by the SHA-256 and fetched again', async (t) => {
+  const caches = installCaches(t);
+  const server = modelServer().putManifest();
+  await readAll(await open(server));
+  for (const url of [...caches.entries.keys()]) {
+    if (url.includes('/file/') && url.includes(WEIGHTS)) caches.entries.delete(url);
+    if (url.endsWith('/1') && url.includes(WEIGHTS)) caches.entries.set(url, new Blob([new Uint8Array(PART_BYTES)]));
+  }
+  const opened = await open(server);
+  assert.deepEqual(await readAll(opened), weights);
+  assert.equal(opened.folder.cache.state, 'verified');
+});
+
+test('a part that the browser evicted makes the file not whole', async (t) => {
+  const caches = installCaches(t);
+  const server = modelServer().putManifest();
+  await readAll(await open(server));
+  for (const url of [...caches.entries.keys()]) if (url.endsWith('/1') && url.includes(WEIGHTS)) caches.entries.delete(url);
+  assert.deepEqual(await readAll(await open(server)), weights);
+});
+
+test('without a manifest: HEAD, lengths only, and the state says so', async (t) => {
+  installCaches(t);
+  const server = modelServer();
+  const opened = await open(server);
+  assert.deepEqual(await readAll(opened), weights);
+  assert.equal(opened.folder.cache.state, 'unverified');
+  assertMonotonic(opened.progress, weights.length + 22);
+  server.log.length = 0;
+  assert.deepEqual(await readAll(await open(server)), weights);
+  assert.equal(server.gets(WEIGHTS).length, 0);
+});
+
+test('without a manifest a file that changed on the server is fetched again, and its old parts go', async (t) => {
+  const caches = installCaches(t);
+  const server = modelServer();
+  await readAll(await open(server));
+  const changed = pattern(PART_BYTES).reverse();
+  server.put(WEIGHTS, changed, { modified: 'Tue, 03 Nov 2026 10:00:00 GMT' });
+  assert.deepEqual(await readAll(await open(server)), changed);
+  assert.equal(caches.keys('part').filter((key) => key.includes(WEIGHTS)).length, 1);
+});
+
+test('without a network everything comes from the cache, with and without a manifest', async (t) => {
+  for (const manifest of [true, false]) {
+    installCaches(t);
+    const server = modelServer();
+    if (manifest) server.putManifest();
+    await readAll(await open(server));
+    server.offline = true;
+    const opened = await open(server);
+    assert.deepEqual(await readAll(opened), weights);
+    assert.equal(opened.folder.cache.state, manifest ? 'verified' : 'unverified');
+  }
+});
+
+test('a full storage: a sentence with a next step, and the model still loads', async (t) => {
+  const caches = installCaches(t);
+  caches.quota = PART_BYTES + 100_000;
+  const opened = await open(modelServer().putManifest());
+  assert.deepEqual(await readAll(opened), weights);
+  await opened.folder.complete();
+  assert.equal(opened.folder.cache.state, 'memory');
+  assert.match(opened.folder.cache.reason, /storage for this site is full.*free disk space/);
+  assert.ok(![...caches.keys('file'), ...caches.keys('part')].some((key) => key.includes(WEIGHTS)), 'its parts are gone');
+});
+
+test('no Cache API, or `cache: false`: from memory, with the reason', async (t) => {
+  const plain = await open(modelServer().putManifest());
+  await plain.folder.complete();
+  assert.equal(plain.folder.cache.state, 'memory');
+  assert.match(plain.folder.cache.reason, /no Cache API/);
+  const caches: FakeCaches = installCaches(t);
+  const off = await open(modelServer().putManifest(), { cache: null });
+  assert.deepEqual(await readAll(off), weights);
+  assert.match(off.folder.cache.reason, /cache: false/);
+  assert.equal(caches.entries.size, 0);
+});
+
+/** Changes a byte of the stored part `number` of the weights. */
+function damage(caches: FakeCaches, number: number): void {
+  for (const url of [...caches.entries.keys()]) {
+    if (!url.includes(WEIGHTS) || !url.endsWith(`/${number}`)) continue;
+    const size = (caches.entries.get(url) as Blob).size;
+    caches.entries.set(url, new Blob([new Uint8Array(size)]));
+  }
+}
+
+test('stored bytes that changed are noticed, thrown away and fetched again, from there on', async (t) => {
+  for (const manifest of [true, false]) {
+    const caches = installCaches(t);
+    const server = modelServer();
+    if (manifest) server.putManifest();
+    await readAll(await open(server));
+    for (const [number, range] of [
+      [1, `bytes=${PART_BYTES}-`],
+      [0, null],
+    ] as const) {
+      damage(caches, number);
+      server.log.length = 0;
+      const again = await open(server);
+      assert.deepEqual(await readAll(again), weights);
+      assert.equal(again.folder.cache.state, manifest ? 'verified' : 'unverified');
+      assert.deepEqual(
+        server.gets(WEIGHTS).map((request) => request.range),
+        [range],
+      );
+      server.log.length = 0;
+      assert.deepEqual(await readAll(await open(server)), weights);
+      assert.equal(server.gets(WEIGHTS).length, 0, 'the good copy stays');
+    }
+  }
+});
+
+test('a damaged copy without a network is an error, and no wrong weights', async (t) => {
+  const caches = installCaches(t);
+  const server = modelServer().putManifest();
+  await readAll(await open(server));
+  damage(caches, 1);
+  server.offline = true;
+  await rejectsWith(readAll(await open(server)), 'download', /model\.safetensors could not be fetched/);
+});
+
+test('a copy stored before there were seals is verified once, without a download', async (t) => {
+  const caches = installCaches(t);
+  const server = modelServer().putManifest();
+  await readAll(await open(server));
+  for (const [url, blob] of [...caches.entries]) {
+    if (!url.includes('/file/')) continue;
+    const { seal: _, ...record } = JSON.parse(await blob.text());
+    caches.entries.set(url, new Blob([JSON.stringify(record)]));
+  }
+  server.log.length = 0;
+  const again = await open(server);
+  assert.deepEqual(await readAll(again), weights);
+  assert.equal(again.folder.cache.state, 'verified');
+  assert.equal(server.gets(WEIGHTS).length, 0);
+});
+
+test('what the engine cannot read is forgotten, unless the manifest vouches for it', async (t) => {
+  for (const manifest of [true, false]) {
+    const caches = installCaches(t);
+    const server = modelServer();
+    if (manifest) server.putManifest();
+    const { folder } = await open(server);
+    await folder.complete();
+    await folder.distrust();
+    assert.equal(caches.keys('file').filter((key) => key.includes(WEIGHTS)).length, manifest ? 1 : 0);
+  }
+});
+
+test('without a manifest: a new ETag is a new file, also in the same second and of the same length', async (t) => {
+  installCaches(t);
+  const server = modelServer().put(WEIGHTS, weights, { etag: '"one"' });
+  await readAll(await open(server));
+  server.put(WEIGHTS, weights, { etag: 'W/"one-gzip"' });
+  server.log.length = 0;
+  assert.deepEqual(await readAll(await open(server)), weights);
+  assert.equal(server.gets(WEIGHTS).length, 0, 'the same file, compressed');
+  const changed = weights.slice().reverse();
+  server.put(WEIGHTS, changed, { etag: '"two"' });
+  assert.deepEqual(await readAll(await open(server)), changed);
+});
+
+test('without a manifest and without validators the file is fetched anew, and kept for times without a network', async (t) => {
+  installCaches(t);
+  const unversioned = { modified: '' };
+  const server = new FakeServer().put('config.json', '{}', unversioned).put(WEIGHTS, weights, unversioned);
+  await readAll(await open(server));
+  const changed = weights.slice().reverse();
+  server.put(WEIGHTS, changed, unversioned);
+  assert.deepEqual(await readAll(await open(server)), changed);
+  server.offline = true;
+  assert.deepEqual(await readAll(await open(server)), changed);
+});
