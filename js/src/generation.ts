@@ -29,7 +29,7 @@ export class StepStream<N extends string> implements Generation<N> {
   #opening: Promise<number> | undefined;
   #pending: Promise<Batch> | undefined;
   #ready: WasmStep[] = [];
-  #ended = false;
+  #ending: Promise<void> | undefined;
   /** Overlapping `next()` calls wait for each other, as those of async generators do. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -59,7 +59,7 @@ export class StepStream<N extends string> implements Generation<N> {
   async #next(): Promise<IteratorResult<GenerationStep<N>, undefined>> {
     try {
       throwIfAborted(this.#signal);
-      while (this.#ready.length === 0 && !this.#ended) await this.#receive();
+      while (this.#ready.length === 0 && !this.#ending) await this.#receive();
     } catch (error) {
       await this.#end();
       throw error;
@@ -77,7 +77,7 @@ export class StepStream<N extends string> implements Generation<N> {
     this.#ready = batch.steps;
     this.#pending = undefined;
     if (batch.finish === null) {
-      if (this.#ended) return;
+      if (this.#ending) return;
       this.#pending = this.#ask(handle); // the engine works on while the reader looks at these
       this.#pending.catch(() => {}); // reported by the next `next()`
     } else {
@@ -99,10 +99,13 @@ export class StepStream<N extends string> implements Generation<N> {
     return this.#connection.call('nextSteps', { handle }, { signal: this.#signal });
   }
 
-  /** Frees what the host holds for this stream; it may be gone already. */
-  async #end(): Promise<void> {
-    if (this.#ended) return;
-    this.#ended = true;
+  /** Ends the stream once; whoever ends it, all wait until the host holds nothing for it. */
+  #end(): Promise<void> {
+    this.#ending ??= this.#free();
+    return this.#ending;
+  }
+
+  async #free(): Promise<void> {
     try {
       const handle = await this.#opening;
       if (handle !== undefined) await this.#connection.call('closeGeneration', { handle });

@@ -80,6 +80,25 @@ test('an abort rejects the next step and closes, whether someone reads or not', 
   await assert.rejects(generation.next(), TopKAbortError);
 });
 
+test('an abort in the middle of a step is reported when the host has freed the generation', async () => {
+  let freed = false;
+  const host: Partial<Handlers> = {
+    openGeneration: async () => ({ handle: 1, seed: 42n, promptIds: Uint32Array.of(5) }),
+    nextSteps: () => new Promise(() => {}),
+    closeGeneration: async () => {
+      await settle();
+      freed = true;
+    },
+  };
+  const abort = new AbortController();
+  const generation = new StepStream(new LocalConnection(host as Handlers), 'x', OPTIONS, abort.signal);
+  const step = generation.next();
+  await settle();
+  abort.abort();
+  await assert.rejects(step, TopKAbortError);
+  assert.ok(freed);
+});
+
 test('an error of the host ends the stream and closes it', async () => {
   const { asked, stream } = hostOf([[1], createError('non-finite', 'Layer 3 became infinite.'), [2]]);
   const generation = stream();
