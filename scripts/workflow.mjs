@@ -48,16 +48,23 @@ function runSteps(steps, { folder, known, env }) {
       continue;
     }
     console.log(`\n· ${title}`);
-    const output = path.join(os.tmpdir(), `topk-lm-output-${process.pid}`);
-    fs.writeFileSync(output, '');
+    const files = Object.fromEntries(['OUTPUT', 'ENV'].map((name) => [`GITHUB_${name}`, path.join(folder, `.github-${name}`)]));
+    for (const file of Object.values(files)) fs.writeFileSync(file, '');
     const given = Object.fromEntries(Object.entries({ ...env, ...step.env }).map(([key, value]) => [key, filled(String(value), known)]));
-    shell(filled(step.run, known), path.join(folder, step['working-directory'] ?? ''), { ...given, GITHUB_OUTPUT: output });
-    for (const line of fs.readFileSync(output, 'utf8').split('\n').filter(Boolean)) {
-      const [key, value] = line.split(/=(.*)/s);
-      if (step.id) known[`steps.${step.id}.outputs.${key}`] = value;
-    }
-    fs.rmSync(output);
+    shell(filled(step.run, known), path.join(folder, step['working-directory'] ?? ''), { ...given, ...files });
+    for (const [key, value] of linesOf(files.GITHUB_OUTPUT)) if (step.id) known[`steps.${step.id}.outputs.${key}`] = value;
+    for (const [key, value] of linesOf(files.GITHUB_ENV)) env[key] = value;
   }
+}
+
+/** NAME=VALUE in each line of what a step wrote, which is then gone. */
+function linesOf(file) {
+  const text = fs.readFileSync(file, 'utf8');
+  fs.rmSync(file);
+  return text
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => line.split(/=(.*)/s));
 }
 
 /** As GitHub runs a step. Where there is no sudo, root needs none. */

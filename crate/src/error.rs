@@ -73,7 +73,7 @@ impl fmt::Display for Error {
 
 impl Error {
     /// An error with a code and its sentence. Line breaks in it (from parsers below us) become spaces, and what would make it longer
-    /// than [`MESSAGE`] is left out of its middle: the beginning names the file or argument, the end what would be right.
+    /// than 300 UTF-16 units is left out of its middle: the beginning names the file or argument, the end what would be right.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         let message: String = message.into();
         let message = if message.contains(['\n', '\r']) {

@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { parse } from 'yaml';
 import { cratesFor, licensesText, OWN, THIRD_PARTY } from './licenses.mjs';
+import { checkNoPaths, REMAP } from './machine.mjs';
 import { inRoot, paths, show } from './paths.mjs';
 import { Failure, run } from './run.mjs';
 
@@ -39,6 +40,15 @@ export function checkTag(tag, { found = versions(), changelog } = {}) {
   return wanted;
 }
 
+/** The environment of a release's builds, as lines for $GITHUB_ENV. */
+export const environment = () => `RUSTFLAGS=${REMAP.join(' ')}`;
+
+/** Writes the licenses of what the command for `target` contains; without a file, where the wheel takes them from. */
+export function writeLicensesOf(target, file = inRoot('python/cli', THIRD_PARTY)) {
+  fs.writeFileSync(file, licensesText(cratesFor(target)));
+  return file;
+}
+
 /**
  * A folder with the command, its documentation and the licenses, packed as the target's users expect.
  * @returns {Promise<string>} the archive
@@ -51,12 +61,13 @@ export async function archive(target, { built, out = inRoot('dist/release') } = 
   const binary = isWindows ? 'topk-lm.exe' : 'topk-lm';
   const source = built ?? path.join(paths.target, 'release', binary);
   if (!fs.existsSync(source)) throw new Failure(`${show(source)} is not built: run cargo build --release --locked --bin topk-lm.`);
+  checkNoPaths(source);
   fs.rmSync(staged, { recursive: true, force: true });
   fs.mkdirSync(staged, { recursive: true });
   fs.copyFileSync(source, path.join(staged, binary));
   fs.chmodSync(path.join(staged, binary), 0o755);
   for (const file of ['docs/command-line.md', ...OWN]) fs.copyFileSync(inRoot(file), path.join(staged, path.basename(file)));
-  fs.writeFileSync(path.join(staged, THIRD_PARTY), licensesText(cratesFor(target)));
+  writeLicensesOf(target, path.join(staged, THIRD_PARTY));
   const file = `${name}.${isWindows ? 'zip' : 'tar.gz'}`;
   // Windows' own tar writes zip files; the one of Git's shell, first on PATH there, does not.
   const tar = process.platform === 'win32' ? path.join(process.env.SystemRoot, 'System32/tar.exe') : 'tar';

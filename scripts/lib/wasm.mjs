@@ -1,8 +1,8 @@
 // crate/ → wasm → JavaScript bindings → wasm-opt: topk_lm.js and topk_lm_bg.wasm in js/src/generated/ (their types, which
 // wasm-bindgen cannot say in full, are js/src/topk_lm.d.ts).
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
+import { checkNoPaths, REMAP } from './machine.mjs';
 import { inRoot, paths } from './paths.mjs';
 import { capture, Failure, run } from './run.mjs';
 import { step } from './steps.mjs';
@@ -57,20 +57,6 @@ export async function buildWasm() {
   );
 }
 
-/** Folders of this machine, with what stands for them in the messages of a panic; the last that fits counts. */
-const MACHINE = [
-  [os.homedir(), '~'],
-  [process.env.CARGO_HOME ?? path.join(os.homedir(), '.cargo'), '.cargo'],
-  [paths.root, '.'],
-];
-
-/** A wasm file that names a folder of the machine it was built on is refused. */
-function checkNoPaths(file) {
-  const bytes = fs.readFileSync(file);
-  const found = MACHINE.map(([folder]) => folder).find((folder) => folder.length > 1 && bytes.includes(`${folder}${path.sep}`));
-  if (found) throw new Failure(`${path.relative(paths.root, file)} holds the path ${found}: compile it with --remap-path-prefix.`);
-}
-
 /** Where cargo puts a command of the workspace that is built by `--profile tool`. */
 const toolPath = (name) => inRoot('target/tool', process.platform === 'win32' ? `${name}.exe` : name);
 
@@ -102,10 +88,7 @@ async function compile() {
       'rustc',
       ...args,
       // Joined with those of .cargo/config.toml.
-      ...[
-        '--config',
-        `target.wasm32-unknown-unknown.rustflags=${JSON.stringify(MACHINE.map((pair) => `--remap-path-prefix=${pair.join('=')}`))}`,
-      ],
+      ...['--config', `target.wasm32-unknown-unknown.rustflags=${JSON.stringify(REMAP)}`],
       ...ENGINE_OPTIONS,
       ...['--target', WASM_TARGET, '--lib', '--crate-type', 'cdylib', '--profile', 'wasm'],
       // A third of the usual inlining threshold saves 17 KB (gzip) and measured no slower.

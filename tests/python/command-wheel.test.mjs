@@ -4,8 +4,10 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { THIRD_PARTY } from '../../scripts/lib/licenses.mjs';
 import { inRoot, paths } from '../../scripts/lib/paths.mjs';
-import { run } from '../../scripts/lib/run.mjs';
+import { writeLicensesOf } from '../../scripts/lib/release.mjs';
+import { query, run } from '../../scripts/lib/run.mjs';
 import { environment } from './host.mjs';
 
 test('the wheel puts topk-lm on the PATH', async (t) => {
@@ -13,6 +15,7 @@ test('the wheel puts topk-lm on the PATH', async (t) => {
   if (!bin) return;
   const out = inRoot('target/python/wheels');
   fs.rmSync(out, { recursive: true, force: true });
+  writeLicensesOf(/^host: (.+)$/m.exec(query('rustc', ['-vV']))[1]);
   await run(bin('maturin'), ['build', '--profile', 'dev', '--out', out], { cwd: inRoot('python/cli') });
   const [wheel, ...others] = fs.readdirSync(out);
   assert.deepEqual(others, []);
@@ -26,9 +29,12 @@ test('the wheel puts topk-lm on the PATH', async (t) => {
   });
   assert.equal(info.status, 0, String(info.stderr ?? info.error));
   assert.match(info.stdout, /160/);
-  const metadata = spawnSync(bin('python'), ['-c', 'import importlib.metadata as m; print(m.version("topk-lm-cli"))'], {
-    encoding: 'utf8',
-  });
+  const script = `import importlib.metadata as m, json
+wheel = m.distribution("topk-lm-cli")
+print(json.dumps([wheel.version, *({file.name: file.read_text() for file in wheel.files if "licenses" in file.parts}.items())]))`;
+  const [installed, ...licenses] = JSON.parse(query(bin('python'), ['-c', script]));
   const { version } = JSON.parse(fs.readFileSync(inRoot('js/package.json'), 'utf8'));
-  assert.equal(metadata.stdout.trim(), version);
+  assert.equal(installed, version);
+  assert.deepEqual(licenses.map(([name]) => name).sort(), ['LICENSE-APACHE', 'LICENSE-MIT', THIRD_PARTY]);
+  assert.match(Object.fromEntries(licenses)[THIRD_PARTY], /^clap \d/m, 'the licenses of what the command contains of others');
 });

@@ -109,6 +109,9 @@ test('a release: versions agree, archives hold the command, checksums are right'
   assert.deepEqual(fs.readdirSync(path.join(out, name)).sort(), packed);
   assert.match(fs.readFileSync(path.join(out, name, 'THIRD_PARTY_LICENSES.txt'), 'utf8'), /^clap \d/m);
   if (process.platform !== 'win32') assert.equal(spawnSync(path.join(out, name, 'topk-lm'), { encoding: 'utf8' }).stdout, 'ran\n');
+  fs.writeFileSync(built, `panicked at ${path.join(os.homedir(), '.cargo/registry/src/a.rs')}`);
+  await assert.rejects(archive('x86_64-unknown-linux-gnu', { built, out }), /built holds the path .*: compile it with --remap-path-prefix/);
+  fs.rmSync(built);
   await assert.rejects(archive('../x', { built, out }), /A target looks like/);
   await assert.rejects(archive('x86_64-unknown-linux-gnu', { built: path.join(out, 'gone'), out }), /is not built/);
 });
