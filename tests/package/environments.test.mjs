@@ -1,4 +1,4 @@
-// Tools that are installed for this test only: Rollup, Deno, Bun, Parcel.
+// Tools that are installed for this test only: Rollup, Deno, Bun, Parcel, Jest, Next.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';
@@ -40,15 +40,23 @@ testIn('rollup', 'Rollup with node-resolve: topk-lm/bundle', async (t, folder) =
   await assertGolden(browser, server.url, '/model/', { backend: 'cpu' });
 });
 
-/** A script for runtimes other than browsers; its arguments: entry, model, ids, count. It prints what it generated. */
+/** A script for runtimes other than browsers; its arguments: entry, model, ids, count. It prints what it generated, and the timers that it leaves. */
 const SCRIPT = `
-const [entry, source, ids, count] = globalThis.Deno?.args ?? process.argv.slice(2);
+const timers = new Set();
+const { setTimeout, clearTimeout } = globalThis;
+globalThis.setTimeout = (work, ...rest) => {
+  const timer = setTimeout((...given) => { timers.delete(timer); work(...given); }, ...rest);
+  timers.add(timer);
+  return timer;
+};
+globalThis.clearTimeout = (timer) => { timers.delete(timer); clearTimeout(timer); };
+const [entry, source, prompt, count] = globalThis.Deno?.args ?? process.argv.slice(2);
 const { TopKLM } = await import(entry);
-const model = await TopKLM.load(source, { backend: 'cpu' });
-const found = [];
-for await (const { id } of model.generate(JSON.parse(ids), { maxTokens: Number(count), temperature: 0 })) found.push(id);
+const model = await TopKLM.load(source);
+const ids = [];
+for await (const { id } of model.generate(JSON.parse(prompt), { maxTokens: Number(count), temperature: 0 })) ids.push(id);
 await model.dispose();
-console.log(JSON.stringify(found));
+console.log(JSON.stringify({ ids, timers: timers.size }));
 `;
 
 /** Runs the script in a project, as `program ...options script entry …`, for every entry and for a path, a `file:` and an http URL. */
@@ -61,7 +69,7 @@ async function assertScript(t, root, program, options, entries, env) {
     for (const source of [modelFolder, pathToFileURL(modelFolder).href, server.url]) {
       const more = ['script.mjs', entry, source, JSON.stringify(prompt_ids), String(ids.length)];
       const run = promisify(execFile)(program, [...options, ...more], { cwd: root, env: { ...process.env, ...env }, timeout: 60_000 });
-      assert.deepEqual(JSON.parse((await run).stdout), ids, `${entry} ${source}`);
+      assert.deepEqual(JSON.parse((await run).stdout), { ids, timers: 0 }, `${entry} ${source}`);
     }
   }
 }
@@ -93,4 +101,72 @@ testIn('parcel', 'Parcel: topk-lm/bundle', async (t, folder) => {
   t.after(() => server.close());
   const browser = await openBrowser(t);
   for (const worker of [true, false]) await assertGolden(browser, server.url, '/model/', { backend: 'cpu', worker });
+});
+
+/** What a user of Jest writes; the names in capitals are filled in. */
+const JEST = `
+import { TopKLM } from ENTRY;
+test('the model continues', async () => {
+  const model = await TopKLM.load(MODEL, { backend: 'cpu' });
+  const found = [];
+  for await (const { id } of model.generate(PROMPT, { maxTokens: IDS.length, temperature: 0 })) found.push(id);
+  await model.dispose();
+  expect(found).toEqual(IDS);
+});
+test('bytes of this realm are bytes', async () => {
+  await expect(TopKLM.load({ 'config.json': new Uint8Array(2), 'model.safetensors': new Blob([]) })).rejects.toMatchObject({ code: 'config' });
+});
+`;
+
+testIn('jest', 'Jest with modules of its virtual machine and no transform: either', async (_, folder) => {
+  const root = createProject('jest');
+  const { prompt_ids, ids } = golden();
+  const jest = { transform: {}, testEnvironment: 'node', testMatch: ['<rootDir>/*.test.mjs'] };
+  fs.writeFileSync(path.join(root, 'package.json'), JSON.stringify({ name: 'jest', private: true, type: 'module', jest }));
+  for (const [file, entry] of [
+    ['index', 'topk-lm'],
+    ['bundle', 'topk-lm/bundle'],
+  ]) {
+    const values = { ENTRY: entry, MODEL: modelFolder, PROMPT: prompt_ids, IDS: ids };
+    const text = JEST.replaceAll(/\b(ENTRY|MODEL|PROMPT|IDS)\b/g, (name) => JSON.stringify(values[name]));
+    fs.writeFileSync(path.join(root, `${file}.test.mjs`), text);
+  }
+  const program = path.join(folder, 'node_modules/jest/bin/jest.js');
+  const options = ['--experimental-vm-modules', program, '--rootDir', root, '--json', '--runInBand', '--no-watchman'];
+  const run = promisify(execFile)(process.execPath, options, { cwd: root, timeout: 120_000 });
+  const { stdout } = await run.catch((error) => error);
+  const { numPassedTests, testResults } = JSON.parse(stdout);
+  assert.equal(numPassedTests, 4, testResults.map(({ message }) => message).join('\n'));
+});
+
+/** The page is rendered once when it is built, so the package is imported there too; the app runs in the browser. */
+const NEXT_PAGE = `
+import { useEffect } from 'react';
+import { TopKLM } from 'topk-lm';
+export default function Page() {
+  useEffect(() => { import('../app.js'); }, []);
+  return <h1>{typeof TopKLM.load}</h1>;
+}
+`;
+
+testIn('next', 'Next, exported: topk-lm', async (t, folder) => {
+  const root = createProject('next', 'topk-lm', path.join(folder, 'project'));
+  fs.rmSync(path.join(root, 'index.html'));
+  fs.mkdirSync(path.join(root, 'pages'));
+  fs.writeFileSync(path.join(root, 'pages/index.jsx'), NEXT_PAGE);
+  fs.writeFileSync(
+    path.join(root, 'next.config.mjs'),
+    `export default { output: 'export', turbopack: { root: ${JSON.stringify(folder)} } };\n`,
+  );
+  const program = path.join(folder, 'node_modules/next/dist/bin/next');
+  const env = { ...process.env, NEXT_TELEMETRY_DISABLED: '1' };
+  const server = await serve({ '/': path.join(root, 'out'), '/model/': modelFolder });
+  t.after(() => server.close());
+  const browser = await openBrowser(t);
+  for (const bundler of ['--turbopack', '--webpack']) {
+    fs.rmSync(path.join(root, 'out'), { recursive: true, force: true });
+    await promisify(execFile)(process.execPath, [program, 'build', bundler], { cwd: root, env, timeout: 300_000 });
+    assert.match(fs.readFileSync(path.join(root, 'out/index.html'), 'utf8'), /<h1>function<\/h1>/);
+    for (const worker of [true, false]) await assertGolden(browser, server.url, '/model/', { backend: 'cpu', worker });
+  }
 });

@@ -20,8 +20,7 @@ export function goldenFile() {
 export const golden = () => goldenFile().greedy[0];
 
 /** A fresh project that imports `entry`; its folder. */
-export function createProject(name, entry = 'topk-lm') {
-  const folder = path.join(root, 'target/package-tests', name);
+export function createProject(name, entry = 'topk-lm', folder = path.join(root, 'target/package-tests', name)) {
   fs.rmSync(folder, { recursive: true, force: true });
   fs.cpSync(path.join(here, 'app'), folder, { recursive: true });
   const app = path.join(folder, 'app.js');

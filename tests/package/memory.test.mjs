@@ -1,4 +1,4 @@
-// A model whose config.json promises an enormous context: memory is taken for the text. (crate/tests/memory.rs has what comes where it ends.)
+// A model whose config.json promises an enormous context: memory is taken for the text; where it ends, that is an error and the engine goes on.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -7,26 +7,53 @@ import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { golden, modelFolder, packageFolder } from './fixture.mjs';
 
-const { TopKLM } = await import(pathToFileURL(path.join(packageFolder, 'index.js')).href);
+const { TopKLM, TopKDeviceError } = await import(pathToFileURL(path.join(packageFolder, 'index.js')).href);
+const { prompt_ids: prompt, ids } = golden();
 
-const context = 800_000;
-
-test(`a context of ${context}: ten generations at once`, { timeout: 600_000 }, async (t) => {
+/** A model with random weights, as if it had a context of that length. */
+async function modelWith(t, context, name = 'llama-gqa') {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'topk-lm-memory-'));
   t.after(() => fs.rmSync(folder, { recursive: true }));
-  fs.cpSync(modelFolder, folder, { recursive: true });
+  fs.cpSync(path.join(modelFolder, '..', name), folder, { recursive: true });
   const config = JSON.parse(fs.readFileSync(path.join(folder, 'config.json'), 'utf8'));
   config.max_position_embeddings = context;
   fs.writeFileSync(path.join(folder, 'config.json'), JSON.stringify(config));
   const model = await TopKLM.load(folder, { backend: 'cpu' });
   t.after(() => model.dispose());
-  const { prompt_ids: prompt, ids } = golden();
-  const generate = async () => {
-    const made = [];
-    for await (const { id } of model.generate(prompt, { maxTokens: 4, temperature: 0 })) made.push(id);
-    return made;
-  };
-  const all = await Promise.all(Array.from({ length: 10 }, generate));
+  return model;
+}
+
+async function generate(model, given = prompt) {
+  const made = [];
+  for await (const { id } of model.generate(given, { maxTokens: 4, temperature: 0 })) made.push(id);
+  return made;
+}
+
+test('a context of 800,000: ten generations at once', { timeout: 600_000 }, async (t) => {
+  const model = await modelWith(t, 800_000);
+  const all = await Promise.all(Array.from({ length: 10 }, () => generate(model)));
   for (const made of all) assert.deepEqual(made, ids.slice(0, made.length));
-  assert.deepEqual(await generate(), all[0]);
+  assert.deepEqual(await generate(model), all[0]);
+});
+
+// Each position has a row as long as the context for each head: more than 32-bit addresses reach.
+test('a result that wasm has no memory for: an error that says so, and the engine goes on', { timeout: 600_000 }, async (t) => {
+  const model = await modelWith(t, 4_194_304, 'llama-odd-bf16');
+  const before = await generate(model, [3, 1, 4]);
+  const long = new Array(100).fill(3);
+  for (let time = 0; time < 3; time++) {
+    await assert.rejects(model.run(long, { hooks: ['blocks.0.attn.hook_pattern'] }), (error) => {
+      assert.ok(error instanceof TopKDeviceError);
+      assert.equal(error.code, 'out-of-memory');
+      assert.match(error.message, /^there is no memory for the \d+ bytes of .*pattern/);
+      return true;
+    });
+  }
+  assert.equal(before.length, 4);
+  assert.deepEqual(await generate(model, [3, 1, 4]), before);
+});
+
+test('a context whose cache 32-bit addresses do not reach is refused when the model is loaded', async (t) => {
+  const message = 'config.json: max_position_embeddings = 4194304 makes a key-value cache that no memory holds';
+  await assert.rejects(modelWith(t, 4_194_304), { code: 'config', message });
 });

@@ -24,17 +24,24 @@ pub fn reachable() -> bool {
 /// The outcome of `work`, or `None` after `ms`: a browser whose GPU process hangs never answers.
 pub async fn within<T>(ms: u32, work: impl Future<Output = T>) -> Option<T> {
     let global = js_sys::global();
+    let mut id = JsValue::UNDEFINED;
     let timer = Promise::new(&mut |resolve, _| {
         if let Ok(set_timeout) = get(&global, "setTimeout").dyn_into::<Function>() {
-            let _ = set_timeout.call2(&global, &resolve, &ms.into()); // where it fails there is no limit
+            // Where it fails there is no limit.
+            id = set_timeout.call2(&global, &resolve, &ms.into()).unwrap_or_default();
         }
     });
     let (mut work, mut timer) = (pin!(work), pin!(JsFuture::from(timer)));
-    poll_fn(|context| match work.as_mut().poll(context) {
+    let outcome = poll_fn(|context| match work.as_mut().poll(context) {
         Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
         Poll::Pending => timer.as_mut().poll(context).map(|_| None),
     })
-    .await
+    .await;
+    // Deno does not end before its timers do.
+    if let Ok(clear_timeout) = get(&global, "clearTimeout").dyn_into::<Function>() {
+        let _ = clear_timeout.call1(&global, &id);
+    }
+    outcome
 }
 
 /// Vendor and architecture (`apple metal-3`, `nvidia hopper`) of the adapter that wgpu was given; asks with the same options.
