@@ -1,6 +1,7 @@
 /**
  * What the package is made of besides this script: files next to it. Bundlers look for exactly the expressions below, and put the files
- * where these then point. The one-file build (`topk-lm/bundle`) takes `within.ts` in place of this module.
+ * where these then point. The one-file build (`topk-lm/bundle`) takes `within.ts` in place of this module. The worker must not import it: Parcel
+ * then builds the worker for the worker, too, and neither starts.
  */
 import type { Host } from './host.js';
 import { hasOwnOrigin, importing, type WorkerScript } from './worker-script.js';
@@ -25,12 +26,7 @@ export async function hostHere(): Promise<Host> {
   return (await import('./host.js')).createHost();
 }
 
-/** The engine, where the page sends it to its host; `undefined`: the host fetches it from {@link wasmUrl}. */
+/** The engine, where the page sends it to its host; `undefined`: the host fetches it from `wasmUrl()`. */
 export function ownWasm(): Uint8Array<ArrayBuffer> | undefined {
   return undefined;
-}
-
-/** The engine's file, as the host sees it. */
-export function wasmUrl(): string {
-  return new URL('./topk_lm_bg.wasm', import.meta.url).href;
 }

@@ -1,11 +1,11 @@
 /** The wasm module: fetched and compiled once in a worker, page or Node process. */
 import init, * as engine from './topk_lm.js';
-import { wasmUrl } from './beside.js';
 import { createError } from './errors.js';
 import { isNode, readFileUrl } from './sources/node.js';
 import { ByteProgress } from './progress.js';
 import { bodyBytes, isPage, timely } from './remote.js';
 import type { LoadProgress } from './types.js';
+import { wasmUrl } from './wasm-url.js';
 
 export type Engine = typeof engine;
 

@@ -60,7 +60,8 @@ export function parseManifest(text: string, where: string): Manifest {
 export function checkpointSteps(paths: Iterable<string>, listed?: unknown): number[] {
   const steps = new Set<number>();
   for (const path of paths) {
-    const match = /^step(\d+)\/model\.safetensors(?:\.index\.json)?$/.exec(path);
+    // As the number is written: step07 is not the folder of step 7.
+    const match = /^step(0|[1-9]\d{0,14})\/model\.safetensors(?:\.index\.json)?$/.exec(path);
     if (match) steps.add(Number(match[1]));
   }
   if (Array.isArray(listed)) {

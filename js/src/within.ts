@@ -1,4 +1,4 @@
-/** The one-file build: what `beside.ts` finds in files is in this script itself, as constants that scripts/lib/package.mjs fills in. */
+/** The one-file build: what `beside.ts` and `wasm-url.ts` find in files is in this script itself, as constants that scripts/lib/package.mjs fills in. */
 import { createError } from './errors.js';
 import { createHost, type Host } from './host.js';
 import { fromText, type WorkerScript } from './worker-script.js';

@@ -168,6 +168,7 @@ test('paths stay in their folder', () => {
     checkpointSteps(['step10/model.safetensors', 'step2/model.safetensors.index.json', 'stepx/model.safetensors', 'step3/config.json']),
     [2, 10],
   );
+  assert.deepEqual(checkpointSteps(['step07/model.safetensors', `step${2 ** 53}/model.safetensors`], [2 ** 53, 1.5, -1]), []);
 });
 
 test('a folder that cannot be looked into is told from one without a model', () => {

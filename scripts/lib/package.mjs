@@ -33,7 +33,7 @@ const OPTIONS = {
 const WITHIN = {
   name: 'within',
   setup({ onResolve }) {
-    onResolve({ filter: /^\.\/beside\.js$/ }, () => ({ path: inRoot('js/src/within.ts') }));
+    onResolve({ filter: /^\.\/(beside|wasm-url)\.js$/ }, () => ({ path: inRoot('js/src/within.ts') }));
     onResolve({ filter: /^\.\/topk_lm\.js$/ }, () => ({ path: inRoot('js/src/generated/topk_lm.js') }));
   },
 };
