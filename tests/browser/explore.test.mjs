@@ -182,9 +182,21 @@ describe('explore', { timeout: 600_000 }, () => {
     await page.keyboard.press('Home');
     await page.getByText(`The weights of training step ${step} are ready.`).waitFor({ state: 'attached' });
     assert.equal(hashOf(page).params.ckpt, String(step));
-    // Labels and statistics are still those of the final weights, and both the table and the card say so.
-    const note = page.getByText(`Labels and statistics are those of the final weights, not of step ${step.toLocaleString('en')}.`);
-    await note.nth(1).waitFor();
+    // The card's statistics are still those of the final weights, and it says so; names in the picture and the table are those of this step.
+    await page
+      .getByText(`Labels and statistics are those of the final weights, not of step ${step.toLocaleString('en')}.`)
+      .first()
+      .waitFor();
+    await page.getByText(`At step ${step.toLocaleString('en')}, names are the top tokens of that step`).waitFor();
+    await page.waitForFunction(() => document.querySelector('button.name[title*=" ("]'), null, { timeout: STEP_TIMEOUT });
+    const title = await page.locator('button.name[title*=" ("]').first().getAttribute('title');
+    const [, layer, index, named] = /Layer (\d+) neuron (\d+) \((.*)\)/s.exec(title);
+    const { steps, shards } = model.read('features/index.json');
+    const { neurons } = model.read(`features/steps/layer${layer}/${index - (index % shards.per_file)}.json`);
+    const [[top]] = neurons.find((neuron) => neuron.index === Number(index)).tokens[steps.indexOf(step)];
+    const { vocab } = model.read('tokenizer.json').model;
+    const token = Object.keys(vocab).find((text) => vocab[text] === top);
+    if (/^Ġ?[a-z]+$/i.test(token)) assert.ok(named.startsWith(token.replace('Ġ', '')), `${title}: ${token}`);
     await page.waitForFunction(
       (old) =>
         JSON.stringify([...document.querySelectorAll('[role=option]')].flatMap((chip, at) => (/ value /.test(chip.title) ? [at] : []))) !==

@@ -22,10 +22,12 @@ describe('trace page', { timeout: 600_000 }, () => {
       assert.ok((await rows.count()) > 1);
       return;
     }
-    await page.getByText('Training loss and emerging neurons').waitFor();
-    const emerged = index.columns.emergence.filter((step) => step !== null);
-    const sum = (await rows.locator('td:last-child').allTextContents()).reduce((all, text) => all + Number(text), 0);
-    assert.equal(sum, emerged.length);
+    await page.getByText('Training loss, and neurons that have emerged').waitFor();
+    const counted = (await rows.locator('td:last-child').allTextContents()).map(Number);
+    // The last step, which would be compared with itself, is left out.
+    const before = index.steps.slice(0, -1);
+    const by = (step) => index.columns.emergence.filter((emergence) => emergence !== null && emergence <= step).length;
+    assert.deepEqual(counted, before.map(by));
     const columns = model.read('features/steps/columns.json');
     const map = page.locator('figure', { hasText: 'similarity to the final' });
     await map.waitFor();
@@ -50,10 +52,40 @@ describe('trace page', { timeout: 600_000 }, () => {
     await page.waitForURL(new RegExp(`[?&]layer=${index.layers.at(-1)}(&|$)`));
   });
 
+  const film = model.continuations ? model.read('continuations.json') : null;
+  const typed = () => page.locator('[data-typed]');
+  const signs = (text) => text.replaceAll('\n', '↵');
+
+  test('the film shows stored texts at once, moves by its slider, and keeps its step in the address', {
+    skip: !film && 'none stored',
+  }, async () => {
+    const { text } = film.texts.at(-1);
+    assert.equal(await typed().textContent(), signs(text));
+    await page.getByRole('slider', { name: 'Training step of the film' }).press('Home');
+    const first = film.texts[0];
+    await page.locator(`[data-film="${first.step}"]`).waitFor();
+    assert.equal(await typed().textContent(), signs(first.text));
+    assert.equal(hashOf(page).params.film, String(first.step));
+    assert.equal(hashOf(page).params.ckpt, undefined, 'the film loads no weights');
+    await page.reload();
+    await page.locator(`[data-film="${first.step}"]`).waitFor();
+  });
+
+  test('the film plays: each text is typed out, then the next', { skip: !film && 'none stored' }, async () => {
+    await page.getByRole('button', { name: 'Play the training' }).click();
+    const { text } = film.texts[0];
+    const early = await typed().textContent();
+    assert.ok(early.length < text.length && signs(text).startsWith(early), early);
+    await page.locator(`[data-film="${film.texts[1].step}"]`).waitFor();
+    await page.getByRole('button', { name: 'Pause' }).click();
+    await page.getByRole('button', { name: 'Play the training' }).waitFor();
+  });
+
   test('a checkpoint writes its row with its own weights, while the others stay', async () => {
     assert.equal(await loaded(page), 'cpu');
     const written = (step) => page.locator(`[data-step="${step}"] .prompted`);
     await page.locator('[data-step=final][data-written=true]').waitFor();
+    if (film) assert.equal(await page.locator('[data-step=final] td').textContent(), film.prompt + film.texts.at(-1).text);
     const [early] = steps;
     const name = (step) => page.locator(`[data-step="${step}"]`);
     await name(early).getByRole('button').click();

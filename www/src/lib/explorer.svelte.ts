@@ -3,11 +3,12 @@ import { untrack } from 'svelte';
 import type { FeatureIndex } from 'topk-lm';
 import type { App } from './app.svelte';
 import { beginning, cutText, encodeToFit, fitIds } from './fit';
-import { tokenText } from './neurons';
+import { labelOf, tokenText } from './neurons';
 import { isAbort } from './problem';
 import { type Activations, readActivations, storedActivations, type StoredText, storedTexts } from './activations';
 import type { Ranking } from './ranking';
 import { decodeIds, encodeIds, type NeuronId, parseNeuron } from './route';
+import { StepLabels } from './step-labels.svelte';
 
 /** How long typing must pause before the text is read (ms). */
 const PAUSE = 150;
@@ -37,6 +38,7 @@ export class Explorer {
   #fromTyping = '';
   /** What was left out of a typed text, said while the address holds the rest: its `t` or `p`. */
   #left = $state.raw({ of: '', cut: '' });
+  readonly #stepLabels = new StepLabels();
 
   constructor(app: App) {
     this.#app = app;
@@ -107,6 +109,19 @@ export class Explorer {
     const { set } = this.#app.router.route.params;
     return set === undefined || this.locked === null ? null : Number(set);
   });
+
+  /** What a neuron is called with the weights in use: by its label, or by its tokens at their training step. */
+  nameOf(neuron: NeuronId): string {
+    const { session } = this.#app;
+    return session.stepNote === '' ? labelOf(session.index, neuron) : this.#stepLabels.of(neuron);
+  }
+
+  /** Reads the names of these neurons where they are not those of the final weights: call in an effect. */
+  readNames(neurons: readonly NeuronId[]): void {
+    const { features, index, step, stepNote, vocabulary } = this.#app.session;
+    if (stepNote === '' || !features || step === null || !index?.steps.includes(step)) return;
+    void untrack(() => this.#stepLabels.read(features, step, neurons, vocabulary));
+  }
 
   highlighted = $derived.by(() => this.hovered ?? this.locked);
 

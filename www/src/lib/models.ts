@@ -19,6 +19,8 @@ export interface ModelEntry {
   hasFeatures: boolean;
   /** Whether its folder holds texts with their active neurons, in `examples/`. */
   hasExamples: boolean;
+  /** Whether its folder holds one prompt continued by every training step, `continuations.json`. */
+  hasContinuations: boolean;
 }
 
 interface IndexFile {
@@ -30,6 +32,7 @@ interface IndexFile {
     dense_twin: string | null;
     features: boolean;
     examples: boolean;
+    continuations: boolean;
   }[];
 }
 
@@ -39,7 +42,7 @@ export async function shippedModels(): Promise<ModelEntry[]> {
   const response = await get(new URL('index.json', base));
   if (!response.ok) throw new Error(`models/index.json could not be fetched: the server responded with ${response.status}.`);
   const { models } = (await response.json()) as IndexFile;
-  return models.map(({ name, kind, bytes, steps, dense_twin, features, examples }) => ({
+  return models.map(({ name, kind, bytes, steps, dense_twin, features, examples, continuations }) => ({
     name,
     kind,
     url: new URL(`${encodeURIComponent(name)}/`, base),
@@ -48,13 +51,24 @@ export async function shippedModels(): Promise<ModelEntry[]> {
     denseTwin: dense_twin,
     hasFeatures: features,
     hasExamples: examples,
+    hasContinuations: continuations,
   }));
 }
 
 /** A model folder at a URL that the reader entered. */
 export function foreignModel(url: URL): ModelEntry {
   const folder = new URL(url.pathname.endsWith('/') ? url : `${url.href}/`);
-  return { name: folder.href, kind: null, url: folder, bytes: null, steps: [], denseTwin: null, hasFeatures: true, hasExamples: false };
+  return {
+    name: folder.href,
+    kind: null,
+    url: folder,
+    bytes: null,
+    steps: [],
+    denseTwin: null,
+    hasFeatures: true,
+    hasExamples: false,
+    hasContinuations: false,
+  };
 }
 
 /** The dense twin of a TopK model, or the TopK model of a dense twin; `null`: not offered. */

@@ -6,9 +6,12 @@ import { isAbort } from './problem';
 /** New tokens of a replay. */
 const LENGTH = 32;
 
+/** Until another prompt is typed; the stored continuations are of this one. */
+export const DEFAULT_PROMPT = 'Once upon a time there was a';
+
 export class Replay {
   readonly #app: App;
-  prompt = $state('Once upon a time there was a');
+  prompt = $state(DEFAULT_PROMPT);
   /** What was left out of the prompt: a sentence; '' for nothing. */
   cut = $state('');
   /** By training step; `null`: the final weights. */
@@ -22,6 +25,7 @@ export class Replay {
 
   constructor(app: App) {
     this.#app = app;
+    this.prompt = app.router.route.params.p ?? DEFAULT_PROMPT;
   }
 
   /** Clears the texts, which belong to the old prompt. */

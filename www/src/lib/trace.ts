@@ -3,10 +3,24 @@ import { ascending, median } from 'd3-array';
 import type { FeatureIndex, StepColumns } from 'topk-lm';
 
 /** How many neurons emerge at each analyzed step. */
-export function emergedAt({ columns, steps }: FeatureIndex): { step: number; neurons: number }[] {
+function emergedAt({ columns, steps }: FeatureIndex): { step: number; neurons: number }[] {
   const counts = new Map(steps.map((step) => [step, 0]));
   for (const step of columns.emergence) if (step !== null) counts.set(step, (counts.get(step) ?? 0) + 1);
   return [...counts].map(([step, neurons]) => ({ step, neurons })).sort((a, b) => a.step - b.step);
+}
+
+/**
+ * How many neurons have emerged by each analyzed step. The last step is left out: there a neuron is compared with itself, so all those that were
+ * not close before count as emerging.
+ */
+export function emergedBy(index: FeatureIndex): { step: number; neurons: number }[] {
+  let neurons = 0;
+  return emergedAt(index)
+    .slice(0, -1)
+    .map(({ step, neurons: more }) => {
+      neurons += more;
+      return { step, neurons };
+    });
 }
 
 /** Indices of a layer's neurons that emerged: earliest first, at a tie those closer to their final state along the way; others are left out. */

@@ -2,7 +2,6 @@
 import type { FeatureIndex } from 'topk-lm';
 import type { Active } from '../activity';
 import type { Activations } from '../activations';
-import { labelOf } from '../neurons';
 import { rankedAt, type Ranking } from '../ranking';
 import type { NeuronId } from '../route';
 
@@ -78,7 +77,8 @@ export function sceneOf(
   beyond: Beyond | null,
   options: {
     index: FeatureIndex | null;
-    labels: FeatureIndex | null;
+    /** What a neuron is called; '' where nothing is known. */
+    nameOf: (neuron: NeuronId) => string;
     ranking: Ranking;
     background: boolean;
     isCut: boolean;
@@ -88,7 +88,7 @@ export function sceneOf(
   },
 ): Scene {
   const size = activations.select === 'abs' ? Math.abs : (value: number) => value;
-  const nameOf = (neuron: NeuronId) => shortName(labelOf(options.labels, neuron), options.room) || String(neuron.index);
+  const nameOf = (neuron: NeuronId) => shortName(options.nameOf(neuron), options.room) || String(neuron.index);
   let width = 0;
   const stages = [...activations.rows].map(([layer, rows]): Stage => {
     width = rows.shape[1];
