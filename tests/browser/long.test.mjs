@@ -1,6 +1,9 @@
 // Links and texts far longer than any model takes: what is left out is said, and the document stays small, since elements are what freezes a page.
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, describe, test } from 'node:test';
 import { hashOf, loaded, shippedModel, siteModule, withSite } from './page-kit.mjs';
 
 const { encodeIds } = await siteModule('route.ts');
@@ -17,9 +20,14 @@ describe('long links and texts', { timeout: 600_000 }, () => {
   const model = shippedModel();
   const { max_position_embeddings: most } = model.read('config.json');
   const takes = `this model takes at most ${count(most)} tokens: the rest is left out.`;
+  // The same model, as if its context were shorter than the text that the page opens with.
+  const short = fs.mkdtempSync(path.join(os.tmpdir(), 'topk-lm-short-'));
+  after(() => fs.rmSync(short, { recursive: true }));
+  for (const name of ['model.safetensors', 'tokenizer.json']) fs.copyFileSync(path.join(model.folder, name), path.join(short, name));
+  fs.writeFileSync(path.join(short, 'config.json'), JSON.stringify({ ...model.read('config.json'), max_position_embeddings: 12 }));
   let site;
   let page;
-  withSite({ hash: '#/about' }, (on) => {
+  withSite({ hash: '#/about', serve: { mounts: { '/short/': short } }, ignore: [/404/] }, (on) => {
     ({ site, page } = on);
   });
 
@@ -88,6 +96,14 @@ describe('long links and texts', { timeout: 600_000 }, () => {
     await page.getByText(takes).waitFor();
     await page.locator('[data-shared=departs]').waitFor();
     await isSmall();
+  });
+
+  test('so is the text that a model without stored ones opens with', async () => {
+    await visit(`#/explore?model=${encodeURIComponent(`${site.origin}short/`)}`);
+    await page.getByRole('button', { name: 'Load the model' }).click();
+    assert.equal(await loaded(page), 'cpu');
+    await page.getByText(/^The text has \d+ tokens, but this model takes at most 12 tokens: the rest is left out\.$/).waitFor();
+    assert.equal(await chips().count(), 12);
   });
 
   test('a megabyte typed in: its beginning is read, and the page says so', async () => {

@@ -13,8 +13,8 @@ import { StepLabels } from './step-labels.svelte';
 /** How long typing must pause before the text is read (ms). */
 const PAUSE = 150;
 
-/** With which the page opens where nothing is stored for a model. */
-const DEFAULT_TEXT = 'Once upon a time there was a little dog who loved to play in the park.';
+/** With which the page opens where nothing is stored for a model: it fits a context of 64 even where each character is a token. */
+const DEFAULT_TEXT = 'Once upon a time there was a little dog who loved to play.';
 
 type Wanted = { kind: 'stored'; number: number; text: StoredText } | { kind: 'ids'; ids: number[] } | { kind: 'text'; text: string };
 
@@ -74,7 +74,8 @@ export class Explorer {
   /** What was left out of the text: a sentence; '' for nothing. */
   cut = $derived.by((): string => {
     const { t, p } = this.#app.router.route.params;
-    return this.#known?.cut || (this.#left.of === (t ?? p) ? this.#left.cut : '');
+    const of = t ?? p ?? (this.wanted?.kind === 'text' ? this.wanted.text : null);
+    return this.#known?.cut || (this.#left.of === of ? this.#left.cut : '');
   });
 
   /** Whether the neurons on screen are those of the tokens on screen. */
