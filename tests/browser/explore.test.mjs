@@ -124,6 +124,8 @@ describe('explore', { timeout: 600_000 }, () => {
       effects.toSorted((a, b) => b - a),
     );
     assert.ok(effects[0] > 0);
+    const sums = await page.locator('[data-sum]').evaluateAll((rows) => rows.map((row) => Math.abs(Number(row.dataset.sum))));
+    assert.ok(sums.length > 0 && sums.every((sum, i) => i === 0 || sum <= sums[i - 1]), String(sums));
     const { params } = hashOf(page);
     assert.deepEqual(params.open.split('.').toSorted(), ['next', 'why']);
     assert.match(params.why, /^\d+$/);
@@ -169,7 +171,19 @@ describe('explore', { timeout: 600_000 }, () => {
       layers,
     );
     await page.getByText('Attention', { exact: true }).click();
-    await page.getByText('Head 0').waitFor();
+    const { num_attention_heads: heads } = model.read('config.json');
+    await page.getByText('Head 0, all queries').waitFor();
+    assert.equal(await page.locator('.maps canvas').count(), heads);
+    await page.waitForFunction(() => {
+      const canvas = document.querySelector('.maps canvas');
+      return canvas
+        .getContext('2d')
+        .getImageData(0, 0, canvas.width, canvas.height)
+        .data.some((value) => value > 0);
+    });
+    const map = page.getByRole('table', { name: /by layer and position/ });
+    assert.equal(await map.locator('tbody tr').count(), layers);
+    assert.equal(await map.locator('tbody tr').first().locator('td').count(), Math.min(24, await chips(page).count()));
   });
 
   test('another training step: loaded while the old weights are in use, then in the address; and back', async () => {

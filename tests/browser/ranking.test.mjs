@@ -139,3 +139,25 @@ describe('what is special at a position', () => {
     }
   });
 });
+
+test('effects of an index are summed over its layers, the largest sum by size first', async () => {
+  const { sumByIndex } = await siteModule('effects.ts');
+  const sums = sumByIndex([
+    { layer: 3, index: 7, effect: -0.5 },
+    { layer: 1, index: 7, effect: -0.25 },
+    { layer: 0, index: 2, effect: 0.6 },
+    { layer: 2, index: 1, effect: 0.6 },
+  ]);
+  assert.deepEqual(
+    sums.map(({ index, sum }) => [index, sum]),
+    [
+      [7, -0.75],
+      [1, 0.6],
+      [2, 0.6],
+    ],
+  );
+  assert.deepEqual(
+    sums[0].layers.map(({ layer }) => layer),
+    [1, 3],
+  );
+});

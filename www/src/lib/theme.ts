@@ -22,3 +22,15 @@ export function applyTheme(theme: Theme): void {
     // holds for this visit only
   }
 }
+
+/** Calls `changed` whenever colors change, for what is drawn on a canvas; returns what ends that. */
+export function onTheme(changed: () => void): () => void {
+  const dark = matchMedia('(prefers-color-scheme: dark)');
+  const observer = new MutationObserver(changed);
+  observer.observe(document.documentElement, { attributeFilter: ['data-theme'] });
+  dark.addEventListener('change', changed);
+  return () => {
+    observer.disconnect();
+    dark.removeEventListener('change', changed);
+  };
+}
