@@ -52,6 +52,45 @@ test('without checkpoints a neuron has no training, and steps() is null', async 
   assert.equal(await features.clusters(), null);
 });
 
+test('format 2: what neurons read and write', async () => {
+  const label = { label: 'dog', stable: true };
+  const reads = {
+    ...label,
+    ...{ f1: 0.5, recall: 0.4, precision: 0.8, explained: 0.6, detection: 0.7 },
+    shares: [{ share: 0.1, n: 100, token_entropy: 1.5, label: 'dog', f1: 0.5, tokens: [[5, 100]] }],
+    places: { sentence_start: 2, quoted: null },
+  };
+  const writes = {
+    ...label,
+    ...{ value: 3, kl: 0.1, kl_stronger: 0.4, specificity: 2, steer: { value: 6, surprise: 1.2 } },
+    ...{ up: [[1, 2]], down: [], up_stronger: [[1, 3]], contrasts: [[0, 1.5, null]] },
+  };
+  const column = <T>(value: T): T[] => Array.from({ length: 8 }, () => value);
+  const columns = { ...(indexFile() as { columns: object }).columns, reads: column('dog'), reads_f1: column(0.5), writes_up: column([1]) };
+  const shard = {
+    format: 2,
+    layer: 0,
+    start: 0,
+    neurons: [
+      { ...record(0, 0), reads, writes },
+      { ...record(0, 1), reads: null, writes: null },
+    ],
+  };
+  const files = {
+    ...featureFiles(),
+    'features/index.json': JSON.stringify(indexFile({ format: 2, columns })),
+    'features/layer0/0.json': JSON.stringify(shard),
+  };
+  const features = open(files);
+  assert.deepEqual((await features.index()).columns.writesUp?.[3], [1]);
+  const neuron = await features.neuron(0, 0);
+  assert.deepEqual([neuron.reads?.shares[0]?.tokenEntropy, neuron.reads?.places.sentenceStart], [1.5, 2]);
+  assert.deepEqual([neuron.writes?.steer?.value, neuron.writes?.klStronger], [6, 0.4]);
+  assert.equal((await features.neuron(0, 1)).writes, null);
+  const wrong = { ...shard, neurons: [{ ...record(0, 0), reads: { ...reads, f1: 'x' } }] };
+  await rejectsWith(open({ ...files, 'features/layer0/0.json': JSON.stringify(wrong) }).neuron(0, 0), 'features', /neuron 0: reads/);
+});
+
 test('clusters and steps', async () => {
   const features = open(featureFiles());
   assert.deepEqual((await features.clusters())?.cluster, [0, 0, 1]);
@@ -71,7 +110,7 @@ test('damaged files are named', async () => {
   const wrong = (path: string, content: unknown) =>
     open({ ...files, [path]: typeof content === 'string' ? content : JSON.stringify(content) });
   await rejectsWith(wrong('features/index.json', '{').index(), 'features', /features\/index\.json: not valid JSON/);
-  await rejectsWith(wrong('features/index.json', indexFile({ format: 2 })).index(), 'features', /format is 2/);
+  await rejectsWith(wrong('features/index.json', indexFile({ format: 3 })).index(), 'features', /format is 3/);
   await rejectsWith(wrong('features/index.json', indexFile({ d_model: 5 })).index(), 'features', /columns\.density/);
   await rejectsWith(wrong('features/index.json', indexFile({ shards: { per_file: 3, path: '../{layer}' } })).index(), 'features', /shards/);
   const shard = { format: 1, layer: 0, start: 0, neurons: [{ ...record(0, 0), examples: {} }] };

@@ -246,6 +246,14 @@ test('the table of neurons: filters, order, ties, missing values last', () => {
   assert.deepEqual(select({ maxEmergence: 4 }), [5, 0]);
 });
 
+test('what neurons write, where it was measured, and states of stories are found', () => {
+  const columns = { ...INDEX.columns, writesUp: [[1], null, null, null, [], [2]], state: [null, 'inside quotes', null, null, null, null] };
+  const select = (part) => [...browse.selectNeurons({ ...INDEX, columns }, { ...browse.DEFAULT_QUERY, ...part }, VOCABULARY)];
+  assert.deepEqual(select({ text: 'cat', list: 'raises' }), [0]);
+  assert.deepEqual(select({ text: 'sun', list: 'raises' }), [5]);
+  assert.deepEqual(select({ text: 'Quotes' }), [1]);
+});
+
 test('a query in the address and back', () => {
   const query = {
     ...browse.DEFAULT_QUERY,

@@ -3,6 +3,7 @@
 //! Everything merges exactly, so that merged shards equal one pass byte for byte: counters are integers; maxima, top activations and
 //! the random draw do not depend on order; a document's sum is f64, and those sums are added as integers in units of 2^-64.
 
+use super::bands::{Bands, Point};
 use super::histogram::Histogram;
 use super::peaks::{hash, mix, Peak, Peaks, Rank, Sample, Window};
 use super::{AFTER, BEFORE, WINDOW};
@@ -37,6 +38,7 @@ pub struct LayerStatistics {
     pub peaks: Vec<Peaks>,
     pub floors: Vec<f32>,
     pub histograms: Vec<Histogram>,
+    pub bands: Vec<Bands>,
     pub samples: Vec<Sample>,
     pub limits: Vec<u64>,
     /// Scratch: the mix of each neuron, and the sums of the current document.
@@ -59,6 +61,7 @@ impl LayerStatistics {
             peaks: vec![Peaks::default(); ranks.len() * d_model],
             floors: vec![f32::NEG_INFINITY; ranks.len() * d_model],
             histograms: vec![Histogram::default(); kept],
+            bands: vec![Bands::default(); kept],
             samples: vec![Sample::default(); kept],
             limits: vec![u64::MAX; kept],
             seeds: (0..d_model as u64).map(|i| mix(!((layer as u64) << 32 | i))).collect(),
@@ -112,6 +115,7 @@ impl LayerStatistics {
         if self.full {
             self.histograms[index].add(value);
             let hash = hash(self.seeds[index], at.2);
+            self.bands[index].add(hash, peak());
             if hash <= self.limits[index] {
                 let window = self.window(index, at.1, activations);
                 self.limits[index] = self.samples[index].offer(hash, peak(), window);
@@ -155,6 +159,9 @@ impl LayerStatistics {
         for (histogram, other) in self.histograms.iter_mut().zip(&other.histograms) {
             histogram.merge(other);
         }
+        for (bands, other) in self.bands.iter_mut().zip(&other.bands) {
+            bands.merge(other);
+        }
         for ((sample, other), limit) in self.samples.iter_mut().zip(&other.samples).zip(&mut self.limits) {
             sample.merge(other);
             *limit = sample.limit();
@@ -171,6 +178,11 @@ impl LayerStatistics {
         for (limit, sample) in self.limits.iter_mut().zip(&self.samples) {
             *limit = sample.limit();
         }
+    }
+
+    /// The activations of a tail that were kept, with how many each stands for, strongest first.
+    pub fn points(&self, tail: usize, index: usize) -> Vec<Point> {
+        self.bands[index].points(self.ranks[tail], &self.peaks[tail * self.d_model + index].peaks)
     }
 
     /// Mean of the active values; 0 if there are none.

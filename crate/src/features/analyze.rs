@@ -6,19 +6,22 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
 
-use super::accumulate::{Activations, Statistics};
+use super::accumulate::{Activations, LayerStatistics, Statistics};
+use super::bands;
 use super::corpus::{self, Cut};
 use super::facts::Facts;
+use super::measure;
+use super::record::{More, Neuron};
 use super::report;
 use super::shard::{Shard, Whole};
+use super::states;
 use super::store;
+use super::streams::streams_of;
+use super::RARE_BELOW;
 use crate::checkpoint::FolderSource;
-use crate::edits::EditTable;
 use crate::error::{fail, Error, Result};
 use crate::exec::cpu::{CpuCache, CpuEngine};
 use crate::offline::{files, load_engine, OfflineModel, Progress};
-use crate::ops::buffers::HIDDEN;
-use crate::ops::def::{Point, Rows};
 
 /// Documents per batch and thread, and memory for their activations.
 const DOCUMENTS_A_THREAD: usize = 8;
@@ -39,6 +42,10 @@ pub struct AnalyzeOptions {
     pub twin: Option<PathBuf>,
     pub threads: usize,
     pub export: Option<PathBuf>,
+    /// Measure what each neuron writes, too.
+    pub writes: bool,
+    /// Stories and their true states: which state each neuron marks.
+    pub stories: Option<(PathBuf, PathBuf)>,
     /// Save the state after this many documents.
     pub part: usize,
 }
@@ -125,16 +132,75 @@ pub fn analyze(options: &AnalyzeOptions, notice: &mut dyn FnMut(&str)) -> Result
             std::slice::from_ref(&shard.folder),
             &options.out,
             options.export.as_deref(),
+            &Beyond {
+                model: Some(&options.model),
+                writes: options.writes,
+                stories: options.stories.as_ref(),
+                threads: options.threads,
+            },
+            notice,
         )?;
         std::fs::remove_dir_all(&shard.folder).map_err(|error| files::io_error(&shard.folder, "removed", &error))?;
     }
     Ok(report)
 }
 
+/// What is found out beyond counting, which needs the model itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beyond<'a> {
+    pub model: Option<&'a Path>,
+    pub writes: bool,
+    pub stories: Option<&'a (PathBuf, PathBuf)>,
+    pub threads: usize,
+}
+
 /// `topk-lm merge`: writes the files of the shards in these folders.
-pub fn merge(shards: &[PathBuf], out: &Path, export: Option<&Path>) -> Result<()> {
+pub fn merge(
+    shards: &[PathBuf],
+    out: &Path,
+    export: Option<&Path>,
+    beyond: &Beyond<'_>,
+    notice: &mut dyn FnMut(&str),
+) -> Result<()> {
     let shards: Vec<Shard> = shards.iter().map(|folder| Shard { folder: folder.clone() }).collect();
-    report::write(&Whole::read(&shards)?, out, export)
+    let whole = Whole::read(&shards)?;
+    let mut more = More::default();
+    if let Some(folder) = beyond.model.filter(|_| beyond.writes || beyond.stories.is_some()) {
+        let model = OfflineModel::load(FolderSource::new(folder)?, "")?;
+        if Some(&model.fingerprint("")?) != whole.facts.weights.first() {
+            fail!(Argument, "{} is not the model that was analyzed", folder.display());
+        }
+        let facts = &whole.facts;
+        if let Some((text, states)) = beyond.stories {
+            more.states = Some(states::measure(&model, facts, (text, states), beyond.threads, notice)?);
+        }
+        if beyond.writes {
+            more.measured = Some(measure::measure(
+                &model,
+                facts,
+                &strong(&whole),
+                beyond.threads,
+                notice,
+            )?);
+        }
+    }
+    report::write(&whole, &more, out, export)
+}
+
+/// The strong activation of each neuron of each layer, of the tail that is shown; `None` if it is rare.
+fn strong(whole: &Whole) -> Vec<Vec<Option<f32>>> {
+    let of = |layer: &LayerStatistics, index: usize| {
+        let tail = match layer.ranks.len() {
+            1 => 0,
+            _ => Neuron::new(&whole.documents, layer, index, None).tail,
+        };
+        let points = layer.points(tail, index);
+        (bands::weight(&points) >= RARE_BELOW as f64).then(|| bands::quantile(&points, measure::STRONG) as f32)
+    };
+    let layers = whole.last.layers.iter();
+    layers
+        .map(|layer| (0..layer.d_model).map(|index| of(layer, index)).collect())
+        .collect()
 }
 
 struct Run<'a> {
@@ -261,25 +327,4 @@ impl Run<'_> {
         statistics.tokens += documents.iter().map(|document| document.len() as u64).sum::<u64>();
         statistics.positions += counted.iter().flatten().filter(|counted| **counted).count() as u64;
     }
-}
-
-/// The residual stream of a document behind each of `layers` (ascending).
-async fn streams_of(
-    engine: &CpuEngine,
-    cache: &mut CpuCache,
-    document: &[u32],
-    layers: &[usize],
-) -> Result<Vec<Activations>> {
-    let edits = EditTable::default();
-    let mut run = engine.run(cache, document, 0, Rows::Sequence, &edits)?;
-    let mut streams = Vec::with_capacity(layers.len());
-    for layer in layers {
-        run.to(Point::end(*layer)).await?;
-        let is_topk = engine.config().topk_at(*layer).is_some();
-        streams.push(Activations {
-            dense: run.buffer(HIDDEN).to_vec(),
-            active: is_topk.then(|| run.pass().buffers.active.clone()),
-        });
-    }
-    Ok(streams)
 }

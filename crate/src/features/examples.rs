@@ -47,7 +47,7 @@ pub struct Examples {
 impl Examples {
     /// Top: the highest activations, from different documents as far as possible. Random: the first of the draw of 32 active
     /// positions. Quantiles: some of each quarter of that draw by rank, if possible not among the random ones.
-    pub fn new(ground: &Ground<'_>, layer: &LayerStatistics, record: &Record) -> Examples {
+    pub fn new(ground: &Ground<'_>, layer: &LayerStatistics, record: &Record<'_>) -> Examples {
         let dense = ground.facts.dense;
         let (most, each, at_random) = amounts(dense);
         let shown = if dense { SHOWN_DENSE } else { SHOWN_TOPK };
@@ -155,7 +155,7 @@ impl Example {
 }
 
 /// The `examples` of a record.
-pub fn json(ground: &Ground<'_>, layer: &LayerStatistics, record: &Record) -> Value {
+pub fn json(ground: &Ground<'_>, layer: &LayerStatistics, record: &Record<'_>) -> Value {
     let examples = Examples::new(ground, layer, record);
     let list = |examples: &[Example]| examples.iter().map(Example::json).collect::<Vec<_>>();
     let quantiles: Vec<Value> = examples

@@ -59,7 +59,7 @@ impl Export {
         })
     }
 
-    pub fn add(&mut self, ground: &Ground<'_>, slot: usize, record: &Record) {
+    pub fn add(&mut self, ground: &Ground<'_>, slot: usize, record: &Record<'_>) {
         let layer = &ground.last.layers[slot];
         let stored = record.json(ground, layer, examples::json(ground, layer, record));
         let feature = feature(&stored, &self.corpus, &|id| ground.facts.text(id));

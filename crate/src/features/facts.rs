@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cluster::{self, Clusters};
 use super::json::round4;
+use super::FORMAT;
 use crate::checkpoint::{self, FolderSource};
 use crate::config::Config;
 use crate::error::{fail, Code, Error, Result};
@@ -95,7 +96,7 @@ impl Facts {
             weights.push(model.fingerprint(&format!("step{step}/"))?);
         }
         Ok(Facts {
-            format: 1,
+            format: FORMAT,
             model: name_of(model.source.root()),
             dense,
             d_model: config.d_model,
@@ -121,7 +122,7 @@ impl Facts {
     pub fn check(&self, path: &Path) -> Result<()> {
         let id = |id: &u32| (*id as usize) < self.d_vocab;
         let lists = self.promoted.iter().chain(&self.suppressed);
-        let fits = self.format == 1
+        let fits = self.format == FORMAT
             && self.d_model > 0
             && (1..=MOST_LAYERS).contains(&self.layers.len())
             && self.layers.is_sorted_by(|a, b| a < b)

@@ -1,96 +1,90 @@
-//! A short label for a neuron, by the first rule that fits.
+//! A short label for what a neuron reads, by the first rule that fits; and the rule itself, which can be scored ([`Rule`]).
 //!
 //! | rule | label |
 //! |---|---|
 //! | no active position | `dead` |
 //! | fewer than 20 | `rare: a, b, c` |
-//! | one word (its forms with space or capital counted together) has 60 % of the top tokens | `“dog”` |
+//! | one word (its forms with space or capital counted together) has 60 % of the tokens | `“dog”` |
 //! | 70 % are punctuation and line breaks, or numbers | `punctuation: ., !` |
 //! | one cluster has 60 % | `dog, dogs, puppy` |
 //! | 70 % are names, pieces inside of words, or words of one ending | `names: Lily, Tom`, `words in -ing: …` |
 //! | one token follows, or precedes, in 60 % | `before “to”`, `after “the”` |
-//! | 70 % are among the first four positions | `start of the text` |
-//! | the three most promoted tokens are in one cluster | `promotes dog, dogs, puppy` |
-//! | otherwise | `mixed: a, b, c` |
+//! | otherwise | `mixed: a, b, c`, and the rule is these three tokens |
+//!
+//! A token that lies inside of words is shown as a piece of one: `…ing`.
 
 use std::collections::BTreeMap;
 
 use super::facts::Facts;
+use super::kinds::{class_name, class_of, is_piece, show, word, CLASSES};
+use super::rules::Rule;
 use super::statistics::{total, Counts};
 use super::RARE_BELOW;
 
-/// What the rules look at, from the top activations of a neuron.
+/// What the rules look at, from some of a neuron's activations.
 pub struct Evidence<'a> {
     pub tokens: &'a Counts,
     pub before: &'a Counts,
     pub after: &'a Counts,
-    /// How many are at positions 1 to 4.
-    pub early: u32,
-    pub promoted: &'a [(u32, f64)],
+}
+
+/// A label and what it claims.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Label {
+    pub text: String,
+    pub rule: Rule,
+}
+
+impl Label {
+    fn new(text: impl Into<String>, rule: Rule) -> Label {
+        Label {
+            text: text.into(),
+            rule,
+        }
+    }
 }
 
 const MOST: f64 = 0.6;
 const CLASS: f64 = 0.7;
-/// Capitalized words that begin sentences more often than they are names.
-const NO_NAMES: &[&str] = &[
-    "the", "a", "an", "he", "she", "it", "they", "we", "you", "i", "one", "once", "then", "but", "and", "so", "when",
-    "this", "that", "there", "in", "on", "at", "as", "his", "her", "their", "my", "your", "what", "why", "how", "who",
-    "where", "yes", "no", "let", "if", "do", "can", "after", "suddenly", "every", "all", "for", "from", "with", "to",
-    "of", "not", "now", "are", "is",
-];
-const ENDINGS: &[&str] = &["ing", "ed", "ly", "er", "est", "ful", "ness", "s"];
-
-/// Whether a token is of a kind.
-type Class = fn(&str) -> bool;
 
 /// The label.
-pub fn label(evidence: &Evidence<'_>, facts: &Facts) -> String {
+pub fn label(evidence: &Evidence<'_>, facts: &Facts) -> Label {
     let n = total(evidence.tokens);
     if n == 0 {
-        return "dead".to_owned();
+        return Label::new("dead", Rule::Never);
     }
-    let shown = |ids: &mut dyn Iterator<Item = u32>| {
-        ids.take(3)
-            .map(|id| show(&facts.text(id)))
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    let tops = || shown(&mut evidence.tokens.iter().map(|(id, _)| *id));
+    let ids = || evidence.tokens.iter().map(|(id, _)| *id);
+    let tops = || listed(facts, &mut ids());
     if (n as usize) < RARE_BELOW {
-        return format!("rare: {}", tops());
+        return Label::new(format!("rare: {}", tops()), first_tokens(&mut ids()));
     }
     let share = |count: u32| f64::from(count) / f64::from(n);
-    // The text of each token without its space, and its count.
+    // The text of each token, and its count.
     let texts: Vec<(String, u32)> = evidence
         .tokens
         .iter()
         .map(|(id, count)| (facts.text(*id), *count))
         .collect();
-    let mut words: BTreeMap<String, u32> = BTreeMap::new();
-    for (text, count) in &texts {
-        *words.entry(word(text)).or_default() += count;
+    let mut words: BTreeMap<String, (u32, u32)> = BTreeMap::new();
+    for ((text, count), id) in texts.iter().zip(ids()) {
+        words.entry(word(text)).or_insert((id, 0)).1 += count;
     }
-    if let Some((text, _)) = texts.iter().find(|(text, _)| share(words[&word(text)]) >= MOST) {
-        return format!("“{}”", show(text));
+    if let Some((text, _)) = texts.iter().find(|(text, _)| share(words[&word(text)].1) >= MOST) {
+        let rule = Rule::Word(words[&word(text)].0);
+        return Label::new(format!("“{}”", shown(facts, text)), rule);
     }
-    let of_class = |class: &dyn Fn(&str) -> bool| {
-        share(
-            texts
-                .iter()
-                .filter(|(text, _)| class(text))
-                .map(|(_, count)| count)
-                .sum::<u32>(),
-        ) >= CLASS
+    let of_class = |class: usize| {
+        let of: u32 = texts
+            .iter()
+            .filter(|(text, _)| class_of(class, text))
+            .map(|(_, count)| count)
+            .sum();
+        (share(of) >= CLASS).then(|| {
+            let shown = listed(facts, &mut ids().filter(|id| class_of(class, &facts.text(*id))));
+            Label::new(format!("{}: {shown}", class_name(class)), Rule::Class(class))
+        })
     };
-    let of = |class: &dyn Fn(&str) -> bool| {
-        let ids = evidence.tokens.iter().map(|(id, _)| *id);
-        shown(&mut ids.filter(|id| class(&facts.text(*id))))
-    };
-    let named = |classes: &[(&str, Class)]| {
-        let fits = classes.iter().find(|(_, class)| of_class(class));
-        fits.map(|(name, class)| format!("{name}: {}", of(class)))
-    };
-    if let Some(label) = named(&[("punctuation", is_punctuation), ("numbers", is_number)]) {
+    if let Some(label) = (0..2).find_map(of_class) {
         return label;
     }
     let mut clusters: BTreeMap<u32, u32> = BTreeMap::new();
@@ -100,86 +94,47 @@ pub fn label(evidence: &Evidence<'_>, facts: &Facts) -> String {
         }
     }
     if let Some((cluster, _)) = clusters.iter().find(|(_, count)| share(**count) >= MOST) {
-        let ids = evidence.tokens.iter().map(|(id, _)| *id);
-        return shown(&mut ids.filter(|id| facts.cluster_of(*id) == Some(*cluster)));
+        let shown = listed(facts, &mut ids().filter(|id| facts.cluster_of(*id) == Some(*cluster)));
+        return Label::new(shown, Rule::Cluster(*cluster));
     }
-    if let Some(label) = named(&[("names", is_name), ("inside of words", is_piece)]) {
+    if let Some(label) = (2..CLASSES).find_map(of_class) {
         return label;
     }
-    for ending in ENDINGS {
-        let has = |text: &str| {
-            let word = word(text);
-            word.len() > ending.len() + 1 && word.ends_with(ending) && word.chars().all(char::is_alphabetic)
-        };
-        if of_class(&has) {
-            return format!("words in -{ending}: {}", of(&has));
+    for (counts, side, rule) in [
+        (evidence.after, "before", Rule::Next as fn(u32) -> Rule),
+        (evidence.before, "after", Rule::Previous),
+    ] {
+        if let Some((id, _)) = counts.first().filter(|(_, count)| share(*count) >= MOST) {
+            return Label::new(format!("{side} “{}”: {}", show(&facts.text(*id)), tops()), rule(*id));
         }
     }
-    for (counts, side) in [(evidence.after, "before"), (evidence.before, "after")] {
-        if let Some((id, count)) = counts.first() {
-            if share(*count) >= MOST {
-                return format!("{side} “{}”: {}", show(&facts.text(*id)), tops());
-            }
-        }
-    }
-    if share(evidence.early) >= CLASS {
-        return "start of the text".to_owned();
-    }
-    if let [(a, _), (b, _), (c, _), ..] = evidence.promoted {
-        let cluster = facts.cluster_of(*a);
-        if cluster.is_some() && cluster == facts.cluster_of(*b) && cluster == facts.cluster_of(*c) {
-            return format!("promotes {}", shown(&mut [*a, *b, *c].into_iter()));
-        }
-    }
-    format!("mixed: {}", tops())
+    Label::new(format!("mixed: {}", tops()), first_tokens(&mut ids()))
 }
 
-/// A token as readers see it.
-fn show(text: &str) -> String {
-    let trimmed = text.trim_matches(' ');
-    match trimmed {
-        "" => "space".to_owned(),
-        _ if is_break(text) => "line break".to_owned(),
-        _ => trimmed.replace(char::is_control, "·"),
-    }
+/// The rule of the tokens that a label shows.
+fn first_tokens(ids: &mut dyn Iterator<Item = u32>) -> Rule {
+    let mut shown: Vec<u32> = ids.take(SHOWN).collect();
+    shown.sort_unstable();
+    Rule::Tokens(shown)
 }
 
-/// What all forms of a token share: no space, lower case.
-fn word(text: &str) -> String {
-    let word = text.trim_matches(' ').to_lowercase();
-    if word.is_empty() {
-        text.to_owned()
+/// Tokens in a label.
+const SHOWN: usize = 3;
+
+/// The first three tokens as a label shows them.
+pub fn listed(facts: &Facts, ids: &mut dyn Iterator<Item = u32>) -> String {
+    let shown = ids.take(SHOWN).map(|id| shown(facts, &facts.text(id)));
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+/// A token as a label shows it: a piece of a word as such.
+fn shown(facts: &Facts, text: &str) -> String {
+    let piece = if facts.texts.is_some() && is_piece(text) {
+        "…"
     } else {
-        word
-    }
-}
-
-fn is_break(text: &str) -> bool {
-    text.contains('\n') && text.trim().is_empty()
-}
-
-/// Line breaks too.
-fn is_punctuation(text: &str) -> bool {
-    is_break(text)
-        || !text.trim().is_empty() && !text.chars().any(|c| c.is_alphanumeric() || c == '\u{fffd}' || c == '#')
-}
-
-fn is_number(text: &str) -> bool {
-    let text = text.trim();
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_digit())
-}
-
-fn is_name(text: &str) -> bool {
-    let word = text.trim();
-    let mut chars = word.chars();
-    chars.next().is_some_and(char::is_uppercase)
-        && word.chars().count() > 1
-        && chars.all(char::is_alphabetic)
-        && !NO_NAMES.contains(&word.to_lowercase().as_str())
-}
-
-fn is_piece(text: &str) -> bool {
-    text.starts_with(char::is_lowercase) && text.chars().all(char::is_alphabetic)
+        ""
+    };
+    format!("{piece}{}", show(text))
 }
 
 #[cfg(test)]
@@ -195,7 +150,7 @@ pub mod tests {
             group.iter().for_each(|id| cluster[*id as usize] = group[0]);
         }
         Facts {
-            format: 1,
+            format: super::super::FORMAT,
             model: "m".into(),
             dense: false,
             d_model: 1,
@@ -231,35 +186,25 @@ pub mod tests {
         ];
         let facts = facts(&texts, &[&[1, 4], &[13, 14, 15]]);
         let none: Counts = vec![];
-        let check = |tokens: &[(u32, u32)], after: &[(u32, u32)], early, promoted: &[(u32, f64)], expected: &str| {
+        let check = |tokens: &[(u32, u32)], after: &[(u32, u32)], text: &str, rule: Rule| {
             let evidence = Evidence {
                 tokens: &tokens.to_vec(),
                 before: &none,
                 after: &after.to_vec(),
-                early,
-                promoted,
             };
-            assert_eq!(label(&evidence, &facts), expected);
+            assert_eq!(label(&evidence, &facts), Label::new(text, rule));
         };
-        check(&[], &[], 0, &[], "dead");
-        check(&[(1, 5), (3, 2)], &[], 0, &[], "rare: dog, cat");
-        check(&[(1, 40), (2, 30), (3, 30)], &[], 0, &[], "“dog”");
-        check(&[(1, 40), (4, 30), (3, 30)], &[], 0, &[], "dog, puppy");
-        check(&[(5, 50), (6, 30), (3, 20)], &[], 0, &[], "punctuation: ., !");
-        check(&[(5, 50), (7, 50)], &[], 0, &[], "punctuation: ., line break");
-        check(&[(8, 50), (9, 30), (10, 20)], &[], 0, &[], "names: Lily, Tom");
-        check(&[(11, 50), (12, 50)], &[], 0, &[], "inside of words: ing, er");
-        check(&[(7, 100)], &[], 0, &[], "“line break”");
-        check(
-            &[(1, 50), (3, 50)],
-            &[(15, 80), (16, 20)],
-            0,
-            &[],
-            "before “to”: dog, cat",
-        );
-        check(&[(1, 50), (3, 50)], &[], 90, &[], "start of the text");
-        let promoted = [(13, 3.0), (14, 2.0), (15, 1.0)];
-        check(&[(1, 50), (3, 50)], &[], 0, &promoted, "promotes running, played, to");
-        check(&[(1, 50), (3, 50)], &[], 0, &[], "mixed: dog, cat");
+        check(&[], &[], "dead", Rule::Never);
+        check(&[(1, 5), (3, 2)], &[], "rare: dog, cat", Rule::Tokens(vec![1, 3]));
+        check(&[(1, 40), (2, 30), (3, 30)], &[], "“dog”", Rule::Word(1));
+        check(&[(1, 40), (4, 30), (3, 30)], &[], "dog, puppy", Rule::Cluster(1));
+        check(&[(5, 50), (6, 30), (3, 20)], &[], "punctuation: ., !", Rule::Class(0));
+        check(&[(5, 50), (7, 50)], &[], "punctuation: ., line break", Rule::Class(0));
+        check(&[(8, 50), (9, 30), (10, 20)], &[], "names: Lily, Tom", Rule::Class(2));
+        check(&[(11, 50), (12, 50)], &[], "inside of words: …ing, …er", Rule::Class(3));
+        check(&[(7, 100)], &[], "“line break”", Rule::Word(7));
+        let after = [(15, 80), (16, 20)];
+        check(&[(1, 50), (3, 50)], &after, "before “to”: dog, cat", Rule::Next(15));
+        check(&[(1, 50), (3, 50)], &[], "mixed: dog, cat", Rule::Tokens(vec![1, 3]));
     }
 }

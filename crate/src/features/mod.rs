@@ -6,6 +6,7 @@
 
 mod accumulate;
 pub mod analyze;
+mod bands;
 mod cluster;
 mod corpus;
 mod examples;
@@ -13,15 +14,23 @@ mod export;
 mod facts;
 mod histogram;
 mod json;
+mod kinds;
 mod labels;
+mod measure;
 mod peaks;
+mod places;
+mod reads;
 mod record;
 pub mod report;
+mod rules;
 pub mod saes;
 pub mod shard;
+mod states;
 pub mod statistics;
 mod steps;
 mod store;
+mod streams;
+mod threads;
 
 /// Most positions that an entropy rests on.
 pub const TOP: usize = 100;
@@ -36,5 +45,7 @@ pub const AFTER: usize = 6;
 pub const WINDOW: usize = BEFORE + 1 + AFTER;
 /// Active positions drawn for examples by quantile and at random.
 pub const SAMPLE: usize = 32;
+/// The format of the files; see `README.md`.
+pub const FORMAT: u32 = 2;
 /// Neurons in one file.
 pub const PER_FILE: usize = 16;

@@ -33,7 +33,7 @@ impl Rank {
     }
 
     /// Whether `a` ranks before `b`: by value, then document, then position.
-    fn before(self, a: &Peak, b: &Peak) -> bool {
+    pub fn before(self, a: &Peak, b: &Peak) -> bool {
         let (key_a, key_b) = (self.key(a.value), self.key(b.value));
         key_a > key_b || (key_a == key_b && (a.document, a.position) < (b.document, b.position))
     }

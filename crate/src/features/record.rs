@@ -5,8 +5,12 @@ use serde_json::{json, Value};
 use super::accumulate::{LayerStatistics, Statistics};
 use super::facts::{Effects, Facts};
 use super::json::{maybe, number};
-use super::labels::{label, Evidence};
+use super::labels::{label, listed, Evidence};
+use super::measure::{Measured, Written};
 use super::peaks::{Peak, Rank, Window};
+use super::reads::{Corpus, Reads};
+use super::rules::Lexicon;
+use super::states::States;
 use super::statistics::{count, distance, emergence, entropy, total, Counts};
 use super::{EMERGENCE_JS, RARE_BELOW};
 
@@ -18,6 +22,25 @@ pub struct Ground<'a> {
     /// Statistics of the final weights, and of the checkpoints.
     pub last: &'a Statistics,
     pub steps: &'a [Statistics],
+    pub lexicon: &'a Lexicon,
+    pub more: &'a More,
+}
+
+/// What was found out beyond counting.
+#[derive(Default)]
+pub struct More {
+    pub measured: Option<Measured>,
+    pub states: Option<States>,
+}
+
+impl Ground<'_> {
+    fn corpus(&self) -> Corpus<'_> {
+        Corpus {
+            facts: self.facts,
+            documents: self.documents,
+            lexicon: self.lexicon,
+        }
+    }
 }
 
 /// One neuron under one set of weights, by its better tail.
@@ -86,7 +109,9 @@ fn token(documents: &[Vec<u32>], peak: &Peak, offset: i64) -> Option<u32> {
 }
 
 /// A neuron with its other layers and its history.
-pub struct Record {
+pub struct Record<'a> {
+    /// Number of the layer among those analyzed.
+    pub slot: usize,
     pub layer: usize,
     pub index: usize,
     pub density: f64,
@@ -97,6 +122,12 @@ pub struct Record {
     pub next: Counts,
     pub clusters: Option<Counts>,
     pub label: String,
+    /// `None` if it is rare.
+    pub reads: Option<Reads>,
+    /// F1 of its label as a detector of another neuron of the layer.
+    pub shuffled: Option<f64>,
+    /// With a label, empty if it writes nothing that random neurons of its layer do not write.
+    pub writes: Option<(&'a Written, String)>,
     pub emergence: Option<u64>,
     /// Distance to the final top tokens at each checkpoint.
     pub distances: Vec<f64>,
@@ -105,7 +136,7 @@ pub struct Record {
 }
 
 /// The records of one index in all layers, in order.
-pub fn records(ground: &Ground<'_>, index: usize) -> Vec<Record> {
+pub fn records<'a>(ground: &Ground<'a>, index: usize) -> Vec<Record<'a>> {
     let facts = ground.facts;
     let neurons: Vec<Neuron> = ground
         .last
@@ -133,14 +164,14 @@ pub fn records(ground: &Ground<'_>, index: usize) -> Vec<Record> {
         .collect()
 }
 
-fn record(
-    ground: &Ground<'_>,
+fn record<'a>(
+    ground: &Ground<'a>,
     slot: usize,
     layer: &LayerStatistics,
     index: usize,
     neuron: Neuron,
     layers: Vec<(usize, Option<f64>)>,
-) -> Record {
+) -> Record<'a> {
     let facts = ground.facts;
     let around = |offset| {
         count(
@@ -153,14 +184,33 @@ fn record(
     let (before, next) = (around(-1), around(1));
     let clusters = clusters(facts, &neuron.tokens);
     let negative = layer.ranks[neuron.tail] == Rank::Negative;
-    let (promoted, _) = effects(facts, index, negative);
     let evidence = Evidence {
         tokens: &neuron.tokens,
         before: &before,
         after: &next,
-        early: neuron.peaks.iter().filter(|(peak, _)| peak.position <= 4).count() as u32,
-        promoted: &promoted,
     };
+    let corpus = ground.corpus();
+    let reads = Reads::new(&corpus, &layer.points(neuron.tail, index));
+    let other = (index + layer.d_model / 2) % layer.d_model;
+    let shuffled = reads.as_ref().map(|reads| {
+        corpus
+            .score(&reads.label.rule, &layer.points(neuron.tail, other), 1.0)
+            .f1()
+    });
+    let written = ground
+        .more
+        .measured
+        .as_ref()
+        .and_then(|all| all.layers[slot][index].as_ref());
+    let writes = written.map(|one| {
+        let specific = one.specificity() >= 1.0;
+        let shown = if specific {
+            listed(facts, &mut one.up.iter().map(|(id, _)| *id))
+        } else {
+            String::new()
+        };
+        (one, shown)
+    });
     let distances: Vec<f64> = ground
         .steps
         .iter()
@@ -175,18 +225,36 @@ fn record(
         emergence(&steps, &all, EMERGENCE_JS)
     });
     Record {
+        slot,
         layer: layer.layer,
         index,
         density: layer.active[index] as f64 / ground.last.positions.max(1) as f64,
         mean: (layer.active[index] > 0).then(|| layer.mean(index)),
         sign: facts.dense.then_some(if negative { -1 } else { 1 }),
-        label: label(&evidence, facts),
+        label: match &reads {
+            Some(reads) => named(reads, writes.as_ref()),
+            None => label(&evidence, facts).text,
+        },
+        writes,
+        reads,
+        shuffled,
         next,
         clusters,
         emergence: found.flatten(),
         distances,
         layers,
         neuron,
+    }
+}
+
+/// What a neuron reads and writes, each with a question mark where half of the text, or of the prompts, would give another.
+fn named(reads: &Reads, writes: Option<&(&Written, String)>) -> String {
+    let mark = |stable: bool| if stable { "" } else { "?" };
+    let read = format!("{}{}", reads.label.text, mark(reads.stable));
+    match writes {
+        None => read,
+        Some((_, written)) if written.is_empty() => format!("reads {read}"),
+        Some((one, written)) => format!("reads {read} · writes {written}{}", mark(one.stable)),
     }
 }
 
@@ -215,7 +283,7 @@ pub fn effects(facts: &Facts, index: usize, negative: bool) -> (Effects, Effects
     }
 }
 
-impl Record {
+impl Record<'_> {
     pub fn semantic_entropy(&self) -> Option<f64> {
         semantic_entropy(self.clusters.as_ref())
     }
@@ -276,6 +344,8 @@ impl Record {
             "semantic_entropy": maybe(self.semantic_entropy()),
             "next_entropy": maybe(self.next_entropy()),
             "label": self.label,
+            "reads": self.reads.as_ref().map(Reads::json),
+            "writes": self.writes.as_ref().map(|(one, label)| one.json(label)),
             "emergence": self.emergence,
             "histogram": histogram,
             "tokens": pairs(&self.neuron.tokens, 20),
@@ -286,6 +356,9 @@ impl Record {
             "layers": layers,
             "examples": examples,
         });
+        if let Some(states) = &ground.more.states {
+            object["states"] = states.json(self.slot, self.index);
+        }
         if let Some(sign) = self.sign {
             object["tail"] = json!(sign);
         }

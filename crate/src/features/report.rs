@@ -7,10 +7,13 @@ use serde_json::{json, Map, Value};
 use super::examples;
 use super::export::Export;
 use super::json::{maybe, number};
-use super::record::{records, Ground, Record};
+use super::reads::{Reads, SHARES};
+use super::record::{records, Ground, More, Record};
+use super::rules::Lexicon;
 use super::shard::Whole;
+use super::statistics::count;
 use super::steps::{all_steps, StepColumns};
-use super::{EMERGENCE_JS, PER_FILE, RARE_BELOW, TOP};
+use super::{EMERGENCE_JS, FORMAT, PER_FILE, RARE_BELOW, TOP};
 use crate::error::{fail, Result};
 use crate::offline::files;
 
@@ -18,8 +21,9 @@ use crate::offline::files;
 const SHOWN: usize = 3;
 
 /// Writes the folder; `export` takes the files for SAEDashboard and Neuronpedia.
-pub fn write(whole: &Whole, out: &Path, export: Option<&Path>) -> Result<()> {
-    let ground = whole.ground();
+pub fn write(whole: &Whole, more: &More, out: &Path, export: Option<&Path>) -> Result<()> {
+    let lexicon = Lexicon::new(&whole.facts, &whole.documents);
+    let ground = whole.ground(&lexicon, more);
     let (facts, d_model) = (ground.facts, ground.facts.d_model);
     let mut index = Index::new(&ground);
     let mut steps = StepColumns::new(&ground);
@@ -42,7 +46,7 @@ pub fn write(whole: &Whole, out: &Path, export: Option<&Path>) -> Result<()> {
         }
         for (layer, (neurons, of_steps)) in facts.layers.iter().zip(files) {
             let name = format!("layer{layer}/{start}.json");
-            let object = |neurons| json!({ "format": 1, "layer": layer, "start": start, "neurons": neurons });
+            let object = |neurons| json!({ "format": FORMAT, "layer": layer, "start": start, "neurons": neurons });
             save(&out.join(&name), &object(neurons))?;
             if !ground.steps.is_empty() {
                 save(&out.join("steps").join(&name), &object(of_steps))?;
@@ -54,13 +58,20 @@ pub fn write(whole: &Whole, out: &Path, export: Option<&Path>) -> Result<()> {
     }
     if let Some(clusters) = &facts.clusters {
         let object = json!({
-            "format": 1, "threshold": number(clusters.threshold), "source": clusters.source, "cluster": clusters.cluster,
+            "format": FORMAT, "threshold": number(clusters.threshold), "source": clusters.source, "cluster": clusters.cluster,
             "linkage": "average",
         });
         save(&out.join("clusters.json"), &object)?;
     }
     if let Some(export) = export {
         export.finish()?;
+    }
+    if let Some(states) = &more.states {
+        save(&out.join("states.json"), &states.summary(facts))?;
+    }
+    if let Some(measured) = &more.measured {
+        save(&out.join("contrasts.json"), &measured.contrasts_json(facts))?;
+        save(&out.join("switches.json"), &measured.switches_json(facts))?;
     }
     // Written last: if it exists, so do all the others.
     save(&out.join("index.json"), &index.json(&ground))
@@ -73,7 +84,7 @@ fn save(path: &Path, value: &Value) -> Result<()> {
     }
 }
 
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 33] = [
     "density",
     "max",
     "mean",
@@ -88,11 +99,47 @@ const COLUMNS: [&str; 14] = [
     "label",
     "emergence",
     "similarity",
+    "reads",
+    "reads_f1",
+    "recall",
+    "precision",
+    "explained",
+    "detection",
+    "stable",
+    "share_entropy",
+    "clusters",
+    "writes",
+    "writes_up",
+    "writes_down",
+    "kl",
+    "specificity",
+    "strong",
+    "steer",
+    "state",
+    "state_f1",
+    "state_shuffled",
 ];
+/// Those that `--writes` and `--states` add.
+const WRITES: [&str; 7] = [
+    "writes",
+    "writes_up",
+    "writes_down",
+    "kl",
+    "specificity",
+    "strong",
+    "steer",
+];
+const STATES: [&str; 3] = ["state", "state_f1", "state_shuffled"];
+/// Clusters per neuron in the index.
+const CLUSTERS: usize = 3;
 
 /// The columns over all neurons.
 struct Index {
     columns: Vec<Vec<Value>>,
+    /// F1 of the labels, of each on another neuron too, and how many are stable.
+    f1: Vec<f64>,
+    shuffled: Vec<f64>,
+    stable: usize,
 }
 
 impl Index {
@@ -100,13 +147,23 @@ impl Index {
         let neurons = ground.facts.layers.len() * ground.facts.d_model;
         Index {
             columns: vec![vec![Value::Null; neurons]; COLUMNS.len()],
+            f1: Vec::new(),
+            shuffled: Vec::new(),
+            stable: 0,
         }
     }
 
-    fn add(&mut self, ground: &Ground<'_>, slot: usize, record: &Record) {
+    fn add(&mut self, ground: &Ground<'_>, slot: usize, record: &Record<'_>) {
         let ids = |list: &[(u32, f64)]| list.iter().take(SHOWN).map(|(id, _)| *id).collect::<Vec<_>>();
         let (promoted, suppressed) = record.effects(ground.facts);
         let top: Vec<u32> = record.neuron.tokens.iter().take(SHOWN).map(|(id, _)| *id).collect();
+        let reads: Option<&Reads> = record.reads.as_ref();
+        let writes = record.writes.as_ref().map(|(one, _)| *one);
+        let state = ground
+            .more
+            .states
+            .as_ref()
+            .and_then(|states| states.of(slot, record.index));
         let values = [
             number(record.density),
             maybe(record.neuron.max()),
@@ -122,7 +179,31 @@ impl Index {
             json!(record.label),
             json!(record.emergence),
             maybe(record.similarity()),
+            json!(reads.map(|reads| &reads.label.text)),
+            maybe(reads.map(|reads| reads.f1)),
+            maybe(reads.map(|reads| reads.score.recall)),
+            maybe(reads.map(|reads| reads.score.precision)),
+            maybe(reads.map(|reads| reads.score.explained)),
+            maybe(reads.map(|reads| reads.score.detection)),
+            json!(reads.map(|reads| reads.stable)),
+            reads.map_or(Value::Null, |reads| reads.entropies().into_iter().map(maybe).collect()),
+            json!(clusters_of(ground, record)),
+            json!(record.writes.as_ref().map(|(_, label)| label)),
+            json!(writes.map(|one| ids(&one.up))),
+            json!(writes.map(|one| ids(&one.down))),
+            maybe(writes.map(|one| one.kl)),
+            maybe(writes.map(|one| one.specificity())),
+            maybe(writes.map(|one| f64::from(one.value))),
+            maybe(writes.and_then(|one| one.steer).map(|(value, _)| f64::from(value))),
+            json!(state.map(|(name, ..)| name)),
+            maybe(state.map(|(_, f1, _)| f1)),
+            maybe(state.map(|(.., chance)| chance)),
         ];
+        if let Some(reads) = reads {
+            self.f1.push(reads.f1);
+            self.shuffled.extend(record.shuffled);
+            self.stable += usize::from(reads.stable);
+        }
         let neuron = slot * ground.facts.d_model + record.index;
         for (column, value) in self.columns.iter_mut().zip(values) {
             column[neuron] = value;
@@ -131,10 +212,16 @@ impl Index {
 
     fn json(self, ground: &Ground<'_>) -> Value {
         let facts = ground.facts;
+        let reads = json!({
+            "shares": SHARES, "n": TOP, "neurons": self.f1.len(), "f1": maybe(median(&self.f1)),
+            "f1_shuffled": maybe(median(&self.shuffled)), "stable": self.stable,
+        });
         let columns: Map<String, Value> = COLUMNS
             .iter()
             .zip(self.columns)
             .filter(|(name, _)| **name != "tail" || facts.dense)
+            .filter(|(name, _)| !WRITES.contains(name) || ground.more.measured.is_some())
+            .filter(|(name, _)| !STATES.contains(name) || ground.more.states.is_some())
             .map(|(name, column)| ((*name).to_owned(), Value::Array(column)))
             .collect();
         let clusters = facts.clusters.as_ref().map(|clusters| {
@@ -144,7 +231,7 @@ impl Index {
             })
         });
         json!({
-            "format": 1,
+            "format": FORMAT,
             "model": facts.model,
             "kind": if facts.dense { "dense" } else { "topk" },
             "d_model": facts.d_model,
@@ -156,11 +243,37 @@ impl Index {
                 "positions": ground.last.positions, "sha256": facts.corpus.sha256,
             },
             "entropy": { "n": TOP, "rare_below": RARE_BELOW },
+            "reads": reads,
             "clusters": clusters,
             "shards": { "per_file": PER_FILE, "path": "layer{layer}/{start}.json" },
             "columns": columns,
             "emergence_js": EMERGENCE_JS,
             "steps": all_steps(ground),
         })
+    }
+}
+
+/// The clusters that have most of the tokens read at a tenth of the activations, and written.
+fn clusters_of(ground: &Ground<'_>, record: &Record<'_>) -> Vec<u32> {
+    let read = record
+        .reads
+        .iter()
+        .flat_map(|reads| &reads.shares[SHARES.len() - 1].tokens);
+    let written = record.writes.iter().flat_map(|(one, _)| &one.up);
+    let ids = read.flat_map(|(id, n)| std::iter::repeat_n(*id, *n as usize));
+    let all = ids.chain(written.flat_map(|(id, _)| std::iter::repeat_n(*id, TOP / 10)));
+    let counts = count(all.filter_map(|id| ground.facts.cluster_of(id)));
+    counts.into_iter().take(CLUSTERS).map(|(cluster, _)| cluster).collect()
+}
+
+/// The middle number, the mean of both if there are two; `None` of none.
+fn median(numbers: &[f64]) -> Option<f64> {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    match sorted.len() % 2 {
+        _ if sorted.is_empty() => None,
+        0 => Some((sorted[middle - 1] + sorted[middle]) / 2.0),
+        _ => Some(sorted[middle]),
     }
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use super::accumulate::Statistics;
 use super::facts::Facts;
-use super::record::Ground;
+use super::record::{Ground, More};
+use super::rules::Lexicon;
 use super::store;
 use crate::error::{fail, Code, Error, Result};
 use crate::offline::files;
@@ -83,8 +84,10 @@ pub struct Whole {
 }
 
 impl Whole {
-    pub fn ground(&self) -> Ground<'_> {
+    pub fn ground<'a>(&'a self, lexicon: &'a Lexicon, more: &'a More) -> Ground<'a> {
         Ground {
+            lexicon,
+            more,
             facts: &self.facts,
             documents: &self.documents,
             last: &self.last,

@@ -6,6 +6,7 @@ use serde_json::{json, Map, Value};
 use super::accumulate::Statistics;
 use super::json::{maybe, number};
 use super::record::{clusters, semantic_entropy, Ground, Neuron, Record};
+use super::FORMAT;
 
 /// Tokens per checkpoint.
 const TOKENS: usize = 10;
@@ -33,7 +34,7 @@ impl StepColumns {
     }
 
     /// Adds a neuron; returns its object for a file of `steps/layer{L}/`.
-    pub fn add(&mut self, ground: &Ground<'_>, slot: usize, record: &Record) -> Value {
+    pub fn add(&mut self, ground: &Ground<'_>, slot: usize, record: &Record<'_>) -> Value {
         let column = slot * ground.facts.d_model + record.index;
         let tail = Some(record.neuron.tail);
         let mut tokens = Vec::new();
@@ -76,7 +77,7 @@ impl StepColumns {
             .zip(self.columns)
             .map(|(name, column)| ((*name).to_owned(), json!(column)))
             .collect();
-        json!({ "format": 1, "steps": all_steps(ground), "layers": ground.facts.layers, "columns": columns })
+        json!({ "format": FORMAT, "steps": all_steps(ground), "layers": ground.facts.layers, "columns": columns })
     }
 }
 

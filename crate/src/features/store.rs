@@ -8,13 +8,14 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::accumulate::Statistics;
+use super::bands::{Band, Bands, DRAWN};
 use super::histogram::Histogram;
 use super::peaks::{Peak, Peaks, Rank, Sample};
 use super::{SAMPLE, TOP, WINDOW};
 use crate::error::{fail, Result};
 use crate::offline::files;
 
-const STATISTICS: &[u8] = b"topk-lm statistics 1\n";
+const STATISTICS: &[u8] = b"topk-lm statistics 2\n";
 const DOCUMENTS: &[u8] = b"topk-lm documents 1\n";
 /// Largest file we read.
 const MAX_BYTES: u64 = 16 << 30;
@@ -39,7 +40,8 @@ pub fn write_statistics(path: &Path, statistics: &Statistics) -> Result<()> {
             peaks.peaks.iter().for_each(|peak| put_peak(&mut out, peak));
             peaks.windows.iter().flatten().for_each(|x| out.extend(x.to_le_bytes()));
         }
-        for (histogram, sample) in layer.histograms.iter().zip(&layer.samples) {
+        for ((histogram, sample), bands) in layer.histograms.iter().zip(&layer.samples).zip(&layer.bands) {
+            put_bands(&mut out, bands);
             let (exponent, counts) = histogram.parts();
             out.extend(exponent.to_le_bytes());
             out.extend((counts.len() as u16).to_le_bytes());
@@ -56,6 +58,19 @@ pub fn write_statistics(path: &Path, statistics: &Statistics) -> Result<()> {
         }
     }
     seal(path, out)
+}
+
+fn put_bands(out: &mut Vec<u8>, bands: &Bands) {
+    out.extend((bands.bands.len() as u16).to_le_bytes());
+    for band in &bands.bands {
+        out.extend(band.key.to_le_bytes());
+        out.extend(band.count.to_le_bytes());
+        out.push(band.drawn.len() as u8);
+        for (hash, peak) in &band.drawn {
+            out.extend(hash.to_le_bytes());
+            put_peak(out, peak);
+        }
+    }
 }
 
 fn put_peak(out: &mut Vec<u8>, peak: &Peak) {
@@ -102,6 +117,7 @@ pub fn read_statistics(path: &Path, empty: &Statistics) -> Result<Statistics> {
             layer.peaks[slot] = peaks;
         }
         for slot in 0..layer.histograms.len() {
+            layer.bands[slot] = reader.bands(from, to)?;
             let exponent = i16::from_le_bytes(reader.array()?);
             let count = u16::from_le_bytes(reader.array()?);
             let mut counts = Vec::new();
@@ -240,6 +256,28 @@ impl<'a> Reader<'a> {
             return self.broken();
         }
         Ok(peak)
+    }
+
+    fn bands(&mut self, from: u64, to: u64) -> Result<Bands> {
+        let mut bands = Bands::default();
+        for _ in 0..u16::from_le_bytes(self.array()?) {
+            let mut band = Band {
+                key: u16::from_le_bytes(self.array()?),
+                count: self.u64()?,
+                drawn: Vec::new(),
+            };
+            let drawn = usize::from(self.array::<1>()?[0]);
+            let rises = bands.bands.last().is_none_or(|last: &Band| last.key < band.key);
+            if !rises || !(1..=DRAWN).contains(&drawn) || band.count < drawn as u64 {
+                return self.broken();
+            }
+            for _ in 0..drawn {
+                let hash = u32::from_le_bytes(self.array()?);
+                band.drawn.push((hash, self.peak(from, to)?));
+            }
+            bands.bands.push(band);
+        }
+        Ok(bands)
     }
 
     fn window(&mut self) -> Result<[f32; WINDOW]> {

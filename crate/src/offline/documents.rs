@@ -30,10 +30,7 @@ pub fn read(paths: &[impl AsRef<Path>], config: &Config, tokenizer: Option<&Toke
     let mut documents = Vec::new();
     for path in paths {
         let path = path.as_ref();
-        let bytes = files::read_whole(path, MAX_BYTES)?;
-        let Ok(text) = String::from_utf8(bytes) else {
-            fail!(Io, "{} is not UTF-8 text", path.display());
-        };
+        let text = text_of(path)?;
         let lines = path.extension().is_some_and(|extension| extension == "jsonl");
         if lines {
             for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
@@ -49,6 +46,18 @@ pub fn read(paths: &[impl AsRef<Path>], config: &Config, tokenizer: Option<&Toke
     }
     documents.retain(|document| !document.is_empty());
     Ok(documents)
+}
+
+/// The documents of a text file, as texts.
+pub fn texts(path: &Path) -> Result<Vec<String>> {
+    Ok(split(&text_of(path)?).map(str::to_owned).collect())
+}
+
+fn text_of(path: &Path) -> Result<String> {
+    match String::from_utf8(files::read_whole(path, MAX_BYTES)?) {
+        Ok(text) => Ok(text),
+        Err(_) => fail!(Io, "{} is not UTF-8 text", path.display()),
+    }
 }
 
 /// The texts between separator lines, trimmed, except empty ones.
@@ -99,7 +108,13 @@ fn from_line(
     Ok(ids)
 }
 
-fn encode(text: &str, config: &Config, tokenizer: Option<&Tokenizer>, source: &dyn Fn() -> String) -> Result<Document> {
+/// The ids of a text, the model's BOS in front; `source` says where the text is from.
+pub fn encode(
+    text: &str,
+    config: &Config,
+    tokenizer: Option<&Tokenizer>,
+    source: &dyn Fn() -> String,
+) -> Result<Document> {
     let Some(tokenizer) = tokenizer else {
         fail!(
             Tokenizer,

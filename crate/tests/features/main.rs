@@ -1,5 +1,6 @@
 //! `topk-lm analyze` and `merge`: the counters against a recomputation from hooks; shards, threads and interruptions change no byte.
 
+mod beyond;
 #[path = "../common/mod.rs"]
 mod common;
 mod counters;

@@ -3,8 +3,8 @@ import { createError, show } from '../errors.js';
 import { isInside } from '../manifest.js';
 import type { FeatureIndex, NeuronRecord, NeuronStep, StepColumns, TokenClusters } from './types.js';
 
-/** The version of the format that this package reads. */
-const FORMAT = 1;
+/** The newest version of the format that this package reads; it reads the ones before too. */
+const FORMAT = 2;
 
 /** How `index.json` says where the records are. */
 export interface ShardLayout {
@@ -52,7 +52,39 @@ const isExample: Check = (value) =>
   (value as { acts: [number, number][]; ids: number[] }).acts.every(([offset]) => offset < (value as { ids: number[] }).ids.length);
 const isExamples = listOf(isExample);
 
+const isLabel = { label: isText, stable: (is: unknown) => typeof is === 'boolean' };
+
 const RECORD: Fields = {
+  reads: optional(
+    orNull(
+      shape({
+        ...isLabel,
+        f1: isNumber,
+        recall: isNumber,
+        precision: isNumber,
+        explained: isNumber,
+        detection: isNumber,
+        shares: listOf(shape({ share: isScalar, n: isCount, tokenEntropy: isScalar, label: isText, f1: isNumber, tokens: isCounts })),
+        places: shape({}),
+      }),
+    ),
+  ),
+  writes: optional(
+    orNull(
+      shape({
+        ...isLabel,
+        value: isNumber,
+        kl: isNumber,
+        klStronger: isNumber,
+        up: isEffects,
+        down: isEffects,
+        upStronger: isEffects,
+        specificity: isNumber,
+        steer: orNull(shape({ value: isNumber, surprise: isNumber })),
+        contrasts: listOf(listOf(isScalar, 3)),
+      }),
+    ),
+  ),
   index: isCount,
   density: isScalar,
   max: isScalar,
@@ -94,6 +126,11 @@ const columns = (length: number): Fields => ({
   label: listOf(isText, length),
   emergence: listOf(orNull(isCount), length),
   similarity: listOf(isScalar, length),
+  ...Object.fromEntries(
+    ['readsF1', 'detection', 'kl', 'specificity', 'strong', 'steer', 'stateF1', 'stateShuffled'].map((name) => [name, optional(listOf(isScalar, length))]),
+  ),
+  ...Object.fromEntries(['reads', 'writes', 'state'].map((name) => [name, optional(listOf(orNull(isText), length))])),
+  ...Object.fromEntries(['clusters', 'writesUp', 'writesDown'].map((name) => [name, optional(listOf(orNull(isIds), length))])),
 });
 
 const camel = (key: string) => key.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
@@ -118,9 +155,8 @@ export function objectOf(text: string, path: string): Record<string, unknown> {
     return fail(path, 'not valid JSON');
   }
   const object = camelKeys(json) as Record<string, unknown>;
-  if (typeof object !== 'object' || object === null || object.format !== FORMAT) {
-    fail(path, `format is ${show(object?.format)}, but ${FORMAT} is what this version reads`);
-  }
+  const format = object?.format as number;
+  if (!isCount(format) || format < 1 || format > FORMAT) fail(path, `format is ${show(format)}, but this version reads 1 to ${FORMAT}`);
   return object;
 }
 

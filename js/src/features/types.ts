@@ -63,8 +63,54 @@ export interface NeuronStep {
   tokens: TokenCount[];
 }
 
+/** What a neuron reads (format 2); `docs/statistics.md` has the definitions. */
+export interface NeuronReads {
+  label: string;
+  /** Whether both halves of the text give this label. */
+  stable: boolean;
+  /** How well the label tells where the neuron is active: F1 on the half of the text that it was not made from. */
+  f1: number;
+  /** Share of the activations at which the label holds, each counted as one, and by value. */
+  recall: number;
+  explained: number;
+  /** Share of the positions at which the label holds where the neuron is active. */
+  precision: number;
+  /** Mean of the shares that the label gets right of activations and of other positions; 0.5 is chance. */
+  detection: number;
+  /** At the strongest 0.1 %, 1 % and 10 % of its activations, and (`share` null) drawn by value from all. */
+  shares: { share: number | null; n: number; tokenEntropy: number | null; label: string; f1: number; tokens: TokenCount[] }[];
+  /** How many times as often as by chance it is active at `beginning`, `early`, `later`, `quoted`, `sentenceStart`, `sentenceEnd`. */
+  places: Record<string, number | null>;
+}
+
+/** What a neuron writes, measured by setting it (`topk-lm analyze --writes`). */
+export interface NeuronWrites {
+  /** Empty: nothing that random neurons of its layer do not write as well. */
+  label: string;
+  stable: boolean;
+  /** To what it was set: its 99th percentile; `…Stronger` is at four times that. */
+  value: number;
+  /** Nats by which the next token's distribution moves. */
+  kl: number;
+  klStronger: number;
+  /** Tokens that take most of the change, with the change of ln p. */
+  up: TokenEffect[];
+  down: TokenEffect[];
+  upStronger: TokenEffect[];
+  /** How many times as much it raises its tokens as the best of 100 random neurons of its layer. */
+  specificity: number;
+  /** The largest value at which text still reads, and its surprise over the model's own. */
+  steer: { value: number; surprise: number } | null;
+  /** Contrasts of `features/contrasts.json` that it moves most: nats of log odds when set, and where it is ablated. */
+  contrasts: [contrast: number, set: number, ablated: number | null][];
+}
+
 /** Everything known about one neuron. */
 export interface NeuronRecord extends NeuronScalars {
+  /** Absent in format 1; `null` for a rare neuron. */
+  reads?: NeuronReads | null;
+  /** Absent in format 1; `null` where it was not measured. */
+  writes?: NeuronWrites | null;
   layer: number;
   index: number;
   /** Of active values: equal bins over [`min` or 0, `max`]. */
@@ -111,6 +157,26 @@ export interface FeatureColumns {
   emergence: (number | null)[];
   /** Mean similarity of the same index in the other layers, 0 to 1. */
   similarity: (number | null)[];
+  /** Format 2: labels of what each reads and writes, and the scores of {@link NeuronReads} and {@link NeuronWrites}. */
+  reads?: (string | null)[];
+  readsF1?: (number | null)[];
+  detection?: (number | null)[];
+  /** Clusters of the tokens it reads and writes, three ids at most. */
+  clusters?: (number[] | null)[];
+  /** With `--writes`. */
+  writes?: (string | null)[];
+  /** Three ids each. */
+  writesUp?: (number[] | null)[];
+  writesDown?: (number[] | null)[];
+  kl?: (number | null)[];
+  specificity?: (number | null)[];
+  /** The strong activation, and the largest value at which text still reads. */
+  strong?: (number | null)[];
+  steer?: (number | null)[];
+  /** With `--states`: the state of a story that it marks best, its F1, and the best F1 with the states of another story. */
+  state?: (string | null)[];
+  stateF1?: (number | null)[];
+  stateShuffled?: (number | null)[];
 }
 
 /** `features/index.json`: all neurons at a glance. */

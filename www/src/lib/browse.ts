@@ -92,11 +92,15 @@ export function selectNeurons(index: FeatureIndex, query: Query, vocabulary: rea
   const { columns, dModel, layers, entropy } = index;
   const layerRow = query.layer === null ? -1 : layers.indexOf(query.layer);
   const wanted = tokenIds(query.text, vocabulary);
-  const tokens = { fires: columns.topTokens, raises: columns.promoted, lowers: columns.suppressed }[query.list];
+  const tokens = {
+    fires: columns.topTokens,
+    raises: columns.writesUp ?? columns.promoted, // measured, where it was
+    lowers: columns.writesDown ?? columns.suppressed,
+  }[query.list];
   const text = query.text.trim().toLowerCase();
   const hasText = (entry: number) =>
     (tokens[entry] ?? []).some((id) => wanted?.has(id)) ||
-    (query.list === 'fires' && (columns.label[entry] ?? '').toLowerCase().includes(text));
+    (query.list === 'fires' && `${columns.label[entry] ?? ''}\n${columns.state?.[entry] ?? ''}`.toLowerCase().includes(text));
   const within = (value: number | null | undefined, least: number | null, most: number | null) =>
     (least === null && most === null) || (value != null && (least === null || value >= least) && (most === null || value <= most));
 

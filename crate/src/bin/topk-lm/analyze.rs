@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 use topk_lm::error::Result;
-use topk_lm::features::analyze::{self, AnalyzeOptions};
+use topk_lm::features::analyze::{self, AnalyzeOptions, Beyond};
 use topk_lm::features::saes::analyze_saes;
 use topk_lm::offline;
 
@@ -40,6 +40,15 @@ pub struct AnalyzeArgs {
     /// Also write SAEDashboard's JSON, which Neuronpedia reads
     #[arg(long, value_name = "DIR", conflicts_with = "shard")]
     export: Option<PathBuf>,
+    /// Also measure what each neuron writes: set and ablate it behind prompts of ours, over contrasts such as was / were
+    #[arg(long, conflicts_with = "shard")]
+    writes: bool,
+    /// True states of stories, as training/storyworlds writes them: which state each neuron marks
+    #[arg(long, value_name = "FILE", requires = "stories", conflicts_with = "shard")]
+    states: Option<PathBuf>,
+    /// The text of these stories
+    #[arg(long, value_name = "FILE", requires = "states")]
+    stories: Option<PathBuf>,
     #[command(flatten)]
     saes: SaeArgs,
     /// Save the state after this many documents
@@ -59,6 +68,9 @@ pub struct MergeArgs {
     /// Also write SAEDashboard's JSON, which Neuronpedia reads
     #[arg(long, value_name = "DIR")]
     export: Option<PathBuf>,
+    /// Also measure what each neuron of this model folder writes, as analyze --writes does
+    #[arg(long, value_name = "DIR")]
+    writes: Option<PathBuf>,
     /// All folders that `analyze --shard` wrote
     #[arg(value_name = "SHARD", required = true)]
     shards: Vec<PathBuf>,
@@ -84,6 +96,8 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
         twin: args.twin.clone(),
         threads: args.threads.unwrap_or_else(offline::default_threads),
         export: args.export.clone(),
+        writes: args.writes,
+        stories: args.stories.clone().zip(args.states.clone()),
         part: args.part,
     };
     let mut notices = Vec::new();
@@ -120,5 +134,16 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
 }
 
 pub fn merge(args: &MergeArgs) -> Result<()> {
-    analyze::merge(&args.shards, &args.out, args.export.as_deref())
+    let beyond = Beyond {
+        model: args.writes.as_deref(),
+        writes: args.writes.is_some(),
+        threads: offline::default_threads(),
+        ..Beyond::default()
+    };
+    let mut notices = Vec::new();
+    let mut notice = |text: &str| notices.push(text.to_owned());
+    analyze::merge(&args.shards, &args.out, args.export.as_deref(), &beyond, &mut notice)?;
+    notices
+        .iter()
+        .try_for_each(|notice| print_line(&format!("note: {notice}")))
 }

@@ -2,6 +2,7 @@
 //! lets a row's result depend on its neighbours, each sequence is what it would be alone, bit for bit.
 
 use super::engine::CpuEngine;
+use super::branch::Prefix;
 use super::run::Run;
 use crate::edits::EditTable;
 use crate::error::Result;
@@ -21,7 +22,6 @@ pub struct TokenInput {
 pub struct BatchedDecode {
     caches: Vec<KvCache>,
     buffers: Buffers,
-    edits: EditTable,
     logits: Vec<f32>,
 }
 
@@ -36,19 +36,33 @@ impl CpuEngine {
         Ok(BatchedDecode {
             caches,
             buffers: Buffers::default(),
-            edits: EditTable::default(),
             logits: Vec::new(),
         })
     }
 
+    /// Lets a sequence go on behind a text but for its last token, which is fed next.
+    pub fn begin(&self, batched: &mut BatchedDecode, sequence: usize, prefix: &Prefix) {
+        batched.caches[sequence].clone_from(&prefix.cache[0]);
+    }
+
     /// Feeds one token to each of the sequences named (none twice) and gives the logits behind them, `[rows, d_vocab]`.
     pub async fn step<'a>(&self, batched: &'a mut BatchedDecode, next: &[TokenInput]) -> Result<&'a [f32]> {
+        let none = EditTable::none(self.loaded.config.n_layers);
+        self.step_edited(batched, next, &none).await
+    }
+
+    /// The same with edits, whose rows are those of `next`.
+    pub async fn step_edited<'a>(
+        &self,
+        batched: &'a mut BatchedDecode,
+        next: &[TokenInput],
+        edits: &EditTable,
+    ) -> Result<&'a [f32]> {
         let ids: Vec<u32> = next.iter().map(|next| next.id).collect();
         let each: Vec<(usize, usize)> = next.iter().map(|next| (next.sequence, next.position)).collect();
         let BatchedDecode {
             caches,
             buffers,
-            edits,
             logits,
         } = batched;
         let mut run = Run::new(&self.loaded, &ids, Placement::Each(&each), edits, caches, buffers)?;

@@ -3,11 +3,15 @@
 
 #[cfg(feature = "cli")]
 mod batched;
+#[cfg(feature = "cli")]
+mod branch;
 mod engine;
 mod run;
 
 #[cfg(feature = "cli")]
 pub use batched::{BatchedDecode, TokenInput};
+#[cfg(feature = "cli")]
+pub use branch::{Branches, Prefix};
 pub use engine::{CpuCache, CpuEngine};
 #[cfg(feature = "internals")]
 pub use run::Run;

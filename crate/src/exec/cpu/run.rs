@@ -82,6 +82,17 @@ impl<'a> Run<'a> {
         self.steps(self.program.steps.len()).await
     }
 
+    /// Stands behind block `layer` with these rows of the residual stream, `[rows, d_model]`, without having computed what is before.
+    #[cfg(feature = "cli")]
+    pub fn resume(&mut self, layer: usize, hidden: &[f32]) {
+        self.done = self.program.reach(Point::end(layer));
+        self.pass.buffers.active.clear();
+        for row in hidden.chunks_exact(self.pass.config.d_model) {
+            self.pass.buffers.active.push_row(row);
+        }
+        self.pass.buffers.put(crate::ops::buffers::HIDDEN, hidden.to_vec());
+    }
+
     async fn steps(&mut self, until: usize) -> Result<()> {
         let rows = 0..self.pass.rows();
         while self.done < until {

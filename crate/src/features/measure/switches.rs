@@ -1,0 +1,132 @@
+//! Switches: one neuron that turns one contrast, far more than random neurons do, while text still reads.
+
+use serde_json::{json, Value};
+
+use super::contrasts::{Contrast, Prompts};
+use super::set::Handle;
+use super::texts::{write, LENGTH};
+use super::Written;
+use crate::error::Result;
+use crate::exec::cpu::{Branches, CpuEngine, Prefix};
+use crate::features::facts::Facts;
+use crate::features::json::number;
+
+/// A switch does so many times as much as the best of the random neurons of its layer.
+const TIMES: f64 = 3.0;
+/// And at least this, nats of log odds.
+const LEAST: f64 = 0.5;
+/// Most switches of a contrast and a direction.
+const MOST: usize = 3;
+
+/// One of them.
+#[derive(Clone, Debug)]
+pub struct Switch {
+    handle: Handle,
+    contrast: usize,
+    effect: f64,
+    control: f64,
+    kl: f64,
+    /// Largest value at which text reads, with its surprise.
+    steer: (f32, f64),
+    prompt: Vec<u32>,
+    before: Vec<u32>,
+    after: Vec<u32>,
+}
+
+/// All switches, by contrast, the strongest first.
+pub fn find(
+    engine: &CpuEngine,
+    prompts: &Prompts,
+    facts: &Facts,
+    layers: &[Vec<Option<Written>>],
+    controls: &[Vec<f64>],
+) -> Result<Vec<Switch>> {
+    let mut switches = Vec::new();
+    for contrast in 0..prompts.contrasts.len() {
+        let mut found = Vec::new();
+        for ((layer, neurons), controls) in facts.layers.iter().zip(layers).zip(controls) {
+            let control = controls[contrast];
+            for (index, one) in neurons.iter().enumerate() {
+                let Some(one) = one else { continue };
+                let (effect, agree) = one.effects[contrast];
+                let Some(steer) = one.steer.filter(|steer| steer.0.abs() >= one.value.abs()) else {
+                    continue;
+                };
+                if agree && effect.abs() >= LEAST.max(TIMES * control) {
+                    let handle = Handle {
+                        layer: *layer,
+                        index,
+                        value: one.value,
+                    };
+                    found.push(Switch {
+                        handle,
+                        contrast,
+                        effect,
+                        control,
+                        kl: one.kl,
+                        steer,
+                        prompt: Vec::new(),
+                        before: Vec::new(),
+                        after: Vec::new(),
+                    });
+                }
+            }
+        }
+        found.sort_by(|a, b| (b.effect.abs() / b.control).total_cmp(&(a.effect.abs() / a.control)));
+        let (up, down): (Vec<Switch>, Vec<Switch>) = found.into_iter().partition(|switch| switch.effect > 0.0);
+        switches.extend(up.into_iter().take(MOST).chain(down.into_iter().take(MOST)));
+    }
+    let mut scratch = Branches::default();
+    let longest = prompts.prompts.iter().map(|(_, ids)| ids.len()).max().unwrap_or(0);
+    let mut batched = engine.batched(12, longest + LENGTH)?;
+    for switch in &mut switches {
+        let mut prefixes: Vec<Prefix> = Vec::new();
+        for (_, ids) in prompts
+            .prompts
+            .iter()
+            .filter(|(contrast, _)| *contrast == switch.contrast)
+        {
+            prefixes.push(pollster::block_on(engine.prefix(ids, &mut scratch))?);
+        }
+        let jobs: Vec<(&Prefix, Option<Handle>)> = prefixes
+            .iter()
+            .flat_map(|prefix| [(prefix, None), (prefix, Some(switch.handle))])
+            .collect();
+        let texts = write(engine, &mut batched, &facts.special, &jobs)?;
+        // The first prompt behind which the next token changes; else the first whose text does.
+        let pairs = || prefixes.iter().zip(texts.chunks_exact(2));
+        let next = pairs().find(|(_, pair)| pair[0].ids.first() != pair[1].ids.first());
+        let shown = next
+            .or_else(|| pairs().find(|(_, pair)| pair[0].ids != pair[1].ids))
+            .or_else(|| pairs().next());
+        if let Some((prefix, pair)) = shown {
+            switch.prompt.clone_from(&prefix.ids);
+            switch.before.clone_from(&pair[0].ids);
+            switch.after.clone_from(&pair[1].ids);
+        }
+    }
+    Ok(switches)
+}
+
+impl Switch {
+    pub fn json(&self, contrasts: &[Contrast], facts: &Facts) -> Value {
+        let contrast = &contrasts[self.contrast];
+        let text = |ids: &[u32]| {
+            let known = ids.iter().filter(|id| facts.special.binary_search(id).is_err());
+            known.map(|id| facts.text(*id)).collect::<String>()
+        };
+        let side = usize::from(self.effect < 0.0);
+        let sides = [side, 1 - side].map(|side| {
+            contrast.sides[side]
+                .first()
+                .map_or(String::new(), |id| facts.text(*id).trim().to_owned())
+        });
+        json!({
+            "layer": self.handle.layer, "index": self.handle.index, "name": format!("{} → {}", sides[1], sides[0]),
+            "contrast": contrast.name, "kind": contrast.kind, "value": number(f64::from(self.handle.value)),
+            "effect": number(self.effect), "control": number(self.control), "times": number(self.effect.abs() / self.control.max(1e-9)),
+            "kl": number(self.kl), "steer": { "value": number(f64::from(self.steer.0)), "surprise": number(self.steer.1) },
+            "prompt": text(&self.prompt).trim_start(), "before": text(&self.before), "after": text(&self.after),
+        })
+    }
+}

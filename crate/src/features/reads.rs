@@ -1,0 +1,426 @@
+//! What a neuron reads: the tokens at fixed shares of its activations, a label, and how well that label tells where the neuron is active.
+//! [docs/statistics.md](../../../docs/statistics.md) has the definitions.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use serde_json::{json, Value};
+
+use super::bands::{strongest, weight, Point};
+use super::facts::Facts;
+use super::json::{maybe, number};
+use super::labels::{label, listed, Evidence, Label};
+use super::peaks::mix;
+use super::places::{Place, PLACES};
+use super::rules::{Lexicon, Rule};
+use super::statistics::{count, entropy, Counts};
+use super::{RARE_BELOW, TOP};
+
+/// Shares of a neuron's activations, strongest first.
+pub const SHARES: [f64; 3] = [0.001, 0.01, 0.1];
+/// How often a token has to be among the drawn activations to be one of the best tokens.
+const SEEN: usize = 2;
+
+/// The corpus, as reads see it.
+pub struct Corpus<'a> {
+    pub facts: &'a Facts,
+    pub documents: &'a [Vec<u32>],
+    pub lexicon: &'a Lexicon,
+}
+
+/// How well a rule tells where a neuron is active.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Score {
+    /// Share of its activations at which the rule holds, each counted as one, and by value.
+    pub recall: f64,
+    pub explained: f64,
+    /// Share of the positions at which the rule holds where it is active.
+    pub precision: f64,
+    /// Share of the other positions at which the rule does not hold, and of its activations at which it does: their mean.
+    pub detection: f64,
+}
+
+impl Score {
+    pub fn f1(&self) -> f64 {
+        if self.recall + self.precision > 0.0 {
+            2.0 * self.recall * self.precision / (self.recall + self.precision)
+        } else {
+            0.0
+        }
+    }
+}
+
+/// A label at a share of the activations.
+pub struct AtShare {
+    /// `None`: drawn by value from all of them.
+    pub share: Option<f64>,
+    pub tokens: Counts,
+    pub label: Label,
+    pub f1: f64,
+}
+
+/// Everything about what one neuron reads.
+pub struct Reads {
+    pub shares: Vec<AtShare>,
+    pub label: Label,
+    pub score: Score,
+    /// F1 on the half of the documents that the label was not made from, mean of both ways.
+    pub f1: f64,
+    /// Whether both halves give the same label.
+    pub stable: bool,
+    /// For each place: its share of the activations over its share of the text.
+    pub places: Vec<Option<f64>>,
+}
+
+impl Reads {
+    /// Of a neuron's drawn activations, strongest first; `None` if it is rare.
+    pub fn new(corpus: &Corpus<'_>, points: &[Point]) -> Option<Reads> {
+        if weight(points) < RARE_BELOW as f64 {
+            return None;
+        }
+        let halves = [0, 1].map(|half| -> Vec<Point> { of_half(points, half) });
+        let [even, odd] = &halves;
+        let f1_of =
+            |rules: [&Rule; 2]| (corpus.score(rules[0], odd, 2.0).f1() + corpus.score(rules[1], even, 2.0).f1()) / 2.0;
+        let mut found: Vec<(f64, Label, bool)> = Vec::new();
+        let mut shares = Vec::new();
+        for share in SHARES.into_iter().map(Some).chain([None]) {
+            let (tokens, whole) = corpus.label(points, share);
+            let [a, b] = [even, odd].map(|half| corpus.label(half, share).1);
+            let f1 = f1_of([&a.rule, &b.rule]);
+            let at = AtShare {
+                share,
+                tokens,
+                label: whole.clone(),
+                f1,
+            };
+            // A label of a few activations is shown, but not chosen.
+            if at.n() >= RARE_BELOW {
+                found.push((f1, whole, corpus.same(&a.rule, &b.rule)));
+            }
+            shares.push(at);
+        }
+        let best = |points: &[Point], scale: f64| corpus.best_tokens(points, scale);
+        let [a, b] = [best(even, 2.0), best(odd, 2.0)];
+        let same = corpus.same(&a.rule, &b.rule);
+        found.push((f1_of([&a.rule, &b.rule]), best(points, 1.0), same));
+        for (place, text) in PLACES.iter().filter_map(|place| Some((*place, place.label()?))) {
+            let rule = Rule::Place(place);
+            let label = Label {
+                text: text.to_owned(),
+                rule: rule.clone(),
+            };
+            found.push((f1_of([&rule, &rule]), label, true));
+        }
+        let (f1, label, stable) = found
+            .into_iter()
+            .reduce(|best, next| if next.0 > best.0 { next } else { best })?;
+        Some(Reads {
+            score: corpus.score(&label.rule, points, 1.0),
+            places: PLACES.iter().map(|place| corpus.lift(*place, points)).collect(),
+            shares,
+            label,
+            f1,
+            stable,
+        })
+    }
+
+    /// The bits at each share and by value; `None` with too few activations.
+    pub fn entropies(&self) -> Vec<Option<f64>> {
+        self.shares.iter().map(AtShare::entropy).collect()
+    }
+
+    /// The `reads` of a record.
+    pub fn json(&self) -> Value {
+        let shares: Vec<Value> = self
+            .shares
+            .iter()
+            .map(|at| {
+                let tokens: Vec<Value> = at.tokens.iter().take(10).map(|(id, n)| json!([id, n])).collect();
+                json!({
+                    "share": at.share, "n": at.n(), "token_entropy": maybe(at.entropy()), "label": at.label.text,
+                    "f1": number(at.f1), "tokens": tokens,
+                })
+            })
+            .collect();
+        let places: serde_json::Map<String, Value> = PLACES
+            .iter()
+            .zip(&self.places)
+            .map(|(place, lift)| (place.name().to_owned(), maybe(*lift)))
+            .collect();
+        json!({
+            "label": self.label.text, "f1": number(self.f1), "recall": number(self.score.recall),
+            "precision": number(self.score.precision), "explained": number(self.score.explained),
+            "detection": number(self.score.detection), "stable": self.stable, "shares": shares, "places": places,
+        })
+    }
+}
+
+impl AtShare {
+    pub fn n(&self) -> usize {
+        self.tokens.iter().map(|(_, n)| *n as usize).sum()
+    }
+
+    fn entropy(&self) -> Option<f64> {
+        (self.n() >= RARE_BELOW).then(|| entropy(&self.tokens))
+    }
+}
+
+/// The points in documents of even or of odd number.
+fn of_half(points: &[Point], half: u32) -> Vec<Point> {
+    points
+        .iter()
+        .filter(|point| point.peak.document % 2 == half)
+        .copied()
+        .collect()
+}
+
+/// At most [`TOP`] of the points, drawn without replacement by their weights, or by what they stand for of the sum of values. The draw depends on the
+/// positions alone.
+fn draw(points: &[Point], by_value: bool) -> Vec<Point> {
+    let mut keyed: Vec<(f64, Point)> = points
+        .iter()
+        .map(|point| {
+            let peak = &point.peak;
+            let hash = mix(mix(u64::from(peak.document) << 32 | u64::from(peak.position)) ^ 0x5eed);
+            let uniform = ((hash >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
+            let weight = point.weight * if by_value { f64::from(peak.value.abs()) } else { 1.0 };
+            (-uniform.ln() / weight, *point)
+        })
+        .collect();
+    keyed.sort_by(|a, b| a.0.total_cmp(&b.0));
+    keyed.into_iter().take(TOP).map(|(_, point)| point).collect()
+}
+
+impl Corpus<'_> {
+    fn token(&self, point: &Point, offset: i64) -> Option<u32> {
+        let document = self.documents.get(point.peak.document as usize)?;
+        document
+            .get(usize::try_from(i64::from(point.peak.position) + offset).ok()?)
+            .copied()
+    }
+
+    fn fits(&self, rule: &Rule, point: &Point) -> bool {
+        let (number, position) = (point.peak.document as usize, point.peak.position as usize);
+        self.lexicon
+            .fits(rule, self.facts, &self.documents[number], number, position)
+    }
+
+    /// The tokens and the label of what is drawn at a share of the activations, or by value.
+    fn label(&self, points: &[Point], share: Option<f64>) -> (Counts, Label) {
+        let drawn = draw(strongest(points, share.unwrap_or(1.0)), share.is_none());
+        let around = |offset| count(drawn.iter().filter_map(|point| self.token(point, offset)));
+        let (before, tokens, after) = (around(-1), around(0), around(1));
+        let evidence = Evidence {
+            tokens: &tokens,
+            before: &before,
+            after: &after,
+        };
+        let label = label(&evidence, self.facts);
+        (tokens, label)
+    }
+
+    /// The score of a rule; `scale` is how many times as many activations there are as the points stand for (2 for a half).
+    pub fn score(&self, rule: &Rule, points: &[Point], scale: f64) -> Score {
+        let (mut all, mut hit, mut sum, mut hit_sum) = (0.0, 0.0, 0.0, 0.0);
+        for point in points {
+            let value = point.weight * f64::from(point.peak.value.abs());
+            all += point.weight;
+            sum += value;
+            if self.fits(rule, point) {
+                hit += point.weight;
+                hit_sum += value;
+            }
+        }
+        let (positions, holds) = (self.lexicon.positions as f64, self.lexicon.holds(rule) as f64);
+        if all == 0.0 || positions == 0.0 {
+            return Score::default();
+        }
+        let (hit, all) = (hit * scale, all * scale);
+        let outside = (holds - hit).max(0.0) / (positions - all).max(1.0);
+        Score {
+            recall: hit / all,
+            explained: hit_sum / sum,
+            precision: if holds > 0.0 { (hit / holds).min(1.0) } else { 0.0 },
+            detection: (hit / all + 1.0 - outside.min(1.0)) / 2.0,
+        }
+    }
+
+    /// The set of tokens with the best F1: tokens by the share of their positions at which the neuron is active, as long as F1 rises.
+    fn best_tokens(&self, points: &[Point], scale: f64) -> Label {
+        let mut active: BTreeMap<u32, (f64, usize)> = BTreeMap::new();
+        for point in points {
+            if let Some(id) = self.token(point, 0) {
+                let of = active.entry(id).or_default();
+                *of = (of.0 + point.weight * scale, of.1 + 1);
+            }
+        }
+        let all = weight(points) * scale;
+        let mut tokens: Vec<(f64, f64, u32)> = active
+            .into_iter()
+            .filter(|(_, (_, seen))| *seen >= SEEN)
+            .map(|(id, (hits, _))| {
+                let there = self.lexicon.count(id) as f64;
+                (hits.min(there), there, id)
+            })
+            .collect();
+        tokens.sort_by(|a, b| (b.0 * a.1).total_cmp(&(a.0 * b.1)).then(a.2.cmp(&b.2)));
+        let (mut hits, mut there, mut best, mut kept) = (0.0, 0.0, 0.0, 0);
+        for (i, token) in tokens.iter().enumerate() {
+            (hits, there) = (hits + token.0, there + token.1);
+            let f1 = 2.0 * hits / (all + there);
+            if f1 > best {
+                (best, kept) = (f1, i + 1);
+            }
+        }
+        tokens.truncate(kept);
+        tokens.sort_by_key(|(hits, _, id)| (Reverse((hits * 1024.0) as u64), *id));
+        let mut text = listed(self.facts, &mut tokens.iter().map(|(.., id)| *id));
+        if kept > 3 {
+            text += &format!(" +{}", kept - 3);
+        }
+        let mut ids: Vec<u32> = tokens.into_iter().map(|(.., id)| id).collect();
+        ids.sort_unstable();
+        Label {
+            text,
+            rule: Rule::Tokens(ids),
+        }
+    }
+
+    /// Whether two rules are about the same: equal, or sets of tokens of which, by their positions, half are common.
+    fn same(&self, a: &Rule, b: &Rule) -> bool {
+        let (Rule::Tokens(a), Rule::Tokens(b)) = (a, b) else {
+            return a == b;
+        };
+        let holds = |ids: &mut dyn Iterator<Item = &u32>| ids.map(|id| self.lexicon.count(*id)).sum::<u64>();
+        let common = holds(&mut a.iter().filter(|id| b.binary_search(id).is_ok()));
+        let all = holds(&mut a.iter()) + holds(&mut b.iter()) - common;
+        2 * common >= all && all > 0
+    }
+
+    fn lift(&self, place: Place, points: &[Point]) -> Option<f64> {
+        let rule = Rule::Place(place);
+        let base = self.lexicon.holds(&rule) as f64 / self.lexicon.positions.max(1) as f64;
+        let known = self.facts.texts.is_some() || place.bit() < Place::Quoted.bit();
+        (known && base > 0.0).then(|| self.score(&rule, points, 1.0).recall / base)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bands::Bands;
+    use super::super::labels::tests::facts;
+    use super::super::peaks::{Peak, Peaks, Rank};
+    use super::*;
+
+    /// 400 documents of `<s>` and 20 words in turns; the neuron is active at tokens 1 and 2, and more weakly at token 3 of two documents in eight.
+    fn corpus() -> (Facts, Vec<Vec<u32>>, Vec<Point>) {
+        let texts = ["<s>", " dog", " cat", " bird", " saw", " the", ".", " a", " big"];
+        let facts = facts(&texts, &[&[1, 2]]);
+        let documents: Vec<Vec<u32>> = (0..400)
+            .map(|d| {
+                std::iter::once(0)
+                    .chain((0..20).map(|i| 1 + (mix(d * 64 + i) % 8) as u32))
+                    .collect()
+            })
+            .collect();
+        let (mut bands, mut peaks) = (Bands::default(), Peaks::default());
+        for (document, ids) in (0u32..).zip(&documents) {
+            for (position, id) in (0u32..).zip(ids) {
+                let hash = mix(u64::from(document) << 32 | u64::from(position));
+                let value = match id {
+                    1 => 4.0,
+                    2 => 2.0,
+                    3 if document % 8 < 2 => 0.5,
+                    _ => continue,
+                } * (1.0 + (hash >> 40) as f32 / 1e8);
+                let peak = Peak {
+                    value,
+                    document,
+                    position,
+                };
+                bands.add(hash, peak);
+                peaks.offer(Rank::Value, peak, None);
+            }
+        }
+        let points = bands.points(Rank::Value, &peaks.peaks);
+        (facts, documents, points)
+    }
+
+    #[test]
+    fn labels_at_shares_and_their_scores() {
+        let (facts, documents, points) = corpus();
+        let lexicon = Lexicon::new(&facts, &documents);
+        let corpus = Corpus {
+            facts: &facts,
+            documents: &documents,
+            lexicon: &lexicon,
+        };
+        let reads = Reads::new(&corpus, &points).unwrap();
+        let labels: Vec<&str> = reads.shares.iter().map(|at| at.label.text.as_str()).collect();
+        // 0.1 % of 2,250 activations are 3: too few to say.
+        assert_eq!(&labels[..3], ["rare: dog", "“dog”", "“dog”"]);
+        assert_eq!(reads.entropies()[..2], [None, Some(0.0)]);
+        // Of all activations drawn by value, two thirds are of the dog.
+        assert_eq!(reads.shares[3].n(), TOP);
+        // The label with the best F1 is both, which is also what the best tokens are.
+        assert_eq!(reads.label.rule, Rule::Tokens(vec![1, 2]));
+        assert!(reads.stable);
+        let active = weight(&points);
+        let of_both = (lexicon.count(1) + lexicon.count(2)) as f64;
+        assert!(
+            (reads.score.recall - of_both / active).abs() < 0.02,
+            "{:?}",
+            reads.score
+        );
+        assert!(reads.score.precision > 0.99 && reads.f1 > 0.9);
+        assert!(reads.score.explained > reads.score.recall);
+        // Never active outside the rule, and never silent inside: only what the rule leaves out is missing.
+        assert!((reads.score.detection - (1.0 + reads.score.recall) / 2.0).abs() < 0.01);
+        // The same label for a neuron at other places says nothing.
+        let wrong = corpus.score(&Rule::Word(4), &points, 1.0);
+        assert_eq!((wrong.recall, wrong.precision), (0.0, 0.0));
+        assert!(wrong.detection < 0.5);
+    }
+
+    #[test]
+    fn few_activations_say_nothing() {
+        let (facts, documents, points) = corpus();
+        let lexicon = Lexicon::new(&facts, &documents);
+        let corpus = Corpus {
+            facts: &facts,
+            documents: &documents,
+            lexicon: &lexicon,
+        };
+        let few: Vec<Point> = points
+            .iter()
+            .take(5)
+            .map(|point| Point { weight: 1.0, ..*point })
+            .collect();
+        assert!(Reads::new(&corpus, &few).is_none());
+    }
+
+    #[test]
+    fn a_neuron_of_the_beginning() {
+        let (facts, documents, _) = corpus();
+        let lexicon = Lexicon::new(&facts, &documents);
+        let corpus = Corpus {
+            facts: &facts,
+            documents: &documents,
+            lexicon: &lexicon,
+        };
+        let at = |document, position| Point {
+            peak: Peak {
+                value: 1.0,
+                document,
+                position,
+            },
+            weight: 1.0,
+        };
+        let points: Vec<Point> = (0..400).flat_map(|d| (1..5).map(move |p| at(d, p))).collect();
+        let reads = Reads::new(&corpus, &points).unwrap();
+        assert_eq!(reads.label.text, "start of the text");
+        assert_eq!((reads.f1, reads.score.precision), (1.0, 1.0));
+        assert_eq!(reads.places[0], Some(5.0));
+    }
+}

@@ -1,0 +1,29 @@
+//! The residual stream of one document, behind each layer that is analyzed.
+
+use super::accumulate::Activations;
+use crate::edits::EditTable;
+use crate::error::Result;
+use crate::exec::cpu::{CpuCache, CpuEngine};
+use crate::ops::buffers::HIDDEN;
+use crate::ops::def::{Point, Rows};
+
+/// The residual stream of a document behind each of `layers` (ascending).
+pub async fn streams_of(
+    engine: &CpuEngine,
+    cache: &mut CpuCache,
+    document: &[u32],
+    layers: &[usize],
+) -> Result<Vec<Activations>> {
+    let edits = EditTable::default();
+    let mut run = engine.run(cache, document, 0, Rows::Sequence, &edits)?;
+    let mut streams = Vec::with_capacity(layers.len());
+    for layer in layers {
+        run.to(Point::end(*layer)).await?;
+        let is_topk = engine.config().topk_at(*layer).is_some();
+        streams.push(Activations {
+            dense: run.buffer(HIDDEN).to_vec(),
+            active: is_topk.then(|| run.pass().buffers.active.clone()),
+        });
+    }
+    Ok(streams)
+}

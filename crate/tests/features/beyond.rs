@@ -1,0 +1,250 @@
+//! What is measured beyond counting, against plain runs with edits: `--writes`, `--stories`, `--states`.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{json, Value};
+use topk_lm::checkpoint::FolderSource;
+use topk_lm::exec::cpu::Branches;
+use topk_lm::offline::OfflineModel;
+use topk_lm::pace::Cancel;
+use topk_lm::session::{BackendChoice, Model, RunOptions};
+use topk_lm::{Edit, Positions};
+
+use crate::common::{json, load, root};
+use crate::{analyze, fails, folder, golden, record, succeeds};
+
+fn run(model: &Model, ids: &[u32], edits: Vec<Edit>) -> Vec<f32> {
+    let options = RunOptions {
+        edits,
+        ..RunOptions::default()
+    };
+    let output = pollster::block_on(model.run(ids, &options, &Cancel::default())).unwrap();
+    output.logits.data
+}
+
+fn at_last(edit: Edit, ids: &[u32]) -> Edit {
+    edit.positions(Positions::Range {
+        from: ids.len() - 1,
+        to: ids.len(),
+    })
+}
+
+/// Edited rows that begin behind a block are what a run with the edit gives, bit for bit; also in the last block, with a dense one behind, and
+/// where the active list grows by the edit.
+#[test]
+fn branches_equal_runs_with_edits() {
+    for name in ["llama-gqa", "gpt2", "qwen3", "llama-i8"] {
+        let model = load(&golden(name), BackendChoice::Cpu).unwrap();
+        let offline = OfflineModel::load(FolderSource::new(&golden(name)).unwrap(), "").unwrap();
+        let (ids, d) = ([0, 5, 9, 33, 7, 60], offline.config.d_model);
+        let mut scratch = Branches::default();
+        let mut prefix = pollster::block_on(offline.engine.prefix(&ids, &mut scratch)).unwrap();
+        assert_eq!(prefix.logits, run(&model, &ids, vec![]), "{name}");
+        for layer in (0..offline.config.n_layers).filter(|layer| offline.config.is_topk_block(*layer)) {
+            let edits: Vec<(usize, f32)> = vec![(0, 3.5), (d - 1, -1.25), (d / 2, 0.0)];
+            let mut rows = Vec::new();
+            for (index, value) in &edits {
+                let mut row = prefix.hidden[layer].clone();
+                row[*index] = *value;
+                rows.extend(row);
+            }
+            let branches = offline.engine.branches(&mut scratch, &mut prefix, layer, &rows);
+            let logits = pollster::block_on(branches).unwrap().to_vec();
+            for ((index, value), logits) in edits.iter().zip(logits.chunks_exact(offline.config.d_vocab)) {
+                let edit = at_last(Edit::clamp(layer, *index, f64::from(*value)), &ids);
+                assert_eq!(logits, run(&model, &ids, vec![edit]), "{name} {layer} {index}");
+            }
+        }
+    }
+}
+
+/// A golden model with a tokenizer of whole words, among them some that contrasts tell apart.
+fn with_words(name: &str) -> PathBuf {
+    let model = folder(name);
+    for file in ["config.json", "model.safetensors"] {
+        std::fs::copy(golden("llama-gqa").join(file), model.join(file)).unwrap();
+    }
+    let words = " was were is are he she The They the a Tom Mia saw boy girl dog cat happy sad . , !";
+    let mut vocabulary = json!({ "<s>": 0, "<unk>": 1 });
+    for (id, word) in (2..).zip(words.split_whitespace()) {
+        let letters = word.starts_with(char::is_alphabetic);
+        vocabulary[if letters { format!("Ġ{word}") } else { word.to_owned() }] = id.into();
+    }
+    for id in vocabulary.as_object().unwrap().len()..128 {
+        vocabulary[format!("Ġx{id}")] = id.into();
+    }
+    let special = json!({ "id": 0, "content": "<s>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true });
+    let bytes = json!({ "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true });
+    let tokenizer = json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [special], "normalizer": null, "pre_tokenizer": bytes,
+        "post_processor": null, "decoder": bytes, "model": { "type": "WordLevel", "vocab": vocabulary, "unk_token": "<unk>" },
+    });
+    std::fs::write(model.join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    model
+}
+
+/// Five stories of one sentence over and over, and their states: a boy is the subject of every sentence up to its last word.
+fn stories(folder: &Path) -> (PathBuf, PathBuf) {
+    let sentence = "Tom saw the dog.";
+    let text = vec![sentence; 11].join(" ");
+    let (mut words, mut subject, mut mentions) = (Vec::new(), Vec::new(), Vec::new());
+    for number in 0..11 {
+        let (start, first) = (number * (sentence.len() + 1), number * 4);
+        words.extend([
+            (start, start + 3),
+            (start + 4, start + 7),
+            (start + 8, start + 11),
+            (start + 12, start + 15),
+        ]);
+        subject.extend([json!([first, "a"]), json!([first + 3, null])]);
+        mentions.push(json!([first, first + 1, "a", "name", 0]));
+    }
+    let story = json!({
+        "world": "w", "seed": 1, "tense": "past", "words": words, "quote": [[0, 0]], "speaker": [[0, null]], "subject": subject,
+        "cast": { "a": { "type": "character", "noun": "boy", "name": "Tom", "number": "singular", "gender": "masculine" } },
+        "mentions": mentions, "verbs": [], "tracks": { "place": {}, "feeling": {}, "holder": {}, "knows": {}, "weather": {}, "time": {} },
+    });
+    let (stories, states) = (folder.join("stories.txt"), folder.join("states.jsonl"));
+    std::fs::write(&stories, vec![text; 5].join("\n<|endoftext|>\n")).unwrap();
+    std::fs::write(&states, vec![story.to_string(); 5].join("\n")).unwrap();
+    (stories, states)
+}
+
+#[test]
+fn what_neurons_write_and_mark() {
+    let model = with_words("beyond-model");
+    let (text, states) = stories(&folder("beyond-stories"));
+    let (text, states) = (text.to_str().unwrap(), states.to_str().unwrap());
+    let out = folder("beyond-features");
+    succeeds(analyze(
+        &model,
+        &out,
+        &["--writes", "--stories", text, "--states", states, "--threads", "2"],
+    ));
+    // Threads change no byte.
+    let again = folder("beyond-features-again");
+    succeeds(analyze(
+        &model,
+        &again,
+        &["--writes", "--stories", text, "--states", states, "--threads", "1"],
+    ));
+    assert_eq!(crate::files(&out), crate::files(&again));
+
+    let (index, contrasts) = (json(&out.join("index.json")), json(&out.join("contrasts.json")));
+    assert_eq!(index["format"], 2);
+    let neurons = index["columns"]["label"].as_array().unwrap().len();
+    for column in [
+        "reads",
+        "writes",
+        "writes_up",
+        "steer",
+        "strong",
+        "state",
+        "clusters",
+        "share_entropy",
+    ] {
+        assert_eq!(index["columns"][column].as_array().unwrap().len(), neurons, "{column}");
+    }
+    let names: Vec<&str> = contrasts["contrasts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|c| c["name"].as_str())
+        .collect();
+    assert!(names.contains(&"was / were") && names.contains(&"he / she") && !names.contains(&"red / blue"));
+    assert_eq!(contrasts["prompts"], 3 * names.len());
+
+    // One neuron's effects on its contrasts, recomputed by runs with edits.
+    let plain = load(&model, BackendChoice::Cpu).unwrap();
+    let vocabulary = json(&model.join("tokenizer.json"))["model"]["vocab"].clone();
+    let written: Value = json(&root().join("crate/src/features/measure/contrasts.json"));
+    let place = (0..neurons)
+        .find(|n| !index["columns"]["strong"][*n].is_null())
+        .unwrap();
+    let d_model = index["d_model"].as_u64().unwrap() as usize;
+    let (layer, i) = (
+        index["layers"][place / d_model].as_u64().unwrap() as usize,
+        place % d_model,
+    );
+    let neuron = record(&out, layer, i);
+    let value = neuron["writes"]["value"].as_f64().unwrap();
+    for effect in neuron["writes"]["contrasts"].as_array().unwrap() {
+        let contrast = &contrasts["contrasts"][effect[0].as_u64().unwrap() as usize];
+        let side = |name: &str| -> Vec<usize> {
+            let texts = contrast[name].as_array().unwrap().iter().filter_map(Value::as_str);
+            texts
+                .map(|text| vocabulary[text.replace(' ', "Ġ")].as_u64().unwrap() as usize)
+                .collect()
+        };
+        let sides = [side("a"), side("b")];
+        let odds = |logits: &[f32]| {
+            let mass = |ids: &[usize]| ids.iter().map(|id| f64::from(logits[*id]).exp()).sum::<f64>();
+            (mass(&sides[0]) / mass(&sides[1])).ln()
+        };
+        let all = written["contrasts"].as_array().unwrap();
+        let prompts = all.iter().find(|c| c["name"] == contrast["name"]).unwrap()["prompts"]
+            .as_array()
+            .unwrap();
+        let changes: Vec<f64> = prompts
+            .iter()
+            .map(|prompt| {
+                let mut ids = plain.encode_prompt(prompt.as_str().unwrap()).unwrap();
+                if ids[0] != 0 {
+                    ids.insert(0, 0);
+                }
+                let edit = at_last(Edit::clamp(layer, i, value), &ids);
+                odds(&run(&plain, &ids, vec![edit])) - odds(&run(&plain, &ids, vec![]))
+            })
+            .collect();
+        let expected = changes.iter().sum::<f64>() / 3.0;
+        let found = effect[1].as_f64().unwrap();
+        // The value is rounded to four digits in the file.
+        assert!(
+            (found - expected).abs() < 2e-3 * expected.abs().max(1.0),
+            "{effect} {expected}"
+        );
+    }
+
+    let states = json(&out.join("states.json"));
+    let found: Vec<&str> = states["states"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|state| state["name"].as_str())
+        .collect();
+    assert_eq!(found, ["subject: masculine", "subject: singular", "tense: past"]);
+    assert_eq!(states["tokens"], 5 * 44);
+    assert!(switches_are_whole(&json(&out.join("switches.json"))));
+}
+
+fn switches_are_whole(file: &Value) -> bool {
+    let texts = |switch: &Value| {
+        ["name", "contrast", "prompt", "before", "after"]
+            .iter()
+            .all(|key| switch[key].is_string())
+    };
+    let strong =
+        |switch: &Value| switch["times"].as_f64() >= Some(2.99) && switch["steer"]["surprise"].as_f64() <= Some(1.301);
+    file["switches"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .all(|switch| texts(switch) && strong(switch))
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let out = folder("beyond-missing");
+    fails(analyze(&golden("llama-gqa"), &out, &["--writes"]), "tokenizer.json");
+    let model = with_words("beyond-missing-model");
+    let (text, states) = stories(&folder("beyond-missing-stories"));
+    std::fs::write(&text, "Tom saw the dog.").unwrap();
+    let (text, states) = (text.to_str().unwrap(), states.to_str().unwrap());
+    let given = ["--stories", text, "--states", states];
+    fails(analyze(&model, &folder("beyond-missing-1"), &given), "has 1 stories");
+    std::fs::write(states, "{}").unwrap();
+    fails(
+        analyze(&model, &folder("beyond-missing-2"), &given),
+        "states.jsonl line 1",
+    );
+}
