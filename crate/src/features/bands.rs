@@ -75,7 +75,7 @@ impl Bands {
     pub fn merge(&mut self, other: &Bands) {
         for from in &other.bands {
             let band = self.of(from.key);
-            band.count += from.count;
+            band.count = band.count.saturating_add(from.count);
             from.drawn.iter().for_each(|(hash, peak)| band.offer(*hash, *peak));
         }
     }
