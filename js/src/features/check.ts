@@ -127,7 +127,10 @@ const columns = (length: number): Fields => ({
   emergence: listOf(orNull(isCount), length),
   similarity: listOf(isScalar, length),
   ...Object.fromEntries(
-    ['readsF1', 'detection', 'kl', 'specificity', 'strong', 'steer', 'stateF1', 'stateShuffled'].map((name) => [name, optional(listOf(isScalar, length))]),
+    ['readsF1', 'detection', 'kl', 'specificity', 'strong', 'steer', 'stateF1', 'stateShuffled'].map((name) => [
+      name,
+      optional(listOf(isScalar, length)),
+    ]),
   ),
   ...Object.fromEntries(['reads', 'writes', 'state'].map((name) => [name, optional(listOf(orNull(isText), length))])),
   ...Object.fromEntries(['clusters', 'writesUp', 'writesDown'].map((name) => [name, optional(listOf(orNull(isIds), length))])),
