@@ -33,7 +33,7 @@ const INTERACTIONS = [
   { name: 'About: one step of k', act: (page) => page.getByRole('slider', { name: /^k =/ }).press('ArrowRight') },
   toPage('Explore'),
   { name: 'Explore: another token', act: (page) => page.getByRole('option').nth(5).click() },
-  { name: 'Explore: a neuron', act: (page) => page.locator('[role=table] button[aria-pressed=false][tabindex="0"]').first().click() },
+  { name: 'Explore: a neuron', act: (page) => page.locator('.cell.current button[aria-pressed=false]').first().click() },
   { name: 'Explore: a letter in the text', act: (page) => page.getByRole('textbox', { name: 'Text' }).press('a') },
 ];
 

@@ -66,7 +66,7 @@ describe('about and your model', { timeout: 600_000 }, () => {
     assert.match(await page.getByRole('alert').innerText(), /https:\/\//);
     await page.getByRole('textbox', { name: /folder on the web/ }).fill('hello');
     await page.getByRole('button', { name: 'Open', exact: true }).click();
-    assert.match(await page.getByRole('alert').innerText(), /“hello” is not a URL/);
+    assert.match(await page.getByRole('alert').innerText(), /“hello” is neither an address/);
     assert.equal(hashOf(page).params.model, undefined);
     await page.getByRole('textbox', { name: /folder on the web/ }).fill('https://models.example/one');
     await page.getByRole('button', { name: 'Open', exact: true }).click();

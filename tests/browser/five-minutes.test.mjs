@@ -78,10 +78,14 @@ describe('the five-minute path', { timeout: 600_000, skip: !shippedModel().featu
     await page.locator('[data-state=live]').waitFor();
     const neuron = page
       .getByRole('table', { name: /one row per token/ })
-      .locator('button[aria-pressed=false][tabindex="0"]')
+      .locator('.cell.current button[aria-pressed=false]')
       .first();
     const [, layer, index] = /Layer (\d+) neuron (\d+)/.exec(await neuron.getAttribute('title'));
-    await tabTo(page, page.locator(`button[aria-pressed][title^="Layer ${layer} neuron ${index},"][tabindex="0"]`));
+    // The table is one stop; within it the arrow keys go from button to button.
+    await tabTo(page, page.locator('[role=rowheader] button[tabindex="0"]'));
+    const wanted = `Layer ${layer} neuron ${index},`;
+    while (!(await page.evaluate((title) => document.activeElement.title.startsWith(title), wanted)))
+      await page.keyboard.press('ArrowRight');
     await page.keyboard.press('Enter');
     await page.locator(`[data-lit="${layer}.${index}"]`).waitFor();
     await page.getByRole('heading', { name: `Layer ${layer} neuron ${index}` }).waitFor();
@@ -121,11 +125,16 @@ describe('the five-minute path', { timeout: 600_000, skip: !shippedModel().featu
     await page.locator('[data-state=live]').waitFor();
     const neuron = page
       .getByRole('table', { name: /one row per token/ })
-      .locator('button[aria-pressed=false][tabindex="0"]')
+      .locator('.cell.current button[aria-pressed=false]')
       .first();
     const [, layer, index] = /Layer (\d+) neuron (\d+)/.exec(await neuron.getAttribute('title'));
     await neuron.tap();
-    await page.getByRole('heading', { name: `Layer ${layer} neuron ${index}` }).waitFor();
+    // What the tap changed is in view: the card comes up as a sheet.
+    const heading = page.getByRole('heading', { name: `Layer ${layer} neuron ${index}` });
+    await heading.waitFor();
+    const { y } = await heading.boundingBox();
+    assert.ok(y >= 0 && y < 844, `the card's heading is at ${y}`);
+    await neuron.waitFor();
     await fits('Explore with a card');
     await page.getByRole('link', { name: 'Details' }).tap();
     await page.getByRole('heading', { name: 'Across training' }).waitFor();

@@ -90,6 +90,7 @@ describe('models from elsewhere', { timeout: 600_000 }, () => {
     ]) {
       await open(`#/m/${addressOf('llama-gqa')}/${layer}/${index}`);
       await page.getByText(sentence).waitFor();
+      assert.equal(await page.getByRole('link', { name: 'Steer with this' }).count(), 0);
     }
   });
 });

@@ -45,9 +45,9 @@ describe('links and files', { timeout: 600_000 }, () => {
       [name, content],
     );
     await on.dispatchEvent('main', 'dragover', { dataTransfer: transfer });
-    await on.getByText('Drop the file to open it.').waitFor();
+    await on.getByText('Drop a saved text or a model’s folder to open it.').waitFor();
     await on.dispatchEvent('main', 'drop', { dataTransfer: transfer });
-    await on.getByText('Drop the file to open it.').waitFor({ state: 'detached' });
+    await on.getByText('Drop a saved text or a model’s folder to open it.').waitFor({ state: 'detached' });
   }
 
   test('a text too long for a link is kept by a reload, and saved as a file', async () => {

@@ -226,7 +226,7 @@ const INDEX = {
     topTokens: [[0], [1], [1], [], [2], [0, 2]],
     promoted: [[2], [], [], [], [1], []],
     suppressed: [[], [], [], [], [], []],
-    label: ['dog', 'cat', 'cat', '', 'sun', 'dog · sun'],
+    label: ['“dog”', 'cat', 'cat', '', 'mixed: sun', 'words in -ed: dog · sun'],
   },
 };
 const VOCABULARY = [' Dog', ' cat', ' sun'];
@@ -239,6 +239,10 @@ test('the table of neurons: filters, order, ties, missing values last', () => {
   assert.deepEqual(select({ text: 'dog' }), [5, 0]);
   assert.deepEqual(select({ text: 'CAT', list: 'raises' }), [4]);
   assert.deepEqual(select({ text: 'zebra' }), []);
+  // Words of a label count, and neither parts of the rule's words nor its quotation marks do.
+  assert.deepEqual(select({ text: 'mixed' }), [4]);
+  assert.deepEqual(select({ text: 'ed' }), [5]);
+  assert.deepEqual(select({ text: '“' }), []);
   assert.deepEqual(select({ layer: 4, sort: 'index' }), [4, 5]);
   assert.deepEqual(select({ layer: 2 }), [], 'a layer that was not analyzed');
   assert.deepEqual(select({ maxEntropy: 1 }), [1, 5]);

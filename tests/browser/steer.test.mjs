@@ -122,6 +122,16 @@ describe('steer page', { timeout: 600_000 }, () => {
     assert.match(cells[1], /^\d+\.\d\d$/);
   });
 
+  test('what was made with other settings says so', async () => {
+    await page.getByLabel('Seed').fill('11');
+    await page.getByLabel('Seed').blur();
+    await page.getByText('From other settings: sweep again.').waitFor();
+    await page.getByText('From other settings: press Run.').waitFor();
+    await page.getByLabel('Seed').fill('7');
+    await page.getByLabel('Seed').blur();
+    await page.getByText('From other settings').first().waitFor({ state: 'detached' });
+  });
+
   test('stopping keeps what was written, and the code names this very run', async () => {
     await page.getByRole('spinbutton', { name: 'New tokens' }).fill('200');
     await page.getByRole('spinbutton', { name: 'New tokens' }).press('Tab');

@@ -1,6 +1,6 @@
 /** What all pages share: the address, the available models, and the model in use. Each page gets it as its property `app`. */
 import { shortened } from './address';
-import { foreignModel, type ModelEntry, shippedModels, twinOf } from './models';
+import { foreignModel, type ModelEntry, pickedModel, shippedModels, shortName, twinOf } from './models';
 import { type Problem, problemOf } from './problem';
 import { type NeuronId, visit } from './route';
 import { Router } from './router.svelte';
@@ -14,7 +14,11 @@ export class App {
   /** Why there is no list of models. */
   problem = $state.raw<Problem | null>(null);
   /** A model of the reader's own files, which no address can name. */
-  #own: ModelEntry | null = null;
+  #own = $state.raw<ModelEntry | null>(null);
+  /** Why a model of the reader's was not opened; the one before is back in its place. */
+  refused = $state.raw<Problem | null>(null);
+  /** The last model that was ready. */
+  #before: ModelEntry | null = null;
 
   constructor() {
     const { backend, embed } = visit(location.search);
@@ -56,7 +60,10 @@ export class App {
     const { entry, session } = this;
     const { ckpt } = this.router.route;
     if (!entry) return;
-    if (session.entry?.name !== entry.name) void session.choose(entry);
+    const isChosen = session.entry?.name === entry.name && session.entry.files === entry.files;
+    if (isChosen && session.model) this.#before = entry;
+    if (isChosen && session.phase === 'failed' && this.#giveBack(entry)) return;
+    if (!isChosen) void session.choose(entry, { agreed: this.#before?.name === entry.name });
     else if (session.model && ckpt !== session.step && session.switching?.step !== ckpt) void this.#switchTo(ckpt);
   }
 
@@ -77,10 +84,28 @@ export class App {
     return isIn;
   }
 
-  /** Uses files that the reader picked. */
-  useFiles(name: string, files: readonly File[]): void {
-    this.#own = { ...foreignModel(new URL(`picked/${encodeURIComponent(name)}/`, location.href)), name };
-    void this.session.choose(this.#own, { source: files });
+  /** A model of the reader's that cannot be loaded gives way to the one before it. @returns whether there is one */
+  #giveBack(failed: ModelEntry): boolean {
+    const before = this.#before;
+    const { problem } = this.session;
+    if (!before || !problem || before.name === failed.name || this.models.includes(failed)) return false;
+    this.refused = { ...problem, advice: `${shortName(before.name)} is in use again.`, remedy: 'none' };
+    if (before.files) this.#own = before;
+    this.router.replace({ model: before === this.models[0] ? null : before.name, ckpt: null });
+    return true;
+  }
+
+  /** Opens a model folder on this site or elsewhere. */
+  useFolder(url: URL): void {
+    this.refused = null;
+    this.router.go({ model: url.href, ckpt: null });
+  }
+
+  /** Uses files by path that the reader picked or dropped. */
+  useFiles(name: string, files: Readonly<Record<string, Blob>>): void {
+    this.refused = null;
+    this.#own = pickedModel(name, files);
+    void this.session.choose(this.#own);
     this.router.go({ model: name, ckpt: null });
   }
 

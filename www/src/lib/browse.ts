@@ -100,7 +100,7 @@ export function selectNeurons(index: FeatureIndex, query: Query, vocabulary: rea
   const text = query.text.trim().toLowerCase();
   const hasText = (entry: number) =>
     (tokens[entry] ?? []).some((id) => wanted?.has(id)) ||
-    (query.list === 'fires' && `${columns.label[entry] ?? ''}\n${columns.state?.[entry] ?? ''}`.toLowerCase().includes(text));
+    (query.list === 'fires' && [columns.label[entry], columns.state?.[entry]].some((label) => hasWords(label ?? '', text)));
   const within = (value: number | null | undefined, least: number | null, most: number | null) =>
     (least === null && most === null) || (value != null && (least === null || value >= least) && (most === null || value <= most));
 
@@ -123,6 +123,14 @@ export function selectNeurons(index: FeatureIndex, query: Query, vocabulary: rea
     keys[entry] = value === null ? Number.POSITIVE_INFINITY : query.descending ? -value : value;
   }
   return Int32Array.from(entries).sort((a, b) => (keys[a]! === keys[b]! ? a - b : keys[a]! < keys[b]! ? -1 : 1));
+}
+
+/** Whether a label has these whole words: a part of a word, or a quotation mark, may be the rule's own ("mixed: …", “dog”). */
+function hasWords(label: string, words: string): boolean {
+  if (!/\p{L}/u.test(words)) return false;
+  const at = label.toLowerCase().indexOf(words);
+  const isLetter = (character: string | undefined) => character !== undefined && /\p{L}/u.test(character);
+  return at >= 0 && !isLetter(label[at - 1]) && !isLetter(label[at + words.length]);
 }
 
 /** Ids of the tokens that contain a text, ignoring case; `null` without a vocabulary. */

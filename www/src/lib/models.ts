@@ -21,6 +21,8 @@ export interface ModelEntry {
   hasExamples: boolean;
   /** Whether its folder holds one prompt continued by every training step, `continuations.json`. */
   hasContinuations: boolean;
+  /** Files by path that the reader picked: they are the model, and {@link url} only names it. */
+  files?: Readonly<Record<string, Blob>>;
 }
 
 interface IndexFile {
@@ -77,11 +79,20 @@ export function twinOf(entry: ModelEntry, models: readonly ModelEntry[]): ModelE
   return models.find(({ denseTwin }) => denseTwin === entry.name) ?? null;
 }
 
+/** A model of files that the reader picked or dropped, under the name of their folder. */
+export function pickedModel(name: string, files: Readonly<Record<string, Blob>>): ModelEntry {
+  return { ...foreignModel(new URL(`picked/${encodeURIComponent(name)}/`, location.href)), name, files };
+}
+
 /** A name as the picker shows it; a URL is shortened to its host and folder. */
 export function shortName(name: string): string {
   if (!URL.canParse(name)) return name.replace(/^Llama-/, '').replaceAll('-', ' ');
   const { host, pathname } = new URL(name);
-  const folder = pathname.split('/').filter(Boolean).at(-1);
+  const folder = pathname
+    .replace(/\/resolve\/[^/]+\/$/, '') // a hub's folder of files, of some revision
+    .split('/')
+    .filter(Boolean)
+    .at(-1);
   return folder ? `${decoded(folder)} (${host})` : host;
 }
 

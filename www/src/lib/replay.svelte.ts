@@ -49,14 +49,17 @@ export class Replay {
     const controller = new AbortController();
     this.#job = controller;
     this.writing = { step };
-    let text = '';
     try {
       const { ids, cut } = await encodeToFit(model, this.prompt);
       controller.signal.throwIfAborted();
       this.cut = cut;
       const generation = model.generate(ids, { maxTokens: LENGTH, temperature: 0, ignoreEos: true, signal: controller.signal });
-      for await (const { text: more } of generation) {
-        text += more;
+      // Decoded with the prompt: by themselves the new tokens of some tokenizers begin without their space.
+      const all = [...ids];
+      const before = (await model.tokenizer.decode(all)).length;
+      for await (const { id } of generation) {
+        all.push(id);
+        const text = (await model.tokenizer.decode(all)).slice(before);
         if (!controller.signal.aborted) this.texts = new Map(this.texts).set(step, text);
       }
     } catch (error) {

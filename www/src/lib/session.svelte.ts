@@ -83,10 +83,10 @@ export class Session {
   /**
    * Chooses another model. It is loaded right away if it is small, from this site, and the reader has not asked to save data.
    *
-   * @param source - left out: the entry's URL; else files that the reader picked
    * @param agreed - the reader has agreed to fetch from the entry's host
    */
-  async choose(entry: ModelEntry, { source = entry.url, agreed = false }: { source?: ModelSource; agreed?: boolean } = {}): Promise<void> {
+  async choose(entry: ModelEntry, { agreed = false }: { agreed?: boolean } = {}): Promise<void> {
+    const source = entry.files ?? entry.url;
     this.cancel();
     this.entry = entry;
     this.problem = null;

@@ -1,10 +1,12 @@
 /** The Steer page: one prompt and one seed, generated without and with edits; and the reproduction of a shared text. */
 import type { TopKLM } from 'topk-lm';
-import { divergence } from './activity';
+import { readActivations } from './activations';
+import { divergence, valuesOf } from './activity';
 import type { App } from './app.svelte';
 import { surprise } from './compare';
 import { engineEdit, formatEdits, newEdit, parseEdits, type FullEdit } from './edits';
 import { beginning, encodeToFit, fitIds } from './fit';
+import { whyNoNeuron } from './model-kind';
 import { isAbort } from './problem';
 import { decodeIds, encodeIds, type NeuronId, parseNeuron } from './route';
 import { Writing } from './writing.svelte';
@@ -77,9 +79,9 @@ export class Steering {
   }
 
   /** What the address asks for; a text is current if it was written from that, by those weights. */
-  #textKey = $derived.by(() => this.#keyOf(this.#app.router.route.ckpt));
-  #editKey = $derived.by(() => this.#textKey + formatEdits(this.edits));
-  isBaseCurrent = $derived.by(() => this.base.ids.length > 0 && this.#written.base === this.#textKey);
+  textKey = $derived.by(() => this.#keyOf(this.#app.router.route.ckpt));
+  #editKey = $derived.by(() => this.textKey + formatEdits(this.edits));
+  isBaseCurrent = $derived.by(() => this.base.ids.length > 0 && this.#written.base === this.textKey);
   isSteeredCurrent = $derived.by(() => this.steered.ids.length > 0 && this.#written.steered === this.#editKey);
 
   #keyOf(step: number | null): string {
@@ -134,7 +136,7 @@ export class Steering {
     this.lacking = null;
     this.base.show(ids ?? [], length);
     this.steered.show((ids && decodeIds(params.s)) ?? [], length);
-    this.#written = { base: ids ? this.#textKey : '', steered: this.steered.ids.length > 0 ? this.#editKey : '' };
+    this.#written = { base: ids ? this.textKey : '', steered: this.steered.ids.length > 0 ? this.#editKey : '' };
     this.isDue = ids !== null || this.edits.length > 0;
     const neuron = parseNeuron(params.n);
     this.sent = neuron && { neuron, ids: decodeIds(params.t) };
@@ -149,6 +151,29 @@ export class Steering {
     if (text) this.prompt = text;
     if (this.words === '') this.words = words;
     this.isDue = true;
+  }
+
+  /**
+   * The largest value that a neuron has in the prompt and the base text, from which its strength starts where no statistics know its maximum; where
+   * it has none, the largest of its layer. `null`: the model could not be asked.
+   */
+  async valueSeen({ layer, index }: NeuronId): Promise<number | null> {
+    const { session } = this.#app;
+    try {
+      const { signal } = new AbortController();
+      const model = await session.ready(signal);
+      if (whyNoNeuron(model.config, { layer, index })) return null;
+      const ids = this.base.ids.length > 1 ? fitIds(this.base.ids, model).ids : (await encodeToFit(model, this.prompt)).ids;
+      const rows = (await readActivations(model, ids, signal)).rows.get(layer);
+      if (!rows) return null;
+      const most = (values: ArrayLike<number>) =>
+        Array.from(values).reduce((best, value) => (Math.abs(value) > Math.abs(best) ? value : best), 0);
+      const counted = valuesOf(rows, index).subarray(1); // the first position is far above the others
+      return most(counted) || most(rows.values.subarray(rows.rowStart[1] ?? 0)) || null;
+    } catch (error) {
+      session.report(error);
+      return null;
+    }
   }
 
   stop(): void {

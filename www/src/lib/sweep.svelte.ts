@@ -31,6 +31,10 @@ export class Sweep {
   isRunning = $state(false);
   /** Which neuron the rows belong to. */
   title = $state('');
+  /** What the rows were made from. */
+  #made = $state('');
+  /** Whether the rows are those of the prompt, the model and the edits on the page. */
+  isCurrent = $derived.by(() => this.rows.length === 0 || this.#made === this.#key(this.#steering.chosen));
   #job: AbortController | null = null;
 
   constructor(app: App, steering: Steering) {
@@ -40,6 +44,12 @@ export class Sweep {
 
   stop(): void {
     this.#job?.abort();
+  }
+
+  /** All that decides the rows: the text's settings, and every edit but for the strength of the one that is swept. */
+  #key(editIndex: number): string {
+    const { textKey, edits, words } = this.#steering;
+    return JSON.stringify([textKey, words, editIndex, edits.map((edit, at) => (at === editIndex ? { ...edit, value: 0 } : edit))]);
   }
 
   /** @param unit the value of 1 × */
@@ -54,6 +64,7 @@ export class Sweep {
     if (!chosen) return;
     const words = wordsOf(this.#steering.words);
     this.rows = [];
+    this.#made = this.#key(editIndex);
     this.title = `layer ${chosen.layer} ${wordingOf(this.#app.session.kind).one} ${chosen.index}`;
     this.isRunning = true;
     try {

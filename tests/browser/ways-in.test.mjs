@@ -1,0 +1,103 @@
+// How a model of the reader's own gets in: an address, a name on a hub, files; and what happens when it does not.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { inRoot } from '../../scripts/lib/paths.mjs';
+import { serve } from '../../scripts/lib/server.mjs';
+import { assertUsable, LOAD_TIMEOUT, loaded, shippedModel, siteModule, withSite } from './page-kit.mjs';
+
+const GOLDENS = inRoot('tests/goldens/models');
+const { folderOf, modelFiles } = await siteModule('ways-in.ts');
+const { hubFolder } = await siteModule('../../../js/src/sources/hub.ts');
+
+const BASE = 'https://site.example/project/';
+
+test('an address, a path, a name on the hub; anything else is a sentence', () => {
+  for (const [text, url] of [
+    ['https://a.example/m', 'https://a.example/m/'],
+    [' https://a.example/m/#part ', 'https://a.example/m/'],
+    ['http://localhost:8000/m/', 'http://localhost:8000/m/'],
+    ['http://127.0.0.1:8000/m', 'http://127.0.0.1:8000/m/'],
+    ['./models/x', 'https://site.example/project/models/x/'],
+    ['/x/', 'https://site.example/x/'],
+    ['owner/name', hubFolder('owner/name')],
+    ['owner/name@v1.0', hubFolder('owner/name@v1.0')],
+  ]) {
+    assert.equal(folderOf(text, BASE).url?.href, url, text);
+  }
+  assert.match(folderOf('hello', BASE).fault, /^“hello” is neither an address nor a model’s name/);
+  assert.match(folderOf('http://a.example/m/', BASE).fault, /must begin with https:/);
+  assert.match(folderOf('ftp://a.example/m/', BASE).fault, /not ftp:/);
+});
+
+test('the files of a folder, wherever in it the model is', () => {
+  const files = modelFiles([
+    ['top/readme.md', 'r'],
+    ['top/m/config.json', 'c'],
+    ['top/m/features/index.json', 'i'],
+    ['top/m/step3/config.json', 's'],
+  ]);
+  assert.deepEqual(files, { 'config.json': 'c', 'features/index.json': 'i', 'step3/config.json': 's' });
+  assert.match(modelFiles([['a/readme.md', 'r']]), /has no config\.json/);
+  assert.match(modelFiles([]), /empty/);
+});
+
+describe('ways in', { timeout: 600_000 }, () => {
+  let page;
+  let elsewhere;
+  before(async () => {
+    elsewhere = await serve({ '/': GOLDENS }, { headers: { 'access-control-allow-origin': '*' } });
+  });
+  after(() => elsewhere?.close());
+  withSite({ hash: '#/byo', load: true, ignore: [/404/, /Failed to load/] }, (on) => {
+    ({ page } = on);
+  });
+  const shipped = shippedModel();
+  const enter = async (text) => {
+    await page.getByRole('textbox', { name: /A folder on the web/ }).fill(text);
+    await page.getByRole('button', { name: 'Open', exact: true }).click();
+  };
+  const chosen = () => page.getByRole('combobox', { name: 'Model' });
+
+  test('a bare word is refused, and the model stays', async () => {
+    await enter('hello');
+    await page.getByRole('alert').getByText('“hello” is neither').waitFor();
+    assert.equal(await chosen().inputValue(), shipped.name);
+    assert.equal(await page.locator('[data-backend=cpu]').count(), 1);
+    await assertUsable(page);
+  });
+
+  test('a folder that is none gives way to the model before it', async () => {
+    await enter(`${elsewhere.url}nowhere`);
+    await page.getByRole('button', { name: /^Download from localhost/ }).click();
+    const alert = page.getByRole('alert');
+    await alert.getByText('is in use again').waitFor({ timeout: LOAD_TIMEOUT });
+    assert.match(await alert.innerText(), /nowhere/);
+    await page.locator('[data-backend=cpu]').waitFor({ timeout: LOAD_TIMEOUT });
+    assert.equal(await chosen().inputValue(), shipped.name);
+    assert.doesNotMatch(await chosen().innerText(), /nowhere/);
+    await alert.getByRole('button', { name: 'Close' }).click();
+    assert.equal(await alert.count(), 0);
+  });
+
+  test('a folder of this device, served without encryption', async () => {
+    await enter(`${elsewhere.url}llama-gqa`);
+    await page.getByRole('button', { name: /^Download from localhost/ }).click();
+    assert.equal(await loaded(page), 'cpu');
+    assert.match(await chosen().innerText(), /llama-gqa/);
+  });
+
+  test('files dropped on the page', async () => {
+    const folder = path.join(GOLDENS, 'llama-dense-bias');
+    const names = fs.readdirSync(folder).filter((name) => fs.statSync(path.join(folder, name)).isFile());
+    const files = names.map((name) => [name, fs.readFileSync(path.join(folder, name)).toString('base64')]);
+    await page.evaluate((all) => {
+      const data = new DataTransfer();
+      for (const [name, base64] of all) data.items.add(new File([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))], name));
+      document.body.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer: data }));
+    }, files);
+    await page.getByText('The model is dense').waitFor({ timeout: LOAD_TIMEOUT });
+    assert.match(await chosen().innerText(), /dropped files/);
+  });
+});

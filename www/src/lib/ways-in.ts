@@ -1,0 +1,70 @@
+/** Where a model comes from: what a person types, picks or drops. */
+
+/** Hosts of this device, which may serve without encryption; the page's policy allows them too. */
+const OWN_HOSTS = ['localhost', '127.0.0.1'];
+
+/** Where `owner/name` is looked up. Twin: js/src/sources/hub.ts, for `TopKLM.load`. */
+const HUB = 'https://huggingface.co';
+
+const NAME = /^([a-z0-9][\w.-]*)\/([a-z0-9][\w.-]*?)(?:@([a-z0-9][\w./-]*))?$/i;
+
+/** The folder of an address, a name on the hub, or a path on this site; or a sentence that says why it is none. */
+export function folderOf(text: string, base: string): { url: URL } | { fault: string } {
+  const typed = text.trim();
+  const [, owner, name, revision = 'main'] = NAME.exec(typed) ?? [];
+  if (owner !== undefined) return { url: new URL(`${HUB}/${owner}/${name}/resolve/${encodeURIComponent(revision)}/`) };
+  const isPath = /^\.{0,2}\//.test(typed); // a bare word is more likely a mistake
+  if (!URL.canParse(typed, isPath ? base : undefined)) {
+    return {
+      fault: `“${typed}” is neither an address nor a model’s name: enter https://… of its folder, or owner/name on huggingface.co.`,
+    };
+  }
+  const url = new URL(typed, isPath ? base : undefined);
+  const isAllowed =
+    url.origin === new URL(base).origin || url.protocol === 'https:' || (url.protocol === 'http:' && OWN_HOSTS.includes(url.hostname));
+  if (!isAllowed) {
+    return {
+      fault: `The address must begin with https://, not ${url.protocol}//; only http://localhost and http://127.0.0.1 may go without.`,
+    };
+  }
+  url.hash = '';
+  return { url: url.href.endsWith('/') ? url : new URL(`${url.href}/`) };
+}
+
+/** Files by path below the folder that holds config.json; or a sentence. */
+export function modelFiles(paths: Iterable<[string, File]>): Record<string, Blob> | string {
+  const all = [...paths];
+  if (all.length === 0) return 'The folder is empty.';
+  const configs = all.map(([path]) => path).filter((path) => /(^|\/)config\.json$/.test(path));
+  const config = configs.sort((a, b) => a.length - b.length)[0];
+  if (config === undefined) return 'This folder has no config.json. Choose the folder of a single model in the Hugging Face layout.';
+  const folder = config.slice(0, -'config.json'.length);
+  return Object.fromEntries(all.filter(([path]) => path.startsWith(folder)).map(([path, file]) => [path.slice(folder.length), file]));
+}
+
+/** What was dropped on the page: a saved text (a file by itself), or the files of a model with the name of their folder. */
+export async function dropped({ items, files }: DataTransfer): Promise<{ file: File } | { name: string; paths: [string, File][] }> {
+  // Entries can be asked for only before the first await.
+  const entries = [...items].flatMap((item) => item.webkitGetAsEntry() ?? []);
+  const [first, ...more] = files;
+  if (first && more.length === 0 && first.name !== 'config.json' && !entries[0]?.isDirectory) return { file: first };
+  const paths: [string, File][] = entries.length > 0 ? [] : [...files].map((file) => [file.name, file]);
+  for (const entry of entries) await walk(entry, paths);
+  return { name: entries.length === 1 ? (entries[0]?.name ?? '') : 'dropped files', paths };
+}
+
+/** Adds the files of an entry, by their paths from what was dropped. */
+async function walk(entry: FileSystemEntry, paths: [string, File][]): Promise<void> {
+  if (entry.isFile) {
+    const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject));
+    paths.push([entry.fullPath.replace(/^\//, ''), file]);
+    return;
+  }
+  const reader = (entry as FileSystemDirectoryEntry).createReader();
+  for (;;) {
+    // A folder gives its entries in pieces, the last one empty.
+    const piece = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
+    if (piece.length === 0) return;
+    for (const inside of piece) await walk(inside, paths);
+  }
+}
