@@ -1,0 +1,52 @@
+// Loading moves nothing that a person may be reading or about to press: the layout shift of each page, while it opens and the model arrives.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { loaded, openSite, shippedModel, withSite } from './page-kit.mjs';
+
+/** What is good by https://web.dev/articles/cls is 0.1. */
+const MOST = 0.05;
+
+const PAGES = ['explore', 'browse', 'steer', 'trace', 'byo', 'about', 'neuron'];
+
+describe('loading shifts nothing', { timeout: 900_000 }, () => {
+  let site;
+  let browser;
+  withSite({ hash: null }, (on) => {
+    ({ site, browser } = on);
+  });
+
+  /** The sum of all shifts that no input preceded, with the largest ones named. */
+  async function shiftsOf(name, viewport) {
+    const { page, close } = await openSite(browser, site, '', { context: { viewport }, search: '?backend=cpu&embed=1' });
+    await page.addInitScript(() => {
+      window.shifts = [];
+      new PerformanceObserver((list) => {
+        for (const { value, hadRecentInput, sources } of list.getEntries()) {
+          const where = ({ node }) => (node instanceof Element ? node : node?.parentElement)?.outerHTML.slice(0, 80);
+          if (!hadRecentInput) window.shifts.push({ value, nodes: sources.map(where) });
+        }
+      }).observe({ type: 'layout-shift', buffered: true });
+    });
+    const route = name === 'neuron' ? `m/${shippedModel().name}/${shippedModel().read('features/index.json').layers[0]}/0` : name;
+    await page.goto(`${site.url}?backend=cpu#/${route}`);
+    await loaded(page);
+    await page.waitForLoadState('networkidle');
+    await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 500))));
+    const shifts = await page.evaluate(() => window.shifts);
+    await close();
+    return { sum: shifts.reduce((sum, { value }) => sum + value, 0), shifts };
+  }
+
+  for (const [size, viewport] of [
+    ['a laptop', { width: 1440, height: 900 }],
+    ['a phone', { width: 390, height: 844 }],
+  ]) {
+    for (const name of PAGES) {
+      test(`${name} on ${size}`, async (t) => {
+        const { sum, shifts } = await shiftsOf(name, viewport);
+        t.diagnostic(`layout shift ${sum.toFixed(3)}`);
+        assert.ok(sum < MOST, `${sum.toFixed(3)}: ${JSON.stringify(shifts.toSorted((a, b) => b.value - a.value).slice(0, 3))}`);
+      });
+    }
+  }
+});
