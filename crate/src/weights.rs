@@ -12,12 +12,14 @@
 
 use half::{bf16, f16};
 
-/// How stored numbers are kept; all arithmetic is in f32.
+/// How stored numbers are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dtype {
     F32,
     F16,
     Bf16,
+    /// With scales beside them; only for a sink that keeps them.
+    I8,
 }
 
 impl Dtype {
@@ -25,6 +27,7 @@ impl Dtype {
         match self {
             Dtype::F32 => 4,
             Dtype::F16 | Dtype::Bf16 => 2,
+            Dtype::I8 => 1,
         }
     }
 }
@@ -121,6 +124,8 @@ pub struct Tensor {
     pub dtype: Dtype,
     /// `rows · stride` numbers, little-endian.
     pub data: Vec<u8>,
+    /// Of I8: one a column, or of a table one a row.
+    pub scales: Vec<f32>,
 }
 
 impl Tensor {
@@ -140,10 +145,11 @@ impl Tensor {
             stride,
             dtype: Dtype::F32,
             data,
+            scales: Vec::new(),
         }
     }
 
-    /// All stored numbers, padding included, as f32: exact for every dtype.
+    /// All stored numbers, padding included, as f32: exact for every dtype; of I8 without their scales.
     pub fn to_f32(&self) -> Vec<f32> {
         match self.dtype {
             Dtype::F32 => self
@@ -161,6 +167,7 @@ impl Tensor {
                 .chunks_exact(2)
                 .map(|b| bf16::from_le_bytes([b[0], b[1]]).to_f32())
                 .collect(),
+            Dtype::I8 => self.data.iter().map(|b| f32::from(*b as i8)).collect(),
         }
     }
 }
@@ -169,4 +176,9 @@ impl Tensor {
 pub trait WeightSink {
     /// Norms of a block come before its matrices. An error ends the loading.
     fn weight(&mut self, which: Weight, tensor: Tensor) -> crate::error::Result<()>;
+
+    /// Whether 8-bit weights stay 8-bit ([`Dtype::I8`]); otherwise they come multiplied out, as f32.
+    fn keeps_int8(&self) -> bool {
+        false
+    }
 }

@@ -7,6 +7,8 @@ use std::process::{Command, Output};
 
 use common::tiny;
 use serde_json::{json, Value};
+use topk_lm::checkpoint::{self, FolderSource};
+use topk_lm::ops::weights::CpuWeights;
 
 fn command(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_topk-lm")).args(args).output().unwrap()
@@ -117,6 +119,12 @@ fn info_of_a_small_model() {
         info["tensors"],
         json!({"count": 16, "files": 1, "bytes": numbers * 4, "dtypes": {"F32": 16}})
     );
+    // Rows of an odd number are one longer; beside the weights lie two sums of each column of q, k, v.
+    let padded = numbers + (4 + 1) + 2 * 12;
+    assert_eq!(
+        info["memory"],
+        json!({"weights_on_cpu": 4 * padded, "weights_on_gpu": 4 * padded, "keys_and_values_per_token": 32})
+    );
     assert_eq!(info["config"]["architecture"], "GPT2LMHeadModel");
     assert_eq!(info["config"]["topk_k"], 2);
     assert_eq!(info["config"]["eos_token_ids"], json!([1, 2]));
@@ -132,6 +140,34 @@ fn info_of_a_small_model() {
         text.contains("\n  topk_k: 2\n") && text.contains(&format!("\nparameters: {numbers}\n")),
         "{text}"
     );
+}
+
+/// What `info` says of the memory is what a loaded model takes: 2 bytes a number of f16, 1 of 8 bits.
+#[test]
+fn weights_stay_as_stored() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let shipped = root.join("models/Llama-TopK-Stories-9M");
+    let golden = |name: &str| root.join("tests/goldens/models").join(name);
+    for (folder, prefix) in [
+        (shipped.clone(), ""),
+        (shipped.clone(), "step105/"),
+        (golden("gpt2-odd-f16"), ""),
+        (golden("llama-i8"), ""),
+    ] {
+        let source = FolderSource::new(&folder).unwrap();
+        let config = pollster::block_on(checkpoint::read_config(&source)).unwrap();
+        let summary = pollster::block_on(checkpoint::summarize(&source, prefix, &config)).unwrap();
+        let mut weights = CpuWeights::default();
+        let mut progress = |_, _| ();
+        let loading = checkpoint::load_weights(&source, prefix, &config, &mut weights, &mut progress);
+        pollster::block_on(loading).unwrap();
+        assert_eq!(weights.bytes() as u64, summary.cpu_bytes, "{}", folder.display());
+        if folder == shipped {
+            // Vectors are kept in f32.
+            let (held, stored) = (summary.cpu_bytes as f64, summary.bytes as f64);
+            assert!(held < 1.01 * stored && held > 0.99 * stored, "{held} {stored}");
+        }
+    }
 }
 
 #[test]

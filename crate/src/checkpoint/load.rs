@@ -39,7 +39,7 @@ pub async fn load_weights(
     (reader.progress)(0, total);
     let mut norm: (Vec<f32>, Vec<f32>) = Default::default();
     for item in &planned {
-        let mut tensor = reader.weight(item).await?;
+        let mut tensor = reader.weight(item, sink.keeps_int8()).await?;
         if item.plus != 0.0 {
             let numbers = tensor.to_f32();
             let sums: Vec<f32> = numbers[..item.cols].iter().map(|x| item.plus + x).collect();
@@ -72,8 +72,11 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    async fn weight(&mut self, item: &Planned) -> Result<Tensor> {
-        let (rows, cols, stride, dtype) = (item.rows, item.cols, Tensor::stride_of(item.cols), item.dtype);
+    /// `keeps_int8`: 8-bit numbers stay so, beside their scales.
+    async fn weight(&mut self, item: &Planned, keeps_int8: bool) -> Result<Tensor> {
+        let (rows, cols, stride) = (item.rows, item.cols, Tensor::stride_of(item.cols));
+        let widened = item.dtype == Dtype::I8 && (!keeps_int8 || item.weight.is_vector());
+        let dtype = if widened { Dtype::F32 } else { item.dtype };
         let what = format!("{:?}", item.weight);
         let bytes = rows.checked_mul(stride).and_then(|n| n.checked_mul(dtype.bytes()));
         let Some(bytes) = bytes else {
@@ -83,21 +86,37 @@ impl Reader<'_> {
             // What lies in the file as it is wanted needs no second copy.
             if part.layout != Layout::OutIn && part.columns == Columns::From(0) && stride == cols {
                 let data = self.part(part, dtype).await?;
+                let mut scales = Vec::new();
+                if dtype == Dtype::I8 {
+                    scales = self.scales(part).await?;
+                }
                 return Ok(Tensor {
                     rows,
                     cols,
                     stride,
                     dtype,
                     data,
+                    scales,
                 });
             }
         }
         let mut data = zeroed(bytes, &what)?;
+        let mut scales = Vec::new();
         for part in &item.parts {
             let stored = self.part(part, dtype).await?;
             match dtype {
                 Dtype::F32 => place::<4>(part, &stored, &mut data, stride),
                 Dtype::F16 | Dtype::Bf16 => place::<2>(part, &stored, &mut data, stride),
+                Dtype::I8 => {
+                    place::<1>(part, &stored, &mut data, stride);
+                    let of_part = self.scales(part).await?;
+                    if part.layout == Layout::Table {
+                        scales = of_part;
+                    } else {
+                        scales.resize(stride, 0.0);
+                        of_part.iter().enumerate().for_each(|(o, scale)| scales[part.columns.of(o)] = *scale);
+                    }
+                }
             }
         }
         Ok(Tensor {
@@ -106,7 +125,14 @@ impl Reader<'_> {
             stride,
             dtype,
             data,
+            scales,
         })
+    }
+
+    /// The scales of an 8-bit tensor.
+    async fn scales(&mut self, part: &Part) -> Result<Vec<f32>> {
+        let bytes = self.read(&part.scale_name()).await?;
+        Ok(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
     }
 
     /// The numbers of a stored tensor in `dtype`: its own, or F32.
@@ -115,8 +141,9 @@ impl Reader<'_> {
         let stored = match self.checkpoint.get(&part.name).map(|(_, info)| info.dtype) {
             Some(StoredDtype::F16) => Dtype::F16,
             Some(StoredDtype::Bf16) => Dtype::Bf16,
+            Some(StoredDtype::I8) if dtype == Dtype::I8 => Dtype::I8,
             Some(StoredDtype::I8) => {
-                let scales = self.read(&part.scale_name()).await?;
+                let scales = self.scales(part).await?;
                 return dequantize(part, &bytes, &scales);
             }
             _ => Dtype::F32,
@@ -130,6 +157,7 @@ impl Reader<'_> {
             stride: 0,
             dtype: stored,
             data: bytes,
+            scales: Vec::new(),
         }
         .to_f32();
         Ok(numbers.iter().flat_map(|x| x.to_le_bytes()).collect())
@@ -146,11 +174,7 @@ impl Reader<'_> {
 }
 
 /// q · scale in f32, little-endian. A scale belongs to an output of a matrix, or to a row of a table.
-fn dequantize(part: &Part, q: &[u8], scales: &[u8]) -> Result<Vec<u8>> {
-    let scales: Vec<f32> = scales
-        .chunks_exact(4)
-        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-        .collect();
+fn dequantize(part: &Part, q: &[u8], scales: &[f32]) -> Result<Vec<u8>> {
     let Some(bytes) = q.len().checked_mul(4) else {
         fail!(OutOfMemory, "{:?} is too large to unpack", part.name)
     };
@@ -219,10 +243,11 @@ fn layer_norm_sums(qkv: &Tensor, (gain, bias): &(Vec<f32>, Vec<f32>)) -> (Tensor
     let mut sums = (vec![0f64; qkv.cols], vec![0f64; qkv.cols]);
     let row_bytes = qkv.stride * qkv.dtype.bytes();
     for ((row, &gain), &bias) in qkv.data.chunks_exact(row_bytes).zip(gain).zip(bias) {
-        let numbers = row.chunks_exact(qkv.dtype.bytes()).map(|b| match qkv.dtype {
+        let numbers = row.chunks_exact(qkv.dtype.bytes()).enumerate().map(|(o, b)| match qkv.dtype {
             Dtype::F32 => f32::from_le_bytes([b[0], b[1], b[2], b[3]]),
             Dtype::F16 => f16::from_le_bytes([b[0], b[1]]).to_f32(),
             Dtype::Bf16 => bf16::from_le_bytes([b[0], b[1]]).to_f32(),
+            Dtype::I8 => f32::from(b[0] as i8) * qkv.scales[o],
         });
         for ((w, gains), biases) in numbers.zip(&mut sums.0).zip(&mut sums.1) {
             *gains += f64::from(gain) * f64::from(w);

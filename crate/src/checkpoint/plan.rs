@@ -54,7 +54,7 @@ fn checked_dtype(item: &Planned, checkpoint: &Checkpoint) -> Result<Dtype> {
                         part.scale_name()
                     );
                 }
-                Dtype::F32
+                Dtype::I8
             }
             other => {
                 let eight_bit = if part.layout == Layout::Vector {

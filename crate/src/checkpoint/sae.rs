@@ -100,6 +100,7 @@ impl Reader<'_> {
             stride,
             dtype,
             data,
+            scales: Vec::new(),
         })
     }
 }

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use super::index::Checkpoint;
 use super::plan::plan;
-use crate::config::Config;
+use super::planned::Planned;
+use crate::config::{Config, Norm};
 use crate::error::Result;
 use crate::source::Source;
+use crate::weights::{Dtype, Tensor};
 
 /// The tensors of a checkpoint that fits its config.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,17 +21,25 @@ pub struct Summary {
     pub parameters: u64,
     /// How many tensors of each dtype.
     pub dtypes: BTreeMap<&'static str, usize>,
+    /// Bytes of the weights in the CPU's memory, where they stay as stored (vectors in f32).
+    pub cpu_bytes: u64,
+    /// Bytes of the weights in the GPU's memory, where 8-bit ones become f32.
+    pub gpu_bytes: u64,
 }
 
 /// Reads the headers under `folder_prefix` and compares names, shapes and dtypes with the config, as
 /// [`load_weights`](super::load_weights) does.
 pub async fn summarize(source: &dyn Source, folder_prefix: &str, config: &Config) -> Result<Summary> {
     let checkpoint = Checkpoint::open(source, folder_prefix).await?;
-    let parts = plan(config, &checkpoint)?.into_iter().flat_map(|item| item.parts);
+    let planned = plan(config, &checkpoint)?;
+    let [cpu_bytes, gpu_bytes] = in_memory(config, &planned);
+    let parts = planned.iter().flat_map(|item| &item.parts);
     let mut summary = Summary {
         files: checkpoint.files.len(),
         tensors: checkpoint.tensors.len(),
         parameters: parts.map(|part| part.inputs as u64 * part.outputs as u64).sum(),
+        cpu_bytes,
+        gpu_bytes,
         ..Summary::default()
     };
     for (_, info) in checkpoint.tensors.values() {
@@ -37,4 +47,30 @@ pub async fn summarize(source: &dyn Source, folder_prefix: &str, config: &Config
         *summary.dtypes.entry(info.dtype.name()).or_default() += 1;
     }
     Ok(summary)
+}
+
+/// Bytes that the weights take on the CPU and on the GPU.
+fn in_memory(config: &Config, planned: &[Planned]) -> [u64; 2] {
+    let mut bytes = [0; 2];
+    for item in planned {
+        let stride = Tensor::stride_of(item.cols);
+        let numbers = (item.rows * stride) as u64;
+        let each = item.dtype.bytes() as u64;
+        let [cpu, gpu] = match item.dtype {
+            _ if item.weight.is_vector() => [4 * numbers; 2],
+            Dtype::I8 => {
+                let scales = if item.weight.is_table() { item.rows } else { stride };
+                [numbers + 4 * scales as u64, 4 * numbers]
+            }
+            _ => [each * numbers; 2],
+        };
+        bytes[0] += cpu;
+        bytes[1] += gpu;
+    }
+    if config.norm == Norm::Layer {
+        // Sums for sparse inputs, made at load.
+        let sums = 2 * 4 * Tensor::stride_of(config.d_qkv()) * config.n_layers;
+        bytes.iter_mut().for_each(|bytes| *bytes += sums as u64);
+    }
+    bytes
 }

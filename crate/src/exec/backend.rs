@@ -120,9 +120,13 @@ impl Engine {
         }
     }
 
-    /// Whether several decode steps should go into one call.
-    pub fn batches_steps(&self) -> bool {
-        matches!(self, Engine::Gpu(_))
+    /// How long the decode steps of one call should take, in milliseconds, so that an abort takes effect soon. Each call on the CPU
+    /// costs a browser a message from the worker to the page; one to the GPU its queue running empty.
+    pub fn group_ms(&self) -> f64 {
+        match self {
+            Engine::Cpu(_) => 24.0,
+            Engine::Gpu(_) => 80.0,
+        }
     }
 
     pub async fn forward(&self, cache: &mut EngineCache, batch: &Batch<'_>) -> Result<BatchOutput> {

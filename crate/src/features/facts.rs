@@ -203,14 +203,14 @@ pub type Effects = Vec<(u32, f64)>;
 fn effects(engine: &CpuEngine) -> Result<(Vec<Effects>, Vec<Effects>)> {
     let (config, weights) = (engine.config(), engine.weights());
     let head = weights.get(config.head())?;
-    let gain = weights.get(Weight::FinalNormGain)?;
+    let (rows, gain) = (head.to_f32(), weights.get(Weight::FinalNormGain)?.vector());
     let (mut promoted, mut suppressed) = (Vec::new(), Vec::new());
     for index in 0..config.d_model {
         let mut of: Vec<(u32, f64)> = (0..config.d_vocab)
             .map(|token| {
                 (
                     token as u32,
-                    round4(f64::from(gain.data[index] * head.row(token)[index])),
+                    round4(f64::from(gain[index] * rows[token * head.stride + index])),
                 )
             })
             .collect();
@@ -269,7 +269,7 @@ fn clusters(
     }
     let embedding = engine.weights().get(Weight::Embed)?;
     Ok(Some(cluster::cluster(
-        &embedding.data,
+        &embedding.to_f32(),
         embedding.stride,
         engine.config().d_model,
         texts,

@@ -1,11 +1,17 @@
 //! The CPU's matrix products. Batch-invariant: every output is one chain of additions in ascending order of the input
 //! index (or of fixed lanes, for dot products), whatever else is computed beside it. So a cached run equals an
 //! uncached one, and a sparse input equals the dense one, bit for bit. No fused multiply-add: native and wasm agree.
+//! Weights stay as they are stored: f16 and bf16 are widened in registers, 8-bit rows are multiplied in integers (`int8.rs`).
+
+use std::ops::Range;
+
+use super::int8;
+use super::stored::{fold, Numbers, Stored};
 
 /// Rows that share one pass over the weights.
 const ROWS: usize = 4;
-/// Outputs held in registers at once.
-const OUTS: usize = 16;
+/// Outputs held in registers at once: those of wasm are 128 bits wide, and browsers have 15 of them.
+const OUTS: usize = if cfg!(target_arch = "wasm32") { 8 } else { 16 };
 
 #[cfg(target_arch = "x86_64")]
 pub mod attend512;
@@ -14,17 +20,17 @@ mod avx512;
 
 /// Calls the function compiled for AVX-512 or AVX2 where the machine has it; the arithmetic is the same, lane by lane.
 macro_rules! dispatch {
-    ($(#[$doc:meta])* $vis:vis $name:ident, $portable:ident, ($($arg:ident : $type:ty),*) $(-> $ret:ty)?) => {
+    ($(#[$doc:meta])* $vis:vis $name:ident $(<$of:ident: $bound:ident>)?, $portable:ident, ($($arg:ident : $type:ty),*) $(-> $ret:ty)?) => {
         $(#[$doc])*
-        $vis fn $name($($arg: $type),*) $(-> $ret)? {
+        $vis fn $name $(<$of: $bound>)? ($($arg: $type),*) $(-> $ret)? {
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw")]
-                fn widest($($arg: $type),*) $(-> $ret)? {
+                fn widest $(<$of: $bound>)? ($($arg: $type),*) $(-> $ret)? {
                     $portable($($arg),*)
                 }
                 #[target_feature(enable = "avx2")]
-                fn wide($($arg: $type),*) $(-> $ret)? {
+                fn wide $(<$of: $bound>)? ($($arg: $type),*) $(-> $ret)? {
                     $portable($($arg),*)
                 }
                 if $crate::numerics::gemm::has_avx512()
@@ -49,129 +55,179 @@ pub fn has_avx512() -> bool {
     avx512::available()
 }
 
-/// `out[r, o] = Σ_i x[r, i] · w[i, o]` for `x` `[rows, inputs]`, `w` `[inputs, stride]`, `out` `[rows, stride]`.
-pub fn matmul(x: &[f32], inputs: usize, w: &[f32], stride: usize, out: &mut [f32]) {
+/// `out[r, o] = Σ_i x[r, i] · w[i, o]` for `x` `[rows, inputs]`, `w` `[inputs, stride]`, `out` `[rows, stride]`. 8-bit weights have a
+/// scale for each output.
+pub fn matmul(x: &[f32], inputs: usize, w: &Numbers, stride: usize, out: &mut [f32]) {
+    match w {
+        Numbers::F32(w) => matmul_of(x, inputs, w, stride, out),
+        Numbers::F16(w) => matmul_of(x, inputs, w, stride, out),
+        Numbers::Bf16(w) => matmul_of(x, inputs, w, stride, out),
+        Numbers::Int8(w) => int8::matmul(x, inputs, w, stride, out),
+    }
+}
+
+fn matmul_of<S: Stored>(x: &[f32], inputs: usize, w: &[S], stride: usize, out: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
     if x.len() >= avx512::FEWEST_ROWS * inputs && avx512::available() {
         // SAFETY: the registers were just detected.
         return unsafe { avx512::matmul(x, inputs, w, stride, out) };
     }
-    matmul_few(x, inputs, w, stride, out);
+    let together = x.len() / inputs / ROWS * ROWS;
+    let (x_groups, x_rest) = x.split_at(together * inputs);
+    let (out_groups, out_rest) = out.split_at_mut(together * stride);
+    if together > 0 {
+        matmul_fours(x_groups, inputs, w, stride, out_groups);
+    }
+    let mut folded = Vec::new();
+    for (x, out) in x_rest.chunks_exact(inputs).zip(out_rest.chunks_exact_mut(stride)) {
+        let (x, back) = fold::<S>(x, &mut folded);
+        one_row(x, w, stride, out);
+        times(out, back);
+    }
+}
+
+/// `out · back`, which is 1 but for very large numbers.
+fn times(out: &mut [f32], back: f32) {
+    if back != 1.0 {
+        out.iter_mut().for_each(|out| *out *= back);
+    }
 }
 
 dispatch!(
-    /// [`matmul`] without copying anything, for few rows.
-    matmul_few, matmul_portable, (x: &[f32], inputs: usize, w: &[f32], stride: usize, out: &mut [f32])
+    /// [`matmul`] of a number of rows that four divides.
+    matmul_fours<S: Stored>, fours_portable, (x: &[f32], inputs: usize, w: &[S], stride: usize, out: &mut [f32])
 );
 
+/// Strip by strip of the outputs: its weights are widened side by side once, and stay in a cache for all rows.
 #[inline(always)]
-fn matmul_portable(x: &[f32], inputs: usize, w: &[f32], stride: usize, out: &mut [f32]) {
-    let mut x_groups = x.chunks_exact(ROWS * inputs);
-    let mut out_groups = out.chunks_exact_mut(ROWS * stride);
-    for (x, out) in x_groups.by_ref().zip(out_groups.by_ref()) {
-        four_rows(x, inputs, w, stride, out);
-    }
-    let rest = x_groups.remainder().chunks_exact(inputs);
-    for (x, out) in rest.zip(out_groups.into_remainder().chunks_exact_mut(stride)) {
-        out.fill(0.0);
-        let mut weights = w.chunks_exact(4 * stride);
-        let mut inputs = x.chunks_exact(4);
-        for (x, w) in inputs.by_ref().zip(weights.by_ref()) {
-            add_four(out, [x[0], x[1], x[2], x[3]], w, stride);
+fn fours_portable<S: Stored>(x: &[f32], inputs: usize, w: &[S], stride: usize, out: &mut [f32]) {
+    let mut strip = vec![[0f32; OUTS]; inputs];
+    for first in (0..stride).step_by(OUTS) {
+        let width = OUTS.min(stride - first);
+        for (strip, w) in strip.iter_mut().zip(w.chunks_exact(stride)) {
+            for (strip, w) in strip.iter_mut().zip(&w[first..first + width]) {
+                *strip = w.value();
+            }
         }
-        for (x, w) in inputs.remainder().iter().zip(weights.remainder().chunks_exact(stride)) {
-            add_one(out, *x, w);
+        for (x, out) in x.chunks_exact(ROWS * inputs).zip(out.chunks_exact_mut(ROWS * stride)) {
+            let sums = four_rows(x, inputs, &strip);
+            for (sums, out) in sums.iter().zip(out.chunks_exact_mut(stride)) {
+                out[first..first + width].copy_from_slice(&sums[..width]);
+            }
         }
     }
 }
 
-/// Four rows at once, a strip of outputs in registers.
+/// Four rows times a strip `[input, output]`.
 #[inline(always)]
-fn four_rows(x: &[f32], inputs: usize, w: &[f32], stride: usize, out: &mut [f32]) {
+fn four_rows(x: &[f32], inputs: usize, strip: &[[f32; OUTS]]) -> [[f32; OUTS]; ROWS] {
     let (x0, rest) = x.split_at(inputs);
     let (x1, rest) = rest.split_at(inputs);
     let (x2, x3) = rest.split_at(inputs);
-    let mut column = 0;
-    while column + OUTS <= stride {
-        let mut acc = [[0f32; OUTS]; ROWS];
-        for (i, w) in w.chunks_exact(stride).enumerate() {
-            let strip = &w[column..column + OUTS];
-            let x = [x0[i], x1[i], x2[i], x3[i]];
-            for r in 0..ROWS {
-                for o in 0..OUTS {
-                    acc[r][o] += x[r] * strip[o];
-                }
+    let mut sums = [[0f32; OUTS]; ROWS];
+    for ((((strip, x0), x1), x2), x3) in strip.iter().zip(x0).zip(x1).zip(x2).zip(x3) {
+        let x = [*x0, *x1, *x2, *x3];
+        for r in 0..ROWS {
+            for o in 0..OUTS {
+                sums[r][o] += x[r] * strip[o];
             }
         }
-        for (r, acc) in acc.iter().enumerate() {
-            out[r * stride + column..][..OUTS].copy_from_slice(acc);
-        }
-        column += OUTS;
     }
-    for column in column..stride {
-        let mut acc = [0f32; ROWS];
-        for (i, w) in w.chunks_exact(stride).enumerate() {
-            let w = w[column];
-            for (acc, x) in acc.iter_mut().zip([x0[i], x1[i], x2[i], x3[i]]) {
-                *acc += x * w;
-            }
-        }
-        for (r, acc) in acc.iter().enumerate() {
-            out[r * stride + column] = *acc;
-        }
+    sums
+}
+
+dispatch!(
+    /// [`matmul`] of one row, folded.
+    one_row<S: Stored>, one_row_portable, (x: &[f32], w: &[S], stride: usize, out: &mut [f32])
+);
+
+#[inline(always)]
+fn one_row_portable<S: Stored>(x: &[f32], w: &[S], stride: usize, out: &mut [f32]) {
+    out.fill(0.0);
+    let mut weights = w.chunks_exact(4 * stride);
+    let mut inputs = x.chunks_exact(4);
+    for (x, w) in inputs.by_ref().zip(weights.by_ref()) {
+        let (w0, rest) = w.split_at(stride);
+        let (w1, rest) = rest.split_at(stride);
+        let (w2, w3) = rest.split_at(stride);
+        add_four(out, [x[0], x[1], x[2], x[3]], [w0, w1, w2, w3]);
+    }
+    for (x, w) in inputs.remainder().iter().zip(weights.remainder().chunks_exact(stride)) {
+        add_one(out, *x, w);
     }
 }
 
 /// `out += Σ_j x[j] · w[j]` over four rows of weights, in that order.
 #[inline(always)]
-fn add_four(out: &mut [f32], x: [f32; 4], w: &[f32], stride: usize) {
-    let (w0, rest) = w.split_at(stride);
-    let (w1, rest) = rest.split_at(stride);
-    let (w2, w3) = rest.split_at(stride);
+fn add_four<S: Stored>(out: &mut [f32], x: [f32; 4], [w0, w1, w2, w3]: [&[S]; 4]) {
     for ((((out, w0), w1), w2), w3) in out.iter_mut().zip(w0).zip(w1).zip(w2).zip(w3) {
-        *out = (((*out + x[0] * w0) + x[1] * w1) + x[2] * w2) + x[3] * w3;
+        *out = (((*out + x[0] * w0.bits()) + x[1] * w1.bits()) + x[2] * w2.bits()) + x[3] * w3.bits();
     }
 }
 
 #[inline(always)]
-fn add_one(out: &mut [f32], x: f32, w: &[f32]) {
+fn add_one<S: Stored>(out: &mut [f32], x: f32, w: &[S]) {
     for (out, w) in out.iter_mut().zip(w) {
-        *out += x * w;
+        *out += x * w.bits();
     }
+}
+
+/// The same for one sparse row: `out[o] = Σ_j values[j] · w[indices[j], o]`.
+pub fn gather(indices: &[u32], values: &[f32], w: &Numbers, stride: usize, out: &mut [f32]) {
+    match w {
+        Numbers::F32(w) => gather_of(indices, values, w, stride, out),
+        Numbers::F16(w) => gather_of(indices, values, w, stride, out),
+        Numbers::Bf16(w) => gather_of(indices, values, w, stride, out),
+        Numbers::Int8(w) => int8::gather(indices, values, w, stride, out),
+    }
+}
+
+fn gather_of<S: Stored>(indices: &[u32], values: &[f32], w: &[S], stride: usize, out: &mut [f32]) {
+    let mut folded = Vec::new();
+    let (values, back) = fold::<S>(values, &mut folded);
+    gather_folded(indices, values, w, stride, out);
+    times(out, back);
 }
 
 dispatch!(
-    /// The same for one sparse row: `out[o] = Σ_j values[j] · w[indices[j], o]`.
-    pub gather, gather_portable, (indices: &[u32], values: &[f32], w: &[f32], stride: usize, out: &mut [f32])
+    gather_folded<S: Stored>, gather_portable, (indices: &[u32], values: &[f32], w: &[S], stride: usize, out: &mut [f32])
 );
 
 #[inline(always)]
-fn gather_portable(indices: &[u32], values: &[f32], w: &[f32], stride: usize, out: &mut [f32]) {
+fn gather_portable<S: Stored>(indices: &[u32], values: &[f32], w: &[S], stride: usize, out: &mut [f32]) {
     out.fill(0.0);
-    for (index, value) in indices.iter().zip(values) {
-        add_one(out, *value, &w[*index as usize * stride..][..stride]);
+    let row = |index: u32| &w[index as usize * stride..][..stride];
+    let (fours, rest) = indices.as_chunks::<4>();
+    let (values_of_fours, values_of_rest) = values.as_chunks::<4>();
+    for (indices, values) in fours.iter().zip(values_of_fours) {
+        add_four(out, *values, indices.map(row));
+    }
+    for (index, value) in rest.iter().zip(values_of_rest) {
+        add_one(out, *value, row(*index));
     }
 }
 
 const LANES: usize = 16;
 
-/// `out[v] = Σ_i x[i] · w[v, i]` for the rows of `w`, each `stride` long: the transposed product, for the head.
-pub fn dots(x: &[f32], w: &[f32], stride: usize, out: &mut [f32]) {
-    #[cfg(target_arch = "x86_64")]
-    if avx512::available() {
-        // SAFETY: the registers were just detected.
-        return unsafe { avx512::dots(x, x.len(), w, stride, out) };
+/// `out[r, v] = Σ_i x[r, i] · w[v, i]` for `x` `[rows, inputs]`, the rows `of` of `w` `[…, stride]`, `out` `[rows, of.len()]`: the
+/// transposed product, for the head. 8-bit weights have a scale for each of their rows.
+pub fn dots(x: &[f32], inputs: usize, w: &Numbers, of: Range<usize>, stride: usize, out: &mut [f32]) {
+    let range = of.start * stride..of.end * stride;
+    match w {
+        Numbers::F32(w) => dots_of_rows(x, inputs, &w[range], stride, out),
+        Numbers::F16(w) => dots_of_rows(x, inputs, &w[range], stride, out),
+        Numbers::Bf16(w) => dots_of_rows(x, inputs, &w[range], stride, out),
+        Numbers::Int8(w) => int8::dots(x, inputs, &w.numbers[range], &w.scales[of], stride, out),
     }
-    dots_of_row(x, w, stride, out);
 }
 
 dispatch!(
-    /// [`dots`] without registers of 512 bits.
-    dots_of_row, dots_portable, (x: &[f32], w: &[f32], stride: usize, out: &mut [f32])
+    /// [`dots`] of one row, folded, without registers of 512 bits.
+    dots_of_row<S: Stored>, dots_portable, (x: &[f32], w: &[S], stride: usize, out: &mut [f32])
 );
 
-/// [`dots`] of many rows: `out[r, v] = Σ_i x[r, i] · w[v, i]` for `x` `[rows, inputs]`, `out` `[rows, outputs]`.
-pub fn dots_of_rows(x: &[f32], inputs: usize, w: &[f32], stride: usize, out: &mut [f32]) {
+/// [`dots`] with all rows of `w`.
+pub fn dots_of_rows<S: Stored>(x: &[f32], inputs: usize, w: &[S], stride: usize, out: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
     if avx512::available() {
         // SAFETY: the registers were just detected.
@@ -179,15 +235,19 @@ pub fn dots_of_rows(x: &[f32], inputs: usize, w: &[f32], stride: usize, out: &mu
     }
     // In parts of the weights that stay in a cache for all rows.
     let (outputs, part) = (w.len() / stride, (1 << 15) / stride + 1);
+    let mut folded = Vec::new();
     for (number, w) in w.chunks(part * stride).enumerate() {
         for (x, out) in x.chunks_exact(inputs).zip(out.chunks_exact_mut(outputs)) {
-            dots_of_row(x, w, stride, &mut out[number * part..][..w.len() / stride]);
+            let (x, back) = fold::<S>(x, &mut folded);
+            let out = &mut out[number * part..][..w.len() / stride];
+            dots_of_row(x, w, stride, out);
+            times(out, back);
         }
     }
 }
 
 #[inline(always)]
-fn dots_portable(x: &[f32], w: &[f32], stride: usize, out: &mut [f32]) {
+fn dots_portable<S: Stored>(x: &[f32], w: &[S], stride: usize, out: &mut [f32]) {
     for (out, w) in out.iter_mut().zip(w.chunks_exact(stride)) {
         *out = dot_portable(x, w);
     }
@@ -195,21 +255,21 @@ fn dots_portable(x: &[f32], w: &[f32], stride: usize, out: &mut [f32]) {
 
 /// `Σ_i a[i] · b[i]` over the shorter length, in sixteen fixed lanes.
 #[inline(always)]
-pub fn dot_portable(a: &[f32], b: &[f32]) -> f32 {
+pub fn dot_portable<S: Stored>(a: &[f32], b: &[S]) -> f32 {
     let n = a.len().min(b.len());
     let (a, b) = (&a[..n], &b[..n]);
     let mut lanes = [0f32; LANES];
     let (mut a_parts, mut b_parts) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
     for (a, b) in a_parts.by_ref().zip(b_parts.by_ref()) {
         for l in 0..LANES {
-            lanes[l] += a[l] * b[l];
+            lanes[l] += a[l] * b[l].bits();
         }
     }
     for (lane, (a, b)) in lanes
         .iter_mut()
         .zip(a_parts.remainder().iter().zip(b_parts.remainder()))
     {
-        *lane += a * b;
+        *lane += a * b.bits();
     }
     let mut width = LANES / 2;
     while width > 0 {
@@ -222,72 +282,4 @@ pub fn dot_portable(a: &[f32], b: &[f32]) -> f32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn numbers(n: usize, seed: u32) -> Vec<f32> {
-        let mut state = seed.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
-        (0..n)
-            .map(|_| {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-            })
-            .collect()
-    }
-
-    #[test]
-    fn a_row_does_not_depend_on_the_rows_beside_it() {
-        for (rows, inputs, stride) in [(1, 1, 2), (4, 7, 18), (7, 33, 50), (9, 64, 16)] {
-            let (x, w) = (numbers(rows * inputs, 1), numbers(inputs * stride, 2));
-            let mut together = vec![0.0; rows * stride];
-            matmul(&x, inputs, &w, stride, &mut together);
-            for r in 0..rows {
-                let x = &x[r * inputs..][..inputs];
-                let mut alone = vec![0.0; stride];
-                matmul(x, inputs, &w, stride, &mut alone);
-                assert_eq!(alone, together[r * stride..][..stride]);
-                let exact: f64 = (0..inputs)
-                    .map(|i| f64::from(x[i]) * f64::from(w[i * stride + 1]))
-                    .sum();
-                assert!((exact - f64::from(alone[1])).abs() < 1e-5 * inputs as f64);
-            }
-        }
-    }
-
-    #[test]
-    fn wide_registers_change_no_bit() {
-        for (rows, inputs, stride) in [(5, 7, 18), (8, 33, 48), (19, 64, 130), (6, 1, 1)] {
-            let (x, w) = (numbers(rows * inputs, 5), numbers(inputs * stride, 6));
-            let (mut ours, mut portable) = (vec![0.0; rows * stride], vec![0.0; rows * stride]);
-            matmul(&x, inputs, &w, stride, &mut ours);
-            matmul_portable(&x, inputs, &w, stride, &mut portable);
-            assert_eq!(ours, portable);
-        }
-        for (rows, inputs, stride, outputs) in [(1, 16, 16, 1), (4, 37, 38, 6), (9, 52, 52, 19), (3, 5, 6, 2)] {
-            let (x, w) = (numbers(rows * inputs, 7), numbers(outputs * stride, 8));
-            let mut ours = vec![0.0; rows * outputs];
-            dots_of_rows(&x, inputs, &w, stride, &mut ours);
-            for (x, ours) in x.chunks_exact(inputs).zip(ours.chunks_exact(outputs)) {
-                let mut portable = vec![0.0; outputs];
-                dots_portable(x, &w, stride, &mut portable);
-                assert_eq!(ours, portable);
-            }
-        }
-    }
-
-    #[test]
-    fn a_sparse_row_equals_the_dense_one() {
-        let (inputs, stride) = (37, 22);
-        let w = numbers(inputs * stride, 3);
-        let indices = [0u32, 5, 6, 30, 36];
-        let values = numbers(indices.len(), 4);
-        let mut x = vec![0.0; inputs];
-        for (i, v) in indices.iter().zip(&values) {
-            x[*i as usize] = *v;
-        }
-        let (mut dense, mut sparse) = (vec![0.0; stride], vec![1.0; stride]);
-        matmul(&x, inputs, &w, stride, &mut dense);
-        gather(&indices, &values, &w, stride, &mut sparse);
-        assert_eq!(dense, sparse);
-    }
-}
+mod tests;

@@ -262,6 +262,7 @@ pub fn weight_type(dtype: Dtype) -> f64 {
         Dtype::F32 => 0.0,
         Dtype::F16 => 1.0,
         Dtype::Bf16 => 2.0,
+        Dtype::I8 => ABSENT, // the loader of the GPU takes none
     }
 }
 

@@ -98,11 +98,12 @@ fn embed(pass: &mut Pass<'_>, rows: &Range<usize>, to: Buffer, with_tokens: bool
     let (d, scale) = (pass.config.d_model, pass.config.embed_scale);
     let table = pass.weights.get(Weight::Embed)?;
     let positions = pass.weights.find(Weight::Positions);
+    let stride = positions.map_or(0, |positions| positions.stride);
     let mut hidden = pass.buffers.take(to);
     for row in rows.clone() {
         let out = &mut hidden[row * d..][..d];
         if with_tokens {
-            out.copy_from_slice(&table.row(pass.ids[row] as usize)[..d]);
+            table.row(pass.ids[row] as usize, out);
             if scale != 1.0 {
                 out.iter_mut().for_each(|out| *out *= scale);
             }
@@ -110,7 +111,8 @@ fn embed(pass: &mut Pass<'_>, rows: &Range<usize>, to: Buffer, with_tokens: bool
             out.fill(0.0);
         }
         if let Some(positions) = positions.filter(|_| with_positions) {
-            for (out, p) in out.iter_mut().zip(positions.row(pass.position(row))) {
+            let added = &positions.vector()[pass.position(row) * stride..];
+            for (out, p) in out.iter_mut().zip(added) {
                 *out += p;
             }
         }

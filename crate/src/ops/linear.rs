@@ -97,11 +97,11 @@ impl Linear {
         let d = (self.inputs)(config);
         let Some([gain, bias]) = self.norm else { return Ok(()) };
         let gain = pass.weights.get(gain(layer))?;
-        let bias = pass.weights.find(bias(layer)).map(|b| &b.data[..]);
+        let bias = pass.weights.find(bias(layer)).map(|b| b.vector());
         let normed = &mut pass.buffers.input;
         normed.resize(input.len(), 0.0);
         for (x, out) in input.chunks_exact(d).zip(normed.chunks_exact_mut(d)) {
-            norm::apply(norm::stats(config, x, d), x, &gain.data, bias, out);
+            norm::apply(norm::stats(config, x, d), x, gain.vector(), bias, out);
         }
         Ok(())
     }
@@ -129,7 +129,7 @@ impl Linear {
         for (out, product) in out.chunks_exact_mut(outputs).zip(stored) {
             out.copy_from_slice(&product[..outputs]);
             if let Some(bias) = bias {
-                for (out, bias) in out.iter_mut().zip(&bias.data) {
+                for (out, bias) in out.iter_mut().zip(bias.vector()) {
                     *out += bias;
                 }
             }

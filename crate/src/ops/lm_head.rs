@@ -141,15 +141,11 @@ fn cpu(pass: &mut Pass<'_>, rows: &Range<usize>, piece: usize) -> Result<()> {
     let first = piece / parts * together;
     let n = together.min(rows.len() - first);
     let columns = piece % parts * ids..(piece % parts * ids + ids).min(width);
-    let w = &head.data[(first_id + columns.start) * head.stride..(first_id + columns.end) * head.stride];
+    let of = first_id + columns.start..first_id + columns.end;
     let mut logits = pass.buffers.take(LOGITS);
     let input = &pass.buffers.input[(rows.start + first) * d..(rows.start + first + n) * d];
     let out = &mut logits[first * width + columns.start..][..(n - 1) * width + columns.len()];
-    if n == 1 {
-        gemm::dots(input, w, head.stride, out);
-    } else {
-        gemm::dots_of_rows(input, d, w, head.stride, out);
-    }
+    gemm::dots(input, d, &head.data, of, head.stride, out);
     // Before the soft-cap, which would hide an infinity.
     let finite = out.iter().all(|v| v.is_finite());
     if let Some(cap) = pass.config.logit_softcap {
@@ -177,8 +173,8 @@ fn normalize(pass: &mut Pass<'_>, rows: &Range<usize>) -> Result<()> {
         for (out, x) in normalized[row * d..][..d].iter_mut().zip(x) {
             *out = (x - stats.mean) * stats.scale;
         }
-        let bias = bias.map(|b| &b.data[..]);
-        norm::apply(stats, x, &gain.data, bias, &mut input[row * d..][..d]);
+        let bias = bias.map(|b| b.vector());
+        norm::apply(stats, x, gain.vector(), bias, &mut input[row * d..][..d]);
     }
     pass.buffers.put(pass.step.input, hidden);
     pass.buffers.put(NORMALIZED, normalized);

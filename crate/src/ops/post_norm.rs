@@ -75,7 +75,7 @@ fn apply(pass: &mut Pass<'_>, half: Buffer, gain: PerLayer) -> Result<Vec<f32>> 
     let plain = pass.buffers.get(half);
     let mut normed = vec![0.0; plain.len()];
     for (x, out) in plain.chunks_exact(d).zip(normed.chunks_exact_mut(d)) {
-        norm::apply(norm::rms(config, x, d), x, &gain.data, None, out);
+        norm::apply(norm::rms(config, x, d), x, gain.vector(), None, out);
     }
     Ok(normed)
 }

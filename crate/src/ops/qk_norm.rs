@@ -62,7 +62,7 @@ fn plan(plan: &PlanContext<'_>, out: &mut Vec<Dispatch>) {
 /// CPU twin of `shaders/qk_norm.wgsl`.
 fn cpu(pass: &mut Pass<'_>, rows: &Range<usize>, _: usize) -> Result<()> {
     let (config, layer) = (pass.config, pass.layer());
-    let gain = |which| -> Result<Vec<f32>> { Ok(natural(config, &pass.weights.get(which)?.data)) };
+    let gain = |which| -> Result<Vec<f32>> { Ok(natural(config, pass.weights.get(which)?.vector())) };
     let gains = [gain(Weight::QueryNormGain(layer))?, gain(Weight::KeyNormGain(layer))?];
     let mut normed = vec![0.0; config.d_head];
     rotate(pass, rows, |number, head| {

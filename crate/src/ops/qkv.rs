@@ -146,7 +146,7 @@ fn cpu(pass: &mut Pass<'_>, rows: &Range<usize>, _: usize) -> Result<()> {
 fn gather(pass: &mut Pass<'_>) -> Result<()> {
     let (config, weights, layer) = (pass.config, pass.weights, pass.layer());
     let w = weights.get(Weight::Qkv(layer))?;
-    let gain = weights.get(Weight::Norm1Gain(layer))?;
+    let gain = weights.get(Weight::Norm1Gain(layer))?.vector();
     let layer_norm = config.norm == Norm::Layer;
     let rows = pass.rows();
     let buffers = &mut *pass.buffers;
@@ -156,7 +156,7 @@ fn gather(pass: &mut Pass<'_>) -> Result<()> {
         let stats = norm::stats(config, active, config.d_model);
         buffers.input.clear();
         buffers.input.extend(indices.iter().zip(active).map(|(index, value)| {
-            let gain = gain.data[*index as usize];
+            let gain = gain[*index as usize];
             if layer_norm {
                 gain * value
             } else {
@@ -168,7 +168,7 @@ fn gather(pass: &mut Pass<'_>) -> Result<()> {
         if layer_norm {
             let gain_sum = weights.get(Weight::QkvGainSum(layer))?;
             let bias_sum = weights.get(Weight::QkvBiasSum(layer))?;
-            for ((out, gain), bias) in out.iter_mut().zip(&gain_sum.data).zip(&bias_sum.data) {
+            for ((out, gain), bias) in out.iter_mut().zip(gain_sum.vector()).zip(bias_sum.vector()) {
                 *out = stats.scale * (*out - stats.mean * gain) + bias;
             }
         }
@@ -180,7 +180,7 @@ fn gather(pass: &mut Pass<'_>) -> Result<()> {
 fn file_columns(pass: &mut Pass<'_>) -> Result<()> {
     let (config, d_qkv) = (pass.config, pass.config.d_qkv());
     let stride = pass.weights.get(Weight::Qkv(pass.layer()))?.stride;
-    let bias = pass.weights.find(Weight::QkvBias(pass.layer()));
+    let bias = pass.weights.find(Weight::QkvBias(pass.layer())).map(|b| b.vector());
     let mut qkv = pass.buffers.take(QKV);
     for (out, stored) in qkv
         .chunks_exact_mut(d_qkv)
@@ -189,7 +189,7 @@ fn file_columns(pass: &mut Pass<'_>) -> Result<()> {
         for (pair, ab) in stored.chunks_exact(2).enumerate() {
             for (side, column) in columns_of_pair(config, pair).into_iter().enumerate() {
                 if column < d_qkv {
-                    out[column] = ab[side] + bias.map_or(0.0, |b| b.data[2 * pair + side]);
+                    out[column] = ab[side] + bias.map_or(0.0, |b| b[2 * pair + side]);
                 }
             }
         }

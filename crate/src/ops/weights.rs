@@ -1,22 +1,42 @@
-//! Weights on the CPU: the layouts of `crate::weights`, widened to f32.
+//! Weights on the CPU: the layouts of `crate::weights`, numbers as they are stored.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::error::{fail, Result};
-use crate::weights::{Tensor, Weight, WeightSink};
+use crate::memory::reserve;
+use crate::numerics::stored::{Int8, Numbers};
+use crate::weights::{Dtype, Tensor, Weight, WeightSink};
 
-/// A weight as f32, `[rows, stride]`.
+/// A weight, `[rows, stride]`.
 #[derive(Debug, Default)]
 pub struct CpuTensor {
     pub stride: usize,
-    pub data: Vec<f32>,
+    pub data: Numbers,
 }
 
 impl CpuTensor {
-    /// Row `index`, padding included.
-    pub fn row(&self, index: usize) -> &[f32] {
-        &self.data[index * self.stride..][..self.stride]
+    /// A vector; these are kept in f32.
+    pub fn vector(&self) -> &[f32] {
+        match &self.data {
+            Numbers::F32(numbers) => numbers,
+            _ => &[],
+        }
+    }
+
+    /// The first numbers of row `index` of a table.
+    pub fn row(&self, index: usize, out: &mut [f32]) {
+        self.data.widen(index * self.stride, index, out);
+    }
+
+    /// All rows of a table.
+    #[cfg(feature = "cli")]
+    pub fn to_f32(&self) -> Vec<f32> {
+        let mut all = vec![0.0; self.data.count()];
+        for (index, row) in all.chunks_exact_mut(self.stride).enumerate() {
+            self.row(index, row);
+        }
+        all
     }
 }
 
@@ -28,19 +48,50 @@ pub struct CpuWeights {
 
 impl WeightSink for CpuWeights {
     fn weight(&mut self, which: Weight, tensor: Tensor) -> Result<()> {
-        let stride = tensor.stride;
-        let data = tensor.to_f32();
-        if data.len() != tensor.rows * stride {
+        let (rows, stride) = (tensor.rows, tensor.stride);
+        let data = numbers(which, tensor)?;
+        if data.count() != rows * stride {
             fail!(
                 Checkpoint,
-                "{which:?} has {} numbers where {} × {stride} were expected",
-                data.len(),
-                tensor.rows
+                "{which:?} has {} numbers where {rows} × {stride} were expected",
+                data.count()
             );
         }
         self.tensors.insert(which, Arc::new(CpuTensor { stride, data }));
         Ok(())
     }
+
+    fn keeps_int8(&self) -> bool {
+        true
+    }
+}
+
+/// The numbers of a tensor, in memory of their own.
+fn numbers(which: Weight, tensor: Tensor) -> Result<Numbers> {
+    let what = format_args!("the weight {which:?}");
+    Ok(match tensor.dtype {
+        Dtype::F32 => {
+            let mut numbers = Vec::new();
+            reserve(&mut numbers, tensor.data.len() / 4, what)?;
+            numbers.extend(tensor.data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)));
+            Numbers::F32(numbers)
+        }
+        Dtype::F16 | Dtype::Bf16 if which.is_vector() => Numbers::F32(tensor.to_f32()),
+        Dtype::F16 | Dtype::Bf16 => {
+            let mut bits = Vec::new();
+            reserve(&mut bits, tensor.data.len() / 2, what)?;
+            bits.extend(tensor.data.as_chunks::<2>().0.iter().map(|b| u16::from_le_bytes(*b)));
+            if tensor.dtype == Dtype::F16 {
+                Numbers::from_f16(bits)
+            } else {
+                Numbers::from_bf16(bits)
+            }
+        }
+        Dtype::I8 => Numbers::Int8(Int8 {
+            numbers: tensor.data.into_iter().map(|byte| byte as i8).collect(),
+            scales: tensor.scales,
+        }),
+    })
 }
 
 impl CpuWeights {
@@ -55,5 +106,11 @@ impl CpuWeights {
     /// A weight that only some models have.
     pub fn find(&self, which: Weight) -> Option<&CpuTensor> {
         self.tensors.get(&which).map(|tensor| &**tensor)
+    }
+
+    /// Bytes in memory.
+    #[cfg(feature = "internals")]
+    pub fn bytes(&self) -> usize {
+        self.tensors.values().map(|tensor| tensor.data.bytes()).sum()
     }
 }

@@ -186,11 +186,7 @@ impl Generation {
             let started = now_ms();
             let request = DecodeRequest {
                 ids: &self.ids,
-                steps: if sequence.engine().batches_steps() {
-                    self.groups.size(self.ramp).min(wanted).min(room)
-                } else {
-                    1
-                },
+                steps: self.groups.size(self.ramp, sequence.engine().group_ms()).min(wanted).min(room),
                 sampling: &self.sampling,
                 captures: &self.captures.list,
                 logits: self.top_logprobs > 0,

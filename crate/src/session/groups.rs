@@ -2,9 +2,6 @@
 
 use std::cell::Cell;
 
-/// How long one group of steps may take, so that an abort takes effect soon.
-const GROUP_MS: f64 = 80.0;
-
 /// Measures steps and sizes groups by it. All generations on one engine share it, so that a new one begins at full size.
 #[derive(Debug, Default)]
 pub struct StepGroups {
@@ -13,11 +10,11 @@ pub struct StepGroups {
 }
 
 impl StepGroups {
-    /// Steps of the next group, at most `most`: a single one until it is known how long that takes.
-    pub fn size(&self, most: usize) -> usize {
+    /// Steps of the next group, which should take `group_ms`, at most `most`: a single one until it is known how long that takes.
+    pub fn size(&self, most: usize, group_ms: f64) -> usize {
         match self.step_ms.get() {
             0.0 => 1,
-            ms => ((GROUP_MS / ms) as usize).clamp(1, most.max(1)),
+            ms => ((group_ms / ms) as usize).clamp(1, most.max(1)),
         }
     }
 
@@ -42,14 +39,17 @@ mod tests {
     #[test]
     fn groups_follow_the_time_of_a_step() {
         let groups = StepGroups::default();
-        assert_eq!(groups.size(32), 1);
+        assert_eq!(groups.size(32, 80.0), 1);
         groups.took(1, 10.0);
-        assert_eq!(groups.size(32), 8);
+        assert_eq!(groups.size(32, 80.0), 8);
         groups.took(8, 80.0 * 8.0);
-        assert_eq!(groups.size(32), 1);
-        (0..20).for_each(|_| groups.took(1, 0.0));
-        assert_eq!(groups.size(32), 32);
+        assert_eq!(groups.size(32, 80.0), 1);
         groups.forget();
-        assert_eq!(groups.size(32), 1);
+        groups.took(1, 4.0);
+        assert_eq!((groups.size(32, 24.0), groups.size(32, 80.0), groups.size(5, 24.0)), (6, 20, 5));
+        (0..20).for_each(|_| groups.took(1, 0.0));
+        assert_eq!(groups.size(32, 80.0), 32);
+        groups.forget();
+        assert_eq!(groups.size(32, 80.0), 1);
     }
 }

@@ -136,6 +136,7 @@ fn tensor(random: &mut Random, rows: usize, cols: usize, dtype: Dtype, size: f32
                 Dtype::F32 => data.extend(value.to_le_bytes()),
                 Dtype::F16 => data.extend(f16::from_f32(value).to_le_bytes()),
                 Dtype::Bf16 => data.extend(bf16::from_f32(value).to_le_bytes()),
+                Dtype::I8 => unreachable!("the GPU gets none"),
             }
         }
     }
@@ -145,6 +146,7 @@ fn tensor(random: &mut Random, rows: usize, cols: usize, dtype: Dtype, size: f32
         stride,
         dtype,
         data,
+        scales: Vec::new(),
     }
 }
 

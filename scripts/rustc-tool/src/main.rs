@@ -11,7 +11,10 @@ fn main() {
         exit(2);
     };
     let args: Vec<_> = args.collect();
-    let crate_name = args.windows(2).find(|pair| pair[0] == "--crate-name").and_then(|pair| pair[1].to_str());
+    let crate_name = args
+        .windows(2)
+        .find(|pair| pair[0] == "--crate-name")
+        .and_then(|pair| pair[1].to_str());
     let list = std::env::var("WITHOUT_FEATURES").unwrap_or_default();
     let without: HashSet<String> = list
         .split(';')

@@ -84,6 +84,11 @@ async fn gather(source: &FolderSource) -> Result<Value> {
         },
         "parameters": weights.parameters,
         "tensors": tensors(&weights),
+        "memory": {
+            "weights_on_cpu": weights.cpu_bytes,
+            "weights_on_gpu": weights.gpu_bytes,
+            "keys_and_values_per_token": 8 * config.d_kv() * config.n_layers,
+        },
         "tokenizer": tokenizer,
         "checkpoints": steps,
         "manifest": manifest,

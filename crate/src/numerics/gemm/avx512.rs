@@ -12,6 +12,8 @@ use std::arch::x86_64::{
 };
 use std::cell::RefCell;
 
+use crate::numerics::stored::Stored;
+
 pub const LANES: usize = 16;
 /// Rows of one tile of `matmul`, and its registers of outputs.
 const ROWS: usize = 8;
@@ -58,16 +60,24 @@ fn load(numbers: &[f32; LANES]) -> __m512 {
 
 /// `out[r, o] = Σ_i x[r, i] · w[i, o]` for `x` `[rows, inputs]`, `w` `[inputs, stride]`, `out` `[rows, stride]`.
 #[target_feature(enable = "avx512f")]
-pub fn matmul(x: &[f32], inputs: usize, w: &[f32], stride: usize, out: &mut [f32]) {
+pub fn matmul<S: Stored>(x: &[f32], inputs: usize, w: &[S], stride: usize, out: &mut [f32]) {
     PACKED.with_borrow_mut(|Packed { rows, strip }| {
         pack_rows(x, inputs, rows);
         strip.resize(inputs, [0.0; OUTS]);
         for first in (0..stride).step_by(OUTS) {
             let width = OUTS.min(stride - first);
             for (packed, w) in strip.iter_mut().zip(w.chunks_exact(stride)) {
-                match w[first..].first_chunk() {
-                    Some(whole) => *packed = *whole,
-                    None => packed[..width].copy_from_slice(&w[first..]),
+                match w[first..].first_chunk::<OUTS>() {
+                    Some(whole) => {
+                        for (packed, w) in packed.iter_mut().zip(whole) {
+                            *packed = w.value();
+                        }
+                    }
+                    None => {
+                        for (packed, w) in packed.iter_mut().zip(&w[first..]) {
+                            *packed = w.value();
+                        }
+                    }
                 }
             }
             for (x, out) in rows.chunks_exact(inputs).zip(out.chunks_mut(ROWS * stride)) {
@@ -118,23 +128,23 @@ fn tile(x: &[[f32; ROWS]], strip: &[[f32; OUTS]]) -> [[f32; OUTS]; ROWS] {
 }
 
 /// `out[r, v] = Σ_i x[r, i] · w[v, i]` for `x` `[rows, inputs]`, `w` `[outputs, stride]` of which the first `inputs` count.
-#[target_feature(enable = "avx512f")]
-pub fn dots(x: &[f32], inputs: usize, w: &[f32], stride: usize, out: &mut [f32]) {
+#[target_feature(enable = "avx512f,avx512vl,avx512bw")]
+pub fn dots<S: Stored>(x: &[f32], inputs: usize, w: &[S], stride: usize, out: &mut [f32]) {
     let outputs = w.len() / stride;
     for (right, w) in w.chunks(RIGHT * stride).enumerate() {
         let right_rows = w.len() / stride;
         // A tile that the end cuts short takes its last row several times.
-        let w: [&[f32]; RIGHT] = std::array::from_fn(|v| &w[v.min(right_rows - 1) * stride..][..inputs]);
+        let w: [&[S]; RIGHT] = std::array::from_fn(|v| &w[v.min(right_rows - 1) * stride..][..inputs]);
         for (x, out) in x.chunks(LEFT * inputs).zip(out.chunks_mut(LEFT * outputs)) {
             let row = |r: usize| &x[r * inputs..][..inputs];
             if x.len() == LEFT * inputs {
-                let sums = dots_tile::<LEFT>(std::array::from_fn(row), w);
+                let sums = dots_tile::<S, LEFT>(std::array::from_fn(row), w);
                 for (sums, out) in sums.iter().zip(out.chunks_exact_mut(outputs)) {
                     out[right * RIGHT..][..right_rows].copy_from_slice(&sums[..right_rows]);
                 }
             } else {
                 for (r, out) in out.chunks_exact_mut(outputs).enumerate() {
-                    let [sums] = dots_tile::<1>([row(r)], w);
+                    let [sums] = dots_tile::<S, 1>([row(r)], w);
                     out[right * RIGHT..][..right_rows].copy_from_slice(&sums[..right_rows]);
                 }
             }
@@ -144,8 +154,8 @@ pub fn dots(x: &[f32], inputs: usize, w: &[f32], stride: usize, out: &mut [f32])
 
 /// The products of `L` rows with six.
 #[inline]
-#[target_feature(enable = "avx512f")]
-pub fn dots_tile<const L: usize>(x: [&[f32]; L], w: [&[f32]; RIGHT]) -> [[f32; RIGHT]; L] {
+#[target_feature(enable = "avx512f,avx512vl,avx512bw")]
+pub fn dots_tile<S: Stored, const L: usize>(x: [&[f32]; L], w: [&[S]; RIGHT]) -> [[f32; RIGHT]; L] {
     let inputs = x[0].len();
     let (x, w) = (x.map(|x| &x[..inputs]), w.map(|w| &w[..inputs]));
     let mut sums = [[_mm512_setzero_ps(); RIGHT]; L];
@@ -158,7 +168,7 @@ pub fn dots_tile<const L: usize>(x: [&[f32]; L], w: [&[f32]; RIGHT]) -> [[f32; R
         }
         for v in 0..RIGHT {
             // SAFETY: likewise.
-            let w = unsafe { _mm512_loadu_ps(w[v].as_ptr().add(i)) };
+            let w = unsafe { S::load(w[v].as_ptr().add(i)) };
             for r in 0..L {
                 sums[r][v] = _mm512_add_ps(sums[r][v], _mm512_mul_ps(row[r], w));
             }
@@ -173,7 +183,7 @@ pub fn dots_tile<const L: usize>(x: [&[f32]; L], w: [&[f32]; RIGHT]) -> [[f32; R
                 let (x, w) = unsafe {
                     (
                         _mm512_maskz_loadu_ps(mask, x[r].as_ptr().add(whole)),
-                        _mm512_maskz_loadu_ps(mask, w[v].as_ptr().add(whole)),
+                        S::load_masked(mask, w[v].as_ptr().add(whole)),
                     )
                 };
                 sums[r][v] = _mm512_mask_add_ps(sums[r][v], mask, sums[r][v], _mm512_mul_ps(x, w));

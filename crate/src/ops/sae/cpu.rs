@@ -81,7 +81,7 @@ fn normalized(pass: &mut Pass<'_>, sae: &Sae, number: usize, rows: &Range<usize>
             Normalize::LayerNorm => length + EPSILON,
             _ => length,
         };
-        for ((out, x), bias) in out.iter_mut().zip(x).zip(&bias.data) {
+        for ((out, x), bias) in out.iter_mut().zip(x).zip(bias.vector()) {
             let value = if sae.normalize == Normalize::None {
                 *x
             } else {
@@ -107,7 +107,7 @@ pub fn encode(pass: &mut Pass<'_>, rows: &Range<usize>, piece: usize) -> Result<
     let mut out = pass.buffers.take(pre(sae, number));
     let rows = out[rows.start * sae.d_sae..rows.end * sae.d_sae].chunks_exact_mut(sae.d_sae);
     for (out, product) in rows.zip(product.chunks_exact(w.stride)) {
-        for (((out, sum), bias), norm) in out.iter_mut().zip(product).zip(&bias.data).zip(&norms.data) {
+        for (((out, sum), bias), norm) in out.iter_mut().zip(product).zip(bias.vector()).zip(norms.vector()) {
             *out = sum + bias;
             if sae.decoder_norm {
                 *out *= norm;
@@ -132,12 +132,12 @@ pub fn pursue(pass: &mut Pass<'_>, rows: &Range<usize>, piece: usize) -> Result<
     let mut rests = normalized(pass, sae, number, &rows)?;
     let w = pass.weights.get(Weight::Sae(number, SaePart::Decoder))?;
     let mut found = pass.buffers.take(clean(sae, number));
-    let mut scores = vec![0.0; sae.d_sae];
+    let (mut scores, mut direction) = (vec![0.0; sae.d_sae], vec![0.0; sae.d_in]);
     for (row, rest) in rows.zip(rests.chunks_exact_mut(sae.d_in)) {
         let acts = &mut found[row * sae.d_sae..][..sae.d_sae];
         acts.fill(0.0);
         for _ in 0..iterations {
-            gemm::dots(rest, &w.data, w.stride, &mut scores);
+            gemm::dots(rest, sae.d_in, &w.data, 0..sae.d_sae, w.stride, &mut scores);
             let Some(best) = topk_indices(&scores, 1, Select::Value)
                 .first()
                 .map(|index| *index as usize)
@@ -147,7 +147,8 @@ pub fn pursue(pass: &mut Pass<'_>, rows: &Range<usize>, piece: usize) -> Result<
             let value = scores[best].max(0.0);
             let again = acts[best] != 0.0 || value == 0.0;
             acts[best] += value;
-            for (rest, w) in rest.iter_mut().zip(w.row(best)) {
+            w.row(best, &mut direction);
+            for (rest, w) in rest.iter_mut().zip(&direction) {
                 *rest -= value * w;
             }
             let length = rest.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt() as f32;
@@ -177,7 +178,7 @@ pub fn activate(pass: &mut Pass<'_>, rows: &Range<usize>, _: usize) -> Result<()
                     }
                 }
                 (SaeKind::JumpRelu, Some(threshold)) => {
-                    for ((out, pre), threshold) in out.iter_mut().zip(pre).zip(&threshold.data) {
+                    for ((out, pre), threshold) in out.iter_mut().zip(pre).zip(threshold.vector()) {
                         *out = if pre > threshold { pre.max(0.0) } else { 0.0 };
                     }
                 }
@@ -220,7 +221,7 @@ pub fn decode(pass: &mut Pass<'_>, rows: &Range<usize>, piece: usize) -> Result<
                 (
                     i as u32,
                     if sae.decoder_norm {
-                        value / norms.data[i]
+                        value / norms.vector()[i]
                     } else {
                         *value
                     },
@@ -230,7 +231,7 @@ pub fn decode(pass: &mut Pass<'_>, rows: &Range<usize>, piece: usize) -> Result<
         out.resize(w.stride, 0.0);
         gemm::gather(&indices, &values, &w.data, w.stride, out);
         if adds_decoder_bias(sae) {
-            out.iter_mut().zip(&bias.data).for_each(|(out, bias)| *out += bias);
+            out.iter_mut().zip(bias.vector()).for_each(|(out, bias)| *out += bias);
         }
     };
     let [mut recon, mut left] = [recons(sae, number), error(sae, number)].map(|buffer| pass.buffers.take(buffer));

@@ -1,0 +1,258 @@
+//! Numbers as a checkpoint stores them, which the products of `gemm.rs` widen in registers.
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{
+    __m512, _mm256_loadu_si256, _mm256_maskz_loadu_epi16, _mm512_castsi512_ps, _mm512_cvtepu16_epi32, _mm512_cvtph_ps,
+    _mm512_loadu_ps, _mm512_maskz_loadu_ps, _mm512_slli_epi32,
+};
+
+use half::f16;
+
+/// A finite half-precision number.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(transparent)]
+pub struct F16(u16);
+
+/// A bfloat16.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(transparent)]
+pub struct Bf16(u16);
+
+/// Rows of 8-bit numbers with their scales: one for each row, or for each column.
+#[derive(Clone, Debug, Default)]
+pub struct Int8 {
+    pub numbers: Vec<i8>,
+    pub scales: Vec<f32>,
+}
+
+/// The numbers of a weight.
+#[derive(Clone, Debug)]
+pub enum Numbers {
+    F32(Vec<f32>),
+    F16(Vec<F16>),
+    Bf16(Vec<Bf16>),
+    Int8(Int8),
+}
+
+impl Default for Numbers {
+    fn default() -> Self {
+        Numbers::F32(Vec::new())
+    }
+}
+
+impl Numbers {
+    /// Of f16 by their bits. Widening by shifts is right for finite numbers only, so others are widened here.
+    pub fn from_f16(bits: Vec<u16>) -> Numbers {
+        const EXPONENT: u16 = 0x7c00;
+        if bits.iter().any(|bits| bits & EXPONENT == EXPONENT) {
+            return Numbers::F32(bits.into_iter().map(|bits| f16::from_bits(bits).to_f32()).collect());
+        }
+        Numbers::F16(bits.into_iter().map(F16).collect())
+    }
+
+    pub fn from_bf16(bits: Vec<u16>) -> Numbers {
+        Numbers::Bf16(bits.into_iter().map(Bf16).collect())
+    }
+
+    pub fn count(&self) -> usize {
+        match self {
+            Numbers::F32(numbers) => numbers.len(),
+            Numbers::F16(numbers) => numbers.len(),
+            Numbers::Bf16(numbers) => numbers.len(),
+            Numbers::Int8(int8) => int8.numbers.len(),
+        }
+    }
+
+    /// Bytes in memory.
+    #[cfg(any(test, feature = "internals"))]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Numbers::F32(numbers) => 4 * numbers.len(),
+            Numbers::F16(numbers) => 2 * numbers.len(),
+            Numbers::Bf16(numbers) => 2 * numbers.len(),
+            Numbers::Int8(int8) => int8.numbers.len() + 4 * int8.scales.len(),
+        }
+    }
+
+    /// Numbers `at..at + out.len()` of row `row` in f32, exactly; 8-bit numbers have a scale for each row.
+    pub fn widen(&self, at: usize, row: usize, out: &mut [f32]) {
+        let range = at..at + out.len();
+        match self {
+            Numbers::F32(numbers) => out.copy_from_slice(&numbers[range]),
+            Numbers::F16(numbers) => widen(&numbers[range], out),
+            Numbers::Bf16(numbers) => widen(&numbers[range], out),
+            Numbers::Int8(int8) => {
+                let scale = int8.scales[row];
+                for (out, q) in out.iter_mut().zip(&int8.numbers[range]) {
+                    *out = f32::from(*q) * scale;
+                }
+            }
+        }
+    }
+}
+
+fn widen<S: Stored>(numbers: &[S], out: &mut [f32]) {
+    for (out, number) in out.iter_mut().zip(numbers) {
+        *out = number.value();
+    }
+}
+
+/// A floating-point number as stored.
+pub trait Stored: Copy + Default {
+    /// A number's value is `bits()` times this power of two.
+    const UNIT: f32;
+
+    /// The number as an f32 that lacks `UNIT`.
+    fn bits(self) -> f32;
+
+    #[inline(always)]
+    fn value(self) -> f32 {
+        self.bits() * Self::UNIT
+    }
+
+    /// Sixteen values.
+    ///
+    /// # Safety
+    /// Sixteen numbers lie there, and the machine has AVX-512 F, VL and BW.
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn load(at: *const Self) -> __m512;
+
+    /// The values whose bits are set in `mask`, 0 for the others.
+    ///
+    /// # Safety
+    /// As many numbers lie there as the mask has bits, and the machine has AVX-512 F, VL and BW.
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn load_masked(mask: u16, at: *const Self) -> __m512;
+}
+
+impl Stored for f32 {
+    const UNIT: f32 = 1.0;
+
+    #[inline(always)]
+    fn bits(self) -> f32 {
+        self
+    }
+
+    #[inline(always)]
+    fn value(self) -> f32 {
+        self
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn load(at: *const f32) -> __m512 {
+        // SAFETY: as the caller says.
+        unsafe { _mm512_loadu_ps(at) }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn load_masked(mask: u16, at: *const f32) -> __m512 {
+        // SAFETY: as the caller says.
+        unsafe { _mm512_maskz_loadu_ps(mask, at) }
+    }
+}
+
+impl Stored for F16 {
+    /// 2^112: the difference between the exponents' biases.
+    const UNIT: f32 = f32::from_bits((127 + 112) << 23);
+
+    #[inline(always)]
+    fn bits(self) -> f32 {
+        f32::from_bits(((i32::from(self.0 as i16) << 13) as u32) & 0x8fff_ffff)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn load(at: *const F16) -> __m512 {
+        // SAFETY: as the caller says.
+        unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(at.cast())) }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn load_masked(mask: u16, at: *const F16) -> __m512 {
+        // SAFETY: as the caller says.
+        unsafe { _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, at.cast())) }
+    }
+}
+
+impl Stored for Bf16 {
+    const UNIT: f32 = 1.0;
+
+    #[inline(always)]
+    fn bits(self) -> f32 {
+        f32::from_bits(u32::from(self.0) << 16)
+    }
+
+    #[inline(always)]
+    fn value(self) -> f32 {
+        self.bits()
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn load(at: *const Bf16) -> __m512 {
+        // SAFETY: as the caller says.
+        unsafe {
+            let words = _mm512_cvtepu16_epi32(_mm256_loadu_si256(at.cast()));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(words))
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn load_masked(mask: u16, at: *const Bf16) -> __m512 {
+        // SAFETY: as the caller says.
+        unsafe {
+            let words = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, at.cast()));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(words))
+        }
+    }
+}
+
+/// `x` with `S::UNIT` multiplied in, so that products with `bits()` are those with `value()`, bit for bit; and what their sums are to be
+/// multiplied by: 1, unless `x` has numbers from 2^15 on, which would leave f32's range.
+pub fn fold<'a, S: Stored>(x: &'a [f32], folded: &'a mut Vec<f32>) -> (&'a [f32], f32) {
+    if S::UNIT == 1.0 {
+        return (x, 1.0);
+    }
+    let largest = x.iter().filter(|x| x.is_finite()).fold(0f32, |largest, x| largest.max(x.abs()));
+    let mut back = 1.0f32;
+    while largest / back >= 32_768.0 {
+        back *= 2.0;
+    }
+    folded.clear();
+    folded.extend(x.iter().map(|x| x / back * S::UNIT));
+    (folded, back)
+}
+
+#[cfg(test)]
+mod tests {
+    use half::bf16;
+
+    use super::*;
+
+    #[test]
+    fn every_number_is_widened_exactly() {
+        let all: Vec<u16> = (0..=u16::MAX).collect();
+        let mut row = vec![0.0; all.len()];
+        Numbers::from_f16(all.clone()).widen(0, 0, &mut row);
+        for (bits, value) in all.iter().zip(&row) {
+            let exact = f16::from_bits(*bits).to_f32();
+            assert!(exact.to_bits() == value.to_bits() || exact.is_nan() && value.is_nan(), "{bits:04x}");
+        }
+        let finite: Vec<u16> = all.iter().copied().filter(|bits| f16::from_bits(*bits).is_finite()).collect();
+        let numbers = Numbers::from_f16(finite.clone());
+        assert!(matches!(numbers, Numbers::F16(_)) && numbers.bytes() == 2 * finite.len());
+        numbers.widen(0, 0, &mut row[..finite.len()]);
+        for (bits, value) in finite.iter().zip(&row) {
+            assert_eq!(f16::from_bits(*bits).to_f32().to_bits(), value.to_bits(), "{bits:04x}");
+        }
+        Numbers::from_bf16(all.clone()).widen(0, 0, &mut row);
+        for (bits, value) in all.iter().zip(&row) {
+            let exact = bf16::from_bits(*bits).to_f32();
+            assert!(exact.to_bits() == value.to_bits() || exact.is_nan() && value.is_nan(), "{bits:04x}");
+        }
+    }
+}
