@@ -20,6 +20,8 @@ use super::{RARE_BELOW, TOP};
 pub const SHARES: [f64; 3] = [0.001, 0.01, 0.1];
 /// How often a token has to be among the drawn activations to be one of the best tokens.
 const SEEN: usize = 2;
+/// How many tokens the best tokens may be: a longer list says nothing to a reader.
+const MOST: usize = 12;
 
 /// The corpus, as reads see it.
 pub struct Corpus<'a> {
@@ -246,7 +248,8 @@ impl Corpus<'_> {
         }
     }
 
-    /// The set of tokens with the best F1: tokens by the share of their positions at which the neuron is active, as long as F1 rises.
+    /// The set of tokens with the best F1: tokens by the share of their positions at which the neuron is active, at most MOST, as long as
+    /// F1 rises.
     fn best_tokens(&self, points: &[Point], scale: f64) -> Label {
         let mut active: BTreeMap<u32, (f64, usize)> = BTreeMap::new();
         for point in points {
@@ -266,7 +269,7 @@ impl Corpus<'_> {
             .collect();
         tokens.sort_by(|a, b| (b.0 * a.1).total_cmp(&(a.0 * b.1)).then(a.2.cmp(&b.2)));
         let (mut hits, mut there, mut best, mut kept) = (0.0, 0.0, 0.0, 0);
-        for (i, token) in tokens.iter().enumerate() {
+        for (i, token) in tokens.iter().enumerate().take(MOST) {
             (hits, there) = (hits + token.0, there + token.1);
             let f1 = 2.0 * hits / (all + there);
             if f1 > best {
@@ -307,120 +310,4 @@ impl Corpus<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::bands::Bands;
-    use super::super::labels::tests::facts;
-    use super::super::peaks::{Peak, Peaks, Rank};
-    use super::*;
-
-    /// 400 documents of `<s>` and 20 words in turns; the neuron is active at tokens 1 and 2, and more weakly at token 3 of two documents in eight.
-    fn corpus() -> (Facts, Vec<Vec<u32>>, Vec<Point>) {
-        let texts = ["<s>", " dog", " cat", " bird", " saw", " the", ".", " a", " big"];
-        let facts = facts(&texts, &[&[1, 2]]);
-        let documents: Vec<Vec<u32>> = (0..400)
-            .map(|d| {
-                std::iter::once(0)
-                    .chain((0..20).map(|i| 1 + (mix(d * 64 + i) % 8) as u32))
-                    .collect()
-            })
-            .collect();
-        let (mut bands, mut peaks) = (Bands::default(), Peaks::default());
-        for (document, ids) in (0u32..).zip(&documents) {
-            for (position, id) in (0u32..).zip(ids) {
-                let hash = mix(u64::from(document) << 32 | u64::from(position));
-                let value = match id {
-                    1 => 4.0,
-                    2 => 2.0,
-                    3 if document % 8 < 2 => 0.5,
-                    _ => continue,
-                } * (1.0 + (hash >> 40) as f32 / 1e8);
-                let peak = Peak {
-                    value,
-                    document,
-                    position,
-                };
-                bands.add(hash, peak);
-                peaks.offer(Rank::Value, peak, None);
-            }
-        }
-        let points = bands.points(Rank::Value, &peaks.peaks);
-        (facts, documents, points)
-    }
-
-    #[test]
-    fn labels_at_shares_and_their_scores() {
-        let (facts, documents, points) = corpus();
-        let lexicon = Lexicon::new(&facts, &documents);
-        let corpus = Corpus {
-            facts: &facts,
-            documents: &documents,
-            lexicon: &lexicon,
-        };
-        let reads = Reads::new(&corpus, &points).unwrap();
-        let labels: Vec<&str> = reads.shares.iter().map(|at| at.label.text.as_str()).collect();
-        // 0.1 % of 2,250 activations are 3: too few to say.
-        assert_eq!(&labels[..3], ["rare: dog", "“dog”", "“dog”"]);
-        assert_eq!(reads.entropies()[..2], [None, Some(0.0)]);
-        // Of all activations drawn by value, two thirds are of the dog.
-        assert_eq!(reads.shares[3].n(), TOP);
-        // The label with the best F1 is both, which is also what the best tokens are.
-        assert_eq!(reads.label.rule, Rule::Tokens(vec![1, 2]));
-        assert!(reads.stable);
-        let active = weight(&points);
-        let of_both = (lexicon.count(1) + lexicon.count(2)) as f64;
-        assert!(
-            (reads.score.recall - of_both / active).abs() < 0.02,
-            "{:?}",
-            reads.score
-        );
-        assert!(reads.score.precision > 0.99 && reads.f1 > 0.9);
-        assert!(reads.score.explained > reads.score.recall);
-        // Never active outside the rule, and never silent inside: only what the rule leaves out is missing.
-        assert!((reads.score.detection - (1.0 + reads.score.recall) / 2.0).abs() < 0.01);
-        // The same label for a neuron at other places says nothing.
-        let wrong = corpus.score(&Rule::Word(4), &points, 1.0);
-        assert_eq!((wrong.recall, wrong.precision), (0.0, 0.0));
-        assert!(wrong.detection < 0.5);
-    }
-
-    #[test]
-    fn few_activations_say_nothing() {
-        let (facts, documents, points) = corpus();
-        let lexicon = Lexicon::new(&facts, &documents);
-        let corpus = Corpus {
-            facts: &facts,
-            documents: &documents,
-            lexicon: &lexicon,
-        };
-        let few: Vec<Point> = points
-            .iter()
-            .take(5)
-            .map(|point| Point { weight: 1.0, ..*point })
-            .collect();
-        assert!(Reads::new(&corpus, &few).is_none());
-    }
-
-    #[test]
-    fn a_neuron_of_the_beginning() {
-        let (facts, documents, _) = corpus();
-        let lexicon = Lexicon::new(&facts, &documents);
-        let corpus = Corpus {
-            facts: &facts,
-            documents: &documents,
-            lexicon: &lexicon,
-        };
-        let at = |document, position| Point {
-            peak: Peak {
-                value: 1.0,
-                document,
-                position,
-            },
-            weight: 1.0,
-        };
-        let points: Vec<Point> = (0..400).flat_map(|d| (1..5).map(move |p| at(d, p))).collect();
-        let reads = Reads::new(&corpus, &points).unwrap();
-        assert_eq!(reads.label.text, "start of the text");
-        assert_eq!((reads.f1, reads.score.precision), (1.0, 1.0));
-        assert_eq!(reads.places[0], Some(5.0));
-    }
-}
+mod tests;

@@ -1,0 +1,154 @@
+use super::super::bands::Bands;
+use super::super::labels::tests::facts;
+use super::super::peaks::{Peak, Peaks, Rank};
+use super::*;
+
+/// 400 documents of `<s>` and 20 words in turns; the neuron is active at tokens 1 and 2, and more weakly at token 3 of two documents in eight.
+fn corpus() -> (Facts, Vec<Vec<u32>>, Vec<Point>) {
+    let texts = ["<s>", " dog", " cat", " bird", " saw", " the", ".", " a", " big"];
+    let facts = facts(&texts, &[&[1, 2]]);
+    let documents: Vec<Vec<u32>> = (0..400)
+        .map(|d| {
+            std::iter::once(0)
+                .chain((0..20).map(|i| 1 + (mix(d * 64 + i) % 8) as u32))
+                .collect()
+        })
+        .collect();
+    let (mut bands, mut peaks) = (Bands::default(), Peaks::default());
+    for (document, ids) in (0u32..).zip(&documents) {
+        for (position, id) in (0u32..).zip(ids) {
+            let hash = mix(u64::from(document) << 32 | u64::from(position));
+            let value = match id {
+                1 => 4.0,
+                2 => 2.0,
+                3 if document % 8 < 2 => 0.5,
+                _ => continue,
+            } * (1.0 + (hash >> 40) as f32 / 1e8);
+            let peak = Peak {
+                value,
+                document,
+                position,
+            };
+            bands.add(hash, peak);
+            peaks.offer(Rank::Value, peak, None);
+        }
+    }
+    let points = bands.points(Rank::Value, &peaks.peaks);
+    (facts, documents, points)
+}
+
+#[test]
+fn labels_at_shares_and_their_scores() {
+    let (facts, documents, points) = corpus();
+    let lexicon = Lexicon::new(&facts, &documents);
+    let corpus = Corpus {
+        facts: &facts,
+        documents: &documents,
+        lexicon: &lexicon,
+    };
+    let reads = Reads::new(&corpus, &points).unwrap();
+    let labels: Vec<&str> = reads.shares.iter().map(|at| at.label.text.as_str()).collect();
+    // 0.1 % of 2,250 activations are 3: too few to say.
+    assert_eq!(&labels[..3], ["rare: dog", "“dog”", "“dog”"]);
+    assert_eq!(reads.entropies()[..2], [None, Some(0.0)]);
+    // Of all activations drawn by value, two thirds are of the dog.
+    assert_eq!(reads.shares[3].n(), TOP);
+    // The label with the best F1 is both, which is also what the best tokens are.
+    assert_eq!(reads.label.rule, Rule::Tokens(vec![1, 2]));
+    assert!(reads.stable);
+    let active = weight(&points);
+    let of_both = (lexicon.count(1) + lexicon.count(2)) as f64;
+    assert!(
+        (reads.score.recall - of_both / active).abs() < 0.02,
+        "{:?}",
+        reads.score
+    );
+    assert!(reads.score.precision > 0.99 && reads.f1 > 0.9);
+    assert!(reads.score.explained > reads.score.recall);
+    // Never active outside the rule, and never silent inside: only what the rule leaves out is missing.
+    assert!((reads.score.detection - (1.0 + reads.score.recall) / 2.0).abs() < 0.01);
+    // The same label for a neuron at other places says nothing.
+    let wrong = corpus.score(&Rule::Word(4), &points, 1.0);
+    assert_eq!((wrong.recall, wrong.precision), (0.0, 0.0));
+    assert!(wrong.detection < 0.5);
+}
+
+#[test]
+fn a_neuron_of_many_tokens_is_labeled_by_few() {
+    let texts: Vec<String> = std::iter::once("<s>".into())
+        .chain((1..60).map(|i| format!(" w{i}")))
+        .collect();
+    let facts = facts(&texts.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
+    let documents: Vec<Vec<u32>> = (0..400)
+        .map(|d| {
+            std::iter::once(0)
+                .chain((0..20).map(|i| 1 + (mix(d * 64 + i) % 59) as u32))
+                .collect()
+        })
+        .collect();
+    let lexicon = Lexicon::new(&facts, &documents);
+    let corpus = Corpus {
+        facts: &facts,
+        documents: &documents,
+        lexicon: &lexicon,
+    };
+    // Active at 40 of the 59 words.
+    let points: Vec<Point> = (0u32..)
+        .zip(&documents)
+        .flat_map(|(document, ids)| (0u32..).zip(ids).map(move |(position, id)| (document, position, *id)))
+        .filter(|(.., id)| (1..=40).contains(id))
+        .map(|(document, position, _)| Point {
+            peak: Peak {
+                value: 1.0,
+                document,
+                position,
+            },
+            weight: 1.0,
+        })
+        .collect();
+    let Rule::Tokens(ids) = corpus.best_tokens(&points, 1.0).rule else {
+        panic!("tokens");
+    };
+    assert_eq!(ids.len(), MOST);
+}
+
+#[test]
+fn few_activations_say_nothing() {
+    let (facts, documents, points) = corpus();
+    let lexicon = Lexicon::new(&facts, &documents);
+    let corpus = Corpus {
+        facts: &facts,
+        documents: &documents,
+        lexicon: &lexicon,
+    };
+    let few: Vec<Point> = points
+        .iter()
+        .take(5)
+        .map(|point| Point { weight: 1.0, ..*point })
+        .collect();
+    assert!(Reads::new(&corpus, &few).is_none());
+}
+
+#[test]
+fn a_neuron_of_the_beginning() {
+    let (facts, documents, _) = corpus();
+    let lexicon = Lexicon::new(&facts, &documents);
+    let corpus = Corpus {
+        facts: &facts,
+        documents: &documents,
+        lexicon: &lexicon,
+    };
+    let at = |document, position| Point {
+        peak: Peak {
+            value: 1.0,
+            document,
+            position,
+        },
+        weight: 1.0,
+    };
+    let points: Vec<Point> = (0..400).flat_map(|d| (1..5).map(move |p| at(d, p))).collect();
+    let reads = Reads::new(&corpus, &points).unwrap();
+    assert_eq!(reads.label.text, "start of the text");
+    assert_eq!((reads.f1, reads.score.precision), (1.0, 1.0));
+    assert_eq!(reads.places[0], Some(5.0));
+}
