@@ -47,8 +47,9 @@ describe('explore', { timeout: 600_000 }, () => {
     const neuron = grid.locator('[role=cell] button[aria-pressed=false]').first();
     const [, layer, index] = /Layer (\d+) neuron (\d+)/.exec(await neuron.getAttribute('title'));
     await neuron.click();
+    // Under the pointer it is highlighted already; chosen, it is in the address too.
+    await page.waitForFunction((n) => new URLSearchParams(location.hash.split('?')[1]).get('n') === n, `${layer}.${index}`);
     await page.locator(`[data-lit="${layer}.${index}"]`).waitFor();
-    assert.equal(hashOf(page).params.n, `${layer}.${index}`);
     await page.getByRole('heading', { name: `Layer ${layer} neuron ${index}` }).waitFor();
     assert.ok((await lit(page)).length > 0);
     await page.reload();

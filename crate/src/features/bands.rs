@@ -175,7 +175,7 @@ mod tests {
         assert!((weight(&points) - 20_000.0).abs() < 1e-6);
         // The value at a share s is 10 · (1 − s)³.
         for share in [0.001, 0.01, 0.1, 0.5] {
-            let expected = 10.0 * (1.0 - share as f64).powi(3);
+            let expected = 10.0 * (1.0_f64 - share).powi(3);
             let found = quantile(&points, share);
             assert!(
                 (found - expected).abs() < 0.04 * expected,

@@ -35,7 +35,7 @@ fn at_last(edit: Edit, ids: &[u32]) -> Edit {
 fn branches_equal_runs_with_edits() {
     for name in ["llama-gqa", "gpt2", "qwen3", "llama-i8"] {
         let model = load(&golden(name), BackendChoice::Cpu).unwrap();
-        let offline = OfflineModel::load(FolderSource::new(&golden(name)).unwrap(), "").unwrap();
+        let offline = OfflineModel::load(FolderSource::new(golden(name)).unwrap(), "").unwrap();
         let (ids, d) = ([0, 5, 9, 33, 7, 60], offline.config.d_model);
         let mut scratch = Branches::default();
         let mut prefix = pollster::block_on(offline.engine.prefix(&ids, &mut scratch)).unwrap();
@@ -86,7 +86,7 @@ fn with_words(name: &str) -> PathBuf {
 /// Five stories of one sentence over and over, and their states: a boy is the subject of every sentence up to its last word.
 fn stories(folder: &Path) -> (PathBuf, PathBuf) {
     let sentence = "Tom saw the dog.";
-    let text = vec![sentence; 11].join(" ");
+    let text = [sentence; 11].join(" ");
     let (mut words, mut subject, mut mentions) = (Vec::new(), Vec::new(), Vec::new());
     for number in 0..11 {
         let (start, first) = (number * (sentence.len() + 1), number * 4);

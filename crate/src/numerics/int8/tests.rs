@@ -33,13 +33,13 @@ fn products_are_near_the_exact_ones_and_do_not_depend_on_their_neighbors() {
             let mut alone = vec![0.0; stride];
             matmul(x, inputs, &w, stride, &mut alone);
             assert_eq!(alone, together[r * stride..][..stride]);
-            for o in 0..stride {
+            for (o, found) in alone.iter().enumerate() {
                 let exact: f64 = (0..inputs)
                     .map(|i| f64::from(x[i]) * f64::from(w.numbers[i * stride + o]) * f64::from(w.scales[o]))
                     .sum();
                 // Half a unit of 1/16383 each, of weights up to 128 · 0.03.
                 let bound = inputs as f64 * 0.5 / 16_383.0 * 3.84 + 1e-5;
-                assert!((exact - f64::from(alone[o])).abs() <= bound, "{exact} {}", alone[o]);
+                assert!((exact - f64::from(*found)).abs() <= bound, "{exact} {found}");
             }
         }
     }
