@@ -14,6 +14,7 @@ export function modelIndex(root) {
       ...entryOf(name, read(path.join(root, name, 'manifest.json')), read(path.join(root, name, 'config.json'))),
       examples: fs.existsSync(path.join(root, name, 'examples/index.json')),
       continuations: fs.existsSync(path.join(root, name, 'continuations.json')),
+      start: fs.existsSync(path.join(root, name, 'start.json')),
     }));
   const rank = ({ kind, features }) => (kind === 'topk' ? 0 : 2) + (features ? 0 : 1);
   return { models: models.sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1)) };

@@ -9,7 +9,7 @@ import { filesUnder } from './steps.mjs';
 const WORKER = 'service-worker.js';
 /** The Rust reference is for reading online: it is several times as large as the rest. */
 const ONLINE = 'docs/rust/';
-/** Of models/ only these belong to the shell; weights and statistics are the engine's. */
+/** Of models/ only these belong to the shell, and what the start page shows; weights and statistics are the engine's. */
 const SHELL_MODELS = ['models/index.json', 'models/claims.json', 'models/examples.json'];
 
 export const policy = () => fs.readFileSync(inRoot('www/content-security-policy.txt'), 'utf8').trim();
@@ -33,7 +33,9 @@ export function writeSiteFiles(site = paths.site) {
 /** Files of the app shell, relative to the site. */
 export function shellFiles(site = paths.site) {
   const isShell = (name) =>
-    name.startsWith('models/') ? SHELL_MODELS.includes(name) : /\.(html|js|css|wasm|svg|png|json|webmanifest|txt)$/.test(name);
+    name.startsWith('models/')
+      ? SHELL_MODELS.includes(name) || name.endsWith('/start.json')
+      : /\.(html|js|css|wasm|svg|png|json|webmanifest|txt)$/.test(name);
   return filesUnder(site)
     .map((file) => path.relative(site, file).split(path.sep).join('/'))
     .filter((name) => isShell(name) && !name.startsWith(ONLINE) && name !== WORKER && name !== '404.html' && name !== 'preview.png')

@@ -66,7 +66,7 @@ describe('the five-minute path', { timeout: 600_000, skip: !shippedModel().featu
 
   test('by the keyboard alone', async () => {
     const context = CLIPBOARD;
-    const { page, close } = await openSite(browser, site, '', { context });
+    const { page, close } = await openSite(browser, site, '#/explore', { context });
     page.setDefaultTimeout(STEP_TIMEOUT);
     await page.locator('[data-state=stored], [data-state=live]').first().waitFor();
     // A link past the frame, then a neuron of the chosen token.
@@ -116,7 +116,7 @@ describe('the five-minute path', { timeout: 600_000, skip: !shippedModel().featu
 
   test('by touch, on a phone in portrait', async () => {
     const context = { ...CLIPBOARD, viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
-    const { page, close } = await openSite(browser, site, '', { context });
+    const { page, close } = await openSite(browser, site, '#/explore', { context });
     page.setDefaultTimeout(STEP_TIMEOUT);
     const fits = async (where) => assert.equal(await sidewaysScroll(page), 0, `sideways scrolling: ${where}`);
     await page.locator('[data-state=stored], [data-state=live]').first().waitFor();

@@ -14,6 +14,7 @@ describe('by keyboard', { timeout: 600_000 }, () => {
 
   /** By page: an address that fills it, and what is there once it is filled. */
   const visits = {
+    start: ['#/', (on) => on.locator('[data-outcome=after]')],
     explore: ['#/explore?open=next', (on) => on.getByRole('table', { name: 'Most likely next tokens' })],
     neuron: [`#/m/${model.name}/1/100`, (on) => on.getByText(/Active at \d+ of/)],
     browse: ['#/browse', (on) => on.locator('[data-row]').first()],

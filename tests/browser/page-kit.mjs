@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before } from 'node:test';
-import { build } from 'esbuild';
-import { inRoot, paths } from '../../scripts/lib/paths.mjs';
+import { paths } from '../../scripts/lib/paths.mjs';
 import { serve } from '../../scripts/lib/server.mjs';
+export { siteModule } from '../../scripts/lib/site-module.mjs';
 import { launch, openPage } from './harness.mjs';
 
 /** Loading on an emulated GPU beside other work may take long. */
@@ -62,8 +62,8 @@ export async function serveSite({ intercept = () => false, mounts = {} } = {}) {
   };
 }
 
-/** Opens a hash of the site on the CPU backend. */
-export function openSite(browser, site, hash = '', { search = '?backend=cpu', ...options } = {}) {
+/** Opens a hash of the site on the CPU backend; Explore, if none is given. */
+export function openSite(browser, site, hash = '#/explore', { search = '?backend=cpu', ...options } = {}) {
   const ignore = [/status of 503/, /HTTP 503/, ...(options.ignore ?? [])]; // what `release` answers
   return openPage(browser, `${site.url}${search}${hash}`, { context: { viewport: { width: 1280, height: 900 } }, ...options, ignore });
 }
@@ -81,7 +81,7 @@ export const CLIPBOARD = { viewport: { width: 1280, height: 900 }, permissions: 
  *   options of {@link serveSite} · `hold`: requests that wait until `site.release()`
  * @param {(on: {site: object, browser: object, page: object}) => unknown} begin takes what is there
  */
-export function withSite({ hash = '', load = false, serve: serving, hold, ...options }, begin) {
+export function withSite({ hash = '#/explore', load = false, serve: serving, hold, ...options }, begin) {
   let site;
   let browser;
   let opened;
@@ -110,12 +110,6 @@ export async function loaded(page) {
   await backend.or(page.getByRole('alert')).first().waitFor({ timeout: LOAD_TIMEOUT });
   if (await page.getByRole('alert').isVisible()) throw new Error(`The page reports: ${await page.getByRole('alert').innerText()}`);
   return backend.getAttribute('data-backend');
-}
-
-/** A TypeScript module of the site, by its path below www/src/lib. */
-export async function siteModule(name) {
-  const { outputFiles } = await build({ entryPoints: [inRoot('www/src/lib', name)], bundle: true, format: 'esm', write: false });
-  return import(`data:text/javascript,${encodeURIComponent(outputFiles[0].text)}`);
 }
 
 /** Parameters of the hash. */

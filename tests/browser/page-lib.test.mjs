@@ -110,13 +110,18 @@ test('the first difference of two texts; the kind of a model and its layers', ()
 
 test('an address holds the whole state', () => {
   const states = [
+    { page: 'start', model: null, ckpt: null, neuron: null, params: { off: '1' } },
     { page: 'explore', model: null, ckpt: null, neuron: null, params: {} },
     { page: 'steer', model: 'A model/é', ckpt: 254, neuron: null, params: { p: 'A & B #1 “é”\n%', n: '4.17' } },
     { page: 'neuron', model: 'Some-Model', ckpt: 0, neuron: { layer: 2, index: 406 }, params: { vs: '1.2' } },
     { page: 'browse', model: 'https://host.example/m/', ckpt: null, neuron: null, params: { q: 'a=b&c' } },
   ];
   for (const state of states) assert.deepEqual(route.parseRoute(route.formatRoute(state, 'Default')), state);
-  assert.match(route.formatRoute({ ...states[2], model: null }, 'Default'), /^#\/m\/Default\/2\/406/);
+  assert.match(route.formatRoute({ ...states[3], model: null }, 'Default'), /^#\/m\/Default\/2\/406/);
+  // The site opened with Explore once: a bare address with what only Explore has is still Explore's.
+  assert.equal(route.parseRoute('#/?t=AQI&n=1.2').page, 'explore');
+  assert.equal(route.parseRoute('#/?say=A%20cat&off=1').page, 'start');
+  assert.equal(route.parseRoute('#/?model=M').page, 'start');
 });
 
 test('an address that was tampered with gives a possible state', () => {

@@ -43,7 +43,7 @@ describe('site in trouble', { timeout: 900_000 }, () => {
     withServer({}, async (site) => {
       const browser = await launch();
       try {
-        const { page, close } = await openSite(browser, site, '', { search: '' });
+        const { page, close } = await openSite(browser, site, '#/explore', { search: '' });
         assert.equal(await loaded(page), 'cpu');
         await page.getByText('computed here on the CPU').waitFor({ timeout: LOAD_TIMEOUT });
         await close();
@@ -130,7 +130,7 @@ describe('site in trouble', { timeout: 900_000 }, () => {
     return withServer({ intercept }, async (site) => {
       const browser = await launch();
       try {
-        const { page, close } = await openSite(browser, site, '', { search: '?backend=webgpu' });
+        const { page, close } = await openSite(browser, site, '#/explore', { search: '?backend=webgpu' });
         page.setDefaultTimeout(LOAD_TIMEOUT);
         assert.equal(await loaded(page), 'webgpu');
         await page.locator('[data-state=live]').waitFor();

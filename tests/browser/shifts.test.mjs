@@ -6,7 +6,7 @@ import { loaded, openSite, shippedModel, withSite } from './page-kit.mjs';
 /** What is good by https://web.dev/articles/cls is 0.1. */
 const MOST = 0.05;
 
-const PAGES = ['explore', 'browse', 'steer', 'trace', 'byo', 'about', 'neuron'];
+const PAGES = ['start', 'explore', 'browse', 'steer', 'trace', 'byo', 'about', 'neuron'];
 
 describe('loading shifts nothing', { timeout: 900_000 }, () => {
   let site;
@@ -17,7 +17,7 @@ describe('loading shifts nothing', { timeout: 900_000 }, () => {
 
   /** The sum of all shifts that no input preceded, with the largest ones named. */
   async function shiftsOf(name, viewport) {
-    const { page, close } = await openSite(browser, site, '', { context: { viewport }, search: '?backend=cpu&embed=1' });
+    const { page, close } = await openSite(browser, site, '#/explore', { context: { viewport }, search: '?backend=cpu&embed=1' });
     await page.addInitScript(() => {
       window.shifts = [];
       new PerformanceObserver((list) => {

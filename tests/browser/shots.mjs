@@ -16,6 +16,7 @@ const folder = inRoot('dist/shots');
 function pagesOf({ name, dense_twin: twin }) {
   const live = (page) => page.locator('[data-state=live]').waitFor();
   return {
+    start: { hash: '#/', ready: (page) => page.locator('[data-origin]:not([data-origin=stored])').waitFor() },
     explore: { hash: '#/explore', ready: live },
     why: {
       hash: '#/explore?open=next.why.lens.attn',

@@ -21,6 +21,8 @@ export interface ModelEntry {
   hasExamples: boolean;
   /** Whether its folder holds one prompt continued by every training step, `continuations.json`. */
   hasContinuations: boolean;
+  /** Whether its folder holds what the start page shows, `start.json`. */
+  hasStart: boolean;
   /** Files by path that the reader picked: they are the model, and {@link url} only names it. */
   files?: Readonly<Record<string, Blob>>;
 }
@@ -35,6 +37,7 @@ interface IndexFile {
     features: boolean;
     examples: boolean;
     continuations: boolean;
+    start: boolean;
   }[];
 }
 
@@ -44,7 +47,7 @@ export async function shippedModels(): Promise<ModelEntry[]> {
   const response = await get(new URL('index.json', base));
   if (!response.ok) throw new Error(`models/index.json could not be fetched: the server responded with ${response.status}.`);
   const { models } = (await response.json()) as IndexFile;
-  return models.map(({ name, kind, bytes, steps, dense_twin, features, examples, continuations }) => ({
+  return models.map(({ name, kind, bytes, steps, dense_twin, features, examples, continuations, start }) => ({
     name,
     kind,
     url: new URL(`${encodeURIComponent(name)}/`, base),
@@ -54,6 +57,7 @@ export async function shippedModels(): Promise<ModelEntry[]> {
     hasFeatures: features,
     hasExamples: examples,
     hasContinuations: continuations,
+    hasStart: start,
   }));
 }
 
@@ -70,6 +74,7 @@ export function foreignModel(url: URL): ModelEntry {
     hasFeatures: true,
     hasExamples: false,
     hasContinuations: false,
+    hasStart: false,
   };
 }
 

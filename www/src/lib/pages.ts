@@ -1,7 +1,7 @@
 /** The pages of the site: the one table that routes, titles and navigation are made of. A page’s component is `pages/COMPONENT.svelte`. */
 
 interface Page {
-  /** In the address: `#/explore`. */
+  /** In the address: `#/explore`; the first page also has the bare `#/`. */
   name: string;
   component: string;
   /** In the title of the window. */
@@ -14,6 +14,7 @@ interface Page {
 
 /** In the order of the navigation; the site opens with the first one. */
 export const PAGES = [
+  { name: 'start', component: 'Start', title: 'Flip one neuron and the story changes', link: null },
   { name: 'explore', component: 'Explore', title: 'Explore', link: 'Explore' },
   { name: 'browse', component: 'Browse', title: 'Browse', link: 'Browse' },
   { name: 'neuron', component: 'Neuron', title: 'Neuron', link: null, under: 'browse' },

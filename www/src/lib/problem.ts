@@ -1,11 +1,9 @@
 /** Errors as a reader sees them: what happened, and what to do next. */
-import { TopKError } from 'topk-lm';
-
 /** The button that goes with the next step. */
 export type Remedy = 'restart' | 'retry' | 'cpu' | 'none';
 
 export interface Problem {
-  /** {@link TopKError.code}, or `unknown`. */
+  /** `code` of the engine’s error, or `unknown`. */
   code: string;
   /** One sentence. */
   message: string;
@@ -45,7 +43,11 @@ const KNOWN: Record<string, { advice: string; remedy: Remedy; fatal: boolean }> 
   hook: { advice: 'Restart to load the model again.', remedy: 'restart', fatal: false },
 };
 
-const codeOf = (error: unknown): string => (error instanceof TopKError ? error.code : 'unknown');
+/** By its `code`, not its class: the page does not wait for the engine's code before it can speak of errors. */
+function codeOf(error: unknown): string {
+  const { code } = (error instanceof Error ? error : {}) as { code?: unknown };
+  return typeof code === 'string' && code in KNOWN ? code : 'unknown';
+}
 
 const OFFLINE: Problem = {
   code: 'offline',

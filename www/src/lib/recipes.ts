@@ -1,6 +1,7 @@
 /** Ready-made recipes of a model, found by measurement: `recipes.json` of its folder. */
 import type { Features } from 'topk-lm';
 import { ACTIONS, type FullEdit } from './edits';
+import { numberOf } from './values';
 
 export interface Recipe {
   concept: string;
@@ -38,8 +39,6 @@ export async function readRecipes(features: Features, signal: AbortSignal): Prom
     return recipe ? [recipe] : [];
   });
 }
-
-const numberOf = (value: unknown): number | null => (typeof value === 'number' && Number.isFinite(value) ? value : null);
 
 /** `null`: not a recipe. */
 function recipeOf(entry: Record<string, unknown>): Recipe | null {

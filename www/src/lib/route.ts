@@ -1,7 +1,9 @@
 /**
  * The address and the state of the site. `?backend=` and `?embed=1` belong to the visit; the hash holds everything else:
  *
- *     #/explore?model=NAME&ckpt=254&…      #/m/NAME/LAYER/INDEX?ckpt=254
+ *     #/      #/explore?model=NAME&ckpt=254&…      #/m/NAME/LAYER/INDEX?ckpt=254
+ *
+ * Without a page's name it is the start page; with parameters that this page does not have, Explore, with which the site opened before.
  */
 import type { BackendChoice } from 'topk-lm';
 import { isPage, type PageName, PAGES } from './pages';
@@ -24,6 +26,9 @@ export interface Route {
   params: Readonly<Record<string, string>>;
 }
 
+/** The parameters of the start page: its prompt, and its switch turned off. */
+const OF_START: readonly string[] = ['say', 'off'];
+
 export const START: Route = { page: PAGES[0].name, model: null, ckpt: null, neuron: null, params: {} };
 
 const whole = (text: string | undefined | null): number | null => (text && /^\d{1,9}$/.test(text) ? Number(text) : null);
@@ -44,6 +49,7 @@ export function parseRoute(hash: string): Route {
     if (!rest[0] || layer === null || index === null) return { ...route, page: 'browse' };
     return { ...route, page: 'neuron', model: rest[0], neuron: { layer, index } };
   }
+  if (first === undefined && Object.keys(params).some((name) => !OF_START.includes(name))) return { ...route, page: 'explore' };
   return { ...route, page: isPage(first) && first !== 'neuron' ? first : START.page };
 }
 
@@ -53,7 +59,8 @@ export function formatRoute({ page, model, ckpt, neuron, params }: Route, defaul
   if (model !== null && page !== 'neuron') fields.set('model', model);
   if (ckpt !== null) fields.set('ckpt', String(ckpt));
   for (const [name, text] of Object.entries(params)) fields.set(name, text);
-  const path = page === 'neuron' && neuron ? `m/${encodeURIComponent(model ?? defaultModel)}/${neuron.layer}/${neuron.index}` : page;
+  const own = page === START.page ? '' : page;
+  const path = page === 'neuron' && neuron ? `m/${encodeURIComponent(model ?? defaultModel)}/${neuron.layer}/${neuron.index}` : own;
   return `#/${path}${fields.size > 0 ? `?${fields}` : ''}`;
 }
 

@@ -1,9 +1,13 @@
 /** The chosen model over its life in the page (not loaded, loading, ready, failed), and its training checkpoints. */
-import { type BackendChoice, type FeatureIndex, Features, type LoadProgress, type ModelSource, TopKLM } from 'topk-lm';
+import type { BackendChoice, FeatureIndex, Features, LoadProgress, ModelSource, TopKLM } from 'topk-lm';
 import { kindOf, type ModelKind, topkLayers } from './model-kind';
 import type { ModelEntry } from './models';
 import { endsModel, isAbort, isFatal, type Problem, problemOf } from './problem';
 import { readVocabulary } from './vocabulary';
+
+/** The engine's code, apart from the pages: they are shown first. */
+const engine = import('topk-lm');
+engine.catch(() => {}); // said where it is used
 
 /** Largest download that starts without asking. */
 const UNASKED_BYTES = 64e6;
@@ -97,14 +101,16 @@ export class Session {
     this.#loadedKind = null;
     this.#source = source;
     await this.#drop();
+    const code = await engine.catch((error) => error as Error);
     if (this.entry !== entry) return;
+    if (code instanceof Error) return this.#failed(code);
     if (entry.url.origin !== location.origin && source === entry.url && !agreed) {
       this.features = null;
       this.phase = 'asking';
       return;
     }
     this.phase = 'idle';
-    const features = Features.open(source);
+    const features = code.Features.open(source);
     this.features = features;
     const { connection } = navigator as { connection?: { saveData?: boolean } };
     const modest = entry.bytes !== null && entry.bytes <= UNASKED_BYTES && !connection?.saveData;
@@ -142,6 +148,7 @@ export class Session {
       const onProgress = (progress: LoadProgress) => {
         this.progress = progress;
       };
+      const { TopKLM } = await engine;
       const model = await TopKLM.load(this.#source, { backend: this.backend, signal, onProgress });
       const step = await this.#firstStep(model, signal, onProgress);
       if (this.entry !== entry) {

@@ -1,0 +1,98 @@
+// node scripts/make-start.mjs FOLDER… [--neuron LAYER.INDEX]: makes FOLDER/start.json, with which the start page opens: one neuron, what the model
+// writes without and with it, and how it was measured. It is the best switch of features/switches.json; where there is none, the gentle recipe of
+// recipes.json that works most often. Run `npm run build` first.
+import fs from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { inRoot, paths } from './lib/paths.mjs';
+import { Failure, main } from './lib/run.mjs';
+import { siteModule } from './lib/site-module.mjs';
+
+/** For a recipe: the first behind which more words of the concept come than without the edit. */
+const PROMPTS = ['One day, a little girl named Lily went to the', 'The old man had a', 'Once upon a time'];
+/** Most bytes of the file, which comes before all else. */
+const MOST = 10_000;
+
+const USAGE =
+  'Usage: node scripts/make-start.mjs FOLDER… [--neuron LAYER.INDEX], each the folder of a TopK model, such as models/Llama-TopK-Stories-9M.';
+
+await main(async () => {
+  const { values, positionals } = parseArgs({ options: { neuron: { type: 'string' } }, allowPositionals: true });
+  const unknown = positionals.find((folder) => !fs.existsSync(path.join(folder, 'config.json')));
+  if (positionals.length === 0 || unknown !== undefined) throw new Failure(USAGE);
+  for (const folder of positionals) await make(path.resolve(folder), values.neuron);
+});
+
+async function make(folder, neuron) {
+  const { TopKLM } = await import(new URL('index.js', `file://${paths.npmPackage}/`).href);
+  const { compare } = await siteModule('start/compare.ts');
+  const { fileOf, exampleOf } = await siteModule('start/example.ts');
+  const model = await TopKLM.load(folder, { backend: 'cpu' });
+  try {
+    const { d_model: width, topk_k: k, n_layers, n_nontopk, n_ctx: context } = model.config;
+    if (k === null) throw new Failure(`${path.basename(folder)} is dense: the start page shows a neuron of a TopK model.`);
+    const index = await model.features.index().catch(() => null);
+    const labelOf = ({ layer, index: at }) => index?.columns.label[index.layers.indexOf(layer) * index.dModel + at] ?? '';
+    const run = async (prompt, edit) => {
+      const ids = [...(await model.tokenizer.encode(prompt))];
+      return { prompt, promptLength: ids.length, stored: await compare(model, ids, edit) };
+    };
+    const made = (await fromSwitches(folder, neuron, run)) ?? (await fromRecipes(folder, neuron, run));
+    if (!made) throw new Failure(`${path.basename(folder)} has neither a switch nor a recipe that shows at the prompts here.`);
+    const example = { ...made, label: labelOf(made.edit), width, k, layers: n_layers - n_nontopk, context };
+    const text = `${JSON.stringify(fileOf(example))}\n`;
+    if (!exampleOf(JSON.parse(text))) throw new Failure('The site could not read what was made.');
+    if (text.length > MOST) throw new Failure(`start.json would have ${text.length} bytes; at most ${MOST} come before all else.`);
+    const file = path.join(folder, 'start.json');
+    fs.writeFileSync(file, text);
+    const { before, after } = example.stored;
+    console.log(`${path.relative(inRoot(), file)}, ${text.length} bytes: ${example.name}, ${example.edit.layer}.${example.edit.index}`);
+    console.log(`  ${example.prompt} |${before.text.join('')}\n  ${example.prompt} |${after.text.join('')}`);
+  } finally {
+    await model.dispose();
+  }
+}
+
+function read(folder, name) {
+  const file = path.join(folder, name);
+  return fs.existsSync(file) ? JSON.parse(fs.readFileSync(file, 'utf8')) : null;
+}
+
+function isWanted(neuron) {
+  return (each) => !neuron || `${each.layer}.${each.index}` === neuron;
+}
+
+/** Of the switches behind whose prompt another token comes next, the one that does most beside random neurons. */
+async function fromSwitches(folder, neuron, run) {
+  const all = read(folder, 'features/switches.json')?.switches ?? [];
+  for (const one of all.filter(isWanted(neuron)).sort((a, b) => b.times - a.times)) {
+    const { layer, index, value, name, contrast, effect, control, times, steer, prompt } = one;
+    const edit = { layer, index, action: 'clamp', value, site: 'topk_out', positions: 'last', propagate: 'layer' };
+    const result = await run(prompt, edit);
+    if (!neuron && result.stored.before.text[0] === result.stored.after.text[0]) continue;
+    return { name, edit, figures: { kind: 'switch', contrast, effect, control, times, surprise: steer.surprise }, ...result };
+  }
+  return null;
+}
+
+async function fromRecipes(folder, neuron, run) {
+  const all = (read(folder, 'recipes.json') ?? []).filter(({ gentle }) => gentle).filter(isWanted(neuron));
+  for (const one of all.sort((a, b) => Number(b.works) - Number(a.works) || b.success - a.success)) {
+    const { concept, words, layer, index, action, value, site, positions, propagate } = one;
+    const edit = { layer, index, action, value, site, positions, propagate };
+    const count = (text) =>
+      (
+        text
+          .join('')
+          .toLowerCase()
+          .match(/\p{L}+/gu) ?? []
+      ).filter((word) => words.includes(word)).length;
+    for (const prompt of PROMPTS) {
+      const result = await run(prompt, edit);
+      if (count(result.stored.after.text) <= count(result.stored.before.text)) continue;
+      const { base_rate: baseRate, steered_rate: steeredRate, tokens, success, nll_ratio: surprise } = one;
+      return { name: concept, edit, figures: { kind: 'recipe', baseRate, steeredRate, tokens, success, surprise }, ...result };
+    }
+  }
+  return null;
+}

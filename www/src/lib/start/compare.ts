@@ -1,0 +1,71 @@
+/**
+ * A prompt with and without one neuron set: the next token's probabilities, greedy continuations, and the active neurons of the layer. The start
+ * page's stored example is made by this too (scripts/make-start.mjs).
+ */
+import type { ActiveRows, TopKLM } from 'topk-lm';
+import { type Active, activeAt } from '../activity';
+import { likeliest } from '../distribution';
+import { engineEdit, type FullEdit } from '../edits';
+
+/** New tokens of a continuation. */
+export const NEW_TOKENS = 28;
+
+/** Of each side so many of the most likely next tokens are shown. */
+const MOST = 4;
+
+/** An edit whose positions fit any prompt: `last` is from the prompt's last token on. */
+export type PromptEdit = Omit<FullEdit, 'positions'> & { positions: 'all' | 'prompt' | 'generated' | 'last' };
+
+export interface Side {
+  /** Probability of each of {@link Comparison.next}. */
+  next: readonly number[];
+  /** New tokens. */
+  text: readonly string[];
+  /** Active neurons of the edit's layer at the prompt's last token, by index. */
+  list: readonly Active[];
+}
+
+export interface Comparison {
+  /** Texts of likely next tokens. */
+  next: readonly string[];
+  before: Side;
+  after: Side;
+}
+
+/** The edit for a prompt of so many tokens. */
+export function editFor({ positions, ...edit }: PromptEdit, promptLength: number, context: number): FullEdit {
+  return { ...edit, positions: positions === 'last' ? { from: promptLength - 1, to: context } : positions };
+}
+
+export async function compare(model: TopKLM, ids: readonly number[], edit: PromptEdit, signal?: AbortSignal): Promise<Comparison> {
+  const hook = `blocks.${edit.layer}.hook_topk_out` as const;
+  const edits = [engineEdit(editFor(edit, ids.length, model.config.n_ctx))];
+  const read = async (with_: typeof edits) => {
+    const { logits, hooks } = await model.run(ids, { hooks: [hook], edits: with_, logits: 'last', signal });
+    return { logits: logits!.data, list: listOf(hooks[hook]!) };
+  };
+  const write = async (with_: typeof edits) => {
+    const ended = [];
+    for await (const { id } of model.generate(ids, { temperature: 0, maxTokens: NEW_TOKENS, edits: with_, signal })) ended.push(id);
+    const stops = model.config.eos_token_ids;
+    return model.tokenizer.tokens(ended.filter((id) => !stops.includes(id)));
+  };
+  const [before, after] = [await read([]), await read(edits)];
+  const shown = [...new Set([before, after].flatMap(({ logits }) => likeliest(logits, MOST).top.map(({ id }) => id)))];
+  const side = async ({ logits, list }: typeof before, with_: typeof edits): Promise<Side> => ({
+    next: shown.map((id) => Math.exp(likeliest(logits, 0, id).wanted!)),
+    text: await write(with_),
+    list,
+  });
+  return { next: await model.tokenizer.tokens(shown), before: await side(before, []), after: await side(after, edits) };
+}
+
+/** The active neurons of the last row, by index. */
+function listOf(rows: ActiveRows): Active[] {
+  return activeAt(rows, rows.rowStart.length - 2, 'value').sort((a, b) => a.index - b.index);
+}
+
+/** Whether two comparisons show the same texts. */
+export function sameTexts(a: Comparison, b: Comparison): boolean {
+  return (['before', 'after'] as const).every((side) => a[side].text.join('\0') === b[side].text.join('\0'));
+}

@@ -1,0 +1,95 @@
+/** The start page's switch: the stored example, and the same for the reader's own words once the model is there. */
+import { untrack } from 'svelte';
+import type { App } from '../app.svelte';
+import { encodeToFit } from '../fit';
+import { isAbort } from '../problem';
+import { type Comparison, compare, editFor, NEW_TOKENS, sameTexts } from './compare';
+import { type Example, readExample } from './example';
+
+/** How long typing must pause before the model continues it (ms). */
+const PAUSE = 300;
+
+export class Demo {
+  readonly #app: App;
+  example = $state.raw<Example | null>(null);
+  /** Whether it is known what the model has. */
+  isRead = $state(false);
+  prompt = $state('');
+  shown = $state.raw<Comparison | null>(null);
+  /** Of {@link shown}: stored with the site, computed here, or computed here and the same as what is stored. */
+  origin = $state<'stored' | 'live' | 'same'>('stored');
+  busy = $state(false);
+  /** Tokens of the prompt that {@link shown} is of. */
+  promptLength = $state(0);
+
+  constructor(app: App) {
+    this.#app = app;
+  }
+
+  /** Reads what is stored with the model: return its result from an effect. */
+  open(): (() => void) | undefined {
+    const { entry } = this.#app;
+    if (!entry) return undefined;
+    const abort = new AbortController();
+    untrack(() => {
+      this.example = null;
+      this.shown = null;
+    });
+    readExample(entry, abort.signal)
+      .then(
+        (example) => {
+          this.example = example;
+          this.prompt = this.#app.router.route.params.say || example?.prompt || '';
+          if (this.prompt === example?.prompt) this.#show(example.stored, example.promptLength, 'stored');
+        },
+        (error) => {
+          if (!isAbort(error)) this.#app.session.report(error);
+        },
+      )
+      .finally(() => {
+        if (!abort.signal.aborted) this.isRead = true;
+      });
+    return () => abort.abort();
+  }
+
+  #show(shown: Comparison, promptLength: number, origin: Demo['origin']): void {
+    this.shown = shown;
+    this.promptLength = promptLength;
+    this.origin = origin;
+  }
+
+  /** Continues the prompt with the model, if its final weights are in place: return its result from an effect. */
+  follow(): (() => void) | undefined {
+    const { example, prompt } = this;
+    const { model, step } = this.#app.session;
+    if (!example || !model || step !== null || prompt.trim() === '') return undefined;
+    const abort = new AbortController();
+    const isStored = prompt === example.prompt;
+    const timer = setTimeout(() => void this.#run(example, prompt, isStored, abort.signal), isStored ? 0 : PAUSE);
+    return () => {
+      clearTimeout(timer);
+      abort.abort();
+    };
+  }
+
+  async #run(example: Example, prompt: string, isStored: boolean, signal: AbortSignal): Promise<void> {
+    const { session } = this.#app;
+    const { model } = session;
+    if (!model) return;
+    this.busy = true;
+    try {
+      const { ids } = await encodeToFit(model, prompt);
+      const fitting = ids.slice(0, model.config.n_ctx - NEW_TOKENS);
+      const result = await compare(model, fitting, example.edit, signal);
+      if (signal.aborted) return;
+      this.#show(result, fitting.length, isStored && sameTexts(result, example.stored) ? 'same' : 'live');
+    } catch (error) {
+      if (!isAbort(error)) session.report(error);
+    } finally {
+      if (!signal.aborted) this.busy = false;
+    }
+  }
+
+  /** The example's edit for the prompt that is shown. */
+  edit = $derived.by(() => this.example && editFor(this.example.edit, this.promptLength, this.example.context));
+}
