@@ -24,12 +24,21 @@ export function manyNeurons(real, columns = {}) {
 }
 
 /** Answers with an index instead of the shipped model's own: for a server's `intercept`. */
-export function serveNeurons(model, index) {
-  const body = JSON.stringify(index);
+export const serveNeurons = (model, index) => serveFiles(model, { 'features/index.json': index });
+
+/** Answers with values instead of the shipped model's own JSON files, by path: for a server's `intercept`. */
+export function serveFiles(model, values) {
   const manifest = model.read('manifest.json');
-  const file = manifest.files.find(({ path }) => path === 'features/index.json');
-  Object.assign(file, { bytes: Buffer.byteLength(body), sha256: createHash('sha256').update(body).digest('hex') });
-  const answers = { 'features/index.json': body, 'manifest.json': JSON.stringify(manifest) };
+  const answers = {};
+  for (const [path, value] of Object.entries(values)) {
+    const body = JSON.stringify(value);
+    const known = { path, bytes: Buffer.byteLength(body), sha256: createHash('sha256').update(body).digest('hex') };
+    const file = manifest.files.find((entry) => entry.path === path);
+    if (file) Object.assign(file, known);
+    else manifest.files.push(known);
+    answers[path] = body;
+  }
+  answers['manifest.json'] = JSON.stringify(manifest);
   return (request, response) => {
     const answer = answers[decodeURIComponent(request.url).split(`/models/${model.name}/`)[1]];
     if (answer === undefined) return false;

@@ -260,6 +260,8 @@ test('what neurons write, where it was measured, and states of stories are found
   const select = (part) => [...browse.selectNeurons({ ...INDEX, columns }, { ...browse.DEFAULT_QUERY, ...part }, VOCABULARY)];
   assert.deepEqual(select({ text: 'cat', list: 'raises' }), [0]);
   assert.deepEqual(select({ text: 'sun', list: 'raises' }), [5]);
+  assert.deepEqual(select({ text: 'cat' }), [0], 'what they write is searched unless another list is asked for');
+  assert.deepEqual(select({ text: 'cat', list: 'fires' }), [1]);
   assert.deepEqual(select({ text: 'Quotes' }), [1]);
 });
 

@@ -123,12 +123,12 @@ describe('steer page', { timeout: 600_000 }, () => {
   });
 
   test('what was made with other settings says so', async () => {
-    await page.getByLabel('Seed').fill('11');
-    await page.getByLabel('Seed').blur();
+    await page.getByRole('spinbutton', { name: 'Seed' }).fill('11');
+    await page.getByRole('spinbutton', { name: 'Seed' }).blur();
     await page.getByText('From other settings: sweep again.').waitFor();
     await page.getByText('From other settings: press Run.').waitFor();
-    await page.getByLabel('Seed').fill('7');
-    await page.getByLabel('Seed').blur();
+    await page.getByRole('spinbutton', { name: 'Seed' }).fill('7');
+    await page.getByRole('spinbutton', { name: 'Seed' }).blur();
     await page.getByText('From other settings').first().waitFor({ state: 'detached' });
   });
 

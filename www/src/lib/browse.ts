@@ -26,7 +26,8 @@ export type End = (typeof ENDS)[number];
 export interface Query {
   /** Part of a token; '' matches any. */
   text: string;
-  list: TokenList;
+  /** `null`: what they write where that was measured, else what they fire on. */
+  list: TokenList | null;
   /** `null`: all. */
   layer: number | null;
   sort: SortName;
@@ -46,7 +47,7 @@ export interface Query {
 
 export const DEFAULT_QUERY: Query = {
   text: '',
-  list: 'fires',
+  list: null,
   layer: null,
   sort: 'tokenEntropy',
   descending: false,
@@ -87,20 +88,26 @@ export function queryFor({ layers, steps, kind }: FeatureIndex, query: Query): Q
   };
 }
 
+/** The list that is searched. */
+export const listOf = ({ columns }: FeatureIndex, { list }: Query): TokenList => list ?? (columns.writesUp ? 'raises' : 'fires');
+
 /** Entries that match a query, in its order; ties by entry, missing values last. */
 export function selectNeurons(index: FeatureIndex, query: Query, vocabulary: readonly string[] | null): Int32Array {
   const { columns, dModel, layers, entropy } = index;
   const layerRow = query.layer === null ? -1 : layers.indexOf(query.layer);
   const wanted = tokenIds(query.text, vocabulary);
+  const list = listOf(index, query);
   const tokens = {
     fires: columns.topTokens,
     raises: columns.writesUp ?? columns.promoted, // measured, where it was
     lowers: columns.writesDown ?? columns.suppressed,
-  }[query.list];
+  }[list];
+  // A label, or the state of a story that it marks ("plural"), unless only its tokens were asked for.
+  const own = { fires: columns.reads ?? columns.label, raises: columns.writes, lowers: undefined }[list];
+  const labels = [own, list === 'fires' || query.list === null ? columns.state : undefined];
   const text = query.text.trim().toLowerCase();
   const hasText = (entry: number) =>
-    (tokens[entry] ?? []).some((id) => wanted?.has(id)) ||
-    (query.list === 'fires' && [columns.label[entry], columns.state?.[entry]].some((label) => hasWords(label ?? '', text)));
+    (tokens[entry] ?? []).some((id) => wanted?.has(id)) || labels.some((column) => hasWords(column?.[entry] ?? '', text));
   const within = (value: number | null | undefined, least: number | null, most: number | null) =>
     (least === null && most === null) || (value != null && (least === null || value >= least) && (most === null || value <= most));
 
@@ -149,7 +156,7 @@ export function queryOf(params: Readonly<Record<string, string>>): Query {
   const sort = SORTABLE.find((name) => name === params.sort?.replace(/^-/, ''));
   return {
     text: params.q ?? '',
-    list: LISTS.find((name) => name === params.in) ?? DEFAULT_QUERY.list,
+    list: LISTS.find((name) => name === params.in) ?? null,
     layer: number(params.layer),
     sort: sort ?? DEFAULT_QUERY.sort,
     descending: sort !== undefined && params.sort!.startsWith('-'),
@@ -167,7 +174,7 @@ export function paramsOf(query: Query): Record<string, string | null> {
   const isDefaultSort = query.sort === DEFAULT_QUERY.sort && !query.descending;
   return {
     q: query.text || null,
-    in: query.list === DEFAULT_QUERY.list ? null : query.list,
+    in: query.list,
     layer: text(query.layer),
     sort: isDefaultSort ? null : `${query.descending ? '-' : ''}${query.sort}`,
     hmax: text(query.maxEntropy),

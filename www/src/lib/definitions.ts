@@ -78,6 +78,14 @@ export const DEFINITIONS = {
     name: 'Surprise',
     text: 'How unlikely the unmodified model finds the text: mean −ln p over the new tokens, in nats per token. Without, then with the edits.',
   },
+  writes: {
+    name: 'Writes',
+    text: 'Tokens whose probability rises most when the neuron is set to its strong activation at the end of a prompt: measured, mean over prompts.',
+  },
+  specificity: {
+    name: 'Specificity',
+    text: 'How many times as much it raises the tokens that it writes as the best of 100 random neurons of its layer. Below 1 it writes nothing of its own.',
+  },
   recipe: {
     name: 'Recipe',
     text: 'An edit chosen on some prompts and measured on others. The numbers are means over many texts; yours may differ.',

@@ -15,27 +15,63 @@ export interface FullEdit extends NeuronId {
   /** Unused by `ablate`. */
   value: number;
   site: 'topk_in' | 'topk_out';
-  positions: EditPositions;
+  /** `next`: from the prompt's last position on, which decides the first new token; so strengths are measured. */
+  positions: EditPositions | 'next';
   propagate: 'layer' | 'from_layer';
 }
 
-/** The first edit of a neuron: before TopK, so that what it evicts can be shown. @param max - the neuron's largest activation, if known */
-export function newEdit({ layer, index }: NeuronId, max: number | null): FullEdit {
-  const value = max ? rounded(max) : 8;
-  return { layer, index, action: 'clamp', value, site: 'topk_in', positions: 'all', propagate: 'layer' };
+/** What positions depend on. */
+export interface Prompted {
+  /** Tokens of the prompt. */
+  promptLength: number;
+  /** Most tokens of a text. */
+  context: number;
+}
+
+/** Where strengths that were measured are set. */
+export const MEASURED_AT = 'next';
+
+/**
+ * The first edit of a neuron: before TopK, so that what it evicts can be shown.
+ * @param value - its strength, if one is known
+ */
+export function newEdit({ layer, index }: NeuronId, value: number | null, positions: FullEdit['positions'] = 'all'): FullEdit {
+  return { layer, index, action: 'clamp', value: value ? rounded(value) : 8, site: 'topk_in', positions, propagate: 'layer' };
 }
 
 /** Rounded to the digits that a reader can set. */
 export const rounded = (value: number): number => Number(value.toPrecision(4));
 
 /** What the engine takes. */
-export function engineEdit({ value, ...edit }: FullEdit): Edit {
+export function engineEdit({ value, ...fields }: FullEdit, prompted: Prompted): Edit {
+  const edit = { ...fields, positions: resolved(fields.positions, prompted) };
   return edit.action === 'ablate' ? edit : { ...edit, value };
+}
+
+function resolved(positions: FullEdit['positions'], { promptLength, context }: Prompted): EditPositions {
+  if (positions !== 'next') return positions;
+  return { from: Math.max(0, Math.min(promptLength, context) - 1), to: context };
+}
+
+/** The same edit at a multiple of its strength: values grow by it, and factors by how far they are from 1. */
+export function scaledEdit(edit: FullEdit, times: number): FullEdit {
+  if (edit.action === 'ablate') return edit;
+  return { ...edit, value: rounded(edit.action === 'scale' ? 1 + times * (edit.value - 1) : times * edit.value) };
+}
+
+/** By how much a set was scaled to become `edits`; `null`: it is another set. */
+export function timesOf(set: readonly FullEdit[], edits: readonly FullEdit[]): number | null {
+  if (set.length !== edits.length) return null;
+  const size = ({ action, value }: FullEdit) => (action === 'ablate' ? 0 : action === 'scale' ? value - 1 : value);
+  const largest = set.reduce((best, edit, at) => (Math.abs(size(edit)) > Math.abs(size(set[best]!)) ? at : best), 0);
+  const whole = set[largest] && size(set[largest]);
+  const times = whole ? Number((size(edits[largest]!) / whole).toFixed(2)) : 1;
+  return formatEdits(set.map((edit) => scaledEdit(edit, times))) === formatEdits(edits) ? times : null;
 }
 
 const SITES = { in: 'topk_in', out: 'topk_out' } as const;
 
-function formatPositions(positions: EditPositions, between: string): string {
+function formatPositions(positions: FullEdit['positions'], between: string): string {
   return typeof positions === 'string' ? positions : `${positions.from}${between}${positions.to}`;
 }
 
@@ -77,14 +113,15 @@ export function parseEdits(text: string | undefined): FullEdit[] {
   });
 }
 
-function parsePositions(text: string): EditPositions | null {
-  if (text === 'all' || text === 'prompt' || text === 'generated') return text;
+function parsePositions(text: string): FullEdit['positions'] | null {
+  if (text === 'all' || text === 'next' || text === 'prompt' || text === 'generated') return text;
   const match = /^(\d{1,6})-(\d{1,6})$/.exec(text);
   return match && { from: Number(match[1]), to: Number(match[2]) };
 }
 
 /** As `topk-lm generate --edit` takes it. */
-export function commandEdit({ layer, index, action, value, site, positions, propagate }: FullEdit): string {
+export function commandEdit({ layer, index, action, value, site, positions: where, propagate }: FullEdit, prompted: Prompted): string {
+  const positions = resolved(where, prompted);
   const fields = [`layer=${layer}`, `index=${index}`, `action=${action}`];
   if (action !== 'ablate') fields.push(`value=${value}`);
   if (site !== 'topk_out') fields.push(`site=${site}`);

@@ -7,11 +7,12 @@ export interface Recipe {
   concept: string;
   /** What counts as the concept. */
   words: string[];
-  edit: FullEdit;
+  /** One neuron, or a set that acts together. */
+  edits: readonly FullEdit[];
   /** Words of the concept per text, mean over the test prompts: without and with the edit. */
   baseRate: number | null;
   steeredRate: number | null;
-  /** Share of the test texts in which the edit worked. */
+  /** Share of the test texts in which it shows. */
   success: number | null;
   /** Mean −ln p per token of the steered texts under the judge, divided by that of the unmodified model's texts. */
   nllRatio: number | null;
@@ -19,8 +20,24 @@ export interface Recipe {
   judge: string;
   /** Tokens per text; `null` where the file does not say. */
   tokens: number | null;
+  /** Prompts on which it was tried; none where the file does not say. */
+  prompts: readonly string[];
   /** Whether the texts stay readable: their surprise is hardly larger. */
   gentle: boolean;
+}
+
+/** How often it shows, in words; '' where that was not measured. */
+export function showsIn({ success }: Recipe): string {
+  if (success === null) return '';
+  const tenths = Math.round(10 * success);
+  if (tenths === 0) return 'shows in hardly any text';
+  return tenths === 10 ? 'shows in nearly every text' : `shows in ${tenths} of 10 texts`;
+}
+
+/** Prompts on which recipes were tried, the page's own first if it is one of them. */
+export function provenPrompts(recipes: readonly Recipe[], own: string): string[] {
+  const prompts = new Set(recipes.flatMap((recipe) => recipe.prompts));
+  return [...(prompts.has(own) ? [own] : []), ...[...prompts].filter((prompt) => prompt !== own)];
 }
 
 /** Recipes by price: those whose texts still read, and the strong ones. */
@@ -42,30 +59,40 @@ export async function readRecipes(features: Features, signal: AbortSignal): Prom
 
 /** `null`: not a recipe. */
 function recipeOf(entry: Record<string, unknown>): Recipe | null {
-  const { concept, words, action } = entry;
-  const [layer, index, value] = [entry.layer, entry.index, entry.value].map(numberOf);
-  if (typeof concept !== 'string' || !Array.isArray(words) || layer == null || index == null) return null;
-  const known = ACTIONS.find((name) => name === action);
-  if (!known || (value == null && known !== 'ablate')) return null;
-  const { positions } = entry;
+  const { concept, words, prompts } = entry;
+  if (typeof concept !== 'string' || !Array.isArray(words)) return null;
+  const edits = (Array.isArray(entry.edits) ? entry.edits : [entry]).map(editOf);
+  if (edits.length === 0 || edits.includes(null)) return null;
   return {
     concept,
-    words: words.filter((word) => typeof word === 'string').map((word) => word.toLowerCase()),
-    edit: {
-      layer,
-      index,
-      action: known,
-      value: value ?? 0,
-      site: entry.site === 'topk_in' ? 'topk_in' : 'topk_out',
-      positions: positions === 'prompt' || positions === 'generated' ? positions : 'all',
-      propagate: entry.propagate === 'from_layer' ? 'from_layer' : 'layer',
-    },
+    words: textsOf(words).map((word) => word.toLowerCase()),
+    edits: edits as FullEdit[],
     baseRate: numberOf(entry.base_rate),
     steeredRate: numberOf(entry.steered_rate),
-    success: numberOf(entry.success),
+    success: numberOf(entry.about) ?? numberOf(entry.relaxed_success) ?? numberOf(entry.success),
     nllRatio: numberOf(entry.nll_ratio),
     judge: typeof entry.judge === 'string' ? entry.judge : '',
     tokens: numberOf(entry.tokens),
+    prompts: Array.isArray(prompts) ? textsOf(prompts) : [],
     gentle: entry.gentle === true,
+  };
+}
+
+const textsOf = (values: unknown[]): string[] => values.filter((value) => typeof value === 'string');
+
+/** `null`: not an edit of a neuron. */
+function editOf(given: unknown): FullEdit | null {
+  const { action, positions, site, propagate, ...rest } = (given ?? {}) as Record<string, unknown>;
+  const [layer, index, value] = [rest.layer, rest.index, rest.value].map(numberOf);
+  const known = ACTIONS.find((name) => name === action);
+  if (layer == null || index == null || !known || (value == null && known !== 'ablate')) return null;
+  return {
+    layer,
+    index,
+    action: known,
+    value: value ?? 0,
+    site: site === 'topk_in' ? 'topk_in' : 'topk_out',
+    positions: positions === 'prompt' || positions === 'generated' || positions === 'next' ? positions : 'all',
+    propagate: propagate === 'from_layer' ? 'from_layer' : 'layer',
   };
 }

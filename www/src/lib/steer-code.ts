@@ -1,5 +1,5 @@
 /** The run of the Steer page as code, in JavaScript and for the command line. */
-import { commandEdit, engineEdit, type FullEdit } from './edits';
+import { commandEdit, engineEdit, type FullEdit, type Prompted } from './edits';
 
 export interface SteerRun {
   /** URL of the model folder. */
@@ -13,10 +13,11 @@ export interface SteerRun {
   temperature: number;
   maxTokens: number;
   edits: readonly FullEdit[];
+  prompted: Prompted;
 }
 
-export function asJavaScript({ url, step, prompt, seed, temperature, maxTokens, edits }: SteerRun): string {
-  const list = edits.map((edit) => `  ${JSON.stringify(engineEdit(edit))},\n`).join('');
+export function asJavaScript({ url, step, prompt, seed, temperature, maxTokens, edits, prompted }: SteerRun): string {
+  const list = edits.map((edit) => `  ${JSON.stringify(engineEdit(edit, prompted))},\n`).join('');
   return `import { TopKLM } from 'topk-lm';
 
 const model = await TopKLM.load(${JSON.stringify(url)});
@@ -33,7 +34,7 @@ await model.dispose();
 /** A word for a POSIX shell. */
 const quoted = (word: string): string => (/^[\w./:=,-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`);
 
-export function asCommand({ folder, step, prompt, seed, temperature, maxTokens, edits }: SteerRun): string {
+export function asCommand({ folder, step, prompt, seed, temperature, maxTokens, edits, prompted }: SteerRun): string {
   const model = step === null ? folder : `${folder}/step${step}`;
   const words = [
     'topk-lm',
@@ -49,6 +50,6 @@ export function asCommand({ folder, step, prompt, seed, temperature, maxTokens, 
     '--seed',
     seed,
   ];
-  for (const edit of edits) words.push('--edit', commandEdit(edit));
+  for (const edit of edits) words.push('--edit', commandEdit(edit, prompted));
   return words.map((word) => quoted(String(word))).join(' ');
 }

@@ -1,14 +1,15 @@
 /** The Steer page: one prompt and one seed, generated without and with edits; and the reproduction of a shared text. */
-import type { TopKLM } from 'topk-lm';
+import type { Edit, TopKLM } from 'topk-lm';
 import { readActivations } from './activations';
 import { divergence, valuesOf } from './activity';
 import type { App } from './app.svelte';
 import { surprise } from './compare';
-import { engineEdit, formatEdits, newEdit, parseEdits, type FullEdit } from './edits';
+import { engineEdit, formatEdits, newEdit, parseEdits, type FullEdit, type Prompted } from './edits';
 import { beginning, encodeToFit, fitIds } from './fit';
 import { whyNoNeuron } from './model-kind';
 import { isAbort } from './problem';
 import { decodeIds, encodeIds, type NeuronId, parseNeuron } from './route';
+import { positionsFor, type Strength } from './strength';
 import { Writing } from './writing.svelte';
 
 export const LIMITS = {
@@ -17,7 +18,7 @@ export const LIMITS = {
   maxTokens: { min: 1, max: 4096 },
 } as const;
 
-const DEFAULTS = { prompt: 'Once upon a time', seed: 7, temperature: 0.8, maxTokens: 60 };
+export const DEFAULTS = { prompt: 'Once upon a time', seed: 7, temperature: 0.8, maxTokens: 60 };
 
 export type Doing = 'nothing' | 'waiting' | 'writing' | 'comparing' | 'checking';
 
@@ -94,6 +95,13 @@ export class Steering {
 
   divergedAt = $derived.by(() => (this.steered.ids.length > 0 ? divergence(this.base.ids, this.steered.ids) : null));
 
+  /** What the positions of the run on screen depend on; `null`: these settings have not been run here. */
+  prompted = $derived.by((): Prompted | null => {
+    const { model } = this.#app.session;
+    const isRun = this.isBaseCurrent && (this.edits.length === 0 || this.isSteeredCurrent);
+    return model && isRun ? { promptLength: this.base.promptLength, context: model.config.n_ctx } : null;
+  });
+
   /** What the address keeps. */
   get params(): Params {
     const nothing = { n: null, t: null }; // they became an edit and a prompt
@@ -142,12 +150,12 @@ export class Steering {
     this.sent = neuron && { neuron, ids: decodeIds(params.t) };
   }
 
-  /** Takes what another page sent: `max` of the neuron, if it is known, and the text of the ids. */
-  adopt(max: number | null, text: string | null, words: string): void {
+  /** Takes what another page sent: the strength of the neuron, if one is known, and the text of the ids. */
+  adopt(strength: Strength | null, text: string | null, words: string): void {
     const { sent } = this;
     if (!sent) return;
     this.sent = null;
-    this.edits = [newEdit(sent.neuron, max)];
+    this.edits = [newEdit(sent.neuron, strength?.value ?? null, positionsFor(strength))];
     if (text) this.prompt = text;
     if (this.words === '') this.words = words;
     this.isDue = true;
@@ -157,7 +165,7 @@ export class Steering {
    * The largest value that a neuron has in the prompt and the base text, from which its strength starts where no statistics know its maximum; where
    * it has none, the largest of its layer. `null`: the model could not be asked.
    */
-  async valueSeen({ layer, index }: NeuronId): Promise<number | null> {
+  async valueSeen({ layer, index }: NeuronId): Promise<Strength | null> {
     const { session } = this.#app;
     try {
       const { signal } = new AbortController();
@@ -169,11 +177,20 @@ export class Steering {
       const most = (values: ArrayLike<number>) =>
         Array.from(values).reduce((best, value) => (Math.abs(value) > Math.abs(best) ? value : best), 0);
       const counted = valuesOf(rows, index).subarray(1); // the first position is far above the others
-      return most(counted) || most(rows.values.subarray(rows.rowStart[1] ?? 0)) || null;
+      const value = most(counted) || most(rows.values.subarray(rows.rowStart[1] ?? 0));
+      return value ? { value, from: 'max' } : null;
     } catch (error) {
       session.report(error);
       return null;
     }
+  }
+
+  /** Drops the texts and edits of another model: a neuron's number means something else in this one. */
+  forget(): void {
+    this.stop();
+    for (const text of [this.base, this.steered]) text.clear();
+    Object.assign(this, { edits: [], chosen: 0, check: null, surprise: null, isShared: false, sent: null, cut: '' });
+    this.#written = { base: '', steered: '' };
   }
 
   stop(): void {
@@ -212,7 +229,7 @@ export class Steering {
       }
       this.#written.steered = key + formatEdits(this.edits);
       if (this.edits.length === 0) this.steered.clear();
-      else jobs.push(this.steered.write(model, prompt, sampling, this.edits.map(engineEdit), signal));
+      else jobs.push(this.steered.write(model, prompt, sampling, this.engineEdits(model, prompt), signal));
       await settled(jobs);
       await this.#compare(model, signal);
     });
@@ -233,7 +250,7 @@ export class Steering {
       const here = { base: new Writing(), steered: new Writing() };
       const jobs = [here.base.write(model, prompt, this.sampling, [], signal)];
       const steers = this.edits.length > 0 && this.steered.ids.length > 0;
-      if (steers) jobs.push(here.steered.write(model, prompt, this.sampling, this.edits.map(engineEdit), signal));
+      if (steers) jobs.push(here.steered.write(model, prompt, this.sampling, this.engineEdits(model, prompt), signal));
       await settled(jobs);
       if (signal.aborted) return;
       this.check = {
@@ -258,6 +275,11 @@ export class Steering {
       const { ids, promptLength, logprobs, evicted, admitted, finish, seconds } = here[side];
       if (ids.length > 0) Object.assign(this[side], { ids, promptLength, logprobs, evicted, admitted, finish, seconds });
     }
+  }
+
+  /** The edits as the engine takes them with a prompt. */
+  engineEdits(model: TopKLM, { length: promptLength }: readonly number[], edits = this.edits): Edit[] {
+    return edits.map((edit) => engineEdit(edit, { promptLength, context: model.config.n_ctx }));
   }
 
   get sampling() {

@@ -2,13 +2,14 @@
 import { divergence } from './activity';
 import type { App } from './app.svelte';
 import { countWords, surprise, wordsOf } from './compare';
-import { engineEdit, rounded, type FullEdit } from './edits';
+import { rounded, type FullEdit } from './edits';
+import { encodeToFit } from './fit';
 import { isAbort } from './problem';
 import type { Steering } from './steering.svelte';
 import { wordingOf } from './wording';
 import { Writing } from './writing.svelte';
 
-/** Multiples of the neuron's maximum, or of the edit's own value if the maximum is unknown. */
+/** Multiples of the neuron's strength, or of the edit's own value if none is known. */
 export const MULTIPLES = [0, 0.5, 1, 1.5, 2, 3, 4, 6] as const;
 
 export interface SweepRow {
@@ -34,7 +35,7 @@ export class Sweep {
   /** What the rows were made from. */
   #made = $state('');
   /** Whether the rows are those of the prompt, the model and the edits on the page. */
-  isCurrent = $derived.by(() => this.rows.length === 0 || this.#made === this.#key(this.#steering.chosen));
+  isCurrent = $derived.by(() => this.#made === '' || this.#made === this.#key(this.#steering.chosen));
   #job: AbortController | null = null;
 
   constructor(app: App, steering: Steering) {
@@ -44,6 +45,13 @@ export class Sweep {
 
   stop(): void {
     this.#job?.abort();
+  }
+
+  /** Drops the rows, which belong to another model. */
+  forget(): void {
+    this.stop();
+    this.rows = [];
+    this.#made = '';
   }
 
   /** All that decides the rows: the text's settings, and every edit but for the strength of the one that is swept. */
@@ -69,15 +77,15 @@ export class Sweep {
     this.isRunning = true;
     try {
       const model = await this.#app.session.ready(signal);
-      const ids = [...(await model.tokenizer.encode(prompt))];
+      const { ids } = await encodeToFit(model, prompt);
       const base = new Writing();
       await base.write(model, ids, sampling, [], signal);
       for (const multiple of MULTIPLES) {
         if (signal.aborted) return;
         const edit = { ...chosen, value: rounded(multiple * unit) };
         const steered = new Writing();
-        const all = edits.map((other, at) => engineEdit(at === editIndex ? edit : other));
-        await steered.write(model, ids, sampling, all, signal);
+        const all = edits.map((other, at) => (at === editIndex ? edit : other));
+        await steered.write(model, ids, sampling, this.#steering.engineEdits(model, ids, all), signal);
         if (signal.aborted) return;
         const text = await model.tokenizer.decode(steered.ids.slice(ids.length));
         const apart = divergence(base.ids, steered.ids);

@@ -1,0 +1,216 @@
+// Steering a model whose statistics say what neurons write (features of format 2): found by that, set as it was measured, ten seeds, sets, and nothing
+// on the page that other settings made.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { serveFiles } from './many-neurons.mjs';
+import { assertUsable, hashOf, offeredModels, shippedModel, STEP_TIMEOUT, withSite } from './page-kit.mjs';
+
+const NEW_TOKENS = 6;
+const model = shippedModel();
+const [, other] = offeredModels();
+
+/** A neuron that writes " dog", and one of another layer that writes " cat" but with which no text reads. */
+const WRITER = { layer: 2, index: 17, value: 2.5, surprise: 1.2 };
+const BREAKER = { layer: 3, index: 18, strong: 2 };
+const PROMPTS = ['Tom has a dog. He', 'The sun is up and'];
+
+/** The shipped model's statistics in format 2, in which only these two neurons write anything. */
+function measured() {
+  const index = model.read('features/index.json');
+  const { Ġdog: dog, Ġcat: cat } = model.read('tokenizer.json').model.vocab;
+  const entryOf = ({ layer, index: at }) => index.layers.indexOf(layer) * index.d_model + at;
+  const column = (rest, entries) => {
+    const values = new Array(index.columns.label.length).fill(rest);
+    for (const [neuron, value] of entries) values[entryOf(neuron)] = value;
+    return values;
+  };
+  Object.assign(index.columns, {
+    writes: column('', [
+      [WRITER, 'dog'],
+      [BREAKER, 'cat'],
+    ]),
+    writes_up: column(null, [
+      [WRITER, [dog]],
+      [BREAKER, [cat]],
+    ]),
+    writes_down: column(null, []),
+    specificity: column(null, [
+      [WRITER, 4.2],
+      [BREAKER, 2],
+    ]),
+    strong: column(null, [
+      [WRITER, 2],
+      [BREAKER, BREAKER.strong],
+    ]),
+    steer: column(null, [[WRITER, WRITER.value]]),
+  });
+  const path = `features/layer${WRITER.layer}/${WRITER.index - (WRITER.index % index.shards.per_file)}.json`;
+  const records = model.read(path);
+  const writes = {
+    label: 'dog',
+    stable: true,
+    value: 2,
+    kl: 0.4,
+    kl_stronger: 1,
+    up: [[dog, 2]],
+    down: [],
+    up_stronger: [],
+    specificity: 4.2,
+    steer: { value: WRITER.value, surprise: WRITER.surprise },
+    contrasts: [],
+  };
+  const neurons = records.neurons.map((record) => ({ ...record, writes: record.index === WRITER.index ? writes : null }));
+  const edit = ({ layer, index: at }, value) => ({ layer, index: at, action: 'clamp', value, site: 'topk_out', positions: 'generated' });
+  const recipe = { words: ['dog', 'dogs'], base_rate: 0.1, steered_rate: 2, tokens: 60, judge: 'J', prompts: PROMPTS };
+  const recipes = [
+    { ...recipe, concept: 'animals', edits: [edit(WRITER, 4), edit(BREAKER, -2)], about: 0.8, nll_ratio: 1.21, gentle: true },
+    { ...recipe, concept: 'noise', ...edit(BREAKER, 9), about: 0.4, nll_ratio: 2.5, gentle: false },
+  ];
+  return {
+    'features/index.json': { ...index, format: 2 },
+    [path]: { ...records, format: 2, neurons },
+    'recipes.json': recipes,
+  };
+}
+
+describe('steering by what neurons write', { timeout: 600_000, skip: !model.features && 'the shipped model has no statistics' }, () => {
+  let page;
+  const serving = model.features && { intercept: serveFiles(model, measured()) };
+  withSite({ hash: `#/steer?len=${NEW_TOKENS}&temp=0`, load: true, serve: serving }, (on) => {
+    ({ page } = on);
+  });
+
+  const idsOf = (side) => page.locator(`[data-side=${side}]`).getAttribute('data-ids');
+  const done = async () => {
+    await page.locator('[data-divergence]').waitFor();
+    await page.locator('[data-doing=nothing]').waitFor({ state: 'attached' });
+  };
+  const editsAre = (wanted) => page.waitForFunction((e) => new URLSearchParams(location.hash.split('?')[1]).get('e') === e, wanted);
+  const tenSeeds = () => page.getByRole('region', { name: 'Ten seeds', exact: true });
+  const setSlider = () => page.locator('[data-set] input');
+
+  test('the page starts from a prompt on which its presets were measured, and says so', async () => {
+    await page.getByText('one of the 2 prompts on which they were measured').waitFor();
+    assert.equal(await page.getByRole('textbox', { name: 'Prompt' }).inputValue(), PROMPTS[0]);
+    await page.getByRole('textbox', { name: 'Prompt' }).fill('A prompt of mine');
+    await page.getByRole('button', { name: `take “${PROMPTS[0]}”` }).click();
+    assert.equal(await page.getByRole('textbox', { name: 'Prompt' }).inputValue(), PROMPTS[0]);
+  });
+
+  test('presets have their rate and their surprise in words', async () => {
+    const animals = await page.getByRole('button', { name: /^animals/ }).innerText();
+    assert.match(animals, /0\.1 → .*2\.0.*1\.21 ×.*2 neurons · shows in 8 of 10 texts · still reads well/s);
+    assert.match(await page.getByRole('button', { name: /^noise/ }).innerText(), /shows in 4 of 10 texts · hardly reads/);
+  });
+
+  test('a word finds the neuron that writes it; one click writes, at the strength at which text still reads', async () => {
+    await page.getByRole('searchbox').fill('dog');
+    const first = page.getByRole('list', { name: 'Neurons found' }).getByRole('button').first();
+    await first.waitFor();
+    assert.match(await first.innerText(), /2\.17[\s\S]*writes it[\s\S]*4\.2 ×/);
+    await first.click();
+    await done();
+    assert.ok((await idsOf('steered')).length > 0);
+    await editsAre('2.17_clamp_2.5_in_next');
+    assert.equal(await page.getByLabel('Positions').inputValue(), 'next');
+    await page.getByText('Measured: at 2.50 the text still reads well (1.20 × the surprise).', { exact: true }).waitFor();
+    assert.equal(await page.getByLabel('Words of the concept').inputValue(), 'dog');
+    await page.getByText('Export: code').click();
+    assert.match(await page.getByRole('region', { name: 'JavaScript' }).innerText(), /"positions":\{"from":\d+,"to":\d+\}/);
+    await page.getByText('Export: code').click();
+  });
+
+  test('where no strength reads, that is said, and the strong activation is taken', async () => {
+    await page.getByRole('searchbox').fill('cat');
+    const first = page.getByRole('list', { name: 'Neurons found' }).getByRole('button').first();
+    assert.match(await first.innerText(), /3\.18[\s\S]*breaks the text/);
+    await first.click();
+    await editsAre('2.17_clamp_2.5_in_next*3.18_clamp_2_in_next');
+    await page.getByText('with no strength that was tried did the text still read').waitFor();
+    await done();
+    await page.getByRole('button', { name: /Remove the edit of layer 3/ }).click();
+    await done();
+  });
+
+  test('ten seeds: how often the words appear, base beside steered, and three texts', async () => {
+    await page.getByRole('button', { name: 'Write with 10 seeds' }).click();
+    await page.locator('[data-seeds="10"]').waitFor();
+    const finding = await page.locator('[data-finding]').innerText();
+    assert.match(
+      finding,
+      /appear in \d+ of 10 steered texts, and in \d+ without: \d+\.\d → \d+\.\d words a text\..*\(\d+\.\d\d × the surprise\)/s,
+    );
+    // Greedy texts are the same with every seed.
+    const said = await tenSeeds().getByRole('img').last().getAttribute('aria-label');
+    assert.match(said, /Base: (\d\.\d\d, ){9}\d\.\d\d; mean .*Steered: (\d\.\d\d, ){9}\d\.\d\d; mean/);
+    assert.equal(await tenSeeds().locator('tbody tr').count(), 3);
+    assert.equal(await tenSeeds().locator('tbody th').first().innerText(), '7');
+  });
+
+  test('a change of settings marks every result at once; going back takes the mark away', async () => {
+    const marks = page.getByText('From other settings');
+    await page.getByRole('button', { name: /Sweep \d+ strengths/ }).click();
+    await page.getByRole('region', { name: 'Strength sweep' }).locator('tbody tr').nth(7).waitFor();
+    assert.equal(await marks.count(), 0);
+    const seed = page.getByRole('spinbutton', { name: 'Seed' });
+    await seed.fill('11');
+    await seed.blur();
+    // How it differs, what was evicted, the ten seeds, the sweep.
+    await page.waitForFunction(() => document.body.innerText.match(/From other settings/g)?.length === 4);
+    await page.getByText('Export: code').click();
+    await page.getByText('These settings have not been run here').waitFor();
+    assert.equal(await page.getByRole('region', { name: 'command line' }).count(), 0);
+    await page.getByText('Export: code').click();
+    await seed.fill('7');
+    await seed.blur();
+    await marks.first().waitFor({ state: 'detached' });
+  });
+
+  test('ten seeds can be stopped, and stop by themselves when the settings change', async () => {
+    const tokens = page.getByRole('spinbutton', { name: 'New tokens' });
+    await tokens.fill('120');
+    await tokens.press('Tab');
+    await page.getByRole('button', { name: 'Write with 10 seeds' }).click();
+    await tenSeeds().getByRole('button', { name: 'Stop' }).click();
+    await page.locator('[data-seeds]:not([data-seeds=writing])').waitFor();
+    await page.getByRole('button', { name: 'Write with 10 seeds' }).click();
+    await tokens.fill(String(NEW_TOKENS));
+    await tokens.press('Tab');
+    await page.locator('[data-seeds]:not([data-seeds=writing])').waitFor();
+    assert.notEqual(await page.locator('[data-seeds]').getAttribute('data-seeds'), '10');
+  });
+
+  test('a set is one preset with one slider', async () => {
+    await page.getByRole('button', { name: /^animals/ }).click();
+    await editsAre('2.17_clamp_4_out_generated*3.18_clamp_-2_out_generated');
+    await done();
+    const before = await idsOf('base');
+    assert.match(await setSlider().getAttribute('aria-valuetext'), /^1\.00 ×/);
+    await setSlider().focus();
+    await page.keyboard.press('ArrowRight');
+    await page.keyboard.press('ArrowRight');
+    await editsAre('2.17_clamp_4.4_out_generated*3.18_clamp_-2.2_out_generated');
+    assert.match(await setSlider().getAttribute('aria-valuetext'), /^1\.10 ×/);
+    await done();
+    assert.equal(await idsOf('base'), before);
+    await page.reload();
+    await page.locator('[data-shared=same]').waitFor({ timeout: 2 * STEP_TIMEOUT });
+    assert.match(await setSlider().getAttribute('aria-valuetext'), /^1\.10 ×/, 'a set is known again by its recipe');
+  });
+
+  test('accessible in both themes, no sideways scrolling on a phone', async () => {
+    await page.getByRole('button', { name: 'Write with 10 seeds' }).click();
+    await page.locator('[data-seeds="10"]').waitFor();
+    await assertUsable(page);
+  });
+
+  test('another model has no results, edits or texts of this one', async (t) => {
+    if (!other) return t.skip('only one model is offered');
+    await page.getByRole('combobox', { name: 'Model' }).selectOption(other.name);
+    await page.getByText('The edits were those of another model').waitFor();
+    assert.equal(await idsOf('base'), '');
+    assert.equal(await page.locator('[data-seeds]').getAttribute('data-seeds'), '0');
+    await page.waitForFunction(() => !/[?&](e|b|s)=/.test(location.hash));
+    assert.equal(hashOf(page).params.e, undefined);
+  });
+});

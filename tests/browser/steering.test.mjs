@@ -1,0 +1,179 @@
+// What the Steer page does is pure arithmetic here: search, strengths, recipes, sets, ten seeds, code.
+import assert from 'node:assert/strict';
+import { before, test } from 'node:test';
+import { siteModule } from './page-kit.mjs';
+
+let edits;
+let recipes;
+let search;
+let strength;
+let summary;
+let code;
+before(async () => {
+  [edits, recipes, search, strength, summary, code] = await Promise.all(
+    ['edits', 'recipes', 'neuron-search', 'strength', 'seed-summary', 'steer-code'].map((name) => siteModule(`${name}.ts`)),
+  );
+});
+
+const VOCABULARY = [' dog', ' cat', ' sun', ' doggy'];
+const INDEX = {
+  dModel: 3,
+  layers: [0, 4],
+  entropy: { n: 100, rareBelow: 20 },
+  columns: {
+    n: [100, 100, 100, 100, 100, 100],
+    max: [9, 8, 7, 6, 5, null],
+    tokenEntropy: [3, 1, 2, 2, 2, 2],
+    topTokens: [[2], [0], [2], [2], [2], []],
+    promoted: [[], [], [0], [], [], []],
+    label: ['a', 'b', 'c', 'd', 'e', 'f'],
+  },
+};
+const WRITES = {
+  ...INDEX,
+  columns: {
+    ...INDEX.columns,
+    writesUp: [[0], [1], [2], [2, 0], [0], null],
+    specificity: [2, 5, 5, 9, 0.5, null],
+    steer: [4, 4, 4, 4, 4, null],
+    strong: [2, 2, 2, 2, 2, null],
+  },
+};
+const names = (found) => found.map(({ layer, index, by }) => `${layer}.${index} ${by}`);
+
+test('a word finds what writes it before what reads it; without measurements, what reads it', () => {
+  assert.deepEqual(names(search.findNeurons(INDEX, VOCABULARY, 'dog', 9)), ['0.1 top token', '0.2 promoted token']);
+  assert.deepEqual(names(search.findNeurons(WRITES, VOCABULARY, 'dog', 9)), [
+    '0.0 writes', // its first token
+    '4.0 writes', // a further one
+    '4.1 writes', // no more than random neurons
+    '0.1 top token',
+    '0.2 promoted token',
+  ]);
+  const columns = { ...WRITES.columns, steer: [null, 4, 4, 4, 4, null] };
+  assert.equal(
+    names(search.findNeurons({ ...WRITES, columns }, VOCABULARY, 'dog', 9))[0],
+    '4.0 writes',
+    'one that breaks the text comes later',
+  );
+  const [first] = search.findNeurons(WRITES, VOCABULARY, '4.1', 9);
+  assert.deepEqual([first.by, first.specificity, first.strength], ['number', 0.5, { value: 4, from: 'reads' }]);
+});
+
+test('the strength: the largest at which text reads, else the strong activation, else the maximum', () => {
+  const of = (index, at) => strength.strengthOf(index, { layer: 0, index: at });
+  assert.deepEqual(of(WRITES, 0), { value: 4, from: 'reads' });
+  assert.deepEqual(of({ ...WRITES, columns: { ...WRITES.columns, steer: [null] } }, 0), { value: 2, from: 'strong' });
+  assert.deepEqual(of(INDEX, 0), { value: 9, from: 'max' });
+  assert.equal(of(null, 0), null);
+  assert.equal(strength.strengthOf(WRITES, { layer: 4, index: 2 }), null);
+  assert.equal(strength.positionsFor(of(WRITES, 0)), 'next');
+  assert.equal(strength.positionsFor(of(INDEX, 0)), 'all');
+  assert.deepEqual([1, 1.3, 1.5, 2, 4].map(strength.readsAs), [
+    'reads as before',
+    'still reads well',
+    'reads less well',
+    'often breaks',
+    'hardly reads',
+  ]);
+});
+
+const prompted = { promptLength: 5, context: 256 };
+const clamp = (index, value, more = {}) => ({
+  layer: 1,
+  index,
+  action: 'clamp',
+  value,
+  site: 'topk_in',
+  positions: 'all',
+  propagate: 'layer',
+  ...more,
+});
+
+test('an edit from the prompt’s end on: in the address and back, and in the positions of the engine', () => {
+  const edit = clamp(2, 3.5, { positions: 'next' });
+  assert.equal(edits.formatEdits([edit]), '1.2_clamp_3.5_in_next');
+  assert.deepEqual(edits.parseEdits('1.2_clamp_3.5_in_next'), [edit]);
+  assert.deepEqual(edits.engineEdit(edit, prompted).positions, { from: 4, to: 256 });
+  assert.deepEqual(edits.engineEdit(edit, { promptLength: 0, context: 8 }).positions, { from: 0, to: 8 });
+  assert.match(edits.commandEdit(edit, prompted), /positions=4\.\.256/);
+  const run = { url: 'u', folder: 'f', step: null, prompt: 'p', seed: 7, temperature: 0, maxTokens: 8, edits: [edit], prompted };
+  assert.match(code.asJavaScript(run), /"positions":\{"from":4,"to":256\}/);
+  assert.match(code.asCommand(run), /positions=4\.\.256/);
+});
+
+test('a set is scaled as a whole, and known again at any scale', () => {
+  const set = [clamp(2, 4), clamp(3, -1.5), clamp(4, 3, { action: 'scale' }), clamp(5, 0, { action: 'ablate' })];
+  const twice = set.map((edit) => edits.scaledEdit(edit, 2));
+  assert.deepEqual(
+    twice.map(({ value }) => value),
+    [8, -3, 5, 0],
+  );
+  assert.equal(edits.timesOf(set, twice), 2);
+  assert.equal(edits.timesOf(set, set), 1);
+  for (const times of [0, 0.35, 1.05, 2.95]) {
+    const scaled = set.map((edit) => edits.scaledEdit(edit, times));
+    assert.equal(edits.timesOf(set, scaled), times);
+  }
+  assert.equal(edits.timesOf(set, set.slice(1)), null);
+  assert.equal(edits.timesOf(set, [clamp(2, 8), ...set.slice(1)]), null);
+  assert.equal(edits.timesOf([], []), 1);
+});
+
+const fileOf = (value) => ({ file: async () => ({ text: async () => JSON.stringify(value) }) });
+
+test('recipes: one neuron or a set, their rate in words, the prompts they were tried on; what is none is left out', async () => {
+  const flat = {
+    concept: 'water',
+    words: ['Sea', 3],
+    layer: 3,
+    index: 1,
+    action: 'clamp',
+    value: 2,
+    relaxed_success: 0.52,
+    nll_ratio: 1.2,
+  };
+  const both = [
+    { layer: 1, index: 2, action: 'add', value: 1.5, positions: 'next' },
+    { layer: 2, index: 3, action: 'ablate' },
+  ];
+  const set = { concept: 'dogs', words: ['dog'], edits: both, about: 0.97, prompts: ['One day', 'Once'] };
+  const given = [flat, set, { concept: 'x', words: [], edits: [] }, { concept: 'y', words: [], edits: [{ layer: 1 }] }, { words: [] }];
+  const read = await recipes.readRecipes(fileOf(given));
+  assert.deepEqual(
+    read.map(({ concept }) => concept),
+    ['water', 'dogs'],
+  );
+  assert.deepEqual(read[0].words, ['sea']);
+  assert.deepEqual(
+    read.map((recipe) => edits.formatEdits(recipe.edits)),
+    ['3.1_clamp_2', '1.2_add_1.5_out_next*2.3_ablate_0'],
+  );
+  assert.deepEqual(read.map(recipes.showsIn), ['shows in 5 of 10 texts', 'shows in nearly every text']);
+  assert.deepEqual(recipes.provenPrompts(read, 'Once'), ['Once', 'One day']);
+  assert.deepEqual(recipes.provenPrompts(read, 'Else'), ['One day', 'Once']);
+  assert.equal(recipes.showsIn({ success: null }), '');
+  assert.match(recipes.showsIn({ success: 0.01 }), /hardly any/);
+});
+
+test('ten seeds: in how many texts the words appear, how many, and the price', () => {
+  const text = (base, steered, nats = [2, 3]) => ({
+    seed: 1,
+    base: { text: base, surprise: nats[0] },
+    steered: { text: steered, surprise: nats[1] },
+  });
+  const texts = [text('a cat', 'Dogs and a dog'), text('a dog', 'a dog'), text('x', 'y', [null, 3])];
+  const { base, steered, changed, ratio } = summary.summaryOf(texts, ['dog', 'dogs']);
+  assert.deepEqual(
+    [base.words, steered.words],
+    [
+      [0, 1, 0],
+      [2, 1, 0],
+    ],
+  );
+  assert.deepEqual([base.shown, steered.shown, changed], [1, 2, 2]);
+  assert.deepEqual([base.meanSurprise, steered.meanSurprise, ratio], [2, 3, 1.5]);
+  assert.equal(steered.meanWords, 1);
+  const none = summary.summaryOf([], []);
+  assert.deepEqual([none.base.meanWords, none.ratio, none.changed], [0, null, 0]);
+});
