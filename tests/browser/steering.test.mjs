@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { siteModule } from './page-kit.mjs';
 
+let compare;
 let edits;
 let recipes;
 let search;
@@ -10,8 +11,8 @@ let strength;
 let summary;
 let code;
 before(async () => {
-  [edits, recipes, search, strength, summary, code] = await Promise.all(
-    ['edits', 'recipes', 'neuron-search', 'strength', 'seed-summary', 'steer-code'].map((name) => siteModule(`${name}.ts`)),
+  [compare, edits, recipes, search, strength, summary, code] = await Promise.all(
+    ['compare', 'edits', 'recipes', 'neuron-search', 'strength', 'seed-summary', 'steer-code'].map((name) => siteModule(`${name}.ts`)),
   );
 });
 
@@ -154,6 +155,15 @@ test('recipes: one neuron or a set, their rate in words, the prompts they were t
   assert.deepEqual(recipes.provenPrompts(read, 'Else'), ['One day', 'Once']);
   assert.equal(recipes.showsIn({ success: null }), '');
   assert.match(recipes.showsIn({ success: 0.01 }), /hardly any/);
+});
+
+test('words of a concept are marked in a text, whole words only', () => {
+  const parts = compare.conceptParts("A dog, hotdogs. Dog's DOG", ['dog']);
+  assert.equal(parts.map(({ text }) => text).join(''), "A dog, hotdogs. Dog's DOG");
+  assert.deepEqual(
+    parts.filter(({ isConcept }) => isConcept).map(({ text }) => text),
+    ['dog', 'DOG'],
+  );
 });
 
 test('ten seeds: in how many texts the words appear, how many, and the price', () => {

@@ -22,6 +22,14 @@ export function countWords(text: string, concept: readonly string[]): ConceptCou
   return { found: words.filter((word) => wanted.has(word)).length, words: words.length };
 }
 
+/** A text in parts, those that are words of `concept` told from the rest. */
+export function conceptParts(text: string, concept: readonly string[]): { text: string; isConcept: boolean }[] {
+  const wanted = new Set(concept);
+  return text
+    .split(/([\p{L}\p{M}'’]+)/u)
+    .flatMap((part) => (part === '' ? [] : [{ text: part, isConcept: wanted.has(part.toLowerCase()) }]));
+}
+
 /** For each token: 1 if it belongs to a word of the concept, else 0. */
 export function conceptTokens(tokens: readonly string[], concept: readonly string[]): number[] {
   const wanted = new Set(concept);
