@@ -17,6 +17,7 @@ describe('by keyboard', { timeout: 600_000 }, () => {
     start: ['#/', (on) => on.locator('[data-outcome=after]')],
     explore: ['#/explore?open=next', (on) => on.getByRole('table', { name: 'Most likely next tokens' })],
     neuron: [`#/m/${model.name}/1/100`, (on) => on.getByText(/Active at \d+ of/)],
+    gallery: ['#/gallery', (on) => on.locator('[data-found]')],
     browse: ['#/browse', (on) => on.locator('[data-row]').first()],
     steer: ['#/steer?len=6&e=1.2_ablate_0', (on) => on.locator('[data-divergence]')],
     trace: [

@@ -16,6 +16,7 @@ interface Page {
 export const PAGES = [
   { name: 'start', component: 'Start', title: 'Flip one neuron and the story changes', link: null },
   { name: 'explore', component: 'Explore', title: 'Explore', link: 'Explore' },
+  { name: 'gallery', component: 'Gallery', title: 'Gallery', link: 'Gallery' },
   { name: 'browse', component: 'Browse', title: 'Browse', link: 'Browse' },
   { name: 'neuron', component: 'Neuron', title: 'Neuron', link: null, under: 'browse' },
   { name: 'steer', component: 'Steer', title: 'Steer', link: 'Steer' },

@@ -3,12 +3,15 @@ import { nameOfSide } from '../contrast-names';
 import { share } from '../format';
 import type { Example } from './example';
 
+/** The name of a neuron that brings words of a concept. */
+export const moreAbout = (concept: string): string => `More about ${concept}`;
+
 /** What the neuron stands for. */
 export function plainName({ name, figures }: Example): string {
-  return figures.kind === 'switch' ? nameOfSide(figures.contrast, figures.effect > 0) : `More about ${name}`;
+  return figures.kind === 'switch' ? nameOfSide(figures.contrast, figures.effect > 0) : moreAbout(name);
 }
 
-const rate = (number: number): string => number.toFixed(number < 1 ? 2 : number < 10 ? 1 : 0);
+export const rate = (number: number): string => number.toFixed(number < 1 ? 2 : number < 10 ? 1 : 0);
 
 /** How it was measured: a sentence. */
 export function figuresText({ name, figures }: Example): string {

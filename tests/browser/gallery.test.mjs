@@ -1,0 +1,105 @@
+// The gallery: its cards are those of the model's files, found by meaning, and tried on Steer as they were measured.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import { assertUsable, hashOf, loaded, offeredModels, shippedModel, STEP_TIMEOUT, siteModule, withSite } from './page-kit.mjs';
+import { SWITCHES, serveSwitches } from './switches-kit.mjs';
+
+const gallery = await siteModule('gallery.ts');
+const model = shippedModel();
+const search = (page) => page.getByRole('searchbox', { name: 'Search by meaning' });
+const found = (page, number) => page.locator(`[data-found="${number}"]`).waitFor();
+
+describe('the gallery of switches', { timeout: 300_000, skip: !model.features && 'the shipped model has no statistics' }, () => {
+  let page;
+  withSite({ hash: '#/gallery', serve: { intercept: serveSwitches(model) } }, (on) => {
+    ({ page } = on);
+  });
+
+  test('each has a plain name, both texts, what random neurons do, and how it was measured', async () => {
+    await found(page, 3); // an index that does the same in two layers is one card
+    const card = page.getByRole('article', { name: 'More than one' });
+    const text = await card.innerText();
+    for (const part of ['was very happy. He', 'were very happy. They', '3.7 ×', 'Layer 3 neuron 452', 'was / were'])
+      assert.ok(text.includes(part), part);
+    await card.getByText('How we know').click();
+    await card.getByText('by −6.83 nats').waitFor();
+    await card.getByText('The same index does this in layer 2 too.').waitFor();
+    await assertUsable(page);
+  });
+
+  test('found by meaning, and by kind; the address keeps both', async () => {
+    for (const [query, name] of [
+      ['plural', 'More than one'],
+      ['opening quotes', 'Opens a quote'],
+      ['WERE', 'More than one'],
+    ]) {
+      await search(page).fill(query);
+      await found(page, 1);
+      await page.getByRole('article', { name }).waitFor();
+    }
+    assert.equal(hashOf(page).params.q, 'WERE');
+    await search(page).fill('submarine');
+    await found(page, 0);
+    await page.getByRole('link', { name: 'Search all neurons' }).waitFor();
+    await search(page).fill('');
+    await page.getByRole('button', { name: 'punctuation' }).click();
+    await found(page, 2);
+    await page.getByRole('button', { name: 'all', exact: true }).click();
+    await found(page, 3);
+  });
+
+  test('one is tried as it was measured: from the last token of its prompt on', async () => {
+    await loaded(page);
+    await page
+      .getByRole('article', { name: 'More than one' })
+      .getByRole('button', { name: /Try it/ })
+      .click();
+    await page.locator('[data-divergence]').waitFor({ timeout: 2 * STEP_TIMEOUT });
+    const { route, params } = hashOf(page);
+    assert.deepEqual([route, params.p, params.temp], ['/steer', SWITCHES[1].prompt, '0']);
+    assert.equal(params.e, '3.452_clamp_12_out_5-256');
+  });
+});
+
+describe('the gallery of recipes', { timeout: 300_000 }, () => {
+  let page;
+  const recipes = fs.existsSync(path.join(model.folder, 'recipes.json')) ? model.read('recipes.json') : null;
+  withSite({ hash: '#/gallery' }, (on) => {
+    ({ page } = on);
+  });
+
+  test('stands in where a model has no switch, and says so', { skip: !recipes && 'the shipped model has no recipes' }, async (t) => {
+    await page.locator('[data-found]').waitFor();
+    if (fs.existsSync(path.join(model.folder, 'features/switches.json'))) return t.skip('the shipped model has switches');
+    assert.equal(await page.getByRole('article').count(), recipes.length);
+    await page.getByText('has no neuron that turns a contrast').waitFor();
+    await search(page).fill('colours');
+    await page.getByRole('article', { name: /colou?r/ }).waitFor();
+    assert.ok((await page.getByRole('article').count()) < recipes.length);
+    await search(page).fill('');
+    await assertUsable(page);
+    await page
+      .getByRole('article')
+      .first()
+      .getByRole('button', { name: /Try it/ })
+      .click();
+    await page.locator('main[data-page=steer]').waitFor();
+    assert.match(hashOf(page).params.e, new RegExp(`^${recipes[0].layer}\\.${recipes[0].index}_`));
+  });
+
+  test('of a model with neither, the page says what makes it', async () => {
+    const twin = offeredModels().find(({ name, kind }) => kind === 'dense' && name !== model.name);
+    if (!twin) return;
+    await page.evaluate((name) => (location.hash = `#/gallery?model=${name}`), twin.name);
+    await page.getByText('There is nothing here yet for this model').waitFor();
+    await assertUsable(page);
+  });
+});
+
+test('texts part at the beginning of a word', () => {
+  assert.equal(gallery.partOf(' was very', ' were very'), 1);
+  assert.equal(gallery.partOf(' a dog', ' a dog'), 6);
+  assert.equal(gallery.partOf('. He', ', "It'), 0);
+});

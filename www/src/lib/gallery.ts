@@ -1,0 +1,108 @@
+/** Neurons worth a look: the switches of a model, and the recipes where it has none. */
+import { nameOfSide, wordsOfContrast } from './contrast-names';
+import { wordsOf } from './compare';
+import type { Recipe } from './recipes';
+import type { NeuronId } from './route';
+import type { PromptEdit } from './start/compare';
+import { moreAbout, rate } from './start/words';
+import { distinct, editOfSwitch, type Switch } from './switches';
+import { share } from './format';
+
+export interface Card {
+  neuron: NeuronId;
+  /** In plain words. */
+  name: string;
+  /** grammar, punctuation, content; recipe. */
+  kind: string;
+  /** What it is about: the contrast, or the concept’s first words. */
+  about: string;
+  /** How the model continues a prompt, without and with the neuron; `null`: not stored. */
+  line: { prompt: string; before: string; after: string } | null;
+  /** What it does beside random neurons; `null`: not measured. */
+  beside: { effect: number; control: number; times: number } | null;
+  /** What it does, in a sentence, where there is no line. */
+  rates: string;
+  /** How this was measured: sentences. */
+  how: readonly string[];
+  edit: PromptEdit;
+  /** What it is found by, in lower case. */
+  words: string;
+}
+
+const two = (number: number): string => number.toFixed(2).replace('-', '−');
+
+/** Cards of a model. @param labelOf - a neuron’s label, '' where there is none */
+export function cardsOf(switches: readonly Switch[], recipes: readonly Recipe[], labelOf: (neuron: NeuronId) => string): Card[] {
+  const cards = distinct(switches).map((each) => cardOfSwitch(each));
+  const made = cards.length > 0 ? cards : recipes.flatMap((recipe) => cardOfRecipe(recipe) ?? []);
+  return made.map((card) => ({ ...card, words: plain(`${card.name} ${card.about} ${card.kind} ${card.words} ${labelOf(card.neuron)}`) }));
+}
+
+function cardOfSwitch(each: ReturnType<typeof distinct>[number]): Card {
+  const { layer, index, contrast, kind, effect, control, times, kl, value, steer, layers } = each;
+  const others = layers.slice(1).sort((a, b) => a - b);
+  return {
+    neuron: { layer, index },
+    name: nameOfSide(contrast, effect > 0),
+    kind,
+    about: contrast,
+    line: { prompt: each.prompt, before: each.before, after: each.after },
+    beside: { effect: Math.abs(effect), control, times },
+    rates: '',
+    how: [
+      `Set to ${two(value)} from the last token of a prompt on, it moves the log odds of “${contrast}” by ${two(effect)} nats, to the same side at every test prompt.`,
+      `Of 100 random neurons of its layer, set the same way, the best moves them by ${two(control)}.`,
+      `The next token’s distribution moves by ${two(kl)} nats in all. Texts still read with the neuron at up to ${two(steer.value)}: they surprise the model ${two(steer.surprise)} times as much as its own.`,
+      ...(others.length > 0 ? [`The same index does this in layer ${others.join(', ')} too.`] : []),
+    ],
+    edit: editOfSwitch(each),
+    words: wordsOfContrast(contrast),
+  };
+}
+
+function cardOfRecipe({ concept, words, edit, baseRate, steeredRate, tokens, success, nllRatio, judge }: Recipe): Card | null {
+  const { positions } = edit;
+  if (typeof positions !== 'string') return null;
+  const measured = baseRate !== null && steeredRate !== null && tokens !== null;
+  return {
+    neuron: { layer: edit.layer, index: edit.index },
+    name: moreAbout(concept),
+    kind: 'recipe',
+    about: words.slice(0, 4).join(', '),
+    line: null,
+    beside: null,
+    rates: measured ? `${rate(baseRate)} → ${rate(steeredRate)} such words in ${tokens} tokens` : '',
+    how: [
+      ...(success === null ? [] : [`By a strict count it works in ${share(success)} of the test texts.`]),
+      ...(nllRatio === null ? [] : [`The texts surprise ${judge || 'another model'} ${two(nllRatio)} times as much as texts without it.`]),
+      'It was chosen for its words, and was not compared with random neurons.',
+    ],
+    edit: { ...edit, positions },
+    words: words.join(' '),
+  };
+}
+
+/** Text in lower case, in one spelling. */
+const plain = (text: string): string => text.toLowerCase().replaceAll('colour', 'color');
+
+/** A word without its ending: “colors” finds “color”, “talking” finds “talk”. */
+const stem = (word: string): string => (word.length > 4 ? word.replace(/(?:ing|es|ed|s)$/, '') : word);
+
+/** Cards that every word of a query begins a word of. */
+export function findCards(cards: readonly Card[], query: string): Card[] {
+  const wanted = wordsOf(plain(query)).map(stem);
+  if (wanted.length === 0) return [...cards];
+  const has = ({ words }: Card) => {
+    const own = wordsOf(words);
+    return wanted.every((word) => own.some((each) => each.startsWith(word)));
+  };
+  return cards.filter(has);
+}
+
+/** Two texts, and where they part, at the beginning of a word. */
+export function partOf(before: string, after: string): number {
+  let at = 0;
+  while (at < Math.min(before.length, after.length) && before[at] === after[at]) at++;
+  while (at > 0 && /\p{L}/u.test(after[at - 1]!) && /\p{L}/u.test(after[at] ?? '')) at--;
+  return at;
+}
