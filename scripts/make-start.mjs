@@ -29,17 +29,17 @@ async function make(folder, neuron) {
   const { fileOf, exampleOf } = await siteModule('start/example.ts');
   const model = await TopKLM.load(folder, { backend: 'cpu' });
   try {
-    const { d_model: width, topk_k: k, n_layers, n_nontopk, n_ctx: context } = model.config;
+    const { d_model: width, topk_k: k, n_layers, n_nontopk } = model.config;
     if (k === null) throw new Failure(`${path.basename(folder)} is dense: the start page shows a neuron of a TopK model.`);
     const index = await model.features.index().catch(() => null);
     const labelOf = ({ layer, index: at }) => index?.columns.label[index.layers.indexOf(layer) * index.dModel + at] ?? '';
     const run = async (prompt, edit) => {
       const ids = [...(await model.tokenizer.encode(prompt))];
-      return { prompt, promptLength: ids.length, stored: await compare(model, ids, edit) };
+      return { prompt, stored: await compare(model, ids, edit) };
     };
-    const made = (await fromSwitches(folder, neuron, run)) ?? (await fromRecipes(folder, neuron, run));
+    const made = (await fromSwitches(folder, neuron, run)) ?? (await fromRecipes(model.features, neuron, run));
     if (!made) throw new Failure(`${path.basename(folder)} has neither a switch nor a recipe that shows at the prompts here.`);
-    const example = { ...made, label: labelOf(made.edit), width, k, layers: n_layers - n_nontopk, context };
+    const example = { ...made, label: labelOf(made.edit), width, k, layers: n_layers - n_nontopk };
     const text = `${JSON.stringify(fileOf(example))}\n`;
     if (!exampleOf(JSON.parse(text))) throw new Failure('The site could not read what was made.');
     if (text.length > MOST) throw new Failure(`start.json would have ${text.length} bytes; at most ${MOST} come before all else.`);
@@ -67,7 +67,7 @@ async function fromSwitches(folder, neuron, run) {
   const all = read(folder, 'features/switches.json')?.switches ?? [];
   for (const one of all.filter(isWanted(neuron)).sort((a, b) => b.times - a.times)) {
     const { layer, index, value, name, contrast, effect, control, times, steer, prompt } = one;
-    const edit = { layer, index, action: 'clamp', value, site: 'topk_out', positions: 'last', propagate: 'layer' };
+    const edit = { layer, index, action: 'clamp', value, site: 'topk_out', positions: 'next', propagate: 'layer' };
     const result = await run(prompt, edit);
     if (!neuron && result.stored.before.text[0] === result.stored.after.text[0]) continue;
     return { name, edit, figures: { kind: 'switch', contrast, effect, control, times, surprise: steer.surprise }, ...result };
@@ -75,11 +75,12 @@ async function fromSwitches(folder, neuron, run) {
   return null;
 }
 
-async function fromRecipes(folder, neuron, run) {
-  const all = (read(folder, 'recipes.json') ?? []).filter(({ gentle }) => gentle).filter(isWanted(neuron));
-  for (const one of all.sort((a, b) => Number(b.works) - Number(a.works) || b.success - a.success)) {
-    const { concept, words, layer, index, action, value, site, positions, propagate } = one;
-    const edit = { layer, index, action, value, site, positions, propagate };
+/** Of the gentle recipes of one neuron, the one that shows in most texts, at the first prompt here at which it does. */
+async function fromRecipes(features, neuron, run) {
+  const { readRecipes } = await siteModule('recipes.ts');
+  const all = (await readRecipes(features, new AbortController().signal)).filter(({ gentle, edits }) => gentle && edits.length === 1);
+  for (const one of all.filter(({ edits }) => isWanted(neuron)(edits[0])).sort((a, b) => b.success - a.success)) {
+    const { concept: name, words, edits, baseRate, steeredRate, tokens, success, nllRatio: surprise } = one;
     const count = (text) =>
       (
         text
@@ -88,10 +89,9 @@ async function fromRecipes(folder, neuron, run) {
           .match(/\p{L}+/gu) ?? []
       ).filter((word) => words.includes(word)).length;
     for (const prompt of PROMPTS) {
-      const result = await run(prompt, edit);
+      const result = await run(prompt, edits[0]);
       if (count(result.stored.after.text) <= count(result.stored.before.text)) continue;
-      const { base_rate: baseRate, steered_rate: steeredRate, tokens, success, nll_ratio: surprise } = one;
-      return { name: concept, edit, figures: { kind: 'recipe', baseRate, steeredRate, tokens, success, surprise }, ...result };
+      return { name, edit: edits[0], figures: { kind: 'recipe', baseRate, steeredRate, tokens, success, surprise }, ...result };
     }
   }
   return null;

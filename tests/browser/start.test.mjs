@@ -19,7 +19,7 @@ import {
 } from './page-kit.mjs';
 
 const { exampleOf, fileOf } = await siteModule('start/example.ts');
-const { compare, editFor } = await siteModule('start/compare.ts');
+const { compare } = await siteModule('start/compare.ts');
 const words = await siteModule('start/words.ts');
 
 const model = shippedModel();
@@ -134,7 +134,7 @@ describe('the start page', { timeout: 600_000, skip: !example && 'the shipped mo
     const ids = (await page.locator('[data-side=steered]').getAttribute('data-ids')).split(',').map(Number);
     const { TopKLM } = await import('topk-lm');
     const engine = await TopKLM.load(model.folder, { backend: 'cpu' });
-    const written = await engine.tokenizer.tokens(ids.slice(example.promptLength));
+    const written = await engine.tokenizer.tokens(ids.slice((await engine.tokenizer.encode(example.prompt)).length));
     await engine.dispose();
     assert.equal(written.join('').trimEnd(), example.stored.after.text.join('').trimEnd());
     await page.getByRole('link', { name: 'topk-lm', exact: true }).click();
@@ -189,10 +189,7 @@ test('a stored example is read as it was written; one that was changed is none',
   assert.equal(exampleOf(null), null);
 });
 
-test('an edit from the last token on follows the prompt; a switch has a plain name', () => {
-  const edit = { layer: 3, index: 7, action: 'clamp', value: 2, site: 'topk_out', positions: 'last', propagate: 'layer' };
-  assert.deepEqual(editFor(edit, 5, 256).positions, { from: 4, to: 256 });
-  assert.equal(editFor({ ...edit, positions: 'all' }, 5, 256).positions, 'all');
+test('a switch has a plain name', () => {
   const figures = { kind: 'switch', contrast: 'was / were', effect: -2, control: 0.2, times: 10, surprise: 1.1 };
   assert.equal(words.plainName({ name: 'was → were', figures }), 'More than one');
   assert.match(words.figuresText({ name: 'was → were', figures }), /10\.0 times as far as the best of 100 random neurons/);

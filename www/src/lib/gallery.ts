@@ -1,12 +1,11 @@
 /** Neurons worth a look: the switches of a model, and the recipes where it has none. */
 import { nameOfSide, wordsOfContrast } from './contrast-names';
 import { wordsOf } from './compare';
-import type { Recipe } from './recipes';
+import type { FullEdit } from './edits';
+import { type Recipe, showsIn } from './recipes';
 import type { NeuronId } from './route';
-import type { PromptEdit } from './start/compare';
 import { moreAbout, rate } from './start/words';
 import { distinct, editOfSwitch, type Switch } from './switches';
-import { share } from './format';
 
 export interface Card {
   neuron: NeuronId;
@@ -24,7 +23,8 @@ export interface Card {
   rates: string;
   /** How this was measured: sentences. */
   how: readonly string[];
-  edit: PromptEdit;
+  /** One, or a set that acts together. */
+  edits: readonly FullEdit[];
   /** What it is found by, in lower case. */
   words: string;
 }
@@ -34,7 +34,7 @@ const two = (number: number): string => number.toFixed(2).replace('-', '−');
 /** Cards of a model. @param labelOf - a neuron’s label, '' where there is none */
 export function cardsOf(switches: readonly Switch[], recipes: readonly Recipe[], labelOf: (neuron: NeuronId) => string): Card[] {
   const cards = distinct(switches).map((each) => cardOfSwitch(each));
-  const made = cards.length > 0 ? cards : recipes.flatMap((recipe) => cardOfRecipe(recipe) ?? []);
+  const made = cards.length > 0 ? cards : recipes.flatMap(cardOfRecipe);
   return made.map((card) => ({ ...card, words: plain(`${card.name} ${card.about} ${card.kind} ${card.words} ${labelOf(card.neuron)}`) }));
 }
 
@@ -55,31 +55,38 @@ function cardOfSwitch(each: ReturnType<typeof distinct>[number]): Card {
       `The next token’s distribution moves by ${two(kl)} nats in all. Texts still read with the neuron at up to ${two(steer.value)}: they surprise the model ${two(steer.surprise)} times as much as its own.`,
       ...(others.length > 0 ? [`The same index does this in layer ${others.join(', ')} too.`] : []),
     ],
-    edit: editOfSwitch(each),
+    edits: [editOfSwitch(each)],
     words: wordsOfContrast(contrast),
   };
 }
 
-function cardOfRecipe({ concept, words, edit, baseRate, steeredRate, tokens, success, nllRatio, judge }: Recipe): Card | null {
-  const { positions } = edit;
-  if (typeof positions !== 'string') return null;
+function cardOfRecipe(recipe: Recipe): Card[] {
+  const { concept, words, edits, baseRate, steeredRate, tokens, nllRatio, judge } = recipe;
+  const first = edits[0];
+  if (!first) return [];
   const measured = baseRate !== null && steeredRate !== null && tokens !== null;
-  return {
-    neuron: { layer: edit.layer, index: edit.index },
-    name: moreAbout(concept),
-    kind: 'recipe',
-    about: words.slice(0, 4).join(', '),
-    line: null,
-    beside: null,
-    rates: measured ? `${rate(baseRate)} → ${rate(steeredRate)} such words in ${tokens} tokens` : '',
-    how: [
-      ...(success === null ? [] : [`By a strict count it works in ${share(success)} of the test texts.`]),
-      ...(nllRatio === null ? [] : [`The texts surprise ${judge || 'another model'} ${two(nllRatio)} times as much as texts without it.`]),
-      'It was chosen for its words, and was not compared with random neurons.',
-    ],
-    edit: { ...edit, positions },
-    words: words.join(' '),
-  };
+  const shows = showsIn(recipe);
+  return [
+    {
+      neuron: { layer: first.layer, index: first.index },
+      name: moreAbout(concept),
+      kind: 'recipe',
+      about: words.slice(0, 4).join(', '),
+      line: null,
+      beside: null,
+      rates: measured ? `${rate(baseRate)} → ${rate(steeredRate)} such words in ${tokens} tokens` : '',
+      how: [
+        ...(edits.length > 1 ? [`${edits.length} neurons act together; this is the first of them.`] : []),
+        ...(shows ? [`It ${shows}, counted over many prompts.`] : []),
+        ...(nllRatio === null
+          ? []
+          : [`The texts surprise ${judge || 'another model'} ${two(nllRatio)} times as much as texts without it.`]),
+        'It was chosen for its words, and was not compared with random neurons.',
+      ],
+      edits,
+      words: words.join(' '),
+    },
+  ];
 }
 
 /** Text in lower case, in one spelling. */

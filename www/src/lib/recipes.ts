@@ -81,7 +81,7 @@ function recipeOf(entry: Record<string, unknown>): Recipe | null {
 const textsOf = (values: unknown[]): string[] => values.filter((value) => typeof value === 'string');
 
 /** `null`: not an edit of a neuron. */
-function editOf(given: unknown): FullEdit | null {
+export function editOf(given: unknown): FullEdit | null {
   const { action, positions, site, propagate, ...rest } = (given ?? {}) as Record<string, unknown>;
   const [layer, index, value] = [rest.layer, rest.index, rest.value].map(numberOf);
   const known = ACTIONS.find((name) => name === action);

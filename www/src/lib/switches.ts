@@ -1,7 +1,7 @@
 /** Switches of a model: neurons that turn one contrast far more than random ones do, `features/switches.json` by `topk-lm analyze --writes`. */
 import type { Features } from 'topk-lm';
+import { MEASURED_AT, type FullEdit } from './edits';
 import type { NeuronId } from './route';
-import type { PromptEdit } from './start/compare';
 import { isObject, isText, numberOf } from './values';
 
 export interface Switch extends NeuronId {
@@ -45,8 +45,8 @@ function switchOf(entry: unknown): Switch | null {
 }
 
 /** The edit with which a switch was measured. */
-export function editOfSwitch({ layer, index, value }: Switch): PromptEdit {
-  return { layer, index, action: 'clamp', value, site: 'topk_out', positions: 'last', propagate: 'layer' };
+export function editOfSwitch({ layer, index, value }: Switch): FullEdit {
+  return { layer, index, action: 'clamp', value, site: 'topk_out', positions: MEASURED_AT, propagate: 'layer' };
 }
 
 /** One switch for an index that turns the same contrast the same way in several layers: the one that does most beside random neurons; that first. */

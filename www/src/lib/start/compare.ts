@@ -13,9 +13,6 @@ export const NEW_TOKENS = 28;
 /** Of each side so many of the most likely next tokens are shown. */
 const MOST = 4;
 
-/** An edit whose positions fit any prompt: `last` is from the prompt's last token on. */
-export type PromptEdit = Omit<FullEdit, 'positions'> & { positions: 'all' | 'prompt' | 'generated' | 'last' };
-
 export interface Side {
   /** Probability of each of {@link Comparison.next}. */
   next: readonly number[];
@@ -32,14 +29,9 @@ export interface Comparison {
   after: Side;
 }
 
-/** The edit for a prompt of so many tokens. */
-export function editFor({ positions, ...edit }: PromptEdit, promptLength: number, context: number): FullEdit {
-  return { ...edit, positions: positions === 'last' ? { from: promptLength - 1, to: context } : positions };
-}
-
-export async function compare(model: TopKLM, ids: readonly number[], edit: PromptEdit, signal?: AbortSignal): Promise<Comparison> {
+export async function compare(model: TopKLM, ids: readonly number[], edit: FullEdit, signal?: AbortSignal): Promise<Comparison> {
   const hook = `blocks.${edit.layer}.hook_topk_out` as const;
-  const edits = [engineEdit(editFor(edit, ids.length, model.config.n_ctx))];
+  const edits = [engineEdit(edit, { promptLength: ids.length, context: model.config.n_ctx })];
   const read = async (with_: typeof edits) => {
     const { logits, hooks } = await model.run(ids, { hooks: [hook], edits: with_, logits: 'last', signal });
     return { logits: logits!.data, list: listOf(hooks[hook]!) };

@@ -3,7 +3,7 @@ import { untrack } from 'svelte';
 import type { App } from '../app.svelte';
 import { encodeToFit } from '../fit';
 import { isAbort } from '../problem';
-import { type Comparison, compare, editFor, NEW_TOKENS, sameTexts } from './compare';
+import { type Comparison, compare, NEW_TOKENS, sameTexts } from './compare';
 import { type Example, readExample } from './example';
 
 /** How long typing must pause before the model continues it (ms). */
@@ -19,8 +19,6 @@ export class Demo {
   /** Of {@link shown}: stored with the site, computed here, or computed here and the same as what is stored. */
   origin = $state<'stored' | 'live' | 'same'>('stored');
   busy = $state(false);
-  /** Tokens of the prompt that {@link shown} is of. */
-  promptLength = $state(0);
 
   constructor(app: App) {
     this.#app = app;
@@ -40,7 +38,7 @@ export class Demo {
         (example) => {
           this.example = example;
           this.prompt = this.#app.router.route.params.say || example?.prompt || '';
-          if (this.prompt === example?.prompt) this.#show(example.stored, example.promptLength, 'stored');
+          if (this.prompt === example?.prompt) this.#show(example.stored, 'stored');
         },
         (error) => {
           if (!isAbort(error)) this.#app.session.report(error);
@@ -52,9 +50,8 @@ export class Demo {
     return () => abort.abort();
   }
 
-  #show(shown: Comparison, promptLength: number, origin: Demo['origin']): void {
+  #show(shown: Comparison, origin: Demo['origin']): void {
     this.shown = shown;
-    this.promptLength = promptLength;
     this.origin = origin;
   }
 
@@ -82,14 +79,11 @@ export class Demo {
       const fitting = ids.slice(0, model.config.n_ctx - NEW_TOKENS);
       const result = await compare(model, fitting, example.edit, signal);
       if (signal.aborted) return;
-      this.#show(result, fitting.length, isStored && sameTexts(result, example.stored) ? 'same' : 'live');
+      this.#show(result, isStored && sameTexts(result, example.stored) ? 'same' : 'live');
     } catch (error) {
       if (!isAbort(error)) session.report(error);
     } finally {
       if (!signal.aborted) this.busy = false;
     }
   }
-
-  /** The example's edit for the prompt that is shown. */
-  edit = $derived.by(() => this.example && editFor(this.example.edit, this.promptLength, this.example.context));
 }

@@ -1,9 +1,10 @@
 /** What the start page shows of a model: `start.json` of its folder, by scripts/make-start.mjs. */
-import { ACTIONS } from '../edits';
+import type { FullEdit } from '../edits';
 import { get } from '../get';
 import type { ModelEntry } from '../models';
+import { editOf } from '../recipes';
 import { isObject, isText, numberOf } from '../values';
-import type { Comparison, PromptEdit, Side } from './compare';
+import type { Comparison, Side } from './compare';
 
 /** A neuron that turns one contrast, and how it was measured (features/switches.json). */
 export interface SwitchFigures {
@@ -25,7 +26,7 @@ export interface RecipeFigures {
   baseRate: number;
   steeredRate: number;
   tokens: number;
-  /** Share of the test texts in which it worked. */
+  /** Share of the test texts in which it shows. */
   success: number;
   /** Surprise of the texts under another model, as a multiple of that of texts without the edit. */
   surprise: number;
@@ -36,17 +37,14 @@ export interface Example {
   name: string;
   /** By the statistics; '' where it has none. */
   label: string;
-  edit: PromptEdit;
+  edit: FullEdit;
   prompt: string;
-  /** Tokens of the prompt. */
-  promptLength: number;
   figures: SwitchFigures | RecipeFigures;
   stored: Comparison;
   /** Of the model. */
   width: number;
   k: number;
   layers: number;
-  context: number;
 }
 
 /** `null`: the model has none. */
@@ -63,20 +61,19 @@ export async function readExample(model: ModelEntry, signal: AbortSignal): Promi
 export function exampleOf(file: unknown): Example | null {
   if (!isObject(file) || file.format !== 1) return null;
   const { name, label, prompt, next } = file;
-  const numbers = [file.prompt_length, file.width, file.k, file.layers, file.context].map(numberOf);
+  const numbers = [file.width, file.k, file.layers].map(numberOf);
   const edit = editOf(file.edit);
   const figures = figuresOf(file.figures);
   const [before, after] = [sideOf(file.before), sideOf(file.after)];
   if (!isText(name) || !isText(label) || !isText(prompt) || !edit || !figures || !before || !after) return null;
   if (!Array.isArray(next) || !next.every(isText) || next.length !== before.next.length || next.length !== after.next.length) return null;
   if (numbers.includes(null)) return null;
-  const [promptLength, width, k, layers, context] = numbers as number[];
-  const of = { promptLength: promptLength!, width: width!, k: k!, layers: layers!, context: context! };
-  return { name, label, edit, prompt, figures, stored: { next, before, after }, ...of };
+  const [width, k, layers] = numbers as [number, number, number];
+  return { name, label, edit, prompt, figures, stored: { next, before, after }, width, k, layers };
 }
 
 /** The content of a start.json. */
-export function fileOf({ figures, edit, promptLength, stored, ...example }: Example): object {
+export function fileOf({ stored, ...example }: Example): object {
   const short = ({ next, text, list }: Side) => ({
     next: next.map((p) => Number(p.toFixed(4))),
     text,
@@ -85,23 +82,10 @@ export function fileOf({ figures, edit, promptLength, stored, ...example }: Exam
   return {
     format: 1,
     ...example,
-    prompt_length: promptLength,
-    edit,
-    figures,
     next: stored.next,
     before: short(stored.before),
     after: short(stored.after),
   };
-}
-
-function editOf(value: unknown): PromptEdit | null {
-  if (!isObject(value)) return null;
-  const action = ACTIONS.find((name) => name === value.action);
-  const [layer, index, size] = [value.layer, value.index, value.value].map(numberOf);
-  const positions = (['all', 'prompt', 'generated', 'last'] as const).find((name) => name === value.positions);
-  if (!action || layer == null || index == null || size == null || !positions) return null;
-  const propagate = value.propagate === 'from_layer' ? 'from_layer' : 'layer';
-  return { layer, index, action, value: size, site: value.site === 'topk_in' ? 'topk_in' : 'topk_out', positions, propagate };
 }
 
 const OF_FIGURES = {
