@@ -147,6 +147,7 @@ describe('the start page', { timeout: 600_000, skip: !example && 'the shipped mo
   });
 
   test('a bare address with a text is Explore’s, as before', async () => {
+    await page.goto('about:blank');
     await page.goto(`${site.url}?backend=cpu#/?p=A%20cat`);
     await page.waitForFunction(() => document.querySelector('main[data-page=explore] #text')?.value === 'A cat');
   });
