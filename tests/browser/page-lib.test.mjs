@@ -110,11 +110,11 @@ test('the first difference of two texts; the kind of a model and its layers', ()
 
 test('an address holds the whole state', () => {
   const states = [
-    { page: 'start', model: null, ckpt: null, neuron: null, params: { off: '1' } },
-    { page: 'explore', model: null, ckpt: null, neuron: null, params: {} },
-    { page: 'steer', model: 'A model/é', ckpt: 254, neuron: null, params: { p: 'A & B #1 “é”\n%', n: '4.17' } },
-    { page: 'neuron', model: 'Some-Model', ckpt: 0, neuron: { layer: 2, index: 406 }, params: { vs: '1.2' } },
-    { page: 'browse', model: 'https://host.example/m/', ckpt: null, neuron: null, params: { q: 'a=b&c' } },
+    { page: 'start', model: null, ckpt: null, tour: null, neuron: null, params: { off: '1' } },
+    { page: 'explore', model: null, ckpt: null, tour: 2, neuron: null, params: {} },
+    { page: 'steer', model: 'A model/é', ckpt: 254, tour: null, neuron: null, params: { p: 'A & B #1 “é”\n%', n: '4.17' } },
+    { page: 'neuron', model: 'Some-Model', ckpt: 0, tour: null, neuron: { layer: 2, index: 406 }, params: { vs: '1.2' } },
+    { page: 'browse', model: 'https://host.example/m/', ckpt: null, tour: null, neuron: null, params: { q: 'a=b&c' } },
   ];
   for (const state of states) assert.deepEqual(route.parseRoute(route.formatRoute(state, 'Default')), state);
   assert.match(route.formatRoute({ ...states[3], model: null }, 'Default'), /^#\/m\/Default\/2\/406/);
@@ -147,7 +147,7 @@ test('token ids in a link', () => {
 
 test('a link carries what is short enough; a file carries all of it; both are read by the same checks', () => {
   const text = route.encodeIds(new Uint32Array(2000).fill(4000));
-  const state = { page: 'steer', model: 'M', ckpt: 12, neuron: null, params: { p: 'A dog', b: text, pl: '3' } };
+  const state = { page: 'steer', model: 'M', ckpt: 12, tour: null, neuron: null, params: { p: 'A dog', b: text, pl: '3' } };
   const link = address.linkOf(state, 'M');
   assert.equal(link.whole, false);
   assert.deepEqual(address.readAddress(link.hash, 'This link').route.params, { p: 'A dog', pl: '3' });
@@ -158,7 +158,14 @@ test('a link carries what is short enough; a file carries all of it; both are re
   // The same damage gives the same sentences, whichever way it comes.
   const damaged = '#/steer?ckpt=soon&b=!!&e=1.2_clamp_3*nonsense&seed=x&temp=9&pl=99&n=7';
   const { route: left, errors } = address.readAddress(damaged, 'This link');
-  assert.deepEqual(left, { page: 'steer', model: null, ckpt: null, neuron: null, params: { e: '1.2_clamp_3*nonsense', pl: '99' } });
+  assert.deepEqual(left, {
+    page: 'steer',
+    model: null,
+    ckpt: null,
+    tour: null,
+    neuron: null,
+    params: { e: '1.2_clamp_3*nonsense', pl: '99' },
+  });
   assert.deepEqual(
     errors.map((sentence) =>
       /^This link could|“soon”|base text|1 of its 2 edits|seed is “x”|temperature is “9”|neuron is “7”/.test(sentence),

@@ -20,6 +20,8 @@ export interface Route {
   model: string | null;
   /** Training step; `null`: the final weights. */
   ckpt: number | null;
+  /** Step of the tour, from 1 on; `null`: it is not taken. */
+  tour: number | null;
   /** On the neuron page. */
   neuron: NeuronId | null;
   /** The page's own parameters. */
@@ -29,7 +31,7 @@ export interface Route {
 /** The parameters of the start page: its prompt, and its switch turned off. */
 const OF_START: readonly string[] = ['say', 'off'];
 
-export const START: Route = { page: PAGES[0].name, model: null, ckpt: null, neuron: null, params: {} };
+export const START: Route = { page: PAGES[0].name, model: null, ckpt: null, tour: null, neuron: null, params: {} };
 
 const whole = (text: string | undefined | null): number | null => (text && /^\d{1,9}$/.test(text) ? Number(text) : null);
 
@@ -42,8 +44,8 @@ export function parseRoute(hash: string): Route {
     .split(/\?(.*)/s);
   const [first, ...rest] = path.split('/').filter(Boolean).map(decode);
   const fields = new URLSearchParams(query);
-  const { model, ckpt, ...params } = Object.fromEntries(fields);
-  const route = { model: model || null, ckpt: whole(ckpt), neuron: null, params };
+  const { model, ckpt, tour, ...params } = Object.fromEntries(fields);
+  const route = { model: model || null, ckpt: whole(ckpt), tour: whole(tour) || null, neuron: null, params };
   if (first === 'm') {
     const [layer, index] = [whole(rest[1]), whole(rest[2])];
     if (!rest[0] || layer === null || index === null) return { ...route, page: 'browse' };
@@ -54,10 +56,11 @@ export function parseRoute(hash: string): Route {
 }
 
 /** The hash of a route. @param defaultModel - names the model on the neuron page if the route does not */
-export function formatRoute({ page, model, ckpt, neuron, params }: Route, defaultModel: string): string {
+export function formatRoute({ page, model, ckpt, tour, neuron, params }: Route, defaultModel: string): string {
   const fields = new URLSearchParams();
   if (model !== null && page !== 'neuron') fields.set('model', model);
   if (ckpt !== null) fields.set('ckpt', String(ckpt));
+  if (tour !== null) fields.set('tour', String(tour));
   for (const [name, text] of Object.entries(params)) fields.set(name, text);
   const own = page === START.page ? '' : page;
   const path = page === 'neuron' && neuron ? `m/${encodeURIComponent(model ?? defaultModel)}/${neuron.layer}/${neuron.index}` : own;

@@ -41,10 +41,10 @@ export class Router {
     return formatRoute(this.fullRoute, this.#defaultModel());
   }
 
-  /** What is shown, its model named. */
+  /** What is shown, its model named; without the tour, which is the reader's own. */
   get fullRoute(): Route {
     const { route } = this;
-    return { ...route, model: route.model ?? (this.#defaultModel() || null) };
+    return { ...route, tour: null, model: route.model ?? (this.#defaultModel() || null) };
   }
 
   /** Goes there; the step back is this route. */

@@ -1,0 +1,70 @@
+// The tour: six steps on the live pages, by mouse and by key, from links; what it speaks of is there and marked.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { assertUsable, hashOf, loaded, shippedModel, STEP_TIMEOUT, siteModule, withSite } from './page-kit.mjs';
+
+const { TOUR } = await siteModule('tour.ts');
+
+describe('the tour', { timeout: 600_000, skip: !shippedModel().start && 'the shipped model has no start.json' }, () => {
+  let page;
+  let site;
+  withSite({ hash: '#/', load: true }, (on) => {
+    ({ page, site } = on);
+  });
+  const panel = () => page.getByRole('complementary', { name: /./ }).and(page.locator('[data-tour]'));
+  const at = async (number) => {
+    await page.locator(`[data-tour="${number}"]`).waitFor();
+    await page.locator(`main[data-page=${TOUR[number - 1].page}]`).waitFor({ timeout: 2 * STEP_TIMEOUT });
+    await page.locator(`${TOUR[number - 1].target}[data-toured]`).waitFor({ timeout: 2 * STEP_TIMEOUT });
+    assert.equal(await page.locator('[data-toured]').count(), 1);
+  };
+
+  test('goes from step to step; what each speaks of is marked and in view', async () => {
+    await page.getByRole('link', { name: /^How it works/ }).click();
+    for (let number = 1; number <= TOUR.length; number++) {
+      await at(number);
+      await page.waitForFunction(() => {
+        const { top, bottom } = document.querySelector('[data-toured]').getBoundingClientRect();
+        return top < innerHeight - 100 && bottom > 100;
+      });
+      assert.equal(await page.evaluate(() => document.activeElement.id), 'tour-title');
+      assert.equal(hashOf(page).params.tour, String(number));
+      if (number === 2) await assertUsable(page);
+      if (number === 5) await page.locator('[data-evicted]:not([data-evicted="0"])').waitFor({ timeout: 2 * STEP_TIMEOUT });
+      await panel()
+        .getByRole('button', { name: number < TOUR.length ? 'Next' : 'Done' })
+        .click();
+    }
+    await panel().waitFor({ state: 'detached' });
+    assert.equal(await page.locator('[data-toured]').count(), 0);
+    assert.equal(hashOf(page).params.tour, undefined);
+  });
+
+  test('a link opens a step, with what it needs; Escape ends it and the page stays', async () => {
+    await page.goto('about:blank');
+    await page.goto(`${site.url}?backend=cpu#/?tour=4`);
+    await loaded(page);
+    await at(4);
+    await page.locator('[data-divergence]').waitFor({ timeout: 2 * STEP_TIMEOUT });
+    await assertUsable(page);
+    await panel().getByRole('button', { name: 'Back' }).click();
+    await at(3);
+    await page.keyboard.press('Escape');
+    await panel().waitFor({ state: 'detached' });
+    assert.equal(hashOf(page).route, '/explore');
+  });
+
+  test('it is never in the way: another page may be opened, and the tour goes on where it was', async () => {
+    await page.evaluate(() => (location.hash = '#/explore?tour=2'));
+    await at(2);
+    await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'Browse' }).click();
+    await page.locator('main[data-page=browse]').waitFor();
+    assert.equal(await page.locator('[data-toured]').count(), 0);
+    await panel().getByRole('button', { name: 'Go there' }).click();
+    await at(2);
+    await panel()
+      .getByRole('button', { name: /^Close/ })
+      .click();
+    await panel().waitFor({ state: 'detached' });
+  });
+});
