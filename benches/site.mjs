@@ -1,6 +1,7 @@
 // npm run bench:site [-- --runs N --out FILE]: measures, in headless Chromium from a local server, how soon the site paints without a model,
 // how long interactions take to show something (from input to the next paint, by the browser's Event Timing) and page changes to complete, and what a
-// frame of scrolling costs in a table of 30,000 rows (from a trace). It reports and asserts nothing.
+// frame of scrolling costs in a table of 30,000 rows (from a trace); and, beside their budgets, first useful views at 10 Mbit/s, the start page's scripts, the slowest
+// interaction and the longest task after loading. It reports and asserts nothing.
 import fs from 'node:fs';
 import os from 'node:os';
 import { parseArgs } from 'node:util';
@@ -9,6 +10,7 @@ import { Failure, main } from '../scripts/lib/run.mjs';
 import { serve } from '../scripts/lib/server.mjs';
 import { buildSite } from '../scripts/lib/site.mjs';
 import { ensureChromium, ensureNodeModules } from '../scripts/lib/system.mjs';
+import { BUDGETS, budgetTable, firstViews, startScripts } from './budgets.mjs';
 import { scrollCost } from './scroll.mjs';
 
 const toPage = (name) => ({
@@ -56,7 +58,7 @@ await main(async () => {
   const { launch } = await import('../tests/browser/harness.mjs');
   const { manyNeurons, serveNeurons } = await import('../tests/browser/many-neurons.mjs');
   const { shippedModel } = await import('../tests/browser/page-kit.mjs');
-  const server = await serve({ '/': paths.site });
+  const server = await serve({ '/': paths.site }, { compress: true });
   const model = shippedModel();
   const intercept = model.features ? serveNeurons(model, manyNeurons(model.read('features/index.json'))) : undefined;
   const many = await serve({ '/': paths.site }, { intercept });
@@ -64,16 +66,23 @@ await main(async () => {
   try {
     const paints = [];
     for (let run = 0; run < runs; run++) paints.push(await firstPaint(browser, server.url));
+    const views = await firstViews(browser, server.url, runs);
+    const scriptsKib = startScripts();
+    const { times, longest } = await interactions(browser, `${server.url}?backend=cpu#/explore`, '[data-backend]', INTERACTIONS, runs);
     const result = {
       date: new Date().toISOString(),
       device: `${os.cpus()[0]?.model ?? 'unknown CPU'}, ${os.cpus().length} cores, load ${os.loadavg()[0].toFixed(1)}`,
       runs,
       first_paint_ms: spread(paints.map(({ paint }) => paint)),
       first_content_ms: spread(paints.map(({ content }) => content)),
-      interactions_ms: await interactions(browser, `${server.url}?backend=cpu#/explore`, '[data-backend]', INTERACTIONS, runs),
+      first_useful_view_ms: Object.fromEntries(Object.entries(views).map(([name, samples]) => [name, spread(samples)])),
+      start_scripts_gzip_kib: Math.round(scriptsKib),
+      interactions_ms: times,
+      longest_task_ms: longest,
       ...(model.features
         ? {
-            table_interactions_ms: await interactions(browser, `${many.url}?backend=cpu#/browse?rare=1`, '[data-row]', IN_TABLE, runs),
+            table_interactions_ms: (await interactions(browser, `${many.url}?backend=cpu#/browse?rare=1`, '[data-row]', IN_TABLE, runs))
+              .times,
             scroll_frame_ms: await scrolling(browser, many.url),
           }
         : {}),
@@ -81,6 +90,21 @@ await main(async () => {
     const text = `${JSON.stringify(result, null, 2)}\n`;
     if (values.out) fs.writeFileSync(values.out, text);
     process.stdout.write(text);
+    const answers = Object.entries(times).filter(([name]) => !name.endsWith(': whole'));
+    const [slowest, { median }] = answers.reduce((most, entry) => (entry[1].median > most[1].median ? entry : most));
+    console.log(
+      budgetTable([
+        ...Object.entries(result.first_useful_view_ms).map(([name, { median: ms }]) => ({
+          what: `first useful view, ${name}, 10 Mbit/s`,
+          unit: 'ms',
+          measured: ms,
+          budget: BUDGETS.view_ms,
+        })),
+        { what: 'scripts of the start page, gzip', unit: 'KiB', measured: scriptsKib, budget: BUDGETS.start_scripts_kib },
+        { what: `slowest interaction (${slowest})`, unit: 'ms', measured: median, budget: BUDGETS.interaction_ms },
+        { what: 'longest task after loading', unit: 'ms', measured: longest, budget: BUDGETS.long_task_ms },
+      ]),
+    );
   } finally {
     await browser.close();
     await server.close();
@@ -107,7 +131,7 @@ async function firstPaint(browser, url) {
 
 /**
  * Milliseconds from each input to the paint after it (below 16 the browser says nothing, which counts as 16), and of a change of page also
- * to the frame in which the new page is complete.
+ * to the frame in which the new page is complete; and the longest task (0: none over 50 ms) in all of that.
  */
 async function interactions(browser, url, ready, list, rounds) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
@@ -119,6 +143,11 @@ async function interactions(browser, url, ready, list, rounds) {
         for (const { duration } of list.getEntries()) window.slowest = Math.max(window.slowest, duration);
       };
       new PerformanceObserver(look).observe({ type: 'event', durationThreshold: 16 });
+      window.longest = 0;
+      const longTasks = (list) => {
+        for (const { duration } of list.getEntries()) window.longest = Math.max(window.longest, duration);
+      };
+      new PerformanceObserver(longTasks).observe({ type: 'longtask' });
       addEventListener(
         'click',
         ({ timeStamp }) => {
@@ -135,6 +164,7 @@ async function interactions(browser, url, ready, list, rounds) {
     });
     await page.goto(url);
     await page.locator(ready).first().waitFor({ timeout: 180_000 });
+    await page.evaluate(() => (window.longest = 0)); // what loading took does not count
     const times = new Map();
     const note = (name, ms) => times.set(name, [...(times.get(name) ?? []), ms]);
     for (let round = 0; round < rounds; round++) {
@@ -151,7 +181,8 @@ async function interactions(browser, url, ready, list, rounds) {
         if (to) note(`${name}: whole`, await page.evaluate(() => window.whole));
       }
     }
-    return Object.fromEntries([...times].map(([name, samples]) => [name, spread(samples)]));
+    const longest = Math.round(await page.evaluate(() => window.longest));
+    return { times: Object.fromEntries([...times].map(([name, samples]) => [name, spread(samples)])), longest };
   } finally {
     await context.close();
   }

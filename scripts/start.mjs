@@ -35,7 +35,7 @@ function askedPort() {
 async function open(asked) {
   for (let port = asked ?? DEFAULT_PORT; ; port++) {
     try {
-      return await serve({ '/': paths.site }, { port, intercept: allowModels });
+      return await serve({ '/': paths.site }, { port, compress: true, intercept: allowModels });
     } catch (error) {
       if (error.code !== 'EADDRINUSE') throw error;
       if (asked !== null || port > DEFAULT_PORT + 20) throw new Failure(`Port ${port} is in use: choose another with --port.`);

@@ -1,7 +1,9 @@
-// A static file server for `npm start` and for the tests: right MIME types, byte ranges, ETags, loopback only.
+// A static file server for `npm start` and for the tests: right MIME types, byte ranges, ETags, compression if asked for, loopback only.
 import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
+import { promisify } from 'node:util';
+import zlib from 'node:zlib';
 
 const TYPES = {
   '.html': 'text/html; charset=utf-8',
@@ -22,16 +24,17 @@ const TYPES = {
 /**
  * Serves folders.
  * @param {Record<string, string>} mounts URL prefix (`/`, `/models/`) → folder; the longest prefix wins
- * @param {{port?: number, headers?: Record<string, string>, intercept?: (request, response) => boolean}} [options]
- *   port 0 takes a free one; `headers` go on every answer; `intercept` may answer itself and return true
+ * @param {{port?: number, headers?: Record<string, string>, compress?: boolean, intercept?: (request, response) => boolean}} [options]
+ *   port 0 takes a free one; `headers` go on every answer; `compress`: text and wasm, where the browser takes it; `intercept` may
+ *   answer itself and return true
  * @returns {Promise<{url: string, port: number, close: () => Promise<void>}>} url ends in a slash
  */
-export function serve(mounts, { port = 0, headers = {}, intercept } = {}) {
+export function serve(mounts, { port = 0, headers = {}, compress = false, intercept } = {}) {
   const prefixes = Object.keys(mounts).sort((a, b) => b.length - a.length);
   const server = http.createServer((request, response) => {
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
     if (intercept?.(request, response)) return;
-    answer(request, response, mounts, prefixes);
+    answer(request, response, mounts, prefixes, compress);
   });
   return new Promise((resolve, reject) => {
     server.once('error', reject);
@@ -50,7 +53,7 @@ export function serve(mounts, { port = 0, headers = {}, intercept } = {}) {
   });
 }
 
-function answer(request, response, mounts, prefixes) {
+function answer(request, response, mounts, prefixes, compress) {
   const plain = (status, text) => response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(`${text}\n`);
   if (request.method !== 'GET' && request.method !== 'HEAD') return plain(405, 'Only GET and HEAD are answered.');
   let pathname;
@@ -67,14 +70,59 @@ function answer(request, response, mounts, prefixes) {
   if (pathname.endsWith('/')) file = path.join(file, 'index.html');
   const stat = fs.statSync(file, { throwIfNoEntry: false });
   if (!stat?.isFile()) return plain(404, 'Not found.');
-  sendFile(request, response, file, stat);
+  const encoding =
+    compress && stat.size >= SMALLEST && path.extname(file) in TYPES && !INCOMPRESSIBLE.has(path.extname(file))
+      ? encodingFor(request)
+      : null;
+  if (compress) response.setHeader('vary', 'accept-encoding');
+  if (encoding && !request.headers.range) sendCompressed(request, response, file, stat, encoding);
+  else sendFile(request, response, file, stat);
 }
 
-function sendFile(request, response, file, { size, mtimeMs }) {
-  const etag = `"${size.toString(36)}-${Math.round(mtimeMs).toString(36)}"`;
+/** Smaller files gain nothing. */
+const SMALLEST = 1024;
+const INCOMPRESSIBLE = new Set(['.png', '.ico']);
+
+/** By name, the best first; quick rather than small, since each answer is compressed anew. */
+const ENCODINGS = {
+  br: (content) => promisify(zlib.brotliCompress)(content, { params: { [zlib.constants.BROTLI_PARAM_QUALITY]: 5 } }),
+  gzip: (content) => promisify(zlib.gzip)(content),
+};
+
+/** An encoding that the request takes; `null`: none of ours. */
+function encodingFor({ headers }) {
+  const taken = (headers['accept-encoding'] ?? '')
+    .split(',')
+    .map((part) => part.split(';').map((word) => word.trim()))
+    .flatMap(([name, quality]) => (/^q=0(\.0*)?$/.test(quality ?? '') ? [] : [name]));
+  return Object.keys(ENCODINGS).find((name) => taken.includes(name)) ?? null;
+}
+
+function head(response, file, etag) {
   response.setHeader('content-type', TYPES[path.extname(file)] ?? 'application/octet-stream');
   response.setHeader('etag', etag);
   response.setHeader('cache-control', 'no-cache');
+}
+
+const versionOf = ({ size, mtimeMs }) => `${size.toString(36)}-${Math.round(mtimeMs).toString(36)}`;
+
+async function sendCompressed(request, response, file, stat, encoding) {
+  const etag = `"${versionOf(stat)}-${encoding}"`;
+  head(response, file, etag);
+  if (request.headers['if-none-match'] === etag) return response.writeHead(304).end();
+  try {
+    const body = await ENCODINGS[encoding](await fs.promises.readFile(file));
+    response.writeHead(200, { 'content-encoding': encoding, 'content-length': body.length });
+    response.end(request.method === 'HEAD' ? undefined : body);
+  } catch {
+    response.destroy();
+  }
+}
+
+function sendFile(request, response, file, stat) {
+  const { size } = stat;
+  const etag = `"${versionOf(stat)}"`;
+  head(response, file, etag);
   response.setHeader('accept-ranges', 'bytes');
   if (request.headers['if-none-match'] === etag) return response.writeHead(304).end();
   const range = byteRange(request.headers, size, etag);

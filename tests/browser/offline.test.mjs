@@ -237,7 +237,7 @@ describe('published under a path', { timeout: 300_000 }, () => {
       await page.getByRole('heading', { name: 'Page not found' }).waitFor();
       await page.getByRole('link', { name: 'its home page' }).click();
       await page.waitForURL(start);
-      await page.getByRole('heading', { name: 'Explore', level: 1 }).waitFor({ state: 'attached' });
+      await page.locator('main[data-page]').waitFor();
       await close();
     } finally {
       await browser.close();

@@ -54,3 +54,39 @@ test('nothing outside the folder is served', async () => {
   assert.equal((await get('absent')).status, 404);
   assert.equal((await get('%ff')).status, 400);
 });
+
+test('text and wasm are compressed for who takes it, if asked for; ranges, small files and weights are not', async () => {
+  const site = path.join(folder, 'site');
+  const text = 'neurons '.repeat(500);
+  for (const name of ['a.js', 'big.wasm', 'a.safetensors']) fs.writeFileSync(path.join(site, name), text);
+  const own = await serve({ '/': site }, { compress: true });
+  const ask = (name, encodings, headers = {}) => fetch(own.url + name, { headers: { 'accept-encoding': encodings, ...headers } });
+  try {
+    for (const [name, encodings, expected] of [
+      ['a.js', 'gzip, deflate, br', 'br'],
+      ['big.wasm', 'gzip', 'gzip'],
+      ['a.js', 'br;q=0, gzip;q=0.5', 'gzip'],
+      ['a.js', 'identity', null],
+      ['a.wasm', 'br', null],
+      ['a.safetensors', 'br', null],
+    ]) {
+      const response = await ask(name, encodings);
+      assert.equal(response.headers.get('content-encoding'), expected, `${name} for ${encodings}`);
+      assert.equal(response.headers.get('vary'), 'accept-encoding');
+      assert.equal(await response.text(), name === 'a.wasm' ? '0123456789' : text);
+      if (expected) assert.ok(Number(response.headers.get('content-length')) < 200);
+    }
+    const etag = (await ask('a.js', 'br')).headers.get('etag');
+    assert.match(etag, /-br"$/, 'another representation has another tag');
+    assert.equal((await ask('a.js', 'br', { 'if-none-match': etag })).status, 304);
+    assert.equal((await ask('a.js', 'gzip', { 'if-none-match': etag })).status, 200);
+    const part = await ask('a.js', 'br', { range: 'bytes=0-6' });
+    assert.deepEqual([part.status, part.headers.get('content-encoding'), await part.text()], [206, null, 'neurons']);
+    assert.equal(
+      (await fetch(`${own.url}a.js`, { method: 'HEAD', headers: { 'accept-encoding': 'br' } })).headers.get('content-encoding'),
+      'br',
+    );
+  } finally {
+    await own.close();
+  }
+});

@@ -72,13 +72,11 @@ export async function storedTexts(model: ModelEntry): Promise<StoredText[]> {
   }));
 }
 
+/** What is stored of a text, whatever its tokens are called: it can be fetched before the vocabulary is there. */
+export type StoredActivations = Pick<Activations, 'rows' | 'select'>;
+
 /** The stored activations of a text. */
-export async function storedActivations(
-  model: ModelEntry,
-  number: number,
-  ids: readonly number[],
-  tokens: readonly string[],
-): Promise<Activations> {
+export async function storedActivations(model: ModelEntry, number: number): Promise<StoredActivations> {
   const response = await get(new URL(`examples/${number}.json`, model.url));
   if (!response.ok) throw new Error(`The stored example could not be fetched: the server responded with ${response.status}.`);
   const { select, d_model, layers } = (await response.json()) as StoredRows;
@@ -91,5 +89,5 @@ export async function storedActivations(
       values: Float32Array.from(values),
     },
   ]);
-  return { ids, tokens, rows: new Map(rows), select, origin: 'stored' };
+  return { rows: new Map(rows), select };
 }

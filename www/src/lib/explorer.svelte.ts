@@ -3,9 +3,10 @@ import { untrack } from 'svelte';
 import type { FeatureIndex } from 'topk-lm';
 import type { App } from './app.svelte';
 import { beginning, cutText, encodeToFit, fitIds } from './fit';
+import type { ModelEntry } from './models';
 import { labelOf, tokenText } from './neurons';
 import { isAbort } from './problem';
-import { type Activations, readActivations, storedActivations, type StoredText, storedTexts } from './activations';
+import { type Activations, readActivations, storedActivations, type StoredActivations, type StoredText, storedTexts } from './activations';
 import type { Ranking } from './ranking';
 import { decodeIds, encodeIds, type NeuronId, parseNeuron } from './route';
 import { StepLabels } from './step-labels.svelte';
@@ -30,6 +31,7 @@ export class Explorer {
   hovered = $state.raw<NeuronId | null>(null);
   /** What {@link activations} was made from. */
   #key = '';
+  #rows: { entry: ModelEntry; number: number; reading: Promise<StoredActivations> } | null = null;
   #job: AbortController | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** The text that was on screen when the model was changed: one without stored texts reads that. */
@@ -136,7 +138,11 @@ export class Explorer {
     if (!entry) return;
     try {
       const texts = await storedTexts(entry);
-      if (this.#app.entry === entry) this.stored = texts;
+      if (this.#app.entry !== entry) return;
+      this.stored = texts;
+      // The reader waits for it: it is not left until the vocabulary is there.
+      const wanted = untrack(() => this.wanted);
+      if (wanted?.kind === 'stored') this.#rowsOf(entry, wanted.number).catch(() => {}); // reported where it is read
     } catch {
       if (this.#app.entry === entry) this.stored = []; // the model will read what is typed
     }
@@ -209,14 +215,26 @@ export class Explorer {
         if (session.problem) session.problem = null;
       } else if (wanted.kind === 'stored' && entry) {
         const tokens = wanted.text.ids.map((id) => tokenText(vocabulary, id));
-        const activations = await storedActivations(entry, wanted.number, wanted.text.ids, tokens);
-        if (this.#key === key) this.activations = activations;
+        const { rows, select } = await this.#rowsOf(entry, wanted.number);
+        if (this.#key === key) this.activations = { ids: wanted.text.ids, tokens, rows, select, origin: 'stored' };
       }
     } catch (error) {
       if (!isAbort(error) && this.#key === key) session.report(error);
     } finally {
       if (this.#job === job) this.busy = false;
     }
+  }
+
+  /** The stored activations of a text, fetched once unless that fails. */
+  #rowsOf(entry: ModelEntry, number: number): Promise<StoredActivations> {
+    if (this.#rows?.entry === entry && this.#rows.number === number) return this.#rows.reading;
+    const reading = storedActivations(entry, number);
+    const rows = { entry, number, reading };
+    this.#rows = rows;
+    reading.catch(() => {
+      if (this.#rows === rows) this.#rows = null;
+    });
+    return reading;
   }
 
   /** Puts the text of ids into the text box, unless they came from there. */

@@ -5,12 +5,17 @@ export const update = $state({ isReady: false });
 
 let waiting: ServiceWorker | null = null;
 
-/** Registers the worker of the built site. Without one (plain http, private windows) the site only works online. */
-export async function keepShell(): Promise<void> {
+/**
+ * Registers the worker of the built site. Without one (plain http, private windows) the site only works online.
+ *
+ * @param settled - on a first visit the worker, which fetches the whole shell, waits for this: the reader waits for the model
+ */
+export async function keepShell(settled: Promise<void>): Promise<void> {
   if (!import.meta.env.PROD || !('serviceWorker' in navigator)) return;
   const { serviceWorker } = navigator;
   // Without a controller this page is the first: the worker takes it over without a change of version.
   let isFirst = serviceWorker.controller === null;
+  if (isFirst) await settled;
   serviceWorker.addEventListener('controllerchange', () => {
     if (!isFirst) location.reload(); // the address holds the state
     isFirst = false;
