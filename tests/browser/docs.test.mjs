@@ -178,8 +178,9 @@ describe('the documentation', { timeout: 300_000 }, () => {
   });
 
   test('it is there without a network', async () => {
-    await open('index.html');
+    await page.goto(`${site.url}?backend=cpu#/about`); // its copy is made once the model is there
     await page.evaluate(() => navigator.serviceWorker.ready);
+    await open('index.html');
     await page.context().setOffline(true);
     try {
       await open('semantics.html#edits');
