@@ -15,6 +15,7 @@ export function modelIndex(root) {
       examples: fs.existsSync(path.join(root, name, 'examples/index.json')),
       continuations: fs.existsSync(path.join(root, name, 'continuations.json')),
       start: fs.existsSync(path.join(root, name, 'start.json')),
+      challenges: fs.existsSync(path.join(root, name, 'challenges.json')),
     }));
   const rank = ({ kind, features }) => (kind === 'topk' ? 0 : 2) + (features ? 0 : 1);
   return { models: models.sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1)) };

@@ -25,6 +25,7 @@ describe('by keyboard', { timeout: 600_000 }, () => {
       (on) => on.locator('[data-step=final][data-written=true]'),
       (on) => on.getByRole('slider', { name: 'Neuron', exact: true }).nth(1),
     ],
+    challenges: ['#/challenges', (on) => on.locator('[data-challenge]')],
     byo: ['#/byo', (on) => on.locator('tr[data-state=there]').first()],
     about: ['#/about', (on) => on.locator('[data-kept]')],
   };

@@ -6,7 +6,7 @@ import { loaded, openSite, shippedModel, withSite } from './page-kit.mjs';
 /** What is good by https://web.dev/articles/cls is 0.1. */
 const MOST = 0.05;
 
-const PAGES = ['start', 'gallery', 'explore', 'browse', 'steer', 'trace', 'byo', 'about', 'neuron'];
+const PAGES = ['start', 'gallery', 'challenges', 'explore', 'browse', 'steer', 'trace', 'byo', 'about', 'neuron'];
 
 describe('loading shifts nothing', { timeout: 900_000 }, () => {
   let site;

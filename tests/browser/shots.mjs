@@ -17,6 +17,7 @@ function pagesOf({ name, dense_twin: twin }) {
   const live = (page) => page.locator('[data-state=live]').waitFor();
   return {
     start: { hash: '#/', ready: (page) => page.locator('[data-origin]:not([data-origin=stored])').waitFor() },
+    challenges: { hash: '#/challenges', ready: (page) => page.locator('[data-challenge]').waitFor() },
     gallery: { hash: '#/gallery', ready: (page) => page.locator('[data-found]').waitFor() },
     explore: { hash: '#/explore', ready: live },
     why: {

@@ -21,6 +21,7 @@ export const PAGES = [
   { name: 'neuron', component: 'Neuron', title: 'Neuron', link: null, under: 'browse' },
   { name: 'steer', component: 'Steer', title: 'Steer', link: 'Steer' },
   { name: 'trace', component: 'Trace', title: 'Trace', link: 'Trace' },
+  { name: 'challenges', component: 'Challenges', title: 'Challenges', link: 'Challenges' },
   { name: 'byo', component: 'Byo', title: 'Your model', link: 'Your model' },
   { name: 'about', component: 'About', title: 'About', link: 'About' },
 ] as const satisfies readonly Page[];

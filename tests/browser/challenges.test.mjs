@@ -1,0 +1,125 @@
+// Challenges: each one that a model is shipped with has an answer that solves it when it is run here, a wrong answer does not, and a link is the proof.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { assertUsable, hashOf, offeredModels, openSite, shippedModel, STEP_TIMEOUT, siteModule, withSite } from './page-kit.mjs';
+
+const { isChallenge, taskOf } = await siteModule('challenges/file.ts');
+const { bestF1, judge } = await siteModule('challenges/judge.ts');
+const model = shippedModel();
+const challenges = model.challenges ? model.read('challenges.json').challenges : [];
+const skip = challenges.length === 0 && 'the shipped model has no challenges.json';
+
+test('every stored challenge is solved by its answer, and not by a neuron at random', { skip, timeout: 300_000 }, async () => {
+  assert.ok(challenges.length >= 6, `${challenges.length} challenges`);
+  const { TopKLM } = await import('topk-lm');
+  const engine = await TopKLM.load(model.folder, { backend: 'cpu' });
+  const { signal } = new AbortController();
+  const wrong = { guess: '0.0', find: '0.1', silence: '1.1_ablate_0', turn: '1.1_clamp_0.01', say: '1.1_clamp_0.01' };
+  try {
+    for (const challenge of challenges) {
+      assert.ok(isChallenge(challenge), challenge.title);
+      const said = await judge(engine, challenge, challenge.solution, signal);
+      assert.ok(said.solved, `${challenge.title}: ${said.facts}`);
+      const not = await judge(engine, challenge, wrong[challenge.kind], signal);
+      assert.ok(!not.solved, `${challenge.title} is solved by ${wrong[challenge.kind]}: ${not.facts}`);
+      assert.ok(taskOf(challenge).length > 20);
+    }
+    const set = challenges.find(({ kind }) => kind === 'say' || kind === 'turn');
+    for (const [answer, sentence] of [
+      ['nonsense', /one neuron/],
+      [`${set.solution}*1.2_clamp_3`, /one neuron/],
+      ['99.1_clamp_3', /no layer 99/],
+      ['1.1_ablate_0', /set to a value/],
+    ]) {
+      const { solved, facts } = await judge(engine, set, answer, signal);
+      assert.equal(solved, false);
+      assert.match(facts[0], sentence);
+    }
+  } finally {
+    await engine.dispose();
+  }
+});
+
+describe('challenges on the page', { skip, timeout: 600_000 }, () => {
+  let page;
+  let site;
+  let browser;
+  withSite({ hash: '#/challenges', load: true }, (on) => {
+    ({ page, site, browser } = on);
+  });
+  const verdict = (value) => page.locator(`[data-verdict=${value}]`).waitFor({ timeout: 2 * STEP_TIMEOUT });
+  const openOne = async (challenge) => {
+    await page.getByRole('navigation', { name: 'Challenges' }).getByRole('link', { name: challenge.title }).click();
+    await page.locator(`[data-challenge=${challenge.id}]`).waitFor();
+  };
+
+  test('each is described, and answered with the page’s own form', async () => {
+    const kinds = [...new Set(challenges.map(({ kind }) => kind))];
+    for (const kind of kinds) {
+      const challenge = challenges.find((each) => each.kind === kind);
+      await openOne(challenge);
+      await page.getByText(taskOf(challenge)).waitFor();
+      if (kind === 'guess') {
+        await page.locator('[data-snippets]:not([data-snippets="0"])').waitFor();
+        const other = challenge.options.find((option) => option !== challenge.solution);
+        await page.getByRole('button', { name: new RegExp(`^${other.replace('.', '\\.')} `) }).click();
+        await verdict(false);
+        await page.getByRole('button', { name: new RegExp(`^${challenge.solution.replace('.', '\\.')} `) }).click();
+      } else {
+        const neuron = /^\d+\.\d+/.exec(challenge.solution)[0];
+        await page.getByRole('searchbox').fill(neuron);
+        await page.getByRole('button', { name: 'Add' }).click();
+        await page.locator(`[data-answer="${neuron}"]`).waitFor();
+        if (kind === 'say' || kind === 'turn') {
+          await page.locator('[data-verdict]').waitFor({ timeout: 2 * STEP_TIMEOUT });
+          await page.getByRole('spinbutton', { name: 'Set to' }).fill(/clamp_(-?[\d.]+)/.exec(challenge.solution)[1]);
+          await page.keyboard.press('Tab');
+        }
+      }
+      await verdict(true);
+      await assertUsable(page);
+    }
+    await page.getByText(`${kinds.length} of ${challenges.length} challenges solved.`).waitFor();
+  });
+
+  test('its link is the proof: elsewhere it is run again; one with another answer proves nothing', async () => {
+    const [challenge] = challenges;
+    await openOne(challenge);
+    await page.getByRole('button', { name: 'Show a solution' }).click();
+    await verdict(true);
+    const { hash } = new URL(page.url());
+    assert.deepEqual([hashOf(page).params.c, hashOf(page).params.a], [challenge.id, challenge.solution]);
+    for (const [link, proves] of [
+      [hash, true],
+      [hash.replace(/a=[^&]*/, 'a=1.1_clamp_0.01'), false],
+    ]) {
+      const fresh = await openSite(browser, site, link);
+      try {
+        await fresh.page.locator(`[data-verdict=${proves}]`).waitFor({ timeout: 6 * STEP_TIMEOUT });
+      } finally {
+        await fresh.close();
+      }
+    }
+  });
+
+  test('a model without challenges says so', async () => {
+    const other = offeredModels().find((each) => !each.challenges);
+    if (!other) return;
+    await page.evaluate((name) => (location.hash = `#/challenges?model=${name}`), other.name);
+    await page.getByText('has no challenges').waitFor();
+    await assertUsable(page);
+  });
+});
+
+test('F1 at the best threshold; the first position does not count', () => {
+  assert.deepEqual(bestF1([9, 5, 0, 4, 1], [1, 3]), { f1: 1, hits: 2, high: 2 });
+  assert.deepEqual(bestF1([9, 1, 0, 4, 1], [1]), { f1: 0.5, hits: 1, high: 3 });
+  assert.equal(bestF1([9, 0, -1], [2]).f1, 0);
+});
+
+test('what is no challenge is left out', () => {
+  const good = { id: 'a', kind: 'silence', title: 't', solution: '1.1_ablate_0', prompt: 'p', token: ' a' };
+  assert.equal(isChallenge(good), true);
+  for (const change of [{ kind: 'sing' }, { token: 3 }, { id: null }, { prompt: undefined }])
+    assert.equal(isChallenge({ ...good, ...change }), false);
+});
