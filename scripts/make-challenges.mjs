@@ -85,7 +85,7 @@ async function make(folder) {
       const found = await sought(on, task.text, words);
       keep({ kind: 'find', least: LEAST, ...task, marked: found.marked }, found.solution);
     }
-    for (const { options, solution } of guesses(on)) keep({ kind: 'guess', title: `Six snippets, ${made.length + 1}`, options }, solution);
+    for (const { title, options, solution } of guesses(on)) keep({ kind: 'guess', title, options }, solution);
     const file = path.join(folder, 'challenges.json');
     fs.writeFileSync(file, `${JSON.stringify({ format: 1, challenges: made })}\n`);
     console.log(`${path.relative(inRoot(), file)}: ${made.length} challenges, ${fs.statSync(file).size} bytes`);
@@ -171,6 +171,6 @@ function guesses({ index, vocabulary }) {
   const nameOf = (entry) => `${layers[Math.floor(entry / dModel)]}.${entry % dModel}`;
   return Array.from({ length: Math.min(GUESSES, Math.floor(entries.length / OPTIONS)) }, (_, round) => {
     const mine = entries.slice(round * OPTIONS, (round + 1) * OPTIONS);
-    return { options: mine.map(nameOf).sort(), solution: nameOf(mine[(round + 1) % OPTIONS]) };
+    return { title: `Six snippets, ${round + 1}`, options: mine.map(nameOf).sort(), solution: nameOf(mine[(round + 1) % OPTIONS]) };
   });
 }
