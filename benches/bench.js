@@ -1,5 +1,5 @@
 // The page: takes the options from the form (or from the address: ?run&runs=5&tokens=16&prompt=64&only=topk,webgpu,cpu), runs, shows tables.
-import { measureModel, measureTopK } from './measure.js';
+import { countModel, measureModel, measureTopK } from './measure.js';
 
 const form = document.querySelector('#options');
 const status = document.querySelector('#status');
@@ -42,6 +42,12 @@ async function run() {
       result[backend] = figures;
       show(`Model on ${figures.backend.kind}, ${figures.backend.adapter ?? 'one thread'}`, modelRows(figures));
     }
+    // Last: what counts stays in the way of whatever the page does from then on.
+    for (const backend of ['webgpu', 'cpu']) {
+      if (!result[backend]) continue;
+      result[backend].counts = await countModel({ ...options, backend });
+      show(`Counts on ${backend}`, countRows(result[backend].counts));
+    }
     status.textContent = 'Done.';
     const href = URL.createObjectURL(new Blob([`${JSON.stringify(result, null, 2)}\n`], { type: 'application/json' }));
     save.replaceChildren(Object.assign(document.createElement('a'), { href, download: 'topk-lm-bench.json', textContent: 'Save as JSON' }));
@@ -69,6 +75,16 @@ function modelRows(f) {
     ['load', f.load_ms.toFixed(0), ''],
     [`prefill, ${f.prompt_tokens} tokens`, figure(f.prefill_ms), ((1000 * f.prompt_tokens) / f.prefill_ms.median).toFixed(0)],
     ['decode, one token', figure(f.decode_ms_per_token), (1000 / f.decode_ms_per_token.median).toFixed(1)],
+  ];
+}
+
+function countRows({ prompt_tokens, prefill, decode_per_token, prefill_kernels_ms, decode_kernels_ms }) {
+  const kernels = Object.keys({ ...prefill_kernels_ms, ...decode_kernels_ms }).sort();
+  const time = (times, kernel) => times?.[kernel]?.toFixed(3) ?? '';
+  return [
+    ['what', `prefill, ${prompt_tokens} tokens`, 'decode, one token'],
+    ...Object.keys(prefill).map((name) => [name.replace('_', ' '), String(prefill[name]), decode_per_token[name].toFixed(2)]),
+    ...kernels.map((kernel) => [`${kernel}, ms`, time(prefill_kernels_ms, kernel), time(decode_kernels_ms, kernel)]),
   ];
 }
 

@@ -1,4 +1,5 @@
 // What is timed. Everything runs in this page, one thing after another; each timing is a median over runs after a warm-up.
+import { Counters } from './counters.js';
 import { TopKLM } from './npm/index.js';
 import { topk } from './npm/topk.js';
 
@@ -144,4 +145,48 @@ export async function measureModel({ url, backend, runs, promptTokens, newTokens
   } finally {
     await model.dispose();
   }
+}
+
+/**
+ * What a prefill and a decoded token cost: dispatches, workgroups, barriers, bytes bound, submits, awaits; messages between page and
+ * worker; and the time of each kernel, where the device has timestamps. Counted while the engine is in the page itself, messages while it is in a worker.
+ */
+export async function countModel({ url, backend, promptTokens, newTokens, tell }) {
+  tell(`model on ${backend}: counts`);
+  const counters = new Counters();
+  const all = {};
+  for (const worker of [false, true]) {
+    const model = await TopKLM.load(url, { backend, worker });
+    try {
+      const { d_vocab, n_ctx } = model.config;
+      const P = Math.min(promptTokens, n_ctx - 1);
+      const N = Math.min(newTokens, n_ctx - P);
+      const prompt = (run) => Array.from({ length: P }, (_, i) => (run * 7919 + i * 104729 + 1) % d_vocab);
+      const generate = async (ids, maxTokens) => {
+        for await (const _ of model.generate(ids, { maxTokens, temperature: 0, ignoreEos: true }));
+      };
+      // How long a step takes is known by then, and so how many go together.
+      await generate(prompt(1), N);
+      counters.take();
+      await model.run(prompt(2), { logits: 'last' });
+      const prefill = counters.take();
+      await generate(prompt(2), N);
+      const decode = Object.fromEntries(Object.entries(counters.take()).map(([name, count]) => [name, count / N]));
+      if (worker) {
+        all.prefill.messages = prefill.messages;
+        all.decode_per_token.messages = decode.messages;
+        continue;
+      }
+      Object.assign(all, { prompt_tokens: P, new_tokens: N, prefill, decode_per_token: decode });
+      counters.startClock();
+      await model.run(prompt(3), { logits: 'last' });
+      all.prefill_kernels_ms = await counters.stopClock();
+      counters.startClock();
+      await generate(prompt(3), 1);
+      all.decode_kernels_ms = await counters.stopClock();
+    } finally {
+      await model.dispose();
+    }
+  }
+  return all;
 }

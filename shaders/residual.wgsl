@@ -16,6 +16,8 @@ fn main(
     if (row >= params.rows) {
         return;
     }
-    add_residual(row, thread);
-    edit_row(TOPK_OUT, row, thread, threads, 0u, d_model);
+    let begin = run_begin(thread);
+    let end = run_begin(thread + 1u);
+    add_residual(row, begin, end);
+    edit_row(TOPK_OUT, row, 0u, 1u, begin, end);
 }

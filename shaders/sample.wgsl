@@ -2,7 +2,9 @@
 // Dispatch: one workgroup. Params: start = position of the row that was fed, step = slot in `results`, aux0 = row of `logits`.
 // Workgroup memory: 7.2 KiB.
 
+// The id's row of the embedding then becomes the next step's stream, so that a step behind another one needs no dispatch for it.
 // @import parts/params.wgsl
+// @import parts/weights.wgsl
 // @import parts/order.wgsl
 // @import parts/wide.wgsl
 // @import parts/exp.wgsl
@@ -11,15 +13,18 @@
 
 override d_vocab: u32;
 override n_layers: u32;
+override d_model: u32 = 0u; // 0: no embedding here
+override embed_scale: f32 = 1.0;
 override threads: u32 = 256u; // a power of two
 
 @group(0) @binding(1) var<storage, read> logits: array<f32>;       // [rows, d_vocab]
-@group(0) @binding(2) var<storage, read> sampling: array<u32, 8>;  // see `gpu_words` in sample.rs
-@group(0) @binding(3) var<storage, read_write> seen: array<u32>;   // [d_vocab]: not 0 where the id occurred
+@group(0) @binding(3) var<storage, read> sampling: array<u32, 8>;  // see `gpu_words` in sample.rs
 @group(0) @binding(4) var<storage, read_write> ids: array<u32>;    // [n_ctx + 1]: the drawn one goes to its position
 @group(0) @binding(5) var<storage, read_write> results: array<u32>; // [slots, 2]: id, bits of its log-probability
 @group(0) @binding(6) var<storage, read_write> status: array<atomic<u32>>; // word 0: n_layers where a logit is not finite
-@group(0) @binding(7) var<storage, read_write> scratch: array<u32>; // [d_vocab, 2]: bits of the penalised logit, of its weight
+// [d_vocab, 2]: bits of the penalised logit, of its weight; then [d_vocab]: not 0 where the id occurred.
+@group(0) @binding(7) var<storage, read_write> scratch: array<u32>;
+@group(0) @binding(8) var<storage, read_write> hidden: array<f32>; // [rows, d_model], of which the first is written
 
 var<workgroup> raw_max: atomic<u32>;   // largest key of the logits
 var<workgroup> max_key: atomic<u32>;   // of the penalised logits
@@ -41,7 +46,7 @@ fn value_of(key: u32) -> f32 {
 }
 
 fn penalised(i: u32, logit: f32) -> f32 {
-    if (seen[i] == 0u) {
+    if (scratch[2u * d_vocab + i] == 0u) {
         return logit;
     }
     let largest = 3.40282346e38;
@@ -131,10 +136,17 @@ fn main(@builtin(local_invocation_index) thread: u32) {
         }
     }
     workgroupBarrier();
+    for (var pair = thread; 2u * pair < d_model; pair += threads) {
+        let value = embed_scale * weight_pair(drawn, pair);
+        hidden[2u * pair] = value.x;
+        if (2u * pair + 1u < d_model) {
+            hidden[2u * pair + 1u] = value.y;
+        }
+    }
     if (thread == 0u) {
         let logprob = (logits[base + drawn] - max_logit) - log((f32(total.y) * 4294967296.0 + f32(total.x)) / 1099511627776.0);
         ids[params.start + 1u] = drawn;
-        seen[drawn] = 1u;
+        scratch[2u * d_vocab + drawn] = 1u;
         results[2u * params.step] = drawn;
         results[2u * params.step + 1u] = bitcast<u32>(logprob);
     }

@@ -1,5 +1,10 @@
 //! Benchmark timings: medians over repeated runs after a warm-up, in milliseconds.
 
+#[cfg(feature = "gpu")]
+pub mod counts;
+
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::error::{fail, Result};
@@ -64,6 +69,21 @@ pub struct ModelFigures {
     pub decode_ms_per_token: Spread,
     pub prefill_tokens_per_s: f64,
     pub decode_tokens_per_s: f64,
+    /// Over the new tokens of the timed runs, prefill left out; on the GPU only.
+    pub traffic: Option<Traffic>,
+    /// Milliseconds of each kernel in one prefill and in the decoding of one token behind it, where the device has timestamps.
+    pub prefill_kernels_ms: Option<BTreeMap<&'static str, f64>>,
+    pub decode_kernels_ms: Option<BTreeMap<&'static str, f64>>,
+}
+
+/// What a token costs between host and GPU.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Traffic {
+    pub submits_per_token: f64,
+    /// Times that the host waits for results.
+    pub awaits_per_token: f64,
+    /// Those of them with nothing in the queue behind what they wait for: the GPU then idles until the host has read and submitted.
+    pub exposed_awaits_per_token: f64,
 }
 
 /// Times prefill and decode. A fixed rule makes the tokens; each run begins differently, so that nothing is cached.
@@ -78,32 +98,35 @@ pub async fn model(model: &Model, bench: &ModelBench, cancel: &Cancel) -> Result
             config.n_ctx
         );
     }
+    let gpu = model.gpu();
+    let traffic = || gpu.as_ref().map_or([0; 3], |gpu| gpu.traffic());
     let (mut prefill, mut decode) = (Vec::new(), Vec::new());
+    let mut traffic_of_all = [0; 3];
     for run in 0..bench.warmup + bench.runs {
-        let ids: Vec<u32> = (0..bench.prompt_tokens)
-            .map(|i| ((run * 7919 + i * 104_729 + 1) % config.d_vocab) as u32)
-            .collect();
-        let options = RunOptions {
-            logits: LogitRows::Last,
-            ..RunOptions::default()
-        };
+        let ids = prompt(run, bench.prompt_tokens, config.d_vocab);
         let started = now_ms();
-        model.run(&ids, &options, cancel).await?;
+        prefill_of(model, &ids, cancel).await?;
         let prefilled = now_ms();
-        let options = GenerateOptions {
-            max_tokens: Some(bench.new_tokens),
-            sampling: SamplingOptions::at(0.0),
-            ignore_eos: true,
-            ..GenerateOptions::default()
-        };
-        let mut generation = model.generate(&ids, &options)?;
-        while generation.next(cancel).await?.finish.is_none() {}
+        let before = traffic();
+        decode_of(model, &ids, bench.new_tokens, cancel).await?;
         let decoded = now_ms();
         if run >= bench.warmup {
             prefill.push(prefilled - started);
             decode.push((decoded - prefilled) / bench.new_tokens as f64);
+            let now = traffic();
+            (0..3).for_each(|i| traffic_of_all[i] += now[i] - before[i]);
         }
     }
+    let ids = prompt(bench.warmup + bench.runs, bench.prompt_tokens, config.d_vocab);
+    let (mut prefill_kernels, mut decode_kernels) = (None, None);
+    if let Some(gpu) = gpu.as_ref().filter(|gpu| gpu.start_clock()) {
+        prefill_of(model, &ids, cancel).await?;
+        prefill_kernels = Some(gpu.stop_clock()?);
+        gpu.start_clock();
+        decode_of(model, &ids, 1, cancel).await?;
+        decode_kernels = Some(gpu.stop_clock()?);
+    }
+    let tokens = (bench.runs * bench.new_tokens) as f64;
     let (prefill, decode) = (Spread::of(prefill)?, Spread::of(decode)?);
     let backend = model.backend();
     Ok(ModelFigures {
@@ -115,7 +138,41 @@ pub async fn model(model: &Model, bench: &ModelBench, cancel: &Cancel) -> Result
         decode_tokens_per_s: 1e3 / decode.median,
         prefill_ms: prefill,
         decode_ms_per_token: decode,
+        traffic: gpu.map(|_| Traffic {
+            submits_per_token: traffic_of_all[0] as f64 / tokens,
+            awaits_per_token: traffic_of_all[1] as f64 / tokens,
+            exposed_awaits_per_token: traffic_of_all[2] as f64 / tokens,
+        }),
+        prefill_kernels_ms: prefill_kernels,
+        decode_kernels_ms: decode_kernels,
     })
+}
+
+/// The ids of a run's prompt, by a fixed rule.
+fn prompt(run: usize, tokens: usize, d_vocab: usize) -> Vec<u32> {
+    (0..tokens)
+        .map(|i| ((run * 7919 + i * 104_729 + 1) % d_vocab) as u32)
+        .collect()
+}
+
+async fn prefill_of(model: &Model, ids: &[u32], cancel: &Cancel) -> Result<()> {
+    let options = RunOptions {
+        logits: LogitRows::Last,
+        ..RunOptions::default()
+    };
+    model.run(ids, &options, cancel).await.map(drop)
+}
+
+async fn decode_of(model: &Model, ids: &[u32], tokens: usize, cancel: &Cancel) -> Result<()> {
+    let options = GenerateOptions {
+        max_tokens: Some(tokens),
+        sampling: SamplingOptions::at(0.0),
+        ignore_eos: true,
+        ..GenerateOptions::default()
+    };
+    let mut generation = model.generate(ids, &options)?;
+    while generation.next(cancel).await?.finish.is_none() {}
+    Ok(())
 }
 
 /// Largest input of [`topk`], in values.

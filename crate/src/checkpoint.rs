@@ -46,7 +46,7 @@ pub use sae::read_sae;
 #[cfg(feature = "cli")]
 pub use single::read_f32;
 #[cfg(feature = "cli")]
-pub use summary::{summarize, Summary};
+pub use summary::{stored_dtypes, summarize, Summary};
 #[cfg(feature = "cli")]
 pub use write::{safetensors_bytes, OutputTensor};
 
@@ -70,8 +70,14 @@ pub(crate) async fn read_file(source: &dyn Source, path: &str, limit: u64, code:
 }
 
 /// `config.json` of the model.
+#[cfg(feature = "internals")]
 pub async fn read_config(source: &dyn Source) -> Result<Config> {
-    Config::from_json(&read_config_bytes(source).await?)
+    read_config_within(source, None).await
+}
+
+/// The same with a context of at most so many positions.
+pub async fn read_config_within(source: &dyn Source, max_context: Option<usize>) -> Result<Config> {
+    Config::from_json_within(&read_config_bytes(source).await?, max_context)
 }
 
 /// `config.json` as it is, for keys that the engine does not need.

@@ -163,8 +163,10 @@ pub struct Config {
     /// May differ from `d_model / n_heads`; even where there is RoPE.
     pub d_head: usize,
     pub d_mlp: usize,
-    /// Context length in positions, the BOS counted.
+    /// Context length in positions, the BOS counted; that of `config.json`, or less where it was capped at load.
     pub n_ctx: usize,
+    /// Rows of a stored table of learned positions: the context length of `config.json`.
+    pub n_positions: usize,
     pub norm: Norm,
     pub norm_eps: f32,
     /// A second norm behind the attention and behind the MLP, before each is added to the stream (Gemma).
@@ -200,7 +202,12 @@ impl Config {
     /// Reads `config.json` as transformers 4 or 5 writes it. Unknown keys are ignored; an absent or `null` key takes
     /// transformers' default; a known key with a value this engine cannot honour is an error naming it.
     pub fn from_json(bytes: &[u8]) -> Result<Config> {
-        parse::config(bytes)
+        Config::from_json_within(bytes, None)
+    }
+
+    /// The same with a context of at most `max_context` positions, for which caches and tables are then laid out.
+    pub(crate) fn from_json_within(bytes: &[u8], max_context: Option<usize>) -> Result<Config> {
+        parse::config(bytes, max_context)
     }
 
     /// Whether block `layer` is a TopK block (it has the TopK hooks, and `from_layer` edits reach it).

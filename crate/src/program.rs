@@ -13,6 +13,8 @@ pub struct Program {
     pub steps: Vec<Step>,
     pub head: Step,
     pub sampler: Step,
+    /// Whether nothing is inserted within a block.
+    pub plain_blocks: bool,
 }
 
 /// An operation and what it reads.
@@ -71,6 +73,7 @@ impl Program {
             steps,
             head: step(&lm_head::DEF, HIDDEN),
             sampler: step(&sample::DEF, lm_head::LOGITS),
+            plain_blocks: inserted.iter().all(|step| !step.point.is_within_block()),
         }
     }
 

@@ -115,6 +115,24 @@ impl Weight {
     }
 }
 
+impl Dtype {
+    /// Bytes of a row of a table of so many numbers on the GPU, where an 8-bit one has its scale in front.
+    pub fn table_row_bytes(self, stride: usize) -> usize {
+        match self {
+            Dtype::I8 => 4 + stride.next_multiple_of(4),
+            other => stride * other.bytes(),
+        }
+    }
+
+    /// Bytes of a whole weight on the GPU; an 8-bit matrix has the scales of its columns in front.
+    pub fn gpu_bytes(self, weight: Weight, rows: usize, stride: usize) -> usize {
+        match self {
+            Dtype::I8 if !weight.is_table() => 4 * stride + (rows * stride).next_multiple_of(4),
+            _ => rows * self.table_row_bytes(stride),
+        }
+    }
+}
+
 /// A weight in the layout above: row-major, each row `stride` numbers long (`cols` rounded up to even, the rest zero).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {

@@ -123,7 +123,7 @@ fn info_of_a_small_model() {
     let padded = numbers + (4 + 1) + 2 * 12;
     assert_eq!(
         info["memory"],
-        json!({"weights_on_cpu": 4 * padded, "weights_on_gpu": 4 * padded, "keys_and_values_per_token": 32})
+        json!({"weights_on_cpu": 4 * padded, "weights_on_gpu": 4 * padded, "keys_and_values_per_token": 32, "keys_and_values": 96})
     );
     assert_eq!(info["config"]["architecture"], "GPT2LMHeadModel");
     assert_eq!(info["config"]["topk_k"], 2);

@@ -25,40 +25,53 @@ fn on_gpu(gpu: &Gpu, logits: &[f32], seen: &[bool], sampling: &Sampling, positio
     let d_vocab = logits.len();
     let rows = bits(&[vec![9.0; d_vocab], logits.to_vec()].concat());
     let words = gpu_words(sampling);
-    let seen: Vec<u32> = seen.iter().map(|&seen| u32::from(seen)).collect();
-    let (ids, results, scratch) = (
-        vec![UNTOUCHED; position as usize + 2],
-        [UNTOUCHED; 6],
-        vec![0; 2 * d_vocab],
-    );
+    let mut scratch = vec![0; 2 * d_vocab];
+    scratch.extend(seen.iter().map(|&seen| u32::from(seen)));
+    let (ids, results) = (vec![UNTOUCHED; position as usize + 2], [UNTOUCHED; 6]);
+    let table: Vec<f32> = (0..4 * d_vocab).map(|i| i as f32).collect();
+    let table = bits(&table);
     let slots = [
         (0, Slot::Uniform(&params)),
         (1, Slot::Read(&rows)),
-        (2, Slot::Read(&words)),
-        (3, Slot::Write(&seen)),
+        (2, Slot::Read(&table)),
+        (3, Slot::Read(&words)),
         (4, Slot::Write(&ids)),
         (5, Slot::Write(&results)),
         (6, Slot::Write(&[u32::MAX])),
         (7, Slot::Write(&scratch)),
+        (8, Slot::Write(&[UNTOUCHED; 4])),
     ];
     let constants = [
         ("d_vocab", d_vocab as f64),
         ("n_layers", f64::from(N_LAYERS)),
         ("threads", f64::from(threads)),
+        ("stride", 4.0),
+        ("d_model", 3.0),
+        ("embed_scale", 0.5),
     ];
     let out = gpu.run("sample", &constants, &slots, (1, 1));
-    let id = out[2][4];
+    let id = out[1][4];
     let mut expected_ids = ids;
     expected_ids[position as usize] = id;
-    assert_eq!(out[1], expected_ids, "the id goes to its position and nowhere else");
-    let mut expected_seen = seen;
+    assert_eq!(out[0], expected_ids, "the id goes to its position and nowhere else");
+    let mut expected_seen = scratch[2 * d_vocab..].to_vec();
     expected_seen[id as usize] = 1;
-    assert_eq!(out[0], expected_seen, "the id counts as seen from now on");
-    assert_eq!(out[2][..4], [UNTOUCHED; 4]);
+    assert_eq!(
+        out[3][2 * d_vocab..],
+        expected_seen,
+        "the id counts as seen from now on"
+    );
+    assert_eq!(out[1][..4], [UNTOUCHED; 4]);
+    let row = [0, 1, 2].map(|i| (0.5 * (4 * id + i) as f32).to_bits());
+    assert_eq!(
+        out[4],
+        [&row[..], &[UNTOUCHED]].concat(),
+        "the id's row is the next stream"
+    );
     Outcome {
         id,
-        logprob: f32::from_bits(out[2][5]),
-        status: out[3][0],
+        logprob: f32::from_bits(out[1][5]),
+        status: out[2][0],
     }
 }
 

@@ -74,7 +74,18 @@ interface CallOptions {
 type Names<T> = { readonly [K in keyof Required<T>]: true };
 
 const OPTIONS: { readonly [C in keyof CallOptions]: Names<CallOptions[C]> } = {
-  load: { backend: true, worker: true, workerUrl: true, wasmUrl: true, wasm: true, onProgress: true, signal: true, cache: true, hub: true },
+  load: {
+    backend: true,
+    maxContext: true,
+    worker: true,
+    workerUrl: true,
+    wasmUrl: true,
+    wasm: true,
+    onProgress: true,
+    signal: true,
+    cache: true,
+    hub: true,
+  },
   decode: { skipSpecial: true },
   run: { hooks: true, edits: true, promptLength: true, logits: true, signal: true },
   generate: {
@@ -241,6 +252,7 @@ export function cacheOf(cache: unknown): string | null {
 export function loadOptions(options: LoadOptions) {
   return {
     backend: oneOf('backend', options.backend, ['auto', 'webgpu', 'cpu']) ?? 'auto',
+    maxContext: wholeNumber('maxContext', options.maxContext, 1),
     worker: flag('worker', options.worker),
     workerUrl: options.workerUrl === undefined ? undefined : absolute('workerUrl', options.workerUrl),
     wasm: wasmOf(options),

@@ -107,7 +107,10 @@ class ModelHost {
     this.#files = files;
     instance.onTrap((trap) => this.#onCrash?.(crashError(trap)), this.#listening.signal);
     const { result: model, folder } = await this.#withFolder('', context, (source, onTensor) =>
-      this.#withCancel(context.signal, (cancel) => instance.engine.WasmModel.load(source, { backend: request.backend }, onTensor, cancel)),
+      this.#withCancel(context.signal, (cancel) => {
+        const { backend, maxContext } = request;
+        return instance.engine.WasmModel.load(source, { backend, maxContext }, onTensor, cancel);
+      }),
     );
     if (context.signal.aborted || this.#disposed) {
       this.#release(() => {

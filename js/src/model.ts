@@ -82,13 +82,23 @@ export class TopKLM {
    * const model = await TopKLM.load('/models/topk/', { onProgress: ({ phase, loadedBytes }) => console.log(phase, loadedBytes) });
    */
   static async load(source: ModelSource, options?: LoadOptions): Promise<TopKLM> {
-    const { worker, workerUrl, wasm = ownWasm(), backend, cache, hub, onProgress, signal } = loadOptions(optionsOf('load', options));
+    const {
+      worker,
+      workerUrl,
+      wasm = ownWasm(),
+      backend,
+      maxContext,
+      cache,
+      hub,
+      onProgress,
+      signal,
+    } = loadOptions(optionsOf('load', options));
     const given = sourceOf(source, hub);
     throwIfAborted(signal);
     const data = await readGiven(given, signal);
     const connection = await connect({ worker, workerUrl });
     try {
-      const request = { source: data, backend, cache, ...(wasm === undefined ? {} : { wasm }) };
+      const request = { source: data, backend, maxContext, cache, ...(wasm === undefined ? {} : { wasm }) };
       const description = await connection.call('load', request, { signal, onEvent: onProgress });
       return new TopKLM(connection, description, new Features(data, cache));
     } catch (error) {

@@ -27,6 +27,7 @@ export type SourceData =
 export interface LoadRequest {
   source: SourceData;
   backend: BackendChoice;
+  maxContext: number | undefined;
   /** The engine's absolute URL or its bytes; default: next to the host's own script. */
   wasm?: string | Uint8Array<ArrayBuffer>;
   /** Name of the cache; `null`: store nothing. */

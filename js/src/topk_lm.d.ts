@@ -87,7 +87,7 @@ export class WasmModel {
   private constructor();
   static load(
     source: WasmSource,
-    options: { backend: 'auto' | 'webgpu' | 'cpu' },
+    options: { backend: 'auto' | 'webgpu' | 'cpu'; maxContext: number | undefined },
     onTensor: (bytesDone: number, bytesTotal: number) => void,
     cancel: Cancel,
   ): Promise<WasmModel>;

@@ -74,6 +74,8 @@ export interface LoadProgress {
 export interface LoadOptions {
   /** Default `auto`. `webgpu` fails where there is no adapter. */
   backend?: BackendChoice;
+  /** Most positions of a sequence, where the model's own context is longer: a smaller cache of keys and values. `model.config.n_ctx` says what holds. */
+  maxContext?: number;
   /** Compute in a module worker. Default: true in browsers; in Node only `false` exists. */
   worker?: boolean;
   /** Where `worker.js` is served, if not next to this module. */

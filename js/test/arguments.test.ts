@@ -134,6 +134,7 @@ test('load: options and kinds of sources', () => {
     [{ wasm: '/x.wasm' }, /wasm must be the bytes/],
     [{ wasm: bytes, wasmUrl: '/x.wasm' }, /wasm and wasmUrl are both given/],
     [{ backend: 'gpu' }, /backend is "gpu", but must be one of "auto", "webgpu", "cpu"/],
+    [{ maxContext: 0 }, /maxContext is 0, but must be a whole number of at least 1/],
     [{ cache: 3 }, /cache/],
     [{ worker: 'yes' }, /worker/],
     [{ signal: {} }, /signal must be an AbortSignal/],

@@ -4,7 +4,7 @@
 // key and value are in `rotated` and `qkv`, and the cache holds the positions before it.
 
 @group(0) @binding(1) var<storage, read> rotated: array<f32>; // [rows, d_query + d_kv], q then k, after RoPE
-@group(0) @binding(2) var<storage, read> cache: array<f32>;   // [n_ctx, 2, d_kv], k then v
+@group(0) @binding(7) var<storage, read> cache: array<f32>;   // [n_ctx, 2, d_kv], k then v
 
 override n_heads: u32 = 1u;
 override n_kv_heads: u32 = 1u;

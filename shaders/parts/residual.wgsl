@@ -1,22 +1,31 @@
-// What topk.wgsl, large_topk.wgsl and residual.wgsl have in common: the end of a block up to the edits of site topk_in.
-// One workgroup a row (a second dimension of workgroups where there are more than 65535); index i of a row belongs to thread
-// i % threads in every pass over it, so that no pass waits for another.
+// What topk.wgsl and residual.wgsl have in common: the end of a block up to the edits of site topk_in.
+// One workgroup a row (a second dimension of workgroups where there are more than 65535); each thread has a run of indices of the row,
+// in every pass over it, so that no pass waits for another.
 
 override d_model: u32;
 override threads: u32 = 256u; // a power of two; see shaders/topk_plan.json
 
 @group(0) @binding(1) var<storage, read> resid_mid: array<f32>;       // [rows, d_model]
-@group(0) @binding(2) var<storage, read> mlp_out: array<f32>;         // [rows, d_model]
+@group(0) @binding(2) var<storage, read> mlp_out: array<f32>;         // [rows, aux0, d_model]: its sum, or what each workgroup adds
 @group(0) @binding(4) var<storage, read_write> topk_in: array<u32>; // [rows, d_model] f32 bits: the sum, before any edit
 @group(0) @binding(5) var<storage, read_write> hidden: array<u32>;    // [rows, d_model] f32 bits: the block's result
 @group(0) @binding(7) var<storage, read_write> status: array<atomic<u32>>; // word 0: first layer with a sum or edit not finite
 
-// hidden = topk_in = resid_mid + mlp_out, then the edits of site topk_in on hidden.
-fn add_residual(row: u32, thread: u32) {
+// Where a thread's indices begin; those of the next end them.
+fn run_begin(thread: u32) -> u32 {
+    return min(thread * ((d_model + threads - 1u) / threads), d_model);
+}
+
+// hidden = topk_in = resid_mid + mlp_out, then the edits of site topk_in on hidden: the indices begin .. end.
+fn add_residual(row: u32, begin: u32, end: u32) {
     var finite = true;
-    for (var i = thread; i < d_model; i += threads) {
+    for (var i = begin; i < end; i++) {
         let at = row * d_model + i;
-        let sum = bitcast<u32>(resid_mid[at] + mlp_out[at]);
+        var added = mlp_out[row * params.aux0 * d_model + i];
+        for (var part = 1u; part < params.aux0; part++) {
+            added += mlp_out[(row * params.aux0 + part) * d_model + i];
+        }
+        let sum = bitcast<u32>(resid_mid[at] + added);
         topk_in[at] = sum;
         hidden[at] = sum;
         finite = finite && !is_nonfinite(sum);
@@ -24,5 +33,5 @@ fn add_residual(row: u32, thread: u32) {
     if (!finite) {
         atomicMin(&status[0], params.layer);
     }
-    edit_row(TOPK_IN, row, thread, threads, 0u, d_model);
+    edit_row(TOPK_IN, row, 0u, 1u, begin, end);
 }

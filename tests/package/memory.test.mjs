@@ -11,14 +11,14 @@ const { TopKLM, TopKDeviceError } = await import(pathToFileURL(path.join(package
 const { prompt_ids: prompt, ids } = golden();
 
 /** A model with random weights, as if it had a context of that length. */
-async function modelWith(t, context, name = 'llama-gqa') {
+async function modelWith(t, context, name = 'llama-gqa', options = {}) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'topk-lm-memory-'));
   t.after(() => fs.rmSync(folder, { recursive: true }));
   fs.cpSync(path.join(modelFolder, '..', name), folder, { recursive: true });
   const config = JSON.parse(fs.readFileSync(path.join(folder, 'config.json'), 'utf8'));
   config.max_position_embeddings = context;
   fs.writeFileSync(path.join(folder, 'config.json'), JSON.stringify(config));
-  const model = await TopKLM.load(folder, { backend: 'cpu' });
+  const model = await TopKLM.load(folder, { backend: 'cpu', ...options });
   t.after(() => model.dispose());
   return model;
 }
@@ -56,4 +56,16 @@ test('a result that wasm has no memory for: an error that says so, and the engin
 test('a context whose cache 32-bit addresses do not reach is refused when the model is loaded', async (t) => {
   const message = 'config.json: max_position_embeddings = 4194304 makes a key-value cache that no memory holds';
   await assert.rejects(modelWith(t, 4_194_304), { code: 'config', message });
+});
+
+test('a cap at load makes do with less: the same text, up to the cap', async (t) => {
+  const model = await modelWith(t, 4_194_304, 'llama-gqa', { maxContext: 32 });
+  assert.equal(model.config.n_ctx, 32);
+  const made = await generate(model);
+  assert.deepEqual(made, ids.slice(0, made.length));
+  await assert.rejects(model.run(new Array(33).fill(3)), {
+    code: 'context',
+    message: /^the prompt has 33 tokens, but the model's context holds 32/,
+  });
+  await assert.rejects(modelWith(t, 64, 'llama-gqa', { maxContext: 0 }), { code: 'argument', message: /^maxContext is 0/ });
 });

@@ -20,7 +20,7 @@ pub(super) fn planned(config: &Config, tensors: &Tensors, prefix: &str) -> Vec<P
     )];
     if config.positions == Positions::Learned {
         let name = full(&format!("{}.weight", tensors.positions));
-        all.push(Planned::table(Weight::Positions, &name, config.n_ctx, d_model));
+        all.push(Planned::table(Weight::Positions, &name, config.n_positions, d_model));
     }
     for layer in 0..config.n_layers {
         let name = |part: &str| format!("{prefix}{}.{layer}.{part}", tensors.block);

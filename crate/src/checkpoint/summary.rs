@@ -1,6 +1,6 @@
 //! What a checkpoint holds, without reading its numbers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::index::Checkpoint;
 use super::plan::plan;
@@ -8,7 +8,7 @@ use super::planned::Planned;
 use crate::config::{Config, Norm};
 use crate::error::Result;
 use crate::source::Source;
-use crate::weights::{Dtype, Tensor};
+use crate::weights::{Dtype, Tensor, Weight};
 
 /// The tensors of a checkpoint that fits its config.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct Summary {
     pub dtypes: BTreeMap<&'static str, usize>,
     /// Bytes of the weights in the CPU's memory, where they stay as stored (vectors in f32).
     pub cpu_bytes: u64,
-    /// Bytes of the weights in the GPU's memory, where 8-bit ones become f32.
+    /// The same in the GPU's memory.
     pub gpu_bytes: u64,
 }
 
@@ -49,6 +49,13 @@ pub async fn summarize(source: &dyn Source, folder_prefix: &str, config: &Config
     Ok(summary)
 }
 
+/// How each weight is stored, from the headers.
+pub async fn stored_dtypes(source: &dyn Source, config: &Config) -> Result<HashMap<Weight, Dtype>> {
+    let checkpoint = Checkpoint::open(source, "").await?;
+    let planned = plan(config, &checkpoint)?;
+    Ok(planned.iter().map(|item| (item.weight, item.dtype)).collect())
+}
+
 /// Bytes that the weights take on the CPU and on the GPU.
 fn in_memory(config: &Config, planned: &[Planned]) -> [u64; 2] {
     let mut bytes = [0; 2];
@@ -60,7 +67,8 @@ fn in_memory(config: &Config, planned: &[Planned]) -> [u64; 2] {
             _ if item.weight.is_vector() => [4 * numbers; 2],
             Dtype::I8 => {
                 let scales = if item.weight.is_table() { item.rows } else { stride };
-                [numbers + 4 * scales as u64, 4 * numbers]
+                let on_gpu = item.dtype.gpu_bytes(item.weight, item.rows, stride);
+                [numbers + 4 * scales as u64, on_gpu as u64]
             }
             _ => [each * numbers; 2],
         };

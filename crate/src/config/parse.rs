@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::fields::{parse_object, shown, Fields};
 use super::{Activation, Architecture, Biases, Config, Mlp, Norm, Positions, Residual, TopK};
-use crate::error::{quoted, Result};
+use crate::error::{fail, quoted, Result};
 use crate::numerics::order::{Post, Select};
 
 /// Largest width of anything: far above every real model, small enough that no product of two overflows.
@@ -16,7 +16,10 @@ const MAX_CONTEXT: usize = 1 << 22;
 /// Most parameters a config may ask for.
 const MAX_PARAMETERS: u64 = 1 << 40;
 
-pub(super) fn config(bytes: &[u8]) -> Result<Config> {
+pub(super) fn config(bytes: &[u8], max_context: Option<usize>) -> Result<Config> {
+    if max_context == Some(0) {
+        fail!(Argument, "the largest context is 0; it must be at least 1");
+    }
     let map = parse_object("config.json", bytes)?;
     let fields = Fields::new("config.json", &map);
     if fields.get("quantization_config").is_some() {
@@ -30,6 +33,8 @@ pub(super) fn config(bytes: &[u8]) -> Result<Config> {
     (architecture.definition().properties)(&fields, &mut config)?;
     dtype(&fields)?;
     (config.topk, config.n_nontopk) = topk(&fields, config.n_layers)?;
+    // Windows and rotations are those of the whole context; only what is laid out by position is smaller.
+    config.n_ctx = max_context.map_or(config.n_ctx, |most| most.min(config.n_ctx));
     checked_products(&fields, &config)?;
     Ok(config)
 }
@@ -132,6 +137,7 @@ fn plain(fields: &Fields, architecture: Architecture) -> Result<Config> {
             return fields.refuse(keys.n_heads.0[0], sentence);
         }
     };
+    let n_ctx = size(keys.n_ctx, MAX_CONTEXT)?;
     let (bos_token_id, eos_token_ids) = special_ids(fields, d_vocab, keys.bos, keys.eos)?;
     Ok(Config {
         architecture,
@@ -145,7 +151,8 @@ fn plain(fields: &Fields, architecture: Architecture) -> Result<Config> {
             (key, Some(default)) => fields.integer(key, 1, MAX_WIDTH)?.unwrap_or(default),
             (key, None) => fields.integer(key, 1, 4 * MAX_WIDTH)?.unwrap_or(4 * d_model),
         },
-        n_ctx: size(keys.n_ctx, MAX_CONTEXT)?,
+        n_ctx,
+        n_positions: n_ctx,
         norm: Norm::Rms,
         norm_eps: fields.positive(keys.norm_eps.0)?.unwrap_or(keys.norm_eps.1) as f32,
         post_norms: false,
@@ -229,7 +236,7 @@ fn checked_products(fields: &Fields, config: &Config) -> Result<()> {
         .and_then(|attention| Some(attention + product(&[d_model, d_mlp, 3])?))
         .and_then(|block| usize::try_from(block).ok())
         .and_then(|block| product(&[block, config.n_layers]));
-    let tables = product(&[config.d_vocab, d_model, 2]).zip(product(&[config.n_ctx, d_model]));
+    let tables = product(&[config.d_vocab, d_model, 2]).zip(product(&[config.n_positions, d_model]));
     if matrices.is_none() || tables.is_none() {
         return fields.refuse(
             "hidden_size",

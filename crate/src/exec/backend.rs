@@ -11,6 +11,7 @@ use crate::exec::gpu::{GpuCache, GpuEngine, GpuLoader};
 use crate::exec::request::{Batch, BatchOutput, Decode, Drawn};
 use crate::ops::def::Step;
 use crate::ops::weights::CpuWeights;
+use crate::pace::now_ms;
 use crate::source::Source;
 use crate::weights::{Tensor, Weight};
 
@@ -75,6 +76,15 @@ async fn load_cpu(
     Ok(Engine::Cpu(Box::new(CpuEngine::new(config, weights))))
 }
 
+impl EngineCache {
+    /// Gives up steps that nobody will ask for.
+    pub fn forget_ahead(&mut self) {
+        if let EngineCache::Gpu(cache) = self {
+            cache.forget_ahead();
+        }
+    }
+}
+
 /// A cache never meets another executor than the one that made it.
 fn mismatched_backend<T>() -> Result<T> {
     fail!(Argument, "a cache of one backend was given to the other")
@@ -121,11 +131,11 @@ impl Engine {
     }
 
     /// How long the decode steps of one call should take, in milliseconds, so that an abort takes effect soon. Each call on the CPU
-    /// costs a browser a message from the worker to the page; one to the GPU its queue running empty.
+    /// costs a browser a message from the worker to the page. On the GPU two such groups are under way.
     pub fn group_ms(&self) -> f64 {
         match self {
             Engine::Cpu(_) => 24.0,
-            Engine::Gpu(_) => 80.0,
+            Engine::Gpu(_) => 40.0,
         }
     }
 
@@ -137,10 +147,28 @@ impl Engine {
         }
     }
 
-    pub async fn decode(&self, cache: &mut EngineCache, decode: &Decode<'_>) -> Result<Vec<Drawn>> {
+    /// A batch of which nothing is wanted but what it leaves in the cache; on the GPU it may still be under way.
+    pub async fn prefill(&self, cache: &mut EngineCache, batch: &Batch<'_>) -> Result<()> {
         match (self, cache) {
-            (Engine::Cpu(engine), EngineCache::Cpu(cache)) => engine.decode(cache, decode).await,
-            (Engine::Gpu(engine), EngineCache::Gpu(cache)) => engine.decode(cache, decode).await,
+            (Engine::Cpu(engine), EngineCache::Cpu(cache)) => engine.forward(cache, batch).await.map(drop),
+            (Engine::Gpu(engine), EngineCache::Gpu(cache)) => engine.prefill(cache, batch).await,
+            _ => mismatched_backend(),
+        }
+    }
+
+    /// Steps, and the milliseconds that they took where that is known. On the GPU `ahead` more, within `most` in all, are under way then: the next call gets those.
+    pub async fn decode(
+        &self,
+        cache: &mut EngineCache,
+        decode: &Decode<'_>,
+        [ahead, most]: [usize; 2],
+    ) -> Result<(Vec<Drawn>, Option<f64>)> {
+        match (self, cache) {
+            (Engine::Cpu(engine), EngineCache::Cpu(cache)) => {
+                let started = now_ms();
+                Ok((engine.decode(cache, decode).await?, Some(now_ms() - started)))
+            }
+            (Engine::Gpu(engine), EngineCache::Gpu(cache)) => engine.decode_ahead(cache, decode, [ahead, most]).await,
             _ => mismatched_backend(),
         }
     }

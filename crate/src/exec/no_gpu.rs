@@ -1,6 +1,8 @@
 //! Stands in for `gpu` in a build without the feature `gpu`: the same names, of which there is never a value, so that callers need no
 //! second way of writing.
 
+#[cfg(feature = "cli")]
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::rc::Rc;
 
@@ -58,6 +60,21 @@ impl Gpu {
         match self.0 {}
     }
 
+    #[cfg(feature = "cli")]
+    pub fn traffic(&self) -> [usize; 3] {
+        match self.0 {}
+    }
+
+    #[cfg(feature = "cli")]
+    pub fn start_clock(&self) -> bool {
+        match self.0 {}
+    }
+
+    #[cfg(feature = "cli")]
+    pub fn stop_clock(&self) -> Result<BTreeMap<&'static str, f64>> {
+        match self.0 {}
+    }
+
     pub fn ledger(&self) -> &Ledger {
         match self.0 {}
     }
@@ -69,6 +86,12 @@ impl Ledger {
     }
 
     pub fn bytes(&self) -> u64 {
+        match self.0 {}
+    }
+}
+
+impl GpuCache {
+    pub fn forget_ahead(&mut self) {
         match self.0 {}
     }
 }
@@ -118,7 +141,11 @@ impl GpuEngine {
         match self.0 {}
     }
 
-    pub async fn decode(&self, _: &mut GpuCache, _: &Decode<'_>) -> Result<Vec<Drawn>> {
+    pub async fn decode_ahead(&self, _: &mut GpuCache, _: &Decode<'_>, _: [usize; 2]) -> Result<(Vec<Drawn>, Option<f64>)> {
+        match self.0 {}
+    }
+
+    pub async fn prefill(&self, _: &mut GpuCache, _: &Batch<'_>) -> Result<()> {
         match self.0 {}
     }
 }

@@ -8,23 +8,23 @@ mod wide;
 use std::ops::Range;
 
 use super::buffers::Buffer;
-use super::def::{no_matrix, no_vectors, Dispatch, Kernel, KernelContext, OpDef, PlanContext, Resource};
+use super::fused::{self, HEAD_OUT};
+use super::def::{no_vectors, stride, weight_type, Dispatch, Kernel, KernelContext, OpDef, PlanContext, Resource};
 use super::pass::{KvCache, Pass, SLICE};
 use super::qkv::{heads, QKV, ROTATED};
+use super::span::{in_one_part, seen, PART, SPLIT_ROWS};
 use crate::config::Config;
 use crate::error::Result;
 use crate::numerics::gemm::{dispatch, dot_portable};
 use crate::numerics::math;
+use crate::weights::Weight;
 
 /// Largest head that attention's workgroup memory holds.
 pub const MAX_D_HEAD: usize = 256;
 /// Numbers of a head that are summed at once on the CPU.
 const CHUNK: usize = 32;
-/// Positions of a part where attention splits the context on the GPU.
-const PART: usize = 256;
-/// Most parts that it splits a context into, and most rows for which it does.
+/// Most parts that attention splits a context into on the GPU.
 const MAX_PARTS: usize = 64;
-const SPLIT_ROWS: usize = 4;
 
 /// Weighted values `[rows, d_query]` (`hook_z`).
 pub const ATTENDED: Buffer = Buffer::rows("attended", Config::d_query);
@@ -36,8 +36,9 @@ const PARTS: Buffer = Buffer::words("attention_parts", |c, _| {
 /// The operation.
 pub static DEF: OpDef = OpDef {
     name: "attention",
-    writes: |_, _| vec![ATTENDED, PARTS],
-    matrix: no_matrix,
+    writes: |_, _| vec![ATTENDED, PARTS, HEAD_OUT],
+    // Only the fused kernel reads it.
+    matrix: |config, step| fused::fits(config).then_some(Weight::AttnOut(step.layer)),
     vectors: no_vectors,
     kernels,
     plan,
@@ -60,7 +61,10 @@ pub fn scores(cx: &KernelContext<'_>) -> Vec<(&'static str, f64)> {
     constants
 }
 
-/// The whole context at once; a part of it; the joining of parts.
+/// The kernel that does the output projection too.
+const FUSED: usize = 3;
+
+/// The whole context at once; a part of it; the joining of parts; with the output projection.
 fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
     let config = cx.config;
     let constants = scores(cx);
@@ -80,20 +84,38 @@ fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
         constants: vec![n_heads, d_head],
         binds: vec![("parts", Resource::Buffer(PARTS)), ("z", Resource::Buffer(ATTENDED))],
     };
-    vec![attention(ATTENDED), attention(PARTS), merge]
+    let mut kernels = vec![attention(ATTENDED), attention(PARTS), merge];
+    if fused::fits(config) {
+        let mut fused = attention(HEAD_OUT);
+        fused.file = "attention_out.wgsl";
+        fused.constants.extend([
+            ("weight_type", weight_type(cx.dtype)),
+            ("stride", stride(config.d_model)),
+            ("n_outputs", config.d_model as f64),
+        ]);
+        fused.binds.pop();
+        fused.binds.extend([
+            ("weights", Resource::Weight(Weight::AttnOut(cx.step.layer))),
+            ("head_out", Resource::Buffer(HEAD_OUT)),
+        ]);
+        kernels.push(fused);
+    }
+    kernels
 }
 
 /// One dispatch, or for few rows that see much of a long context two: parts, then their merge.
 fn plan(plan: &PlanContext<'_>, out: &mut Vec<Dispatch>) {
     let (rows, heads) = (plan.rows.len(), plan.config.n_heads);
     let params = plan.params.layer(plan.step.layer);
-    let end = params.start as usize + if params.mode == 0 { rows } else { 1 };
-    // No row sees anything before what the first one does.
-    let window = plan.config.window(plan.step.layer);
-    let first = window.map_or(0, |window| (params.start as usize + 1).saturating_sub(window));
-    let seen = end - first;
-    if rows > SPLIT_ROWS || seen <= 2 * PART {
-        out.push(Dispatch::new(params.aux([1, seen, first]), [heads, rows, 1]));
+    let (first, seen) = seen(plan);
+    if in_one_part(plan) {
+        let whole = Dispatch::new(params.aux([1, seen, first]), [heads, rows, 1]);
+        out.push(if fused::applies(plan) {
+            let grid = [heads, rows, plan.config.d_model.div_ceil(512)];
+            Dispatch { grid, ..whole }.kernel(FUSED)
+        } else {
+            whole
+        });
         return;
     }
     let part = seen.div_ceil(MAX_PARTS).next_multiple_of(PART);

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::attention::ATTENDED;
 use super::buffers::{Buffer, HIDDEN};
 use super::def::{at_once, Kernel, KernelContext, OpDef, Resource};
+use super::fused;
 use super::linear::Linear;
 use super::pass::Pass;
 use crate::config::Config;
@@ -23,7 +24,11 @@ pub static DEF: OpDef = OpDef {
     matrix: |_, step| Some(Weight::AttnOut(step.layer)),
     vectors: |config, step| LINEAR.vectors(config, step.layer),
     kernels,
-    plan: |plan, out| out.push(LINEAR.plan(plan)),
+    plan: |plan, out| {
+        if !fused::applies(plan) {
+            out.push(LINEAR.plan(plan));
+        }
+    },
     pieces: at_once,
     cpu,
 };

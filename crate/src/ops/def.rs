@@ -104,6 +104,8 @@ pub struct KernelContext<'a> {
     pub step: &'a Step,
     /// How the step's matrix is stored.
     pub dtype: Dtype,
+    /// How another one is, where that is known already.
+    pub stored: &'a dyn Fn(Weight) -> Option<Dtype>,
     pub profile: Profile,
 }
 
@@ -120,6 +122,8 @@ pub struct PlanContext<'a> {
     pub shards: &'a [(usize, usize)],
     /// Only this column of the result, where one is enough.
     pub column: Option<usize>,
+    /// Whether nothing looks between the operations of a block, which then may be done together.
+    pub fuse: bool,
 }
 
 /// One dispatch of a plan.
@@ -256,13 +260,21 @@ pub fn flag(set: bool) -> f64 {
     f64::from(u8::from(set))
 }
 
-/// `weight_type` of `shaders/parts/weights.wgsl`.
+/// `weight_type` of `shaders/parts/weights.wgsl` for a table.
+pub fn table_type(dtype: Dtype) -> f64 {
+    match dtype {
+        Dtype::I8 => 4.0,
+        other => weight_type(other),
+    }
+}
+
+/// The same for a matrix.
 pub fn weight_type(dtype: Dtype) -> f64 {
     match dtype {
         Dtype::F32 => 0.0,
         Dtype::F16 => 1.0,
         Dtype::Bf16 => 2.0,
-        Dtype::I8 => ABSENT, // the loader of the GPU takes none
+        Dtype::I8 => 3.0,
     }
 }
 
@@ -281,7 +293,7 @@ pub fn at_once(_: &Pass<'_>, _: &Range<usize>) -> usize {
     1
 }
 
-/// One workgroup for each row, in the layout of the kernels that end a block.
+/// One workgroup for each row.
 pub fn group_per_row(plan: &PlanContext<'_>, out: &mut Vec<Dispatch>) {
     let params = plan.params.layer(plan.step.layer);
     out.push(Dispatch::new(params, [plan.rows.len(), 1, 1]));

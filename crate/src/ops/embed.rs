@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::buffers::{Buffer, HIDDEN, IDS};
 use super::def::Resource::{self, Vectors as Packed};
 use super::def::{
-    at_once, flag, stride, weight_type, Dispatch, Kernel, KernelContext, OpDef, PlanContext, Step, Vectors,
+    at_once, flag, stride, table_type, Dispatch, Kernel, KernelContext, OpDef, PlanContext, Step, Vectors,
 };
 use super::pass::Pass;
 use crate::config::{Config, Positions};
@@ -28,7 +28,12 @@ pub static DEF: OpDef = OpDef {
     matrix: |_, _| Some(Weight::Embed),
     vectors,
     kernels: |cx| kernels(cx, HIDDEN),
-    plan: |plan, out| dispatches(plan, BOTH, out),
+    plan: |plan, out| {
+        // The sampler has made the stream of a step that follows another one.
+        if !(plan.params.step > 0 && plan.shards.len() == 1 && is_sampled(plan.config)) {
+            dispatches(plan, BOTH, out);
+        }
+    },
     pieces: at_once,
     cpu: |pass, rows, _| embed(pass, rows, HIDDEN, true, true),
 };
@@ -53,6 +58,11 @@ pub static POSITION_TERM: OpDef = OpDef {
     ..DEF
 };
 
+/// Whether the sampler looks up the id that it has drawn, so that the next step of a submit finds its stream there.
+pub fn is_sampled(config: &Config) -> bool {
+    config.positions != Positions::Learned
+}
+
 /// The table of learned positions, `[n_ctx, stride of d_model]`.
 fn vectors(config: &Config, _: &Step) -> Vectors {
     let mut vectors = Vectors::default();
@@ -66,7 +76,7 @@ fn kernels(cx: &KernelContext<'_>, to: Buffer) -> Vec<Kernel> {
     vec![Kernel {
         file: "embed.wgsl",
         constants: vec![
-            ("weight_type", weight_type(cx.dtype)),
+            ("weight_type", table_type(cx.dtype)),
             ("stride", stride(cx.config.d_model)),
             ("d_model", cx.config.d_model as f64),
             ("embed_scale", f64::from(cx.config.embed_scale)),

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::buffers::{Buffer, STATUS};
 use super::def::{
-    at_once, stride, weight_type, Dispatch, Kernel, KernelContext, OpDef, PlanContext, Resource, Step, Vectors,
+    at_once, stride, table_type, Dispatch, Kernel, KernelContext, OpDef, PlanContext, Resource, Step, Vectors,
     FEW_ROWS,
 };
 use super::norm;
@@ -60,7 +60,7 @@ fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
     constants.extend([
         ("gain_at", vectors.at(Weight::FinalNormGain)),
         ("norm_bias_at", vectors.at(Weight::FinalNormBias)),
-        ("weight_type", weight_type(cx.dtype)),
+        ("weight_type", table_type(cx.dtype)),
         ("stride", stride(config.d_model)),
         ("n_layers", config.n_layers as f64),
         ("logit_softcap", f64::from(config.logit_softcap.unwrap_or(0.0))),

@@ -4,8 +4,12 @@
 use std::f32::consts::FRAC_1_SQRT_2;
 use std::ops::Range;
 
-use super::buffers::Buffer;
-use super::def::{at_once, flag, Kernel, KernelContext, OpDef, Resource};
+use super::attn_out::RESID_MID;
+use super::buffers::{Buffer, HIDDEN};
+use super::def::{
+    at_once, flag, stride, weight_type, Dispatch, Kernel, KernelContext, OpDef, PlanContext, Resource,
+};
+use super::fused::{self, HEAD_OUT, MLP_PARTS};
 use super::linear::Linear;
 use super::pass::Pass;
 use crate::config::{Activation, Config, Mlp};
@@ -22,11 +26,11 @@ pub const MLP_POST: Buffer = Buffer::rows("mlp_post", |c| c.d_mlp);
 /// The operation.
 pub static DEF: OpDef = OpDef {
     name: "mlp_in",
-    writes: |_, _| vec![MLP_PRE, MLP_POST],
+    writes: |_, _| vec![MLP_PRE, MLP_POST, MLP_PARTS],
     matrix: |_, step| Some(Weight::MlpIn(step.layer)),
     vectors: |config, step| LINEAR.vectors(config, step.layer),
     kernels,
-    plan: |plan, out| out.push(LINEAR.plan(plan)),
+    plan,
     pieces: at_once,
     cpu,
 };
@@ -48,7 +52,50 @@ fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
         ("mlp_pre", Resource::Buffer(MLP_PRE)),
         ("mlp_post", Resource::Buffer(MLP_POST)),
     ];
-    LINEAR.kernels(cx, ["mlp_in_matvec.wgsl", "mlp_in_matmul.wgsl"], &constants, &others)
+    let mut kernels = LINEAR.kernels(cx, ["mlp_in_matvec.wgsl", "mlp_in_matmul.wgsl"], &constants, &others);
+    if fused::fits(cx.config) {
+        kernels.push(fused(cx, &constants));
+    }
+    kernels
+}
+
+/// The kernel that does the second product too.
+const FUSED: usize = 2;
+
+fn fused(cx: &KernelContext<'_>, constants: &[(&'static str, f64)]) -> Kernel {
+    let (config, layer) = (cx.config, cx.step.layer);
+    let down = Weight::MlpOut(layer);
+    let others = [
+        ("n_heads", config.n_heads as f64),
+        ("d_mlp", config.d_mlp as f64),
+        ("down_type", weight_type((cx.stored)(down).unwrap_or(cx.dtype))),
+        ("down_stride", stride(config.d_model)),
+    ];
+    Kernel {
+        file: "mlp.wgsl",
+        constants: [&LINEAR.constants(cx), constants, &others].concat(),
+        binds: vec![
+            ("hidden", Resource::Buffer(HIDDEN)),
+            ("head_out", Resource::Buffer(HEAD_OUT)),
+            ("weights", Resource::Weight(Weight::MlpIn(layer))),
+            ("down", Resource::Weight(down)),
+            ("vectors", Resource::Vectors),
+            ("resid_mid", Resource::Buffer(RESID_MID)),
+            ("mlp_parts", Resource::Buffer(MLP_PARTS)),
+        ],
+    }
+}
+
+fn plan(plan: &PlanContext<'_>, out: &mut Vec<Dispatch>) {
+    let mut dispatch = LINEAR.plan(plan);
+    if fused::applies(plan) {
+        dispatch = Dispatch {
+            grid: [fused::groups(plan.config), plan.rows.len(), 1],
+            ..dispatch
+        }
+        .kernel(FUSED);
+    }
+    out.push(dispatch);
 }
 
 dispatch!(

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::buffers::Buffer;
 use super::def::{at_once, Kernel, KernelContext, OpDef, Resource};
+use super::fused;
 use super::linear::Linear;
 use super::mlp_in::MLP_POST;
 use super::pass::Pass;
@@ -20,7 +21,11 @@ pub static DEF: OpDef = OpDef {
     matrix: |_, step| Some(Weight::MlpOut(step.layer)),
     vectors: |config, step| LINEAR.vectors(config, step.layer),
     kernels,
-    plan: |plan, out| out.push(LINEAR.plan(plan)),
+    plan: |plan, out| {
+        if !fused::applies(plan) {
+            out.push(LINEAR.plan(plan));
+        }
+    },
     pieces: at_once,
     cpu,
 };

@@ -63,6 +63,11 @@ impl Point {
         Point { layer, stage }
     }
 
+    /// Between the attention and the end of a block, where fused kernels leave nothing to see.
+    pub fn is_within_block(self) -> bool {
+        !matches!(self.stage, Stage::Embed | Stage::Qkv | Stage::End)
+    }
+
     /// Where block `layer` ends.
     pub const fn end(layer: usize) -> Point {
         Point::of(layer, Stage::End)

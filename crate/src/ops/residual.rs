@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use super::attn_out::RESID_MID;
 use super::buffers::{Buffer, HIDDEN, STATUS};
-use super::def::{at_once, group_per_row, no_matrix, no_vectors, Kernel, KernelContext, OpDef, Resource};
+use super::def::{at_once, no_matrix, no_vectors, Dispatch, Kernel, KernelContext, OpDef, PlanContext, Resource};
+use super::fused::{self, MLP_PARTS};
 use super::mlp_out::MLP_OUT;
 use super::pass::Pass;
 use super::tuning::tuning;
@@ -22,17 +23,39 @@ pub static DEF: OpDef = OpDef {
     matrix: no_matrix,
     vectors: no_vectors,
     kernels,
-    plan: group_per_row,
+    plan,
     pieces: at_once,
     cpu,
 };
 
 fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
-    vec![Kernel {
-        file: "residual.wgsl",
-        constants: constants(cx),
-        binds: binds(),
-    }]
+    each_sum(cx, "residual.wgsl", &constants(cx), &[])
+}
+
+/// A kernel that ends a block: behind the sum that the MLP made, and where fused kernels fit behind its parts.
+pub(super) fn each_sum(
+    cx: &KernelContext<'_>,
+    file: &'static str,
+    constants: &[(&'static str, f64)],
+    others: &[(&'static str, Resource)],
+) -> Vec<Kernel> {
+    let sums = [MLP_OUT, MLP_PARTS];
+    sums[..1 + usize::from(fused::fits(cx.config))]
+        .iter()
+        .map(|sum| Kernel {
+            file,
+            constants: constants.to_vec(),
+            binds: [&binds(*sum), others].concat(),
+        })
+        .collect()
+}
+
+/// One workgroup for each row. aux0: in how many parts the MLP's result lies.
+pub(super) fn plan(plan: &PlanContext<'_>, out: &mut Vec<Dispatch>) {
+    let fused = fused::applies(plan);
+    let parts = if fused { fused::groups(plan.config) } else { 1 };
+    let params = plan.params.layer(plan.step.layer).aux([parts, 0, 0]);
+    out.push(Dispatch::new(params, [plan.rows.len(), 1, 1]).kernel(usize::from(fused)));
 }
 
 /// What `shaders/parts/residual.wgsl` has to know.
@@ -45,10 +68,10 @@ pub(super) fn constants(cx: &KernelContext<'_>) -> Vec<(&'static str, f64)> {
 }
 
 /// What the kernels that end a block have in common.
-pub(super) fn binds() -> Vec<(&'static str, Resource)> {
-    vec![
+fn binds(mlp_out: Buffer) -> [(&'static str, Resource); 6] {
+    [
         ("resid_mid", Resource::Buffer(RESID_MID)),
-        ("mlp_out", Resource::Buffer(MLP_OUT)),
+        ("mlp_out", Resource::Buffer(mlp_out)),
         ("edits", Resource::Edits),
         ("topk_in", Resource::Buffer(TOPK_IN)),
         ("hidden", Resource::Buffer(HIDDEN)),

@@ -2,22 +2,22 @@
 
 use std::ops::Range;
 
-use super::buffers::{Buffer, IDS, STATUS};
-use super::def::{at_once, no_matrix, no_vectors, Dispatch, Kernel, KernelContext, OpDef, Resource};
+use super::buffers::{Buffer, HIDDEN, IDS, STATUS};
+use super::def::{at_once, no_vectors, stride, table_type, Dispatch, Kernel, KernelContext, OpDef, Resource};
+use super::embed;
 use super::lm_head::LOGITS;
 use super::pass::Pass;
 use super::sampling::sample;
 use super::tuning::tuning;
 use crate::error::Result;
+use crate::weights::Weight;
 
 /// 8 words, see [`gpu_words`].
 pub const SAMPLING: Buffer = Buffer::words("sampling", |_, _| 8);
-/// u32 `[d_vocab]`: whether an id occurred.
-pub const SEEN: Buffer = Buffer::words("seen", |c, _| c.d_vocab);
 /// u32 `[MAX_STEPS, 2]`: id, bits of its log-probability.
 pub const RESULTS: Buffer = Buffer::words("results", |_, _| 2 * MAX_STEPS);
-/// Two words for each id.
-const SCRATCH: Buffer = Buffer::words("sampler", |c, _| 2 * c.d_vocab);
+/// Two words for each id; then u32 `[d_vocab]`: whether it occurred.
+pub const SCRATCH: Buffer = Buffer::words("sampler", |c, _| 3 * c.d_vocab);
 
 /// Most decode steps of one submit.
 pub const MAX_STEPS: usize = 32;
@@ -25,8 +25,9 @@ pub const MAX_STEPS: usize = 32;
 /// Draws the next token from the logits of a single row.
 pub static DEF: OpDef = OpDef {
     name: "sample",
-    writes: |_, _| vec![RESULTS, SAMPLING, SEEN, SCRATCH],
-    matrix: no_matrix,
+    writes: |_, _| vec![RESULTS, SAMPLING, SCRATCH],
+    // Of which it makes the next step's stream.
+    matrix: |_, _| Some(Weight::Embed),
     vectors: no_vectors,
     kernels,
     plan: |plan, out| out.push(Dispatch::new(plan.params, [1, 1, 1])),
@@ -41,17 +42,22 @@ fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
         constants: vec![
             ("d_vocab", config.d_vocab as f64),
             ("n_layers", config.n_layers as f64),
+            ("weight_type", table_type(cx.dtype)),
+            ("stride", stride(config.d_model)),
+            ("d_model", if embed::is_sampled(config) { config.d_model as f64 } else { 0.0 }),
+            ("embed_scale", f64::from(config.embed_scale)),
             // It goes over the logits up to thirty times.
             ("threads", tuning(cx.profile).threads_for(16 * config.d_vocab) as f64),
         ],
         binds: vec![
             ("logits", Resource::Buffer(LOGITS)),
             ("sampling", Resource::Buffer(SAMPLING)),
-            ("seen", Resource::Buffer(SEEN)),
             ("ids", Resource::Buffer(IDS)),
             ("results", Resource::Buffer(RESULTS)),
             ("status", Resource::Buffer(STATUS)),
             ("scratch", Resource::Buffer(SCRATCH)),
+            ("weights", Resource::Weight(Weight::Embed)),
+            ("hidden", Resource::Buffer(HIDDEN)),
         ],
     }]
 }

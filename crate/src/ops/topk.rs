@@ -4,14 +4,16 @@
 use std::ops::Range;
 
 use super::buffers::{ACTIVE, HIDDEN};
-use super::def::{at_once, flag, group_per_row, no_matrix, no_vectors, Kernel, KernelContext, OpDef, Resource};
+use super::def::{at_once, flag, no_matrix, no_vectors, Kernel, KernelContext, OpDef, Resource};
 use super::pass::Pass;
 use super::residual::{self, TOPK_IN};
-use super::tuning::tuning;
 use crate::config::TopK;
 use crate::edits::Site;
 use crate::error::Result;
 use crate::numerics::order::{self, Post, Select};
+
+/// Widest stream that `shaders/parts/cut.wgsl` cuts.
+pub const MAX_WIDTH: usize = 65535;
 
 /// The operation.
 pub static DEF: OpDef = OpDef {
@@ -20,12 +22,11 @@ pub static DEF: OpDef = OpDef {
     matrix: no_matrix,
     vectors: no_vectors,
     kernels,
-    plan: group_per_row,
+    plan: residual::plan,
     pieces: at_once,
     cpu,
 };
 
-/// `shaders/topk.wgsl`, or `large_topk.wgsl` for a large k.
 fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
     let Some(topk) = cx.config.topk_at(cx.step.layer) else {
         return Vec::new();
@@ -37,14 +38,8 @@ fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
         ("select_abs", flag(topk.select == Select::Abs)),
         ("post_relu", flag(topk.post == Post::Relu)),
     ]);
-    let file = if topk.k <= tuning(cx.profile).fused_bitonic_most {
-        "topk.wgsl"
-    } else {
-        "large_topk.wgsl"
-    };
-    let mut binds = residual::binds();
-    binds.push(("active_list", Resource::Buffer(ACTIVE)));
-    vec![Kernel { file, constants, binds }]
+    let others = [("active_list", Resource::Buffer(ACTIVE))];
+    residual::each_sum(cx, "topk.wgsl", &constants, &others)
 }
 
 /// Applies the activation to a row in place: all but the first k in the total order become 0.

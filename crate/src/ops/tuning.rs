@@ -24,8 +24,6 @@ pub struct Tuning {
     pub values_per_thread: usize,
     /// Largest k of the bitonic select, at most 128.
     pub bitonic_most: usize,
-    /// The same at the end of a model's block, where the k are not sorted.
-    pub fused_bitonic_most: usize,
     /// Workgroups that keep the device busy: rows are cut into segments until there are so many.
     pub groups: usize,
     /// Least values of a segment.

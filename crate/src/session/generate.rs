@@ -13,12 +13,12 @@ use super::Model;
 use crate::config::Config;
 use crate::edits::{Edit, EditTable};
 use crate::error::{fail, Result};
-use crate::exec::request::{Drawn, LogitRows};
+use crate::exec::request::Drawn;
 use crate::hooks::Array;
 use crate::numerics::order::{self, Select};
 use crate::ops::sample::MAX_STEPS;
 use crate::ops::sampling::{self, Sampling};
-use crate::pace::{now_ms, Cancel};
+use crate::pace::Cancel;
 use crate::tokenizer::StreamDecoder;
 
 /// How to generate; `None` takes the model's default (`generation_config.json`, else those of `defaults.rs`).
@@ -180,19 +180,24 @@ impl Generation {
             let last = self.ids.len() - 1;
             if sequence.len() < last {
                 cancel
-                    .guard(sequence.extend(&self.ids[sequence.len()..last], &[], LogitRows::None))
+                    .guard(sequence.prefill(&self.ids[sequence.len()..last]))
                     .await?;
             }
-            let started = now_ms();
+            let most = wanted.min(room);
+            let group = |ramp: usize| self.groups.size(ramp.min(MAX_STEPS), sequence.engine().group_ms());
             let request = DecodeRequest {
                 ids: &self.ids,
-                steps: self.groups.size(self.ramp, sequence.engine().group_ms()).min(wanted).min(room),
+                steps: group(self.ramp).min(most),
+                ahead: group(2 * self.ramp),
+                most,
                 sampling: &self.sampling,
                 captures: &self.captures.list,
                 logits: self.top_logprobs > 0,
             };
-            let steps = cancel.guard(sequence.decode(request)).await?;
-            self.groups.took(steps.len(), now_ms() - started);
+            let (steps, ms) = cancel.guard(sequence.decode(request)).await?;
+            if let Some(ms) = ms {
+                self.groups.took(steps.len(), ms);
+            }
             self.ramp = (2 * self.ramp).min(MAX_STEPS);
             if self.disposed.get() {
                 fail!(Disposed, "the model was disposed; load it again");

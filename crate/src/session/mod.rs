@@ -35,6 +35,14 @@ use crate::tokenizer::Tokenizer;
 use groups::StepGroups;
 use sequence::Pool;
 
+/// How to load a model.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    pub backend: BackendChoice,
+    /// Most positions of a sequence, where the model's own context is longer: keys, values and tables by position are laid out for so many.
+    pub max_context: Option<usize>,
+}
+
 /// A model: weights on a backend, tokenizer, and defaults. All calls take `&self` and may overlap; each keeps its own cache.
 pub struct Model {
     config: Rc<Config>,
@@ -57,7 +65,22 @@ impl Model {
         cancel: &Cancel,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Model> {
-        let config = Rc::new(checkpoint::read_config(source).await?);
+        let options = LoadOptions {
+            backend: choice,
+            ..LoadOptions::default()
+        };
+        Model::load_with(source, &options, cancel, progress).await
+    }
+
+    /// [`Model::load`] with options.
+    pub async fn load_with(
+        source: &dyn Source,
+        options: &LoadOptions,
+        cancel: &Cancel,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Model> {
+        let choice = options.backend;
+        let config = Rc::new(checkpoint::read_config_within(source, options.max_context).await?);
         let defaults = checkpoint::read_generation_defaults(source, &config).await?;
         let tokenizer = checkpoint::read_tokenizer(source, &config).await?.map(Rc::new);
         let (engine, backend) = cancel
@@ -128,6 +151,15 @@ impl Model {
     /// Live GPU buffers of this process' engines and their bytes; zeros on the CPU.
     pub fn memory(&self) -> (usize, u64) {
         self.engine.borrow().as_ref().map_or((0, 0), |engine| engine.memory())
+    }
+
+    /// The device it runs on, where that is a GPU.
+    #[cfg(feature = "cli")]
+    pub fn gpu(&self) -> Option<Rc<crate::exec::gpu::Gpu>> {
+        match self.engine.borrow().as_deref() {
+            Some(Engine::Gpu(engine)) => Some(engine.gpu().clone()),
+            _ => None,
+        }
     }
 
     /// The tokenizer, or an error that says there is none.

@@ -102,12 +102,32 @@ impl Sequence {
         self.engine.forward(&mut self.cache, &batch).await
     }
 
-    /// Draws `decode.steps` tokens; the positions fed are cached. `decode.edits` is the sequence's own.
-    pub async fn decode(&mut self, decode: DecodeRequest<'_>) -> Result<Vec<Drawn>> {
+    /// Caches `ids` behind what is cached. On the GPU this may still be under way, and fail at the next steps.
+    pub async fn prefill(&mut self, ids: &[u32]) -> Result<()> {
+        for chunk in ids.chunks(self.engine.max_rows()) {
+            let batch = Batch {
+                ids: chunk,
+                start: self.ids.len(),
+                rows: Rows::Sequence,
+                edits: &self.edits,
+                captures: &[],
+                logits: LogitRows::None,
+            };
+            self.engine.prefill(&mut self.cache, &batch).await?;
+            self.ids.extend_from_slice(chunk);
+        }
+        Ok(())
+    }
+
+    /// Draws `decode.steps` tokens, or those that are under way from an earlier call with the same settings; the positions fed are cached.
+    /// Also the milliseconds that it took, where that is known.
+    pub async fn decode(&mut self, decode: DecodeRequest<'_>) -> Result<(Vec<Drawn>, Option<f64>)> {
         let DecodeRequest {
             ids,
             steps,
             sampling,
+            ahead,
+            most,
             captures,
             logits,
         } = decode;
@@ -119,12 +139,12 @@ impl Sequence {
             captures,
             logits,
         };
-        let steps = self.engine.decode(&mut self.cache, &decode).await?;
+        let (steps, ms) = self.engine.decode(&mut self.cache, &decode, [ahead, most]).await?;
         if let (Some(fed), Some((_, drawn))) = (ids.last(), steps.split_last()) {
             self.ids.push(*fed);
             self.ids.extend(drawn.iter().map(|step| step.id));
         }
-        Ok(steps)
+        Ok((steps, ms))
     }
 }
 
@@ -133,6 +153,9 @@ impl Sequence {
 pub struct DecodeRequest<'a> {
     pub ids: &'a [u32],
     pub steps: usize,
+    /// Steps to have under way behind these, and the most with them.
+    pub ahead: usize,
+    pub most: usize,
     pub sampling: &'a Sampling,
     pub captures: &'a [Capture],
     pub logits: bool,
@@ -199,7 +222,8 @@ impl Pool {
     }
 
     /// Keeps a sequence for later calls, as long as its weights are the current ones.
-    pub fn give_back(&self, sequence: Sequence) {
+    pub fn give_back(&self, mut sequence: Sequence) {
+        sequence.cache.forget_ahead();
         if !std::ptr::eq(self.current.borrow().as_ptr(), Rc::as_ptr(&sequence.engine)) {
             return;
         }

@@ -69,7 +69,7 @@ impl TopKGpu {
             for (region, buffer) in regions.into_iter().zip(&chunk.result) {
                 staging.copy(&mut recorder, region, 0, buffer, words);
             }
-            recorder.submit();
+            staging.filled_by(recorder.submit());
             let mut read = staging.read(&self.gpu, &self.pool).await?.into_iter();
             result
                 .values
@@ -101,7 +101,7 @@ impl TopKGpu {
             let mut recorder = Recorder::new(&self.gpu, &self.uniforms);
             self.record(&mut recorder, &chunk, select)?;
             staging.copy(&mut recorder, region, 0, &chunk.result[1], 1);
-            recorder.submit();
+            staging.filled_by(recorder.submit());
             staging.read(&self.gpu, &self.pool).await?;
             if run >= warmup {
                 times.push(now_ms() - started);

@@ -16,7 +16,7 @@ use crate::error::{fail, quoted, Code, Error, Result};
 use crate::exec::request::LogitRows;
 use crate::pace::Cancel;
 use crate::session::{
-    max_tokens, BackendChoice, GenerateOptions, Generation, Model, RunOptions, SaeOptions, SamplingOptions,
+    max_tokens, BackendChoice, GenerateOptions, Generation, LoadOptions, Model, RunOptions, SaeOptions, SamplingOptions,
 };
 
 type JsResult<T> = std::result::Result<T, JsValue>;
@@ -25,6 +25,7 @@ type JsResult<T> = std::result::Result<T, JsValue>;
 #[serde(rename_all = "camelCase", default)]
 struct LoadArguments {
     backend: Option<String>,
+    max_context: Option<usize>,
 }
 
 #[derive(Default, Deserialize)]
@@ -362,7 +363,11 @@ async fn load(source: JsValue, load_options: JsValue, progress: Option<Function>
     };
     let source = JsSource::new(source)?;
     let mut heard = |done: u64, total: u64| call(progress.as_ref(), done as f64, total as f64);
-    let model = Model::load(&source, choice, &cancel, &mut heard).await?;
+    let load_options = LoadOptions {
+        backend: choice,
+        max_context: arguments.max_context,
+    };
+    let model = Model::load_with(&source, &load_options, &cancel, &mut heard).await?;
     Ok(WasmModel { model: Rc::new(model) })
 }
 

@@ -62,6 +62,7 @@ pub fn llama() -> Config {
         d_head: 8,
         d_mlp: 40,
         n_ctx: 160,
+        n_positions: 160,
         norm: Norm::Rms,
         norm_eps: 1e-5,
         post_norms: false,
@@ -136,7 +137,7 @@ fn tensor(random: &mut Random, rows: usize, cols: usize, dtype: Dtype, size: f32
                 Dtype::F32 => data.extend(value.to_le_bytes()),
                 Dtype::F16 => data.extend(f16::from_f32(value).to_le_bytes()),
                 Dtype::Bf16 => data.extend(bf16::from_f32(value).to_le_bytes()),
-                Dtype::I8 => unreachable!("the GPU gets none"),
+                Dtype::I8 => unreachable!("int8.rs makes those"),
             }
         }
     }
@@ -161,7 +162,7 @@ pub fn weights(config: &Config, dtype: Dtype, seed: u64) -> Vec<(Weight, Tensor)
     let size = |inputs: usize| 1.7 / (inputs as f32).sqrt();
     let mut all = vec![(Weight::Embed, tensor(random, config.d_vocab, d, dtype, 1.0))];
     if config.positions == Positions::Learned {
-        all.push((Weight::Positions, tensor(random, config.n_ctx, d, dtype, 0.5)));
+        all.push((Weight::Positions, tensor(random, config.n_positions, d, dtype, 0.5)));
     }
     if layer_norm {
         all.push((Weight::FinalNormBias, vector(random, d, 0.0)));

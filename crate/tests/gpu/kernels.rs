@@ -122,11 +122,12 @@ fn the_host_and_the_shaders_agree() {
     for config in [llama(), gpt2(), relu, wide, with_saes] {
         for step in &steps(&config) {
             for profile in [Profile::Gpu, Profile::Fallback] {
-                for dtype in [Dtype::F32, Dtype::F16, Dtype::Bf16] {
+                for dtype in [Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I8] {
                     let cx = KernelContext {
                         config: &config,
                         step,
                         dtype,
+                        stored: &|_| Some(dtype),
                         profile,
                     };
                     for kernel in (step.op.kernels)(&cx) {

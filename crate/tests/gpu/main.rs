@@ -1,8 +1,12 @@
 //! The WebGPU executor against the CPU twins, op by op, on whatever adapter there is (an emulated one will do).
 
+mod ahead;
 mod architectures;
 mod cases;
+mod counts;
 mod decode;
+mod fused;
+mod int8;
 mod kernels;
 mod life;
 mod ops;

@@ -1,12 +1,22 @@
-//! `topk-lm bench`: times prefill and decode of a model, or TopK on a shape; medians after a warm-up, as JSON.
+//! `topk-lm bench`: times prefill and decode of a model, or TopK on a shape; medians after a warm-up, as JSON. Beside the times of a model
+//! stand counts: what the WebGPU backend records for a token and for the prompt.
 
 use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
+#[cfg(feature = "gpu")]
+use topk_lm::bench::counts::Counter;
 use topk_lm::bench::{self, ModelBench};
+#[cfg(feature = "gpu")]
+use topk_lm::checkpoint::{self, FolderSource};
+use topk_lm::config::Config;
 use topk_lm::error::{Code, Error, Result};
+#[cfg(feature = "gpu")]
+use topk_lm::ops::tuning::Profile;
 use topk_lm::pace::Cancel;
+#[cfg(feature = "gpu")]
+use topk_lm::weights::Dtype;
 
 use crate::common::{load, print_line, Backend, ModelArgs};
 
@@ -67,6 +77,7 @@ fn model(args: &BenchArgs, folder: &std::path::Path) -> Result<serde_json::Value
     let model = load(&ModelArgs {
         model: folder.to_owned(),
         backend: args.backend,
+        max_context: None,
     })?;
     let bench = ModelBench {
         prompt_tokens: args.prompt_tokens,
@@ -75,7 +86,27 @@ fn model(args: &BenchArgs, folder: &std::path::Path) -> Result<serde_json::Value
         warmup: args.warmup,
     };
     let figures = pollster::block_on(bench::model(&model, &bench, &Cancel::default()))?;
-    Ok(json!({ "model": folder.display().to_string(), "figures": figures }))
+    Ok(
+        json!({ "model": folder.display().to_string(), "figures": figures, "counts": counts(args, folder, model.config())? }),
+    )
+}
+
+/// What the WebGPU backend records, whatever the figures were measured on: for the kernels of real adapters.
+#[cfg(feature = "gpu")]
+fn counts(args: &BenchArgs, folder: &std::path::Path, config: &Config) -> Result<serde_json::Value> {
+    let stored = pollster::block_on(checkpoint::stored_dtypes(&FolderSource::new(folder)?, config))?;
+    let counter = Counter {
+        config,
+        profile: Profile::Gpu,
+        stored: &|weight| stored.get(&weight).copied().unwrap_or(Dtype::F32),
+    };
+    let (token, prefill) = (counter.token(args.prompt_tokens)?, counter.prompt(args.prompt_tokens)?);
+    Ok(json!({ "decode_per_token": token, "prefill": prefill }))
+}
+
+#[cfg(not(feature = "gpu"))]
+fn counts(_: &BenchArgs, _: &std::path::Path, _: &Config) -> Result<serde_json::Value> {
+    Ok(serde_json::Value::Null)
 }
 
 fn topk(args: &BenchArgs) -> Result<serde_json::Value> {

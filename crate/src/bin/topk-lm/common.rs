@@ -8,7 +8,7 @@ use serde_json::{json, Value};
 use topk_lm::checkpoint::FolderSource;
 use topk_lm::error::{Code, Error, Result};
 use topk_lm::pace::Cancel;
-use topk_lm::session::{BackendChoice, Model, SaeOptions, SaeQuality, SamplingOptions};
+use topk_lm::session::{BackendChoice, LoadOptions, Model, SaeOptions, SaeQuality, SamplingOptions};
 
 /// `--backend`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -39,6 +39,9 @@ pub struct ModelArgs {
     /// Where to compute
     #[arg(long, value_enum, default_value_t)]
     pub backend: Backend,
+    /// Most positions of a sequence, so that a long context takes less memory [default: the model's context]
+    #[arg(long, value_name = "N")]
+    pub max_context: Option<usize>,
 }
 
 #[derive(Args)]
@@ -176,12 +179,11 @@ pub fn sae_lines(quality: &SaeQuality) -> Vec<String> {
 /// Loads the model; an error names its folder.
 pub fn load(args: &ModelArgs) -> Result<Model> {
     let source = FolderSource::new(&args.model)?;
-    pollster::block_on(Model::load(
-        &source,
-        args.backend.choice(),
-        &Cancel::default(),
-        &mut |_, _| {},
-    ))
+    let options = LoadOptions {
+        backend: args.backend.choice(),
+        max_context: args.max_context,
+    };
+    pollster::block_on(Model::load_with(&source, &options, &Cancel::default(), &mut |_, _| {}))
 }
 
 /// Prints a line to stdout.

@@ -16,6 +16,9 @@ pub struct InfoArgs {
     /// Model folder in the Hugging Face layout
     #[arg(long, value_name = "DIR", required_unless_present = "architectures")]
     model: Option<PathBuf>,
+    /// Most positions of a sequence, as in other commands: what a model then takes is under `memory`
+    #[arg(long, value_name = "N")]
+    max_context: Option<usize>,
     /// Accepted as in other commands, without effect
     #[arg(long, value_enum, default_value_t, hide = true)]
     backend: Backend,
@@ -32,7 +35,7 @@ pub fn run(args: &InfoArgs) -> Result<()> {
         return print_architectures(args.json);
     };
     let source = FolderSource::new(model)?;
-    let info = pollster::block_on(gather(&source))?;
+    let info = pollster::block_on(gather(&source, args.max_context))?;
     if args.json {
         return print_line(&info.to_string());
     }
@@ -57,8 +60,8 @@ fn print_architectures(as_json: bool) -> Result<()> {
     Ok(())
 }
 
-async fn gather(source: &FolderSource) -> Result<Value> {
-    let config = checkpoint::read_config(source).await?;
+async fn gather(source: &FolderSource, max_context: Option<usize>) -> Result<Value> {
+    let config = checkpoint::read_config_within(source, max_context).await?;
     let generation = checkpoint::read_generation_defaults(source, &config).await?;
     let weights = checkpoint::summarize(source, "", &config).await?;
     let tokenizer = match checkpoint::read_tokenizer(source, &config).await? {
@@ -88,6 +91,7 @@ async fn gather(source: &FolderSource) -> Result<Value> {
             "weights_on_cpu": weights.cpu_bytes,
             "weights_on_gpu": weights.gpu_bytes,
             "keys_and_values_per_token": 8 * config.d_kv() * config.n_layers,
+            "keys_and_values": 8 * config.d_kv() * config.n_layers * config.n_ctx,
         },
         "tokenizer": tokenizer,
         "checkpoints": steps,

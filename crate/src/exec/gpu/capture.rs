@@ -28,17 +28,18 @@ impl GpuEngine {
         first: usize,
     ) -> Result<()> {
         let rows = 0..params.rows as usize;
+        let fuse = self.program.plain_blocks && !captures.iter().any(|capture| capture.point.is_within_block());
         let mut done = 0;
         for (region, capture) in (first..).zip(captures) {
             let reached = self.program.reach(capture.point);
             for step in &self.program.steps[done..reached.max(done)] {
-                self.record_step(r, cache, step, params, rows.clone(), None)?;
+                self.record_step(r, cache, step, params, rows.clone(), None, fuse)?;
             }
             done = reached.max(done);
             self.record_capture(r, cache, params, capture, staging, region)?;
         }
         for step in &self.program.steps[done..] {
-            self.record_step(r, cache, step, params, rows.clone(), None)?;
+            self.record_step(r, cache, step, params, rows.clone(), None, fuse)?;
         }
         Ok(())
     }
@@ -89,7 +90,7 @@ impl GpuEngine {
         for first in rows.clone().step_by(most) {
             let chunk = first..(first + most).min(rows.end);
             let n = chunk.len();
-            self.record_step(r, cache, step, params, chunk, column)?;
+            self.record_step(r, cache, step, params, chunk, column, false)?;
             each(r, (first - rows.start) * width, n * width);
         }
         Ok(())

@@ -29,6 +29,8 @@ pub struct Gpu {
     max_binding: Cell<u64>,
     /// Most bytes of one buffer.
     pub(super) max_buffer: u64,
+    #[cfg(feature = "cli")]
+    pub(super) meter: super::meter::Meter,
 }
 
 /// The CPU, and why.
@@ -153,6 +155,8 @@ impl Gpu {
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("topk-lm"),
             required_limits: limits.clone(),
+            #[cfg(feature = "cli")]
+            required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
             ..Default::default()
         };
         let (device, queue) = adapter
@@ -184,6 +188,8 @@ impl Gpu {
             events,
             max_binding: Cell::new(limits.max_storage_buffer_binding_size),
             max_buffer: limits.max_buffer_size,
+            #[cfg(feature = "cli")]
+            meter: Default::default(),
         })
     }
 

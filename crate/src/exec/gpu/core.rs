@@ -8,7 +8,8 @@ use super::buffers::Buf;
 use super::cache::Variant;
 use super::context::Gpu;
 use super::pipelines::{Pipeline, Pipelines};
-use super::staging::StagingPool;
+use super::record::Recorder;
+use super::staging::{Staging, StagingPool};
 use super::store::Store;
 use super::weights::GpuWeights;
 use crate::config::Config;
@@ -26,6 +27,8 @@ pub(super) struct Core {
     pub prepared: RefCell<HashMap<Step, Rc<Prepared>>>,
     pub staging: StagingPool,
     pub dispatches: Cell<usize>,
+    /// Recordings so far: whoever made the latest one knows what the shared buffers hold.
+    pub recordings: Cell<u64>,
 }
 
 /// A step with everything that does not change from call to call.
@@ -39,4 +42,14 @@ pub(super) struct Prepared {
     pub groups: RefCell<HashMap<Variant, wgpu::BindGroup>>,
     /// Of the edits' buffer that the groups bind.
     pub edits: Cell<usize>,
+}
+
+impl Core {
+    /// Submits a recording.
+    pub(super) fn submitted(&self, recorder: Recorder<'_>, staging: &mut Staging) {
+        let submitted = recorder.submit();
+        self.dispatches.set(submitted.dispatches);
+        staging.filled_by(submitted);
+        self.recordings.set(self.recordings.get() + 1);
+    }
 }

@@ -1,6 +1,6 @@
 //! Runs of sampled steps: the drawn ids stay on the GPU, so that several steps go into one submit.
 
-use super::cache::GpuCache;
+use super::cache::{Flight, GpuCache};
 use super::engine::GpuEngine;
 use super::record::Recorder;
 use super::staging::Staging;
@@ -9,24 +9,67 @@ use crate::exec::request::{BatchOutput, Decode, Drawn};
 use crate::ops::buffers::{IDS, STATUS};
 use crate::ops::def::{Params, Rows};
 use crate::ops::lm_head::LOGITS;
-use crate::ops::sample::{MAX_STEPS, RESULTS, SAMPLING, SEEN};
+use crate::ops::sample::{MAX_STEPS, RESULTS, SAMPLING, SCRATCH};
 use crate::ops::sampling::gpu_words;
+use crate::pace::now_ms;
 
 impl GpuEngine {
     /// Feeds a token, draws the next, and so on; see [`Decode`]. Up to [`MAX_STEPS`] go into one submit.
     pub async fn decode(&self, cache: &mut GpuCache, decode: &Decode<'_>) -> Result<Vec<Drawn>> {
+        Ok(self.decode_ahead(cache, decode, [0, decode.steps]).await?.0)
+    }
+
+    /// The same, or the steps that an earlier call has submitted already. Before it waits for them it submits `ahead` steps more, within `most`
+    /// in all, so that the GPU has work while the host reads: the next call with the same settings gets those. Also the milliseconds
+    /// that the steps took, where that shows.
+    pub async fn decode_ahead(
+        &self,
+        cache: &mut GpuCache,
+        decode: &Decode<'_>,
+        [ahead, most]: [usize; 2],
+    ) -> Result<(Vec<Drawn>, Option<f64>)> {
         let core = &*self.core;
         self.ready(cache).await?;
         let mut ids = decode.ids.to_vec();
         let mut steps = Vec::with_capacity(decode.steps);
+        let mut ms = None;
         while steps.len() < decode.steps {
-            let n = MAX_STEPS.min(decode.steps - steps.len());
-            let (staging, guard) = core
-                .gpu
-                .guarded("decoding", || self.record_decode(cache, decode, &ids, n));
-            let staging = staging?;
+            let Some(start) = ids.len().checked_sub(1) else {
+                fail!(Argument, "decoding needs at least one id")
+            };
+            let flight = cache.flight.take().filter(|flight| flight.start == start);
+            let was_under_way = flight.is_some();
+            let flight = match flight {
+                Some(flight) => flight,
+                None => self.launch(cache, decode, start, MAX_STEPS.min(decode.steps - steps.len()), Some(&ids))?,
+            };
+            let Flight {
+                staging,
+                guard,
+                steps: n,
+                number,
+                mut at_ms,
+                ..
+            } = flight;
+            let done = steps.len() + n;
+            let ahead = ahead.min(MAX_STEPS).min(most.saturating_sub(done));
+            // Others may have used the buffers since: then only the host knows what belongs there, and it does not know it yet.
+            if done >= decode.steps && ahead > 0 && number == core.recordings.get() {
+                cache.flight = Some(self.launch(cache, decode, start + n, ahead, None)?);
+            }
+            if !cache.unread.is_empty() {
+                self.settle(std::mem::take(&mut cache.unread)).await?;
+                at_ms = now_ms();
+            }
+            let waiting_ms = now_ms();
             let read = staging.read(&core.gpu, &core.staging).await;
             guard.check(&core.gpu).await?;
+            let read_ms = now_ms();
+            // Steps that were done before anyone asked took nobody knows how long.
+            ms = (!was_under_way || read_ms - waiting_ms >= 1.0).then_some(read_ms - at_ms);
+            if let Some(flight) = &mut cache.flight {
+                flight.at_ms = read_ms;
+            }
             let mut words = read?.into_iter();
             let first = steps.len();
             for _ in 0..n {
@@ -56,16 +99,54 @@ impl GpuEngine {
                 ids.push(step.id);
             }
         }
-        Ok(steps)
+        Ok((steps, ms))
+    }
+
+    /// Submits steps from position `start` on. `ids`: all up to there; `None` behind the engine's latest recording, which drew the one at
+    /// `start`: the GPU has it, and the state.
+    fn launch(
+        &self,
+        cache: &GpuCache,
+        decode: &Decode<'_>,
+        start: usize,
+        steps: usize,
+        ids: Option<&[u32]>,
+    ) -> Result<Flight> {
+        let core = &*self.core;
+        let at_ms = now_ms();
+        let (staging, guard) = core.gpu.guarded("decoding", || {
+            if let Some(ids) = ids {
+                self.write_decode(decode, ids);
+            }
+            self.record_decode(cache, decode, start, steps)
+        });
+        Ok(Flight {
+            staging: staging?,
+            guard,
+            start,
+            steps,
+            number: core.recordings.get(),
+            at_ms,
+        })
+    }
+
+    /// What the steps find: the id to feed, how to draw, which ids occurred, the edits.
+    fn write_decode(&self, decode: &Decode<'_>, ids: &[u32]) {
+        let (gpu, store) = (&self.core.gpu, &self.core.store);
+        if let Some((last, before)) = ids.split_last() {
+            gpu.write_at(&store.get(IDS), 4 * before.len() as u64, bytemuck::bytes_of(last));
+        }
+        gpu.write(&store.get(SAMPLING), bytemuck::cast_slice(&gpu_words(decode.sampling)));
+        if decode.sampling.repetition_penalty != 1.0 {
+            self.write_seen(ids);
+        }
+        self.write_state(decode.edits);
     }
 
     /// Regions: per step its captures and logits, then the results, then the status.
-    fn record_decode(&self, cache: &GpuCache, decode: &Decode<'_>, ids: &[u32], steps: usize) -> Result<Staging> {
+    fn record_decode(&self, cache: &GpuCache, decode: &Decode<'_>, start: usize, steps: usize) -> Result<Staging> {
         let core = &*self.core;
         let gpu = &core.gpu;
-        let Some((last, start)) = ids.last().zip(ids.len().checked_sub(1)) else {
-            fail!(Argument, "decoding needs at least one id")
-        };
         let mut staging = Staging::default();
         let per_step = decode.captures.len() + usize::from(decode.logits);
         for _ in 0..steps {
@@ -79,15 +160,6 @@ impl GpuEngine {
         let results = staging.region(gpu, 2 * steps)?;
         let status = staging.region(gpu, 1)?;
         staging.allocate(gpu, &core.staging);
-        gpu.write_at(&core.store.get(IDS), 4 * start as u64, bytemuck::bytes_of(last));
-        gpu.write(
-            &core.store.get(SAMPLING),
-            bytemuck::cast_slice(&gpu_words(decode.sampling)),
-        );
-        if decode.sampling.repetition_penalty != 1.0 {
-            self.write_seen(ids);
-        }
-        self.write_state(decode.edits);
         let mut recorder = Recorder::new(gpu, &core.uniforms);
         for step in 0..steps {
             let params = Params {
@@ -109,11 +181,11 @@ impl GpuEngine {
                     }
                 },
             )?;
-            self.record_step(&mut recorder, cache, &self.program.sampler, params, 0..1, None)?;
+            self.record_step(&mut recorder, cache, &self.program.sampler, params, 0..1, None, false)?;
         }
         staging.copy(&mut recorder, results, 0, &core.store.get(RESULTS), 2 * steps);
         staging.copy(&mut recorder, status, 0, &core.store.get(STATUS), 1);
-        core.dispatches.set(recorder.submit());
+        core.submitted(recorder, &mut staging);
         Ok(staging)
     }
 
@@ -124,8 +196,9 @@ impl GpuEngine {
                 *seen = 1;
             }
         }
+        let scratch = self.core.store.get(SCRATCH);
         self.core
             .gpu
-            .write(&self.core.store.get(SEEN), bytemuck::cast_slice(&seen));
+            .write_at(&scratch, 8 * seen.len() as u64, bytemuck::cast_slice(&seen));
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use super::cache::GpuCache;
-use super::context::Gpu;
+use super::context::{Gpu, Guard};
 use super::core::Core;
 use super::edits;
 use super::record::Recorder;
@@ -68,6 +68,8 @@ impl GpuEngine {
             layers,
             groups: RefCell::default(),
             guard: Some(guard),
+            unread: Vec::new(),
+            flight: None,
         })
     }
 
@@ -85,6 +87,28 @@ impl GpuEngine {
         let logits = bytemuck::cast_vec(words.next().unwrap_or_default());
         self.check_status(words.next())?;
         Ok(BatchOutput { captured, logits })
+    }
+
+    /// A batch of which nothing is wanted but what it leaves in the cache: whether all went well is asked when the next batch is
+    /// submitted, or the first steps are.
+    pub async fn prefill(&self, cache: &mut GpuCache, batch: &Batch<'_>) -> Result<()> {
+        let core = &*self.core;
+        self.ready(cache).await?;
+        let (staging, guard) = core.gpu.guarded("a forward pass", || self.record_forward(cache, batch));
+        let before = std::mem::take(&mut cache.unread);
+        cache.unread.push((staging?, guard));
+        self.settle(before).await
+    }
+
+    /// Asks what came of batches that were submitted before.
+    pub(super) async fn settle(&self, unread: Vec<(Staging, Guard)>) -> Result<()> {
+        let core = &*self.core;
+        for (staging, guard) in unread {
+            let read = staging.read(&core.gpu, &core.staging).await;
+            guard.check(&core.gpu).await?;
+            self.check_status(read?.pop())?;
+        }
+        Ok(())
     }
 
     /// Plans the regions (captures, logits, status), records and submits.
@@ -123,11 +147,12 @@ impl GpuEngine {
             |r, at, words| staging.copy(r, logits, at, &core.store.get(crate::ops::lm_head::LOGITS), words),
         )?;
         staging.copy(&mut recorder, status, 0, &core.store.get(STATUS), 1);
-        core.dispatches.set(recorder.submit());
+        core.submitted(recorder, &mut staging);
         Ok(staging)
     }
 
-    /// Records one step of the program for `rows` of the batch.
+    /// Records one step of the program for `rows` of the batch; `fuse` as in [`PlanContext`].
+    #[allow(clippy::too_many_arguments)] // as in `record_probe`
     pub(super) fn record_step(
         &self,
         recorder: &mut Recorder<'_>,
@@ -136,6 +161,7 @@ impl GpuEngine {
         params: Params,
         rows: Range<usize>,
         column: Option<usize>,
+        fuse: bool,
     ) -> Result<()> {
         let core = &*self.core;
         let prepared = core.prepare(step)?;
@@ -147,6 +173,7 @@ impl GpuEngine {
             params,
             shards: &prepared.shards,
             column,
+            fuse,
         };
         (step.op.plan)(&plan, &mut dispatches);
         for dispatch in &dispatches {

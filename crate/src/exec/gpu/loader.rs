@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::error::{fail, Result};
 use crate::ops::attention::MAX_D_HEAD;
 use crate::ops::def::{KernelContext, Step};
+use crate::ops::topk::MAX_WIDTH;
 use crate::program::Program;
 use crate::weights::{Dtype, Tensor, Weight, WeightSink};
 
@@ -63,6 +64,13 @@ impl GpuLoader {
                 config.d_head
             );
         }
+        if config.topk.is_some() && config.d_model > MAX_WIDTH {
+            fail!(
+                Config,
+                "config.json: the model cuts a stream of {} numbers with topk_k, but the GPU backend cuts at most {MAX_WIDTH}; use the cpu backend",
+                config.d_model
+            );
+        }
         let mut loader = GpuLoader {
             program: Program::new(&config),
             gpu: gpu.clone(),
@@ -88,6 +96,7 @@ impl GpuLoader {
                 config: &self.config,
                 step,
                 dtype,
+                stored: &|which| self.weights.stored(which).ok().map(|stored| stored.dtype),
                 profile: self.gpu.profile(),
             };
             for kernel in (step.op.kernels)(&cx) {
@@ -123,6 +132,7 @@ impl GpuLoader {
             prepared: RefCell::default(),
             staging: StagingPool::default(),
             dispatches: Cell::new(0),
+            recordings: Cell::new(0),
         };
         for step in self.program.all() {
             core.prepare(step)?;
@@ -165,6 +175,10 @@ impl GpuEngine {
 }
 
 impl WeightSink for GpuLoader {
+    fn keeps_int8(&self) -> bool {
+        true
+    }
+
     fn weight(&mut self, which: Weight, tensor: Tensor) -> Result<()> {
         let (gpu, dtype) = (self.gpu.clone(), tensor.dtype);
         let (done, guard) = gpu.guarded(&format!("the weight {which:?}"), || {

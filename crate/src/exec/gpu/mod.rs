@@ -6,12 +6,16 @@
 mod buffers;
 mod cache;
 mod capture;
+#[cfg(feature = "cli")]
+mod clock;
 mod context;
 mod core;
 mod decode;
 mod edits;
 mod engine;
 mod loader;
+#[cfg(feature = "cli")]
+mod meter;
 mod pipelines;
 mod prepared;
 mod record;

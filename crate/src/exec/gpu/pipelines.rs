@@ -18,6 +18,14 @@ pub struct Pipeline {
     shader: &'static Shader,
 }
 
+#[cfg(feature = "cli")]
+impl Pipeline {
+    /// Its shader's file.
+    pub fn file(&self) -> &'static str {
+        self.shader.file
+    }
+}
+
 type Constants = Vec<(&'static str, u64)>;
 type Layout = (wgpu::BindGroupLayout, wgpu::PipelineLayout);
 

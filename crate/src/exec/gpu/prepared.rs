@@ -30,6 +30,7 @@ impl Core {
             config: &self.config,
             step,
             dtype,
+            stored: &|which| weights.stored(which).ok().map(|stored| stored.dtype),
             profile: self.gpu.profile(),
         };
         let kernels = (step.op.kernels)(&cx)

@@ -18,6 +18,17 @@ pub fn uniform_ring(gpu: &Gpu) -> Rc<Buf> {
     Rc::new(gpu.buffer("uniforms", (BLOCK * BLOCKS) as u64, usage))
 }
 
+/// A recording that was submitted.
+#[derive(Debug, Default)]
+pub struct Submitted {
+    pub dispatches: usize,
+    /// What to wait for.
+    pub index: Option<wgpu::SubmissionIndex>,
+    /// Submits of the device up to it.
+    #[cfg(feature = "cli")]
+    pub number: usize,
+}
+
 /// A recording under way. All of it runs in one compute pass, unless copies split it.
 pub struct Recorder<'a> {
     gpu: &'a Gpu,
@@ -28,6 +39,8 @@ pub struct Recorder<'a> {
     last: Option<Params>,
     /// Dispatches so far.
     pub dispatches: usize,
+    /// The latest submit.
+    submitted: Option<wgpu::SubmissionIndex>,
 }
 
 impl<'a> Recorder<'a> {
@@ -43,6 +56,7 @@ impl<'a> Recorder<'a> {
             blocks: Vec::new(),
             last: None,
             dispatches: 0,
+            submitted: None,
         }
     }
 
@@ -52,6 +66,8 @@ impl<'a> Recorder<'a> {
             return;
         }
         let offset = self.uniform(params);
+        #[cfg(feature = "cli")]
+        self.begin_timed(pipeline.file());
         let pass = self.pass.get_or_insert_with(|| {
             self.encoder
                 .begin_compute_pass(&wgpu::ComputePassDescriptor::default())
@@ -62,6 +78,22 @@ impl<'a> Recorder<'a> {
         let [x, y, z] = grid.map(|n| n as u32);
         pass.dispatch_workgroups(x, y, z);
         self.dispatches += 1;
+    }
+
+    /// A pass of its own for the next dispatch, where it is timed.
+    #[cfg(feature = "cli")]
+    fn begin_timed(&mut self, file: &'static str) {
+        let Some((set, first)) = self.gpu.meter.next(file) else { return };
+        self.pass = None;
+        let pass = self.encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+            label: Some(file),
+            timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
+                query_set: &set,
+                beginning_of_pass_write_index: Some(first),
+                end_of_pass_write_index: Some(first + 1),
+            }),
+        });
+        self.pass = Some(pass.forget_lifetime());
     }
 
     /// The offset of a block with these parameters; consecutive dispatches share it where they agree.
@@ -93,14 +125,21 @@ impl<'a> Recorder<'a> {
             .device
             .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let encoder = std::mem::replace(&mut self.encoder, next);
-        self.gpu.queue.submit([encoder.finish()]);
+        self.submitted = Some(self.gpu.queue.submit([encoder.finish()]));
+        #[cfg(feature = "cli")]
+        self.gpu.meter.submits.update(|submits| submits + 1);
         self.blocks.clear();
         self.last = None;
     }
 
-    /// Submits everything; the number of dispatches.
-    pub fn submit(mut self) -> usize {
+    /// Submits everything.
+    pub fn submit(mut self) -> Submitted {
         self.flush();
-        self.dispatches
+        Submitted {
+            dispatches: self.dispatches,
+            index: self.submitted,
+            #[cfg(feature = "cli")]
+            number: self.gpu.meter.submits.get(),
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::task::{Poll, Waker};
 
 use super::buffers::Buf;
 use super::context::Gpu;
-use super::record::Recorder;
+use super::record::{Recorder, Submitted};
 use crate::error::{fail, Result};
 
 /// Read-back buffers up to this size are kept for the next call, and so many of them.
@@ -53,9 +53,16 @@ pub struct Staging {
     /// Bytes of each buffer.
     sizes: Vec<u64>,
     buffers: Vec<Buf>,
+    /// What fills them.
+    submitted: Submitted,
 }
 
 impl Staging {
+    /// Says which submit fills it, so that a read waits for that one.
+    pub fn filled_by(&mut self, submitted: Submitted) {
+        self.submitted = submitted;
+    }
+
     /// Plans a region of `words` words; its number.
     pub fn region(&mut self, gpu: &Gpu, words: usize) -> Result<usize> {
         let bytes = 4 * words as u64;
@@ -101,7 +108,9 @@ impl Staging {
     }
 
     /// Waits for the submitted work and reads every region, as words.
-    pub async fn read(self, gpu: &Gpu, pool: &StagingPool) -> Result<Vec<Vec<u32>>> {
+    pub async fn read(mut self, gpu: &Gpu, pool: &StagingPool) -> Result<Vec<Vec<u32>>> {
+        #[cfg(feature = "cli")]
+        gpu.meter.count_await(self.submitted.number);
         let mut mapped = Vec::with_capacity(self.buffers.len());
         for (buffer, bytes) in self.buffers.iter().zip(&self.sizes) {
             let done = Signal::default();
@@ -116,7 +125,7 @@ impl Staging {
             mapped.push(done);
         }
         for done in mapped {
-            if !done.wait(gpu).await {
+            if !done.wait(gpu, self.submitted.index.take()).await {
                 gpu.check()?;
                 fail!(
                     DeviceLost,
@@ -167,17 +176,22 @@ impl Signal {
         }
     }
 
-    /// Natively the device is polled until its work is done; on the web the event loop does that.
-    async fn wait(&self, gpu: &Gpu) -> bool {
+    /// Natively the device is polled until the submit is done, not those behind it; on the web the event loop does that.
+    async fn wait(&self, gpu: &Gpu, submission_index: Option<wgpu::SubmissionIndex>) -> bool {
         #[cfg(not(target_arch = "wasm32"))]
         {
-            let polled = gpu.device.poll(wgpu::PollType::wait_indefinitely());
+            let polled = gpu.device.poll(wgpu::PollType::Wait {
+                submission_index,
+                timeout: None,
+            });
+            // A lost device knows no submit; it says that it is lost when it is asked for everything.
+            let polled = polled.or_else(|_| gpu.device.poll(wgpu::PollType::wait_indefinitely()));
             if polled.is_err() {
                 self.set(false);
             }
         }
         #[cfg(target_arch = "wasm32")]
-        let _ = gpu;
+        let _ = (gpu, submission_index);
         poll_fn(|context| match self.0.lock() {
             Err(_) => Poll::Ready(false),
             Ok(mut state) => match state.0 {

@@ -69,8 +69,8 @@ impl GpuWeights {
 
     /// Uploads a weight; vectors wait for those that they are packed with.
     pub fn add(&mut self, gpu: &Gpu, which: Weight, tensor: Tensor) -> Result<()> {
-        let row_bytes = tensor.stride * tensor.dtype.bytes();
-        if tensor.rows.checked_mul(row_bytes) != Some(tensor.data.len()) {
+        let stored_bytes = tensor.stride * tensor.dtype.bytes();
+        if tensor.rows.checked_mul(stored_bytes) != Some(tensor.data.len()) {
             fail!(
                 Checkpoint,
                 "{which:?} has {} bytes where {} × {} numbers were expected",
@@ -83,29 +83,66 @@ impl GpuWeights {
             self.small.insert(which, Rc::new(tensor.to_f32()));
             return Ok(());
         }
+        let (rows, dtype) = (tensor.rows, tensor.dtype);
+        let numbers = rows as u64 * tensor.cols as u64;
+        let row_bytes = dtype.table_row_bytes(tensor.stride);
+        let all_bytes = dtype.gpu_bytes(which, rows, tensor.stride);
         let most = gpu.max_binding().min(gpu.max_buffer);
-        let fit = (most / row_bytes.max(1) as u64).min(MAX_SHARD_ROWS as u64) as usize;
-        if fit == 0 || (fit < tensor.rows && !which.is_table()) {
+        let fit = match which.is_table() {
+            true => (most / row_bytes.max(1) as u64).min(MAX_SHARD_ROWS as u64) as usize,
+            false => rows.max(1),
+        };
+        if fit == 0 || (all_bytes as u64 > most && !which.is_table()) {
             fail!(
                 Device,
-                "{which:?} has {} bytes, more than the GPU's largest binding of {most}",
-                tensor.data.len()
+                "{which:?} has {all_bytes} bytes, more than the GPU's largest binding of {most}"
             );
         }
+        let data = packed(which, tensor);
         let mut shards = Vec::new();
-        for first in (0..tensor.rows).step_by(fit) {
-            let rows = fit.min(tensor.rows - first);
-            let data = gpu.storage_with(
-                &format!("{which:?}"),
-                &tensor.data[first * row_bytes..(first + rows) * row_bytes],
-            );
+        for first in (0..rows).step_by(fit) {
+            let rows = fit.min(rows - first);
+            let range = if which.is_table() {
+                first * row_bytes..(first + rows) * row_bytes
+            } else {
+                0..all_bytes
+            };
+            let data = gpu.storage_with(&format!("{which:?}"), &data[range]);
             // An empty submit starts the transfer, so that the host's copy is not kept until the first step.
             gpu.queue.submit([]);
             shards.push(Shard { first, rows, data });
         }
-        let numbers = tensor.rows as u64 * tensor.cols as u64;
-        let dtype = tensor.dtype;
         self.stored.insert(which, Rc::new(Stored { shards, dtype, numbers }));
         Ok(())
     }
+}
+
+/// The bytes of a weight as `shaders/parts/weights.wgsl` reads them: 8-bit numbers together with their scales.
+fn packed(which: Weight, tensor: Tensor) -> Vec<u8> {
+    let Tensor {
+        rows,
+        stride,
+        dtype,
+        data,
+        scales,
+        ..
+    } = tensor;
+    if dtype != Dtype::I8 {
+        return data;
+    }
+    let bytes = dtype.gpu_bytes(which, rows, stride);
+    let mut packed = Vec::with_capacity(bytes);
+    if which.is_table() {
+        for (row, scale) in data.chunks_exact(stride).zip(&scales) {
+            packed.extend(scale.to_le_bytes());
+            packed.extend(row);
+            packed.resize(packed.len().next_multiple_of(4), 0);
+        }
+    } else {
+        packed.extend(bytemuck::cast_slice::<f32, u8>(&scales));
+        packed.resize(4 * stride, 0);
+        packed.extend(data);
+    }
+    packed.resize(bytes, 0);
+    packed
 }

@@ -1,0 +1,52 @@
+//! Where a few rows take fewer dispatches: the attention with its output projection (`shaders/attention_out.wgsl`), then the whole MLP
+//! (`shaders/mlp.wgsl`). What each workgroup of theirs makes of the result is added where it is read, so no dispatch waits for the sum.
+//! The operations stay four, each with its CPU twin: on the GPU two of them do the others' work, and those then plan nothing.
+
+use super::buffers::Buffer;
+use super::def::{PlanContext, FEW_ROWS};
+use super::span::in_one_part;
+use crate::config::{Config, Norm, Residual};
+
+/// Most heads, workgroups of the MLP, and numbers of a row: every workgroup behind them reads what all of them made.
+const MAX_HEADS: usize = 8;
+const MAX_GROUPS: usize = 32;
+const MAX_WIDTH: usize = 2048; // `stream` of mlp.wgsl
+
+/// What each head adds to the stream `[FEW_ROWS, n_heads, d_model]`, on the GPU.
+pub const HEAD_OUT: Buffer = Buffer::words("head_out", |c, rows| {
+    if fits(c) {
+        rows.min(FEW_ROWS) * c.n_heads * c.d_model
+    } else {
+        0
+    }
+});
+/// What each workgroup of the MLP adds to the stream `[FEW_ROWS, groups, d_model]`, on the GPU.
+pub const MLP_PARTS: Buffer = Buffer::words("mlp_parts", |c, rows| {
+    if fits(c) {
+        rows.min(FEW_ROWS) * groups(c) * c.d_model
+    } else {
+        0
+    }
+});
+
+/// Workgroups of the fused MLP for each row.
+pub fn groups(config: &Config) -> usize {
+    config.d_mlp_in().div_ceil(32)
+}
+
+/// Whether a model's blocks have what it takes: no bias and no norm behind the projections, a narrow attention and MLP.
+pub fn fits(config: &Config) -> bool {
+    config.norm == Norm::Rms
+        && config.residual == Residual::Serial
+        && !config.post_norms
+        && !config.biases.attn_out
+        && !config.biases.mlp_out
+        && config.n_heads <= MAX_HEADS
+        && groups(config) <= MAX_GROUPS
+        && config.d_model <= MAX_WIDTH
+}
+
+/// Whether a plan is for the fused kernels. It is the same for all operations of a block.
+pub fn applies(plan: &PlanContext<'_>) -> bool {
+    plan.fuse && plan.rows.len() <= FEW_ROWS && fits(plan.config) && in_one_part(plan)
+}

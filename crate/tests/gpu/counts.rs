@@ -1,0 +1,146 @@
+//! What is recorded for a token and for a prompt, by counts: a golden, so that a change shows in review. `TOPK_WRITE_COUNTS=1` rewrites it.
+
+use std::collections::BTreeMap;
+
+use pollster::block_on;
+use topk_lm::bench::counts::{barriers, Counter, PassCounts};
+use topk_lm::config::{Config, Positions, TopK};
+use topk_lm::edits::EditTable;
+use topk_lm::exec::request::{Batch, Decode, LogitRows};
+use topk_lm::numerics::order::{Post, Select};
+use topk_lm::ops::def::Rows;
+use topk_lm::ops::sampling::Sampling;
+use topk_lm::ops::tuning::Profile;
+use topk_lm::weights::Dtype;
+
+use crate::cases::{device, gpt2, llama, load, topk};
+
+/// Our own model's shape, that of a wider one, and what a model without TopK costs.
+fn shapes() -> Vec<(&'static str, Config, Dtype)> {
+    let stories = Config {
+        d_vocab: 4096,
+        d_model: 640,
+        n_layers: 6,
+        n_kv_heads: 4,
+        d_head: 32,
+        d_mlp: 384,
+        n_ctx: 256,
+        n_positions: 256,
+        n_nontopk: 1,
+        topk: topk(160),
+        ..llama()
+    };
+    let wide = Config {
+        d_model: 1024,
+        d_mlp: 256,
+        topk: Some(TopK {
+            k: 48,
+            select: Select::Value,
+            post: Post::Relu,
+        }),
+        tie_word_embeddings: false,
+        ..stories.clone()
+    };
+    let dense = Config {
+        topk: None,
+        n_nontopk: 0,
+        ..stories.clone()
+    };
+    vec![
+        ("stories, f16", stories, Dtype::F16),
+        ("stories without TopK, f16", dense, Dtype::F16),
+        ("wide, 8-bit", wide, Dtype::I8),
+    ]
+}
+
+#[test]
+fn a_token_and_a_prompt_cost_what_the_golden_says() {
+    let mut counted: BTreeMap<String, PassCounts> = BTreeMap::new();
+    for (name, config, dtype) in shapes() {
+        let counter = Counter {
+            config: &config,
+            profile: Profile::Gpu,
+            stored: &|_| dtype,
+        };
+        counted.insert(format!("{name}: a token"), counter.token(128).unwrap());
+        counted.insert(format!("{name}: a prompt of 128"), counter.prompt(128).unwrap());
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gpu/counts.json");
+    if std::env::var_os("TOPK_WRITE_COUNTS").is_some() {
+        let text = serde_json::to_string_pretty(&counted).unwrap();
+        std::fs::write(path, format!("{text}\n")).unwrap();
+    }
+    let golden: BTreeMap<String, PassCounts> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    assert_eq!(counted, golden, "{path} differs; TOPK_WRITE_COUNTS=1 rewrites it");
+}
+
+/// What is counted without a device is what one gets.
+#[test]
+fn the_counts_are_those_of_a_device() {
+    let Some(gpu) = device() else { return };
+    for base in [llama(), gpt2()] {
+        let config = Config {
+            n_layers: 3,
+            n_nontopk: 1,
+            topk: topk(9),
+            ..base
+        };
+        let both = load(&gpu, &config, Dtype::F32, 44);
+        let edits = EditTable::none(config.n_layers);
+        let counter = Counter {
+            config: &config,
+            profile: gpu.profile(),
+            stored: &|_| Dtype::F32,
+        };
+        let ids = [1; 20];
+        let batch = Batch {
+            ids: &ids,
+            start: 0,
+            rows: Rows::Sequence,
+            edits: &edits,
+            captures: &[],
+            logits: LogitRows::Last,
+        };
+        let mut cache = both.gpu.new_cache().unwrap();
+        block_on(both.gpu.forward(&mut cache, &batch)).unwrap();
+        assert_eq!(both.gpu.dispatches(), counter.prompt(20).unwrap().all.dispatches);
+        let decode = Decode {
+            ids: &ids,
+            steps: 3,
+            sampling: &Sampling {
+                temperature: 0.0,
+                top_k: 0,
+                top_p: 1.0,
+                repetition_penalty: 1.0,
+                seed: 0,
+            },
+            edits: &edits,
+            captures: &[],
+            logits: false,
+        };
+        block_on(both.gpu.decode(&mut cache, &decode)).unwrap();
+        // The first token of a submit is looked up by a dispatch of its own.
+        let first = usize::from(config.positions != Positions::Learned);
+        assert_eq!(
+            both.gpu.dispatches(),
+            first + 3 * counter.token(19).unwrap().all.dispatches
+        );
+    }
+}
+
+#[test]
+fn barriers_are_read_from_the_text() {
+    let text = "
+fn sum(x: u32) -> u32 {
+    workgroupBarrier(); // workgroupBarrier()
+    return workgroupUniformLoad(&total);
+}
+
+@compute @workgroup_size(64)
+fn main() {
+    storageBarrier();
+    for (var i = 0u; i < sum(sum(1u)); i++) {}
+}
+";
+    assert_eq!(barriers(text), 5);
+}

@@ -1,0 +1,145 @@
+//! The fused kernels of a few rows against the CPU's operations, and against the kernels that they stand for.
+
+use pollster::block_on;
+use topk_lm::config::Config;
+use topk_lm::edits::{Action, EditTable, ResolvedEdit, Site, EVERY_ROW};
+use topk_lm::exec::request::{Batch, Capture, LogitRows};
+use topk_lm::ops::attn_out::RESID_MID;
+use topk_lm::ops::buffers::HIDDEN;
+use topk_lm::ops::def::{Point, Rows, Stage};
+use topk_lm::ops::fused;
+use topk_lm::ops::residual::TOPK_IN;
+use topk_lm::weights::Dtype;
+
+use crate::cases::{biases, device, difference, llama, load, topk, Random};
+
+const NEAR: f32 = 2e-4;
+
+/// Blocks of many shapes: grouped heads, odd widths, wide heads, MLPs with and without a gate, of which 16 numbers do not divide the width.
+fn shapes() -> Vec<Config> {
+    let base = Config {
+        topk: topk(9),
+        n_layers: 3,
+        n_nontopk: 1,
+        ..llama()
+    };
+    let mut ungated = base.clone();
+    ungated.mlp.gated = false;
+    ungated.biases.mlp_in = true;
+    vec![
+        base.clone(),
+        Config {
+            d_model: 61,
+            d_mlp: 33,
+            d_vocab: 97,
+            ..base.clone()
+        },
+        Config {
+            d_model: 700,
+            d_head: 64,
+            n_heads: 8,
+            n_kv_heads: 4,
+            d_mlp: 500,
+            topk: topk(48),
+            ..base.clone()
+        },
+        Config { d_mlp: 1000, ..ungated },
+        Config { topk: None, ..base },
+    ]
+}
+
+fn an_edit(random: &mut Random, config: &Config) -> ResolvedEdit {
+    ResolvedEdit {
+        index: random.below(config.d_model) as u32,
+        action: Action::Clamp,
+        value: 3.0 * random.unit(),
+        site: if random.below(2) == 0 {
+            Site::TopkIn
+        } else {
+            Site::TopkOut
+        },
+        from: 0,
+        to: u32::MAX,
+        row: EVERY_ROW,
+    }
+}
+
+#[test]
+fn fused_kernels_equal_the_operations() {
+    let Some(gpu) = device() else { return };
+    for (number, config) in shapes().into_iter().enumerate() {
+        assert!(fused::fits(&config), "{config:?}");
+        let dtype = [Dtype::F32, Dtype::F16, Dtype::Bf16][number % 3];
+        let both = load(&gpu, &config, dtype, 71 + number as u64);
+        let mut random = Random::new(number as u64);
+        let ends: Vec<Capture> = (0..config.n_layers)
+            .flat_map(|layer| [TOPK_IN, HIDDEN].map(|buffer| Capture::buffer(Point::end(layer), buffer)))
+            .collect();
+        let mut inside = ends.clone();
+        inside.insert(0, Capture::buffer(Point::of(0, Stage::AttnOut), RESID_MID));
+        let mut edits = EditTable::none(config.n_layers);
+        for layer in 0..config.n_layers {
+            (0..number).for_each(|_| edits.push(layer, an_edit(&mut random, &config)));
+        }
+        let (mut on_cpu, mut on_gpu) = (both.cpu.new_cache(), both.gpu.new_cache().unwrap());
+        let mut start = 0;
+        for (rows, mode) in [
+            (12, Rows::Sequence),
+            (1, Rows::Sequence),
+            (8, Rows::Alternatives),
+            (3, Rows::Sequence),
+        ] {
+            let ids: Vec<u32> = (0..rows).map(|_| random.below(config.d_vocab) as u32).collect();
+            let batch = |captures| Batch {
+                ids: &ids,
+                start,
+                rows: mode,
+                edits: &edits,
+                captures,
+                logits: LogitRows::All,
+            };
+            let expected = block_on(both.cpu.forward(&mut on_cpu, &batch(&ends))).unwrap();
+            let apart = block_on(both.gpu.forward(&mut on_gpu, &batch(&inside))).unwrap();
+            let apart_dispatches = both.gpu.dispatches();
+            let fused = block_on(both.gpu.forward(&mut on_gpu, &batch(&ends))).unwrap();
+            let saved = if rows <= 8 { 2 * config.n_layers } else { 0 };
+            assert_eq!(both.gpu.dispatches() + saved, apart_dispatches, "{rows} rows");
+            let pairs = expected
+                .captured
+                .iter()
+                .zip(fused.captured.iter().zip(&apart.captured[1..]));
+            for (capture, (expected, (fused, apart))) in ends.iter().zip(pairs) {
+                let off = difference(expected, fused).max(difference(apart, fused));
+                assert!(off < NEAR, "shape {number}, {rows} rows: {capture:?} differs by {off}");
+            }
+            let off = difference(&expected.logits, &fused.logits);
+            assert!(off < NEAR, "shape {number}, {rows} rows: logits differ by {off}");
+            if mode == Rows::Sequence {
+                start += rows;
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_not_fused() {
+    assert!(!fused::fits(&crate::cases::gpt2()));
+    for config in [
+        Config {
+            biases: biases(true),
+            ..llama()
+        },
+        Config { n_heads: 9, ..llama() },
+        Config { d_mlp: 513, ..llama() },
+        Config {
+            post_norms: true,
+            ..llama()
+        },
+        Config {
+            d_model: 2049,
+            ..llama()
+        },
+    ] {
+        assert!(!fused::fits(&config), "{config:?}");
+    }
+}

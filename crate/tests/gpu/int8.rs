@@ -1,0 +1,109 @@
+//! 8-bit weights on the GPU give what the same numbers give in f32.
+
+use pollster::block_on;
+use topk_lm::config::Config;
+use topk_lm::edits::EditTable;
+use topk_lm::exec::request::{Batch, Capture, LogitRows};
+use topk_lm::ops::buffers::HIDDEN;
+use topk_lm::ops::def::{Point, Rows, Stage};
+use topk_lm::ops::mlp_out::MLP_OUT;
+use topk_lm::weights::{Dtype, Tensor, Weight};
+
+use crate::cases::{device, difference, gpt2, llama, load_gpu, topk, weights};
+
+/// A weight in 8 bits, and what that means in f32. Scales differ from column to column, of a table from row to row.
+fn rounded(which: Weight, tensor: &Tensor) -> [Tensor; 2] {
+    let Tensor { rows, cols, stride, .. } = *tensor;
+    let values = tensor.to_f32();
+    let count = if which.is_table() { rows } else { stride };
+    let of = |row: usize, column: usize| if which.is_table() { row } else { column };
+    let mut scales = vec![0f32; count];
+    let each = |row: usize| (0..stride).map(move |column| (row, column));
+    for (row, column) in (0..rows).flat_map(each) {
+        let scale = &mut scales[of(row, column)];
+        *scale = scale.max(values[row * stride + column].abs() / 127.0);
+    }
+    let (mut bytes, mut wide) = (Vec::new(), Vec::new());
+    for (row, column) in (0..rows).flat_map(each) {
+        let scale = scales[of(row, column)];
+        let q = if scale > 0.0 {
+            (values[row * stride + column] / scale).round() as i8
+        } else {
+            0
+        };
+        bytes.push(q as u8);
+        wide.extend((f32::from(q) * scale).to_le_bytes());
+    }
+    [(Dtype::I8, bytes, scales), (Dtype::F32, wide, Vec::new())].map(|(dtype, data, scales)| Tensor {
+        rows,
+        cols,
+        stride,
+        dtype,
+        data,
+        scales,
+    })
+}
+
+#[test]
+fn eight_bits_are_what_they_mean() {
+    let Some(gpu) = device() else { return };
+    let base = Config {
+        topk: topk(9),
+        n_layers: 3,
+        n_nontopk: 1,
+        ..llama()
+    };
+    let odd = Config {
+        d_model: 61,
+        d_mlp: 33,
+        d_vocab: 4001,
+        tie_word_embeddings: false,
+        ..base.clone()
+    };
+    // The tables of the odd one are split into shards.
+    gpu.limit_binding(128 << 10);
+    for (number, config) in [base, odd, gpt2()].into_iter().enumerate() {
+        let mut pair = [Vec::new(), Vec::new()];
+        for (which, tensor) in weights(&config, Dtype::F32, 81 + number as u64) {
+            if which.is_vector() {
+                pair.iter_mut().for_each(|all| all.push((which, tensor.clone())));
+            } else {
+                for (all, tensor) in pair.iter_mut().zip(rounded(which, &tensor)) {
+                    all.push((which, tensor));
+                }
+            }
+        }
+        let [eight, wide] = pair.map(|weights| load_gpu(&gpu, &config, &weights));
+        let edits = EditTable::none(config.n_layers);
+        let inside = [
+            Capture::buffer(Point::of(0, Stage::MlpOut), MLP_OUT),
+            Capture::buffer(Point::end(1), HIDDEN),
+        ];
+        let (mut a, mut b) = (eight.new_cache().unwrap(), wide.new_cache().unwrap());
+        let mut start = 0;
+        for (rows, captures) in [
+            (70, &inside[1..]),
+            (1, &inside[..]),
+            (3, &inside[1..]),
+            (12, &inside[..]),
+        ] {
+            let ids: Vec<u32> = (0..rows).map(|i| (i * 31 + 7) as u32 % config.d_vocab as u32).collect();
+            let batch = Batch {
+                ids: &ids,
+                start,
+                rows: Rows::Sequence,
+                edits: &edits,
+                captures,
+                logits: LogitRows::All,
+            };
+            let got = block_on(eight.forward(&mut a, &batch)).unwrap();
+            let expected = block_on(wide.forward(&mut b, &batch)).unwrap();
+            let captured = expected.captured.iter().zip(&got.captured);
+            for (expected, got) in captured.chain([(&expected.logits, &got.logits)]) {
+                let off = difference(expected, got);
+                assert!(off < 1e-6, "model {number}, {rows} rows from {start}: {off}");
+            }
+            start += rows;
+        }
+    }
+}
