@@ -55,6 +55,8 @@ describe('without a network', { timeout: 600_000 }, () => {
 
   test('every page keeps to the policy', async () => {
     assert.equal(await loaded(page), 'cpu');
+    await visit('Gallery', 'Gallery');
+    await visit('Challenges', 'Challenges');
     await visit('Browse', 'All neurons');
     await visit('Steer', 'Steer');
     await visit('Trace', 'Trace');

@@ -122,6 +122,8 @@ test('an address holds the whole state', () => {
   assert.equal(route.parseRoute('#/?t=AQI&n=1.2').page, 'explore');
   assert.equal(route.parseRoute('#/?say=A%20cat&off=1').page, 'start');
   assert.equal(route.parseRoute('#/?model=M').page, 'start');
+  const odd = route.formatRoute(route.parseRoute('#/nowhere?x=1'), 'M');
+  assert.equal(route.formatRoute(route.parseRoute(odd), 'M'), odd);
 });
 
 test('an address that was tampered with gives a possible state', () => {

@@ -51,8 +51,9 @@ export function parseRoute(hash: string): Route {
     if (!rest[0] || layer === null || index === null) return { ...route, page: 'browse' };
     return { ...route, page: 'neuron', model: rest[0], neuron: { layer, index } };
   }
-  if (first === undefined && Object.keys(params).some((name) => !OF_START.includes(name))) return { ...route, page: 'explore' };
-  return { ...route, page: isPage(first) && first !== 'neuron' ? first : START.page };
+  const page = isPage(first) && first !== 'neuron' ? first : START.page;
+  const isExplore = page === START.page && Object.keys(params).some((name) => !OF_START.includes(name));
+  return { ...route, page: isExplore ? 'explore' : page };
 }
 
 /** The hash of a route. @param defaultModel - names the model on the neuron page if the route does not */
