@@ -5,7 +5,7 @@ import path from 'node:path';
 const read = (file) => JSON.parse(fs.readFileSync(file, 'utf8'));
 const isWeights = (name) => /\.(safetensors|json)$/.test(name);
 
-/** The model folders with a manifest; the one that the site opens with first: a TopK model, with statistics if there is one. */
+/** The model folders with a manifest; the one that the site opens with first: a TopK model, with statistics and training steps if there is one. */
 export function modelIndex(root) {
   const models = fs
     .readdirSync(root)
@@ -17,7 +17,7 @@ export function modelIndex(root) {
       start: fs.existsSync(path.join(root, name, 'start.json')),
       challenges: fs.existsSync(path.join(root, name, 'challenges.json')),
     }));
-  const rank = ({ kind, features }) => (kind === 'topk' ? 0 : 2) + (features ? 0 : 1);
+  const rank = ({ kind, features, steps }) => (kind === 'topk' ? 0 : 4) + (features ? 0 : 2) + (steps.length > 0 ? 0 : 1);
   return { models: models.sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1)) };
 }
 

@@ -223,8 +223,11 @@ fn switches_are_whole(file: &Value) -> bool {
             .iter()
             .all(|key| switch[key].is_string())
     };
-    let strong =
-        |switch: &Value| switch["times"].as_f64() >= Some(2.99) && switch["steer"]["surprise"].as_f64() <= Some(1.301);
+    let strong = |switch: &Value| {
+        let times = switch["times"].as_f64().unwrap();
+        let marked = switch["switch"] == (times >= 3.0) || (times - 3.0).abs() < 0.01;
+        times >= 1.49 && marked && switch["steer"]["surprise"].as_f64() <= Some(1.301)
+    };
     file["switches"]
         .as_array()
         .unwrap()

@@ -2,11 +2,10 @@
 //! behind fixed prompts, and the next token's distribution is compared. docs/statistics.md has the definitions.
 
 mod contrasts;
+mod report;
 mod set;
 mod switches;
 mod texts;
-
-use serde_json::{json, Value};
 
 pub use self::contrasts::Contrast;
 use self::contrasts::Prompts;
@@ -14,7 +13,6 @@ use self::set::{Change, Desk, Handle};
 pub use self::switches::Switch;
 use self::texts::Writer;
 use super::facts::Facts;
-use super::json::{maybe, number};
 use super::peaks::mix;
 use super::threads::in_threads;
 use crate::error::{fail, Result};
@@ -326,65 +324,6 @@ impl Written {
     /// How many times as much as the best of the random neurons.
     pub fn specificity(&self) -> f64 {
         self.gain.max(0.0) / self.control.max(1e-3)
-    }
-
-    /// The `writes` of a record.
-    pub fn json(&self, label: &str) -> Value {
-        let pairs = |list: &[(u32, f64)]| list.iter().map(|(id, x)| json!([id, number(*x)])).collect::<Vec<_>>();
-        let mut strongest: Vec<usize> = (0..self.effects.len()).collect();
-        strongest.sort_by(|a, b| self.effects[*b].0.abs().total_cmp(&self.effects[*a].0.abs()));
-        let contrasts: Vec<Value> = strongest
-            .into_iter()
-            .take(5)
-            .map(|n| json!([n, number(self.effects[n].0), maybe(self.ablations[n])]))
-            .collect();
-        json!({
-            "label": label, "value": number(f64::from(self.value)), "kl": number(self.kl), "kl_stronger": number(self.kl_stronger),
-            "up": pairs(&self.up), "down": pairs(&self.down), "up_stronger": pairs(&self.up_stronger), "gain": number(self.gain),
-            "control": number(self.control), "specificity": number(self.specificity()), "stable": self.stable,
-            "ablated": { "prompts": self.ablated, "kl": maybe(self.ablated_kl) },
-            "steer": self.steer.map(|(value, surprise)| json!({ "value": number(f64::from(value)), "surprise": number(surprise) })),
-            "contrasts": contrasts,
-        })
-    }
-}
-
-impl Measured {
-    /// `contrasts.json`: the contrasts, what random neurons do to them, and the neurons that do most.
-    pub fn contrasts_json(&self, facts: &Facts) -> Value {
-        let text = |ids: &[u32]| ids.iter().map(|id| facts.text(*id)).collect::<Vec<_>>();
-        let contrasts = self.contrasts.iter().enumerate().map(|(n, contrast)| {
-            let mut all: Vec<(f64, usize, usize, Option<f64>)> = Vec::new();
-            for (layer, neurons) in facts.layers.iter().zip(&self.layers) {
-                let known = neurons.iter().enumerate().filter_map(|(index, one)| Some((index, one.as_ref()?)));
-                all.extend(known.map(|(index, one)| (one.effects[n].0, *layer, index, one.ablations[n])));
-            }
-            all.sort_by(|a, b| b.0.abs().total_cmp(&a.0.abs()));
-            let neurons: Vec<Value> = all
-                .into_iter()
-                .take(20)
-                .map(|(effect, layer, index, ablated)| json!([layer, index, number(effect), maybe(ablated)]))
-                .collect();
-            let controls: Vec<Value> = self.controls.iter().map(|of_layer| number(of_layer[n])).collect();
-            json!({
-                "name": contrast.name, "kind": contrast.kind, "a": text(&contrast.sides[0]), "b": text(&contrast.sides[1]),
-                "controls": controls, "neurons": neurons,
-            })
-        });
-        json!({
-            "format": super::FORMAT, "layers": facts.layers, "prompts": self.prompts, "random": CONTROLS,
-            "surprise": number(self.own), "contrasts": contrasts.collect::<Vec<_>>(),
-        })
-    }
-
-    /// `switches.json`
-    pub fn switches_json(&self, facts: &Facts) -> Value {
-        let switches: Vec<Value> = self
-            .switches
-            .iter()
-            .map(|switch| switch.json(&self.contrasts, facts))
-            .collect();
-        json!({ "format": super::FORMAT, "model": facts.model, "switches": switches })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Switches: one neuron that turns one contrast, far more than random neurons do, while text still reads.
+//! Switches and what comes near them: one neuron that turns one contrast, far more than random neurons do, while text still reads.
 
 use serde_json::{json, Value};
 
@@ -11,8 +11,10 @@ use crate::exec::cpu::{Branches, CpuEngine, Prefix};
 use crate::features::facts::Facts;
 use crate::features::json::number;
 
-/// A switch does so many times as much as the best of the random neurons of its layer.
-const TIMES: f64 = 3.0;
+/// What is listed does so many times as much as the best of the random neurons of its layer.
+const LISTED: f64 = 1.5;
+/// And a switch so many times.
+const SWITCH: f64 = 3.0;
 /// And at least this, nats of log odds.
 const LEAST: f64 = 0.5;
 /// Most switches of a contrast and a direction.
@@ -33,7 +35,7 @@ pub struct Switch {
     after: Vec<u32>,
 }
 
-/// All switches, by contrast, the strongest first.
+/// All that turn a contrast, by contrast, the strongest first.
 pub fn find(
     engine: &CpuEngine,
     prompts: &Prompts,
@@ -52,7 +54,7 @@ pub fn find(
                 let Some(steer) = one.steer.filter(|steer| steer.0.abs() >= one.value.abs()) else {
                     continue;
                 };
-                if agree && effect.abs() >= LEAST.max(TIMES * control) {
+                if agree && effect.abs() >= LEAST.max(LISTED * control) {
                     let handle = Handle {
                         layer: *layer,
                         index,
@@ -116,6 +118,7 @@ impl Switch {
             known.map(|id| facts.text(*id)).collect::<String>()
         };
         let side = usize::from(self.effect < 0.0);
+        let times = self.effect.abs() / self.control.max(1e-9);
         let sides = [side, 1 - side].map(|side| {
             contrast.sides[side]
                 .first()
@@ -124,7 +127,7 @@ impl Switch {
         json!({
             "layer": self.handle.layer, "index": self.handle.index, "name": format!("{} → {}", sides[1], sides[0]),
             "contrast": contrast.name, "kind": contrast.kind, "value": number(f64::from(self.handle.value)),
-            "effect": number(self.effect), "control": number(self.control), "times": number(self.effect.abs() / self.control.max(1e-9)),
+            "effect": number(self.effect), "control": number(self.control), "times": number(times), "switch": times >= SWITCH,
             "kl": number(self.kl), "steer": { "value": number(f64::from(self.steer.0)), "surprise": number(self.steer.1) },
             "prompt": text(&self.prompt).trim_start(), "before": text(&self.before), "after": text(&self.after),
         })
