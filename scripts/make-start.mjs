@@ -1,4 +1,4 @@
-// node scripts/make-start.mjs FOLDER… [--neuron LAYER.INDEX]: makes FOLDER/start.json, with which the start page opens: one neuron, what the model
+// node scripts/make-start.mjs FOLDER… [--neuron LAYER.INDEX] [--contrast 'he / she']: makes FOLDER/start.json, with which the start page opens: one neuron, what the model
 // writes without and with it, and how it was measured. It is the best switch of features/switches.json; where there is none, the gentle recipe of
 // recipes.json that works most often. Run `npm run build` first.
 import fs from 'node:fs';
@@ -14,16 +14,19 @@ const PROMPTS = ['One day, a little girl named Lily went to the', 'The old man h
 const MOST = 10_000;
 
 const USAGE =
-  'Usage: node scripts/make-start.mjs FOLDER… [--neuron LAYER.INDEX], each the folder of a TopK model, such as models/Llama-TopK-Stories-9M.';
+  'Usage: node scripts/make-start.mjs FOLDER… [--neuron LAYER.INDEX] [--contrast NAME], each the folder of a TopK model, such as models/Llama-TopK-Stories-9M.';
 
 await main(async () => {
-  const { values, positionals } = parseArgs({ options: { neuron: { type: 'string' } }, allowPositionals: true });
+  const { values, positionals } = parseArgs({
+    options: { neuron: { type: 'string' }, contrast: { type: 'string' } },
+    allowPositionals: true,
+  });
   const unknown = positionals.find((folder) => !fs.existsSync(path.join(folder, 'config.json')));
   if (positionals.length === 0 || unknown !== undefined) throw new Failure(USAGE);
-  for (const folder of positionals) await make(path.resolve(folder), values.neuron);
+  for (const folder of positionals) await make(path.resolve(folder), values);
 });
 
-async function make(folder, neuron) {
+async function make(folder, { neuron, contrast }) {
   const { TopKLM } = await import(new URL('index.js', `file://${paths.npmPackage}/`).href);
   const { compare } = await siteModule('start/compare.ts');
   const { fileOf, exampleOf } = await siteModule('start/example.ts');
@@ -37,7 +40,7 @@ async function make(folder, neuron) {
       const ids = [...(await model.tokenizer.encode(prompt))];
       return { prompt, stored: await compare(model, ids, edit) };
     };
-    const made = (await fromSwitches(folder, neuron, run)) ?? (await fromRecipes(model.features, neuron, run));
+    const made = (await fromSwitches(folder, neuron, contrast, run)) ?? (await fromRecipes(model.features, neuron, run));
     if (!made) throw new Failure(`${path.basename(folder)} has neither a switch nor a recipe that shows at the prompts here.`);
     const example = { ...made, label: labelOf(made.edit), width, k, layers: n_layers - n_nontopk };
     const text = `${JSON.stringify(fileOf(example))}\n`;
@@ -62,10 +65,16 @@ function isWanted(neuron) {
   return (each) => !neuron || `${each.layer}.${each.index}` === neuron;
 }
 
-/** Of the switches behind whose prompt another token comes next, the one that does most beside random neurons. */
-async function fromSwitches(folder, neuron, run) {
-  const all = read(folder, 'features/switches.json')?.switches ?? [];
-  for (const one of all.filter(isWanted(neuron)).sort((a, b) => b.times - a.times)) {
+/** Whether the next token turns from the one side of the name to the other: “he → she”. */
+function turns({ name, before, after }) {
+  const [from, to] = name.split(' → ');
+  return Boolean(from && to) && before.trimStart().startsWith(from) && after.trimStart().startsWith(to);
+}
+
+/** Of the switches behind whose prompt another token comes next, at best the two that name it, the one that does most beside random neurons. */
+async function fromSwitches(folder, neuron, wanted, run) {
+  const all = (read(folder, 'features/switches.json')?.switches ?? []).filter((each) => !wanted || each.contrast === wanted);
+  for (const one of all.filter(isWanted(neuron)).sort((a, b) => turns(b) - turns(a) || b.times - a.times)) {
     const { layer, index, value, name, contrast, effect, control, times, steer, prompt } = one;
     const edit = { layer, index, action: 'clamp', value, site: 'topk_out', positions: 'next', propagate: 'layer' };
     const result = await run(prompt, edit);

@@ -11,9 +11,13 @@ A TopK block has a submodule `topk` without weights: its input is TransformerLen
 neurons: a forward pre-hook before they compete, a forward hook after.
 """
 
+from pathlib import Path
+
 import torch
+from safetensors import safe_open
 from torch import nn
 from transformers import (
+    AutoConfig,
     Gemma2ForCausalLM,
     Gemma3ForCausalLM,
     GPT2LMHeadModel,
@@ -90,8 +94,29 @@ def _cut_block(block, _args, out):
     return (block.topk(out[0]), *out[1:]) if isinstance(out, tuple) else block.topk(out)
 
 
+def _widened(folder):
+    """The tensors of a folder with 8-bit weights in f32: `NAME` I8 [out, in] and `NAME.scale` F32 [out] mean q · scale. None of any other."""
+    files = sorted(Path(folder).glob("model*.safetensors")) if Path(folder).is_dir() else []
+    tensors = {}
+    for file in files:
+        with safe_open(file, "pt") as stored:
+            tensors |= {name: stored.get_tensor(name) for name in stored.keys()}
+    scales = {name: tensors.pop(name) for name in [*tensors] if name.endswith(".scale")}
+    if not scales:
+        return None
+    return {name: x.float() * scales[f"{name}.scale"][:, None] if f"{name}.scale" in scales else x.float() for name, x in tensors.items()}
+
+
 class TopKMixin:
-    """Puts the TopK activation of the config behind the blocks of a causal language model of transformers."""
+    """Puts the TopK activation of the config behind the blocks of a causal language model of transformers, and widens 8-bit weights."""
+
+    @classmethod
+    def from_pretrained(cls, folder, *args, **kwargs):
+        weights = _widened(folder) if folder and "state_dict" not in kwargs else None
+        if weights is None:
+            return super().from_pretrained(folder, *args, **kwargs)
+        config = kwargs.pop("config", None) or AutoConfig.from_pretrained(folder)
+        return super().from_pretrained(None, *args, config=config, state_dict=weights, **kwargs)
 
     def __init__(self, config, *args, **kwargs):
         k, cut, select, post, embed = _checked(config)
