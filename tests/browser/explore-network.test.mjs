@@ -44,6 +44,8 @@ describe('the layout of the picture', () => {
   test('a label is shortened by whole words', () => {
     assert.equal(scene.shortName('words in -s: ones, birds, stars', 12), 'ones, birds');
     assert.equal(scene.shortName('“big”', 12), 'big');
+    assert.equal(scene.shortName('reads mixed: wooden, Without? · writes the, a', 12), 'wooden');
+    assert.equal(scene.shortName('reads “very” · writes quiet', 12), 'very');
     assert.equal(scene.shortName('mixed: wooden, Without', 3), 'wooden');
     assert.equal(scene.shortName('“:”', 3), ':');
     assert.equal(scene.shortName('', 3), '');

@@ -42,3 +42,8 @@ export function semanticNote(index: FeatureIndex | null, { n }: { n: number | nu
     ? 'Not computed for this model, because the clusters come from a dense twin’s embedding.'
     : `N = ${n ?? 0}.`;
 }
+
+/** Of a label such as `reads “very” · writes quiet, long`, only what the neuron reads. */
+export function whatItReads(label: string): string {
+  return label.replace(/ · writes .*$/s, '').replace(/^reads /, '');
+}

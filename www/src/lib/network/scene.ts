@@ -3,6 +3,7 @@ import type { FeatureIndex } from 'topk-lm';
 import type { Active } from '../activity';
 import type { Activations } from '../activations';
 import { rankedAt, type Ranking } from '../ranking';
+import { whatItReads } from '../neurons';
 import type { NeuronId } from '../route';
 
 /** Neurons pushed out that are named. */
@@ -53,9 +54,9 @@ export interface Beyond {
   push: (Push & { layer: number }) | null;
 }
 
-/** As much of a label as there is room for: whole words of its list, without what kind of list it is. */
+/** As much of what a neuron reads as there is room for: whole words of its list, without what kind of list it is. */
 export function shortName(label: string, room: number): string {
-  const [first = '', ...rest] = label
+  const [first = '', ...rest] = whatItReads(label)
     .replace(/^[^:“]{4,}: (?=.)/, '')
     .replaceAll(/[“”]/g, '')
     .trim()
