@@ -26,10 +26,7 @@ const INTERACTIONS = [
   { name: 'Steer: a letter in the search', act: (page) => page.getByRole('searchbox').press('s') },
   { name: 'Steer: another letter', act: (page) => page.getByRole('searchbox').press('u') },
   { name: 'Steer: a letter in the prompt', act: (page) => page.getByLabel('Prompt').press('a') },
-  // Long enough to be stopped.
-  { name: 'Steer: tokens asked for', act: (page) => page.getByLabel('New tokens').fill('250') },
   { name: 'Steer: Run', act: (page) => page.getByRole('button', { name: 'Run' }).click() },
-  { name: 'Steer: Stop', act: (page) => page.getByRole('button', { name: 'Stop' }).click() },
   toPage('Trace'),
   toPage('About'),
   { name: 'About: one step of k', act: (page) => page.getByRole('slider', { name: /^k =/ }).press('ArrowRight') },
