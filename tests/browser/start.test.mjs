@@ -102,7 +102,7 @@ describe('the start page', { timeout: 600_000, skip: !example && 'the shipped mo
     site.release();
     await page.locator('[data-origin=same]').waitFor({ timeout: 6 * STEP_TIMEOUT });
     const typed = 'In the garden there was a big';
-    await page.getByRole('textbox', { name: /goes on from your words/ }).fill(typed);
+    await page.getByRole('textbox', { name: /continues your words/ }).fill(typed);
     await page.locator('[data-origin=live][data-busy=false]').waitFor();
     const { TopKLM } = await import('topk-lm');
     const engine = await TopKLM.load(model.folder, { backend: 'cpu' });
@@ -116,7 +116,7 @@ describe('the start page', { timeout: 600_000, skip: !example && 'the shipped mo
     const fresh = await openSite(browser, site, new URL(page.url()).hash);
     try {
       await fresh.page.locator('[data-origin=live]').waitFor({ timeout: 6 * STEP_TIMEOUT });
-      assert.equal(await fresh.page.getByRole('textbox', { name: /goes on from/ }).inputValue(), typed);
+      assert.equal(await fresh.page.getByRole('textbox', { name: /continues your words/ }).inputValue(), typed);
     } finally {
       await fresh.close();
     }

@@ -35,8 +35,12 @@ const NAMES: Readonly<Record<string, Names>> = {
   'more / less': ['More', 'Less', 'comparison bigger smaller better worse'],
   'who / that': ['Who', 'That', 'relative pronoun'],
   'what / where': ['What', 'Where', 'question word place thing'],
-  'comma / stop': ['A comma: the sentence goes on', 'A full stop: the sentence ends', 'punctuation period pause end'],
-  'stop / exclamation mark': ['A calm end: full stop', 'An excited end: exclamation mark', 'punctuation shout excitement period'],
+  'comma / stop': ['A comma: the sentence continues', 'A period: the sentence ends', 'punctuation full stop pause end'],
+  'stop / exclamation mark': [
+    'A calm ending: a period',
+    'An excited ending: an exclamation mark',
+    'punctuation shout excitement full stop',
+  ],
   'question / statement': ['A question', 'A statement', 'punctuation ask question mark'],
   'closing quote / none': ['Closes the quote', 'Keeps the quote open', 'punctuation speech dialogue quotation mark'],
   'opening quote / none': ['Opens a quote', 'Opens no quote', 'punctuation speech dialogue quotation mark talk say'],
@@ -59,7 +63,7 @@ const NAMES: Readonly<Record<string, Names>> = {
   'play / work': ['Play', 'Work', 'fun job'],
   'good / bad': ['Good', 'Bad', 'moral quality nice mean'],
   'first / last': ['First', 'Last', 'order beginning end'],
-  'once / then': ['Once: a story begins', 'Then: a story goes on', 'time order beginning'],
+  'once / then': ['“Once”: a story begins', '“Then”: a story continues', 'time order beginning'],
   'red / blue': ['Red', 'Blue', 'color colour'],
 };
 

@@ -30,7 +30,7 @@ export const TOUR: readonly TourStep[] = [
   {
     page: 'explore',
     title: 'See',
-    text: 'Each bar is a neuron at the chosen token. In every layer a threshold comes down: the strongest few go on with their names, the rest falls away.',
+    text: 'Each bar is a neuron at the chosen token. In every layer a threshold comes down: the strongest few pass, with their names; the rest fall away.',
     target: 'section[aria-labelledby=network-title]',
     params: nothing,
   },
@@ -44,14 +44,14 @@ export const TOUR: readonly TourStep[] = [
   {
     page: 'steer',
     title: 'Switch',
-    text: 'Here one neuron is set. The same prompt goes on twice, without it and with it, and the flag marks where the texts part.',
+    text: 'Here one neuron is set. The model continues the same prompt twice, without the neuron and with it. The flag marks where the two texts diverge.',
     target: 'section[data-side=steered]',
     params: steered,
   },
   {
     page: 'steer',
     title: 'What it pushed out',
-    text: 'A layer keeps only so many neurons. The one that was set takes a place, so others lost theirs: these.',
+    text: 'A layer keeps only so many neurons. The one that you set took a place, so these lost theirs.',
     target: 'section[aria-labelledby=evicted-title]',
     params: steered,
   },

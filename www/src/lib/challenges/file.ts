@@ -81,7 +81,7 @@ export function isChallenge(entry: unknown): entry is Challenge {
 export function taskOf(challenge: Challenge): string {
   switch (challenge.kind) {
     case 'say':
-      return `Set one neuron so that the model goes on from “${challenge.prompt}” with one of these words: ${challenge.words.join(', ')}. The text may surprise the model at most ${challenge.bound} times as much as what it writes by itself.`;
+      return `Set one neuron so that the model continues “${challenge.prompt}” with at least one of these words: ${challenge.words.join(', ')}. The text may be at most ${challenge.bound} times as surprising to the model as what it writes on its own.`;
     case 'turn':
       return `Set one neuron so that after “${challenge.prompt}” the token “${challenge.token.trim()}” is more likely than “${challenge.over.trim()}”.`;
     case 'silence':

@@ -56,8 +56,8 @@ async function judgeSay(model: TopKLM, { words, bound }: Say, ids: number[], edi
     solved: found > 0 && ratio <= bound,
     facts: [
       `It writes: “…${steered.text.trim()}”`,
-      `By itself it writes: “…${base.text.trim()}”`,
-      `${found === 0 ? 'None of the words is in it' : `${found} of its words ${found === 1 ? 'is' : 'are'} asked for`}; it surprises the model ${ratio.toFixed(2)} times as much (at most ${bound} is asked for).`,
+      `On its own it writes: “…${base.text.trim()}”`,
+      `${found === 0 ? 'It has none of the words' : `The words appear ${found === 1 ? 'once' : `${found} times`}`}; it is ${ratio.toFixed(2)} times as surprising to the model (${bound} at most).`,
     ],
     score: found > 0 ? ratio : null,
   };
