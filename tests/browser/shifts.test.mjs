@@ -1,12 +1,16 @@
 // Loading moves nothing that a person may be reading or about to press: the layout shift of each page, while it opens and the model arrives.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { loaded, openSite, shippedModel, withSite } from './page-kit.mjs';
+import { loaded, offeredModels, openSite, shippedModel, withSite } from './page-kit.mjs';
 
 /** What is good by https://web.dev/articles/cls is 0.1. */
 const MOST = 0.05;
 
 const PAGES = ['start', 'gallery', 'challenges', 'explore', 'browse', 'steer', 'trace', 'byo', 'about', 'neuron'];
+
+/** A model that is compared with its twin: the link opens the comparison. */
+const compared = offeredModels().find(({ dense_twin: twin }) => offeredModels().some(({ name }) => name === twin));
+if (compared) PAGES.push(`explore?model=${compared.name}&vs=0`);
 
 describe('loading shifts nothing', { timeout: 900_000 }, () => {
   let site;

@@ -72,3 +72,19 @@ export function denseRows({ data, shape }: Tensor): ActiveRows {
     values: data,
   };
 }
+
+/** What is not 0 of [T, d] as rows: the features of an autoencoder. */
+export function activeRows({ data, shape }: Tensor): ActiveRows {
+  const [positions = 0, d = 0] = shape;
+  const rowStart = new Uint32Array(positions + 1);
+  const indices: number[] = [];
+  const values: number[] = [];
+  for (let i = 0; i < data.length; i++) {
+    if (data[i] !== 0) {
+      indices.push(i % d);
+      values.push(data[i]!);
+    }
+    if ((i + 1) % d === 0) rowStart[(i + 1) / d] = indices.length;
+  }
+  return { shape: [positions, d], rowStart, indices: Uint32Array.from(indices), values: Float32Array.from(values) };
+}

@@ -1,5 +1,5 @@
 /** Reads links and saved files, with one set of checks for both: a file holds an address of any length. */
-import { parseEdits } from './edits';
+import { parseEdits, parseFeature } from './edits';
 import { beginning, MAX_TEXT, MAX_TOKENS } from './fit';
 import { count, plural } from './format';
 import { isPage } from './pages';
@@ -54,6 +54,7 @@ const CHECKS: Partial<Record<Route['page'], Record<string, Check>>> = {
     n: neuron,
     at: numberIn('Its position', 0, 999_999),
     set: numberIn('The value that its neuron is set to', -1e6, 1e6),
+    vs: numberIn('The layer that it compares', 0, 9999),
   },
   steer: {
     t: text('Its text'),
@@ -64,6 +65,9 @@ const CHECKS: Partial<Record<Route['page'], Record<string, Check>>> = {
     seed: numberIn('Its seed', 0, Number.MAX_SAFE_INTEGER),
     temp: numberIn('Its temperature', 0, 2),
     len: numberIn('Its number of new tokens', 1, 4096),
+    vs: (value) =>
+      value === '-' || parseEdits(value).length === 1 ? null : `The edit of its twin is “${shortened(value)}”, which cannot be read.`,
+    vf: (value) => (parseFeature(value) ? null : `Its feature is “${shortened(value)}”, not a number and a value such as 117_4.5.`),
     pl: (value, { b }) => {
       const ids = decodeIds(b);
       return !ids || (/^\d+$/.test(value) && Number(value) <= ids.length) ? null : 'Its prompt is longer than its text.';

@@ -44,11 +44,12 @@ export const rounded = (value: number): number => Number(value.toPrecision(4));
 
 /** What the engine takes. */
 export function engineEdit({ value, ...fields }: FullEdit, prompted: Prompted): Edit {
-  const edit = { ...fields, positions: resolved(fields.positions, prompted) };
+  const edit = { ...fields, positions: positionsOf(fields.positions, prompted) };
   return edit.action === 'ablate' ? edit : { ...edit, value };
 }
 
-function resolved(positions: FullEdit['positions'], { promptLength, context }: Prompted): EditPositions {
+/** Positions as the engine takes them. */
+export function positionsOf(positions: FullEdit['positions'], { promptLength, context }: Prompted): EditPositions {
   if (positions !== 'next') return positions;
   return { from: Math.max(0, Math.min(promptLength, context) - 1), to: context };
 }
@@ -119,9 +120,23 @@ function parsePositions(text: string): FullEdit['positions'] | null {
   return match && { from: Number(match[1]), to: Number(match[2]) };
 }
 
+/** A feature of an autoencoder, set to a value: `117_4.5` in the address. */
+export interface SetFeature {
+  index: number;
+  value: number;
+}
+
+export const formatFeature = ({ index, value }: SetFeature): string => `${index}_${value}`;
+
+/** What an address says; `null`: nothing that can be read. */
+export function parseFeature(text: string | undefined): SetFeature | null {
+  const [, index, value] = /^(\d{1,7})_(-?[\d.]+(?:e-?\d+)?)$/.exec(text ?? '') ?? [];
+  return index !== undefined && Number.isFinite(Number(value)) ? { index: Number(index), value: Number(value) } : null;
+}
+
 /** As `topk-lm generate --edit` takes it. */
 export function commandEdit({ layer, index, action, value, site, positions: where, propagate }: FullEdit, prompted: Prompted): string {
-  const positions = resolved(where, prompted);
+  const positions = positionsOf(where, prompted);
   const fields = [`layer=${layer}`, `index=${index}`, `action=${action}`];
   if (action !== 'ablate') fields.push(`value=${value}`);
   if (site !== 'topk_out') fields.push(`site=${site}`);

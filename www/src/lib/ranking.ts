@@ -55,7 +55,7 @@ export function backgroundOf(index: FeatureIndex | null, layer: number): number[
  * @param background - whether neurons that are active nearly everywhere are included
  */
 export function rankedAt(
-  { rows, select }: Activations,
+  { rows, select }: Pick<Activations, 'rows' | 'select'>,
   layer: number,
   t: number,
   { index, ranking, background }: { index: FeatureIndex | null; ranking: Ranking; background: boolean },

@@ -4,7 +4,7 @@ import type { App } from './app.svelte';
 import { surprise, wordsOf } from './compare';
 import { formatEdits } from './edits';
 import { encodeToFit } from './fit';
-import { isAbort } from './problem';
+import { Job } from './job.svelte';
 import { summaryOf, type SeedText } from './seed-summary';
 import type { Steering } from './steering.svelte';
 import { Writing } from './writing.svelte';
@@ -12,11 +12,9 @@ import { Writing } from './writing.svelte';
 export const SEEDS = 10;
 
 export class Seeds {
-  readonly #app: App;
   readonly #steering: Steering;
   /** In the order of the seeds; a steered text follows its base text. */
   texts = $state.raw<readonly SeedText[]>([]);
-  isRunning = $state(false);
   /** What the texts were made from. */
   #made = $state({ base: '', steered: '' });
   #baseKey = $derived.by(() => JSON.stringify([this.#steering.textKey, SEEDS]));
@@ -25,15 +23,19 @@ export class Seeds {
   isCurrent = $derived.by(() => this.#made.steered === '' || this.#made.steered === this.#steeredKey);
   /** Words of the concept are counted anew when others are typed. */
   summary = $derived.by(() => summaryOf(this.texts, wordsOf(this.#steering.words)));
-  #job: AbortController | null = null;
+  readonly #job: Job;
 
   constructor(app: App, steering: Steering) {
-    this.#app = app;
     this.#steering = steering;
+    this.#job = new Job(() => app.session);
+  }
+
+  get isRunning(): boolean {
+    return this.#job.isRunning;
   }
 
   stop(): void {
-    this.#job?.abort();
+    this.#job.stop();
   }
 
   /** Drops the texts, which belong to another model. */
@@ -44,18 +46,12 @@ export class Seeds {
   }
 
   /** Writes the texts; base texts of the same settings are kept. */
-  async run(): Promise<void> {
-    this.stop();
-    const controller = new AbortController();
-    const { signal } = controller;
-    this.#job = controller;
+  run(): Promise<void> {
     const { sampling, prompt, edits } = this.#steering;
     const known = this.#made.base === this.#baseKey ? new Map(this.texts.map(({ seed, base }) => [seed, base])) : new Map<number, never>();
     this.texts = [];
     this.#made = { base: this.#baseKey, steered: this.#steeredKey };
-    this.isRunning = true;
-    try {
-      const model = await this.#app.session.ready(signal);
+    return this.#job.run(async (model, signal) => {
       const { ids } = await encodeToFit(model, prompt);
       for (let seed = sampling.seed; seed < sampling.seed + SEEDS; seed++) {
         const write = async (using: typeof edits) => {
@@ -69,11 +65,7 @@ export class Seeds {
         signal.throwIfAborted();
         this.texts = [...this.texts, { seed, base, steered }];
       }
-    } catch (error) {
-      if (!isAbort(error)) this.#app.session.report(error);
-    } finally {
-      if (this.#job === controller) this.isRunning = false;
-    }
+    });
   }
 
   async #read(model: TopKLM, { ids, promptLength }: Writing, signal: AbortSignal) {

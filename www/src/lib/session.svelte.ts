@@ -196,6 +196,17 @@ export class Session {
     this.cancelCheckpoint();
   }
 
+  /** Ends the engine and forgets the model: nothing is chosen any more. */
+  close(): void {
+    this.cancel();
+    this.entry = null;
+    this.features = null;
+    this.index = null;
+    this.problem = null;
+    this.phase = 'idle';
+    void this.#drop();
+  }
+
   /** The model as soon as there is one; starts loading where nothing does. */
   ready(signal: AbortSignal): Promise<TopKLM> {
     if (this.model) return Promise.resolve(this.model);

@@ -4,7 +4,7 @@ import type { App } from './app.svelte';
 import { countWords, surprise, wordsOf } from './compare';
 import { rounded, type FullEdit } from './edits';
 import { encodeToFit } from './fit';
-import { isAbort } from './problem';
+import { Job } from './job.svelte';
 import type { Steering } from './steering.svelte';
 import { wordingOf } from './wording';
 import { Writing } from './writing.svelte';
@@ -29,22 +29,26 @@ export class Sweep {
   readonly #app: App;
   readonly #steering: Steering;
   rows = $state.raw<readonly SweepRow[]>([]);
-  isRunning = $state(false);
   /** Which neuron the rows belong to. */
   title = $state('');
   /** What the rows were made from. */
   #made = $state('');
   /** Whether the rows are those of the prompt, the model and the edits on the page. */
   isCurrent = $derived.by(() => this.#made === '' || this.#made === this.#key(this.#steering.chosen));
-  #job: AbortController | null = null;
+  readonly #job: Job;
 
   constructor(app: App, steering: Steering) {
     this.#app = app;
     this.#steering = steering;
+    this.#job = new Job(() => app.session);
+  }
+
+  get isRunning(): boolean {
+    return this.#job.isRunning;
   }
 
   stop(): void {
-    this.#job?.abort();
+    this.#job.stop();
   }
 
   /** Drops the rows, which belong to another model. */
@@ -63,9 +67,6 @@ export class Sweep {
   /** @param unit the value of 1 × */
   async run(editIndex: number, unit: number): Promise<void> {
     this.stop();
-    const controller = new AbortController();
-    const { signal } = controller;
-    this.#job = controller;
     const { sampling, prompt } = this.#steering;
     const edits = [...this.#steering.edits];
     const chosen = edits[editIndex];
@@ -74,9 +75,7 @@ export class Sweep {
     this.rows = [];
     this.#made = this.#key(editIndex);
     this.title = `layer ${chosen.layer} ${wordingOf(this.#app.session.kind).one} ${chosen.index}`;
-    this.isRunning = true;
-    try {
-      const model = await this.#app.session.ready(signal);
+    await this.#job.run(async (model, signal) => {
       const { ids } = await encodeToFit(model, prompt);
       const base = new Writing();
       await base.write(model, ids, sampling, [], signal);
@@ -99,10 +98,6 @@ export class Sweep {
         };
         this.rows = [...this.rows, row];
       }
-    } catch (error) {
-      if (!isAbort(error)) this.#app.session.report(error);
-    } finally {
-      if (this.#job === controller) this.isRunning = false;
-    }
+    });
   }
 }

@@ -1,0 +1,238 @@
+// The TopK model, its dense twin and an autoencoder on it, side by side on Explore and Steer: each column against the npm package in Node.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { inRoot, paths } from '../../scripts/lib/paths.mjs';
+import { writeSae } from '../package/sae.mjs';
+import { assertUsable, hashOf, LOAD_TIMEOUT, offeredModels, openSite, siteModule, STEP_TIMEOUT, withSite } from './page-kit.mjs';
+
+const pair = offeredModels().find(({ kind, dense_twin: twin }) => kind === 'topk' && offeredModels().some(({ name }) => name === twin));
+const skip = !pair && 'no model names a dense twin that is there';
+
+describe('compared with its twin', { timeout: 900_000, skip }, () => {
+  if (skip) return;
+  const twin = offeredModels().find(({ name }) => name === pair.dense_twin);
+  const { hidden_size: width } = JSON.parse(fs.readFileSync(path.join(paths.models, twin.name, 'config.json'), 'utf8'));
+  const sae = writeSae('compare', width);
+  const isTwins = (request) => decodeURIComponent(request).includes(`/models/${twin.name}/`);
+  let site;
+  let browser;
+  let page;
+  let TopKLM;
+  let reference;
+  withSite(
+    {
+      hash: `#/explore?model=${pair.name}`,
+      load: true,
+      serve: { mounts: { '/sae/': sae } },
+      ignore: [/404.*elsewhere|elsewhere.*404|status of 404 .*elsewhere/],
+    },
+    (on) => {
+      ({ site, browser, page } = on);
+    },
+  );
+  before(async () => {
+    ({ TopKLM } = await import(inRoot('dist/npm/index.js')));
+    reference = await TopKLM.load(path.join(paths.models, twin.name), { backend: 'cpu' });
+  });
+  after(() => reference?.dispose());
+
+  const column = (on, side) => on.locator(`[data-column=${side}]`);
+  const compare = (on) => on.getByRole('button', { name: 'Compare', exact: true });
+  const load = async (on) => {
+    await on.getByRole('button', { name: /^Load .* MB\)$/ }).click();
+    await on.locator('[data-column=twin] [data-read], [data-column=twin] [data-outcome]').first().waitFor({ timeout: LOAD_TIMEOUT });
+  };
+
+  /** The shown ids, once the column is of that many tokens: what it has of features and next tokens. */
+  async function readColumn(on, side, length) {
+    const read = column(on, side).locator(`[data-read="${length}"]`);
+    await read.waitFor();
+    const rows = await read
+      .locator('[data-feature]')
+      .evaluateAll((all) =>
+        all.map((row) => ({ index: Number(row.dataset.feature), value: Number(row.cells[2].textContent.replace('−', '-')) })),
+      );
+    const next = await read.locator('[data-next]').evaluateAll((all) => all.map((row) => Number(row.dataset.next)));
+    return { rows, next, text: await read.innerText() };
+  }
+
+  /** Whether rows hold what a model has at the last of some ids, and the next tokens are its own. */
+  async function isOf(model, ids, hook, { rows, next }) {
+    const { hooks, logits } = await model.run(ids, { hooks: [hook], logits: 'last' });
+    const { data, shape } = hooks[hook];
+    const last = data.subarray((ids.length - 1) * shape[1]);
+    for (const { index, value } of rows) assert.ok(Math.abs(last[index] - value) < 0.006, `${hook} ${index}: ${value}, not ${last[index]}`);
+    const likely = [...logits.data.keys()].sort((a, b) => logits.data[b] - logits.data[a]);
+    assert.deepEqual(next, likely.slice(0, next.length));
+    return last;
+  }
+
+  const shownIds = async () => {
+    const { decodeIds } = await siteModule('route.ts');
+    return decodeIds(hashOf(page).params.t);
+  };
+
+  test('nothing of the twin is fetched before the press; then its coordinates stand beside the neurons', async () => {
+    await page.getByRole('textbox', { name: 'Text' }).fill('The little dog was very happy');
+    await page.waitForFunction(() => /[?&]t=/.test(location.hash));
+    await page.locator('[data-state=live]').waitFor();
+    await compare(page).click();
+    const ids = await shownIds();
+    const own = await readColumn(page, 'own', ids.length);
+    assert.equal(own.rows.length, 8);
+    await page.getByRole('button', { name: /^Load .* MB\)$/ }).waitFor();
+    assert.deepEqual(site.requests.filter(isTwins), []);
+    await load(page);
+    const its = await readColumn(page, 'twin', ids.length);
+    const layer = await page.getByRole('combobox', { name: 'Layer' }).last().inputValue();
+    assert.equal(hashOf(page).params.vs, layer);
+    await isOf(reference, ids, `blocks.${layer}.hook_resid_post`, its);
+    assert.match(its.text, new RegExp(`${width.toLocaleString('en')} of ${width.toLocaleString('en')} coordinates have a value`));
+    // A label for each: both models have statistics.
+    if (twin.features) assert.ok(!(await column(page, 'twin').locator('.label').allInnerTexts()).includes('–'));
+  });
+
+  test('another token and another layer are read in both, and the address keeps them', async () => {
+    await page
+      .getByRole('listbox', { name: /one option per token/ })
+      .getByRole('option')
+      .nth(3)
+      .click();
+    const select = page.getByRole('region', { name: /^Compare with/ }).getByRole('combobox', { name: 'Layer' });
+    const [first] = await select.locator('option').allInnerTexts();
+    await select.selectOption(first);
+    const ids = (await shownIds()).slice(0, 4);
+    await readColumn(page, 'own', 4);
+    // The old layer stands, marked as such, until the new one is read.
+    await page.waitForFunction(() => !document.querySelector('[data-read=reading]'));
+    await isOf(reference, ids, `blocks.${first}.hook_resid_post`, await readColumn(page, 'twin', 4));
+    assert.deepEqual([hashOf(page).params.vs, hashOf(page).params.at], [first, '3']);
+    const link = await column(page, 'twin').getByRole('link').first().getAttribute('href');
+    assert.ok(link.startsWith(`#/m/${twin.name}/${first}/`), link);
+  });
+
+  test('an autoencoder from an address: its features, its next tokens, what it costs', async () => {
+    const panel = column(page, 'sae');
+    await panel.getByRole('textbox').fill('nothing');
+    await panel.getByRole('button', { name: 'Attach' }).click();
+    await panel.getByRole('alert').getByText('neither an address').waitFor();
+    await panel.getByRole('textbox').fill(`${site.origin}elsewhere/`);
+    await panel.getByRole('button', { name: 'Attach' }).click();
+    await panel.getByRole('alert').getByText('cfg.json is missing').waitFor({ timeout: LOAD_TIMEOUT });
+    await panel.getByRole('textbox').fill(`${site.origin}sae`);
+    await panel.getByRole('button', { name: 'Attach' }).click();
+    await panel.locator('[data-quality]').waitFor({ timeout: LOAD_TIMEOUT });
+    assert.deepEqual([hashOf(page).params.sae, hashOf(page).params.vs], [`${site.origin}sae/`, '2']);
+    const read = await readColumn(page, 'sae', 4);
+    const ids = (await shownIds()).slice(0, 4);
+    const { hook } = await reference.attachSae(sae);
+    try {
+      const last = await isOf(reference, ids, `${hook}.hook_sae_acts_post`, read);
+      const active = [...last.keys()].filter((index) => last[index] !== 0).sort((a, b) => last[b] - last[a] || a - b);
+      assert.deepEqual(
+        read.rows.map(({ index }) => index),
+        active,
+      );
+    } finally {
+      await reference.detachSaes();
+    }
+    // The twin beside it computes without it.
+    await isOf(reference, ids, 'blocks.2.hook_resid_post', await readColumn(page, 'twin', 4));
+    await assertUsable(page);
+  });
+
+  test('closed, it leaves the address; a link opens it again and waits for the press', async () => {
+    const link = new URL(page.url()).hash;
+    await page.getByRole('button', { name: 'Close the comparison' }).click();
+    await page.waitForFunction(() => !/[?&](vs|sae)=/.test(location.hash));
+    site.requests.length = 0;
+    const fresh = await openSite(browser, site, link);
+    try {
+      fresh.page.setDefaultTimeout(STEP_TIMEOUT);
+      await fresh.page.getByRole('button', { name: /^Load .* MB\)$/ }).waitFor();
+      assert.equal(await column(fresh.page, 'sae').getByRole('textbox').inputValue(), `${site.origin}sae/`);
+      assert.deepEqual(
+        site.requests.filter((request) => isTwins(request) || request.startsWith('/sae/')),
+        [],
+      );
+    } finally {
+      await fresh.close();
+    }
+  });
+
+  test('on Steer, each model continues the prompt with an edit of its own', async () => {
+    const settings = { seed: 5, temperature: 0, maxTokens: 6 };
+    const prompt = 'The dog ran';
+    await page.evaluate(
+      (to) => (location.hash = to),
+      `#/steer?model=${pair.name}&p=${encodeURIComponent(prompt)}&seed=5&temp=0&len=6&e=2.5_clamp_9&w=dog&vs=-`,
+    );
+    await page.locator('[data-column=own] [data-outcome=done]').waitFor();
+    await load(page);
+    await page.getByRole('search', { name: 'Coordinates of the twin' }).getByRole('searchbox').fill('1.7');
+    await page.getByRole('search', { name: 'Coordinates of the twin' }).getByRole('button', { name: 'Add' }).click();
+    await column(page, 'twin').getByRole('spinbutton', { name: 'Value' }).fill('12');
+    await column(page, 'twin').getByRole('spinbutton', { name: 'Value' }).blur();
+    await page.waitForFunction(() => /[?&]vs=1\.7_clamp_12_/.test(location.hash));
+    const done = column(page, 'twin').locator('[data-outcome=done]');
+    const written = async (model, edits) => {
+      const ids = [...(await model.tokenizer.encode(prompt))];
+      for await (const { id } of model.generate(ids, { ...settings, edits })) ids.push(id);
+      return ids.join(',');
+    };
+    const { parseEdits, engineEdit } = await siteModule('edits.ts');
+    const [edit] = parseEdits(hashOf(page).params.vs);
+    const promptLength = (await reference.tokenizer.encode(prompt)).length;
+    const steered = await written(reference, [engineEdit(edit, { promptLength, context: reference.config.n_ctx })]);
+    await column(page, 'twin').locator(`[data-outcome=done][data-steered="${steered}"]`).waitFor();
+    assert.equal(await done.getAttribute('data-base'), await written(reference, []));
+    assert.match(await done.locator('[data-surprise]').innerText(), /^\d\.\d\d → \d+\.\d\d nats per token/);
+    assert.match(await done.locator('[data-found]').innerText(), /^\d+ of \d+ → \d+ of \d+$/);
+    // The page's own texts stayed.
+    assert.equal(await page.locator('[data-divergence]').count(), 1);
+    assert.equal(await page.locator('[data-column=own] [data-outcome=done]').count(), 1);
+  });
+
+  test('a feature of an autoencoder from a folder, beside them; other settings are marked', async () => {
+    const panel = column(page, 'sae');
+    await panel.getByLabel('A folder on this device').setInputFiles(sae);
+    await panel.getByRole('spinbutton', { name: 'Feature' }).waitFor({ timeout: LOAD_TIMEOUT });
+    await panel.getByRole('spinbutton', { name: 'Feature' }).fill('3');
+    await panel.getByRole('spinbutton', { name: 'Feature' }).blur();
+    await page.waitForFunction(() => /[?&]vf=3_[\d.]+/.test(location.hash));
+    const value = Number(hashOf(page).params.vf.split('_')[1]);
+    const { hook } = await reference.attachSae(sae, { errorTerm: true });
+    try {
+      const ids = [...(await reference.tokenizer.encode('The dog ran'))];
+      const edits = [{ sae: hook, index: 3, action: 'clamp', value, positions: { from: ids.length - 1, to: reference.config.n_ctx } }];
+      for await (const { id } of reference.generate(ids, { seed: 5, temperature: 0, maxTokens: 6, edits })) ids.push(id);
+      await panel.locator(`[data-outcome=done][data-steered="${ids.join(',')}"]`).waitFor();
+    } finally {
+      await reference.detachSaes();
+    }
+    // What is left over is kept, so that its base text is the twin's.
+    const base = (side) => column(page, side).locator('[data-outcome]').getAttribute('data-base');
+    assert.equal(await base('sae'), await base('twin'));
+    await assertUsable(page);
+    await page.getByRole('spinbutton', { name: 'Seed' }).fill('6');
+    await page.getByRole('spinbutton', { name: 'Seed' }).blur();
+    for (const side of ['own', 'twin', 'sae']) await column(page, side).getByText('From other settings').waitFor();
+    await page.getByRole('button', { name: 'Write again' }).click();
+    for (const side of ['twin', 'sae']) await column(page, side).locator('[data-outcome=done]').waitFor();
+  });
+
+  test('a model without a twin has no comparison', async (t) => {
+    const single = offeredModels().find(
+      ({ name, dense_twin }) => dense_twin === null && !offeredModels().some((other) => other.dense_twin === name),
+    );
+    if (!single) return t.skip('every model has a twin');
+    for (const where of ['explore', 'steer']) {
+      await page.evaluate((to) => (location.hash = to), `#/${where}?model=${single.name}`);
+      await page.locator(`main[data-page=${where}]`).waitFor();
+      await page.waitForFunction((name) => document.querySelector('select')?.value === name, single.name);
+      assert.equal(await page.getByRole('heading', { name: /^Compare with/ }).count(), 0);
+    }
+  });
+});
