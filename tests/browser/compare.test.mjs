@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { inRoot, paths } from '../../scripts/lib/paths.mjs';
+import { paths } from '../../scripts/lib/paths.mjs';
 import { writeSae } from '../package/sae.mjs';
 import { assertUsable, hashOf, LOAD_TIMEOUT, offeredModels, openSite, siteModule, STEP_TIMEOUT, withSite } from './page-kit.mjs';
 
@@ -33,7 +33,7 @@ describe('compared with its twin', { timeout: 900_000, skip }, () => {
     },
   );
   before(async () => {
-    ({ TopKLM } = await import(inRoot('dist/npm/index.js')));
+    ({ TopKLM } = await import('topk-lm'));
     reference = await TopKLM.load(path.join(paths.models, twin.name), { backend: 'cpu' });
   });
   after(() => reference?.dispose());

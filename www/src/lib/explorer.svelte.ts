@@ -204,6 +204,7 @@ export class Explorer {
         if (wanted.kind === 'text') {
           const fitted = await encodeToFit(model, wanted.text);
           ids = fitted.ids;
+          if (fitted.cut && !model.config.has_tokenizer && this.typed === wanted.text) this.typed = ids.join(' ');
           if (this.#key === key && fitted.cut) this.#left = { of: wanted.text, cut: fitted.cut };
         }
         if (!ids || ids.length === 0) {

@@ -1,6 +1,6 @@
 /** How much of a text the site reads; what it leaves out, it says. */
 import type { TopKLM } from 'topk-lm';
-import { plural } from './format';
+import { count, plural } from './format';
 
 /** Most characters of a typed text, or of one in an address. */
 export const MAX_TEXT = 200_000;
@@ -32,12 +32,30 @@ export function fitIds(ids: readonly number[], model: TopKLM | null, size = plur
   return { ids: ids.slice(0, MAX_TOKENS), cut: sentence(size, `this site reads at most ${plural(MAX_TOKENS, 'token')}`) };
 }
 
-/** The ids of a text, as far as a model takes them. */
+/** The ids of a text, as far as a model takes them; of a model without a tokenizer, those that the text names: `1 2 3`. */
 export async function encodeToFit(model: TopKLM, text: string): Promise<Fitted> {
+  if (!model.config.has_tokenizer) return idsIn(model, beginning(text));
   const all = await model.tokenizer.encode(beginning(text));
   const cut = cutText(text);
   const fitted = fitIds([...all], model, cut ? plural(text.length, 'character') : undefined);
   return { ids: fitted.ids, cut: fitted.cut || cut };
 }
+
+/** What a model without a tokenizer reads where no ids were entered. */
+const FIRST_IDS = [1, 2, 3, 4, 5, 6, 7, 8];
+
+function idsIn(model: TopKLM, text: string): Fitted {
+  const { d_vocab } = model.config;
+  const words = text.split(/[\s,]+/).filter(Boolean);
+  const ids = words.map(Number);
+  if (words.length > 0 && ids.every((id, at) => /^\d+$/.test(words[at]!) && id < d_vocab)) return fitIds(ids, model);
+  const shown = FIRST_IDS.filter((id) => id < d_vocab);
+  const cut = `The model has no tokenizer.json, so it reads token ids below ${count(d_vocab)}, not text: ${shown.join(' ')} until you enter others.`;
+  return { ids: shown, cut };
+}
+
+/** Ids as text; the ids themselves where a model has no tokenizer. */
+export const textOf = (model: TopKLM, ids: readonly number[]): Promise<string> =>
+  model.config.has_tokenizer ? model.tokenizer.decode(ids) : Promise.resolve(ids.map((id) => ` ⟨${id}⟩`).join(''));
 
 const sentence = (size: string, limit: string): string => `The text has ${size}, but ${limit}: the rest is left out.`;

@@ -71,7 +71,7 @@ export class Inventory {
         page: 'Explore, Steer',
         what: 'tokenizer.json',
         state: tokenizer,
-        note: 'Text instead of token ids. Export it from the model’s tokenizer.',
+        note: 'Text; without it, you enter token ids, such as 1 2 3. Export it from the model’s tokenizer.',
       },
       {
         page: 'Neuron, Browse',

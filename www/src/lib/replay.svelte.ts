@@ -1,6 +1,6 @@
 /** One prompt, continued by the weights of each training step. */
 import type { App } from './app.svelte';
-import { encodeToFit } from './fit';
+import { encodeToFit, textOf } from './fit';
 import { isAbort } from './problem';
 
 /** New tokens of a replay. */
@@ -56,10 +56,10 @@ export class Replay {
       const generation = model.generate(ids, { maxTokens: LENGTH, temperature: 0, ignoreEos: true, signal: controller.signal });
       // Decoded with the prompt: by themselves the new tokens of some tokenizers begin without their space.
       const all = [...ids];
-      const before = (await model.tokenizer.decode(all)).length;
+      const before = (await textOf(model, all)).length;
       for await (const { id } of generation) {
         all.push(id);
-        const text = (await model.tokenizer.decode(all)).slice(before);
+        const text = (await textOf(model, all)).slice(before);
         if (!controller.signal.aborted) this.texts = new Map(this.texts).set(step, text);
       }
     } catch (error) {

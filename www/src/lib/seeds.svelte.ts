@@ -3,7 +3,7 @@ import type { TopKLM } from 'topk-lm';
 import type { App } from './app.svelte';
 import { surprise, wordsOf } from './compare';
 import { formatEdits } from './edits';
-import { encodeToFit } from './fit';
+import { encodeToFit, textOf } from './fit';
 import { Job } from './job.svelte';
 import { summaryOf, type SeedText } from './seed-summary';
 import type { Steering } from './steering.svelte';
@@ -70,7 +70,7 @@ export class Seeds {
 
   async #read(model: TopKLM, { ids, promptLength }: Writing, signal: AbortSignal) {
     return {
-      text: await model.tokenizer.decode(ids.slice(promptLength)),
+      text: await textOf(model, ids.slice(promptLength)),
       surprise: await surprise(model, ids, promptLength, signal),
     };
   }

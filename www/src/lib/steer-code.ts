@@ -8,7 +8,8 @@ export interface SteerRun {
   folder: string;
   /** Training step; `null`: the final weights. */
   step: number | null;
-  prompt: string;
+  /** Ids for a model without a tokenizer. */
+  prompt: string | readonly number[];
   seed: number;
   temperature: number;
   maxTokens: number;
@@ -41,8 +42,7 @@ export function asCommand({ folder, step, prompt, seed, temperature, maxTokens, 
     'generate',
     '--model',
     model,
-    '--prompt',
-    prompt,
+    ...(typeof prompt === 'string' ? ['--prompt', prompt] : ['--ids', prompt.join(',')]),
     '--max-tokens',
     maxTokens,
     '--temperature',

@@ -219,6 +219,7 @@ export class Steering {
       const { ids: prompt, cut } = await encodeToFit(model, this.prompt);
       signal.throwIfAborted();
       this.cut = cut;
+      if (cut && !model.config.has_tokenizer) this.prompt = prompt.join(' ');
       const { sampling } = this;
       // The current weights; others may be loading, and the address may already name those.
       const key = this.#keyOf(this.#app.session.step);

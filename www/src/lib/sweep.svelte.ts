@@ -3,7 +3,7 @@ import { divergence } from './activity';
 import type { App } from './app.svelte';
 import { countWords, surprise, wordsOf } from './compare';
 import { rounded, type FullEdit } from './edits';
-import { encodeToFit } from './fit';
+import { encodeToFit, textOf } from './fit';
 import { Job } from './job.svelte';
 import type { Steering } from './steering.svelte';
 import { wordingOf } from './wording';
@@ -86,7 +86,7 @@ export class Sweep {
         const all = edits.map((other, at) => (at === editIndex ? edit : other));
         await steered.write(model, ids, sampling, this.#steering.engineEdits(model, ids, all), signal);
         if (signal.aborted) return;
-        const text = await model.tokenizer.decode(steered.ids.slice(ids.length));
+        const text = await textOf(model, steered.ids.slice(ids.length));
         const apart = divergence(base.ids, steered.ids);
         const row: SweepRow = {
           multiple,
