@@ -41,6 +41,13 @@ function pagesOf({ name, dense_twin: twin }) {
       ? {
           'browse-dense': { hash: `#/browse?model=${twin}`, ready: (page) => page.locator('[data-end]').first().waitFor() },
           'neuron-dense': { hash: `#/m/${twin}/1/100`, ready: (page) => page.getByText(/A value at each of/).waitFor() },
+          compare: {
+            hash: '#/explore?vs=2',
+            ready: async (page) => {
+              await page.getByRole('button', { name: /^Load .* MB\)$/ }).click();
+              await page.locator('[data-column=twin] [data-read]').waitFor();
+            },
+          },
           'trace-dense': { hash: `#/trace?model=${twin}`, ready: (page) => page.locator('[data-step=final][data-written=true]').waitFor() },
         }
       : {}),

@@ -134,7 +134,7 @@ describe('steering by what neurons write', { timeout: 600_000, skip: !model.feat
 
   test('ten seeds: how often the words appear, base beside steered, and three texts', async () => {
     await page.getByRole('button', { name: 'Write with 10 seeds' }).click();
-    await page.locator('[data-seeds="10"]').waitFor();
+    await page.locator('[data-results=seeds][data-done="10"]').waitFor();
     const finding = await page.locator('[data-finding]').innerText();
     assert.match(
       finding,
@@ -173,12 +173,12 @@ describe('steering by what neurons write', { timeout: 600_000, skip: !model.feat
     await tokens.press('Tab');
     await page.getByRole('button', { name: 'Write with 10 seeds' }).click();
     await tenSeeds().getByRole('button', { name: 'Stop' }).click();
-    await page.locator('[data-seeds]:not([data-seeds=writing])').waitFor();
+    await page.locator('[data-results=seeds]:not([data-done=writing])').waitFor();
     await page.getByRole('button', { name: 'Write with 10 seeds' }).click();
     await tokens.fill(String(NEW_TOKENS));
     await tokens.press('Tab');
-    await page.locator('[data-seeds]:not([data-seeds=writing])').waitFor();
-    assert.notEqual(await page.locator('[data-seeds]').getAttribute('data-seeds'), '10');
+    await page.locator('[data-results=seeds]:not([data-done=writing])').waitFor();
+    assert.notEqual(await page.locator('[data-results=seeds]').getAttribute('data-done'), '10');
   });
 
   test('a set is one preset with one slider', async () => {
@@ -201,7 +201,7 @@ describe('steering by what neurons write', { timeout: 600_000, skip: !model.feat
 
   test('accessible in both themes, no sideways scrolling on a phone', async () => {
     await page.getByRole('button', { name: 'Write with 10 seeds' }).click();
-    await page.locator('[data-seeds="10"]').waitFor();
+    await page.locator('[data-results=seeds][data-done="10"]').waitFor();
     await assertUsable(page);
   });
 
@@ -210,7 +210,7 @@ describe('steering by what neurons write', { timeout: 600_000, skip: !model.feat
     await page.getByRole('combobox', { name: 'Model' }).selectOption(other.name);
     await page.getByText('The edits were those of another model').waitFor();
     assert.equal(await idsOf('base'), '');
-    assert.equal(await page.locator('[data-seeds]').getAttribute('data-seeds'), '0');
+    assert.equal(await page.locator('[data-results=seeds]').getAttribute('data-done'), '0');
     await page.waitForFunction(() => !/[?&](e|b|s)=/.test(location.hash));
     assert.equal(hashOf(page).params.e, undefined);
   });
