@@ -7,7 +7,7 @@ import path from 'node:path';
 import { after, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { inRoot } from '../../scripts/lib/paths.mjs';
-import { CLIPBOARD, LOAD_TIMEOUT, loaded, openSite, shippedModel, STEP_TIMEOUT, WEIGHTS, withSite } from './page-kit.mjs';
+import { CLIPBOARD, LOAD_TIMEOUT, loaded, offeredModels, openSite, shippedModel, STEP_TIMEOUT, WEIGHTS, withSite } from './page-kit.mjs';
 
 const model = shippedModel();
 const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
@@ -70,16 +70,22 @@ describe('five people’s tasks', { timeout: 900_000, skip: !model.features && '
     });
   }
 
-  test('a curious person finds a neuron for a word of their own, and what it does', async () => {
+  test('a curious person finds a neuron for a word of their own, in each model, and what it does', async () => {
     await visit('', CLIPBOARD, async (page) => {
-      for (const word of ['dog', 'rain', 'happy']) {
+      const models = offeredModels().filter(({ kind, features }) => kind === 'topk' && features);
+      for (const [name, word] of models.flatMap(({ name }) => ['dog', 'rain', 'happy'].map((word) => [name, word]))) {
+        await page.getByRole('combobox', { name: 'Model' }).selectOption(name);
         await goTo(page, 'Browse');
         await page.getByRole('searchbox').fill(word);
-        const row = page.locator('[data-row]', { hasText: new RegExp(word, 'i') }).first();
+        // Where none writes the word, the page leads to those that read it.
+        const row = page.locator('[data-row]').first();
+        const more = page.getByRole('button', { name: /^Show the \d/ }).first();
+        await row.or(more).waitFor();
+        if (await more.isVisible()) await more.click();
         await row.getByRole('link').click();
         await page.locator('main[data-page=neuron]').waitFor();
         // Its page shows the word where the neuron is active, or among what it writes.
-        await page.locator('main').getByText(word).first().waitFor();
+        await page.locator('main').getByText(word).filter({ visible: true }).first().waitFor();
       }
       await page.getByRole('link', { name: 'Steer with this' }).first().click();
       await page.locator('[data-divergence]').waitFor({ timeout: LOAD_TIMEOUT });

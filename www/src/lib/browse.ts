@@ -88,6 +88,20 @@ export function queryFor({ layers, steps, kind }: FeatureIndex, query: Query): Q
   };
 }
 
+/** What the lists are called: “where it reads”. */
+export const listNames = ({ columns }: FeatureIndex): Record<TokenList, string> =>
+  columns.writesUp
+    ? { fires: 'reads', raises: 'writes', lowers: 'writes less' }
+    : { fires: 'fires on', raises: 'raises', lowers: 'lowers' };
+
+/** Where nothing was found in the list that is searched: the other lists that have something, and how much. */
+export function elsewhere(index: FeatureIndex, query: Query, vocabulary: readonly string[] | null): { list: TokenList; found: number }[] {
+  if (query.text.trim() === '') return [];
+  return LISTS.filter((list) => list !== listOf(index, query))
+    .map((list) => ({ list, found: selectNeurons(index, { ...query, list }, vocabulary).length }))
+    .filter(({ found }) => found > 0);
+}
+
 /** The list that is searched. */
 export const listOf = ({ columns }: FeatureIndex, { list }: Query): TokenList => list ?? (columns.writesUp ? 'raises' : 'fires');
 
