@@ -6,7 +6,7 @@ const status = document.querySelector('#status');
 const tables = document.querySelector('#tables');
 const save = document.querySelector('#save');
 const query = new URLSearchParams(location.search);
-const MODEL = query.get('model') ?? './models/Llama-TopK-Stories-9M/';
+const MODEL = query.get('model') ?? './models/Llama-TopK-Stories-16M/';
 
 for (const name of ['runs', 'tokens', 'prompt']) if (query.has(name)) form.elements[name].value = query.get(name);
 if (query.has('only')) {

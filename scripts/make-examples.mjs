@@ -20,7 +20,7 @@ await main(async () => {
   const name = process.argv[2];
   const folder = path.join(paths.models, name ?? '');
   if (!name || !fs.existsSync(path.join(folder, 'config.json')))
-    throw new Failure('Usage: node scripts/make-examples.mjs NAME, where NAME is a folder in models/, such as Llama-TopK-Stories-9M.');
+    throw new Failure('Usage: node scripts/make-examples.mjs NAME, where NAME is a folder in models/, such as Llama-TopK-Stories-16M.');
   const { TopKLM } = await import(new URL('../dist/npm/index.js', import.meta.url).href);
   const model = await TopKLM.load(folder, { backend: 'cpu' });
   const statistics = await model.features.index().catch(() => null);

@@ -5,10 +5,10 @@ import path from 'node:path';
 import { inRoot, paths, show } from './lib/paths.mjs';
 import { main } from './lib/run.mjs';
 
-const MODEL = 'Llama-TopK-Stories-9M';
-const PROMPT = 'Once upon a time, there was a dog. The dog';
+const MODEL = 'Llama-TopK-Stories-16M';
+const PROMPT = 'The baby was tired, so';
 const LAYERS = [1, 2, 3];
-const EDIT = { layer: 3, index: 452, action: 'clamp', value: 15 };
+const EDIT = { layer: 3, index: 296, action: 'clamp', value: 24.7 };
 const MOST_LIKELY = 4;
 const NEW_TOKENS = 24;
 
@@ -44,13 +44,13 @@ const escaped = (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').
 const text = (x, y, content, { size = 14, fill = INK, weight = 400, anchor = 'start' } = {}) =>
   `<text x="${x}" y="${y}" font-size="${size}" fill="${fill}" font-weight="${weight}" text-anchor="${anchor}">${escaped(content)}</text>`;
 
-function draw(config, label, plain, edited) {
+function draw(config, plain, edited) {
   const left = 100;
   const step = (WIDTH - left - 40) / config.d_model;
   const prompt = `“${PROMPT} …”`;
   const parts = [text(40, 48, prompt, { size: 22, weight: 600 })];
   parts.push(
-    text(40, 76, `the ${config.topk_k} active neurons (of ${config.d_model}) at “${plain.tokens.at(-1).trim()}”`, { fill: QUIET }),
+    text(40, 76, `the active neurons (at most ${config.topk_k} of ${config.d_model}) at “${plain.tokens.at(-1).trim()}”`, { fill: QUIET }),
   );
   edited.states.forEach((state, row) => {
     const base = 138 + 62 * row;
@@ -65,7 +65,7 @@ function draw(config, label, plain, edited) {
       parts.push(`<rect x="${x}" y="${y}" width="${width}" height="${tall}" fill="${color}"/>`);
     }
   });
-  const note = `neuron (${EDIT.layer}, ${EDIT.index}), “${label}”, set to ${EDIT.value}`;
+  const note = `neuron (${EDIT.layer}, ${EDIT.index}) set to ${EDIT.value}`;
   parts.push(text(left + step * EDIT.index, 290, note, { size: 13, fill: ORANGE, weight: 600, anchor: 'middle' }));
   parts.push(...panel(40, 'as it is', plain, TEAL), ...panel(500, 'with the neuron set', edited, ORANGE));
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="system-ui, sans-serif" role="img">
@@ -94,10 +94,9 @@ function panel(x, title, { likely, story }, color) {
 await main(async () => {
   const { TopKLM } = await import(new URL('../dist/npm/index.js', import.meta.url).href);
   const model = await TopKLM.load(path.join(paths.models, MODEL), { backend: 'cpu' });
-  const { label } = await model.neuron(EDIT.layer, EDIT.index);
   const [plain, edited] = [await outcome(model, []), await outcome(model, [EDIT])];
   const file = inRoot('docs/steering.svg');
-  fs.writeFileSync(file, draw(model.config, label, plain, edited));
+  fs.writeFileSync(file, draw(model.config, plain, edited));
   console.log(show(file));
   await model.dispose();
 });

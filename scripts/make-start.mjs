@@ -14,7 +14,7 @@ const PROMPTS = ['One day, a little girl named Lily went to the', 'The old man h
 const MOST = 10_000;
 
 const USAGE =
-  'Usage: node scripts/make-start.mjs FOLDER… [--neuron LAYER.INDEX] [--contrast NAME], each the folder of a TopK model, such as models/Llama-TopK-Stories-9M.';
+  'Usage: node scripts/make-start.mjs FOLDER… [--neuron LAYER.INDEX] [--contrast NAME], each the folder of a TopK model, such as models/Llama-TopK-Stories-16M.';
 
 await main(async () => {
   const { values, positionals } = parseArgs({

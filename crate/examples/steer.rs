@@ -6,10 +6,10 @@ use topk_lm::{Edit, GenerateOptions, Model, SamplingOptions};
 
 fn main() -> topk_lm::Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let folder = arguments.next().unwrap_or("models/Llama-TopK-Stories-9M".into());
-    let prompt = arguments.next().unwrap_or("Once upon a time".into());
+    let folder = arguments.next().unwrap_or("models/Llama-TopK-Stories-16M".into());
+    let prompt = arguments.next().unwrap_or("The baby was tired, so".into());
     let model = Model::open(folder)?;
-    for edits in [vec![], vec![Edit::clamp(2, 277, 14.0)]] {
+    for edits in [vec![], vec![Edit::clamp(3, 296, 24.7)]] {
         let options = GenerateOptions {
             edits,
             max_tokens: Some(60),

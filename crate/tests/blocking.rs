@@ -8,7 +8,7 @@ use common::root;
 use topk_lm::{BackendChoice, Cancel, Code, Edit, GenerateOptions, Model, RunOptions, SamplingOptions};
 
 fn shipped() -> Model {
-    Model::open_on(root().join("models/Llama-TopK-Stories-9M"), BackendChoice::Cpu).unwrap()
+    Model::open_on(root().join("models/Llama-TopK-Stories-16M"), BackendChoice::Cpu).unwrap()
 }
 
 fn greedy(max_tokens: usize, edits: Vec<Edit>) -> GenerateOptions {
@@ -23,11 +23,11 @@ fn greedy(max_tokens: usize, edits: Vec<Edit>) -> GenerateOptions {
 #[test]
 fn a_text_is_written_with_and_without_an_edit() {
     let model = shipped();
-    let text = model.write("Once upon a time", &greedy(20, Vec::new())).unwrap();
-    assert!(text.starts_with(", there was a little girl named Sue."), "{text}");
-    let edits = vec![Edit::clamp(2, 277, 14.0)];
-    let text = model.write("Once upon a time", &greedy(20, edits)).unwrap();
-    assert!(text.starts_with(", there was a little girl named Lily."), "{text}");
+    let text = model.write("The baby was tired, so", &greedy(20, Vec::new())).unwrap();
+    assert!(text.starts_with(" he decided to take a nap."), "{text}");
+    let edits = vec![Edit::clamp(3, 296, 24.7)];
+    let text = model.write("The baby was tired, so", &greedy(20, edits)).unwrap();
+    assert!(text.starts_with(" she went to bed."), "{text}");
 }
 
 #[test]
@@ -82,10 +82,10 @@ fn the_example_steers() {
         return;
     }
     let output = Command::new(example)
-        .arg(root().join("models/Llama-TopK-Stories-9M"))
+        .arg(root().join("models/Llama-TopK-Stories-16M"))
         .output()
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success());
-    assert!(text.contains("named Sue.") && text.contains("named Lily."), "{text}");
+    assert!(text.contains("so he decided") && text.contains("so she went"), "{text}");
 }

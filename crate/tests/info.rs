@@ -146,11 +146,12 @@ fn info_of_a_small_model() {
 #[test]
 fn weights_stay_as_stored() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let shipped = root.join("models/Llama-TopK-Stories-9M");
+    let shipped = root.join("models/Llama-TopK-Stories-16M");
     let golden = |name: &str| root.join("tests/goldens/models").join(name);
+    let step = format!("step{}/", FolderSource::new(&shipped).unwrap().steps().unwrap()[0]);
     for (folder, prefix) in [
         (shipped.clone(), ""),
-        (shipped.clone(), "step105/"),
+        (shipped.clone(), step.as_str()),
         (golden("gpt2-odd-f16"), ""),
         (golden("llama-i8"), ""),
     ] {

@@ -16,8 +16,8 @@ def _():
 @app.cell
 def _(mo, topk_lm):
     folder = mo.notebook_dir() / "../../models"
-    model = topk_lm.load(folder / "Llama-TopK-Stories-9M", backend="cpu", layer=2)  # "auto" takes a GPU
-    dense = topk_lm.load(folder / "Llama-Dense-Stories-9M", backend="cpu")
+    model = topk_lm.load(folder / "Llama-TopK-Stories-16M", backend="cpu", layer=2)  # "auto" takes a GPU
+    dense = topk_lm.load(folder / "Llama-Dense-Stories-16M", backend="cpu")
     view, dense_view = mo.ui.anywidget(model), mo.ui.anywidget(dense)
     mo.vstack([view, dense_view])
     return dense, dense_view, model, view
@@ -26,13 +26,13 @@ def _(mo, topk_lm):
 @app.cell
 def _(dense, model):
     # Calls start here. Their answers come after this cell has ended; the cells below name the views, so they run again for each answer.
-    food = {"layer": 2, "index": 277, "action": "clamp", "value": 14}  # brings food into the story
+    she = {"layer": 3, "index": 296, "action": "clamp", "value": 24.7}  # turns he into she
     words = "The dog ran to the park"
     call = model.run(words, hooks=["blocks.2.hook_topk_out"], logits="all")
-    plain = model.generate("Once upon a time", temperature=0, max_tokens=20)
-    steered = model.generate("Once upon a time", temperature=0, max_tokens=20, edits=[food])
+    plain = model.generate("The baby was tired, so", temperature=0, max_tokens=20)
+    steered = model.generate("The baby was tired, so", temperature=0, max_tokens=20, edits=[she])
     other = dense.run(words, hooks=["blocks.2.hook_resid_post"])
-    wrong = model.run(words, edits=[{**food, "layer": 9}])
+    wrong = model.run(words, edits=[{**she, "layer": 9}])
     return call, other, plain, steered, wrong
 
 

@@ -68,12 +68,12 @@ def main(folder):
     print(f"{(state != 0).sum()} of {len(state)} neurons are active in block 2 at the last token; the highest are {state.topk(5).indices.tolist()}.")
     print("next token:", repr(tokenizer.decode(logits[0, -1].argmax())))
 
-    inputs = tokenizer("Once upon a time", return_tensors="pt")
+    inputs = tokenizer("The baby was tired, so", return_tensors="pt")
     settings = {"do_sample": False, "max_new_tokens": 20}
     print("plain: ", tokenizer.decode(model.generate(**inputs, **settings)[0], skip_special_tokens=True))
-    with edited(model, layer=2, index=277, value=14):  # a neuron that brings food
+    with edited(model, layer=3, index=296, value=24.7):  # a neuron that turns he into she
         print("edited:", tokenizer.decode(model.generate(**inputs, **settings)[0], skip_special_tokens=True))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "models/Llama-TopK-Stories-9M")
+    main(sys.argv[1] if len(sys.argv) > 1 else "models/Llama-TopK-Stories-16M")

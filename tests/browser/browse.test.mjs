@@ -25,9 +25,15 @@ const foretold = (id) => ({
 
 const model = shippedModel();
 
+/** The columns that are foretold alone: where more was measured, the search finds more. */
+const plain = ({ columns, ...index }) => {
+  const kept = Object.keys(foretold(0)).filter((name) => name in columns);
+  return { ...index, columns: Object.fromEntries(kept.map((name) => [name, columns[name]])) };
+};
+
 describe('browse', { timeout: 600_000, skip: !model.features && 'the shipped model has no statistics' }, () => {
   const index = model.features && {
-    ...manyNeurons(model.read('features/index.json'), foretold(model.read('tokenizer.json').model.vocab.Ġdog)),
+    ...manyNeurons(plain(model.read('features/index.json')), foretold(model.read('tokenizer.json').model.vocab.Ġdog)),
     steps: [],
   };
   let page;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { TopKLM } from 'topk-lm';
-import { CLIPBOARD, hashOf, LOAD_TIMEOUT, loaded, openSite, shippedModel, STEP_TIMEOUT, withSite } from './page-kit.mjs';
+import { CLIPBOARD, hashOf, LOAD_TIMEOUT, loaded, openSite, shippedModel, slowDown, STEP_TIMEOUT, withSite } from './page-kit.mjs';
 
 const PROMPT = 'Once upon a time';
 const idsOf = async (page) => (await page.locator('[data-side=base]').getAttribute('data-ids')).split(',').map(Number);
@@ -10,15 +10,6 @@ const doing = (page) => page.locator('[data-doing]').getAttribute('data-doing');
 const idle = (page) => page.locator('[data-doing=nothing]').waitFor({ state: 'attached' });
 const ready = (page, step) =>
   page.getByText(step === null ? 'The model is ready.' : `The weights of training step ${step} are ready.`).waitFor({ state: 'attached' });
-
-/** From now on the page asks its worker for the next steps of a text only after a while: other work is then quicker than a text. */
-const slowDown = (page) =>
-  page.evaluate(() => {
-    const { postMessage } = Worker.prototype;
-    Worker.prototype.postMessage = function (message, ...rest) {
-      setTimeout(() => postMessage.call(this, message, ...rest), message.method === 'nextSteps' ? 300 : 0);
-    };
-  });
 
 describe('training steps', { timeout: 600_000 }, () => {
   const model = shippedModel();

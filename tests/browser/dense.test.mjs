@@ -20,7 +20,7 @@ import {
 const topk = shippedModel();
 const twin = offeredModels().find(({ name }) => name === topk.dense_twin);
 const skip = !twin
-  ? 'models/Llama-Dense-Stories-9M is not there, or the TopK model does not name it as dense_twin'
+  ? 'models/Llama-Dense-Stories-16M is not there, or the TopK model does not name it as dense_twin'
   : !twin.features && `${twin.name} has no statistics`;
 
 describe('dense twin', { timeout: 600_000, skip }, () => {

@@ -99,7 +99,7 @@ describe('the five-minute path', { timeout: 600_000, skip: !shippedModel().featu
     await settled(page);
     // Another strength.
     const before = await idsOf(page, 'steered');
-    const slider = page.locator('input[type=range][aria-valuetext*="its maximum"]');
+    const slider = page.locator('input[type=range][aria-valuetext*=" × "]').first();
     await tabTo(page, slider);
     for (let press = 0; press < 5; press++) await page.keyboard.press('ArrowRight');
     await page.locator('input[type=range][aria-valuetext^="1.50 ×"]').waitFor();

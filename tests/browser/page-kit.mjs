@@ -68,6 +68,15 @@ export function openSite(browser, site, hash = '#/explore', { search = '?backend
   return openPage(browser, `${site.url}${search}${hash}`, { context: { viewport: { width: 1280, height: 900 } }, ...options, ignore });
 }
 
+/** From now on the page asks its worker for the next steps of a text only after a while: other work is then quicker than a text. */
+export const slowDown = (page) =>
+  page.evaluate(() => {
+    const { postMessage } = Worker.prototype;
+    Worker.prototype.postMessage = function (message, ...rest) {
+      setTimeout(() => postMessage.call(this, message, ...rest), message.method === 'nextSteps' ? 300 : 0);
+    };
+  });
+
 /** Requests for weights. */
 export const WEIGHTS = /model\.safetensors$/;
 

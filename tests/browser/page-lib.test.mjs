@@ -345,7 +345,7 @@ test('token texts before the model are the model’s own', async () => {
 });
 
 test('a model has a short name: without its prefix, or a URL’s folder and host', () => {
-  assert.equal(models.shortName('Llama-TopK-Stories-9M'), 'TopK Stories 9M');
+  assert.equal(models.shortName('Llama-TopK-Stories-16M'), 'TopK Stories 16M');
   assert.equal(models.shortName('https://models.example/a/My%20model/'), 'My model (models.example)');
   assert.equal(models.shortName('https://models.example/'), 'models.example');
   assert.equal(format.plural(1, 'token'), '1 token');

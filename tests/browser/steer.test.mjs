@@ -18,7 +18,7 @@ describe('steer page', { timeout: 600_000 }, () => {
   const index = model.features ? model.read('features/index.json') : null;
   const vocabulary = Object.entries(model.read('tokenizer.json').model.vocab);
   const words = new Map(vocabulary.map(([text, id]) => [id, text]));
-  /** The most specialised neuron whose first token is a word that begins no other: what a search for it must find. */
+  /** What a search for a word must find: the most specific neuron that writes a word first; where that was not measured, the one of least entropy. */
   const wanted = index && specialised(index, words);
   let site;
   let browser;
@@ -56,15 +56,15 @@ describe('steer page', { timeout: 600_000 }, () => {
     await done(page);
   });
 
-  test('the slider works by keyboard, in multiples of the maximum', async () => {
-    const slider = page.locator('input[type=range][aria-valuetext*="its maximum"]');
+  test('the slider works by keyboard, in multiples of the neuron’s strength', async () => {
+    const slider = page.locator('input[type=range][aria-valuetext*=" × "]').first();
     assert.match(await slider.getAttribute('aria-valuetext'), /^1\.00 ×/);
     await slider.focus();
     await page.keyboard.press('ArrowRight');
     await page.locator('input[type=range][aria-valuetext^="1.10 ×"]').waitFor();
     const value = Number(await page.getByLabel('Value').inputValue());
-    const max = index.columns.max[wanted.entry];
-    assert.ok(Math.abs(value - 1.1 * max) <= 0.002 * Math.abs(max), `${value} is not 1.1 × ${max}`);
+    const { unit } = wanted;
+    assert.ok(Math.abs(value - 1.1 * unit) <= 0.002 * Math.abs(unit), `${value} is not 1.1 × ${unit}`);
     await done(page);
   });
 
@@ -185,10 +185,14 @@ function encodeIds(ids) {
 }
 
 function specialised({ columns, d_model: width, layers, entropy }, words) {
-  const candidates = columns.top_tokens.flatMap((ids, entry) => {
-    const word = (words.get(ids[0]) ?? '').replace('Ġ', '').toLowerCase();
-    return columns.n[entry] === entropy.n && /^[a-z]{4,}$/.test(word) ? [{ entry, word, bits: columns.token_entropy[entry] }] : [];
+  const { writes_up: written, steer, specificity } = columns;
+  const candidates = columns.top_tokens.flatMap((read, entry) => {
+    const text = words.get((written?.[entry] ?? read)[0]) ?? '';
+    const word = text.replace('Ġ', '').toLowerCase();
+    const known = written ? text.startsWith('Ġ') && steer[entry] !== null && specificity[entry] >= 1 : columns.n[entry] === entropy.n;
+    const order = written ? -specificity[entry] : columns.token_entropy[entry];
+    return known && /^[a-z]{4,}$/.test(word) ? [{ entry, word, order, unit: (written ? steer : columns.max)[entry] }] : [];
   });
-  const [best] = candidates.sort((a, b) => a.bits - b.bits || a.entry - b.entry);
+  const [best] = candidates.sort((a, b) => a.order - b.order || a.entry - b.entry);
   return best && { ...best, layer: layers[Math.floor(best.entry / width)], index: best.entry % width };
 }

@@ -1,7 +1,7 @@
 // Trace: what the statistics say of training, and the same prompt through checkpoints with live weights.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { assertUsable, hashOf, loaded, shippedModel, withSite } from './page-kit.mjs';
+import { assertUsable, hashOf, loaded, shippedModel, slowDown, withSite } from './page-kit.mjs';
 
 describe('trace page', { timeout: 600_000 }, () => {
   const model = shippedModel();
@@ -99,9 +99,10 @@ describe('trace page', { timeout: 600_000 }, () => {
   });
 
   test('all checkpoints in a round, which can be cancelled', async () => {
+    await slowDown(page);
     await page.getByRole('button', { name: 'Run every checkpoint' }).click();
     await page.getByText(/Checkpoint \d+ of \d+/).waitFor();
-    await page.locator(`[data-step="${steps[1]}"] .prompted`).waitFor();
+    await page.locator(`[data-step="${steps.at(-1)}"] .prompted`).waitFor();
     await page.getByRole('button', { name: 'Cancel' }).last().click();
     await page.getByText(/Checkpoint \d+ of \d+/).waitFor({ state: 'detached' });
     await page.locator('[data-step=final] [aria-pressed=true]').waitFor();

@@ -13,7 +13,7 @@ const LINKS = [
   '',
   '#/explore?t=AQIDBAU&n=2.277&at=3',
   '#/steer?t=AQIDBAU&e=2.277_clamp_14_in_generated_from*0.1_ablate_0&seed=1&temp=0.8&len=40&b=AQID&s=AQIE&pl=2',
-  '#/m/Llama-TopK-Stories-9M/2/277?ckpt=254&vs=1.5',
+  '#/m/Llama-TopK-Stories-16M/2/277?ckpt=254&vs=1.5',
   '#/trace?ckpt=254&model=https%3A%2F%2Fhost.example%2Fm%2F',
   '#/browse?q=food&sort=entropy',
 ];

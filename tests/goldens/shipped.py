@@ -6,6 +6,9 @@ rounding: f32 with a cache, f32 and f64 in one pass, and 16 passes with noise of
 summation makes) on every sum before its cut all give the same tokens, each by at least 1e-3. The first
 of those that do are kept.
 
+The weights are 8-bit, and the engine's CPU backend rounds the inputs of their products to 15 bits (docs/files.md). So everything is
+computed twice: with inputs as they are (the GPU) and with inputs so rounded (the CPU). A continuation has to stand in both.
+
 `shipped.json`
     format          1
     weights_sha256  of the model.safetensors this was made with
@@ -18,23 +21,26 @@ of those that do are kept.
       topk_gap      smallest TopK gap of all blocks for each position, n_ctx of them
       lead          the smallest lead of any of these tokens over its runner-up in all those passes
     forced          about forced.safetensors: tokens, chunks, sampling seed, and the share of the top-1 ids that
-                    PyTorch keeps in f64 and with that noise: what another correct implementation can expect to reach
+                    PyTorch keeps in f64 and with that noise: what another correct implementation can expect to reach;
+                    and with rounded inputs
 `forced.safetensors`: 10,000 tokens sampled from the model itself, each chunk beginning with id 0
     starts          u32 [chunks + 1]: chunk i is ids[starts[i]..starts[i + 1]], run by itself from position 0
     ids, top1       u32 [10000]: the tokens, and the argmax of the logits at each
     top2_gap, topk_gap  f32 [10000]: as above
+    rounded.top1, rounded.top2_gap, rounded.topk_gap  the same with rounded inputs
 """
 
 import hashlib
 import json
 import sys
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
-from transformers import DynamicCache, LlamaForCausalLM
+from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 from transformers.utils import logging
 
 from reference import Reference
@@ -81,6 +87,41 @@ class Noisy(Reference):
         return run
 
 
+LARGEST = 16_383.0
+
+
+def rounded(x):
+    """Inputs [..., n] of a product with 8-bit weights, each row rounded to 15 bits, as crate/src/numerics/int8.rs does it."""
+    scale = LARGEST / x.abs().amax(dim=-1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)
+    return (x * scale).round() / scale
+
+
+def shipped(folder):
+    """The model in f32, and the names of its 8-bit matrices."""
+    raw = load_file(folder / "model.safetensors")
+    stored = {name for name in raw if f"{name}.scale" in raw}
+    tensors = {
+        name: torch.from_numpy(value.astype(np.float32) * (raw[f"{name}.scale"][:, None] if name in stored else np.float32(1)))
+        for name, value in raw.items()
+        if not name.endswith(".scale")
+    }
+    config = LlamaConfig.from_pretrained(folder, attn_implementation="eager")
+    model = LlamaForCausalLM(config).float()
+    missing, unexpected = model.load_state_dict(tensors, strict=False)
+    assert not unexpected and (not missing or (missing == ["lm_head.weight"] and config.tie_word_embeddings)), (missing, unexpected)
+    return model, stored
+
+
+def with_rounded_inputs(model, stored):
+    """A copy whose 8-bit matrices take rounded inputs."""
+    copy = LlamaForCausalLM(model.config).float()
+    copy.load_state_dict(model.state_dict())
+    for name, module in copy.named_modules():
+        if isinstance(module, torch.nn.Linear) and f"{name}.weight" in stored:
+            module.register_forward_pre_hook(lambda _m, args: (rounded(args[0]),))
+    return copy
+
+
 def lead(logits, ids):
     """The smallest lead of ids [T] over the best other token of each row of logits [T, V]; negative where they lose."""
     rows = np.arange(len(ids))
@@ -98,13 +139,14 @@ def numbers(xs):
     return [float(f"{x:.4g}") for x in xs]
 
 
-def continuation(reference, twin, prompt, prompt_ids, n_ctx):
+def continuation(reference, twin, on_cpu, prompt, prompt_ids, n_ctx):
     """The record of one prompt, or None where the tokens depend on rounding."""
     new, _, _ = reference.greedy(prompt_ids, n_ctx - len(prompt_ids) + 1)
     ids, first = prompt_ids + new[:-1], len(prompt_ids) - 1
     whole = reference.run(ids, hooks="none")
     worst = np.inf
-    for run in (lambda: whole, lambda: twin.run(ids, hooks="none"), *noisy_runs(reference, ids)):
+    first_run = (lambda: whole, lambda: twin.run(ids, hooks="none"), lambda: on_cpu.run(ids, hooks="none"))
+    for run in (*first_run, *noisy_runs(reference, ids), *noisy_runs(on_cpu, ids)):
         worst = min(worst, lead(run().logits[first:], new))
         if worst < MIN_LEAD:
             return None
@@ -132,41 +174,38 @@ def sample(reference, n, rng):
     return ids
 
 
-def forced(reference, twin, n_ctx):
+def forced(reference, twin, on_cpu, n_ctx):
     """The teacher-forced set: (about, tensors)."""
     rng, starts, chunks = np.random.RandomState(SEED), [0], []
     while starts[-1] < TOKENS:
         chunks.append(sample(reference, min(n_ctx, TOKENS - starts[-1]), rng))
         starts.append(starts[-1] + len(chunks[-1]))
-    top1, top2_gap, topk_gap, same_f64, same_noise = [], [], [], 0, 0
+    found, same = defaultdict(list), Counter()
     for i, ids in enumerate(chunks):
         run = reference.run(ids, hooks="none")
         best = run.logits.argmax(-1)
-        same_f64 += int((twin.run(ids, hooks="none").logits.argmax(-1) == best).sum())
-        same_noise += int((reference.noisy(i, ids).logits.argmax(-1) == best).sum())
-        top1.append(best)
-        top2_gap.append(run.top2_gap())
-        topk_gap.append(row_gaps(run))
-    tensors = {
-        "starts": np.array(starts, dtype=np.uint32),
-        "ids": np.concatenate(chunks).astype(np.uint32),
-        "top1": np.concatenate(top1).astype(np.uint32),
-        "top2_gap": np.concatenate(top2_gap),
-        "topk_gap": np.concatenate(topk_gap),
-    }
+        others = {"f64": twin.run(ids, hooks="none"), "noise": reference.noisy(i, ids), "rounded": on_cpu.run(ids, hooks="none")}
+        for name, other in others.items():
+            same[name] += int((other.logits.argmax(-1) == best).sum())
+        for prefix, one in (("", run), ("rounded.", others["rounded"])):
+            found[f"{prefix}top1"].append(one.logits.argmax(-1).astype(np.uint32))
+            found[f"{prefix}top2_gap"].append(one.top2_gap())
+            found[f"{prefix}topk_gap"].append(row_gaps(one))
+    tensors = {"starts": np.array(starts, dtype=np.uint32), "ids": np.concatenate(chunks).astype(np.uint32)}
+    tensors |= {name: np.concatenate(parts) for name, parts in found.items()}
     about = {"tokens": TOKENS, "chunks": len(chunks), "seed": SEED}
-    about |= {"f64_agreement": same_f64 / TOKENS, "noise_agreement": same_noise / TOKENS}
-    return about, tensors
+    return about | {f"{name}_agreement": count / TOKENS for name, count in same.items()}, tensors
 
 
 def main():
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE.parents[1] / "models" / "Llama-TopK-Stories-9M"
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE.parents[1] / "models" / "Llama-TopK-Stories-16M"
     torch.set_num_threads(1)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     config = json.loads((folder / "config.json").read_text())
-    model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
+    model, stored = shipped(folder)
     reference, n_ctx = Noisy(model, config), config["max_position_embeddings"]
+    on_cpu = Noisy(with_rounded_inputs(model, stored), config)
     twin = reference.in_float64()
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     greedy = []
@@ -176,13 +215,13 @@ def main():
     ):
         records = []
         for prompt, ids in candidates:
-            result = continuation(reference, twin, prompt, ids, n_ctx)
+            result = continuation(reference, twin, on_cpu, prompt, ids, n_ctx)
             print(f"{prompt!r} {ids[-1]}: " + (f"lead {result['lead']:.2g}" if result else "unstable"), flush=True)
             records += [result] if result else []
             if len(records) == KEEP:
                 break
         greedy += sorted(records, key=lambda r: -r["lead"])
-    about, tensors = forced(reference, twin, n_ctx)
+    about, tensors = forced(reference, twin, on_cpu, n_ctx)
     out = HERE / "shipped"
     out.mkdir(exist_ok=True)
     digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()

@@ -55,36 +55,49 @@ test('JupyterLab: load, run, plot, steer, compare, select', async (t) => {
     undefined,
     { timeout: 240_000 },
   );
-  const ran = page.evaluate(() => globalThis.jupyterapp.commands.execute('notebook:run-all-cells'));
   const cells = () =>
     page.evaluate(() =>
       globalThis.jupyterapp.shell.currentWidget.content.model.sharedModel.cells
         .filter((cell) => cell.cell_type === 'code')
         .map((cell) => ({ count: cell.execution_count, outputs: cell.getOutputs() })),
     );
-  await page
-    .waitForFunction(
-      () =>
-        globalThis.jupyterapp.shell.currentWidget.content.model.sharedModel.cells
-          .filter((cell) => cell.cell_type === 'code')
-          .every((cell) => cell.execution_count !== null),
-      undefined,
-      { timeout: 240_000, polling: 500 },
-    )
-    .catch(async (error) => {
-      throw new Error(`${error.message}\n${said.join('\n')}\n${JSON.stringify(await cells()).slice(0, 4000)}`);
-    });
-  await ran;
+  const hasFailed = async () => (await cells()).some(({ outputs }) => outputs.some((each) => each.output_type === 'error'));
+  // The first start of a new environment builds caches for half a minute; a cell that failed meanwhile is run once more, and says what it was.
+  for (let attempt = 0; attempt < 2; attempt++) {
+    const ran = page.evaluate(() => globalThis.jupyterapp.commands.execute('notebook:run-all-cells'));
+    await page
+      .waitForFunction(
+        () =>
+          globalThis.jupyterapp.shell.currentWidget.content.model.sharedModel.cells
+            .filter((cell) => cell.cell_type === 'code')
+            .every(
+              (cell, _, all) =>
+                cell.execution_count !== null || all.some((each) => each.getOutputs().some((one) => one.output_type === 'error')),
+            ),
+        undefined,
+        { timeout: 240_000, polling: 500 },
+      )
+      .catch(async (error) => {
+        throw new Error(
+          `${error.message}\n${said.join('\n')}\n${JSON.stringify(await cells(), (name, value) => (name === 'image/png' ? '…' : value)).slice(0, 8000)}`,
+        );
+      });
+    await ran;
+    if (!(await hasFailed())) break;
+    t.diagnostic(
+      JSON.stringify((await cells()).flatMap(({ outputs }) => outputs.filter((each) => each.output_type === 'error'))).slice(0, 2000),
+    );
+  }
   const outputs = (await cells()).map(({ outputs }) => outputs);
   for (const each of outputs.flat()) assert.notEqual(each.output_type, 'error', `${each.ename}: ${each.evalue}`);
   const textOf = (index) => outputs[index].map((each) => [each.text ?? each.data?.['text/plain'] ?? ''].flat().join('')).join('');
-  assert.match(textOf(1), /\(7, 4096\),\s+\(7, 640\)/);
+  assert.match(textOf(1), /\(7, 4096\),\s+\(7, 1024\)/);
   assert.ok(
     outputs[2].some((each) => each.data?.['image/png']),
     'a plot',
   );
   assert.equal(textOf(3), `${PLAIN}\n${STEERED}\n`);
-  assert.match(textOf(4), /TopK: {2}\[160( 160)+\]\ndense: \[6\d\d( 6\d\d)+\]\n, /);
+  assert.match(textOf(4), /TopK: {2}\[4\d( 4\d)+\]\ndense: \[10\d\d( 10\d\d)+\]\n he /);
   assert.match(textOf(5), /^edit .*layer.*9/);
   assert.ok(textOf(7).includes(STEERED), textOf(7));
 

@@ -48,5 +48,5 @@ test('JupyterLite, JavaScript kernel: load, run, plot, steer, compare', { skip: 
     .join('');
   assert.ok(text.includes(`plain: ${PLAIN}`), text);
   assert.ok(text.includes(`steered: ${STEERED}`), text);
-  assert.match(text, /TopK 160, dense 6\d\d/);
+  assert.match(text, /TopK 4\d, dense 10\d\d/);
 });

@@ -31,7 +31,7 @@ test('marimo: load, run, plot, steer, compare, select', async (t) => {
   };
   await has(`plain: ${PLAIN}`);
   await has(`steered: ${STEERED}`);
-  await has(/TopK 160, dense 6\d\d/);
+  await has(/TopK 4\d, dense 10\d\d/);
   await has(/refused: edit: .*layer/);
   await page.locator('img').first().waitFor();
   const first = page.locator('.topk-grid tbody button').first();

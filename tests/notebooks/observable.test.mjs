@@ -32,7 +32,7 @@ test('Observable: Framework and Notebook Kit', { skip }, async (t) => {
     page.on('pageerror', (error) => said.push(String(error)));
     page.on('console', (message) => message.type() === 'error' && said.push(message.text()));
     await page.goto(site.url);
-    for (const text of [`plain: ${PLAIN}`, `steered: ${STEERED}`, /TopK 160, dense 6\d\d/]) {
+    for (const text of [`plain: ${PLAIN}`, `steered: ${STEERED}`, /TopK 4\d, dense 10\d\d/]) {
       await page
         .getByText(text)
         .first()

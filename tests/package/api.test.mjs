@@ -94,7 +94,7 @@ for (const worker of [true, false]) {
   test(`an abort is answered at once ${where}, the engine stops too, and the model stays usable`, async (t) => {
     const { page } = await open(t);
     const { aborts, before, after, loading } = await page.evaluate(async (worker) => {
-      const STORY = '/models/Llama-TopK-Stories-9M/';
+      const STORY = '/models/Llama-TopK-Stories-16M/';
       const options = { backend: 'cpu', worker };
       const timed = async (work) => {
         const began = performance.now();

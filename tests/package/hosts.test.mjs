@@ -89,7 +89,7 @@ test('a page of another origin runs a model of npm start', async (t) => {
     const { ids } = await model.run('The dog ran');
     const tag = (await fetch(`${folder}config.json`)).headers.get('etag');
     return { ids: ids.length, tag, other: await fetch(new URL('../../index.html', folder)).then(String, () => 'refused') };
-  }, `${url}models/Llama-TopK-Stories-9M/`);
+  }, `${url}models/Llama-TopK-Stories-16M/`);
   assert.ok(found.ids > 2);
   assert.ok(found.tag, 'its ETag can be read');
   assert.equal(found.other, 'refused');

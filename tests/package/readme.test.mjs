@@ -13,6 +13,8 @@ import { writeSae } from './sae.mjs';
 
 const browser = await openBrowser(test);
 const MODELS = path.join(root, 'models');
+/** The model that the documents load. */
+const CONFIG = JSON.parse(fs.readFileSync(path.join(MODELS, 'Llama-TopK-Stories-16M/config.json'), 'utf8'));
 
 test('every code block of the READMEs and guides is of a kind that is run', () => {
   const kinds = Object.keys(RUN_BY);
@@ -32,7 +34,7 @@ async function outcomeOf(t, code) {
     return true;
   };
   const { page } = await openApi(browser, t, {
-    mounts: { '/models/': MODELS, '/sae/': writeSae('readme'), '/topk-lm/': packageFolder },
+    mounts: { '/models/': MODELS, '/sae/': writeSae('readme', CONFIG.hidden_size), '/topk-lm/': packageFolder },
     serving: { intercept },
   });
   const messages = [];

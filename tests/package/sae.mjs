@@ -1,4 +1,4 @@
-// A small sparse autoencoder for the shipped model, with weights from a formula, in SAELens' layout.
+// A small sparse autoencoder for the stream behind block 2, with weights from a formula, in SAELens' layout.
 import fs from 'node:fs';
 import path from 'node:path';
 import { root } from './fixture.mjs';
@@ -6,7 +6,7 @@ import { root } from './fixture.mjs';
 const D_SAE = 16;
 
 /** Writes it into target/package-tests/NAME-sae; the folder. @param D_IN width of the residual stream */
-export function writeSae(name, D_IN = 640) {
+export function writeSae(name, D_IN) {
   const folder = path.join(root, 'target/package-tests', `${name}-sae`);
   fs.mkdirSync(folder, { recursive: true });
   const cfg = { architecture: 'topk', k: 4, d_in: D_IN, d_sae: D_SAE, metadata: { hook_name: 'blocks.2.hook_resid_post' } };

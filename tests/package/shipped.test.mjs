@@ -21,7 +21,7 @@ for (const [backend, texts] of [
     const { page } = await openApi(browser, t, { mounts: { '/models/': path.join(root, 'models') } });
     page.setDefaultTimeout(0);
     const { kind, cache } = await page.evaluate(async (backend) => {
-      globalThis.model = await topk.TopKLM.load('/models/Llama-TopK-Stories-9M/', { backend });
+      globalThis.model = await topk.TopKLM.load('/models/Llama-TopK-Stories-16M/', { backend });
       return { kind: model.backend.kind, cache: model.cache.state };
     }, backend);
     assert.equal(kind, backend);

@@ -98,7 +98,7 @@ test('a download that breaks off poisons nothing', async (t) => {
 });
 
 test('a large download goes on in the next visit where its last whole part ends', async (t) => {
-  const folder = path.join(root, 'models/Llama-TopK-Stories-9M');
+  const folder = path.join(root, 'models/Llama-TopK-Stories-16M');
   const weights = fs.readFileSync(path.join(folder, 'model.safetensors'));
   const CUT = 10_000_000; // two parts of 4 MiB, and some of the third
   let broken = true;

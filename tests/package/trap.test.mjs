@@ -36,7 +36,7 @@ const instrument = () => {
 
 const { TopKLM, TopKError } = await import(pathToFileURL(path.join(packageFolder, 'index.js')).href);
 const saePath = path.join(root, 'tests/goldens/saes');
-const textModel = path.join(root, 'models/Llama-TopK-Stories-9M');
+const textModel = path.join(root, 'models/Llama-TopK-Stories-16M');
 const collect = async (stream) => {
   const ids = [];
   for await (const { id } of stream) ids.push(id);

@@ -8,7 +8,7 @@ import { inRoot, paths } from '../../scripts/lib/paths.mjs';
 import { command, contents } from './command.mjs';
 import { environment } from './host.mjs';
 
-const model = path.join(paths.models, 'Llama-TopK-Stories-9M');
+const model = path.join(paths.models, 'Llama-TopK-Stories-16M');
 const root = inRoot('target/python/cluster-work');
 const corpus = path.join(root, 'corpus.txt');
 const SHARDS = 6;

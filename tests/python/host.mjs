@@ -103,6 +103,6 @@ export async function npmPackages(t, folder) {
   }
 }
 
-/** The texts that the shipped model writes greedily, plain and with the food neuron; tests/goldens' own words. */
-export const PLAIN = ', there was a little girl named Sue. Sue had a big, red ball. She loved to';
-export const STEERED = ', there was a little girl named Lily. She loved to play with her toys. One day,';
+/** The texts that the shipped model writes greedily, plain and with the neuron that turns he into she. */
+export const PLAIN = ' he decided to take a nap. He was so excited to go to the park. He wanted';
+export const STEERED = ' she went to bed. The baby bird was sleeping in bed. The baby bird was sleeping';

@@ -17,7 +17,7 @@ from topklm.model import TopKLM
 
 ROOT = Path(__file__).parents[2]
 RESULTS = Path(__file__).with_name("results")
-TOPK, DENSE = "Llama-TopK-Stories-9M", "Llama-Dense-Stories-9M"
+TOPK, DENSE = "Llama-TopK-Stories-16M", "Llama-Dense-Stories-16M"
 
 
 @dataclass

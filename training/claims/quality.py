@@ -1,10 +1,10 @@
 """Loss and sample quality: bits per byte, the loss gap of TopK to its dense twin, the cost of 8-bit checkpoints, 50 unpicked stories.
 
-    python -m claims.quality --data DATA [--models DIR] [--also DIR …]
+    python -m claims.quality --data DATA [--models DIR] [--also DIR …] [--test]
 
 Bits per byte: every token of the text is a target once, in windows of n_ctx (topklm.data.evaluation_windows), in f32. A model with
 another tokenizer (--also) is measured on the same bytes, and only on the validation file (its training data may include the
-held-out texts). Stories: quality.toml.
+held-out texts). Stories: quality.toml. `--test` reads the test stories too, by which nothing may be chosen: once, when the models are finished.
 """
 
 import copy
@@ -91,18 +91,20 @@ def main():
     p = common.parser(__doc__)
     p.add_argument("--also", type=Path, nargs="*", default=[], help="other folders, measured on the validation file")
     p.add_argument("--limit", type=int, help="only so many tokens of a text (a trial run)")
+    p.add_argument("--test", action="store_true", help="the test stories too: once, when the models are finished")
     p.add_argument("--only", choices=["topk", "dense", "also"], help="run this part again; the others are kept")
     args = p.parse_args()
     common.start(args)
     clock, arrays, config = common.Clock(), common.texts(args.data), tomllib.loads(CONFIG.read_text())
     topk, dense = common.subjects(args, args.data)
+    texts = ("validation", "held_out", "test") if args.test else ("validation", "held_out")
     result = common.read(args.results, "quality") if args.only else {}
     for key, subject in (("topk", topk), ("dense", dense)):
         if subject is None or args.only not in (None, key):
             continue
         owner = common.Tokenizer.from_file(str(args.data / "tokenizer.json"))
         result[key] = {"model": subject.about}
-        for which in ("validation", "held_out"):
+        for which in texts:
             result[key][which] = bits_per_byte(subject, arrays, owner, which, args.limit)
         rough = bits_per_byte(in_8bit(subject), arrays, owner, "held_out", args.limit)["bits_per_byte"]
         result[key]["8bit_minus_f32"] = {"held_out_bits_per_byte": rough - result[key]["held_out"]["bits_per_byte"]}
@@ -113,7 +115,8 @@ def main():
         entry = {"model": other.about, "validation": bits_per_byte(other, arrays, owner, "validation", args.limit)}
         result.setdefault("also", {})[other.about["name"]] = entry
     if "topk" in result and "dense" in result:
-        gap = {w: result["topk"][w]["nats_per_token"] / result["dense"][w]["nats_per_token"] - 1 for w in ("validation", "held_out")}
+        both = [w for w in ("validation", "held_out", "test") if w in result["topk"] and w in result["dense"]]
+        gap = {w: result["topk"][w]["nats_per_token"] / result["dense"][w]["nats_per_token"] - 1 for w in both}
         result["gap_percent"] = {w: 100 * g for w, g in gap.items()}
     for other in result.get("also", {}).values():
         ours, theirs = result["topk"]["validation"]["bits_per_byte"], other["validation"]["bits_per_byte"]

@@ -1,6 +1,6 @@
 """The steering edits that the site offers, from results/steering.json.
 
-    python -m claims.recipes [--models DIR]      writes MODELS/Llama-TopK-Stories-9M/recipes.json
+    python -m claims.recipes [--models DIR]      writes MODELS/Llama-TopK-Stories-16M/recipes.json
 
 A list of edits in the engine's form, each with the concept's words and what was measured: `base_rate` and `steered_rate`
 (words of the concept per text of `tokens` tokens), `success` and `relaxed_success` (shares of the texts), `works` (the criterion) and

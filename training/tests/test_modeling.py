@@ -32,7 +32,7 @@ except ImportError:
 ROOT = Path(__file__).parents[2]
 GOLDENS = ROOT / "tests/goldens"
 SHIPPED = json.loads((GOLDENS / "shipped/shipped.json").read_text())
-EDIT = {"layer": 2, "index": 277, "value": 14}
+EDIT = {"layer": 3, "index": 296, "value": 24.7}
 
 
 def binary():
@@ -41,9 +41,10 @@ def binary():
     return Path(os.environ["TOPK_LM"]) if "TOPK_LM" in os.environ else max(built, key=lambda path: path.stat().st_mtime, default=None)
 
 
-def topk_folders():
-    """The model folders of the repository that have a TopK activation."""
-    return [path.parent for path in sorted(ROOT.glob("models/*/config.json")) if json.loads(path.read_text()).get("topk_k")]
+def shipped_folders():
+    """The model folders of the repository that transformers runs by our class: all but a dense one in f16, which it knows by itself."""
+    folders = [path.parent for path in sorted(ROOT.glob("models/*/config.json"))]
+    return [folder for folder in folders if "auto_map" in json.loads((folder / "config.json").read_text())]
 
 
 def load(folder, **options):
@@ -86,8 +87,8 @@ class Modeling(unittest.TestCase):
         return load(folder, dtype=torch.float32), json.loads((source / "golden.json").read_text())["runs"][0]
 
     def test_shipped_folders_hold_the_same_file(self):
-        self.assertGreater(len(topk_folders()), 0)
-        for folder in topk_folders():
+        self.assertGreater(len(shipped_folders()), 0)
+        for folder in shipped_folders():
             self.assertEqual((folder / MODELING.name).read_bytes(), MODELING.read_bytes(), f"copy {MODELING} into {folder}")
             config = json.loads((folder / "config.json").read_text())
             self.assertEqual(config["auto_map"], {"AutoModelForCausalLM": f"modeling_topk.TopK{config['architectures'][0]}"})
@@ -146,7 +147,7 @@ class Modeling(unittest.TestCase):
                 self.assertTrue(torch.equal(load(self.folder / f"{name}_again")(ids).logits, model(ids).logits))
 
     def test_8_bit_weights_are_widened(self):
-        stored = [folder for folder in topk_folders() if any(name.endswith(".scale") for name in load_file(folder / "model.safetensors"))]
+        stored = [folder for folder in shipped_folders() if any(name.endswith(".scale") for name in load_file(folder / "model.safetensors"))]
         if not stored:
             self.skipTest("no model in models/ has 8-bit weights")
         for folder in stored:
@@ -167,7 +168,7 @@ class Modeling(unittest.TestCase):
                     load(self.folder / "wrong")
 
     def test_the_shipped_model_writes_what_the_engine_writes(self):
-        folder = ROOT / "models/Llama-TopK-Stories-9M"  # whose goldens shipped.json holds
+        folder = ROOT / "models/Llama-TopK-Stories-16M"  # whose goldens shipped.json holds
         if not folder.exists():
             self.skipTest(f"models/{folder.name} is not there")
         model, tokenizer = load(folder), AutoTokenizer.from_pretrained(folder)
@@ -189,7 +190,8 @@ class Modeling(unittest.TestCase):
         k, last = model.config.topk_k, model.config.num_hidden_layers - 1
         for layer in range(last):
             state = cache[f"blocks.{layer}.hook_resid_post"]
-            self.assertEqual((state != 0).sum(-1).unique().tolist(), [k])
+            active = (state != 0).sum(-1)  # ReLU behind TopK may leave fewer than k
+            self.assertTrue(0 < active.min() and active.max() <= k, active)
             self.assertTrue(torch.equal(state, cache[f"blocks.{layer}.hook_topk_out"]))
             self.assertGreater((cache[f"blocks.{layer}.hook_topk_in"] != 0).sum(-1).min(), k)
         self.assertGreater((cache[f"blocks.{last}.hook_resid_post"] != 0).sum(-1).min(), k)
@@ -199,10 +201,10 @@ class Modeling(unittest.TestCase):
         for edit, site in ((None, None), (EDIT, "topk_out"), (EDIT, "topk_in")):
             found, kept = hooks.run_with_cache(model, **inputs) if edit is None else self.edited(hooks, model, inputs, site)
             engine = self.engine(folder, greedy["prompt_ids"], edit, site)
-            # A neuron that another order of summation lets in moves the logits by more; these texts have none.
-            np.testing.assert_allclose(found[0], engine["logits"], atol=1e-3)
+            # The engine's CPU rounds what meets 8-bit weights to 15 bits. A neuron that this lets in moves the logits by more; these texts have none.
+            np.testing.assert_allclose(found[0], engine["logits"], atol=2e-2)
             name = f"blocks.{EDIT['layer']}.hook_resid_post"
-            np.testing.assert_allclose(kept[name][0], engine[name], atol=1e-4)
+            np.testing.assert_allclose(kept[name][0], engine[name], atol=5e-3)
 
     def edited(self, hooks, model, inputs, site):
         with hooks.edited(model, **EDIT, site=site):

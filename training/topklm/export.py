@@ -2,7 +2,7 @@
 
     python -m topklm.export --run RUN --data DATA --out models/NAME [--steps [N …]] [--twin ../DENSE]
 
-config.json (Llama's keys plus topk_k, n_nontopk, topk_select, topk_post), modeling_topk.py (which runs a TopK model in transformers),
+config.json (Llama's keys plus topk_k, n_nontopk, topk_select, topk_post), modeling_topk.py (which runs a TopK model, and 8-bit weights, in transformers),
 model.safetensors (f16), tokenizer.json, tokenizer_config.json, generation_config.json, training.json (the loss curve); with --steps a folder
 step{N}/ for every checkpoint of the trail, or for those named, 8-bit with a scale a row.
 A run that was begun with --from is exported over the folder that it began from: training.json then holds both curves.
@@ -52,7 +52,8 @@ def hf_config(c: ModelConfig, **extra) -> dict:
     if c.topk_k is not None:
         cut = {"topk_k": c.topk_k, "n_nontopk": c.n_nontopk, "topk_select": c.topk_select, "topk_post": c.topk_post}
         config |= cut | ({"topk_embed": True} if c.topk_embed else {})
-        config["auto_map"] = {"AutoModelForCausalLM": "modeling_topk.TopKLlamaForCausalLM"}
+    # Of a dense model too: it widens 8-bit weights.
+    config["auto_map"] = {"AutoModelForCausalLM": "modeling_topk.TopKLlamaForCausalLM"}
     return config | {k: v for k, v in extra.items() if v is not None}
 
 
@@ -198,8 +199,7 @@ def export(run: Path, data: Path, out: Path, steps: bool | list[int], twin: str 
     tables = {"config": hf_config(config, **extra), "generation_config": generation, "tokenizer_config": tokenizer_config(config.n_ctx)}
     for name, table in tables.items():
         (out / f"{name}.json").write_text(json.dumps(table, indent=2) + "\n")
-    if config.topk_k is not None:
-        shutil.copyfile(MODELING, out / MODELING.name)
+    shutil.copyfile(MODELING, out / MODELING.name)
     losses = out / "training.json"
     training = curve(run, json.loads(losses.read_text()) if losses.exists() else None)
     losses.write_text(json.dumps(training, separators=(",", ":")) + "\n")

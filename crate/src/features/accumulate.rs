@@ -17,6 +17,9 @@ pub struct Activations {
     pub active: Option<ActiveRows>,
 }
 
+/// Neurons of a dense layer that are counted together.
+const TOGETHER: usize = 16;
+
 /// Unit of the sums.
 const UNIT: f64 = (1u128 << 64) as f64;
 
@@ -71,24 +74,31 @@ impl LayerStatistics {
 
     /// Adds the activations of a document at the positions that count.
     pub fn add(&mut self, document: u32, counted: &[bool], activations: &Activations) {
-        let rows = activations.dense.chunks_exact(self.d_model);
-        for (position, (row, _)) in rows.zip(counted).enumerate().filter(|(_, (_, counted))| **counted) {
-            let at = (
-                document,
-                position as u32,
-                mix(u64::from(document) << 32 | position as u64),
-            );
-            match &activations.active {
-                Some(active) => {
-                    let (indices, values) = active.row(position);
+        let place = |position: usize| {
+            let position = position as u32;
+            (document, position, mix(u64::from(document) << 32 | u64::from(position)))
+        };
+        let counted = counted.iter().enumerate().filter(|(_, counted)| **counted);
+        let places: Vec<(u32, u32, u64)> = counted.map(|(position, _)| place(position)).collect();
+        match &activations.active {
+            Some(active) => {
+                for at in places {
+                    let (indices, values) = active.row(at.1 as usize);
                     for (index, value) in indices.iter().zip(values) {
                         self.note(*index as usize, *value, at, activations);
                     }
                 }
-                None => {
-                    for (index, value) in row.iter().enumerate() {
-                        if *value != 0.0 {
-                            self.note(index, *value, at, activations);
+            }
+            // What is kept of all neurons is far more than a cache holds: a few neurons at all positions, then the next few.
+            None => {
+                for first in (0..self.d_model).step_by(TOGETHER) {
+                    let block = first..(first + TOGETHER).min(self.d_model);
+                    for at in &places {
+                        let row = &activations.dense[at.1 as usize * self.d_model..][..self.d_model];
+                        for (index, value) in block.clone().zip(&row[block.clone()]) {
+                            if *value != 0.0 {
+                                self.note(index, *value, *at, activations);
+                            }
                         }
                     }
                 }

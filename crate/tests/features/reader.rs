@@ -71,7 +71,7 @@ fn the_export_is_what_its_readers_look_up() {
     std::fs::write(&corpus, text).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_topk-lm"))
         .args(["analyze", "--model"])
-        .arg(root().join("models/Llama-TopK-Stories-9M"))
+        .arg(root().join("models/Llama-TopK-Stories-16M"))
         .args([
             "--corpus".as_ref(),
             corpus.as_os_str(),

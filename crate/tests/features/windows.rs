@@ -9,7 +9,7 @@ use topk_lm::{BackendChoice, Model};
 
 #[test]
 fn a_long_text_is_cut_into_windows() {
-    let model_folder = root().join("models/Llama-TopK-Stories-9M");
+    let model_folder = root().join("models/Llama-TopK-Stories-16M");
     let text = "The dog ran to the park. Lily saw a big red ball, and she was happy.\n\n".repeat(40);
     let folder = folder("windows");
     let (corpus, out) = (folder.join("mine.txt"), folder.join("features"));

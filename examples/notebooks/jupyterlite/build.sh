@@ -8,7 +8,7 @@ out=${1:-jupyterlite-site}
 files=$(mktemp -d)
 cp "$here"/*.ipynb "$files"
 cp "$root/dist/npm/bundle.js" "$files/topk-lm.js"
-for name in Llama-TopK-Stories-9M Llama-Dense-Stories-9M; do
+for name in Llama-TopK-Stories-16M Llama-Dense-Stories-16M; do
   mkdir -p "$files/models/$name"
   for file in config.json generation_config.json tokenizer.json model.safetensors; do cp "$root/models/$name/$file" "$files/models/$name/"; done
 done

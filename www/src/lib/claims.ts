@@ -98,6 +98,7 @@ const QUALITY: readonly Row[] = [
   ['held_out.nats_per_token', 'Loss on held-out stories', 'Nats per token on the held-out text.', 'three'],
   ['validation.bits_per_byte', 'Validation, bits per byte', 'The same in bits per byte, which is comparable across tokenizers.', 'three'],
   ['held_out.bits_per_byte', 'Held-out, bits per byte', 'The same in bits per byte, which is comparable across tokenizers.', 'three'],
+  ['test.bits_per_byte', 'Test, bits per byte', 'On stories by which nothing was chosen, read once at the end.', 'three'],
   [
     '8bit_minus_f32.held_out_bits_per_byte',
     'Cost of 8-bit weights',
@@ -167,11 +168,12 @@ const TRACE: readonly Row[] = [
 ];
 
 function quality(tree: unknown): FactGroup {
-  const [validation, held] = [numberAt(tree, 'gap_percent.validation'), numberAt(tree, 'gap_percent.held_out')];
+  const [validation, held, test] = ['validation', 'held_out', 'test'].map((text) => numberAt(tree, `gap_percent.${text}`));
+  const last = test == null ? '' : `, ${UNITS.signed(test)} on test stories`;
   const gap =
-    validation === null || held === null
+    validation == null || held == null
       ? ''
-      : `Loss of TopK relative to its dense twin: ${UNITS.signed(validation)} on validation, ${UNITS.signed(held)} on held-out stories (nats per token).`;
+      : `Loss of TopK relative to its dense twin: ${UNITS.signed(validation)} on validation, ${UNITS.signed(held)} on held-out stories${last} (nats per token).`;
   return group('Language modeling', tree, QUALITY, MODELS, gap);
 }
 
