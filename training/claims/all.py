@@ -23,7 +23,7 @@ def commands(args) -> dict[str, list]:
         if getattr(args, flag):
             shared += [f"--{flag}", getattr(args, flag)]
     data = [*shared, "--data", args.data]
-    weights = args.work / "sae.safetensors"
+    weights = args.work / "sae"
     twin = args.dense or args.models / common.DENSE / "config.json"
     runs = {
         "quality": ["quality", *data, *(["--also", *args.also] if args.also else [])],

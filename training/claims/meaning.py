@@ -1,6 +1,6 @@
 """How readable one coordinate is: token, semantic and next-token entropy of TopK neurons, dense coordinates and SAE features.
 
-    python -m claims.meaning [--text WRITING.jsonl … | --data DATA] [--sae FILE] [--limit TOKENS]
+    python -m claims.meaning [--text WRITING.jsonl … | --data DATA] [--sae DIR] [--limit TOKENS]
 
 All three over the same text, by the definitions of docs/statistics.md (topklm/stats.py). Everything is measured by its highest values
 (`upper_tail`, as the site shows neurons) and by the better of its two tails (`better_tail`). The tables use the upper tail for
@@ -131,7 +131,7 @@ def main():
     p = common.parser(__doc__, data=False)
     p.add_argument("--data", type=Path, help="the folder that topklm.data wrote (checkpoints; held-out text instead of --text)")
     p.add_argument("--text", type=Path, nargs="+", help="documents as JSON lines of ids, our models' own writing")
-    p.add_argument("--sae", type=Path, help="the file that claims.sae wrote")
+    p.add_argument("--sae", type=Path, help="the folder that claims.sae wrote")
     p.add_argument("--index", type=Path, help="index.json of topk-lm analyze to compare with, instead of the model's own")
     p.add_argument("--limit", type=int, default=1_000_000, help="about so many tokens of the text")
     p.add_argument("--only", choices=["topk", "dense"], help="run one model's part again; the other's is kept")

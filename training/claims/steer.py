@@ -1,6 +1,6 @@
 """Steering by one neuron: 20 concepts; a stated rule finds the edit on prompts other than those of the score.
 
-    python -m claims.steer --method topk|dense|sae --data DATA [--stage choose|score|all] [--sae FILE]
+    python -m claims.steer --method topk|dense|sae --data DATA [--stage choose|score|all] [--sae DIR]
 
 concepts.toml holds concepts, prompts, bounds and the rule of the search; it was committed before the first scored run.
 topk: neurons of the TopK blocks. dense: coordinates of the dense twin after the same blocks, both signs. sae: decoder rows
@@ -226,12 +226,12 @@ def main():
     p = common.parser(__doc__)
     p.add_argument("--method", choices=["topk", "dense", "sae"], default="topk")
     p.add_argument("--stage", choices=["choose", "score", "all"], default="all")
-    p.add_argument("--sae", type=Path, help="the file that claims.sae wrote")
+    p.add_argument("--sae", type=Path, help="the folder that claims.sae wrote")
     p.add_argument("--concepts", nargs="*", help="only these (a trial run)")
     p.add_argument("--windows", type=int, default=200, help="windows of held-out text for the largest activations")
     args = p.parse_args()
     if args.method == "sae" and args.sae is None:
-        p.error("--method sae needs --sae FILE")
+        p.error("--method sae needs --sae DIR")
     common.start(args)
     clock, config = common.Clock(), tomllib.loads(CONFIG.read_text())
     if args.concepts:

@@ -87,10 +87,78 @@ def meaning(r):
 
 
 def sae(r):
-    yield from heading("The autoencoder beside them", "sae")
+    rows = [
+        (
+            "JumpReLU" if e["kind"] == "jumprelu" else "TopK",
+            str(e["layer"]),
+            f"{e['width']:,}",
+            str(e["k"]),
+            str(e["seed"]),
+            number(e["active_a_position"], 1),
+            percent(e["variance_explained"], 1),
+            percent(e["dead_share"], 1),
+            f"{e['loss_added_by_splice']:+.3f}",
+        )
+        for e in r.values()
+    ]
+    yield from heading("The autoencoders beside them", "sae")
+    yield from grid(("kind", "block", "features", "k", "seed", "active a position", "variance explained", "dead", "nats per token added when spliced in"), rows)
+    any_one = next(iter(r.values()))
+    yield ""
+    yield f"Trained on {any_one['trained_positions']:,} positions of the dense twin's stream, whose own loss is {number(any_one['loss'], 3)} nats per token."
+
+
+CONTROL_ROWS = {
+    "topk": "TopK neurons",
+    "topk_rotated": "… the same states, rotated",
+    "early": "… at step {step}",
+    "untrained": "… before training",
+    "embedding": "the token embedding alone",
+    "dense": "dense coordinates",
+    "dense_rotated": "… the same states, rotated",
+}
+
+
+def controls(r):
+    rows = []
+    for name, e in sorted(r["rows"].items(), key=lambda pair: [*CONTROL_ROWS, pair[0]].index(pair[0])):
+        kind = {"jumprelu": "JumpReLU", "topk": "TopK"}.get(e.get("kind"))
+        label = CONTROL_ROWS.get(name, f"SAE features, {kind}, k {e.get('k')}, block {e.get('layer')} (`{name.removeprefix('sae ')}`)").format(step=e.get("step"))
+        layers = e["layers"] or {}
+        cells = [percent(e["density"], 1), *(number(e[key], 2) for key in ("at_1", "at_10", "by_value", "f1", "f1_shuffled")), percent(e["token"])]
+        cells.append(f"{number(layers['same_index'])} ({number(layers['random_index'])})" if layers else "–")
+        rows.append((label, *cells, percent(e["left_out"])))
+    yield from heading("What one unit reads, and what would refute it", "controls")
+    head = ("", "active at", "entropy, strongest 1 %", "strongest 10 %", "by value", "F1", "F1 shuffled", "foretold by the token", "same index, next block (random)", "left out")
+    yield from grid(head, rows)
+    yield ""
     yield (
-        f"A TopK SAE (width {r['width']}, k {r['k']}) on the dense twin's block {r['layer']} explains {percent(r['variance_explained'], 1)} of the "
-        f"variance, has {percent(r['dead_share'], 1)} dead features, and raises the loss from {number(r['loss'])} to {number(r['loss_spliced'])} nats per token when spliced in."
+        f"Medians over {r['units_a_block']} units a block, {r['text']['tokens']:,} tokens of held-out documents; entropies in bits, of at most {r['text']['drawn']} activations. "
+        "The definitions are in `controls.py`."
+    )
+
+
+def seeds(r):
+    mean = r["mean"]
+
+    def row(label, e):
+        return (label, number(e["correlation"]), percent(e["above_half"]), percent(e["mutual"]) if "mutual" in e else "–")
+
+    yield from heading("Another seed", "seeds")
+    yield from grid(
+        ("neurons of one seed matched to …", "correlation, median", "above 0.5", "mutual"),
+        (
+            row("neurons of the other seed", mean["seeds"]),
+            row("directions of its states, rotated", mean["rotated"]),
+            row("its neurons before training", mean["untrained"]),
+            row("its neurons of the same index", mean["same_index"]),
+        ),
+    )
+    tokens, losses = mean["seeds"]["tokens"], listed([number(v, 3) for v in r["held_out_nats"]])
+    yield ""
+    yield (
+        f"At the proxy's size ({r['config']}, {r['tokens'] / 1e6:.1f} M tokens; {losses} nats per token held out), over {r['positions']:,} positions of held-out text, mean over the cut blocks. "
+        f"The tokens of matched neurons have a similarity of {number(tokens['match'])}, of random pairs {number(tokens['random'])}."
     )
 
 
@@ -217,7 +285,7 @@ def heading(title, command):
     yield from ("", f"### {title}", "", f"`claims.{command}`", "")
 
 
-PARTS = {f.__name__: f for f in (quality, meaning, sae, steering, ceiling, trace, sae_trace, edit_cost, sweep)}
+PARTS = {f.__name__: f for f in (quality, controls, meaning, sae, seeds, steering, ceiling, trace, sae_trace, edit_cost, sweep)}
 
 
 def table(results: Path) -> str:

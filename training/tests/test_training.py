@@ -86,6 +86,22 @@ class Training(unittest.TestCase):
         for name in ("held_out", "test"):
             self.assertEqual(report[name]["bytes"], self.report[name]["bytes"])
 
+    def test_a_given_tokenizer_stays(self):
+        config, given = tomllib.loads(toy.DATA), self.folder / "data" / "tokenizer.json"
+        less = config | {"source": config["source"][:1]}
+        data.prepare([self.folder / "corpus"], less, self.folder / "retold", given)
+        again, vocabularies = self.folder / "again", []
+        data.prepare([self.folder / "corpus"], less, again)
+        for path in (given, self.folder / "retold" / "tokenizer.json", again / "tokenizer.json"):
+            vocabularies.append(Tokenizer.from_file(str(path)).get_vocab())
+        self.assertEqual(vocabularies[0], vocabularies[1])
+        self.assertNotEqual(vocabularies[0], vocabularies[2])
+        (self.folder / "none.json").write_text("{}")
+        with self.assertRaisesRegex(ValueError, "none.json is no tokenizer.json"):
+            data.prepare([self.folder / "corpus"], config, self.folder / "x", self.folder / "none.json")
+        with self.assertRaisesRegex(ValueError, r"has to have 321 tokens \(d_vocab\)"):
+            data.prepare([self.folder / "corpus"], config | {"d_vocab": 321}, self.folder / "x", given)
+
     def test_a_split_depends_on_the_source_alone(self):
         documents = [f"story {i}" for i in range(40)]
         train_part, held, test = data.split(documents, 10, 50, [1, 2])

@@ -1,6 +1,6 @@
 """From text files to token arrays: reading, held-out and test split by story, decontamination, tokenizer, packing.
 
-    python -m topklm.data --corpus DIR [DIR …] --out DATA [--config configs/data.toml] [--add FILE EPOCHS …]
+    python -m topklm.data --corpus DIR [DIR …] --out DATA [--config configs/data.toml] [--add FILE EPOCHS …] [--tokenizer FILE]
 
 writes DATA/tokenizer.json, DATA/tokens.npz (documents as uint16 ids, one array a source; `held_out`, for every choice; `test`, for the
 last figure alone; `validation`), DATA/report.json. A document is BOS (id 0) and its tokens: the next document's BOS ends it, so BOS and EOS are one token.
@@ -95,8 +95,21 @@ def train_tokenizer(documents, d_vocab: int):
     return tokenizer
 
 
-def prepare(corpora: list[Path], config: dict, out: Path) -> dict:
-    """Reads, splits, cleans and tokenises the corpus; returns the report that is also written."""
+def given_tokenizer(path: Path, d_vocab: int):
+    """The tokenizer.json of a trained model, whose texts and splits these are to be."""
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing more special
+        raise ValueError(f"--tokenizer: {path} is no tokenizer.json: {error}") from None
+    if tokenizer.get_vocab_size() != d_vocab or tokenizer.token_to_id(SEPARATOR) != BOS:
+        raise ValueError(f"--tokenizer: {path} has to have {d_vocab} tokens (d_vocab), with {SEPARATOR} as number {BOS}")
+    return tokenizer
+
+
+def prepare(corpora: list[Path], config: dict, out: Path, tokenizer: Path | None = None) -> dict:
+    """Reads, splits, cleans and tokenises the corpus; returns the report that is also written. Trains a tokenizer unless one is given."""
     for folder in corpora:
         if not folder.is_dir():
             raise FileNotFoundError(f"--corpus: {folder} is not a folder; name the folder that your texts lie in")
@@ -141,8 +154,11 @@ def prepare(corpora: list[Path], config: dict, out: Path) -> dict:
         entry |= {"dropped_set_aside": before - len(train[entry["file"]]), "train": len(train[entry["file"]])}
     if not any(train.values()):
         raise ValueError("no document is left to train on: all were set aside, or share a run of words with one that was; give more text, or a larger ngram_set_aside")
+    if tokenizer is not None:
+        tokenizer = given_tokenizer(tokenizer, config["d_vocab"])
+    else:
+        tokenizer = train_tokenizer((d for documents in train.values() for d in documents), config["d_vocab"])
     out.mkdir(parents=True, exist_ok=True)
-    tokenizer = train_tokenizer((d for documents in train.values() for d in documents), config["d_vocab"])
     tokenizer.save(str(out / "tokenizer.json"))
 
     def encode(documents):
@@ -252,11 +268,12 @@ def main():
     parser.add_argument("--config", type=Path, default=Path(__file__).parent.parent / "configs" / "data.toml")
     what = "another source, none of which is set aside (generated text)"
     parser.add_argument("--add", nargs=2, action="append", default=[], metavar=("FILE", "EPOCHS"), help=what)
+    parser.add_argument("--tokenizer", type=Path, help="tokenizer.json of a model, to measure it or train it further, instead of a new one")
     args = parser.parse_args()
     try:
         config = tomllib.loads(args.config.read_text())
         config["source"] += [{"file": file, "epochs": number(epochs), "set_aside": False} for file, epochs in args.add]
-        report = prepare(args.corpus, config, args.out)
+        report = prepare(args.corpus, config, args.out, args.tokenizer)
     except KeyError as error:
         parser.error(f"{args.config} lacks {error.args[0]}; configs/own-data.toml is an example")
     except tomllib.TOMLDecodeError as error:
