@@ -24,10 +24,11 @@ export async function fuzz(t, name, runs, target) {
   const end = performance.now() + SECONDS * 1000;
   const first = Number(process.env.FUZZ_SEED ?? (SECONDS > 0 ? Date.now() % 2 ** 31 : 1));
   let done = 0;
+  const clock = watch();
   const once = async (seed) => {
     try {
       const outcome = target(new Random(seed));
-      if (outcome instanceof Promise) await inTime(outcome);
+      if (outcome instanceof Promise) await clock.inTime(outcome);
     } catch (error) {
       throw new Error(`${name}: seed ${seed} (add it to tests/fuzz/cases/${name}.json): ${error?.stack ?? String(error)}`, {
         cause: error,
@@ -36,19 +37,28 @@ export async function fuzz(t, name, runs, target) {
     // Lets timers, ports and the test runner have their turn.
     if (++done % 500 === 0) await new Promise((resolve) => setImmediate(resolve));
   };
-  for (const seed of seeds) await once(seed);
   const more = (number) => (RUNS || !SECONDS ? number < (RUNS || runs) : performance.now() < end);
-  for (let number = 0; more(number); number++) await once(first + number);
+  try {
+    for (const seed of seeds) await once(seed);
+    for (let number = 0; more(number); number++) await once(first + number);
+  } finally {
+    clock.stop();
+  }
   t.diagnostic(`${done} runs of ${name}`);
 }
 
-async function inTime(outcome) {
-  let timer;
-  const late = new Promise((_, reject) => {
-    let left = LONGEST;
-    timer = setInterval(() => left-- > 0 || reject(new Error(`no outcome after ${LONGEST / 10} s`)), 100);
-  });
-  await Promise.race([outcome, late]).finally(() => clearInterval(timer));
+/** One timer for all runs: one each takes as long as a short run does. */
+function watch() {
+  let left = LONGEST;
+  let giveUp;
+  const timer = setInterval(() => left-- > 0 || giveUp?.(new Error(`no outcome after ${LONGEST / 10} s`)), 100);
+  return {
+    inTime(outcome) {
+      left = LONGEST;
+      return Promise.race([outcome, new Promise((_, reject) => (giveUp = reject))]);
+    },
+    stop: () => clearInterval(timer),
+  };
 }
 
 /** Whatever a call does: a result, or a typed error that a person can read. */
