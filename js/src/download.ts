@@ -171,7 +171,7 @@ class Transfer {
       if (response.status === 206) throw new Retriable(`${url} changed during the download.`);
     }
     this.#version = version;
-    if (this.#held === 0 && this.#file.bytes === null) this.#file.bytes = bodyBytes(response.headers);
+    if (this.#held === 0 && this.#file.bytes === null) this.#file.bytes = bodyBytes(response);
   }
 
   /** Whether a range is what is missing. Servers elsewhere may hide it; then only a SHA-256 can tell. */

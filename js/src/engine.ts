@@ -120,7 +120,7 @@ function fetchModule(url: string, cache: RequestCache, onProgress: (progress: Lo
     alive();
     if (!response.ok) throw new Error(`the server responded with ${response.status}`);
     if (isPage(response)) throw new Error('the server sent a web page instead');
-    const progress = new ByteProgress('compile', bodyBytes(response.headers), onProgress);
+    const progress = new ByteProgress('compile', bodyBytes(response), onProgress);
     let bytes = 0;
     const counter = new TransformStream<Uint8Array, Uint8Array>({
       transform(chunk, controller) {

@@ -137,12 +137,15 @@ export async function readBody(response: Response, alive: () => void): Promise<B
   }
 }
 
-/** Length of the body in bytes; `null` where the header speaks of the compressed body, or is missing. */
-export function bodyBytes(headers: Headers): number | null {
-  const encoding = headers.get('content-encoding');
+/** Types that servers compress. */
+const COMPRESSIBLE = /^(?:text\/|application\/(?:.*\+)?(?:json|javascript|wasm|xml)\b)/i;
+
+/** Length of the body in bytes; `null` where the header is missing, or speaks of the compressed body: another origin may hide that it does. */
+export function bodyBytes({ headers, type }: Response): number | null {
+  const encoding = headers.get('content-encoding') ?? 'identity';
   const length = headers.get('content-length');
-  if (length === null || (encoding !== null && encoding !== 'identity')) return null;
-  return /^\d+$/.test(length) ? Number(length) : null;
+  const mayBeCompressed = type === 'cors' && COMPRESSIBLE.test(headers.get('content-type') ?? '');
+  return length !== null && encoding === 'identity' && !mayBeCompressed && /^\d+$/.test(length) ? Number(length) : null;
 }
 
 /**

@@ -103,20 +103,25 @@ function writeHeaders(site) {
       ...['/', '/index.html', `/${WORKER}`].map((name) => section(name, PAGE_HEADERS)),
     ].join(''),
   );
-  const apache = (all) => lines(all, (name, value) => `Header set ${name} "${value}"`);
+  const apache = (all, when = '') => lines(all, (name, value) => `Header ${when}set ${name} "${value}"`);
   fs.writeFileSync(
     path.join(site, '.htaccess'),
-    `${apache(headers)}<FilesMatch "(^${WORKER.replace('.', '\\.')}|\\.html)$">\n${apache(PAGE_HEADERS)}</FilesMatch>\nAddType application/wasm .wasm\nErrorDocument 404 ${basePath()}404.html\n`,
+    `${apache(headers)}<FilesMatch "(^${WORKER.replace('.', '\\.')}|\\.html)$">\n${apache(PAGE_HEADERS)}</FilesMatch>\n${APACHE_REST}ErrorDocument 404 ${basePath()}404.html\n`,
   );
-  for (const [folder, all] of Object.entries({ models: MODEL_HEADERS, assets: ASSET_HEADERS })) {
+  // A page elsewhere has to be told that a model's file is missing: 404.html in its place would come without the headers of models/.
+  for (const [folder, text] of [
+    ['models', `${apache(MODEL_HEADERS, 'always ')}ErrorDocument 404 default\n`],
+    ['assets', apache(ASSET_HEADERS)],
+  ]) {
     fs.mkdirSync(path.join(site, folder), { recursive: true });
-    fs.writeFileSync(path.join(site, folder, '.htaccess'), apache(all));
+    fs.writeFileSync(path.join(site, folder, '.htaccess'), text);
   }
-  const nginx = (variable, pattern, all) =>
+  const nginx = (variable, pattern, all, { of = '$uri', when = '' } = {}) =>
     lines(all, (name, value, at) => {
       const own = `$${variable}${at}`;
-      return `set ${own} "";\nif ($uri ~ "${pattern}") { set ${own} "${value}"; }\nadd_header ${name} ${own};`;
+      return `set ${own} "";\nif (${of} ~ "${pattern}") { set ${own} "${value}"; }\nadd_header ${name} ${own}${when};`;
     });
+  const notFound = `${basePath()}404.html`;
   // nginx leaves out a header whose value is empty; a second block of add_header would replace the first.
   fs.writeFileSync(
     path.join(site, 'nginx-headers.conf'),
@@ -126,10 +131,26 @@ function writeHeaders(site) {
       nginx('page', `(/|/[^/]*\\.html|/${WORKER.replace('.', '\\.')})$`, PAGE_HEADERS),
       nginx('asset', '/assets/[^/]*$', ASSET_HEADERS),
       nginx('model', '/models/', MODEL_HEADERS),
-      `error_page 404 ${basePath()}404.html;\n`,
+      // The same for a model's file that is missing. `always` above would send them twice with a 416.
+      'set $answer "$uri to $request_uri";\n',
+      nginx('missing', `^${notFound} to [^?]*/models/`, MODEL_HEADERS, { of: '$answer', when: ' always' }),
+      `error_page 404 ${notFound};\n`,
     ].join(''),
   );
 }
+
+/**
+ * For Apache: the engine's type, compression of what its own settings leave out, and a way round its ending of the ETag of what it compressed,
+ * with which it would not know its own again.
+ */
+const APACHE_REST = `AddType application/wasm .wasm
+<IfModule mod_deflate.c>
+<IfModule mod_filter.c>
+AddOutputFilterByType DEFLATE application/javascript application/json application/wasm image/svg+xml text/css text/html text/javascript text/plain
+</IfModule>
+RequestHeader edit If-None-Match -gzip\\"$ \\"
+</IfModule>
+`;
 
 /** Bytes of the site: all, and what the start page needs before the model, gzipped. */
 export function printSiteSize(site = paths.site) {

@@ -2,10 +2,13 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { inRoot, paths } from '../../scripts/lib/paths.mjs';
 import { ASSET_HEADERS, MODEL_HEADERS } from '../../scripts/lib/site-files.mjs';
+import { serve } from '../../scripts/lib/server.mjs';
+import { modelFolder } from './fixture.mjs';
 import { openApi, openBrowser } from './page.mjs';
 
 const browser = await openBrowser(test);
@@ -37,7 +40,7 @@ const section = (title) =>
 test('the files for hosts allow other origins below models/, and there only', () => {
   for (const [name, value] of Object.entries(MODEL_HEADERS)) {
     assert.ok(section('/models/*').includes(`\n  ${name}: ${value}`), name);
-    assert.ok(read('models/.htaccess').includes(`Header set ${name} "${value}"\n`), name);
+    assert.ok(read('models/.htaccess').includes(`Header always set ${name} "${value}"\n`), name);
     assert.equal(nginxHeaders('/explorer/models/A/model.safetensors')[name], value);
   }
   assert.ok(!read('.htaccess').includes('Access-Control'));
@@ -93,4 +96,24 @@ test('a page of another origin runs a model of npm start', async (t) => {
   assert.ok(found.ids > 2);
   assert.ok(found.tag, 'its ETag can be read');
   assert.equal(found.other, 'refused');
+});
+
+test('another origin that compresses says the compressed length, and hides that it is one: a model without a manifest loads', async (t) => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'topk-lm-compressed-'));
+  t.after(() => fs.rmSync(folder, { recursive: true, force: true }));
+  fs.copyFileSync(path.join(modelFolder, 'model.safetensors'), path.join(folder, 'model.safetensors'));
+  // Long enough to be compressed.
+  fs.writeFileSync(path.join(folder, 'config.json'), fs.readFileSync(path.join(modelFolder, 'config.json'), 'utf8').padEnd(2000));
+  const server = await serve({ '/': folder }, { compress: true, headers: { 'access-control-allow-origin': '*' } });
+  t.after(() => server.close());
+  const { page } = await openApi(browser, t);
+  const found = await page.evaluate(async (url) => {
+    const { headers } = await fetch(`${url}config.json`);
+    const model = await globalThis.topk.TopKLM.load(url, { backend: 'cpu' });
+    const { ids } = await model.run([1, 2, 3]);
+    return { ids: [...ids], length: Number(headers.get('content-length')), encoding: headers.get('content-encoding') };
+  }, server.url);
+  assert.ok(found.length < 2000, 'the length is of the compressed file');
+  assert.equal(found.encoding, null, 'and that it is, is not said');
+  assert.deepEqual(found.ids, [1, 2, 3]);
 });

@@ -154,7 +154,7 @@ export class UrlFiles implements ModelFiles {
       // HEAD is not allowed, for example: GET will tell.
       const response = head.ok || isMissing(head) ? head : await this.#ask(url, 'GET', signal, async (answer) => answer);
       if (!response.ok || isMissing(response)) return undefined;
-      return { path, url, bytes: bodyBytes(response.headers), sha256: null, version: serverVersion(response.headers) };
+      return { path, url, bytes: bodyBytes(response), sha256: null, version: serverVersion(response.headers) };
     } catch (error) {
       throwIfAborted(signal);
       // Without a network: what is stored is there.
