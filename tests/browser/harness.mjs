@@ -1,5 +1,8 @@
 // Chromium for tests: launched with WebGPU on SwiftShader (a CPU emulation), pages that must stay free of errors.
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { chromium } from 'playwright-core';
 import { serve } from '../../scripts/lib/server.mjs';
 import { findChromium } from '../../scripts/lib/system.mjs';
@@ -19,16 +22,22 @@ const WEBGPU_FLAGS = [
   '--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension',
 ];
 
+const WITHOUT_WEBGPU = ['--disable-features=WebGPU'];
+
+function chromiumPath() {
+  const found = findChromium();
+  assert.ok(found, 'Chromium was not found: put it on PATH or set CHROMIUM to its full path.');
+  return found;
+}
+
 /**
  * A browser; close it in `after`.
  * @param {{webgpu?: boolean, args?: string[]}} [options] `webgpu: false` gives a browser in which navigator.gpu has no adapter
  * @returns {Promise<import('playwright-core').Browser>}
  */
 export async function launch({ webgpu = true, args = [] } = {}) {
-  const executablePath = findChromium();
-  assert.ok(executablePath, 'Chromium was not found: put it on PATH or set CHROMIUM to its full path.');
-  const own = webgpu ? WEBGPU_FLAGS : ['--disable-features=WebGPU'];
-  return chromium.launch({ executablePath, args: [...FLAGS, ...own, ...args] });
+  const own = webgpu ? WEBGPU_FLAGS : WITHOUT_WEBGPU;
+  return chromium.launch({ executablePath: chromiumPath(), args: [...FLAGS, ...own, ...args] });
 }
 
 /**
@@ -37,10 +46,25 @@ export async function launch({ webgpu = true, args = [] } = {}) {
  * @returns {Promise<import('playwright-core').BrowserContext>}
  */
 export async function launchExtension(folder) {
-  const executablePath = findChromium();
-  assert.ok(executablePath, 'Chromium was not found: put it on PATH or set CHROMIUM to its full path.');
   const args = [...FLAGS, `--disable-extensions-except=${folder}`, `--load-extension=${folder}`];
-  return chromium.launchPersistentContext('', { executablePath, args, ignoreDefaultArgs: ['--disable-extensions'] });
+  return chromium.launchPersistentContext('', { executablePath: chromiumPath(), args, ignoreDefaultArgs: ['--disable-extensions'] });
+}
+
+/**
+ * A browser whose settings are `preferences`, with one context and a profile that is deleted with it.
+ * @param {object} preferences
+ * @returns {Promise<{newContext: () => Promise<import('playwright-core').BrowserContext>, close: () => Promise<void>}>} as `openPage` takes it
+ */
+export async function launchWithPreferences(preferences) {
+  const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'topk-lm-profile-'));
+  fs.mkdirSync(path.join(profile, 'Default'));
+  fs.writeFileSync(path.join(profile, 'Default/Preferences'), JSON.stringify(preferences));
+  const context = await chromium.launchPersistentContext(profile, { executablePath: chromiumPath(), args: [...FLAGS, ...WITHOUT_WEBGPU] });
+  const close = async () => {
+    await context.close();
+    fs.rmSync(profile, { recursive: true, force: true });
+  };
+  return { newContext: async () => context, close };
 }
 
 /**
