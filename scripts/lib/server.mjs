@@ -83,7 +83,7 @@ function answer(request, response, mounts, prefixes, compress) {
 const SMALLEST = 1024;
 const INCOMPRESSIBLE = new Set(['.png', '.ico']);
 
-/** By name, the best first; quick rather than small, since each answer is compressed anew. */
+/** By name, the best first; quick rather than small, since the first request waits for it. */
 const ENCODINGS = {
   br: (content) => promisify(zlib.brotliCompress)(content, { params: { [zlib.constants.BROTLI_PARAM_QUALITY]: 5 } }),
   gzip: (content) => promisify(zlib.gzip)(content),
@@ -106,12 +106,31 @@ function head(response, file, etag) {
 
 const versionOf = ({ size, mtimeMs }) => `${size.toString(36)}-${Math.round(mtimeMs).toString(36)}`;
 
+/** Whether the client has the representation with this tag: what it names may be a list, and weak. */
+function isKnown({ headers }, etag) {
+  const known = (headers['if-none-match'] ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
+  return known.includes(etag) || known.includes('*');
+}
+
+/** What was compressed last, of each file and encoding, so that a second visitor does not wait for it. */
+const compressed = new Map();
+
+function compress(file, encoding, etag) {
+  const key = `${encoding} ${file}`;
+  const last = compressed.get(key);
+  if (last?.etag === etag) return last.body;
+  const body = fs.promises.readFile(file).then(ENCODINGS[encoding]);
+  body.catch(() => compressed.delete(key)); // and the next request tries again
+  compressed.set(key, { etag, body });
+  return body;
+}
+
 async function sendCompressed(request, response, file, stat, encoding) {
   const etag = `"${versionOf(stat)}-${encoding}"`;
   head(response, file, etag);
-  if (request.headers['if-none-match'] === etag) return response.writeHead(304).end();
+  if (isKnown(request, etag)) return response.writeHead(304).end();
   try {
-    const body = await ENCODINGS[encoding](await fs.promises.readFile(file));
+    const body = await compress(file, encoding, etag);
     response.writeHead(200, { 'content-encoding': encoding, 'content-length': body.length });
     response.end(request.method === 'HEAD' ? undefined : body);
   } catch {
@@ -124,7 +143,7 @@ function sendFile(request, response, file, stat) {
   const etag = `"${versionOf(stat)}"`;
   head(response, file, etag);
   response.setHeader('accept-ranges', 'bytes');
-  if (request.headers['if-none-match'] === etag) return response.writeHead(304).end();
+  if (isKnown(request, etag)) return response.writeHead(304).end();
   const range = byteRange(request.headers, size, etag);
   if (range === 'unsatisfiable') return response.writeHead(416, { 'content-range': `bytes */${size}` }).end();
   const [first, last] = range ?? [0, size - 1];

@@ -79,9 +79,12 @@ test('text and wasm are compressed for who takes it, if asked for; ranges, small
     const etag = (await ask('a.js', 'br')).headers.get('etag');
     assert.match(etag, /-br"$/, 'another representation has another tag');
     assert.equal((await ask('a.js', 'br', { 'if-none-match': etag })).status, 304);
+    assert.equal((await ask('a.js', 'br', { 'if-none-match': `"another", W/${etag}` })).status, 304, 'one of several, weakened on its way');
     assert.equal((await ask('a.js', 'gzip', { 'if-none-match': etag })).status, 200);
     const part = await ask('a.js', 'br', { range: 'bytes=0-6' });
     assert.deepEqual([part.status, part.headers.get('content-encoding'), await part.text()], [206, null, 'neurons']);
+    fs.writeFileSync(path.join(site, 'a.js'), `${text}changed`);
+    assert.equal(await (await ask('a.js', 'br')).text(), `${text}changed`, 'what was compressed before is not sent for another file');
     assert.equal(
       (await fetch(`${own.url}a.js`, { method: 'HEAD', headers: { 'accept-encoding': 'br' } })).headers.get('content-encoding'),
       'br',
