@@ -12,6 +12,8 @@ const WIDTHS = [1440, 768, 390];
 const SCHEMES = ['light', 'dark'];
 const folder = inRoot('dist/shots');
 
+const loadTwin = (page) => page.getByRole('button', { name: /^Load .* MB\)$/ }).click();
+
 /** Pages by name: their address (`file`: of the documentation), and what to wait for before the picture. */
 function pagesOf({ name, dense_twin: twin }) {
   const live = (page) => page.locator('[data-state=live]').waitFor();
@@ -44,8 +46,15 @@ function pagesOf({ name, dense_twin: twin }) {
           compare: {
             hash: '#/explore?vs=2',
             ready: async (page) => {
-              await page.getByRole('button', { name: /^Load .* MB\)$/ }).click();
+              await loadTwin(page);
               await page.locator('[data-column=twin] [data-read]').waitFor();
+            },
+          },
+          'steer-compare': {
+            hash: '#/steer?n=2.100&len=40&vs=1.100_clamp_20',
+            ready: async (page) => {
+              await loadTwin(page);
+              for (const column of ['own', 'twin']) await page.locator(`[data-column=${column}] [data-outcome=done]`).waitFor();
             },
           },
           'trace-dense': { hash: `#/trace?model=${twin}`, ready: (page) => page.locator('[data-step=final][data-written=true]').waitFor() },

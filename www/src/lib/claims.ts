@@ -298,12 +298,27 @@ function saeTrace(tree: unknown): FactGroup {
   };
 }
 
+/** The parts of a setting's name, in words. */
+const SETTINGS: readonly [RegExp, string][] = [
+  [/^k(\d+)$/, 'k = $1'],
+  [/^nontopk0$/, 'in every layer'],
+  [/^nontopk(\d+)$/, 'all but the last $1 layers'],
+  [/^anneal$/, 'k lowered while training'],
+  [/^abs$/, 'by size, either sign'],
+  [/^relu$/, 'positive values only'],
+];
+
+const inWords = (part: string): string => {
+  const [pattern, words] = SETTINGS.find(([known]) => known.test(part)) ?? [];
+  return pattern && words ? part.replace(pattern, words) : part;
+};
+
 /** Settings of TopK on a small proxy model. */
 function sweep(tree: unknown): FactGroup {
   const settings = Object.entries((at(tree, 'settings') ?? {}) as Tree);
   const best = textAt(tree, 'best');
   const facts = settings.map(([name, of]) => ({
-    name: name === 'dense' ? 'dense' : `${name.replaceAll('-', ', ').replace(/^k(\d)/, 'k = $1')}${name === best ? ' (selected)' : ''}`,
+    name: `${name.split('-').map(inWords).join(', ')}${name === best ? ' (selected)' : ''}`,
     definition: 'A setting of TopK, on a small model of the same kind.',
     cells: [
       shown(numberAt(of, 'loss.validation.nats_per_token'), 'three'),
@@ -322,18 +337,18 @@ function gapsOf(claims: Tree): string[] {
   const has = (tree: unknown, path: string) => numberAt(tree, path) !== null;
   const entropy = (of: keyof typeof ENDS, name: string) => has(stands, `${ENDS[of]}.${name}.median`);
   const checks: [there: boolean, what: string][] = [
-    [has(written, 'topk.held_out.nats_per_token'), 'the TopK model’s loss (claims.quality)'],
-    [has(written, 'dense.held_out.nats_per_token'), 'the dense twin’s loss (claims.quality)'],
-    [entropy('topk', 'token_entropy'), 'entropies of the TopK model’s neurons (claims.meaning)'],
-    [entropy('dense', 'token_entropy'), 'entropies of the dense twin’s coordinates (claims.meaning)'],
-    [entropy('sae', 'token_entropy'), 'entropies of an SAE’s features (claims.meaning)'],
-    [entropy('topk', 'semantic_entropy'), 'semantic entropies, which need the dense twin (claims.meaning)'],
-    [has(sae, 'loss_spliced'), 'the reconstruction of an SAE on the twin (claims.sae)'],
-    [has(steered, 'topk.score.works'), 'steering by one TopK neuron (claims.steer)'],
-    [has(steered, 'dense.score.works'), 'steering by one dense coordinate (claims.steer)'],
-    [has(steered, 'sae.score.works'), 'steering by one SAE feature (claims.steer)'],
-    [listAt(claims.sae_trace, 'steps').length > 0, 'an SAE’s features across checkpoints (claims.sae_trace)'],
-    [listAt(claims.trace, 'emerged_share').length > 0, 'emergence over the checkpoints (claims.trace)'],
+    [has(written, 'topk.held_out.nats_per_token'), 'the TopK model’s loss'],
+    [has(written, 'dense.held_out.nats_per_token'), 'the dense twin’s loss'],
+    [entropy('topk', 'token_entropy'), 'entropies of the TopK model’s neurons'],
+    [entropy('dense', 'token_entropy'), 'entropies of the dense twin’s coordinates'],
+    [entropy('sae', 'token_entropy'), 'entropies of an SAE’s features'],
+    [entropy('topk', 'semantic_entropy'), 'semantic entropies, which need the dense twin'],
+    [has(sae, 'loss_spliced'), 'the reconstruction of an SAE on the twin'],
+    [has(steered, 'topk.score.works'), 'steering by one TopK neuron'],
+    [has(steered, 'dense.score.works'), 'steering by one dense coordinate'],
+    [has(steered, 'sae.score.works'), 'steering by one SAE feature'],
+    [listAt(claims.sae_trace, 'steps').length > 0, 'an SAE’s features across checkpoints'],
+    [listAt(claims.trace, 'emerged_share').length > 0, 'emergence over the checkpoints'],
   ];
   return checks.filter(([there]) => !there).map(([, what]) => what);
 }
