@@ -8,11 +8,13 @@ import { Failure } from '../scripts/lib/run.mjs';
 /** Bytes per second and ms of the line that is emulated. */
 const LINE = { offline: false, downloadThroughput: 10e6 / 8, uploadThroughput: 2e6 / 8, latency: 40 };
 
-/** A view is useful once this is there: both stored texts, a text with its neurons, presets to press. */
+/** A view is useful once this is there: both stored texts, a text with its neurons, a place to search for a neuron, cards, a task. */
 const VIEWS = {
   start: { hash: '', useful: '[data-outcome] [data-text]:not(:empty)' },
   explore: { hash: '#/explore', useful: '[data-state=stored], [data-state=live]' },
-  steer: { hash: '#/steer', useful: '[data-recipes] button' },
+  steer: { hash: '#/steer', useful: '.held:not([hidden]) [role=search] input' },
+  gallery: { hash: '#/gallery', useful: '[data-card]' },
+  challenges: { hash: '#/challenges', useful: '[data-challenge]' },
 };
 
 export const BUDGETS = { view_ms: 2_000, start_scripts_kib: 60, interaction_ms: 100, long_task_ms: 200 };

@@ -34,6 +34,18 @@ const INTERACTIONS = [
   { name: 'Explore: another token', act: (page) => page.getByRole('option').nth(5).click() },
   { name: 'Explore: a neuron', act: (page) => page.locator('.cell.current button[aria-pressed=false]').first().click() },
   { name: 'Explore: a letter in the text', act: (page) => page.getByRole('textbox', { name: 'Text' }).press('a') },
+  toPage('Gallery'),
+  { name: 'Gallery: a letter in the search', act: (page) => page.getByRole('searchbox').press('s') },
+  { name: 'Gallery: search emptied', act: (page) => page.getByRole('searchbox').fill('') },
+  { name: 'Gallery: one kind', act: (page) => page.getByRole('group', { name: 'Kind' }).getByRole('button').nth(1).click() },
+  { name: 'Gallery: all kinds', act: (page) => page.getByRole('group', { name: 'Kind' }).getByRole('button').first().click() },
+  toPage('Challenges'),
+  {
+    name: 'Challenges: another task',
+    act: (page) => page.getByRole('navigation', { name: 'Challenges' }).getByRole('link').nth(2).click(),
+  },
+  { name: 'Challenges: a letter in the search', act: (page) => page.getByRole('searchbox').press('s') },
+  { name: 'Challenges: a solution runs', act: (page) => page.getByRole('button', { name: 'Show a solution' }).click() },
 ];
 
 /** On Browse with 30,000 neurons. */
@@ -75,7 +87,7 @@ await main(async () => {
       first_useful_view_ms: Object.fromEntries(Object.entries(views).map(([name, samples]) => [name, spread(samples)])),
       start_scripts_gzip_kib: Math.round(scriptsKib),
       interactions_ms: times,
-      longest_task_ms: longest,
+      longest_task: longest,
       ...(model.features
         ? {
             table_interactions_ms: (await interactions(browser, `${many.url}?backend=cpu#/browse?rare=1`, '[data-row]', IN_TABLE, runs))
@@ -87,8 +99,6 @@ await main(async () => {
     const text = `${JSON.stringify(result, null, 2)}\n`;
     if (values.out) fs.writeFileSync(values.out, text);
     process.stdout.write(text);
-    const answers = Object.entries(times).filter(([name]) => !name.endsWith(': whole'));
-    const [slowest, { median }] = answers.reduce((most, entry) => (entry[1].median > most[1].median ? entry : most));
     console.log(
       budgetTable([
         ...Object.entries(result.first_useful_view_ms).map(([name, { median: ms }]) => ({
@@ -98,8 +108,13 @@ await main(async () => {
           budget: BUDGETS.view_ms,
         })),
         { what: 'scripts of the start page, gzip', unit: 'KiB', measured: scriptsKib, budget: BUDGETS.start_scripts_kib },
-        { what: `slowest interaction (${slowest})`, unit: 'ms', measured: median, budget: BUDGETS.interaction_ms },
-        { what: 'longest task after loading', unit: 'ms', measured: longest, budget: BUDGETS.long_task_ms },
+        ...slowest(times).map(([name, { median: ms }]) => ({
+          what: `slowest interaction, ${name}`,
+          unit: 'ms',
+          measured: ms,
+          budget: BUDGETS.interaction_ms,
+        })),
+        { what: `longest task after loading (${longest.in})`, unit: 'ms', measured: longest.ms, budget: BUDGETS.long_task_ms },
       ]),
     );
   } finally {
@@ -128,7 +143,7 @@ async function firstPaint(browser, url) {
 
 /**
  * Milliseconds from each input to the paint after it (below 16 the browser says nothing, which counts as 16), and of a change of page also
- * to the frame in which the new page is complete; and the longest task (0: none over 50 ms) in all of that.
+ * to the frame in which the new page is complete; and the longest task in all of that, of those over 50 ms, with the interaction that it was in.
  */
 async function interactions(browser, url, ready, list, rounds) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
@@ -161,12 +176,12 @@ async function interactions(browser, url, ready, list, rounds) {
     });
     await page.goto(url);
     await page.locator(ready).first().waitFor({ timeout: 180_000 });
-    await page.evaluate(() => (window.longest = 0)); // what loading took does not count
+    const longest = { ms: 0, in: 'none over 50 ms' };
     const times = new Map();
     const note = (name, ms) => times.set(name, [...(times.get(name) ?? []), ms]);
     for (let round = 0; round < rounds; round++) {
       for (const { name, to = null, act } of list) {
-        await page.evaluate((awaited) => Object.assign(window, { slowest: 0, whole: null, awaited }), to);
+        await page.evaluate((awaited) => Object.assign(window, { slowest: 0, longest: 0, whole: null, awaited }), to);
         try {
           await act(page);
           if (to) await page.waitForFunction(() => window.whole !== null);
@@ -176,9 +191,10 @@ async function interactions(browser, url, ready, list, rounds) {
         await page.waitForTimeout(600); // the entry comes after the paint
         note(to ? `${name}: answers` : name, Math.max(16, await page.evaluate(() => window.slowest)));
         if (to) note(`${name}: whole`, await page.evaluate(() => window.whole));
+        const task = Math.round(await page.evaluate(() => window.longest));
+        if (task > longest.ms) Object.assign(longest, { ms: task, in: name });
       }
     }
-    const longest = Math.round(await page.evaluate(() => window.longest));
     return { times: Object.fromEntries([...times].map(([name, samples]) => [name, spread(samples)])), longest };
   } finally {
     await context.close();
@@ -200,6 +216,17 @@ async function scrolling(browser, url) {
   } finally {
     await context.close();
   }
+}
+
+/** Of each page (by the name before the colon) and of the changes between pages, the interaction with the largest median. */
+function slowest(times) {
+  const most = new Map();
+  for (const [name, spread] of Object.entries(times)) {
+    if (name.endsWith(': whole')) continue;
+    const page = name.startsWith('to ') ? 'to' : name.split(':')[0];
+    if (spread.median > (most.get(page)?.[1].median ?? -1)) most.set(page, [name, spread]);
+  }
+  return [...most.values()];
 }
 
 function spread(samples) {

@@ -1,6 +1,16 @@
 /** A value that takes time to compute: the old one stays until the new one is ready, and a new request cancels the previous one. */
 import { isAbort } from './problem';
 
+/** ms after which a frame is no longer waited for: a hidden page paints none. */
+const UNSEEN = 100;
+
+/** Settles once what has changed is on the screen, so that work which takes every core does not hold it up. */
+const painted = () =>
+  new Promise<void>((settle) => {
+    setTimeout(settle, UNSEEN);
+    requestAnimationFrame(() => setTimeout(settle));
+  });
+
 export class Computed<T> {
   value = $state.raw<T | null>(null);
   busy = $state(false);
@@ -17,7 +27,11 @@ export class Computed<T> {
     const job = new AbortController();
     this.#job = job;
     this.busy = true;
-    work(job.signal)
+    painted()
+      .then(() => {
+        job.signal.throwIfAborted();
+        return work(job.signal);
+      })
       .then(
         (value) => {
           if (this.#job === job) this.value = value;
