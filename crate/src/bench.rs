@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::edits::Edit;
 use crate::error::{fail, Result};
 use crate::exec::adapter::BackendChoice;
 use crate::exec::gpu::open;
@@ -56,6 +57,16 @@ pub struct ModelBench {
     pub warmup: usize,
 }
 
+/// Generations one by one and the same together, in milliseconds for all of them; timed in turn.
+#[derive(Clone, Debug, Serialize)]
+pub struct BatchFigures {
+    pub generations: usize,
+    pub one_by_one_ms: Spread,
+    pub together_ms: Spread,
+    /// Of the medians.
+    pub ratio: f64,
+}
+
 /// A model's timings on its backend.
 #[derive(Clone, Debug, Serialize)]
 pub struct ModelFigures {
@@ -69,6 +80,10 @@ pub struct ModelFigures {
     pub decode_ms_per_token: Spread,
     pub prefill_tokens_per_s: f64,
     pub decode_tokens_per_s: f64,
+    /// One prompt with ten seeds.
+    pub ten_seeds: BatchFigures,
+    /// One prompt and seed with nine strengths of an edit.
+    pub nine_strengths: BatchFigures,
     /// Over the new tokens of the timed runs, prefill left out; on the GPU only.
     pub traffic: Option<Traffic>,
     /// Milliseconds of each kernel in one prefill and in the decoding of one token behind it, where the device has timestamps.
@@ -128,6 +143,20 @@ pub async fn model(model: &Model, bench: &ModelBench, cancel: &Cancel) -> Result
     }
     let tokens = (bench.runs * bench.new_tokens) as f64;
     let (prefill, decode) = (Spread::of(prefill)?, Spread::of(decode)?);
+    let sampled = |seed: u64, edits: Vec<Edit>| GenerateOptions {
+        max_tokens: Some(bench.new_tokens),
+        sampling: SamplingOptions::at(1.0),
+        seed: Some(seed),
+        ignore_eos: true,
+        edits,
+        ..GenerateOptions::default()
+    };
+    let seeds: Vec<_> = (0..10).map(|seed| sampled(seed, Vec::new())).collect();
+    let strengths: Vec<_> = (0..9)
+        .map(|times| sampled(1, vec![Edit::clamp(0, 0, f64::from(times))]))
+        .collect();
+    let ten_seeds = batches(model, bench, &seeds, cancel).await?;
+    let nine_strengths = batches(model, bench, &strengths, cancel).await?;
     let backend = model.backend();
     Ok(ModelFigures {
         backend: backend.kind.name(),
@@ -138,6 +167,8 @@ pub async fn model(model: &Model, bench: &ModelBench, cancel: &Cancel) -> Result
         decode_tokens_per_s: 1e3 / decode.median,
         prefill_ms: prefill,
         decode_ms_per_token: decode,
+        ten_seeds,
+        nine_strengths,
         traffic: gpu.map(|_| Traffic {
             submits_per_token: traffic_of_all[0] as f64 / tokens,
             awaits_per_token: traffic_of_all[1] as f64 / tokens,
@@ -173,6 +204,40 @@ async fn decode_of(model: &Model, ids: &[u32], tokens: usize, cancel: &Cancel) -
     let mut generation = model.generate(ids, &options)?;
     while generation.next(cancel).await?.finish.is_none() {}
     Ok(())
+}
+
+/// Most timed runs of batches, which are long.
+const BATCH_RUNS: usize = 7;
+
+/// Times generations of one prompt one by one and together, in turn.
+async fn batches(model: &Model, bench: &ModelBench, all: &[GenerateOptions], cancel: &Cancel) -> Result<BatchFigures> {
+    let (mut one_by_one, mut together) = (Vec::new(), Vec::new());
+    for run in 0..1 + bench.runs.min(BATCH_RUNS) {
+        // Each time another prompt, so that nothing is cached.
+        let ids = |part: usize| prompt(1000 + 2 * run + part, bench.prompt_tokens, model.config().d_vocab);
+        let (first, second) = (ids(0), ids(1));
+        let started = now_ms();
+        for options in all {
+            let mut generation = model.generate(&first, options)?;
+            while generation.next(cancel).await?.finish.is_none() {}
+        }
+        let between = now_ms();
+        let requests: Vec<_> = all.iter().map(|options| (second.clone(), options.clone())).collect();
+        let mut batch = model.generate_batch(&requests)?;
+        while !batch.next(cancel).await?.is_empty() {}
+        let ended = now_ms();
+        if run > 0 {
+            one_by_one.push(between - started);
+            together.push(ended - between);
+        }
+    }
+    let (one_by_one_ms, together_ms) = (Spread::of(one_by_one)?, Spread::of(together)?);
+    Ok(BatchFigures {
+        generations: all.len(),
+        ratio: one_by_one_ms.median / together_ms.median,
+        one_by_one_ms,
+        together_ms,
+    })
 }
 
 /// Largest input of [`topk`], in values.

@@ -288,6 +288,16 @@ impl EditTable {
         }
     }
 
+    /// Adds another table's edits behind these, for row `row` of a batch alone.
+    pub fn append(&mut self, other: &EditTable, row: u32) {
+        if self.lists.len() < other.lists.len() {
+            self.lists.resize(other.lists.len(), Vec::new());
+        }
+        for (list, others) in self.lists.iter_mut().zip(&other.lists) {
+            list.extend(others.iter().map(|edit| ResolvedEdit { row, ..*edit }));
+        }
+    }
+
     pub fn layer(&self, layer: usize) -> &[ResolvedEdit] {
         self.lists.get(layer).map_or(&[], Vec::as_slice)
     }

@@ -97,6 +97,11 @@ impl Error {
         )
     }
 
+    /// The same of a part of what was asked for, which `place` names.
+    pub fn at(self, place: impl fmt::Display) -> Self {
+        Error::new(self.code, format!("{place}: {self}"))
+    }
+
     pub fn code(&self) -> Code {
         self.code
     }

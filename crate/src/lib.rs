@@ -105,8 +105,9 @@ pub use pace::Cancel;
 #[cfg(not(target_arch = "wasm32"))]
 pub use session::Steps;
 pub use session::{
-    Ablation, BackendChoice, BackendInfo, BackendKind, Finish, GenerateOptions, Generated, Generation, LoadOptions,
-    Model, Reconstruction, RunOptions, RunOutput, SaeOptions, SaeQuality, SamplingOptions, StepReport, Swap,
+    Ablation, BackendChoice, BackendInfo, BackendKind, Finish, GenerateOptions, Generated, Generation, GenerationBatch,
+    LoadOptions, Model, Reconstruction, RunOptions, RunOutput, SaeOptions, SaeQuality, SamplingOptions, StepReport,
+    Swap,
 };
 pub use source::Source;
 pub use tokenizer::Tokenizer;

@@ -2,13 +2,15 @@
 
 mod common;
 
-use common::{load, root};
+use common::edits::{an_edit, MODELS};
+use common::{json, load, root};
 use proptest::prelude::*;
+use topk_lm::checkpoint::FolderSource;
 use topk_lm::edits::{Action, Edit, Positions, Propagate, Site};
 use topk_lm::error::Code;
 use topk_lm::exec::request::LogitRows;
 use topk_lm::pace::Cancel;
-use topk_lm::session::{BackendChoice, Finish, GenerateOptions, Model, RunOptions, SamplingOptions};
+use topk_lm::session::{BackendChoice, Finish, GenerateOptions, Model, RunOptions, SaeOptions, SamplingOptions};
 
 fn model(name: &str) -> Model {
     load(&root().join("tests/goldens/models").join(name), BackendChoice::Cpu).unwrap()
@@ -36,38 +38,6 @@ fn generate(model: &Model, ids: &[u32], options: &GenerateOptions) -> (Vec<u32>,
             return (new, finish);
         }
     }
-}
-
-fn an_edit(n_layers: usize, d_model: usize) -> impl Strategy<Value = Edit> {
-    let action = prop_oneof![
-        Just(Action::Add),
-        Just(Action::Clamp),
-        Just(Action::Scale),
-        Just(Action::Ablate)
-    ];
-    let site = prop_oneof![Just(Site::TopkOut), Just(Site::TopkIn)];
-    let positions = prop_oneof![
-        Just(Positions::All),
-        Just(Positions::Prompt),
-        Just(Positions::Generated),
-        (0usize..8, 1usize..6).prop_map(|(from, length)| Positions::Range {
-            from,
-            to: from + length
-        }),
-    ];
-    let propagate = prop_oneof![Just(Propagate::Layer), Just(Propagate::FromLayer)];
-    (0..n_layers, 0..d_model, action, -3i32..4, site, positions, propagate).prop_map(
-        |(layer, index, action, value, site, positions, propagate)| Edit {
-            layer,
-            sae: None,
-            index,
-            action,
-            value: Some(f64::from(value)),
-            site,
-            positions,
-            propagate,
-        },
-    )
 }
 
 /// One call of a random sequence: a prompt that shares a beginning with the others, edits, and whether it runs or generates.
@@ -134,15 +104,6 @@ fn cached_equals_fresh(name: &str, calls: &[Call]) {
         }
     }
 }
-
-/// Golden models with their blocks and width.
-const MODELS: [(&str, usize, usize); 5] = [
-    ("llama-gqa", 4, 48),
-    ("gpt2", 4, 60),
-    ("gemma3", 4, 48),
-    ("gpt-neo", 4, 44),
-    ("neox-parallel", 3, 64),
-];
 
 fn a_model_and_calls() -> impl Strategy<Value = (&'static str, Vec<Call>)> {
     prop::sample::select(&MODELS[..]).prop_flat_map(|(name, n_layers, d_model)| {
@@ -334,36 +295,47 @@ fn two_generations_of_one_model_do_not_mix() {
     assert_eq!(alone, streams.map(|(_, ids, _)| ids));
 }
 
+/// Every fifth effect against a run with that edit, which comes behind `edits`.
+fn check_ablation(model: &Model, edits: &[Edit]) -> usize {
+    let ids = [0u32, 9, 33, 71, 12];
+    let target = 7;
+    let ablation = pollster::block_on(model.ablate(&ids, target, edits, &Cancel::default(), &mut |_, _| {})).unwrap();
+    let base = logits(model, &ids, edits, ids.len())[target as usize];
+    assert_eq!(ablation.logit, base);
+    for place in (0..ablation.effects.len()).step_by(5) {
+        let last = Positions::Range {
+            from: ids.len() - 1,
+            to: ids.len(),
+        };
+        let (layer, index) = (ablation.layers[place] as usize, ablation.indices[place] as usize);
+        let all = [edits, &[Edit::ablate(layer, index).positions(last)]].concat();
+        let without = logits(model, &ids, &all, ids.len())[target as usize];
+        assert_eq!(ablation.effects[place], base - without, "{layer} {index} {edits:?}");
+    }
+    ablation.effects.len()
+}
+
 #[test]
 fn ablation_is_what_a_run_with_that_edit_gives() {
     let model = model("llama-gqa");
-    let ids = [0u32, 9, 33, 71, 12];
-    let target = 7;
-    let ablation = pollster::block_on(model.ablate(&ids, target, &[], &Cancel::default(), &mut |_, _| {})).unwrap();
-    let base = logits(&model, &ids, &[], ids.len())[target as usize];
-    assert_eq!(ablation.logit, base);
     let cut = model.config().topk.unwrap();
     let blocks = (0..model.config().n_layers)
         .filter(|layer| model.config().is_topk_block(*layer))
         .count();
-    assert_eq!(ablation.effects.len(), cut.k * blocks);
-    for place in (0..ablation.effects.len()).step_by(5) {
-        let edit = Edit {
-            layer: ablation.layers[place] as usize,
-            sae: None,
-            index: ablation.indices[place] as usize,
-            action: Action::Ablate,
-            value: None,
-            site: Site::TopkOut,
-            positions: Positions::Range {
-                from: ids.len() - 1,
-                to: ids.len(),
-            },
-            propagate: Propagate::Layer,
-        };
-        let without = logits(&model, &ids, &[edit], ids.len())[target as usize];
-        assert_eq!(ablation.effects[place], base - without);
-    }
+    assert_eq!(check_ablation(&model, &[]), cut.k * blocks);
+    let edits = [
+        Edit::clamp(0, 3, 4.0).site(Site::TopkIn),
+        Edit::add(1, 5, 2.0),
+        Edit::clamp(blocks - 1, 7, -3.0).propagate(Propagate::FromLayer),
+    ];
+    assert!(check_ablation(&model, &edits) > 0);
+    // What an autoencoder makes of a stream comes behind the edit.
+    let folder = root().join("tests/goldens/saes/standard-resid-post");
+    let golden = json(&folder.join("golden.json"));
+    let spliced = self::model(golden["model"].as_str().unwrap());
+    let source = FolderSource::new(&folder).unwrap();
+    pollster::block_on(spliced.attach_sae(&source, &SaeOptions::default())).unwrap();
+    check_ablation(&spliced, &[]);
 }
 
 #[test]

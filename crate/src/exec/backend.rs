@@ -4,11 +4,12 @@ use std::rc::Rc;
 
 use crate::checkpoint;
 use crate::config::Config;
+use crate::edits::EditTable;
 use crate::error::{fail, Result};
 use crate::exec::adapter::{AdapterChoice, BackendChoice};
 use crate::exec::cpu::{CpuCache, CpuEngine};
 use crate::exec::gpu::{GpuCache, GpuEngine, GpuLoader};
-use crate::exec::request::{Batch, BatchOutput, Decode, Drawn};
+use crate::exec::request::{Batch, BatchOutput, Decode, DecodeRow, Drawn, Resume};
 use crate::ops::def::Step;
 use crate::ops::weights::CpuWeights;
 use crate::pace::now_ms;
@@ -77,6 +78,14 @@ async fn load_cpu(
 }
 
 impl EngineCache {
+    /// Bytes of its keys and values.
+    pub fn bytes(&self) -> usize {
+        match self {
+            EngineCache::Cpu(cache) => cache.bytes(),
+            EngineCache::Gpu(_) => 0,
+        }
+    }
+
     /// Gives up steps that nobody will ask for.
     pub fn forget_ahead(&mut self) {
         if let EngineCache::Gpu(cache) = self {
@@ -147,6 +156,19 @@ impl Engine {
         }
     }
 
+    /// Whether [`Engine::resumed`] is to be had: nothing that is inserted behind a block may come between.
+    pub fn resumes(&self) -> bool {
+        matches!(self, Engine::Cpu(_)) && self.config().saes.is_empty()
+    }
+
+    /// Logits of one token, a row each; see [`Resume`].
+    pub async fn resumed(&self, cache: &mut EngineCache, from: &Resume<'_>, token: u32) -> Result<Vec<f32>> {
+        match (self, cache) {
+            (Engine::Cpu(engine), EngineCache::Cpu(cache)) => engine.resumed(cache, from, token).await,
+            _ => mismatched_backend(),
+        }
+    }
+
     /// A batch of which nothing is wanted but what it leaves in the cache; on the GPU it may still be under way.
     pub async fn prefill(&self, cache: &mut EngineCache, batch: &Batch<'_>) -> Result<()> {
         match (self, cache) {
@@ -154,6 +176,59 @@ impl Engine {
             (Engine::Gpu(engine), EngineCache::Gpu(cache)) => engine.prefill(cache, batch).await,
             _ => mismatched_backend(),
         }
+    }
+
+    /// Whether [`Engine::step_together`] is to be had.
+    pub fn steps_together(&self) -> bool {
+        matches!(self, Engine::Cpu(_))
+    }
+
+    /// Bytes of a cache with room for `positions`, where caches grow.
+    pub fn cache_bytes(&self, positions: usize) -> usize {
+        match self {
+            Engine::Cpu(engine) => engine.cache_bytes(positions),
+            Engine::Gpu(_) => 0,
+        }
+    }
+
+    /// Makes room in a cache that grows.
+    pub fn reserve(&self, cache: &mut EngineCache, positions: usize) -> Result<()> {
+        match (self, cache) {
+            (Engine::Cpu(engine), EngineCache::Cpu(cache)) => cache.reserve(engine.config(), positions),
+            (Engine::Gpu(_), EngineCache::Gpu(_)) => Ok(()),
+            _ => mismatched_backend(),
+        }
+    }
+
+    /// Copies the first `positions` of one cache into another, and frees what the other has beside keys and values.
+    pub fn copy_cache(&self, from: &EngineCache, to: &mut EngineCache, positions: usize) -> Result<()> {
+        match (self, from, to) {
+            (Engine::Cpu(engine), EngineCache::Cpu(from), EngineCache::Cpu(to)) => {
+                to.forget_scratch();
+                to.copy_from(from, engine.config(), positions)
+            }
+            _ => mismatched_backend(),
+        }
+    }
+
+    /// One step of several sequences; see [`DecodeRow`].
+    pub async fn step_together(
+        &self,
+        caches: Vec<&mut EngineCache>,
+        rows: &[DecodeRow<'_>],
+        edits: &EditTable,
+    ) -> Result<Vec<Drawn>> {
+        let Engine::Cpu(engine) = self else {
+            return mismatched_backend();
+        };
+        let mut own = Vec::with_capacity(caches.len());
+        for cache in caches {
+            match cache {
+                EngineCache::Cpu(cache) => own.push(&mut **cache),
+                EngineCache::Gpu(_) => return mismatched_backend(),
+            }
+        }
+        engine.step_together(&mut own, rows, edits).await
     }
 
     /// Steps, and the milliseconds that they took where that is known. On the GPU `ahead` more, within `most` in all, are under way then: the next call gets those.

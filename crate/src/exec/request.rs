@@ -89,6 +89,19 @@ pub struct Batch<'a> {
     pub logits: LogitRows,
 }
 
+/// Alternatives of one position that differ behind a block only: what is in front of it is not computed again.
+#[derive(Clone, Copy, Debug)]
+pub struct Resume<'a> {
+    pub id: u32,
+    /// Its absolute position.
+    pub start: usize,
+    pub layer: usize,
+    /// The residual stream behind the block, `[rows, d_model]`, edits and all.
+    pub hidden: &'a [f32],
+    /// Those of the later blocks count.
+    pub edits: &'a EditTable,
+}
+
 /// What came back from a forward pass.
 #[derive(Clone, Debug, Default)]
 pub struct BatchOutput {
@@ -109,6 +122,18 @@ pub struct Decode<'a> {
     pub edits: &'a EditTable,
     pub captures: &'a [Capture],
     /// Also give the logits of every step (for top log-probabilities).
+    pub logits: bool,
+}
+
+/// One sequence of a step that several take together: its last token is fed, the next is drawn.
+#[derive(Clone, Copy, Debug)]
+pub struct DecodeRow<'a> {
+    /// As in [`Decode`].
+    pub ids: &'a [u32],
+    /// `[d_vocab]`: which of the vocabulary are among them.
+    pub seen: &'a [bool],
+    pub sampling: &'a Sampling,
+    pub captures: &'a [Capture],
     pub logits: bool,
 }
 

@@ -8,26 +8,30 @@ mod kernels;
 mod tests;
 
 use super::stored::Int8;
-use kernels::{dot, four_rows, tiles, OUTS, ROWS};
+use kernels::{dot, eight_rows, four_rows};
 
 /// Inputs whose products fit an i32: 1,024 · 16,383 · 128 < 2^31.
 const PART: usize = 1024;
 const LARGEST: f32 = 16_383.0;
+/// Rows that go through the weights together, and outputs at a time: their sums stay in the fastest cache.
+const ROWS: usize = 12;
+const OUTS: usize = 512;
 
 /// A row of inputs, rounded: its numbers to `q`, which is cleared; the result is their scale, NaN where the row is not finite.
 fn quantize(x: &[f32], q: &mut Vec<i16>) -> f32 {
-    /// Added and taken away again, it rounds to a whole number, half to even.
+    /// Added, it rounds to a whole number, half to even, which then is in the lower bits.
     const ROUND: f32 = 12_582_912.0;
     q.clear();
-    let largest = x.iter().fold(0f32, |largest, x| largest.max(x.abs()));
+    // Without their signs, bits are ordered as numbers are, with infinity and NaN at the end.
+    let bits = x.iter().fold(0, |largest, x| (x.to_bits() & 0x7fff_ffff).max(largest));
+    let largest = f32::from_bits(bits);
     let up = LARGEST / largest;
-    let finite = x.iter().all(|x| x.is_finite());
-    if !finite || !up.is_finite() {
+    if !largest.is_finite() || !up.is_finite() {
         // Where all numbers are finite they are 0, or next to it.
         q.resize(x.len(), 0);
-        return if finite { 0.0 } else { f32::NAN };
+        return if largest.is_finite() { 0.0 } else { f32::NAN };
     }
-    q.extend(x.iter().map(|x| (x * up + ROUND - ROUND) as i16));
+    q.extend(x.iter().map(|x| (x * up + ROUND).to_bits() as i16));
     largest / LARGEST
 }
 
@@ -45,14 +49,14 @@ fn times(out: &mut [f32], scale: f32, scales: &[f32]) {
 
 /// See `gemm::matmul`.
 pub fn matmul(x: &[f32], inputs: usize, w: &Int8, stride: usize, out: &mut [f32]) {
-    let together = x.len() / inputs / ROWS * ROWS;
-    let (x_groups, x_rest) = x.split_at(together * inputs);
-    let (out_groups, out_rest) = out.split_at_mut(together * stride);
-    if together > 0 {
-        matmul_fours(x_groups, inputs, w, stride, out_groups);
-    }
-    let (mut q, mut sums) = (Vec::new(), Vec::new());
-    for (x, out) in x_rest.chunks_exact(inputs).zip(out_rest.chunks_exact_mut(stride)) {
+    let rows = x.len() / inputs;
+    let group = rows.div_ceil(rows.div_ceil(ROWS).max(1)).max(1);
+    for (x, out) in x.chunks(group * inputs).zip(out.chunks_mut(group * stride)) {
+        if x.len() > inputs {
+            matmul_together(x, inputs, w, stride, out);
+            continue;
+        }
+        let (mut q, mut sums) = (Vec::new(), Vec::new());
         let scale = quantize(x, &mut q);
         let entries: Vec<(u32, i16)> = (0..).zip(q.iter().copied()).filter(|(_, q)| *q != 0).collect();
         add_up(&entries, &w.numbers, stride, &mut sums, out);
@@ -89,39 +93,37 @@ fn add_up(entries: &[(u32, i16)], w: &[i8], stride: usize, sums: &mut Vec<i32>, 
     }
 }
 
-/// [`matmul`] of a number of rows that four divides.
-fn matmul_fours(x: &[f32], inputs: usize, w: &Int8, stride: usize, out: &mut [f32]) {
-    let pairs = inputs.div_ceil(2);
-    let mut scales = Vec::with_capacity(x.len() / inputs);
-    // `[group, pair, row]`
-    let mut packed = vec![[0i32; ROWS]; x.len() / inputs / ROWS * pairs];
+/// [`matmul`] of a few rows: eight rows of weights at a time are widened once for all of them.
+fn matmul_together(x: &[f32], inputs: usize, w: &Int8, stride: usize, out: &mut [f32]) {
+    let (rows, eights) = (x.len() / inputs, inputs.div_ceil(8));
+    let mut scales = Vec::with_capacity(rows);
+    // `[eight, row]`
+    let mut packed = vec![[0i32; 4]; eights * rows];
     let mut q = Vec::new();
     for (r, x) in x.chunks_exact(inputs).enumerate() {
         scales.push(quantize(x, &mut q));
-        let packed = &mut packed[r / ROWS * pairs..][..pairs];
-        for (packed, q) in packed.iter_mut().zip(q.chunks(2)) {
-            packed[r % ROWS] = pair(q[0], q.get(1).copied().unwrap_or(0));
+        for (packed, q) in packed.iter_mut().skip(r).step_by(rows).zip(q.chunks(8)) {
+            for (packed, q) in packed.iter_mut().zip(q.chunks(2)) {
+                *packed = pair(q[0], q.get(1).copied().unwrap_or(0));
+            }
         }
     }
     out.fill(0.0);
-    // `[pair, output, input of the pair]`: a strip of the weights side by side.
-    let mut strip = vec![[0i16; 2 * OUTS]; pairs];
+    let mut sums = vec![0i32; rows * OUTS.min(stride)];
     for first in (0..stride).step_by(OUTS) {
         let width = OUTS.min(stride - first);
-        for (strip, w) in strip.iter_mut().zip(w.numbers.chunks(2 * stride)) {
-            for (o, strip) in strip.chunks_exact_mut(2).take(width).enumerate() {
-                strip[0] = i16::from(w[first + o]);
-                strip[1] = w.get(stride + first + o).map_or(0, |w| i16::from(*w));
+        let sums = &mut sums[..rows * width];
+        for part in packed.chunks(PART / 8 * rows).enumerate() {
+            sums.fill(0);
+            for (number, x) in part.1.chunks_exact(rows).enumerate() {
+                // What the last eight lack counts nothing.
+                let input = |j: usize| (part.0 * PART + 8 * number + j).min(inputs - 1);
+                let rows_of_w = std::array::from_fn(|j| &w.numbers[input(j) * stride + first..][..width]);
+                eight_rows(sums, rows_of_w, x);
             }
-        }
-        for part in (0..pairs).step_by(PART / 2) {
-            let part = part..(part + PART / 2).min(pairs);
-            for (group, out) in packed.chunks_exact(pairs).zip(out.chunks_exact_mut(ROWS * stride)) {
-                let sums = tiles(&group[part.clone()], &strip[part.clone()]);
-                for (sums, out) in sums.iter().zip(out.chunks_exact_mut(stride)) {
-                    for (out, sum) in out[first..first + width].iter_mut().zip(sums) {
-                        *out += *sum as f32;
-                    }
+            for (out, sums) in out.chunks_exact_mut(stride).zip(sums.chunks_exact(width)) {
+                for (out, sum) in out[first..].iter_mut().zip(sums) {
+                    *out += *sum as f32;
                 }
             }
         }
@@ -144,11 +146,40 @@ pub fn dots(x: &[f32], inputs: usize, w: &[i8], scales: &[f32], stride: usize, o
         })
         .collect();
     let outputs = scales.len();
-    for (v, (w, scale)) in w.chunks_exact(stride).zip(scales).enumerate() {
-        for (r, (x, scale_of_x)) in rows.chunks_exact(inputs).zip(&scales_of_x).enumerate() {
-            let parts = x.chunks(PART).zip(w.chunks(PART));
-            let sum = parts.fold(0f32, |sum, (x, w)| sum + dot(x, w) as f32);
-            out[r * outputs + v] = sum * (scale_of_x * scale);
+    let row_of_w = |v: usize| &w[v * stride..][..inputs];
+    for v in (0..outputs).step_by(2) {
+        // The last one may be alone; it is then taken twice.
+        let ids = [v, (v + 1).min(outputs - 1)];
+        let w = ids.map(row_of_w);
+        let mut r = 0;
+        while r < scales_of_x.len() {
+            let mut put = |r: usize, sums: [f32; 2]| {
+                for (v, sum) in ids.into_iter().zip(sums) {
+                    out[r * outputs + v] = sum * (scales_of_x[r] * scales[v]);
+                }
+            };
+            let x = &rows[r * inputs..];
+            r += match scales_of_x.len() - r {
+                5.. => dots_of::<5>(x, inputs, w, |i, sums| put(r + i, sums)),
+                3.. => dots_of::<3>(x, inputs, w, |i, sums| put(r + i, sums)),
+                _ => dots_of::<1>(x, inputs, w, |i, sums| put(r + i, sums)),
+            };
         }
     }
+}
+
+/// The products of the first `R` rows of `x` with two rows of weights; gives `R`.
+fn dots_of<const R: usize>(x: &[i16], inputs: usize, w: [&[i8]; 2], mut put: impl FnMut(usize, [f32; 2])) -> usize {
+    let mut sums = [[0f32; 2]; R];
+    for first in (0..inputs).step_by(PART) {
+        let part = first..(first + PART).min(inputs);
+        let x: [&[i16]; R] = std::array::from_fn(|r| &x[r * inputs..][part.clone()]);
+        for (sums, more) in sums.iter_mut().zip(dot(x, w.map(|w| &w[part.clone()]))) {
+            for (sum, more) in sums.iter_mut().zip(more) {
+                *sum += more as f32;
+            }
+        }
+    }
+    sums.into_iter().enumerate().for_each(|(r, sums)| put(r, sums));
+    R
 }

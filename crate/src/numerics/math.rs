@@ -116,17 +116,23 @@ pub fn softcap(numbers: &mut [f32], cap: f32) {
     }
 }
 
-/// Scores → probabilities, in place. The sum is one chain in ascending order.
+/// The largest of the numbers; those that are none count for nothing.
 #[inline(always)]
-pub fn softmax(scores: &mut [f32]) {
+pub fn largest(numbers: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; 16];
-    let (parts, rest) = scores.as_chunks::<16>();
+    let (parts, rest) = numbers.as_chunks::<16>();
     for part in parts {
         for (lane, s) in lanes.iter_mut().zip(part) {
             *lane = if *s > *lane { *s } else { *lane };
         }
     }
-    let max = lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max);
+    lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
+}
+
+/// Scores → probabilities, in place. The sum is one chain in ascending order.
+#[inline(always)]
+pub fn softmax(scores: &mut [f32]) {
+    let max = largest(scores);
     for s in scores.iter_mut() {
         *s = exp(*s - max);
     }

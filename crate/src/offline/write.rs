@@ -155,7 +155,7 @@ fn run(
         .map(|prompt| prompt.len().saturating_add(options.max_tokens))
         .fold(0, usize::max)
         .min(model.config.n_ctx);
-    let bytes = 8 * model.config.n_layers * positions * model.config.d_kv();
+    let bytes = engine.cache_bytes(positions);
     let sequences = (CACHE_BYTES / bytes.max(1)).clamp(1, SIDE_BY_SIDE);
     let (sender, receiver) = mpsc::channel();
     std::thread::scope(|scope| {

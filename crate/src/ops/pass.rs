@@ -40,7 +40,6 @@ pub enum Placement<'a> {
     /// Positions of the one sequence of `caches[0]`, or alternatives of one position.
     One { start: usize, rows: Rows },
     /// (sequence, position) of each row: one row for each of several sequences.
-    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "batched decode is of the command"))]
     Each(&'a [(usize, usize)]),
 }
 
@@ -184,6 +183,28 @@ pub struct KvCache {
 const FIRST_POSITIONS: usize = 64;
 
 impl KvCache {
+    /// Bytes for `positions` positions of a model.
+    pub fn size(config: &Config, positions: usize) -> usize {
+        8 * config.n_layers * positions.min(config.n_ctx) * config.d_kv()
+    }
+
+    /// Bytes that it takes.
+    pub fn bytes(&self) -> usize {
+        self.keys.iter().chain(&self.values).map(|numbers| 4 * numbers.len()).sum()
+    }
+
+    /// Takes over the first `positions` positions of another one.
+    pub fn copy_from(&mut self, other: &KvCache, config: &Config, positions: usize) -> Result<()> {
+        self.reserve(config, positions)?;
+        let length = positions * config.d_kv();
+        for (to, from) in [(&mut self.keys, &other.keys), (&mut self.values, &other.values)] {
+            for (to, from) in to.iter_mut().zip(from) {
+                to[..length].copy_from_slice(&from[..length]);
+            }
+        }
+        Ok(())
+    }
+
     /// Makes room for `positions` positions (the model's context at most): more than asked for, so that a text can grow token by token.
     pub fn reserve(&mut self, config: &Config, positions: usize) -> Result<()> {
         let d_kv = config.d_kv();
@@ -195,7 +216,7 @@ impl KvCache {
         self.keys.resize_with(config.n_layers, Vec::new);
         self.values.resize_with(config.n_layers, Vec::new);
         let length = positions * d_kv;
-        let whole = 8 * length * config.n_layers;
+        let whole = KvCache::size(config, positions);
         let what = format!("the keys and values of {positions} positions, which take {whole} in all");
         for numbers in self.keys.iter_mut().chain(&mut self.values) {
             if length > numbers.len() {

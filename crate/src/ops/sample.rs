@@ -1,4 +1,4 @@
-//! `Sample`: the logits of a single row → the next token. How it is drawn is `sampling.rs`'s.
+//! `Sample`: the logits of a row → the next token. How it is drawn is `sampling.rs`'s.
 
 use std::ops::Range;
 
@@ -22,7 +22,7 @@ pub const SCRATCH: Buffer = Buffer::words("sampler", |c, _| 3 * c.d_vocab);
 /// Most decode steps of one submit.
 pub const MAX_STEPS: usize = 32;
 
-/// Draws the next token from the logits of a single row.
+/// Draws the next token from the logits of a row.
 pub static DEF: OpDef = OpDef {
     name: "sample",
     writes: |_, _| vec![RESULTS, SAMPLING, SCRATCH],
@@ -64,8 +64,8 @@ fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
 
 /// CPU twin of `shaders/sample.wgsl`.
 fn cpu(pass: &mut Pass<'_>, _: &Range<usize>, _: usize) -> Result<()> {
-    let logits = &pass.buffers.get(LOGITS)[..pass.config.d_vocab];
     if let Some(draw) = &mut pass.draw {
+        let logits = &pass.buffers.get(LOGITS)[draw.row * pass.config.d_vocab..][..pass.config.d_vocab];
         draw.drawn = Some(sample(logits, draw.seen, draw.sampling, draw.position)?);
     }
     Ok(())

@@ -105,6 +105,8 @@ impl Settings {
 #[derive(Clone, Copy, Debug)]
 pub struct Draw<'a> {
     pub sampling: &'a Sampling,
+    /// Of the logits that were made last.
+    pub row: usize,
     /// `[d_vocab]`: which ids occurred so far.
     pub seen: &'a [bool],
     /// Absolute position of the token to draw.
@@ -182,7 +184,7 @@ dispatch!(
 
 #[inline(always)]
 fn logprob_portable(logits: &[f32], id: u32) -> f32 {
-    let max = logits.iter().copied().fold(f32::MIN, f32::max);
+    let max = math::largest(logits);
     let total: u64 = logits.iter().map(|&logit| mass(logit - max)).sum();
     let at = logits.get(id as usize).copied().unwrap_or(f32::NEG_INFINITY);
     (at - max) - math::ln(total as f32 / ONE)
@@ -191,7 +193,7 @@ fn logprob_portable(logits: &[f32], id: u32) -> f32 {
 /// The first entry in the ranking.
 #[inline(always)]
 fn best(values: &[f32]) -> u32 {
-    let max = values.iter().copied().fold(f32::MIN, f32::max);
+    let max = math::largest(values);
     values.iter().position(|&value| value == max).unwrap_or(0) as u32
 }
 

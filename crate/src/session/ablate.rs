@@ -1,10 +1,12 @@
 //! The exact effect of every active neuron on one logit: each is ablated alone at the last position (site `topk_out`), and the
-//! rest of the model runs on, hundreds of one-token continuations of one prefix in a few batches.
+//! rest of the model runs on, hundreds of one-token continuations of one prefix in a few batches. On the CPU these begin behind the block of
+//! their neurons; what is in front of it is the same for all.
 
 use super::Model;
 use crate::edits::{Action, Edit, EditTable, ResolvedEdit, Site};
 use crate::error::{fail, Result};
 use crate::exec::request::{Capture, LogitRows};
+use crate::memory::append;
 use crate::ops::buffers::HIDDEN;
 use crate::ops::def::Point;
 use crate::pace::Cancel;
@@ -88,31 +90,62 @@ impl Model {
             .copied()
             .zip(ablation.indices.iter().copied())
             .collect();
-        for batch in neurons.chunks(rows) {
-            let mut table: EditTable = base.clone();
-            for (row, (layer, index)) in (0u32..).zip(batch) {
-                let site = Site::TopkOut;
-                let edit = ResolvedEdit {
-                    index: *index,
-                    action: Action::Ablate,
-                    value: 0.0,
-                    site,
-                    from: 0,
-                    to: u32::MAX,
-                    row,
-                };
-                table.push(*layer as usize, edit);
-            }
-            let alternatives = vec![ids[last]; batch.len()];
-            let output = cancel
-                .guard(sequence.alternatives(&alternatives, &table, LogitRows::Token(target)))
-                .await?;
+        let groups: Vec<&[(u32, u32)]> = if engine.resumes() {
+            let of_layer = neurons.chunk_by(|a, b| a.0 == b.0);
+            of_layer.flat_map(|neurons| neurons.chunks(rows)).collect()
+        } else {
+            neurons.chunks(rows).collect()
+        };
+        for group in groups {
+            let logits = if engine.resumes() {
+                let layer = group[0].0 as usize;
+                let behind = blocks.iter().position(|block| *block == layer);
+                let row = behind.map_or(&[][..], |number| &output.captured[number]);
+                let hidden = without_each(row, group)?;
+                cancel
+                    .guard(sequence.resumed(ids[last], layer, &hidden, target))
+                    .await?
+            } else {
+                let table = with_each(&base, group);
+                let alternatives = vec![ids[last]; group.len()];
+                let ablated = sequence.alternatives(&alternatives, &table, LogitRows::Token(target));
+                cancel.guard(ablated).await?.logits
+            };
             ablation
                 .effects
-                .extend(output.logits.iter().map(|logit| ablation.logit - logit));
+                .extend(logits.iter().map(|logit| ablation.logit - logit));
             progress(ablation.effects.len(), total);
         }
         self.pool.give_back(sequence);
         Ok(ablation)
     }
+}
+
+/// The stream behind a block once for each neuron, with that one at 0.
+fn without_each(row: &[f32], group: &[(u32, u32)]) -> Result<Vec<f32>> {
+    let mut hidden = Vec::new();
+    for (_, index) in group {
+        let first = hidden.len();
+        append(&mut hidden, row, "the rows of an ablation")?;
+        hidden[first + *index as usize] = 0.0;
+    }
+    Ok(hidden)
+}
+
+/// The edits, with one row for each neuron in which that one is ablated.
+fn with_each(base: &EditTable, group: &[(u32, u32)]) -> EditTable {
+    let mut table = base.clone();
+    for (row, (layer, index)) in (0u32..).zip(group) {
+        let edit = ResolvedEdit {
+            index: *index,
+            action: Action::Ablate,
+            value: 0.0,
+            site: Site::TopkOut,
+            from: 0,
+            to: u32::MAX,
+            row,
+        };
+        table.push(*layer as usize, edit);
+    }
+    table
 }

@@ -1,6 +1,7 @@
 //! A loaded model and what is done with it: [`Model::run`], [`Model::generate`], [`Model::logit_lens`], [`Model::ablate`].
 
 mod ablate;
+mod batch;
 #[cfg(not(target_arch = "wasm32"))]
 mod blocking;
 mod defaults;
@@ -10,20 +11,23 @@ mod run;
 mod sae;
 mod sequence;
 mod stop;
+mod text;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 pub use crate::exec::adapter::{AdapterChoice as BackendInfo, BackendChoice, BackendKind};
 pub use ablate::Ablation;
+pub use batch::GenerationBatch;
 #[cfg(not(target_arch = "wasm32"))]
 pub use blocking::Steps;
 #[cfg(target_arch = "wasm32")]
 pub use defaults::max_tokens;
 pub use defaults::SamplingOptions;
-pub use generate::{Finish, GenerateOptions, Generated, Generation, StepReport};
+pub use generate::Generation;
 pub use run::{RunOptions, RunOutput, Swap};
 pub use sae::{Reconstruction, SaeOptions, SaeQuality};
+pub use text::{Finish, GenerateOptions, Generated, StepReport};
 
 use crate::checkpoint;
 use crate::config::{Config, GenerationDefaults};

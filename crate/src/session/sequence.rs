@@ -9,7 +9,7 @@ use std::rc::{Rc, Weak};
 use crate::edits::{Action, EditTable, Site, EVERY_ROW};
 use crate::error::Result;
 use crate::exec::backend::{Engine, EngineCache};
-use crate::exec::request::{Batch, BatchOutput, Capture, Decode, Drawn, LogitRows};
+use crate::exec::request::{Batch, BatchOutput, Capture, Decode, DecodeRow, Drawn, LogitRows, Resume};
 use crate::memory::append;
 use crate::ops::def::Rows;
 use crate::ops::sampling::Sampling;
@@ -29,7 +29,7 @@ pub struct Sequence {
 
 impl Sequence {
     /// Positions at the front that a call with these ids and edits may reuse.
-    fn common(&self, ids: &[u32], edits: &EditTable) -> usize {
+    pub fn common(&self, ids: &[u32], edits: &EditTable) -> usize {
         self.ids
             .iter()
             .zip(ids)
@@ -48,6 +48,26 @@ impl Sequence {
     /// Cached positions.
     pub fn len(&self) -> usize {
         self.ids.len()
+    }
+
+    /// Bytes of its keys and values, where they grow with it.
+    pub fn bytes(&self) -> usize {
+        self.cache.bytes()
+    }
+
+    /// Makes room for so many positions, where they grow with it.
+    pub fn reserve(&mut self, positions: usize) -> Result<()> {
+        self.engine.reserve(&mut self.cache, positions)
+    }
+
+    /// Takes over the first `length` positions of another sequence of the same engine, where it holds fewer itself.
+    pub fn copy_from(&mut self, other: &Sequence, length: usize) -> Result<()> {
+        if length > self.len() {
+            self.engine.copy_cache(&other.cache, &mut self.cache, length)?;
+            self.ids.clear();
+            self.ids.extend_from_slice(&other.ids[..length]);
+        }
+        Ok(())
     }
 
     pub fn engine(&self) -> &Rc<Engine> {
@@ -102,6 +122,19 @@ impl Sequence {
         self.engine.forward(&mut self.cache, &batch).await
     }
 
+    /// Logits of `token` at the next position, where `id` is fed, if the stream behind block `layer` were each of `hidden` `[rows, d_model]`;
+    /// nothing is cached. Only where the engine says that it resumes.
+    pub async fn resumed(&mut self, id: u32, layer: usize, hidden: &[f32], token: u32) -> Result<Vec<f32>> {
+        let from = Resume {
+            id,
+            start: self.ids.len(),
+            layer,
+            hidden,
+            edits: &self.edits,
+        };
+        self.engine.resumed(&mut self.cache, &from, token).await
+    }
+
     /// Caches `ids` behind what is cached. On the GPU this may still be under way, and fail at the next steps.
     pub async fn prefill(&mut self, ids: &[u32]) -> Result<()> {
         for chunk in ids.chunks(self.engine.max_rows()) {
@@ -146,6 +179,27 @@ impl Sequence {
         }
         Ok((steps, ms))
     }
+}
+
+/// A sequence in a step that several take together.
+pub struct Fed<'a> {
+    pub sequence: &'a mut Sequence,
+    pub row: DecodeRow<'a>,
+}
+
+/// One step of several sequences of one engine; the tokens fed are cached. The edits name the rows that they are for.
+pub async fn step_together(engine: &Engine, fed: Vec<Fed<'_>>, edits: &EditTable) -> Result<Vec<Drawn>> {
+    let (mut rows, mut caches, mut cached) = (Vec::new(), Vec::new(), Vec::new());
+    for Fed { sequence, row } in fed {
+        rows.push(row);
+        caches.push(&mut sequence.cache);
+        cached.push(&mut sequence.ids);
+    }
+    let drawn = engine.step_together(caches, &rows, edits).await?;
+    for (ids, row) in cached.into_iter().zip(&rows) {
+        ids.extend(row.ids.last());
+    }
+    Ok(drawn)
 }
 
 /// [`Decode`] without the edits, which are the sequence's.

@@ -1,6 +1,7 @@
 //! What the integration tests share: the golden models, the backends at hand, comparisons.
 #![allow(dead_code)] // each test binary uses its own part
 
+pub mod edits;
 pub mod tiny;
 
 use std::collections::BTreeMap;

@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::edits::EditTable;
 use crate::error::{fail, Result};
 
-use crate::exec::request::{Batch, BatchOutput, Decode, Drawn, LogitRows};
+use crate::exec::request::{Batch, BatchOutput, Decode, Drawn, LogitRows, Resume};
 use crate::ops::def::{Rows, Step};
 use crate::ops::pass::{Buffers, KvCache, Placement, SLICE};
 use crate::ops::rope::Frequencies;
@@ -27,8 +27,30 @@ pub struct CpuCache {
     pub(super) buffers: Buffers,
 }
 
+impl CpuCache {
+    /// Bytes of its keys and values.
+    pub fn bytes(&self) -> usize {
+        self.kv[0].bytes()
+    }
+
+    /// Makes room for `positions` of a model.
+    pub fn reserve(&mut self, config: &Config, positions: usize) -> Result<()> {
+        self.kv[0].reserve(config, positions)
+    }
+
+    /// Takes over the first `positions` of another cache of the same model.
+    pub fn copy_from(&mut self, other: &CpuCache, config: &Config, positions: usize) -> Result<()> {
+        self.kv[0].copy_from(&other.kv[0], config, positions)
+    }
+
+    /// Frees all but keys and values.
+    pub fn forget_scratch(&mut self) {
+        self.buffers = Buffers::default();
+    }
+}
+
 /// What copies of logits are called where there is no memory for them.
-const LOGITS: &str = "a copy of the logits";
+pub(super) const LOGITS: &str = "a copy of the logits";
 
 impl CpuEngine {
     pub fn new(config: &Config, weights: CpuWeights) -> Self {
@@ -74,6 +96,11 @@ impl CpuEngine {
         (SLICE / (c.d_model * inner)).clamp(1, 64)
     }
 
+    /// Bytes of a cache with room for `positions`.
+    pub fn cache_bytes(&self, positions: usize) -> usize {
+        KvCache::size(&self.loaded.config, positions)
+    }
+
     /// An empty cache for one sequence, which grows with it.
     pub fn new_cache(&self) -> CpuCache {
         CpuCache::default()
@@ -110,6 +137,16 @@ impl CpuEngine {
         Ok(output)
     }
 
+    /// Logits of one token, a row each, if the stream behind a block were each of `hidden` at a position of which all before is cached.
+    pub async fn resumed(&self, cache: &mut CpuCache, from: &Resume<'_>, token: u32) -> Result<Vec<f32>> {
+        let rows = from.hidden.len() / self.loaded.config.d_model;
+        let ids = vec![from.id; rows];
+        let mut run = self.run(cache, &ids, from.start, Rows::Alternatives, from.edits)?;
+        run.resume(from.layer, from.hidden);
+        run.finish().await?;
+        copied(run.logits(0..rows, Some(token)).await?, LOGITS)
+    }
+
     /// Feeds a token, draws the next, and so on; see [`Decode`].
     pub async fn decode(&self, cache: &mut CpuCache, decode: &Decode<'_>) -> Result<Vec<Drawn>> {
         let mut ids = decode.ids.to_vec();
@@ -133,6 +170,7 @@ impl CpuEngine {
             }
             let draw = Draw {
                 sampling: decode.sampling,
+                row: 0,
                 seen: &seen,
                 position: next,
                 drawn: None,

@@ -6,6 +6,7 @@ mod batched;
 #[cfg(feature = "cli")]
 mod branch;
 mod engine;
+mod together;
 mod run;
 
 #[cfg(feature = "cli")]

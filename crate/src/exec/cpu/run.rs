@@ -83,7 +83,6 @@ impl<'a> Run<'a> {
     }
 
     /// Stands behind block `layer` with these rows of the residual stream, `[rows, d_model]`, without having computed what is before.
-    #[cfg(feature = "cli")]
     pub fn resume(&mut self, layer: usize, hidden: &[f32]) {
         self.done = self.program.reach(Point::end(layer));
         self.pass.buffers.active.clear();

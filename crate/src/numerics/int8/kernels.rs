@@ -1,13 +1,8 @@
 //! Sums of products of 16-bit with 8-bit numbers, in i32. All of them are exact, so that no order counts.
 
-/// Rows of a tile of [`tiles`].
-pub const ROWS: usize = 4;
-/// Outputs of a strip: two registers of sums a row.
-pub const OUTS: usize = if cfg!(target_arch = "wasm32") { 8 } else { 16 };
-/// Weights that are read at once.
+/// Sums of one row of inputs that are made at once.
+#[cfg(any(target_arch = "x86_64", all(target_arch = "wasm32", target_feature = "simd128")))]
 const AT_ONCE: usize = 16;
-
-type Tile = [[i32; OUTS]; ROWS];
 
 /// The two inputs of a pair.
 #[inline(always)]
@@ -25,24 +20,25 @@ fn four_rows_from(from: usize, sums: &mut [i32], w: [&[i8]; 4], x: [i32; 2]) {
     }
 }
 
+/// [`eight_rows`] of the outputs from `from` on.
 #[inline(always)]
-fn dot_from(from: usize, x: &[i16], w: &[i8]) -> i32 {
-    let products = x[from..].iter().zip(&w[from..]);
-    products.map(|(x, w)| i32::from(*x) * i32::from(*w)).sum()
+fn eight_rows_from(from: usize, sums: &mut [i32], w: [&[i8]; 8], x: &[[i32; 4]]) {
+    let [w0, w1, w2, w3, w4, w5, w6, w7] = w;
+    for (sums, x) in sums.chunks_exact_mut(w0.len()).zip(x) {
+        four_rows_from(from, sums, [w0, w1, w2, w3], [x[0], x[1]]);
+        four_rows_from(from, sums, [w4, w5, w6, w7], [x[2], x[3]]);
+    }
 }
 
-#[cfg_attr(all(target_arch = "wasm32", target_feature = "simd128"), expect(dead_code, reason = "the wide one is used"))]
-fn tiles_portable(x: &[[i32; ROWS]], strip: &[[i16; 2 * OUTS]]) -> Tile {
-    let mut sums = [[0; OUTS]; ROWS];
-    for (x, w) in x.iter().zip(strip) {
-        for (sums, x) in sums.iter_mut().zip(x) {
-            let [first, second] = halves(*x);
-            for (sum, w) in sums.iter_mut().zip(w.as_chunks::<2>().0) {
-                *sum += first * i32::from(w[0]) + second * i32::from(w[1]);
-            }
-        }
-    }
-    sums
+/// [`dot`] of the inputs from `from` on.
+#[inline(always)]
+fn dot_from<const R: usize>(from: usize, x: [&[i16]; R], w: [&[i8]; 2]) -> [[i32; 2]; R] {
+    x.map(|x| {
+        w.map(|w| {
+            let products = x[from..].iter().zip(&w[from..]);
+            products.map(|(x, w)| i32::from(*x) * i32::from(*w)).sum()
+        })
+    })
 }
 
 /// `sums[o] += Σ_j x_j · w_j[o]` over four rows of weights; `x` are two pairs.
@@ -58,8 +54,23 @@ pub fn four_rows(sums: &mut [i32], w: [&[i8]; 4], x: [i32; 2]) {
     four_rows_from(0, sums, w, x);
 }
 
-/// `Σ_i x[i] · w[i]` over the shorter length.
-pub fn dot(x: &[i16], w: &[i8]) -> i32 {
+/// `sums[r, o] += Σ_j x[r]_j · w_j[o]` over eight rows of weights, all of one length, for each row `r` of inputs; `x[r]` are four pairs.
+pub fn eight_rows(sums: &mut [i32], w: [&[i8]; 8], x: &[[i32; 4]]) {
+    assert!(w.iter().all(|row| row.len() == w[0].len()) && sums.len() == x.len() * w[0].len());
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    return wide::eight_rows(sums, w, x);
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        // SAFETY: the feature was just detected.
+        return unsafe { wide::eight_rows(sums, w, x) };
+    }
+    #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+    eight_rows_from(0, sums, w, x);
+}
+
+/// `Σ_i x[r][i] · w[v][i]` of `R` rows of inputs with two of weights, all of one length.
+pub fn dot<const R: usize>(x: [&[i16]; R], w: [&[i8]; 2]) -> [[i32; 2]; R] {
+    assert!(x.iter().all(|row| row.len() == w[0].len()) && w[1].len() == w[0].len());
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     return wide::dot(x, w);
     #[cfg(target_arch = "x86_64")]
@@ -71,27 +82,18 @@ pub fn dot(x: &[i16], w: &[i8]) -> i32 {
     dot_from(0, x, w)
 }
 
-/// Four rows, `[pair, row]`, times a strip `[pair, output, input of the pair]`.
-pub fn tiles(x: &[[i32; ROWS]], strip: &[[i16; 2 * OUTS]]) -> Tile {
-    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    return wide::tiles(x, strip);
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: the feature was just detected.
-        return unsafe { wide::tiles(x, strip) };
-    }
-    #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-    tiles_portable(x, strip)
-}
-
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wide {
     use std::arch::wasm32::{
-        i16x8_extend_high_i8x16, i16x8_extend_low_i8x16, i32x4_add, i32x4_dot_i16x8, i32x4_extract_lane, i32x4_splat,
-        i8x16_shuffle, v128, v128_load, v128_store,
+        i16x8_extend_high_i8x16, i16x8_extend_low_i8x16, i16x8_load_extend_i8x8, i32x4_add, i32x4_dot_i16x8,
+        i32x4_extract_lane, i32x4_splat, i8x16_shuffle, v128, v128_load, v128_load32_splat, v128_load64_zero,
+        v128_store,
     };
 
-    use super::{dot_from, four_rows_from, Tile, AT_ONCE, OUTS, ROWS};
+    use super::{dot_from, eight_rows_from, four_rows_from, AT_ONCE};
+
+    /// Inputs, or outputs, of a register of weights.
+    const LANES: usize = 8;
 
     /// Sixteen bytes, or eight words.
     fn load<T>(numbers: &[T]) -> v128 {
@@ -129,39 +131,58 @@ mod wide {
         four_rows_from(sums.len() / AT_ONCE * AT_ONCE, sums, w, x);
     }
 
-    pub fn dot(x: &[i16], w: &[i8]) -> i32 {
-        let n = x.len().min(w.len());
-        let (x, w) = (&x[..n], &w[..n]);
-        let mut sums = [i32x4_splat(0); 2];
-        for (x, w) in x.chunks_exact(AT_ONCE).zip(w.chunks_exact(AT_ONCE)) {
-            let w = load(w);
-            sums[0] = i32x4_add(sums[0], i32x4_dot_i16x8(i16x8_extend_low_i8x16(w), load(&x[..8])));
-            sums[1] = i32x4_add(sums[1], i32x4_dot_i16x8(i16x8_extend_high_i8x16(w), load(&x[8..])));
+    /// The caller has checked the lengths.
+    pub fn eight_rows(sums: &mut [i32], w: [&[i8]; 8], x: &[[i32; 4]]) {
+        let width = w[0].len();
+        for at in (0..width / LANES * LANES).step_by(LANES) {
+            let pairs: [[v128; 2]; 4] = std::array::from_fn(|j| {
+                // SAFETY: a row has `width` numbers, eight of them from `at` on.
+                let [a, b] = [0, 1].map(|i| unsafe { v128_load64_zero(w[2 * j + i].as_ptr().add(at).cast()) });
+                let both = i8x16_shuffle::<0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23>(a, b);
+                [i16x8_extend_low_i8x16(both), i16x8_extend_high_i8x16(both)]
+            });
+            for (r, x) in x.iter().enumerate() {
+                // SAFETY: there are `width` sums for each row, eight of them from `at` on.
+                let sums: *mut v128 = unsafe { sums.as_mut_ptr().add(r * width + at).cast() };
+                let mut added = unsafe { [v128_load(sums), v128_load(sums.add(1))] };
+                for (x, pairs) in x.iter().zip(pairs) {
+                    // SAFETY: a pair lies there.
+                    let x = unsafe { v128_load32_splat(std::ptr::from_ref(x).cast()) };
+                    for (added, pairs) in added.iter_mut().zip(pairs) {
+                        *added = i32x4_add(*added, i32x4_dot_i16x8(pairs, x));
+                    }
+                }
+                // SAFETY: as above.
+                unsafe {
+                    v128_store(sums, added[0]);
+                    v128_store(sums.add(1), added[1]);
+                }
+            }
         }
-        let sum = i32x4_add(sums[0], sums[1]);
-        let lanes = i32x4_extract_lane::<0>(sum)
-            + i32x4_extract_lane::<1>(sum)
-            + i32x4_extract_lane::<2>(sum)
-            + i32x4_extract_lane::<3>(sum);
-        lanes + dot_from(n / AT_ONCE * AT_ONCE, x, w)
+        eight_rows_from(width / LANES * LANES, sums, w, x);
     }
 
-    pub fn tiles(x: &[[i32; ROWS]], strip: &[[i16; 2 * OUTS]]) -> Tile {
-        let mut sums = [[i32x4_splat(0); 2]; ROWS];
-        for (x, w) in x.iter().zip(strip) {
-            let w = [load(&w[..8]), load(&w[8..])];
+    /// The caller has checked the lengths.
+    pub fn dot<const R: usize>(x: [&[i16]; R], w: [&[i8]; 2]) -> [[i32; 2]; R] {
+        let whole = w[0].len() / LANES * LANES;
+        let mut sums = [[i32x4_splat(0); 2]; R];
+        for at in (0..whole).step_by(LANES) {
+            // SAFETY: eight numbers lie there, of either.
+            let w = w.map(|w| unsafe { i16x8_load_extend_i8x8(w.as_ptr().add(at)) });
             for (sums, x) in sums.iter_mut().zip(x) {
-                let x = i32x4_splat(*x);
+                let x = unsafe { v128_load(x.as_ptr().add(at).cast()) };
                 for (sum, w) in sums.iter_mut().zip(w) {
                     *sum = i32x4_add(*sum, i32x4_dot_i16x8(w, x));
                 }
             }
         }
-        let mut out = [[0; OUTS]; ROWS];
+        let mut out = dot_from(whole, x, w);
         for (out, sums) in out.iter_mut().zip(sums) {
-            for (out, sum) in out.as_chunks_mut::<4>().0.iter_mut().zip(sums) {
-                // SAFETY: four sums lie there.
-                unsafe { v128_store(out.as_mut_ptr().cast(), sum) };
+            for (out, sum) in out.iter_mut().zip(sums) {
+                *out += i32x4_extract_lane::<0>(sum)
+                    + i32x4_extract_lane::<1>(sum)
+                    + i32x4_extract_lane::<2>(sum)
+                    + i32x4_extract_lane::<3>(sum);
             }
         }
         out
@@ -175,7 +196,22 @@ mod wide {
         _mm256_setzero_si256, _mm256_storeu_si256, _mm_loadu_si128, _mm_unpackhi_epi8, _mm_unpacklo_epi8,
     };
 
-    use super::{dot_from, four_rows_from, Tile, AT_ONCE, OUTS, ROWS};
+    use super::{dot_from, eight_rows_from, four_rows_from, AT_ONCE};
+
+    /// Two rows of sixteen weights → eight outputs of pairs, and eight more.
+    ///
+    /// # Safety
+    /// Sixteen weights lie there, of either.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn pairs_at(a: *const i8, b: *const i8) -> [__m256i; 2] {
+        // SAFETY: as the caller says.
+        let (a, b) = unsafe { (_mm_loadu_si128(a.cast()), _mm_loadu_si128(b.cast())) };
+        [
+            _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(a, b)),
+            _mm256_cvtepi8_epi16(_mm_unpackhi_epi8(a, b)),
+        ]
+    }
 
     #[target_feature(enable = "avx2")]
     pub fn four_rows(sums: &mut [i32], w: [&[i8]; 4], x: [i32; 2]) {
@@ -188,15 +224,9 @@ mod wide {
             let mut added = [_mm256_setzero_si256(); 2];
             for (j, x) in pairs_of_x.into_iter().enumerate() {
                 // SAFETY: a row has as many numbers as there are sums, and sixteen sums lie from `at` on.
-                let (a, b) = unsafe {
-                    (
-                        _mm_loadu_si128(w[2 * j].as_ptr().add(at).cast()),
-                        _mm_loadu_si128(w[2 * j + 1].as_ptr().add(at).cast()),
-                    )
-                };
-                let pairs = [_mm_unpacklo_epi8(a, b), _mm_unpackhi_epi8(a, b)];
+                let pairs = unsafe { pairs_at(w[2 * j].as_ptr().add(at), w[2 * j + 1].as_ptr().add(at)) };
                 for (added, pairs) in added.iter_mut().zip(pairs) {
-                    *added = _mm256_add_epi32(*added, _mm256_madd_epi16(_mm256_cvtepi8_epi16(pairs), x));
+                    *added = _mm256_add_epi32(*added, _mm256_madd_epi16(pairs, x));
                 }
             }
             for (sums, added) in sums.as_chunks_mut::<8>().0.iter_mut().zip(added) {
@@ -208,40 +238,57 @@ mod wide {
         four_rows_from(length / AT_ONCE * AT_ONCE, sums, w, x);
     }
 
+    /// The caller has checked the lengths.
     #[target_feature(enable = "avx2")]
-    pub fn dot(x: &[i16], w: &[i8]) -> i32 {
-        let n = x.len().min(w.len());
-        let (x, w) = (&x[..n], &w[..n]);
-        let mut sums = _mm256_setzero_si256();
-        for (x, w) in x.chunks_exact(AT_ONCE).zip(w.chunks_exact(AT_ONCE)) {
-            // SAFETY: sixteen numbers lie there, of either.
-            let (x, w) = unsafe { (_mm256_loadu_si256(x.as_ptr().cast()), _mm_loadu_si128(w.as_ptr().cast())) };
-            sums = _mm256_add_epi32(sums, _mm256_madd_epi16(_mm256_cvtepi8_epi16(w), x));
+    pub fn eight_rows(sums: &mut [i32], w: [&[i8]; 8], x: &[[i32; 4]]) {
+        let width = w[0].len();
+        for at in (0..width / AT_ONCE * AT_ONCE).step_by(AT_ONCE) {
+            let pairs: [[__m256i; 2]; 4] = [0, 2, 4, 6].map(|j| {
+                // SAFETY: a row has `width` numbers, sixteen of them from `at` on.
+                unsafe { pairs_at(w[j].as_ptr().add(at), w[j + 1].as_ptr().add(at)) }
+            });
+            for (r, x) in x.iter().enumerate() {
+                // SAFETY: there are `width` sums for each row, sixteen of them from `at` on.
+                let sums: *mut __m256i = unsafe { sums.as_mut_ptr().add(r * width + at).cast() };
+                let mut added = unsafe { [_mm256_loadu_si256(sums), _mm256_loadu_si256(sums.add(1))] };
+                for (x, pairs) in x.iter().zip(pairs) {
+                    let x = _mm256_set1_epi32(*x);
+                    for (added, pairs) in added.iter_mut().zip(pairs) {
+                        *added = _mm256_add_epi32(*added, _mm256_madd_epi16(pairs, x));
+                    }
+                }
+                // SAFETY: as above.
+                unsafe {
+                    _mm256_storeu_si256(sums, added[0]);
+                    _mm256_storeu_si256(sums.add(1), added[1]);
+                }
+            }
         }
-        let mut lanes = [0i32; 8];
-        // SAFETY: eight sums lie there.
-        unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), sums) };
-        lanes.iter().sum::<i32>() + dot_from(n / AT_ONCE * AT_ONCE, x, w)
+        eight_rows_from(width / AT_ONCE * AT_ONCE, sums, w, x);
     }
 
+    /// The caller has checked the lengths.
     #[target_feature(enable = "avx2")]
-    pub fn tiles(x: &[[i32; ROWS]], strip: &[[i16; 2 * OUTS]]) -> Tile {
-        let mut sums = [[_mm256_setzero_si256(); 2]; ROWS];
-        for (x, w) in x.iter().zip(strip) {
-            // SAFETY: 32 numbers lie there.
-            let w = unsafe { [0, 16].map(|at| _mm256_loadu_si256(w.as_ptr().add(at).cast())) };
+    pub fn dot<const R: usize>(x: [&[i16]; R], w: [&[i8]; 2]) -> [[i32; 2]; R] {
+        let whole = w[0].len() / AT_ONCE * AT_ONCE;
+        let mut sums = [[_mm256_setzero_si256(); 2]; R];
+        for at in (0..whole).step_by(AT_ONCE) {
+            // SAFETY: sixteen numbers lie there, of either.
+            let w = w.map(|w| unsafe { _mm256_cvtepi8_epi16(_mm_loadu_si128(w.as_ptr().add(at).cast())) });
             for (sums, x) in sums.iter_mut().zip(x) {
-                let x = _mm256_set1_epi32(*x);
+                let x = unsafe { _mm256_loadu_si256(x.as_ptr().add(at).cast()) };
                 for (sum, w) in sums.iter_mut().zip(w) {
                     *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(w, x));
                 }
             }
         }
-        let mut out = [[0; OUTS]; ROWS];
+        let mut out = dot_from(whole, x, w);
         for (out, sums) in out.iter_mut().zip(sums) {
-            for (out, sum) in out.as_chunks_mut::<8>().0.iter_mut().zip(sums) {
+            for (out, sum) in out.iter_mut().zip(sums) {
+                let mut lanes = [0i32; 8];
                 // SAFETY: eight sums lie there.
-                unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), sum) };
+                unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), sum) };
+                *out += lanes.iter().sum::<i32>();
             }
         }
         out

@@ -19,8 +19,17 @@ fn weights(n: usize, scales: usize, seed: u32) -> Int8 {
     }
 }
 
-/// Shapes `[rows, inputs, stride]`: odd ones, and one of more inputs than a part has.
-const SHAPES: [[usize; 3]; 5] = [[1, 1, 2], [4, 7, 18], [7, 33, 50], [9, 64, 16], [5, 2100, 34]];
+/// Shapes `[rows, inputs, stride]`: odd ones, one of more inputs than a part has, one of more outputs than are made at once, one of more
+/// rows than go together.
+const SHAPES: [[usize; 3]; 7] = [
+    [1, 1, 2],
+    [4, 7, 18],
+    [7, 33, 50],
+    [9, 64, 16],
+    [5, 2100, 34],
+    [3, 12, 530],
+    [26, 9, 8],
+];
 
 #[test]
 fn products_are_near_the_exact_ones_and_do_not_depend_on_their_neighbors() {
