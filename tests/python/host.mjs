@@ -85,7 +85,8 @@ export function workspace(t, name) {
     filter: (file) => path.basename(file) !== 'node_modules',
   });
   for (const beside of ['models', 'dist']) fs.symlinkSync(inRoot(beside), path.join(folder, beside), 'junction');
-  t.after(() => fs.rmSync(folder, { recursive: true, force: true }));
+  // What runs in it may still write while it ends.
+  t.after(() => fs.rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }));
   return path.join(folder, 'examples/notebooks');
 }
 

@@ -1,11 +1,12 @@
 """The model as a widget: it holds the engine in the page (widget.js), sends it calls and gets the answers as bytes.
 
 Messages, each with `kind`:
-  page → Python   hello                        the page has started, or has been reloaded: what is open is sent (again)
+  page → Python   hello   {page}               the page has started, or has been reloaded: what is open is sent (again). It comes again until it is answered
                   read    {name, offset}       asks for a part of a file: the engine's bundle, or a file of the model
                   state   {name, value}        a traitlet has changed
                   answer  {id, part, parts} + buffer, in the last part {value | error}; steps of a generation come as `steps` likewise
-  Python → page   call    {id, method, args}   abort {id}   part {name, offset, total} + buffer
+  Python → page   welcome                      answers hello
+                  call    {id, method, args}   abort {id}   part {name, offset, total} + buffer
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ class Model(anywidget.AnyWidget):
         self._open: dict[int, tuple[dict, Call]] = {}
         self._parts: dict[int, list[bytes]] = {}
         self._ids = itertools.count(1)
-        self._hello = False
+        #: The page that has said hello last.
+        self._page: str | None = None
         self._bundle = bundle_file()
         super().__init__(_source=described, _options={"backend": backend, "worker": worker}, layer=layer)
         self.on_msg(self._receive)
@@ -165,11 +167,11 @@ class Model(anywidget.AnyWidget):
 
     def _call(self, method: str, convert=lambda value: value, kind: type[Call] = Call, **args: Any) -> Any:
         number = next(self._ids)
-        call = kind(lambda: self._abort(number), lambda: self._hello)
+        call = kind(lambda: self._abort(number), lambda: self._page is not None)
         call._convert = convert
         message = {"kind": "call", "id": number, "method": method, "args": args}
         self._open[number] = (message, call)
-        if self._hello:
+        if self._page is not None:
             self.send(message)
         return call
 
@@ -180,7 +182,10 @@ class Model(anywidget.AnyWidget):
     def _receive(self, _widget, message: dict, buffers: list) -> None:
         kind = message.get("kind")
         if kind == "hello":
-            self._hello = True
+            self.send({"kind": "welcome"})
+            if message["page"] == self._page:
+                return
+            self._page = message["page"]
             self._parts.clear()
             for number, (sent, call) in list(self._open.items()):
                 if isinstance(call, Generation) and call.steps:

@@ -2,6 +2,8 @@
 
 /** Largest buffer of a message, in bytes; as in model.py. */
 const PART = 4 << 20;
+/** How long to wait for Python's answer before asking again, in ms; then twice as long, and so on. */
+const FIRST_PAUSE = 2000;
 /** How many neurons the grid shows. */
 const COLUMNS = 24;
 const DTYPES = { Float32Array: '<f4', Uint32Array: '<u4', Int32Array: '<i4', Uint8Array: '|u1' };
@@ -41,13 +43,14 @@ class Engine {
   #model;
   #loaded;
   #calls = new Map();
-  #reads = new Map();
+  /** Whoever waits for a message, by the message's key. */
+  #waiting = new Map();
+  #isClosed = false;
   #listeners = new Set();
 
   constructor(model) {
     this.#model = model;
     model.on('msg:custom', (message, buffers) => this.#receive(message, buffers));
-    this.#model.send({ kind: 'hello' });
     this.#loaded = this.#load();
     this.#loaded.catch((error) => this.#status({ phase: 'failed', error: { code: error.code ?? 'internal', message: error.message } }));
   }
@@ -58,6 +61,7 @@ class Engine {
   }
 
   async close() {
+    this.#isClosed = true;
     for (const controller of this.#calls.values()) controller.abort();
     const { lm } = (await this.#loaded.catch(() => null)) ?? {};
     await lm?.dispose();
@@ -89,7 +93,9 @@ class Engine {
   }
 
   async #load() {
-    this.#status({ phase: 'starting' });
+    await this.#ask({ kind: 'hello', page: crypto.getRandomValues(new Uint32Array(2)).join('-') }, 'welcome');
+    // After a reload. At first it says so by itself, and a message too many might come late.
+    if (this.#model.get('status').phase !== 'starting') this.#status({ phase: 'starting' });
     const { TopKLM } = await this.#bundle();
     const { url, files } = this.#model.get('_source');
     let source = url;
@@ -125,14 +131,36 @@ class Engine {
     return globalThis[SHARED];
   }
 
+  /**
+   * Sends a message until its answer comes. JupyterLab gives widgets a shell of their own in the kernel; before it is there, messages go where the
+   * cells go, and stay behind the cell that waits for the model. What has not been answered is therefore sent again.
+   */
+  async #ask(message, key) {
+    let timer;
+    const answer = new Promise((resolve) => this.#waiting.set(key, resolve));
+    const send = (pause) => {
+      if (this.#isClosed) return;
+      this.#model.send(message);
+      timer = setTimeout(() => send(2 * pause), pause);
+    };
+    send(FIRST_PAUSE);
+    try {
+      return await answer;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #answered(key, value) {
+    this.#waiting.get(key)?.(value);
+    this.#waiting.delete(key);
+  }
+
   /** A file that Python has, part by part. */
   async #read(name) {
     let bytes;
     for (let offset = 0; bytes === undefined || offset < bytes.length; ) {
-      const { total, data } = await new Promise((resolve) => {
-        this.#reads.set(name, resolve);
-        this.#model.send({ kind: 'read', name, offset });
-      });
+      const { total, data } = await this.#ask({ kind: 'read', name, offset }, `${name} ${offset}`);
       bytes ??= new Uint8Array(total);
       bytes.set(data, offset);
       offset += data.length;
@@ -145,8 +173,9 @@ class Engine {
     if (message.kind === 'part') {
       const { buffer, byteOffset, byteLength } = buffers[0];
       const data = buffer ? new Uint8Array(buffer, byteOffset, byteLength) : new Uint8Array(buffers[0]);
-      this.#reads.get(message.name)?.({ total: message.total, data });
-      this.#reads.delete(message.name);
+      this.#answered(`${message.name} ${message.offset}`, { total: message.total, data });
+    } else if (message.kind === 'welcome') {
+      this.#answered('welcome');
     } else if (message.kind === 'abort') {
       this.#calls.get(message.id)?.abort();
     } else if (message.kind === 'call' && !this.#calls.has(message.id)) {
