@@ -162,6 +162,20 @@ def seeds(r):
     )
 
 
+def consistency(r):
+    def row(label, e):
+        return (label, *(percent(e[kind]["right"]) if kind in e else "–" for kind in ("who", "holder", "what")), number(e["figure"]))
+
+    rows = []
+    for key, label in (("topk", "TopK"), ("dense", "dense twin")):
+        if key in r:
+            rows += [row(label, r[key]), row("… sentences shuffled", r[key]["shuffled_sentences"]), row("… without the story", r[key]["sentence_alone"])]
+    yield from heading("Consistency", "consistency")
+    yield from grid(("", "who", "holder", "what", "figure"), rows)
+    yield ""
+    yield f"Share of {r['items_of_each_kind']} questions of each kind answered rightly; 50 % is guessing, and the figure is the mean above it (1: always right)."
+
+
 def steering(r):
     kinds = [(key, label) for key, label in KINDS if "score" in r.get(key, {})]
     if not kinds:
@@ -285,7 +299,7 @@ def heading(title, command):
     yield from ("", f"### {title}", "", f"`claims.{command}`", "")
 
 
-PARTS = {f.__name__: f for f in (quality, controls, meaning, sae, seeds, steering, ceiling, trace, sae_trace, edit_cost, sweep)}
+PARTS = {f.__name__: f for f in (quality, controls, meaning, sae, seeds, consistency, steering, ceiling, trace, sae_trace, edit_cost, sweep)}
 
 
 def table(results: Path) -> str:
@@ -309,7 +323,14 @@ def headline(results: Path) -> str:
         gap = q["gap_percent"]
         gaps = listed([f"{gap[which]:+.1f} % on {READ[which]}" for which in READ if which in gap])
         lines.append(f"- **Loss**: {gaps}, in nats per token, against the dense twin.")
-    if "topk" in m:
+    reads = common.read(results, "controls").get("rows", {})
+    if {"topk", "topk_rotated", "dense"} <= set(reads):
+        f1 = {name: number(row["f1"]) for name, row in reads.items()}
+        lines.append(
+            f"- **Reading**: a label of a few tokens tells where a neuron is active with an F1 of {f1['topk']} (median); where the same states are rotated, {f1['topk_rotated']}; "
+            f"for the dense twin's coordinates, {f1['dense']}."
+        )
+    elif "topk" in m:
         medians = [f"{number(m[key][COMPARED_END[key]]['all']['token_entropy']['median'])} bits for {label}" for key, label in KINDS if key in m]
         lines.append(f"- **Meaning**: a median token entropy of {listed(medians)}.")
     if "score" in s.get("topk", {}):

@@ -109,58 +109,139 @@ const QUALITY: readonly Row[] = [
   ['stories.no_8gram_thrice', 'No loops', 'Share of generated stories in which no sequence of eight tokens occurs three times.', 'percent'],
 ];
 
-/** Neurons and features by their top activations, coordinates by the better of their two tails; the same rule is COMPARED_END in training/claims/meaning.py. */
-const ENDS = { topk: 'topk.upper_tail.all', dense: 'dense.better_tail.all', sae: 'sae.upper_tail.all' };
-const SHOWN_ENDS: readonly Column[] = [
-  [ENDS.topk, 'TopK'],
-  [ENDS.dense, 'dense'],
-  [ENDS.sae, 'SAE'],
-];
-const MEANING: readonly Row[] = [
-  [
-    'token_entropy.median',
-    'Token entropy, median (bits)',
-    'Median over all coordinates of the entropy of the input tokens at their top activations. 2^H is the effective number of tokens.',
-    'two',
+/** The rows of claims.controls as a reader knows them, and what each is there for. */
+const READERS: Readonly<Record<string, readonly [name: string, definition: string]>> = {
+  topk: ['TopK neurons', 'Neurons of the TopK blocks.'],
+  topk_rotated: [
+    'the same states, rotated',
+    'Control: the same hidden states in a random orthogonal basis. What is lost is what the neurons themselves say.',
   ],
+  early: ['a quarter into training', 'Control: the same neurons after a quarter of the training.'],
+  untrained: ['before training', 'Control: the weights that training began with.'],
+  embedding: ['token embedding alone', 'Control: a table of tokens without any context.'],
+  dense: ['dense coordinates', 'Coordinates of the dense twin after the same blocks, by whichever sign has the lower entropy.'],
+  dense_rotated: ['dense states, rotated', 'Control: the twin’s states in a random orthogonal basis.'],
+};
+const KINDS: Readonly<Record<string, string>> = { topk: 'TopK', jumprelu: 'JumpReLU' };
+/** What an SAE is called in a table. */
+const saeName = (of: unknown, name: string): string =>
+  `SAE ${KINDS[textAt(of, 'kind')] ?? textAt(of, 'kind')}, k = ${shown(numberAt(of, 'k'), 'count')}${/seed\d+$/.test(name) ? ', another seed' : ''}`;
+
+function controls(tree: unknown): FactGroup {
+  const rows = (at(tree, 'rows') ?? {}) as Tree;
+  const order = [...Object.keys(READERS).filter((name) => name in rows), ...Object.keys(rows).filter((name) => !(name in READERS))];
+  const facts = order.map((name) => {
+    const of = rows[name];
+    const [shownName, definition] = READERS[name] ?? [
+      saeName(of, name),
+      `Features of a sparse autoencoder on block ${numberAt(of, 'layer')} of the dense twin.`,
+    ];
+    const next = numberAt(of, 'layers.same_index');
+    return {
+      name: shownName,
+      definition,
+      cells: [
+        shown(numberAt(of, 'at_10'), 'two'),
+        shown(numberAt(of, 'f1'), 'two'),
+        shown(numberAt(of, 'f1_shuffled'), 'two'),
+        shown(numberAt(of, 'token'), 'percent'),
+        next === null ? NOT_MEASURED : `${UNITS.two(next)} (${shown(numberAt(of, 'layers.random_index'), 'two')})`,
+      ],
+    };
+  });
+  const [tokens, units] = [numberAt(tree, 'text.tokens'), numberAt(tree, 'units_a_block')];
+  const note =
+    tokens === null
+      ? ''
+      : `Medians over ${shown(units, 'count')} units a block and ${UNITS.count(tokens)} tokens of held-out stories. Entropy: of the tokens at the strongest tenth of the activations. Label: the best few tokens as a detector of where the unit is active (F1, on stories that the label was not made from); shuffled, the label of another unit. Foretold: the share of the unit’s variance that the token alone explains; the rest is context. Next block: similarity of one index’s tokens in neighboring blocks (of random indices).`;
+  return {
+    title: 'What a unit reads, and what would refute it',
+    columns: ['entropy (bits)', 'label', 'label, shuffled', 'foretold by the token', 'next block'],
+    facts,
+    note,
+  };
+}
+
+/** Sparse autoencoders on the dense twin: what they are to a TopK model, which has nothing to reconstruct. */
+function saes(tree: unknown): FactGroup {
+  const entries = Object.entries((tree ?? {}) as Tree).filter(([, of]) => numberAt(of, 'loss_spliced') !== null);
+  const facts = entries.map(([name, of]) => ({
+    name: saeName(of, name),
+    definition: `${shown(numberAt(of, 'width'), 'count')} features on block ${numberAt(of, 'layer')} of the dense twin.`,
+    cells: [
+      shown(numberAt(of, 'active_a_position'), 'two'),
+      shown(numberAt(of, 'variance_explained'), 'tenths'),
+      shown(numberAt(of, 'dead_share'), 'tenths'),
+      shown(numberAt(of, 'loss_added_by_splice'), 'cost'),
+    ],
+  }));
+  const [, first] = entries[0] ?? [];
+  const note =
+    first === undefined
+      ? ''
+      : `On held-out stories, after ${shown(numberAt(first, 'trained_positions'), 'count')} positions of training; ${shown(numberAt(first, 'width'), 'count')} features each. Loss added: nats per token with the reconstruction in place of the hidden state. A TopK model has nothing to reconstruct.`;
+  return {
+    title: 'Sparse autoencoders on the dense twin',
+    columns: ['active', 'variance explained', 'never active', 'loss added'],
+    facts,
+    note,
+  };
+}
+
+const SEEDS: readonly (readonly [path: string, name: string, definition: string])[] = [
+  ['seeds', 'neurons of another seed', 'Each neuron matched to the neuron of the other model whose activations correlate most.'],
   [
-    'token_entropy.share_under_2_bits',
-    'Under 2 bits',
-    'Share of coordinates whose token entropy is under 2 bits, that is, effectively four tokens or fewer.',
-    'percent',
+    'rotated',
+    'its states, rotated',
+    'Control: the other model’s states in a random orthogonal basis: the same information, without neurons.',
   ],
-  [
-    'semantic_entropy.median',
-    'Semantic entropy, median (bits)',
-    'The same over clusters of tokens with similar meanings: “dog”, “dogs” and “puppy” count as one.',
-    'two',
-  ],
-  [
-    'semantic_entropy.share_under_2_bits',
-    'Semantic entropy under 2 bits',
-    'Share of coordinates whose semantic entropy is under 2 bits.',
-    'percent',
-  ],
-  ['next_entropy.median', 'Next-token entropy, median (bits)', 'Entropy of the tokens that follow the top activations.', 'two'],
-  ['dead', 'Never active', 'Share of coordinates that are 0 at every position.', 'tenths'],
+  ['untrained', 'its neurons before training', 'Control: the other model before training.'],
+  ['same_index', 'its neurons of the same index', 'Control: without matching.'],
 ];
 
-const SAE: readonly Row[] = [
-  [
-    'variance_explained',
-    'Variance explained',
-    'Share of the variance of the dense residual stream that the reconstruction explains, on held-out text.',
-    'tenths',
-  ],
-  ['dead_share', 'Features never active', 'Share of features that are 0 at every position of the held-out text.', 'tenths'],
-  ['loss', 'Loss of the dense model', 'Nats per token on held-out text.', 'three'],
-  [
-    'loss_spliced',
-    'Loss with the SAE spliced in',
-    'Nats per token with the reconstruction in place of the residual stream. A TopK model has nothing to reconstruct.',
-    'three',
-  ],
+function seeds(tree: unknown): FactGroup {
+  const facts = SEEDS.flatMap(([path, name, definition]) => {
+    const of = at(tree, `mean.${path}`);
+    const middle = numberAt(of, 'correlation');
+    return middle === null
+      ? []
+      : [
+          {
+            name,
+            definition,
+            cells: [UNITS.two(middle), shown(numberAt(of, 'above_half'), 'percent'), shown(numberAt(of, 'mutual'), 'percent')],
+          },
+        ];
+  });
+  const tokens = numberAt(tree, 'tokens');
+  const note =
+    tokens === null
+      ? ''
+      : `Two small models of the same kind, trained on ${(tokens / 1e6).toFixed(1)} million tokens, which differ only in their seed. Mutual: the two choose each other.`;
+  return { title: 'Does another seed find the same neurons?', columns: ['correlation', 'above 0.5', 'mutual'], facts, note };
+}
+
+const QUESTIONS: readonly (readonly [path: string, name: string, definition: string])[] = [
+  ['who', 'Who is meant', 'A name in the running text where two children of one gender have been named.'],
+  ['holder', 'Who has it', 'After the whole story, who holds a thing: two children of one gender.'],
+  ['what', 'Which thing', 'An object in the running text where two have been named.'],
 ];
+const TOLD: readonly Column[] = [
+  ['topk', 'TopK'],
+  ['topk.shuffled_sentences', 'TopK, sentences shuffled'],
+  ['dense', 'dense'],
+  ['dense.shuffled_sentences', 'dense, sentences shuffled'],
+];
+
+function consistency(tree: unknown): FactGroup {
+  const rows = QUESTIONS.map(([kind, name, definition]): Row => [`${kind}.right`, name, definition, 'percent']);
+  const items = numberAt(tree, 'items_of_each_kind');
+  const note =
+    items === null
+      ? ''
+      : `Share of ${UNITS.count(items)} questions of each kind answered rightly, about generated stories that no model was trained on; 50 % is guessing. With the sentences shuffled the answers should be lost.`;
+  return group('Who is who, and who has what', tree, rows, TOLD, note);
+}
 
 const TRACE: readonly Row[] = [
   ['layers.same_index_mean', 'Same index, next layer', '1 − Jensen–Shannon distance of the top tokens; 1 means the same tokens.', 'two'],
@@ -175,22 +256,6 @@ function quality(tree: unknown): FactGroup {
       ? ''
       : `Loss of TopK relative to its dense twin: ${UNITS.signed(validation)} on validation, ${UNITS.signed(held)} on held-out stories${last} (nats per token).`;
   return group('Language modeling', tree, QUALITY, MODELS, gap);
-}
-
-function meaning(tree: unknown, sae: unknown): FactGroup {
-  const tokens = numberAt(tree, 'text.tokens');
-  const n = numberAt(tree, 'entropy.n');
-  const over =
-    tokens === null
-      ? ''
-      : `Over ${UNITS.count(tokens)} tokens${n === null ? '' : `, at the top N ≤ ${n} activations of each coordinate`}; dense coordinates by the better of their two tails. `;
-  const layer = numberAt(tree, 'sae.layer') ?? numberAt(sae, 'layer');
-  const width = numberAt(sae, 'width');
-  const what =
-    layer === null
-      ? ''
-      : `SAE: a sparse autoencoder${width === null ? '' : ` with ${width} features`} on layer ${layer} of the dense twin.`;
-  return group('What a coordinate stands for', tree, MEANING, SHOWN_ENDS, (over + what).trim());
 }
 
 function steering(tree: unknown, ceiling: unknown): FactGroup {
@@ -333,17 +398,16 @@ function sweep(tree: unknown): FactGroup {
 
 /** What has no figure yet. */
 function gapsOf(claims: Tree): string[] {
-  const { quality: written, meaning: stands, sae, steering: steered } = claims;
+  const { quality: written, controls: reads, sae, steering: steered } = claims;
   const has = (tree: unknown, path: string) => numberAt(tree, path) !== null;
-  const entropy = (of: keyof typeof ENDS, name: string) => has(stands, `${ENDS[of]}.${name}.median`);
   const checks: [there: boolean, what: string][] = [
     [has(written, 'topk.held_out.nats_per_token'), 'the TopK model’s loss'],
     [has(written, 'dense.held_out.nats_per_token'), 'the dense twin’s loss'],
-    [entropy('topk', 'token_entropy'), 'entropies of the TopK model’s neurons'],
-    [entropy('dense', 'token_entropy'), 'entropies of the dense twin’s coordinates'],
-    [entropy('sae', 'token_entropy'), 'entropies of an SAE’s features'],
-    [entropy('topk', 'semantic_entropy'), 'semantic entropies, which need the dense twin'],
-    [has(sae, 'loss_spliced'), 'the reconstruction of an SAE on the twin'],
+    [has(reads, 'rows.topk.f1'), 'what neurons read'],
+    [has(reads, 'rows.dense.f1'), 'what the dense twin’s coordinates read'],
+    [saes(sae).facts.length > 0, 'sparse autoencoders on the twin'],
+    [has(claims.seeds, 'mean.seeds.correlation'), 'neurons of another seed'],
+    [has(claims.consistency, 'topk.figure'), 'consistency of stories'],
     [has(steered, 'topk.score.works'), 'steering by one TopK neuron'],
     [has(steered, 'dense.score.works'), 'steering by one dense coordinate'],
     [has(steered, 'sae.score.works'), 'steering by one SAE feature'],
@@ -354,11 +418,12 @@ function gapsOf(claims: Tree): string[] {
 }
 
 export function claimsOf(claims: Tree): Claims {
-  const { sae } = claims;
   const groups = [
-    meaning(claims.meaning, sae),
     quality(claims.quality),
-    group('An SAE on the dense twin', sae, SAE, [['', 'SAE']]),
+    controls(claims.controls),
+    seeds(claims.seeds),
+    saes(claims.sae),
+    consistency(claims.consistency),
     steering(claims.steering, claims.ceiling),
     trace(claims.trace),
     saeTrace(claims.sae_trace),
