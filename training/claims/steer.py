@@ -68,6 +68,7 @@ class Bench:
                     "steered": np.array([self._count(t, concept) for t in texts[mine]]),
                     "expected": (base_expected[:, concept], expected[mine, concept]),
                     "nll": nats[mine].sum() / max(counts[mine].sum(), 1),
+                    "text_nll": nats[mine] / np.maximum(counts[mine], 1),
                     "base_nll": base_nll,
                     "nll_ratio": nats[mine].sum() / max(counts[mine].sum(), 1) / base_nll,
                     "texts": texts[mine],

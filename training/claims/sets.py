@@ -1,0 +1,295 @@
+"""Steering by a short signed list of neurons: how few it takes for a concept, beside dense coordinates, SAE features and plain means.
+
+    python -m claims.sets --data DATA [--layer 4] [--sae DIR] [--methods NAME …] [--sizes N …]
+
+A concept is a list of neurons behind one block, each with a value that is added to it at every position: plain edits. It is found from
+how the next token depends on the block, on contexts that the model wrote itself (`Effect`), and chosen greedily (`chosen`). Twin:
+`topk-lm steer --words` (crate/src/steer/). Strengths are chosen on the choosing prompts so that the ratio of surprise is `surprise`, the score
+is on fresh prompts (concepts.toml, [sets]).
+
+topk      neurons behind the block, 1 to 32
+dense     coordinates of the dense twin behind the same block, by the same rule
+sae       features of an SAE on the twin behind that block (their decoder rows), by the same rule
+means     mean state where a word of the concept comes next, less the mean state: one direction, no sparsity
+prompt    "This is a story about CONCEPT." before the prompt, and nothing else
+logits    the logits of the concept's words raised, and nothing else
+
+words, base     words of the concept a text of 60 tokens, steered and not
+two             share of the texts with at least two; `works`: half of them, within 1.3 times the surprise
+harmonic        mean over texts of the harmonic mean of concept (0, 1, 2 words) and fluency (2: at most 1.3 times the surprise and no
+                4-gram thrice, 1: at most 1.8 times), 0 to 2, as AxBench counts (arXiv 2501.17148)
+"""
+
+import tomllib
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from topklm.data import evaluation_windows
+
+from . import ceiling, common, decode, effect, steer
+
+LENGTH, DRAWS = 32, 2  # tokens of a context; contexts of each choosing prompt
+FIRST, EVERY = 5, 4  # the positions of a context at which the next token is looked at
+STEP, QUANTILE = 0.2, 0.9  # of a coordinate's positive values: the finite difference
+RIDGE = 1e-3
+AMOUNTS = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0)  # of raised logits
+FLUENT, READABLE = 1.3, 1.8
+
+
+class Effect:
+    """How the next token depends on what is added behind block `layer` at all positions: p [N, V] at N sampled positions, the
+    Jacobian J [N, V, d] of the logits by finite differences, and the Fisher matrix F [d, d], f64."""
+
+    @torch.no_grad()
+    def __init__(self, model, prompts, layer: int):
+        parts = []
+        for draw in range(DRAWS):
+            seeds = [700_000 + 100_000 * draw + i for i in range(len(prompts))]
+            written = decode.generate(model, prompts, seeds, LENGTH, 0.8, stop=-1)
+            parts += [[*p, *w][:LENGTH] for p, w in zip(prompts, written, strict=True)]
+        ids = torch.tensor(parts)
+        at, T = torch.arange(FIRST, LENGTH, EVERY), LENGTH
+        cos, sin, mask = model.cos[:T], model.sin[:T], model.causal[:T, :T]
+        x = model.stream(ids)[layer]
+
+        def logits(x):
+            for block in model.model.layers[layer + 1 :]:
+                x = block(x, cos, sin, mask, None)
+            return model.lm_head(model.model.norm(x[:, at])).float().flatten(0, 1)
+
+        before = logits(x)
+        self.p = before.softmax(-1)
+        d = x.shape[-1]
+        self.J = torch.zeros(*before.shape, d)
+        for i in range(d):
+            column = x[..., i].flatten()
+            positive = column[column > 0]
+            step = STEP * float(torch.quantile(positive, QUANTILE) if len(positive) else column.std())
+            if step > 0:
+                moved = x.clone()
+                moved[..., i] += step
+                self.J[:, :, i] = (logits(moved) - before) / step
+        self.mean = torch.einsum("nv,nvd->nd", self.p, self.J)
+        fisher = torch.zeros(d, d)
+        for p, J, mean in zip(self.p, self.J, self.mean, strict=True):
+            spread = p.sqrt()[:, None] * (J - mean)
+            fisher += spread.T @ spread
+        fisher = fisher.double() / len(self.p)
+        self.F = fisher + RIDGE * fisher.diag().mean() * torch.eye(d, dtype=torch.float64)
+
+    def gain(self, tokens: list[int]) -> torch.Tensor:
+        """Gradient of the log of the tokens' mass, mean over the positions, weighted by the root of the mass there, f64 [d]: where
+        a word never fits, it need not come."""
+        part = self.p[:, tokens]
+        mass = part.sum(1)
+        gradient = torch.einsum("nw,nwd->nd", part, self.J[:, tokens]) / mass[:, None] - self.mean
+        weights = mass.sqrt()
+        return ((weights / weights.sum())[:, None] * gradient).sum(0).double()
+
+
+def chosen(F: torch.Tensor, g: torch.Tensor, size: int, basis: torch.Tensor | None = None) -> tuple[list[int], torch.Tensor]:
+    """(indices, amounts) of `size` rows of `basis` [n, d] (None: the coordinates), greedily: each adds most to gᵀF⁻¹g, and the
+    amounts are the best ones for the whole list. Scaled to a predicted divergence of 1 nat."""
+    B = torch.eye(len(g), dtype=torch.float64) if basis is None else basis.double()
+    gains, FB = B @ g, B @ F
+    own = (FB * B).sum(1)
+    picked: list[int] = []
+    amounts = torch.zeros(0, dtype=torch.float64)
+    for _ in range(size):
+        rest, spread = gains, own
+        if picked:
+            across = FB @ B[picked].T  # [n, |S|]
+            rest = gains - across @ amounts
+            spread = own - (across @ torch.linalg.inv(across[picked]) * across).sum(1)
+        score = rest**2 / spread.clamp(min=1e-9 * float(own.mean()))
+        score[picked] = -1
+        picked.append(int(score.argmax()))
+        inner = FB[picked] @ B[picked].T
+        amounts = torch.linalg.solve(inner, gains[picked])
+    return picked, amounts / float((amounts @ inner @ amounts / 2).sqrt())
+
+
+@dataclass(frozen=True)
+class Prompted:
+    """A sentence about the concept before the prompt."""
+
+    concept: int
+
+
+class Bench(steer.Bench):
+    """Texts under sets: an edit names a row of `directions`. Also under raised logits and with a sentence before the prompt."""
+
+    def _texts(self, prompts, seeds, tokens, edits=None):
+        first = edits[0] if edits else None
+        if isinstance(first, ceiling.Raise):
+            return ceiling.Ceiling._texts(self, prompts, seeds, tokens, edits)
+        if isinstance(first, Prompted):
+            heads = [self.subject.tokenizer.encode(f"This is a story about {c['name']}.").ids for c in self.config["concept"]]
+            before = [[*heads[e.concept], *p[1:]] for e, p in zip(edits, prompts, strict=True)]
+            return super()._texts(before, seeds, tokens)
+        return super()._texts(prompts, seeds, tokens, edits)
+
+
+def harmonic(counts, text_nll, base_nll, texts) -> float:
+    """See the module's description."""
+    total = 0.0
+    for count, nll, ids in zip(counts, text_nll, texts, strict=True):
+        grams = Counter(zip(*(ids[i:] for i in range(4)), strict=False))
+        loops = max(grams.values(), default=0) >= 3
+        fluency = 0 if loops or nll > READABLE * base_nll else 2 if nll <= FLUENT * base_nll else 1
+        concept = min(int(count), 2)
+        total += 2 * concept * fluency / (concept + fluency) if concept and fluency else 0.0
+    return total / len(texts)
+
+
+def at_surprise(strengths, ratios, limit: float) -> float:
+    """The strength at which the ratio first reaches the limit, between the measured ones; the largest if it never does."""
+    last_a, last_r = 0.0, 1.0
+    for a, r in zip(strengths, ratios, strict=True):
+        if r > limit:
+            return last_a + (a - last_a) * max(0.0, limit - last_r) / (r - last_r)
+        last_a, last_r = a, max(r, last_r)
+    return last_a
+
+
+def scored(bench, trials, config) -> dict:
+    """Figures of trials [(concept, edit)] on the fresh prompts, by concept and together."""
+    bounds, encode = config["bounds"], bench.subject.tokenizer.encode
+    rows = [(encode(t).ids, 1000 * i + s) for i, t in enumerate(config["prompts"]["fresh"]) for s in range(bounds["seeds"])]
+    concepts = []
+    for r in bench.run(trials, *map(list, zip(*rows, strict=True)), bounds["max_tokens"]):
+        two = float((r["steered"] >= 2).mean())
+        strict = float((steer.gains(r) >= bounds["success"]).mean())
+        concepts.append(
+            {
+                "concept": config["concept"][r["concept"]]["name"],
+                "base": float(r["base"].mean()),
+                "words": float(r["steered"].mean()),
+                "two": two,
+                "success": strict,
+                "nll_ratio": float(r["nll_ratio"]),
+                "works": two >= bounds["works"] and r["nll_ratio"] <= bounds["likelihood"],
+                "works_strictly": strict >= bounds["works"] and r["nll_ratio"] <= bounds["likelihood"],
+                "harmonic": harmonic(r["steered"], r["text_nll"], r["base_nll"], r["texts"]),
+                "sample": bench.subject.tokenizer.decode([*rows[0][0], *r["texts"][0]]),
+            }
+        )
+    means = {key: float(np.mean([c[key] for c in concepts])) for key in ("base", "words", "two", "nll_ratio", "works", "works_strictly", "harmonic")}
+    return means | {"concepts": concepts}
+
+
+def tuned(bench, numbers, edit_at, strengths, config) -> list[float]:
+    """The strength of each concept at which the choosing texts reach the surprise; `edit_at(concept, strength)` is the edit."""
+    encode, rule = bench.subject.tokenizer.encode, config["sets"]
+    prompts = [encode(t).ids for t in config["prompts"]["choosing"]]
+    rows = [(prompts[i % len(prompts)], 500_000 + i) for i in range(rule["texts"])]
+    trials = [(i, edit_at(i, a)) for i in numbers for a in strengths]
+    found = bench.run(trials, *map(list, zip(*rows, strict=True)), config["bounds"]["max_tokens"])
+    ratios = np.array([r["nll_ratio"] for r in found]).reshape(len(numbers), -1)
+    return [at_surprise(strengths, row, rule["surprise"]) for row in ratios]
+
+
+def mean_directions(model, data: Path, layer: int, words) -> torch.Tensor:
+    """Mean state behind the block where a word of the concept comes next, less the mean state, [concepts, d]; over held-out windows."""
+    arrays = common.texts(data)
+    windows = evaluation_windows(arrays["held_out.ids"], model.config.n_ctx, arrays["held_out.starts"])[::2]
+    total, counts, together, positions = torch.zeros(len(words), model.config.d_model), torch.zeros(len(words)), 0.0, 0
+    with torch.no_grad():
+        for at in range(0, len(windows), 32):
+            part = torch.from_numpy(windows[at : at + 32])
+            x = model.stream(part[:, 0])[layer][:, 1:].flatten(0, 1)
+            after = part[:, 1, 1:].flatten()
+            x, after = x[after >= 0], after[after >= 0]
+            together, positions = together + x.sum(0), positions + len(x)
+            for i, ids in enumerate(words):
+                hit = torch.isin(after, torch.tensor(ids))
+                total[i] += x[hit].sum(0)
+                counts[i] += hit.sum()
+    return total / counts.clamp(min=1)[:, None] - together / positions
+
+
+def direction_bench(subject, judge, config, layer, directions):
+    return Bench(subject, judge, effect.Handles("sets", [layer], None, None, None, directions), config)
+
+
+def run_sets(name, subject, judge, config, effect_of, sizes, layer, basis=None) -> dict:
+    """{size: figures} of greedy lists; `chosen` holds the edits."""
+    words = [effect.token_ids(subject.tokenizer, c["words"]) for c in config["concept"]]
+    gains = [effect_of.gain(tokens) for tokens in words]
+    result = {}
+    for size in sizes:
+        lists = [chosen(effect_of.F, g, size, basis) for g in gains]
+        rows = torch.eye(len(effect_of.F)) if basis is None else basis
+        directions = torch.stack([amounts.float() @ rows[picked] for picked, amounts in lists])
+        bench = direction_bench(subject, judge, config, layer, directions)
+        edit_at = lambda i, a: decode.Edit(layer, i, "add", float(a))  # noqa: E731
+        strengths = tuned(bench, range(len(words)), edit_at, config["sets"]["strengths"], config)
+        figures = scored(bench, [(i, edit_at(i, a)) for i, a in enumerate(strengths)], config)
+        figures["chosen"] = [
+            {"index": picked, "value": [float(a * v) for v in amounts]} for (picked, amounts), a in zip(lists, strengths, strict=True)
+        ]
+        result[str(size)] = figures
+        print(name, size, {k: round(v, 3) for k, v in figures.items() if isinstance(v, float)}, flush=True)
+    return result
+
+
+def main():
+    p = common.parser(__doc__)
+    p.add_argument("--layer", type=int, help="the block; default: the last TopK block")
+    p.add_argument("--sae", type=Path, help="an SAE on the twin behind that block")
+    p.add_argument("--methods", nargs="+", default=["topk", "dense", "sae", "means", "prompt", "logits"])
+    p.add_argument("--sizes", type=int, nargs="+", help="default: those of concepts.toml")
+    args = p.parse_args()
+    common.start(args)
+    clock, config = common.Clock(), tomllib.loads(steer.CONFIG.read_text())
+    topk, dense = common.subjects(args, args.data)
+    judge = dense or topk
+    layer = topk.cut_blocks[-1] if args.layer is None else args.layer
+    sizes = args.sizes or config["sets"]["sizes"]
+    numbers = range(len(config["concept"]))
+    prompts = [topk.tokenizer.encode(t).ids for t in config["prompts"]["choosing"]]
+    result = common.read(args.results, "sets")
+    result |= {"layer": layer, "model": topk.about, "judge": judge.about, "surprise": config["sets"]["surprise"]}
+    result |= {"texts": len(config["prompts"]["fresh"]) * config["bounds"]["seeds"], "tokens": config["bounds"]["max_tokens"]}
+
+    def store(name, figures):
+        # Another process may have stored a method in the meantime; other sizes of the same method stay.
+        now = common.read(args.results, "sets").get("methods", {})
+        old = now.get(name, {})
+        now[name] = (old | figures if "words" not in figures else figures) if "words" not in old else figures
+        common.write(args.results, "sets", result | {"methods": now, "seconds": clock()})
+
+    if "topk" in args.methods:
+        store("topk", run_sets("topk", topk, judge, config, Effect(topk.model, prompts, layer), sizes, layer))
+    twin = None
+    if dense is not None and {"dense", "sae"} & set(args.methods):
+        twin = Effect(dense.model, prompts, layer)
+    if "dense" in args.methods and dense is not None:
+        store("dense", run_sets("dense", dense, judge, config, twin, sizes, layer))
+    if "sae" in args.methods and dense is not None and args.sae:
+        from .sae import SAE
+
+        sae = SAE.load(args.sae)
+        if sae.layer != layer:
+            p.error(f"--sae: {args.sae} is on block {sae.layer}; the sets are behind block {layer}")
+        store("sae", run_sets("sae", dense, judge, config, twin, sizes, layer, sae.directions()))
+    if "means" in args.methods:
+        words = [effect.token_ids(topk.tokenizer, c["words"]) for c in config["concept"]]
+        bench = direction_bench(topk, judge, config, layer, mean_directions(topk.model, args.data, layer, words))
+        edit_at = lambda i, a: decode.Edit(layer, i, "add", float(a))  # noqa: E731
+        strengths = tuned(bench, numbers, edit_at, [0.5, 1.0, 1.5, 2.0, 3.0, 4.0], config)
+        store("means", scored(bench, [(i, edit_at(i, a)) for i, a in enumerate(strengths)], config))
+    if "prompt" in args.methods:
+        store("prompt", scored(direction_bench(topk, judge, config, layer, None), [(i, Prompted(i)) for i in numbers], config))
+    if "logits" in args.methods:
+        bench = direction_bench(topk, judge, config, layer, None)
+        strengths = tuned(bench, numbers, ceiling.Raise, list(AMOUNTS), config)
+        store("logits", scored(bench, [(i, ceiling.Raise(i, a)) for i, a in enumerate(strengths)], config))
+
+
+if __name__ == "__main__":
+    main()
