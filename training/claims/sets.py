@@ -4,8 +4,8 @@
 
 A concept is a list of neurons behind one block, each with a value that is added to it at every position: plain edits. It is found from
 how the next token depends on the block, on contexts that the model wrote itself (`Effect`), and chosen greedily (`chosen`). Twin:
-`topk-lm steer --words` (crate/src/steer/). Strengths are chosen on the choosing prompts so that the ratio of surprise is `surprise`, the score
-is on fresh prompts (concepts.toml, [sets]).
+`topk-lm steer --words` (crate/src/steer/). Strengths are chosen on the choosing and the old scoring prompts so that the ratio of surprise is
+`surprise`, the score is on fresh prompts (concepts.toml, [sets]).
 
 topk      neurons behind the block, 1 to 32
 dense     coordinates of the dense twin behind the same block, by the same rule
@@ -172,8 +172,8 @@ def scored(bench, trials, config) -> dict:
                 "two": two,
                 "success": strict,
                 "nll_ratio": float(r["nll_ratio"]),
-                "works": two >= bounds["works"] and r["nll_ratio"] <= bounds["likelihood"],
-                "works_strictly": strict >= bounds["works"] and r["nll_ratio"] <= bounds["likelihood"],
+                "works": bool(two >= bounds["works"] and r["nll_ratio"] <= bounds["likelihood"]),
+                "works_strictly": bool(strict >= bounds["works"] and r["nll_ratio"] <= bounds["likelihood"]),
                 "harmonic": harmonic(r["steered"], r["text_nll"], r["base_nll"], r["texts"]),
                 "sample": bench.subject.tokenizer.decode([*rows[0][0], *r["texts"][0]]),
             }
@@ -183,10 +183,9 @@ def scored(bench, trials, config) -> dict:
 
 
 def tuned(bench, numbers, edit_at, strengths, config) -> list[float]:
-    """The strength of each concept at which the choosing texts reach the surprise; `edit_at(concept, strength)` is the edit."""
+    """The strength of each concept at which texts of the older prompts reach the surprise; `edit_at(concept, strength)` is the edit."""
     encode, rule = bench.subject.tokenizer.encode, config["sets"]
-    prompts = [encode(t).ids for t in config["prompts"]["choosing"]]
-    rows = [(prompts[i % len(prompts)], 500_000 + i) for i in range(rule["texts"])]
+    rows = [(encode(t).ids, 500_000 + i) for i, t in enumerate([*config["prompts"]["choosing"], *config["prompts"]["scoring"]])]
     trials = [(i, edit_at(i, a)) for i in numbers for a in strengths]
     found = bench.run(trials, *map(list, zip(*rows, strict=True)), config["bounds"]["max_tokens"])
     ratios = np.array([r["nll_ratio"] for r in found]).reshape(len(numbers), -1)

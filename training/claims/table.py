@@ -209,6 +209,33 @@ def judged_by_itself(method) -> bool:
     return method["judge"]["sha256"] == method["model"]["sha256"] and method["model"]["name"] != common.DENSE
 
 
+SET_METHODS = {"topk": "TopK, {} neuron", "dense": "dense twin, {} coordinate", "sae": "SAE on the twin, {} feature"}
+SINGLE_METHODS = {"means": "difference of means, one direction", "prompt": "a sentence before the prompt", "logits": "raised logits of the words"}
+
+
+def sets(r):
+    def row(label, e):
+        count = len(e["concepts"])
+        return (label, number(e["words"]), percent(e["two"]), number(e["nll_ratio"]), f"{round(e['works'] * count)} of {count}",
+                f"{round(e['works_strictly'] * count)} of {count}", number(e["harmonic"]))  # fmt: skip
+
+    rows = []
+    for name, label in SET_METHODS.items():
+        for size in sorted(r["methods"].get(name, {}), key=int):
+            rows.append(row(label.format(size) + ("s" if size != "1" else ""), r["methods"][name][size]))
+    rows += [row(label, r["methods"][name]) for name, label in SINGLE_METHODS.items() if name in r["methods"]]
+    base = next(iter(r["methods"].values()))
+    base = base["base"] if "base" in base else next(iter(base.values()))["base"]
+    yield from heading("Steering by a few units", "sets")
+    yield from grid(("behind block " + str(r["layer"]), "words a text", "texts with two", "surprise", "concepts that work", "by the strict bar", "harmonic mean"), rows)
+    yield ""
+    yield (
+        f"Means over the concepts, on {r['texts']} texts of {r['tokens']} tokens from prompts that nothing was chosen on; without an edit a text has {number(base)} words of a concept. "
+        f"Strengths were chosen for {number(r['surprise'])} times the surprise on other prompts; {r['judge']['name']} judges. A concept works if half of its texts have two of its words within 1.3 times the surprise; "
+        "the strict bar asks for five times the words, (steered + 1) / (base + 1)."
+    )
+
+
 def ceiling(r):
     count = len(r["concepts"])
     yield ""
@@ -299,7 +326,7 @@ def heading(title, command):
     yield from ("", f"### {title}", "", f"`claims.{command}`", "")
 
 
-PARTS = {f.__name__: f for f in (quality, controls, meaning, sae, seeds, consistency, steering, ceiling, trace, sae_trace, edit_cost, sweep)}
+PARTS = {f.__name__: f for f in (quality, controls, meaning, sae, seeds, consistency, sets, steering, ceiling, trace, sae_trace, edit_cost, sweep)}
 
 
 def table(results: Path) -> str:
@@ -333,7 +360,14 @@ def headline(results: Path) -> str:
     elif "topk" in m:
         medians = [f"{number(m[key][COMPARED_END[key]]['all']['token_entropy']['median'])} bits for {label}" for key, label in KINDS if key in m]
         lines.append(f"- **Meaning**: a median token entropy of {listed(medians)}.")
-    if "score" in s.get("topk", {}):
+    few = common.read(results, "sets").get("methods", {})
+    if {"1", "8"} <= set(few.get("topk", {})):
+        count = len(few["topk"]["8"]["concepts"])
+        works = {size: round(few["topk"][size]["works"] * count) for size in ("1", "8")}
+        text = f"- **Steering**: lists of at most 8 neurons bring {works['8']} of {count} concepts into half of the texts that still read (one neuron: {works['1']}"
+        twin = few.get("dense", {}).get("8")
+        lines.append(f"{text}; 8 coordinates of the dense twin: {round(twin['works'] * count)})." if twin else f"{text}).")
+    elif "score" in s.get("topk", {}):
         score = s["topk"]["score"]
         count = len(score["concepts"])
         strict, free = (round(score[key] * count) for key in ("works", "works_without_likelihood"))

@@ -295,6 +295,53 @@ function steering(tree: unknown, ceiling: unknown): FactGroup {
   return { ...steered, facts: [...steered.facts, fact] };
 }
 
+/** The ways of claims.sets, and whether they come in several sizes. */
+const WAYS: readonly (readonly [key: string, one: string, many: string, definition: string])[] = [
+  ['topk', 'neuron', 'neurons', 'Neurons of the TopK model, each with a value that is added to it.'],
+  [
+    'dense',
+    'coordinate of the twin',
+    'coordinates of the twin',
+    'Coordinates of the dense twin behind the same block, found by the same rule.',
+  ],
+  ['sae', 'SAE feature', 'SAE features', 'Features of a sparse autoencoder on the twin, found by the same rule.'],
+];
+const OTHER_WAYS: readonly (readonly [key: string, name: string, definition: string])[] = [
+  ['means', 'difference of means', 'One direction: the mean state before a word of the concept, less the mean state.'],
+  ['prompt', 'a sentence before the prompt', '“This is a story about …”, and no edit.'],
+  ['logits', 'raised logits', 'The logits of the concept’s words raised, and no edit.'],
+];
+
+/** Steering by short lists of units. */
+function sets(tree: unknown): FactGroup {
+  const fact = (name: string, definition: string, of: unknown): Fact[] => {
+    const words = numberAt(of, 'words');
+    if (words === null) return [];
+    const cells = [
+      UNITS.two(words),
+      shown(numberAt(of, 'two'), 'percent'),
+      shown(numberAt(of, 'nll_ratio'), 'two'),
+      shown(numberAt(of, 'works'), 'percent'),
+      shown(numberAt(of, 'harmonic'), 'two'),
+    ];
+    return [{ name, definition, cells }];
+  };
+  const facts = [
+    ...WAYS.flatMap(([key, one, many, definition]) =>
+      Object.entries((at(tree, `methods.${key}`) ?? {}) as Tree)
+        .sort(([a], [b]) => Number(a) - Number(b))
+        .flatMap(([size, of]) => fact(`${size} ${size === '1' ? one : many}`, definition, of)),
+    ),
+    ...OTHER_WAYS.flatMap(([key, name, definition]) => fact(name, definition, at(tree, `methods.${key}`))),
+  ];
+  const [texts, tokens, base] = ['texts', 'tokens', 'methods.topk.8.base'].map((path) => numberAt(tree, path));
+  const note =
+    texts == null
+      ? ''
+      : `Means over 20 concepts, each on ${UNITS.count(texts)} texts of ${shown(tokens ?? null, 'count')} tokens from prompts on which nothing was chosen; ${shown(base ?? null, 'two')} words a text without an edit. Works: half of the texts have two words of the concept within 1.3 times the surprise. Score: harmonic mean of concept and fluency, 0 to 2.`;
+  return { title: 'Steering with a few neurons', columns: ['words a text', 'texts with two', 'surprise', 'works', 'score'], facts, note };
+}
+
 function trace(tree: unknown): FactGroup {
   const steps = listAt(tree, 'steps');
   const shares = listAt(tree, 'emerged_share');
@@ -398,7 +445,7 @@ function sweep(tree: unknown): FactGroup {
 
 /** What has no figure yet. */
 function gapsOf(claims: Tree): string[] {
-  const { quality: written, controls: reads, sae, steering: steered } = claims;
+  const { quality: written, controls: reads, sae } = claims;
   const has = (tree: unknown, path: string) => numberAt(tree, path) !== null;
   const checks: [there: boolean, what: string][] = [
     [has(written, 'topk.held_out.nats_per_token'), 'the TopK model’s loss'],
@@ -408,9 +455,7 @@ function gapsOf(claims: Tree): string[] {
     [saes(sae).facts.length > 0, 'sparse autoencoders on the twin'],
     [has(claims.seeds, 'mean.seeds.correlation'), 'neurons of another seed'],
     [has(claims.consistency, 'topk.figure'), 'consistency of stories'],
-    [has(steered, 'topk.score.works'), 'steering by one TopK neuron'],
-    [has(steered, 'dense.score.works'), 'steering by one dense coordinate'],
-    [has(steered, 'sae.score.works'), 'steering by one SAE feature'],
+    [has(claims.sets, 'methods.topk.8.words'), 'steering by lists of neurons'],
     [listAt(claims.sae_trace, 'steps').length > 0, 'an SAE’s features across checkpoints'],
     [listAt(claims.trace, 'emerged_share').length > 0, 'emergence over the checkpoints'],
   ];
@@ -424,6 +469,7 @@ export function claimsOf(claims: Tree): Claims {
     seeds(claims.seeds),
     saes(claims.sae),
     consistency(claims.consistency),
+    sets(claims.sets),
     steering(claims.steering, claims.ceiling),
     trace(claims.trace),
     saeTrace(claims.sae_trace),
