@@ -151,7 +151,8 @@ describe('steer page', { timeout: 600_000 }, () => {
     const recipes = model.read('manifest.json').files.some(({ path }) => path === 'recipes.json') ? model.read('recipes.json') : [];
     await page.getByRole('spinbutton', { name: 'New tokens' }).fill(String(NEW_TOKENS));
     await page.getByRole('spinbutton', { name: 'New tokens' }).press('Tab');
-    for (const { concept, layer, index: at, words: list } of recipes.slice(0, 1)) {
+    for (const { concept, edits, words: list } of recipes.slice(0, 1)) {
+      const { layer, index: at } = edits[0];
       await page
         .getByRole('button', { name: new RegExp(`^${concept} `) })
         .first()

@@ -28,11 +28,12 @@ def recipes(sets: dict, config: dict) -> list[dict]:
         size = next((n for n in sizes if by_size[n]["concepts"][i]["works"]), sizes[-1])
         entry = by_size[size]["concepts"][i]
         if entry["two"] >= LEAST:
-            rows.append(row(concept, entry, by_size[size]["chosen"][i], sets, config))
+            control = sets["methods"].get("random", {}).get(str(size), {}).get("concepts")
+            rows.append(row(concept, entry, by_size[size]["chosen"][i], control and control[i], sets, config))
     return sorted(rows, key=lambda r: (not r["gentle"], -r["about"], r["nll_ratio"]))
 
 
-def row(concept: dict, entry: dict, chosen: dict, sets: dict, config: dict) -> dict:
+def row(concept: dict, entry: dict, chosen: dict, control: dict | None, sets: dict, config: dict) -> dict:
     edits = [
         {"layer": sets["layer"], "index": index, "action": "add", "value": value, "site": "topk_out", "positions": "all", "propagate": "layer"}
         for index, value in zip(chosen["index"], chosen["value"], strict=True)
@@ -43,6 +44,7 @@ def row(concept: dict, entry: dict, chosen: dict, sets: dict, config: dict) -> d
         "edits": edits,
         "base_rate": entry["base"],
         "steered_rate": entry["words"],
+        **({} if control is None else {"control_rate": control["words"]}),
         "about": entry["two"],
         "nll_ratio": entry["nll_ratio"],
         "gentle": entry["nll_ratio"] <= FLUENT,

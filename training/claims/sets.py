@@ -10,6 +10,7 @@ how the next token depends on the block, on contexts that the model wrote itself
 topk      neurons behind the block, 1 to 32
 dense     coordinates of the dense twin behind the same block, by the same rule
 sae       features of an SAE on the twin behind that block (their decoder rows), by the same rule
+random    the control of the neurons: as many random ones, with the best amounts for them
 means     mean state where a word of the concept comes next, less the mean state: one direction, no sparsity
 prompt    "This is a story about CONCEPT." before the prompt, and nothing else
 logits    the logits of the concept's words raised, and nothing else
@@ -110,6 +111,14 @@ def chosen(F: torch.Tensor, g: torch.Tensor, size: int, basis: torch.Tensor | No
         picked.append(int(score.argmax()))
         inner = FB[picked] @ B[picked].T
         amounts = torch.linalg.solve(inner, gains[picked])
+    return picked, amounts / float((amounts @ inner @ amounts / 2).sqrt())
+
+
+def at_random(F: torch.Tensor, g: torch.Tensor, size: int, rng) -> tuple[list[int], torch.Tensor]:
+    """As `chosen`, but of random coordinates."""
+    picked = rng.choice(len(g), size, replace=False).tolist()
+    inner = F[picked][:, picked]
+    amounts = torch.linalg.solve(inner, g[picked])
     return picked, amounts / float((amounts @ inner @ amounts / 2).sqrt())
 
 
@@ -221,7 +230,10 @@ def run_sets(name, subject, judge, config, effect_of, sizes, layer, basis=None) 
     gains = [effect_of.gain(tokens) for tokens in words]
     result = {}
     for size in sizes:
-        lists = [chosen(effect_of.F, g, size, basis) for g in gains]
+        if name == "random":
+            lists = [at_random(effect_of.F, g, size, np.random.default_rng([size, i])) for i, g in enumerate(gains)]
+        else:
+            lists = [chosen(effect_of.F, g, size, basis) for g in gains]
         rows = torch.eye(len(effect_of.F)) if basis is None else basis
         directions = torch.stack([amounts.float() @ rows[picked] for picked, amounts in lists])
         bench = direction_bench(subject, judge, config, layer, directions)
@@ -240,7 +252,7 @@ def main():
     p = common.parser(__doc__)
     p.add_argument("--layer", type=int, help="the block; default: the last TopK block")
     p.add_argument("--sae", type=Path, help="an SAE on the twin behind that block")
-    p.add_argument("--methods", nargs="+", default=["topk", "dense", "sae", "means", "prompt", "logits"])
+    p.add_argument("--methods", nargs="+", default=["topk", "random", "dense", "sae", "means", "prompt", "logits"])
     p.add_argument("--sizes", type=int, nargs="+", help="default: those of concepts.toml")
     args = p.parse_args()
     common.start(args)
@@ -262,8 +274,12 @@ def main():
         now[name] = (old | figures if "words" not in figures else figures) if "words" not in old else figures
         common.write(args.results, "sets", result | {"methods": now, "seconds": clock()})
 
-    if "topk" in args.methods:
-        store("topk", run_sets("topk", topk, judge, config, Effect(topk.model, prompts, layer), sizes, layer))
+    if {"topk", "random"} & set(args.methods):
+        own = Effect(topk.model, prompts, layer)
+        for name in ("topk", "random"):
+            if name in args.methods:
+                store(name, run_sets(name, topk, judge, config, own, sizes, layer))
+        del own
     twin = None
     if dense is not None and {"dense", "sae"} & set(args.methods):
         twin = Effect(dense.model, prompts, layer)

@@ -209,7 +209,7 @@ def judged_by_itself(method) -> bool:
     return method["judge"]["sha256"] == method["model"]["sha256"] and method["model"]["name"] != common.DENSE
 
 
-SET_METHODS = {"topk": "TopK, {} neuron", "dense": "dense twin, {} coordinate", "sae": "SAE on the twin, {} feature"}
+SET_METHODS = {"topk": "TopK, {} neuron", "random": "TopK, {} random neuron", "dense": "dense twin, {} coordinate", "sae": "SAE on the twin, {} feature"}
 SINGLE_METHODS = {"means": "difference of means, one direction", "prompt": "a sentence before the prompt", "logits": "raised logits of the words"}
 
 

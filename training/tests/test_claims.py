@@ -437,8 +437,8 @@ class Commands(unittest.TestCase):
             result = self.call(sets, "--sae", folder)
             self.assertEqual(result["layer"], 1)
             methods = result["methods"]
-            self.assertEqual(set(methods), {"topk", "dense", "sae", "means", "prompt", "logits"})
-            for name in ("topk", "dense", "sae"):
+            self.assertEqual(set(methods), {"topk", "random", "dense", "sae", "means", "prompt", "logits"})
+            for name in ("topk", "random", "dense", "sae"):
                 self.assertEqual(set(methods[name]), {"1", "3"})
                 for size, figures in methods[name].items():
                     self.assertEqual([len(c["index"]) for c in figures["chosen"]], [int(size)] * 2)
@@ -497,11 +497,13 @@ class Commands(unittest.TestCase):
             return {"concepts": concepts, "chosen": [{"index": list(range(size)), "value": [2.0] * size} for _ in rows]}
 
         topk = {"1": figures(1, (0.6, 1.2), (0.1, 1.2), (0.1, 1.2)), "8": figures(8, (0.9, 1.2), (0.7, 1.25), (0.2, 1.2)), "32": figures(32, *[(1.0, 1.0)] * 3)}
-        given = {"layer": 4, "tokens": 60, "judge": {"name": "J"}, "methods": {"topk": topk}}
+        random = {"8": {"concepts": [{"words": 0.3}] * 3}}
+        given = {"layer": 4, "tokens": 60, "judge": {"name": "J"}, "methods": {"topk": topk, "random": random}}
         config = {"concept": [{"name": n, "words": [n]} for n in "abc"], "prompts": {"fresh": ["Once upon a time"]}}
         rows = recipes.recipes(given, config)
         self.assertEqual([(r["concept"], len(r["edits"]), r["about"]) for r in rows], [("b", 8, 0.7), ("a", 1, 0.6)])
         self.assertTrue(all(r["gentle"] for r in rows))
+        self.assertEqual([r.get("control_rate") for r in rows], [0.3, None])
         self.assertEqual(rows[0]["edits"][0] | {"index": 0}, {"layer": 4, "index": 0, "action": "add", "value": 2.0, "site": "topk_out", "positions": "all", "propagate": "layer"})
 
     def test_agreement_with_the_commands_index(self):

@@ -1,4 +1,4 @@
-/** Neurons worth a look: the switches of a model, and the recipes where it has none. */
+/** Neurons worth a look: the switches of a model and its recipes. */
 import { nameOfSide, wordsOfContrast } from './contrast-names';
 import { wordsOf } from './compare';
 import type { FullEdit } from './edits';
@@ -11,7 +11,7 @@ export interface Card {
   neuron: NeuronId;
   /** In plain words. */
   name: string;
-  /** grammar, punctuation, content; recipe. */
+  /** grammar, punctuation, content; topic. */
   kind: string;
   /** What it is about: the contrast, or the concept’s first words. */
   about: string;
@@ -34,8 +34,10 @@ const two = (number: number): string => number.toFixed(2).replace('-', '−');
 /** Cards of a model. @param labelOf - a neuron’s label, '' where there is none */
 export function cardsOf(switches: readonly Switch[], recipes: readonly Recipe[], labelOf: (neuron: NeuronId) => string): Card[] {
   const cards = distinct(switches).map((each) => cardOfSwitch(each));
-  const made = cards.length > 0 ? cards : recipes.flatMap(cardOfRecipe);
-  return made.map((card) => ({ ...card, words: plain(`${card.name} ${card.about} ${card.kind} ${card.words} ${labelOf(card.neuron)}`) }));
+  return [...recipes.flatMap(cardOfRecipe), ...cards].map((card) => ({
+    ...card,
+    words: plain(`${card.name} ${card.about} ${card.kind} ${card.words} ${labelOf(card.neuron)}`),
+  }));
 }
 
 function cardOfSwitch(each: ReturnType<typeof distinct>[number]): Card {
@@ -61,7 +63,7 @@ function cardOfSwitch(each: ReturnType<typeof distinct>[number]): Card {
 }
 
 function cardOfRecipe(recipe: Recipe): Card[] {
-  const { concept, words, edits, baseRate, steeredRate, tokens, nllRatio, judge } = recipe;
+  const { concept, words, edits, baseRate, steeredRate, controlRate, tokens, nllRatio, judge } = recipe;
   const first = edits[0];
   if (!first) return [];
   const measured = baseRate !== null && steeredRate !== null && tokens !== null;
@@ -70,7 +72,7 @@ function cardOfRecipe(recipe: Recipe): Card[] {
     {
       neuron: { layer: first.layer, index: first.index },
       name: moreAbout(concept),
-      kind: 'recipe',
+      kind: 'topic',
       about: words.slice(0, 4).join(', '),
       line: null,
       beside: null,
@@ -81,7 +83,9 @@ function cardOfRecipe(recipe: Recipe): Card[] {
         ...(nllRatio === null
           ? []
           : [`The texts surprise ${judge || 'another model'} ${two(nllRatio)} times as much as texts without it.`]),
-        'It was chosen for its words, and was not compared with random neurons.',
+        controlRate === null
+          ? 'It was chosen for its words, and was not compared with random neurons.'
+          : `${edits.length === 1 ? 'A random neuron' : `${edits.length} random neurons`} with the best amounts for these words bring ${rate(controlRate)} of them.`,
       ],
       edits,
       words: words.join(' '),

@@ -12,6 +12,8 @@ export interface Recipe {
   /** Words of the concept per text, mean over the test prompts: without and with the edit. */
   baseRate: number | null;
   steeredRate: number | null;
+  /** The same with as many neurons at random. */
+  controlRate: number | null;
   /** Share of the test texts in which it shows. */
   success: number | null;
   /** Mean −ln p per token of the steered texts under the judge, divided by that of the unmodified model's texts. */
@@ -69,6 +71,7 @@ function recipeOf(entry: Record<string, unknown>): Recipe | null {
     edits: edits as FullEdit[],
     baseRate: numberOf(entry.base_rate),
     steeredRate: numberOf(entry.steered_rate),
+    controlRate: numberOf(entry.control_rate),
     success: numberOf(entry.about) ?? numberOf(entry.relaxed_success) ?? numberOf(entry.success),
     nllRatio: numberOf(entry.nll_ratio),
     judge: typeof entry.judge === 'string' ? entry.judge : '',
