@@ -12,11 +12,11 @@ import tomllib
 from pathlib import Path
 
 from . import common
-from .sets import FLUENT
 from .steer import CONFIG
 
 MOST = 8
 LEAST = 0.3
+GENTLE = 1.35
 
 
 def recipes(sets: dict, config: dict) -> list[dict]:
@@ -47,7 +47,7 @@ def row(concept: dict, entry: dict, chosen: dict, control: dict | None, sets: di
         **({} if control is None else {"control_rate": control["words"]}),
         "about": entry["two"],
         "nll_ratio": entry["nll_ratio"],
-        "gentle": entry["nll_ratio"] <= FLUENT,
+        "gentle": entry["nll_ratio"] <= GENTLE,
         "tokens": sets["tokens"],
         "judge": sets["judge"]["name"],
         "prompts": config["prompts"]["fresh"],
