@@ -63,7 +63,12 @@ const WHOLE = {
   sets: {
     texts: 60,
     tokens: 60,
-    methods: { topk: { 8: setsOf(3.2, 0.5), 1: setsOf(1.2, 0) }, dense: { 8: setsOf(1, 0.05) }, prompt: setsOf(0.4, 0) },
+    methods: {
+      topk: { 8: setsOf(3.2, 0.5), 1: setsOf(1.2, 0) },
+      random: { 8: setsOf(0.5, 0) },
+      dense: { 8: setsOf(1, 0.05) },
+      prompt: setsOf(0.4, 0),
+    },
   },
   steering: {
     bounds: { success: 5, relaxed_success: 3, works: 0.5, likelihood: 1.3 },
@@ -129,7 +134,7 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   const few = groupOf(claims, 'Steering with a few neurons');
   assert.deepEqual(
     few.facts.map(({ name }) => name),
-    ['1 neuron', '8 neurons', '8 coordinates of the twin', 'a sentence before the prompt'],
+    ['1 neuron', '8 neurons', '8 random neurons', '8 coordinates of the twin', 'a sentence before the prompt'],
   );
   assert.deepEqual(rowOf(few, '8 neurons'), ['3.20', '50 %', '1.25', '50 %', '0.90']);
   assert.match(few.note, /0\.18 words a text without an edit/);

@@ -298,6 +298,7 @@ function steering(tree: unknown, ceiling: unknown): FactGroup {
 /** The ways of claims.sets, and whether they come in several sizes. */
 const WAYS: readonly (readonly [key: string, one: string, many: string, definition: string])[] = [
   ['topk', 'neuron', 'neurons', 'Neurons of the TopK model, each with a value that is added to it.'],
+  ['random', 'random neuron', 'random neurons', 'Control: as many neurons at random, with the best amounts for them.'],
   [
     'dense',
     'coordinate of the twin',
