@@ -112,7 +112,7 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   const { claimsOf } = await siteModule('claims.ts');
   const claims = claimsOf(WHOLE);
   const reads = groupOf(claims, 'What a unit reads, and what would refute it');
-  assert.deepEqual(rowOf(reads, 'TopK neurons'), ['3.52', '0.25', '0.00', '80 %', '0.58 (0.01)']);
+  assert.deepEqual(rowOf(reads, 'TopK neurons'), ['3.52', '0.25 (0.00)', '80 %', '0.58 (0.01)']);
   assert.deepEqual(rowOf(reads, 'token embedding alone').at(-1), '–');
   assert.deepEqual(
     reads.facts.map(({ name }) => name),
@@ -130,14 +130,14 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
     ['SAE TopK, k = 48', 'SAE JumpReLU, k = 48', 'SAE TopK, k = 48, another seed'],
   );
   assert.deepEqual(rowOf(saes, 'SAE JumpReLU, k = 48'), ['48.00', '91.3 %', '1.2 %', '+0.240']);
-  assert.deepEqual(rowOf(groupOf(claims, 'Who is who, and who has what'), 'Who is meant'), ['63 %', '61 %']);
+  assert.deepEqual(rowOf(groupOf(claims, 'Who is who, and who has what'), 'TopK, sentences shuffled'), ['61 %', '–', '–']);
   const few = groupOf(claims, 'Steering with a few neurons');
   assert.deepEqual(
     few.facts.map(({ name }) => name),
     ['1 neuron', '8 neurons', '8 random neurons', '8 coordinates of the twin', 'a sentence before the prompt'],
   );
-  assert.deepEqual(rowOf(few, '8 neurons'), ['3.20', '50 %', '1.25', '50 %', '0.90']);
-  assert.match(few.note, /0\.18 words a text without an edit/);
+  assert.deepEqual(rowOf(few, '8 neurons'), ['3.20', '1.25', '50 %', '0.90']);
+  assert.match(few.note, /0\.18 words of the concept a text without an edit/);
   const quality = groupOf(claims, 'Language modeling');
   assert.deepEqual(rowOf(quality, 'Cost of 8-bit weights'), ['under 0.001', 'under 0.001']);
   assert.match(quality.note, /\+4\.3 % on validation, \+4\.6 % on held-out|\+4\.2 % on validation, \+4\.6 % on held-out/);
@@ -217,7 +217,7 @@ describe('measured, on the pages', { timeout: 600_000 }, () => {
           .getByRole('row', { name: /^TopK neurons/ })
           .getByRole('cell')
           .allInnerTexts(),
-        ['3.52', '0.25', '0.00', '80 %', '0.58 (0.01)'],
+        ['3.52', '0.25 (0.00)', '80 %', '0.58 (0.01)'],
       );
       assert.equal(await page.locator('[data-gaps]').count(), 0);
       await assertUsable(page);

@@ -142,8 +142,7 @@ function controls(tree: unknown): FactGroup {
       definition,
       cells: [
         shown(numberAt(of, 'at_10'), 'two'),
-        shown(numberAt(of, 'f1'), 'two'),
-        shown(numberAt(of, 'f1_shuffled'), 'two'),
+        `${shown(numberAt(of, 'f1'), 'two')} (${shown(numberAt(of, 'f1_shuffled'), 'two')})`,
         shown(numberAt(of, 'token'), 'percent'),
         next === null ? NOT_MEASURED : `${UNITS.two(next)} (${shown(numberAt(of, 'layers.random_index'), 'two')})`,
       ],
@@ -153,10 +152,10 @@ function controls(tree: unknown): FactGroup {
   const note =
     tokens === null
       ? ''
-      : `Medians over ${shown(units, 'count')} units a block and ${UNITS.count(tokens)} tokens of held-out stories. Entropy: of the tokens at the strongest tenth of the activations. Label: the best few tokens as a detector of where the unit is active (F1, on stories that the label was not made from); shuffled, the label of another unit. Foretold: the share of the unit’s variance that the token alone explains; the rest is context. Next block: similarity of one index’s tokens in neighboring blocks (of random indices).`;
+      : `Medians over ${shown(units, 'count')} units a block and ${UNITS.count(tokens)} tokens of held-out stories. Entropy: of the tokens at the strongest tenth of the activations. Label: the best few tokens as a detector of where the unit is active (F1, on stories that the label was not made from; in brackets, another unit’s label). Token: the share of the unit’s variance that the token alone explains; the rest is context. Next block: similarity of one index’s tokens in neighboring blocks (in brackets, of random indices).`;
   return {
     title: 'What a unit reads, and what would refute it',
-    columns: ['entropy (bits)', 'label', 'label, shuffled', 'foretold by the token', 'next block'],
+    columns: ['entropy (bits)', 'label', 'token', 'next block'],
     facts,
     note,
   };
@@ -182,7 +181,7 @@ function saes(tree: unknown): FactGroup {
       : `On held-out stories, after ${shown(numberAt(first, 'trained_positions'), 'count')} positions of training; ${shown(numberAt(first, 'width'), 'count')} features each. Loss added: nats per token with the reconstruction in place of the hidden state. A TopK model has nothing to reconstruct.`;
   return {
     title: 'Sparse autoencoders on the dense twin',
-    columns: ['active', 'variance explained', 'never active', 'loss added'],
+    columns: ['active', 'explained', 'never active', 'loss added'],
     facts,
     note,
   };
@@ -221,26 +220,27 @@ function seeds(tree: unknown): FactGroup {
   return { title: 'Does another seed find the same neurons?', columns: ['correlation', 'above 0.5', 'mutual'], facts, note };
 }
 
-const QUESTIONS: readonly (readonly [path: string, name: string, definition: string])[] = [
-  ['who', 'Who is meant', 'A name in the running text where two children of one gender have been named.'],
-  ['holder', 'Who has it', 'After the whole story, who holds a thing: two children of one gender.'],
-  ['what', 'Which thing', 'An object in the running text where two have been named.'],
-];
-const TOLD: readonly Column[] = [
-  ['topk', 'TopK'],
-  ['topk.shuffled_sentences', 'TopK, sentences shuffled'],
-  ['dense', 'dense'],
-  ['dense.shuffled_sentences', 'dense, sentences shuffled'],
+/** The kinds of questions, in the order of the columns. */
+const QUESTIONS = { who: 'who is meant', holder: 'who has it', what: 'which thing' };
+const ASKED: readonly (readonly [path: string, name: string, definition: string])[] = [
+  ['topk', 'TopK', 'The TopK model.'],
+  ['topk.shuffled_sentences', 'TopK, sentences shuffled', 'Control: the sentences of the story in random order.'],
+  ['dense', 'dense', 'The dense twin.'],
+  ['dense.shuffled_sentences', 'dense, sentences shuffled', 'Control: the sentences of the story in random order.'],
 ];
 
 function consistency(tree: unknown): FactGroup {
-  const rows = QUESTIONS.map(([kind, name, definition]): Row => [`${kind}.right`, name, definition, 'percent']);
+  const facts = ASKED.filter(([path]) => at(tree, path) != null).map(([path, name, definition]) => ({
+    name,
+    definition,
+    cells: Object.keys(QUESTIONS).map((kind) => shown(numberAt(at(tree, path), `${kind}.right`), 'percent')),
+  }));
   const items = numberAt(tree, 'items_of_each_kind');
   const note =
     items === null
       ? ''
       : `Share of ${UNITS.count(items)} questions of each kind answered rightly, about generated stories that no model was trained on; 50 % is guessing. With the sentences shuffled the answers should be lost.`;
-  return group('Who is who, and who has what', tree, rows, TOLD, note);
+  return { title: 'Who is who, and who has what', columns: Object.values(QUESTIONS), facts, note };
 }
 
 const TRACE: readonly Row[] = [
@@ -320,7 +320,6 @@ function sets(tree: unknown): FactGroup {
     if (words === null) return [];
     const cells = [
       UNITS.two(words),
-      shown(numberAt(of, 'two'), 'percent'),
       shown(numberAt(of, 'nll_ratio'), 'two'),
       shown(numberAt(of, 'works'), 'percent'),
       shown(numberAt(of, 'harmonic'), 'two'),
@@ -339,8 +338,8 @@ function sets(tree: unknown): FactGroup {
   const note =
     texts == null
       ? ''
-      : `Means over 20 concepts, each on ${UNITS.count(texts)} texts of ${shown(tokens ?? null, 'count')} tokens from prompts on which nothing was chosen; ${shown(base ?? null, 'two')} words a text without an edit. Works: half of the texts have two words of the concept within 1.3 times the surprise. Score: harmonic mean of concept and fluency, 0 to 2.`;
-  return { title: 'Steering with a few neurons', columns: ['words a text', 'texts with two', 'surprise', 'works', 'score'], facts, note };
+      : `Means over 20 concepts, each on ${UNITS.count(texts)} texts of ${shown(tokens ?? null, 'count')} tokens from prompts on which nothing was chosen; ${shown(base ?? null, 'two')} words of the concept a text without an edit. Works: the share of concepts for which half of the texts have two of its words within 1.3 times the surprise. Score: harmonic mean of concept and fluency, 0 to 2.`;
+  return { title: 'Steering with a few neurons', columns: ['words', 'surprise', 'works', 'score'], facts, note };
 }
 
 function trace(tree: unknown): FactGroup {
