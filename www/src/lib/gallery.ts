@@ -18,7 +18,7 @@ export interface Card {
   /** How the model continues a prompt, without and with the neuron; `null`: not stored. */
   line: { prompt: string; before: string; after: string } | null;
   /** What it does beside random neurons; `null`: not measured. */
-  beside: { effect: number; control: number; times: number } | null;
+  beside: { effect: number; control: number; times: number; than: string } | null;
   /** What it does, in a sentence, where there is no line. */
   rates: string;
   /** How this was measured: sentences. */
@@ -49,7 +49,7 @@ function cardOfSwitch(each: ReturnType<typeof distinct>[number]): Card {
     kind,
     about: contrast,
     line: { prompt: each.prompt, before: each.before, after: each.after },
-    beside: { effect: Math.abs(effect), control, times },
+    beside: { effect: Math.abs(effect), control, times, than: 'the best of 100 random neurons' },
     rates: '',
     how: [
       `Set to ${two(value)} from the last token of a prompt on, it moves the log odds of “${contrast}” by ${two(effect)} nats, to the same side at every test prompt.`,
@@ -68,6 +68,7 @@ function cardOfRecipe(recipe: Recipe): Card[] {
   if (!first) return [];
   const measured = baseRate !== null && steeredRate !== null && tokens !== null;
   const shows = showsIn(recipe);
+  const others = edits.length === 1 ? 'a random neuron' : `${edits.length} random neurons`;
   return [
     {
       neuron: { layer: first.layer, index: first.index },
@@ -75,17 +76,25 @@ function cardOfRecipe(recipe: Recipe): Card[] {
       kind: 'topic',
       about: words.slice(0, 4).join(', '),
       line: null,
-      beside: null,
+      beside:
+        steeredRate === null || !controlRate
+          ? null
+          : {
+              effect: steeredRate,
+              control: controlRate,
+              times: steeredRate / controlRate,
+              than: `${others}, with the best amounts for them`,
+            },
       rates: measured ? `${rate(baseRate)} → ${rate(steeredRate)} such words in ${tokens} tokens` : '',
       how: [
-        ...(edits.length > 1 ? [`${edits.length} neurons act together; this is the first of them.`] : []),
+        ...(edits.length > 1 ? [`${edits.length} neurons act together: a value is added to each.`] : []),
         ...(shows ? [`It ${shows}, counted over many prompts.`] : []),
         ...(nllRatio === null
           ? []
           : [`The texts surprise ${judge || 'another model'} ${two(nllRatio)} times as much as texts without it.`]),
         controlRate === null
           ? 'It was chosen for its words, and was not compared with random neurons.'
-          : `${edits.length === 1 ? 'A random neuron' : `${edits.length} random neurons`} with the best amounts for these words bring ${rate(controlRate)} of them.`,
+          : `With ${others}, and the best amounts for these words, a text has ${rate(controlRate)} of them.`,
       ],
       edits,
       words: words.join(' '),
