@@ -75,7 +75,14 @@ function modelRows(f) {
     ['load', f.load_ms.toFixed(0), ''],
     [`prefill, ${f.prompt_tokens} tokens`, figure(f.prefill_ms), ((1000 * f.prompt_tokens) / f.prefill_ms.median).toFixed(0)],
     ['decode, one token', figure(f.decode_ms_per_token), (1000 / f.decode_ms_per_token.median).toFixed(1)],
+    ...batchRows('ten seeds', f.ten_seeds, f.new_tokens),
+    ...batchRows('nine strengths', f.nine_strengths, f.new_tokens),
   ];
+}
+
+function batchRows(what, { generations, one_by_one_ms, together_ms, ratio }, newTokens) {
+  const row = (how, ms) => [`${what}, ${how}`, figure(ms), ((1000 * generations * newTokens) / ms.median).toFixed(1)];
+  return [row('one by one', one_by_one_ms), row(`together (${ratio.toFixed(2)} ×)`, together_ms)];
 }
 
 function countRows({ prompt_tokens, prefill, decode_per_token, prefill_kernels_ms, decode_kernels_ms }) {

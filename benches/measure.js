@@ -133,6 +133,13 @@ export async function measureModel({ url, backend, runs, promptTokens, newTokens
       // The prompt is a single token: what is timed is decoding.
       for await (const _ of model.generate(prompt(run).slice(0, 1), options));
     });
+    tell(`model on ${backend}: ten seeds and nine strengths`);
+    const sampled = { maxTokens: N, temperature: 1, ignoreEos: true };
+    const seeds = Array.from({ length: 10 }, (_, seed) => ({ ...sampled, seed }));
+    const edit = (value) => ({ layer: 0, index: 0, action: 'clamp', value });
+    const strengths = Array.from({ length: 9 }, (_, value) => ({ ...sampled, seed: 1, edits: [edit(value)] }));
+    const ten_seeds = await measureBatch(model, runs, prompt, seeds);
+    const nine_strengths = await measureBatch(model, runs, prompt, strengths);
     const perToken = (ms) => ms / N;
     return {
       backend: model.backend,
@@ -140,11 +147,34 @@ export async function measureModel({ url, backend, runs, promptTokens, newTokens
       prompt_tokens: P,
       new_tokens: N,
       prefill_ms,
+      ten_seeds,
+      nine_strengths,
       decode_ms_per_token: { ...whole, median: perToken(whole.median), p10: perToken(whole.p10), p90: perToken(whole.p90) },
     };
   } finally {
     await model.dispose();
   }
+}
+
+const BATCH_RUNS = 7;
+
+/** The same generations one by one and together, in turn within one run: ms for all of them. */
+async function measureBatch(model, runs, promptOf, generations) {
+  const times = { one_by_one: [], together: [] };
+  for (let run = 0; run <= Math.min(runs, BATCH_RUNS); run++) {
+    // Each time another prompt, so that nothing is cached.
+    const began = performance.now();
+    for (const options of generations) for await (const _ of model.generate(promptOf(1000 + 2 * run), options));
+    const between = performance.now();
+    const prompt = promptOf(1001 + 2 * run);
+    await model.generateBatch(generations.map((options) => ({ prompt, ...options })));
+    const ended = performance.now();
+    if (run === 0) continue;
+    times.one_by_one.push(between - began);
+    times.together.push(ended - between);
+  }
+  const [one_by_one_ms, together_ms] = [times.one_by_one, times.together].map(spread);
+  return { generations: generations.length, one_by_one_ms, together_ms, ratio: one_by_one_ms.median / together_ms.median };
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Checks the arguments of JavaScript callers. Rules about the model (edits, hooks, ids) are checked by the engine. */
-import { createError, show } from './errors.js';
+import { createError, show, TopKError } from './errors.js';
 import { unknownName } from './names.js';
 import type { PromptData } from './protocol.js';
 import { type GivenSource, mapBytes } from './sources/bytes.js';
@@ -8,6 +8,8 @@ import { hubFolder } from './sources/hub.js';
 import { isFolder, isNode } from './sources/node.js';
 import type { WasmGenerateOptions, WasmRunOptions } from './topk_lm.js';
 import type {
+  BatchOptions,
+  BatchRequest,
   Edit,
   FileContent,
   FeatureEdit,
@@ -62,6 +64,9 @@ interface CallOptions {
   decode: { skipSpecial?: boolean };
   run: RunOptions;
   generate: GenerateOptions;
+  generateBatch: BatchOptions;
+  /** Each of these. */
+  'a generation of generateBatch': BatchRequest;
   logitLens: { layers?: readonly number[]; edits?: readonly Edit[]; signal?: AbortSignal };
   ablate: { edits?: readonly Edit[]; onProgress?: (done: number, total: number) => void; signal?: AbortSignal };
   loadCheckpoint: { onProgress?: (progress: LoadProgress) => void; signal?: AbortSignal };
@@ -72,6 +77,20 @@ interface CallOptions {
 }
 
 type Names<T> = { readonly [K in keyof Required<T>]: true };
+
+const GENERATION = {
+  maxTokens: true,
+  temperature: true,
+  topK: true,
+  topP: true,
+  repetitionPenalty: true,
+  seed: true,
+  stop: true,
+  ignoreEos: true,
+  edits: true,
+  hooks: true,
+  topLogprobs: true,
+} as const;
 
 const OPTIONS: { readonly [C in keyof CallOptions]: Names<CallOptions[C]> } = {
   load: {
@@ -88,20 +107,9 @@ const OPTIONS: { readonly [C in keyof CallOptions]: Names<CallOptions[C]> } = {
   },
   decode: { skipSpecial: true },
   run: { hooks: true, edits: true, promptLength: true, logits: true, signal: true },
-  generate: {
-    maxTokens: true,
-    temperature: true,
-    topK: true,
-    topP: true,
-    repetitionPenalty: true,
-    seed: true,
-    stop: true,
-    ignoreEos: true,
-    edits: true,
-    hooks: true,
-    topLogprobs: true,
-    signal: true,
-  },
+  generate: { ...GENERATION, signal: true },
+  generateBatch: { onStep: true, signal: true },
+  'a generation of generateBatch': { prompt: true, ...GENERATION },
   logitLens: { layers: true, edits: true, signal: true },
   ablate: { edits: true, onProgress: true, signal: true },
   loadCheckpoint: { onProgress: true, signal: true },
@@ -231,6 +239,21 @@ export function generateOptions(options: GenerateOptions): WasmGenerateOptions {
   };
   // Missing options stay missing, so that the engine's defaults apply.
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)) as unknown as WasmGenerateOptions;
+}
+
+/** The generations of a batch; what is wrong with one names its number. */
+export function batchOf(generations: unknown) {
+  if (!Array.isArray(generations)) return fail('The generations must be a list of { prompt, … }.');
+  return generations.map((given: BatchRequest, number) => {
+    try {
+      if (typeof given !== 'object' || given === null) fail('must be an object.');
+      const { prompt, ...options } = optionsOf('a generation of generateBatch', given);
+      return { prompt: promptOf(prompt), options: generateOptions(options) };
+    } catch (error) {
+      if (error instanceof TopKError) throw createError(error.code, `generation ${number}: ${error.message}`);
+      throw error;
+    }
+  });
 }
 
 function seedOf(seed: unknown): bigint | undefined {

@@ -15,6 +15,11 @@ export interface Generation<N extends string = string> extends AsyncIterableIter
   return(): Promise<IteratorResult<GenerationStep<N>, undefined>>;
 }
 
+/** A step as callers get it. */
+export function stepOf<N extends string>(step: WasmStep): GenerationStep<N> {
+  return { hooks: {}, evicted: [], admitted: [], ...step } as unknown as GenerationStep<N>;
+}
+
 type Batch = { steps: WasmStep[]; finish: FinishReason | null };
 
 /** Starts on the first `next()`. */
@@ -66,7 +71,7 @@ export class StepStream<N extends string> implements Generation<N> {
     }
     const step = this.#ready.shift();
     if (!step) return { done: true, value: undefined };
-    return { done: false, value: { hooks: {}, evicted: [], admitted: [], ...step } as unknown as GenerationStep<N> };
+    return { done: false, value: stepOf<N>(step) };
   }
 
   async #receive(): Promise<void> {

@@ -70,6 +70,21 @@ class ModelHost {
       }),
     nextSteps: ({ handle }, { signal }) => this.#nextSteps(handle, signal),
     closeGeneration: ({ handle }) => this.#closeGeneration(handle),
+    generateBatch: ({ requests }, { signal, emit }) =>
+      this.#enter(async (model) => {
+        throwIfAborted(signal);
+        const all = requests.map(({ prompt, options }) => ({ ids: encode(model, prompt), options }));
+        const batch = model.generate_batch(all);
+        const onAbort = () => this.#release(() => batch.cancel());
+        signal.addEventListener('abort', onAbort, { once: true });
+        try {
+          for (let made = await batch.next(); made.length > 0; made = await batch.next()) emit(made);
+          return batch.seeds.map((seed, number) => ({ seed, promptIds: all[number]?.ids as Uint32Array }));
+        } finally {
+          signal.removeEventListener('abort', onAbort);
+          this.#release(() => batch.free());
+        }
+      }),
     logitLens: ({ prompt, layers, edits }, { signal }) =>
       this.#cancellable(signal, (model, cancel) => model.logit_lens(encode(model, prompt), layers, edits, cancel)),
     ablate: ({ prompt, target, edits }, { signal, emit }) =>

@@ -1,5 +1,6 @@
 /** The model's public API. */
 import {
+  batchOf,
   editsOf,
   flag,
   functionOf,
@@ -14,6 +15,7 @@ import {
   sourceOf,
   wholeNumber,
 } from './arguments.js';
+import { generateBatch } from './batch.js';
 import { ownWasm } from './beside.js';
 import { connect } from './connection.js';
 import { createError, throwIfAborted, TopKDisposedError, typedCalls } from './errors.js';
@@ -23,6 +25,9 @@ import type { Connection, ModelDescription } from './protocol.js';
 import type {
   AblationResult,
   BackendInfo,
+  BatchOptions,
+  BatchRequest,
+  BatchResult,
   CacheInfo,
   Edit,
   GenerateOptions,
@@ -163,6 +168,29 @@ export class TopKLM {
   generate<const N extends string = never>(prompt: Prompt, options?: GenerateOptions<N>): Generation<N> {
     const given = optionsOf('generate', options);
     return new StepStream<N>(this.#connection, promptOf(prompt), generateOptions(given), signalOf(given.signal));
+  }
+
+  /**
+   * Several generations side by side, each with its own prompt, seed, edits and end: ten seeds of one prompt, or one seed at nine strengths of an
+   * edit. On the CPU each step goes through the weights once for all of them, and each gives what {@link TopKLM.generate} gives, bit for bit; on
+   * WebGPU they run one after another. Prompts that begin alike are computed once up to where they, or their edits, differ. An abort or an error
+   * ends all.
+   *
+   * @param generations - the prompt and the options of {@link TopKLM.generate} for each
+   * @param options - `onStep`: hears each token as it is made, with the number of its generation
+   * @example
+   * const seeds = [1, 2, 3, 4, 5].map((seed) => ({ prompt: 'Once upon a time', seed, maxTokens: 40 }));
+   * for (const { text } of await model.generateBatch(seeds)) console.log(text);
+   */
+  async generateBatch<const N extends string = never>(
+    generations: readonly BatchRequest<N>[],
+    options?: BatchOptions<N>,
+  ): Promise<BatchResult<N>[]> {
+    const { onStep, signal } = optionsOf('generateBatch', options as BatchOptions | undefined);
+    return generateBatch<N>(this.#connection, batchOf(generations), {
+      onStep: functionOf('onStep', onStep) as BatchOptions<N>['onStep'],
+      signal: signalOf(signal),
+    } as BatchOptions<N>);
   }
 
   /**

@@ -12,6 +12,7 @@ const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
   backend: ['device', 'device_type', 'engine'],
   maxContext: ['n_ctx', 'context_window_size', 'max_position_embeddings'],
   onProgress: ['progress_callback', 'initProgressCallback'],
+  onStep: ['onToken', 'on_token', 'callback', 'streamer'],
   cache: ['cache_dir', 'use_browser_cache', 'useCache'],
   signal: ['abortSignal', 'abort_signal', 'controller'],
   positions: ['pos', 'token_positions'],

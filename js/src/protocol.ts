@@ -1,5 +1,5 @@
 /** What the page asks of the engine's host, in a worker or in the page itself: one entry per method. */
-import type { WasmGenerateOptions, WasmRunOptions, WasmStep } from './topk_lm.js';
+import type { WasmBatchSteps, WasmGenerateOptions, WasmRunOptions, WasmStep } from './topk_lm.js';
 import type {
   ActiveRows,
   AblationResult,
@@ -68,6 +68,11 @@ export interface Methods {
   };
   nextSteps: { args: { handle: number }; result: { steps: WasmStep[]; finish: FinishReason | null }; event: never };
   closeGeneration: { args: { handle: number }; result: undefined; event: never };
+  generateBatch: {
+    args: { requests: { prompt: PromptData; options: WasmGenerateOptions }[] };
+    result: { seed: bigint; promptIds: Uint32Array }[];
+    event: WasmBatchSteps[];
+  };
   logitLens: { args: { prompt: PromptData; layers: Uint32Array | undefined; edits: readonly Edit[] }; result: Tensor; event: never };
   ablate: {
     args: { prompt: PromptData; target: number; edits: readonly Edit[] };

@@ -29,7 +29,7 @@ interface Pending {
 }
 
 /** Calls a caller's callback. If it throws, the error is reported like any uncaught one, and the call goes on. */
-function notify<E>(callback: ((event: E) => void) | undefined, event: E): void {
+export function notify<E>(callback: ((event: E) => void) | undefined, event: E): void {
   try {
     callback?.(event);
   } catch (error) {

@@ -83,6 +83,22 @@ export class WasmGeneration {
   free(): void;
 }
 
+export interface WasmBatchSteps {
+  /** Which generation. */
+  number: number;
+  steps: WasmStep[];
+  finish: FinishReason | null;
+}
+
+export class WasmGenerationBatch {
+  private constructor();
+  readonly seeds: bigint[];
+  /** Empty once all have ended. */
+  next(): Promise<WasmBatchSteps[]>;
+  cancel(): void;
+  free(): void;
+}
+
 export class WasmModel {
   private constructor();
   static load(
@@ -97,6 +113,7 @@ export class WasmModel {
   tokens(ids: Uint32Array): string[];
   run(ids: Uint32Array, options: WasmRunOptions, cancel: Cancel): Promise<WasmRunResult>;
   generate(ids: Uint32Array, options: WasmGenerateOptions): WasmGeneration;
+  generate_batch(all: { ids: Uint32Array; options: WasmGenerateOptions }[]): WasmGenerationBatch;
   logit_lens(ids: Uint32Array, layers: Uint32Array | undefined, edits: readonly Edit[], cancel: Cancel): Promise<Tensor>;
   ablate(
     ids: Uint32Array,

@@ -282,6 +282,34 @@ export interface GenerationStep<N extends string = string> {
 /** Why a generation ended: `maxTokens` reached · an end token or stop text · the context is full. */
 export type FinishReason = 'length' | 'stop' | 'context';
 
+/** One generation of {@link TopKLM.generateBatch}. */
+export interface BatchRequest<N extends string = string> extends Omit<GenerateOptions<N>, 'signal'> {
+  prompt: Prompt;
+}
+
+/** Options of {@link TopKLM.generateBatch}. */
+export interface BatchOptions<N extends string = string> {
+  /** Called for each new token, with the number of its generation. */
+  onStep?: (step: GenerationStep<N>, generation: number) => void;
+  /** Ends all of them. */
+  signal?: AbortSignal;
+}
+
+/** What one generation of {@link TopKLM.generateBatch} gave. */
+export interface BatchResult<N extends string = string> {
+  /** [P] the prompt's ids */
+  promptIds: Uint32Array;
+  /** [T] new tokens */
+  ids: Uint32Array;
+  /** The new text. */
+  text: string;
+  /** [T] */
+  steps: GenerationStep<N>[];
+  finish: FinishReason;
+  /** The seed in use, also when none was given. */
+  seed: bigint;
+}
+
 /** Result of {@link TopKLM.ablate}: one entry an active neuron at the last position. */
 export interface AblationResult {
   /** The target's logit in the unedited model. */

@@ -1,6 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { editsOf, generateOptions, idsOf, loadOptions, optionsOf, promptOf, runOptions, sourceOf, wholeNumber } from '../src/arguments.ts';
+import {
+  batchOf,
+  editsOf,
+  generateOptions,
+  idsOf,
+  loadOptions,
+  optionsOf,
+  promptOf,
+  runOptions,
+  sourceOf,
+  wholeNumber,
+} from '../src/arguments.ts';
 import {
   toTopKError,
   TopKAbortError,
@@ -45,6 +56,16 @@ test('generate: what was not given is left to the engine, the rest arrives as it
   const given = generateOptions({ maxTokens: 0, seed: 7, stop: 'end', temperature: 0, hooks: ['hook_embed'] });
   assert.deepEqual(given, { maxTokens: 0, seed: 7n, stop: ['end'], temperature: 0, edits: [], hooks: ['hook_embed'] });
   assert.equal(generateOptions({ seed: (1n << 64n) - 1n }).seed, (1n << 64n) - 1n);
+});
+
+test('a batch: each generation as generate takes it, and which one is wrong', () => {
+  assert.deepEqual(batchOf([{ prompt: 'a', seed: 1 }, { prompt: [3] }]), [
+    { prompt: 'a', options: { stop: [], edits: [], hooks: [], seed: 1n } },
+    { prompt: Uint32Array.of(3), options: { stop: [], edits: [], hooks: [] } },
+  ]);
+  throwsArgument(() => batchOf({}), /^The generations must be a list/);
+  throwsArgument(() => batchOf([{ prompt: 'a' }, { prompt: 'b', topP: 0 }]), /^generation 1: topP is 0/);
+  throwsArgument(() => batchOf([{ prompt: 'a', n_predict: 3 }]), /^generation 0: "n_predict" is no option .* did you mean maxTokens/);
 });
 
 test('run: defaults and checks', () => {

@@ -74,27 +74,32 @@ const only = (names) => (random) => optionsFor(random, names);
 /** No name of a server: nothing here goes out. */
 const local = (value) => typeof value !== 'string' || !/^[a-z]+:/i.test(value);
 
+const GENERATION = [
+  'maxTokens',
+  'temperature',
+  'topK',
+  'topP',
+  'repetitionPenalty',
+  'seed',
+  'stop',
+  'ignoreEos',
+  'edits',
+  'hooks',
+  'topLogprobs',
+];
+
 const CALLS = {
   run: (random, model) => model.run(prompt(random), only(['hooks', 'edits', 'logits', 'promptLength', 'signal'])(random)),
   generate: async (random, model) => {
-    const names = [
-      'maxTokens',
-      'temperature',
-      'topK',
-      'topP',
-      'repetitionPenalty',
-      'seed',
-      'stop',
-      'ignoreEos',
-      'edits',
-      'hooks',
-      'topLogprobs',
-      'signal',
-    ];
-    const stream = model.generate(prompt(random), only(names)(random));
+    const stream = model.generate(prompt(random), only([...GENERATION, 'signal'])(random));
     await stream.next();
     await stream.next(oddValue(random));
     await stream.return(oddValue(random));
+  },
+  generateBatch: (random, model) => {
+    const one = () => (random.chance(0.1) ? oddValue(random) : { prompt: prompt(random), ...only(GENERATION)(random) });
+    const all = random.chance(0.1) ? oddValue(random) : Array.from({ length: random.below(4) }, one);
+    return model.generateBatch(all, random.chance(0.8) ? undefined : optionsFor(random, ['signal', 'onStep']));
   },
   logitLens: (random, model) => model.logitLens(prompt(random), only(['layers', 'edits', 'signal'])(random)),
   ablate: (random, model) =>

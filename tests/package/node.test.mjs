@@ -92,6 +92,79 @@ test('ablate: the effects are those of edits made one by one', async () => {
   await model.dispose();
 });
 
+test('a batch gives what its generations give alone', async () => {
+  const model = await TopKLM.load(modelFolder, { backend: 'cpu' });
+  const { prompt_ids } = golden();
+  const hooks = ['blocks.0.hook_topk_out'];
+  const generations = Array.from({ length: 9 }, (_, seed) => ({
+    prompt: prompt_ids.slice(0, 2 + (seed % 3)),
+    seed,
+    temperature: 0.9,
+    maxTokens: 2 + seed,
+    ignoreEos: seed % 2 === 0,
+    edits: [{ layer: 0, index: seed, action: 'add', value: seed, site: 'topk_in', positions: seed < 5 ? 'generated' : 'all' }],
+    hooks: seed === 4 ? hooks : [],
+    topLogprobs: seed % 4,
+  }));
+  const heard = generations.map(() => []);
+  const all = await model.generateBatch(generations, { onStep: (step, number) => heard[number].push(step) });
+  assert.equal(all.length, generations.length);
+  for (const [number, { prompt, ...options }] of generations.entries()) {
+    const { promptIds, ids, text, steps, finish, seed } = all[number];
+    const alone = model.generate(prompt, options);
+    const expected = [];
+    for await (const step of alone) expected.push(step);
+    assert.deepEqual(steps, expected);
+    assert.deepEqual(heard[number], steps);
+    assert.deepEqual(
+      [...ids],
+      expected.map(({ id }) => id),
+    );
+    assert.deepEqual([...promptIds], prompt);
+    assert.deepEqual([text, finish, seed], ['', alone.finish, BigInt(number)]);
+  }
+  assert.deepEqual(Object.keys(all[4].steps[0].hooks), hooks);
+  assert.deepEqual(await model.generateBatch([]), []);
+  await model.dispose();
+});
+
+test('a batch says which generation is wrong, and ends as a whole', async () => {
+  const model = await TopKLM.load(modelFolder, { backend: 'cpu' });
+  const good = { prompt: [1, 2], maxTokens: 30, ignoreEos: true };
+  const wrong = [
+    [
+      { prompt: [1], max_tokens: 3 },
+      'argument',
+      /^generation 1: "max_tokens" is no option of a generation of generateBatch; did you mean maxTokens\?/,
+    ],
+    [{ prompt: [1], signal: AbortSignal.timeout(9) }, 'argument', /^generation 1: "signal"/],
+    [{ prompt: [1], temperature: -1 }, 'argument', /^generation 1: temperature is -1/],
+    [{}, 'argument', /^generation 1: prompt must be a list/],
+    [7, 'argument', /^generation 1: must be an object/],
+    [{ prompt: [1], edits: [{ layer: 0, index: -1, action: 'ablate' }] }, 'edit', /^generation 1: edit 0: index is -1/],
+    [{ prompt: [1], edits: [{ layer: 99, index: 1, action: 'ablate' }] }, 'edit', /^generation 1: edit 0: layer is 99/],
+    [{ prompt: [99_999] }, 'argument', /^generation 1: ids holds 99999/],
+    [{ prompt: [1], hooks: ['blocks.0.no'] }, 'hook', /^generation 1: /],
+  ];
+  for (const [given, code, pattern] of wrong) await rejectsWith(model.generateBatch([good, given]), code, pattern);
+  await rejectsWith(model.generateBatch(good), 'argument', /list of/);
+  await rejectsWith(model.generateBatch([good], { onToken: () => {} }), 'argument', /did you mean onStep/);
+  const controller = new AbortController();
+  let steps = 0;
+  const aborted = model.generateBatch([good, good], {
+    signal: controller.signal,
+    onStep: () => {
+      steps++;
+      controller.abort();
+    },
+  });
+  await assert.rejects(aborted, { name: 'AbortError' });
+  assert.ok(steps < 60);
+  assert.equal((await model.generateBatch([good]))[0].ids.length, 30);
+  const running = model.generateBatch([good, good]);
+  await Promise.all([rejectsWith(running, 'disposed', /disposed/), model.dispose()]);
+});
+
 test('errors are typed and name what is wrong', async () => {
   await rejectsWith(TopKLM.load('no/such/folder'), 'argument', /has no config\.json/);
   await rejectsWith(TopKLM.load(modelFolder, { worker: true }), 'worker', /worker: false/);

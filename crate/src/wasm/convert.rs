@@ -28,7 +28,7 @@ pub fn object<const N: usize>(entries: [(&str, JsValue); N]) -> JsValue {
     object.into()
 }
 
-fn set(object: &Object, key: &str, value: &JsValue) {
+pub fn set(object: &Object, key: &str, value: &JsValue) {
     // Setting a property of a plain object of our own does not fail.
     let _ = Reflect::set(object, &key.into(), value);
 }
@@ -189,8 +189,14 @@ fn step(report: &StepReport) -> JsValue {
 }
 
 /// `{ steps, finish }`
-pub fn generated(generated: &Generated) -> JsValue {
+pub fn generated(generated: &Generated) -> Object {
     let steps: JsArray = generated.steps.iter().map(step).collect();
-    let finish = generated.finish.map_or(JsValue::NULL, |finish| finish.name().into());
-    object([("steps", steps.into()), ("finish", finish)])
+    let result = Object::new();
+    set(&result, "steps", &steps);
+    set(
+        &result,
+        "finish",
+        &generated.finish.map_or(JsValue::NULL, |finish| finish.name().into()),
+    );
+    result
 }

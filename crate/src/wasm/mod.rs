@@ -1,12 +1,14 @@
 //! The surface that `js/` builds on: thin wrappers over `session`, typed arrays out, `{code, message}` objects for errors.
 
 mod convert;
+mod generation;
 mod model;
 mod source;
 
 use wasm_bindgen::prelude::*;
 
-pub use model::{WasmGeneration, WasmModel};
+pub use generation::{WasmGeneration, WasmGenerationBatch};
+pub use model::WasmModel;
 
 use crate::pace::Cancel;
 

@@ -1,25 +1,20 @@
-//! `WasmModel` and `WasmGeneration`.
+//! `WasmModel`.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use js_sys::{Float32Array, Function, Uint32Array};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
 
-use super::convert::{
-    array, big, edits as edits_from, edits_of, generated, hooks, object, options, seed, swaps, thrown,
-};
+use super::convert::{array, edits as edits_from, edits_of, hooks, object, options, swaps, thrown};
 use super::source::JsSource;
 use super::WasmCancel;
 use crate::error::{fail, quoted, Code, Error, Result};
 use crate::exec::request::LogitRows;
 use crate::pace::Cancel;
-use crate::session::{
-    max_tokens, BackendChoice, GenerateOptions, Generation, LoadOptions, Model, RunOptions, SaeOptions, SamplingOptions,
-};
+use crate::session::{max_tokens, BackendChoice, LoadOptions, Model, RunOptions, SaeOptions, SamplingOptions};
 
-type JsResult<T> = std::result::Result<T, JsValue>;
+pub(super) type JsResult<T> = std::result::Result<T, JsValue>;
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -34,20 +29,6 @@ struct RunArguments {
     hooks: Vec<String>,
     prompt_length: Option<usize>,
     logits: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct GenerateArguments {
-    max_tokens: Option<usize>,
-    temperature: Option<f32>,
-    top_k: Option<usize>,
-    top_p: Option<f32>,
-    repetition_penalty: Option<f32>,
-    stop: Vec<String>,
-    ignore_eos: bool,
-    hooks: Vec<String>,
-    top_logprobs: usize,
 }
 
 #[derive(Serialize)]
@@ -95,7 +76,7 @@ struct Info {
 /// A loaded model.
 #[wasm_bindgen]
 pub struct WasmModel {
-    model: Rc<Model>,
+    pub(super) model: Rc<Model>,
 }
 
 #[wasm_bindgen]
@@ -188,11 +169,6 @@ impl WasmModel {
     pub async fn run(&self, ids: Vec<u32>, run_options: JsValue, cancel: &WasmCancel) -> JsResult<JsValue> {
         let (model, cancel) = (self.model.clone(), cancel.0.clone());
         run(&model, &ids, run_options, &cancel).await.map_err(thrown)
-    }
-
-    /// A generation; nothing is computed before its first `next()`.
-    pub fn generate(&self, ids: Vec<u32>, generate_options: JsValue) -> JsResult<WasmGeneration> {
-        generate(&self.model, &ids, generate_options).map_err(thrown)
     }
 
     /// Logits as if each of `layers` were the last: `{ data, shape: [layers, T, d_vocab] }`.
@@ -306,42 +282,6 @@ impl WasmModel {
     }
 }
 
-/// A generation under way.
-#[wasm_bindgen]
-pub struct WasmGeneration {
-    generation: Rc<RefCell<Option<Generation>>>,
-    cancel: Cancel,
-    seed: u64,
-}
-
-#[wasm_bindgen]
-impl WasmGeneration {
-    /// The seed in use, a BigInt.
-    #[wasm_bindgen(getter)]
-    pub fn seed(&self) -> JsValue {
-        big(self.seed)
-    }
-
-    /// `{ steps, finish }`: the next few steps. Calls must not overlap.
-    pub async fn next(&self) -> JsResult<JsValue> {
-        let (slot, cancel) = (self.generation.clone(), self.cancel.clone());
-        let Some(mut generation) = slot.borrow_mut().take() else {
-            return Err(thrown(Error::new(
-                Code::Argument,
-                "next() was called while another next() of this generation was under way, or after it failed",
-            )));
-        };
-        let steps = generation.next(&cancel).await.map_err(thrown)?;
-        slot.replace(Some(generation));
-        Ok(generated(&steps))
-    }
-
-    /// Ends it: a `next()` under way is rejected with code `aborted` at its next pause.
-    pub fn cancel(&self) {
-        self.cancel.cancel();
-    }
-}
-
 fn call(function: Option<&Function>, done: f64, total: f64) {
     if let Some(function) = function {
         // What a listener throws is its own affair.
@@ -404,38 +344,4 @@ async fn run(model: &Model, ids: &[u32], run_options: JsValue, cancel: &Cancel) 
         ("evicted", evicted),
         ("admitted", admitted),
     ]))
-}
-
-fn generate(model: &Model, ids: &[u32], generate_options: JsValue) -> Result<WasmGeneration> {
-    // A seed has 64 bits, which only a BigInt carries: read it apart.
-    let seed = match js_sys::Reflect::get(&generate_options, &"seed".into()) {
-        Ok(value) => seed(&value)?,
-        Err(_) => None,
-    };
-    let edits = edits_of(&generate_options)?;
-    let arguments: GenerateArguments = options("options", generate_options)?;
-    let generation = model.generate(
-        ids,
-        &GenerateOptions {
-            max_tokens: arguments.max_tokens,
-            sampling: SamplingOptions {
-                temperature: arguments.temperature,
-                top_k: arguments.top_k,
-                top_p: arguments.top_p,
-                repetition_penalty: arguments.repetition_penalty,
-            },
-            seed,
-            stop: arguments.stop,
-            ignore_eos: arguments.ignore_eos,
-            edits,
-            hooks: arguments.hooks,
-            top_logprobs: arguments.top_logprobs,
-            swaps: true,
-        },
-    )?;
-    Ok(WasmGeneration {
-        seed: generation.seed(),
-        generation: Rc::new(RefCell::new(Some(generation))),
-        cancel: Cancel::default(),
-    })
 }

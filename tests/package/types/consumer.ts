@@ -33,10 +33,17 @@ export async function use(files: FileList, signal: AbortSignal): Promise<void> {
     const plain: GenerationStep<'blocks.1.hook_topk_out'> = step;
     console.log(plain.text, values, rows.rowStart, embedded.data, either);
   }
+  const all = await model.generateBatch(
+    [1, 2].map((seed) => ({ prompt: 'Once', seed, hooks: ['blocks.1.hook_topk_out'] as const })),
+    { onStep: ({ hooks }, number) => console.log(hooks['blocks.1.hook_topk_out'].values, number), signal },
+  );
+  const written: string | undefined = all[0]?.text;
+  // @ts-expect-error one signal ends all
+  await model.generateBatch([{ prompt: 'Once', signal }]);
   const finish: 'length' | 'stop' | 'context' | null = generation.finish;
   const lens: Tensor = await model.logitLens(ids, { layers: [0, 1] });
   const { effects }: { effects: Float32Array } = await model.ablate(ids, 3);
   await model.loadCheckpoint(254).catch((error: unknown) => error instanceof TopKError && error.code === 'download');
-  console.log(finish, lens.shape, effects);
+  console.log(written, finish, lens.shape, effects);
   await model.dispose();
 }

@@ -1,0 +1,37 @@
+/** Several generations side by side: what comes of each is collected here as it arrives. */
+import { stepOf } from './generation.js';
+import type { Connection, Methods } from './protocol.js';
+import { notify } from './rpc.js';
+import type { BatchOptions, BatchResult, FinishReason, GenerationStep } from './types.js';
+
+type Requests = Methods['generateBatch']['args']['requests'];
+
+export async function generateBatch<N extends string>(
+  connection: Connection,
+  requests: Requests,
+  { onStep, signal }: BatchOptions<N>,
+): Promise<BatchResult<N>[]> {
+  const made = requests.map(() => ({ steps: [] as GenerationStep<N>[], finish: null as FinishReason | null }));
+  const begun = await connection.call(
+    'generateBatch',
+    { requests },
+    {
+      signal,
+      onEvent: (all) => {
+        for (const { number, steps, finish } of all) {
+          const generation = made[number] as (typeof made)[number];
+          generation.finish = finish;
+          for (const step of steps.map(stepOf<N>)) {
+            generation.steps.push(step);
+            notify((given: GenerationStep<N>) => onStep?.(given, number), step);
+          }
+        }
+      },
+    },
+  );
+  return begun.map(({ seed, promptIds }, number) => {
+    const { steps, finish } = made[number] as (typeof made)[number];
+    const ids = Uint32Array.from(steps, ({ id }) => id);
+    return { promptIds, ids, text: steps.map(({ text }) => text).join(''), steps, finish: finish as FinishReason, seed };
+  });
+}
