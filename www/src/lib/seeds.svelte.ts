@@ -1,13 +1,12 @@
 /** The same prompt with ten seeds, without and with the edits: how often the effect shows, and what it costs. */
-import type { TopKLM } from 'topk-lm';
 import type { App } from './app.svelte';
 import { surprise, wordsOf } from './compare';
 import { formatEdits } from './edits';
-import { encodeToFit, textOf } from './fit';
+import { encodeToFit } from './fit';
 import { Job } from './job.svelte';
 import { summaryOf, type SeedText } from './seed-summary';
 import type { Steering } from './steering.svelte';
-import { Writing } from './writing.svelte';
+import { writeTogether } from './together';
 
 export const SEEDS = 10;
 
@@ -15,6 +14,8 @@ export class Seeds {
   readonly #steering: Steering;
   /** In the order of the seeds; a steered text follows its base text. */
   texts = $state.raw<readonly SeedText[]>([]);
+  /** Tokens written so far, of all texts. */
+  progress = $state.raw({ done: 0, total: 1 });
   /** What the texts were made from. */
   #made = $state({ base: '', steered: '' });
   #baseKey = $derived.by(() => JSON.stringify([this.#steering.textKey, SEEDS]));
@@ -53,25 +54,22 @@ export class Seeds {
     this.#made = { base: this.#baseKey, steered: this.#steeredKey };
     return this.#job.run(async (model, signal) => {
       const { ids } = await encodeToFit(model, prompt);
-      for (let seed = sampling.seed; seed < sampling.seed + SEEDS; seed++) {
-        const write = async (using: typeof edits) => {
-          const writing = new Writing();
-          await writing.write(model, ids, { ...sampling, seed }, this.#steering.engineEdits(model, ids, using), signal);
-          signal.throwIfAborted();
-          return this.#read(model, writing, signal);
-        };
-        const base = known.get(seed) ?? (await write([]));
-        const steered = edits.length > 0 ? await write(edits) : base;
+      const seeds = Array.from({ length: SEEDS }, (_, number) => sampling.seed + number);
+      const missing = seeds.filter((seed) => !known.has(seed));
+      const textsOf = (some: readonly number[], using: typeof edits) =>
+        some.map((seed) => ({ sampling: { ...sampling, seed }, edits: this.#steering.engineEdits(model, ids, using) }));
+      const wanted = [...textsOf(missing, []), ...(edits.length > 0 ? textsOf(seeds, edits) : [])];
+      const written = await writeTogether(model, ids, wanted, signal, (progress) => {
+        this.progress = progress;
+      });
+      const base = new Map([...known, ...missing.map((seed, number) => [seed, written[number]!] as const)]);
+      for (const [number, seed] of seeds.entries()) {
+        const plain = base.get(seed)!;
+        const steered = edits.length > 0 ? written[missing.length + number]! : null;
+        const price = steered && (await surprise(model, steered.ids, ids.length, signal));
         signal.throwIfAborted();
-        this.texts = [...this.texts, { seed, base, steered }];
+        this.texts = [...this.texts, { seed, base: plain, steered: steered ? { text: steered.text, surprise: price } : plain }];
       }
     });
-  }
-
-  async #read(model: TopKLM, { ids, promptLength }: Writing, signal: AbortSignal) {
-    return {
-      text: await textOf(model, ids.slice(promptLength)),
-      surprise: await surprise(model, ids, promptLength, signal),
-    };
   }
 }

@@ -3,11 +3,11 @@ import { divergence } from './activity';
 import type { App } from './app.svelte';
 import { countWords, surprise, wordsOf } from './compare';
 import { rounded, type FullEdit } from './edits';
-import { encodeToFit, textOf } from './fit';
+import { encodeToFit } from './fit';
 import { Job } from './job.svelte';
 import type { Steering } from './steering.svelte';
+import { writeTogether } from './together';
 import { wordingOf } from './wording';
-import { Writing } from './writing.svelte';
 
 /** Multiples of the neuron's strength, or of the edit's own value if none is known. */
 export const MULTIPLES = [0, 0.5, 1, 1.5, 2, 3, 4, 6] as const;
@@ -29,6 +29,8 @@ export class Sweep {
   readonly #app: App;
   readonly #steering: Steering;
   rows = $state.raw<readonly SweepRow[]>([]);
+  /** Tokens written so far, at all strengths. */
+  progress = $state.raw({ done: 0, total: 1 });
   /** Which neuron the rows belong to. */
   title = $state('');
   /** What the rows were made from. */
@@ -77,22 +79,22 @@ export class Sweep {
     this.title = `layer ${chosen.layer} ${wordingOf(this.#app.session.kind).one} ${chosen.index}`;
     await this.#job.run(async (model, signal) => {
       const { ids } = await encodeToFit(model, prompt);
-      const base = new Writing();
-      await base.write(model, ids, sampling, [], signal);
-      for (const multiple of MULTIPLES) {
+      const swept = MULTIPLES.map((multiple) => ({ ...chosen, value: rounded(multiple * unit) }));
+      const wanted = [[], ...swept.map((edit) => edits.map((other, at) => (at === editIndex ? edit : other)))].map((all) => ({
+        sampling,
+        edits: this.#steering.engineEdits(model, ids, all),
+      }));
+      const [base, ...steeredTexts] = await writeTogether(model, ids, wanted, signal, (progress) => {
+        this.progress = progress;
+      });
+      for (const [number, steered] of steeredTexts.entries()) {
         if (signal.aborted) return;
-        const edit = { ...chosen, value: rounded(multiple * unit) };
-        const steered = new Writing();
-        const all = edits.map((other, at) => (at === editIndex ? edit : other));
-        await steered.write(model, ids, sampling, this.#steering.engineEdits(model, ids, all), signal);
-        if (signal.aborted) return;
-        const text = await textOf(model, steered.ids.slice(ids.length));
-        const apart = divergence(base.ids, steered.ids);
+        const apart = divergence(base!.ids, steered.ids);
         const row: SweepRow = {
-          multiple,
-          edit,
-          text,
-          ...countWords(text, words),
+          multiple: MULTIPLES[number]!,
+          edit: swept[number]!,
+          text: steered.text,
+          ...countWords(steered.text, words),
           surprise: await surprise(model, steered.ids, ids.length, signal),
           equal: apart === null ? null : apart - ids.length,
         };
