@@ -97,7 +97,14 @@ const CALLS = {
     await stream.return(oddValue(random));
   },
   generateBatch: (random, model) => {
-    const one = () => (random.chance(0.1) ? oddValue(random) : { prompt: prompt(random), ...only(GENERATION)(random) });
+    const one = () => {
+      const options = only(GENERATION)(random);
+      try {
+        return { prompt: prompt(random), ...options };
+      } catch {
+        return options; // an odd value, whose fields throw
+      }
+    };
     const all = random.chance(0.1) ? oddValue(random) : Array.from({ length: random.below(4) }, one);
     return model.generateBatch(all, random.chance(0.8) ? undefined : optionsFor(random, ['signal', 'onStep']));
   },
