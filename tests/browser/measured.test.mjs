@@ -256,6 +256,7 @@ describe('measured, on the pages', { timeout: 600_000 }, () => {
     page.setDefaultTimeout(STEP_TIMEOUT);
     try {
       await page.getByRole('heading', { name: 'Measured recipes' }).waitFor();
+      await page.getByRole('button', { name: `Show all ${recipes.length}` }).click();
       for (const [kind, mine] of [
         ['gentle', recipes.filter(({ gentle }) => gentle)],
         ['strong', recipes.filter(({ gentle }) => !gentle)],
