@@ -88,6 +88,9 @@ pub mod features;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod offline;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod steer;
 pub mod topk;
 #[cfg(target_arch = "wasm32")]
 pub mod wasm;

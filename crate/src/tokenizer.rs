@@ -64,9 +64,19 @@ impl Tokenizer {
 
     /// Ids of `text`, including what the post-processor adds. An id that the model does not have is an error that names it.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        self.encode_with(text, true)
+    }
+
+    /// The same without what the post-processor adds.
+    #[cfg(feature = "cli")]
+    pub fn encode_alone(&self, text: &str) -> Result<Vec<u32>> {
+        self.encode_with(text, false)
+    }
+
+    fn encode_with(&self, text: &str, special: bool) -> Result<Vec<u32>> {
         let what = "cannot encode this text";
         let encoding = guarded(what, || {
-            self.inner.encode(text, true).map_err(|error| unusable(what, error))
+            self.inner.encode(text, special).map_err(|error| unusable(what, error))
         })?;
         for (&id, token) in encoding.get_ids().iter().zip(encoding.get_tokens()) {
             if id as usize >= self.d_vocab {

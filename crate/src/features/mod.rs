@@ -30,7 +30,7 @@ pub mod statistics;
 mod steps;
 mod store;
 mod streams;
-mod threads;
+pub mod threads;
 
 /// Most positions that an entropy rests on.
 pub const TOP: usize = 100;

@@ -15,7 +15,9 @@ use serde_json::json;
 
 pub use super::writer::{seed_of, WriteOptions};
 use super::{files, writer, OfflineModel, Progress};
+use crate::edits::EditTable;
 use crate::error::{fail, Result};
+use crate::exec::cpu::CpuEngine;
 use crate::ops::sampling;
 
 /// Most sequences that one thread writes side by side.
@@ -38,7 +40,7 @@ pub struct Written {
 /// Writes `path`, one `{"ids": […]}` per line: prompt, new tokens, and the eos if one ended them.
 pub fn write(model: &OfflineModel, options: &WriteOptions, path: &Path) -> Result<Written> {
     sampling::check(&options.sampling)?;
-    check_prompts(model, &options.prompts)?;
+    check_prompts(model.config.n_ctx, &options.prompts)?;
     let heading = heading(model, options)?;
     let part = files::beside(path, ".part");
     let mut lines = resume(&part, &heading, options.documents)?;
@@ -55,7 +57,9 @@ pub fn write(model: &OfflineModel, options: &WriteOptions, path: &Path) -> Resul
     };
     let mut progress = Progress::new("documents");
     let mut early: BTreeMap<usize, String> = BTreeMap::new();
-    run(model, options, resumed, &mut |index, ids| {
+    let none = EditTable::none(model.config.n_layers);
+    let (engine, eos) = (&model.engine, model.eos_token_ids());
+    run(engine, eos, (options, &none), resumed, &mut |index, ids| {
         early.insert(index, json!({ "ids": ids }).to_string());
         while let Some(line) = early.remove(&lines.len()) {
             file.write_all(format!("{line}\n").as_bytes()).map_err(unwritable)?;
@@ -82,11 +86,21 @@ pub fn write(model: &OfflineModel, options: &WriteOptions, path: &Path) -> Resul
     })
 }
 
-fn check_prompts(model: &OfflineModel, prompts: &[Vec<u32>]) -> Result<()> {
+/// Documents as [`write`] makes them, with edits of every row, in memory.
+pub fn texts(engine: &CpuEngine, eos: &[u32], options: &WriteOptions, edits: &EditTable) -> Result<Vec<Vec<u32>>> {
+    check_prompts(engine.config().n_ctx, &options.prompts)?;
+    let mut texts = vec![Vec::new(); options.documents];
+    run(engine, eos, (options, edits), 0, &mut |index, ids| {
+        texts[index] = ids;
+        Ok(())
+    })?;
+    Ok(texts)
+}
+
+fn check_prompts(n_ctx: usize, prompts: &[Vec<u32>]) -> Result<()> {
     if prompts.is_empty() || prompts.iter().any(Vec::is_empty) {
         fail!(Argument, "every prompt needs at least one token");
     }
-    let n_ctx = model.config.n_ctx;
     if let Some(prompt) = prompts.iter().find(|prompt| prompt.len() > n_ctx) {
         fail!(
             Context,
@@ -142,19 +156,19 @@ fn resume(part: &Path, heading: &str, documents: usize) -> Result<Vec<String>> {
 
 /// Writes the documents from `first` on, in threads; calls `done` for each on the caller's thread, in no fixed order.
 fn run(
-    model: &OfflineModel,
-    options: &WriteOptions,
+    engine: &CpuEngine,
+    eos: &[u32],
+    (options, edits): (&WriteOptions, &EditTable),
     first: usize,
     done: &mut dyn FnMut(usize, Vec<u32>) -> Result<()>,
 ) -> Result<()> {
     let (queue, stop) = (AtomicUsize::new(first), AtomicBool::new(false));
-    let (engine, eos) = (&model.engine, model.eos_token_ids());
     let positions = options
         .prompts
         .iter()
         .map(|prompt| prompt.len().saturating_add(options.max_tokens))
         .fold(0, usize::max)
-        .min(model.config.n_ctx);
+        .min(engine.config().n_ctx);
     let bytes = engine.cache_bytes(positions);
     let sequences = (CACHE_BYTES / bytes.max(1)).clamp(1, SIDE_BY_SIDE);
     let (sender, receiver) = mpsc::channel();
@@ -169,7 +183,7 @@ fn run(
                     (index < options.documents && !stop.load(Ordering::Relaxed)).then_some(index)
                 };
                 let sizes = (sequences, positions);
-                if let Err(error) = writer::write(engine, eos, options, sizes, &mut next, &mut send) {
+                if let Err(error) = writer::write(engine, eos, (options, edits), sizes, &mut next, &mut send) {
                     drop(sender.send(Err(error)));
                 }
             });

@@ -1,5 +1,6 @@
 //! One thread of `write`: several sequences side by side, each followed by the next document when it ends.
 
+use crate::edits::EditTable;
 use crate::error::Result;
 use crate::exec::cpu::{CpuEngine, TokenInput};
 use crate::ops::sampling::{self, philox, Sampling};
@@ -37,12 +38,12 @@ pub fn seed_of(seed: u64, index: u64) -> u64 {
     u64::from(high) << 32 | u64::from(low)
 }
 
-/// Writes the documents that `next` names until it names none, and passes each with its ids to `done`. The pair says how many to
-/// write side by side, and how many positions each may have.
+/// Writes the documents that `next` names until it names none, and passes each with its ids to `done`. `edits` are of every row. The pair
+/// says how many to write side by side, and how many positions each may have.
 pub fn write(
     engine: &CpuEngine,
     eos: &[u32],
-    options: &WriteOptions,
+    (options, edits): (&WriteOptions, &EditTable),
     (sequences, positions): (usize, usize),
     next: &mut dyn FnMut() -> Option<usize>,
     done: &mut dyn FnMut(usize, Vec<u32>),
@@ -97,7 +98,7 @@ pub fn write(
         if rows.is_empty() {
             return Ok(());
         }
-        let logits = pollster::block_on(engine.step(&mut batched, &rows))?;
+        let logits = pollster::block_on(engine.step_edited(&mut batched, &rows, edits))?;
         let under_way = slots.iter_mut().flatten();
         for (slot, logits) in under_way.zip(logits.chunks_exact(d_vocab)) {
             slot.cached += 1;

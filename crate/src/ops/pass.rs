@@ -39,7 +39,7 @@ pub struct Pass<'a> {
 pub enum Placement<'a> {
     /// Positions of the one sequence of `caches[0]`, or alternatives of one position.
     One { start: usize, rows: Rows },
-    /// (sequence, position) of each row: one row for each of several sequences.
+    /// (sequence, position) of each row: of several sequences one row each, or consecutive positions that stand side by side.
     Each(&'a [(usize, usize)]),
 }
 
@@ -67,7 +67,16 @@ impl Pass<'_> {
     pub fn runs(&self, rows: &Range<usize>) -> Vec<(usize, Range<usize>)> {
         match self.placement {
             Placement::One { .. } => vec![(0, rows.clone())],
-            Placement::Each(each) => rows.clone().map(|row| (each[row].0, row..row + 1)).collect(),
+            Placement::Each(each) => {
+                let of_one = each[rows.clone()].chunk_by(|a, b| a.0 == b.0 && a.1 + 1 == b.1);
+                let mut first = rows.start;
+                let range = |run: &[(usize, usize)]| {
+                    let start = first;
+                    first += run.len();
+                    (run[0].0, start..first)
+                };
+                of_one.map(range).collect()
+            }
         }
     }
 

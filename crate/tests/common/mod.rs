@@ -3,6 +3,7 @@
 
 pub mod edits;
 pub mod tiny;
+pub mod words;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

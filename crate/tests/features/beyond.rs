@@ -10,7 +10,7 @@ use topk_lm::pace::Cancel;
 use topk_lm::session::{BackendChoice, Model, RunOptions};
 use topk_lm::{Edit, Positions};
 
-use crate::common::{json, load, root};
+use crate::common::{json, load, root, words};
 use crate::{analyze, fails, folder, golden, record, succeeds};
 
 fn run(model: &Model, ids: &[u32], edits: Vec<Edit>) -> Vec<f32> {
@@ -58,31 +58,6 @@ fn branches_equal_runs_with_edits() {
     }
 }
 
-/// A golden model with a tokenizer of whole words, among them some that contrasts tell apart.
-fn with_words(name: &str) -> PathBuf {
-    let model = folder(name);
-    for file in ["config.json", "model.safetensors"] {
-        std::fs::copy(golden("llama-gqa").join(file), model.join(file)).unwrap();
-    }
-    let words = " was were is are he she The They the a Tom Mia saw boy girl dog cat happy sad . , !";
-    let mut vocabulary = json!({ "<s>": 0, "<unk>": 1 });
-    for (id, word) in (2..).zip(words.split_whitespace()) {
-        let letters = word.starts_with(char::is_alphabetic);
-        vocabulary[if letters { format!("Ġ{word}") } else { word.to_owned() }] = id.into();
-    }
-    for id in vocabulary.as_object().unwrap().len()..128 {
-        vocabulary[format!("Ġx{id}")] = id.into();
-    }
-    let special = json!({ "id": 0, "content": "<s>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true });
-    let bytes = json!({ "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true });
-    let tokenizer = json!({
-        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [special], "normalizer": null, "pre_tokenizer": bytes,
-        "post_processor": null, "decoder": bytes, "model": { "type": "WordLevel", "vocab": vocabulary, "unk_token": "<unk>" },
-    });
-    std::fs::write(model.join("tokenizer.json"), tokenizer.to_string()).unwrap();
-    model
-}
-
 /// Five stories of one sentence over and over, and their states: a boy is the subject of every sentence up to its last word.
 fn stories(folder: &Path) -> (PathBuf, PathBuf) {
     let sentence = "Tom saw the dog.";
@@ -112,7 +87,7 @@ fn stories(folder: &Path) -> (PathBuf, PathBuf) {
 
 #[test]
 fn what_neurons_write_and_mark() {
-    let model = with_words("beyond-model");
+    let model = words::model(&folder("beyond-model"));
     let (text, states) = stories(&folder("beyond-stories"));
     let (text, states) = (text.to_str().unwrap(), states.to_str().unwrap());
     let out = folder("beyond-features");
@@ -239,7 +214,7 @@ fn switches_are_whole(file: &Value) -> bool {
 fn what_is_missing_is_named() {
     let out = folder("beyond-missing");
     fails(analyze(&golden("llama-gqa"), &out, &["--writes"]), "tokenizer.json");
-    let model = with_words("beyond-missing-model");
+    let model = words::model(&folder("beyond-missing-model"));
     let (text, states) = stories(&folder("beyond-missing-stories"));
     std::fs::write(&text, "Tom saw the dog.").unwrap();
     let (text, states) = (text.to_str().unwrap(), states.to_str().unwrap());

@@ -8,6 +8,7 @@ mod generate;
 mod info;
 mod manifest;
 mod run;
+mod steer;
 mod topk;
 mod write;
 
@@ -39,6 +40,8 @@ enum Command {
     Analyze(analyze::AnalyzeArgs),
     /// Merge the shards of an analysis
     Merge(analyze::MergeArgs),
+    /// Find the few neurons that make texts speak of given words
+    Steer(steer::SteerArgs),
     /// Write many documents at once, the same on every machine
     Write(write::WriteArgs),
     /// Check a model folder and write it smaller, or in pieces for a static host
@@ -88,6 +91,7 @@ fn main() -> ExitCode {
         Command::Topk(args) => topk::run(args),
         Command::Analyze(args) => analyze::run(args),
         Command::Merge(args) => analyze::merge(args),
+        Command::Steer(args) => steer::run(args),
         Command::Write(args) => write::run(args),
         Command::Convert(args) => convert::run(args),
         Command::Manifest(args) => manifest::run(args),

@@ -45,13 +45,8 @@ impl CpuEngine {
         batched.caches[sequence].clone_from(&prefix.cache[0]);
     }
 
-    /// Feeds one token to each of the sequences named (none twice) and gives the logits behind them, `[rows, d_vocab]`.
-    pub async fn step<'a>(&self, batched: &'a mut BatchedDecode, next: &[TokenInput]) -> Result<&'a [f32]> {
-        let none = EditTable::none(self.loaded.config.n_layers);
-        self.step_edited(batched, next, &none).await
-    }
-
-    /// The same with edits, whose rows are those of `next`.
+    /// Feeds one token to each of the sequences named (none twice) and gives the logits behind them, `[rows, d_vocab]`. The rows of `edits` are
+    /// those of `next`.
     pub async fn step_edited<'a>(
         &self,
         batched: &'a mut BatchedDecode,

@@ -6,6 +6,8 @@ mod batched;
 #[cfg(feature = "cli")]
 mod branch;
 mod engine;
+#[cfg(feature = "cli")]
+mod rest;
 mod together;
 mod run;
 
@@ -14,5 +16,7 @@ pub use batched::{BatchedDecode, TokenInput};
 #[cfg(feature = "cli")]
 pub use branch::{Branches, Prefix};
 pub use engine::{CpuCache, CpuEngine};
+#[cfg(feature = "cli")]
+pub use rest::Rest;
 #[cfg(feature = "internals")]
 pub use run::Run;

@@ -92,6 +92,17 @@ impl<'a> Run<'a> {
         self.pass.buffers.put(crate::ops::buffers::HIDDEN, hidden.to_vec());
     }
 
+    /// Moves these rows of the residual stream (ascending) to the front, for logits of few of many rows.
+    #[cfg(feature = "cli")]
+    pub fn bring_forward(&mut self, rows: impl Iterator<Item = usize>) {
+        let d = self.pass.config.d_model;
+        let mut hidden = self.pass.buffers.take(crate::ops::buffers::HIDDEN);
+        for (to, from) in rows.enumerate() {
+            hidden.copy_within(from * d..(from + 1) * d, to * d);
+        }
+        self.pass.buffers.put(crate::ops::buffers::HIDDEN, hidden);
+    }
+
     async fn steps(&mut self, until: usize) -> Result<()> {
         let rows = 0..self.pass.rows();
         while self.done < until {

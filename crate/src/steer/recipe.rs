@@ -1,0 +1,99 @@
+//! A recipe as docs/files.md describes it, and the list of them that the site reads.
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::texts::{Texts, TOKENS};
+use super::{Concept, Prompt, SteerOptions, GENTLE};
+use crate::edits::Edit;
+use crate::error::{fail, Code, Error, Result};
+use crate::offline::files;
+
+/// Largest list that is read.
+const MOST_BYTES: u64 = 64 << 20;
+
+/// Edits towards a concept, and what they do.
+#[derive(Clone, Debug, Serialize)]
+pub struct Recipe {
+    pub concept: String,
+    pub words: Vec<String>,
+    pub edits: Vec<Edit>,
+    /// Words of the concept per text, without and with the edits.
+    pub base_rate: f64,
+    pub steered_rate: f64,
+    /// Share of the texts with at least two.
+    pub success: f64,
+    /// Surprise of the texts under the judge, over that of the unedited ones.
+    pub nll_ratio: f64,
+    /// Whether they still read.
+    pub gentle: bool,
+    pub judge: String,
+    pub tokens: usize,
+    pub prompts: Vec<String>,
+}
+
+/// From texts without the edits and with them.
+pub(super) fn of(
+    concept: &Concept,
+    edits: Vec<Edit>,
+    (plain, steered): (&Texts, &Texts),
+    options: &SteerOptions,
+    prompts: &[Prompt],
+) -> Recipe {
+    let counts = |side: &Texts| -> Vec<usize> { side.texts.iter().map(|text| concept.count(text)).collect() };
+    let mean = |counts: &[usize]| thousandths(counts.iter().sum::<usize>() as f64 / counts.len().max(1) as f64);
+    let of_steered = counts(steered);
+    let two = of_steered.iter().filter(|count| **count >= 2).count();
+    let ratio = steered.surprise / plain.surprise;
+    Recipe {
+        concept: concept.name.clone(),
+        words: concept.words.clone(),
+        edits,
+        base_rate: mean(&counts(plain)),
+        steered_rate: mean(&of_steered),
+        success: thousandths(two as f64 / of_steered.len().max(1) as f64),
+        nll_ratio: thousandths(ratio),
+        gentle: ratio <= GENTLE,
+        judge: name_of(options.judge.as_deref().unwrap_or(&options.model)),
+        tokens: TOKENS,
+        prompts: prompts.iter().map(|prompt| prompt.text.clone()).collect(),
+    }
+}
+
+fn thousandths(x: f64) -> f64 {
+    (1e3 * x).round() / 1e3
+}
+
+/// The last part of a folder's path.
+fn name_of(folder: &Path) -> String {
+    let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    whole
+        .file_name()
+        .map_or(String::new(), |name| name.to_string_lossy().into_owned())
+}
+
+/// The list of `file`, if it exists, with recipes added: each in the place of those of the same concept. As text.
+pub fn into_list(file: Option<&Path>, recipes: &[Recipe]) -> Result<String> {
+    let json = |error: serde_json::Error| Error::new(Code::Io, format!("recipes: {error}"));
+    let mut list: Vec<Value> = match file.filter(|file| file.exists()) {
+        None => Vec::new(),
+        Some(file) => match serde_json::from_slice(&files::read_whole(file, MOST_BYTES)?) {
+            Ok(Value::Array(list)) => list,
+            _ => fail!(
+                Io,
+                "{} is not a JSON list of recipes; choose another --out",
+                file.display()
+            ),
+        },
+    };
+    for recipe in recipes {
+        let same = |entry: &Value| entry["concept"] == recipe.concept.as_str();
+        let at = list.iter().position(same).unwrap_or(list.len());
+        list.retain(|entry| !same(entry));
+        list.insert(at, serde_json::to_value(recipe).map_err(json)?);
+    }
+    let lines: Vec<String> = list.iter().map(|entry| format!("  {entry}")).collect();
+    Ok(format!("[\n{}\n]\n", lines.join(",\n")))
+}

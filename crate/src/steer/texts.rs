@@ -1,0 +1,175 @@
+//! Texts that the model writes with edits and without, and how much they surprise the judge.
+
+use std::collections::HashMap;
+
+use super::TEXTS;
+use crate::edits::EditTable;
+use crate::error::{fail, Result};
+use crate::exec::cpu::CpuEngine;
+use crate::exec::request::{Batch, LogitRows};
+use crate::features::threads::in_threads;
+use crate::offline::write::{self, WriteOptions};
+use crate::offline::OfflineModel;
+use crate::ops::def::Rows;
+use crate::ops::sampling::{logprob, Sampling};
+use crate::tokenizer::Tokenizer;
+
+/// New tokens of a text, and how they are drawn.
+pub const TOKENS: usize = 60;
+const TEMPERATURE: f32 = 0.8;
+/// A text loops if some so many tokens come so many times.
+const GRAM: usize = 4;
+const TIMES: usize = 3;
+
+/// Model, judge and prompts.
+pub struct Bench<'a> {
+    pub model: &'a OfflineModel,
+    pub judge: &'a OfflineModel,
+    pub tokenizer: &'a Tokenizer,
+    pub prompts: Vec<Vec<u32>>,
+    pub threads: usize,
+}
+
+/// Texts of one seed: two sets of it have the same prompts and the same random numbers, text by text.
+#[derive(Clone, Debug, Default)]
+pub struct Texts {
+    /// What is new of each.
+    pub texts: Vec<String>,
+    /// With the prompt.
+    pub whole: Vec<String>,
+    /// −ln p of a new token under the judge, mean over all of them.
+    pub surprise: f64,
+    /// How many go round in circles.
+    pub loops: usize,
+}
+
+impl Bench<'_> {
+    /// The judge reads the same tokens, and has room for the texts.
+    pub fn check(&self) -> Result<()> {
+        let (model, judge) = (&self.model.config, &self.judge.config);
+        let known = |id: u32| {
+            self.judge
+                .tokenizer
+                .as_ref()
+                .and_then(|tokenizer| tokenizer.id_to_token(id))
+        };
+        let same = |id: u32| self.tokenizer.id_to_token(id) == known(id);
+        if model.d_vocab != judge.d_vocab || !(0..model.d_vocab as u32).all(same) {
+            fail!(
+                Argument,
+                "--judge has other tokens than the model; give a model with the same tokenizer.json"
+            );
+        }
+        let longest = self.prompts.iter().map(Vec::len).max().unwrap_or(0);
+        if longest >= model.n_ctx.min(judge.n_ctx) {
+            fail!(
+                Context,
+                "a prompt has {longest} tokens, which leaves no room in a context of {}",
+                model.n_ctx.min(judge.n_ctx)
+            );
+        }
+        Ok(())
+    }
+
+    /// The model's own continuations, never ended, `length` tokens with the prompt.
+    pub fn contexts(&self, length: usize) -> Result<Vec<Vec<u32>>> {
+        let mut contexts = self.documents(0, TEXTS, length, &[], &EditTable::none(self.model.config.n_layers))?;
+        contexts.iter_mut().for_each(|context| context.truncate(length));
+        Ok(contexts)
+    }
+
+    /// At least `count` texts.
+    pub fn write(&self, seed: u64, count: usize, edits: &EditTable) -> Result<Texts> {
+        let eos = self.model.eos_token_ids();
+        let mut documents = self.documents(seed, count, TOKENS, eos, edits)?;
+        let (judge, prompts) = (&self.judge.engine, self.prompts.iter().cycle());
+        let lengths: Vec<usize> = documents.iter().zip(prompts).map(|(_, prompt)| prompt.len()).collect();
+        let mut texts = Texts::default();
+        for (number, document) in documents.iter_mut().enumerate() {
+            if document.len() > lengths[number] {
+                document.pop_if(|id| eos.contains(id));
+            }
+            document.truncate(self.judge.config.n_ctx);
+            let new = &document[lengths[number]..];
+            texts.texts.push(self.tokenizer.decode(new, true)?);
+            texts.whole.push(self.tokenizer.decode(document, true)?);
+            texts.loops += usize::from(loops(new));
+        }
+        let nats = in_threads(
+            self.threads,
+            documents.len(),
+            || Ok(()),
+            |(), number| nats(judge, &documents[number], lengths[number]),
+            |_| {},
+        )?;
+        let new: usize = documents
+            .iter()
+            .zip(&lengths)
+            .map(|(ids, prompt)| ids.len() - prompt)
+            .sum();
+        texts.surprise = nats.iter().sum::<f64>() / new.max(1) as f64;
+        Ok(texts)
+    }
+
+    /// The same number of texts of each prompt.
+    fn documents(
+        &self,
+        seed: u64,
+        count: usize,
+        tokens: usize,
+        eos: &[u32],
+        edits: &EditTable,
+    ) -> Result<Vec<Vec<u32>>> {
+        let options = WriteOptions {
+            documents: count.div_ceil(self.prompts.len()) * self.prompts.len(),
+            sampling: Sampling {
+                temperature: TEMPERATURE,
+                top_k: 0,
+                top_p: 1.0,
+                repetition_penalty: 1.0,
+                seed,
+            },
+            max_tokens: tokens,
+            prompts: self.prompts.clone(),
+            threads: self.threads,
+        };
+        write::texts(&self.model.engine, eos, &options, edits)
+    }
+}
+
+/// −ln p of what is behind the prompt, under the judge.
+fn nats(engine: &CpuEngine, ids: &[u32], prompt: usize) -> Result<f64> {
+    let edits = EditTable::none(engine.config().n_layers);
+    let batch = Batch {
+        ids,
+        start: 0,
+        rows: Rows::Sequence,
+        edits: &edits,
+        captures: &[],
+        logits: LogitRows::All,
+    };
+    let output = pollster::block_on(engine.forward(&mut engine.new_cache(), &batch))?;
+    let rows = output.logits.chunks_exact(engine.config().d_vocab).zip(&ids[1..]);
+    let new = rows.skip(prompt - 1);
+    Ok(new.map(|(logits, next)| -f64::from(logprob(logits, *next))).sum())
+}
+
+/// Whether some four tokens come three times. Twin: `harmonic` of claims.sets.
+fn loops(ids: &[u32]) -> bool {
+    let mut counts: HashMap<&[u32], usize> = HashMap::new();
+    ids.windows(GRAM).for_each(|gram| *counts.entry(gram).or_default() += 1);
+    counts.values().any(|count| *count >= TIMES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn four_tokens_three_times_are_a_loop() {
+        assert!(loops(&[1, 2, 3, 4, 9, 1, 2, 3, 4, 8, 8, 1, 2, 3, 4]));
+        assert!(loops(&[7; 6]));
+        assert!(!loops(&[1, 2, 3, 4, 9, 1, 2, 3, 4, 8, 8, 1, 2, 3]));
+        assert!(!loops(&[]));
+    }
+}
