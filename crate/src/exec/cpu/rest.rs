@@ -36,15 +36,18 @@ impl CpuEngine {
         let each: Vec<(usize, usize)> = (0..variants)
             .flat_map(|variant| (0..positions).map(move |position| (variant, position)))
             .collect();
-        // No block that reads ids is run.
+        // The last block and the head are run where it is looked alone. No step that reads ids is run.
+        let rows: Vec<usize> = (0..variants)
+            .flat_map(|variant| at.iter().map(move |position| variant * positions + position))
+            .collect();
+        let looked: Vec<(usize, usize)> = rows.iter().map(|row| each[*row]).collect();
         let ids = vec![0; each.len()];
         let mut run = Run::new(&self.loaded, &ids, Placement::Each(&each), edits, caches, buffers)?;
         run.resume(layer, hidden);
+        run.to_last_cache().await?;
+        run.narrow(&rows, &ids[..rows.len()], &looked)?;
         run.finish().await?;
-        let looked = (0..variants).flat_map(|variant| at.iter().map(move |position| variant * positions + position));
-        run.bring_forward(looked);
-        let rows = variants * at.len();
-        run.logits(0..rows, None).await?;
-        Ok(&scratch.buffers.get(LOGITS)[..rows * config.d_vocab])
+        run.logits(0..rows.len(), None).await?;
+        Ok(&scratch.buffers.get(LOGITS)[..rows.len() * config.d_vocab])
     }
 }

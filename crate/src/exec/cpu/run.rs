@@ -8,6 +8,8 @@ use crate::error::Result;
 use crate::exec::request::Capture;
 use crate::ops::buffers::Buffer;
 use crate::ops::def::{Point, Step};
+#[cfg(feature = "cli")]
+use crate::ops::point::Stage;
 use crate::ops::pass::{Buffers, KvCache, Pass, Placement};
 use crate::ops::rope::Frequencies;
 use crate::ops::sampling::Draw;
@@ -92,15 +94,33 @@ impl<'a> Run<'a> {
         self.pass.buffers.put(crate::ops::buffers::HIDDEN, hidden.to_vec());
     }
 
-    /// Moves these rows of the residual stream (ascending) to the front, for logits of few of many rows.
+    /// Goes on to where the last block needs no other rows than some: its keys and values are cached.
     #[cfg(feature = "cli")]
-    pub fn bring_forward(&mut self, rows: impl Iterator<Item = usize>) {
-        let d = self.pass.config.d_model;
-        let mut hidden = self.pass.buffers.take(crate::ops::buffers::HIDDEN);
-        for (to, from) in rows.enumerate() {
-            hidden.copy_within(from * d..(from + 1) * d, to * d);
+    pub async fn to_last_cache(&mut self) -> Result<()> {
+        let last = self.pass.config.n_layers.saturating_sub(1);
+        self.to(Point::of(last, Stage::Qkv)).await
+    }
+
+    /// Goes on with these `rows` alone (ascending), whose ids and places are given.
+    #[cfg(feature = "cli")]
+    pub fn narrow(&mut self, rows: &[usize], ids: &'a [u32], each: &'a [(usize, usize)]) -> Result<()> {
+        let (config, buffers) = (self.pass.config, &mut *self.pass.buffers);
+        let mut narrowed = Vec::new();
+        for buffer in self.program.steps.iter().flat_map(|step| (step.op.writes)(config, step)) {
+            if narrowed.contains(&buffer) {
+                continue;
+            }
+            let (width, mut numbers) = (buffer.width(config), buffers.take(buffer));
+            for (to, from) in rows.iter().enumerate() {
+                numbers.copy_within(from * width..(from + 1) * width, to * width);
+            }
+            buffers.put(buffer, numbers);
+            buffers.resize(buffer, config, rows.len())?;
+            narrowed.push(buffer);
         }
-        self.pass.buffers.put(crate::ops::buffers::HIDDEN, hidden);
+        self.pass.ids = ids;
+        self.pass.placement = Placement::Each(each);
+        Ok(())
     }
 
     async fn steps(&mut self, until: usize) -> Result<()> {
