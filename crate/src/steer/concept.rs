@@ -62,7 +62,7 @@ impl Concept {
             fail!(
                 Argument,
                 "--words {}: no token of the model begins any of these words",
-                quoted(&self.words.join(","))
+                quoted(self.words.join(","))
             );
         }
         tokens.sort_unstable();

@@ -1,4 +1,4 @@
-//! Steering towards a concept by a short signed list of neurons, as plain edits: `topk-lm steer`. Twin: claims.sets.
+//! Steering towards a concept by a short signed list of neurons, as plain edits: `topk-lm steer`. Twin: training/claims/sets.py.
 //!
 //! 1. The model continues prompts: contexts of [`effect::LENGTH`] tokens.
 //! 2. [`Effect`]: how the next token's distribution there depends on each neuron behind one block (a Jacobian by finite differences), and what

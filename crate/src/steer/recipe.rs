@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::texts::{Texts, TOKENS};
-use super::{Concept, Prompt, SteerOptions, GENTLE};
+use super::{strength, Concept, Prompt, SteerOptions, GENTLE};
 use crate::edits::Edit;
 use crate::error::{fail, Code, Error, Result};
 use crate::offline::files;
@@ -55,7 +55,7 @@ pub(super) fn of(
         steered_rate: mean(&of_steered),
         success: thousandths(two as f64 / of_steered.len().max(1) as f64),
         nll_ratio: thousandths(ratio),
-        gentle: ratio <= GENTLE,
+        gentle: ratio <= GENTLE && strength::reads(plain, steered),
         judge: name_of(options.judge.as_deref().unwrap_or(&options.model)),
         tokens: TOKENS,
         prompts: prompts.iter().map(|prompt| prompt.text.clone()).collect(),

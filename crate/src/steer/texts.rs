@@ -1,7 +1,5 @@
 //! Texts that the model writes with edits and without, and how much they surprise the judge.
 
-use std::collections::HashMap;
-
 use super::TEXTS;
 use crate::edits::EditTable;
 use crate::error::{fail, Result};
@@ -17,9 +15,8 @@ use crate::tokenizer::Tokenizer;
 /// New tokens of a text, and how they are drawn.
 pub const TOKENS: usize = 60;
 const TEMPERATURE: f32 = 0.8;
-/// A text loops if some so many tokens come so many times.
-const GRAM: usize = 4;
-const TIMES: usize = 3;
+/// A text loops if some tokens, at most so many, come three times in a row.
+const LOOP: usize = 8;
 
 /// Model, judge and prompts.
 pub struct Bench<'a> {
@@ -154,11 +151,10 @@ fn nats(engine: &CpuEngine, ids: &[u32], prompt: usize) -> Result<f64> {
     Ok(new.map(|(logits, next)| -f64::from(logprob(logits, *next))).sum())
 }
 
-/// Whether some four tokens come three times. Twin: `harmonic` of claims.sets.
+/// Whether some tokens come three times in a row.
 fn loops(ids: &[u32]) -> bool {
-    let mut counts: HashMap<&[u32], usize> = HashMap::new();
-    ids.windows(GRAM).for_each(|gram| *counts.entry(gram).or_default() += 1);
-    counts.values().any(|count| *count >= TIMES)
+    let thrice = |length: usize, ids: &[u32]| ids[..2 * length] == ids[length..];
+    (1..=LOOP).any(|length| ids.windows(3 * length).any(|ids| thrice(length, ids)))
 }
 
 #[cfg(test)]
@@ -166,10 +162,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn four_tokens_three_times_are_a_loop() {
-        assert!(loops(&[1, 2, 3, 4, 9, 1, 2, 3, 4, 8, 8, 1, 2, 3, 4]));
-        assert!(loops(&[7; 6]));
-        assert!(!loops(&[1, 2, 3, 4, 9, 1, 2, 3, 4, 8, 8, 1, 2, 3]));
+    fn three_times_in_a_row_is_a_loop() {
+        assert!(loops(&[9, 1, 2, 3, 1, 2, 3, 1, 2, 3, 8]));
+        assert!(loops(&[7, 7, 7]));
+        assert!(!loops(&[1, 2, 3, 4, 9, 1, 2, 3, 4, 8, 8, 1, 2, 3, 4]));
         assert!(!loops(&[]));
     }
 }
