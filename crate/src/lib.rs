@@ -37,6 +37,7 @@
 //! # Features
 //!
 //! - `gpu` (default): the WebGPU backend, through wgpu. Without it models run on the CPU, with the same results, and wgpu is not built.
+//! - `statistics`: what neurons do over a text, in memory. Internal: for the command and the site.
 //! - `cli` (default): the command `topk-lm`. A library user needs `default-features = false, features = ["gpu"]`, or no feature at all.
 //!
 //! Modules depend on each other in one direction, from the surface (`wasm`, the command) down to numbers: `crate/layers.txt` has the layers,
@@ -82,10 +83,10 @@ internal! {
 #[doc(hidden)]
 pub mod bench;
 pub mod config;
-#[cfg(feature = "cli")]
+#[cfg(feature = "statistics")]
 #[doc(hidden)]
 pub mod features;
-#[cfg(feature = "cli")]
+#[cfg(feature = "statistics")]
 #[doc(hidden)]
 pub mod offline;
 #[cfg(feature = "cli")]

@@ -68,11 +68,11 @@ async function checkPackageSize() {
 
 /**
  * All targets; and each set of features: the library alone, where only what is reachable from its documented API is public, so that dead code
- * shows, the library for CPUs, and the command without a GPU.
+ * shows, the library for CPUs, the statistics alone, and the command without a GPU.
  */
 async function rustLint() {
   await run('cargo', ['clippy', '--locked', '--workspace', '--all-targets', '--', '-D', 'warnings']);
-  for (const features of ['gpu', '', 'cli']) {
+  for (const features of ['gpu', '', 'statistics', 'cli']) {
     const chosen = ['--no-default-features', '--features', features];
     await run('cargo', ['clippy', '--locked', '-p', 'topk-lm', '--lib', '--bins', ...chosen, '--', '-D', 'warnings']);
   }

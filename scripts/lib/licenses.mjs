@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { inRoot, show } from './paths.mjs';
 import { Failure, query } from './run.mjs';
-import { ENGINE_OPTIONS, WASM_TARGET } from './wasm.mjs';
+import { ENGINE, WASM_TARGET } from './wasm.mjs';
 
 export const THIRD_PARTY = 'THIRD_PARTY_LICENSES.txt';
 /** Folders of the npm packages that are in the scripts of the site and of its documentation; the steps that build those write them. */
@@ -142,8 +142,8 @@ function textsIn(folder) {
   return { texts: read(/^(licen[cs]e|copying|unlicense)/i), notices: read(/^notice/i) };
 }
 
-/** What is linked into the wasm module. */
-export const cratesOfEngine = () => cratesFor(WASM_TARGET, ENGINE_OPTIONS);
+/** What is linked into a wasm module. */
+export const cratesOf = (module) => cratesFor(WASM_TARGET, module.options);
 
 /** What is linked with the options of cargo: crates, and the standard library, of which no tool tells. */
 export function cratesFor(target, cargoOptions = ['-p', 'topk-lm']) {
@@ -195,7 +195,9 @@ export function npmPackages(folders) {
   });
 }
 
-/** Writes the file: the engine's crates, and the npm packages in `folders`. */
-export function writeLicenses(file, folders) {
-  fs.writeFileSync(file, licensesText([...cratesOfEngine(), ...npmPackages(folders)]));
+/** Writes the file: the crates of the wasm modules, and the npm packages in `folders`. */
+export function writeLicenses(file, folders, modules = [ENGINE]) {
+  const crates = modules.flatMap(cratesOf);
+  const each = new Map(crates.map((crate) => [`${crate.name} ${crate.version}`, crate]));
+  fs.writeFileSync(file, licensesText([...each.values(), ...npmPackages(folders)]));
 }

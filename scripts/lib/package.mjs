@@ -8,7 +8,7 @@ import { inRoot, paths } from './paths.mjs';
 import { run } from './run.mjs';
 import { filesUnder, step } from './steps.mjs';
 import { generateShaderModule } from '../shaders.mjs';
-import { buildWasm } from './wasm.mjs';
+import { buildWasm, ENGINE as MODULE } from './wasm.mjs';
 
 const SHADERS = 'js/src/generated/shaders.ts';
 const ENGINE = ['js/src/generated/topk_lm.js', 'js/src/generated/topk_lm_bg.wasm'];
@@ -50,7 +50,7 @@ export async function generateSources() {
 /** Builds the npm package into dist/npm. */
 export async function buildPackage() {
   await generateSources();
-  await buildWasm();
+  await buildWasm(MODULE);
   await step(
     'npm package',
     {

@@ -157,8 +157,13 @@ export function printSiteSize(site = paths.site) {
   const all = filesUnder(site);
   const bytes = all.reduce((sum, file) => sum + fs.statSync(file).size, 0);
   const shell = shellFiles(site).filter((name) => /\.(html|js|css)$/.test(name) && !/worker|topk_lm|^docs\//.test(name));
-  const gzip = shell.reduce((sum, name) => sum + gzipSync(fs.readFileSync(path.join(site, name)), { level: 9 }).length, 0);
+  const kibibytes = (names) => {
+    const gzip = names.reduce((sum, name) => sum + gzipSync(fs.readFileSync(path.join(site, name)), { level: 9 }).length, 0);
+    return `${(gzip / 1024).toFixed(1)} KiB`;
+  };
+  // Loaded when a reader asks for statistics, by no page before.
+  const statistics = shellFiles(site).filter((name) => /statistics_bg.*\.wasm$/.test(name));
   console.log(
-    `  site: ${all.length} files, ${(bytes / 1e6).toFixed(1)} MB; pages, scripts and styles ${(gzip / 1024).toFixed(1)} KiB gzipped`,
+    `  site: ${all.length} files, ${(bytes / 1e6).toFixed(1)} MB; gzipped: pages, scripts and styles ${kibibytes(shell)}, the module of the statistics ${kibibytes(statistics)}`,
   );
 }

@@ -2,13 +2,14 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { folderOf, OWN, PACKAGES, THIRD_PARTY, writeLicenses, writePackages } from './licenses.mjs';
-import { inRoot, paths } from './paths.mjs';
+import { inRoot, paths, show } from './paths.mjs';
 import { run } from './run.mjs';
-import { step } from './steps.mjs';
+import { filesUnder, step } from './steps.mjs';
 import { collectClaims } from './claims.mjs';
 import { modelIndex } from './model-index.mjs';
 import { buildPackage } from './package.mjs';
 import { writeSiteFiles } from './site-files.mjs';
+import { buildWasm, ENGINE, STATISTICS } from './wasm.mjs';
 
 /** Named so that every host shows them as text. */
 const LICENSES = [THIRD_PARTY, ...OWN.map((name) => `${name}.txt`)].map((name) => `dist/site/${name}`);
@@ -16,11 +17,13 @@ const LICENSES = [THIRD_PARTY, ...OWN.map((name) => `${name}.txt`)].map((name) =
 /** Builds the package and then the site on it. */
 export async function buildSite() {
   await buildPackage();
+  await buildWasm(STATISTICS);
   const built = fs.readdirSync(paths.npmPackage).map((name) => `dist/npm/${name}`);
+  const statistics = filesUnder(inRoot(STATISTICS.generated)).map((file) => show(file));
   const address = process.env.SITE_URL ?? null;
   await step(
     'site',
-    { inputs: ['www', 'package-lock.json', ...built], outputs: ['dist/site/index.html', PACKAGES.site], facts: address },
+    { inputs: ['www', 'package-lock.json', ...built, ...statistics], outputs: ['dist/site/index.html', PACKAGES.site], facts: address },
     async () => {
       const vite = inRoot('node_modules/vite/bin/vite.js');
       await run(process.execPath, [vite, 'build', '--outDir', paths.site, '--emptyOutDir', '--logLevel', 'warn'], { cwd: paths.www });
@@ -69,7 +72,7 @@ async function buildLicenses() {
   const inputs = [...lists, ...OWN, 'Cargo.lock', 'package-lock.json', 'scripts/lib/licenses.mjs', 'scripts/lib/wasm.mjs'];
   await step('licenses', { inputs, outputs: LICENSES }, () => {
     const folders = new Set(lists.flatMap((list) => JSON.parse(fs.readFileSync(inRoot(list), 'utf8'))));
-    writeLicenses(path.join(paths.site, THIRD_PARTY), [...folders]);
+    writeLicenses(path.join(paths.site, THIRD_PARTY), [...folders], [ENGINE, STATISTICS]);
     for (const name of OWN) fs.copyFileSync(inRoot(name), path.join(paths.site, `${name}.txt`));
   });
 }

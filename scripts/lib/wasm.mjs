@@ -1,5 +1,5 @@
-// crate/ → wasm → JavaScript bindings → wasm-opt: topk_lm.js and topk_lm_bg.wasm in js/src/generated/ (their types, which
-// wasm-bindgen cannot say in full, are js/src/topk_lm.d.ts).
+// crate/ → wasm → JavaScript bindings → wasm-opt, twice: the engine of the package (topk_lm.js and topk_lm_bg.wasm in js/src/generated/; their
+// types, which wasm-bindgen cannot say in full, are js/src/topk_lm.d.ts), and the statistics of the site (in www/src/generated/).
 import fs from 'node:fs';
 import path from 'node:path';
 import { checkNoPaths, REMAP } from './machine.mjs';
@@ -10,13 +10,20 @@ import { ensureCargo } from './system.mjs';
 import { wasmToolchain } from './wasm-toolchain.mjs';
 
 const MANIFESTS = ['Cargo.toml', 'Cargo.lock'];
-const ENGINE = [...MANIFESTS, '.cargo', 'crate/Cargo.toml', 'crate/build.rs', 'crate/src', 'shaders'];
+const SOURCES = [...MANIFESTS, '.cargo', 'crate/Cargo.toml', 'crate/build.rs', 'crate/src', 'shaders'];
 export const WASM_TARGET = 'wasm32-unknown-unknown';
-/** What of the workspace becomes the module, as cargo's arguments. */
-export const ENGINE_OPTIONS = ['-p', 'topk-lm', '--no-default-features', '--features', 'gpu'];
-const RAW = 'target/wasm/wasm32-unknown-unknown/wasm/topk_lm.wasm';
-const BINDINGS = 'target/wasm/bindings';
-const GENERATED = 'js/src/generated';
+/** A module: its name, what of the workspace becomes it, as cargo's arguments, and where it goes. */
+const module = (name, features, generated) => ({
+  name,
+  options: ['-p', 'topk-lm', '--no-default-features', '--features', features],
+  raw: `target/wasm/modules/${name}.wasm`,
+  bindings: `target/wasm/bindings/${name}`,
+  generated,
+});
+export const ENGINE = module('topk_lm', 'gpu', 'js/src/generated');
+export const STATISTICS = module('statistics', 'statistics', 'www/src/generated');
+/** Where cargo writes either. */
+const BUILT = 'target/wasm/wasm32-unknown-unknown/wasm/topk_lm.wasm';
 
 // Features of every browser with WebGPU; wasm-opt must know what the module may use.
 const FEATURES = ['simd', 'bulk-memory', 'nontrapping-float-to-int', 'sign-ext', 'mutable-globals', 'reference-types', 'multivalue'];
@@ -38,22 +45,24 @@ const WITHOUT = {
   aho_corasick: ['perf-literal'],
 };
 
-/** Builds the engine for the web, if it changed. */
-export async function buildWasm() {
+/** Builds a module for the web, if it changed. */
+export async function buildWasm(of) {
   ensureCargo();
-  await step('wasm: compile', { inputs: [...ENGINE, 'scripts/rustc-tool', 'scripts/lib/wasm.mjs'], outputs: [RAW] }, compile);
+  const label = of === ENGINE ? 'wasm' : `wasm of ${of.name}`;
+  const inputs = [...SOURCES, 'scripts/rustc-tool', 'scripts/lib/wasm.mjs'];
+  await step(`${label}: compile`, { inputs, outputs: [of.raw], facts: of }, () => compile(of));
   await step(
-    'wasm: bindings',
-    { inputs: [...MANIFESTS, 'scripts/wasm-bindgen-tool', RAW], outputs: [`${BINDINGS}/topk_lm_bg.wasm`] },
-    makeBindings,
+    `${label}: bindings`,
+    { inputs: [...MANIFESTS, 'scripts/wasm-bindgen-tool', of.raw], outputs: [`${of.bindings}/${of.name}_bg.wasm`] },
+    () => makeBindings(of),
   );
   await step(
-    'wasm: optimize',
+    `${label}: optimize`,
     {
-      inputs: [BINDINGS, 'scripts/lib/wasm.mjs'],
-      outputs: ['topk_lm_bg.wasm', 'topk_lm.js'].map((name) => `${GENERATED}/${name}`),
+      inputs: [of.bindings, 'scripts/lib/wasm.mjs'],
+      outputs: [`${of.name}_bg.wasm`, `${of.name}.js`].map((name) => `${of.generated}/${name}`),
     },
-    optimize,
+    () => optimize(of),
   );
 }
 
@@ -72,7 +81,7 @@ async function forget(cargo, list, env) {
   fs.writeFileSync(stamp, list);
 }
 
-async function compile() {
+async function compile({ options, raw }) {
   const { kind, cargo, args, env } = await wasmToolchain();
   console.log(`  with: ${kind}`);
   await buildTool('topk-lm-rustc');
@@ -89,7 +98,7 @@ async function compile() {
       ...args,
       // Joined with those of .cargo/config.toml.
       ...['--config', `target.wasm32-unknown-unknown.rustflags=${JSON.stringify(REMAP)}`],
-      ...ENGINE_OPTIONS,
+      ...options,
       ...['--target', WASM_TARGET, '--lib', '--crate-type', 'cdylib', '--profile', 'wasm'],
       // A third of the usual inlining threshold saves 17 KB (gzip) and measured no slower.
       ...['--', '-C', 'llvm-args=-inline-threshold=75'],
@@ -101,34 +110,36 @@ async function compile() {
   if (process.env.CI && /^warning: .*topk-lm.* generated \d+ warning/m.test(output)) {
     throw new Failure('The wasm build has warnings; they are above.');
   }
+  fs.mkdirSync(path.dirname(inRoot(raw)), { recursive: true });
+  fs.copyFileSync(inRoot(BUILT), inRoot(raw));
 }
 
-async function makeBindings() {
+async function makeBindings({ raw, bindings }) {
   await buildTool('topk-lm-bindings');
-  await run(toolPath('topk-lm-bindings'), [inRoot(RAW), inRoot(BINDINGS)]);
+  await run(toolPath('topk-lm-bindings'), [inRoot(raw), inRoot(bindings)]);
 }
 
-async function optimize() {
-  fs.mkdirSync(paths.generated, { recursive: true });
-  const [from, to] = [inRoot(BINDINGS), paths.generated];
+async function optimize({ name, bindings, generated }) {
+  const [from, to] = [inRoot(bindings), inRoot(generated)];
+  fs.mkdirSync(to, { recursive: true });
   await run(process.execPath, [
     inRoot('node_modules/binaryen/bin/wasm-opt'),
-    path.join(from, 'topk_lm_bg.wasm'),
+    path.join(from, `${name}_bg.wasm`),
     '-O2',
     '--strip-debug',
     '--strip-producers',
     ...FEATURES.map((feature) => `--enable-${feature}`),
     '-o',
-    path.join(to, 'topk_lm_bg.wasm'),
+    path.join(to, `${name}_bg.wasm`),
   ]);
-  checkNoPaths(path.join(to, 'topk_lm_bg.wasm'));
-  const bindings = fs.readFileSync(path.join(from, 'topk_lm.js'), 'utf8');
+  checkNoPaths(path.join(to, `${name}_bg.wasm`));
+  const script = fs.readFileSync(path.join(from, `${name}.js`), 'utf8');
   // What an instance that trapped had still to do comes to nothing, and the port it waited at closes (it would keep Node alive).
   // wasm-bindgen would throw where nobody can catch it.
   const late = "throw new Error('Cannot invoke closure from previous WASM instance');";
-  if (!bindings.includes(late)) throw new Failure(`topk_lm.js no longer says: ${late}`);
+  if (!script.includes(late)) throw new Failure(`${name}.js no longer says: ${late}`);
   fs.writeFileSync(
-    path.join(to, 'topk_lm.js'),
-    bindings.replaceAll(late, 'if (args[0]?.target instanceof MessagePort) args[0].target.close(); return undefined;'),
+    path.join(to, `${name}.js`),
+    script.replaceAll(late, 'if (args[0]?.target instanceof MessagePort) args[0].target.close(); return undefined;'),
   );
 }

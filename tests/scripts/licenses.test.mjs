@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import os from 'node:os';
 import { test } from 'node:test';
-import { chooseLicenses, cratesOfEngine, foldersOf, groupTexts, licensesText } from '../../scripts/lib/licenses.mjs';
+import { chooseLicenses, cratesOf, foldersOf, groupTexts, licensesText } from '../../scripts/lib/licenses.mjs';
+import { ENGINE } from '../../scripts/lib/wasm.mjs';
 import { paths } from '../../scripts/lib/paths.mjs';
 
 const mit = (who) =>
@@ -82,7 +83,7 @@ test('the npm packages that a script holds', () => {
 });
 
 test('all crates of the engine may be handed on, and the text names no folder of this machine', () => {
-  const crates = cratesOfEngine();
+  const crates = cratesOf(ENGINE);
   const names = crates.map(({ name }) => name);
   for (const name of ['Rust standard library', 'tokenizers', 'wgpu', 'wasm-bindgen']) assert.ok(names.includes(name), name);
   for (const name of ['topk-lm', 'clap', 'syn', 'proptest', 'wgpu-core']) assert.ok(!names.includes(name), name); // command, build, tests, native

@@ -232,6 +232,13 @@ impl Statistics {
         }
     }
 
+    /// Goes on behind these documents, which every layer has added.
+    pub fn pass(&mut self, documents: &[Vec<u32>], counted: &[Vec<bool>]) {
+        self.to += documents.len() as u64;
+        self.tokens += documents.iter().map(|document| document.len() as u64).sum::<u64>();
+        self.positions += counted.iter().flatten().filter(|counted| **counted).count() as u64;
+    }
+
     /// Appends the next range.
     pub fn merge(&mut self, other: &Statistics) {
         for (layer, other) in self.layers.iter_mut().zip(&other.layers) {

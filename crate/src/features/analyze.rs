@@ -9,7 +9,9 @@ use std::sync::Mutex;
 use super::accumulate::{Activations, LayerStatistics, Statistics};
 use super::bands;
 use super::corpus::{self, Cut};
+use super::export::Export;
 use super::facts::Facts;
+use super::gather::gather;
 use super::measure;
 use super::record::{More, Neuron};
 use super::report;
@@ -75,7 +77,7 @@ pub fn analyze(options: &AnalyzeOptions, notice: &mut dyn FnMut(&str)) -> Result
     } else {
         Vec::new()
     };
-    let facts = Facts::gather(&model, corpus, &steps, options.twin.as_deref(), notice)?;
+    let facts = gather(&model, corpus, &steps, options.twin.as_deref(), notice)?;
     if options.export.is_some() && facts.texts.is_none() {
         fail!(
             Argument,
@@ -116,7 +118,7 @@ pub fn analyze(options: &AnalyzeOptions, notice: &mut dyn FnMut(&str)) -> Result
     for step in steps {
         let path = shard.statistics_path(Some(step));
         // If nothing is left to do, not even the weights are read.
-        let done = path.exists() && store::read_statistics(&path, &Shard::empty(&facts, Some(step), from))?.to == to;
+        let done = path.exists() && store::read_statistics(&path, &facts.empty(false, from))?.to == to;
         if done {
             run.passed += 1;
             run.report.resumed += to - from;
@@ -184,7 +186,20 @@ pub fn merge(
             )?);
         }
     }
-    report::write(&whole, &more, out, export)
+    let mut export = export
+        .map(|folder| Export::new(folder, &whole.facts, whole.last.tokens))
+        .transpose()?;
+    pollster::block_on(report::write(
+        &whole,
+        &more,
+        &mut |ground, slot, record| {
+            if let Some(export) = &mut export {
+                export.add(ground, slot, record);
+            }
+        },
+        &mut |path, bytes| files::write_whole(&out.join(path), &bytes),
+    ))?;
+    export.map_or(Ok(()), Export::finish)
 }
 
 /// The strong activation of each neuron of each layer, of the tail that is shown; `None` if it is rare.
@@ -219,7 +234,7 @@ impl Run<'_> {
     fn pass(&mut self, shard: &Shard, engine: &CpuEngine, step: Option<u64>) -> Result<Statistics> {
         let (from, to) = self.range;
         let path = shard.statistics_path(step);
-        let empty = Shard::empty(self.facts, step, from);
+        let empty = self.facts.empty(step.is_none(), from);
         let mut statistics = if path.exists() {
             store::read_statistics(&path, &empty)?
         } else {
@@ -323,8 +338,6 @@ impl Run<'_> {
                 });
             }
         });
-        statistics.to += documents.len() as u64;
-        statistics.tokens += documents.iter().map(|document| document.len() as u64).sum::<u64>();
-        statistics.positions += counted.iter().flatten().filter(|counted| **counted).count() as u64;
+        statistics.pass(documents, &counted);
     }
 }

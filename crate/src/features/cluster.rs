@@ -7,12 +7,15 @@ use std::collections::BTreeMap;
 use kodama::{linkage, Dendrogram, Method};
 use serde::{Deserialize, Serialize};
 
+use crate::error::Result;
+use crate::exec::cpu::CpuEngine;
 use crate::numerics::gemm;
+use crate::weights::Weight;
 
 /// The threshold without a tokenizer, when there are no words to choose by.
 const DEFAULT_THRESHOLD: f64 = 0.6;
 /// Largest vocabulary: all pairwise distances are in memory.
-pub const MOST_TOKENS: usize = 16_384;
+const MOST_TOKENS: usize = 16_384;
 
 /// The cluster of every token; clusters are numbered by their first tokens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,8 +26,19 @@ pub struct Clusters {
     pub cluster: Vec<u32>,
 }
 
+/// Clusters the tokens of a model by its own embedding; `None` if they are too many.
+pub fn of_embedding(engine: &CpuEngine, texts: Option<&[String]>, source: &str) -> Result<Option<Clusters>> {
+    let config = engine.config();
+    if config.d_vocab > MOST_TOKENS {
+        return Ok(None);
+    }
+    let embedding = engine.weights().get(Weight::Embed)?;
+    let rows = embedding.to_f32();
+    Ok(Some(cluster(&rows, embedding.stride, config.d_model, texts, source)))
+}
+
 /// Clusters the rows of `embedding` (`[tokens, d]`, each `stride` long). `texts` holds the text of each token.
-pub fn cluster(embedding: &[f32], stride: usize, d: usize, texts: Option<&[String]>, source: &str) -> Clusters {
+fn cluster(embedding: &[f32], stride: usize, d: usize, texts: Option<&[String]>, source: &str) -> Clusters {
     let unit = unit_rows(embedding, stride, d);
     let n = unit.len() / d;
     let mut distances = distances(&unit, n, d);

@@ -1,15 +1,21 @@
 //! The documents of an analysis, and which of their positions count.
 
+#[cfg(feature = "cli")]
 use std::path::PathBuf;
 
+#[cfg(feature = "cli")]
 use sha2::{Digest, Sha256};
 
+#[cfg(feature = "cli")]
 use super::facts::CorpusFacts;
 use crate::config::Config;
+#[cfg(feature = "cli")]
 use crate::error::{fail, Result};
+#[cfg(feature = "cli")]
 use crate::offline::{documents, files, OfflineModel};
 
 /// Largest corpus file we read.
+#[cfg(feature = "cli")]
 const MAX_BYTES: u64 = 4 << 30;
 
 /// What became of the documents that are longer than the context.
@@ -20,6 +26,7 @@ pub struct Cut {
 }
 
 /// Reads the corpus; documents longer than the context come as windows of it.
+#[cfg(feature = "cli")]
 pub fn read(model: &OfflineModel, paths: &[PathBuf]) -> Result<(Vec<Vec<u32>>, CorpusFacts, Cut)> {
     let mut hash = Sha256::new();
     for path in paths {

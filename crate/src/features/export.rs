@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{json, Value};
 
 use super::examples;
+use super::facts::Facts;
 use super::record::{Ground, Record};
 use crate::error::{fail, Result};
 use crate::offline::files;
@@ -40,8 +41,9 @@ pub struct Export {
 }
 
 impl Export {
-    pub fn new(folder: &Path, ground: &Ground<'_>) -> Result<Export> {
-        if ground.facts.texts.is_none() {
+    /// `tokens`: of the corpus.
+    pub fn new(folder: &Path, facts: &Facts, tokens: u64) -> Result<Export> {
+        if facts.texts.is_none() {
             fail!(
                 Argument,
                 "the export holds token texts, but the model has no tokenizer.json"
@@ -49,12 +51,12 @@ impl Export {
         }
         Ok(Export {
             folder: folder.to_owned(),
-            layers: ground.facts.layers.iter().map(|layer| (*layer, Vec::new())).collect(),
-            model: ground.facts.model.clone(),
+            layers: facts.layers.iter().map(|layer| (*layer, Vec::new())).collect(),
+            model: facts.model.clone(),
             corpus: Corpus {
-                documents: ground.facts.corpus.documents,
-                tokens: ground.last.tokens,
-                files: ground.facts.corpus.files.clone(),
+                documents: facts.corpus.documents,
+                tokens,
+                files: facts.corpus.files.clone(),
             },
         })
     }

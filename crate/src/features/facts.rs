@@ -1,28 +1,32 @@
 //! Everything in the files that is not counted: the model, the corpus, the tokens, the direct effects on the logits, the
 //! clusters. It is the same in every shard, so that `merge` needs nothing else.
 
+use std::cmp::Ordering;
+#[cfg(feature = "cli")]
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::cluster::{self, Clusters};
+use super::accumulate::Statistics;
+use super::cluster::Clusters;
 use super::json::round4;
+use super::peaks::Rank;
 use super::FORMAT;
-use crate::checkpoint::{self, FolderSource};
 use crate::config::Config;
 use crate::error::{fail, Code, Error, Result};
 use crate::exec::cpu::CpuEngine;
-use crate::offline::OfflineModel;
+use crate::pace::pause;
 use crate::tokenizer::Tokenizer;
 use crate::weights::Weight;
 
 /// How many promoted and suppressed tokens are kept.
 const EFFECTS: usize = 10;
 /// Most layers a facts file may name.
+#[cfg(feature = "cli")]
 const MOST_LAYERS: usize = 4096;
 
 /// The corpus, as `index.json` names it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CorpusFacts {
     /// Names of the files, without folders.
     pub files: Vec<String>,
@@ -59,16 +63,21 @@ pub struct Facts {
     pub weights: Vec<String>,
 }
 
+/// A loaded model, as far as the facts come from it.
+pub struct Subject<'a> {
+    pub name: String,
+    pub config: &'a Config,
+    /// `config.json` as it is.
+    pub config_json: &'a [u8],
+    pub eos: &'a [u32],
+    pub tokenizer: Option<&'a Tokenizer>,
+    pub engine: &'a CpuEngine,
+}
+
 impl Facts {
-    /// Collects everything about a model and its corpus.
-    pub fn gather(
-        model: &OfflineModel,
-        corpus: CorpusFacts,
-        steps: &[u64],
-        twin: Option<&Path>,
-        notice: &mut dyn FnMut(&str),
-    ) -> Result<Facts> {
-        let config = &model.config;
+    /// Everything about a model, for an empty corpus and without clusters.
+    pub async fn new(model: &Subject<'_>) -> Result<Facts> {
+        let config = model.config;
         let dense = config.topk.is_none();
         let layers: Vec<usize> = (0..config.n_layers)
             .filter(|layer| dense || config.is_topk_block(*layer))
@@ -79,25 +88,15 @@ impl Facts {
                 "the model has no TopK block (n_nontopk covers them all), hence no neurons to analyze"
             );
         }
-        let step = ours(model)?.training_step;
-        if step.is_none() && !steps.is_empty() {
-            fail!(
-                Config,
-                "config.json has no training_step, which --checkpoints needs to place the final weights among the steps"
-            );
-        }
-        let texts = match &model.tokenizer {
+        let step = Ours::read(model.config_json)?.training_step;
+        let texts = match model.tokenizer {
             Some(tokenizer) => Some(tokenizer.tokens(&(0..config.d_vocab as u32).collect::<Vec<_>>())?),
             None => None,
         };
-        let (promoted, suppressed) = effects(&model.engine)?;
-        let mut weights = vec![model.fingerprint("")?];
-        for step in steps {
-            weights.push(model.fingerprint(&format!("step{step}/"))?);
-        }
+        let (promoted, suppressed) = effects(model.engine).await?;
         Ok(Facts {
             format: FORMAT,
-            model: name_of(model.source.root()),
+            model: model.name.clone(),
             dense,
             d_model: config.d_model,
             d_vocab: config.d_vocab,
@@ -107,18 +106,33 @@ impl Facts {
                 .topk
                 .is_some_and(|cut| cut.select == crate::numerics::order::Select::Abs),
             step,
-            steps: steps.to_vec(),
-            corpus,
-            special: special_ids(&model.config, model.eos_token_ids(), model.tokenizer.as_deref()),
-            clusters: clusters(model, texts.as_deref(), twin, notice)?,
+            steps: Vec::new(),
+            corpus: CorpusFacts::default(),
+            special: special_ids(config, model.eos, model.tokenizer),
+            clusters: None,
             texts,
             promoted,
             suppressed,
-            weights,
+            weights: Vec::new(),
         })
     }
 
+    /// How positions are ranked: by both tails in a dense model.
+    pub fn ranks(&self) -> &'static [Rank] {
+        match (self.dense, self.by_magnitude) {
+            (true, _) => &[Rank::Value, Rank::Negative],
+            (false, true) => &[Rank::Magnitude],
+            (false, false) => &[Rank::Value],
+        }
+    }
+
+    /// Empty statistics from a document on; `full`: with examples and histograms, which a checkpoint has none of.
+    pub fn empty(&self, full: bool, from: u64) -> Statistics {
+        Statistics::new(&self.layers, self.d_model, self.ranks(), full, from)
+    }
+
     /// Refuses what no run can have written: a shard comes from outside.
+    #[cfg(feature = "cli")]
     pub fn check(&self, path: &Path) -> Result<()> {
         let id = |id: &u32| (*id as usize) < self.d_vocab;
         let lists = self.promoted.iter().chain(&self.suppressed);
@@ -157,31 +171,24 @@ impl Facts {
     }
 }
 
-/// The name of a folder, after resolving links and dots.
-fn name_of(folder: &Path) -> String {
-    let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    whole
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default()
-}
-
 /// This project's own keys of config.json that no executor needs.
 #[derive(Deserialize)]
-struct Ours {
+pub struct Ours {
     #[serde(default)]
     training_step: Option<u64>,
+    #[cfg(feature = "cli")]
     #[serde(default)]
-    dense_twin: Option<String>,
+    pub dense_twin: Option<String>,
 }
 
-fn ours(model: &OfflineModel) -> Result<Ours> {
-    let bytes = pollster::block_on(checkpoint::read_config_bytes(&model.source))?;
-    serde_json::from_slice(&bytes).map_err(|_| {
-        let message =
-            "config.json: training_step must be a whole number of at least 0, and dense_twin the name of a folder";
-        Error::new(Code::Config, message)
-    })
+impl Ours {
+    pub fn read(config_json: &[u8]) -> Result<Ours> {
+        serde_json::from_slice(config_json).map_err(|_| {
+            let message =
+                "config.json: training_step must be a whole number of at least 0, and dense_twin the name of a folder";
+            Error::new(Code::Config, message)
+        })
+    }
 }
 
 /// BOS, eos, and what the tokenizer calls special; ascending.
@@ -200,13 +207,13 @@ pub fn special_ids(config: &Config, eos: &[u32], tokenizer: Option<&Tokenizer>) 
 pub type Effects = Vec<(u32, f64)>;
 
 /// γ_final[i] · W_U[token, i]: the largest and the smallest of each index.
-fn effects(engine: &CpuEngine) -> Result<(Vec<Effects>, Vec<Effects>)> {
+async fn effects(engine: &CpuEngine) -> Result<(Vec<Effects>, Vec<Effects>)> {
     let (config, weights) = (engine.config(), engine.weights());
     let head = weights.get(config.head())?;
     let (rows, gain) = (head.to_f32(), weights.get(Weight::FinalNormGain)?.vector());
     let (mut promoted, mut suppressed) = (Vec::new(), Vec::new());
     for index in 0..config.d_model {
-        let mut of: Vec<(u32, f64)> = (0..config.d_vocab)
+        let mut of: Effects = (0..config.d_vocab)
             .map(|token| {
                 (
                     token as u32,
@@ -214,78 +221,21 @@ fn effects(engine: &CpuEngine) -> Result<(Vec<Effects>, Vec<Effects>)> {
                 )
             })
             .collect();
-        of.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        promoted.push(of.iter().take(EFFECTS).copied().collect());
-        of.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
-        suppressed.push(of.into_iter().take(EFFECTS).collect());
+        promoted.push(first(&mut of, |a, b| b.1.total_cmp(&a.1)));
+        suppressed.push(first(&mut of, |a, b| a.1.total_cmp(&b.1)));
+        pause().await;
     }
     Ok((promoted, suppressed))
 }
 
-/// Clusters the tokens of the dense twin, which the command line, manifest.json or config.json names. A dense model is its own.
-fn clusters(
-    model: &OfflineModel,
-    texts: Option<&[String]>,
-    twin: Option<&Path>,
-    notice: &mut dyn FnMut(&str),
-) -> Result<Option<Clusters>> {
-    let own = model.config.topk.is_none();
-    let manifest = pollster::block_on(checkpoint::read_manifest(&model.source))?;
-    let named = manifest
-        .and_then(|manifest| manifest.dense_twin)
-        .or(ours(model)?.dense_twin);
-    let (folder, source) = match (twin, named) {
-        (Some(folder), _) => (folder.to_owned(), format!("../{}", name_of(folder))),
-        (None, _) if own => (model.source.root().to_owned(), ".".to_owned()),
-        (None, Some(name)) => {
-            let folder = model.source.root().join(&name);
-            if !folder.is_dir() {
-                fail!(
-                    Argument,
-                    "dense_twin is {name:?}, but {} is not a folder; choose another with --twin",
-                    folder.display()
-                );
-            }
-            (folder, name)
-        }
-        (None, None) => {
-            notice("no dense twin (neither --twin, manifest.json nor config.json names one), so semantic entropies are null");
-            return Ok(None);
-        }
-    };
-    let loaded;
-    let engine = if own && twin.is_none() {
-        &model.engine
-    } else {
-        let source = FolderSource::new(&folder)?;
-        let config = pollster::block_on(checkpoint::read_config(&source))?;
-        check_twin(&model.config, &config, &folder)?;
-        loaded = pollster::block_on(crate::offline::load_engine(&source, "", &config))?;
-        &loaded
-    };
-    if model.config.d_vocab > cluster::MOST_TOKENS {
-        notice("the vocabulary is too large to cluster, so semantic entropies are null");
-        return Ok(None);
+/// The first [`EFFECTS`] in an order, lower ids first at a tie.
+fn first(of: &mut Effects, order: impl Fn(&(u32, f64), &(u32, f64)) -> Ordering) -> Effects {
+    let order = |a: &(u32, f64), b: &(u32, f64)| order(a, b).then(a.0.cmp(&b.0));
+    let kept = of.len().min(EFFECTS);
+    if kept < of.len() {
+        of.select_nth_unstable_by(kept, order);
     }
-    let embedding = engine.weights().get(Weight::Embed)?;
-    Ok(Some(cluster::cluster(
-        &embedding.to_f32(),
-        embedding.stride,
-        engine.config().d_model,
-        texts,
-        &source,
-    )))
-}
-
-fn check_twin(model: &Config, twin: &Config, folder: &Path) -> Result<()> {
-    if twin.d_vocab != model.d_vocab {
-        fail!(
-            Argument,
-            "the twin {} has {} tokens, but the model has {}; it must share its tokenizer",
-            folder.display(),
-            twin.d_vocab,
-            model.d_vocab
-        );
-    }
-    Ok(())
+    let mut first = of[..kept].to_vec();
+    first.sort_by(order);
+    first
 }

@@ -1,21 +1,30 @@
-//! What every neuron means: statistics over a corpus, their files (`README.md` beside this file), and labels. Native only.
+//! What every neuron means: statistics over a corpus, their files (`README.md` beside this file), and labels.
 //!
-//! [`analyze`] goes over whole documents, `accumulate` keeps each neuron's statistics in bounded memory, `shard` stores them on disk,
-//! and `report` writes the files of `features/` from one or more shards. One pass and merged shards take the same path, so their
-//! files are the same, byte for byte.
+//! `accumulate` keeps each neuron's statistics in bounded memory, and `report` makes the files of `features/` from them. Two ways lead there:
+//! the command's ([`analyze`]: threads, checkpoints, and shards on disk, which merge into the same bytes as one pass) and the site's
+//! ([`live`]: one document after the other, in memory). The second is all there is without the feature `cli`.
 
 mod accumulate;
+#[cfg(feature = "cli")]
 pub mod analyze;
 mod bands;
 mod cluster;
 mod corpus;
 mod examples;
+#[cfg(feature = "cli")]
 mod export;
 mod facts;
+#[cfg(feature = "cli")]
+mod gather;
 mod histogram;
 mod json;
 mod kinds;
 mod labels;
+pub mod live;
+#[cfg(feature = "cli")]
+mod measure;
+#[cfg(not(feature = "cli"))]
+#[path = "no_measure.rs"]
 mod measure;
 mod peaks;
 mod places;
@@ -23,13 +32,21 @@ mod reads;
 mod record;
 pub mod report;
 mod rules;
+#[cfg(feature = "cli")]
 pub mod saes;
+#[cfg(feature = "cli")]
 pub mod shard;
+#[cfg(feature = "cli")]
+mod states;
+#[cfg(not(feature = "cli"))]
+#[path = "no_states.rs"]
 mod states;
 pub mod statistics;
 mod steps;
+#[cfg(feature = "cli")]
 mod store;
 mod streams;
+#[cfg(feature = "cli")]
 pub mod threads;
 
 /// Most positions that an entropy rests on.

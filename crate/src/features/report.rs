@@ -1,33 +1,57 @@
-//! Writes the files of `features/` from one or more shards; `README.md` beside this file describes them.
-
-use std::path::Path;
+//! Makes the files of `features/` from the statistics of a whole corpus; `README.md` beside this file describes them. Where they go is the
+//! caller's affair.
 
 use serde_json::{json, Map, Value};
 
+use super::accumulate::Statistics;
 use super::examples;
-use super::export::Export;
+use super::facts::Facts;
 use super::json::{maybe, number};
 use super::reads::{Reads, SHARES};
 use super::record::{records, Ground, More, Record};
 use super::rules::Lexicon;
-use super::shard::Whole;
 use super::statistics::count;
 use super::steps::{all_steps, StepColumns};
 use super::{EMERGENCE_JS, FORMAT, PER_FILE, RARE_BELOW, TOP};
 use crate::error::{fail, Result};
-use crate::offline::files;
+use crate::pace::pause;
 
 /// Tokens per neuron in the index.
 const SHOWN: usize = 3;
 
-/// Writes the folder; `export` takes the files for SAEDashboard and Neuronpedia.
-pub fn write(whole: &Whole, more: &More, out: &Path, export: Option<&Path>) -> Result<()> {
+/// The statistics of a whole corpus.
+pub struct Whole {
+    pub facts: Facts,
+    pub documents: Vec<Vec<u32>>,
+    pub last: Statistics,
+    pub steps: Vec<Statistics>,
+}
+
+impl Whole {
+    fn ground<'a>(&'a self, lexicon: &'a Lexicon, more: &'a More) -> Ground<'a> {
+        Ground {
+            lexicon,
+            more,
+            facts: &self.facts,
+            documents: &self.documents,
+            last: &self.last,
+            steps: &self.steps,
+        }
+    }
+}
+
+/// Takes a file: its path below `features/`, and what it holds.
+pub type Put<'a> = &'a mut dyn FnMut(&str, Vec<u8>) -> Result<()>;
+/// Hears of every record, with the number of its layer.
+pub type Each<'a> = &'a mut dyn FnMut(&Ground<'_>, usize, &Record<'_>);
+
+/// Makes the files, `index.json` last.
+pub async fn write(whole: &Whole, more: &More, each: Each<'_>, put: Put<'_>) -> Result<()> {
     let lexicon = Lexicon::new(&whole.facts, &whole.documents);
     let ground = whole.ground(&lexicon, more);
     let (facts, d_model) = (ground.facts, ground.facts.d_model);
     let mut index = Index::new(&ground);
     let mut steps = StepColumns::new(&ground);
-    let mut export = export.map(|folder| Export::new(folder, &ground)).transpose()?;
     for start in (0..d_model).step_by(PER_FILE) {
         let mut files: Vec<(Vec<Value>, Vec<Value>)> = vec![Default::default(); facts.layers.len()];
         for i in start..(start + PER_FILE).min(d_model) {
@@ -39,48 +63,44 @@ pub fn write(whole: &Whole, more: &More, out: &Path, export: Option<&Path>) -> R
                 if !ground.steps.is_empty() {
                     files[slot].1.push(steps.add(&ground, slot, record));
                 }
-                if let Some(export) = &mut export {
-                    export.add(&ground, slot, record);
-                }
+                each(&ground, slot, record);
             }
+            pause().await;
         }
         for (layer, (neurons, of_steps)) in facts.layers.iter().zip(files) {
             let name = format!("layer{layer}/{start}.json");
             let object = |neurons| json!({ "format": FORMAT, "layer": layer, "start": start, "neurons": neurons });
-            save(&out.join(&name), &object(neurons))?;
+            save(put, &name, &object(neurons))?;
             if !ground.steps.is_empty() {
-                save(&out.join("steps").join(&name), &object(of_steps))?;
+                save(put, &format!("steps/{name}"), &object(of_steps))?;
             }
         }
     }
     if !ground.steps.is_empty() {
-        save(&out.join("steps/columns.json"), &steps.json(&ground))?;
+        save(put, "steps/columns.json", &steps.json(&ground))?;
     }
     if let Some(clusters) = &facts.clusters {
         let object = json!({
             "format": FORMAT, "threshold": number(clusters.threshold), "source": clusters.source, "cluster": clusters.cluster,
             "linkage": "average",
         });
-        save(&out.join("clusters.json"), &object)?;
-    }
-    if let Some(export) = export {
-        export.finish()?;
+        save(put, "clusters.json", &object)?;
     }
     if let Some(states) = &more.states {
-        save(&out.join("states.json"), &states.summary(facts))?;
+        save(put, "states.json", &states.summary(facts))?;
     }
     if let Some(measured) = &more.measured {
-        save(&out.join("contrasts.json"), &measured.contrasts_json(facts))?;
-        save(&out.join("switches.json"), &measured.switches_json(facts))?;
+        save(put, "contrasts.json", &measured.contrasts_json(facts))?;
+        save(put, "switches.json", &measured.switches_json(facts))?;
     }
     // Written last: if it exists, so do all the others.
-    save(&out.join("index.json"), &index.json(&ground))
+    save(put, "index.json", &index.json(&ground))
 }
 
-fn save(path: &Path, value: &Value) -> Result<()> {
+fn save(put: Put<'_>, path: &str, value: &Value) -> Result<()> {
     match serde_json::to_vec(value) {
-        Ok(bytes) => files::write_whole(path, &bytes),
-        Err(error) => fail!(Io, "{} cannot be put together: {error}", path.display()),
+        Ok(bytes) => put(path, bytes),
+        Err(error) => fail!(Io, "{path} cannot be put together: {error}"),
     }
 }
 

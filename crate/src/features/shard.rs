@@ -3,10 +3,8 @@
 
 use std::path::PathBuf;
 
-use super::accumulate::Statistics;
 use super::facts::Facts;
-use super::record::{Ground, More};
-use super::rules::Lexicon;
+pub use super::report::Whole;
 use super::store;
 use crate::error::{fail, Code, Error, Result};
 use crate::offline::files;
@@ -33,12 +31,6 @@ impl Shard {
     pub fn statistics_path(&self, step: Option<u64>) -> PathBuf {
         self.folder
             .join(step.map_or("final.bin".to_owned(), |step| format!("step{step}.bin")))
-    }
-
-    /// Empty statistics, for the final weights or a checkpoint.
-    pub fn empty(facts: &Facts, step: Option<u64>, from: u64) -> Statistics {
-        let ranks = store::ranks(facts.dense, facts.by_magnitude);
-        Statistics::new(&facts.layers, facts.d_model, ranks, step.is_none(), from)
     }
 
     /// Writes the facts, or compares them with existing ones: an interrupted run continues only with the same facts.
@@ -75,26 +67,7 @@ impl Shard {
     }
 }
 
-/// The statistics of a whole corpus.
-pub struct Whole {
-    pub facts: Facts,
-    pub documents: Vec<Vec<u32>>,
-    pub last: Statistics,
-    pub steps: Vec<Statistics>,
-}
-
 impl Whole {
-    pub fn ground<'a>(&'a self, lexicon: &'a Lexicon, more: &'a More) -> Ground<'a> {
-        Ground {
-            lexicon,
-            more,
-            facts: &self.facts,
-            documents: &self.documents,
-            last: &self.last,
-            steps: &self.steps,
-        }
-    }
-
     /// Combines shards, given in any order.
     pub fn read(shards: &[Shard]) -> Result<Whole> {
         let Some(first) = shards.first() else {
@@ -111,17 +84,13 @@ impl Whole {
                     shard.folder.display()
                 );
             }
-            let last = store::read_statistics(&shard.statistics_path(None), &Shard::empty(&facts, None, 0))?;
+            let last = store::read_statistics(&shard.statistics_path(None), &facts.empty(true, 0))?;
             parts.push((last.from, last.to, shard, last));
         }
         parts.sort_by_key(|(from, to, ..)| (*from, *to));
         let mut whole = Whole {
-            last: Shard::empty(&facts, None, 0),
-            steps: facts
-                .steps
-                .iter()
-                .map(|step| Shard::empty(&facts, Some(*step), 0))
-                .collect(),
+            last: facts.empty(true, 0),
+            steps: facts.steps.iter().map(|_| facts.empty(false, 0)).collect(),
             documents: Vec::new(),
             facts,
         };
@@ -147,7 +116,7 @@ impl Whole {
             for number in 0..whole.steps.len() {
                 let step = Some(whole.facts.steps[number]);
                 let path = shard.statistics_path(step);
-                let of_step = store::read_statistics(&path, &Shard::empty(&whole.facts, step, 0))?;
+                let of_step = store::read_statistics(&path, &whole.facts.empty(false, 0))?;
                 if (of_step.from, of_step.to) != (from, to) {
                     fail!(
                         Checkpoint,

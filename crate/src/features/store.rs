@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::accumulate::Statistics;
 use super::bands::{Band, Bands, DRAWN};
 use super::histogram::Histogram;
-use super::peaks::{Peak, Peaks, Rank, Sample};
+use super::peaks::{Peak, Peaks, Sample};
 use super::{SAMPLE, TOP, WINDOW};
 use crate::error::{fail, Result};
 use crate::offline::files;
@@ -286,14 +286,5 @@ impl<'a> Reader<'a> {
             *x = self.f32()?;
         }
         Ok(window)
-    }
-}
-
-/// How positions are ranked: by both tails in a dense model.
-pub fn ranks(dense: bool, by_magnitude: bool) -> &'static [Rank] {
-    match (dense, by_magnitude) {
-        (true, _) => &[Rank::Value, Rank::Negative],
-        (false, true) => &[Rank::Magnitude],
-        (false, false) => &[Rank::Value],
     }
 }

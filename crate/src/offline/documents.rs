@@ -2,16 +2,19 @@
 //! `<|endoftext|>` lines between documents. Ids are used as they are. Text is encoded as tokenizer.json says, and the model's
 //! BOS is put in front unless the encoding already begins with it.
 
+#[cfg(feature = "cli")]
 use std::path::Path;
 
 use serde::Deserialize;
 
+#[cfg(feature = "cli")]
 use super::files;
 use crate::config::Config;
 use crate::error::{fail, Code, Error, Result};
 use crate::tokenizer::Tokenizer;
 
 /// Largest file we read.
+#[cfg(feature = "cli")]
 const MAX_BYTES: u64 = 4 << 30;
 /// The line between the documents of a text file.
 pub const SEPARATOR: &str = "<|endoftext|>";
@@ -25,23 +28,47 @@ struct Line {
     text: Option<String>,
 }
 
+/// One document as its file has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    pub text: &'a str,
+    /// In a `.jsonl` file, the number of the line, from 1.
+    pub line: Option<usize>,
+}
+
+impl Part<'_> {
+    /// Its ids; `name` is that of the file, for errors.
+    pub fn ids(&self, name: &str, config: &Config, tokenizer: Option<&Tokenizer>) -> Result<Document> {
+        match self.line {
+            Some(number) => from_line(self.text, config, tokenizer, &|| format!("{name} line {number}")),
+            None => encode(self.text, config, tokenizer, &|| name.to_owned()),
+        }
+    }
+}
+
+/// The documents of a file of that name, in order.
+pub fn parts<'a>(name: &str, text: &'a str) -> Vec<Part<'a>> {
+    if !name.ends_with(".jsonl") {
+        return split(text).map(|text| Part { text, line: None }).collect();
+    }
+    let lines = text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty());
+    lines
+        .map(|(text, number)| Part {
+            text,
+            line: Some(number),
+        })
+        .collect()
+}
+
 /// All documents of the files, in order, except empty ones.
+#[cfg(feature = "cli")]
 pub fn read(paths: &[impl AsRef<Path>], config: &Config, tokenizer: Option<&Tokenizer>) -> Result<Vec<Document>> {
     let mut documents = Vec::new();
     for path in paths {
         let path = path.as_ref();
-        let text = text_of(path)?;
-        let lines = path.extension().is_some_and(|extension| extension == "jsonl");
-        if lines {
-            for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-                let source = || format!("{} line {}", path.display(), number + 1);
-                documents.push(from_line(line, config, tokenizer, &source)?);
-            }
-        } else {
-            let source = || path.display().to_string();
-            for text in split(&text) {
-                documents.push(encode(text, config, tokenizer, &source)?);
-            }
+        let (text, name) = (text_of(path)?, path.display().to_string());
+        for part in parts(&name, &text) {
+            documents.push(part.ids(&name, config, tokenizer)?);
         }
     }
     documents.retain(|document| !document.is_empty());
@@ -49,10 +76,12 @@ pub fn read(paths: &[impl AsRef<Path>], config: &Config, tokenizer: Option<&Toke
 }
 
 /// The documents of a text file, as texts.
+#[cfg(feature = "cli")]
 pub fn texts(path: &Path) -> Result<Vec<String>> {
     Ok(split(&text_of(path)?).map(str::to_owned).collect())
 }
 
+#[cfg(feature = "cli")]
 fn text_of(path: &Path) -> Result<String> {
     match String::from_utf8(files::read_whole(path, MAX_BYTES)?) {
         Ok(text) => Ok(text),

@@ -1,14 +1,19 @@
-//! The surface that `js/` builds on: thin wrappers over `session`, typed arrays out, `{code, message}` objects for errors.
+//! The surface that `js/` builds on: thin wrappers over `session`, typed arrays out, `{code, message}` objects for errors. With the feature
+//! `statistics`, which is a module of its own, that of the site's statistics.
 
 mod convert;
 mod generation;
 mod model;
 mod source;
+#[cfg(feature = "statistics")]
+mod statistics;
 
 use wasm_bindgen::prelude::*;
 
 pub use generation::{WasmGeneration, WasmGenerationBatch};
 pub use model::WasmModel;
+#[cfg(feature = "statistics")]
+pub use statistics::WasmStatistics;
 
 use crate::pace::Cancel;
 

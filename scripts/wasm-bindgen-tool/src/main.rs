@@ -1,6 +1,7 @@
-//! `topk-lm-bindings INPUT.wasm OUT_DIR`: writes `topk_lm.js`, `topk_lm.d.ts` and `topk_lm_bg.wasm`
+//! `topk-lm-bindings INPUT.wasm OUT_DIR`: writes the bindings under the name of the input, a script, its types and the wasm file
 //! (target "web": an ES module that finds the wasm file by `import.meta.url`).
 
+use std::path::Path;
 use std::process::ExitCode;
 use wasm_bindgen_cli_support::Bindgen;
 
@@ -10,10 +11,11 @@ fn main() -> ExitCode {
         eprintln!("usage: topk-lm-bindings INPUT.wasm OUT_DIR");
         return ExitCode::from(2);
     };
+    let name = Path::new(input).file_stem().unwrap_or_default().to_string_lossy();
     let mut bindgen = Bindgen::new();
     let written = bindgen
         .input_path(input)
-        .out_name("topk_lm")
+        .out_name(&name)
         .typescript(true)
         .remove_producers_section(true)
         .reset_state_function(true) // a new instance after a trap

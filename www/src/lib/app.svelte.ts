@@ -5,10 +5,13 @@ import { type Problem, problemOf } from './problem';
 import { type NeuronId, visit } from './route';
 import { Router } from './router.svelte';
 import { Session } from './session.svelte';
+import { OwnStatistics } from './statistics/own-statistics.svelte';
 
 export class App {
   readonly embed: boolean;
   readonly session: Session;
+  /** Statistics computed in this tab, where the model's folder has none. */
+  readonly statistics: OwnStatistics;
   readonly router: Router;
   models = $state.raw<readonly ModelEntry[]>([]);
   /** Why there is no list of models. */
@@ -25,6 +28,7 @@ export class App {
     this.embed = embed;
     this.router = new Router(() => this.entry?.name ?? '');
     this.session = new Session(backend, () => this.router.route.ckpt);
+    this.statistics = new OwnStatistics(this.session);
   }
 
   /** The model that the address names; `null` until the list is there. */

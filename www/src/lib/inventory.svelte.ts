@@ -30,8 +30,8 @@ export class Inventory {
   /** Looks again, after another model was chosen. */
   async look(signal: AbortSignal): Promise<void> {
     Object.assign(this, { features: 'unknown', steps: 'unknown', training: 'unknown', recipes: 'unknown', fault: '' });
-    const { features } = this.#app.session;
-    if (!features) return;
+    const { features, folder } = this.#app.session;
+    if (!features || !folder) return;
     try {
       const index = await features.index({ signal });
       this.features = 'there';
@@ -44,7 +44,7 @@ export class Inventory {
     }
     for (const name of ['training', 'recipes'] as const) {
       try {
-        this[name] = (await features.file(`${name}.json`, { signal })) ? 'there' : 'missing';
+        this[name] = (await folder.file(`${name}.json`, { signal })) ? 'there' : 'missing';
       } catch (error) {
         if (isAbort(error)) return;
         this[name] = 'missing';
@@ -53,7 +53,7 @@ export class Inventory {
   }
 
   get items(): Item[] {
-    const { model, steps, kind } = this.#app.session;
+    const { model, steps, kind, isOwn } = this.#app.session;
     const loaded: State = model ? 'there' : 'unknown';
     const isDense = kind === 'dense';
     const tokenizer: State = model ? (model.config.has_tokenizer ? 'there' : 'missing') : 'unknown';
@@ -79,8 +79,10 @@ export class Inventory {
         state: this.features,
         note:
           this.features === 'missing'
-            ? `To make it: ${MAKE_FEATURES}`
-            : 'Labels, entropies and examples; on Steer, the search and strengths relative to the maximum.',
+            ? `Compute them in this tab, on Browse; or: ${MAKE_FEATURES}`
+            : isOwn
+              ? 'Computed in this tab; Browse exports or deletes them.'
+              : 'Labels, entropies and examples; on Steer, the search and strengths relative to the maximum.',
       },
       {
         page: 'Trace',

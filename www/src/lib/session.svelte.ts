@@ -24,8 +24,14 @@ export class Session {
   progress = $state.raw<LoadProgress | null>(null);
   problem = $state.raw<Problem | null>(null);
   model = $state.raw<TopKLM | null>(null);
-  /** Statistics of the chosen model's neurons; works before the model is loaded. */
+  /** The files of the chosen model's folder; works before the model is loaded. */
+  folder = $state.raw<Features | null>(null);
+  /** Statistics of its neurons: those of its folder, or computed in this tab. */
   features = $state.raw<Features | null>(null);
+  /** Whether its folder has no statistics. */
+  lacksFeatures = $state(false);
+  /** Whether {@link features} were computed in this tab. */
+  isOwn = $state(false);
   /** All neurons at a glance, as soon as it is read. */
   index = $state.raw<FeatureIndex | null>(null);
   /** Why there is no {@link index}; a sentence. */
@@ -98,6 +104,8 @@ export class Session {
     this.vocabulary = null;
     this.index = null;
     this.missing = null;
+    this.lacksFeatures = false;
+    this.isOwn = false;
     this.#loadedKind = null;
     this.#source = source;
     await this.#drop();
@@ -105,13 +113,13 @@ export class Session {
     if (this.entry !== entry) return;
     if (code instanceof Error) return this.#failed(code);
     if (entry.url.origin !== location.origin && source === entry.url && !agreed) {
-      this.features = null;
+      this.features = this.folder = null;
       this.phase = 'asking';
       return;
     }
     this.phase = 'idle';
     const features = code.Features.open(source);
-    this.features = features;
+    this.features = this.folder = features;
     const { connection } = navigator as { connection?: { saveData?: boolean } };
     const modest = entry.bytes !== null && entry.bytes <= UNASKED_BYTES && !connection?.saveData;
     if (modest || source !== entry.url || agreed) void this.load();
@@ -123,13 +131,36 @@ export class Session {
       const index = await features.index();
       if (this.features === features) this.index = index;
     } catch (error) {
-      if (this.features === features) this.missing = problemOf(error).message;
+      if (this.features !== features) return;
+      const { code, message } = problemOf(error);
+      this.missing = message;
+      this.lacksFeatures = code === 'no-features';
     }
+  }
+
+  /** Shows statistics that were computed in this tab, files by path, where the folder has none; `null`: none again. */
+  async adopt(files: Readonly<Record<string, Blob>> | null): Promise<void> {
+    const { folder } = this;
+    if (!folder || !this.lacksFeatures) return;
+    if (!files) {
+      this.features = folder;
+      this.index = null;
+      this.isOwn = false;
+      return this.#readIndex(folder);
+    }
+    const [code, config = new Blob()] = await Promise.all([engine, folder.file('config.json')]);
+    const features = code.Features.open({ ...files, 'config.json': config }); // which makes it a model folder
+    const index = await features.index();
+    if (this.folder !== folder) return;
+    this.features = features;
+    this.index = index;
+    this.missing = null;
+    this.isOwn = true;
   }
 
   async #readVocabulary(features: Features): Promise<void> {
     const vocabulary = await readVocabulary(features).catch(() => null); // the loaded model's own follows
-    if (this.features === features) this.vocabulary ??= vocabulary;
+    if (this.folder === features) this.vocabulary ??= vocabulary;
   }
 
   /** Loads the model, also after a failure; stored files are not downloaded again. It is ready only with the weights that the address names. */
@@ -200,7 +231,7 @@ export class Session {
   close(): void {
     this.cancel();
     this.entry = null;
-    this.features = null;
+    this.features = this.folder = null;
     this.index = null;
     this.problem = null;
     this.phase = 'idle';
@@ -260,11 +291,11 @@ export class Session {
   /** Fetches the checkpoints before and after this one into the browser's storage, unless the reader wishes to save data. */
   #prefetch(step: number | null, signal: AbortSignal): void {
     const { connection } = navigator as { connection?: { saveData?: boolean } };
-    if (connection?.saveData || !this.features) return;
+    if (connection?.saveData || !this.folder) return;
     const steps = this.steps.map((entry) => entry.step);
     const at = step === null ? steps.length : steps.indexOf(step);
     for (const near of [steps[at - 1], steps[at + 1]]) {
-      if (near !== undefined) this.features.file(`step${near}/model.safetensors`, { signal }).catch(() => {}); // only a head start
+      if (near !== undefined) this.folder.file(`step${near}/model.safetensors`, { signal }).catch(() => {}); // only a head start
     }
   }
 

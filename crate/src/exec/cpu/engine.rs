@@ -84,7 +84,7 @@ impl CpuEngine {
         &self.loaded.config
     }
 
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "statistics")]
     pub fn weights(&self) -> &CpuWeights {
         &self.loaded.weights
     }

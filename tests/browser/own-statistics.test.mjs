@@ -1,0 +1,146 @@
+// A model without statistics gets them in the tab: over a text of the reader's and of its own, with Stop, kept over a reload, exported, under the
+// site's policy and without a network.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { strFromU8, unzipSync } from 'fflate';
+import { policy } from '../../scripts/lib/site-files.mjs';
+import { assertUsable, LOAD_TIMEOUT, loaded, STEP_TIMEOUT, shippedModel, withSite } from './page-kit.mjs';
+
+const FILES = ['config.json', 'generation_config.json', 'tokenizer.json', 'model.safetensors'];
+const names = ['Lily', 'Tom', 'Ben', 'Mia', 'Sam'];
+const things = ['ball', 'dog', 'cake', 'boat', 'tree', 'hat', 'box'];
+/** Some 20,000 tokens in documents of about 60, by a fixed rule. */
+const story = (n) =>
+  `One day, ${names[n % 5]} saw a ${things[n % 7]}. "I like the ${things[(n * 3) % 7]}," said ${names[(n + 2) % 5]}. They were happy and played in the park. Then it was late, and ${names[(n * 2) % 5]} ran home to Mom.`;
+const TEXT = Array.from({ length: 330 }, (_, n) => story(n)).join('\n<|endoftext|>\n');
+
+describe('statistics in the tab', { timeout: 900_000 }, () => {
+  const elsewhere = fs.mkdtempSync(path.join(os.tmpdir(), 'topk-lm-alone-'));
+  fs.mkdirSync(path.join(elsewhere, 'Alone'));
+  for (const file of FILES) fs.copyFileSync(path.join(shippedModel().folder, file), path.join(elsewhere, 'Alone', file));
+  after(() => fs.rmSync(elsewhere, { recursive: true, force: true }));
+  let site;
+  let page;
+  const intercept = (_, response) => {
+    response.setHeader('content-security-policy', policy()); // a worker keeps to the policy of its own script
+    return false;
+  };
+  const serve = { intercept, mounts: { '/elsewhere/': elsewhere } };
+  withSite({ hash: '#/about', serve, ignore: [/404/, /ERR_INTERNET_DISCONNECTED/] }, async (on) => {
+    ({ site, page } = on);
+    await page.addInitScript(() => {
+      document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => {
+        console.error(`policy: ${violatedDirective} forbids ${blockedURI}`);
+      });
+    });
+  });
+  before(() => page.reload());
+
+  const open = async (hash) => {
+    await page.evaluate((to) => (location.hash = to), hash);
+  };
+  const load = async () => {
+    await page.getByRole('button', { name: 'Load the model' }).click();
+    assert.equal(await loaded(page), 'cpu');
+  };
+  const address = () => encodeURIComponent(`${site.origin}elsewhere/Alone/`);
+  const rows = () => page.getByRole('table', { name: /^All neurons/ }).getByRole('row');
+  const phase = (name) => page.locator(`[data-statistics=${name}]`).waitFor({ timeout: LOAD_TIMEOUT });
+  const text = () => page.getByRole('textbox', { name: /Your own text/ });
+  const section = () => page.getByRole('region', { name: 'Statistics in this tab' });
+
+  test('the table fills while the text is counted, and what was counted at Stop stays', async () => {
+    await open(`#/browse?model=${address()}`);
+    await page.getByText('This model comes without statistics').waitFor();
+    await load();
+    await assertUsable(page);
+    await text().fill(TEXT);
+    await page.getByRole('button', { name: 'Count over this text' }).click();
+    await rows().nth(3).waitFor({ timeout: LOAD_TIMEOUT });
+    await phase('counting');
+    assert.match(await section().innerText(), /The table shows the first [\d,]+ tokens/);
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await phase('done');
+    await page.getByText('This browser keeps them.').waitFor({ timeout: STEP_TIMEOUT });
+    const [, tokens] = /Computed here over ([\d,]+) tokens in [\d,]+ documents of own-text\.txt/.exec(await section().innerText());
+    assert.ok(Number(tokens.replaceAll(',', '')) >= 1000 && Number(tokens.replaceAll(',', '')) < 20_000, tokens);
+    await assertUsable(page);
+  });
+
+  test('a neuron has its page, after a reload too', async () => {
+    await rows().nth(1).getByRole('link').click();
+    const read = async () => {
+      await page.locator('[data-neuron]').waitFor({ timeout: LOAD_TIMEOUT });
+      await page.getByText(/computed in this tab over/).waitFor();
+      return page.locator('.label').first().innerText();
+    };
+    const label = await read();
+    await assertUsable(page);
+    await page.reload();
+    await load();
+    assert.equal(await read(), label);
+    assert.ok((await page.getByRole('heading', { name: 'Examples from the corpus' }).count()) === 1);
+  });
+
+  test('the folder features/ can be taken away', async () => {
+    await open(`#/browse?model=${address()}`);
+    const [download] = await Promise.all([
+      page.waitForEvent('download', { timeout: STEP_TIMEOUT }),
+      page.getByRole('button', { name: 'Export features/' }).click(),
+    ]);
+    assert.equal(download.suggestedFilename(), 'Alone-features.zip');
+    const files = unzipSync(new Uint8Array(fs.readFileSync(await download.path())));
+    const index = JSON.parse(strFromU8(files['features/index.json']));
+    assert.equal(index.format, 2);
+    assert.equal(index.model, 'Alone');
+    const shards = Object.keys(files).filter((name) => /^features\/layer\d+\/\d+\.json$/.test(name));
+    assert.equal(shards.length, index.layers.length * Math.ceil(index.d_model / index.shards.per_file));
+  });
+
+  test('deleted, they are gone; without a network they are computed again', async () => {
+    await page.evaluate(() => navigator.serviceWorker.ready.then(() => {}));
+    await page.context().setOffline(true);
+    await page.reload();
+    await load();
+    await section().getByRole('button', { name: 'Delete' }).click();
+    await page.getByText('This model comes without statistics').waitFor();
+    assert.equal(await rows().count(), 0);
+    await text().fill(TEXT.slice(0, 3000));
+    await page.getByRole('button', { name: 'Count over this text' }).click();
+    await phase('done');
+    await rows().nth(3).waitFor();
+    await page.context().setOffline(false);
+  });
+
+  test('over what the model writes by itself', async () => {
+    await section().getByRole('button', { name: 'Delete' }).click();
+    await section().getByRole('combobox').selectOption({ label: '10,000 tokens' });
+    await page.getByRole('button', { name: 'Let it write' }).click();
+    await rows().nth(3).waitFor({ timeout: LOAD_TIMEOUT });
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await phase('done');
+    assert.match(await section().innerText(), /documents? of written\.jsonl/);
+  });
+
+  test('what is wrong with a text is said, and what was counted before it stays', async () => {
+    await section().getByText('Compute them over another text').click();
+    const lines = '{"text": "The dog ran to the park. It was a sunny day."}\n{"words": 1}\n';
+    await page.getByLabel(/Or a file/).setInputFiles({ name: 'mine.jsonl', mimeType: 'text/plain', buffer: Buffer.from(lines) });
+    await page.getByRole('button', { name: 'Count over this text' }).click();
+    await section().getByRole('alert').getByText('mine.jsonl line 2').waitFor({ timeout: LOAD_TIMEOUT });
+    assert.match(await section().innerText(), /Computed here over \d+ tokens in 1 document of mine\.jsonl/);
+  });
+
+  test('another model ends the count', async () => {
+    await page.getByLabel(/Or a file/).setInputFiles([]);
+    await text().fill(TEXT);
+    await page.getByRole('button', { name: 'Count over this text' }).click();
+    await phase('counting');
+    await open('#/browse');
+    await page.getByText(/in layers 0/).waitFor({ timeout: LOAD_TIMEOUT });
+    assert.equal(await section().count(), 0);
+  });
+});
