@@ -175,7 +175,7 @@ fn site_requests(model: &Model, max_tokens: usize) -> Vec<Request> {
             sampling: SamplingOptions::at(0.8),
             seed: Some(seed),
             edits,
-            stop: if seed % 2 == 0 {
+            stop: if seed.is_multiple_of(2) {
                 vec!["he wa".into(), "e b".into()]
             } else {
                 Vec::new()
