@@ -199,6 +199,22 @@ describe('steering by what neurons write', { timeout: 600_000, skip: !model.feat
     assert.match(await setSlider().getAttribute('aria-valuetext'), /^1\.10 ×/, 'a set is known again by its recipe');
   });
 
+  test('the sweep of a set scales all of it, and a row of it sets the slider', async () => {
+    const sweep = page.locator('[data-results=sweep]');
+    await sweep.getByText('8 strengths of all 2 neurons').waitFor();
+    await sweep.getByRole('button', { name: /Sweep \d+ strengths/ }).click();
+    await page.locator('[data-results=sweep][data-done="8"]').waitFor();
+    await sweep.getByText('for all 2 neurons').waitFor();
+    await sweep.getByRole('button', { name: '1.50 ×' }).click();
+    await editsAre('2.17_clamp_6_out_generated*3.18_clamp_-3_out_generated');
+    assert.match(await setSlider().getAttribute('aria-valuetext'), /^1\.50 ×/);
+    await done();
+    assert.equal(await sweep.getByText('From other settings').count(), 0, 'its rows are still those of the set');
+    const text = (await sweep.getByRole('row').nth(4).locator('td').last().innerText()).replaceAll(/\s+/g, '');
+    const shown = (await page.locator('[data-side=steered] .chip').allInnerTexts()).join('').replaceAll(/[\s↵⇥]+/g, '');
+    assert.ok(text.length > 0 && shown.endsWith(text), `${shown} should end with ${text}`);
+  });
+
   test('accessible in both themes, no sideways scrolling on a phone', async () => {
     await page.getByRole('button', { name: 'Write with 10 seeds' }).click();
     await page.locator('[data-results=seeds][data-done="10"]').waitFor();

@@ -5,14 +5,17 @@ import { siteModule } from './page-kit.mjs';
 
 let compare;
 let edits;
+let swept;
 let recipes;
 let search;
 let strength;
 let summary;
 let code;
 before(async () => {
-  [compare, edits, recipes, search, strength, summary, code] = await Promise.all(
-    ['compare', 'edits', 'recipes', 'neuron-search', 'strength', 'seed-summary', 'steer-code'].map((name) => siteModule(`${name}.ts`)),
+  [compare, edits, swept, recipes, search, strength, summary, code] = await Promise.all(
+    ['compare', 'edits', 'swept', 'recipes', 'neuron-search', 'strength', 'seed-summary', 'steer-code'].map((name) =>
+      siteModule(`${name}.ts`),
+    ),
   );
 });
 
@@ -119,6 +122,26 @@ test('a set is scaled as a whole, and known again at any scale', () => {
   assert.equal(edits.timesOf(set, set.slice(1)), null);
   assert.equal(edits.timesOf(set, [clamp(2, 8), ...set.slice(1)]), null);
   assert.equal(edits.timesOf([], []), 1);
+});
+
+test('a sweep takes one edit in multiples of its strength, and a set as a whole', () => {
+  const values = (all) => all.map(({ value }) => value);
+  const one = swept.sweptOf([clamp(2, 4)], [clamp(2, 4)], 10, 'neuron');
+  assert.equal(one.title, 'layer 1 neuron 2');
+  assert.deepEqual(values(one.at(1.5)), [15]);
+  assert.equal(one.key, swept.sweptOf([clamp(2, 9)], [clamp(2, 9)], 10, 'neuron').key, 'whatever its value is now');
+  assert.deepEqual(values(swept.sweptOf([clamp(2, -4)], [], null, 'neuron').at(2)), [8], 'of its own size where no strength is known');
+  assert.deepEqual(values(swept.sweptOf([clamp(2, 5, { action: 'scale' })], [], 10, 'neuron').at(3)), [3]);
+
+  const set = [clamp(2, 4), clamp(3, -1.5), clamp(5, 0, { action: 'ablate' })];
+  const twice = set.map((edit) => edits.scaledEdit(edit, 2));
+  const all = swept.sweptOf(twice, set, 10, 'neuron');
+  assert.equal(all.title, 'all 3 neurons');
+  assert.deepEqual(all.at(2), twice);
+  assert.equal(all.key, swept.sweptOf(set, set, 10, 'neuron').key, 'at any scale');
+  assert.notEqual(all.key, swept.sweptOf(twice, twice, 10, 'neuron').key, 'but of these strengths');
+
+  for (const nothing of [[], [clamp(5, 0, { action: 'ablate' })]]) assert.equal(swept.sweptOf(nothing, nothing, 10, 'neuron'), null);
 });
 
 const fileOf = (value) => ({ file: async () => ({ text: async () => JSON.stringify(value) }) });
