@@ -129,10 +129,10 @@ fn the_effect_is_that_of_runs_with_edits() {
                 }
             }
             let mass: f64 = TOKENS.iter().map(|id| p[*id as usize]).sum();
-            weights += mass.sqrt();
+            weights += mass.powf(0.75);
             for i in 0..d {
                 let of_tokens: f64 = TOKENS.iter().map(|id| p[*id as usize] * of[i][*id as usize]).sum();
-                gain[i] += mass.sqrt() * (of_tokens / mass - means[i]);
+                gain[i] += mass.powf(0.75) * (of_tokens / mass - means[i]);
             }
         }
         let size = (0..d).map(|i| fisher[i][i]).sum::<f64>() / d as f64;
@@ -181,8 +181,8 @@ fn small_edits_do_what_is_predicted() {
     let mass = |p: &[f64]| TOKENS.iter().map(|id| p[*id as usize]).sum::<f64>();
     let (mut rise, mut weights, mut divergence) = (0.0, 0.0, 0.0);
     for ((p, _), (q, _)) in before.iter().zip(&after) {
-        weights += mass(p).sqrt();
-        rise += mass(p).sqrt() * (mass(q) / mass(p)).ln();
+        weights += mass(p).powf(0.75);
+        rise += mass(p).powf(0.75) * (mass(q) / mass(p)).ln();
         divergence += p.iter().zip(q).map(|(p, q)| p * (p / q).ln()).sum::<f64>();
     }
     let predicted: f64 = choice

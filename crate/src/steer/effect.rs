@@ -22,6 +22,8 @@ const STEP: f64 = 0.2;
 const QUANTILE: f64 = 0.9;
 /// Of the mean of F's diagonal.
 const RIDGE: f64 = 1e-3;
+/// The power of the mass by which places are weighted; `POWER` of claims.sets says why.
+const WEIGHT: f64 = 0.75;
 /// Tokens that matter at a place: of at least this probability, at most so many, and those of the concepts.
 const LEAST: f64 = 1e-5;
 const MOST: usize = 512;
@@ -173,7 +175,7 @@ impl Effect {
         column
     }
 
-    /// Gradient of the log of the tokens' mass `[d_model]`, mean over the places weighted by the root of the mass there: where a word never
+    /// Gradient of the log of the tokens' mass `[d_model]`, mean over the places weighted by a power of the mass there ([`WEIGHT`]): where a word never
     /// fits, it need not come. `None` where none of them is ever probable.
     pub fn gain(&self, tokens: &[u32]) -> Option<Vec<f64>> {
         let mut gain = vec![0.0; self.diagonal.len()];
@@ -186,7 +188,7 @@ impl Effect {
                 continue;
             }
             weights.iter_mut().for_each(|p| *p /= mass);
-            let weight = mass.sqrt();
+            let weight = mass.powf(WEIGHT);
             total += weight;
             for ((sum, x), mean) in gain.iter_mut().zip(place.product(&weights)).zip(&place.mean) {
                 *sum += weight * (x - mean);
