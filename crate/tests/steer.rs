@@ -137,14 +137,12 @@ fn the_effect_is_that_of_runs_with_edits() {
         }
         let size = (0..d).map(|i| fisher[i][i]).sum::<f64>() / d as f64;
         assert!(size > 0.0);
-        for i in 0..d {
-            fisher[i][i] += 1e-3 * size;
-        }
+        fisher.iter_mut().enumerate().for_each(|(i, row)| row[i] += 1e-3 * size);
         // The step, computed twice, may differ in its last bit.
         let near = |a: f64, b: f64, size: f64| assert!((a - b).abs() <= 1e-3 * (a.abs() + size), "{name}: {a} {b}");
-        for i in 0..d {
-            near(effect.diagonal()[i], fisher[i][i], size);
-            for (a, b) in effect.column(i).iter().zip(&fisher[i]) {
+        for (i, row) in fisher.iter().enumerate() {
+            near(effect.diagonal()[i], row[i], size);
+            for (a, b) in effect.column(i).iter().zip(row) {
                 near(*a, *b, size);
             }
         }
