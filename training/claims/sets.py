@@ -273,8 +273,7 @@ def main():
     def store(name, figures):
         # Another process may have stored a method in the meantime; other sizes of the same method stay.
         now = common.read(args.results, "sets").get("methods", {})
-        old = now.get(name, {})
-        now[name] = (old | figures if "words" not in figures else figures) if "words" not in old else figures
+        now[name] = figures if "words" in figures else now.get(name, {}) | figures
         common.write(args.results, "sets", result | {"methods": now, "seconds": clock()})
 
     if {"topk", "random"} & set(args.methods):
