@@ -94,11 +94,10 @@ mod tests {
             .map(|i| of.iter().map(|j| f[*i][*j]).chain([g[*i]]).collect())
             .collect();
         for p in 0..n {
-            for r in (0..n).filter(|r| *r != p) {
-                let times = a[r][p] / a[p][p];
-                for c in 0..=n {
-                    a[r][c] -= times * a[p][c];
-                }
+            let pivot = a[p].clone();
+            for row in a.iter_mut().enumerate().filter(|(r, _)| *r != p).map(|(_, row)| row) {
+                let times = row[p] / pivot[p];
+                row.iter_mut().zip(&pivot).for_each(|(x, y)| *x -= times * y);
             }
         }
         (0..n).map(|p| a[p][n] / a[p][p]).collect()
