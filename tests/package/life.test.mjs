@@ -66,6 +66,8 @@ for (const backend of ['cpu', 'webgpu']) {
           if (round === warmUp) warm = now();
           await generate(model, round);
         }
+        // What was stopped last is freed when the device has gone past it.
+        for (let wait = 0; wait < 100 && counts.live > warm.live; wait++) await new Promise((resolve) => setTimeout(resolve, 100));
         const generated = now();
         await model.dispose();
         let loaded;
