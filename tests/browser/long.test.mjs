@@ -103,6 +103,7 @@ describe('long links and texts', { timeout: 600_000 }, () => {
     await page.getByRole('button', { name: 'Load the model' }).click();
     assert.equal(await loaded(page), 'cpu');
     await page.getByText(/^The text has \d+ tokens, but this model takes at most 12 tokens: the rest is left out\.$/).waitFor();
+    await page.locator('[data-state=live]').waitFor();
     assert.equal(await chips().count(), 12);
   });
 
