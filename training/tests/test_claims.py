@@ -2,7 +2,6 @@
 
 import json
 import sys
-import tempfile
 import tomllib
 import unittest
 from pathlib import Path
@@ -10,51 +9,16 @@ from unittest import mock
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
 from claims import all as every
-from claims import ceiling, common, controls, decode, edit_cost, effect, meaning, quality, recipes, sae, sae_trace, seeds, sets, steer, sweep, table, trace
+from claims import ceiling, common, decode, edit_cost, effect, meaning, quality, sae, sae_trace, seeds, steer, sweep, table, trace
 from tests import toy
+from tests.toy_claims import ToyClaims
 from topklm import generate, stats, train
 from topklm.export import export, load_model
 from topklm.model import ModelConfig, TopKLM
 
 VECTORS = Path(__file__).parents[2] / "tests" / "entropy_vectors.json"
-CONCEPTS = """
-[bounds]
-max_tokens = 8
-temperature = 0.8
-seeds = 2
-success = 5.0
-relaxed_success = 3.0
-works = 0.5
-likelihood = 1.3
-[search]
-effect_prompts = 2
-effect_length = 10
-effect_strengths = [0.5, 1.0]
-divergence = 0.1
-short_list = 2
-penalty = 6.0
-margin = 1.25
-strengths = {layer = [1.0], from_layer = [1.0]}
-middle_margin = 1.6
-round = [{texts = 2, tokens = 4}, {texts = 2, tokens = 6, keep = {bounded = 1, middle = 1, free = 1}}]
-[sets]
-sizes = [1, 3]
-strengths = [0.3, 1.0]
-surprise = 1.2
-[prompts]
-choosing = ["One day Mia", "Then Ben went"]
-scoring = ["One day Omar", "One day"]
-fresh = ["Then Omar", "One day"]
-[[concept]]
-name = "things"
-words = ["kite", "stone", "cake"]
-[[concept]]
-name = "places"
-words = ["hill", "river"]
-"""
 
 
 class Definitions(unittest.TestCase):
@@ -252,34 +216,8 @@ class Edits(unittest.TestCase):
         np.testing.assert_allclose((found[0], reached[0, 0]), (0.25, -4.5))
 
 
-class Commands(unittest.TestCase):
+class Commands(ToyClaims):
     """Every command on a toy pair of models: results have the shape that the table reads."""
-
-    @classmethod
-    def setUpClass(cls):
-        cls._folder = tempfile.TemporaryDirectory()
-        cls.folder = Path(cls._folder.name)
-        toy.write(cls.folder)
-        for name, dense in ((common.TOPK, False), (common.DENSE, True)):
-            run = cls.folder / "runs" / name
-            train.Trainer(cls.folder / "toy.toml", cls.folder / "data", run, dense).run()
-            export(run, cls.folder / "data", cls.folder / "models" / name, True, None)
-        (cls.folder / "concepts.toml").write_text(CONCEPTS)
-        cls.results = cls.folder / "results"
-
-    @classmethod
-    def tearDownClass(cls):
-        cls._folder.cleanup()
-
-    def call(self, module, *arguments, data=True):
-        shared = ["--models", self.folder / "models", "--results", self.results]
-        shared += ["--data", self.folder / "data"] if data else []
-        with mock.patch.object(sys, "argv", ["claim", *map(str, [*shared, *arguments])]), mock.patch("builtins.print"):
-            module.main()
-        return json.loads((self.results / f"{self.name(module)}.json").read_text())
-
-    def name(self, module):
-        return {"steer": "steering"}.get(module.__name__.split(".")[1], module.__name__.split(".")[1])
 
     def test_quality(self):
         config = (Path(quality.__file__).with_name("quality.toml")).read_text().replace("max_tokens = 200", "max_tokens = 12")
@@ -336,175 +274,6 @@ class Commands(unittest.TestCase):
         self.assertEqual([c["concept"] for c in raised], ["things", "places"])
         self.assertTrue(all(c["steered"] >= c["base"] for c in raised))
         self.assertRegex(table.table(self.results), r"\|  \| TopK neurons \| dense coordinates \| SAE features \|\n.*\n\| by the criterion \| \d")
-
-    def test_saes_and_controls(self):
-        folders = []
-        for kind in sae.KINDS:
-            folders.append(self.folder / "saes" / kind)
-            more = ["--layer", 1, "--times", 4, "--k", 4, "--kind", kind, "--positions", 40_000]
-            figures = self.call(sae, "--out", folders[-1], *more)[kind]
-            self.assertEqual((figures["width"], figures["k"], figures["kind"]), (128, 4, kind))
-            self.assertGreater(figures["variance_explained"], 0.3)
-            self.assertTrue(1 < figures["active_a_position"] < 12, figures["active_a_position"])
-        result = self.call(controls, "--sae", *folders, "--units", 16)
-        rows = result["rows"]
-        self.assertEqual(
-            set(rows), {"topk", "topk_rotated", "untrained", "embedding", "dense", "dense_rotated", "sae topk", "sae jumprelu"}
-        )
-        # A table of tokens is foretold by the token; a rotation is dense where the neurons are sparse.
-        self.assertGreater(rows["embedding"]["token"], 0.9)
-        self.assertLess(rows["topk"]["density"], rows["topk_rotated"]["density"])
-        told = {name: row for name, row in rows.items() if row["f1"] is not None}
-        self.assertLessEqual({"topk", "topk_rotated", "dense", "dense_rotated", "embedding"}, set(told))
-        self.assertTrue(all(row["f1"] > (row["f1_shuffled"] or 0) for row in told.values()))
-        self.assertIsNone(rows["embedding"]["layers"])
-        again = self.call(controls, "--units", 16, "--only", "topk")
-        self.assertEqual(again["rows"], rows)
-        written = table.table(self.results)
-        self.assertIn("| TopK neurons | ", written)
-        self.assertIn("| JumpReLU | 1 | 128 | 4 | 1 | ", written)
-
-    def test_an_sae_is_saved_as_sae_lens_reads_it(self):
-        for kind in sae.KINDS:
-            made = sae.SAE(8, 24, 3, 1, seed=4, kind=kind)
-            x = 2 + 3 * torch.randn(40, 8, generator=torch.Generator().manual_seed(0))
-            made.begin(x)
-            made.requires_grad_(False)
-            made.save(self.folder / "lens")
-            config = json.loads((self.folder / "lens" / "cfg.json").read_text())
-            w = load_file(self.folder / "lens" / "sae_weights.safetensors")
-            pre = (x - w["b_dec"]) @ w["W_enc"] + w["b_enc"]
-            if kind == "topk":
-                codes = torch.zeros_like(pre).scatter(1, pre.topk(config["k"]).indices, pre.topk(config["k"]).values.relu())
-            else:
-                codes = pre * (pre > w["threshold"])
-            torch.testing.assert_close(codes, made.encode(x), atol=1e-4, rtol=1e-4)
-            torch.testing.assert_close(codes @ w["W_dec"] + w["b_dec"], made.decode(codes), atol=1e-4, rtol=1e-4)
-            torch.testing.assert_close(sae.SAE.load(self.folder / "lens").encode(x), made.encode(x), atol=1e-4, rtol=1e-4)
-
-    def test_thresholds_learn_the_number_of_features(self):
-        made = sae.SAE(4, 6, 2, 0, kind="jumprelu")
-        x = torch.randn(200, 4, generator=torch.Generator().manual_seed(1))
-        made.begin(x)
-        with torch.no_grad():
-            made.threshold.fill_(0.2)  # too many are active: the penalty raises the thresholds
-        total, error, codes = sae.loss(made, x, torch.zeros(6))
-        self.assertGreater((codes != 0).sum(-1).float().mean(), made.k)
-        (total - error).backward()
-        self.assertTrue((made.threshold.grad < 0).all())
-        self.assertEqual(made.encoder.grad.abs().max(), 0)
-
-    def test_the_best_tokens_end_where_f1_falls(self):
-        ids = np.array([1] * 4 + [2] * 4 + [3] * 8)
-        active = np.array([True] * 4 + [True] * 3 + [False] + [True] * 2 + [False] * 6)
-        frequency = np.bincount(ids, minlength=5)
-        rule = controls.best_tokens(active, ids, frequency)
-        self.assertEqual(rule.tolist(), [1, 2])
-        self.assertAlmostEqual(controls.f1_of(rule, active, ids, frequency), 2 * 7 / (8 + 9))
-        self.assertEqual(controls.f1_of(np.array([4]), active, ids, frequency), 0)
-
-    def test_what_the_token_foretells(self):
-        text = mock.Mock(ids=np.array([0, 1, 2] * 40), half=np.arange(120) % 2)
-        values = np.random.default_rng(0).normal(size=(120, 1)).astype(np.float32)
-        told = controls.foretold(np.concatenate([np.array([[5.0], [1], [0]] * 40), values], axis=1).astype(np.float32), text, 3)
-        self.assertAlmostEqual(told[0], 1, places=5)
-        self.assertLess(told[1], 0.1)
-
-    def test_another_seed(self):
-        base = tomllib.loads(toy.MODEL)
-        base["model"] |= {"d_model": 64, "topk_k": 8}
-        (self.folder / "seeds.toml").write_text(sweep.config_text(base, {}))
-        setting = {"why": "", "model": {"tied": False}, "train": {}}
-        with mock.patch.object(seeds.sweep_wide, "settings", lambda: {seeds.SETTING: setting}):
-            result = self.call(seeds, "--out", self.folder / "seeds", "--base", self.folder / "seeds.toml", "--positions", 4000)
-        self.assertEqual(len(result["held_out_nats"]), 2)
-        self.assertNotEqual(*result["held_out_nats"])
-        self.assertIn("| neurons of the other seed | ", table.table(self.results))
-
-    def test_neurons_are_matched_whatever_their_number(self):
-        x = torch.randn(300, 6, generator=torch.Generator().manual_seed(0)).relu()
-        order = torch.tensor([3, 0, 5, 1, 2, 4])
-        found = seeds.matched(x, 2 * x[:, order])
-        self.assertAlmostEqual(found["correlation"], 1, places=5)
-        self.assertEqual((found["above_half"], found["mutual"]), (1, 1))
-        other = torch.randn(300, 6, generator=torch.Generator().manual_seed(9)).relu()
-        self.assertLess(seeds.matched(x, other)["correlation"], 0.3)
-
-    def test_sets_find_and_score_lists(self):
-        folder = self.folder / "lens4"
-        self.call(sae, "--out", folder, "--layer", 1, "--times", 2, "--k", 4, "--positions", 4000)
-        with mock.patch.object(steer, "CONFIG", self.folder / "concepts.toml"):
-            result = self.call(sets, "--sae", folder)
-            self.assertEqual(result["layer"], 1)
-            methods = result["methods"]
-            self.assertEqual(set(methods), {"topk", "random", "dense", "sae", "means", "prompt", "logits"})
-            for name in ("topk", "random", "dense", "sae"):
-                self.assertEqual(set(methods[name]), {"1", "3"})
-                for size, figures in methods[name].items():
-                    self.assertEqual([len(c["index"]) for c in figures["chosen"]], [int(size)] * 2)
-            self.assertEqual([c["concept"] for c in methods["prompt"]["concepts"]], ["things", "places"])
-            self.assertGreater(methods["logits"]["words"], methods["logits"]["base"])
-            again = self.call(sets, "--methods", "topk", "--sizes", 2)["methods"]
-            self.assertEqual(set(again["topk"]), {"1", "2", "3"})
-            self.assertEqual(again["means"], methods["means"])
-        self.assertIn("| TopK, 3 neurons | ", table.table(self.results))
-
-    def test_the_effect_of_a_set_is_the_predicted_one(self):
-        model = TopKLM(ModelConfig(50, 24, 3, 2, 8, 16, 40, topk_k=5, n_nontopk=1, topk_post="relu")).init_weights(3).eval()
-        model.requires_grad_(False)
-        with torch.no_grad():
-            for p in model.parameters():
-                p.mul_(3)
-        with mock.patch.object(sets, "STEP", 0.01):
-            found = sets.Effect(model, [[0, 1], [0, 2], [0, 3]], 1)
-        tokens = [7, 8]
-        index, amounts = sets.chosen(found.F, found.gain(tokens), 3)
-        self.assertAlmostEqual(float(amounts @ found.F[index][:, index] @ amounts), 2, places=6)
-        # One coordinate: the one of the largest gain for its divergence.
-        one, _ = sets.chosen(found.F, found.gain(tokens), 1)
-        self.assertEqual(one, [int((found.gain(tokens) ** 2 / found.F.diag()).argmax())])
-        # The Jacobian foretells what a small step does, and the step raises the tokens' log-mass.
-        written = [decode.generate(model, [[0, 1], [0, 2], [0, 3]], [700_000 + 100_000 * d + i for i in range(3)], 32, 0.8, stop=-1) for d in range(2)]
-        ids = torch.tensor([[*p, *w][:32] for part in written for p, w in zip([[0, 1], [0, 2], [0, 3]], part, strict=True)])
-        step = torch.zeros(24)
-        step[index] = (0.01 * amounts).float()
-
-        def log_p(edit):
-            logits = model.lm_head(model.model.norm(model.stream(ids, edit=edit)[-1][:, sets.FIRST :: sets.EVERY]))
-            return logits.flatten(0, 1).log_softmax(-1)
-
-        before, after = log_p(None), log_p(lambda layer, x: x + step if layer == 1 else x)
-        foretold = (found.J - found.mean[:, None]) @ step
-        self.assertLess((after - before - foretold).norm() / foretold.norm(), 0.05)
-        mass = [lp.exp()[:, tokens].sum(1).log().mean() for lp in (before, after)]
-        self.assertGreater(mass[1], mass[0])
-
-    def test_the_strength_is_where_the_surprise_reaches_its_limit(self):
-        self.assertAlmostEqual(sets.at_surprise([1, 2, 4], [1.1, 1.2, 1.4], 1.3), 3)
-        self.assertEqual(sets.at_surprise([1, 2], [1.0, 1.1], 1.3), 2)
-        self.assertAlmostEqual(sets.at_surprise([1, 2], [1.5, 1.1], 1.25), 0.5)  # the first time counts
-
-    def test_concept_and_fluency(self):
-        plain, loop = list(range(20)), [1, 2, 3, 4] * 5
-        self.assertEqual(sets.harmonic([2], [1.0], 1.0, [plain]), 2)
-        self.assertEqual(sets.harmonic([5], [1.0], 1.0, [loop]), 0)
-        self.assertAlmostEqual(sets.harmonic([1, 2, 0], [1.5, 1.5, 1.0], 1.0, [plain] * 3), (1 + 4 / 3) / 3)
-        self.assertEqual(sets.harmonic([2], [2.0], 1.0, [plain]), 0)
-
-    def test_a_recipe_is_the_smallest_set_that_works(self):
-        def figures(size, *rows):
-            concepts = [{"base": 0.1, "words": 3.0, "two": two, "nll_ratio": ratio, "works": two >= 0.5 and ratio <= 1.3} for two, ratio in rows]
-            return {"concepts": concepts, "chosen": [{"index": list(range(size)), "value": [2.0] * size} for _ in rows]}
-
-        topk = {"1": figures(1, (0.6, 1.2), (0.1, 1.2), (0.1, 1.2)), "8": figures(8, (0.9, 1.2), (0.7, 1.25), (0.2, 1.2)), "32": figures(32, *[(1.0, 1.0)] * 3)}
-        random = {"8": {"concepts": [{"words": 0.3}] * 3}}
-        given = {"layer": 4, "tokens": 60, "judge": {"name": "J"}, "methods": {"topk": topk, "random": random}}
-        config = {"concept": [{"name": n, "words": [n]} for n in "abc"], "prompts": {"fresh": ["Once upon a time"]}}
-        rows = recipes.recipes(given, config)
-        self.assertEqual([(r["concept"], len(r["edits"]), r["about"]) for r in rows], [("b", 8, 0.7), ("a", 1, 0.6)])
-        self.assertTrue(all(r["gentle"] for r in rows))
-        self.assertEqual([r.get("control_rate") for r in rows], [0.3, None])
-        self.assertEqual(rows[0]["edits"][0] | {"index": 0}, {"layer": 4, "index": 0, "action": "add", "value": 2.0, "site": "topk_out", "positions": "all", "propagate": "layer"})
 
     def test_agreement_with_the_commands_index(self):
         topk = common.subject(self.folder / "models" / common.TOPK)

@@ -1,0 +1,90 @@
+"""Sets of neurons that bring a topic, and the presets made of them, on toy models and small cases."""
+
+import unittest
+from unittest import mock
+
+import torch
+
+from claims import decode, recipes, sae, sets, steer, table
+from tests.toy_claims import ToyClaims
+from topklm.model import ModelConfig, TopKLM
+
+
+class Sets(ToyClaims):
+    def test_sets_find_and_score_lists(self):
+        folder = self.folder / "lens4"
+        self.call(sae, "--out", folder, "--layer", 1, "--times", 2, "--k", 4, "--positions", 4000)
+        with mock.patch.object(steer, "CONFIG", self.folder / "concepts.toml"):
+            result = self.call(sets, "--sae", folder)
+            self.assertEqual(result["layer"], 1)
+            methods = result["methods"]
+            self.assertEqual(set(methods), {"topk", "random", "dense", "sae", "means", "prompt", "logits"})
+            for name in ("topk", "random", "dense", "sae"):
+                self.assertEqual(set(methods[name]), {"1", "3"})
+                for size, figures in methods[name].items():
+                    self.assertEqual([len(c["index"]) for c in figures["chosen"]], [int(size)] * 2)
+            self.assertEqual([c["concept"] for c in methods["prompt"]["concepts"]], ["things", "places"])
+            self.assertGreater(methods["logits"]["words"], methods["logits"]["base"])
+            again = self.call(sets, "--methods", "topk", "--sizes", 2)["methods"]
+            self.assertEqual(set(again["topk"]), {"1", "2", "3"})
+            self.assertEqual(again["means"], methods["means"])
+        self.assertIn("| TopK, 3 neurons | ", table.table(self.results))
+
+
+class Rules(unittest.TestCase):
+    def test_the_effect_of_a_set_is_the_predicted_one(self):
+        model = TopKLM(ModelConfig(50, 24, 3, 2, 8, 16, 40, topk_k=5, n_nontopk=1, topk_post="relu")).init_weights(3).eval()
+        model.requires_grad_(False)
+        with torch.no_grad():
+            for p in model.parameters():
+                p.mul_(3)
+        with mock.patch.object(sets, "STEP", 0.01):
+            found = sets.Effect(model, [[0, 1], [0, 2], [0, 3]], 1)
+        tokens = [7, 8]
+        index, amounts = sets.chosen(found.F, found.gain(tokens), 3)
+        self.assertAlmostEqual(float(amounts @ found.F[index][:, index] @ amounts), 2, places=6)
+        # One coordinate: the one of the largest gain for its divergence.
+        one, _ = sets.chosen(found.F, found.gain(tokens), 1)
+        self.assertEqual(one, [int((found.gain(tokens) ** 2 / found.F.diag()).argmax())])
+        # The Jacobian foretells what a small step does, and the step raises the tokens' log-mass.
+        written = [decode.generate(model, [[0, 1], [0, 2], [0, 3]], [700_000 + 100_000 * d + i for i in range(3)], 32, 0.8, stop=-1) for d in range(2)]
+        ids = torch.tensor([[*p, *w][:32] for part in written for p, w in zip([[0, 1], [0, 2], [0, 3]], part, strict=True)])
+        step = torch.zeros(24)
+        step[index] = (0.01 * amounts).float()
+
+        def log_p(edit):
+            logits = model.lm_head(model.model.norm(model.stream(ids, edit=edit)[-1][:, sets.FIRST :: sets.EVERY]))
+            return logits.flatten(0, 1).log_softmax(-1)
+
+        before, after = log_p(None), log_p(lambda layer, x: x + step if layer == 1 else x)
+        foretold = (found.J - found.mean[:, None]) @ step
+        self.assertLess((after - before - foretold).norm() / foretold.norm(), 0.05)
+        mass = [lp.exp()[:, tokens].sum(1).log().mean() for lp in (before, after)]
+        self.assertGreater(mass[1], mass[0])
+
+    def test_the_strength_is_where_the_surprise_reaches_its_limit(self):
+        self.assertAlmostEqual(sets.at_surprise([1, 2, 4], [1.1, 1.2, 1.4], 1.3), 3)
+        self.assertEqual(sets.at_surprise([1, 2], [1.0, 1.1], 1.3), 2)
+        self.assertAlmostEqual(sets.at_surprise([1, 2], [1.5, 1.1], 1.25), 0.5)  # the first time counts
+
+    def test_concept_and_fluency(self):
+        plain, loop = list(range(20)), [1, 2, 3, 4] * 5
+        self.assertEqual(sets.harmonic([2], [1.0], 1.0, [plain]), 2)
+        self.assertEqual(sets.harmonic([5], [1.0], 1.0, [loop]), 0)
+        self.assertAlmostEqual(sets.harmonic([1, 2, 0], [1.5, 1.5, 1.0], 1.0, [plain] * 3), (1 + 4 / 3) / 3)
+        self.assertEqual(sets.harmonic([2], [2.0], 1.0, [plain]), 0)
+
+    def test_a_recipe_is_the_smallest_set_that_works(self):
+        def figures(size, *rows):
+            concepts = [{"base": 0.1, "words": 3.0, "two": two, "nll_ratio": ratio, "works": two >= 0.5 and ratio <= 1.3} for two, ratio in rows]
+            return {"concepts": concepts, "chosen": [{"index": list(range(size)), "value": [2.0] * size} for _ in rows]}
+
+        topk = {"1": figures(1, (0.6, 1.2), (0.1, 1.2), (0.1, 1.2)), "8": figures(8, (0.9, 1.2), (0.7, 1.25), (0.2, 1.2)), "32": figures(32, *[(1.0, 1.0)] * 3)}
+        random = {"8": {"concepts": [{"words": 0.3}] * 3}}
+        given = {"layer": 4, "tokens": 60, "judge": {"name": "J"}, "methods": {"topk": topk, "random": random}}
+        config = {"concept": [{"name": n, "words": [n]} for n in "abc"], "prompts": {"fresh": ["Once upon a time"]}}
+        rows = recipes.recipes(given, config)
+        self.assertEqual([(r["concept"], len(r["edits"]), r["about"]) for r in rows], [("b", 8, 0.7), ("a", 1, 0.6)])
+        self.assertTrue(all(r["gentle"] for r in rows))
+        self.assertEqual([r.get("control_rate") for r in rows], [0.3, None])
+        self.assertEqual(rows[0]["edits"][0] | {"index": 0}, {"layer": 4, "index": 0, "action": "add", "value": 2.0, "site": "topk_out", "positions": "all", "propagate": "layer"})
