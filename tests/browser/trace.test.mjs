@@ -83,13 +83,11 @@ describe('trace page', { timeout: 600_000 }, () => {
 
   test('a checkpoint writes its row with its own weights, while the others stay', async () => {
     assert.equal(await loaded(page), 'cpu');
-    const written = (step) => page.locator(`[data-step="${step}"] .prompted`);
     await page.locator('[data-step=final][data-written=true]').waitFor();
     if (film) assert.equal(await page.locator('[data-step=final] td').textContent(), film.prompt + film.texts.at(-1).text);
     const [early] = steps;
     const name = (step) => page.locator(`[data-step="${step}"]`);
     await name(early).getByRole('button').click();
-    await written(early).waitFor();
     await page.locator(`[data-step="${early}"][data-written=true]`).waitFor();
     assert.equal(hashOf(page).params.ckpt, String(early));
     assert.notEqual(await name(early).locator('td').innerText(), await name('final').locator('td').innerText());
@@ -99,10 +97,13 @@ describe('trace page', { timeout: 600_000 }, () => {
   });
 
   test('all checkpoints in a round, which can be cancelled', async () => {
+    await page.getByRole('textbox', { name: 'Prompt' }).fill('The cat');
+    await page.getByRole('button', { name: 'Run', exact: true }).click();
+    await page.locator('[data-step=final][data-written=true]', { hasText: 'The cat' }).waitFor();
     await slowDown(page);
     await page.getByRole('button', { name: 'Run every checkpoint' }).click();
     await page.getByText(/Checkpoint \d+ of \d+/).waitFor();
-    await page.locator(`[data-step="${steps.at(-1)}"] .prompted`).waitFor();
+    await page.locator(`[data-step="${steps.at(-1)}"] [aria-pressed=true]`).waitFor();
     await page.getByRole('button', { name: 'Cancel' }).last().click();
     await page.getByText(/Checkpoint \d+ of \d+/).waitFor({ state: 'detached' });
     await page.locator('[data-step=final] [aria-pressed=true]').waitFor();
