@@ -4,9 +4,10 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { buildCommand } from './command.mjs';
 import { projectFiles } from './links.mjs';
 import { inRoot, paths } from './paths.mjs';
-import { Failure, query, run } from './run.mjs';
+import { Failure, query } from './run.mjs';
 
 /** Code in a sentence that is a command line. */
 const INLINE = /^(?:topk-lm \w|npm (?:run|test|start)\b|cargo \w|node \w|python3? (?:-m )?\w)/;
@@ -110,8 +111,7 @@ export function commandFault(command, facts) {
 
 /** @param {string[]} checks names of the checks of `npm test` */
 export async function checkCommands(checks) {
-  await run('cargo', ['build', '--locked', '-p', 'topk-lm', '--bin', 'topk-lm', '--quiet']);
-  const binary = inRoot('target/debug', process.platform === 'win32' ? 'topk-lm.exe' : 'topk-lm');
+  const binary = await buildCommand();
   const helps = new Map();
   const facts = {
     checks,

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
+import { buildCommand } from '../../scripts/lib/command.mjs';
 import { inRoot, paths } from '../../scripts/lib/paths.mjs';
 import { serve } from '../../scripts/lib/server.mjs';
 import { launch, openPage } from './harness.mjs';
@@ -9,18 +10,15 @@ import { launch, openPage } from './harness.mjs';
 const MODEL = 'llama-f16-linear';
 const [PROMPT, TOKENS] = [12, 9];
 
-const command = () => {
-  execFileSync('cargo', ['build', '--locked', '-p', 'topk-lm', '--bin', 'topk-lm', '--quiet'], {
-    cwd: inRoot(),
-    env: { ...process.env, CARGO_TARGET_DIR: paths.target },
-  });
+const command = async () => {
+  const binary = await buildCommand();
   const args = ['bench', '--model', inRoot('tests/goldens/models', MODEL), '--backend', 'cpu', '--runs', '1', '--warmup', '0', '--json'];
   args.push('--prompt-tokens', String(PROMPT), '--new-tokens', '2');
-  return JSON.parse(execFileSync(`${paths.target}/debug/topk-lm`, args, { encoding: 'utf8' })).counts;
+  return JSON.parse(execFileSync(binary, args, { encoding: 'utf8' })).counts;
 };
 
 test('the page and the command count the same', async () => {
-  const expected = command();
+  const expected = await command();
   const server = await serve({ '/': inRoot('benches'), '/npm/': paths.npmPackage, '/models/': inRoot('tests/goldens/models') });
   const browser = await launch();
   try {

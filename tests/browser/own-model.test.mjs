@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { buildCommand } from '../../scripts/lib/command.mjs';
 import { modelIndex } from '../../scripts/lib/model-index.mjs';
 import { inRoot } from '../../scripts/lib/paths.mjs';
 import { launch } from './harness.mjs';
@@ -40,17 +41,12 @@ describe('your own model', { timeout: 900_000, skip: windows && 'the page is for
   let shell;
   let site;
   let browser;
-  before(() => {
+  before(async () => {
     folder = fs.mkdtempSync(path.join(os.tmpdir(), 'topk-lm-own-'));
     const [bin, mine] = ['bin', 'mine'].map((name) => path.join(folder, name));
     for (const made of [bin, mine]) fs.mkdirSync(made);
     fs.mkdirSync(path.join(folder, 'models'));
-    const built = spawnSync('cargo', ['build', '--locked', '--quiet', '-p', 'topk-lm', '--bin', 'topk-lm'], {
-      cwd: inRoot(),
-      stdio: 'inherit',
-    });
-    assert.equal(built.status, 0);
-    fs.symlinkSync(inRoot('target/debug/topk-lm'), path.join(bin, 'topk-lm'));
+    fs.symlinkSync(await buildCommand(), path.join(bin, 'topk-lm'));
     shell = (commands) => {
       const env = { ...process.env, PATH: `${bin}:${process.env.PATH}`, OMP_NUM_THREADS: '1', PYTHONDONTWRITEBYTECODE: '1' };
       const { status, stdout, stderr } = spawnSync('sh', ['-euc', commands], { cwd: folder, env, encoding: 'utf8' });

@@ -1,11 +1,12 @@
 // The site's module of statistics writes what the command writes, byte for byte: crate/src/features compiled twice.
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import { buildCommand } from '../../scripts/lib/command.mjs';
 import { inRoot } from '../../scripts/lib/paths.mjs';
 import { filesUnder } from '../../scripts/lib/steps.mjs';
 
@@ -26,10 +27,11 @@ const sourceOf = (folder, only = () => true) => ({
 
 describe('statistics in the tab', { timeout: 900_000 }, () => {
   let folder;
+  let binary;
   let module;
   before(async () => {
     folder = fs.mkdtempSync(path.join(os.tmpdir(), 'topk-lm-statistics-'));
-    execFileSync('cargo', ['build', '--locked', '--quiet', '-p', 'topk-lm', '--bin', 'topk-lm'], { cwd: inRoot(), stdio: 'inherit' });
+    binary = await buildCommand();
     module = await import(pathToFileURL(path.join(GENERATED, 'statistics.js')).href);
     await module.default({ module_or_path: fs.readFileSync(path.join(GENERATED, 'statistics_bg.wasm')) });
   });
@@ -50,11 +52,7 @@ describe('statistics in the tab', { timeout: 900_000 }, () => {
   /** What the command writes over a text, by path. */
   const commanded = (model, corpus) => {
     const out = fs.mkdtempSync(path.join(folder, 'out-'));
-    const made = spawnSync(
-      inRoot('target/debug/topk-lm'),
-      ['analyze', '--model', model, '--corpus', corpus, '--out', out, '--threads', '1'],
-      { encoding: 'utf8' },
-    );
+    const made = spawnSync(binary, ['analyze', '--model', model, '--corpus', corpus, '--out', out, '--threads', '1'], { encoding: 'utf8' });
     assert.equal(made.status, 0, made.stderr);
     return new Map(filesUnder(out).map((file) => [path.relative(out, file).split(path.sep).join('/'), fs.readFileSync(file, 'utf8')]));
   };

@@ -4,8 +4,9 @@ import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { buildCommand } from '../../scripts/lib/command.mjs';
 import { inRoot, paths } from '../../scripts/lib/paths.mjs';
-import { command, contents } from './command.mjs';
+import { contents } from './contents.mjs';
 import { environment } from './host.mjs';
 
 const model = path.join(paths.models, 'Llama-TopK-Stories-16M');
@@ -19,7 +20,7 @@ const sentences = ['The dog ran to the park.', 'Lily had a red ball.', 'A bird s
 const story = (i) => Array.from({ length: 24 }, (_, j) => sentences[(i * 7 + j * j) % sentences.length]).join(' ');
 fs.writeFileSync(corpus, Array.from({ length: 100 }, (_, i) => `${story(i)} ${i}`).join('\n<|endoftext|>\n'));
 
-const binary = await command();
+const binary = await buildCommand();
 const analyze = (out, ...more) => {
   const done = spawnSync(binary, ['analyze', '--model', model, '--corpus', corpus, '--out', out, '--threads', '1', ...more], {
     encoding: 'utf8',

@@ -16,7 +16,7 @@ test('the wheel puts topk-lm on the PATH', async (t) => {
   const out = inRoot('target/python/wheels');
   fs.rmSync(out, { recursive: true, force: true });
   writeLicensesOf(/^host: (.+)$/m.exec(query('rustc', ['-vV']))[1]);
-  await run(bin('maturin'), ['build', '--profile', 'dev', '--out', out], { cwd: inRoot('python/cli') });
+  await run(bin('maturin'), ['build', '--profile', 'tool', '--out', out], { cwd: inRoot('python/cli') });
   const [wheel, ...others] = fs.readdirSync(out);
   assert.deepEqual(others, []);
   assert.match(wheel, /^topk_lm_cli-\d+\.\d+\.\d+-py3-none-.+\.whl$/);
