@@ -15,12 +15,15 @@ await main(async () => {
   await ensureVulkan();
   process.env.CHROMIUM = await ensureChromium();
 
+  // What runs beside the next check is waited for after it.
   const results = [];
-  for (const { name, work } of chosen) {
-    console.log(`\n━━ ${name}`);
-    const began = performance.now();
-    const result = await attempt(work);
-    results.push({ name, seconds: (performance.now() - began) / 1000, ...result });
+  let beside = [];
+  for (const check of chosen) {
+    const running = timed(check);
+    beside.push(running);
+    if (check.besideNext && check !== chosen.at(-1)) continue;
+    results.push(...(await Promise.all(beside)));
+    beside = [];
   }
   report(results);
 });
@@ -31,6 +34,13 @@ function choose(names) {
     throw new Failure(`There is no check "${unknown[0]}"; the checks are ${checks.map(({ name }) => name).join(', ')}.`);
   }
   return names.length > 0 ? checks.filter(({ name }) => names.includes(name)) : checks;
+}
+
+async function timed({ name, work }) {
+  console.log(`\n━━ ${name}`);
+  const began = performance.now();
+  const counts = await attempt(work);
+  return { name, seconds: (performance.now() - began) / 1000, ...counts };
 }
 
 /** A check that counts no tests of its own counts as one. */

@@ -1,5 +1,5 @@
 // The checks of `npm test`, in the order they run: quick ones first. Each returns counts of tests
-// ({passed, failed, skipped}), or nothing where it is one check that throws when it fails.
+// ({passed, failed, skipped}), or nothing where it is one check that throws when it fails. `besideNext`: the next need not wait for it.
 import fs from 'node:fs';
 import path from 'node:path';
 import { checkCommands } from './commands.mjs';
@@ -31,8 +31,8 @@ export const checks = [
   { name: 'crate-package', work: checkCratePackage },
   { name: 'rust-tests', work: rustTests },
   { name: 'models', work: () => node('models/make_manifest.mjs', '--check') },
-  { name: 'fuzz', work: fuzz },
   { name: 'documented-commands', work: () => checkCommands(checks.map(({ name }) => name)) },
+  { name: 'fuzz', work: fuzz, besideNext: true }, // most of a build is one thread
   { name: 'build', work: buildSite },
   { name: 'site-types', work: checkSiteTypes },
   { name: 'size', work: checkPackageSize },
