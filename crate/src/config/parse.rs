@@ -11,7 +11,7 @@ use crate::numerics::order::{Post, Select};
 const MAX_WIDTH: usize = 1 << 24;
 const MAX_LAYERS: usize = 1 << 12;
 const MAX_HEADS: usize = 1 << 14;
-/// The KV cache is laid out for the whole context at once.
+/// The GPU's table of rotations is laid out for the whole context at once.
 const MAX_CONTEXT: usize = 1 << 22;
 /// Most parameters a config may ask for.
 const MAX_PARAMETERS: u64 = 1 << 40;

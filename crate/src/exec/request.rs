@@ -89,6 +89,20 @@ pub struct Batch<'a> {
     pub logits: LogitRows,
 }
 
+impl<'a> Batch<'a> {
+    /// A text from its first position on; nothing is captured.
+    pub fn text(ids: &'a [u32], edits: &'a EditTable, logits: LogitRows) -> Self {
+        Batch {
+            ids,
+            start: 0,
+            rows: Rows::Sequence,
+            edits,
+            captures: &[],
+            logits,
+        }
+    }
+}
+
 /// Alternatives of one position that differ behind a block only: what is in front of it is not computed again.
 #[derive(Clone, Copy, Debug)]
 pub struct Resume<'a> {

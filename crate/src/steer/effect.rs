@@ -10,7 +10,7 @@ use crate::exec::request::{Batch, Capture, LogitRows};
 use crate::features::threads::in_threads;
 use crate::memory::zeroed;
 use crate::ops::buffers::HIDDEN;
-use crate::ops::def::{Point, Rows};
+use crate::ops::def::Point;
 
 /// Tokens of a context.
 pub const LENGTH: usize = 32;
@@ -245,12 +245,8 @@ fn kept(logits: &[f32], always: &[u32]) -> (Vec<u32>, Vec<f64>) {
 fn stream(engine: &CpuEngine, cache: &mut crate::exec::cpu::CpuCache, ids: &[u32], layer: usize) -> Result<Vec<f32>> {
     let edits = EditTable::none(engine.config().n_layers);
     let batch = Batch {
-        ids,
-        start: 0,
-        rows: Rows::Sequence,
-        edits: &edits,
         captures: &[Capture::buffer(Point::end(layer), HIDDEN)],
-        logits: LogitRows::None,
+        ..Batch::text(ids, &edits, LogitRows::None)
     };
     let output = pollster::block_on(engine.forward(cache, &batch))?;
     Ok(output.captured.into_iter().next().unwrap_or_default())

@@ -8,7 +8,6 @@ use crate::exec::request::{Batch, LogitRows};
 use crate::features::threads::in_threads;
 use crate::offline::write::{self, WriteOptions};
 use crate::offline::OfflineModel;
-use crate::ops::def::Rows;
 use crate::ops::sampling::{logprob, Sampling};
 use crate::tokenizer::Tokenizer;
 
@@ -137,14 +136,7 @@ impl Bench<'_> {
 /// −ln p of what is behind the prompt, under the judge.
 fn nats(engine: &CpuEngine, ids: &[u32], prompt: usize) -> Result<f64> {
     let edits = EditTable::none(engine.config().n_layers);
-    let batch = Batch {
-        ids,
-        start: 0,
-        rows: Rows::Sequence,
-        edits: &edits,
-        captures: &[],
-        logits: LogitRows::All,
-    };
+    let batch = Batch::text(ids, &edits, LogitRows::All);
     let output = pollster::block_on(engine.forward(&mut engine.new_cache(), &batch))?;
     let rows = output.logits.chunks_exact(engine.config().d_vocab).zip(&ids[1..]);
     let new = rows.skip(prompt - 1);

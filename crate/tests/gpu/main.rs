@@ -6,6 +6,7 @@ mod cases;
 mod counts;
 mod decode;
 mod fused;
+mod growth;
 mod int8;
 mod kernels;
 mod life;

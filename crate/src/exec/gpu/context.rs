@@ -246,6 +246,17 @@ impl Gpu {
         }
     }
 
+    /// Copies the whole of each first buffer to the beginning of its second, behind all that is submitted.
+    pub(super) fn copies<'a>(&self, pairs: impl Iterator<Item = (&'a Buf, &'a Buf)>) {
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        for (from, to) in pairs {
+            encoder.copy_buffer_to_buffer(from.raw(), 0, to.raw(), 0, from.size());
+        }
+        self.queue.submit([encoder.finish()]);
+        #[cfg(feature = "cli")]
+        self.meter.submits.update(|submits| submits + 1);
+    }
+
     /// Ends the device: later calls give `device-lost`.
     pub fn destroy(&self) {
         self.device.destroy();

@@ -29,7 +29,8 @@ impl GpuEngine {
         [ahead, most]: [usize; 2],
     ) -> Result<(Vec<Drawn>, Option<f64>)> {
         let core = &*self.core;
-        self.ready(cache).await?;
+        let ahead = ahead.min(MAX_STEPS);
+        self.ready(cache, (decode.ids.len() + decode.steps + ahead).saturating_sub(1)).await?;
         let mut ids = decode.ids.to_vec();
         let mut steps = Vec::with_capacity(decode.steps);
         let mut ms = None;
@@ -52,7 +53,7 @@ impl GpuEngine {
                 ..
             } = flight;
             let done = steps.len() + n;
-            let ahead = ahead.min(MAX_STEPS).min(most.saturating_sub(done));
+            let ahead = ahead.min(most.saturating_sub(done));
             // Others may have used the buffers since: then only the host knows what belongs there, and it does not know it yet.
             if done >= decode.steps && ahead > 0 && number == core.recordings.get() {
                 cache.flight = Some(self.launch(cache, decode, start + n, ahead, None)?);

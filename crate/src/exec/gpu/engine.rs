@@ -1,6 +1,5 @@
 //! The executor: one forward pass over a batch of rows, or a run of sampled steps, for one set of weights.
 
-use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -15,7 +14,7 @@ use crate::edits::EditTable;
 use crate::error::{fail, Code, Error, Result};
 use crate::exec::request::{Batch, BatchOutput, Decode, LogitRows};
 use crate::ops::buffers::{IDS, STATUS};
-use crate::ops::def::{Params, PlanContext, Rows, Step, FEW_ROWS};
+use crate::ops::def::{Params, PlanContext, Step, FEW_ROWS};
 use crate::ops::sampling::Sampling;
 use crate::program::Program;
 
@@ -48,35 +47,15 @@ impl GpuEngine {
         self.core.dispatches.get()
     }
 
-    /// An empty cache for one sequence, with the capacity of the context.
+    /// An empty cache for one sequence, which grows with it.
     pub fn new_cache(&self) -> Result<GpuCache> {
-        let (gpu, config) = (&self.core.gpu, &*self.core.config);
-        let bytes = 8 * config.n_ctx as u64 * config.d_kv() as u64;
-        if bytes > gpu.max_binding() || bytes > gpu.max_buffer {
-            fail!(
-                OutOfMemory,
-                "a layer's keys and values for {} positions are larger than the GPU's largest binding",
-                config.n_ctx
-            );
-        }
-        let (layers, guard) = gpu.guarded("a key/value cache", || {
-            (0..config.n_layers)
-                .map(|layer| gpu.storage(&format!("cache {layer}"), bytes))
-                .collect()
-        });
-        Ok(GpuCache {
-            layers,
-            groups: RefCell::default(),
-            guard: Some(guard),
-            unread: Vec::new(),
-            flight: None,
-        })
+        GpuCache::new(&self.core.gpu, &self.core.config)
     }
 
     /// One forward pass; see [`Batch`].
     pub async fn forward(&self, cache: &mut GpuCache, batch: &Batch<'_>) -> Result<BatchOutput> {
         let core = &*self.core;
-        self.ready(cache).await?;
+        self.ready(cache, batch.start + batch.ids.len()).await?;
         let (staging, guard) = core.gpu.guarded("a forward pass", || self.record_forward(cache, batch));
         let staging = staging?;
         let read = staging.read(&core.gpu, &core.staging).await;
@@ -93,7 +72,7 @@ impl GpuEngine {
     /// submitted, or the first steps are.
     pub async fn prefill(&self, cache: &mut GpuCache, batch: &Batch<'_>) -> Result<()> {
         let core = &*self.core;
-        self.ready(cache).await?;
+        self.ready(cache, batch.start + batch.ids.len()).await?;
         let (staging, guard) = core.gpu.guarded("a forward pass", || self.record_forward(cache, batch));
         let before = std::mem::take(&mut cache.unread);
         cache.unread.push((staging?, guard));
@@ -191,13 +170,10 @@ impl GpuEngine {
         core.store.edits.write(&core.gpu, &edits::words(table, lists));
     }
 
-    /// Asks once whether the cache was really made.
-    pub(super) async fn ready(&self, cache: &mut GpuCache) -> Result<()> {
+    /// The cache as it must be for so many positions.
+    pub(super) async fn ready(&self, cache: &mut GpuCache, positions: usize) -> Result<()> {
         self.core.gpu.check()?;
-        match cache.guard.take() {
-            Some(guard) => guard.check(&self.core.gpu).await,
-            None => Ok(()),
-        }
+        cache.ready(&self.core.gpu, &self.core.config, positions).await
     }
 
     pub(super) fn check_status(&self, words: Option<Vec<u32>>) -> Result<()> {
@@ -215,14 +191,7 @@ impl GpuEngine {
         let mut cache = self.new_cache()?;
         let edits = EditTable::none(self.core.config.n_layers);
         let ids = vec![0; (FEW_ROWS + 1).min(self.max_rows()).min(self.core.config.n_ctx)];
-        let batch = Batch {
-            ids: &ids,
-            start: 0,
-            rows: Rows::Sequence,
-            edits: &edits,
-            captures: &[],
-            logits: LogitRows::All,
-        };
+        let batch = Batch::text(&ids, &edits, LogitRows::All);
         let sampling = Sampling {
             temperature: 0.0,
             top_k: 0,

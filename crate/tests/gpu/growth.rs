@@ -1,0 +1,124 @@
+//! The cache of a long context grows with its text: the same tokens as with room from the start, and memory for what is there.
+
+use pollster::block_on;
+use topk_lm::config::Config;
+use topk_lm::edits::EditTable;
+use topk_lm::error::Code;
+use topk_lm::exec::gpu::{GpuCache, GpuEngine};
+use topk_lm::exec::request::{Batch, Decode, LogitRows};
+use topk_lm::ops::sampling::Sampling;
+use topk_lm::weights::Dtype;
+
+use crate::cases::{device, llama, load, topk};
+
+const N_CTX: usize = 800;
+
+fn config() -> Config {
+    Config {
+        n_ctx: N_CTX,
+        topk: topk(9),
+        ..llama()
+    }
+}
+
+fn feed(engine: &GpuEngine, cache: &mut GpuCache, ids: &[u32], edits: &EditTable) {
+    for (number, chunk) in ids.chunks(engine.max_rows()).enumerate() {
+        let batch = Batch {
+            start: number * engine.max_rows(),
+            ..Batch::text(chunk, edits, LogitRows::None)
+        };
+        block_on(engine.prefill(cache, &batch)).unwrap();
+    }
+}
+
+#[test]
+fn a_cache_that_grew_holds_what_one_with_room_holds() {
+    let Some(gpu) = device() else { return };
+    let config = config();
+    let both = load(&gpu, &config, Dtype::F32, 17);
+    let edits = EditTable::none(config.n_layers);
+    let sampling = Sampling {
+        temperature: 1.0,
+        top_k: 0,
+        top_p: 1.0,
+        repetition_penalty: 1.0,
+        seed: 4,
+    };
+    let text: Vec<u32> = (0..500).map(|i| i * i % 61).collect();
+    // Over the two ends at which a cache of 256 grows, with steps under way while it does so.
+    let drawn = |cache: &mut GpuCache, prompt: usize| {
+        feed(&both.gpu, cache, &text[..prompt - 1], &edits);
+        let mut ids = text[..prompt].to_vec();
+        for (steps, ahead) in [(3, 2), (4, 0), (1, 9), (16, 3)] {
+            let decode = Decode {
+                ids: &ids,
+                steps,
+                sampling: &sampling,
+                edits: &edits,
+                captures: &[],
+                logits: false,
+            };
+            let (drawn, _) = block_on(both.gpu.decode_ahead(cache, &decode, [ahead, 400])).unwrap();
+            ids.extend(drawn.iter().map(|step| step.id));
+        }
+        ids
+    };
+    let mut grows = both.gpu.new_cache().unwrap();
+    let mut has_room = both.gpu.new_cache().unwrap();
+    let bytes = || gpu.ledger().bytes();
+    let (small, ids) = (bytes(), vec![1; N_CTX]);
+    feed(&both.gpu, &mut has_room, &ids, &edits);
+    assert!(bytes() > small);
+    for prompt in [245, 500] {
+        let ids = drawn(&mut grows, prompt);
+        assert_eq!(ids.len(), prompt + 24);
+        assert_eq!(ids, drawn(&mut has_room, prompt));
+    }
+}
+
+#[test]
+fn memory_is_taken_for_the_text_and_given_back() {
+    let Some(gpu) = device() else { return };
+    let config = config();
+    let both = load(&gpu, &config, Dtype::F32, 18);
+    let edits = EditTable::none(config.n_layers);
+    let position = 8 * (config.d_kv() * config.n_layers) as u64;
+    let none = gpu.ledger().bytes();
+    let mut cache = both.gpu.new_cache().unwrap();
+    let taken = || gpu.ledger().bytes() - none;
+    let first = taken() / position;
+    assert!((1..=N_CTX as u64 / 2).contains(&first), "{first} positions at first");
+    let mut last = first;
+    for length in [first as usize, first as usize + 1, 500, N_CTX] {
+        feed(&both.gpu, &mut cache, &vec![2; length], &edits);
+        // The read-back buffers of the batches are not a position's.
+        let positions = taken() / position;
+        assert!(
+            positions >= length as u64 && positions < 2 * length as u64 + 64,
+            "{positions} positions for {length}"
+        );
+        assert!(positions >= last);
+        last = positions;
+    }
+    drop(cache);
+    assert!(taken() < position, "{} bytes stay", taken());
+}
+
+/// Where a binding does not hold the whole context: texts run as far as it goes, and one that is too long for the device is said to be so.
+#[test]
+fn a_context_larger_than_a_binding_runs_short_texts() {
+    let Some(gpu) = device() else { return };
+    let config = config();
+    gpu.limit_binding(8 * (N_CTX as u64 - 1) * config.d_kv() as u64);
+    let both = load(&gpu, &config, Dtype::F32, 19);
+    let edits = EditTable::none(config.n_layers);
+    let mut cache = both.gpu.new_cache().unwrap();
+    feed(&both.gpu, &mut cache, &vec![1; N_CTX - 1], &edits);
+    let beyond = Batch {
+        start: N_CTX - 1,
+        ..Batch::text(&[1], &edits, LogitRows::None)
+    };
+    let error = block_on(both.gpu.forward(&mut cache, &beyond)).unwrap_err();
+    assert_eq!(error.code(), Code::OutOfMemory);
+    feed(&both.gpu, &mut cache, &[1, 2, 3], &edits);
+}
