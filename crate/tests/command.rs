@@ -2,15 +2,10 @@
 
 mod common;
 
-use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use common::{ids, json, largest_difference, root, Tensors};
+use common::{golden, ids, json, largest_difference, Tensors};
 use serde_json::Value;
-
-fn golden(name: &str) -> PathBuf {
-    root().join("tests/goldens/models").join(name)
-}
 
 fn topk_lm(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_topk-lm"))

@@ -12,10 +12,7 @@ use topk_lm::{BackendChoice, LogitRows, Model, RunOptions};
 
 /// An empty folder of this name.
 fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("convert").join(name);
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
+    common::folder(&format!("convert/{name}"))
 }
 
 fn topk_lm(command: &str, folders: &[&Path], more: &[&str]) -> Output {

@@ -5,7 +5,7 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use common::tiny;
+use common::{folder, tiny};
 use serde_json::{json, Value};
 use topk_lm::checkpoint::{self, FolderSource};
 use topk_lm::ops::weights::CpuWeights;
@@ -82,9 +82,7 @@ fn failure(args: &[&str], code: i32) -> String {
 
 /// The tiny model, with one training checkpoint.
 fn model(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    // What an earlier run left.
-    let _ = std::fs::remove_dir_all(&folder);
+    let folder = folder(name);
     std::fs::create_dir_all(folder.join("step7")).unwrap();
     std::fs::create_dir_all(folder.join("step07")).unwrap();
     std::fs::write(folder.join("config.json"), tiny::config().to_string()).unwrap();

@@ -2,10 +2,10 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
-use common::{json, load, root, words};
+use common::{folder, golden, json, load, words};
 use serde_json::Value;
 use topk_lm::checkpoint::FolderSource;
 use topk_lm::offline::OfflineModel;
@@ -13,17 +13,6 @@ use topk_lm::pace::Cancel;
 use topk_lm::session::{BackendChoice, Model, RunOptions};
 use topk_lm::steer::{choice, default_layer, Effect};
 use topk_lm::{Edit, LogitRows};
-
-fn golden(name: &str) -> PathBuf {
-    root().join("tests/goldens/models").join(name)
-}
-
-fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
-}
 
 /// Texts of several lengths.
 fn contexts() -> Vec<Vec<u32>> {

@@ -2,25 +2,14 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use common::{load, root};
+use common::{folder, golden, load};
 use topk_lm::offline::write::seed_of;
 use topk_lm::pace::Cancel;
 use topk_lm::session::{BackendChoice, GenerateOptions, SamplingOptions};
-
-fn golden(name: &str) -> PathBuf {
-    root().join("tests/goldens/models").join(name)
-}
-
-fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
-}
 
 fn command(model: &str, out: &Path, more: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_topk-lm"));

@@ -19,6 +19,19 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+/// The folder of a golden model.
+pub fn golden(name: &str) -> PathBuf {
+    root().join("tests/goldens/models").join(name)
+}
+
+/// An empty folder of this name, for what a test writes.
+pub fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
 /// The golden model folders.
 pub fn golden_models() -> Vec<PathBuf> {
     let folder = root().join("tests/goldens/models");

@@ -13,12 +13,9 @@ mod windows;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+pub use common::{folder, golden};
 use common::{json, root};
 use serde_json::Value;
-
-pub fn golden(name: &str) -> PathBuf {
-    root().join("tests/goldens/models").join(name)
-}
 
 /// 37 short documents over tokens that all golden models have; one is longer than the contexts of 64, one has special tokens inside.
 pub fn corpus() -> PathBuf {
@@ -39,14 +36,6 @@ pub fn documents(n_ctx: usize) -> Vec<Vec<u32>> {
         all.push(ids);
     }
     all
-}
-
-/// An empty folder of this name.
-pub fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
 }
 
 pub fn analyze(model: &Path, out: &Path, more: &[&str]) -> Command {
