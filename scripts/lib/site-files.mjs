@@ -11,6 +11,8 @@ const WORKER = 'service-worker.js';
 const ONLINE = 'docs/rust/';
 /** Of models/ only these belong to the shell, and what the start page shows; weights and statistics are the engine's. */
 const SHELL_MODELS = ['models/index.json', 'models/claims.json', 'models/examples.json'];
+/** Fetched when a reader first wants statistics in the tab, and kept from then on: as large as the engine, and few want it. */
+const ON_DEMAND = /^assets\/statistics_bg.*\.wasm$/;
 
 export const policy = () => fs.readFileSync(inRoot('www/content-security-policy.txt'), 'utf8').trim();
 
@@ -19,14 +21,19 @@ export function writeSiteFiles(site = paths.site) {
   writeHostFiles(site);
   const source = fs.readFileSync(inRoot('www/service-worker', WORKER), 'utf8');
   const sha256 = (content) => createHash('sha256').update(content).digest('hex');
-  const files = Object.fromEntries(
-    shellFiles(site).map((file) => [file === 'index.html' ? './' : `./${file}`, sha256(fs.readFileSync(path.join(site, file)))]),
-  );
-  const list = JSON.stringify(files);
-  const version = sha256(source + list).slice(0, 16);
+  const listed = (files) =>
+    JSON.stringify(
+      Object.fromEntries(files.map((file) => [file === 'index.html' ? './' : `./${file}`, sha256(fs.readFileSync(path.join(site, file)))])),
+    );
+  const list = listed(shellFiles(site));
+  const later = listed(onDemandFiles(site));
+  const version = sha256(source + list + later).slice(0, 16);
   fs.writeFileSync(
     path.join(site, WORKER),
-    source.replace('__VERSION__', version).replace("'__FILES__'", () => list),
+    source
+      .replace('__VERSION__', version)
+      .replace("'__FILES__'", () => list)
+      .replace("'__ON_DEMAND__'", () => later),
   );
 }
 
@@ -36,11 +43,18 @@ export function shellFiles(site = paths.site) {
     name.startsWith('models/')
       ? SHELL_MODELS.includes(name) || name.endsWith('/start.json')
       : /\.(html|js|css|wasm|svg|png|json|webmanifest|txt)$/.test(name);
-  return filesUnder(site)
-    .map((file) => path.relative(site, file).split(path.sep).join('/'))
-    .filter((name) => isShell(name) && !name.startsWith(ONLINE) && name !== WORKER && name !== '404.html' && name !== 'preview.png')
-    .sort();
+  const isElsewhere = (name) => name.startsWith(ONLINE) || ON_DEMAND.test(name) || [WORKER, '404.html', 'preview.png'].includes(name);
+  return siteFiles(site).filter((name) => isShell(name) && !isElsewhere(name));
 }
+
+/** Files that the service worker keeps once they were used. */
+const onDemandFiles = (site) => siteFiles(site).filter((name) => ON_DEMAND.test(name));
+
+/** Every file of the site, relative to it. */
+const siteFiles = (site) =>
+  filesUnder(site)
+    .map((file) => path.relative(site, file).split(path.sep).join('/'))
+    .sort();
 
 /** What tells static hosts how to serve the site. */
 export function writeHostFiles(site) {
@@ -161,9 +175,7 @@ export function printSiteSize(site = paths.site) {
     const gzip = names.reduce((sum, name) => sum + gzipSync(fs.readFileSync(path.join(site, name)), { level: 9 }).length, 0);
     return `${(gzip / 1024).toFixed(1)} KiB`;
   };
-  // Loaded when a reader asks for statistics, by no page before.
-  const statistics = shellFiles(site).filter((name) => /statistics_bg.*\.wasm$/.test(name));
   console.log(
-    `  site: ${all.length} files, ${(bytes / 1e6).toFixed(1)} MB; gzipped: pages, scripts and styles ${kibibytes(shell)}, the module of the statistics ${kibibytes(statistics)}`,
+    `  site: ${all.length} files, ${(bytes / 1e6).toFixed(1)} MB; gzipped: pages, scripts and styles ${kibibytes(shell)}, the module of the statistics ${kibibytes(onDemandFiles(site))}`,
   );
 }

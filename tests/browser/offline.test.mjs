@@ -13,6 +13,9 @@ import { loaded, shippedModel, STEP_TIMEOUT, withSite } from './page-kit.mjs';
 const POLICY =
   "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self' https: http://localhost:* http://127.0.0.1:*; img-src 'self' data: blob:; style-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'";
 
+/** The module of the statistics in the tab, which is no part of the shell. */
+const MODULE = `assets/${fs.readdirSync(path.join(paths.site, 'assets')).find((name) => /^statistics_bg.*\.wasm$/.test(name))}`;
+
 test('the page and the headers of static hosts hold the policy, word for word', () => {
   const read = (name) => fs.readFileSync(path.join(paths.site, name), 'utf8');
   assert.equal(policy(), POLICY);
@@ -79,7 +82,24 @@ describe('without a network', { timeout: 600_000 }, () => {
     assert.equal(kept.names.length, 1);
     assert.ok(kept.urls.some((url) => url.endsWith('.wasm')));
     assert.ok(kept.urls.some((url) => url.endsWith('/models/index.json')));
-    assert.ok(!kept.urls.some((url) => /safetensors|features\//.test(url)));
+    assert.ok(!kept.urls.some((url) => /safetensors|features\/|statistics_bg/.test(url)));
+  });
+
+  test('what few readers use is kept from its first use on', async () => {
+    const fetched = () =>
+      page.evaluate(async (file) => (await (await fetch(new URL(file, document.baseURI))).arrayBuffer()).byteLength, MODULE);
+    const { size } = fs.statSync(path.join(paths.site, MODULE));
+    await page.evaluate(
+      () =>
+        navigator.serviceWorker.controller ||
+        new Promise((resolve) => navigator.serviceWorker.addEventListener('controllerchange', resolve, { once: true })).then(() => {}),
+    );
+    const asked = () => site.requests.filter((url) => url.includes('statistics_bg')).length;
+    assert.equal(asked(), 0);
+    assert.equal(await fetched(), size);
+    assert.equal(asked(), 1);
+    assert.equal(await fetched(), size);
+    assert.equal(asked(), 1);
   });
 
   test('what was opened works without a network; the rest says that it is not downloaded yet', async () => {
@@ -109,6 +129,8 @@ describe('without a network', { timeout: 600_000 }, () => {
       const names = (await caches.keys()).filter((name) => name.startsWith('topk-lm-shell:'));
       return names.length === 1 && names[0] === `topk-lm-shell:${encodeURIComponent(new URL('./', document.baseURI).pathname)}:next`;
     });
+    // What was used with the old one is there with the new one too.
+    assert.ok(await page.evaluate(async (file) => (await caches.match(new URL(file, document.baseURI))) !== undefined, MODULE));
   });
 
   test('keeping the model offline shows its size and ends with all of its files', async () => {

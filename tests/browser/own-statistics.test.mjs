@@ -37,7 +37,11 @@ describe('statistics in the tab', { timeout: 900_000 }, () => {
       });
     });
   });
-  before(() => page.reload());
+  // The service worker has kept its shell before anything is counted.
+  before(async () => {
+    await page.evaluate(() => navigator.serviceWorker.ready.then(() => {}));
+    await page.reload();
+  });
 
   const open = async (hash) => {
     await page.evaluate((to) => (location.hash = to), hash);
@@ -50,7 +54,28 @@ describe('statistics in the tab', { timeout: 900_000 }, () => {
   const rows = () => page.getByRole('table', { name: /^All neurons/ }).getByRole('row');
   const phase = (name) => page.locator(`[data-statistics=${name}]`).waitFor({ timeout: LOAD_TIMEOUT });
   const text = () => page.getByRole('textbox', { name: /Your own text/ });
+  const keptModules = () =>
+    page.evaluate(async () => {
+      const names = (await caches.keys()).filter((name) => name.startsWith('topk-lm-shell:'));
+      const urls = await Promise.all(names.map(async (name) => (await (await caches.open(name)).keys()).map(({ url }) => url)));
+      return urls.flat().filter((url) => /statistics_bg.*\.wasm$/.test(url));
+    });
   const section = () => page.getByRole('region', { name: 'Statistics in this tab' });
+
+  test('its module comes when it is first wanted, and offline that is said', async () => {
+    await open(`#/browse?model=${address()}`);
+    await load();
+    assert.deepEqual(await keptModules(), []);
+    assert.ok(!site.requests.some((url) => url.includes('statistics_bg')));
+    await page.context().setOffline(true);
+    await text().fill(TEXT.slice(0, 3000));
+    await page.getByRole('button', { name: 'Count over this text' }).click();
+    await section().getByRole('alert').getByText('not been downloaded yet').waitFor();
+    assert.deepEqual(await keptModules(), []);
+    await page.context().setOffline(false);
+    await open('#/about');
+    await page.reload();
+  });
 
   test('the table fills while the text is counted, and what was counted at Stop stays', async () => {
     await open(`#/browse?model=${address()}`);
@@ -65,6 +90,7 @@ describe('statistics in the tab', { timeout: 900_000 }, () => {
     await page.getByRole('button', { name: 'Stop' }).click();
     await phase('done');
     await page.getByText('This browser keeps them.').waitFor({ timeout: STEP_TIMEOUT });
+    assert.equal((await keptModules()).length, 1);
     const [, tokens] = /Computed here over ([\d,]+) tokens in [\d,]+ documents of own-text\.txt/.exec(await section().innerText());
     assert.ok(Number(tokens.replaceAll(',', '')) >= 1000 && Number(tokens.replaceAll(',', '')) < 20_000, tokens);
     await assertUsable(page);

@@ -3,17 +3,24 @@
  * are stored by the engine, in its own cache.
  *
  * The build inserts the version and the files with their SHA-256 (scripts/lib/site-files.mjs). A new version is downloaded completely next to the
- * old one and takes over once no page uses the old one, or when the reader asks for it.
+ * old one and takes over once no page uses the old one, or when the reader asks for it. What few readers use is no part of that download: it is
+ * kept from its first use on.
  */
 const VERSION = '__VERSION__';
 /** @type {Record<string, string>} path relative to this script → SHA-256; './' is the page */
 const FILES = '__FILES__';
+/** @type {Record<string, string>} the same for files of this version that are kept once a page has asked for them */
+const ON_DEMAND = '__ON_DEMAND__';
 
 const PAGE = new URL('./', self.location.href).href;
 // Several sites may share an origin; a path in a name holds no colon, so no name begins like another site's.
 const PREFIX = `topk-lm-shell:${encodeURIComponent(new URL(PAGE).pathname)}:`;
 const NAME = PREFIX + VERSION;
-const hashes = new Map(Object.entries(FILES).map(([file, hash]) => [new URL(file, self.location.href).href, hash]));
+const byAddress = (files) => new Map(Object.entries(files).map(([file, hash]) => [new URL(file, self.location.href).href, hash]));
+const hashes = byAddress(FILES);
+const onDemand = byAddress(ON_DEMAND);
+/** An address without the hash in it, the same in every version. */
+const role = (url) => url.replace(/-[\w-]{8}(?=\.\w+$)/, '');
 
 /** How long one file may take, in ms: the engine over a slow connection. */
 const TIMEOUT = 300_000;
@@ -24,11 +31,23 @@ self.addEventListener('install', (event) => event.waitUntil(install()));
 async function install() {
   const cache = await caches.open(NAME);
   try {
-    await Promise.all([...hashes].map(async ([url, hash]) => cache.put(url, await fetched(url, hash))));
+    const used = await rolesKept();
+    const files = [...hashes, ...[...onDemand].filter(([url]) => used.has(role(url)))];
+    await Promise.all(files.map(async ([url, hash]) => cache.put(url, await fetched(url, hash))));
   } catch (error) {
     await caches.delete(NAME);
     throw error;
   }
+}
+
+/** What the shell in use has kept: what its reader has used goes on working offline with this one. */
+async function rolesKept() {
+  const kept = new Set();
+  for (const name of await caches.keys()) {
+    if (name === NAME || !(await isOurs(name))) continue;
+    for (const { url } of await (await caches.open(name)).keys()) kept.add(role(url));
+  }
+  return kept;
 }
 
 /** The response that holds exactly what was built. The second try passes by what caches on the way have kept. */
@@ -71,11 +90,21 @@ self.addEventListener('fetch', (event) => {
   const isPage = request.mode === 'navigate' && (url.href === PAGE || url.href === `${PAGE}index.html`);
   // A navigation carries its fragment.
   const wanted = isPage ? PAGE : request.url.split('#')[0];
-  if (!hashes.has(wanted)) return;
-  event.respondWith(
-    caches
-      .open(NAME)
-      .then((cache) => cache.match(wanted))
-      .then((kept) => kept ?? fetch(request)),
-  );
+  if (!hashes.has(wanted) && !onDemand.has(wanted)) return;
+  event.respondWith(answer(request, wanted));
 });
+
+async function answer(request, wanted) {
+  const cache = await caches.open(NAME);
+  const kept = await cache.match(wanted);
+  if (kept) return kept;
+  const hash = onDemand.get(wanted);
+  if (hash === undefined) return fetch(request);
+  try {
+    const response = await fetched(wanted, hash);
+    await cache.put(wanted, response.clone());
+    return response;
+  } catch {
+    return fetch(request); // not to be had in this version, or not to be kept: the page is told as if there were no worker
+  }
+}

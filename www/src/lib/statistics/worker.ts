@@ -44,6 +44,13 @@ async function open(archive: Blob): Promise<void> {
   }
 }
 
+/** The module, which the site's service worker does not keep before it was first used. */
+async function fetchModule(): Promise<Response> {
+  const answer = await fetch(module).catch(() => null);
+  if (answer?.ok) return answer;
+  throw { code: 'download', message: 'The code that counts could not be downloaded. Once it was, it works offline too.' } satisfies Failure;
+}
+
 /** The files over what was counted so far. */
 async function filesOf(statistics: Statistics, cancel: Cancel): Promise<Map<string, Uint8Array>> {
   const files = new Map<string, Uint8Array>();
@@ -79,7 +86,7 @@ async function count(model: GivenModel, name: string): Promise<void> {
   let statistics: Statistics | undefined;
   let failure: Failure | null = null;
   try {
-    const [source] = await Promise.all([readModel(model, signal), init({ module_or_path: module })]);
+    const [source] = await Promise.all([readModel(model, signal), init({ module_or_path: fetchModule() })]);
     signal.throwIfAborted();
     const cancel = new Cancel();
     signal.addEventListener('abort', () => cancel.cancel());
