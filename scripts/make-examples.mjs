@@ -13,6 +13,13 @@ const TEXTS = [
   { title: 'The tall tree', prompt: 'In the garden there was a tall tree. A small bird', seed: 4 },
   { title: 'A cold night', prompt: 'It was a cold and dark night. The little girl was scared because', seed: 5 },
 ];
+/** Words that stand in every story: no text opens at one of them, nor with a neuron of theirs. */
+const COMMON = new Set(
+  `a about after again all also and any are around as at away back be because but by came can could day did down each even ever every for from
+  get go got had has have he her here him his how if in into is it its just like lot made many more much my next no not now of off on once one or
+  other our out over put said saw see she so some than that the their them then there they things this time to together too tried two under until up
+  us very want wanted was way we well went were what when where which while who why will with would you your`.split(/\s+/),
+);
 const NEW_TOKENS = 32;
 const TEMPERATURE = 0.7;
 
@@ -37,12 +44,8 @@ await main(async () => {
       ids.push(id);
     const { hooks } = await model.run(ids, { hooks: layers.map((layer) => `blocks.${layer}.hook_topk_out`), logits: 'none' });
     const rows = layers.map((layer) => ({ layer, ...hooks[`blocks.${layer}.hook_topk_out`] }));
-    texts.push({
-      title,
-      ids,
-      prompt_length: start.length,
-      neuron: worthALook(ids, rows, statistics, vocabulary, new Set(texts.map((text) => text.neuron.join('.')))),
-    });
+    const taken = new Set(texts.map((text) => text.neuron.join('.')));
+    texts.push({ title, ids, prompt_length: start.length, ...worthALook(ids, rows, statistics, vocabulary, taken) });
     const file = path.join(out, `${number}.json`);
     const stored = rows.map(({ layer, rowStart, indices, values }) => ({
       layer,
@@ -61,30 +64,50 @@ await main(async () => {
   console.log(show(path.join(out, 'index.json')));
 });
 
+/** A word that says what a text is about. */
+function isContent(token = '') {
+  return /^\s?\p{L}{3,}$/u.test(token) && !COMMON.has(token.trim().toLowerCase());
+}
+
 /**
- * The neuron that a text opens with. It is active at 2 to 16 tokens after the first, and no earlier text opens with it. With statistics it has at
- * most 2 bits of token entropy, is not rare, and the largest share of the tokens where it is active are among its own three top tokens, words of
- * at least three letters. At a tie, and without statistics, the larger value wins.
+ * The neuron that a text opens with, and the position: where it is most active, of those at a content word if there are any. It is active at 2 to
+ * 16 tokens after the first, and no earlier text opens with it. With statistics it has at most 2 bits of token entropy, is not rare, and the
+ * largest share of the tokens where it is active are among its own three top tokens, content words. At a tie, and without statistics, the larger
+ * value wins.
  */
 function worthALook(ids, rows, statistics, vocabulary, taken) {
-  let best = { score: -1, neuron: [0, 0] };
+  let best = { score: -1, neuron: [0, 0], at: ids.length - 1 };
   for (const { layer, rowStart, indices, values } of rows) {
     const found = new Map();
     for (let at = 1; at < ids.length; at++) {
       for (let i = rowStart[at]; i < rowStart[at + 1]; i++) {
         if (values[i] <= 0) continue;
-        const seen = found.get(indices[i]) ?? { tokens: [], max: 0 };
-        seen.tokens.push(ids[at]);
-        found.set(indices[i], { tokens: seen.tokens, max: Math.max(seen.max, values[i]) });
+        const seen = found.get(indices[i]) ?? [];
+        seen.push({ at, id: ids[at], value: values[i] });
+        found.set(indices[i], seen);
       }
     }
-    for (const [index, { tokens, max }] of found) {
-      if (tokens.length < 2 || tokens.length > 16 || taken.has(`${layer}.${index}`)) continue;
-      const score = max / 1e6 + (statistics ? fitOf(statistics, vocabulary, layer, index, tokens) : 0);
-      if (score > best.score) best = { score, neuron: [layer, index] };
+    for (const [index, seen] of found) {
+      if (seen.length < 2 || seen.length > 16 || taken.has(`${layer}.${index}`)) continue;
+      const max = Math.max(...seen.map(({ value }) => value));
+      const score =
+        max / 1e6 +
+        (statistics
+          ? fitOf(
+              statistics,
+              vocabulary,
+              layer,
+              index,
+              seen.map(({ id }) => id),
+            )
+          : 0);
+      if (score <= best.score) continue;
+      const content = seen.filter(({ id }) => isContent(vocabulary[id]));
+      const { at } = (content.length > 0 ? content : seen).reduce((a, b) => (b.value > a.value ? b : a));
+      best = { score, neuron: [layer, index], at };
     }
   }
-  return best.neuron;
+  return { neuron: best.neuron, at: best.at };
 }
 
 /** How well a neuron's tokens in the text match those of the corpus: 0 to 4; below 0 it cannot be chosen. */
@@ -93,8 +116,8 @@ function fitOf(statistics, vocabulary, layer, index, tokens) {
   const { tokenEntropy, topTokens, n } = statistics.columns;
   const bits = tokenEntropy[entry];
   if (n[entry] < statistics.entropy.rareBelow || bits === null || bits > 2) return -1;
-  const isWord = (id) => /^\s?\p{L}{3,}$/u.test(vocabulary[id] ?? '');
-  if (!isWord(topTokens[entry][0])) return -1;
-  const own = tokens.filter((id) => topTokens[entry].includes(id) && isWord(id)).length;
+  const isItsOwn = (id) => topTokens[entry].includes(id) && isContent(vocabulary[id]);
+  if (!isContent(vocabulary[topTokens[entry][0]])) return -1;
+  const own = tokens.filter(isItsOwn).length;
   return (own / tokens.length) * Math.min(4, own);
 }

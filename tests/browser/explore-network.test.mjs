@@ -47,6 +47,7 @@ describe('the layout of the picture', () => {
     assert.equal(scene.shortName('reads mixed: wooden, Without? · writes the, a', 12), 'wooden');
     assert.equal(scene.shortName('reads “very” · writes quiet', 12), 'very');
     assert.equal(scene.shortName('mixed: wooden, Without', 3), 'wooden');
+    assert.equal(scene.shortName('reads cat, toy, …et +9?', 20), 'cat, toy, …et');
     assert.equal(scene.shortName('“:”', 3), ':');
     assert.equal(scene.shortName('', 3), '');
   });
@@ -68,11 +69,11 @@ describe('the picture of the network', { timeout: 600_000 }, () => {
     const { layers } = model.read('examples/0.json');
     const shown = await names().evaluateAll((all) => all.map((name) => name.ariaLabel));
     assert.ok(shown.length >= layers.length * 3);
-    const last = layers[0].row_start.length - 2;
+    const [{ at }] = model.read('examples/index.json').texts;
     for (const label of shown) {
       const [, layer, index] = /Layer (\d+) neuron (\d+)/.exec(label);
       const row = layers.find((each) => each.layer === Number(layer));
-      assert.ok(row.indices.slice(row.row_start[last], row.row_start[last + 1]).includes(Number(index)), label);
+      assert.ok(row.indices.slice(row.row_start[at], row.row_start[at + 1]).includes(Number(index)), label);
     }
     await section().getByText('What fell away is drawn once the model is loaded').waitFor();
   });
@@ -126,15 +127,15 @@ describe('the picture of the network', { timeout: 600_000 }, () => {
   test('a neuron that is set pushes out the weakest, which the engine names; a link shows the same', async () => {
     const { layers } = model.read('examples/0.json');
     const row = layers[1];
-    const last = row.row_start.length - 2;
-    const active = row.indices.slice(row.row_start[last], row.row_start[last + 1]);
+    const [{ at }] = model.read('examples/index.json').texts;
+    const active = row.indices.slice(row.row_start[at], row.row_start[at + 1]);
     const idle = Array.from({ length: width }, (_, index) => index).find((index) => !active.includes(index));
     await page.goto(`${page.url().split('#')[0]}#/explore?n=${row.layer}.${idle}&set=9`);
     const status = page.locator('[data-pushed]');
     await status.waitFor({ timeout: STEP_TIMEOUT });
     const out = (await status.getAttribute('data-pushed')).split(' ').filter(Boolean).map(Number);
     assert.equal(out.length, 1);
-    const values = row.values.slice(row.row_start[last], row.row_start[last + 1]);
+    const values = row.values.slice(row.row_start[at], row.row_start[at + 1]);
     const weakest = Math.min(...values);
     // Stored values have three digits, so several may be the least.
     assert.ok(values[active.indexOf(out[0])] <= weakest * 1.01, `${out[0]} is not the weakest`);

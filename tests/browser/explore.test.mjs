@@ -21,13 +21,18 @@ describe('explore', { timeout: 600_000 }, () => {
 
   test('before the model: a stored text with highlighted tokens, the table, a neuron’s card, and the download', async () => {
     await waitState(page, 'stored');
-    const [{ ids, neuron }] = model.read('examples/index.json').texts;
+    const [{ ids, neuron, at }] = model.read('examples/index.json').texts;
     assert.equal(await chips(page).count(), ids.length);
     const [layer, index] = neuron;
     const rows = model.read('examples/0.json').layers.find((entry) => entry.layer === layer);
     const expected = ids.flatMap((_, at) => (rows.indices.slice(rows.row_start[at], rows.row_start[at + 1]).includes(index) ? [at] : []));
     assert.deepEqual(await lit(page), expected);
     assert.ok(expected.length > 0);
+    // It opens at a word that the neuron reads, not at the end of a sentence.
+    const chosen = chips(page).and(page.locator('[aria-selected=true]'));
+    assert.equal(await chosen.innerText(), await chips(page).nth(at).innerText());
+    assert.match(await chosen.innerText(), /\p{L}{3}/u);
+    assert.ok(expected.includes(at));
     await page.locator(`[data-lit="${layer}.${index}"]`).waitFor();
     const card = page.locator(`[data-neuron="${layer}.${index}"]`);
     await card
@@ -186,7 +191,10 @@ describe('explore', { timeout: 600_000 }, () => {
     });
     const map = page.getByRole('table', { name: /by layer and position/ });
     assert.equal(await map.locator('tbody tr').count(), layers);
-    assert.equal(await map.locator('tbody tr').first().locator('td').count(), Math.min(24, await chips(page).count()));
+    assert.equal(
+      await map.locator('tbody tr').first().locator('td').count(),
+      Math.min(24, model.read('examples/index.json').texts.find(({ title }) => title === 'The tall tree').at + 1),
+    );
   });
 
   test('another training step: loaded while the old weights are in use, then in the address; and back', async () => {

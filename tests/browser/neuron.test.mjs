@@ -1,8 +1,20 @@
 // A neuron's page shows what its record says, scores a text, and leads on.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { accessibilityFindings, assertUsable, hashOf, loaded, openSite, saved, shippedModel, STEP_TIMEOUT, withSite } from './page-kit.mjs';
+import {
+  accessibilityFindings,
+  assertUsable,
+  hashOf,
+  loaded,
+  openSite,
+  saved,
+  shippedModel,
+  siteModule,
+  STEP_TIMEOUT,
+  withSite,
+} from './page-kit.mjs';
 
+const { plainLabel } = await siteModule('neurons.ts');
 const model = shippedModel();
 
 describe('neuron page', { timeout: 600_000, skip: !model.features && 'the shipped model has no statistics' }, () => {
@@ -23,7 +35,7 @@ describe('neuron page', { timeout: 600_000, skip: !model.features && 'the shippe
 
   test('label, numbers, examples, layers and training are those of the record', async () => {
     await page.locator(`[data-neuron="${layer}.${at}"]`).waitFor();
-    await page.getByText(record.label, { exact: false }).first().waitFor();
+    await page.getByText(plainLabel(record.label), { exact: false }).first().waitFor();
     await page
       .getByText(`${record.token_entropy.toFixed(2)} bits`)
       .first()
@@ -141,7 +153,7 @@ describe('neuron page', { timeout: 600_000, skip: !model.features && 'the shippe
     const other = (at + 5 * index.shards.per_file) % index.d_model;
     await page.evaluate((hash) => (location.hash = hash), `#/m/${model.name}/${layer}/${at}`);
     await page.locator(`[data-neuron="${layer}.${at}"]`).waitFor();
-    await page.getByText(record.label).first().waitFor();
+    await page.getByText(plainLabel(record.label)).first().waitFor();
     site.hold(/features\/(steps\/)?layer\d+\//);
     try {
       await page.evaluate((hash) => (location.hash = hash), `#/m/${model.name}/${layer}/${other}`);

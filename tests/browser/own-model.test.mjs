@@ -10,7 +10,7 @@ import { buildCommand } from '../../scripts/lib/command.mjs';
 import { modelIndex } from '../../scripts/lib/model-index.mjs';
 import { inRoot } from '../../scripts/lib/paths.mjs';
 import { launch } from './harness.mjs';
-import { loaded, openSite, serveSite, STEP_TIMEOUT } from './page-kit.mjs';
+import { loaded, openSite, serveSite, siteModule, STEP_TIMEOUT } from './page-kit.mjs';
 
 const windows = process.platform === 'win32';
 const page = fs.readFileSync(inRoot('docs/own-model.md'), 'utf8');
@@ -109,12 +109,13 @@ describe('your own model', { timeout: 900_000, skip: windows && 'the page is for
     const from = (index.layers.length - 1) * index.d_model;
     const neuron = index.columns.n.slice(from).indexOf(index.entropy.n);
     assert.ok(neuron >= 0, 'some neuron is active often');
+    const { plainLabel } = await siteModule('neurons.ts');
 
     const { page, close } = await openSite(browser, site, `#/m/Mine/${layer}/${neuron}`, { ignore: [/404/] });
     page.setDefaultTimeout(STEP_TIMEOUT);
     await page.locator(`[data-neuron="${layer}.${neuron}"]`).waitFor();
     await page
-      .getByText(index.columns.label[from + neuron], { exact: false })
+      .getByText(plainLabel(index.columns.label[from + neuron]), { exact: false })
       .first()
       .waitFor();
     await page.evaluate(() => (location.hash = '#/browse'));

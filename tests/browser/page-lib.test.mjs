@@ -18,6 +18,7 @@ let kinds;
 let pages;
 let dashboard;
 let models;
+let neurons;
 before(async () => {
   const names = [
     'activity',
@@ -33,10 +34,10 @@ before(async () => {
     'pages',
     'dashboard',
     'models',
+    'neurons',
   ];
-  [activity, route, format, browse, distribution, files, vocabulary, taken, address, kinds, pages, dashboard, models] = await Promise.all(
-    names.map((name) => siteModule(`${name}.ts`)),
-  );
+  [activity, route, format, browse, distribution, files, vocabulary, taken, address, kinds, pages, dashboard, models, neurons] =
+    await Promise.all(names.map((name) => siteModule(`${name}.ts`)));
 });
 
 /** Rows from a dense [T, d] array. */
@@ -244,6 +245,16 @@ const INDEX = {
   },
 };
 const VOCABULARY = [' Dog', ' cat', ' sun'];
+
+test('a label is in words: how many more tokens it holds for, and whether it is sure', () => {
+  const { plainLabel, whatItReads } = neurons;
+  assert.equal(plainLabel('reads cat, toy, …et +9? · writes and, the, .'), 'reads cat, toy, …et and 9 more (unsure) · writes and, the, .');
+  assert.equal(plainLabel('reads mom, dad, …ar +1 · writes …s?'), 'reads mom, dad, …ar and 1 more · writes …s (unsure)');
+  // The token “?” is none of it.
+  for (const label of ['“?”', '., !, ?', 'reads “?” · writes ?', '']) assert.equal(plainLabel(label), label);
+  assert.equal(plainLabel(plainLabel('reads cat +2?')), 'reads cat and 2 more (unsure)');
+  assert.equal(whatItReads('reads cat, toy, …et +9? · writes and, the, .'), 'cat, toy, …et …');
+});
 
 test('the table of neurons: filters, order, ties, missing values last', () => {
   const select = (part) => [...browse.selectNeurons(INDEX, { ...browse.DEFAULT_QUERY, ...part }, VOCABULARY)];

@@ -46,10 +46,12 @@ export interface StoredText {
   promptLength: number;
   /** A neuron worth looking at in this text. */
   neuron: NeuronId;
+  /** The position at which the text opens; the last, where none is stored. */
+  at: number;
 }
 
 interface StoredFile {
-  texts: { title: string; ids: number[]; prompt_length: number; neuron: [number, number] }[];
+  texts: { title: string; ids: number[]; prompt_length: number; neuron: [number, number]; at?: number }[];
 }
 
 interface StoredRows {
@@ -64,11 +66,12 @@ export async function storedTexts(model: ModelEntry): Promise<StoredText[]> {
   const response = await get(new URL('examples/index.json', model.url));
   if (!response.ok) throw new Error(`The stored examples could not be fetched: the server responded with ${response.status}.`);
   const { texts } = (await response.json()) as StoredFile;
-  return texts.map(({ title, ids, prompt_length, neuron: [layer, index] }) => ({
+  return texts.map(({ title, ids, prompt_length, neuron: [layer, index], at = ids.length - 1 }) => ({
     title,
     ids,
     promptLength: prompt_length,
     neuron: { layer, index },
+    at,
   }));
 }
 

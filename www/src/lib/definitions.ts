@@ -8,7 +8,10 @@ export interface Definition {
 }
 
 export const DEFINITIONS = {
-  label: { name: 'Label', text: 'A guess, made by a rule: the most frequent input tokens at the neuron’s top activations.' },
+  label: {
+    name: 'Label',
+    text: 'A guess, made by a rule from the tokens at which the neuron is active. “and 9 more”: it holds for so many more tokens. “unsure”: half of the text would give another.',
+  },
   value: {
     name: 'Value',
     text: 'The coordinate of the residual stream after the block’s TopK activation, without a unit. A neuron is active where it is not 0.',

@@ -88,7 +88,8 @@ export class Explorer {
   position = $derived.by(() => {
     const { at } = this.#app.router.route.params;
     const last = Math.max(0, this.tokens.length - 1);
-    return at !== undefined && /^\d{1,6}$/.test(at) ? Math.min(Number(at), last) : last;
+    const opening = this.wanted?.kind === 'stored' ? this.wanted.text.at : last;
+    return Math.min(at !== undefined && /^\d{1,6}$/.test(at) ? Number(at) : opening, last);
   });
 
   /** Chosen by the reader, or the one that a stored text opens with. */

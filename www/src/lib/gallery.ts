@@ -31,7 +31,7 @@ export interface Card {
 
 const two = (number: number): string => number.toFixed(2).replace('-', '−');
 
-/** Cards of a model. @param labelOf - a neuron’s label, '' where there is none */
+/** Cards of a model. @param labelOf - a neuron’s label as it is stored, '' where there is none */
 export function cardsOf(switches: readonly Switch[], recipes: readonly Recipe[], labelOf: (neuron: NeuronId) => string): Card[] {
   const cards = distinct(switches).map((each) => cardOfSwitch(each));
   return [...recipes.flatMap(cardOfRecipe), ...cards].map((card) => ({

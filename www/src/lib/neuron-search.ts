@@ -1,6 +1,6 @@
 /** Finds neurons in the index of statistics: by what they write where that was measured, else by a word among their tokens; or by their number. */
 import type { FeatureIndex } from 'topk-lm';
-import { entryOf, neuronAt } from './neurons';
+import { entryOf, neuronAt, plainLabel } from './neurons';
 import { type NeuronId, parseNeuron } from './route';
 import { type Strength, strengthOf } from './strength';
 
@@ -19,7 +19,7 @@ function foundAt(index: FeatureIndex, entry: number, by: FoundNeuron['by']): Fou
   const neuron = neuronAt(index, entry);
   return {
     ...neuron,
-    label: label[entry] ?? '',
+    label: plainLabel(label[entry] ?? ''),
     tokenEntropy: tokenEntropy[entry] ?? null,
     specificity: specificity?.[entry] ?? null,
     strength: strengthOf(index, neuron),

@@ -14,7 +14,22 @@ export function neuronAt({ layers, dModel }: FeatureIndex, entry: number): Neuro
 }
 
 export function labelOf(index: FeatureIndex | null, neuron: NeuronId): string {
+  return plainLabel(storedLabel(index, neuron));
+}
+
+/** As the file has it: what a search goes by. */
+export function storedLabel(index: FeatureIndex | null, neuron: NeuronId): string {
   return index?.columns.label[entryOf(index, neuron)] ?? '';
+}
+
+/** A label in words: `+9` at its end says that it holds for nine more tokens, `?` that half of the text, or of the prompts, would give another. */
+export function plainLabel(label: string): string {
+  const part = (stored: string) => {
+    const isUnsure = /[^\s“]\?$/.test(stored); // else the token “?”
+    const said = (isUnsure ? stored.slice(0, -1) : stored).replace(/ \+(\d+)$/, ' and $1 more');
+    return isUnsure ? `${said} (unsure)` : said;
+  };
+  return label.split(' · writes ').map(part).join(' · writes ');
 }
 
 /** A column's value for a neuron; `null` where there is none. */
@@ -43,7 +58,10 @@ export function semanticNote(index: FeatureIndex | null, { n }: { n: number | nu
     : `N = ${n ?? 0}.`;
 }
 
-/** Of a label such as `reads “very” · writes quiet, long`, only what the neuron reads. */
+/** Of a label such as `reads “very” · writes quiet, long`, only what the neuron reads, without how sure that is. */
 export function whatItReads(label: string): string {
-  return label.replace(/ · writes .*$/s, '').replace(/^reads /, '');
+  return plainLabel(label.replace(/ · writes .*$/s, ''))
+    .replace(/^reads /, '')
+    .replace(/ \(unsure\)$/, '')
+    .replace(/ and \d+ more$/, ' …');
 }

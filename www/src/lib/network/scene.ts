@@ -59,6 +59,7 @@ export function shortName(label: string, room: number): string {
   const [first = '', ...rest] = whatItReads(label)
     .replace(/^[^:“]{4,}: (?=.)/, '')
     .replaceAll(/[“”]/g, '')
+    .replace(/ …$/, '')
     .trim()
     .split(', ');
   let name = first;
