@@ -14,6 +14,7 @@ export function modelIndex(root) {
       ...entryOf(name, read(path.join(root, name, 'manifest.json')), read(path.join(root, name, 'config.json'))),
       examples: fs.existsSync(path.join(root, name, 'examples/index.json')),
       continuations: fs.existsSync(path.join(root, name, 'continuations.json')),
+      steered: fs.existsSync(path.join(root, name, 'steered.json')),
       start: fs.existsSync(path.join(root, name, 'start.json')),
       challenges: fs.existsSync(path.join(root, name, 'challenges.json')),
     }));

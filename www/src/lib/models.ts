@@ -23,6 +23,8 @@ export interface ModelEntry {
   hasContinuations: boolean;
   /** Whether its folder holds what the start page shows, `start.json`. */
   hasStart: boolean;
+  /** Whether its folder holds what Steer shows before the weights are there, `steered.json`. */
+  hasSteered: boolean;
   /** Whether its folder holds challenges, `challenges.json`. */
   hasChallenges: boolean;
   /** Files by path that the reader picked: they are the model, and {@link url} only names it. */
@@ -40,6 +42,7 @@ interface IndexFile {
     examples: boolean;
     continuations: boolean;
     start: boolean;
+    steered: boolean;
     challenges: boolean;
   }[];
 }
@@ -50,7 +53,7 @@ export async function shippedModels(): Promise<ModelEntry[]> {
   const response = await get(new URL('index.json', base));
   if (!response.ok) throw new Error(`models/index.json could not be fetched: the server responded with ${response.status}.`);
   const { models } = (await response.json()) as IndexFile;
-  return models.map(({ name, kind, bytes, steps, dense_twin, features, examples, continuations, start, challenges }) => ({
+  return models.map(({ name, kind, bytes, steps, dense_twin, features, examples, continuations, start, steered, challenges }) => ({
     name,
     kind,
     url: new URL(`${encodeURIComponent(name)}/`, base),
@@ -61,6 +64,7 @@ export async function shippedModels(): Promise<ModelEntry[]> {
     hasExamples: examples,
     hasContinuations: continuations,
     hasStart: start,
+    hasSteered: steered,
     hasChallenges: challenges,
   }));
 }
@@ -79,6 +83,7 @@ export function foreignModel(url: URL): ModelEntry {
     hasExamples: false,
     hasContinuations: false,
     hasStart: false,
+    hasSteered: false,
     hasChallenges: false,
   };
 }

@@ -1,4 +1,5 @@
 /** The Steer page: one prompt and one seed, generated without and with edits; and the reproduction of a shared text. */
+import { untrack } from 'svelte';
 import type { Edit, TopKLM } from 'topk-lm';
 import { readActivations } from './activations';
 import { divergence, valuesOf } from './activity';
@@ -9,6 +10,7 @@ import { beginning, encodeToFit, fitIds } from './fit';
 import { whyNoNeuron } from './model-kind';
 import { isAbort } from './problem';
 import { decodeIds, encodeIds, type NeuronId, parseNeuron } from './route';
+import { DEFAULTS, type StoredSteering } from './stored-steering';
 import { positionsFor, type Strength } from './strength';
 import { Writing } from './writing.svelte';
 
@@ -17,8 +19,6 @@ export const LIMITS = {
   temperature: { min: 0, max: 2 },
   maxTokens: { min: 1, max: 4096 },
 } as const;
-
-export const DEFAULTS = { prompt: 'Once upon a time', seed: 7, temperature: 0.8, maxTokens: 60 };
 
 export type Doing = 'nothing' | 'waiting' | 'writing' | 'comparing' | 'checking';
 
@@ -67,6 +67,10 @@ export class Steering {
   cut = $state('');
   /** The texts come from a link and have not been reproduced yet. */
   isShared = $state(false);
+  /** Texts of the page's first settings that the model comes with. */
+  stored = $state.raw<StoredSteering | null>(null);
+  /** Which texts on screen are of those: not written on this device. */
+  isStored = $state.raw({ base: false, steered: false });
   /** A run is due as soon as the weights of the address are in place. */
   isDue = $state(false);
   /** Training step of the weights that wrote a shared text. */
@@ -98,7 +102,8 @@ export class Steering {
   /** What the positions of the run on screen depend on; `null`: these settings have not been run here. */
   prompted = $derived.by((): Prompted | null => {
     const { model } = this.#app.session;
-    const isRun = this.isBaseCurrent && (this.edits.length === 0 || this.isSteeredCurrent);
+    const { base, steered } = this.isStored;
+    const isRun = this.isBaseCurrent && !base && !steered && (this.edits.length === 0 || this.isSteeredCurrent);
     return model && isRun ? { promptLength: this.base.promptLength, context: model.config.n_ctx } : null;
   });
 
@@ -107,7 +112,9 @@ export class Steering {
     const nothing = { n: null, t: null }; // they became an edit and a prompt
     const { prompt, seed, temperature, maxTokens, edits, words, base, steered } = this;
     const whole = (text: Writing, isCurrent: boolean) =>
-      isCurrent && !text.isWriting && text.finish !== 'stopped' ? encodeIds(text.ids) : null;
+      isCurrent && !this.isStored.base && !this.isStored.steered && !text.isWriting && text.finish !== 'stopped'
+        ? encodeIds(text.ids)
+        : null;
     const b = whole(base, this.isBaseCurrent);
     const s = b === null ? null : whole(steered, this.isSteeredCurrent);
     return {
@@ -122,6 +129,32 @@ export class Steering {
       s,
       pl: b === null ? null : String(base.promptLength),
     };
+  }
+
+  /** The stored texts, if they are of the settings on the page. */
+  #fitting = $derived.by((): StoredSteering | null => {
+    const { stored, prompt, seed, temperature, maxTokens } = this;
+    const isSame =
+      stored?.prompt === prompt && stored.seed === seed && stored.temperature === temperature && stored.maxTokens === maxTokens;
+    return isSame && this.#app.router.route.ckpt === null && !this.isShared ? stored : null;
+  });
+
+  /** Shows what is stored of these settings where nothing was written yet, and takes away what is of others: call in an effect. */
+  showStored(): void {
+    const keys = { base: this.textKey, steered: this.#editKey };
+    const of = { base: '', steered: this.edits.length > 0 ? formatEdits(this.edits) : null };
+    const fitting = this.#fitting;
+    untrack(() => {
+      for (const side of ['base', 'steered'] as const) {
+        const text = this[side];
+        if (text.ids.length > 0 && (!this.isStored[side] || this.#written[side] === keys[side])) continue;
+        const found = of[side] === null ? undefined : fitting?.texts.get(of[side]);
+        if (!found && !this.isStored[side]) continue;
+        text.show(found && fitting ? [...fitting.promptIds, ...found] : [], found && fitting ? fitting.promptIds.length : 0);
+        this.#written[side] = found ? keys[side] : '';
+        this.isStored = { ...this.isStored, [side]: found !== undefined };
+      }
+    });
   }
 
   /** Takes over an address; a text in it is shown immediately. */
@@ -142,6 +175,7 @@ export class Steering {
     this.isShared = ids !== null;
     this.#sharedStep = this.#app.router.route.ckpt;
     this.lacking = null;
+    this.isStored = { base: false, steered: false };
     this.base.show(ids ?? [], length);
     this.steered.show((ids && decodeIds(params.s)) ?? [], length);
     this.#written = { base: ids ? this.textKey : '', steered: this.steered.ids.length > 0 ? this.#editKey : '' };
@@ -189,6 +223,7 @@ export class Steering {
   forget(): void {
     this.stop();
     for (const text of [this.base, this.steered]) text.clear();
+    this.isStored = { base: false, steered: false };
     Object.assign(this, { edits: [], chosen: 0, check: null, surprise: null, isShared: false, sent: null, cut: '' });
     this.#written = { base: '', steered: '' };
   }
@@ -226,9 +261,11 @@ export class Steering {
       const jobs: Promise<void>[] = [];
       if (this.#written.base !== key || this.base.ids.length === 0 || this.base.finish === null || this.base.finish === 'stopped') {
         this.#written.base = key;
+        this.isStored = { ...this.isStored, base: false };
         jobs.push(this.base.write(model, prompt, sampling, [], signal));
       }
       this.#written.steered = key + formatEdits(this.edits);
+      this.isStored = { ...this.isStored, steered: false };
       if (this.edits.length === 0) this.steered.clear();
       else jobs.push(this.steered.write(model, prompt, sampling, this.engineEdits(model, prompt), signal));
       await settled(jobs);

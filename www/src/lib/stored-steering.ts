@@ -1,0 +1,37 @@
+/** What the Steer page shows before the weights are there: texts of its first prompt, without and with each recipe; by scripts/make-steered.mjs. */
+import { get } from './get';
+import type { ModelEntry } from './models';
+
+/** With what the page opens; the prompt is that of the model's recipes, if these say on which they were measured. */
+export const DEFAULTS = { prompt: 'Once upon a time', seed: 7, temperature: 0.8, maxTokens: 60 };
+
+export interface StoredSteering extends Readonly<typeof DEFAULTS> {
+  /** Ids of the prompt. */
+  promptIds: readonly number[];
+  /** Ids of what follows it, by the edits as addresses write them; '' is without any. */
+  texts: ReadonlyMap<string, readonly number[]>;
+}
+
+/** `steered.json`. */
+export interface StoredFile {
+  format: 1;
+  prompt: string;
+  seed: number;
+  temperature: number;
+  max_tokens: number;
+  prompt_ids: number[];
+  texts: { edits: string; ids: number[] }[];
+}
+
+/** `null`: the model has none. */
+export async function readStoredSteering(model: ModelEntry, signal: AbortSignal): Promise<StoredSteering | null> {
+  if (!model.hasSteered) return null;
+  const response = await get(new URL('steered.json', model.url), signal);
+  if (!response.ok) throw new Error(`The stored texts could not be fetched: the server responded with ${response.status}.`);
+  return storedFrom(await response.json());
+}
+
+export function storedFrom({ prompt, seed, temperature, max_tokens, prompt_ids, texts }: StoredFile): StoredSteering {
+  const byEdits = new Map(texts.map(({ edits, ids }) => [edits, ids]));
+  return { prompt, seed, temperature, maxTokens: max_tokens, promptIds: prompt_ids, texts: byEdits };
+}
