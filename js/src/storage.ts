@@ -1,4 +1,5 @@
 /** Where downloaded bytes are stored: the browser's Cache API, behind an interface. */
+import { createError, show } from './errors.js';
 
 /** Blobs by key. Every method may reject, with `QuotaExceededError` for example. */
 export interface Storage {
@@ -55,6 +56,7 @@ export async function openStorage(name: string | null): Promise<Storage | string
 
 /** Deletes everything stored under a cache name. */
 export async function clearCache(name = 'topk-lm'): Promise<void> {
+  if (typeof name !== 'string' || name === '') throw createError('argument', `The cache is ${show(name)}, but must be a name.`);
   const storage = await openStorage(name);
   if (typeof storage !== 'string') await caches.delete(name);
 }

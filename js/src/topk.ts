@@ -96,9 +96,11 @@ export function readTopK(
 async function read(
   device: GPUDevice,
   { values, indices }: Pick<TopKResult, 'values' | 'indices'>,
-  { rows, k }: { rows: number; k: number },
+  shape: { rows: number; k: number },
 ): Promise<{ values: Float32Array; indices: Uint32Array }> {
   checkDevice(device);
+  checkNames(shape, SHAPE, 'readTopK'); // the whole shape may be given, as to the other calls
+  const { rows, k } = shape;
   checkCounts({ rows, k });
   const bytes = rows * k * 4;
   if (bytes === 0) return { values: new Float32Array(0), indices: new Uint32Array(0) };

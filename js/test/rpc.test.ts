@@ -93,6 +93,25 @@ for (const kind of ['a port', 'the page itself'] as const) {
     assert.deepEqual(events, [1, 2, 3]);
   });
 
+  test(`over ${kind}: a callback that throws is reported, and the call goes on`, async (t) => {
+    const report = t.mock.method(console, 'error', () => {});
+    const connection = connect(t, {
+      generateBatch: async (_, { emit }) => {
+        for (const number of [1, 2]) emit([{ number, steps: [], finish: null }]);
+        return [{ seed: 7n, promptIds: Uint32Array.of(1) }];
+      },
+    });
+    const onEvent = ([step]: { number: number }[]) => {
+      throw new Error(`no ${step?.number}`);
+    };
+    const [made] = await connection.call('generateBatch', { requests: [] }, { onEvent });
+    assert.equal(made?.seed, 7n);
+    assert.deepEqual(
+      report.mock.calls.map(({ arguments: [error] }) => String(error)),
+      ['Error: no 1', 'Error: no 2'],
+    );
+  });
+
   test(`over ${kind}: an abort rejects at once, reaches the handler, and leaves other calls alone`, async (t) => {
     let handlerSignal: AbortSignal | undefined;
     const connection = connect(t, {

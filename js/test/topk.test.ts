@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import { test } from 'node:test';
 import { TopKArgumentError } from '../src/errors.ts';
 import { type Pass, type Profile, passes, rowsAtOnce } from '../src/topk/plan.ts';
-import { createTopK, topk } from '../src/topk.ts';
+import { createTopK, readTopK, topk } from '../src/topk.ts';
 
 interface Vector {
   profile: Profile;
@@ -66,6 +66,23 @@ test('wrong arguments are refused before anything is created', () => {
       },
     );
   }
+  assert.equal(made.length, 0);
+});
+
+test('unknown options of the operator are refused, with the one that was meant', async () => {
+  const { device, made } = fakeDevice();
+  const fine = { input: buffer(24), rows: 2, n: 3, k: 2 };
+  const result = { values: buffer(16), indices: buffer(16) };
+  const refused = (message: RegExp) => (error: unknown) => error instanceof TopKArgumentError && message.test(error.message);
+  const sorted = refused(/^"sorted" is no option of topk; did you mean select\?$/);
+  assert.throws(() => topk(device, { ...fine, sorted: true } as typeof fine), sorted);
+  const operator = createTopK(device);
+  assert.throws(() => operator.run({ ...fine, sorted: true } as typeof fine), sorted);
+  await assert.rejects(operator.prepare(fine), refused(/^"input" is no option of prepare; there are rows, n, k, select\.$/));
+  await assert.rejects(
+    async () => readTopK(device, result, { rows: 2, k: 2, row: 1 } as { rows: number; k: number }),
+    refused(/^"row" is no option of readTopK; did you mean rows\?$/),
+  );
   assert.equal(made.length, 0);
 });
 

@@ -93,16 +93,20 @@ export const ASSET_HEADERS = { 'Cache-Control': 'public, max-age=31536000, immut
 const PAGE_HEADERS = { 'Cache-Control': 'no-cache' };
 
 /**
+ * On everything. A `<meta>` cannot say who may frame the page. Anybody may: `?embed=1` is for that, and there is nothing here to lure clicks to.
+ */
+export const siteHeaders = () => ({
+  'Content-Security-Policy': `${policy()}; frame-ancestors *`,
+  'X-Content-Type-Options': 'nosniff',
+  'Referrer-Policy': 'no-referrer',
+});
+
+/**
  * The headers that the site wants, beside the policy in `<meta>` that holds everywhere: for hosts that read `_headers` (Netlify, Cloudflare
  * Pages), for Apache, and for nginx; the last two are also told of 404.html, which the others, and GitHub Pages, find by its name.
  */
 function writeHeaders(site) {
-  // A <meta> cannot say who may frame the page. Anybody may: `?embed=1` is for that, and there is nothing here to lure clicks to.
-  const headers = {
-    'Content-Security-Policy': `${policy()}; frame-ancestors *`,
-    'X-Content-Type-Options': 'nosniff',
-    'Referrer-Policy': 'no-referrer',
-  };
+  const headers = siteHeaders();
   const lines = (all, line) =>
     Object.entries(all)
       .map(([name, value], at) => `${line(name, value, at)}\n`)

@@ -1,7 +1,7 @@
-// The built site on this machine, as `npm start` serves it: compressed, and with models that notebooks and other pages may load.
+// The built site on this machine, as `npm start` serves it: compressed, under the policy that hosts send, and with models that notebooks and other pages may load.
 import { Failure } from './run.mjs';
 import { serve } from './server.mjs';
-import { MODEL_HEADERS } from './site-files.mjs';
+import { MODEL_HEADERS, siteHeaders } from './site-files.mjs';
 
 /** Ports that are tried where the first is taken. */
 const TRIED = 20;
@@ -15,7 +15,7 @@ const TRIED = 20;
 export async function serveSite(folder, first, mayMove) {
   for (let port = first; ; port++) {
     try {
-      return await serve({ '/': folder }, { port, compress: true, intercept: allowModels });
+      return await serve({ '/': folder }, { port, headers: siteHeaders(), compress: true, intercept: allowModels });
     } catch (error) {
       if (error.code !== 'EADDRINUSE') throw error;
       if (!mayMove || port >= first + TRIED) throw new Failure(`Port ${port} is in use: choose another with --port.`);

@@ -35,6 +35,30 @@ describe('about and your model', { timeout: 600_000 }, () => {
     assert.match(await page.locator('[data-race]').innerText(), /no WebGPU.*\d ms/s);
   });
 
+  test('a browser that never hands out its GPU ends the race, with the CPU’s sort', async () => {
+    const fresh = await openSite(browser, site, '#/about');
+    try {
+      const there = fresh.page;
+      await there.getByRole('button', { name: 'Race' }).waitFor({ timeout: STEP_TIMEOUT });
+      await there.clock.install();
+      await there.evaluate(() => {
+        const requestAdapter = () => {
+          globalThis.asked = true;
+          return new Promise(() => {});
+        };
+        Object.defineProperty(navigator, 'gpu', { value: { requestAdapter } });
+      });
+      await there.getByRole('button', { name: 'Race' }).click();
+      await there.clock.runFor(100); // the pause in which the page shows that it is busy
+      await there.waitForFunction(() => globalThis.asked, undefined, { polling: 'raf' });
+      await there.clock.fastForward(21_000);
+      await there.locator('[data-race=cpu]').waitFor({ timeout: STEP_TIMEOUT });
+      assert.match(await there.locator('[data-race]').innerText(), /did not answer for 20 s.*\d ms/s);
+    } finally {
+      await fresh.close();
+    }
+  });
+
   test('the licenses are there: ours, and those of the crates and npm packages in the site', async () => {
     const texts = {};
     for (const name of ['MIT', 'Apache-2.0', 'packages of others']) {

@@ -6,8 +6,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { strFromU8, unzipSync } from 'fflate';
+import { paths } from '../../scripts/lib/paths.mjs';
 import { policy } from '../../scripts/lib/site-files.mjs';
-import { assertUsable, LOAD_TIMEOUT, loaded, STEP_TIMEOUT, shippedModel, withSite } from './page-kit.mjs';
+import { assertUsable, LOAD_TIMEOUT, loaded, openSite, STEP_TIMEOUT, shippedModel, withSite } from './page-kit.mjs';
 
 const FILES = ['config.json', 'generation_config.json', 'tokenizer.json', 'model.safetensors'];
 const names = ['Lily', 'Tom', 'Ben', 'Mia', 'Sam'];
@@ -17,20 +18,31 @@ const story = (n) =>
   `One day, ${names[n % 5]} saw a ${things[n % 7]}. "I like the ${things[(n * 3) % 7]}," said ${names[(n + 2) % 5]}. They were happy and played in the park. Then it was late, and ${names[(n * 2) % 5]} ran home to Mom.`;
 const TEXT = Array.from({ length: 330 }, (_, n) => story(n)).join('\n<|endoftext|>\n');
 
+/** Answers with the worker of the statistics, for which time runs a thousand times as fast. */
+function impatient(url, response) {
+  const file = path.join(paths.site, 'assets', path.basename(url));
+  if (!/\/worker-[^/]*\.js$/.test(url) || !fs.readFileSync(file, 'utf8').includes('statistics_bg')) return false;
+  const hurry = 'const { timeout } = AbortSignal; AbortSignal.timeout = (ms) => timeout.call(AbortSignal, ms / 1000);';
+  response.writeHead(200, { 'content-type': 'text/javascript' }).end(`${hurry}\n${fs.readFileSync(file, 'utf8')}`);
+  return true;
+}
+
 describe('statistics in the tab', { timeout: 900_000 }, () => {
   const elsewhere = fs.mkdtempSync(path.join(os.tmpdir(), 'topk-lm-alone-'));
   fs.mkdirSync(path.join(elsewhere, 'Alone'));
   for (const file of FILES) fs.copyFileSync(path.join(shippedModel().folder, file), path.join(elsewhere, 'Alone', file));
   after(() => fs.rmSync(elsewhere, { recursive: true, force: true }));
   let site;
+  let browser;
   let page;
-  const intercept = (_, response) => {
+  let isImpatient = false;
+  const intercept = ({ url }, response) => {
     response.setHeader('content-security-policy', policy()); // a worker keeps to the policy of its own script
-    return false;
+    return isImpatient && impatient(url, response);
   };
   const serve = { intercept, mounts: { '/elsewhere/': elsewhere } };
   withSite({ hash: '#/about', serve, ignore: [/404/, /ERR_INTERNET_DISCONNECTED/] }, async (on) => {
-    ({ site, page } = on);
+    ({ site, browser, page } = on);
     await page.addInitScript(() => {
       document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => {
         console.error(`policy: ${violatedDirective} forbids ${blockedURI}`);
@@ -159,6 +171,34 @@ describe('statistics in the tab', { timeout: 900_000 }, () => {
     await section().getByRole('alert').getByText('mine.jsonl line 2').waitFor({ timeout: LOAD_TIMEOUT });
     // What was there, or the documents before the wrong line if they were counted by then.
     assert.match(await section().innerText(), /Computed here over [\d,]+ tokens in (1 document of mine|\d+ documents? of written)\.jsonl/);
+  });
+
+  test('a server that accepts and never answers: Stop ends it, and so does time', async () => {
+    site.hold(/\/statistics_bg-[^/]*\.wasm$/);
+    const context = { viewport: { width: 1280, height: 900 }, serviceWorkers: 'block' };
+    const fresh = await openSite(browser, site, `#/browse?model=${address()}`, { context, ignore: [/404/, /statistics_bg/] });
+    try {
+      const there = fresh.page;
+      there.setDefaultTimeout(STEP_TIMEOUT);
+      const begin = async () => {
+        await there.getByRole('button', { name: 'Count over this text' }).click();
+        await there.locator('[data-statistics=loading]').waitFor();
+      };
+      await there.getByRole('button', { name: 'Load the model' }).click();
+      assert.equal(await loaded(there), 'cpu');
+      await there.getByRole('textbox', { name: /Your own text/ }).fill(TEXT.slice(0, 3000));
+      await begin();
+      await there.getByRole('button', { name: 'Stop' }).click();
+      await there.getByRole('button', { name: 'Count over this text' }).waitFor();
+      assert.equal(await there.getByRole('alert').count(), 0);
+      isImpatient = true;
+      await begin();
+      await there.getByRole('alert').getByText('The code that counts could not be downloaded').waitFor();
+    } finally {
+      isImpatient = false;
+      site.release();
+      await fresh.close();
+    }
   });
 
   test('another model ends the count', async () => {

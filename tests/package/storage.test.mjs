@@ -78,6 +78,37 @@ test('the second visit loads nothing but the manifest, and the third works witho
   assert.deepEqual(third.ids, ids);
 });
 
+test('clearCache deletes what is stored under its name, and nothing else', async (t) => {
+  const { page, log } = await open(t);
+  for (const cache of [true, 'mine']) assert.deepEqual((await visit(page, { cache })).ids, ids);
+  const asked = async (cache) => {
+    log.length = 0;
+    assert.deepEqual((await visit(page, { cache })).ids, ids);
+    return log.includes('GET model.safetensors');
+  };
+  const clear = (name) =>
+    page.evaluate(
+      (given) =>
+        topk.clearCache(given).then(
+          () => null,
+          ({ code, message }) => [code, message],
+        ),
+      name,
+    );
+  assert.equal(await clear(), null);
+  assert.equal(await asked('mine'), false, 'another name');
+  assert.equal(await asked(true), true);
+  assert.equal(await clear('mine'), null);
+  assert.equal(await asked('mine'), true);
+  for (const [wrong, shown] of [
+    [3, '3'],
+    ['', '""'],
+    [{ name: 'mine' }, '[object Object]'],
+  ])
+    assert.deepEqual(await clear(wrong), ['argument', `The cache is ${shown}, but must be a name.`]);
+  assert.equal(await asked('mine'), false);
+});
+
 test('a download that breaks off poisons nothing', async (t) => {
   let broken = true;
   const intercept = (request, response) => {

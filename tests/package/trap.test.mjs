@@ -9,11 +9,12 @@ import { openApi, openBrowser } from './page.mjs';
 
 /** Makes the engine's export `name` trap while `name` is set; `calls` counts calls of any export after that. */
 const instrument = () => {
-  const faults = { name: '', after: 0 };
+  const faults = { name: '', after: 0, exports: [] };
   const { Instance, instantiate } = WebAssembly;
   const wrapped = (instance) => {
     const state = { trapped: false };
     const exports = {};
+    faults.exports = Object.keys(instance.exports);
     for (const [name, value] of Object.entries(instance.exports)) {
       exports[name] =
         typeof value !== 'function'
@@ -52,6 +53,9 @@ const CALLS = {
   generate: ['wasmmodel_generate', (model) => collect(model.generate([1], { maxTokens: 2 }))],
   'generate, encoding': ['wasmmodel_encode', (model) => collect(model.generate('a', { maxTokens: 2 }))],
   'the next steps': ['wasmgeneration_next', (model) => collect(model.generate([1], { maxTokens: 2 }))],
+  generateBatch: ['wasmmodel_generate_batch', (model) => model.generateBatch([{ prompt: [1], maxTokens: 2 }])],
+  'generateBatch, encoding': ['wasmmodel_encode', (model) => model.generateBatch([{ prompt: 'a', maxTokens: 2 }])],
+  'the next steps of a batch': ['wasmgenerationbatch_next', (model) => model.generateBatch([{ prompt: [1], maxTokens: 2 }])],
   logitLens: ['wasmmodel_logit_lens', (model) => model.logitLens([1])],
   ablate: ['wasmmodel_ablate', (model) => model.ablate([1], 2)],
   loadCheckpoint: ['wasmmodel_load_checkpoint', (model) => model.loadCheckpoint('final')],
@@ -85,6 +89,11 @@ test('in the process itself: whichever call traps, all others say so, and a new 
     await neighbor.dispose();
     assert.equal(faults.after, 0, `${name}: the instance that trapped was called again`);
   }
+  const tried = new Set(Object.values(CALLS).map(([entry]) => entry));
+  const ways = faults.exports.filter((name) =>
+    /^wasm(model|generation|generationbatch)_(?!load$|info$|seeds?$|cancel$|dispose$)/.test(name),
+  );
+  assert.deepEqual(new Set(ways), tried, 'every way into the engine is tried');
   const model = await TopKLM.load(modelFolder, { backend: 'cpu' });
   const { prompt_ids, ids } = golden();
   assert.deepEqual(await collect(model.generate(prompt_ids, { maxTokens: ids.length, temperature: 0 })), ids);

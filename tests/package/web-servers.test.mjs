@@ -5,7 +5,7 @@ import http from 'node:http';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { paths } from '../../scripts/lib/paths.mjs';
-import { ASSET_HEADERS, MODEL_HEADERS, policy } from '../../scripts/lib/site-files.mjs';
+import { ASSET_HEADERS, MODEL_HEADERS, siteHeaders } from '../../scripts/lib/site-files.mjs';
 import { openPage } from '../browser/harness.mjs';
 import { loaded } from '../browser/page-kit.mjs';
 import { openApi, openBrowser } from './page.mjs';
@@ -13,12 +13,8 @@ import { NAMES, startWebServer, UNLISTED } from './web-servers.mjs';
 
 const browser = await openBrowser(test);
 const MODEL = 'models/Llama-TopK-Stories-16M/';
-const EVERYWHERE = {
-  'content-security-policy': `${policy()}; frame-ancestors *`,
-  'x-content-type-options': 'nosniff',
-  'referrer-policy': 'no-referrer',
-};
 const lower = (headers) => Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+const EVERYWHERE = lower(siteHeaders());
 
 /** An answer as it comes, compressed or not; `fetch` hides that. */
 const ask = (url, headers = {}) =>

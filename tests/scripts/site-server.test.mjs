@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import zlib from 'node:zlib';
+import { siteHeaders } from '../../scripts/lib/site-files.mjs';
 import { serveSite } from '../../scripts/lib/site-server.mjs';
 
 const DECODE = { br: zlib.brotliDecompressSync, gzip: zlib.gunzipSync };
@@ -63,6 +64,16 @@ test('weights come as they are, in ranges too, and other pages may read them', a
   const part = await get(WEIGHTS, { 'accept-encoding': 'br, gzip', range: 'bytes=4090-' });
   assert.equal(part.headers['content-range'], 'bytes 4090-4095/4096');
   assert.equal(part.body.length, 6);
+});
+
+test('every answer has the headers that hosts are told to send, the policy and who may frame it among them', async () => {
+  const wanted = Object.entries(siteHeaders());
+  const [[, policy]] = wanted;
+  for (const directive of ["base-uri 'none'", "form-action 'none'", 'frame-ancestors *']) assert.ok(policy.split('; ').includes(directive));
+  for (const name of ['', 'index.html', 'assets/a.js', WEIGHTS, 'no/such/page']) {
+    const { headers } = await get(name, {});
+    for (const [header, value] of wanted) assert.equal(headers[header.toLowerCase()], value, `${header} of ${name}`);
+  }
 });
 
 test('a taken port gives way to the next, unless it was asked for', async () => {

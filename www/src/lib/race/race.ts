@@ -30,10 +30,23 @@ const RUNS = 9;
 const LEAST_RUNS = 3;
 const MOST_MS = 4000;
 
+/** How long a browser may take to hand out its GPU, in ms: as long as the engine waits for it. */
+const GPU_MS = 20_000;
+
+/** What the browser answers, if it does. */
+async function answered<T>(asked: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const message = `WebGPU did not answer for ${GPU_MS / 1000} s, so there is no GPU to race on.`;
+    timer = setTimeout(() => reject(new Error(message)), GPU_MS);
+  });
+  return Promise.race([asked, late]).finally(() => clearTimeout(timer));
+}
+
 export async function race(shape: Shape, signal: AbortSignal): Promise<RaceResult> {
-  const adapter = await navigator.gpu?.requestAdapter({ powerPreference: 'high-performance' });
+  const adapter = navigator.gpu && (await answered(navigator.gpu.requestAdapter({ powerPreference: 'high-performance' })));
   if (!adapter) throw new Error('This browser offers no WebGPU here, so there is no GPU to race on.');
-  const device = await adapter.requestDevice();
+  const device = await answered(adapter.requestDevice());
   try {
     return await onDevice(device, nameOf(adapter.info), shape, signal);
   } finally {

@@ -4,6 +4,7 @@
  */
 import init, { Cancel, Statistics } from '../../generated/statistics.js';
 import module from '../../generated/statistics_bg.wasm?url';
+import { ENGINE_TIMEOUT, get } from '../get';
 import { blobsOf, pack, unpack } from './archive';
 import type { Failure, FromWorker, GivenModel, Reached, Text, ToWorker } from './messages';
 import { readModel } from './model-files';
@@ -44,11 +45,16 @@ async function open(archive: Blob): Promise<void> {
   }
 }
 
-/** The module, which the site's service worker does not keep before it was first used. */
-async function fetchModule(): Promise<Response> {
-  const answer = await fetch(module).catch(() => null);
-  if (answer?.ok) return answer;
-  throw { code: 'download', message: 'The code that counts could not be downloaded. Once it was, it works offline too.' } satisfies Failure;
+/** Fetches and starts the module, which the site's service worker does not keep before it was first used. */
+async function start(signal: AbortSignal): Promise<void> {
+  try {
+    const answer = await get(new URL(module, location.href), signal, ENGINE_TIMEOUT);
+    if (!answer.ok) throw new Error(String(answer.status));
+    await init({ module_or_path: answer });
+  } catch {
+    signal.throwIfAborted();
+    throw { code: 'download', message: 'The code that counts could not be downloaded. Once it was, it works offline too.' } satisfies Failure;
+  }
 }
 
 /** The files over what was counted so far. */
@@ -86,7 +92,7 @@ async function count(model: GivenModel, name: string): Promise<void> {
   let statistics: Statistics | undefined;
   let failure: Failure | null = null;
   try {
-    const [source] = await Promise.all([readModel(model, signal), init({ module_or_path: fetchModule() })]);
+    const [source] = await Promise.all([readModel(model, signal), start(signal)]);
     signal.throwIfAborted();
     const cancel = new Cancel();
     signal.addEventListener('abort', () => cancel.cancel());
