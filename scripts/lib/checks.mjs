@@ -37,7 +37,7 @@ export const checks = [
   { name: 'site-types', work: checkSiteTypes },
   { name: 'size', work: checkPackageSize },
   { name: 'js-tests', work: unitTests },
-  { name: 'js-fuzz', work: () => onPackage('tests/fuzz') },
+  { name: 'js-fuzz', work: () => onPackage('tests/fuzz', 2) }, // each a process that keeps one core busy
   { name: 'package-tests', work: () => onPackage('tests/package') },
   { name: 'browser-tests', work: () => onPackage('tests/browser') },
   { name: 'python', work: () => nodeTests(testFiles('tests/python', '.test.mjs')) },
@@ -112,9 +112,9 @@ async function unitTests() {
   return nodeTests(testFiles('target/js-tests', '.mjs'));
 }
 
-async function onPackage(folder) {
+async function onPackage(folder, atOnce) {
   await buildSite();
-  return nodeTests(testFiles(folder, '.test.mjs'));
+  return nodeTests(testFiles(folder, '.test.mjs'), atOnce);
 }
 
 function testFiles(folder, ending) {
@@ -123,13 +123,13 @@ function testFiles(folder, ending) {
   return files;
 }
 
-/** One file after the other: two browsers at once would distort each other's timing on two cores. */
-async function nodeTests(files) {
+/** One file after the other, unless said otherwise: two browsers at once would distort each other's timing on two cores. */
+async function nodeTests(files, atOnce = 1) {
   const { code, output } = await capture(process.execPath, [
     '--enable-source-maps',
     '--test',
     '--test-reporter=spec',
-    '--test-concurrency=1',
+    `--test-concurrency=${atOnce}`,
     ...files.map((file) => path.relative(paths.root, file)),
   ]);
   const count = (label) => Number(output.match(new RegExp(`^ℹ ${label} (\\d+)$`, 'm'))?.[1] ?? 0);

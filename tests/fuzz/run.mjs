@@ -6,23 +6,22 @@ import { fileURLToPath } from 'node:url';
 import { Random } from './random.mjs';
 
 const CASES = path.join(path.dirname(fileURLToPath(import.meta.url)), 'cases');
-/** Seconds a target: an hour over the targets of `npm run soak`, and FUZZ_SECONDS where it is given. */
-const SECONDS = Number(process.env.FUZZ_SECONDS ?? (process.env.SOAK ? 900 : 0));
-/** Runs a target instead, where FUZZ_RUNS is given. */
-const RUNS = Number(process.env.FUZZ_RUNS ?? 0);
+const { FUZZ_SECONDS, FUZZ_RUNS, FUZZ_SEED, SOAK } = process.env;
+/** Seconds a target, unless FUZZ_RUNS says how many runs. */
+const SECONDS = Number(FUZZ_SECONDS ?? (SOAK ? 3600 : 60));
+/** The soak, and whoever gives a time, look for what is new; otherwise the runs are the same each time, as many of them as the machine does. */
+const FIRST = Number(FUZZ_SEED ?? (SOAK || FUZZ_SECONDS ? Date.now() % 2 ** 31 : 1));
 /** How many tenths of a second one run may take. They are counted, not measured: a process that is kept waiting by others counts none. */
 const LONGEST = 300;
 
 /**
  * @param {string} name
- * @param {number} runs without a time given
  * @param {(random: Random) => unknown} target throws, or rejects, where the promise is broken; a seed is all it gets
  */
-export async function fuzz(t, name, runs, target) {
+export async function fuzz(t, name, target) {
   const kept = path.join(CASES, `${name}.json`);
   const seeds = fs.existsSync(kept) ? JSON.parse(fs.readFileSync(kept, 'utf8')) : [];
   const end = performance.now() + SECONDS * 1000;
-  const first = Number(process.env.FUZZ_SEED ?? (SECONDS > 0 ? Date.now() % 2 ** 31 : 1));
   let done = 0;
   const clock = watch();
   const once = async (seed) => {
@@ -37,10 +36,10 @@ export async function fuzz(t, name, runs, target) {
     // Lets timers, ports and the test runner have their turn.
     if (++done % 500 === 0) await new Promise((resolve) => setImmediate(resolve));
   };
-  const more = (number) => (RUNS || !SECONDS ? number < (RUNS || runs) : performance.now() < end);
+  const more = (number) => (FUZZ_RUNS ? number < Number(FUZZ_RUNS) : performance.now() < end);
   try {
     for (const seed of seeds) await once(seed);
-    for (let number = 0; more(number); number++) await once(first + number);
+    for (let number = 0; more(number); number++) await once(FIRST + number);
   } finally {
     clock.stop();
   }

@@ -1,6 +1,4 @@
 // The parts under test that no package exports, bundled from their sources.
-import path from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { inRoot } from '../../scripts/lib/paths.mjs';
 
@@ -15,14 +13,14 @@ const ENTRY = `
   export { formatRoute } from './www/src/lib/route.ts';
 `;
 
-const outfile = inRoot('target/fuzz/sources.mjs');
-await build({
+// In memory: two targets run at a time.
+const { outputFiles } = await build({
   stdin: { contents: ENTRY, resolveDir: inRoot('.'), loader: 'ts' },
-  outfile,
   bundle: true,
+  write: false,
   format: 'esm',
   platform: 'node',
   target: 'node20',
   logLevel: 'warning',
 });
-export const sources = await import(pathToFileURL(path.resolve(outfile)).href);
+export const sources = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
