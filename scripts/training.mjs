@@ -1,6 +1,7 @@
 // npm run test:training: a virtual environment in training/.venv, then the tests of training/ on a toy corpus.
 // PyTorch from PyPI brings gigabytes of CUDA libraries, so this is not part of `npm test`. If the packages cannot be downloaded, it
 // says so and exits 0, counting as skipped. `PYTHON` names another interpreter that already has them.
+import fs from 'node:fs';
 import path from 'node:path';
 import { inRoot } from './lib/paths.mjs';
 import { capture, Failure, main, query, run, which } from './lib/run.mjs';
@@ -34,22 +35,27 @@ async function environment() {
   if (system === null) throw new Failure('python3 was not found: install Python 3.11 or later.');
   const version = query(system, ['-c', 'import sys; print(sys.version_info >= (3, 11))']);
   if (version !== 'True') throw new Failure(`${system} is too old: install Python 3.11 or later, or set PYTHON.`);
-  try {
-    await step('training environment', { inputs: ['training/requirements.txt'], outputs: ['training/.venv'], facts: system }, async () => {
+  const pip = (...options) => run(bin('python'), ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...options]);
+  const outputs = ['training/.venv'];
+  const attempt = async (work) => {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      if (error instanceof Failure) return false;
+      throw error;
+    }
+  };
+  const [packages, reader] = ['training/requirements.txt', 'training/requirements-reader.txt'];
+  const isThere = await attempt(() =>
+    step('training environment', { inputs: [packages], outputs, facts: system }, async () => {
       await run(system, ['-m', 'venv', '--clear', folder]);
-      await run(bin('python'), [
-        '-m',
-        'pip',
-        'install',
-        '--quiet',
-        '--disable-pip-version-check',
-        '-r',
-        inRoot('training/requirements.txt'),
-      ]);
-    });
-  } catch (error) {
-    if (error instanceof Failure) return null;
-    throw error;
-  }
+      await pip('-r', inRoot(packages));
+    }),
+  );
+  if (!isThere) return null;
+  // Goes with the environment; the test that needs it says so where it cannot be had.
+  const made = fs.statSync(path.join(folder, 'pyvenv.cfg')).mtimeMs;
+  await attempt(() => step('reader of exports', { inputs: [reader], outputs, facts: made }, () => pip('--no-deps', '-r', inRoot(reader))));
   return bin('python');
 }

@@ -1,15 +1,14 @@
-"""The export of `topk-lm analyze --export` through sae-dashboard's own reader, where that package is installed (its module needs numpy
-only: `pip install --no-deps sae-dashboard==0.8.0`) and the command is built (`cargo build --release`, or its path in TOPK_LM)."""
+"""The export of `topk-lm analyze --export` through sae-dashboard's own reader, where that package is installed
+(`pip install --no-deps -r requirements-reader.txt`) and the command is built."""
 
 import json
-import os
 import subprocess
 import tempfile
 import unittest
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-BINARY = Path(os.environ.get("TOPK_LM", ROOT / "target/release/topk-lm"))
+from .test_modeling import ROOT, binary
+
 PACKAGE = "sae-dashboard 0.8.0"
 
 try:
@@ -26,14 +25,14 @@ def a_model():
 class Export(unittest.TestCase):
     def test_the_package_reads_what_we_write(self):
         if NeuronpediaDashboardBatch is None:
-            self.skipTest("sae-dashboard is not installed: pip install --no-deps sae-dashboard==0.8.0")
-        if not BINARY.exists() or a_model() is None:
-            self.skipTest(f"{BINARY} is not built, or models/ is empty")
+            self.skipTest("sae-dashboard is not installed: pip install --no-deps -r requirements-reader.txt")
+        if binary() is None or a_model() is None:
+            self.skipTest("topk-lm is not built, or models/ is empty")
         with tempfile.TemporaryDirectory() as folder:
             corpus, out, export = (Path(folder) / name for name in ("corpus.txt", "out", "export"))
             corpus.write_text("Once upon a time there was a dog.\n<|endoftext|>\nA girl saw the dog. She was happy.\n")
             arguments = ["--model", a_model(), "--corpus", corpus, "--out", out, "--export", export]
-            subprocess.run([BINARY, "analyze", *arguments], check=True, capture_output=True)
+            subprocess.run([binary(), "analyze", *arguments], check=True, capture_output=True)
             self.assertEqual(json.loads((export / "schema.json").read_text())["schema"], PACKAGE)
             index = json.loads((out / "index.json").read_text())
             files = sorted(export.glob("*/batch-*.json"))
