@@ -37,9 +37,9 @@ export const checks = [
   { name: 'site-types', work: checkSiteTypes },
   { name: 'size', work: checkPackageSize },
   { name: 'js-tests', work: unitTests },
-  { name: 'js-fuzz', work: () => onPackage('tests/fuzz', 2) }, // each a process that keeps one core busy
   { name: 'package-tests', work: () => onPackage('tests/package') },
   { name: 'browser-tests', work: () => onPackage('tests/browser') },
+  { name: 'js-fuzz', work: () => onPackage('tests/fuzz', 2), besideNext: true }, // busy cores; the next mostly installs and waits
   { name: 'python', work: () => nodeTests(testFiles('tests/python', '.test.mjs')) },
   { name: 'notebooks', work: () => onPackage('tests/notebooks') },
 ];
