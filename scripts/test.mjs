@@ -1,5 +1,6 @@
 // npm test [-- NAME…]: installs what the tests need, runs every check, and ends with a table of what passed and failed.
-// npm run soak: the same with SOAK=1, which runs the life tests in full length.
+// npm run soak [-- NAME…]: the same with SOAK=1, under which fuzz and js-fuzz take an hour a target, life and shipped texts their full length, and the
+// Observable notebooks are run too.
 import { parseArgs } from 'node:util';
 import { Failure, main } from './lib/run.mjs';
 import { checks } from './lib/checks.mjs';
