@@ -16,13 +16,13 @@ const { TopKLM } = await import('topk-lm');
 
 for (const folder of modelFolders(path.dirname(fileURLToPath(import.meta.url)))) {
   const model = await TopKLM.load(folder, { backend: 'cpu' });
-  const { topk_k: k, topk_select: select, d_model: width, n_layers, n_nontopk } = model.config;
+  const { topk_k: k, topk_select: select, topk_post: post, d_model: width, n_layers, n_nontopk } = model.config;
   const layer = Math.min(LAYER, n_layers - n_nontopk - 1);
   if (k !== null && layer >= 0) {
     const hook = `blocks.${layer}.hook_topk_in`;
     const { tokens, hooks } = await model.run(TEXT, { hooks: [hook], logits: 'none' });
     const values = [...hooks[hook].data.slice(-width)].map((value) => Number(value.toPrecision(DIGITS)));
-    const state = { text: TEXT, token: tokens.at(-1), layer, k, select, values };
+    const state = { text: TEXT, token: tokens.at(-1), layer, k, select, post, values };
     fs.writeFileSync(path.join(folder, 'hidden_state.json'), `${JSON.stringify(state)}\n`);
     console.log(`models/${path.basename(folder)}/hidden_state.json`);
   }

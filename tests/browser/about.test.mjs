@@ -17,13 +17,22 @@ describe('about and your model', { timeout: 600_000 }, () => {
 
   test('the picture keeps as many numbers as its slider says', async () => {
     assert.equal(await loaded(page), 'cpu');
-    const { topk_k: k } = model.read('config.json');
+    const { topk_k: k, topk_post: post } = model.read('config.json');
     await page.locator(`[data-kept="${k}"]`).waitFor();
     await page.getByRole('slider', { name: /^k =/ }).focus();
     await page.keyboard.press('ArrowLeft');
     await page.locator(`[data-kept="${k - 1}"]`).waitFor();
     const rows = page.locator('figure', { hasText: 'what the next block sees' }).locator('tbody tr');
-    assert.equal(await rows.count(), k - 1);
+    // What was kept and is below 0, a block with ReLU sets to 0 too.
+    const before = page.locator('figure', { hasText: 'Before TopK' }).locator('tbody tr');
+    const kept = (await before.evaluateAll((all) => all.map(({ cells }) => [...cells].map((cell) => cell.textContent)))).filter(
+      ([, , isKept]) => isKept === 'yes',
+    );
+    assert.equal(kept.length, k - 1);
+    const left = kept.filter(([, value]) => post !== 'relu' || !/^[-−]/.test(value));
+    assert.ok(left.length > 0);
+    assert.equal(await rows.count(), left.length);
+    if (left.length < kept.length) await page.getByText(`Those below 0 become 0 too, so ${left.length} are left`).waitFor();
     await page.getByLabel('Text (its last token is shown)').fill('The cat sat on the bed');
     await page.getByText(/at “bed”/).waitFor();
     await page.locator(`[data-kept="${k - 1}"]`).waitFor();

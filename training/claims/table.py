@@ -6,6 +6,7 @@
 
 import argparse
 import sys
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 from . import common
@@ -19,7 +20,11 @@ ENTROPIES = (("token_entropy", "Token entropy"), ("semantic_entropy", "Semantic 
 
 
 def percent(value, digits=0) -> str:
-    return "–" if value is None else f"{100 * value:.{digits}f} %"
+    """Halves go up, as on the site: Python alone would round 82.5 to the even 82."""
+    if value is None:
+        return "–"
+    share = Decimal(repr(100 * value)).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+    return f"{share} %"
 
 
 def number(value, digits=2) -> str:
