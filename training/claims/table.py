@@ -110,7 +110,7 @@ def sae(r):
     yield from grid(("kind", "block", "features", "k", "seed", "active a position", "variance explained", "dead", "nats per token added when spliced in"), rows)
     any_one = next(iter(r.values()))
     yield ""
-    yield f"Trained on {any_one['trained_positions']:,} positions of the dense twin's stream, whose own loss is {number(any_one['loss'], 3)} nats per token."
+    yield f"Trained on {any_one['trained_positions']:,} positions of the dense twin's stream, whose own loss is {number(any_one['loss'], 3)} nats per token. That is short: longer training explains more."
 
 
 CONTROL_ROWS = {

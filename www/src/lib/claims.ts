@@ -178,7 +178,7 @@ function saes(tree: unknown): FactGroup {
   const note =
     first === undefined
       ? ''
-      : `On held-out stories, after ${shown(numberAt(first, 'trained_positions'), 'count')} positions of training; ${shown(numberAt(first, 'width'), 'count')} features each. Loss added: nats per token with the reconstruction in place of the hidden state. A TopK model has nothing to reconstruct.`;
+      : `On held-out stories, after ${shown(numberAt(first, 'trained_positions'), 'count')} positions of training; ${shown(numberAt(first, 'width'), 'count')} features each. Loss added: nats per token with the reconstruction in place of the hidden state. That is a short training: a longer one explains more. A TopK model has nothing to reconstruct.`;
   return {
     title: 'Sparse autoencoders on the dense twin',
     columns: ['active', 'explained', 'never active', 'loss added'],
