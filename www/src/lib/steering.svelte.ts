@@ -136,7 +136,9 @@ export class Steering {
     const { stored, prompt, seed, temperature, maxTokens } = this;
     const isSame =
       stored?.prompt === prompt && stored.seed === seed && stored.temperature === temperature && stored.maxTokens === maxTokens;
-    return isSame && this.#app.router.route.ckpt === null && !this.isShared ? stored : null;
+    const { router, session } = this.#app;
+    // Before the vocabulary is there, a text would be of numbers, and move the page when it comes.
+    return isSame && router.route.ckpt === null && !this.isShared && session.vocabulary ? stored : null;
   });
 
   /** Shows what is stored of these settings where nothing was written yet, and takes away what is of others: call in an effect. */

@@ -53,7 +53,10 @@ async function start(signal: AbortSignal): Promise<void> {
     await init({ module_or_path: answer });
   } catch {
     signal.throwIfAborted();
-    throw { code: 'download', message: 'The code that counts could not be downloaded. Once it was, it works offline too.' } satisfies Failure;
+    throw {
+      code: 'download',
+      message: 'The code that counts could not be downloaded. Once it was, it works offline too.',
+    } satisfies Failure;
   }
 }
 
