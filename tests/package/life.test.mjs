@@ -9,6 +9,8 @@ const browser = await openBrowser(test);
 const { prompt_ids } = golden();
 const [GENERATIONS, LOADS] = process.env.SOAK ? [1000, 50] : [100, 10];
 const WARM_UP = 5;
+/** Read-back buffers that the engine keeps for their next use (crate/src/exec/gpu/staging.rs); how many of them there are depends on timing. */
+const KEPT = 4;
 
 /** A page in which `counts` follows the GPU buffers of this realm, and `memory` is the engine's own. */
 async function open(t) {
@@ -45,7 +47,7 @@ for (const backend of ['cpu', 'webgpu']) {
     const { page } = await open(t);
     page.setDefaultTimeout(0);
     const found = await page.evaluate(
-      async ([backend, prompt, generations, loads, warmUp]) => {
+      async ([backend, prompt, generations, loads, warmUp, kept]) => {
         const load = () => topk.TopKLM.load('/model/', { backend, worker: false, cache: false });
         const generate = async (model, round) => {
           const options = { maxTokens: 8, seed: round, ignoreEos: true, edits: [{ layer: 0, index: round % 7, action: 'add', value: 1 }] };
@@ -67,7 +69,7 @@ for (const backend of ['cpu', 'webgpu']) {
           await generate(model, round);
         }
         // What was stopped last is freed when the device has gone past it.
-        for (let wait = 0; wait < 100 && counts.live > warm.live; wait++) await new Promise((resolve) => setTimeout(resolve, 100));
+        for (let wait = 0; wait < 100 && counts.live > warm.live + kept; wait++) await new Promise((resolve) => setTimeout(resolve, 100));
         const generated = now();
         await model.dispose();
         let loaded;
@@ -79,12 +81,12 @@ for (const backend of ['cpu', 'webgpu']) {
         }
         return { kind, created: counts.created, warm, generated, loaded, end: now() };
       },
-      [backend, prompt_ids, GENERATIONS, LOADS, WARM_UP],
+      [backend, prompt_ids, GENERATIONS, LOADS, WARM_UP, KEPT],
     );
     t.diagnostic(JSON.stringify(found));
     assert.equal(found.kind, backend);
     if (backend === 'webgpu') assert.ok(found.created > 0, 'the buffers were counted');
-    assert.ok(found.generated.live <= found.warm.live, 'generations free their buffers');
+    assert.ok(found.generated.live <= found.warm.live + KEPT, 'generations free their buffers');
     assert.equal(found.generated.wasm, found.warm.wasm, 'wasm memory is flat over generations');
     assert.equal(found.end.live, 0, 'dispose destroys every buffer');
     assert.equal(found.end.wasm, found.loaded.wasm, 'wasm memory is flat over loads');
