@@ -97,13 +97,17 @@ def _cut_block(block, _args, out):
 def _widened(folder):
     """The tensors of a folder with 8-bit weights in f32: `NAME` I8 [out, in] and `NAME.scale` F32 [out] mean q · scale. None of any other."""
     files = sorted(Path(folder).glob("model*.safetensors")) if Path(folder).is_dir() else []
-    tensors = {}
+    names = {}
     for file in files:
         with safe_open(file, "pt") as stored:
-            tensors |= {name: stored.get_tensor(name) for name in stored.keys()}
-    scales = {name: tensors.pop(name) for name in [*tensors] if name.endswith(".scale")}
-    if not scales:
+            names[file] = list(stored.keys())
+    if not any(name.endswith(".scale") for of_file in names.values() for name in of_file):
         return None
+    tensors = {}
+    for file, of_file in names.items():
+        with safe_open(file, "pt") as stored:
+            tensors |= {name: stored.get_tensor(name) for name in of_file}
+    scales = {name: tensors.pop(name) for name in [*tensors] if name.endswith(".scale")}
     return {name: x.float() * scales[f"{name}.scale"][:, None] if f"{name}.scale" in scales else x.float() for name, x in tensors.items()}
 
 
