@@ -111,6 +111,8 @@ def sae(r):
     any_one = next(iter(r.values()))
     yield ""
     yield f"Trained on {any_one['trained_positions']:,} positions of the dense twin's stream, whose own loss is {number(any_one['loss'], 3)} nats per token. That is short: longer training explains more."
+    if any(e["kind"] == "jumprelu" for e in r.values()):
+        yield "A JumpReLU's k is what its penalty aims at; here it was not reached."
 
 
 CONTROL_ROWS = {

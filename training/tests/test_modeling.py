@@ -42,9 +42,8 @@ def binary():
 
 
 def shipped_folders():
-    """The model folders of the repository that transformers runs by our class: all but a dense one in f16, which it knows by itself."""
-    folders = [path.parent for path in sorted(ROOT.glob("models/*/config.json"))]
-    return [folder for folder in folders if "auto_map" in json.loads((folder / "config.json").read_text())]
+    """The model folders of the repository."""
+    return [path.parent for path in sorted(ROOT.glob("models/*/config.json"))]
 
 
 def load(folder, **options):
