@@ -1,5 +1,5 @@
 // Attention: one workgroup per (head, row, part of the context), see parts/attend.wgsl. Grid: (heads, rows, parts).
-// aux0: parts · aux1: positions of a part · aux2: where the first one begins.
+// aux0: parts · aux1: positions of a part · aux2: where the first one begins (with EACH, at the first position that a row sees).
 // With one part the result is final; else per part (maximum, sum, d_head sums) goes to attention_merge.
 // @import parts/attend.wgsl
 
@@ -9,7 +9,7 @@
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let head = group.x;
     let row = group.y;
-    let part = params.aux2 + group.z * params.aux1;
+    let part = select(params.aux2, first_seen(row), params.mode == EACH) + group.z * params.aux1;
     let begin = max(part, first_seen(row));
     let end = min(position_of(row) + 1u, part + params.aux1);
     let at = attend(row, head, begin, end, thread);

@@ -1,7 +1,7 @@
 // Token ids → the first residual stream, one thread a pair of columns. The table may be split over several buffers
 // (shards of rows): each dispatch fills the rows whose id lies in its shard. Grid: (pairs / 256, rows).
 // aux0: first id of the shard · aux1: its ids · aux2: BOTH terms, or one of them for a hook (learned positions)
-// ids[start + row] is the id of a row, in both modes.
+// ids[start + row] is the id of a row, in all modes.
 // @import parts/params.wgsl
 // @import parts/weights.wgsl
 

@@ -7,7 +7,7 @@
 @group(0) @binding(2) var<storage, read> rope: array<f32>;           // [n_ctx, rotary_dims/2] of (cos, sin)
 @group(0) @binding(3) var<storage, read> vectors: array<f32>;        // gains of q and of k [2, d_head], RoPE's pairs side by side
 @group(0) @binding(4) var<storage, read_write> rotated: array<f32>;  // [rows, d_query + d_kv], q then k
-@group(0) @binding(5) var<storage, read_write> cache: array<f32>;    // [n_ctx, 2, d_kv], k then v
+@group(0) @binding(5) var<storage, read_write> cache: array<f32>;    // [positions, 2, d_kv], k then v
 
 override n_heads: u32 = 1u;
 override n_kv_heads: u32 = 1u;
@@ -57,7 +57,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         value = value * rope[at] + other * rope[at + 1u];
     }
     rotated[(row * (n_heads + n_kv_heads) + head) * d_head + j] = value;
-    if (head >= n_heads && params.mode == SEQUENCE) {
-        cache[(position_of(row) * 2u * n_kv_heads + head - n_heads) * d_head + j] = value;
+    if (head >= n_heads && params.mode != ALTERNATIVES) {
+        cache[(cached_at(row, position_of(row)) * 2u * n_kv_heads + head - n_heads) * d_head + j] = value;
     }
 }

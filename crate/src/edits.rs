@@ -194,6 +194,21 @@ impl TryFrom<RawEdit> for Edit {
     }
 }
 
+/// The fields of [`RawEdit`], as `key=value` pairs name them.
+const FIELDS: [&str; 8] = ["layer", "sae", "index", "action", "value", "site", "positions", "propagate"];
+
+/// How alike two names must be for one to be taken for the other (Jaro's measure, 0 to 1): what clap asks of the command's options.
+const ALIKE: f64 = 0.7;
+
+/// What to write instead of a key that no edit has.
+fn instead_of(key: &str) -> String {
+    let alike = FIELDS.map(|field| (strsim::jaro(key, field), field));
+    match alike.into_iter().max_by(|(a, _), (b, _)| a.total_cmp(b)) {
+        Some((likeness, field)) if likeness > ALIKE => format!("did you mean {field}?"),
+        _ => format!("there are {}", FIELDS.join(", ")),
+    }
+}
+
 /// All rows of a batch, in [`ResolvedEdit::row`].
 pub const EVERY_ROW: u32 = u32::MAX;
 
@@ -408,6 +423,9 @@ impl std::str::FromStr for Edit {
                 fail!(Edit, "edit {whole}: {} must be written key=value", quoted(part));
             };
             let (key, value) = (key.trim(), value.trim());
+            if !FIELDS.contains(&key) {
+                fail!(Edit, "edit {whole}: {} is no field of an edit; {}", quoted(key), instead_of(key));
+            }
             let parsed = match key {
                 "layer" | "index" => match value.parse::<u64>() {
                     Ok(number) => number.into(),
@@ -465,7 +483,9 @@ mod tests {
             ("layer=1,index=-2,action=ablate", "index must be a whole number"),
             ("layer=1,index=2,action=add,value=inf", "value must be a finite number"),
             ("layer=1,index=2,action=ablate,layer=1", "layer is given twice"),
-            ("layer=1,index=2,action=ablate,colour=red", "colour"),
+            ("layer=1,index=2,action=ablate,colour=red", "\"colour\" is no field of an edit; there are layer, sae,"),
+            ("layer=1,index=2,action=ablate,positon=all", "did you mean positions?"),
+            ("layer=1,indx=2,action=ablate", "did you mean index?"),
             ("layer=1,index=2,action=ablate,positions=3..x", "range like 3..7"),
             ("nonsense", "key=value"),
         ] {

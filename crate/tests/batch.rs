@@ -3,7 +3,7 @@
 mod common;
 
 use common::edits::{an_edit, MODELS};
-use common::{json, load, load_on, root};
+use common::{json, load_on, root};
 use pollster::block_on;
 use proptest::prelude::*;
 use topk_lm::checkpoint::FolderSource;
@@ -17,7 +17,11 @@ use topk_lm::session::{
 type Request = (Vec<u32>, GenerateOptions);
 
 fn golden(name: &str) -> Model {
-    load(&root().join("tests/goldens/models").join(name), BackendChoice::Cpu).unwrap()
+    golden_on(name, BackendChoice::Cpu).unwrap()
+}
+
+fn golden_on(name: &str, choice: BackendChoice) -> Option<Model> {
+    load_on(&root().join("tests/goldens/models").join(name), choice)
 }
 
 fn shipped(choice: BackendChoice) -> Option<Model> {
@@ -164,6 +168,105 @@ proptest! {
             same(&warm, || golden(name), requests);
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3))]
+
+    /// Prompts of up to nine tokens: for so many positions the GPU has the same kernels, however many of them there are.
+    #[test]
+    fn random_batches_on_the_gpu_equal_the_generations_alone((name, mut batches) in a_model_and_batches()) {
+        if let Some(model) = golden_on(name, BackendChoice::Gpu) {
+            for requests in &mut batches {
+                requests.iter_mut().for_each(|(ids, _)| ids.truncate(9));
+                same_on(&model, requests);
+            }
+        }
+    }
+}
+
+/// Gives up the texts that the model keeps for calls that begin alike: on the GPU positions that were fed token by token may differ from a
+/// prompt's in their last bits.
+fn forget(model: &Model) {
+    let options = GenerateOptions {
+        max_tokens: Some(1),
+        ..GenerateOptions::default()
+    };
+    let two = [1, 2].map(|id| model.generate(&[id], &options).unwrap());
+    for mut generation in two {
+        while block_on(generation.next(&Cancel::default())).unwrap().finish.is_none() {}
+    }
+}
+
+/// Together, then each alone on the same model.
+fn same_on(model: &Model, requests: &[Request]) {
+    forget(model);
+    let made = together(model, requests);
+    for (number, (request, (steps, finish))) in requests.iter().zip(&made).enumerate() {
+        forget(model);
+        let (expected, end) = alone(model, request);
+        assert_eq!(
+            (told(steps), *finish),
+            (told(&expected), end),
+            "generation {number}: {request:?}"
+        );
+    }
+}
+
+#[test]
+fn ten_seeds_and_a_sweep_on_the_gpu() {
+    let Some(model) = shipped(BackendChoice::Gpu) else {
+        return;
+    };
+    let requests: Vec<Request> = site_requests(&model, 14).into_iter().step_by(3).collect();
+    same_on(&model, &requests);
+}
+
+/// More than step together, of many lengths; what ends early, errors and aborts leave the model as it was, and no memory behind.
+#[test]
+fn batches_on_the_gpu_come_to_their_ends() {
+    let Some(model) = golden_on("llama-gqa", BackendChoice::Gpu) else {
+        return;
+    };
+    let n_ctx = model.config().n_ctx;
+    let one = |number: usize, length: usize, max_tokens: usize| {
+        let options = GenerateOptions {
+            max_tokens: Some(max_tokens),
+            seed: Some(number as u64),
+            ignore_eos: true,
+            ..GenerateOptions::default()
+        };
+        ((0..length).map(|at| ((at + number) % 90) as u32).collect(), options)
+    };
+    let requests: Vec<Request> = (0..24).map(|number| one(number, 1 + number % 8, number % 7)).collect();
+    same_on(&model, &requests);
+    let made = together(&model, &[one(1, n_ctx, 6), one(2, n_ctx - 2, 6), one(3, 4, 6)]);
+    let ends: Vec<_> = made.iter().map(|(steps, finish)| (steps.len(), *finish)).collect();
+    assert_eq!(ends, [(1, Finish::Context), (3, Finish::Context), (6, Finish::Length)]);
+
+    let buffers = model.memory();
+    let mut out = one(1, 3, 40);
+    out.1.edits = vec![Edit::scale(0, 1, 3e38), Edit::add(0, 1, 3e38), Edit::scale(0, 1, 3e38)];
+    let mut batch = model.generate_batch(&[one(2, 3, 40), out]).unwrap();
+    assert_eq!(
+        block_on(batch.next(&Cancel::default())).unwrap_err().code(),
+        Code::NonFinite
+    );
+    assert!(block_on(batch.next(&Cancel::default())).unwrap().is_empty());
+    let cancel = Cancel::default();
+    let mut batch = model.generate_batch(&[one(3, 3, 40), one(4, 3, 40)]).unwrap();
+    assert!(!block_on(batch.next(&cancel)).unwrap().is_empty());
+    cancel.cancel();
+    assert_eq!(block_on(batch.next(&cancel)).unwrap_err().code(), Code::Aborted);
+    assert!(model.memory().1 <= buffers.1, "{:?} and {buffers:?}", model.memory());
+    same_on(&model, &requests[..5]);
+    let mut batch = model.generate_batch(&[one(5, 3, 40), one(6, 3, 40)]).unwrap();
+    assert!(!block_on(batch.next(&Cancel::default())).unwrap().is_empty());
+    model.dispose();
+    assert_eq!(
+        block_on(batch.next(&Cancel::default())).unwrap_err().code(),
+        Code::Disposed
+    );
 }
 
 /// Requests as the site makes them: ten seeds without and with an edit, and a sweep of strengths.

@@ -6,6 +6,7 @@ mod kernel;
 use kernel::{bits, Gpu, Slot};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Runs, TestRunner};
+use topk_lm::ops::def::Params;
 use topk_lm::ops::sampling::Sampling;
 use topk_lm::ops::sampling::{gpu_words, sample};
 
@@ -18,28 +19,33 @@ struct Outcome {
     status: u32,
 }
 
-/// Draws the token of `position` from row 1 of two into slot 2 of three.
+/// Draws the token of `position` for the second of two sequences, in step 2 of three; the first one takes id 0, the first of equal logits.
 fn on_gpu(gpu: &Gpu, logits: &[f32], seen: &[bool], sampling: &Sampling, position: u32, threads: u32) -> Outcome {
-    let mut params = [0u32; 16];
-    (params[1], params[4], params[5]) = (position - 1, 2, 1);
+    let params = Params {
+        step: 2,
+        ..Params::each(&[[7, 0], [position as usize - 1, 0]])
+    };
     let d_vocab = logits.len();
     let rows = bits(&[vec![9.0; d_vocab], logits.to_vec()].concat());
-    let words = gpu_words(sampling);
-    let mut scratch = vec![0; 2 * d_vocab];
+    let greedy = Sampling {
+        temperature: 0.0,
+        ..PLAIN
+    };
+    let words = [gpu_words(&greedy), gpu_words(sampling)].concat();
+    let mut scratch = vec![0; 5 * d_vocab];
     scratch.extend(seen.iter().map(|&seen| u32::from(seen)));
-    let (ids, results) = (vec![UNTOUCHED; position as usize + 2], [UNTOUCHED; 6]);
     let table: Vec<f32> = (0..4 * d_vocab).map(|i| i as f32).collect();
     let table = bits(&table);
     let slots = [
-        (0, Slot::Uniform(&params)),
+        (0, Slot::Uniform(bytemuck::cast_slice(std::slice::from_ref(&params)))),
         (1, Slot::Read(&rows)),
         (2, Slot::Read(&table)),
         (3, Slot::Read(&words)),
-        (4, Slot::Write(&ids)),
-        (5, Slot::Write(&results)),
+        (4, Slot::Write(&[UNTOUCHED; 4])),
+        (5, Slot::Write(&[UNTOUCHED; 14])),
         (6, Slot::Write(&[u32::MAX])),
         (7, Slot::Write(&scratch)),
-        (8, Slot::Write(&[UNTOUCHED; 4])),
+        (8, Slot::Write(&[UNTOUCHED; 7])),
     ];
     let constants = [
         ("d_vocab", d_vocab as f64),
@@ -49,28 +55,29 @@ fn on_gpu(gpu: &Gpu, logits: &[f32], seen: &[bool], sampling: &Sampling, positio
         ("d_model", 3.0),
         ("embed_scale", 0.5),
     ];
-    let out = gpu.run("sample", &constants, &slots, (1, 1));
-    let id = out[1][4];
-    let mut expected_ids = ids;
-    expected_ids[position as usize] = id;
-    assert_eq!(out[0], expected_ids, "the id goes to its position and nowhere else");
-    let mut expected_seen = scratch[2 * d_vocab..].to_vec();
+    let out = gpu.run("sample", &constants, &slots, (2, 1));
+    let id = out[1][10];
+    assert_eq!(out[0], [UNTOUCHED, 0, id, UNTOUCHED], "each id goes to its row");
+    let mut expected_seen = scratch[5 * d_vocab..].to_vec();
     expected_seen[id as usize] = 1;
     assert_eq!(
-        out[3][2 * d_vocab..],
+        out[3][5 * d_vocab..],
         expected_seen,
         "the id counts as seen from now on"
     );
-    assert_eq!(out[1][..4], [UNTOUCHED; 4]);
-    let row = [0, 1, 2].map(|i| (0.5 * (4 * id + i) as f32).to_bits());
+    assert_eq!(out[3][2 * d_vocab], 1, "the first sequence's too");
+    assert_eq!(out[1][..8], [UNTOUCHED; 8], "the slots of other steps stay");
+    assert_eq!(out[1][12..], [UNTOUCHED; 2]);
+    assert_eq!(out[1][8], 0, "the first of equal logits");
+    let row = |id: u32| [0, 1, 2].map(|i| (0.5 * (4 * id + i) as f32).to_bits());
     assert_eq!(
         out[4],
-        [&row[..], &[UNTOUCHED]].concat(),
-        "the id's row is the next stream"
+        [&row(0)[..], &row(id), &[UNTOUCHED]].concat(),
+        "the ids' rows are the next stream"
     );
     Outcome {
         id,
-        logprob: f32::from_bits(out[1][5]),
+        logprob: f32::from_bits(out[1][11]),
         status: out[2][0],
     }
 }

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config as Runs, TestRunner};
 use topk_lm::edits::{Action, ResolvedEdit, Site, EVERY_ROW};
 use topk_lm::numerics::order::{topk_indices, Post, Select};
+use topk_lm::ops::def::Params;
 
 const LAYER: usize = 1;
 const N_LAYERS: usize = 3;
@@ -127,14 +128,19 @@ impl Case {
     fn on_gpu(&self, gpu: &Gpu, shader: &str) -> Outcome {
         let size = self.rows * self.d_model;
         let stride = 2 + 2 * self.capacity();
-        let mut params = [0u32; 16];
-        params[..4].copy_from_slice(&[self.rows as u32, self.start, u32::from(self.alternatives), LAYER as u32]);
-        params[5] = 1; // parts of mlp_out
+        let params = Params {
+            rows: self.rows as u32,
+            start: self.start,
+            mode: u32::from(self.alternatives),
+            layer: LAYER as u32,
+            aux: [1, 0, 0], // parts of mlp_out
+            ..Params::default()
+        };
         let (resid_mid, mlp_out, edits) = (bits(&self.resid_mid), bits(&self.mlp_out), self.edit_words());
         let (untouched, list) = (vec![0xdead_beef; size], vec![0xdead_beef; self.rows * stride]);
         let mut constants = vec![("d_model", self.d_model as f64), ("threads", f64::from(self.threads))];
         let mut slots = vec![
-            (0, Slot::Uniform(&params)),
+            (0, Slot::Uniform(bytemuck::cast_slice(std::slice::from_ref(&params)))),
             (1, Slot::Read(&resid_mid)),
             (2, Slot::Read(&mlp_out)),
             (3, Slot::Read(&edits)),

@@ -22,7 +22,7 @@ fn value_at(row: u32, kv_head: u32, position: u32, dim: u32) -> f32 {
     if (own(row, position)) {
         return qkv[(row * (n_heads + 2u * n_kv_heads) + n_heads + n_kv_heads + kv_head) * d_head + dim];
     }
-    return cache[((position * 2u + 1u) * n_kv_heads + kv_head) * d_head + dim];
+    return cache[((cached_at(row, position) * 2u + 1u) * n_kv_heads + kv_head) * d_head + dim];
 }
 
 fn attend(row: u32, head: u32, begin: u32, end: u32, thread: u32) -> Attended {

@@ -1,10 +1,10 @@
 // @import parts/params.wgsl
 // @import parts/softcap.wgsl
-// Where attention finds its queries and keys. In SEQUENCE mode all keys are in the cache; in ALTERNATIVES mode a row's own
+// Where attention finds its queries and keys. All keys are in the cache, but in ALTERNATIVES mode a row's own
 // key and value are in `rotated` and `qkv`, and the cache holds the positions before it.
 
 @group(0) @binding(1) var<storage, read> rotated: array<f32>; // [rows, d_query + d_kv], q then k, after RoPE
-@group(0) @binding(7) var<storage, read> cache: array<f32>;   // [n_ctx, 2, d_kv], k then v
+@group(0) @binding(7) var<storage, read> cache: array<f32>;   // [positions, 2, d_kv], k then v
 
 override n_heads: u32 = 1u;
 override n_kv_heads: u32 = 1u;
@@ -42,7 +42,7 @@ fn score(row: u32, kv_head: u32, position: u32) -> f32 {
         }
         return softcapped(sum, attn_softcap);
     }
-    let first = (position * 2u * n_kv_heads + kv_head) * d_head;
+    let first = (cached_at(row, position) * 2u * n_kv_heads + kv_head) * d_head;
     for (var i = 0u; i < d_head; i++) {
         sum += query[i] * cache[first + i];
     }

@@ -6,7 +6,7 @@
 @group(0) @binding(4) var<storage, read> rope: array<f32>;           // [n_ctx, rotary_dims/2] of (cos, sin)
 @group(0) @binding(5) var<storage, read_write> qkv: array<f32>;      // [rows, d_query + 2·d_kv], before RoPE
 @group(0) @binding(6) var<storage, read_write> rotated: array<f32>;  // [rows, d_query + d_kv], q then k
-@group(0) @binding(7) var<storage, read_write> cache: array<f32>;    // [n_ctx, 2, d_kv], k then v
+@group(0) @binding(7) var<storage, read_write> cache: array<f32>;    // [positions, 2, d_kv], k then v
 
 override n_heads: u32 = 1u;
 override n_kv_heads: u32 = 1u;
@@ -21,8 +21,8 @@ fn file_column(row: u32, column: u32, raw: f32, turned: f32) {
     if (column < d_query + d_kv) {
         rotated[row * (d_query + d_kv) + column] = turned;
     }
-    if (column >= d_query && params.mode == SEQUENCE) {
-        cache[position_of(row) * 2u * d_kv + column - d_query] = turned;
+    if (column >= d_query && params.mode != ALTERNATIVES) {
+        cache[cached_at(row, position_of(row)) * 2u * d_kv + column - d_query] = turned;
     }
 }
 

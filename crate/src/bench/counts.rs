@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::exec::gpu::shader;
 use crate::ops::def::{Dispatch, Kernel, KernelContext, Params, PlanContext, Resource, Rows, Step};
+use crate::ops::sample;
 use crate::ops::tuning::Profile;
 use crate::program::Program;
 use crate::weights::{Dtype, Tensor, Weight};
@@ -63,6 +64,21 @@ impl Counter<'_> {
         self.pass(params, steps)
     }
 
+    /// The same for each of several sequences in one step, all at that position.
+    pub fn token_of_each(&self, sequences: usize, position: usize) -> Result<PassCounts> {
+        let program = Program::new(self.config);
+        let params = Params {
+            step: 1,
+            ..Params::each(&vec![[position, 0]; sequences])
+        };
+        let sampler = Step {
+            op: &sample::TOGETHER,
+            at: program.sampler.at,
+        };
+        let steps = program.steps.iter().chain([&program.head, &sampler]);
+        self.pass(params, steps.map(|step| (step, 0..sequences)))
+    }
+
     /// A prompt of so many tokens in one batch, with the logits of its last position.
     pub fn prompt(&self, tokens: usize) -> Result<PassCounts> {
         let program = Program::new(self.config);
@@ -115,13 +131,14 @@ impl Counter<'_> {
             barriers: barriers(&shader(kernel.file)?.text()),
             ..Counts::default()
         };
-        let config = self.config;
+        let (config, params) = (self.config, dispatch.params);
+        let sequences = params.last_of_each().map_or(1, |_| params.rows as usize);
         for (_, resource) in &kernel.binds {
             let (bytes, of_weights) = match *resource {
-                Resource::Buffer(buffer) => (4 * buffer.size(config, dispatch.params.rows as usize), false),
+                Resource::Buffer(buffer) => (4 * buffer.size(config, params.rows as usize), false),
                 Resource::Weight(weight) => (self.weight_bytes(weight), true),
                 Resource::Vectors => (4 * (step.op.vectors)(config, step).len, true),
-                Resource::Cache => (8 * config.n_ctx * config.d_kv(), false),
+                Resource::Cache => (8 * sequences * config.n_ctx * config.d_kv(), false),
                 Resource::Rope => (4 * config.n_ctx * config.rotary_dims(), false),
                 Resource::Edits => (8 * config.n_layers, false),
             };

@@ -4,13 +4,13 @@ use std::rc::Rc;
 
 use crate::checkpoint;
 use crate::config::Config;
-use crate::edits::EditTable;
 use crate::error::{fail, Result};
 use crate::exec::adapter::{AdapterChoice, BackendChoice};
 use crate::exec::cpu::{CpuCache, CpuEngine};
-use crate::exec::gpu::{GpuCache, GpuEngine, GpuLoader};
+use crate::exec::gpu::{GpuCache, GpuEngine, GpuLoader, Slot};
 use crate::exec::request::{Batch, BatchOutput, Decode, DecodeRow, Drawn, Resume};
 use crate::ops::def::Step;
+use crate::ops::pass::KvCache;
 use crate::ops::weights::CpuWeights;
 use crate::pace::now_ms;
 use crate::source::Source;
@@ -26,6 +26,8 @@ pub enum Engine {
 pub enum EngineCache {
     Cpu(Box<CpuCache>),
     Gpu(Box<GpuCache>),
+    /// Beside those of other sequences that it steps with.
+    Slot(Box<Slot>),
 }
 
 /// Loads weights onto the backend that `choice` leads to.
@@ -83,7 +85,13 @@ impl EngineCache {
         match self {
             EngineCache::Cpu(cache) => cache.bytes(),
             EngineCache::Gpu(_) => 0,
+            EngineCache::Slot(slot) => slot.bytes(),
         }
+    }
+
+    /// Whether only steps with others are to be had of it.
+    pub fn is_slot(&self) -> bool {
+        matches!(self, EngineCache::Slot(_))
     }
 
     /// Gives up steps that nobody will ask for.
@@ -178,16 +186,38 @@ impl Engine {
         }
     }
 
-    /// Whether [`Engine::step_together`] is to be had.
-    pub fn steps_together(&self) -> bool {
-        matches!(self, Engine::Cpu(_))
+    /// How many sequences of so many positions [`Engine::step_together`] takes: one, or none, is better off alone.
+    pub fn rows_together(&self, positions: usize) -> usize {
+        match self {
+            Engine::Cpu(engine) => engine.max_rows(),
+            Engine::Gpu(engine) => engine.rows_together(positions),
+        }
     }
 
-    /// Bytes of a cache with room for `positions`, where caches grow.
+    /// Bytes of the keys and values of `positions` positions in a step that several take together.
     pub fn cache_bytes(&self, positions: usize) -> usize {
         match self {
             Engine::Cpu(engine) => engine.cache_bytes(positions),
-            Engine::Gpu(_) => 0,
+            Engine::Gpu(engine) => KvCache::size(engine.config(), positions),
+        }
+    }
+
+    /// A place with room for `positions` in the steps that several take together, where those need one: on the GPU.
+    pub async fn slot(&self, positions: usize) -> Result<Option<EngineCache>> {
+        match self {
+            Engine::Cpu(_) => Ok(None),
+            Engine::Gpu(engine) => Ok(Some(EngineCache::Slot(Box::new(engine.slot(positions).await?)))),
+        }
+    }
+
+    /// Copies the first `length` positions of a cache into such a place.
+    pub fn fill(&self, slot: &mut EngineCache, from: &mut EngineCache, length: usize) -> Result<()> {
+        match (self, slot, from) {
+            (Engine::Gpu(engine), EngineCache::Slot(slot), EngineCache::Gpu(from)) => {
+                engine.fill(slot, from, length);
+                Ok(())
+            }
+            _ => mismatched_backend(),
         }
     }
 
@@ -200,35 +230,41 @@ impl Engine {
         }
     }
 
-    /// Copies the first `positions` of one cache into another, and frees what the other has beside keys and values.
-    pub fn copy_cache(&self, from: &EngineCache, to: &mut EngineCache, positions: usize) -> Result<()> {
+    /// Copies the first `positions` of one cache into another, and frees what the other has beside keys and values. Whether it could.
+    pub fn copy_cache(&self, from: &EngineCache, to: &mut EngineCache, positions: usize) -> Result<bool> {
         match (self, from, to) {
             (Engine::Cpu(engine), EngineCache::Cpu(from), EngineCache::Cpu(to)) => {
                 to.forget_scratch();
-                to.copy_from(from, engine.config(), positions)
+                to.copy_from(from, engine.config(), positions)?;
+                Ok(true)
             }
-            _ => mismatched_backend(),
+            _ => Ok(false),
         }
     }
 
-    /// One step of several sequences; see [`DecodeRow`].
+    /// Steps of several sequences, by row: one, or on the GPU up to `steps`; see [`DecodeRow`].
     pub async fn step_together(
         &self,
         caches: Vec<&mut EngineCache>,
         rows: &[DecodeRow<'_>],
-        edits: &EditTable,
-    ) -> Result<Vec<Drawn>> {
-        let Engine::Cpu(engine) = self else {
-            return mismatched_backend();
-        };
-        let mut own = Vec::with_capacity(caches.len());
+        steps: usize,
+    ) -> Result<Vec<Vec<Drawn>>> {
+        let (mut own, mut slots) = (Vec::new(), Vec::new());
         for cache in caches {
             match cache {
                 EngineCache::Cpu(cache) => own.push(&mut **cache),
+                EngineCache::Slot(slot) => slots.push(&mut **slot),
                 EngineCache::Gpu(_) => return mismatched_backend(),
             }
         }
-        engine.step_together(&mut own, rows, edits).await
+        match self {
+            Engine::Cpu(engine) if own.len() == rows.len() => {
+                let drawn = engine.step_together(&mut own, rows).await?;
+                Ok(drawn.into_iter().map(|drawn| vec![drawn]).collect())
+            }
+            Engine::Gpu(engine) if slots.len() == rows.len() => engine.step_together(&mut slots, rows, steps).await,
+            _ => mismatched_backend(),
+        }
     }
 
     /// Steps, and the milliseconds that they took where that is known. On the GPU `ahead` more, within `most` in all, are under way then: the next call gets those.

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use crate::config::Config;
 use crate::error::{fail, Result};
 use crate::exec::adapter::{AdapterChoice, BackendChoice, BackendKind};
-use crate::exec::request::{Batch, BatchOutput, Decode, Drawn};
+use crate::exec::request::{Batch, BatchOutput, Decode, DecodeRow, Drawn};
 use crate::ops::def::Step;
 #[cfg(feature = "cli")]
 use crate::ops::tuning::Profile;
@@ -24,6 +24,9 @@ pub struct GpuEngine(Infallible);
 /// A key/value cache on it.
 #[derive(Debug)]
 pub struct GpuCache(Infallible);
+/// One of several side by side.
+#[derive(Debug)]
+pub struct Slot(Infallible);
 /// What would take its weights.
 pub struct GpuLoader(Infallible);
 /// Its buffers.
@@ -96,6 +99,12 @@ impl GpuCache {
     }
 }
 
+impl Slot {
+    pub fn bytes(&self) -> usize {
+        match self.0 {}
+    }
+}
+
 impl GpuLoader {
     pub fn new(gpu: Rc<Gpu>, _: Rc<Config>) -> Result<GpuLoader> {
         match gpu.0 {}
@@ -142,6 +151,22 @@ impl GpuEngine {
     }
 
     pub async fn decode_ahead(&self, _: &mut GpuCache, _: &Decode<'_>, _: [usize; 2]) -> Result<(Vec<Drawn>, Option<f64>)> {
+        match self.0 {}
+    }
+
+    pub fn rows_together(&self, _: usize) -> usize {
+        match self.0 {}
+    }
+
+    pub async fn slot(&self, _: usize) -> Result<Slot> {
+        match self.0 {}
+    }
+
+    pub fn fill(&self, _: &mut Slot, _: &mut GpuCache, _: usize) {
+        match self.0 {}
+    }
+
+    pub async fn step_together(&self, _: &mut [&mut Slot], _: &[DecodeRow<'_>], _: usize) -> Result<Vec<Vec<Drawn>>> {
         match self.0 {}
     }
 

@@ -139,16 +139,52 @@ pub struct Decode<'a> {
     pub logits: bool,
 }
 
+impl<'a> Decode<'a> {
+    /// As the only row of a step.
+    pub fn row(&self) -> DecodeRow<'a> {
+        DecodeRow {
+            ids: self.ids,
+            seen: &[],
+            sampling: self.sampling,
+            edits: self.edits,
+            captures: self.captures,
+            logits: self.logits,
+        }
+    }
+}
+
 /// One sequence of a step that several take together: its last token is fed, the next is drawn.
 #[derive(Clone, Copy, Debug)]
 pub struct DecodeRow<'a> {
     /// As in [`Decode`].
     pub ids: &'a [u32],
-    /// `[d_vocab]`: which of the vocabulary are among them.
+    /// `[d_vocab]`: which of the vocabulary are among them, for the CPU.
     pub seen: &'a [bool],
     pub sampling: &'a Sampling,
+    pub edits: &'a EditTable,
     pub captures: &'a [Capture],
     pub logits: bool,
+}
+
+/// What any row wants to have captured, each once, in the order of the program.
+pub fn all_captures(rows: &[DecodeRow<'_>]) -> Vec<Capture> {
+    let mut all: Vec<Capture> = Vec::new();
+    for capture in rows.iter().flat_map(|row| row.captures) {
+        if !all.contains(capture) {
+            all.push(*capture);
+        }
+    }
+    all.sort_by_key(|capture| capture.point);
+    all
+}
+
+/// The edits of all rows, each for its own.
+pub fn edits_of(n_layers: usize, rows: &[DecodeRow<'_>]) -> EditTable {
+    let mut table = EditTable::none(n_layers);
+    for (number, row) in (0u32..).zip(rows) {
+        table.append(row.edits, number);
+    }
+    table
 }
 
 /// One drawn token.

@@ -9,7 +9,7 @@ use super::int8;
 use super::stored::{fold, Numbers, Stored};
 
 /// Rows that share one pass over the weights.
-const ROWS: usize = 4;
+pub const ROWS: usize = 4;
 /// Outputs held in registers at once: those of wasm are 128 bits wide, and browsers have 15 of them.
 const OUTS: usize = if cfg!(target_arch = "wasm32") { 8 } else { 16 };
 

@@ -12,7 +12,7 @@ use super::fused::{self, HEAD_OUT};
 use super::def::{no_vectors, stride, weight_type, Dispatch, Kernel, KernelContext, OpDef, PlanContext, Resource};
 use super::pass::{KvCache, Pass, SLICE};
 use super::qkv::{heads, QKV, ROTATED};
-use super::span::{in_one_part, seen, PART, SPLIT_ROWS};
+use super::span::{in_one_part, part, seen, MAX_PARTS, SPLIT_ROWS};
 use crate::config::Config;
 use crate::error::Result;
 use crate::numerics::gemm::{dispatch, dot_portable};
@@ -23,8 +23,6 @@ use crate::weights::Weight;
 pub const MAX_D_HEAD: usize = 256;
 /// Numbers of a head that are summed at once on the CPU.
 const CHUNK: usize = 32;
-/// Most parts that attention splits a context into on the GPU.
-const MAX_PARTS: usize = 64;
 
 /// Weighted values `[rows, d_query]` (`hook_z`).
 pub const ATTENDED: Buffer = Buffer::rows("attended", Config::d_query);
@@ -108,7 +106,8 @@ fn plan(plan: &PlanContext<'_>, out: &mut Vec<Dispatch>) {
     let (rows, heads) = (plan.rows.len(), plan.config.n_heads);
     let params = plan.params.layer(plan.step.layer);
     let (first, seen) = seen(plan);
-    if in_one_part(plan) {
+    let part = part(seen).filter(|_| !in_one_part(plan));
+    let Some(part) = part else {
         let whole = Dispatch::new(params.aux([1, seen, first]), [heads, rows, 1]);
         out.push(if fused::applies(plan) {
             let grid = [heads, rows, plan.config.d_model.div_ceil(512)];
@@ -117,8 +116,7 @@ fn plan(plan: &PlanContext<'_>, out: &mut Vec<Dispatch>) {
             whole
         });
         return;
-    }
-    let part = seen.div_ceil(MAX_PARTS).next_multiple_of(PART);
+    };
     let parts = seen.div_ceil(part);
     let params = params.aux([parts, part, first]);
     out.push(Dispatch::new(params, [heads, rows, parts]).kernel(1));

@@ -72,6 +72,10 @@ impl fmt::Debug for Step {
 
 /// Rows up to which the matrix-vector kernels are used.
 pub const FEW_ROWS: usize = 8;
+/// Most sequences of one step on the GPU.
+pub const SEQUENCES: usize = 16;
+/// [`Params::mode`] of such a step: EACH of `shaders/parts/params.wgsl`.
+const EACH: u32 = 2;
 
 /// What a kernel's binding is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +130,13 @@ pub struct PlanContext<'a> {
     pub fuse: bool,
 }
 
+impl PlanContext<'_> {
+    /// Whether the matrix-vector kernels do it. A sequence gets the same sums whether or not others step with it.
+    pub fn has_few_rows(&self) -> bool {
+        self.rows.len() <= FEW_ROWS || self.params.last_of_each().is_some()
+    }
+}
+
 /// One dispatch of a plan.
 #[derive(Clone, Copy, Debug)]
 pub struct Dispatch {
@@ -166,6 +177,8 @@ pub struct Params {
     pub aux: [u32; 3],
     pub more: [u32; 4],
     pub pad: [u32; 4],
+    /// Of sequences that step together, by row: position, and where in the cache its sequence begins.
+    pub each: [[u32; 2]; SEQUENCES],
 }
 
 impl Params {
@@ -183,6 +196,26 @@ impl Params {
             mode,
             ..Params::default()
         }
+    }
+
+    /// One row for each of several sequences: its position, and where in their common cache it begins. `start` moves all of them on.
+    pub fn each(places: &[[usize; 2]]) -> Params {
+        let mut params = Params {
+            rows: places.len().min(SEQUENCES) as u32,
+            mode: EACH,
+            ..Params::default()
+        };
+        for (each, place) in params.each.iter_mut().zip(places) {
+            *each = place.map(|word| word as u32);
+        }
+        params
+    }
+
+    /// The last position of any of several sequences.
+    pub fn last_of_each(&self) -> Option<usize> {
+        let rows = self.each.iter().take(self.rows as usize);
+        let last = rows.map(|place| (place[0] + self.start) as usize).max();
+        last.filter(|_| self.mode == EACH)
     }
 
     pub fn layer(self, layer: usize) -> Params {

@@ -3,7 +3,7 @@
 //! The operations stay four, each with its CPU twin: on the GPU two of them do the others' work, and those then plan nothing.
 
 use super::buffers::Buffer;
-use super::def::{PlanContext, FEW_ROWS};
+use super::def::{PlanContext, FEW_ROWS, SEQUENCES};
 use super::span::in_one_part;
 use crate::config::{Config, Norm, Residual};
 
@@ -11,19 +11,21 @@ use crate::config::{Config, Norm, Residual};
 const MAX_HEADS: usize = 8;
 const MAX_GROUPS: usize = 32;
 const MAX_WIDTH: usize = 2048; // `stream` of mlp.wgsl
+/// Most rows.
+const ROWS: usize = if FEW_ROWS > SEQUENCES { FEW_ROWS } else { SEQUENCES };
 
-/// What each head adds to the stream `[FEW_ROWS, n_heads, d_model]`, on the GPU.
+/// What each head adds to the stream `[ROWS, n_heads, d_model]`, on the GPU.
 pub const HEAD_OUT: Buffer = Buffer::words("head_out", |c, rows| {
     if fits(c) {
-        rows.min(FEW_ROWS) * c.n_heads * c.d_model
+        rows.min(ROWS) * c.n_heads * c.d_model
     } else {
         0
     }
 });
-/// What each workgroup of the MLP adds to the stream `[FEW_ROWS, groups, d_model]`, on the GPU.
+/// What each workgroup of the MLP adds to the stream `[ROWS, groups, d_model]`, on the GPU.
 pub const MLP_PARTS: Buffer = Buffer::words("mlp_parts", |c, rows| {
     if fits(c) {
-        rows.min(FEW_ROWS) * groups(c) * c.d_model
+        rows.min(ROWS) * groups(c) * c.d_model
     } else {
         0
     }
@@ -48,5 +50,5 @@ pub fn fits(config: &Config) -> bool {
 
 /// Whether a plan is for the fused kernels. It is the same for all operations of a block.
 pub fn applies(plan: &PlanContext<'_>) -> bool {
-    plan.fuse && plan.rows.len() <= FEW_ROWS && fits(plan.config) && in_one_part(plan)
+    plan.fuse && plan.has_few_rows() && fits(plan.config) && in_one_part(plan)
 }

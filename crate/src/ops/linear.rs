@@ -1,7 +1,7 @@
 //! What the four linear operations of a block share: a norm in front or none, a matrix `[inputs, outputs]`, a bias; kernels for few
 //! rows (`x_matvec.wgsl`) and for many (`x_matmul.wgsl`).
 
-use super::def::{stride, weight_type, Dispatch, Kernel, KernelContext, PlanContext, Resource, Vectors, FEW_ROWS};
+use super::def::{stride, weight_type, Dispatch, Kernel, KernelContext, PlanContext, Resource, Vectors};
 use super::norm;
 use super::pass::Pass;
 use crate::config::{Config, Norm};
@@ -84,7 +84,7 @@ impl Linear {
     pub fn plan(&self, plan: &PlanContext<'_>) -> Dispatch {
         let (rows, outputs) = (plan.rows.len(), (self.outputs)(plan.config));
         let params = plan.params.layer(plan.step.layer);
-        if rows <= FEW_ROWS {
+        if plan.has_few_rows() {
             Dispatch::new(params, [outputs.div_ceil(32), rows, 1])
         } else {
             Dispatch::new(params, [outputs.div_ceil(64), rows.div_ceil(64), 1]).kernel(1)

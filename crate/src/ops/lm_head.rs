@@ -6,7 +6,6 @@ use std::ops::Range;
 use super::buffers::{Buffer, STATUS};
 use super::def::{
     at_once, stride, table_type, Dispatch, Kernel, KernelContext, OpDef, PlanContext, Resource, Step, Vectors,
-    FEW_ROWS,
 };
 use super::norm;
 use super::pass::{Pass, SLICE};
@@ -107,7 +106,7 @@ fn dispatch(
         shard,
         ..Dispatch::new(params, grid)
     };
-    out.push(if n <= FEW_ROWS {
+    out.push(if plan.has_few_rows() {
         of([count.div_ceil(16).max(1), n, 1])
     } else {
         of([count.div_ceil(64).max(1), n.div_ceil(64), 1]).kernel(1)

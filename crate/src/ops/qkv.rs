@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use super::buffers::{Buffer, ACTIVE};
-use super::def::{at_once, Dispatch, Kernel, KernelContext, OpDef, PlanContext, Resource, Step, Vectors, FEW_ROWS};
+use super::def::{at_once, Dispatch, Kernel, KernelContext, OpDef, PlanContext, Resource, Step, Vectors};
 use super::linear::Linear;
 use super::norm;
 use super::pass::Pass;
@@ -104,7 +104,7 @@ fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
 /// rows gather only where the input is very sparse.
 fn plan(plan: &PlanContext<'_>, out: &mut Vec<Dispatch>) {
     let (config, rows) = (plan.config, plan.rows.len());
-    let gathers = rows <= FEW_ROWS || config.topk.is_some_and(|topk| 8 * topk.k <= config.d_model);
+    let gathers = plan.has_few_rows() || config.topk.is_some_and(|topk| 8 * topk.k <= config.d_model);
     if plan.step.input == ACTIVE && gathers {
         let params = plan.params.layer(plan.step.layer);
         out.push(Dispatch::new(params, [config.d_qkv().div_ceil(32), rows, 1]).kernel(GATHER));

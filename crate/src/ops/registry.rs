@@ -28,4 +28,5 @@ pub static ALL: &[&OpDef] = &[
     &sae::ACTIVATE,
     &sae::DECODE,
     &sample::DEF,
+    &sample::TOGETHER,
 ];

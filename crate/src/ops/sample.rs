@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::buffers::{Buffer, HIDDEN, IDS, STATUS};
-use super::def::{at_once, no_vectors, stride, table_type, Dispatch, Kernel, KernelContext, OpDef, Resource};
+use super::def::{at_once, no_vectors, stride, table_type, Dispatch, Kernel, KernelContext, OpDef, Resource, SEQUENCES};
 use super::embed;
 use super::lm_head::LOGITS;
 use super::pass::Pass;
@@ -12,12 +12,14 @@ use super::tuning::tuning;
 use crate::error::Result;
 use crate::weights::Weight;
 
-/// 8 words, see [`gpu_words`].
-pub const SAMPLING: Buffer = Buffer::words("sampling", |_, _| 8);
-/// u32 `[MAX_STEPS, 2]`: id, bits of its log-probability.
-pub const RESULTS: Buffer = Buffer::words("results", |_, _| 2 * MAX_STEPS);
-/// Two words for each id; then u32 `[d_vocab]`: whether it occurred.
+/// 8 words a row, see [`gpu_words`].
+pub const SAMPLING: Buffer = Buffer::words("sampling", |_, _| 8 * SEQUENCES);
+/// u32 `[MAX_STEPS, rows, 2]`: id, bits of its log-probability.
+pub const RESULTS: Buffer = Buffer::words("results", |_, _| 2 * MAX_STEPS * SEQUENCES);
+/// Of a row two words for each id, then u32 `[d_vocab]`: whether it occurred.
 pub const SCRATCH: Buffer = Buffer::words("sampler", |c, _| 3 * c.d_vocab);
+/// The same for several rows. It is made when it is first asked for.
+pub const SCRATCH_OF_EACH: Buffer = Buffer::words("samplers", |c, _| 3 * c.d_vocab * SEQUENCES);
 
 /// Most decode steps of one submit.
 pub const MAX_STEPS: usize = 32;
@@ -29,13 +31,21 @@ pub static DEF: OpDef = OpDef {
     // Of which it makes the next step's stream.
     matrix: |_, _| Some(Weight::Embed),
     vectors: no_vectors,
-    kernels,
-    plan: |plan, out| out.push(Dispatch::new(plan.params, [1, 1, 1])),
+    kernels: |cx| kernels(cx, SCRATCH),
+    plan: |plan, out| out.push(Dispatch::new(plan.params, [plan.rows.len(), 1, 1])),
     pieces: at_once,
     cpu,
 };
 
-fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
+/// The same for each of several sequences, on the GPU.
+pub static TOGETHER: OpDef = OpDef {
+    name: "sample_together",
+    writes: |_, _| vec![RESULTS, SAMPLING, SCRATCH_OF_EACH],
+    kernels: |cx| kernels(cx, SCRATCH_OF_EACH),
+    ..DEF
+};
+
+fn kernels(cx: &KernelContext<'_>, scratch: Buffer) -> Vec<Kernel> {
     let config = cx.config;
     vec![Kernel {
         file: "sample.wgsl",
@@ -55,7 +65,7 @@ fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
             ("ids", Resource::Buffer(IDS)),
             ("results", Resource::Buffer(RESULTS)),
             ("status", Resource::Buffer(STATUS)),
-            ("scratch", Resource::Buffer(SCRATCH)),
+            ("scratch", Resource::Buffer(scratch)),
             ("weights", Resource::Weight(Weight::Embed)),
             ("hidden", Resource::Buffer(HIDDEN)),
         ],

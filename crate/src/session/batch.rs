@@ -1,6 +1,6 @@
-//! Several generations side by side: each decode step goes through the weights once for all of them, what their prompts share is computed
-//! once, and those that have ended leave. Each gets what it would get alone, bit for bit, since no kernel lets a row depend on its neighbors.
-//! The GPU's kernels draw for one sequence; there the generations run one after another.
+//! Several generations side by side: each decode step does all of them, what their prompts share is computed once, and those that have ended
+//! leave. Each gets what it would get alone, bit for bit, since no kernel lets a row depend on its neighbors. On the GPU a few steps of all go
+//! into one submit. Where a device has no room for that, the generations run one after another.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
@@ -11,10 +11,10 @@ use super::groups::StepGroups;
 use super::sequence::{step_together, Fed, Pool, Sequence};
 use super::text::{GenerateOptions, Generated, Text};
 use super::Model;
-use crate::edits::EditTable;
 use crate::error::{Code, Result};
 use crate::exec::backend::Engine;
 use crate::exec::request::DecodeRow;
+use crate::ops::sample::MAX_STEPS;
 use crate::pace::{now_ms, Cancel};
 
 /// Memory for the keys and values of the generations that run at a time; the others wait until one ends.
@@ -25,8 +25,11 @@ pub struct GenerationBatch {
     engine: Rc<Engine>,
     disposed: Rc<Cell<bool>>,
     pool: Rc<Pool>,
-    groups: Rc<StepGroups>,
+    /// Those of generations that run alone, and of steps together.
+    groups: [Rc<StepGroups>; 2],
     seeds: Vec<u64>,
+    /// How many may run at a time.
+    rows: usize,
     state: State,
 }
 
@@ -58,11 +61,13 @@ impl Model {
             text.map_err(|error| error.at(format_args!("generation {number}")))
         });
         let texts: Vec<Text> = texts.collect::<Result<_>>()?;
+        let positions = texts.iter().map(positions).max().unwrap_or(0);
         Ok(GenerationBatch {
-            engine,
             disposed: self.disposed.clone(),
             pool: self.pool.clone(),
-            groups: self.groups.clone(),
+            groups: [self.groups.clone(), Rc::default()],
+            rows: engine.rows_together(positions).min(texts.len()),
+            engine,
             seeds: texts.iter().map(|text| text.sampling.seed).collect(),
             state: State {
                 waiting: texts.into_iter().enumerate().collect(),
@@ -81,7 +86,7 @@ impl GenerationBatch {
     /// The next steps of some generations, by number; nothing once all have ended. An abort or an error ends them all.
     pub async fn next(&mut self, cancel: &Cancel) -> Result<Vec<(usize, Generated)>> {
         let mut state = std::mem::take(&mut self.state);
-        let made = if self.engine.steps_together() {
+        let made = if self.rows > 1 {
             self.together(&mut state, cancel).await?
         } else {
             self.one_by_one(&mut state, cancel).await?
@@ -100,24 +105,33 @@ impl GenerationBatch {
             if state.running.is_empty() {
                 break;
             }
-            let edits = merged(self.engine.config().n_layers, &state.running);
+            let most = state.running.iter().map(|one| one.text.most()).min().unwrap_or(1);
+            let steps = self.groups[1].size(MAX_STEPS.min(most), self.engine.group_ms());
+            let began = now_ms();
             let fed = state.running.iter_mut().map(|one| Fed {
                 sequence: &mut one.sequence,
                 row: DecodeRow {
                     ids: &one.text.ids,
                     seen: &one.seen,
                     sampling: &one.text.sampling,
+                    edits: &one.text.edits,
                     captures: &one.text.captures.list,
                     logits: one.text.wants_logits(),
                 },
             });
-            let drawn = cancel.guard(step_together(&self.engine, fed.collect(), &edits)).await?;
-            for (one, drawn) in state.running.iter_mut().zip(drawn) {
-                if let Some(seen) = one.seen.get_mut(drawn.id as usize) {
-                    *seen = true;
-                }
+            let all = cancel.guard(step_together(&self.engine, fed.collect(), steps)).await?;
+            self.groups[1].took(all.first().map_or(1, Vec::len), now_ms() - began);
+            for (one, drawn) in state.running.iter_mut().zip(all) {
                 let generated = made.entry(one.number).or_default();
-                generated.steps.push(one.text.report(drawn)?);
+                for drawn in drawn {
+                    if let Some(seen) = one.seen.get_mut(drawn.id as usize) {
+                        *seen = true;
+                    }
+                    generated.steps.push(one.text.report(drawn)?);
+                    if one.text.finish.is_some() {
+                        break;
+                    }
+                }
                 one.text.end(generated);
             }
             for ended in state.running.extract_if(.., |one| one.text.finish.is_some()) {
@@ -137,10 +151,9 @@ impl GenerationBatch {
                 text.end(made.entry(number).or_default());
                 continue;
             }
-            let last = text.ids.len() - 1;
-            let positions = last + text.most();
+            let positions = positions(&text);
             let taken: usize = state.running.iter().map(|one| one.sequence.bytes()).sum();
-            let fits = taken + self.engine.cache_bytes(positions) <= CACHE_BYTES && state.running.len() < self.engine.max_rows();
+            let fits = taken + self.engine.cache_bytes(positions) <= CACHE_BYTES && state.running.len() < self.rows;
             if !fits && !state.running.is_empty() {
                 state.waiting.push_front((number, text));
                 break;
@@ -171,6 +184,7 @@ impl GenerationBatch {
     /// A sequence with room for `positions` that has cached the prompt but for its last token: what another one has of it is copied.
     async fn begin(&self, running: &[Running], text: &Text, positions: usize) -> Result<Sequence> {
         let last = text.ids.len() - 1;
+        let place = self.engine.slot(positions).await?;
         let mut sequence = self.pool.take(&self.engine, &text.ids, text.edits.clone(), last)?;
         sequence.reserve(positions)?;
         let shared = |one: &Running| one.sequence.common(&text.ids, &text.edits).min(last);
@@ -180,7 +194,7 @@ impl GenerationBatch {
         if sequence.len() < last {
             sequence.prefill(&text.ids[sequence.len()..last]).await?;
         }
-        Ok(sequence)
+        sequence.moved_to(place, &self.pool)
     }
 
     /// The steps of the one that runs, or of the next.
@@ -192,7 +206,7 @@ impl GenerationBatch {
             check_disposed(&self.disposed)?;
             let last = text.ids.len() - 1;
             let sequence = self.pool.take(&self.engine, &text.ids, text.edits.clone(), last)?;
-            let shared = (self.disposed.clone(), self.pool.clone(), self.groups.clone());
+            let shared = (self.disposed.clone(), self.pool.clone(), self.groups[0].clone());
             state.alone = Some((number, Generation::of(shared.0, shared.1, shared.2, sequence, text)));
         }
         let Some((number, generation)) = &mut state.alone else {
@@ -206,11 +220,7 @@ impl GenerationBatch {
     }
 }
 
-/// The edits of all, each for its own row.
-fn merged(n_layers: usize, running: &[Running]) -> EditTable {
-    let mut table = EditTable::none(n_layers);
-    for (row, one) in (0u32..).zip(running) {
-        table.append(&one.text.edits, row);
-    }
-    table
+/// That a generation feeds at most.
+fn positions(text: &Text) -> usize {
+    text.ids.len() - 1 + text.most()
 }

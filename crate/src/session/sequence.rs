@@ -60,14 +60,27 @@ impl Sequence {
         self.engine.reserve(&mut self.cache, positions)
     }
 
-    /// Takes over the first `length` positions of another sequence of the same engine, where it holds fewer itself.
+    /// Takes over the first `length` positions of another sequence of the same engine, where it holds fewer itself and they can be copied.
     pub fn copy_from(&mut self, other: &Sequence, length: usize) -> Result<()> {
-        if length > self.len() {
-            self.engine.copy_cache(&other.cache, &mut self.cache, length)?;
+        if length > self.len() && self.engine.copy_cache(&other.cache, &mut self.cache, length)? {
             self.ids.clear();
             self.ids.extend_from_slice(&other.ids[..length]);
         }
         Ok(())
+    }
+
+    /// The same in a place for steps with others; this one goes back to where it came from. Without a place itself.
+    pub fn moved_to(mut self, place: Option<EngineCache>, pool: &Pool) -> Result<Sequence> {
+        let Some(mut cache) = place else { return Ok(self) };
+        self.engine.fill(&mut cache, &mut self.cache, self.ids.len())?;
+        let moved = Sequence {
+            engine: self.engine.clone(),
+            cache,
+            ids: self.ids.clone(),
+            edits: self.edits.clone(),
+        };
+        pool.give_back(self);
+        Ok(moved)
     }
 
     pub fn engine(&self) -> &Rc<Engine> {
@@ -187,19 +200,20 @@ pub struct Fed<'a> {
     pub row: DecodeRow<'a>,
 }
 
-/// One step of several sequences of one engine; the tokens fed are cached. The edits name the rows that they are for.
-pub async fn step_together(engine: &Engine, fed: Vec<Fed<'_>>, edits: &EditTable) -> Result<Vec<Drawn>> {
+/// Up to `steps` steps of several sequences of one engine, at least one, by sequence; the tokens fed are cached.
+pub async fn step_together(engine: &Engine, fed: Vec<Fed<'_>>, steps: usize) -> Result<Vec<Vec<Drawn>>> {
     let (mut rows, mut caches, mut cached) = (Vec::new(), Vec::new(), Vec::new());
     for Fed { sequence, row } in fed {
         rows.push(row);
         caches.push(&mut sequence.cache);
         cached.push(&mut sequence.ids);
     }
-    let drawn = engine.step_together(caches, &rows, edits).await?;
-    for (ids, row) in cached.into_iter().zip(&rows) {
-        ids.extend(row.ids.last());
+    let all = engine.step_together(caches, &rows, steps).await?;
+    for ((ids, row), drawn) in cached.into_iter().zip(&rows).zip(&all) {
+        let fed = row.ids.last().copied().into_iter().chain(drawn.iter().map(|step| step.id));
+        ids.extend(fed.take(drawn.len()));
     }
-    Ok(drawn)
+    Ok(all)
 }
 
 /// [`Decode`] without the edits, which are the sequence's.
@@ -278,6 +292,9 @@ impl Pool {
     /// Keeps a sequence for later calls, as long as its weights are the current ones.
     pub fn give_back(&self, mut sequence: Sequence) {
         sequence.cache.forget_ahead();
+        if sequence.cache.is_slot() {
+            return;
+        }
         if !std::ptr::eq(self.current.borrow().as_ptr(), Rc::as_ptr(&sequence.engine)) {
             return;
         }

@@ -201,7 +201,6 @@ fn kernel(pass: &Pass, select: Select) -> Kernel {
 
 /// The uniform of `shaders/parts/operator.wgsl`.
 fn uniform(pass: &Pass) -> Params {
-    let mut words = [0u32; 16];
     let numbers = [
         pass.rows,
         pass.width,
@@ -211,8 +210,10 @@ fn uniform(pass: &Pass) -> Params {
         pass.run,
         pass.stride,
     ];
+    let mut params = Params::default();
+    let words: &mut [u32] = bytemuck::cast_slice_mut(std::slice::from_mut(&mut params));
     for (word, number) in words.iter_mut().zip(numbers) {
         *word = number as u32;
     }
-    bytemuck::cast(words)
+    params
 }

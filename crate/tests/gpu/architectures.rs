@@ -20,7 +20,7 @@ fn rotary(dims: usize, local_theta: Option<f64>) -> Positions {
 }
 
 /// LayerNorm, RoPE of some numbers of a head, attention and MLP side by side.
-fn neox() -> Config {
+pub fn neox() -> Config {
     Config {
         positions: rotary(4, None),
         residual: Residual::Parallel,
@@ -35,7 +35,7 @@ fn neox() -> Config {
 }
 
 /// Learned positions, scores as they are, every other layer with a window.
-fn gpt_neo() -> Config {
+pub fn gpt_neo() -> Config {
     Config {
         attn_scale: 1.0,
         windows: vec![None, Some(5)],
@@ -52,7 +52,7 @@ fn gpt_neo() -> Config {
 }
 
 /// Norms of heads, of which a part is rotated, and biases.
-fn qwen3() -> Config {
+pub fn qwen3() -> Config {
     Config {
         positions: rotary(6, None),
         qk_norm: true,
@@ -72,7 +72,7 @@ fn qwen3() -> Config {
 }
 
 /// Everything that Gemma 2 and Gemma 3 have.
-fn gemma() -> Config {
+pub fn gemma() -> Config {
     Config {
         n_layers: 3,
         post_norms: true,

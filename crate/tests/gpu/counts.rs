@@ -63,6 +63,10 @@ fn a_token_and_a_prompt_cost_what_the_golden_says() {
             stored: &|_| dtype,
         };
         counted.insert(format!("{name}: a token"), counter.token(128).unwrap());
+        counted.insert(
+            format!("{name}: a token of each of ten"),
+            counter.token_of_each(10, 128).unwrap(),
+        );
         counted.insert(format!("{name}: a prompt of 128"), counter.prompt(128).unwrap());
     }
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gpu/counts.json");

@@ -11,3 +11,4 @@ mod int8;
 mod kernels;
 mod life;
 mod ops;
+mod together;

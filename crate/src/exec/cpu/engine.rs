@@ -12,6 +12,7 @@ use crate::ops::rope::Frequencies;
 use crate::ops::sampling::Draw;
 use crate::ops::weights::CpuWeights;
 use crate::memory::copied;
+use crate::numerics::gemm;
 use crate::program::Program;
 use crate::weights::{Tensor, Weight, WeightSink};
 
@@ -89,11 +90,13 @@ impl CpuEngine {
         &self.loaded.weights
     }
 
-    /// Rows that one batch may have.
+    /// Rows that one batch may have: whole groups of those that share a pass over the weights. Each batch reads and widens all weights anew, so
+    /// that 16 rows a batch take twice as long as 64 (wasm, f32, d_model 512); hence a product of it may be larger than a slice.
     pub fn max_rows(&self) -> usize {
         let c = &self.loaded.config;
         let inner = c.d_qkv().max(c.d_query()).max(c.d_mlp_in());
-        (SLICE / (c.d_model * inner)).clamp(1, 64)
+        let rows = 4 * SLICE / c.d_model.saturating_mul(inner).max(1);
+        gemm::ROWS * (rows / gemm::ROWS).clamp(2, 16)
     }
 
     /// Bytes of a cache with room for `positions`.

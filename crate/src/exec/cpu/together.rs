@@ -3,25 +3,23 @@
 
 use super::engine::{CpuCache, CpuEngine, LOGITS};
 use super::run::Run;
-use crate::edits::EditTable;
 use crate::error::{fail, Result};
-use crate::exec::request::{BatchOutput, Capture, DecodeRow, Drawn};
+use crate::exec::request::{all_captures, edits_of, BatchOutput, DecodeRow, Drawn};
 use crate::memory::copied;
 use crate::ops::pass::{Buffers, KvCache, Placement};
 use crate::ops::sampling::Draw;
 
 impl CpuEngine {
-    /// Feeds the last token of each row's sequence and draws the next. `caches` are those of the rows; the edits name the rows that they are for.
+    /// Feeds the last token of each row's sequence and draws the next. `caches` are those of the rows.
     pub async fn step_together(
         &self,
         caches: &mut [&mut CpuCache],
         rows: &[DecodeRow<'_>],
-        edits: &EditTable,
     ) -> Result<Vec<Drawn>> {
         let mut kv: Vec<KvCache> = caches.iter_mut().map(|cache| std::mem::take(&mut cache.kv[0])).collect();
         // The first one's scratch serves all.
         let mut buffers = caches.first_mut().map(|cache| std::mem::take(&mut cache.buffers)).unwrap_or_default();
-        let drawn = self.step_rows(&mut kv, &mut buffers, rows, edits).await;
+        let drawn = self.step_rows(&mut kv, &mut buffers, rows).await;
         for (cache, kv) in caches.iter_mut().zip(kv) {
             cache.kv[0] = kv;
         }
@@ -36,7 +34,6 @@ impl CpuEngine {
         caches: &mut [KvCache],
         buffers: &mut Buffers,
         rows: &[DecodeRow<'_>],
-        edits: &EditTable,
     ) -> Result<Vec<Drawn>> {
         let mut ids = Vec::with_capacity(rows.len());
         let mut each = Vec::with_capacity(rows.len());
@@ -47,7 +44,8 @@ impl CpuEngine {
             ids.push(*last);
             each.push((sequence, before.len()));
         }
-        let mut run = Run::new(&self.loaded, &ids, Placement::Each(&each), edits, caches, buffers)?;
+        let edits = edits_of(self.loaded.config.n_layers, rows);
+        let mut run = Run::new(&self.loaded, &ids, Placement::Each(&each), &edits, caches, buffers)?;
         let mut outputs: Vec<BatchOutput> = rows
             .iter()
             .map(|row| BatchOutput {
@@ -88,16 +86,4 @@ impl CpuEngine {
         }
         Ok(drawn)
     }
-}
-
-/// What any row wants to have captured, each once, in the order of the program.
-fn all_captures(rows: &[DecodeRow<'_>]) -> Vec<Capture> {
-    let mut all: Vec<Capture> = Vec::new();
-    for capture in rows.iter().flat_map(|row| row.captures) {
-        if !all.contains(capture) {
-            all.push(*capture);
-        }
-    }
-    all.sort_by_key(|capture| capture.point);
-    all
 }

@@ -53,15 +53,30 @@ impl GpuCache {
     /// An empty one, for one sequence.
     pub(super) fn new(gpu: &Gpu, config: &Config) -> Result<GpuCache> {
         let positions = FIRST_POSITIONS.min(config.n_ctx);
-        let (layers, guard) = layers(gpu, config, positions, &[])?;
+        let (layers, guard) = layers(gpu, config, positions)?;
         Ok(GpuCache {
             layers,
             positions,
-            groups: RefCell::default(),
             guard: Some(guard),
+            ..GpuCache::without_room()
+        })
+    }
+
+    /// One that is still to be given buffers.
+    pub(super) fn without_room() -> GpuCache {
+        GpuCache {
+            layers: Vec::new(),
+            positions: 0,
+            groups: RefCell::default(),
+            guard: None,
             unread: Vec::new(),
             flight: None,
-        })
+        }
+    }
+
+    /// Positions that it has room for.
+    pub(super) fn positions(&self) -> usize {
+        self.positions
     }
 
     /// Asks once whether it was really made, and makes room for so many positions (the model's context at most): for more than asked for,
@@ -74,14 +89,23 @@ impl GpuCache {
         if positions <= self.positions {
             return Ok(());
         }
-        let most = config.n_ctx.min((largest(gpu) / position_bytes(config)) as usize);
+        let most = config.n_ctx.min(most_positions(gpu, config));
         let positions = positions.max(most.min(2 * self.positions));
-        let (layers, guard) = layers(gpu, config, positions, &self.layers)?;
+        let (layers, guard) = layers(gpu, config, positions)?;
         guard.check(gpu).await?;
-        // Steps that are under way were submitted before the copies, and finish on the old buffers.
+        self.move_to(gpu, config, layers, positions);
+        Ok(())
+    }
+
+    /// Moves what it holds to buffers for more positions. Steps that are under way were submitted before, and finish on the old ones.
+    pub(super) fn move_to(&mut self, gpu: &Gpu, config: &Config, layers: Vec<Buf>, positions: usize) {
+        if positions <= self.positions {
+            return;
+        }
+        let bytes = self.positions as u64 * position_bytes(config);
+        gpu.copies(self.layers.iter().zip(&layers), 0, bytes);
         self.groups.borrow_mut().clear();
         (self.layers, self.positions) = (layers, positions);
-        Ok(())
     }
 
     /// Gives up steps that nobody will ask for.
@@ -92,8 +116,13 @@ impl GpuCache {
 }
 
 /// Bytes of a position in one layer.
-fn position_bytes(config: &Config) -> u64 {
+pub(super) fn position_bytes(config: &Config) -> u64 {
     8 * config.d_kv() as u64
+}
+
+/// Most positions that a buffer holds.
+pub(super) fn most_positions(gpu: &Gpu, config: &Config) -> usize {
+    (largest(gpu) / position_bytes(config)) as usize
 }
 
 /// Most bytes of one layer.
@@ -101,8 +130,8 @@ fn largest(gpu: &Gpu) -> u64 {
     gpu.max_binding().min(gpu.max_buffer)
 }
 
-/// A buffer a layer for so many positions, which begins with what is in the one `before` it.
-fn layers(gpu: &Gpu, config: &Config, positions: usize, before: &[Buf]) -> Result<(Vec<Buf>, Guard)> {
+/// A buffer a layer for so many positions.
+pub(super) fn layers(gpu: &Gpu, config: &Config, positions: usize) -> Result<(Vec<Buf>, Guard)> {
     let bytes = positions as u64 * position_bytes(config);
     if bytes > largest(gpu) {
         fail!(
@@ -111,12 +140,8 @@ fn layers(gpu: &Gpu, config: &Config, positions: usize, before: &[Buf]) -> Resul
         );
     }
     Ok(gpu.guarded("a key/value cache", || {
-        let layers: Vec<Buf> = (0..config.n_layers)
+        (0..config.n_layers)
             .map(|layer| gpu.storage(&format!("cache {layer}"), bytes))
-            .collect();
-        if !before.is_empty() {
-            gpu.copies(before.iter().zip(&layers));
-        }
-        layers
+            .collect()
     }))
 }

@@ -246,11 +246,14 @@ impl Gpu {
         }
     }
 
-    /// Copies the whole of each first buffer to the beginning of its second, behind all that is submitted.
-    pub(super) fn copies<'a>(&self, pairs: impl Iterator<Item = (&'a Buf, &'a Buf)>) {
+    /// Copies the first `bytes` of each first buffer into its second, from byte `at` on, behind all that is submitted.
+    pub(super) fn copies<'a>(&self, pairs: impl Iterator<Item = (&'a Buf, &'a Buf)>, at: u64, bytes: u64) {
+        if bytes == 0 {
+            return;
+        }
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         for (from, to) in pairs {
-            encoder.copy_buffer_to_buffer(from.raw(), 0, to.raw(), 0, from.size());
+            encoder.copy_buffer_to_buffer(from.raw(), 0, to.raw(), at, bytes);
         }
         self.queue.submit([encoder.finish()]);
         #[cfg(feature = "cli")]

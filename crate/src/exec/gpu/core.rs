@@ -2,13 +2,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use super::buffers::Buf;
 use super::cache::Variant;
 use super::context::Gpu;
 use super::pipelines::{Pipeline, Pipelines};
 use super::record::Recorder;
+use super::slots::Slots;
 use super::staging::{Staging, StagingPool};
 use super::store::Store;
 use super::weights::GpuWeights;
@@ -26,6 +27,8 @@ pub(super) struct Core {
     pub weights: GpuWeights,
     pub prepared: RefCell<HashMap<Step, Rc<Prepared>>>,
     pub staging: StagingPool,
+    /// Of the sequences that step together, while there are any.
+    pub slots: RefCell<Weak<Slots>>,
     pub dispatches: Cell<usize>,
     /// Recordings so far: whoever made the latest one knows what the shared buffers hold.
     pub recordings: Cell<u64>,

@@ -5,9 +5,9 @@ use super::engine::GpuEngine;
 use super::record::Recorder;
 use super::staging::Staging;
 use crate::error::{fail, Result};
-use crate::exec::request::{BatchOutput, Decode, Drawn};
-use crate::ops::buffers::{IDS, STATUS};
-use crate::ops::def::{Params, Rows};
+use crate::exec::request::{BatchOutput, Capture, Decode, DecodeRow, Drawn};
+use crate::ops::buffers::{Buffer, IDS, STATUS};
+use crate::ops::def::{Params, Rows, Step};
 use crate::ops::lm_head::LOGITS;
 use crate::ops::sample::{MAX_STEPS, RESULTS, SAMPLING, SCRATCH};
 use crate::ops::sampling::gpu_words;
@@ -71,34 +71,9 @@ impl GpuEngine {
             if let Some(flight) = &mut cache.flight {
                 flight.at_ms = read_ms;
             }
-            let mut words = read?.into_iter();
-            let first = steps.len();
-            for _ in 0..n {
-                let captured = words.by_ref().take(decode.captures.len());
-                let captured = captured.map(bytemuck::cast_vec).collect();
-                let logits = if decode.logits {
-                    bytemuck::cast_vec(words.next().unwrap_or_default())
-                } else {
-                    Vec::new()
-                };
-                steps.push(Drawn {
-                    output: BatchOutput { captured, logits },
-                    ..Drawn::default()
-                });
-            }
-            let results = words.next().unwrap_or_default();
-            self.check_status(words.next())?;
-            for (step, result) in steps[first..].iter_mut().zip(results.chunks_exact(2)) {
-                (step.id, step.logprob) = (result[0], f32::from_bits(result[1]));
-                if step.id as usize >= self.core.config.d_vocab {
-                    fail!(
-                        Device,
-                        "the GPU drew the id {}, which the vocabulary does not have",
-                        step.id
-                    );
-                }
-                ids.push(step.id);
-            }
+            let mut drawn = self.steps_of(read?, n, decode.captures, &[decode.row()])?.pop().unwrap_or_default();
+            ids.extend(drawn.iter().map(|step| step.id));
+            steps.append(&mut drawn);
         }
         Ok((steps, ms))
     }
@@ -119,7 +94,8 @@ impl GpuEngine {
             if let Some(ids) = ids {
                 self.write_decode(decode, ids);
             }
-            self.record_decode(cache, decode, start, steps)
+            let first = Params::batch(1, start, Rows::Sequence);
+            self.record_steps(cache, first, steps, decode.captures, decode.logits, &self.program.sampler)
         });
         Ok(Flight {
             staging: staging?,
@@ -138,68 +114,116 @@ impl GpuEngine {
             gpu.write_at(&store.get(IDS), 4 * before.len() as u64, bytemuck::bytes_of(last));
         }
         gpu.write(&store.get(SAMPLING), bytemuck::cast_slice(&gpu_words(decode.sampling)));
-        if decode.sampling.repetition_penalty != 1.0 {
-            self.write_seen(ids);
-        }
+        self.write_seen(SCRATCH, 0, &DecodeRow { ids, ..decode.row() });
         self.write_state(decode.edits);
     }
 
-    /// Regions: per step its captures and logits, then the results, then the status.
-    fn record_decode(&self, cache: &GpuCache, decode: &Decode<'_>, start: usize, steps: usize) -> Result<Staging> {
+    /// Records steps, the first with these parameters. Regions: per step its captures and logits, then the results, then the status.
+    pub(super) fn record_steps(
+        &self,
+        cache: &GpuCache,
+        first: Params,
+        steps: usize,
+        captures: &[Capture],
+        logits: bool,
+        sampler: &Step,
+    ) -> Result<Staging> {
         let core = &*self.core;
-        let gpu = &core.gpu;
+        let (gpu, rows) = (&core.gpu, first.rows as usize);
         let mut staging = Staging::default();
-        let per_step = decode.captures.len() + usize::from(decode.logits);
+        let per_step = captures.len() + usize::from(logits);
         for _ in 0..steps {
-            for capture in decode.captures {
-                staging.region(gpu, self.capture_words(capture, 1))?;
+            for capture in captures {
+                staging.region(gpu, self.capture_words(capture, rows))?;
             }
-            if decode.logits {
-                staging.region(gpu, self.core.config.d_vocab)?;
+            if logits {
+                staging.region(gpu, rows * core.config.d_vocab)?;
             }
         }
-        let results = staging.region(gpu, 2 * steps)?;
+        let results = staging.region(gpu, 2 * rows * steps)?;
         let status = staging.region(gpu, 1)?;
         staging.allocate(gpu, &core.staging);
         let mut recorder = Recorder::new(gpu, &core.uniforms);
         for step in 0..steps {
             let params = Params {
                 step: step as u32,
-                ..Params::batch(1, start + step, Rows::Sequence)
+                start: first.start + step as u32,
+                ..first
             };
-            let first = step * per_step;
-            self.record_program(&mut recorder, cache, params, decode.captures, &staging, first)?;
-            self.record_probe(
-                &mut recorder,
-                cache,
-                &self.program.head,
-                params,
-                0..1,
-                None,
-                |r, at, words| {
-                    if decode.logits {
-                        staging.copy(r, first + decode.captures.len(), at, &core.store.get(LOGITS), words);
-                    }
-                },
-            )?;
-            self.record_step(&mut recorder, cache, &self.program.sampler, params, 0..1, None, false)?;
+            let region = step * per_step;
+            self.record_program(&mut recorder, cache, params, captures, &staging, region)?;
+            let head = &self.program.head;
+            self.record_probe(&mut recorder, cache, head, params, 0..rows, None, |r, at, words| {
+                if logits {
+                    staging.copy(r, region + captures.len(), at, &core.store.get(LOGITS), words);
+                }
+            })?;
+            self.record_step(&mut recorder, cache, sampler, params, 0..rows, None, false)?;
         }
-        staging.copy(&mut recorder, results, 0, &core.store.get(RESULTS), 2 * steps);
+        staging.copy(&mut recorder, results, 0, &core.store.get(RESULTS), 2 * rows * steps);
         staging.copy(&mut recorder, status, 0, &core.store.get(STATUS), 1);
         core.submitted(recorder, &mut staging);
         Ok(staging)
     }
 
-    fn write_seen(&self, ids: &[u32]) {
-        let mut seen = vec![0u32; self.core.config.d_vocab];
-        for id in ids {
+    /// What the regions of [`GpuEngine::record_steps`] hold, by row and step.
+    pub(super) fn steps_of(
+        &self,
+        words: Vec<Vec<u32>>,
+        steps: usize,
+        captures: &[Capture],
+        rows: &[DecodeRow<'_>],
+    ) -> Result<Vec<Vec<Drawn>>> {
+        let mut words = words.into_iter();
+        let mut all = vec![Vec::with_capacity(steps); rows.len()];
+        for _ in 0..steps {
+            let regions = captures.len() + usize::from(rows.iter().any(|row| row.logits));
+            let made: Vec<Vec<f32>> = words.by_ref().take(regions).map(bytemuck::cast_vec).collect();
+            for (number, (row, drawn)) in rows.iter().zip(&mut all).enumerate() {
+                let part = |region: usize| {
+                    let made = made.get(region).map_or(&[][..], Vec::as_slice);
+                    let width = made.len() / rows.len();
+                    made[number * width..][..width].to_vec()
+                };
+                let at = |own| captures.iter().position(|capture| capture == own).unwrap_or(regions);
+                let output = BatchOutput {
+                    captured: row.captures.iter().map(|own| part(at(own))).collect(),
+                    logits: if row.logits { part(captures.len()) } else { Vec::new() },
+                };
+                drawn.push(Drawn {
+                    output,
+                    ..Drawn::default()
+                });
+            }
+        }
+        let results = words.next().unwrap_or_default();
+        self.check_status(words.next())?;
+        for (slot, result) in results.chunks_exact(2).enumerate() {
+            let id = result[0];
+            if id as usize >= self.core.config.d_vocab {
+                fail!(Device, "the GPU drew the id {id}, which the vocabulary does not have");
+            }
+            if let Some(drawn) = all[slot % rows.len()].get_mut(slot / rows.len()) {
+                (drawn.id, drawn.logprob) = (id, f32::from_bits(result[1]));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Which ids occurred in a row, where that counts, into a sampler's `scratch`.
+    pub(super) fn write_seen(&self, scratch: Buffer, number: usize, row: &DecodeRow<'_>) {
+        if row.sampling.repetition_penalty == 1.0 {
+            return;
+        }
+        let d_vocab = self.core.config.d_vocab;
+        let mut seen = vec![0u32; d_vocab];
+        for id in row.ids {
             if let Some(seen) = seen.get_mut(*id as usize) {
                 *seen = 1;
             }
         }
-        let scratch = self.core.store.get(SCRATCH);
-        self.core
-            .gpu
-            .write_at(&scratch, 8 * seen.len() as u64, bytemuck::cast_slice(&seen));
+        let at = 4 * (3 * number + 2) * d_vocab;
+        let scratch = self.core.store.get(scratch);
+        self.core.gpu.write_at(&scratch, at as u64, bytemuck::cast_slice(&seen));
     }
 }

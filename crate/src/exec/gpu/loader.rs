@@ -131,6 +131,7 @@ impl GpuLoader {
             weights: self.weights,
             prepared: RefCell::default(),
             staging: StagingPool::default(),
+            slots: RefCell::default(),
             dispatches: Cell::new(0),
             recordings: Cell::new(0),
         };

@@ -20,8 +20,10 @@ mod pipelines;
 mod prepared;
 mod record;
 mod shader;
+mod slots;
 mod staging;
 mod store;
+mod together;
 #[cfg(target_arch = "wasm32")]
 mod web;
 mod weights;
@@ -37,4 +39,5 @@ pub use pipelines::Pipelines;
 pub use record::{uniform_ring, Recorder};
 #[cfg(feature = "internals")]
 pub use shader::{shader, Binding, Shader, SHADERS};
+pub use slots::Slot;
 pub use staging::{Staging, StagingPool};
