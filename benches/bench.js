@@ -1,5 +1,5 @@
-// The page: takes the options from the form (or from the address: ?run&runs=5&tokens=16&prompt=64&only=topk,webgpu,cpu), runs, shows tables.
-import { countModel, measureModel, measureTopK } from './measure.js';
+// The page: takes the options from the form (or from the address: ?run&runs=5&tokens=16&prompt=64&only=topk,webgpu,cpu,twins), runs, shows tables.
+import { countModel, measureModel, measureTopK, measureTwins } from './measure.js';
 
 const form = document.querySelector('#options');
 const status = document.querySelector('#status');
@@ -7,11 +7,12 @@ const tables = document.querySelector('#tables');
 const save = document.querySelector('#save');
 const query = new URLSearchParams(location.search);
 const MODEL = query.get('model') ?? './models/Llama-TopK-Stories-16M/';
+const TWIN = './models/Llama-Dense-Stories-16M/';
 
 for (const name of ['runs', 'tokens', 'prompt']) if (query.has(name)) form.elements[name].value = query.get(name);
 if (query.has('only')) {
   const chosen = query.get('only').split(',');
-  for (const name of ['topk', 'webgpu', 'cpu']) form.elements[name].checked = chosen.includes(name);
+  for (const name of ['topk', 'webgpu', 'cpu', 'twins']) form.elements[name].checked = chosen.includes(name);
 }
 
 form.addEventListener('submit', (event) => {
@@ -41,6 +42,15 @@ async function run() {
       const figures = await measureModel({ ...options, backend });
       result[backend] = figures;
       show(`Model on ${figures.backend.kind}, ${figures.backend.adapter ?? 'one thread'}`, modelRows(figures));
+    }
+    if (elements.twins.checked) {
+      result.twins = {};
+      for (const backend of ['webgpu', 'cpu']) {
+        if (backend === 'webgpu' && !(await navigator.gpu?.requestAdapter())) continue;
+        const twins = await measureTwins({ ...options, urls: [MODEL, TWIN], backend });
+        result.twins[backend] = twins;
+        show(`TopK model and dense twin on ${backend}`, twinRows(twins));
+      }
     }
     // Last: what counts stays in the way of whatever the page does from then on.
     for (const backend of ['webgpu', 'cpu']) {
@@ -77,6 +87,16 @@ function modelRows(f) {
     ['decode, one token', figure(f.decode_ms_per_token), (1000 / f.decode_ms_per_token.median).toFixed(1)],
     ...batchRows('ten seeds', f.ten_seeds, f.new_tokens),
     ...batchRows('nine strengths', f.nine_strengths, f.new_tokens),
+  ];
+}
+
+function twinRows({ prompt_tokens, models, ratio }) {
+  const [topk, dense] = models;
+  const row = (what, name) => [what, figure(topk[name]), figure(dense[name])];
+  return [
+    ['what', 'TopK model, ms (p10–p90)', 'dense twin', 'twin ÷ TopK model'],
+    [...row(`prefill, ${prompt_tokens} tokens`, 'prefill_ms'), ratio.prefill.toFixed(2)],
+    [...row('decode, one token', 'decode_ms_per_token'), ratio.decode.toFixed(2)],
   ];
 }
 

@@ -2,31 +2,10 @@
 import { Counters } from './counters.js';
 import { TopKLM } from './npm/index.js';
 import { topk } from './npm/topk.js';
+import { bySorting, numbers, SHAPES } from './numbers.js';
+import { clocked, inTurn, spread } from './rounds.js';
 
 const WARM_UP = 3;
-/** [rows, n, k] */
-export const SHAPES = [
-  [1, 1024, 32],
-  [1, 4096, 64],
-  [128, 1024, 32],
-  [128, 1024, 128],
-  [128, 4096, 64],
-  [512, 2048, 32],
-  [1, 32000, 40],
-  [1, 128000, 50],
-];
-
-/** Median, p10 and p90 of samples in milliseconds. */
-export function spread(samples) {
-  const sorted = [...samples].sort((a, b) => a - b);
-  const at = (share) => {
-    const place = share * (sorted.length - 1);
-    const low = Math.floor(place);
-    return sorted[low] + (place - low) * (sorted[Math.min(low + 1, sorted.length - 1)] - sorted[low]);
-  };
-  return { median: at(0.5), p10: at(0.1), p90: at(0.9), runs: sorted.length };
-}
-
 async function timed(runs, work) {
   const samples = [];
   for (let run = 0; run < WARM_UP + runs; run++) {
@@ -35,28 +14,6 @@ async function timed(runs, work) {
     if (run >= WARM_UP) samples.push(performance.now() - began);
   }
   return spread(samples);
-}
-
-/** The same numbers on every device: a linear congruential generator. */
-function numbers(count) {
-  const values = new Float32Array(count);
-  let state = 12345;
-  for (let i = 0; i < count; i++) {
-    state = (Math.imul(state, 1664525) + 1013904223) | 0;
-    values[i] = (state >>> 8) / 2 ** 23 - 1;
-  }
-  return values;
-}
-
-/** The k first of each row by sorting whole rows, in plain JavaScript: what the results are checked against, and a peer. */
-function bySorting(values, rows, n, k) {
-  const result = new Uint32Array(rows * k);
-  for (let row = 0; row < rows; row++) {
-    const part = values.subarray(row * n, (row + 1) * n);
-    const order = Uint32Array.from(part.keys()).sort((a, b) => part[b] - part[a] || a - b);
-    result.set(order.subarray(0, k), row * k);
-  }
-  return result;
 }
 
 /** Per-call times: `batch` calls go into the queue together and are waited for once, so that the wait is not what is timed. */
@@ -219,4 +176,40 @@ export async function countModel({ url, backend, promptTokens, newTokens, tell }
     }
   }
   return all;
+}
+
+/**
+ * The TopK model beside its dense twin, as they ship: ms of a prefill and of a decoded token, in turn.
+ * @returns {Promise<{prompt_tokens: number, new_tokens: number, models: {model: string, prefill_ms: object, decode_ms_per_token: object}[], ratio: {prefill: number, decode: number}}>}
+ *   `ratio`: the twin's median time by the TopK model's
+ */
+export async function measureTwins({ urls, backend, runs, promptTokens, newTokens, tell }) {
+  tell(`TopK model and dense twin on ${backend}`);
+  const models = [];
+  try {
+    for (const url of urls) models.push(await TopKLM.load(url, { backend }));
+    const { d_vocab, n_ctx } = models[0].config;
+    const P = Math.min(promptTokens, n_ctx - 1);
+    const N = Math.min(newTokens, n_ctx - 1);
+    const prompt = (run, length) => Array.from({ length }, (_, i) => (run * 7919 + i * 104729 + 1) % d_vocab);
+    const found = await inTurn(models, { rounds: runs, warmUp: WARM_UP }, async (model, run) => {
+      const options = { maxTokens: N, temperature: 0, ignoreEos: true };
+      const prefill_ms = await clocked(() => model.run(prompt(run, P), { logits: 'last' }));
+      const whole = await clocked(async () => {
+        for await (const _ of model.generate(prompt(run, 1), options));
+      });
+      return { prefill_ms, decode_ms_per_token: whole / N };
+    });
+    const [topkModel, dense] = models.map((model, at) => ({ model: urls[at], ...found.get(model) }));
+    const ratio = (name) => dense[name].median / topkModel[name].median;
+    return {
+      backend: models[0].backend,
+      prompt_tokens: P,
+      new_tokens: N,
+      models: [topkModel, dense],
+      ratio: { prefill: ratio('prefill_ms'), decode: ratio('decode_ms_per_token') },
+    };
+  } finally {
+    for (const model of models) await model.dispose();
+  }
 }

@@ -1,5 +1,6 @@
-// npm run bench [-- --runs N --tokens N --prompt N --only topk,webgpu,cpu --out FILE --serve]: runs the benchmark page in headless
+// npm run bench [-- --runs N --tokens N --prompt N --only topk,webgpu,cpu,twins --out FILE --serve]: runs the benchmark page in headless
 // Chromium (with WebGPU on SwiftShader, a CPU emulation, if there is no GPU) and writes its JSON to stdout and FILE. `--serve` serves it for your own browser.
+// `--peers`: other engines beside ours (peers/run.mjs). `--growth`: how times grow, with plots (growth.mjs).
 import fs from 'node:fs';
 import { parseArgs } from 'node:util';
 import { inRoot, paths } from '../scripts/lib/paths.mjs';
@@ -8,40 +9,66 @@ import { Failure, main } from '../scripts/lib/run.mjs';
 import { serve } from '../scripts/lib/server.mjs';
 import { ensureChromium, ensureNodeModules } from '../scripts/lib/system.mjs';
 
+/** What is measured unless `--only` says less. */
+const PARTS = { page: 'topk,webgpu,cpu,twins', peers: 'cpu,webgpu,topk,cold', growth: 'decode,load,topk' };
+
 await main(async () => {
   const { values } = parseArgs({
     options: {
       runs: { type: 'string', default: '15' },
       tokens: { type: 'string', default: '32' },
       prompt: { type: 'string', default: '128' },
-      only: { type: 'string', default: 'topk,webgpu,cpu' },
+      only: { type: 'string' },
+      models: { type: 'string', default: 'tiny,small' },
       out: { type: 'string' },
       serve: { type: 'boolean', default: false },
+      peers: { type: 'boolean', default: false },
+      growth: { type: 'boolean', default: false },
     },
   });
   await ensureNodeModules();
   await buildPackage();
-  const server = await serve({ '/': inRoot('benches'), '/npm/': paths.npmPackage, '/models/': inRoot('models') });
   if (values.serve) {
-    console.log(`The benchmark is at ${server.url} (Ctrl+C stops it).`);
+    const { url } = await servePage();
+    console.log(`The benchmark is at ${url} (Ctrl+C stops it).`);
     return;
   }
   process.env.CHROMIUM = await ensureChromium();
-  const { launch, openPage } = await import('../tests/browser/harness.mjs');
+  const { launch } = await import('../tests/browser/harness.mjs');
+  const count = (name) => Math.max(1, Number.parseInt(values[name], 10) || 1);
+  const only = (values.only ?? PARTS[values.growth ? 'growth' : values.peers ? 'peers' : 'page']).split(',');
+  const counts = { runs: count('runs'), tokens: count('tokens'), prompt: count('prompt'), only };
+  if (values.growth) {
+    if (!values.out) throw new Failure('--growth needs --out DIR, a folder for figures and plots.');
+    const { benchGrowth, writeGrowth } = await import('./growth.mjs');
+    return writeGrowth(values.out, await benchGrowth(counts, launch));
+  }
+  const { benchPeers } = await import('./peers/run.mjs');
+  const result = values.peers ? await benchPeers({ ...counts, models: values.models.split(',') }, launch) : await page(counts, launch);
+  const text = `${JSON.stringify(result, null, 2)}\n`;
+  if (values.out) fs.writeFileSync(values.out, text);
+  // The tables of the others were printed as they came.
+  if (!values.peers) process.stdout.write(text);
+});
+
+function servePage() {
+  return serve({ '/': inRoot('benches'), '/npm/': paths.npmPackage, '/models/': inRoot('models') });
+}
+
+async function page({ runs, tokens, prompt, only }, launch) {
+  const { openPage } = await import('../tests/browser/harness.mjs');
+  const server = await servePage();
   const browser = await launch();
   try {
-    const { runs, tokens, prompt, only } = values;
     const address = new URL(server.url);
     address.search = new URLSearchParams({ run: '', runs, tokens, prompt, only });
-    const { page } = await openPage(browser, address.href);
-    await page.waitForFunction('globalThis.benchmark', null, { timeout: 0 });
-    const { result, error } = await page.evaluate('globalThis.benchmark');
+    const opened = await openPage(browser, address.href);
+    await opened.page.waitForFunction('globalThis.benchmark', null, { timeout: 0 });
+    const { result, error } = await opened.page.evaluate('globalThis.benchmark');
     if (error) throw new Failure(`The benchmark failed: ${error}`);
-    const text = `${JSON.stringify(result, null, 2)}\n`;
-    if (values.out) fs.writeFileSync(values.out, text);
-    process.stdout.write(text);
+    return result;
   } finally {
     await browser.close();
     await server.close();
   }
-});
+}

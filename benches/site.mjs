@@ -3,7 +3,6 @@
 // frame of scrolling costs in a table of 30,000 rows (from a trace); and, beside their budgets, first useful views at 10 Mbit/s, the start page's scripts, the slowest
 // interaction and the longest task after loading. It reports and asserts nothing.
 import fs from 'node:fs';
-import os from 'node:os';
 import { parseArgs } from 'node:util';
 import { paths } from '../scripts/lib/paths.mjs';
 import { Failure, main } from '../scripts/lib/run.mjs';
@@ -11,6 +10,7 @@ import { serve } from '../scripts/lib/server.mjs';
 import { buildSite } from '../scripts/lib/site.mjs';
 import { ensureChromium, ensureNodeModules } from '../scripts/lib/system.mjs';
 import { BUDGETS, budgetTable, firstViews, startScripts } from './budgets.mjs';
+import { machine } from './machine.mjs';
 import { scrollCost } from './scroll.mjs';
 
 const toPage = (name) => ({
@@ -80,7 +80,7 @@ await main(async () => {
     const { times, longest } = await interactions(browser, `${server.url}?backend=cpu#/explore`, '[data-backend]', INTERACTIONS, runs);
     const result = {
       date: new Date().toISOString(),
-      device: `${os.cpus()[0]?.model ?? 'unknown CPU'}, ${os.cpus().length} cores, load ${os.loadavg()[0].toFixed(1)}`,
+      device: machine(),
       runs,
       first_paint_ms: spread(paints.map(({ paint }) => paint)),
       first_content_ms: spread(paints.map(({ content }) => content)),

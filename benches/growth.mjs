@@ -1,0 +1,132 @@
+// npm run bench -- --growth --out DIR [--runs N --only decode,load,topk]: how a token's time grows with the context, a prompt's with its length, TopK's with rows,
+// width and k, loading with size. DIR gets growth.json and a plot of each (SVG).
+import fs from 'node:fs';
+import path from 'node:path';
+import { inRoot, paths } from '../scripts/lib/paths.mjs';
+import { serve } from '../scripts/lib/server.mjs';
+import { machine } from './machine.mjs';
+import { SHAPES } from './peers/models/llama.mjs';
+import { FOLDER, makeModel } from './peers/models/make.mjs';
+import { plotSvg } from './plots.mjs';
+
+const CONTEXTS = [1, 64, 128, 240, 512, 1000];
+const PROMPTS = [8, 32, 128, 240, 512, 1000];
+/** Widths of models with 4 layers whose files grow by about two. */
+const SIZES = [128, 192, 256, 384, 512].map((d) => ({
+  name: `load-${d}`,
+  d,
+  layers: 4,
+  heads: d / 32,
+  ffn: 2 * d,
+  vocab: 8192,
+  context: 256,
+}));
+const KINDS = ['f32', 'f16', 'int8'];
+/** One of rows, n and k grows, from the same shape. */
+const OPERATOR = {
+  rows: [1, 4, 16, 64, 256].map((rows) => [rows, 1024, 32]),
+  n: [256, 1024, 4096, 16384, 65536].map((n) => [1, n, 32]),
+  k: [1, 8, 32, 128, 512, 1024].map((k) => [1, 4096, k]),
+};
+const OPERATOR_LABELS = { rows: 'rows, of 1,024 numbers, k 32', n: 'width, of one row, k 32', k: 'k, of one row of 4,096 numbers' };
+/** What the site ships (256 positions), and a model with a longer context. */
+const MODELS = [
+  { name: 'Llama-TopK-Stories-16M', url: '/models/Llama-TopK-Stories-16M/' },
+  { name: 'its dense twin', url: '/models/Llama-Dense-Stories-16M/' },
+  { name: 'random, 7 M, f16', url: '/random/tiny/f16/' },
+];
+
+/**
+ * @param {{runs: number, only: string[]}} options
+ * @param {() => Promise<import('playwright-core').Browser>} launch
+ */
+export async function benchGrowth({ runs, only }, launch) {
+  const rounds = Math.min(runs, 7);
+  await makeModel(SHAPES[0], ['f16/model.safetensors']);
+  for (const shape of SIZES)
+    await makeModel(
+      shape,
+      KINDS.map((kind) => `${kind}/model.safetensors`),
+    );
+  const mounts = { '/': inRoot('benches'), '/npm/': paths.npmPackage, '/models/': inRoot('models'), '/random/': inRoot(FOLDER) };
+  const server = await serve(mounts);
+  const browser = await launch();
+  try {
+    const page = await browser.newPage();
+    await page.goto(`${server.url}growth.html`);
+    await page.waitForFunction('globalThis.growth');
+    const measure = (name, options) => page.evaluate(([called, given]) => globalThis.growth[called](given), [name, { rounds, ...options }]);
+    const result = { date: new Date().toISOString(), device: machine(), browser: browser.version(), rounds };
+    if (only.includes('decode'))
+      result.lengths = await measure('lengths', { models: MODELS, backend: 'cpu', contexts: CONTEXTS, prompts: PROMPTS });
+    if (only.includes('load')) {
+      const models = KINDS.flatMap((name) =>
+        SIZES.map((shape) => {
+          const { size } = fs.statSync(inRoot(FOLDER, shape.name, name, 'model.safetensors'));
+          return { name, url: `/random/${shape.name}/${name}/`, megabytes: size / 1e6 };
+        }),
+      );
+      result.loads = await measure('loads', { models, backend: 'cpu' });
+    }
+    if (only.includes('topk')) {
+      const times = await measure('operator', { shapes: Object.values(OPERATOR).flat() });
+      if (times) {
+        result.topk = {};
+        for (const [name, shapes] of Object.entries(OPERATOR)) {
+          const column = Object.keys(OPERATOR).indexOf(name);
+          result.topk[name] = shapes.map((shape) => [shape[column], times.shift()]);
+        }
+      }
+    }
+    return result;
+  } finally {
+    await browser.close();
+    await server.close();
+  }
+}
+
+/** The plots of what was measured: file name → SVG. */
+export function growthPlots({ lengths, loads, topk }) {
+  const plots = {};
+  if (lengths) {
+    plots['decode.svg'] = plotSvg({
+      title: 'A token, by the context behind it (CPU)',
+      x: { label: 'tokens of context' },
+      y: { label: 'ms a token' },
+      series: lengths.map(({ name, decode: points }) => ({ name, points })),
+    });
+    plots['prefill.svg'] = plotSvg({
+      title: 'A prompt, by its length (CPU)',
+      x: { label: 'tokens of the prompt' },
+      y: { label: 'ms' },
+      series: lengths.map(({ name, prefill: points }) => ({ name, points })),
+    });
+  }
+  if (loads) {
+    plots['load.svg'] = plotSvg({
+      title: 'Loading until the first token, nothing stored (CPU)',
+      x: { label: 'MB of weights' },
+      y: { label: 'ms' },
+      series: KINDS.map((kind) => ({
+        name: kind,
+        points: loads.filter(({ name }) => name === kind).map(({ megabytes, ms }) => [megabytes, ms]),
+      })),
+    });
+  }
+  for (const [name, points] of Object.entries(topk ?? {})) {
+    plots[`topk-${name}.svg`] = plotSvg({
+      title: `topk(), by ${OPERATOR_LABELS[name].split(',')[0]} (WebGPU)`,
+      x: { label: OPERATOR_LABELS[name], log: true },
+      y: { label: 'ms a call', log: true },
+      series: [{ name: 'topk()', points }],
+    });
+  }
+  return plots;
+}
+
+/** Writes figures and plots. */
+export function writeGrowth(folder, result) {
+  fs.mkdirSync(folder, { recursive: true });
+  fs.writeFileSync(path.join(folder, 'growth.json'), `${JSON.stringify(result, null, 2)}\n`);
+  for (const [name, svg] of Object.entries(growthPlots(result))) fs.writeFileSync(path.join(folder, name), svg);
+}
