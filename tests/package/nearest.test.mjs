@@ -1,0 +1,65 @@
+// The example of nearest neighbours finds what a plain search in JavaScript finds.
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { test } from 'node:test';
+import { serve } from '../../scripts/lib/server.mjs';
+import { packageFolder, root } from './fixture.mjs';
+import { openBrowser } from './page.mjs';
+
+const browser = await openBrowser(test);
+
+async function openExample(t) {
+  const server = await serve({ '/': path.join(root, 'examples/nearest'), '/node_modules/topk-lm/': packageFolder });
+  const page = await browser.newPage();
+  const errors = [];
+  page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
+  page.on('pageerror', (error) => errors.push(String(error)));
+  t.after(async () => {
+    await page.close();
+    await server.close();
+    assert.deepEqual(errors, []);
+  });
+  await page.goto(server.url);
+  return page;
+}
+
+test('the page finds a vector by a noisy copy of it', async (t) => {
+  const page = await openExample(t);
+  await page.getByText('Ready.').waitFor();
+  await page.getByRole('button', { name: 'Search' }).click();
+  await page.getByText(/^\d+\.\d ms/).waitFor();
+  const cells = await page.getByRole('row').nth(1).getByRole('cell').allTextContents();
+  assert.deepEqual(cells.slice(0, 2), ['1', '4711']);
+  assert.ok(Number(cells[2]) > 0.8 && Number(cells[2]) < 1, `the cosine of a noisy copy: ${cells[2]}`);
+  assert.equal(await page.getByRole('row').count(), 11);
+});
+
+test('several queries at once: each as a plain search finds it', async (t) => {
+  const page = await openExample(t);
+  const { found, scores, queries, count, k } = await page.evaluate(async () => {
+    const { createIndex } = await import('./nearest.js');
+    const [count, width, queries, k] = [5000, 12, 3, 7];
+    const value = (at) => Math.sin(at * at * 0.37 + at);
+    const vectors = Float32Array.from({ length: count * width }, (_, at) => value(at));
+    const asked = Float32Array.from({ length: queries * width }, (_, at) => value(at + 0.5));
+    const device = await (await navigator.gpu.requestAdapter()).requestDevice();
+    const index = await createIndex(device, vectors, width);
+    const { indices, values } = await index.search(asked, k);
+    index.destroy();
+    const dot = (query, at) => {
+      let sum = 0;
+      for (let i = 0; i < width; i++) sum += asked[query * width + i] * vectors[at * width + i];
+      return sum;
+    };
+    const scores = Array.from({ length: queries }, (_, query) => Array.from({ length: count }, (__, at) => dot(query, at)));
+    return { found: { indices: [...indices], values: [...values] }, scores, queries, count, k };
+  });
+  for (let query = 0; query < queries; query++) {
+    const best = Array.from({ length: count }, (_, at) => at).sort((a, b) => scores[query][b] - scores[query][a]);
+    const own = (list) => list.slice(query * k, (query + 1) * k);
+    assert.deepEqual(own(found.indices), best.slice(0, k), `query ${query}`);
+    own(found.values).forEach((value, place) => {
+      assert.ok(Math.abs(value - scores[query][best[place]]) < 1e-4);
+    });
+  }
+});
