@@ -163,14 +163,30 @@ function partsOf(thrown: unknown): { code?: unknown; message: string; name?: unk
   }
 }
 
+const AsyncFunction = (async () => {}).constructor;
+
+/** Whether something is an object as `{}` writes it. */
+export function isPlain(given: unknown): given is Record<string, unknown> {
+  try {
+    return typeof given === 'object' && given !== null && Object.getPrototypeOf(given) === Object.prototype;
+  } catch {
+    return false; // a proxy that was revoked, for example
+  }
+}
+
 /**
  * Makes the functions of `target` (a prototype, a class for its static ones, an object) throw and reject with {@link TopKError} only. What is none
  * by then comes from an argument: a getter that throws, an object that only looks like what it should be.
+ *
+ * @param isStrict - whether options are refused that no call reads; not of an iterator, whose protocol hands on what it is given
  */
-export function typedCalls<T extends object>(target: T): T {
+export function typedCalls<T extends object>(target: T, isStrict = true): T {
   for (const [name, { value, writable }] of Object.entries(Object.getOwnPropertyDescriptors(target))) {
     if (typeof value !== 'function' || name === 'constructor' || !writable) continue;
+    const refuse = value instanceof AsyncFunction ? async (error: TopKError) => Promise.reject(error) : rethrow;
     const wrapped = function (this: unknown, ...given: unknown[]): unknown {
+      // Options that no call reads, as of `encode(text, { add_special_tokens: false })`; what `texts.map(encode)` hands on is none.
+      if (isStrict && given.slice(value.length).some(isPlain)) return refuse(createError('argument', `${name} takes no further options.`));
       return typed(() => value.apply(this, given) as unknown);
     };
     Object.defineProperty(wrapped, 'name', { value: name });

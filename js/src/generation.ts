@@ -120,4 +120,4 @@ export class StepStream<N extends string> implements Generation<N> {
   }
 }
 
-typedCalls(StepStream.prototype);
+typedCalls(StepStream.prototype, false);

@@ -172,9 +172,8 @@ export class TopKLM {
 
   /**
    * Several generations side by side, each with its own prompt, seed, edits and end: ten seeds of one prompt, or one seed at nine strengths of an
-   * edit. On the CPU each step goes through the weights once for all of them, and each gives what {@link TopKLM.generate} gives, bit for bit; on
-   * WebGPU they run one after another. Prompts that begin alike are computed once up to where they, or their edits, differ. An abort or an error
-   * ends all.
+   * edit. Each step does all of them at once (on WebGPU sixteen), and each gives what {@link TopKLM.generate} gives, bit for bit. Prompts that
+   * begin alike are computed once up to where they, or their edits, differ. An abort or an error ends all.
    *
    * @param generations - the prompt and the options of {@link TopKLM.generate} for each
    * @param options - `onStep`: hears each token as it is made, with the number of its generation
@@ -289,7 +288,7 @@ export class TopKLM {
   }
 
   /** Frees everything, including GPU memory, and ends the worker. Calls in progress and later ones reject with code `disposed`. */
-  dispose(): Promise<void> {
+  async dispose(): Promise<void> {
     this.#disposing ??= this.#dispose();
     return this.#disposing;
   }

@@ -2,7 +2,7 @@
  * Calls between page and worker over any port, with ids, results, events and cancellation. A call never hangs: it ends with
  * its result, its error, its signal, or the error that closed the connection.
  */
-import { abortError, errorData, toTopKError, type ErrorData } from './errors.js';
+import { abortError, errorData, isPlain, toTopKError, type ErrorData } from './errors.js';
 import type { CallContext, CallOptions, Connection, Handlers, MethodName, Methods } from './protocol.js';
 
 /** `Worker`, `MessagePort` and a worker's own global scope all fit. */
@@ -212,7 +212,7 @@ export function transferables(value: unknown): ArrayBuffer[] {
       if (part.buffer instanceof ArrayBuffer) buffers.add(part.buffer);
     } else if (Array.isArray(part)) {
       part.forEach(visit);
-    } else if (typeof part === 'object' && part !== null && Object.getPrototypeOf(part) === Object.prototype) {
+    } else if (isPlain(part)) {
       Object.values(part).forEach(visit);
     }
   };

@@ -22,6 +22,7 @@ import {
   TopKError,
   TopKModelError,
   TopKWorkerError,
+  typedCalls,
 } from '../src/errors.ts';
 import type { GenerateOptions, LoadOptions, ModelSource, RunOptions } from '../src/types.ts';
 
@@ -127,6 +128,25 @@ test('unknown options are refused, with the one that was meant', () => {
       (error) => error instanceof TopKArgumentError && error.code === 'edit' && message.test(error.message),
     );
   }
+});
+
+test('a call refuses options that it does not take', async () => {
+  const calls = typedCalls({
+    encode: async (text: string) => text.length,
+    first: (text: string) => text[0],
+  });
+  const refused = (name: string) => (error: unknown) =>
+    error instanceof TopKArgumentError && error.message === `${name} takes no further options.`;
+  const further = { add_special_tokens: false };
+  // @ts-expect-error: one argument too many
+  await assert.rejects(calls.encode('a', further), refused('encode'));
+  // @ts-expect-error: one argument too many
+  assert.throws(() => calls.first('a', further), refused('first'));
+  assert.deepEqual(await Promise.all(['ab', 'c'].map(calls.encode)), [2, 1], 'an index and a list are no options');
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  // @ts-expect-error: one argument too many
+  assert.equal(await calls.encode('a', proxy), 1, 'what cannot be looked at is none');
 });
 
 test('ids and prompts', () => {
