@@ -39,6 +39,11 @@ describe('about and your model', { timeout: 600_000 }, () => {
   });
 
   test('without WebGPU the race says so, and times the CPU’s sort', async () => {
+    const { hidden_size: width, topk_k: k } = model.read('config.json');
+    assert.equal(
+      await page.getByLabel('Rows × width, and k').locator('option').first().innerText(),
+      `256 × ${width.toLocaleString('en')}, k = ${k}, this model`,
+    );
     await page.getByRole('button', { name: 'Race' }).click();
     await page.locator('[data-race=cpu]').waitFor();
     assert.match(await page.locator('[data-race]').innerText(), /no WebGPU.*\d ms/s);

@@ -184,7 +184,7 @@ describe('dense twin', { timeout: 600_000, skip }, () => {
     assert.equal(await map.locator('tbody tr').count(), steps.length);
     const ribbon = page.locator('figure', { hasText: 'Specialization' });
     assert.equal(await ribbon.locator('tbody tr').count(), layers.length);
-    await page.getByText(`by layer and coordinate, at step ${steps.at(-1)}`).waitFor();
+    await page.getByText(`by layer and coordinate, at step ${steps.at(-1).toLocaleString('en')}`).waitFor();
     await page.getByRole('slider', { name: 'Coordinate' }).first().focus();
     await page.keyboard.press('ArrowRight');
     await page.getByText(/the distance to its final top tokens is/).waitFor();

@@ -146,7 +146,7 @@ describe('the picture of the network', { timeout: 600_000 }, () => {
     const slider = section().getByRole('slider');
     await slider.press('ArrowRight');
     await page.waitForFunction(() => !/[?&]set=9(&|$)/.test(location.hash));
-    await section().getByRole('button', { name: 'As it is' }).click();
+    await section().getByRole('button', { name: 'Reset' }).click();
     await page.waitForFunction(() => !/[?&]set=/.test(location.hash));
     await status.waitFor({ state: 'detached' });
   });

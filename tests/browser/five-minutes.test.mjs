@@ -147,6 +147,18 @@ describe('the five-minute path', { timeout: 600_000, skip: !shippedModel().featu
     await page.getByRole('button', { name: 'Copied' }).waitFor();
     const link = await page.evaluate(() => navigator.clipboard.readText());
     await opensTheSame(link, [await idsOf(page, 'base'), await idsOf(page, 'steered')], context);
+    // Every page's link is whole and in sight: nothing has to be scrolled sideways to be found.
+    const unseen = await page
+      .getByRole('navigation', { name: 'Pages' })
+      .getByRole('link')
+      .evaluateAll((links) => {
+        const cut = (link) => {
+          const [{ left, right, height }, nav] = [link.getBoundingClientRect(), link.closest('nav').getBoundingClientRect()];
+          return height < 24 || left < Math.max(0, nav.left) - 0.5 || right > Math.min(innerWidth, nav.right) + 0.5;
+        };
+        return links.filter(cut).map((link) => link.textContent);
+      });
+    assert.deepEqual(unseen, []);
     // The other pages by the bar above.
     for (const [name, heading] of [
       ['Browse', 'All neurons'],

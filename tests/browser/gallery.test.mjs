@@ -23,7 +23,7 @@ describe('the gallery of switches', { timeout: 300_000, skip: !model.features &&
     await found(page, 3 + topics); // an index that does the same in two layers is one card
     const card = page.getByRole('article', { name: 'More than one' });
     const text = await card.innerText();
-    for (const part of ['was very happy. He', 'were very happy. They', '3.7 ×', 'Layer 3 neuron 452', 'was / were'])
+    for (const part of ['was very happy. He', 'were very happy. They', '3.7 times', 'Layer 3 neuron 452', 'was / were'])
       assert.ok(text.includes(part), part);
     await card.getByText('How we know').click();
     await card.getByText('by −6.83 nats').waitFor();

@@ -111,6 +111,11 @@ const groupOf = ({ groups }, title) => groups.find((group) => group.title === ti
 test('figures by name for TopK, dense and SAE; a cost too small to measure is no number', async () => {
   const { claimsOf } = await siteModule('claims.ts');
   const claims = claimsOf(WHOLE);
+  // The main figures in sentences.
+  assert.equal(claims.lead.length, 3);
+  assert.match(claims.lead[0], /held-out stories by 4\.6 %/);
+  assert.match(claims.lead[1], /F1 of 0\.25 .*rotated \(0\.06\).*twin’s coordinates \(0\.02\)/);
+  assert.match(claims.lead[2], /eight neurons bring 50 %.*twin bring 5 %, one neuron alone 0 %/);
   const reads = groupOf(claims, 'What a unit reads, and what would refute it');
   assert.deepEqual(rowOf(reads, 'TopK neurons'), ['3.52', '0.25 (0.00)', '80 %', '0.58 (0.01)']);
   assert.deepEqual(rowOf(reads, 'token embedding alone').at(-1), '–');
@@ -129,7 +134,7 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
     saes.facts.map(({ name }) => name),
     ['SAE TopK, k = 48', 'SAE JumpReLU, k = 48', 'SAE TopK, k = 48, another seed'],
   );
-  assert.deepEqual(rowOf(saes, 'SAE JumpReLU, k = 48'), ['48.00', '91.3 %', '1.2 %', '+0.240']);
+  assert.deepEqual(rowOf(saes, 'SAE JumpReLU, k = 48'), ['48', '91.3 %', '1.2 %', '+0.240']);
   assert.deepEqual(rowOf(groupOf(claims, 'Who is who, and who has what'), 'TopK, sentences shuffled'), ['61 %', '–', '–']);
   const few = groupOf(claims, 'Steering with a few neurons');
   assert.deepEqual(
@@ -158,6 +163,7 @@ test('what is not measured is named, and has no column or row', async () => {
   const { claimsOf } = await siteModule('claims.ts');
   const alone = claimsOf({ quality: { topk: WHOLE.quality.topk }, controls: { rows: { topk: WHOLE.controls.rows.topk } } });
   assert.deepEqual(groupOf(alone, 'Language modeling').columns, ['TopK']);
+  assert.deepEqual(alone.lead, []);
   assert.equal(groupOf(alone, 'What a unit reads, and what would refute it').facts.length, 1);
   for (const what of [/dense twin’s loss/, /sparse autoencoders/, /dense twin’s coordinates/, /lists of neurons/, /another seed/])
     assert.ok(
@@ -250,6 +256,7 @@ describe('measured, on the pages', { timeout: 600_000 }, () => {
     const has = model.read('manifest.json').files.some(({ path: name }) => name === 'recipes.json');
     if (!has) return t.skip('the shipped model has no recipes.json');
     const recipes = model.read('recipes.json');
+    const { shortName } = await siteModule('models.ts');
     assert.ok(recipes.length >= 5, `${recipes.length} recipes`);
     const opened = await openSite(browser, site, '#/steer');
     const { page } = opened;
@@ -271,7 +278,7 @@ describe('measured, on the pages', { timeout: 600_000 }, () => {
         }
       }
       const judge = await page.getByText(/how much more surprising/).innerText();
-      assert.ok(judge.includes(recipes[0].judge));
+      assert.ok(judge.includes(shortName(recipes[0].judge)), judge);
       await assertUsable(page);
     } finally {
       await opened.close();

@@ -72,6 +72,8 @@ describe('neuron page', { timeout: 600_000, skip: !model.features && 'the shippe
 
   test('it scores the reader’s own text', async () => {
     assert.equal(await loaded(page), 'cpu');
+    // Until they type, a text in which the neuron is active.
+    await page.getByText(/Active at [1-9]\d* of \d+ tokens/).waitFor();
     const word = model.read('tokenizer.json').model.vocab;
     const token = Object.keys(word).find((text) => word[text] === record.tokens[0][0]);
     await page.getByRole('textbox', { name: 'Your own text' }).fill(`Once there was${token.replace('Ġ', ' ')} here.`);

@@ -121,6 +121,25 @@ export async function loaded(page) {
   return backend.getAttribute('data-backend');
 }
 
+/** By page: what is there once the model is loaded and the page shows what it opens with. */
+const SHOWN = {
+  start: ['[data-origin]:not([data-origin=stored])'],
+  gallery: ['[data-found]'],
+  challenges: ['[data-challenge]'],
+  explore: ['[data-state=live]'],
+  browse: ['[data-row]'],
+  steer: ['[data-side=base]:not([data-ids=""])'],
+  trace: ['[data-step=final][data-written=true]'],
+  byo: ['tr[data-state=there]'],
+  about: ['[data-kept]', '[data-facts]'],
+  neuron: ['[data-own]'],
+};
+
+/** Waits until a page shows what it opens with. @param name - the page’s, as in the table of `www/src/lib/pages.ts` */
+export async function shown(page, name) {
+  for (const selector of SHOWN[name]) await page.locator(selector).first().waitFor({ timeout: LOAD_TIMEOUT });
+}
+
 /** Parameters of the hash. */
 export const hashOf = (page) => {
   const [route, query = ''] = new URL(page.url()).hash.slice(1).split('?');

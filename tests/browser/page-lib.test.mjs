@@ -248,12 +248,23 @@ const VOCABULARY = [' Dog', ' cat', ' sun'];
 
 test('a label is in words: how many more tokens it holds for, and whether it is sure', () => {
   const { plainLabel, whatItReads } = neurons;
-  assert.equal(plainLabel('reads cat, toy, …et +9? · writes and, the, .'), 'reads cat, toy, …et and 9 more (unsure) · writes and, the, .');
+  assert.equal(
+    plainLabel('reads cat, toy, …et +9? · writes and, the, .'),
+    'reads cat, toy, …et and 9 more (unsure) · writes and, the, period',
+  );
   assert.equal(plainLabel('reads mom, dad, …ar +1 · writes …s?'), 'reads mom, dad, …ar and 1 more · writes …s (unsure)');
+  // A list of no kind, and punctuation among its tokens.
+  assert.equal(plainLabel('reads mixed: cat, dog, One?'), 'reads various: cat, dog, One (unsure)');
+  assert.equal(plainLabel('mixed: :, …g, …ag'), 'various: colon, …g, …ag');
+  assert.equal(plainLabel('reads ,, a, to +9 · writes a, ., ,'), 'reads comma, a, to and 9 more · writes a, period, comma');
+  assert.equal(plainLabel('punctuation: ., !'), 'punctuation: period, !');
+  assert.equal(plainLabel('reads after “,”: ., big'), 'reads after “,”: period, big');
   // The token “?” is none of it.
-  for (const label of ['“?”', '., !, ?', 'reads “?” · writes ?', '']) assert.equal(plainLabel(label), label);
-  assert.equal(plainLabel(plainLabel('reads cat +2?')), 'reads cat and 2 more (unsure)');
+  for (const label of ['“?”', '“.”', 'cat, !, ?', 'reads “?” · writes ?', 'end of a sentence', '']) assert.equal(plainLabel(label), label);
+  for (const label of ['reads cat +2?', 'reads mixed: ,, .?']) assert.equal(plainLabel(plainLabel(label)), plainLabel(label));
   assert.equal(whatItReads('reads cat, toy, …et +9? · writes and, the, .'), 'cat, toy, …et …');
+  assert.equal(whatItReads('reads mixed: cat, dog? · writes a'), 'cat, dog');
+  assert.equal(neurons.readsOf('reads mixed: cat, dog? · writes a'), 'various: cat, dog (unsure)');
 });
 
 test('the table of neurons: filters, order, ties, missing values last', () => {
@@ -265,7 +276,8 @@ test('the table of neurons: filters, order, ties, missing values last', () => {
   assert.deepEqual(select({ text: 'CAT', list: 'raises' }), [4]);
   assert.deepEqual(select({ text: 'zebra' }), []);
   // Words of a label count, and neither parts of the rule's words nor its quotation marks do.
-  assert.deepEqual(select({ text: 'mixed' }), [4]);
+  assert.deepEqual(select({ text: 'various' }), [4]);
+  assert.deepEqual(select({ text: 'mixed' }), [], 'what the page calls “various”');
   assert.deepEqual(select({ text: 'ed' }), [5]);
   assert.deepEqual(select({ text: '“' }), []);
   assert.deepEqual(select({ layer: 4, sort: 'index' }), [4, 5]);

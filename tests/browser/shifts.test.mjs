@@ -1,7 +1,7 @@
 // Loading moves nothing that a person may be reading or about to press: the layout shift of each page, while it opens and the model arrives.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { loaded, offeredModels, openSite, shippedModel, withSite } from './page-kit.mjs';
+import { loaded, offeredModels, openSite, shippedModel, shown, withSite } from './page-kit.mjs';
 
 /** What is good by https://web.dev/articles/cls is 0.1. */
 const MOST = 0.05;
@@ -24,19 +24,27 @@ describe('loading shifts nothing', { timeout: 900_000 }, () => {
     const { page, close } = await openSite(browser, site, '#/explore', { context: { viewport }, search: '?backend=cpu&embed=1' });
     await page.addInitScript(() => {
       window.shifts = [];
-      new PerformanceObserver((list) => {
-        for (const { value, hadRecentInput, sources } of list.getEntries()) {
+      const note = (entries) => {
+        for (const { value, hadRecentInput, sources } of entries) {
           const where = ({ node }) => (node instanceof Element ? node : node?.parentElement)?.outerHTML.slice(0, 80);
           if (!hadRecentInput) window.shifts.push({ value, nodes: sources.map(where) });
         }
-      }).observe({ type: 'layout-shift', buffered: true });
+      };
+      const observer = new PerformanceObserver((list) => note(list.getEntries()));
+      observer.observe({ type: 'layout-shift', buffered: true });
+      window.allShifts = () => {
+        note(observer.takeRecords());
+        return window.shifts;
+      };
     });
     const route = name === 'neuron' ? `m/${shippedModel().name}/${shippedModel().read('features/index.json').layers[0]}/0` : name;
     await page.goto(`${site.url}?backend=cpu#/${route}`);
     await loaded(page);
     await page.waitForLoadState('networkidle');
-    await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 500))));
-    const shifts = await page.evaluate(() => window.shifts);
+    await shown(page, name.split('?')[0]);
+    // What is there now has been laid out and drawn after two frames.
+    await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+    const shifts = await page.evaluate(() => window.allShifts());
     await close();
     return { sum: shifts.reduce((sum, { value }) => sum + value, 0), shifts };
   }

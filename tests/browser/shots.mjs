@@ -6,7 +6,7 @@ import { main } from '../../scripts/lib/run.mjs';
 import { buildSite } from '../../scripts/lib/site.mjs';
 import { ensureChromium } from '../../scripts/lib/system.mjs';
 import { launch } from './harness.mjs';
-import { loaded, offeredModels, openSite, serveSite, shippedModel, STEP_TIMEOUT } from './page-kit.mjs';
+import { loaded, offeredModels, openSite, serveSite, shippedModel, shown, STEP_TIMEOUT } from './page-kit.mjs';
 
 const WIDTHS = [1440, 768, 390];
 const SCHEMES = ['light', 'dark'];
@@ -14,23 +14,26 @@ const folder = inRoot('dist/shots');
 
 const loadTwin = (page) => page.getByRole('button', { name: /^Load .* MB\)$/ }).click();
 
-/** Pages by name: their address (`file`: of the documentation), and what to wait for before the picture. */
+/** Steps of the tour. */
+const TOUR = [1, 2, 3, 4, 5, 6];
+
+/** Pages by name: their address (`file`: of the documentation), what to wait for before the picture, and whether it is of the window alone. */
 function pagesOf({ name, dense_twin: twin }) {
-  const live = (page) => page.locator('[data-state=live]').waitFor();
+  const asOpened = (name, hash = `#/${name}`) => ({ hash, ready: (page) => shown(page, name) });
   return {
-    start: { hash: '#/', ready: (page) => page.locator('[data-origin]:not([data-origin=stored])').waitFor() },
-    challenges: { hash: '#/challenges', ready: (page) => page.locator('[data-challenge]').waitFor() },
-    gallery: { hash: '#/gallery', ready: (page) => page.locator('[data-found]').waitFor() },
-    explore: { hash: '#/explore', ready: live },
+    start: asOpened('start'),
+    challenges: asOpened('challenges'),
+    gallery: asOpened('gallery'),
+    explore: asOpened('explore'),
     why: {
       hash: '#/explore?open=next.why.lens.attn',
       ready: async (page) => {
-        await live(page);
+        await shown(page, 'explore');
         await page.locator('[data-effect]').first().waitFor({ timeout: 180_000 });
       },
     },
-    neuron: { hash: `#/m/${name}/1/100`, ready: (page) => page.getByText(/Active at \d+ of/).waitFor() },
-    browse: { hash: '#/browse', ready: (page) => page.locator('[data-row]').first().waitFor() },
+    neuron: asOpened('neuron', `#/m/${name}/1/100`),
+    browse: asOpened('browse'),
     steer: {
       hash: '#/steer?n=2.100&len=40',
       ready: async (page) => {
@@ -38,11 +41,11 @@ function pagesOf({ name, dense_twin: twin }) {
         await page.getByText(/→ \d+\.\d\d nats per token/).waitFor();
       },
     },
-    trace: { hash: '#/trace', ready: (page) => page.locator('[data-step=final][data-written=true]').waitFor() },
+    trace: asOpened('trace'),
     ...(twin && offeredModels().some((model) => model.name === twin && model.features)
       ? {
           'browse-dense': { hash: `#/browse?model=${twin}`, ready: (page) => page.locator('[data-end]').first().waitFor() },
-          'neuron-dense': { hash: `#/m/${twin}/1/100`, ready: (page) => page.getByText(/A value at each of/).waitFor() },
+          'neuron-dense': asOpened('neuron', `#/m/${twin}/1/100`),
           compare: {
             hash: '#/explore?vs=2',
             ready: async (page) => {
@@ -57,7 +60,7 @@ function pagesOf({ name, dense_twin: twin }) {
               for (const column of ['own', 'twin']) await page.locator(`[data-column=${column}] [data-outcome=done]`).waitFor();
             },
           },
-          'trace-dense': { hash: `#/trace?model=${twin}`, ready: (page) => page.locator('[data-step=final][data-written=true]').waitFor() },
+          'trace-dense': asOpened('trace', `#/trace?model=${twin}`),
         }
       : {}),
     ...Object.fromEntries(
@@ -72,14 +75,14 @@ function pagesOf({ name, dense_twin: twin }) {
         await page.locator('#results a').first().waitFor();
       },
     },
-    byo: { hash: '#/byo', ready: loaded },
-    about: {
-      hash: '#/about',
-      ready: async (page) => {
-        await page.locator('[data-kept]').waitFor();
-        await page.locator('[data-facts]').waitFor();
-      },
-    },
+    ...Object.fromEntries(
+      TOUR.map((step) => [
+        `tour-${step}`,
+        { hash: `#/?tour=${step}`, ready: (page) => page.locator('[data-toured]').waitFor(), isWindow: true },
+      ]),
+    ),
+    byo: asOpened('byo'),
+    about: asOpened('about'),
   };
 }
 
@@ -93,17 +96,23 @@ await main(async () => {
   const { page, close } = await openSite(browser, site);
   page.setDefaultTimeout(STEP_TIMEOUT);
   try {
-    for (const [name, { hash, file, ready }] of Object.entries(pagesOf(shippedModel()))) {
+    await page.emulateMedia({ reducedMotion: 'reduce' }); // pictures of what stays
+    for (const [name, { hash, file, ready, isWindow = false }] of Object.entries(pagesOf(shippedModel()))) {
       if (asked.length > 0 && !asked.includes(name)) continue;
-      await page.goto(file ? site.url + file : `${site.url}?backend=cpu${hash}`);
-      if (!file) await loaded(page);
-      await ready(page);
+      const open = async () => {
+        await page.goto('about:blank'); // a change of the hash alone would load nothing
+        await page.goto(file ? site.url + file : `${site.url}?backend=cpu${hash}`);
+        if (!file) await loaded(page);
+        await ready(page);
+      };
+      if (!isWindow) await open();
       for (const width of WIDTHS) {
+        await page.setViewportSize({ width, height: 900 });
+        if (isWindow) await open(); // it scrolls to its place once
         for (const colorScheme of SCHEMES) {
-          await page.setViewportSize({ width, height: 900 });
           await page.emulateMedia({ colorScheme });
           const picture = path.join(folder, `${name}-${width}-${colorScheme}.png`);
-          await page.screenshot({ path: picture, fullPage: true });
+          await page.screenshot({ path: picture, fullPage: !isWindow });
           console.log(show(picture));
         }
       }

@@ -28,6 +28,18 @@ describe('the tour', { timeout: 600_000, skip: !shippedModel().start && 'the shi
         return top < innerHeight - 100 && bottom > 100;
       });
       assert.equal(await page.evaluate(() => document.activeElement.id), 'tour-title');
+      // The mark is drawn within it, where nothing that scrolls cuts it off, and the panel lies beside it.
+      const { isInside, covered } = await page.evaluate(() => {
+        const [marked, over] = ['[data-toured]', '[data-tour]'].map((of) => document.querySelector(of).getBoundingClientRect());
+        const width = Math.max(0, Math.min(marked.right, over.right) - Math.max(marked.left, over.left));
+        const height = Math.max(0, Math.min(marked.bottom, over.bottom) - Math.max(marked.top, over.top));
+        const { outlineOffset, outlineWidth } = getComputedStyle(document.querySelector('[data-toured]'));
+        return {
+          isInside: Number.parseFloat(outlineOffset) <= -Number.parseFloat(outlineWidth),
+          covered: (width * height) / (marked.width * marked.height),
+        };
+      });
+      assert.ok(isInside && covered < 0.3, `step ${number}: ${isInside}, ${covered} of it is covered`);
       assert.equal(hashOf(page).params.tour, String(number));
       if (number === 2) await assertUsable(page);
       if (number === 5) await page.locator('[data-evicted]:not([data-evicted="0"])').waitFor({ timeout: 2 * STEP_TIMEOUT });

@@ -1,5 +1,6 @@
 /** The table of all neurons: which rows, in which order. Pure functions, tested without a page. */
 import type { FeatureIndex } from 'topk-lm';
+import { withKind } from './neurons';
 
 /** Columns that can be sorted and filtered. */
 export const SORTABLE = [
@@ -121,7 +122,7 @@ export function selectNeurons(index: FeatureIndex, query: Query, vocabulary: rea
   const labels = [own, list === 'fires' || query.list === null ? columns.state : undefined];
   const text = query.text.trim().toLowerCase();
   const hasText = (entry: number) =>
-    (tokens[entry] ?? []).some((id) => wanted?.has(id)) || labels.some((column) => hasWords(column?.[entry] ?? '', text));
+    (tokens[entry] ?? []).some((id) => wanted?.has(id)) || labels.some((column) => hasWords(withKind(column?.[entry] ?? ''), text));
   const within = (value: number | null | undefined, least: number | null, most: number | null) =>
     (least === null && most === null) || (value != null && (least === null || value >= least) && (most === null || value <= most));
 
@@ -146,7 +147,7 @@ export function selectNeurons(index: FeatureIndex, query: Query, vocabulary: rea
   return Int32Array.from(entries).sort((a, b) => (keys[a]! === keys[b]! ? a - b : keys[a]! < keys[b]! ? -1 : 1));
 }
 
-/** Whether a label has these whole words: a part of a word, or a quotation mark, may be the rule's own ("mixed: …", “dog”). */
+/** Whether a label has these whole words: a part of a word, or a quotation mark, may be the rule's own ("various: …", “dog”). */
 function hasWords(label: string, words: string): boolean {
   if (!/\p{L}/u.test(words)) return false;
   const at = label.toLowerCase().indexOf(words);

@@ -22,6 +22,12 @@ export function visible(token: string): string {
   return signs.replaceAll(/^ $| (?= )|(?<= ) /g, '␣');
 }
 
+/** What a text begins with in the model’s own eyes; its name would be read as words. */
+export const isStart = (token: string): boolean => /^<.*>$/s.test(token);
+
+/** A token at its place in a text. */
+export const visibleAt = (token: string, position: number): string => (position === 0 && isStart(token) ? '⟨start⟩' : visible(token));
+
 /** A token as a sentence quotes it. */
 export function quoted(token: string): string {
   return `“${visible(token).trim() || 'space'}”`;

@@ -31,7 +31,7 @@ export interface Card {
 
 const two = (number: number): string => number.toFixed(2).replace('-', '−');
 
-/** Cards of a model. @param labelOf - a neuron’s label as it is stored, '' where there is none */
+/** Cards of a model. @param labelOf - a neuron’s label as a search goes by it, '' where there is none */
 export function cardsOf(switches: readonly Switch[], recipes: readonly Recipe[], labelOf: (neuron: NeuronId) => string): Card[] {
   const cards = distinct(switches).map((each) => cardOfSwitch(each));
   return [...recipes.flatMap(cardOfRecipe), ...cards].map((card) => ({
@@ -49,7 +49,7 @@ function cardOfSwitch(each: ReturnType<typeof distinct>[number]): Card {
     kind,
     about: contrast,
     line: { prompt: each.prompt, before: each.before, after: each.after },
-    beside: { effect: Math.abs(effect), control, times, than: 'the best of 100 random neurons' },
+    beside: { effect: Math.abs(effect), control, times, than: 'as far as the best of 100 random neurons' },
     rates: '',
     how: [
       `Set to ${two(value)} from the last token of a prompt on, it moves the log odds of “${contrast}” by ${two(effect)} nats, to the same side at every test prompt.`,
@@ -83,7 +83,7 @@ function cardOfRecipe(recipe: Recipe): Card[] {
               effect: steeredRate,
               control: controlRate,
               times: steeredRate / controlRate,
-              than: `${others}, with the best amounts for them`,
+              than: `as many as with ${others}, at the best amounts for them`,
             },
       rates: measured ? `${rate(baseRate)} → ${rate(steeredRate)} such words in ${tokens} tokens` : '',
       how: [

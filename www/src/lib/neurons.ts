@@ -17,19 +17,40 @@ export function labelOf(index: FeatureIndex | null, neuron: NeuronId): string {
   return plainLabel(storedLabel(index, neuron));
 }
 
-/** As the file has it: what a search goes by. */
-export function storedLabel(index: FeatureIndex | null, neuron: NeuronId): string {
-  return index?.columns.label[entryOf(index, neuron)] ?? '';
-}
+/** As the file has it. */
+const storedLabel = (index: FeatureIndex | null, neuron: NeuronId): string => index?.columns.label[entryOf(index, neuron)] ?? '';
+
+/** What a search for words goes by: the label as stored, but that the kind of its list is called as on the page. */
+export const searchedLabel = (index: FeatureIndex | null, neuron: NeuronId): string => withKind(storedLabel(index, neuron));
+
+/** A list for which no rule fits is stored as `mixed: a, b, c`. */
+export const withKind = (label: string): string => label.replace(/^(reads )?mixed: /, '$1various: ');
+
+/** Tokens that would be read as the label’s own punctuation, or overlooked. */
+const SIGNS = new Map([
+  [',', 'comma'],
+  ['.', 'period'],
+  ['"', 'quote'],
+  [':', 'colon'],
+  [';', 'semicolon'],
+  ["'", 'apostrophe'],
+  ['-', 'hyphen'],
+]);
+
+/** What stands before the tokens of a label: whether it reads or writes them, and of what kind they are. */
+const BEGINNING = /^(?:reads |writes )?(?:(?:[a-z -]+|(?:before|after) “.*?”): )?/s;
 
 /** A label in words: `+9` at its end says that it holds for nine more tokens, `?` that half of the text, or of the prompts, would give another. */
 export function plainLabel(label: string): string {
   const part = (stored: string) => {
     const isUnsure = /[^\s“]\?$/.test(stored); // else the token “?”
-    const said = (isUnsure ? stored.slice(0, -1) : stored).replace(/ \+(\d+)$/, ' and $1 more');
-    return isUnsure ? `${said} (unsure)` : said;
+    const [, list = '', more] = /^(.*?)(?: \+(\d+))?$/s.exec(isUnsure ? stored.slice(0, -1) : stored) ?? [];
+    const beginning = BEGINNING.exec(list)?.[0] ?? '';
+    const tokens = list.slice(beginning.length).split(', ');
+    const said = beginning + tokens.map((token) => SIGNS.get(token) ?? token).join(', ');
+    return `${said}${more ? ` and ${more} more` : ''}${isUnsure ? ' (unsure)' : ''}`;
   };
-  return label.split(' · writes ').map(part).join(' · writes ');
+  return withKind(label).split(' · writes ').map(part).join(' · writes ');
 }
 
 /** A column's value for a neuron; `null` where there is none. */
@@ -58,10 +79,12 @@ export function semanticNote(index: FeatureIndex | null, { n }: { n: number | nu
     : `N = ${n ?? 0}.`;
 }
 
-/** Of a label such as `reads “very” · writes quiet, long`, only what the neuron reads, without how sure that is. */
-export function whatItReads(label: string): string {
-  return plainLabel(label.replace(/ · writes .*$/s, ''))
-    .replace(/^reads /, '')
+/** Of a label such as `reads “very” · writes quiet, long`, what the neuron reads. */
+export const readsOf = (label: string): string => plainLabel(label.replace(/ · writes .*$/s, '')).replace(/^reads /, '');
+
+/** The same where there is little room: without how sure that is, how much more there is, or that the tokens are of no kind. */
+export const whatItReads = (label: string): string =>
+  readsOf(label)
+    .replace(/^various: /, '')
     .replace(/ \(unsure\)$/, '')
     .replace(/ and \d+ more$/, ' …');
-}

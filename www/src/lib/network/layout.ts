@@ -33,8 +33,10 @@ export interface Layout {
   to: number;
 }
 
-/** Below this width the flow runs downwards, px. */
+/** The flow runs downwards below the first width, px, and up to the second where a layer would have less than the third. */
 const NARROW = 620;
+const WIDE = 860;
+const LEAST_STEP = 110;
 const HEIGHT = 430;
 const EDGE = 22;
 /** Beside the flow: the token, and the next tokens. */
@@ -45,17 +47,27 @@ const NAME_HEIGHT = 20;
 const STEP_DOWN = 104;
 const REACH_DOWN = 54;
 
+function isNarrow(width: number, layers: number): boolean {
+  return width < NARROW || (width < WIDE && (width - TOKEN - NEXT) / Math.max(1, layers) < LEAST_STEP);
+}
+
+/** Width of a name in a downward flow, at least. */
+const NAME_DOWN = 110;
+
 /** How many names a layer has room for, and of how many letters. */
 export function roomFor(width: number, layers: number): { names: number; room: number } {
-  if (width < NARROW) return { names: 3, room: Math.floor(width / 3 / 7.5) };
+  if (isNarrow(width, layers)) {
+    const names = Math.max(3, Math.floor(width / NAME_DOWN));
+    return { names, room: Math.floor(width / names / 7.5) };
+  }
   return { names: 7, room: Math.floor((((width - TOKEN - NEXT) / Math.max(1, layers)) * 0.57) / 6.8) };
 }
 
-export const heightFor = (width: number, layers: number): number => (width < NARROW ? 44 + STEP_DOWN * layers + 128 : HEIGHT);
+export const heightFor = (width: number, layers: number): number => (isNarrow(width, layers) ? 44 + STEP_DOWN * layers + 128 : HEIGHT);
 
 export function layoutOf(scene: Scene, width: number): Layout {
   const { stages } = scene;
-  const isDown = width < NARROW;
+  const isDown = isNarrow(width, stages.length);
   const height = heightFor(width, stages.length);
   const step = isDown ? STEP_DOWN : (width - TOKEN - NEXT) / Math.max(1, stages.length);
   const [from, to] = isDown ? [4, width - 4] : [EDGE, height - 8];
