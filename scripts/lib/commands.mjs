@@ -78,7 +78,7 @@ export function commandFault(command, facts) {
     case 'python':
     case 'python3': {
       if (rest[0] !== '-m') return facts.exists(rest[0]) ? null : `there is no file ${rest[0]}`;
-      if (['venv', 'build'].includes(rest[1]) || isPlaceholder(rest[1])) return null;
+      if (['venv', 'build', 'http.server'].includes(rest[1]) || isPlaceholder(rest[1])) return null;
       const source = facts.python(rest[1]);
       if (source === null) return `training/ has no module ${rest[1]}`;
       const flag = missing(flagsOf(rest.slice(2)), source);
@@ -102,6 +102,7 @@ export function commandFault(command, facts) {
     case 'npx':
     case 'alias':
     case 'cp':
+    case 'mkdir':
     case '.':
       return null;
     default:

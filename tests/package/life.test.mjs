@@ -11,6 +11,11 @@ const [GENERATIONS, LOADS] = process.env.SOAK ? [1000, 50] : [100, 10];
 const WARM_UP = 5;
 /** Read-back buffers that the engine keeps for their next use (crate/src/exec/gpu/staging.rs); how many of them there are depends on timing. */
 const KEPT = 4;
+/**
+ * One page of wasm memory, which never shrinks: its peak depends on what is freed when, so that it may rise once more, late. (Over 40 loads on WebGPU
+ * it was 32 pages 13 times, then 33.) What a load or a generation left behind would take more.
+ */
+const PAGE = 65_536;
 
 /** A page in which `counts` follows the GPU buffers of this realm, and `memory` is the engine's own. */
 async function open(t) {
@@ -87,8 +92,8 @@ for (const backend of ['cpu', 'webgpu']) {
     assert.equal(found.kind, backend);
     if (backend === 'webgpu') assert.ok(found.created > 0, 'the buffers were counted');
     assert.ok(found.generated.live <= found.warm.live + KEPT, 'generations free their buffers');
-    assert.equal(found.generated.wasm, found.warm.wasm, 'wasm memory is flat over generations');
+    assert.ok(found.generated.wasm <= found.warm.wasm + PAGE, 'wasm memory is flat over generations');
     assert.equal(found.end.live, 0, 'dispose destroys every buffer');
-    assert.equal(found.end.wasm, found.loaded.wasm, 'wasm memory is flat over loads');
+    assert.ok(found.end.wasm <= found.loaded.wasm + PAGE, 'wasm memory is flat over loads');
   });
 }

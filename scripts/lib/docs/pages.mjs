@@ -27,7 +27,14 @@ export const SECTIONS = [
       page('examples/cluster/README.md', 'cluster.html', 'Ray and Slurm'),
     ],
   },
-  { title: 'JavaScript', api: 'js', pages: [page('js/README.md', 'js/index.html', 'Using the package')] },
+  {
+    title: 'JavaScript',
+    api: 'js',
+    pages: [
+      page('js/README.md', 'js/index.html', 'Using the package'),
+      page('examples/nearest/README.md', 'nearest.html', 'Nearest neighbours by TopK'),
+    ],
+  },
   {
     title: 'Rust and the command',
     api: 'rust',
