@@ -61,18 +61,18 @@ async function loads({ models, backend, rounds }) {
 
 const CALLS = 4;
 
-/** topk() on the device: ms of each shape; null without an adapter. */
-async function operator({ shapes, rounds }) {
+/** topk() on the device: ms of each shape, the last `unsorted` of them without order; null without an adapter. */
+async function operator({ shapes, unsorted = 0, rounds }) {
   const adapter = await navigator.gpu?.requestAdapter();
   if (!adapter) return null;
   const device = await adapter.requestDevice();
   const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
-  const members = shapes.map(([rows, n, k]) => {
+  const members = shapes.map(([rows, n, k], at) => {
     const values = numbers(rows * n);
     const input = device.createBuffer({ size: values.byteLength, usage });
     device.queue.writeBuffer(input, 0, values);
     const { values: best, indices } = topk(device, { input, rows, n, k });
-    return { input, rows, n, k, values: best, indices };
+    return { input, rows, n, k, sorted: at < shapes.length - unsorted, values: best, indices };
   });
   const times = await inTurn(members, { rounds, warmUp: 2 }, async (member) => ({
     ms:

@@ -1,8 +1,10 @@
-// npm run bench -- --growth --out DIR [--runs N --only decode,load,topk]: how a token's time grows with the context, a prompt's with its length, TopK's with rows,
-// width and k, loading with size. DIR gets growth.json and a plot of each (SVG).
+// npm run bench -- --growth --out DIR [--runs N --only decode,load,topk,analyze]: how a token's time grows with the context, a prompt's with its length, TopK's with
+// rows, width and k, loading with size, an analysis with its text. DIR gets growth.json and a plot of each (SVG).
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { inRoot, paths } from '../scripts/lib/paths.mjs';
+import { run } from '../scripts/lib/run.mjs';
 import { serve } from '../scripts/lib/server.mjs';
 import { machine } from './machine.mjs';
 import { SHAPES } from './peers/models/llama.mjs';
@@ -29,6 +31,9 @@ const OPERATOR = {
   k: [1, 8, 32, 128, 512, 1024].map((k) => [1, 4096, k]),
 };
 const OPERATOR_LABELS = { rows: 'rows, of 1,024 numbers, k 32', n: 'width, of one row, k 32', k: 'k, of one row of 4,096 numbers' };
+/** Documents that are analyzed, of up to 256 tokens each. */
+const DOCUMENTS = [4, 8, 16, 32, 64, 128];
+const ANALYZED = ['Llama-TopK-Stories-16M', 'Llama-Dense-Stories-16M'];
 /** What the site ships (256 positions), and a model with a longer context. */
 const MODELS = [
   { name: 'Llama-TopK-Stories-16M', url: '/models/Llama-TopK-Stories-16M/' },
@@ -69,15 +74,18 @@ export async function benchGrowth({ runs, only }, launch) {
       result.loads = await measure('loads', { models, backend: 'cpu' });
     }
     if (only.includes('topk')) {
-      const times = await measure('operator', { shapes: Object.values(OPERATOR).flat() });
+      const shapes = Object.values(OPERATOR).flat();
+      const times = await measure('operator', { shapes: [...shapes, ...OPERATOR.k], unsorted: OPERATOR.k.length });
       if (times) {
         result.topk = {};
         for (const [name, shapes] of Object.entries(OPERATOR)) {
           const column = Object.keys(OPERATOR).indexOf(name);
           result.topk[name] = shapes.map((shape) => [shape[column], times.shift()]);
         }
+        result.unsorted = OPERATOR.k.map((shape) => [shape[2], times.shift()]);
       }
     }
+    if (only.includes('analyze')) result.analyses = await analyses(Math.min(rounds, 3));
     return result;
   } finally {
     await browser.close();
@@ -85,8 +93,44 @@ export async function benchGrowth({ runs, only }, launch) {
   }
 }
 
+/** The command over the first of the documents that the model writes, by their tokens: the fastest of its rounds, in seconds from start to exit. */
+async function analyses(rounds) {
+  await run('cargo', ['build', '--release', '--locked', '-p', 'topk-lm', '--bin', 'topk-lm']);
+  const command = async (...args) => {
+    const began = performance.now();
+    await run(inRoot('target/release/topk-lm'), args);
+    return (performance.now() - began) / 1000;
+  };
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'topk-lm-growth-'));
+  try {
+    const all = path.join(folder, 'all.jsonl');
+    await command('write', '--model', inRoot('models', ANALYZED[0]), '--documents', String(DOCUMENTS.at(-1)), '--seed', '1', '--out', all);
+    const lines = fs.readFileSync(all, 'utf8').trim().split('\n');
+    const series = ANALYZED.map((name) => ({ name, points: [] }));
+    for (const count of DOCUMENTS) {
+      const corpus = path.join(folder, `${count}.jsonl`);
+      fs.writeFileSync(corpus, `${lines.slice(0, count).join('\n')}\n`);
+      const tokens = lines.slice(0, count).reduce((sum, line) => sum + JSON.parse(line).ids.length, 0);
+      for (const { name, points } of series) {
+        const times = [];
+        for (let round = 0; round < rounds; round++) {
+          const out = path.join(folder, 'features');
+          times.push(
+            (await command('analyze', '--model', inRoot('models', name), '--corpus', corpus, '--threads', '1', '--out', out)).seconds,
+          );
+          fs.rmSync(out, { recursive: true });
+        }
+        points.push([tokens, Math.min(...times)]);
+      }
+    }
+    return series;
+  } finally {
+    fs.rmSync(folder, { recursive: true });
+  }
+}
+
 /** The plots of what was measured: file name → SVG. */
-export function growthPlots({ lengths, loads, topk }) {
+export function growthPlots({ lengths, loads, topk, unsorted, analyses }) {
   const plots = {};
   if (lengths) {
     plots['decode.svg'] = plotSvg({
@@ -118,7 +162,15 @@ export function growthPlots({ lengths, loads, topk }) {
       title: `topk(), by ${OPERATOR_LABELS[name].split(',')[0]} (WebGPU)`,
       x: { label: OPERATOR_LABELS[name], log: true },
       y: { label: 'ms a call', log: true },
-      series: [{ name: 'topk()', points }],
+      series: [{ name: 'topk()', points }, ...(name === 'k' && unsorted ? [{ name: 'topk(), sorted: false', points: unsorted }] : [])],
+    });
+  }
+  if (analyses) {
+    plots['analyze.svg'] = plotSvg({
+      title: 'topk-lm analyze, by the length of the text (CPU, one thread)',
+      x: { label: 'tokens of text' },
+      y: { label: 's' },
+      series: analyses,
     });
   }
   return plots;

@@ -10,7 +10,7 @@ import { serve } from '../scripts/lib/server.mjs';
 import { ensureChromium, ensureNodeModules } from '../scripts/lib/system.mjs';
 
 /** What is measured unless `--only` says less. */
-const PARTS = { page: 'topk,webgpu,cpu,twins', peers: 'cpu,webgpu,topk,cold', growth: 'decode,load,topk' };
+const PARTS = { page: 'topk,webgpu,cpu,twins', peers: 'cpu,webgpu,topk,cold', growth: 'decode,load,topk,analyze' };
 
 await main(async () => {
   const { values } = parseArgs({

@@ -6,7 +6,7 @@ import { createError, show, typed, typedCalls } from './errors.js';
 import { unknownName } from './names.js';
 import { BufferUsage, MAP_READ_MODE } from './topk/constants.js';
 import { type Profile, rowsAtOnce } from './topk/plan.js';
-import { Runner } from './topk/run.js';
+import { type How, Runner } from './topk/run.js';
 
 export { TopKArgumentError, TopKError } from './errors.js';
 
@@ -21,6 +21,11 @@ export interface TopKOptions {
   k: number;
   /** How entries are ranked: by signed value (default) or by magnitude. */
   select?: 'value' | 'abs';
+  /**
+   * Whether each row of the result is in descending order (default). `false` leaves the order open, and may change it from call to call: faster for a k
+   * of hundreds and more, which takes two passes instead of a sort.
+   */
+  sorted?: boolean;
   /** f32 [rows, k] for the values, usage STORAGE; without it one is created, which is yours to destroy. */
   values?: GPUBuffer;
   /** u32 [rows, k] for the indices, likewise. */
@@ -29,7 +34,7 @@ export interface TopKOptions {
   encoder?: GPUCommandEncoder;
 }
 
-/** Both [rows, k], each row in descending order; values are the input's own bits. Buffers created here also have COPY_SRC and COPY_DST. */
+/** Both [rows, k], each row in descending order unless `sorted` was false; values are the input's own bits. Buffers created here also have COPY_SRC and COPY_DST. */
 export interface TopKResult {
   values: GPUBuffer;
   indices: GPUBuffer;
@@ -40,7 +45,7 @@ export interface TopKResult {
 /** TopK on one device: compiled kernels kept from call to call. */
 export interface TopK {
   /** Compiles what calls of this shape need ahead of time, so that the first one does not wait. */
-  prepare(shape: { rows: number; n: number; k: number; select?: 'value' | 'abs' }): Promise<void>;
+  prepare(shape: Pick<TopKOptions, 'rows' | 'n' | 'k' | 'select' | 'sorted'>): Promise<void>;
   /** Throws a {@link TopKArgumentError} where an argument is wrong. Reading the result waits for it, as for any queue. */
   run(options: TopKOptions): TopKResult;
   /** Destroys everything kept on the device. */
@@ -55,11 +60,11 @@ export function createTopK(device: GPUDevice, profile?: Profile): TopK {
   return typedCalls<TopK>({
     async prepare(shape) {
       checkNames(shape, SHAPE, 'prepare');
-      const { rows, n, k, select = 'value' } = shape;
-      checkShape(rows, n, k, select);
+      const { rows, n, k } = shape;
+      const how = checkShape(shape);
       if (rows * k === 0) return;
       const chunk = rowsAtOnce(rows, n, k, device.limits.maxStorageBufferBindingSize, tuned);
-      await Promise.all([chunk, rows % chunk].filter(Boolean).map((some) => runner.prepare(some, n, k, select === 'abs')));
+      await Promise.all([chunk, rows % chunk].filter(Boolean).map((some) => runner.prepare(some, n, k, how)));
     },
     run: (options) => run(device, runner, options),
     destroy: () => runner.destroy(),
@@ -124,8 +129,8 @@ async function read(
 
 function run(device: GPUDevice, runner: Runner, options: TopKOptions): TopKResult {
   checkNames(options, [...SHAPE, 'input', 'values', 'indices', 'encoder'], 'topk');
-  const { input, rows, n, k, select = 'value' } = options;
-  checkShape(rows, n, k, select);
+  const { input, rows, n, k } = options;
+  const how = checkShape(options);
   checkBuffer('input', input, rows * n * 4);
   if (options.values) checkBuffer('values', options.values, rows * k * 4);
   if (options.indices) checkBuffer('indices', options.indices, rows * k * 4);
@@ -145,7 +150,7 @@ function run(device: GPUDevice, runner: Runner, options: TopKOptions): TopKResul
     const some = Math.min(chunk, rows - row);
     const span = (buffer: GPUBuffer, width: number) => ({ buffer, offset: row * width * 4, size: some * width * 4 });
     const at = { input: span(input, n), values: span(values, k), indices: span(indices, k) };
-    scratch.push(...runner.record(encoder, [some, n, k], select === 'abs', at, !options.encoder));
+    scratch.push(...runner.record(encoder, [some, n, k], how, at, !options.encoder));
   }
   const release = () => {
     for (const buffer of scratch.splice(0)) buffer.destroy();
@@ -157,7 +162,7 @@ function run(device: GPUDevice, runner: Runner, options: TopKOptions): TopKResul
   return { values, indices, release };
 }
 
-const SHAPE = ['rows', 'n', 'k', 'select'];
+const SHAPE = ['rows', 'n', 'k', 'select', 'sorted'];
 
 function checkNames(options: object, known: readonly string[], call: string): void {
   if (typeof options !== 'object' || options === null) throw createError('argument', `The options of ${call} must be an object.`);
@@ -178,12 +183,14 @@ function checkCounts(counts: Readonly<Record<string, number>>): void {
   }
 }
 
-function checkShape(rows: number, n: number, k: number, select: string): void {
+function checkShape({ rows, n, k, select = 'value', sorted = true }: Pick<TopKOptions, 'rows' | 'n' | 'k' | 'select' | 'sorted'>): How {
   checkCounts({ rows, n, k });
   if (k > n) throw createError('argument', `k is ${k}, but a row has only ${n} values.`);
   if (select !== 'value' && select !== 'abs') {
     throw createError('argument', `select is ${show(select)}, but must be 'value' or 'abs'.`);
   }
+  if (typeof sorted !== 'boolean') throw createError('argument', `sorted is ${show(sorted)}, but must be true or false.`);
+  return { abs: select === 'abs', sorted };
 }
 
 function checkBuffer(name: string, buffer: GPUBuffer, bytes: number): void {

@@ -27,6 +27,16 @@ test('plans are those of the vectors, which the Rust twin is tested on too', () 
   }
 });
 
+test('without order, the passes that sort are left out', () => {
+  let left = 0;
+  for (const { profile, rows, n, k, passes: expected } of vectors) {
+    const unsorted = expected.filter(({ kernel }) => kernel !== 'sort' && kernel !== 'step');
+    assert.deepEqual(passes(expected[0]?.rows ?? rows, n, k, profile, false), unsorted);
+    left += expected.length - unsorted.length;
+  }
+  assert.ok(left > 0);
+});
+
 /** A device that records which calls it gets: enough for what is refused before anything is recorded. */
 function fakeDevice() {
   const made: unknown[] = [];
@@ -54,6 +64,7 @@ test('wrong arguments are refused before anything is created', () => {
     [{ values: buffer(15) }, /^values has 15 bytes, but needs 16/],
     [{ indices: input }, /three different buffers/],
     [{ select: 'magnitude' }, /^select is "magnitude"/],
+    [{ sorted: 'no' }, /^sorted is "no", but must be true or false/],
   ];
   for (const [wrong, message] of cases) {
     assert.throws(
@@ -74,11 +85,11 @@ test('unknown options of the operator are refused, with the one that was meant',
   const fine = { input: buffer(24), rows: 2, n: 3, k: 2 };
   const result = { values: buffer(16), indices: buffer(16) };
   const refused = (message: RegExp) => (error: unknown) => error instanceof TopKArgumentError && message.test(error.message);
-  const sorted = refused(/^"sorted" is no option of topk; did you mean select\?$/);
-  assert.throws(() => topk(device, { ...fine, sorted: true } as typeof fine), sorted);
+  const meant = refused(/^"sort" is no option of topk; did you mean sorted\?$/);
+  assert.throws(() => topk(device, { ...fine, sort: true } as typeof fine), meant);
   const operator = createTopK(device);
-  assert.throws(() => operator.run({ ...fine, sorted: true } as typeof fine), sorted);
-  await assert.rejects(operator.prepare(fine), refused(/^"input" is no option of prepare; there are rows, n, k, select\.$/));
+  assert.throws(() => operator.run({ ...fine, sort: true } as typeof fine), meant);
+  await assert.rejects(operator.prepare(fine), refused(/^"input" is no option of prepare; there are rows, n, k, select, sorted\.$/));
   await assert.rejects(
     async () => readTopK(device, result, { rows: 2, k: 2, row: 1 } as { rows: number; k: number }),
     refused(/^"row" is no option of readTopK; did you mean rows\?$/),

@@ -41,14 +41,14 @@ function threadsFor(width: number, profile: Profile): number {
 
 const powerOfTwoFrom = (n: number) => 2 ** Math.ceil(Math.log2(n));
 
-/** The passes over `rows` rows of `n` values each, for 1 ≤ k ≤ n. */
-export function passes(rows: number, n: number, k: number, profile: Profile): Pass[] {
+/** The passes over `rows` rows of `n` values each, for 1 ≤ k ≤ n. Not `sorted` (here alone): without those that sort what radix select has found. */
+export function passes(rows: number, n: number, k: number, profile: Profile, sorted = true): Pass[] {
   const padded = powerOfTwoFrom(k);
   const pass = (kernel: Kernel, from: Slot, to: Slot, rest: Partial<Pass>): Pass => ({
     ...{ kernel, from, to, rows, width: n, k, segments: 1, padded, run: 0, stride: 0, groups: rows, threads: threadsFor(n, profile) },
     ...rest,
   });
-  return k <= topkPlan.profiles[profile].bitonic_most ? bitonic(rows, n, k, profile, pass) : radix(rows, k, padded, profile, pass);
+  return k <= topkPlan.profiles[profile].bitonic_most ? bitonic(rows, n, k, profile, pass) : radix(rows, k, padded, profile, sorted, pass);
 }
 
 type MakePass = (kernel: Kernel, from: Slot, to: Slot, rest: Partial<Pass>) => Pass;
@@ -71,7 +71,7 @@ function bitonic(rows: number, n: number, k: number, profile: Profile, pass: Mak
 }
 
 /** Radix select of the k, a bitonic sort of them (blocks in workgroup memory, longer strides in storage), and their values. */
-function radix(rows: number, k: number, padded: number, profile: Profile, pass: MakePass): Pass[] {
+function radix(rows: number, k: number, padded: number, profile: Profile, sorted: boolean, pass: MakePass): Pass[] {
   const { sort_block, flat_threads } = topkPlan;
   const block = Math.min(padded, sort_block);
   const sort = (run: number) => {
@@ -79,8 +79,9 @@ function radix(rows: number, k: number, padded: number, profile: Profile, pass: 
     return pass('sort', 'pairs', 'pairs', { run, groups, threads: threadsFor(block, profile) });
   };
   const flat = (work: number) => ({ groups: Math.ceil(work / flat_threads), threads: flat_threads });
-  const list = [pass('radix', 'input', 'pairs', {}), sort(0)];
-  for (let run = 2 * block; run <= padded; run *= 2) {
+  const list = [pass('radix', 'input', 'pairs', {})];
+  if (sorted) list.push(sort(0));
+  for (let run = 2 * block; sorted && run <= padded; run *= 2) {
     for (let stride = run / 2; stride >= block; stride /= 2) {
       list.push(pass('step', 'pairs', 'pairs', { run, stride, ...flat((rows * padded) / 2) }));
     }

@@ -43,6 +43,12 @@ export interface Rows {
   indices: Span;
 }
 
+/** How a call ranks, and whether its results come in order. */
+export interface How {
+  abs: boolean;
+  sorted: boolean;
+}
+
 export class Runner {
   readonly #device: GPUDevice;
   readonly profile: Profile;
@@ -57,9 +63,9 @@ export class Runner {
   }
 
   /** Compiles what calls of this shape need, without a stall. */
-  async prepare(rows: number, n: number, k: number, abs: boolean): Promise<void> {
+  async prepare(rows: number, n: number, k: number, { abs, sorted }: How): Promise<void> {
     await Promise.all(
-      passes(rows, n, k, this.profile).map(async (pass) => {
+      passes(rows, n, k, this.profile, sorted).map(async (pass) => {
         const key = pipelineKey(pass, abs);
         if (this.#pipelines.has(key)) return;
         const pipeline = await this.#device.createComputePipelineAsync(this.#descriptor(pass, abs));
@@ -72,8 +78,14 @@ export class Runner {
    * Records TopK of `rows` rows. Buffers that the work needs for itself go into `scratch`: destroy them once it is submitted.
    * `submitted`: it will be right after this call, so that uniforms may be kept for others.
    */
-  record(encoder: GPUCommandEncoder, shape: [rows: number, n: number, k: number], abs: boolean, at: Rows, submitted: boolean): GPUBuffer[] {
-    const plan = passes(...shape, this.profile);
+  record(
+    encoder: GPUCommandEncoder,
+    shape: [rows: number, n: number, k: number],
+    { abs, sorted }: How,
+    at: Rows,
+    submitted: boolean,
+  ): GPUBuffer[] {
+    const plan = passes(...shape, this.profile, sorted);
     const scratch: GPUBuffer[] = [];
     const slots = new Map<Slot, Span[]>([
       ['input', [at.input, at.input]], // where positions are indices, nothing is read from a list of them
