@@ -38,6 +38,7 @@ export const checks = [
   { name: 'size', work: checkPackageSize },
   { name: 'js-tests', work: unitTests },
   { name: 'package-tests', work: () => onPackage('tests/package') },
+  { name: 'environments', work: prepare, besideNext: true }, // at low priority
   { name: 'browser-tests', work: () => onPackage('tests/browser') },
   { name: 'js-fuzz', work: () => onPackage('tests/fuzz', 2), besideNext: true }, // busy cores; the next mostly installs and waits
   { name: 'python', work: () => nodeTests(testFiles('tests/python', '.test.mjs')) },
@@ -115,6 +116,12 @@ async function unitTests() {
 async function onPackage(folder, atOnce) {
   await buildSite();
   return nodeTests(testFiles(folder, '.test.mjs'), atOnce);
+}
+
+/** The Python environments of the tests in tests/python and tests/notebooks; what cannot be had is said there too. */
+async function prepare() {
+  const { prepareEnvironments } = await import('../../tests/python/host.mjs');
+  await prepareEnvironments();
 }
 
 function testFiles(folder, ending) {

@@ -1,6 +1,7 @@
 // Child processes: one way to run a command, one way to report that it failed.
 import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { root } from './paths.mjs';
 
@@ -8,15 +9,16 @@ import { root } from './paths.mjs';
 export class Failure extends Error {}
 
 /** Runs a command with its output on the terminal; throws a Failure unless it exits 0. */
-export async function run(command, args, { env, cwd = root } = {}) {
-  const { code } = await capture(command, args, { env, cwd });
+export async function run(command, args, options = {}) {
+  const { code } = await capture(command, args, options);
   if (code !== 0) throw new Failure(`${[path.basename(command), ...args].join(' ')} failed (exit code ${code}).`);
 }
 
-/** Runs a command, passing its output on and collecting it. */
-export function capture(command, args, { env, cwd = root } = {}) {
+/** Runs a command, passing its output on and collecting it. `nice`: with what others leave of the processors. */
+export function capture(command, args, { env, cwd = root, nice = false } = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    if (nice && child.pid !== undefined) os.setPriority(child.pid, os.constants.priority.PRIORITY_BELOW_NORMAL);
     let output = '';
     for (const [from, to] of [
       [child.stdout, process.stdout],

@@ -33,7 +33,7 @@ const delaySubshells = (page, ms) =>
 
 for (const delay of [0, 8000])
   test(`JupyterLab: load, run, plot, steer, compare, select; shells for widgets after ${delay} ms`, async (t) => {
-    const bin = await environment(t, 'notebooks', 'examples/notebooks/requirements.txt', { own: true });
+    const bin = await environment(t, 'notebooks', { own: true });
     if (!bin) return;
     const root = workspace(t, 'jupyterlab');
     addReadme(path.join(root, 'jupyterlab.ipynb'));

@@ -65,7 +65,7 @@ const textOf = (outputs) =>
     .join('');
 
 test('JupyterLite: load, run, plot, steer, compare', { skip: process.platform === 'win32' }, async (t) => {
-  const bin = await environment(t, 'jupyterlite', `${SOURCE}/requirements.txt`);
+  const bin = await environment(t, 'jupyterlite');
   const own = bin && (await pyodide(t, bin('python')));
   if (!own) return;
   const root = path.join(workspace(t, 'jupyterlite'), 'jupyterlite');

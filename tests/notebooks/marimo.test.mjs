@@ -5,7 +5,7 @@ import { launch } from '../browser/harness.mjs';
 import { environment, freePort, PLAIN, startServer, STEERED, workspace } from '../python/host.mjs';
 
 test('marimo: load, run, plot, steer, compare, select', async (t) => {
-  const bin = await environment(t, 'notebooks', 'examples/notebooks/requirements.txt', { own: true });
+  const bin = await environment(t, 'notebooks', { own: true });
   if (!bin) return;
   const root = workspace(t, 'marimo');
   const port = await freePort();

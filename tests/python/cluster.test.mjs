@@ -54,7 +54,7 @@ function running(folder) {
 
 test('Ray: a killed worker, an interrupted run, the bytes of one machine', async (t) => {
   if (process.platform !== 'linux') return t.skip('the test finds workers in /proc');
-  const bin = await environment(t, 'cluster', 'examples/cluster/requirements.txt');
+  const bin = await environment(t, 'cluster');
   if (!bin) return;
   const out = path.join(root, 'ray');
   const script = inRoot('examples/cluster/ray_analyze.py');
@@ -100,7 +100,7 @@ test('Ray: a killed worker, an interrupted run, the bytes of one machine', async
 
 test('an error of the command ends the run and says which', async (t) => {
   if (process.platform !== 'linux') return t.skip('as above');
-  const bin = await environment(t, 'cluster', 'examples/cluster/requirements.txt');
+  const bin = await environment(t, 'cluster');
   if (!bin) return;
   const script = inRoot('examples/cluster/ray_analyze.py');
   const flags = [

@@ -11,7 +11,7 @@ import { query, run } from '../../scripts/lib/run.mjs';
 import { environment } from './host.mjs';
 
 test('the wheel puts topk-lm on the PATH', async (t) => {
-  const bin = await environment(t, 'wheel', 'tests/python/requirements-wheel.txt');
+  const bin = await environment(t, 'wheel');
   if (!bin) return;
   const out = inRoot('target/python/wheels');
   fs.rmSync(out, { recursive: true, force: true });

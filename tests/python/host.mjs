@@ -12,11 +12,25 @@ export const notebooks = inRoot('examples/notebooks');
 /** What the wheel of the notebooks' package is made of. */
 const PACKAGE = ['python/pyproject.toml', 'python/hatch_build.py', 'python/README.md', 'python/src', 'dist/npm/bundle.js'];
 
+/** Virtual environments, and the files that say what is in them. */
+const REQUIREMENTS = {
+  cluster: 'examples/cluster/requirements.txt',
+  wheel: 'tests/python/requirements-wheel.txt',
+  notebooks: 'examples/notebooks/requirements.txt',
+  jupyterlite: 'examples/notebooks/jupyterlite/requirements.txt',
+};
+
+/** Makes them, where they can be made, with what others leave of the processors: the tests that need them wait less. */
+export async function prepareEnvironments() {
+  for (const name of Object.keys(REQUIREMENTS)) await environment({ skip: console.log }, name, { nice: true });
+}
+
 /**
- * The programs of a virtual environment with what the file `requirements` names, and with the notebooks' package if `own`; null, with a word about it,
- * if they cannot be installed.
+ * The programs of the virtual environment `name`, and the notebooks' package in it if `own`; null, with a word about it, if its packages cannot be
+ * installed.
  */
-export async function environment(t, name, requirements, { own = false } = {}) {
+export async function environment(t, name, { own = false, nice = false } = {}) {
+  const requirements = REQUIREMENTS[name];
   const folder = inRoot('target/python', name);
   const bin = (program) => path.join(folder, process.platform === 'win32' ? `Scripts/${program}.exe` : `bin/${program}`);
   const python = which('python3', 'python');
@@ -29,8 +43,8 @@ export async function environment(t, name, requirements, { own = false } = {}) {
   const outputs = [path.relative(inRoot(), folder)];
   try {
     await step(`environment of ${name}`, { inputs: [requirements], outputs, facts: python }, async () => {
-      await run(python, ['-m', 'venv', '--clear', folder]);
-      await run(bin('python'), [...pip, '-r', inRoot(requirements)]);
+      await run(python, ['-m', 'venv', '--clear', folder], { nice });
+      await run(bin('python'), [...pip, '-r', inRoot(requirements)], { nice });
     });
     if (own) {
       await step(`package in ${name}`, { inputs: [requirements, ...PACKAGE], outputs, facts: python }, () =>
