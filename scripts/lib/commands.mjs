@@ -12,7 +12,11 @@ import { Failure, query } from './run.mjs';
 /** Code in a sentence that is a command line. */
 const INLINE = /^(?:topk-lm \w|npm (?:run|test|start)\b|cargo \w|node \w|python3? (?:-m )?\w)/;
 /** Subcommands that run in seconds on the shipped model. */
-const QUICK = new Set(['info', 'generate', 'run']);
+const QUICK = new Set(['info', 'generate', 'run', 'analyze']);
+/** Those that take a minute and more: run in `npm run soak`. */
+const SLOW = new Set(['steer']);
+/** What `TEXT.jsonl` stands for in a command that is run. */
+const TEXTS = ['The dog ran to the park. He saw a big tree.', 'Lily had a red ball. She was happy.', 'One day, a bird sang in the garden.'];
 
 /** Documents whose quick commands are run. */
 const isRun = (file) => file === 'README.md' || file.startsWith('docs/guides/');
@@ -146,14 +150,18 @@ export function pythonSource(module) {
   return [file, shared].map((name) => (fs.existsSync(name) ? fs.readFileSync(name, 'utf8') : '')).join('\n');
 }
 
-/** Runs a quick command as a reader would, in an empty folder beside which the models lie. */
+const isRunHere = (subcommand) => QUICK.has(subcommand) || (process.env.SOAK === '1' && SLOW.has(subcommand));
+
+/** Runs a quick command as a reader would, in a folder with the models and a text. */
 function outcomeFault(command, binary) {
   const [program, ...words] = wordsOf(command);
-  if (program !== 'topk-lm' || !QUICK.has(words[0]) || !words.includes('--model')) return null;
+  if (program !== 'topk-lm' || !isRunHere(words[0]) || !words.includes('--model')) return null;
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'topk-lm-commands-'));
   try {
     fs.symlinkSync(paths.models, path.join(folder, 'models'), 'junction');
-    const { status, stderr } = spawnSync(binary, words, { cwd: folder, encoding: 'utf8', timeout: 120_000 });
+    fs.writeFileSync(path.join(folder, 'TEXT.jsonl'), TEXTS.map((text) => `${JSON.stringify({ text })}\n`).join(''));
+    const timeout = SLOW.has(words[0]) ? 1_200_000 : 120_000;
+    const { status, stderr } = spawnSync(binary, words, { cwd: folder, encoding: 'utf8', timeout });
     return status === 0 ? null : `it failed: ${(stderr ?? '').trim()}`;
   } finally {
     fs.rmSync(folder, { recursive: true });

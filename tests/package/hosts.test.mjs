@@ -75,8 +75,15 @@ test('assets/ are kept for good, for their names hold a hash; the page, the serv
 });
 
 test('a page of another origin runs a model of npm start', async (t) => {
-  const server = spawn(process.execPath, [inRoot('scripts/start.mjs'), '--port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] });
-  t.after(() => server.kill());
+  // As printed; npm is a script of the shell on Windows.
+  const command = process.platform === 'win32' ? [process.execPath, 'scripts/start.mjs'] : ['npm', 'start'];
+  const server = spawn(command[0], command.slice(1), {
+    cwd: inRoot(),
+    env: { ...process.env, PORT: '0' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+    detached: true,
+  });
+  t.after(() => (process.platform === 'win32' ? server.kill() : process.kill(-server.pid)));
   let output = '';
   const url = await new Promise((resolve, reject) => {
     server.on('exit', () => reject(new Error(output)));

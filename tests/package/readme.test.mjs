@@ -1,13 +1,14 @@
 // The code of the READMEs and guides, run exactly as printed, on the shipped model.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 import { paths } from '../../scripts/lib/paths.mjs';
 import { serve } from '../../scripts/lib/server.mjs';
-import { blocksOf, codeOf, DOCUMENTS, RUN_BY } from './blocks.mjs';
-import { packageFolder, root } from './fixture.mjs';
+import { blocksOf, codeOf, DOCUMENTS, RUN_BY, SHELL, shellOf } from './blocks.mjs';
+import { golden, modelFolder, packageFolder, root } from './fixture.mjs';
 import { openApi, openBrowser } from './page.mjs';
 import { writeSae } from './sae.mjs';
 
@@ -23,6 +24,58 @@ test('every code block of the READMEs and guides is of a kind that is run', () =
     others.map(({ file, kind, code }) => `${file}: ${kind || 'no language'}: ${code.slice(0, 60)}`),
     [],
   );
+});
+
+test('every command line of the READMEs and guides has a place where it is run, and every place is there', () => {
+  const lines = new Set(DOCUMENTS.flatMap(shellOf));
+  const listed = SHELL.flatMap(([, , commands]) => commands);
+  assert.deepEqual([...lines].filter((line) => !listed.includes(line)).sort(), []);
+  assert.deepEqual(listed.filter((line) => !lines.has(line)).sort(), []);
+  assert.equal(new Set(listed).size, listed.length);
+  for (const [file] of SHELL) assert.ok(fs.existsSync(path.join(root, file)), file);
+});
+
+const shell = promisify(execFile);
+const NPM = { shell: process.platform === 'win32', timeout: 600_000, maxBuffer: 2 ** 26 };
+/** npm in a folder; what it prints. */
+const npm = async (cwd, args, env = {}) => (await shell('npm', args, { ...NPM, cwd, env: { ...process.env, ...env } })).stdout;
+
+test('npm run build', async () => {
+  assert.match(await npm(root, ['run', 'build']), /npm package: dist.npm\s+site: dist.site/);
+});
+
+test('npm i topk-lm, from a registry that has this build', async (t) => {
+  for (const file of ['js/README.md', 'docs/guides/web-developer.md']) assert.deepEqual(shellOf(file), ['npm i topk-lm'], file);
+  const folder = fs.mkdtempSync(path.join(root, 'target/registry-'));
+  t.after(() => fs.rmSync(folder, { recursive: true, force: true }));
+  const [packed] = JSON.parse(await npm(packageFolder, ['pack', '--json', '--ignore-scripts', '--pack-destination', folder]));
+  const own = JSON.parse(fs.readFileSync(path.join(packageFolder, 'package.json'), 'utf8'));
+  const intercept = (request, response) => {
+    if (request.url !== '/topk-lm') return false;
+    const dist = { tarball: `http://${request.headers.host}/${packed.filename}`, integrity: packed.integrity, shasum: packed.shasum };
+    const answer = { name: own.name, 'dist-tags': { latest: own.version }, versions: { [own.version]: { ...own, dist } } };
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
+    return true;
+  };
+  const registry = await serve({ '/': folder }, { intercept });
+  t.after(() => registry.close());
+  const project = path.join(folder, 'project');
+  fs.mkdirSync(project);
+  fs.writeFileSync(path.join(project, 'package.json'), '{"private": true, "type": "module"}');
+  const env = { npm_config_registry: registry.url, npm_config_cache: path.join(folder, 'cache'), npm_config_audit: 'false' };
+  await npm(project, ['i', 'topk-lm'], env);
+  assert.equal(JSON.parse(fs.readFileSync(path.join(project, 'package.json'), 'utf8')).dependencies['topk-lm'], `^${own.version}`);
+  const { prompt_ids, ids } = golden();
+  fs.writeFileSync(
+    path.join(project, 'app.js'),
+    `import { TopKLM } from 'topk-lm';
+    const model = await TopKLM.load(${JSON.stringify(modelFolder)});
+    const ids = [];
+    for await (const { id } of model.generate(${JSON.stringify(prompt_ids)}, { maxTokens: ${ids.length}, temperature: 0 })) ids.push(id);
+    console.log(JSON.stringify(ids));`,
+  );
+  const { stdout } = await shell(process.execPath, ['app.js'], { cwd: project });
+  assert.deepEqual(JSON.parse(stdout), ids);
 });
 
 /** Runs code as a module in a page whose package, models and autoencoder are where the documents say; the console's lines and the page's text. */
