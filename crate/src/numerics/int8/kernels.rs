@@ -189,6 +189,8 @@ mod wide {
     }
 }
 
+/// Loops by index and pointers: the standard library's iterators are compiled without these instructions, and where the compiler does not inline
+/// them, registers go through memory at each step.
 #[cfg(target_arch = "x86_64")]
 mod wide {
     use std::arch::x86_64::{
@@ -213,58 +215,73 @@ mod wide {
         ]
     }
 
+    /// Sixteen sums and the products of `pairs` with two inputs each.
+    ///
+    /// # Safety
+    /// Sixteen sums lie there.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn add_products<const PAIRS: usize>(sums: *mut i32, pairs: &[[__m256i; 2]; PAIRS], x: *const i32) {
+        let sums: *mut __m256i = sums.cast();
+        // SAFETY: as the caller says.
+        let (mut low, mut high) = unsafe { (_mm256_loadu_si256(sums), _mm256_loadu_si256(sums.add(1))) };
+        let mut j = 0;
+        while j < PAIRS {
+            // SAFETY: there is an input for each of them.
+            let x = _mm256_set1_epi32(unsafe { *x.add(j) });
+            low = _mm256_add_epi32(low, _mm256_madd_epi16(pairs[j][0], x));
+            high = _mm256_add_epi32(high, _mm256_madd_epi16(pairs[j][1], x));
+            j += 1;
+        }
+        // SAFETY: as the caller says.
+        unsafe {
+            _mm256_storeu_si256(sums, low);
+            _mm256_storeu_si256(sums.add(1), high);
+        }
+    }
+
     #[target_feature(enable = "avx2")]
     pub fn four_rows(sums: &mut [i32], w: [&[i8]; 4], x: [i32; 2]) {
-        let length = sums.len();
-        let w = w.map(|w| &w[..length]);
-        let (parts, _) = sums.as_chunks_mut::<AT_ONCE>();
-        let pairs_of_x = [_mm256_set1_epi32(x[0]), _mm256_set1_epi32(x[1])];
-        for (number, sums) in parts.iter_mut().enumerate() {
-            let at = number * AT_ONCE;
-            let mut added = [_mm256_setzero_si256(); 2];
-            for (j, x) in pairs_of_x.into_iter().enumerate() {
-                // SAFETY: a row has as many numbers as there are sums, and sixteen sums lie from `at` on.
-                let pairs = unsafe { pairs_at(w[2 * j].as_ptr().add(at), w[2 * j + 1].as_ptr().add(at)) };
-                for (added, pairs) in added.iter_mut().zip(pairs) {
-                    *added = _mm256_add_epi32(*added, _mm256_madd_epi16(pairs, x));
-                }
+        let whole = sums.len() / AT_ONCE * AT_ONCE;
+        assert!(w[0].len() >= whole && w[1].len() >= whole && w[2].len() >= whole && w[3].len() >= whole);
+        let (w0, w1, w2, w3) = (w[0].as_ptr(), w[1].as_ptr(), w[2].as_ptr(), w[3].as_ptr());
+        let mut at = 0;
+        while at < whole {
+            // SAFETY: sixteen numbers lie from `at` on in each row, and sixteen sums.
+            unsafe {
+                let pairs = [pairs_at(w0.add(at), w1.add(at)), pairs_at(w2.add(at), w3.add(at))];
+                add_products(sums.as_mut_ptr().add(at), &pairs, x.as_ptr());
             }
-            for (sums, added) in sums.as_chunks_mut::<8>().0.iter_mut().zip(added) {
-                let at: *mut __m256i = sums.as_mut_ptr().cast();
-                // SAFETY: eight sums lie there.
-                unsafe { _mm256_storeu_si256(at, _mm256_add_epi32(_mm256_loadu_si256(at), added)) };
-            }
+            at += AT_ONCE;
         }
-        four_rows_from(length / AT_ONCE * AT_ONCE, sums, w, x);
+        four_rows_from(whole, sums, w, x);
     }
 
     /// The caller has checked the lengths.
     #[target_feature(enable = "avx2")]
     pub fn eight_rows(sums: &mut [i32], w: [&[i8]; 8], x: &[[i32; 4]]) {
         let width = w[0].len();
-        for at in (0..width / AT_ONCE * AT_ONCE).step_by(AT_ONCE) {
-            let pairs: [[__m256i; 2]; 4] = [0, 2, 4, 6].map(|j| {
-                // SAFETY: a row has `width` numbers, sixteen of them from `at` on.
-                unsafe { pairs_at(w[j].as_ptr().add(at), w[j + 1].as_ptr().add(at)) }
-            });
-            for (r, x) in x.iter().enumerate() {
+        let whole = width / AT_ONCE * AT_ONCE;
+        let mut at = 0;
+        while at < whole {
+            // SAFETY: a row has `width` numbers, sixteen of them from `at` on.
+            let pairs = unsafe {
+                [
+                    pairs_at(w[0].as_ptr().add(at), w[1].as_ptr().add(at)),
+                    pairs_at(w[2].as_ptr().add(at), w[3].as_ptr().add(at)),
+                    pairs_at(w[4].as_ptr().add(at), w[5].as_ptr().add(at)),
+                    pairs_at(w[6].as_ptr().add(at), w[7].as_ptr().add(at)),
+                ]
+            };
+            let mut r = 0;
+            while r < x.len() {
                 // SAFETY: there are `width` sums for each row, sixteen of them from `at` on.
-                let sums: *mut __m256i = unsafe { sums.as_mut_ptr().add(r * width + at).cast() };
-                let mut added = unsafe { [_mm256_loadu_si256(sums), _mm256_loadu_si256(sums.add(1))] };
-                for (x, pairs) in x.iter().zip(pairs) {
-                    let x = _mm256_set1_epi32(*x);
-                    for (added, pairs) in added.iter_mut().zip(pairs) {
-                        *added = _mm256_add_epi32(*added, _mm256_madd_epi16(pairs, x));
-                    }
-                }
-                // SAFETY: as above.
-                unsafe {
-                    _mm256_storeu_si256(sums, added[0]);
-                    _mm256_storeu_si256(sums.add(1), added[1]);
-                }
+                unsafe { add_products(sums.as_mut_ptr().add(r * width + at), &pairs, x[r].as_ptr()) };
+                r += 1;
             }
+            at += AT_ONCE;
         }
-        eight_rows_from(width / AT_ONCE * AT_ONCE, sums, w, x);
+        eight_rows_from(whole, sums, w, x);
     }
 
     /// The caller has checked the lengths.
@@ -272,25 +289,49 @@ mod wide {
     pub fn dot<const R: usize>(x: [&[i16]; R], w: [&[i8]; 2]) -> [[i32; 2]; R] {
         let whole = w[0].len() / AT_ONCE * AT_ONCE;
         let mut sums = [[_mm256_setzero_si256(); 2]; R];
-        for at in (0..whole).step_by(AT_ONCE) {
-            // SAFETY: sixteen numbers lie there, of either.
-            let w = w.map(|w| unsafe { _mm256_cvtepi8_epi16(_mm_loadu_si128(w.as_ptr().add(at).cast())) });
-            for (sums, x) in sums.iter_mut().zip(x) {
-                let x = unsafe { _mm256_loadu_si256(x.as_ptr().add(at).cast()) };
-                for (sum, w) in sums.iter_mut().zip(w) {
-                    *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(w, x));
-                }
+        let mut at = 0;
+        while at < whole {
+            // SAFETY: sixteen weights lie there, of either row.
+            let (first, second) = unsafe { (sixteen(w[0].as_ptr().add(at)), sixteen(w[1].as_ptr().add(at))) };
+            let mut r = 0;
+            while r < R {
+                // SAFETY: sixteen inputs lie there.
+                let x = unsafe { _mm256_loadu_si256(x[r].as_ptr().add(at).cast()) };
+                sums[r][0] = _mm256_add_epi32(sums[r][0], _mm256_madd_epi16(first, x));
+                sums[r][1] = _mm256_add_epi32(sums[r][1], _mm256_madd_epi16(second, x));
+                r += 1;
             }
+            at += AT_ONCE;
         }
         let mut out = dot_from(whole, x, w);
-        for (out, sums) in out.iter_mut().zip(sums) {
-            for (out, sum) in out.iter_mut().zip(sums) {
-                let mut lanes = [0i32; 8];
-                // SAFETY: eight sums lie there.
-                unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), sum) };
-                *out += lanes.iter().sum::<i32>();
-            }
+        let mut r = 0;
+        while r < R {
+            out[r][0] += total(&sums[r][0]);
+            out[r][1] += total(&sums[r][1]);
+            r += 1;
         }
         out
+    }
+
+    /// Sixteen weights, widened.
+    ///
+    /// # Safety
+    /// They lie there.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn sixteen(w: *const i8) -> __m256i {
+        // SAFETY: as the caller says.
+        _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(w.cast()) })
+    }
+
+    /// The sum of eight.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn total(sums: &__m256i) -> i32 {
+        let mut lanes = [0i32; 8];
+        // SAFETY: eight sums fit there.
+        unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), *sums) };
+        let [a, b, c, d, e, f, g, h] = lanes;
+        a + b + c + d + e + f + g + h
     }
 }
