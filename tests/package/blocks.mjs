@@ -85,7 +85,7 @@ export const SHELL = [
   ],
   [
     OWN_MODEL,
-    '',
+    'the training where PyTorch is installed; training/tests/test_own_model.py runs it too',
     [
       'cp training/configs/own-data.toml training/configs/own.toml mine/',
       'cd training',
