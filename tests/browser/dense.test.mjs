@@ -148,11 +148,12 @@ describe('dense twin', { timeout: 600_000, skip }, () => {
     await page.locator(`[data-neuron="${layer}.${at}"]`).waitFor();
     await page.getByRole('heading', { name: `Layer ${layer} coordinate ${at}`, level: 1 }).waitFor();
     await page.getByRole('heading', { name: 'Where it is lowest' }).waitFor();
+    await page.getByText('Figures for researchers').first().click();
     const end = page.locator('.stat', { has: page.getByRole('button', { name: 'Tail', exact: true }) });
     assert.equal(await end.locator('dd').innerText(), 'lowest');
     await page.getByText('without TopK it has a value').waitFor();
     const text = await page.locator('main').innerText();
-    assert.doesNotMatch(text, /Fires on|Active values|active 100|after TopK|\bneuron\b/);
+    assert.doesNotMatch(text, /Active at|Active values|active 100|after TopK|\bneuron\b/);
     await page.getByRole('heading', { name: 'Lowest quarter by rank', exact: true }).waitFor();
     const links = page.getByRole('heading', { name: 'The same index' }).locator('..').getByRole('link');
     assert.equal(await links.count(), layers.length);
@@ -166,10 +167,11 @@ describe('dense twin', { timeout: 600_000, skip }, () => {
     const card = page.locator(`section[data-neuron="${layer}.${at}"]`);
     await card.getByRole('heading', { name: `Layer ${layer} coordinate ${at}` }).waitFor();
     await card.getByRole('heading', { name: 'Where it is lowest', exact: true }).waitFor();
+    await card.getByText('Figures for researchers').click();
     assert.match(await card.innerText(), /Tail\s+lowest/);
-    assert.doesNotMatch(await card.innerText(), /evict|Density|Fires on/);
+    assert.doesNotMatch(await card.innerText(), /evict|Density|Active at/);
     assert.ok((await card.getByRole('link', { name: 'Details' }).getAttribute('href')).includes(twin.name));
-    await page.locator(`section[data-neuron="${layer}.${next}"]`).getByRole('button', { name: 'Token entropy' }).waitFor();
+    await page.locator(`section[data-neuron="${layer}.${next}"]`).getByText('Figures for researchers').waitFor();
   });
 
   test('Trace draws what was analyzed, and says so of a step that was not', async () => {

@@ -36,7 +36,7 @@ describe('explore', { timeout: 600_000 }, () => {
     await page.locator(`[data-lit="${layer}.${index}"]`).waitFor();
     const card = page.locator(`[data-neuron="${layer}.${index}"]`);
     await card
-      .getByText(model.features ? 'Token entropy' : 'topk-lm analyze')
+      .getByText(model.features ? 'Figures for researchers' : 'topk-lm analyze')
       .first()
       .waitFor();
     assert.ok(
@@ -244,6 +244,7 @@ describe('explore', { timeout: 600_000 }, () => {
   });
 
   test('a definition is shown whole, whatever clips its card', async () => {
+    await page.locator('.side').getByText('Figures for researchers').click();
     const terms = page.locator('.side .stats').getByRole('button');
     assert.ok((await terms.count()) >= 4);
     for (const term of await terms.all()) {

@@ -77,14 +77,14 @@ describe('the gallery of topics', { timeout: 300_000 }, () => {
     const { concept, edits } = recipes[0];
     assert.ok((await page.getByRole('article').count()) >= recipes.length);
     await search(page).fill(concept);
-    const card = page.getByRole('article', { name: new RegExp(concept) }).first();
+    const name = concept[0].toUpperCase() + concept.slice(1);
+    const card = page.getByRole('article', { name, exact: true });
     await card.waitFor();
     assert.ok((await page.getByRole('article').count()) < recipes.length);
     await search(page).fill('');
     await assertUsable(page);
     await page
-      .getByRole('article', { name: new RegExp(concept) })
-      .first()
+      .getByRole('article', { name, exact: true })
       .getByRole('link', { name: /Try it/ })
       .click();
     await page.locator('main[data-page=steer]').waitFor();

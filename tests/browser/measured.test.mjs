@@ -204,6 +204,9 @@ describe('measured, on the pages', { timeout: 600_000 }, () => {
     ({ site, browser } = on);
   });
 
+  /** They are folded: what opens them. */
+  const tables = (page) => page.getByText('All measurements, in tables');
+
   async function about(work, options) {
     const opened = await openSite(browser, site, '#/about', options);
     opened.page.setDefaultTimeout(STEP_TIMEOUT);
@@ -216,6 +219,7 @@ describe('measured, on the pages', { timeout: 600_000 }, () => {
 
   test('About shows them as tables', () =>
     about(async (page) => {
+      await tables(page).click();
       const table = page.getByRole('table', { name: 'What a unit reads, and what would refute it' });
       await table.waitFor();
       assert.deepEqual(
@@ -232,6 +236,7 @@ describe('measured, on the pages', { timeout: 600_000 }, () => {
   test('About says what has not been measured, and that nothing was', async () => {
     claims = JSON.stringify({ quality: { topk: WHOLE.quality.topk } });
     await about(async (page) => {
+      await tables(page).click();
       await page.getByText(/Not measured yet: .*the dense twin’s loss/).waitFor();
       await page.getByText(/has not been measured yet/).waitFor();
     });
@@ -246,6 +251,7 @@ describe('measured, on the pages', { timeout: 600_000 }, () => {
     claims = fs.readFileSync(file, 'utf8');
     await about(async (page) => {
       await page.locator('[data-facts]:not([data-facts="0"])').waitFor();
+      await tables(page).click();
       const text = await page.locator('[data-facts]').innerText();
       assert.doesNotMatch(text, /NaN|undefined|null|\d\.\d{5}/);
       assert.deepEqual(await accessibilityFindings(page), []);
@@ -271,7 +277,7 @@ describe('measured, on the pages', { timeout: 600_000 }, () => {
         const texts = await page.locator(`[data-recipes=${kind}]`).getByRole('button').allInnerTexts();
         assert.equal(texts.length, mine.length, kind);
         for (const [place, { concept, nll_ratio: ratio, steered_rate: steered }] of mine.entries()) {
-          assert.ok(texts[place].startsWith(concept));
+          assert.ok(texts[place].startsWith(concept[0].toUpperCase() + concept.slice(1)));
           assert.ok(texts[place].includes(`${ratio.toFixed(2)} ×`), texts[place]);
           assert.ok(texts[place].includes(steered.toFixed(steered < 10 ? 1 : 0)), texts[place]);
           assert.equal(kind === 'gentle', ratio <= 1.35 + 1e-9);

@@ -36,6 +36,8 @@ describe('neuron page', { timeout: 600_000, skip: !model.features && 'the shippe
   test('label, numbers, examples, layers and training are those of the record', async () => {
     await page.locator(`[data-neuron="${layer}.${at}"]`).waitFor();
     await page.getByText(plainLabel(record.label), { exact: false }).first().waitFor();
+    await page.locator('summary', { hasText: 'Figures for researchers' }).first().focus();
+    await page.keyboard.press('Enter');
     await page
       .getByText(`${record.token_entropy.toFixed(2)} bits`)
       .first()

@@ -8,6 +8,16 @@ const MOST = 0.05;
 
 const PAGES = ['start', 'gallery', 'challenges', 'explore', 'browse', 'steer', 'trace', 'byo', 'about', 'neuron'];
 
+// States that a link opens: a switch turned off, a text with an edit, a topic searched, an answer that is run, the tour.
+const [challenge] = shippedModel().read('challenges.json').challenges;
+PAGES.push(
+  'start?off=1',
+  'steer?n=2.100&len=20',
+  'gallery?q=water',
+  `challenges?c=${challenge.id}&a=${challenge.solution}`,
+  'explore?tour=1',
+);
+
 /** A model that is compared with its twin: the link opens the comparison. */
 const compared = offeredModels().find(({ dense_twin: twin }) => offeredModels().some(({ name }) => name === twin));
 if (compared) PAGES.push(`explore?model=${compared.name}&vs=0`);

@@ -98,9 +98,9 @@ describe('steering by what neurons write', { timeout: 600_000, skip: !model.feat
   });
 
   test('presets have their rate and their surprise in words', async () => {
-    const animals = await page.getByRole('button', { name: /^animals/ }).innerText();
+    const animals = await page.getByRole('button', { name: /^Animals/ }).innerText();
     assert.match(animals, /0\.1 → .*2\.0.*1\.21 ×.*2 neurons · shows in 8 of 10 texts · still reads well/s);
-    assert.match(await page.getByRole('button', { name: /^noise/ }).innerText(), /shows in 4 of 10 texts · hardly reads/);
+    assert.match(await page.getByRole('button', { name: /^Noise/ }).innerText(), /shows in 4 of 10 texts · hardly reads/);
   });
 
   test('a word finds the neuron that writes it; one click writes, at the strength at which text still reads', async () => {
@@ -182,7 +182,7 @@ describe('steering by what neurons write', { timeout: 600_000, skip: !model.feat
   });
 
   test('a set is one preset with one slider', async () => {
-    await page.getByRole('button', { name: /^animals/ }).click();
+    await page.getByRole('button', { name: /^Animals/ }).click();
     await editsAre('2.17_clamp_4_out_generated*3.18_clamp_-2_out_generated');
     await done();
     const before = await idsOf('base');

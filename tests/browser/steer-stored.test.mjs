@@ -26,7 +26,7 @@ describe('steer before the weights', { timeout: 600_000 }, () => {
   const storedOf = (edits) => texts.find((text) => text.edits === edits).ids;
   const take = ({ concept }) =>
     page
-      .getByRole('button', { name: new RegExp(`^${concept}`) })
+      .getByRole('button', { name: new RegExp(`^${concept}`, 'i') })
       .first()
       .click();
 

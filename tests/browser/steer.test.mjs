@@ -154,7 +154,7 @@ describe('steer page', { timeout: 600_000 }, () => {
     for (const { concept, edits, words: list } of recipes.slice(0, 1)) {
       const { layer, index: at } = edits[0];
       await page
-        .getByRole('button', { name: new RegExp(`^${concept} `) })
+        .getByRole('button', { name: new RegExp(`^${concept} `, 'i') })
         .first()
         .click(); // the gentle one comes first
       await done(page);

@@ -4,7 +4,7 @@ import { wordsOf } from './compare';
 import type { FullEdit } from './edits';
 import { type Recipe, showsIn } from './recipes';
 import type { NeuronId } from './route';
-import { moreAbout, rate } from './start/words';
+import { rate, topicName } from './start/words';
 import { distinct, editOfSwitch, type Switch } from './switches';
 
 export interface Card {
@@ -72,7 +72,7 @@ function cardOfRecipe(recipe: Recipe): Card[] {
   return [
     {
       neuron: { layer: first.layer, index: first.index },
-      name: moreAbout(concept),
+      name: topicName(concept),
       kind: 'topic',
       about: words.slice(0, 4).join(', '),
       line: null,
@@ -83,12 +83,12 @@ function cardOfRecipe(recipe: Recipe): Card[] {
               effect: steeredRate,
               control: controlRate,
               times: steeredRate / controlRate,
-              than: `as many as with ${others}, at the best amounts for them`,
+              than: `as many as with ${others} at their best strengths`,
             },
-      rates: measured ? `${rate(baseRate)} → ${rate(steeredRate)} such words in ${tokens} tokens` : '',
+      rates: measured ? `${rate(baseRate)} → ${rate(steeredRate)} of these words per text` : '',
       how: [
         ...(edits.length > 1 ? [`${edits.length} neurons act together: a value is added to each.`] : []),
-        ...(shows ? [`It ${shows}, counted over many prompts.`] : []),
+        ...(shows ? [`It ${shows}, counted over many prompts${tokens === null ? '' : `, each continued by ${tokens} tokens`}.`] : []),
         ...(nllRatio === null
           ? []
           : [`The texts surprise ${judge || 'another model'} ${two(nllRatio)} times as much as texts without it.`]),

@@ -10,7 +10,9 @@ export interface Wording {
   /** What a coordinate of the residual stream is called. */
   one: 'neuron' | 'coordinate';
   /** Heading for the input tokens at the top positions. */
-  firesOn: string;
+  reads: string;
+  /** Heading for texts in which it is strong. */
+  inText: string;
   /** Heading for the examples from the tail that was ranked. */
   strongest: string;
   /** Which tail was ranked; '' where there is only one. */
@@ -20,9 +22,16 @@ export interface Wording {
 /** @param tail - of a dense coordinate whose statistics are known: the tail that was ranked */
 export function wordingOf(kind: ModelKind | null, tail?: NeuronScalars['tail']): Wording {
   if (kind !== 'dense' && tail === undefined)
-    return { isDense: false, one: 'neuron', firesOn: 'Fires on', strongest: 'Top activations', end: '' };
+    return { isDense: false, one: 'neuron', reads: 'Active at', inText: 'Examples', strongest: 'Top activations', end: '' };
   const end = tail === -1 ? 'lowest' : 'highest';
-  return { isDense: true, one: 'coordinate', firesOn: `Where it is ${end}`, strongest: end === 'lowest' ? 'Lowest' : 'Highest', end };
+  return {
+    isDense: true,
+    one: 'coordinate',
+    reads: `Where it is ${end}`,
+    inText: `Where it is ${end}, in context`,
+    strongest: end === 'lowest' ? 'Lowest' : 'Highest',
+    end,
+  };
 }
 
 /** Headings for the quarters of the sampled positions; the one closest to the tail that is shown comes first. */

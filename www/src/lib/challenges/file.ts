@@ -77,6 +77,22 @@ export function isChallenge(entry: unknown): entry is Challenge {
   return fits?.(entry) ?? false;
 }
 
+/** How to begin: a sentence. */
+export function hintOf(challenge: Challenge): string {
+  switch (challenge.kind) {
+    case 'say':
+      return `Search for one of the words, such as “${challenge.words[0]}”, and try a neuron that writes it.`;
+    case 'turn':
+      return `Search for “${challenge.token.trim()}”, and try a neuron that writes it.`;
+    case 'silence':
+      return `Search for “${challenge.token.trim()}”, and try a neuron that writes it: perhaps it is active here.`;
+    case 'find':
+      return 'Search for one of the marked words, and try a neuron that reads it.';
+    case 'guess':
+      return 'Each button is a neuron, with its label.';
+  }
+}
+
 /** What is asked for: a sentence or two. */
 export function taskOf(challenge: Challenge): string {
   switch (challenge.kind) {

@@ -3,12 +3,12 @@ import { nameOfSide } from '../contrast-names';
 import { share } from '../format';
 import type { Example } from './example';
 
-/** The name of a neuron that brings words of a concept. */
-export const moreAbout = (concept: string): string => `More about ${concept}`;
+/** The name of what brings words of a concept: “night sky” in the file is “Night sky” on every page. */
+export const topicName = (concept: string): string => concept.slice(0, 1).toUpperCase() + concept.slice(1);
 
 /** What the neuron stands for. */
 export function plainName({ name, figures }: Example): string {
-  return figures.kind === 'switch' ? nameOfSide(figures.contrast, figures.effect > 0) : moreAbout(name);
+  return figures.kind === 'switch' ? nameOfSide(figures.contrast, figures.effect > 0) : topicName(name);
 }
 
 export const rate = (number: number): string => number.toFixed(number < 1 ? 2 : number < 10 ? 1 : 0);
