@@ -254,6 +254,9 @@ describe('measured, on the pages', { timeout: 600_000 }, () => {
       await tables(page).click();
       const text = await page.locator('[data-facts]').innerText();
       assert.doesNotMatch(text, /NaN|undefined|null|\d\.\d{5}/);
+      const { claimsOf } = await siteModule('claims.ts');
+      for (const { title, facts } of claimsOf(JSON.parse(claims)).groups)
+        assert.equal(new Set(facts.map(({ name }) => name)).size, facts.length, `${title}: every row has a name of its own`);
       assert.deepEqual(await accessibilityFindings(page), []);
     });
   });

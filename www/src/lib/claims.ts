@@ -128,7 +128,7 @@ const READERS: Readonly<Record<string, readonly [name: string, definition: strin
 const KINDS: Readonly<Record<string, string>> = { topk: 'TopK', jumprelu: 'JumpReLU' };
 /** What an SAE is called in a table. */
 const saeName = (of: unknown, name: string): string =>
-  `SAE ${KINDS[textAt(of, 'kind')] ?? textAt(of, 'kind')}, k = ${shown(numberAt(of, 'k'), 'count')}${/seed\d+$/.test(name) ? ', another seed' : ''}`;
+  `SAE ${KINDS[textAt(of, 'kind')] ?? textAt(of, 'kind')}, k = ${shown(numberAt(of, 'k'), 'count')}${/block\d+$/.test(name) ? `, behind block ${shown(numberAt(of, 'layer'), 'count')}` : ''}${/seed\d+$/.test(name) ? ', another seed' : ''}`;
 
 function controls(tree: unknown): FactGroup {
   const rows = (at(tree, 'rows') ?? {}) as Tree;
