@@ -32,7 +32,7 @@ const OPERATOR = {
 };
 const OPERATOR_LABELS = { rows: 'rows, of 1,024 numbers, k 32', n: 'width, of one row, k 32', k: 'k, of one row of 4,096 numbers' };
 /** Documents that are analyzed, of up to 256 tokens each. */
-const DOCUMENTS = [4, 8, 16, 32, 64, 128];
+const DOCUMENTS = [2, 4, 8, 16, 32];
 const ANALYZED = ['Llama-TopK-Stories-16M', 'Llama-Dense-Stories-16M'];
 /** What the site ships (256 positions), and a model with a longer context. */
 const MODELS = [
@@ -85,7 +85,7 @@ export async function benchGrowth({ runs, only }, launch) {
         result.unsorted = OPERATOR.k.map((shape) => [shape[2], times.shift()]);
       }
     }
-    if (only.includes('analyze')) result.analyses = await analyses(Math.min(rounds, 3));
+    if (only.includes('analyze')) result.analyses = await analyses(Math.min(rounds, 2));
     return result;
   } finally {
     await browser.close();
