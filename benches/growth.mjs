@@ -115,9 +115,7 @@ async function analyses(rounds) {
         const times = [];
         for (let round = 0; round < rounds; round++) {
           const out = path.join(folder, 'features');
-          times.push(
-            (await command('analyze', '--model', inRoot('models', name), '--corpus', corpus, '--threads', '1', '--out', out)).seconds,
-          );
+          times.push(await command('analyze', '--model', inRoot('models', name), '--corpus', corpus, '--threads', '1', '--out', out));
           fs.rmSync(out, { recursive: true });
         }
         points.push([tokens, Math.min(...times)]);
