@@ -1,5 +1,5 @@
-"""The Python blocks of the READMEs and guides, run as printed, after the `topk-lm run` commands above them; those that need the command are skipped where it
-is not built."""
+"""The Python blocks of the READMEs and guides, run as printed, after the `topk-lm run` commands above them; skipped where the command is not
+built."""
 
 import re
 import shlex
@@ -19,6 +19,8 @@ ELSEWHERE = {"import topk_lm": "tests/notebooks/jupyterlab.test.mjs"}
 
 class Documents(unittest.TestCase):
     def test_python_blocks_run(self):
+        if binary() is None:
+            self.skipTest("topk-lm is not built")
         ran = 0
         for document in DOCUMENTS:
             blocks = BLOCK.findall(document.read_text())
@@ -26,8 +28,6 @@ class Documents(unittest.TestCase):
             if not code:
                 continue
             with self.subTest(document.name), tempfile.TemporaryDirectory() as folder:
-                if binary() is None:
-                    self.skipTest("topk-lm is not built")
                 (Path(folder) / "models").symlink_to(ROOT / "models")
                 for shell in (text for kind, text in blocks if kind == "sh"):
                     for line in shell.replace("\\\n", " ").splitlines():
