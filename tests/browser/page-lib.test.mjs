@@ -271,7 +271,7 @@ test('the table of neurons: filters, order, ties, missing values last', () => {
   const select = (part) => [...browse.selectNeurons(INDEX, { ...browse.DEFAULT_QUERY, ...part }, VOCABULARY)];
   assert.deepEqual(select({}), [1, 5, 0, 4]);
   assert.deepEqual(select({ withRare: true }), [2, 1, 5, 0, 4, 3]);
-  assert.deepEqual(select({ withRare: true, descending: true }), [0, 4, 5, 1, 2, 3]);
+  assert.deepEqual(select({ withRare: true, sort: 'tokenEntropy', descending: true }), [0, 4, 5, 1, 2, 3]);
   assert.deepEqual(select({ text: 'dog' }), [5, 0]);
   assert.deepEqual(select({ text: 'CAT', list: 'raises' }), [4]);
   assert.deepEqual(select({ text: 'zebra' }), []);
@@ -285,6 +285,16 @@ test('the table of neurons: filters, order, ties, missing values last', () => {
   assert.deepEqual(select({ maxEntropy: 1 }), [1, 5]);
   assert.deepEqual(select({ minDensity: 0.2, maxDensity: 0.4 }), [1, 4]);
   assert.deepEqual(select({ maxEmergence: 4 }), [5, 0]);
+});
+
+test('the best labels come first where labels were tested, but of a dense model', () => {
+  const columns = { ...INDEX.columns, readsF1: [0.2, 0.9, 0.4, null, 0.9, 0.5] };
+  const select = (kind, part) => [...browse.selectNeurons({ ...INDEX, kind, columns }, { ...browse.DEFAULT_QUERY, ...part }, VOCABULARY)];
+  assert.deepEqual(select('topk', {}), [1, 4, 5, 0]);
+  assert.deepEqual(select('topk', { sort: 'readsF1' }), [0, 5, 1, 4]);
+  assert.deepEqual(select('topk', { sort: 'tokenEntropy' }), [1, 5, 0, 4]);
+  for (const sort of [null, 'readsF1']) assert.deepEqual(select('dense', { sort }), [1, 5, 0, 4]);
+  assert.deepEqual([...browse.selectNeurons(INDEX, { ...browse.DEFAULT_QUERY, sort: 'readsF1' }, VOCABULARY)], [1, 5, 0, 4], 'not tested');
 });
 
 test('what neurons write, where it was measured, and states of stories are found', () => {

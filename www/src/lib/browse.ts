@@ -5,6 +5,7 @@ import { withKind } from './neurons';
 /** Columns that can be sorted and filtered. */
 export const SORTABLE = [
   'index',
+  'readsF1',
   'tokenEntropy',
   'semanticEntropy',
   'nextEntropy',
@@ -31,7 +32,8 @@ export interface Query {
   list: TokenList | null;
   /** `null`: all. */
   layer: number | null;
-  sort: SortName;
+  /** `null`: best label first, where labels were tested, else lowest entropy first. */
+  sort: SortName | null;
   descending: boolean;
   /** Largest token entropy, bits. */
   maxEntropy: number | null;
@@ -50,7 +52,7 @@ export const DEFAULT_QUERY: Query = {
   text: '',
   list: null,
   layer: null,
-  sort: 'tokenEntropy',
+  sort: null,
   descending: false,
   maxEntropy: null,
   minDensity: null,
@@ -63,7 +65,7 @@ export const DEFAULT_QUERY: Query = {
 /** A numeric column by its name; `index` is the neuron's own number. */
 export function numbersOf({ columns, dModel }: FeatureIndex, name: SortName): (entry: number) => number | null {
   if (name === 'index') return (entry) => entry % dModel;
-  const column = columns[name];
+  const column = columns[name] ?? [];
   return (entry) => column[entry] ?? null;
 }
 
@@ -73,14 +75,23 @@ export function endOf({ columns }: FeatureIndex, entry: number): End | null {
   return tail === undefined ? null : tail < 0 ? 'lowest' : 'highest';
 }
 
+/** Whether it says how well a neuron's label finds where it is active. A dense coordinate is active everywhere. */
+export const hasTestedLabels = ({ columns, kind }: FeatureIndex): boolean => kind !== 'dense' && columns.readsF1 !== undefined;
+
+/** The order of the table. */
+export function orderOf(index: FeatureIndex, { sort, descending }: Query): { sort: SortName; descending: boolean } {
+  const isThere = sort !== null && (sort !== 'readsF1' || hasTestedLabels(index)) && !(index.kind === 'dense' && sort === 'density');
+  if (isThere) return { sort, descending };
+  return hasTestedLabels(index) ? { sort: 'readsF1', descending: true } : { sort: 'tokenEntropy', descending: false };
+}
+
 /** The part of a query that applies to a model: layers, steps, tails or densities of another one may not exist here. */
-export function queryFor({ layers, steps, kind }: FeatureIndex, query: Query): Query {
+export function queryFor(index: FeatureIndex, query: Query): Query & { sort: SortName } {
+  const { layers, steps, kind } = index;
   const isDense = kind === 'dense';
-  const { sort, descending } = isDense && query.sort === 'density' ? DEFAULT_QUERY : query;
   return {
     ...query,
-    sort,
-    descending,
+    ...orderOf(index, query),
     minDensity: isDense ? null : query.minDensity,
     maxDensity: isDense ? null : query.maxDensity,
     layer: query.layer !== null && layers.includes(query.layer) ? query.layer : null,
@@ -137,12 +148,13 @@ export function selectNeurons(index: FeatureIndex, query: Query, vocabulary: rea
     if (text !== '' && !hasText(entry)) continue;
     entries.push(entry);
   }
-  const numberOf = numbersOf(index, query.sort);
+  const { sort, descending } = orderOf(index, query);
+  const numberOf = numbersOf(index, sort);
   // One number per entry: sorting compares them n log n times.
   const keys = new Float64Array(columns.label.length);
   for (const entry of entries) {
     const value = numberOf(entry);
-    keys[entry] = value === null ? Number.POSITIVE_INFINITY : query.descending ? -value : value;
+    keys[entry] = value === null ? Number.POSITIVE_INFINITY : descending ? -value : value;
   }
   return Int32Array.from(entries).sort((a, b) => (keys[a]! === keys[b]! ? a - b : keys[a]! < keys[b]! ? -1 : 1));
 }
@@ -168,13 +180,13 @@ const number = (text: string | undefined): number | null => (text && Number.isFi
 
 /** Reads a query from the address, which holds only what differs from the default. */
 export function queryOf(params: Readonly<Record<string, string>>): Query {
-  const sort = SORTABLE.find((name) => name === params.sort?.replace(/^-/, ''));
+  const sort = SORTABLE.find((name) => name === params.sort?.replace(/^-/, '')) ?? null;
   return {
     text: params.q ?? '',
     list: LISTS.find((name) => name === params.in) ?? null,
     layer: number(params.layer),
-    sort: sort ?? DEFAULT_QUERY.sort,
-    descending: sort !== undefined && params.sort!.startsWith('-'),
+    sort,
+    descending: sort !== null && params.sort!.startsWith('-'),
     maxEntropy: number(params.hmax),
     minDensity: number(params.dmin),
     maxDensity: number(params.dmax),
@@ -186,12 +198,11 @@ export function queryOf(params: Readonly<Record<string, string>>): Query {
 
 export function paramsOf(query: Query): Record<string, string | null> {
   const text = (value: number | null) => (value === null ? null : String(value));
-  const isDefaultSort = query.sort === DEFAULT_QUERY.sort && !query.descending;
   return {
     q: query.text || null,
     in: query.list,
     layer: text(query.layer),
-    sort: isDefaultSort ? null : `${query.descending ? '-' : ''}${query.sort}`,
+    sort: query.sort && `${query.descending ? '-' : ''}${query.sort}`,
     hmax: text(query.maxEntropy),
     dmin: text(query.minDensity),
     dmax: text(query.maxDensity),

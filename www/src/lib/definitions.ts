@@ -31,6 +31,10 @@ export const DEFINITIONS = {
     name: 'N',
     text: 'Number of top activations used for the entropies, at most 100. Below 20 a neuron is rare, and its entropies say little.',
   },
+  readsF1: {
+    name: 'How well the label finds it',
+    text: 'F1 of the label as a detector of where the neuron is active, on text that the label was not made from: 1 means always right and complete.',
+  },
   tokenEntropy: {
     name: 'Token entropy',
     text: 'Entropy of the input tokens at the N top activations, in bits: H = −Σ p log₂ p. 2^H is the effective number of tokens; 0 means always the same token.',
