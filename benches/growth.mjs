@@ -32,7 +32,7 @@ const OPERATOR = {
 };
 const OPERATOR_LABELS = { rows: 'rows, of 1,024 numbers, k 32', n: 'width, of one row, k 32', k: 'k, of one row of 4,096 numbers' };
 /** Documents that are analyzed, of up to 256 tokens each. */
-const DOCUMENTS = [2, 4, 8, 16, 32];
+const DOCUMENTS = [2, 4, 8, 16, 24];
 const ANALYZED = ['Llama-TopK-Stories-16M', 'Llama-Dense-Stories-16M'];
 /** What the site ships (256 positions), and a model with a longer context. */
 const MODELS = [

@@ -29,7 +29,14 @@ const INTERACTIONS = [
   { name: 'Steer: Run', act: (page) => page.getByRole('button', { name: 'Run' }).click() },
   toPage('Trace'),
   toPage('About'),
-  { name: 'About: one step of k', act: (page) => page.getByRole('slider', { name: /^k =/ }).press('ArrowRight') },
+  {
+    name: 'About: one step of k',
+    act: async (page) => {
+      const slider = page.getByRole('slider', { name: /^k =/ });
+      await slider.evaluate((input) => input.scrollIntoView({ block: 'center' })); // with the picture, as a reader has it
+      await slider.press('ArrowRight');
+    },
+  },
   toPage('Explore'),
   { name: 'Explore: another token', act: (page) => page.getByRole('option').nth(5).click() },
   { name: 'Explore: a neuron', act: (page) => page.locator('.cell.current button[aria-pressed=false]').first().click() },
