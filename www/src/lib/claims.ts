@@ -446,7 +446,7 @@ function sweep(tree: unknown): FactGroup {
   return { title: 'TopK settings on a small proxy model', columns: ['loss (nats)', 'above dense', 'token entropy (bits)'], facts, note };
 }
 
-/** What a reader should take away; only what was measured. */
+/** The main findings, a sentence each; one whose figures were not measured is left out. */
 function leadOf({ quality: written, controls: reads, sets: steered }: Tree): string[] {
   const sentence = (paths: readonly (readonly [tree: unknown, path: string])[], say: (...figures: number[]) => string): string[] => {
     const figures = paths.map(([tree, path]) => numberAt(tree, path));
