@@ -1,21 +1,23 @@
 // Who is measured, in the order of the tables. `beside`: the row of ours that a peer's ratio is to, which holds the same weights.
-const ours = (backend, weights) => ({
-  name: `topk-lm, ${backend === 'cpu' ? 'CPU' : 'WebGPU'}, ${weights}`,
+const nameOf = (backend, weights, threads) =>
+  `topk-lm, ${backend === 'cpu' ? 'CPU' : 'WebGPU'}, ${weights}${threads > 1 ? `, ${threads} threads` : ''}`;
+const ours = (backend, weights, threads = 1) => ({
+  name: nameOf(backend, weights, threads),
   adapter: 'topk-lm',
-  options: { backend, weights },
-  beside: `topk-lm, ${backend === 'cpu' ? 'CPU' : 'WebGPU'}, ${weights}`,
+  options: { backend, weights, threads },
+  beside: nameOf(backend, weights, threads),
 });
 const wllama = (weights, threads) => ({
   name: `wllama, ${weights}, ${threads} thread${threads > 1 ? 's' : ''}`,
   adapter: 'wllama',
   options: { weights, threads },
-  beside: `topk-lm, CPU, ${weights === 'f32' ? 'f32' : 'int8'}`,
+  beside: nameOf('cpu', weights === 'f32' ? 'f32' : 'int8', threads),
 });
 const onnx = (adapter, backend, threads = 1) => ({
   name: `${adapter === 'onnxruntime' ? 'onnxruntime-web' : 'transformers.js'}, ${backend === 'wasm' ? `wasm, ${threads} thread${threads > 1 ? 's' : ''}` : 'WebGPU'}`,
   adapter,
   options: { backend, threads },
-  beside: `topk-lm, ${backend === 'wasm' ? 'CPU' : 'WebGPU'}, f32`,
+  beside: nameOf(backend === 'wasm' ? 'cpu' : 'webgpu', 'f32', threads),
 });
 
 export const CONTENDERS = {
@@ -23,6 +25,9 @@ export const CONTENDERS = {
     ours('cpu', 'f32'),
     ours('cpu', 'f16'),
     ours('cpu', 'int8'),
+    ours('cpu', 'f32', 2),
+    ours('cpu', 'f16', 2),
+    ours('cpu', 'int8', 2),
     wllama('f32', 1),
     wllama('f32', 2),
     wllama('q8_0', 1),

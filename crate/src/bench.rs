@@ -104,7 +104,8 @@ pub struct Traffic {
 /// Times prefill and decode. A fixed rule makes the tokens; each run begins differently, so that nothing is cached.
 pub async fn model(model: &Model, bench: &ModelBench, cancel: &Cancel) -> Result<ModelFigures> {
     let config = model.config();
-    if bench.prompt_tokens == 0 || bench.new_tokens == 0 || bench.prompt_tokens + bench.new_tokens > config.n_ctx + 1 {
+    let tokens = bench.prompt_tokens.saturating_add(bench.new_tokens);
+    if bench.prompt_tokens == 0 || bench.new_tokens == 0 || tokens > config.n_ctx + 1 {
         fail!(
             Argument,
             "prompt tokens {} and new tokens {} must both be at least 1 and fit the context of {}",
@@ -117,7 +118,7 @@ pub async fn model(model: &Model, bench: &ModelBench, cancel: &Cancel) -> Result
     let traffic = || gpu.as_ref().map_or([0; 3], |gpu| gpu.traffic());
     let (mut prefill, mut decode) = (Vec::new(), Vec::new());
     let mut traffic_of_all = [0; 3];
-    for run in 0..bench.warmup + bench.runs {
+    for run in 0..bench.warmup.saturating_add(bench.runs) {
         let ids = prompt(run, bench.prompt_tokens, config.d_vocab);
         let started = now_ms();
         prefill_of(model, &ids, cancel).await?;
@@ -132,7 +133,11 @@ pub async fn model(model: &Model, bench: &ModelBench, cancel: &Cancel) -> Result
             (0..3).for_each(|i| traffic_of_all[i] += now[i] - before[i]);
         }
     }
-    let ids = prompt(bench.warmup + bench.runs, bench.prompt_tokens, config.d_vocab);
+    let ids = prompt(
+        bench.warmup.saturating_add(bench.runs),
+        bench.prompt_tokens,
+        config.d_vocab,
+    );
     let (mut prefill_kernels, mut decode_kernels) = (None, None);
     if let Some(gpu) = gpu.as_ref().filter(|gpu| gpu.start_clock()) {
         prefill_of(model, &ids, cancel).await?;
@@ -274,7 +279,7 @@ pub async fn topk(choice: BackendChoice, [rows, n, k]: [usize; 3], warmup: usize
         .collect();
     let timed = |work: &dyn Fn() -> Result<()>, runs: usize| -> Result<Spread> {
         let mut samples = Vec::with_capacity(runs);
-        for run in 0..warmup + runs {
+        for run in 0..warmup.saturating_add(runs) {
             let started = now_ms();
             work()?;
             if run >= warmup {

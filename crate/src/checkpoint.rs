@@ -38,7 +38,7 @@ pub use header::{StoredDtype, TensorInfo};
 pub use index::Checkpoint;
 pub use load::load_weights;
 #[cfg(feature = "cli")]
-pub use convert::{convert, Converted, Precision};
+pub use convert::{convert, convert_sae, Converted, Precision};
 #[cfg(feature = "cli")]
 pub use manifest::{Manifest, ManifestFile};
 pub use memory::MemorySource;

@@ -55,7 +55,11 @@ impl Program {
                 Residual::Serial => attn_out::RESID_MID,
                 Residual::Parallel => HIDDEN,
             };
-            add(&mlp_in::DEF, mlp_input, None, at(Stage::MlpIn));
+            // Nothing may change what the attention added to a sparse stream.
+            let changed_within = inserted.iter().any(|step| step.point.layer == layer && step.point.is_within_block());
+            let splits = stream == ACTIVE && mlp_in::splits(config) && !changed_within;
+            let mlp = if splits { &mlp_in::SPLIT } else { &mlp_in::DEF };
+            add(mlp, mlp_input, None, at(Stage::MlpIn));
             let mlp_norm = post_norm(&post_norm::MLP, mlp_out::MLP_OUT);
             add(&mlp_out::DEF, mlp_in::MLP_POST, mlp_norm, at(Stage::MlpOut));
             let is_topk = config.topk_at(layer).is_some();

@@ -172,6 +172,27 @@ fn a_misspelt_argument_is_refused_with_the_one_that_was_meant() {
 }
 
 #[test]
+fn numbers_beyond_all_bounds_are_refused() {
+    const MOST: &str = "18446744073709551615";
+    let folder = golden("llama-gqa").display().to_string();
+    for number in ["0", "1025", MOST, "-1", "many"] {
+        let threads = format!("--threads={number}");
+        for command in [
+            &["write", "--documents", "1", "--seed", "1", "--out", "x.jsonl"][..],
+            &["analyze", "--corpus", "x.jsonl", "--out", "x"],
+            &["steer", "--words", "water"],
+        ] {
+            let given = [command, &["--model", &folder, &threads]].concat();
+            fails(&given, 2, "must be a whole number from 1 to 1024");
+        }
+    }
+    let bench = ["bench", "--model", &folder, "--backend", "cpu", "--runs", "1"];
+    for more in ["--prompt-tokens", "--new-tokens"] {
+        fails(&[&bench[..], &[more, MOST]].concat(), 1, "fit the context");
+    }
+}
+
+#[test]
 fn what_fails_says_so_in_one_line() {
     let folder = golden("llama-gqa").display().to_string();
     let generate = |more: &[&'static str]| -> Vec<String> {

@@ -75,7 +75,8 @@ fn greedy_texts_on_the_gpu() {
 }
 
 /// Top-1 agreement with PyTorch over given tokens: on the CPU with PyTorch whose 8-bit products take inputs rounded to 15 bits too. A disagreement is
-/// allowed only where the two best logits lie closer than the tolerance, or a neuron's rank at the edge of the k did.
+/// allowed only where the two best logits lie closer than the tolerance, or a neuron's rank at the edge of the k did, or where PyTorch itself gives
+/// that token when its sums carry noise: a number next to half a step of that rounding goes to either side.
 fn teacher_forced(choice: BackendChoice, tolerance: f32, most_chunks: usize) {
     let Some(model) = load_on(&folder(), choice) else {
         return;
@@ -88,6 +89,10 @@ fn teacher_forced(choice: BackendChoice, tolerance: f32, most_chunks: usize) {
     let (starts, tokens, top1) = (file.u32s("starts"), file.u32s("ids"), file.u32s(&of("top1")));
     let floats = file.all();
     let (top2_gap, topk_gap) = (&floats[&of("top2_gap")].1, &floats[&of("topk_gap")].1);
+    let other = match choice {
+        BackendChoice::Cpu => file.u32s("rounded.other"),
+        _ => top1.clone(),
+    };
     let (mut agreed, mut seen) = (0, 0);
     for chunk in starts.windows(2).take(most_chunks) {
         let (from, to) = (chunk[0] as usize, chunk[1] as usize);
@@ -102,15 +107,17 @@ fn teacher_forced(choice: BackendChoice, tolerance: f32, most_chunks: usize) {
             // A neuron that flips at one position is seen by all later ones.
             smallest_topk_gap = smallest_topk_gap.min(topk_gap[position]);
             seen += 1;
-            if topk_indices(row, 1, Select::Value)[0] == top1[position] {
+            let best = topk_indices(row, 1, Select::Value)[0];
+            if best == top1[position] {
                 agreed += 1;
             } else {
                 println!(
-                    "token {position}: top-2 gap {:e}, smallest TopK gap so far {smallest_topk_gap:e}",
-                    top2_gap[position]
+                    "token {position}: top-2 gap {:e}, smallest TopK gap so far {smallest_topk_gap:e}, with noise {}",
+                    top2_gap[position],
+                    if best == other[position] { "the same" } else { "another" }
                 );
                 assert!(
-                    top2_gap[position] < tolerance || smallest_topk_gap < tolerance,
+                    top2_gap[position] < tolerance || smallest_topk_gap < tolerance || best == other[position],
                     "token {position} differs beyond the margins"
                 );
             }

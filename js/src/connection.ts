@@ -1,9 +1,10 @@
 /** Starts the engine's host, in a worker or here, and connects to it. */
 import { HERE_INSTEAD, hostHere, ownWorkers } from './beside.js';
 import { createError } from './errors.js';
-import type { Connection } from './protocol.js';
+import type { Connection, TeamRequest } from './protocol.js';
 import { LocalConnection, RpcClient } from './rpc.js';
 import { isNode } from './sources/node.js';
+import { Team, threadsFor } from './team.js';
 import { scriptsAt, type WorkerScript } from './worker-script.js';
 
 /** How long a worker may take to fetch and evaluate its scripts, in ms. */
@@ -16,19 +17,41 @@ export interface HostOptions {
   worker: boolean | undefined;
   /** Absolute. */
   workerUrl: string | undefined;
+  /** `undefined`: the default of this environment. */
+  threads: number | undefined;
+}
+
+/** A new host, and how its engine gets other threads. */
+interface Connected {
+  connection: Connection;
+  team?: TeamRequest;
 }
 
 /** A connection to a new host. */
-export async function connect({ worker, workerUrl }: HostOptions): Promise<Connection> {
+export async function connect({ worker, workerUrl, threads: asked }: HostOptions): Promise<Connected> {
+  const threads = threadsFor(asked, worker);
   const possible = !isNode && typeof Worker === 'function';
   if (worker && !possible) {
     throw createError('worker', 'Workers are not available here (Node has none); leave out worker, or set worker: false.');
   }
-  if (!(worker ?? possible)) return startHere();
+  if (!(worker ?? possible)) return { connection: await startHere() };
+  const ways = () => (workerUrl === undefined ? ownWorkers() : scriptsAt(workerUrl));
   try {
-    return await startFirst(() => (workerUrl === undefined ? ownWorkers() : scriptsAt(workerUrl)));
+    const connection = await startFirst(ways);
+    if (threads === 1) return { connection };
+    const close = connection.close.bind(connection);
+    const team = new Team(
+      threads - 1,
+      () => startFirst(ways),
+      (reason) => connection.close(reason),
+    );
+    connection.close = (reason) => {
+      close(reason);
+      team.close(reason);
+    };
+    return { connection, team: team.request };
   } catch (error) {
-    if (HERE_INSTEAD && worker === undefined && workerUrl === undefined) return startHere();
+    if (HERE_INSTEAD && worker === undefined && workerUrl === undefined) return { connection: await startHere() };
     throw error;
   }
 }

@@ -1,5 +1,6 @@
 /** The wasm module: fetched and compiled once in a worker, page or Node process. */
 import init, * as engine from './topk_lm.js';
+import type { TeamRequest } from './protocol.js';
 import { createError } from './errors.js';
 import { isNode, readFileUrl } from './sources/node.js';
 import { ByteProgress } from './progress.js';
@@ -43,8 +44,8 @@ export function isTrap(error: unknown): boolean {
 let started: Promise<Instance> | undefined;
 /** Whether the bindings have an instance that nothing has trapped. */
 let isReady = false;
-/** Whether the module is compiled: a later instance is made of the same code. */
-let compiled = false;
+/** The module, once it is compiled: a later instance is made of the same code. */
+let compiled: WebAssembly.Module | undefined;
 
 function replaceInstance(): void {
   isReady = false;
@@ -75,8 +76,12 @@ async function start(wasm: string | Uint8Array<ArrayBuffer>, onProgress: (progre
   try {
     if (isReady) return new Instance();
     if (compiled) engine.__wbg_reset_state();
-    else await init({ module_or_path: typeof wasm === 'string' ? await moduleAt(wasm, onProgress) : await moduleOf(wasm, onProgress) });
-    compiled = isReady = true;
+    else {
+      const module = typeof wasm === 'string' ? await moduleAt(wasm, onProgress) : await moduleOf(wasm, onProgress);
+      await init({ module_or_path: module });
+      compiled = module;
+    }
+    isReady = true;
     return new Instance();
   } catch (error) {
     const what = typeof wasm === 'string' ? `The engine could not be loaded from ${wasm}` : "The engine's bytes could not be used";
@@ -90,6 +95,36 @@ function advice(error: unknown): string {
   return /content security policy|unsafe-eval/i.test(String(error))
     ? "allow 'wasm-unsafe-eval' in the script-src of this page's content security policy"
     : `serve ${FILE} there, or pass its URL as wasmUrl`;
+}
+
+/** Starts the threads that compute beside this one; `undefined` if they cannot be had. */
+export async function assemble({ members, port }: TeamRequest): Promise<{ block: SharedArrayBuffer; members: number } | undefined> {
+  try {
+    const block = new SharedArrayBuffer(engine.teamBytes(members));
+    const joined = new Promise<boolean>((resolve) => {
+      port.onmessage = ({ data }) => resolve(data);
+    });
+    port.postMessage({ module: compiled, block });
+    return (await joined) ? { block, members } : undefined;
+  } catch {
+    return undefined; // no memory for the block
+  } finally {
+    port.close();
+  }
+}
+
+/** Serves an engine in another worker, as member `number`, until that lets it go. */
+export async function serveEngine(
+  module: WebAssembly.Module,
+  block: SharedArrayBuffer,
+  number: number,
+  members: number,
+  onReady: () => void,
+) {
+  await init({ module_or_path: module });
+  onReady();
+  await new Promise((resolve) => setTimeout(resolve)); // what was said goes out before this thread is busy for good
+  engine.serveTeam(block, number, members);
 }
 
 async function moduleOf(bytes: Uint8Array<ArrayBuffer>, onProgress: (progress: LoadProgress) => void): Promise<WebAssembly.Module> {

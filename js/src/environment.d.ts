@@ -10,6 +10,7 @@ interface FileList {}
 interface GPUBuffer {}
 interface GPUCommandEncoder {}
 interface GPUDevice {}
+interface MessagePort {}
 interface Response {}
 interface URL {}
 declare namespace WebAssembly {

@@ -1,5 +1,5 @@
 /** The engine's host: holds one model of the wasm module and answers the calls of `protocol.ts`. Runs in a worker, a page or Node. */
-import { isTrap, startEngine, type Instance } from './engine.js';
+import { assemble, isTrap, serveEngine, startEngine, type Instance } from './engine.js';
 import { abortError, createError, throwIfAborted, toTopKError, TopKDisposedError, type ErrorCode } from './errors.js';
 import type { CallContext, Handlers, LoadRequest, ModelDescription, PromptData } from './protocol.js';
 import { ByteProgress } from './progress.js';
@@ -51,6 +51,10 @@ class ModelHost {
         this.#listening.abort();
         throw error;
       }),
+    join: async ({ module, block, number, members }, { emit }) => {
+      await serveEngine(module, block, number, members, () => emit('joined'));
+      return undefined;
+    },
     encode: ({ text }) => this.#enter((model) => model.encode(text)),
     decode: ({ ids, skipSpecial }) => this.#enter((model) => model.decode(ids, skipSpecial)),
     tokens: ({ ids }) => this.#enter((model) => model.tokens(ids)),
@@ -123,8 +127,8 @@ class ModelHost {
     instance.onTrap((trap) => this.#onCrash?.(crashError(trap)), this.#listening.signal);
     const { result: model, folder } = await this.#withFolder('', context, (source, onTensor) =>
       this.#withCancel(context.signal, (cancel) => {
-        const { backend, maxContext } = request;
-        return instance.engine.WasmModel.load(source, { backend, maxContext }, onTensor, cancel);
+        const { backend, maxContext, team } = request;
+        return instance.engine.WasmModel.load(source, { backend, maxContext }, onTensor, cancel, team && (() => assemble(team)));
       }),
     );
     if (context.signal.aborted || this.#disposed) {

@@ -93,6 +93,7 @@ export class TopKLM {
       wasm = ownWasm(),
       backend,
       maxContext,
+      threads,
       cache,
       hub,
       onProgress,
@@ -101,10 +102,17 @@ export class TopKLM {
     const given = sourceOf(source, hub);
     throwIfAborted(signal);
     const data = await readGiven(given, signal);
-    const connection = await connect({ worker, workerUrl });
+    const { connection, team } = await connect({ worker, workerUrl, threads });
     try {
-      const request = { source: data, backend, maxContext, cache, ...(wasm === undefined ? {} : { wasm }) };
-      const description = await connection.call('load', request, { signal, onEvent: onProgress });
+      const request = {
+        source: data,
+        backend,
+        maxContext,
+        cache,
+        ...(wasm === undefined ? {} : { wasm }),
+        ...(team === undefined ? {} : { team }),
+      };
+      const description = await connection.call('load', request, { signal, onEvent: onProgress, transfer: team ? [team.port] : [] });
       return new TopKLM(connection, description, new Features(data, cache));
     } catch (error) {
       connection.close(error as Error);

@@ -24,6 +24,12 @@ export type SourceData =
   /** Path relative to the model folder → content. */
   | { kind: 'files'; files: Map<string, Blob> };
 
+/** How an engine's worker gets the threads that compute beside it: it posts `{ module, block }`, and is told whether all are there. */
+export interface TeamRequest {
+  members: number;
+  port: MessagePort;
+}
+
 export interface LoadRequest {
   source: SourceData;
   backend: BackendChoice;
@@ -32,6 +38,8 @@ export interface LoadRequest {
   wasm?: string | Uint8Array<ArrayBuffer>;
   /** Name of the cache; `null`: store nothing. */
   cache: string | null;
+  /** Left out: the engine computes alone. */
+  team?: TeamRequest;
 }
 
 /** What the page knows about a model without asking again. */
@@ -57,6 +65,12 @@ export interface RunData {
 /** Methods by name: arguments, result, and the events it emits on the way. */
 export interface Methods {
   load: { args: LoadRequest; result: ModelDescription; event: LoadProgress };
+  /** Serves another engine, with the memory that both share, until that lets it go. */
+  join: {
+    args: { module: WebAssembly.Module; block: SharedArrayBuffer; number: number; members: number };
+    result: undefined;
+    event: 'joined';
+  };
   encode: { args: { text: string }; result: Uint32Array; event: never };
   decode: { args: { ids: Uint32Array; skipSpecial: boolean }; result: string; event: never };
   tokens: { args: { ids: Uint32Array }; result: string[]; event: never };
@@ -104,6 +118,8 @@ export type Handlers = {
 export interface CallOptions<K extends MethodName> {
   signal?: AbortSignal | undefined;
   onEvent?: ((event: Methods[K]['event']) => void) | undefined;
+  /** What of the arguments moves to the host instead of being copied. */
+  transfer?: MessagePort[];
 }
 
 /** The page's end: the same methods, wherever the host runs. */

@@ -60,7 +60,7 @@ export class RpcClient implements Connection {
   }
 
   call<K extends MethodName>(method: K, args: Methods[K]['args'], options: CallOptions<K> = {}): Promise<Methods[K]['result']> {
-    const { signal, onEvent } = options;
+    const { signal, onEvent, transfer } = options;
     if (this.#closed) return Promise.reject(this.#closed);
     if (signal?.aborted) return Promise.reject(abortError(signal));
     const id = this.#nextId++;
@@ -84,7 +84,7 @@ export class RpcClient implements Connection {
       });
       signal?.addEventListener('abort', onAbort, { once: true });
       try {
-        this.#post({ type: 'call', id, method, args });
+        this.#post({ type: 'call', id, method, args }, transfer);
       } catch (error) {
         // An argument that cannot be cloned, a function for example.
         this.#pending.delete(id);
@@ -103,8 +103,8 @@ export class RpcClient implements Connection {
     this.#pending.clear();
   }
 
-  #post(message: ToHost): void {
-    this.#port.postMessage(message);
+  #post(message: ToHost, transfer: Transferable[] = []): void {
+    this.#port.postMessage(message, transfer);
   }
 
   #receive = (event: MessageEvent): void => {

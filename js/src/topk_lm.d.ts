@@ -20,6 +20,12 @@ export default function init(options: {
 /** A new instance of the compiled module in place of the present one, whose objects can then no longer be used. */
 export function __wbg_reset_state(): void;
 
+/** Bytes of the memory that an engine shares with so many threads. */
+export function teamBytes(members: number): number;
+
+/** Serves an engine as its member `number` of `members`, until that lets it go. */
+export function serveTeam(block: SharedArrayBuffer, number: number, members: number): void;
+
 /** Files of one model folder; sizes are known before anything is read. */
 export interface WasmSource {
   size(path: string): number | undefined;
@@ -106,6 +112,8 @@ export class WasmModel {
     options: { backend: 'auto' | 'webgpu' | 'cpu'; maxContext: number | undefined },
     onTensor: (bytesDone: number, bytesTotal: number) => void,
     cancel: Cancel,
+    /** Starts the threads that compute beside this one, if the model runs on the CPU. */
+    team: (() => Promise<{ block: SharedArrayBuffer; members: number } | undefined>) | undefined,
   ): Promise<WasmModel>;
   info(): WasmInfo;
   encode(text: string): Uint32Array;

@@ -10,6 +10,8 @@ export interface BackendInfo {
   adapter: string | null;
   /** Why this device was chosen, in a sentence. */
   reason: string;
+  /** CPU threads in use; 1 on a GPU. */
+  threads: number;
 }
 
 /** The contents of `config.json` and `generation_config.json`, with defaults filled in. */
@@ -76,6 +78,11 @@ export interface LoadOptions {
   backend?: BackendChoice;
   /** Most positions of a sequence, where the model's own context is longer: a smaller cache of keys and values. `model.config.n_ctx` says what holds. */
   maxContext?: number;
+  /**
+   * CPU threads, at most 16; results are the same with any number. Default: half of the cores, up to 4, if the page is isolated
+   * (`crossOriginIsolated`); otherwise 1.
+   */
+  threads?: number;
   /** Compute in a module worker. Default: true in browsers; in Node only `false` exists. */
   worker?: boolean;
   /** Where `worker.js` is served, if not next to this module. */

@@ -24,6 +24,7 @@ import {
   TopKWorkerError,
   typedCalls,
 } from '../src/errors.ts';
+import { threadsFor } from '../src/team.ts';
 import type { GenerateOptions, LoadOptions, ModelSource, RunOptions } from '../src/types.ts';
 
 const throwsArgument = (call: () => unknown, pattern: RegExp) =>
@@ -104,7 +105,7 @@ test('unknown options are refused, with the one that was meant', () => {
     ['generate', { repetition_penalty: 1 }, /did you mean repetitionPenalty\?/],
     ['load', { device: 'webgpu' }, /"device" is no option of load; did you mean backend\?/],
     ['load', { progress_callback: () => {} }, /did you mean onProgress\?/],
-    ['load', { quantized: true }, /"quantized" is no option of load; there are backend, maxContext, worker, .*hub\.$/],
+    ['load', { quantized: true }, /"quantized" is no option of load; there are backend, maxContext, threads, worker, .*hub\.$/],
     ['run', { logit: 'all' }, /did you mean logits\?/],
     ['run', { maxTokens: 3 }, /"maxTokens" is no option of run; there are hooks, /],
     ['attachSae', { errorterm: true }, /did you mean errorTerm\?/],
@@ -176,6 +177,8 @@ test('load: options and kinds of sources', () => {
     [{ wasm: bytes, wasmUrl: '/x.wasm' }, /wasm and wasmUrl are both given/],
     [{ backend: 'gpu' }, /backend is "gpu", but must be one of "auto", "webgpu", "cpu"/],
     [{ maxContext: 0 }, /maxContext is 0, but must be a whole number of at least 1/],
+    [{ threads: 0 }, /threads is 0, but must be a whole number from 1 to 16/],
+    [{ threads: 17 }, /threads is 17, but/],
     [{ cache: 3 }, /cache/],
     [{ worker: 'yes' }, /worker/],
     [{ signal: {} }, /signal must be an AbortSignal/],
@@ -191,6 +194,13 @@ test('load: options and kinds of sources', () => {
   assert.equal(sourceOf([new File(['{}'], 'config.json')]).kind, 'files');
   throwsArgument(() => sourceOf(3 as unknown as ModelSource), /The model must be a URL/);
   throwsArgument(() => sourceOf([1] as unknown as ModelSource), /must hold files only/);
+});
+
+test('threads: without an isolated page, one', () => {
+  assert.equal(threadsFor(undefined, undefined), 1);
+  assert.equal(threadsFor(1, undefined), 1);
+  const refused = /threads is 2, but only the worker of an isolated page \(Cross-Origin-Opener-Policy: .*\) can share memory with others/;
+  throwsArgument(() => threadsFor(2, undefined), refused);
 });
 
 test('errors: each code has its class', () => {

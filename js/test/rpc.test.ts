@@ -29,6 +29,15 @@ function overPort(t: TestContext, handlers: Handlers): Ends {
   return { connection: client, crash: serve(port2 as unknown as Port, handlers).crash };
 }
 
+/** Something to wait for. */
+function event() {
+  let happen!: () => void;
+  const happened = new Promise<void>((resolve) => {
+    happen = resolve;
+  });
+  return { happen, happened };
+}
+
 const never = () => new Promise<never>(() => {});
 
 for (const kind of ['a port', 'the page itself'] as const) {
@@ -77,19 +86,27 @@ for (const kind of ['a port', 'the page itself'] as const) {
         for (let done = 1; done <= 3; done++) emit({ done, total: 3 });
         return never();
       },
+      encode: async () => Uint32Array.of(7),
     });
     const events: number[] = [];
     const abort = new AbortController();
+    const third = event();
     const call = connection.call(
       'ablate',
       { prompt: 'x', target: 1, edits: [] },
-      { signal: abort.signal, onEvent: ({ done }) => events.push(done) },
+      {
+        signal: abort.signal,
+        onEvent: ({ done }) => {
+          events.push(done);
+          if (done === 3) third.happen();
+        },
+      },
     );
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await third.happened;
     abort.abort();
     await assert.rejects(call, TopKAbortError);
     emit({ done: 4, total: 3 });
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await connection.call('encode', { text: '' }); // its answer comes behind the event
     assert.deepEqual(events, [1, 2, 3]);
   });
 
@@ -114,16 +131,18 @@ for (const kind of ['a port', 'the page itself'] as const) {
 
   test(`over ${kind}: an abort rejects at once, reaches the handler, and leaves other calls alone`, async (t) => {
     let handlerSignal: AbortSignal | undefined;
+    const handled = event();
     const connection = connect(t, {
       run: (_, { signal }) => {
         handlerSignal = signal;
+        handled.happen();
         return never();
       },
       encode: async () => Uint32Array.of(7),
     });
     const abort = new AbortController();
     const call = connection.call('run', { prompt: 'x', options: { hooks: [], edits: [], logits: 'none' } }, { signal: abort.signal });
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await handled.happened;
     const reason = new Error('enough');
     abort.abort(reason);
     await assert.rejects(call, (error) => error instanceof TopKAbortError && error.name === 'AbortError' && error.cause === reason);

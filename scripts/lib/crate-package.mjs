@@ -1,10 +1,10 @@
 // What `cargo publish` would upload: which files, how large, and that it builds by itself, outside of this repository. Each set of features
-// builds what it says and nothing else.
+// builds what it says and nothing else; no dependency is held to one version, which would hold back everything beside it in a user's program.
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { inRoot, paths, show } from './paths.mjs';
-import { Failure, query, run } from './run.mjs';
+import { capture, Failure, query, run } from './run.mjs';
 import { filesUnder } from './steps.mjs';
 
 /** Compressed; crates.io takes ten times as much. */
@@ -41,6 +41,15 @@ export function contentFaults(found, expected) {
   ];
 }
 
+/**
+ * What holds users back, as sentences. Of `wgpu = "30"` cargo metadata says `^30`.
+ * @param {{name: string, req: string, kind: string | null}[]} dependencies as cargo metadata lists them
+ */
+export const requirementFaults = (dependencies) =>
+  dependencies
+    .filter(({ kind, req }) => kind !== 'dev' && !/^\^[\d.]+$/.test(req))
+    .map(({ name, req }) => `the crate asks for ${name} ${req}; ask for the oldest version that does.`);
+
 const expectedFiles = () => {
   const under = (folder, from) =>
     filesUnder(folder).map(
@@ -53,7 +62,23 @@ const expectedFiles = () => {
   return [...FILES, ...under(inRoot('crate/src')), ...under(paths.shaders)];
 };
 
+/** What cargo says where the registry is not to be had. */
+const UNREACHABLE = /--offline was specified|network|resolve host|timed? ?out|connect|HTTP/i;
+
+/** Cargo's own trial, which asks the registry. */
+async function tryPublishing(options) {
+  const { code, output } = await capture('cargo', ['publish', '--dry-run', '--no-verify', '--quiet', ...options]);
+  if (code === 0) return;
+  if (!UNREACHABLE.test(output)) throw new Failure('cargo publish --dry-run failed; it says why above.');
+  console.log('  without cargo publish --dry-run: the registry does not answer');
+}
+
 export async function checkCratePackage() {
+  const metadata = query('cargo', ['metadata', '--locked', '--no-deps', '--format-version', '1']);
+  if (metadata === null) throw new Failure('cargo metadata failed.');
+  const held = requirementFaults(JSON.parse(metadata).packages.find((found) => found.name === 'topk-lm').dependencies);
+  if (held.length > 0) throw new Failure(held.join('\n'));
+
   for (const { features, absent } of WITHOUT) {
     const chosen = ['--no-default-features', '--features', features];
     const tree = query('cargo', ['tree', '--locked', '-p', 'topk-lm', ...chosen, '-e', 'normal,build', '--prefix', 'none']);
@@ -63,13 +88,14 @@ export async function checkCratePackage() {
     if (there.length > 0) throw new Failure(`With the features "${features}" the crate still builds ${there.join(' and ')}.`);
   }
 
-  const options = ['-p', 'topk-lm', '--locked', '--allow-dirty', '--no-metadata'];
+  const options = ['-p', 'topk-lm', '--locked', '--allow-dirty'];
   const list = query('cargo', ['package', '--list', ...options]);
   if (list === null) throw new Failure('cargo package --list failed.');
   const faults = contentFaults(list.split('\n'), expectedFiles());
   if (faults.length > 0) throw new Failure(faults.join('\n'));
 
-  await run('cargo', ['package', '--no-verify', '--quiet', ...options]);
+  await tryPublishing(options);
+  await run('cargo', ['package', '--no-verify', '--quiet', '--no-metadata', ...options]);
   const name = `topk-lm-${/^version = "(.+)"$/m.exec(fs.readFileSync(inRoot('Cargo.toml'), 'utf8'))?.[1]}`;
   const file = path.join(paths.target, 'package', `${name}.crate`);
   const { size } = fs.statSync(file);

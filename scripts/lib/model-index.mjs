@@ -12,9 +12,11 @@ export function modelIndex(root) {
     .filter((name) => fs.existsSync(path.join(root, name, 'manifest.json')))
     .map((name) => ({
       ...entryOf(name, read(path.join(root, name, 'manifest.json')), read(path.join(root, name, 'config.json'))),
+      saes: saesOf(path.join(root, name), read(path.join(root, name, 'manifest.json'))),
       examples: fs.existsSync(path.join(root, name, 'examples/index.json')),
       continuations: fs.existsSync(path.join(root, name, 'continuations.json')),
       steered: fs.existsSync(path.join(root, name, 'steered.json')),
+      topics: fs.existsSync(path.join(root, name, 'topics.json')),
       start: fs.existsSync(path.join(root, name, 'start.json')),
       challenges: fs.existsSync(path.join(root, name, 'challenges.json')),
     }));
@@ -35,4 +37,13 @@ function entryOf(name, manifest, config) {
     dense_twin: manifest.dense_twin === undefined ? null : path.posix.basename(manifest.dense_twin),
     features: manifest.features !== undefined,
   };
+}
+
+/** What a reader is told of each autoencoder before anything of it is fetched. */
+function saesOf(folder, { saes = [], files }) {
+  return saes.map((sae) => {
+    const { architecture, d_sae: width, metadata } = read(path.join(folder, sae, 'cfg.json'));
+    const bytes = files.filter(({ path: file }) => path.posix.dirname(file) === sae).reduce((sum, file) => sum + file.bytes, 0);
+    return { path: sae, bytes, kind: architecture, hook: metadata.hook_name, width };
+  });
 }

@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { foldersOf, OWN, THIRD_PARTY, writeLicenses } from './licenses.mjs';
+import { npmOrigin } from './origin.mjs';
 import { inRoot, paths } from './paths.mjs';
 import { run } from './run.mjs';
 import { filesUnder, step } from './steps.mjs';
@@ -47,16 +48,6 @@ export async function generateSources() {
   );
 }
 
-/**
- * What the package says of where it comes from: the repository in which GitHub builds it, so that a copy elsewhere names itself. Nothing in other builds.
- * @param {Record<string, string | undefined>} env GITHUB_SERVER_URL and GITHUB_REPOSITORY, as GitHub's workflows set them
- */
-export function origin({ GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository }) {
-  if (!/^https:\/\/[\w.-]+$/.test(server ?? '') || !/^[\w.-]+\/[\w.-]+$/.test(repository ?? '')) return {};
-  const url = `${server}/${repository}`;
-  return { repository: { type: 'git', url: `git+${url}.git`, directory: 'js' }, homepage: `${url}#readme`, bugs: { url: `${url}/issues` } };
-}
-
 /** Builds the npm package into dist/npm. */
 export async function buildPackage() {
   await generateSources();
@@ -71,6 +62,7 @@ export async function buildPackage() {
         'package-lock.json',
         'Cargo.lock',
         'scripts/lib/licenses.mjs',
+        'scripts/lib/origin.mjs',
         'scripts/lib/package.mjs',
         SHADERS,
         ...ENGINE,
@@ -88,13 +80,13 @@ export async function buildPackage() {
         'package.json',
         THIRD_PARTY,
       ].map((name) => `dist/npm/${name}`),
-      facts: origin(process.env),
+      facts: npmOrigin(process.env),
     },
     async () => {
       fs.rmSync(paths.npmPackage, { recursive: true, force: true });
       writeLicenses(path.join(paths.npmPackage, THIRD_PARTY), await bundle());
       await declareTypes();
-      const manifest = { ...JSON.parse(fs.readFileSync(inRoot('js/package.json'), 'utf8')), ...origin(process.env) };
+      const manifest = { ...JSON.parse(fs.readFileSync(inRoot('js/package.json'), 'utf8')), ...npmOrigin(process.env) };
       fs.writeFileSync(path.join(paths.npmPackage, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
       const files = [...COPIED, 'js/src/generated/topk_lm_bg.wasm'].filter((file) => fs.existsSync(inRoot(file)));
       for (const file of files) fs.copyFileSync(inRoot(file), path.join(paths.npmPackage, path.basename(file)));

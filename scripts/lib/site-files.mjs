@@ -94,11 +94,14 @@ const PAGE_HEADERS = { 'Cache-Control': 'no-cache' };
 
 /**
  * On everything. A `<meta>` cannot say who may frame the page. Anybody may: `?embed=1` is for that, and there is nothing here to lure clicks to.
+ * The last two isolate the page, so that a model on the CPU may compute with several threads; all that the site loads from elsewhere comes by CORS.
  */
 export const siteHeaders = () => ({
   'Content-Security-Policy': `${policy()}; frame-ancestors *`,
   'X-Content-Type-Options': 'nosniff',
   'Referrer-Policy': 'no-referrer',
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
 });
 
 /**

@@ -15,6 +15,7 @@ describe('compared with its twin', { timeout: 900_000, skip }, () => {
   const twin = offeredModels().find(({ name }) => name === pair.dense_twin);
   const { hidden_size: width } = JSON.parse(fs.readFileSync(path.join(paths.models, twin.name, 'config.json'), 'utf8'));
   const sae = writeSae('compare', width);
+  const [shipped] = twin.saes;
   const isTwins = (request) => decodeURIComponent(request).includes(`/models/${twin.name}/`);
   let site;
   let browser;
@@ -115,6 +116,7 @@ describe('compared with its twin', { timeout: 900_000, skip }, () => {
 
   test('an autoencoder from an address: its features, its next tokens, what it costs', async () => {
     const panel = column(page, 'sae');
+    if (shipped) await panel.getByText('One of your own').click();
     await panel.getByRole('textbox').fill('nothing');
     await panel.getByRole('button', { name: 'Attach' }).click();
     await panel.getByRole('alert').getByText('neither an address').waitFor();
@@ -197,6 +199,7 @@ describe('compared with its twin', { timeout: 900_000, skip }, () => {
 
   test('a feature of an autoencoder from a folder, beside them; other settings are marked', async () => {
     const panel = column(page, 'sae');
+    if (shipped) await panel.getByText('One of your own').click();
     await panel.getByLabel('A folder on this device').setInputFiles(sae);
     await panel.getByRole('spinbutton', { name: 'Feature' }).waitFor({ timeout: LOAD_TIMEOUT });
     await panel.getByRole('spinbutton', { name: 'Feature' }).fill('3');
@@ -221,6 +224,79 @@ describe('compared with its twin', { timeout: 900_000, skip }, () => {
     for (const side of ['own', 'twin', 'sae']) await column(page, side).getByText('From other settings').waitFor();
     await page.getByRole('button', { name: 'Write again' }).click();
     for (const side of ['twin', 'sae']) await column(page, side).locator('[data-outcome=done]').waitFor();
+  });
+
+  test('the autoencoder that comes with the twin is fetched at a press: three columns, its features with their tokens', {
+    skip: !shipped && 'none comes with it',
+  }, async () => {
+    const folder = path.join(paths.models, twin.name, shipped.path);
+    const isOfSae = (request) => decodeURIComponent(request).includes(`/${shipped.path}/`);
+    const { encodeIds } = await siteModule('route.ts');
+    const ids = [...(await reference.tokenizer.encode('The little dog was very happy'))];
+    const seen = ids.slice(0, 4);
+    const fresh = await openSite(browser, site, `#/explore?model=${pair.name}&vs=0&t=${encodeIds(ids)}&at=3`);
+    try {
+      fresh.page.setDefaultTimeout(STEP_TIMEOUT);
+      await load(fresh.page);
+      const panel = column(fresh.page, 'sae');
+      const press = panel.getByRole('button', { name: /^Use this SAE \(\d\.\d MB\)$/ });
+      await press.waitFor();
+      assert.deepEqual(site.requests.filter(isOfSae), []);
+      await press.click();
+      await panel.locator('[data-quality]').waitFor({ timeout: LOAD_TIMEOUT });
+      const { params } = hashOf(fresh.page);
+      assert.deepEqual([params.sae, params.vs], [shipped.path, /\d+/.exec(shipped.hook)[0]]);
+      const { hook } = await reference.attachSae(folder);
+      try {
+        const read = await readColumn(fresh.page, 'sae', seen.length);
+        const last = await isOf(reference, seen, `${hook}.hook_sae_acts_post`, read);
+        assert.equal(read.rows[0].value.toFixed(2), Math.max(...last).toFixed(2));
+      } finally {
+        await reference.detachSaes();
+      }
+      for (const side of ['own', 'twin', 'sae']) await column(fresh.page, side).locator('[data-read]').waitFor();
+      const labels = await panel.locator('.label').allInnerTexts();
+      assert.ok(labels.filter((label) => label.trim() !== '–').length > labels.length / 2, labels.join(' | '));
+      await assertUsable(fresh.page);
+    } finally {
+      await fresh.close();
+    }
+  });
+
+  test('on Steer a feature of it is found by a token, and set to its largest value', {
+    skip: !shipped && 'none comes with it',
+  }, async () => {
+    const folder = path.join(paths.models, twin.name, shipped.path);
+    const link = `#/steer?model=${pair.name}&p=${encodeURIComponent('The dog ran')}&seed=5&temp=0&len=6&vs=-&sae=${encodeURIComponent(shipped.path)}`;
+    const fresh = await openSite(browser, site, link);
+    try {
+      fresh.page.setDefaultTimeout(STEP_TIMEOUT);
+      const panel = column(fresh.page, 'sae');
+      await panel.getByRole('button', { name: /^Use this SAE/ }).click();
+      await panel.getByRole('searchbox').waitFor({ timeout: LOAD_TIMEOUT });
+      await panel.getByRole('searchbox').fill('was');
+      const first = panel.getByRole('list', { name: 'Features found' }).getByRole('button').first();
+      const [index, label] = (await first.innerText()).split(/ (.*)/s);
+      assert.ok(label.includes('was'), label);
+      await first.click();
+      await fresh.page.waitForFunction((feature) => new RegExp(`[?&]vf=${feature}_`).test(location.hash), index);
+      const value = Number(hashOf(fresh.page).params.vf.split('_')[1]);
+      const { features } = JSON.parse(fs.readFileSync(path.join(folder, 'features.json'), 'utf8'));
+      assert.equal(value, features[Number(index)].max);
+      const { hook } = await reference.attachSae(folder, { errorTerm: true });
+      try {
+        const ids = [...(await reference.tokenizer.encode('The dog ran'))];
+        const positions = { from: ids.length - 1, to: reference.config.n_ctx };
+        const edits = [{ sae: hook, index: Number(index), action: 'clamp', value, positions }];
+        for await (const { id } of reference.generate(ids, { seed: 5, temperature: 0, maxTokens: 6, edits })) ids.push(id);
+        await panel.locator(`[data-outcome=done][data-steered="${ids.join(',')}"]`).waitFor();
+      } finally {
+        await reference.detachSaes();
+      }
+      await assertUsable(fresh.page);
+    } finally {
+      await fresh.close();
+    }
   });
 
   test('a model without a twin has no comparison', async (t) => {

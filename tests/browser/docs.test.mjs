@@ -9,7 +9,8 @@ import { paths } from '../../scripts/lib/paths.mjs';
 import { projectFiles } from '../../scripts/lib/links.mjs';
 import { policy } from '../../scripts/lib/site-files.mjs';
 import { filesUnder } from '../../scripts/lib/steps.mjs';
-import { assertUsable, sidewaysScroll, withSite } from './page-kit.mjs';
+import { openPage } from './harness.mjs';
+import { assertUsable, sidewaysScroll, STEP_TIMEOUT, withSite } from './page-kit.mjs';
 
 const folder = path.join(paths.site, 'docs');
 const hasRust = fs.existsSync(path.join(folder, 'rust'));
@@ -57,6 +58,7 @@ test('the references hold the public API', () => {
 
 describe('the documentation', { timeout: 300_000 }, () => {
   let site;
+  let browser;
   let page;
   const outside = [];
   const intercept = (_, response) => {
@@ -64,7 +66,7 @@ describe('the documentation', { timeout: 300_000 }, () => {
     return false;
   };
   withSite({ hash: '#/about', serve: { intercept }, ignore: [/ERR_INTERNET_DISCONNECTED/] }, async (on) => {
-    ({ site, page } = on);
+    ({ site, browser, page } = on);
     page.on('request', (request) => {
       if (!request.url().startsWith(site.origin)) outside.push(request.url());
     });
@@ -76,7 +78,7 @@ describe('the documentation', { timeout: 300_000 }, () => {
   });
 
   const open = (name) => page.goto(`${site.url}docs/${name}`);
-  const field = () => page.getByRole('searchbox', { name: 'Search the documentation' });
+  const field = (there = page) => there.getByRole('searchbox', { name: 'Search the documentation' });
   const find = async (text) => {
     await field().fill(text);
     await page.locator('#results li').first().waitFor();
@@ -121,6 +123,31 @@ describe('the documentation', { timeout: 300_000 }, () => {
     await page.keyboard.press('Escape');
     await page.locator('#results').waitFor({ state: 'hidden' });
     assert.equal(await page.evaluate(() => document.activeElement.type), 'search');
+  });
+
+  test('an index that never comes is said in time, and asked for again', async () => {
+    site.hold(/search-index\.json$/);
+    const fresh = await openPage(browser, `${site.url}docs/index.html`, { context: { serviceWorkers: 'block' }, ignore: [/503/] });
+    try {
+      const there = fresh.page;
+      there.setDefaultTimeout(STEP_TIMEOUT);
+      await there.addInitScript(() => {
+        const { timeout } = AbortSignal;
+        AbortSignal.timeout = (ms) => timeout.call(AbortSignal, globalThis.isPatient ? ms : ms / 1000);
+      });
+      await there.goto(`${site.url}docs/semantics.html`);
+      await field(there).fill('entropy');
+      await there.getByText('The index could not be loaded. Check your connection.').waitFor();
+      await field(there).fill('');
+      await there.locator('#results').waitFor({ state: 'hidden' });
+      site.release();
+      await there.evaluate(() => (globalThis.isPatient = true));
+      await field(there).fill('entropy');
+      await there.locator('#results a').first().waitFor();
+    } finally {
+      site.release();
+      await fresh.close();
+    }
   });
 
   for (const name of [

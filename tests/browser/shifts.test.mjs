@@ -22,6 +22,11 @@ PAGES.push(
 const compared = offeredModels().find(({ dense_twin: twin }) => offeredModels().some(({ name }) => name === twin));
 if (compared) PAGES.push(`explore?model=${compared.name}&vs=0`);
 
+// The dense model has other words, other labels, and parts of its own.
+const dense = offeredModels().find(({ kind }) => kind === 'dense');
+for (const page of ['explore', 'browse', 'steer?n=2.100&len=20', 'trace', 'gallery', 'byo', 'neuron'])
+  if (dense) PAGES.push(`${page}${page.includes('?') ? '&' : '?'}model=${dense.name}`);
+
 describe('loading shifts nothing', { timeout: 900_000 }, () => {
   let site;
   let browser;
@@ -47,7 +52,8 @@ describe('loading shifts nothing', { timeout: 900_000 }, () => {
         return window.shifts;
       };
     });
-    const route = name === 'neuron' ? `m/${shippedModel().name}/${shippedModel().read('features/index.json').layers[0]}/0` : name;
+    const neuronOf = (model) => `m/${model}/${shippedModel().read('features/index.json').layers[0]}/0`;
+    const route = name.startsWith('neuron') ? neuronOf(name.split('model=')[1] ?? shippedModel().name) : name;
     await page.goto(`${site.url}?backend=cpu#/${route}`);
     await loaded(page);
     await page.waitForLoadState('networkidle');

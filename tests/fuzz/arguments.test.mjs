@@ -34,6 +34,7 @@ const OPTIONS = [
   'skipSpecial',
   'backend',
   'worker',
+  'threads',
   'workerUrl',
   'wasmUrl',
   'wasm',

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { askedBytes } from './memory.mjs';
 import { Random } from './random.mjs';
 
 const CASES = path.join(path.dirname(fileURLToPath(import.meta.url)), 'cases');
@@ -13,6 +14,8 @@ const SECONDS = Number(FUZZ_SECONDS ?? (SOAK ? 3600 : 60));
 const FIRST = Number(FUZZ_SEED ?? (SOAK || FUZZ_SECONDS ? Date.now() % 2 ** 31 : 1));
 /** How many tenths of a second one run may take. They are counted, not measured: a process that is kept waiting by others counts none. */
 const LONGEST = 300;
+/** How many bytes of buffers one run may ask for; 64 times the inputs is more for the weights of `loads` alone. */
+const MOST = 16 * 2 ** 20;
 
 /**
  * @param {string} name
@@ -25,9 +28,12 @@ export async function fuzz(t, name, target) {
   let done = 0;
   const clock = watch();
   const once = async (seed) => {
+    const before = askedBytes();
     try {
       const outcome = target(new Random(seed));
       if (outcome instanceof Promise) await clock.inTime(outcome);
+      const bytes = askedBytes() - before;
+      assert.ok(bytes <= MOST, `buffers of ${bytes} bytes`);
     } catch (error) {
       throw new Error(`${name}: seed ${seed} (add it to tests/fuzz/cases/${name}.json): ${error?.stack ?? String(error)}`, {
         cause: error,

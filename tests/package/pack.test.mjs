@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { packageFolder } from './fixture.mjs';
+import { packageFolder, root } from './fixture.mjs';
 
 const MOST = { size: 2_400_000, unpackedSize: 5_500_000 };
 
@@ -51,6 +51,18 @@ test('every export is there', () => {
   const { exports } = JSON.parse(read('package.json').toString('utf8'));
   const targets = Object.values(exports).flatMap((target) => (typeof target === 'string' ? [target] : Object.values(target)));
   for (const target of targets) assert.ok(files.includes(target.replace('./', '')), target);
+});
+
+test('what the package and the site hold of others comes with its licenses', () => {
+  const site = path.join(root, 'dist/site');
+  for (const [folder, endings, names] of [
+    [packageFolder, '', ['tokenizers', 'wgpu', 'wasm-bindgen']],
+    [site, '.txt', ['tokenizers', 'wgpu', 'wasm-bindgen', 'svelte', 'd3-scale', 'kodama']],
+  ]) {
+    for (const own of ['LICENSE-MIT', 'LICENSE-APACHE']) assert.ok(fs.existsSync(path.join(folder, own + endings)), `${folder}: ${own}`);
+    const text = fs.readFileSync(path.join(folder, 'THIRD_PARTY_LICENSES.txt'), 'utf8');
+    for (const name of names) assert.match(text, new RegExp(`^${name} \\d`, 'm'), `${folder}: ${name}`);
+  }
 });
 
 test('nothing tells of the machine that built it', () => {

@@ -277,6 +277,7 @@ def main():
     p.add_argument("--layer", type=int, default=2)
     p.add_argument("--k", type=int, help="active features a position; default: topk_k of the TopK model")
     p.add_argument("--times", type=int, default=8, help="features: so many times the width of the stream")
+    p.add_argument("--features", type=int, help="features in place of --times")
     p.add_argument("--seed", type=int, default=1, help="of the first decoder")
     p.add_argument("--positions", type=int, default=1_000_000)
     p.add_argument("--windows", type=int, default=120, help="held-out windows that it is measured on")
@@ -290,7 +291,7 @@ def main():
     k = args.k or topk.model.config.topk_k
     source = json.loads((args.data / "report.json").read_text())["unique_tokens"]
     packed = Packed(args.data, c.n_ctx, seed=2)
-    sae = train(dense.model, packed, args.layer, k, args.times * c.d_model, args.positions, say=print, seed=args.seed, kind=args.kind)
+    sae = train(dense.model, packed, args.layer, k, args.features or args.times * c.d_model, args.positions, say=print, seed=args.seed, kind=args.kind)
     sae.save(args.out)
     arrays = common.texts(args.data)
     windows = evaluation_windows(arrays["held_out.ids"], c.n_ctx, arrays["held_out.starts"])

@@ -83,6 +83,7 @@ function offerSearch(form: HTMLFormElement) {
       status.textContent = found.length === 0 ? `Nothing found for ${text}.` : `${found.length} results.`;
       if (found.length === 0) list.append(said(`Nothing found for “${text}”.`));
     } catch {
+      if (mine !== asked) return;
       list.replaceChildren(said('The index could not be loaded. Check your connection.'));
     }
     list.hidden = false;

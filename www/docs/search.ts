@@ -1,5 +1,6 @@
 /** The search of the documentation: loaded by docs.ts when it is first used. */
 import MiniSearch from 'minisearch';
+import { get } from '../src/lib/get';
 import { SEARCH_OPTIONS } from './search-options.js';
 
 /** Most entries that are shown. */
@@ -17,7 +18,7 @@ export interface Found {
 let index: Promise<MiniSearch> | null = null;
 
 async function load(address: URL): Promise<MiniSearch> {
-  const response = await fetch(address);
+  const response = await get(address);
   if (!response.ok) throw new Error(`${address.pathname}: ${response.status}`);
   return MiniSearch.loadJSON(await response.text(), SEARCH_OPTIONS);
 }

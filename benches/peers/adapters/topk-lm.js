@@ -1,8 +1,8 @@
 import { TopKLM } from '/npm/index.js';
 
-/** @param {{backend: 'cpu' | 'webgpu', weights: 'f32' | 'f16' | 'int8'}} options */
-export async function open(models, { backend, weights }) {
-  const model = await TopKLM.load(`${models}${weights}/`, { backend });
+/** @param {{backend: 'cpu' | 'webgpu', weights: 'f32' | 'f16' | 'int8', threads: number}} options */
+export async function open(models, { backend, weights, threads }) {
+  const model = await TopKLM.load(`${models}${weights}/`, { backend, threads });
   return {
     async generate(prompt, count) {
       const ids = [];

@@ -10,6 +10,7 @@ use super::header::{StoredDtype, TensorInfo};
 use super::index::{Checkpoint, INDEX, SINGLE};
 use super::plan::plan;
 use super::planned::{Layout, Part};
+use super::sae::{self, read_sae};
 use super::write::{model_bytes, OutputTensor};
 use crate::config::Config;
 use crate::error::{fail, Result};
@@ -21,8 +22,8 @@ pub enum Precision {
     /// As they are.
     Stored,
     F16,
-    /// Matrices as I8 with one F32 scale for each output (of a table: row), everything else F32. `training/topklm/export.py` writes
-    /// checkpoints by the same rule.
+    /// Matrices as I8 with one F32 scale for each output (of a table, or of an autoencoder's matrix: row), everything else F32.
+    /// `training/topklm/export.py` writes checkpoints by the same rule.
     Int8,
 }
 
@@ -105,6 +106,23 @@ pub async fn convert(
     }
     done.files = count;
     Ok(done)
+}
+
+/// Converts the weights of an autoencoder's folder, which is first read as attaching it does; a file that SAELens' readers take, but for
+/// 8-bit matrices.
+pub async fn convert_sae(source: &dyn Source, precision: Precision) -> Result<Vec<u8>> {
+    let (sae, _) = read_sae(source, None).await?;
+    let checkpoint = Checkpoint::of_file(source, sae::WEIGHTS).await?;
+    let mut tensors = Vec::new();
+    for (_, part) in sae::parts(&sae) {
+        let Some((_, info)) = checkpoint.get(&part.name) else {
+            continue;
+        };
+        let bytes = bytes_of(&part, info, precision);
+        let used = Used { part: &part, info, bytes };
+        tensors.extend(converted(source, &checkpoint, &used, precision).await?);
+    }
+    model_bytes(&tensors)
 }
 
 fn width(dtype: &str) -> usize {

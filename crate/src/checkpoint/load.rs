@@ -131,8 +131,7 @@ impl Reader<'_> {
 
     /// The scales of an 8-bit tensor.
     async fn scales(&mut self, part: &Part) -> Result<Vec<f32>> {
-        let bytes = self.read(&part.scale_name()).await?;
-        Ok(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
+        Ok(scales_of(&self.read(&part.scale_name()).await?))
     }
 
     /// The numbers of a stored tensor in `dtype`: its own, or F32.
@@ -173,8 +172,13 @@ impl Reader<'_> {
     }
 }
 
+/// Scales as they are stored.
+pub(super) fn scales_of(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
+}
+
 /// q · scale in f32, little-endian. A scale belongs to an output of a matrix, or to a row of a table.
-fn dequantize(part: &Part, q: &[u8], scales: &[f32]) -> Result<Vec<u8>> {
+pub(super) fn dequantize(part: &Part, q: &[u8], scales: &[f32]) -> Result<Vec<u8>> {
     let Some(bytes) = q.len().checked_mul(4) else {
         fail!(OutOfMemory, "{:?} is too large to unpack", part.name)
     };

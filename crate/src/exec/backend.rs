@@ -74,9 +74,11 @@ async fn load_cpu(
     prefix: &str,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Engine> {
-    let mut weights = CpuWeights::default();
+    #[cfg(target_arch = "wasm32")]
+    crate::numerics::team::assemble().await;
+    let mut weights = CpuWeights::of_model(config);
     checkpoint::load_weights(source, prefix, config, &mut weights, progress).await?;
-    Ok(Engine::Cpu(Box::new(CpuEngine::new(config, weights))))
+    Ok(Engine::Cpu(Box::new(CpuEngine::new(config, weights).await?)))
 }
 
 impl EngineCache {

@@ -64,7 +64,7 @@ impl Live {
         let tokenizer = checkpoint::read_tokenizer(source, &config).await?;
         let mut weights = CpuWeights::default();
         checkpoint::load_weights(source, "", &config, &mut weights, progress).await?;
-        let engine = CpuEngine::new(&config, weights);
+        let engine = CpuEngine::new(&config, weights).await?;
         let mut facts = Facts::new(&Subject {
             name: name.to_owned(),
             config: &config,

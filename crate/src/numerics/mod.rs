@@ -5,3 +5,5 @@ mod int8;
 pub mod math;
 pub mod order;
 pub mod stored;
+#[cfg(target_arch = "wasm32")]
+pub mod team;

@@ -1,4 +1,4 @@
-//! `topk-lm convert`: a model folder, its weights in another precision or in shards.
+//! `topk-lm convert`: a model folder, its weights in another precision or in shards; or an autoencoder's folder.
 
 use std::fs;
 use std::path::PathBuf;
@@ -23,6 +23,9 @@ const COPIED: &[&str] = &[
     "README.md",
     "LICENSE",
 ];
+
+/// An autoencoder's folder, in place of a model's.
+const SAE_FILES: [&str; 2] = ["cfg.json", "sae_weights.safetensors"];
 
 /// What to convert.
 #[derive(Clone, Debug)]
@@ -54,6 +57,9 @@ pub fn convert(options: &ConvertOptions) -> Result<Done> {
         fail!(Argument, "{} is not an empty folder; choose another", to.display());
     }
     let named = |error: Error| Error::new(error.code(), format!("{}: {error}", options.from.display()));
+    if source.size("config.json").is_none() && source.size(SAE_FILES[0]).is_some() {
+        return convert_sae(&source, options).map_err(named);
+    }
     let config = pollster::block_on(async {
         let config = checkpoint::read_config(&source).await?;
         checkpoint::read_generation_defaults(&source, &config).await?;
@@ -89,15 +95,42 @@ pub fn convert(options: &ConvertOptions) -> Result<Done> {
             ));
         }
     }
-    for name in COPIED.iter().filter(|name| source.size(name).is_some()) {
-        let bytes = fs::read(options.from.join(name));
-        let bytes = bytes.map_err(|error| files::io_error(&options.from.join(name), "read", &error))?;
-        files::write_whole(&to.join(name), &bytes)?;
-    }
+    copy(&source, options, COPIED)?;
     if source.size("features/index.json").is_some() {
         done.notices
             .push("features/ belongs to the old weights and was left out; run topk-lm analyze on the result".into());
     }
     OfflineModel::load(FolderSource::new(to)?, "")?;
     Ok(done)
+}
+
+/// The files of those names that are there.
+fn copy(source: &FolderSource, options: &ConvertOptions, names: &[&str]) -> Result<()> {
+    for name in names.iter().filter(|name| source.size(name).is_some()) {
+        let bytes = fs::read(options.from.join(name));
+        let bytes = bytes.map_err(|error| files::io_error(&options.from.join(name), "read", &error))?;
+        files::write_whole(&options.to.join(name), &bytes)?;
+    }
+    Ok(())
+}
+
+/// An autoencoder is one file.
+fn convert_sae(source: &FolderSource, options: &ConvertOptions) -> Result<Done> {
+    if options.shard.is_some() {
+        fail!(
+            Argument,
+            "--shard-size is for models: an autoencoder's weights are one file"
+        );
+    }
+    let [config, weights] = SAE_FILES;
+    let bytes = pollster::block_on(checkpoint::convert_sae(source, options.precision))?;
+    files::write_whole(&options.to.join(weights), &bytes)?;
+    copy(source, options, &[config, "README.md", "LICENSE"])?;
+    pollster::block_on(checkpoint::read_sae(&FolderSource::new(&options.to)?, None))?;
+    Ok(Done {
+        files: 1,
+        before: source.size(weights).unwrap_or_default(),
+        bytes: bytes.len() as u64,
+        ..Done::default()
+    })
 }

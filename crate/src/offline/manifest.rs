@@ -19,6 +19,9 @@ struct Written<'a> {
     dense_twin: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     features: Option<&'static str>,
+    /// Folders of autoencoders on this model.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    saes: BTreeSet<&'a str>,
 }
 
 /// The manifest of a model folder, as text.
@@ -46,6 +49,7 @@ pub fn manifest_of(folder: &Path) -> Result<String> {
             .iter()
             .any(|file| file.path == "features/index.json")
             .then_some("features"),
+        saes: written.iter().filter_map(|file| sae_of(&file.path)).collect(),
     });
     let text = text.unwrap_or_default() + "\n";
     Manifest::from_json(text.as_bytes())?; // a name that no loader would take
@@ -69,6 +73,14 @@ fn step_of(path: &str) -> Option<(u64, &str)> {
     plain.then(|| digits.parse().ok()).flatten().map(|step| (step, rest))
 }
 
+/// The folder of `saes/NAME/cfg.json`, or of another file of an autoencoder.
+fn sae_of(path: &str) -> Option<&str> {
+    let (folder, file) = path.rsplit_once('/')?;
+    let name = folder.strip_prefix("saes/")?;
+    let is_one = matches!(file, "cfg.json" | "sae_weights.safetensors" | "features.json");
+    (is_one && !name.is_empty() && !name.contains('/')).then_some(folder)
+}
+
 /// What a loader may ask for; cards and the manifest itself are not among it.
 fn is_offered(path: &str) -> bool {
     let inside = step_of(path).map_or(path, |(_, rest)| rest);
@@ -83,7 +95,10 @@ fn is_offered(path: &str) -> bool {
             | "training.json"
             | "hidden_state.json"
     );
-    alone || is_shard(inside) || inside.strip_prefix("features/").is_some_and(|rest| !rest.is_empty())
+    alone
+        || is_shard(inside)
+        || sae_of(path).is_some()
+        || inside.strip_prefix("features/").is_some_and(|rest| !rest.is_empty())
 }
 
 /// `model-00001-of-00003.safetensors`
@@ -110,6 +125,7 @@ mod tests {
             "step0/model-1-of-2.safetensors",
             "features/steps/layer0/16.json",
             "recipes.json",
+            "saes/block2/sae_weights.safetensors",
         ] {
             assert!(is_offered(name), "{name}");
         }
@@ -124,6 +140,10 @@ mod tests {
             "sub/config.json",
             "step1/step2/config.json",
             "analysis.part/facts.json",
+            "saes/cfg.json",
+            "saes/block2/README.md",
+            "saes/block2/more/cfg.json",
+            "step12/saes/block2/cfg.json",
         ] {
             assert!(!is_offered(name), "{name}");
         }

@@ -56,7 +56,7 @@ impl OfflineModel {
 pub async fn load_engine(source: &FolderSource, prefix: &str, config: &Config) -> Result<CpuEngine> {
     let mut weights = CpuWeights::default();
     checkpoint::load_weights(source, prefix, config, &mut weights, &mut |_, _| {}).await?;
-    Ok(CpuEngine::new(config, weights))
+    CpuEngine::new(config, weights).await
 }
 
 /// SHA-256 of `config.json` and of every safetensors file directly in the folder `prefix`, sorted by name.

@@ -6,7 +6,6 @@ use super::norm;
 use super::pass::Pass;
 use crate::config::{Config, Norm};
 use crate::error::Result;
-use crate::numerics::gemm;
 use crate::weights::{Tensor, Weight};
 
 /// A weight of a layer.
@@ -117,8 +116,7 @@ impl Linear {
         } else {
             input
         };
-        gemm::matmul(input, inputs, &w.data, w.stride, &mut b.output);
-        Ok(())
+        w.multiply(input, inputs, &mut b.output)
     }
 
     /// The rows of `Buffers::output` without their padding, the bias added, into `out` `[rows, outputs]`.

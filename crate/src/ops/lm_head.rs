@@ -11,7 +11,7 @@ use super::norm;
 use super::pass::{Pass, SLICE};
 use crate::config::{Config, Norm};
 use crate::error::{Error, Result};
-use crate::numerics::{gemm, math};
+use crate::numerics::math;
 use crate::weights::Weight;
 
 /// The final norm's output before gain and bias `[rows, d_model]`.
@@ -144,13 +144,14 @@ fn cpu(pass: &mut Pass<'_>, rows: &Range<usize>, piece: usize) -> Result<()> {
     let mut logits = pass.buffers.take(LOGITS);
     let input = &pass.buffers.input[(rows.start + first) * d..(rows.start + first + n) * d];
     let out = &mut logits[first * width + columns.start..][..(n - 1) * width + columns.len()];
-    gemm::dots(input, d, &head.data, of, head.stride, out);
+    let done = head.dots(input, d, of, out);
     // Before the soft-cap, which would hide an infinity.
     let finite = out.iter().all(|v| v.is_finite());
     if let Some(cap) = pass.config.logit_softcap {
         math::softcap(out, cap);
     }
     pass.buffers.put(LOGITS, logits);
+    done?;
     if !finite {
         return Err(Error::non_finite(None));
     }

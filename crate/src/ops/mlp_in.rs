@@ -1,9 +1,14 @@
 //! `MlpIn`: the norm of its input (the stream behind the attention, or in a parallel block the block's input) `[rows, d_model]` · W + b →
 //! [`MLP_PRE`] `[rows, d_mlp_in]` → activation → [`MLP_POST`] `[rows, d_mlp]`. Gated: pairs (gate, up), activation(gate) · up.
+//!
+//! Behind a TopK block the stream x that the block reads is sparse, and the attention adds a·O to it, with a narrow a. So on the CPU
+//! norm(x + a·O)·W is s·(x·GW + a·(O·GW)), with s the norm's scale and G its gain: a gather of the active rows of W, and a product with a
+//! small matrix that is made at load. [`SPLIT`] is that; on the GPU it is the same as [`DEF`].
 
 use std::f32::consts::FRAC_1_SQRT_2;
 use std::ops::Range;
 
+use super::attention::ATTENDED;
 use super::attn_out::RESID_MID;
 use super::buffers::{Buffer, HIDDEN};
 use super::def::{
@@ -11,12 +16,15 @@ use super::def::{
 };
 use super::fused::{self, HEAD_OUT, MLP_PARTS};
 use super::linear::Linear;
+use super::norm;
 use super::pass::Pass;
-use crate::config::{Activation, Config, Mlp};
+use super::weights::CpuWeights;
+use crate::config::{Activation, Config, Mlp, Norm, Residual};
 use crate::error::Result;
-use crate::numerics::gemm::dispatch;
+use crate::memory::{copied, zeroed};
+use crate::numerics::gemm::{self, dispatch};
 use crate::numerics::math;
-use crate::weights::Weight;
+use crate::weights::{Dtype, Tensor, Weight};
 
 /// Before the activation `[rows, d_mlp_in]`; pairs (gate, up) side by side where it is gated.
 pub const MLP_PRE: Buffer = Buffer::rows("mlp_pre", Config::d_mlp_in);
@@ -34,6 +42,51 @@ pub static DEF: OpDef = OpDef {
     pieces: at_once,
     cpu,
 };
+
+/// The operation where the block's input is sparse.
+pub static SPLIT: OpDef = OpDef {
+    name: "mlp_in_split",
+    cpu: split,
+    ..DEF
+};
+
+/// Whether [`SPLIT`] applies and pays off: numbers of the small matrix are f32 and cost as much as two of the large one's.
+pub fn splits(config: &Config) -> bool {
+    let active = config.topk.map_or(config.d_model, |topk| topk.k);
+    config.norm == Norm::Rms
+        && config.residual == Residual::Serial
+        && !config.post_norms
+        && !config.biases.attn_out
+        && 2 * (active + 2 * config.d_query()) <= config.d_model
+}
+
+/// The small matrix of a layer, for [`SPLIT`].
+pub fn product(config: &Config, weights: &CpuWeights, layer: usize) -> Result<Tensor> {
+    let (out, w) = (weights.get(Weight::AttnOut(layer))?, weights.get(Weight::MlpIn(layer))?);
+    let gain = weights.get(Weight::Norm2Gain(layer))?.vector();
+    let (rows, inputs) = (config.d_query(), config.d_model);
+    // Rows of the identity give those of O, however it is stored and whoever has it.
+    let mut identity = zeroed(rows * rows, "an identity")?;
+    identity.iter_mut().step_by(rows + 1).for_each(|one| *one = 1.0);
+    let mut gained = zeroed(rows * out.stride, "the output of the attention with the gain of a norm")?;
+    out.multiply(&identity, rows, &mut gained)?;
+    let mut dense = zeroed(rows * inputs, "the same")?;
+    for (dense, gained) in dense.chunks_exact_mut(inputs).zip(gained.chunks_exact(out.stride)) {
+        for ((dense, gained), gain) in dense.iter_mut().zip(gained).zip(gain) {
+            *dense = gained * gain;
+        }
+    }
+    let mut product = zeroed(rows * w.stride, "a product of weights")?;
+    w.multiply(&dense, inputs, &mut product)?;
+    Ok(Tensor {
+        rows,
+        cols: config.d_mlp_in(),
+        stride: w.stride,
+        dtype: Dtype::F32,
+        data: copied(bytemuck::cast_slice(&product), "a product of weights")?,
+        scales: Vec::new(),
+    })
+}
 
 const LINEAR: Linear = Linear {
     matrix: Weight::MlpIn,
@@ -161,11 +214,46 @@ fn number(activation: Activation) -> f64 {
 
 /// CPU twin of `shaders/parts/mlp_in.wgsl`.
 fn cpu(pass: &mut Pass<'_>, _: &Range<usize>, _: usize) -> Result<()> {
-    let config = pass.config;
     let input = pass.buffers.take(pass.step.input);
     LINEAR.apply_norm(pass, &input)?;
     pass.buffers.put(pass.step.input, input);
     LINEAR.multiply(pass, &[])?;
+    finish(pass);
+    Ok(())
+}
+
+/// CPU twin where the block's input is sparse.
+fn split(pass: &mut Pass<'_>, _: &Range<usize>, _: usize) -> Result<()> {
+    let (config, weights, layer) = (pass.config, pass.weights, pass.layer());
+    let (w, product) = (weights.get(Weight::MlpIn(layer))?, weights.get(Weight::MlpInProduct(layer))?);
+    let gain = weights.get(Weight::Norm2Gain(layer))?.vector();
+    let (mid, attended) = (pass.buffers.take(RESID_MID), pass.buffers.take(ATTENDED));
+    let buffers = &mut *pass.buffers;
+    buffers.output.resize(pass.ids.len() * w.stride, 0.0);
+    let done = product.multiply(&attended, config.d_query(), &mut buffers.output);
+    let mut gathered = vec![0.0; w.stride];
+    let rows = mid.chunks_exact(config.d_model).zip(buffers.output.chunks_exact_mut(w.stride));
+    for (row, (mid, out)) in rows.enumerate() {
+        let scale = norm::stats(config, mid, config.d_model).scale;
+        let (indices, values) = buffers.active.row(row);
+        buffers.input.clear();
+        let normed = indices.iter().zip(values).map(|(index, value)| gain[*index as usize] * (value * scale));
+        buffers.input.extend(normed);
+        gemm::gather(indices, &buffers.input, &w.data, w.stride, &mut gathered);
+        for (out, gathered) in out.iter_mut().zip(&gathered) {
+            *out = gathered + scale * *out;
+        }
+    }
+    pass.buffers.put(RESID_MID, mid);
+    pass.buffers.put(ATTENDED, attended);
+    done?;
+    finish(pass);
+    Ok(())
+}
+
+/// `Buffers::output` → [`MLP_PRE`] → [`MLP_POST`].
+fn finish(pass: &mut Pass<'_>) {
+    let config = pass.config;
     let mut pre = pass.buffers.take(MLP_PRE);
     LINEAR.add_bias(pass, &mut pre);
     let mut post = pass.buffers.take(MLP_POST);
@@ -177,5 +265,4 @@ fn cpu(pass: &mut Pass<'_>, _: &Range<usize>, _: usize) -> Result<()> {
     }
     pass.buffers.put(MLP_PRE, pre);
     pass.buffers.put(MLP_POST, post);
-    Ok(())
 }

@@ -116,6 +116,20 @@ impl ActiveRows {
         self.start.push(self.indices.len());
     }
 
+    /// Leaves these rows alone, ascending.
+    #[cfg(feature = "cli")]
+    pub fn narrow(&mut self, rows: &[usize]) {
+        let mut left = ActiveRows::default();
+        left.clear();
+        for row in rows {
+            let (indices, values) = self.row(*row);
+            left.indices.extend_from_slice(indices);
+            left.values.extend_from_slice(values);
+            left.start.push(left.indices.len());
+        }
+        *self = left;
+    }
+
     pub fn row(&self, row: usize) -> (&[u32], &[f32]) {
         let range = self.start[row]..self.start[row + 1];
         (&self.indices[range.clone()], &self.values[range])

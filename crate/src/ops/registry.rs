@@ -17,6 +17,7 @@ pub static ALL: &[&OpDef] = &[
     &attn_out::DEF,
     &post_norm::ATTENTION,
     &mlp_in::DEF,
+    &mlp_in::SPLIT,
     &mlp_out::DEF,
     &post_norm::MLP,
     &topk::DEF,

@@ -1,21 +1,73 @@
 //! Weights on the CPU: the layouts of `crate::weights`, numbers as they are stored.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
+use crate::config::Config;
 use crate::error::{fail, Result};
 use crate::memory::reserve;
+use crate::numerics::gemm;
 use crate::numerics::stored::{Int8, Numbers};
+#[cfg(target_arch = "wasm32")]
+use crate::numerics::team;
 use crate::weights::{Dtype, Tensor, Weight, WeightSink};
+
+#[cfg(target_arch = "wasm32")]
+pub mod shared;
+#[cfg(target_arch = "wasm32")]
+use shared::Shared;
 
 /// A weight, `[rows, stride]`.
 #[derive(Debug, Default)]
 pub struct CpuTensor {
     pub stride: usize,
+    /// Where other threads have a part of a matrix: this one's columns.
     pub data: Numbers,
+    #[cfg(target_arch = "wasm32")]
+    share: Option<team::Share>,
 }
 
 impl CpuTensor {
+    /// A tensor with all its numbers here.
+    pub fn new(which: Weight, tensor: Tensor) -> Result<CpuTensor> {
+        let (rows, stride) = (tensor.rows, tensor.stride);
+        let data = numbers(which, tensor)?;
+        if data.count() != rows * stride {
+            fail!(
+                Checkpoint,
+                "{which:?} has {} numbers where {rows} × {stride} were expected",
+                data.count()
+            );
+        }
+        Ok(CpuTensor {
+            stride,
+            data,
+            #[cfg(target_arch = "wasm32")]
+            share: None,
+        })
+    }
+
+    /// `x` `[rows, inputs]` times a matrix into `out` `[rows, stride]`; see `gemm::matmul`.
+    pub fn multiply(&self, x: &[f32], inputs: usize, out: &mut [f32]) -> Result<()> {
+        #[cfg(target_arch = "wasm32")]
+        if let Some(share) = &self.share {
+            return share.multiply(x, inputs, &self.data, self.stride, out);
+        }
+        gemm::matmul(x, inputs, &self.data, self.stride, out);
+        Ok(())
+    }
+
+    /// `x` `[rows, inputs]` times the rows `of` of a table into `out` `[rows, of.len()]`; see `gemm::dots`.
+    pub fn dots(&self, x: &[f32], inputs: usize, of: Range<usize>, out: &mut [f32]) -> Result<()> {
+        #[cfg(target_arch = "wasm32")]
+        if let Some(share) = &self.share {
+            return share.dots(x, inputs, &self.data, of, self.stride, out);
+        }
+        gemm::dots(x, inputs, &self.data, of, self.stride, out);
+        Ok(())
+    }
+
     /// A vector; these are kept in f32.
     pub fn vector(&self) -> &[f32] {
         match &self.data {
@@ -44,20 +96,17 @@ impl CpuTensor {
 #[derive(Clone, Debug, Default)]
 pub struct CpuWeights {
     tensors: HashMap<Weight, Arc<CpuTensor>>,
+    #[cfg(target_arch = "wasm32")]
+    shared: Shared,
 }
 
 impl WeightSink for CpuWeights {
     fn weight(&mut self, which: Weight, tensor: Tensor) -> Result<()> {
-        let (rows, stride) = (tensor.rows, tensor.stride);
-        let data = numbers(which, tensor)?;
-        if data.count() != rows * stride {
-            fail!(
-                Checkpoint,
-                "{which:?} has {} numbers where {rows} × {stride} were expected",
-                data.count()
-            );
-        }
-        self.tensors.insert(which, Arc::new(CpuTensor { stride, data }));
+        #[cfg(target_arch = "wasm32")]
+        let tensor = self.shared.tensor(which, tensor)?;
+        #[cfg(not(target_arch = "wasm32"))]
+        let tensor = CpuTensor::new(which, tensor)?;
+        self.tensors.insert(which, Arc::new(tensor));
         Ok(())
     }
 
@@ -95,6 +144,17 @@ fn numbers(which: Weight, tensor: Tensor) -> Result<Numbers> {
 }
 
 impl CpuWeights {
+    /// None yet, of a model whose large matrices other threads take a part of, where there are some (`numerics/team.rs`).
+    pub fn of_model(config: &Config) -> CpuWeights {
+        #[cfg(not(target_arch = "wasm32"))]
+        let _ = config;
+        CpuWeights {
+            #[cfg(target_arch = "wasm32")]
+            shared: Shared::of_model(config),
+            ..CpuWeights::default()
+        }
+    }
+
     /// A weight that the model must have.
     pub fn get(&self, which: Weight) -> Result<&CpuTensor> {
         match self.tensors.get(&which) {

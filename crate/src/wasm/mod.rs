@@ -3,6 +3,7 @@
 
 mod convert;
 mod generation;
+mod member;
 mod model;
 mod source;
 #[cfg(feature = "statistics")]
@@ -11,6 +12,7 @@ mod statistics;
 use wasm_bindgen::prelude::*;
 
 pub use generation::{WasmGeneration, WasmGenerationBatch};
+pub use member::{serve_team, team_bytes};
 pub use model::WasmModel;
 #[cfg(feature = "statistics")]
 pub use statistics::WasmStatistics;

@@ -11,8 +11,11 @@ use super::source::JsSource;
 use super::WasmCancel;
 use crate::error::{fail, quoted, Code, Error, Result};
 use crate::exec::request::LogitRows;
+use crate::numerics::team;
 use crate::pace::Cancel;
-use crate::session::{max_tokens, BackendChoice, LoadOptions, Model, RunOptions, SaeOptions, SamplingOptions};
+use crate::session::{
+    max_tokens, BackendChoice, BackendKind, LoadOptions, Model, RunOptions, SaeOptions, SamplingOptions,
+};
 
 pub(super) type JsResult<T> = std::result::Result<T, JsValue>;
 
@@ -45,6 +48,7 @@ struct Backend {
     kind: &'static str,
     adapter: Option<String>,
     reason: String,
+    threads: usize,
 }
 
 #[derive(Serialize)]
@@ -81,14 +85,17 @@ pub struct WasmModel {
 
 #[wasm_bindgen]
 impl WasmModel {
-    /// Loads from `source` (see `source.rs`); `progress(bytesDone, bytesTotal)` counts bytes of weights.
+    /// Loads from `source` (see `source.rs`); `progress(bytesDone, bytesTotal)` counts bytes of weights. `team` starts the threads that compute
+    /// beside this one, if the model runs on the CPU; see `numerics/team.rs`.
     pub async fn load(
         source: JsValue,
         load_options: JsValue,
         progress: Option<Function>,
         cancel: &WasmCancel,
+        team: Option<Function>,
     ) -> JsResult<WasmModel> {
         let cancel = cancel.0.clone();
+        team::expect(team);
         load(source, load_options, progress, cancel).await.map_err(thrown)
     }
 
@@ -138,6 +145,10 @@ impl WasmModel {
                 kind: backend.kind.name(),
                 adapter: backend.adapter.clone(),
                 reason: backend.reason.clone(),
+                threads: match backend.kind {
+                    BackendKind::Cpu => team::threads(),
+                    _ => 1,
+                },
             },
         };
         info.serialize(&serde_wasm_bindgen::Serializer::json_compatible())
@@ -279,6 +290,7 @@ impl WasmModel {
     /// Frees weights and caches now; later calls fail with code `disposed`.
     pub fn dispose(&self) {
         self.model.dispose();
+        team::disband();
     }
 }
 

@@ -249,7 +249,7 @@ pub fn load(gpu: &Rc<Gpu>, config: &Config, dtype: Dtype, seed: u64) -> Both {
         on_cpu.weight(*which, tensor.clone()).expect("a weight");
     }
     Both {
-        cpu: CpuEngine::new(config, on_cpu),
+        cpu: block_on(CpuEngine::new(config, on_cpu)).expect("the engine"),
         gpu: load_gpu(gpu, config, &weights),
     }
 }

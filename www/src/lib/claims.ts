@@ -2,26 +2,23 @@
  * What was measured of our models: `models/claims.json`, which the build makes from `training/claims/results/` (one key per file). Any figure may be
  * missing; the page says which.
  */
+import {
+  at,
+  type Fact,
+  type FactGroup,
+  group,
+  listAt,
+  MODELS,
+  NOT_MEASURED,
+  numberAt,
+  type Row,
+  shown,
+  textAt,
+  type Tree,
+  UNITS,
+} from './claims/figures';
+import { saeTrace, sweep, trace } from './claims/training';
 import { get } from './get';
-
-/** Shown where a figure is missing. */
-export const NOT_MEASURED = '–';
-
-export interface Fact {
-  name: string;
-  /** Definition, with its unit. */
-  definition: string;
-  /** One per column of the group. */
-  cells: string[];
-}
-
-export interface FactGroup {
-  title: string;
-  columns: string[];
-  facts: Fact[];
-  /** The text and the judge, in a sentence or two, or ''. */
-  note: string;
-}
 
 export interface Claims {
   /** The main figures in sentences, the bad ones too. */
@@ -31,69 +28,11 @@ export interface Claims {
   gaps: string[];
 }
 
-type Tree = { [name: string]: unknown };
-
 /** `null`: the site was built without any. */
 export async function readClaims(signal: AbortSignal): Promise<Claims | null> {
   const response = await get(new URL('models/claims.json', document.baseURI), signal);
   if (!response.ok) return null;
   return claimsOf((await response.json()) as Tree);
-}
-
-const at = (tree: unknown, path: string): unknown =>
-  path === '' ? tree : path.split('.').reduce<unknown>((part, name) => (part as Tree | null | undefined)?.[name], tree);
-
-function numberAt(tree: unknown, path: string): number | null {
-  const value = at(tree, path);
-  return typeof value === 'number' && Number.isFinite(value) ? value : null;
-}
-
-const textAt = (tree: unknown, path: string): string => {
-  const value = at(tree, path);
-  return typeof value === 'string' ? value : '';
-};
-
-const listAt = (tree: unknown, path: string): unknown[] => {
-  const value = at(tree, path);
-  return Array.isArray(value) ? value : [];
-};
-
-/** Smallest difference that counts as measurable. */
-const LEAST_COST = 0.001;
-
-const minus = (text: string) => text.replace('-', '−');
-const UNITS = {
-  three: (value: number) => minus(value.toFixed(3)),
-  two: (value: number) => minus(value.toFixed(2)),
-  percent: (value: number) => `${minus((100 * value).toFixed(0))} %`,
-  tenths: (value: number) => `${minus((100 * value).toFixed(1))} %`,
-  signed: (value: number) => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(1)} %`,
-  brief: (value: number) => value.toLocaleString('en', { maximumFractionDigits: 2 }),
-  count: (value: number) => value.toLocaleString('en'),
-  cost: (value: number) => (Math.abs(value) < LEAST_COST ? 'under 0.001' : `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(3)}`),
-} satisfies Record<string, (value: number) => string>;
-type Unit = keyof typeof UNITS;
-
-const shown = (value: number | null, unit: Unit): string => (value === null ? NOT_MEASURED : UNITS[unit](value));
-
-type Row = readonly [path: string, name: string, definition: string, unit: Unit];
-/** A part of a result and its column heading. */
-type Column = readonly [path: string, title: string];
-
-const MODELS: readonly Column[] = [
-  ['topk', 'TopK'],
-  ['dense', 'dense'],
-  ['sae', 'SAE'],
-];
-
-/** Rows × columns of one result; rows and columns without any figure are left out. */
-function group(title: string, tree: unknown, rows: readonly Row[], columns: readonly Column[] = MODELS, note = ''): FactGroup {
-  const known = columns.filter(([part]) => rows.some(([path]) => numberAt(at(tree, part), path) !== null));
-  const facts = rows.flatMap(([path, name, definition, unit]) => {
-    const values = known.map(([part]) => numberAt(at(tree, part), path));
-    return values.every((value) => value === null) ? [] : [{ name, definition, cells: values.map((value) => shown(value, unit)) }];
-  });
-  return { title, columns: known.map(([, name]) => name), facts, note };
 }
 
 const QUALITY: readonly Row[] = [
@@ -246,11 +185,6 @@ function consistency(tree: unknown): FactGroup {
   return { title: 'Who is who, and who has what', columns: Object.values(QUESTIONS), facts, note };
 }
 
-const TRACE: readonly Row[] = [
-  ['layers.same_index_mean', 'Same index, next layer', '1 − Jensen–Shannon distance of the top tokens; 1 means the same tokens.', 'two'],
-  ['layers.random_index_mean', 'Random index, next layer', 'The same for random indices.', 'two'],
-];
-
 function quality(tree: unknown): FactGroup {
   const [validation, held, test] = ['validation', 'held_out', 'test'].map((text) => numberAt(tree, `gap_percent.${text}`));
   const last = test == null ? '' : `, ${UNITS.signed(test)} on test stories`;
@@ -343,107 +277,6 @@ function sets(tree: unknown): FactGroup {
       ? ''
       : `Means over 20 concepts, each on ${UNITS.count(texts)} texts of ${shown(tokens ?? null, 'count')} tokens from prompts on which nothing was chosen; ${shown(base ?? null, 'two')} words of the concept a text without an edit. Works: the share of concepts for which half of the texts have two of its words within 1.3 times the surprise. Score: harmonic mean of concept and fluency, 0 to 2.`;
   return { title: 'Steering with a few neurons', columns: ['words', 'surprise', 'works', 'score'], facts, note };
-}
-
-function trace(tree: unknown): FactGroup {
-  const steps = listAt(tree, 'steps');
-  const shares = listAt(tree, 'emerged_share');
-  const bound = numberAt(tree, 'js_bound');
-  // The last four steps before the end, where most of the change happens.
-  const facts = steps.flatMap((step, i) => {
-    const share = shares[i];
-    if (typeof step !== 'number' || typeof share !== 'number' || i < steps.length - 5 || i === steps.length - 1) return [];
-    return [
-      {
-        name: `Final meaning by step ${UNITS.count(step)}`,
-        definition: 'Share of neurons whose top tokens stay close to the final ones from this step on.',
-        cells: [UNITS.percent(share)],
-      },
-    ];
-  });
-  const over = group('', tree, TRACE, [['', 'TopK']]).facts;
-  const last = steps.at(-1);
-  const note =
-    typeof last === 'number' && bound !== null
-      ? `Out of ${UNITS.count(last)} steps; close means a Jensen–Shannon distance of at most ${bound}.`
-      : '';
-  return { title: 'When neurons take on their meaning', columns: ['TopK'], facts: [...facts, ...over], note };
-}
-
-/** SAEs of several checkpoints with matched features, next to neurons, which need no matching. */
-function saeTrace(tree: unknown): FactGroup {
-  const columns = [
-    ['topk_steps', 'topk_neurons.within', 'TopK, same index'],
-    ['steps', 'sae_features.by.cosine.within', 'SAE, by direction'],
-    ['steps', 'sae_features.by.tokens.within', 'SAE, by nearest tokens'],
-    ['steps', 'dense_coordinates.within', 'dense, same index'],
-  ] as const;
-  const series = columns.map(([steps, path]) => {
-    const at = listAt(tree, steps);
-    return new Map(
-      listAt(tree, path).flatMap((share, i) => (typeof share === 'number' && typeof at[i] === 'number' ? [[at[i], share] as const] : [])),
-    );
-  });
-  const last = Math.max(...series.flatMap((of) => [...of.keys()]));
-  const steps = [...new Set(series.flatMap((of) => [...of.keys()]))].filter((step) => step < last).sort((a, b) => a - b);
-  const seeds = ['', 'sae_features.another_seed.within_by_cosine', 'sae_features.another_seed.within_by_tokens', ''].map((where) =>
-    numberAt(tree, where),
-  );
-  const layer = numberAt(tree, 'layer');
-  return {
-    title: `Final meaning already present${layer === null ? '' : `, layer ${layer}`}`,
-    columns: columns.map(([, , name]) => name),
-    facts: [
-      ...steps.map((step) => ({
-        name: `Step ${UNITS.count(step)}`,
-        definition: 'Share whose top tokens at this step are already close to the final ones.',
-        cells: series.map((of) => shown(of.get(step) ?? null, 'percent')),
-      })),
-      ...(seeds.every((share) => share === null)
-        ? []
-        : [
-            {
-              name: 'Final step, another seed',
-              definition: 'For comparison: two SAEs on the same final weights that differ only in their seed.',
-              cells: seeds.map((share) => shown(share, 'percent')),
-            },
-          ]),
-    ],
-    note: 'A new SAE is trained for each checkpoint, so its features must be matched, by direction or by the nearest top tokens. A TopK neuron keeps its index.',
-  };
-}
-
-/** The parts of a setting's name, in words. */
-const SETTINGS: readonly [RegExp, string][] = [
-  [/^k(\d+)$/, 'k = $1'],
-  [/^nontopk0$/, 'in every layer'],
-  [/^nontopk(\d+)$/, 'all but the last $1 layers'],
-  [/^anneal$/, 'k lowered while training'],
-  [/^abs$/, 'by size, either sign'],
-  [/^relu$/, 'positive values only'],
-];
-
-const inWords = (part: string): string => {
-  const [pattern, words] = SETTINGS.find(([known]) => known.test(part)) ?? [];
-  return pattern && words ? part.replace(pattern, words) : part;
-};
-
-/** Settings of TopK on a small proxy model. */
-function sweep(tree: unknown): FactGroup {
-  const settings = Object.entries((at(tree, 'settings') ?? {}) as Tree);
-  const best = textAt(tree, 'best');
-  const facts = settings.map(([name, of]) => ({
-    name: `${name.split('-').map(inWords).join(', ')}${name === best ? ' (selected)' : ''}`,
-    definition: 'A setting of TopK, on a small model of the same kind.',
-    cells: [
-      shown(numberAt(of, 'loss.validation.nats_per_token'), 'three'),
-      name === 'dense' ? NOT_MEASURED : shown(numberAt(of, 'gap_percent'), 'signed'),
-      shown(numberAt(of, 'token_entropy_median'), 'two'),
-    ],
-  }));
-  const tokens = numberAt(tree, 'proxy.tokens');
-  const note = tokens === null ? '' : `Each trained on ${(tokens / 1e6).toFixed(0)} million tokens, with one seed.`;
-  return { title: 'TopK settings on a small proxy model', columns: ['loss (nats)', 'above dense', 'token entropy (bits)'], facts, note };
 }
 
 /** The main findings, a sentence each; one whose figures were not measured is left out. */

@@ -1,10 +1,11 @@
 /** Neurons worth a look: the switches of a model and its recipes. */
 import { nameOfSide, wordsOfContrast } from './contrast-names';
 import { wordsOf } from './compare';
-import type { FullEdit } from './edits';
+import { formatEdits, type FullEdit } from './edits';
 import { type Recipe, showsIn } from './recipes';
 import type { NeuronId } from './route';
 import { rate, topicName } from './start/words';
+import type { StoredTopics } from './stored-topics';
 import { distinct, editOfSwitch, type Switch } from './switches';
 
 export interface Card {
@@ -16,10 +17,12 @@ export interface Card {
   /** What it is about: the contrast, or the concept’s first words. */
   about: string;
   /** How the model continues a prompt, without and with the neuron; `null`: not stored. */
-  line: { prompt: string; before: string; after: string } | null;
+  line: { prompt: string; before: string; after: string; seed: number | null; temperature: number; maxTokens: number } | null;
+  /** Words to be marked in it. */
+  marked: readonly string[];
   /** What it does beside random neurons; `null`: not measured. */
   beside: { effect: number; control: number; times: number; than: string } | null;
-  /** What it does, in a sentence, where there is no line. */
+  /** What it does in the mean over many texts; '' where that was not counted. */
   rates: string;
   /** How this was measured: sentences. */
   how: readonly string[];
@@ -29,12 +32,20 @@ export interface Card {
   words: string;
 }
 
+/** How the texts of switches were written. */
+const GREEDY = { seed: null, temperature: 0, maxTokens: 24 };
+
 const two = (number: number): string => number.toFixed(2).replace('-', '−');
 
 /** Cards of a model. @param labelOf - a neuron’s label as a search goes by it, '' where there is none */
-export function cardsOf(switches: readonly Switch[], recipes: readonly Recipe[], labelOf: (neuron: NeuronId) => string): Card[] {
+export function cardsOf(
+  switches: readonly Switch[],
+  recipes: readonly Recipe[],
+  topics: StoredTopics | null,
+  labelOf: (neuron: NeuronId) => string,
+): Card[] {
   const cards = distinct(switches).map((each) => cardOfSwitch(each));
-  return [...recipes.flatMap(cardOfRecipe), ...cards].map((card) => ({
+  return [...recipes.flatMap((recipe) => cardOfRecipe(recipe, topics)), ...cards].map((card) => ({
     ...card,
     words: plain(`${card.name} ${card.about} ${card.kind} ${card.words} ${labelOf(card.neuron)}`),
   }));
@@ -48,7 +59,8 @@ function cardOfSwitch(each: ReturnType<typeof distinct>[number]): Card {
     name: nameOfSide(contrast, effect > 0),
     kind,
     about: contrast,
-    line: { prompt: each.prompt, before: each.before, after: each.after },
+    line: { prompt: each.prompt, before: each.before, after: each.after, ...GREEDY },
+    marked: [],
     beside: { effect: Math.abs(effect), control, times, than: 'as far as the best of 100 random neurons' },
     rates: '',
     how: [
@@ -62,12 +74,13 @@ function cardOfSwitch(each: ReturnType<typeof distinct>[number]): Card {
   };
 }
 
-function cardOfRecipe(recipe: Recipe): Card[] {
-  const { concept, words, edits, baseRate, steeredRate, controlRate, tokens, nllRatio, judge } = recipe;
+function cardOfRecipe(recipe: Recipe, topics: StoredTopics | null): Card[] {
+  const { concept, words, edits, baseRate, steeredRate, controlRate, tokens, nllRatio, judge, prompts } = recipe;
   const first = edits[0];
   if (!first) return [];
   const measured = baseRate !== null && steeredRate !== null && tokens !== null;
   const shows = showsIn(recipe);
+  const stored = topics?.lines.get(formatEdits(edits));
   const others = edits.length === 1 ? 'a random neuron' : `${edits.length} random neurons`;
   return [
     {
@@ -75,7 +88,8 @@ function cardOfRecipe(recipe: Recipe): Card[] {
       name: topicName(concept),
       kind: 'topic',
       about: words.slice(0, 4).join(', '),
-      line: null,
+      line: stored && topics ? { ...stored, seed: topics.seed, temperature: topics.temperature, maxTokens: topics.maxTokens } : null,
+      marked: words,
       beside:
         steeredRate === null || !controlRate
           ? null
@@ -88,6 +102,11 @@ function cardOfRecipe(recipe: Recipe): Card[] {
       rates: measured ? `${rate(baseRate)} → ${rate(steeredRate)} of these words per text` : '',
       how: [
         ...(edits.length > 1 ? [`${edits.length} neurons act together: a value is added to each.`] : []),
+        ...(stored && topics
+          ? [
+              `The text shown is that of the first of ${prompts.length} prompts after which such a word appears with it and not without, at seed ${topics.seed} and within ${topics.maxTokens} tokens.`,
+            ]
+          : []),
         ...(shows ? [`It ${shows}, counted over many prompts${tokens === null ? '' : `, each continued by ${tokens} tokens`}.`] : []),
         ...(nllRatio === null
           ? []

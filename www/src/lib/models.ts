@@ -3,6 +3,17 @@
 import type { ModelKind } from './model-kind';
 import { get } from './get';
 
+/** An autoencoder in the folder of its model. */
+export interface ShippedSae {
+  /** Its folder, relative to the model’s. */
+  path: string;
+  bytes: number;
+  /** Kind, hook and width, as its cfg.json says. */
+  kind: string;
+  hook: string;
+  width: number;
+}
+
 /** A model that can be chosen. */
 export interface ModelEntry {
   name: string;
@@ -25,6 +36,10 @@ export interface ModelEntry {
   hasStart: boolean;
   /** Whether its folder holds what Steer shows before the weights are there, `steered.json`. */
   hasSteered: boolean;
+  /** Whether its folder holds the gallery’s texts of topics, `topics.json`. */
+  hasTopics: boolean;
+  /** Autoencoders on it that come with the site. */
+  saes: readonly ShippedSae[];
   /** Whether its folder holds challenges, `challenges.json`. */
   hasChallenges: boolean;
   /** Files by path that the reader picked: they are the model, and {@link url} only names it. */
@@ -43,6 +58,8 @@ interface IndexFile {
     continuations: boolean;
     start: boolean;
     steered: boolean;
+    topics: boolean;
+    saes: ShippedSae[];
     challenges: boolean;
   }[];
 }
@@ -53,20 +70,24 @@ export async function shippedModels(): Promise<ModelEntry[]> {
   const response = await get(new URL('index.json', base));
   if (!response.ok) throw new Error(`models/index.json could not be fetched: the server responded with ${response.status}.`);
   const { models } = (await response.json()) as IndexFile;
-  return models.map(({ name, kind, bytes, steps, dense_twin, features, examples, continuations, start, steered, challenges }) => ({
-    name,
-    kind,
-    url: new URL(`${encodeURIComponent(name)}/`, base),
-    bytes,
-    steps,
-    denseTwin: dense_twin,
-    hasFeatures: features,
-    hasExamples: examples,
-    hasContinuations: continuations,
-    hasStart: start,
-    hasSteered: steered,
-    hasChallenges: challenges,
-  }));
+  return models.map(
+    ({ name, kind, bytes, steps, dense_twin, features, examples, continuations, start, steered, topics, saes, challenges }) => ({
+      name,
+      kind,
+      url: new URL(`${encodeURIComponent(name)}/`, base),
+      bytes,
+      steps,
+      denseTwin: dense_twin,
+      hasFeatures: features,
+      hasExamples: examples,
+      hasContinuations: continuations,
+      hasStart: start,
+      hasSteered: steered,
+      hasTopics: topics,
+      saes,
+      hasChallenges: challenges,
+    }),
+  );
 }
 
 /** A model folder at a URL that the reader entered. */
@@ -84,6 +105,8 @@ export function foreignModel(url: URL): ModelEntry {
     hasContinuations: false,
     hasStart: false,
     hasSteered: false,
+    hasTopics: false,
+    saes: [],
     hasChallenges: false,
   };
 }

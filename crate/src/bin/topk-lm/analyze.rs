@@ -9,7 +9,7 @@ use topk_lm::features::analyze::{self, AnalyzeOptions, Beyond};
 use topk_lm::features::saes::analyze_saes;
 use topk_lm::offline;
 
-use crate::common::{print_line, sae_json, sae_lines, SaeArgs};
+use crate::common::{print_line, sae_json, sae_lines, SaeArgs, ThreadArgs};
 
 /// Computes, for every neuron, where it is active over a corpus, on which tokens, and what it promotes; with --checkpoints, over training too.
 /// An interrupted run continues after the last saved part and produces the same files.
@@ -34,9 +34,8 @@ pub struct AnalyzeArgs {
     /// Dense twin, whose embedding defines the clusters of tokens [default: dense_twin in manifest.json or config.json]
     #[arg(long, value_name = "DIR")]
     twin: Option<PathBuf>,
-    /// Number of threads [default: one per processor]
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    #[command(flatten)]
+    threads: ThreadArgs,
     /// Also write SAEDashboard's JSON, which Neuronpedia reads
     #[arg(long, value_name = "DIR", conflicts_with = "shard")]
     export: Option<PathBuf>,
@@ -94,7 +93,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
         checkpoints: args.checkpoints,
         shard: args.shard,
         twin: args.twin.clone(),
-        threads: args.threads.unwrap_or_else(offline::default_threads),
+        threads: args.threads.number(),
         export: args.export.clone(),
         writes: args.writes,
         stories: args.stories.clone().zip(args.states.clone()),

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{json, Value};
 use topk_lm::checkpoint::FolderSource;
 use topk_lm::error::{Code, Error, Result};
+use topk_lm::offline;
 use topk_lm::pace::Cancel;
 use topk_lm::session::{BackendChoice, LoadOptions, Model, SaeOptions, SaeQuality, SamplingOptions};
 
@@ -42,6 +43,27 @@ pub struct ModelArgs {
     /// Most positions of a sequence, so that a long context takes less memory [default: the model's context]
     #[arg(long, value_name = "N")]
     pub max_context: Option<usize>,
+}
+
+/// More take memory and gain nothing.
+const MOST_THREADS: usize = 1024;
+
+#[derive(Args)]
+pub struct ThreadArgs {
+    /// Number of threads [default: one per processor]
+    #[arg(long, value_name = "N", value_parser = threads)]
+    threads: Option<usize>,
+}
+
+impl ThreadArgs {
+    pub fn number(&self) -> usize {
+        self.threads.unwrap_or_else(offline::default_threads)
+    }
+}
+
+fn threads(text: &str) -> std::result::Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (1..=MOST_THREADS).contains(number));
+    number.ok_or_else(|| format!("must be a whole number from 1 to {MOST_THREADS}"))
 }
 
 #[derive(Args)]

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use topk_lm::error::Result;
-use topk_lm::offline::{self, files};
+use topk_lm::offline::files;
 use topk_lm::steer::{self, Concept, Found, Recipe, SteerOptions};
 
-use crate::common::print_text;
+use crate::common::{print_text, ThreadArgs};
 
 /// Finds the few neurons of one block, each with a value to add, that make texts speak of the given words while they still read; prints edits as
 /// `generate --edit` and JavaScript take them, with what they do to fresh texts.
@@ -43,9 +43,8 @@ pub struct SteerArgs {
     /// Write the recipes into this list (recipes.json), in the place of those of the same concept, instead of stdout
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Number of threads [default: one per processor]
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    #[command(flatten)]
+    threads: ThreadArgs,
 }
 
 pub fn run(args: &SteerArgs) -> Result<()> {
@@ -59,7 +58,7 @@ pub fn run(args: &SteerArgs) -> Result<()> {
         surprise: args.surprise,
         judge: args.judge.clone(),
         curve: args.curve,
-        threads: args.threads.unwrap_or_else(offline::default_threads),
+        threads: args.threads.number(),
     };
     // A list that cannot be read is found out before minutes of work.
     steer::into_list(args.out.as_deref(), &[])?;

@@ -6,9 +6,9 @@ use clap::Args;
 use serde_json::json;
 use topk_lm::checkpoint::FolderSource;
 use topk_lm::error::{Code, Error, Result};
-use topk_lm::offline::{self, documents, write, OfflineModel};
+use topk_lm::offline::{documents, write, OfflineModel};
 
-use crate::common::{print_line, SamplingArgs};
+use crate::common::{print_line, SamplingArgs, ThreadArgs};
 
 /// Document i equals what `generate --backend cpu` writes for its prompt with a seed derived from S and i (words 0 and 1 of
 /// Philox4x32-10 with key S and counter (i, i >> 32, 0, 1)), on every machine and with any number of threads.
@@ -36,9 +36,8 @@ pub struct WriteArgs {
     /// lines between prompts. A text gets the model's BOS in front
     #[arg(long, value_name = "FILE")]
     prompts: Option<PathBuf>,
-    /// Number of threads [default: one per processor]
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    #[command(flatten)]
+    threads: ThreadArgs,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -59,7 +58,7 @@ pub fn run(args: &WriteArgs) -> Result<()> {
         sampling: args.sampling.options().resolve(&model.defaults, args.seed),
         max_tokens: args.max_tokens.unwrap_or(usize::MAX),
         prompts,
-        threads: args.threads.unwrap_or_else(offline::default_threads),
+        threads: args.threads.number(),
     };
     let started = std::time::Instant::now();
     let written = write::write(&model, &options, &args.out)?;

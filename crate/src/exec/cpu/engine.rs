@@ -7,11 +7,13 @@ use crate::error::{fail, Result};
 
 use crate::exec::request::{Batch, BatchOutput, Decode, Drawn, LogitRows, Resume};
 use crate::ops::def::{Rows, Step};
+use crate::ops::mlp_in;
 use crate::ops::pass::{Buffers, KvCache, Placement, SLICE};
 use crate::ops::rope::Frequencies;
 use crate::ops::sampling::Draw;
 use crate::ops::weights::CpuWeights;
 use crate::memory::copied;
+use crate::pace::pause;
 use crate::numerics::gemm;
 use crate::program::Program;
 use crate::weights::{Tensor, Weight, WeightSink};
@@ -54,15 +56,22 @@ impl CpuCache {
 pub(super) const LOGITS: &str = "a copy of the logits";
 
 impl CpuEngine {
-    pub fn new(config: &Config, weights: CpuWeights) -> Self {
-        CpuEngine {
+    /// An engine with all weights of a model, and the products of weights that its program wants.
+    pub async fn new(config: &Config, mut weights: CpuWeights) -> Result<Self> {
+        let program = Program::new(config);
+        for step in program.steps.iter().filter(|step| step.op.name == mlp_in::SPLIT.name) {
+            let product = mlp_in::product(config, &weights, step.layer)?;
+            weights.weight(Weight::MlpInProduct(step.layer), product)?;
+            pause().await;
+        }
+        Ok(CpuEngine {
             loaded: Loaded {
-                program: Program::new(config),
+                program,
                 rope: Frequencies::new(config),
                 weights,
                 config: config.clone(),
             },
-        }
+        })
     }
 
     /// The same model with the autoencoders of `config`, whose weights are `added`.

@@ -118,6 +118,9 @@ impl<'a> Run<'a> {
             buffers.resize(buffer, config, rows.len())?;
             narrowed.push(buffer);
         }
+        if !self.pass.buffers.active.start.is_empty() {
+            self.pass.buffers.active.narrow(rows);
+        }
         self.pass.ids = ids;
         self.pass.placement = Placement::Each(each);
         Ok(())

@@ -1,7 +1,7 @@
 //! An autoencoder's folder.
 
 use pollster::block_on;
-use topk_lm::checkpoint::{self, MemorySource};
+use topk_lm::checkpoint::{self, safetensors_bytes, MemorySource, OutputTensor};
 
 use super::{reheaded, seeds, words_of, wrong, Target};
 use crate::common::tiny::safetensors;
@@ -24,6 +24,7 @@ pub fn target() -> Target {
         ("b_enc", &[6]),
         ("threshold", &[6]),
     ]);
+    let files = [file_of, in_8bit()];
     Target {
         name: "sae",
         make: Box::new(move |rng| {
@@ -32,10 +33,11 @@ pub fn target() -> Target {
             } else {
                 rng.of(&small).to_string().into_bytes()
             };
+            let file = rng.of(&files).clone();
             let weights = if rng.one_in(2) {
-                reheaded(rng, &file_of, &words)
+                reheaded(rng, &file, &words)
             } else {
-                file_of.clone()
+                file
             };
             vec![("cfg.json".into(), cfg), ("sae_weights.safetensors".into(), weights)]
         }),
@@ -44,4 +46,26 @@ pub fn target() -> Target {
             Ok(())
         }),
     }
+}
+
+/// The same tensors, its matrices in 8 bits beside their scales.
+fn in_8bit() -> Vec<u8> {
+    let (numbers, eight) = ([0.5f32; 6], vec![3u8; 24]);
+    let matrix = |name: &str, shape: &[usize]| OutputTensor {
+        name: name.to_owned(),
+        dtype: "I8",
+        shape: shape.to_vec(),
+        data: eight.clone().into(),
+    };
+    let vector = |name, length: usize| OutputTensor::f32(name, &[length], &numbers[..length]);
+    let tensors = [
+        matrix("W_dec", &[6, 4]),
+        vector("W_dec.scale", 6),
+        matrix("W_enc", &[4, 6]),
+        vector("W_enc.scale", 4),
+        vector("b_dec", 4),
+        vector("b_enc", 6),
+        vector("threshold", 6),
+    ];
+    safetensors_bytes(&tensors).unwrap()
 }

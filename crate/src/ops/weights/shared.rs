@@ -1,0 +1,126 @@
+//! Which weights other threads take a part of, and how these are cut out of what was stored.
+
+use std::ops::Range;
+
+use super::CpuTensor;
+use crate::config::Config;
+use crate::ops::mlp_in::splits;
+use crate::error::Result;
+use crate::memory::{append, reserve};
+use crate::numerics::team::{Part, Share};
+use crate::weights::{Dtype, Tensor, Weight};
+
+/// The weights of a model that are shared.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shared(Option<Of>);
+
+#[derive(Clone, Copy, Debug)]
+struct Of {
+    head: Weight,
+    /// The stream is sparse in front of q, k and v: few rows of their weights are read, not worth the waiting.
+    gathers: bool,
+    /// And in front of the MLP of every layer but the first.
+    splits: bool,
+}
+
+impl Shared {
+    pub fn of_model(config: &Config) -> Shared {
+        Shared(Some(Of {
+            head: config.head(),
+            gathers: config.topk.is_some(),
+            splits: config.topk.is_some() && splits(config),
+        }))
+    }
+
+    /// The tensor of a weight, of which others now have their part if it is one of these.
+    pub fn tensor(self, which: Weight, tensor: Tensor) -> Result<CpuTensor> {
+        let Some(of) = self.0 else { return CpuTensor::new(which, tensor) };
+        let (rows, stride, dtype) = (tensor.rows, tensor.stride, code(tensor.dtype));
+        match which {
+            _ if which == of.head => {
+                let share = Share::of_table(rows, stride, dtype, |blocks| rows_of(&tensor, &blocks))?;
+                let whole = CpuTensor::new(which, tensor)?;
+                Ok(CpuTensor { share, ..whole })
+            }
+            Weight::MlpIn(layer) if of.splits && layer > 0 => CpuTensor::new(which, tensor),
+            Weight::AttnOut(_) | Weight::MlpIn(_) | Weight::MlpOut(_) => of_matrix(which, tensor),
+            Weight::Qkv(_) if !of.gathers => of_matrix(which, tensor),
+            _ => CpuTensor::new(which, tensor),
+        }
+    }
+}
+
+fn of_matrix(which: Weight, tensor: Tensor) -> Result<CpuTensor> {
+    let (rows, stride, dtype) = (tensor.rows, tensor.stride, tensor.dtype);
+    let Some((share, part)) = Share::of_matrix(rows, stride, code(dtype), |columns| columns_of(&tensor, columns))? else {
+        return CpuTensor::new(which, tensor);
+    };
+    let own = CpuTensor::new(which, tensor_of(part, dtype))?;
+    Ok(CpuTensor {
+        stride,
+        share: Some(share),
+        ..own
+    })
+}
+
+/// A part as a tensor of its own.
+pub fn tensor_of(part: Part, dtype: Dtype) -> Tensor {
+    Tensor {
+        rows: part.rows,
+        cols: part.stride,
+        stride: part.stride,
+        dtype,
+        data: part.bytes,
+        scales: part.scales,
+    }
+}
+
+/// What a part is called where there is no memory for it.
+const PART: &str = "a part of the weights";
+
+/// Some columns of a matrix, with their scales.
+fn columns_of(tensor: &Tensor, columns: Range<usize>) -> Result<Part> {
+    let size = tensor.dtype.bytes();
+    let mut bytes = Vec::new();
+    reserve(&mut bytes, tensor.rows * columns.len() * size, PART)?;
+    for row in tensor.data.chunks_exact((tensor.stride * size).max(1)) {
+        bytes.extend_from_slice(&row[columns.start * size..columns.end * size]);
+    }
+    Ok(Part {
+        rows: tensor.rows,
+        stride: columns.len(),
+        bytes,
+        scales: tensor.scales.get(columns).map(<[f32]>::to_vec).unwrap_or_default(),
+    })
+}
+
+/// Some rows of a table, with their scales.
+fn rows_of(tensor: &Tensor, blocks: &[Range<usize>]) -> Result<Part> {
+    let row = tensor.stride * tensor.dtype.bytes();
+    let (mut bytes, mut scales) = (Vec::new(), Vec::new());
+    for block in blocks {
+        append(&mut bytes, &tensor.data[block.start * row..block.end * row], PART)?;
+        scales.extend(tensor.scales.get(block.clone()).unwrap_or_default());
+    }
+    Ok(Part {
+        rows: blocks.iter().map(Range::len).sum(),
+        stride: tensor.stride,
+        bytes,
+        scales,
+    })
+}
+
+/// The number by which a type is known in a command.
+fn code(dtype: Dtype) -> i32 {
+    match dtype {
+        Dtype::F32 => 0,
+        Dtype::F16 => 1,
+        Dtype::Bf16 => 2,
+        Dtype::I8 => 3,
+    }
+}
+
+/// The type of that number.
+pub fn dtype_of(code: i32) -> Option<Dtype> {
+    [Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I8].into_iter().find(|dtype| self::code(*dtype) == code)
+}
