@@ -18,10 +18,15 @@ const story = (n) =>
   `One day, ${names[n % 5]} saw a ${things[n % 7]}. "I like the ${things[(n * 3) % 7]}," said ${names[(n + 2) % 5]}. They were happy and played in the park. Then it was late, and ${names[(n * 2) % 5]} ran home to Mom.`;
 const TEXT = Array.from({ length: 330 }, (_, n) => story(n)).join('\n<|endoftext|>\n');
 
+/** Whether a file of the site's assets is the worker of the statistics. */
+const isStatisticsWorker = (name) =>
+  /^worker-[^/]*\.js$/.test(name) && fs.readFileSync(path.join(paths.site, 'assets', name), 'utf8').includes('statistics_bg');
+const statisticsWorker = () => `assets/${fs.readdirSync(path.join(paths.site, 'assets')).find(isStatisticsWorker)}`;
+
 /** Answers with the worker of the statistics, for which time runs a thousand times as fast. */
 function impatient(url, response) {
   const file = path.join(paths.site, 'assets', path.basename(url));
-  if (!/\/worker-[^/]*\.js$/.test(url) || !fs.readFileSync(file, 'utf8').includes('statistics_bg')) return false;
+  if (!isStatisticsWorker(path.basename(url))) return false;
   const hurry = 'const { timeout } = AbortSignal; AbortSignal.timeout = (ms) => timeout.call(AbortSignal, ms / 1000);';
   response.writeHead(200, { 'content-type': 'text/javascript' }).end(`${hurry}\n${fs.readFileSync(file, 'utf8')}`);
   return true;
@@ -151,6 +156,45 @@ describe('statistics in the tab', { timeout: 900_000 }, () => {
     await phase('done');
     await rows().nth(3).waitFor();
     await page.context().setOffline(false);
+  });
+
+  test('the table fills while text comes slower than it is counted', async () => {
+    const seen = await page.evaluate(
+      async ({ url, model, text }) => {
+        const worker = new Worker(url, { type: 'module' });
+        const seen = [];
+        /** Resolves with the next message that `is` wants. */
+        const heard = (is) =>
+          new Promise((resolve) => {
+            const hear = ({ data }) => {
+              if (!is(data)) return;
+              worker.removeEventListener('message', hear);
+              resolve(data);
+            };
+            worker.addEventListener('message', hear);
+          });
+        worker.addEventListener('message', ({ data: { type, files } }) => seen.push(files ? `${type} with files` : type));
+        worker.postMessage({ type: 'begin', model, name: 'Alone' });
+        let tokens = 0;
+        for (let number = 1; tokens < 1000; number++) {
+          const counted = heard(
+            ({ type, reached }) => type === 'finished' || (type === 'reached' && reached.done && reached.documents === number),
+          );
+          worker.postMessage({ type: 'add', text: { name: 'slow.jsonl', text: `${JSON.stringify({ text })}\n` } });
+          ({
+            reached: { tokens },
+          } = await counted);
+        }
+        await heard(({ type }) => type === 'snapshot');
+        const finished = heard(({ type }) => type === 'finished');
+        worker.postMessage({ type: 'end' });
+        await finished;
+        worker.terminate();
+        return seen.filter((type) => type !== 'reached' && type !== 'loading');
+      },
+      { url: statisticsWorker(), model: `${site.origin}elsewhere/Alone/`, text: TEXT.slice(0, 600) },
+    );
+    assert.deepEqual(seen, ['snapshot with files', 'finished with files']);
   });
 
   test('over what the model writes by itself', async () => {

@@ -78,12 +78,14 @@ async function countAll(statistics: Statistics, cancel: Cancel): Promise<void> {
       said = performance.now();
       say({ type: 'reached', reached });
     }
-    if (reached.tokens >= snapshot && !reached.done) {
+    const isAll = reached.done && waiting.length === 0;
+    if (isAll && (ended || stopped.signal.aborted)) return;
+    if (reached.tokens >= snapshot) {
       snapshot = 2 * reached.tokens;
       say({ type: 'snapshot', files: blobsOf(await filesOf(statistics, cancel)) });
+      continue; // more may have come meanwhile
     }
-    if (!reached.done || waiting.length > 0) continue;
-    if (ended || stopped.signal.aborted) return;
+    if (!isAll) continue;
     await new Promise<void>((resolve) => {
       wake = resolve;
     });
