@@ -4,7 +4,7 @@ use crate::config::{Config, Residual};
 use crate::ops::buffers::{Buffer, ACTIVE, HIDDEN, IDS};
 use crate::ops::def::{At, OpDef, Point, Stage, Step};
 use crate::ops::{
-    attention, attn_out, embed, lm_head, mlp_in, mlp_out, post_norm, qk_norm, qkv, residual, sample, topk,
+    attention, attn_out, embed, lm_head, mlp_in, mlp_out, post_norm, qk_norm, qkv, residual, sample, topk, weights,
 };
 
 /// The steps of one forward pass over a batch of rows, up to the final residual stream; then how logits are made and a token is drawn.
@@ -57,7 +57,7 @@ impl Program {
             };
             // Nothing may change what the attention added to a sparse stream.
             let changed_within = inserted.iter().any(|step| step.point.layer == layer && step.point.is_within_block());
-            let splits = stream == ACTIVE && mlp_in::splits(config) && !changed_within;
+            let splits = stream == ACTIVE && weights::splits(config) && !changed_within;
             let mlp = if splits { &mlp_in::SPLIT } else { &mlp_in::DEF };
             add(mlp, mlp_input, None, at(Stage::MlpIn));
             let mlp_norm = post_norm(&post_norm::MLP, mlp_out::MLP_OUT);

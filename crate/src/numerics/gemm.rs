@@ -17,6 +17,8 @@ const OUTS: usize = if cfg!(target_arch = "wasm32") { 8 } else { 16 };
 pub mod attend512;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm128;
 
 /// Calls the function compiled for AVX-512 or AVX2 where the machine has it; the arithmetic is the same, lane by lane.
 macro_rules! dispatch {
@@ -63,6 +65,7 @@ pub fn matmul(x: &[f32], inputs: usize, w: &Numbers, stride: usize, out: &mut [f
         Numbers::F16(w) => matmul_of(x, inputs, w, stride, out),
         Numbers::Bf16(w) => matmul_of(x, inputs, w, stride, out),
         Numbers::Int8(w) => int8::matmul(x, inputs, w, stride, out),
+        Numbers::Packed(w) => int8::packed::matmul(x, inputs, w, out),
     }
 }
 
@@ -141,19 +144,30 @@ dispatch!(
     one_row<S: Stored>, one_row_portable, (x: &[f32], w: &[S], stride: usize, out: &mut [f32])
 );
 
+/// Of one row of inputs, those that go through four rows of weights at a time. Row by row, as the weights lie in memory, is faster: processors
+/// fetch one stream ahead far better than several side by side. Only where wide registers read f32, the sums are what takes the time.
+fn together<S: Stored>(inputs: usize) -> usize {
+    if !cfg!(target_arch = "wasm32") && size_of::<S>() == 4 {
+        inputs / 4 * 4
+    } else {
+        0
+    }
+}
+
 #[inline(always)]
 fn one_row_portable<S: Stored>(x: &[f32], w: &[S], stride: usize, out: &mut [f32]) {
     out.fill(0.0);
-    let mut weights = w.chunks_exact(4 * stride);
-    let mut inputs = x.chunks_exact(4);
-    for (x, w) in inputs.by_ref().zip(weights.by_ref()) {
-        let (w0, rest) = w.split_at(stride);
-        let (w1, rest) = rest.split_at(stride);
-        let (w2, w3) = rest.split_at(stride);
-        add_four(out, [x[0], x[1], x[2], x[3]], [w0, w1, w2, w3]);
+    let together = together::<S>(x.len());
+    let (fours, rest) = x.split_at(together);
+    let (weights_of_fours, weights) = w.split_at(together * stride);
+    for (x, w) in fours.as_chunks::<4>().0.iter().zip(weights_of_fours.chunks_exact(4 * stride)) {
+        let (w0, more) = w.split_at(stride);
+        let (w1, more) = more.split_at(stride);
+        let (w2, w3) = more.split_at(stride);
+        add_four(out, *x, [w0, w1, w2, w3]);
     }
-    for (x, w) in inputs.remainder().iter().zip(weights.remainder().chunks_exact(stride)) {
-        add_one(out, *x, w);
+    for (x, w) in rest.iter().zip(weights.chunks_exact(stride)) {
+        add_row(out, *x, w);
     }
 }
 
@@ -165,8 +179,12 @@ fn add_four<S: Stored>(out: &mut [f32], x: [f32; 4], [w0, w1, w2, w3]: [&[S]; 4]
     }
 }
 
+/// `out += x · w`, folded.
 #[inline(always)]
-fn add_one<S: Stored>(out: &mut [f32], x: f32, w: &[S]) {
+fn add_row<S: Stored>(out: &mut [f32], x: f32, w: &[S]) {
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    return wasm128::add_row(out, x, w);
+    #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
     for (out, w) in out.iter_mut().zip(w) {
         *out += x * w.bits();
     }
@@ -179,6 +197,7 @@ pub fn gather(indices: &[u32], values: &[f32], w: &Numbers, stride: usize, out: 
         Numbers::F16(w) => gather_of(indices, values, w, stride, out),
         Numbers::Bf16(w) => gather_of(indices, values, w, stride, out),
         Numbers::Int8(w) => int8::gather(indices, values, w, stride, out),
+        Numbers::Packed(w) => int8::packed::gather(indices, values, w, out),
     }
 }
 
@@ -197,13 +216,13 @@ dispatch!(
 fn gather_portable<S: Stored>(indices: &[u32], values: &[f32], w: &[S], stride: usize, out: &mut [f32]) {
     out.fill(0.0);
     let row = |index: u32| &w[index as usize * stride..][..stride];
-    let (fours, rest) = indices.as_chunks::<4>();
-    let (values_of_fours, values_of_rest) = values.as_chunks::<4>();
-    for (indices, values) in fours.iter().zip(values_of_fours) {
+    let together = together::<S>(indices.len());
+    let ((fours, indices), (values_of_fours, values)) = (indices.split_at(together), values.split_at(together));
+    for (indices, values) in fours.as_chunks::<4>().0.iter().zip(values_of_fours.as_chunks::<4>().0) {
         add_four(out, *values, indices.map(row));
     }
-    for (index, value) in rest.iter().zip(values_of_rest) {
-        add_one(out, *value, row(*index));
+    for (index, value) in indices.iter().zip(values) {
+        add_row(out, *value, row(*index));
     }
 }
 
@@ -218,6 +237,8 @@ pub fn dots(x: &[f32], inputs: usize, w: &Numbers, of: Range<usize>, stride: usi
         Numbers::F16(w) => dots_of_rows(x, inputs, &w[range], stride, out),
         Numbers::Bf16(w) => dots_of_rows(x, inputs, &w[range], stride, out),
         Numbers::Int8(w) => int8::dots(x, inputs, &w.numbers[range], &w.scales[of], stride, out),
+        // Tables are never packed.
+        Numbers::Packed(w) => dots(x, inputs, &Numbers::Int8(w.unpacked()), of, stride, out),
     }
 }
 
@@ -259,6 +280,10 @@ pub fn dot_portable<S: Stored>(a: &[f32], b: &[S]) -> f32 {
     let n = a.len().min(b.len());
     let (a, b) = (&a[..n], &b[..n]);
     let mut lanes = [0f32; LANES];
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    if n.is_multiple_of(LANES) {
+        return wasm128::dot(a, b);
+    }
     let (mut a_parts, mut b_parts) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
     for (a, b) in a_parts.by_ref().zip(b_parts.by_ref()) {
         for l in 0..LANES {

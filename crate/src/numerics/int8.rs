@@ -4,11 +4,18 @@
 //! docs/files.md says what the rounding costs.
 
 mod kernels;
+pub mod packed;
 #[cfg(test)]
 mod tests;
 
-use super::stored::Int8;
-use kernels::{dot, eight_rows, four_rows};
+use kernels::{dot, dot_one, eight_rows, four_rows};
+
+/// Rows of 8-bit numbers with their scales: one for each row, or for each column.
+#[derive(Clone, Debug, Default)]
+pub struct Int8 {
+    pub numbers: Vec<i8>,
+    pub scales: Vec<f32>,
+}
 
 /// Inputs whose products fit an i32: 1,024 · 16,383 · 128 < 2^31.
 const PART: usize = 1024;
@@ -93,12 +100,11 @@ fn add_up(entries: &[(u32, i16)], w: &[i8], stride: usize, sums: &mut Vec<i32>, 
     }
 }
 
-/// [`matmul`] of a few rows: eight rows of weights at a time are widened once for all of them.
-fn matmul_together(x: &[f32], inputs: usize, w: &Int8, stride: usize, out: &mut [f32]) {
-    let (rows, eights) = (x.len() / inputs, inputs.div_ceil(8));
+/// Rows of inputs as the kernels take them, `[eight of inputs, row]`, and their scales.
+fn in_eights(x: &[f32], inputs: usize) -> (Vec<[i32; 4]>, Vec<f32>) {
+    let rows = x.len() / inputs;
     let mut scales = Vec::with_capacity(rows);
-    // `[eight, row]`
-    let mut packed = vec![[0i32; 4]; eights * rows];
+    let mut packed = vec![[0i32; 4]; inputs.div_ceil(8) * rows];
     let mut q = Vec::new();
     for (r, x) in x.chunks_exact(inputs).enumerate() {
         scales.push(quantize(x, &mut q));
@@ -108,6 +114,13 @@ fn matmul_together(x: &[f32], inputs: usize, w: &Int8, stride: usize, out: &mut 
             }
         }
     }
+    (packed, scales)
+}
+
+/// [`matmul`] of a few rows: eight rows of weights at a time are widened once for all of them.
+fn matmul_together(x: &[f32], inputs: usize, w: &Int8, stride: usize, out: &mut [f32]) {
+    let rows = x.len() / inputs;
+    let (packed, scales) = in_eights(x, inputs);
     out.fill(0.0);
     let mut sums = vec![0i32; rows * OUTS.min(stride)];
     for first in (0..stride).step_by(OUTS) {
@@ -147,6 +160,13 @@ pub fn dots(x: &[f32], inputs: usize, w: &[i8], scales: &[f32], stride: usize, o
         .collect();
     let outputs = scales.len();
     let row_of_w = |v: usize| &w[v * stride..][..inputs];
+    if let [scale] = scales_of_x[..] {
+        for (v, (out, scale_of_w)) in out.iter_mut().zip(scales).enumerate() {
+            let parts = rows.chunks(PART).zip(row_of_w(v).chunks(PART));
+            *out = parts.map(|(x, w)| dot_one(x, w) as f32).sum::<f32>() * (scale * scale_of_w);
+        }
+        return;
+    }
     for v in (0..outputs).step_by(2) {
         // The last one may be alone; it is then taken twice.
         let ids = [v, (v + 1).min(outputs - 1)];

@@ -6,7 +6,14 @@ use std::arch::x86_64::{
     _mm512_loadu_ps, _mm512_maskz_loadu_ps, _mm512_slli_epi32,
 };
 
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+use std::arch::wasm32::{
+    i32x4_load_extend_i16x4, i32x4_shl, i32x4_splat, u32x4_load_extend_u16x4, v128, v128_and, v128_load,
+};
+
 use half::f16;
+
+use super::int8::{packed::Packed, Int8};
 
 /// A finite half-precision number.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,13 +25,6 @@ pub struct F16(u16);
 #[repr(transparent)]
 pub struct Bf16(u16);
 
-/// Rows of 8-bit numbers with their scales: one for each row, or for each column.
-#[derive(Clone, Debug, Default)]
-pub struct Int8 {
-    pub numbers: Vec<i8>,
-    pub scales: Vec<f32>,
-}
-
 /// The numbers of a weight.
 #[derive(Clone, Debug)]
 pub enum Numbers {
@@ -32,6 +32,8 @@ pub enum Numbers {
     F16(Vec<F16>),
     Bf16(Vec<Bf16>),
     Int8(Int8),
+    /// A matrix, with a scale for each output.
+    Packed(Packed),
 }
 
 impl Default for Numbers {
@@ -60,6 +62,7 @@ impl Numbers {
             Numbers::F16(numbers) => numbers.len(),
             Numbers::Bf16(numbers) => numbers.len(),
             Numbers::Int8(int8) => int8.numbers.len(),
+            Numbers::Packed(packed) => packed.inputs * packed.stride,
         }
     }
 
@@ -71,6 +74,7 @@ impl Numbers {
             Numbers::F16(numbers) => 2 * numbers.len(),
             Numbers::Bf16(numbers) => 2 * numbers.len(),
             Numbers::Int8(int8) => int8.numbers.len() + 4 * int8.scales.len(),
+            Numbers::Packed(packed) => packed.bytes(),
         }
     }
 
@@ -84,6 +88,13 @@ impl Numbers {
             Numbers::Int8(int8) => {
                 let scale = int8.scales[row];
                 for (out, q) in out.iter_mut().zip(&int8.numbers[range]) {
+                    *out = f32::from(*q) * scale;
+                }
+            }
+            // Nobody asks for rows of a matrix.
+            Numbers::Packed(packed) => {
+                let numbers = packed.unpacked().numbers;
+                for ((out, q), scale) in out.iter_mut().zip(&numbers[range]).zip(&packed.scales) {
                     *out = f32::from(*q) * scale;
                 }
             }
@@ -123,6 +134,13 @@ pub trait Stored: Copy + Default {
     /// As many numbers lie there as the mask has bits, and the machine has AVX-512 F, VL and BW.
     #[cfg(target_arch = "x86_64")]
     unsafe fn load_masked(mask: u16, at: *const Self) -> __m512;
+
+    /// `bits()` of four numbers.
+    ///
+    /// # Safety
+    /// Four numbers lie there.
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    unsafe fn load_bits(at: *const Self) -> v128;
 }
 
 impl Stored for f32 {
@@ -151,6 +169,13 @@ impl Stored for f32 {
         // SAFETY: as the caller says.
         unsafe { _mm512_maskz_loadu_ps(mask, at) }
     }
+
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    #[inline(always)]
+    unsafe fn load_bits(at: *const f32) -> v128 {
+        // SAFETY: as the caller says.
+        unsafe { v128_load(at.cast()) }
+    }
 }
 
 impl Stored for F16 {
@@ -174,6 +199,14 @@ impl Stored for F16 {
     unsafe fn load_masked(mask: u16, at: *const F16) -> __m512 {
         // SAFETY: as the caller says.
         unsafe { _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, at.cast())) }
+    }
+
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    #[inline(always)]
+    unsafe fn load_bits(at: *const F16) -> v128 {
+        // SAFETY: as the caller says.
+        let halves = unsafe { i32x4_load_extend_i16x4(at.cast()) };
+        v128_and(i32x4_shl(halves, 13), i32x4_splat(0x8fff_ffff_u32 as i32))
     }
 }
 
@@ -208,6 +241,13 @@ impl Stored for Bf16 {
             let words = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, at.cast()));
             _mm512_castsi512_ps(_mm512_slli_epi32::<16>(words))
         }
+    }
+
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    #[inline(always)]
+    unsafe fn load_bits(at: *const Bf16) -> v128 {
+        // SAFETY: as the caller says.
+        i32x4_shl(unsafe { u32x4_load_extend_u16x4(at.cast()) }, 16)
     }
 }
 

@@ -35,7 +35,7 @@ pub mod at {
 
 /// Commands: `[what, matrix, member or ALL, four arguments]`.
 pub mod command {
-    /// Room for a matrix: type, rows, numbers in a row, scales.
+    /// Room for a matrix that will be multiplied: type, rows, numbers in a row, scales.
     pub const PUT: i32 = 1;
     /// The next bytes of the matrix, then of its scales: how many.
     pub const FILL: i32 = 2;
@@ -47,6 +47,8 @@ pub mod command {
     pub const DOTS: i32 = 5;
     /// No more will come.
     pub const LEAVE: i32 = 6;
+    /// `PUT` of a table, for dots.
+    pub const PUT_TABLE: i32 = 7;
     pub const ALL: i32 = -1;
     pub const WORDS: usize = 7;
 }
@@ -255,6 +257,14 @@ impl Team {
         Ok(all)
     }
 
+    /// Until all members have computed their part.
+    fn wait_for_all(&self) -> Result<()> {
+        if !self.wait()? {
+            fail!(DeviceLost, "a thread of the engine could not compute its part; load the model again");
+        }
+        Ok(())
+    }
+
     fn free(&self, id: i32) {
         if !self.is_broken.get() {
             self.command([command::FREE, id, command::ALL, 0, 0, 0, 0]);
@@ -322,7 +332,7 @@ impl Share {
         let parts: Vec<Range<usize>> = (0..threads).map(|thread| bound(thread)..bound(thread + 1)).collect();
         let share = Share::new(team, parts);
         for member in 0..threads - 1 {
-            if !share.put(member, dtype, &part(share.parts[member + 1].clone())?)? {
+            if !share.put(command::PUT, member, dtype, &part(share.parts[member + 1].clone())?)? {
                 return Ok(None);
             }
         }
@@ -339,7 +349,7 @@ impl Share {
         let threads = team.members() + 1;
         let share = Share::new(team, Vec::new());
         for member in 0..threads - 1 {
-            if !share.put(member, dtype, &part(blocks(0..rows, member + 1, threads))?)? {
+            if !share.put(command::PUT_TABLE, member, dtype, &part(blocks(0..rows, member + 1, threads))?)? {
                 return Ok(None);
             }
         }
@@ -352,10 +362,10 @@ impl Share {
     }
 
     /// Sends a member its part; whether there was memory for it.
-    fn put(&self, member: usize, dtype: i32, part: &Part) -> Result<bool> {
+    fn put(&self, put: i32, member: usize, dtype: i32, part: &Part) -> Result<bool> {
         let (team, id, to) = (&self.team, self.id, member as i32);
         let sizes = [part.rows, part.stride, part.scales.len()].map(|n| n as i32);
-        team.command([command::PUT, id, to, dtype, sizes[0], sizes[1], sizes[2]]);
+        team.command([put, id, to, dtype, sizes[0], sizes[1], sizes[2]]);
         if !team.wait()? {
             return Ok(false);
         }
@@ -385,7 +395,7 @@ impl Share {
             mine.resize(rows * width, 0.0);
             gemm::matmul(x, inputs, own, width, &mut mine);
             place(&mine, &self.parts[0], stride, out);
-            team.wait()?;
+            team.wait_for_all()?;
             for (member, part) in self.parts[1..].iter().enumerate() {
                 team.result(member, rows * part.len(), |numbers| place(numbers, part, stride, out));
             }
@@ -413,7 +423,7 @@ impl Share {
                 gemm::dots(x, inputs, table, block.clone(), stride, &mut mine);
                 place(&mine, &(block.start - of.start..block.end - of.start), width, out);
             }
-            team.wait()?;
+            team.wait_for_all()?;
             for member in 0..threads - 1 {
                 let blocks = blocks(of.clone(), member + 1, threads);
                 let count: usize = blocks.iter().map(Range::len).sum();

@@ -19,7 +19,7 @@ use super::linear::Linear;
 use super::norm;
 use super::pass::Pass;
 use super::weights::CpuWeights;
-use crate::config::{Activation, Config, Mlp, Norm, Residual};
+use crate::config::{Activation, Config, Mlp};
 use crate::error::Result;
 use crate::memory::{copied, zeroed};
 use crate::numerics::gemm::{self, dispatch};
@@ -49,16 +49,6 @@ pub static SPLIT: OpDef = OpDef {
     cpu: split,
     ..DEF
 };
-
-/// Whether [`SPLIT`] applies and pays off: numbers of the small matrix are f32 and cost as much as two of the large one's.
-pub fn splits(config: &Config) -> bool {
-    let active = config.topk.map_or(config.d_model, |topk| topk.k);
-    config.norm == Norm::Rms
-        && config.residual == Residual::Serial
-        && !config.post_norms
-        && !config.biases.attn_out
-        && 2 * (active + 2 * config.d_query()) <= config.d_model
-}
 
 /// The small matrix of a layer, for [`SPLIT`].
 pub fn product(config: &Config, weights: &CpuWeights, layer: usize) -> Result<Tensor> {

@@ -4,19 +4,18 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::config::Config;
+use crate::config::{Config, Norm, Residual};
 use crate::error::{fail, Result};
 use crate::memory::reserve;
 use crate::numerics::gemm;
-use crate::numerics::stored::{Int8, Numbers};
+use crate::numerics::int8::{packed::Packed, Int8};
+use crate::numerics::stored::Numbers;
 #[cfg(target_arch = "wasm32")]
 use crate::numerics::team;
 use crate::weights::{Dtype, Tensor, Weight, WeightSink};
 
 #[cfg(target_arch = "wasm32")]
 pub mod shared;
-#[cfg(target_arch = "wasm32")]
-use shared::Shared;
 
 /// A weight, `[rows, stride]`.
 #[derive(Debug, Default)]
@@ -46,6 +45,13 @@ impl CpuTensor {
             #[cfg(target_arch = "wasm32")]
             share: None,
         })
+    }
+
+    /// In the order in which whole products read it, if it has 8 bits (`numerics/int8/packed.rs`).
+    pub fn packed(self, which: Weight) -> Result<CpuTensor> {
+        let Numbers::Int8(w) = &self.data else { return Ok(self) };
+        let data = Numbers::Packed(Packed::new(w, self.stride, format_args!("the weight {which:?}"))?);
+        Ok(CpuTensor { data, ..self })
     }
 
     /// `x` `[rows, inputs]` times a matrix into `out` `[rows, stride]`; see `gemm::matmul`.
@@ -92,20 +98,57 @@ impl CpuTensor {
     }
 }
 
+/// Whether `mlp_in::SPLIT` applies and pays off: numbers of the small matrix are f32 and cost as much as two of the large one's.
+pub fn splits(config: &Config) -> bool {
+    let active = config.topk.map_or(config.d_model, |topk| topk.k);
+    config.norm == Norm::Rms
+        && config.residual == Residual::Serial
+        && !config.post_norms
+        && !config.biases.attn_out
+        && 2 * (active + 2 * config.d_query()) <= config.d_model
+}
+
+/// What a model's matrices are read by.
+#[derive(Clone, Copy, Debug)]
+struct Reads {
+    #[cfg_attr(not(target_arch = "wasm32"), expect(dead_code, reason = "for threads"))]
+    head: Weight,
+    /// The stream is sparse in front of q, k and v: few rows of their weights are read.
+    gathers: bool,
+    /// And in front of the MLP of every layer but the first.
+    splits: bool,
+}
+
+impl Reads {
+    /// Whether a weight is a matrix that is always multiplied as a whole.
+    fn is_whole(self, which: Weight) -> bool {
+        match which {
+            Weight::MlpIn(layer) => !(self.splits && layer > 0),
+            Weight::AttnOut(_) | Weight::MlpOut(_) => true,
+            Weight::Qkv(_) => !self.gathers,
+            _ => false,
+        }
+    }
+}
+
 /// All weights of a model; a copy shares them.
 #[derive(Clone, Debug, Default)]
 pub struct CpuWeights {
     tensors: HashMap<Weight, Arc<CpuTensor>>,
-    #[cfg(target_arch = "wasm32")]
-    shared: Shared,
+    reads: Option<Reads>,
 }
 
 impl WeightSink for CpuWeights {
     fn weight(&mut self, which: Weight, tensor: Tensor) -> Result<()> {
-        #[cfg(target_arch = "wasm32")]
-        let tensor = self.shared.tensor(which, tensor)?;
-        #[cfg(not(target_arch = "wasm32"))]
-        let tensor = CpuTensor::new(which, tensor)?;
+        let tensor = match self.reads {
+            #[cfg(target_arch = "wasm32")]
+            Some(reads) if which == reads.head => shared::table(which, tensor)?,
+            #[cfg(target_arch = "wasm32")]
+            Some(reads) if reads.is_whole(which) => shared::matrix(which, tensor)?,
+            #[cfg(not(target_arch = "wasm32"))]
+            Some(reads) if reads.is_whole(which) => CpuTensor::new(which, tensor)?.packed(which)?,
+            _ => CpuTensor::new(which, tensor)?,
+        };
         self.tensors.insert(which, Arc::new(tensor));
         Ok(())
     }
@@ -144,13 +187,16 @@ fn numbers(which: Weight, tensor: Tensor) -> Result<Numbers> {
 }
 
 impl CpuWeights {
-    /// None yet, of a model whose large matrices other threads take a part of, where there are some (`numerics/team.rs`).
+    /// None yet, of a model whose large matrices are laid out for how it reads them, and shared with other threads where there are some
+    /// (`numerics/team.rs`).
     pub fn of_model(config: &Config) -> CpuWeights {
-        #[cfg(not(target_arch = "wasm32"))]
-        let _ = config;
+        let reads = Reads {
+            head: config.head(),
+            gathers: config.topk.is_some(),
+            splits: config.topk.is_some() && splits(config),
+        };
         CpuWeights {
-            #[cfg(target_arch = "wasm32")]
-            shared: Shared::of_model(config),
+            reads: Some(reads),
             ..CpuWeights::default()
         }
     }

@@ -56,6 +56,7 @@ pub fn serve_team(block: &SharedArrayBuffer, number: usize, members: usize) {
 
 /// A matrix of which not all bytes are there.
 struct Coming {
+    is_table: bool,
     dtype: Dtype,
     part: Part,
     bytes: usize,
@@ -83,7 +84,7 @@ impl Member {
         }
         let [a, b, c, d] = [a, b, c, d].map(|n| usize::try_from(n).unwrap_or(0));
         match what {
-            command::PUT => self.begin(a as i32, b, c, d),
+            command::PUT | command::PUT_TABLE => self.begin(what == command::PUT_TABLE, a as i32, b, c, d),
             command::FILL => self.fill(id, a),
             command::FREE => {
                 self.matrices.remove(&id);
@@ -96,7 +97,7 @@ impl Member {
         }
     }
 
-    fn begin(&mut self, dtype: i32, rows: usize, stride: usize, scales: usize) -> Result<()> {
+    fn begin(&mut self, is_table: bool, dtype: i32, rows: usize, stride: usize, scales: usize) -> Result<()> {
         let Some(dtype) = dtype_of(dtype) else {
             fail!(Device, "{dtype} is no type")
         };
@@ -109,6 +110,7 @@ impl Member {
         };
         reserve(&mut part.bytes, bytes, "a part of the weights")?;
         self.coming = Some(Coming {
+            is_table,
             dtype,
             part,
             bytes,
@@ -148,7 +150,9 @@ impl Member {
             .map(|b| f32::from_le_bytes(*b))
             .collect();
         // Which weight it is does not matter here, as long as it is a matrix.
-        let tensor = CpuTensor::new(Weight::MlpIn(0), tensor_of(coming.part, coming.dtype))?;
+        let which = Weight::MlpIn(0);
+        let tensor = CpuTensor::new(which, tensor_of(coming.part, coming.dtype))?;
+        let tensor = if coming.is_table { tensor } else { tensor.packed(which)? };
         self.matrices.insert(id, tensor);
         Ok(())
     }

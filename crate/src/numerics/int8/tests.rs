@@ -1,3 +1,4 @@
+use super::packed::Packed;
 use super::*;
 use crate::numerics::gemm;
 use crate::numerics::stored::Numbers;
@@ -126,5 +127,27 @@ fn rows_of_zeros_and_rows_that_are_not_finite() {
             matmul(&x, 6, &w, 4, &mut out);
             assert!(out.iter().all(|x| x.is_nan()));
         }
+    }
+}
+
+#[test]
+fn packed_weights_give_the_same_bits() {
+    for [rows, inputs, stride] in SHAPES {
+        let (x, w) = (numbers(rows * inputs, 11), weights(inputs * stride, stride, 12));
+        let packed = Packed::new(&w, stride, "a matrix").unwrap();
+        let back = packed.unpacked();
+        assert_eq!((&back.numbers, &back.scales), (&w.numbers, &w.scales));
+        let (w, packed) = (Numbers::Int8(w), Numbers::Packed(packed));
+        assert_eq!(packed.count(), w.count());
+        let (mut ours, mut expected) = (vec![1.0; rows * stride], vec![0.0; rows * stride]);
+        gemm::matmul(&x, inputs, &w, stride, &mut expected);
+        gemm::matmul(&x, inputs, &packed, stride, &mut ours);
+        assert_eq!(ours, expected, "{rows} x {inputs} x {stride}");
+        // Every third input of one row.
+        let indices: Vec<u32> = (0..inputs as u32).step_by(3).collect();
+        let values = numbers(indices.len(), 13);
+        gemm::gather(&indices, &values, &w, stride, &mut expected[..stride]);
+        gemm::gather(&indices, &values, &packed, stride, &mut ours[..stride]);
+        assert_eq!(ours[..stride], expected[..stride]);
     }
 }

@@ -1,61 +1,28 @@
-//! Which weights other threads take a part of, and how these are cut out of what was stored.
+//! Weights of which other threads take a part, and how these are cut out of what was stored.
 
 use std::ops::Range;
 
 use super::CpuTensor;
-use crate::config::Config;
-use crate::ops::mlp_in::splits;
 use crate::error::Result;
 use crate::memory::{append, reserve};
 use crate::numerics::team::{Part, Share};
 use crate::weights::{Dtype, Tensor, Weight};
 
-/// The weights of a model that are shared.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Shared(Option<Of>);
-
-#[derive(Clone, Copy, Debug)]
-struct Of {
-    head: Weight,
-    /// The stream is sparse in front of q, k and v: few rows of their weights are read, not worth the waiting.
-    gathers: bool,
-    /// And in front of the MLP of every layer but the first.
-    splits: bool,
+/// A table of which others now have their part.
+pub fn table(which: Weight, tensor: Tensor) -> Result<CpuTensor> {
+    let (rows, stride, dtype) = (tensor.rows, tensor.stride, code(tensor.dtype));
+    let share = Share::of_table(rows, stride, dtype, |blocks| rows_of(&tensor, &blocks))?;
+    let whole = CpuTensor::new(which, tensor)?;
+    Ok(CpuTensor { share, ..whole })
 }
 
-impl Shared {
-    pub fn of_model(config: &Config) -> Shared {
-        Shared(Some(Of {
-            head: config.head(),
-            gathers: config.topk.is_some(),
-            splits: config.topk.is_some() && splits(config),
-        }))
-    }
-
-    /// The tensor of a weight, of which others now have their part if it is one of these.
-    pub fn tensor(self, which: Weight, tensor: Tensor) -> Result<CpuTensor> {
-        let Some(of) = self.0 else { return CpuTensor::new(which, tensor) };
-        let (rows, stride, dtype) = (tensor.rows, tensor.stride, code(tensor.dtype));
-        match which {
-            _ if which == of.head => {
-                let share = Share::of_table(rows, stride, dtype, |blocks| rows_of(&tensor, &blocks))?;
-                let whole = CpuTensor::new(which, tensor)?;
-                Ok(CpuTensor { share, ..whole })
-            }
-            Weight::MlpIn(layer) if of.splits && layer > 0 => CpuTensor::new(which, tensor),
-            Weight::AttnOut(_) | Weight::MlpIn(_) | Weight::MlpOut(_) => of_matrix(which, tensor),
-            Weight::Qkv(_) if !of.gathers => of_matrix(which, tensor),
-            _ => CpuTensor::new(which, tensor),
-        }
-    }
-}
-
-fn of_matrix(which: Weight, tensor: Tensor) -> Result<CpuTensor> {
+/// A matrix of which others now have their part.
+pub fn matrix(which: Weight, tensor: Tensor) -> Result<CpuTensor> {
     let (rows, stride, dtype) = (tensor.rows, tensor.stride, tensor.dtype);
     let Some((share, part)) = Share::of_matrix(rows, stride, code(dtype), |columns| columns_of(&tensor, columns))? else {
-        return CpuTensor::new(which, tensor);
+        return CpuTensor::new(which, tensor)?.packed(which);
     };
-    let own = CpuTensor::new(which, tensor_of(part, dtype))?;
+    let own = CpuTensor::new(which, tensor_of(part, dtype))?.packed(which)?;
     Ok(CpuTensor {
         stride,
         share: Some(share),
