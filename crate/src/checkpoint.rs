@@ -15,6 +15,7 @@ mod load;
 pub mod manifest;
 mod memory;
 mod names;
+mod narrow;
 mod plan;
 mod planned;
 mod sae;

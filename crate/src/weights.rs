@@ -193,6 +193,16 @@ impl Tensor {
     }
 }
 
+/// In which numbers a model's matrices are kept once they are loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeptAs {
+    /// As they are stored. Products with 8-bit matrices round their inputs to 8 bits on the CPU.
+    #[default]
+    Stored,
+    /// F16: 8-bit matrices multiplied out, f32 and bf16 rounded. Products take their inputs as they are.
+    F16,
+}
+
 /// Takes weights one at a time as they are read, so that no more than one of them is in memory twice.
 pub trait WeightSink {
     /// Norms of a block come before its matrices. An error ends the loading.

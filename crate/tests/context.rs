@@ -13,6 +13,7 @@ fn capped(name: &str, backend: BackendChoice, max_context: usize) -> Result<Mode
     let options = LoadOptions {
         backend,
         max_context: Some(max_context),
+        ..LoadOptions::default()
     };
     pollster::block_on(Model::load_with(&source, &options, &Cancel::default(), &mut |_, _| {}))
 }

@@ -158,7 +158,14 @@ fn weights_stay_as_stored() {
         let summary = pollster::block_on(checkpoint::summarize(&source, prefix, &config)).unwrap();
         let mut weights = CpuWeights::default();
         let mut progress = |_, _| ();
-        let loading = checkpoint::load_weights(&source, prefix, &config, &mut weights, &mut progress);
+        let loading = checkpoint::load_weights(
+            &source,
+            prefix,
+            &config,
+            topk_lm::weights::KeptAs::Stored,
+            &mut weights,
+            &mut progress,
+        );
         pollster::block_on(loading).unwrap();
         assert_eq!(weights.bytes() as u64, summary.cpu_bytes, "{}", folder.display());
         if folder == shipped {

@@ -96,6 +96,7 @@ const OPTIONS: { readonly [C in keyof CallOptions]: Names<CallOptions[C]> } = {
   load: {
     backend: true,
     maxContext: true,
+    dtype: true,
     threads: true,
     worker: true,
     workerUrl: true,
@@ -277,6 +278,7 @@ export function loadOptions(options: LoadOptions) {
   return {
     backend: oneOf('backend', options.backend, ['auto', 'webgpu', 'cpu']) ?? 'auto',
     maxContext: wholeNumber('maxContext', options.maxContext, 1),
+    dtype: oneOf('dtype', options.dtype, ['stored', 'f16']) ?? 'stored',
     threads: number('threads', options.threads, 'a whole number from 1 to 16', (n) => Number.isSafeInteger(n) && n >= 1 && n <= 16),
     worker: flag('worker', options.worker),
     workerUrl: options.workerUrl === undefined ? undefined : absolute('workerUrl', options.workerUrl),

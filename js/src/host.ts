@@ -127,8 +127,8 @@ class ModelHost {
     instance.onTrap((trap) => this.#onCrash?.(crashError(trap)), this.#listening.signal);
     const { result: model, folder } = await this.#withFolder('', context, (source, onTensor) =>
       this.#withCancel(context.signal, (cancel) => {
-        const { backend, maxContext, team } = request;
-        return instance.engine.WasmModel.load(source, { backend, maxContext }, onTensor, cancel, team && (() => assemble(team)));
+        const { backend, maxContext, dtype, team } = request;
+        return instance.engine.WasmModel.load(source, { backend, maxContext, dtype }, onTensor, cancel, team && (() => assemble(team)));
       }),
     );
     if (context.signal.aborted || this.#disposed) {

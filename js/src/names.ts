@@ -10,6 +10,7 @@ const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
   hooks: ['names_filter', 'output_hidden_states', 'hook_names'],
   edits: ['fwd_hooks', 'interventions', 'steer', 'steering'],
   backend: ['device', 'device_type', 'engine'],
+  dtype: ['precision', 'quantized', 'torch_dtype'],
   maxContext: ['n_ctx', 'context_window_size', 'max_position_embeddings'],
   onProgress: ['progress_callback', 'initProgressCallback'],
   onStep: ['onToken', 'on_token', 'callback', 'streamer'],

@@ -15,6 +15,7 @@ import type {
   SaeQuality,
   Tensor,
   TopkChange,
+  WeightDtype,
 } from './types.js';
 
 /** A model source in a form that can be posted to a worker. */
@@ -34,6 +35,7 @@ export interface LoadRequest {
   source: SourceData;
   backend: BackendChoice;
   maxContext: number | undefined;
+  dtype: WeightDtype;
   /** The engine's absolute URL or its bytes; default: next to the host's own script. */
   wasm?: string | Uint8Array<ArrayBuffer>;
   /** Name of the cache; `null`: store nothing. */

@@ -109,7 +109,7 @@ export class WasmModel {
   private constructor();
   static load(
     source: WasmSource,
-    options: { backend: 'auto' | 'webgpu' | 'cpu'; maxContext: number | undefined },
+    options: { backend: 'auto' | 'webgpu' | 'cpu'; maxContext: number | undefined; dtype: 'stored' | 'f16' },
     onTensor: (bytesDone: number, bytesTotal: number) => void,
     cancel: Cancel,
     /** Starts the threads that compute beside this one, if the model runs on the CPU. */

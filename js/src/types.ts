@@ -3,6 +3,9 @@
 /** Which device was asked for. `auto` takes WebGPU on a real adapter, else the CPU. */
 export type BackendChoice = 'auto' | 'webgpu' | 'cpu';
 
+/** In which numbers a model's matrices are kept. */
+export type WeightDtype = 'stored' | 'f16';
+
 /** The device in use. */
 export interface BackendInfo {
   kind: 'webgpu' | 'cpu';
@@ -78,6 +81,11 @@ export interface LoadOptions {
   backend?: BackendChoice;
   /** Most positions of a sequence, where the model's own context is longer: a smaller cache of keys and values. `model.config.n_ctx` says what holds. */
   maxContext?: number;
+  /**
+   * In which numbers matrices are kept in memory. `stored` (default): as the files have them. `f16`: 8-bit ones are multiplied out, which takes twice
+   * their memory; on the CPU their products then take inputs as they are, instead of rounding them to 8 bits. f32 and bf16 are rounded to f16.
+   */
+  dtype?: WeightDtype;
   /**
    * CPU threads, at most 16; results are the same with any number. Default: half of the cores, up to 4, if the page is isolated
    * (`crossOriginIsolated`); otherwise 1.

@@ -267,13 +267,33 @@ describe('explore', { timeout: 600_000 }, () => {
     await page.setViewportSize({ width: 390, height: 844 });
     try {
       const sheet = page.locator('.sheet:popover-open');
-      await page.locator('[data-backend] button').click();
+      await page.locator('[data-backend] > button').click();
       const { x, width } = await sheet.boundingBox();
       assert.ok(x >= 0 && x + width <= 390, `from ${x} to ${x + width} px`);
       await page.getByRole('heading', { name: 'Text' }).click();
       await sheet.waitFor({ state: 'detached' });
     } finally {
       await page.setViewportSize(before);
+    }
+  });
+
+  test('weights as they are stored or as f16: a choice that the address keeps', async () => {
+    const own = await openSite(browser, site, '#/explore');
+    try {
+      await loaded(own.page);
+      const choose = async (name) => {
+        await own.page.locator('[data-backend] > button').click();
+        await own.page.getByRole('button', { name }).click();
+      };
+      await choose('Keep them as f16');
+      await own.page.waitForURL(/[?&]dtype=f16.*#\/explore/);
+      await loaded(own.page);
+      await waitState(own.page, 'live');
+      await choose('Keep them as they are stored');
+      await own.page.waitForURL((url) => !url.searchParams.has('dtype'));
+      await loaded(own.page);
+    } finally {
+      await own.close();
     }
   });
 

@@ -14,11 +14,25 @@ const filesOf = (folder, names) =>
   Object.fromEntries(names.map((name) => [name, new Uint8Array(fs.readFileSync(path.join(folder, name)))]));
 const MODEL = filesOf(modelFolder, ['config.json', 'model.safetensors']);
 const SAE = filesOf(path.join(root, 'tests/goldens/saes/standard-resid-post'), ['cfg.json', 'sae_weights.safetensors']);
-const LOAD = ['backend', 'maxContext', 'threads', 'worker', 'workerUrl', 'wasmUrl', 'wasm', 'onProgress', 'signal', 'cache', 'hub'];
+const LOAD = [
+  'backend',
+  'maxContext',
+  'dtype',
+  'threads',
+  'worker',
+  'workerUrl',
+  'wasmUrl',
+  'wasm',
+  'onProgress',
+  'signal',
+  'cache',
+  'hub',
+];
 
 /** Values that a call takes. */
 const FINE = {
   backend: (random) => random.pick(['cpu', 'auto']),
+  dtype: (random) => random.pick(['stored', 'f16']),
   maxContext: (random) => random.pick([1, 8, 64, 2 ** 40]),
   threads: (random) => random.pick([1, 2, 16]),
   worker: () => false,

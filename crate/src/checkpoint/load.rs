@@ -4,13 +4,14 @@ use half::{bf16, f16};
 
 use super::header::StoredDtype;
 use super::index::Checkpoint;
+use super::narrow::AsF16;
 use super::plan::plan;
 use super::planned::{Columns, Layout, Part, Planned};
 use crate::memory::zeroed;
 use crate::config::{Config, Norm};
 use crate::error::{fail, Result};
 use crate::source::Source;
-use crate::weights::{Dtype, Tensor, Weight, WeightSink};
+use crate::weights::{Dtype, KeptAs, Tensor, Weight, WeightSink};
 
 /// Reads every weight of the checkpoint under `folder_prefix` (`""`, or `"step254/"`) into `sink`. Names, shapes and
 /// dtypes of all tensors are checked before the first is read. `progress` gets bytes read so far and in all; it counts the
@@ -19,9 +20,18 @@ pub async fn load_weights(
     source: &dyn Source,
     folder_prefix: &str,
     config: &Config,
+    kept: KeptAs,
     sink: &mut dyn WeightSink,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<()> {
+    let mut narrow;
+    let sink = match kept {
+        KeptAs::Stored => sink,
+        KeptAs::F16 => {
+            narrow = AsF16(sink);
+            &mut narrow
+        }
+    };
     let checkpoint = Checkpoint::open(source, folder_prefix).await?;
     let planned = plan(config, &checkpoint)?;
     let names = planned

@@ -4,7 +4,7 @@ use half::{bf16, f16};
 use serde_json::json;
 
 use super::*;
-use crate::weights::{Dtype, Tensor, Weight, WeightSink};
+use crate::weights::{Dtype, KeptAs, Tensor, Weight, WeightSink};
 
 /// Keeps every weight, in order.
 #[derive(Default)]
@@ -143,7 +143,7 @@ pub(super) fn gpt2(prefix: &str, dtype: &'static str) -> (Config, Stored) {
 
 pub(super) fn load_from(source: &MemorySource, prefix: &str, config: &Config) -> Result<Kept> {
     let (mut kept, mut seen) = (Kept::default(), Vec::new());
-    pollster::block_on(load_weights(source, prefix, config, &mut kept, &mut |done, total| {
+    pollster::block_on(load_weights(source, prefix, config, KeptAs::Stored, &mut kept, &mut |done, total| {
         seen.push((done, total))
     }))?;
     assert!(

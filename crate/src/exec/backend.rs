@@ -14,7 +14,7 @@ use crate::ops::pass::KvCache;
 use crate::ops::weights::CpuWeights;
 use crate::pace::now_ms;
 use crate::source::Source;
-use crate::weights::{Tensor, Weight};
+use crate::weights::{KeptAs, Tensor, Weight};
 
 /// An executor with a model's weights.
 pub enum Engine {
@@ -36,16 +36,17 @@ pub async fn load(
     config: &Rc<Config>,
     source: &dyn Source,
     prefix: &str,
+    kept: KeptAs,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(Engine, AdapterChoice)> {
     let (info, gpu) = crate::exec::gpu::open(choice).await?;
     let engine = match gpu {
         Some(gpu) => {
             let mut loader = GpuLoader::new(gpu, config.clone())?;
-            checkpoint::load_weights(source, prefix, config, &mut loader, progress).await?;
+            checkpoint::load_weights(source, prefix, config, kept, &mut loader, progress).await?;
             Engine::Gpu(Box::new(loader.finish().await?))
         }
-        None => load_cpu(config, source, prefix, progress).await?,
+        None => load_cpu(config, source, prefix, kept, progress).await?,
     };
     Ok((engine, info))
 }
@@ -56,15 +57,16 @@ pub async fn load_beside(
     config: &Rc<Config>,
     source: &dyn Source,
     prefix: &str,
+    kept: KeptAs,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Engine> {
     match engine {
         Engine::Gpu(engine) => {
             let mut loader = GpuLoader::beside(engine)?;
-            checkpoint::load_weights(source, prefix, config, &mut loader, progress).await?;
+            checkpoint::load_weights(source, prefix, config, kept, &mut loader, progress).await?;
             Ok(Engine::Gpu(Box::new(loader.finish().await?)))
         }
-        Engine::Cpu(_) => load_cpu(config, source, prefix, progress).await,
+        Engine::Cpu(_) => load_cpu(config, source, prefix, kept, progress).await,
     }
 }
 
@@ -72,12 +74,13 @@ async fn load_cpu(
     config: &Rc<Config>,
     source: &dyn Source,
     prefix: &str,
+    kept: KeptAs,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Engine> {
     #[cfg(target_arch = "wasm32")]
     crate::numerics::team::assemble().await;
     let mut weights = CpuWeights::of_model(config);
-    checkpoint::load_weights(source, prefix, config, &mut weights, progress).await?;
+    checkpoint::load_weights(source, prefix, config, kept, &mut weights, progress).await?;
     Ok(Engine::Cpu(Box::new(CpuEngine::new(config, weights).await?)))
 }
 

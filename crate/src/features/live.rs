@@ -21,6 +21,7 @@ use crate::ops::weights::CpuWeights;
 use crate::pace::pause;
 use crate::source::Source;
 use crate::tokenizer::Tokenizer;
+use crate::weights::KeptAs;
 
 /// See the module.
 pub struct Live {
@@ -63,7 +64,7 @@ impl Live {
         let defaults = checkpoint::read_generation_defaults(source, &config).await?;
         let tokenizer = checkpoint::read_tokenizer(source, &config).await?;
         let mut weights = CpuWeights::default();
-        checkpoint::load_weights(source, "", &config, &mut weights, progress).await?;
+        checkpoint::load_weights(source, "", &config, KeptAs::Stored, &mut weights, progress).await?;
         let engine = CpuEngine::new(&config, weights).await?;
         let mut facts = Facts::new(&Subject {
             name: name.to_owned(),

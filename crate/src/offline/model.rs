@@ -10,6 +10,7 @@ use crate::exec::cpu::CpuEngine;
 use crate::ops::weights::CpuWeights;
 use crate::source::Source;
 use crate::tokenizer::Tokenizer;
+use crate::weights::KeptAs;
 
 /// Weights and what belongs to them. All of it is `Sync` except the tokenizer, which stays with the thread that loaded it.
 pub struct OfflineModel {
@@ -55,7 +56,7 @@ impl OfflineModel {
 /// The engine with the weights under `prefix`.
 pub async fn load_engine(source: &FolderSource, prefix: &str, config: &Config) -> Result<CpuEngine> {
     let mut weights = CpuWeights::default();
-    checkpoint::load_weights(source, prefix, config, &mut weights, &mut |_, _| {}).await?;
+    checkpoint::load_weights(source, prefix, config, KeptAs::Stored, &mut weights, &mut |_, _| {}).await?;
     CpuEngine::new(config, weights).await
 }
 

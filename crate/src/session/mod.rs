@@ -36,6 +36,7 @@ use crate::exec::backend::{self, Engine};
 use crate::pace::Cancel;
 use crate::source::Source;
 use crate::tokenizer::Tokenizer;
+pub use crate::weights::KeptAs;
 use groups::StepGroups;
 use sequence::Pool;
 
@@ -45,6 +46,8 @@ pub struct LoadOptions {
     pub backend: BackendChoice,
     /// Most positions of a sequence, where the model's own context is longer: keys, values and tables by position are laid out for so many.
     pub max_context: Option<usize>,
+    /// In which numbers its matrices are kept, those of its training checkpoints too.
+    pub dtype: KeptAs,
 }
 
 /// A model: weights on a backend, tokenizer, and defaults. All calls take `&self` and may overlap; each keeps its own cache.
@@ -53,6 +56,7 @@ pub struct Model {
     tokenizer: Option<Rc<Tokenizer>>,
     defaults: GenerationDefaults,
     choice: BackendChoice,
+    dtype: KeptAs,
     backend: BackendInfo,
     /// `None` once disposed.
     engine: RefCell<Option<Rc<Engine>>>,
@@ -88,13 +92,14 @@ impl Model {
         let defaults = checkpoint::read_generation_defaults(source, &config).await?;
         let tokenizer = checkpoint::read_tokenizer(source, &config).await?.map(Rc::new);
         let (engine, backend) = cancel
-            .guard(backend::load(choice, &config, source, "", progress))
+            .guard(backend::load(choice, &config, source, "", options.dtype, progress))
             .await?;
         Ok(Model {
             config,
             tokenizer,
             defaults,
             choice,
+            dtype: options.dtype,
             backend,
             engine: RefCell::new(Some(Rc::new(engine))),
             disposed: Rc::default(),
@@ -114,7 +119,7 @@ impl Model {
     ) -> Result<()> {
         let current = self.engine()?;
         let engine = cancel
-            .guard(backend::load_beside(&current, &self.config, source, prefix, progress))
+            .guard(backend::load_beside(&current, &self.config, source, prefix, self.dtype, progress))
             .await?;
         self.replace_engine(Rc::new(engine))
     }

@@ -14,7 +14,7 @@ use crate::exec::request::LogitRows;
 use crate::numerics::team;
 use crate::pace::Cancel;
 use crate::session::{
-    max_tokens, BackendChoice, BackendKind, LoadOptions, Model, RunOptions, SaeOptions, SamplingOptions,
+    max_tokens, BackendChoice, BackendKind, KeptAs, LoadOptions, Model, RunOptions, SaeOptions, SamplingOptions,
 };
 
 pub(super) type JsResult<T> = std::result::Result<T, JsValue>;
@@ -24,6 +24,7 @@ pub(super) type JsResult<T> = std::result::Result<T, JsValue>;
 struct LoadArguments {
     backend: Option<String>,
     max_context: Option<usize>,
+    dtype: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -313,11 +314,17 @@ async fn load(source: JsValue, load_options: JsValue, progress: Option<Function>
             quoted(other)
         ),
     };
+    let dtype = match arguments.dtype.as_deref() {
+        None | Some("stored") => KeptAs::Stored,
+        Some("f16") => KeptAs::F16,
+        Some(other) => fail!(Argument, "dtype is {}; it must be 'stored' or 'f16'", quoted(other)),
+    };
     let source = JsSource::new(source)?;
     let mut heard = |done: u64, total: u64| call(progress.as_ref(), done as f64, total as f64);
     let load_options = LoadOptions {
         backend: choice,
         max_context: arguments.max_context,
+        dtype,
     };
     let model = Model::load_with(&source, &load_options, &cancel, &mut heard).await?;
     Ok(WasmModel { model: Rc::new(model) })

@@ -24,10 +24,10 @@ export class App {
   #before: ModelEntry | null = null;
 
   constructor() {
-    const { backend, embed } = visit(location.search);
+    const { engine, embed } = visit(location.search);
     this.embed = embed;
     this.router = new Router(() => this.entry?.name ?? '');
-    this.session = new Session(backend, () => this.router.route.ckpt);
+    this.session = new Session(engine, () => this.router.route.ckpt);
     this.statistics = new OwnStatistics(this.session);
   }
 

@@ -1,11 +1,11 @@
 /**
- * The address and the state of the site. `?backend=` and `?embed=1` belong to the visit; the hash holds everything else:
+ * The address and the state of the site. `?backend=`, `?dtype=f16` and `?embed=1` belong to the visit; the hash holds everything else:
  *
  *     #/      #/explore?model=NAME&ckpt=254&…      #/m/NAME/LAYER/INDEX?ckpt=254
  *
  * Without a page's name it is the start page; with parameters that this page does not have, Explore, with which the site opened before.
  */
-import type { BackendChoice } from 'topk-lm';
+import type { BackendChoice, WeightDtype } from 'topk-lm';
 import { isPage, type PageName, PAGES } from './pages';
 
 /** A neuron: coordinate `index` of the residual stream after block `layer`. */
@@ -132,11 +132,31 @@ function decode(part: string): string {
   }
 }
 
+/** Where models compute, and in which numbers their matrices are kept. */
+export interface Engine {
+  backend: BackendChoice;
+  dtype: WeightDtype;
+}
+
 /** What the query says about this visit. */
-export function visit(search: string): { backend: BackendChoice; embed: boolean } {
+export function visit(search: string): { engine: Engine; embed: boolean } {
   const query = new URLSearchParams(search);
   const backend = query.get('backend');
-  return { backend: backend === 'webgpu' || backend === 'cpu' ? backend : 'auto', embed: query.get('embed') === '1' };
+  return {
+    engine: {
+      backend: backend === 'webgpu' || backend === 'cpu' ? backend : 'auto',
+      dtype: query.get('dtype') === 'f16' ? 'f16' : 'stored',
+    },
+    embed: query.get('embed') === '1',
+  };
+}
+
+/** The same page with matrices kept in these numbers. */
+export function keptAs(dtype: WeightDtype): string {
+  const url = new URL(location.href);
+  if (dtype === 'stored') url.searchParams.delete('dtype');
+  else url.searchParams.set('dtype', dtype);
+  return url.href;
 }
 
 /** The same page on the CPU. */

@@ -1,13 +1,14 @@
 /** The chosen model over its life in the page (not loaded, loading, ready, failed), and its training checkpoints. */
-import type { BackendChoice, FeatureIndex, Features, LoadProgress, ModelSource, TopKLM } from 'topk-lm';
+import type { FeatureIndex, Features, LoadProgress, ModelSource, TopKLM } from 'topk-lm';
 import { kindOf, type ModelKind, topkLayers } from './model-kind';
 import type { ModelEntry } from './models';
+import type { Engine } from './route';
 import { endsModel, isAbort, isFatal, type Problem, problemOf } from './problem';
 import { readVocabulary } from './vocabulary';
 
 /** The engine's code, apart from the pages: they are shown first. */
-const engine = import('topk-lm');
-engine.catch(() => {}); // said where it is used
+const code = import('topk-lm');
+code.catch(() => {}); // said where it is used
 
 /** Largest download that starts without asking. */
 const UNASKED_BYTES = 64e6;
@@ -16,7 +17,7 @@ const UNASKED_BYTES = 64e6;
 export type Phase = 'idle' | 'asking' | 'loading' | 'ready' | 'failed';
 
 export class Session {
-  readonly backend: BackendChoice;
+  readonly engine: Engine;
   /** Training step that the address names; `null`: the final weights. */
   readonly #wanted: () => number | null;
   entry = $state.raw<ModelEntry | null>(null);
@@ -52,8 +53,8 @@ export class Session {
   /** Callers of {@link ready}. */
   #waiting: { resolve: (model: TopKLM) => void; reject: (error: unknown) => void }[] = [];
 
-  constructor(backend: BackendChoice, wanted: () => number | null) {
-    this.backend = backend;
+  constructor(engine: Engine, wanted: () => number | null) {
+    this.engine = engine;
     this.#wanted = wanted;
   }
 
@@ -109,16 +110,16 @@ export class Session {
     this.#loadedKind = null;
     this.#source = source;
     await this.#drop();
-    const code = await engine.catch((error) => error as Error);
+    const loaded = await code.catch((error) => error as Error);
     if (this.entry !== entry) return;
-    if (code instanceof Error) return this.#failed(code);
+    if (loaded instanceof Error) return this.#failed(loaded);
     if (entry.url.origin !== location.origin && source === entry.url && !agreed) {
       this.features = this.folder = null;
       this.phase = 'asking';
       return;
     }
     this.phase = 'idle';
-    const features = code.Features.open(source);
+    const features = loaded.Features.open(source);
     this.features = this.folder = features;
     const { connection } = navigator as { connection?: { saveData?: boolean } };
     const modest = entry.bytes !== null && entry.bytes <= UNASKED_BYTES && !connection?.saveData;
@@ -148,8 +149,8 @@ export class Session {
       this.isOwn = false;
       return this.#readIndex(folder);
     }
-    const [code, config = new Blob()] = await Promise.all([engine, folder.file('config.json')]);
-    const features = code.Features.open({ ...files, 'config.json': config }); // which makes it a model folder
+    const [{ Features }, config = new Blob()] = await Promise.all([code, folder.file('config.json')]);
+    const features = Features.open({ ...files, 'config.json': config }); // which makes it a model folder
     const index = await features.index();
     if (this.folder !== folder) return;
     this.features = features;
@@ -179,8 +180,8 @@ export class Session {
       const onProgress = (progress: LoadProgress) => {
         this.progress = progress;
       };
-      const { TopKLM } = await engine;
-      const model = await TopKLM.load(this.#source, { backend: this.backend, signal, onProgress });
+      const { TopKLM } = await code;
+      const model = await TopKLM.load(this.#source, { ...this.engine, signal, onProgress });
       const step = await this.#firstStep(model, signal, onProgress);
       if (this.entry !== entry) {
         void model.dispose();

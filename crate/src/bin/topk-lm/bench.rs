@@ -18,7 +18,7 @@ use topk_lm::pace::Cancel;
 #[cfg(feature = "gpu")]
 use topk_lm::weights::Dtype;
 
-use crate::common::{load, print_line, Backend, ModelArgs};
+use crate::common::{load, print_line, Backend, KeptDtype, ModelArgs};
 
 #[derive(Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["model", "topk"]))]
@@ -78,6 +78,7 @@ fn model(args: &BenchArgs, folder: &std::path::Path) -> Result<serde_json::Value
         model: folder.to_owned(),
         backend: args.backend,
         max_context: None,
+        dtype: KeptDtype::default(),
     })?;
     let bench = ModelBench {
         prompt_tokens: args.prompt_tokens,

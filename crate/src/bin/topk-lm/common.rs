@@ -9,7 +9,7 @@ use topk_lm::checkpoint::FolderSource;
 use topk_lm::error::{Code, Error, Result};
 use topk_lm::offline;
 use topk_lm::pace::Cancel;
-use topk_lm::session::{BackendChoice, LoadOptions, Model, SaeOptions, SaeQuality, SamplingOptions};
+use topk_lm::session::{BackendChoice, KeptAs, LoadOptions, Model, SaeOptions, SaeQuality, SamplingOptions};
 
 /// `--backend`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -32,6 +32,24 @@ impl Backend {
     }
 }
 
+/// `--dtype` of a model that is loaded.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum KeptDtype {
+    /// As they are stored
+    #[default]
+    Stored,
+    F16,
+}
+
+impl KeptDtype {
+    fn kept(self) -> KeptAs {
+        match self {
+            KeptDtype::Stored => KeptAs::Stored,
+            KeptDtype::F16 => KeptAs::F16,
+        }
+    }
+}
+
 #[derive(Args)]
 pub struct ModelArgs {
     /// Model folder in the Hugging Face layout
@@ -43,6 +61,9 @@ pub struct ModelArgs {
     /// Most positions of a sequence, so that a long context takes less memory [default: the model's context]
     #[arg(long, value_name = "N")]
     pub max_context: Option<usize>,
+    /// In which numbers matrices are kept in memory: f16 multiplies 8-bit ones out, and rounds others
+    #[arg(long, value_enum, default_value_t)]
+    pub dtype: KeptDtype,
 }
 
 /// More take memory and gain nothing.
@@ -204,6 +225,7 @@ pub fn load(args: &ModelArgs) -> Result<Model> {
     let options = LoadOptions {
         backend: args.backend.choice(),
         max_context: args.max_context,
+        dtype: args.dtype.kept(),
     };
     pollster::block_on(Model::load_with(&source, &options, &Cancel::default(), &mut |_, _| {}))
 }

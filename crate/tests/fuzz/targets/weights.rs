@@ -84,6 +84,7 @@ pub fn target() -> Target {
                 &source,
                 "",
                 &config,
+                topk_lm::weights::KeptAs::Stored,
                 &mut CpuWeights::default(),
                 &mut |_, _| {},
             ))?;

@@ -21,8 +21,8 @@ export class SaeSide {
   fault = $state('');
   #job: AbortController | null = null;
 
-  constructor(backend: Session['backend']) {
-    this.session = new Session(backend, () => null);
+  constructor(engine: Session['engine']) {
+    this.session = new Session(engine, () => null);
   }
 
   /** The layer whose hook the features are read at. */
