@@ -33,6 +33,42 @@ const partKey = (url: string, version: string, part: number) => `${partsPrefix(u
 const isLength = (bytes: unknown): bytes is number => Number.isSafeInteger(bytes) && (bytes as number) >= 0;
 const partCount = (bytes: number) => Math.ceil(bytes / PART_BYTES);
 
+/** Largest file whose bytes are held from when they are checked until the engine has read them: reading a Blob takes longer than hashing it. */
+const MOST_HELD = 128 << 20;
+
+/** A file: its bytes, where it is small enough, or a Blob of them, or both. */
+export interface Held {
+  bytes?: Uint8Array<ArrayBuffer> | undefined;
+  blob?: Blob | undefined;
+}
+
+/** A file with its bytes, where it is small enough. */
+export async function hold(blob: Blob): Promise<Held> {
+  return blob.size <= MOST_HELD ? { blob, bytes: new Uint8Array(await blob.arrayBuffer()) } : { blob };
+}
+
+/** The file as a Blob. */
+export function blobOf({ blob, bytes }: Held): Blob {
+  return blob ?? new Blob(bytes ? [bytes] : []);
+}
+
+/** Parts that are read or hashed at the same time: the browser does that on other threads. */
+const AT_ONCE = 4;
+
+/** The results of `use`, in order, with {@link AT_ONCE} under way. */
+async function atOnce<T, R>(all: readonly T[], use: (one: T, number: number) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  let next = 0;
+  const lane = async () => {
+    while (next < all.length) {
+      const number = next++;
+      results[number] = await use(all[number] as T, number);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, lane));
+  return results;
+}
+
 /** Model files in a storage. */
 export class FileCache {
   readonly #storage: Storage;
@@ -65,22 +101,26 @@ export class FileCache {
 
   /**
    * {@link read}, if every part is still what was stored. A part that is not is deleted; those before it stay for a download to go on from.
-   * `onBytes`: bytes checked so far.
+   * `onBytes`: bytes checked so far. A file of at most {@link MOST_HELD} comes as the bytes that were checked.
    */
-  async readSealed(url: string, record: FileRecord, onBytes: (bytes: number) => void): Promise<Blob | undefined> {
+  async readSealed(url: string, record: FileRecord, onBytes: (bytes: number) => void): Promise<Held | undefined> {
     const { version, bytes, seal } = record;
-    if (!seal) return undefined;
+    if (seal?.length !== partCount(bytes)) return undefined;
+    const held = bytes <= MOST_HELD ? new Uint8Array(bytes) : undefined;
     const parts = await this.parts(url, version, bytes);
     let checked = 0;
-    for (const [number, part] of parts.entries()) {
-      if (seal[number] !== (await sha256(part))) {
-        await this.#storage.delete(partKey(url, version, number));
-        return undefined;
-      }
-      checked += part.size;
+    const sound = await atOnce(seal, async (hash, number) => {
+      const part = await parts[number]?.arrayBuffer();
+      if (!part || (await sha256(part)) !== hash) return false;
+      held?.set(new Uint8Array(part), number * PART_BYTES);
+      checked += part.byteLength;
       onBytes(checked);
-    }
-    return checked === bytes ? new Blob(parts) : undefined;
+      return true;
+    });
+    const damaged = sound.indexOf(false);
+    if (damaged < 0) return held ? { bytes: held } : { blob: new Blob(parts) };
+    await this.#storage.delete(partKey(url, version, damaged));
+    return undefined;
   }
 
   /** The parts that are there from the beginning on, without a gap. */
@@ -88,11 +128,14 @@ export class FileCache {
     const parts: Blob[] = [];
     const count = bytes === null ? Infinity : partCount(bytes);
     while (parts.length < count) {
-      const part = await this.#storage.get(partKey(url, version, parts.length));
-      const last = bytes !== null && parts.length === count - 1;
-      const expected = last ? bytes - (count - 1) * PART_BYTES : PART_BYTES;
-      if (part?.size !== expected) break;
-      parts.push(part);
+      const numbers = Array.from({ length: Math.min(AT_ONCE, count - parts.length) }, (_, place) => parts.length + place);
+      const found = await Promise.all(numbers.map((number) => this.#storage.get(partKey(url, version, number))));
+      for (const [place, part] of found.entries()) {
+        const last = bytes !== null && numbers[place] === count - 1;
+        const expected = last ? bytes - (count - 1) * PART_BYTES : PART_BYTES;
+        if (part?.size !== expected) return parts;
+        parts.push(part);
+      }
     }
     return parts;
   }
@@ -101,12 +144,15 @@ export class FileCache {
     await this.#storage.put(partKey(url, version, part), blob);
   }
 
-  /** Marks the file as complete, with a seal over `content`, and drops the parts of other versions. */
-  async complete(url: string, facts: Omit<FileRecord, 'seal'>, content: Blob): Promise<void> {
+  /** Marks the file as complete, with a seal over its content, and drops the parts of other versions. */
+  async complete(url: string, facts: Omit<FileRecord, 'seal'>, held: Held): Promise<void> {
     const record: FileRecord = { ...facts };
     if (canHash()) {
-      record.seal = [];
-      for (let from = 0; from < content.size; from += PART_BYTES) record.seal.push(await sha256(content.slice(from, from + PART_BYTES)));
+      const starts = Array.from({ length: partCount(record.bytes) }, (_, number) => number * PART_BYTES);
+      record.seal = await atOnce(starts, async (from) => {
+        const to = from + PART_BYTES;
+        return sha256(held.bytes?.subarray(from, to) ?? (await blobOf(held).slice(from, to).arrayBuffer()));
+      });
     }
     await this.#storage.put(fileKey(url), new Blob([JSON.stringify(record)], { type: 'application/json' }));
     const keep = partKey(url, record.version, 0).slice(0, -1);

@@ -2,7 +2,7 @@
  * Downloads one file into memory and the cache: resumes after an interruption, verifies the file before it counts as
  * complete, and continues in memory when the storage is full.
  */
-import { PART_BYTES, UNKNOWN_VERSION, type FileCache } from './cache.js';
+import { blobOf, hold, PART_BYTES, UNKNOWN_VERSION, type FileCache, type Held } from './cache.js';
 import { createError, throwIfAborted, TopKError } from './errors.js';
 import { canHash, sha256 as sha256Of } from './hash.js';
 import { looksLikeHtml } from './manifest.js';
@@ -34,17 +34,20 @@ export interface DownloadContext {
   onStorageFailure(reason: string): void;
 }
 
-export interface Downloaded {
-  blob: Blob;
+export interface Downloaded extends Held {
+  size: number;
   /** Whether the SHA-256 was checked: now, or when it was stored in the same bytes. */
   verified: boolean;
   /** Whether a later visit finds it. */
   stored: boolean;
 }
 
-/** The file, from the cache if it is complete there. */
-export async function download(file: RemoteFile, context: DownloadContext): Promise<Downloaded> {
-  return (await fromCache(file, context)) ?? new Transfer(file, context).run();
+/** The file, from the cache if it is complete there; otherwise fetched, once `turn` has come. */
+export async function download(file: RemoteFile, context: DownloadContext, turn?: Promise<unknown>): Promise<Downloaded> {
+  const stored = await fromCache(file, context);
+  if (stored) return stored;
+  await turn;
+  return new Transfer(file, context).run();
 }
 
 /** The file from the cache; `undefined` if it is incomplete there, another version, or no longer what was stored. */
@@ -54,10 +57,12 @@ export async function fromCache(file: RemoteFile, { cache, onBytes }: DownloadCo
   try {
     const record = await cache.record(file.url);
     if (!record || record.version !== file.version || (file.bytes !== null && record.bytes !== file.bytes)) return undefined;
-    const blob = canHash() ? await cache.readSealed(file.url, record, (bytes) => onBytes(bytes, true)) : await cache.read(file.url, record);
-    if (!blob) return undefined;
-    onBytes(blob.size, true);
-    return { blob, verified: record.verified && canHash(), stored: true };
+    const held = canHash()
+      ? await cache.readSealed(file.url, record, (bytes) => onBytes(bytes, true))
+      : { blob: await cache.read(file.url, record) };
+    if (!held?.blob && !held?.bytes) return undefined;
+    onBytes(record.bytes, true);
+    return { ...held, size: record.bytes, verified: record.verified && canHash(), stored: true };
   } catch {
     return undefined; // a storage that cannot be read: fetch
   }
@@ -90,8 +95,8 @@ class Transfer {
     for (;;) {
       const before = this.#best;
       try {
-        const blob = await this.#fetchRest(restarted);
-        if (await this.#verify(blob)) return await this.#finish(blob);
+        const held = await hold(await this.#fetchRest(restarted));
+        if (await this.#verify(held)) return await this.#finish(held);
         await this.#restart();
         if (restarted) {
           throw createError(
@@ -235,17 +240,18 @@ class Transfer {
   }
 
   /** Whether the bytes match the manifest; true without an entry. */
-  async #verify(blob: Blob): Promise<boolean> {
+  async #verify(held: Held): Promise<boolean> {
     const { sha256 } = this.#file;
     if (!sha256 || !canHash()) return true;
-    const matches = (await sha256Of(blob)) === sha256;
+    const matches = (await sha256Of(held.bytes ?? (await blobOf(held).arrayBuffer()))) === sha256;
     throwIfAborted(this.#context.signal);
     return matches;
   }
 
   /** Stores the last part, then the record that completes the file. */
-  async #finish(blob: Blob): Promise<Downloaded> {
+  async #finish(held: Held): Promise<Downloaded> {
     const { url, sha256 } = this.#file;
+    const blob = blobOf(held);
     const verified = sha256 !== null && canHash();
     if (this.#version === UNKNOWN_VERSION) {
       // Nothing was stored on the way: parts of unknown version could mix.
@@ -254,11 +260,11 @@ class Transfer {
     }
     if (this.#tailBytes > 0) await this.#put(this.#parts.length, new Blob(this.#tail));
     const record = { version: this.#version, bytes: blob.size, verified };
-    await this.#stored((cache) => cache.complete(url, record, blob));
+    await this.#stored((cache) => cache.complete(url, record, held));
     // Read back: a Blob on the disk instead of one in memory.
     const onDisk = await this.#stored((cache) => cache.read(url, record));
     this.#context.onBytes(blob.size, false);
-    return { blob: onDisk ?? blob, verified, stored: onDisk !== undefined };
+    return { blob: onDisk ?? blob, bytes: held.bytes, size: blob.size, verified, stored: onDisk !== undefined };
   }
 
   async #storePart(part: number, blob: Blob): Promise<void> {

@@ -121,16 +121,30 @@ class ModelHost {
   }
 
   async #load(request: LoadRequest, context: CallContext<'load'>): Promise<ModelDescription> {
-    const [instance, files] = await Promise.all([startEngine(request.wasm, context.emit), openSource(request.source, request.cache)]);
-    this.#instance = instance;
+    // The engine is compiled while the files come; what comes of them before it is there is told then.
+    let told: ((progress: LoadProgress) => void) | undefined;
+    let untold: LoadProgress | undefined;
+    const starting = startEngine(request.wasm, context.emit).then((instance) => {
+      this.#instance = instance;
+      instance.onTrap((trap) => this.#onCrash?.(crashError(trap)), this.#listening.signal);
+      if (untold) context.emit(untold);
+      told = context.emit;
+      return instance;
+    });
+    starting.catch(() => {}); // thrown below, unless the files fail first
+    const files = await openSource(request.source, request.cache);
     this.#files = files;
-    instance.onTrap((trap) => this.#onCrash?.(crashError(trap)), this.#listening.signal);
-    const { result: model, folder } = await this.#withFolder('', context, (source, onTensor) =>
-      this.#withCancel(context.signal, (cancel) => {
+    const emit = (progress: LoadProgress) => {
+      untold = progress;
+      told?.(progress);
+    };
+    const { result: model, folder } = await this.#withFolder('', { signal: context.signal, emit }, async (source, onTensor) => {
+      const { engine } = await starting;
+      return this.#withCancel(context.signal, (cancel) => {
         const { backend, maxContext, dtype, team } = request;
-        return instance.engine.WasmModel.load(source, { backend, maxContext, dtype }, onTensor, cancel, team && (() => assemble(team)));
-      }),
-    );
+        return engine.WasmModel.load(source, { backend, maxContext, dtype }, onTensor, cancel, team && (() => assemble(team)));
+      });
+    });
     if (context.signal.aborted || this.#disposed) {
       this.#release(() => {
         model.dispose();

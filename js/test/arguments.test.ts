@@ -105,7 +105,12 @@ test('unknown options are refused, with the one that was meant', () => {
     ['generate', { repetition_penalty: 1 }, /did you mean repetitionPenalty\?/],
     ['load', { device: 'webgpu' }, /"device" is no option of load; did you mean backend\?/],
     ['load', { progress_callback: () => {} }, /did you mean onProgress\?/],
-    ['load', { quantized: true }, /"quantized" is no option of load; there are backend, maxContext, threads, worker, .*hub\.$/],
+    ['load', { quantized: true }, /"quantized" is no option of load; did you mean dtype\?$/],
+    [
+      'load',
+      { local_files_only: true },
+      /"local_files_only" is no option of load; there are backend, maxContext, dtype, threads, .*hub\.$/,
+    ],
     ['run', { logit: 'all' }, /did you mean logits\?/],
     ['run', { maxTokens: 3 }, /"maxTokens" is no option of run; there are hooks, /],
     ['attachSae', { errorterm: true }, /did you mean errorTerm\?/],

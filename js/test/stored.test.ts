@@ -63,6 +63,35 @@ test('damaged parts in the cache are found by the SHA-256 and fetched again', as
   assert.equal(opened.folder.cache.state, 'verified');
 });
 
+test('of several damaged parts all are fetched again, and those before them are not', async (t) => {
+  const caches = installCaches(t);
+  const server = modelServer().putManifest();
+  await (await open(server)).folder.complete();
+  for (const url of [...caches.entries.keys()]) {
+    if (url.includes(WEIGHTS) && url.endsWith('/1')) caches.entries.set(url, new Blob([new Uint8Array(PART_BYTES)]));
+    if (url.includes(WEIGHTS) && url.endsWith('/2')) caches.entries.set(url, new Blob([new Uint8Array(1000)]));
+  }
+  server.log.length = 0;
+  assert.deepEqual(await readAll(await open(server)), weights);
+  assert.deepEqual(
+    server.gets(WEIGHTS).map(({ range }) => range),
+    [`bytes=${PART_BYTES}-`],
+  );
+});
+
+test('stored weights are there before another file has come; a read may cross parts', async (t) => {
+  const caches = installCaches(t);
+  const server = modelServer().putManifest();
+  await (await open(server)).folder.complete();
+  for (const url of [...caches.entries.keys()]) if (url.includes('config.json')) caches.entries.delete(url);
+  server.silent.add('GET config.json');
+  const over = new AbortController();
+  const { folder } = await open(server, { signal: over.signal });
+  assert.deepEqual(await folder.read(WEIGHTS, PART_BYTES - 3, 6), weights.slice(PART_BYTES - 3, PART_BYTES + 3));
+  over.abort();
+  await assert.rejects(folder.complete(), TopKAbortError);
+});
+
 test('a part that the browser evicted makes the file not whole', async (t) => {
   const caches = installCaches(t);
   const server = modelServer().putManifest();

@@ -2,7 +2,7 @@
  * A model folder on a server. With `manifest.json` everything about its files is known at once; without, the server is
  * asked (HEAD). Reading waits for the file, so the engine starts to build while weights still come in.
  */
-import { FileCache, UNKNOWN_VERSION, type FileRecord } from '../cache.js';
+import { blobOf, FileCache, UNKNOWN_VERSION, type FileRecord } from '../cache.js';
 import { download, fromCache, type Downloaded, type DownloadContext, type RemoteFile } from '../download.js';
 import { createError, throwIfAborted } from '../errors.js';
 import type { ModelFiles, OpenContext, OpenFolder } from './source.js';
@@ -45,8 +45,8 @@ export class UrlFiles implements ModelFiles {
     this.#manifest ??= await this.#fetchManifest(signal);
     const files = await this.#list(folder, signal);
     const progress = new ByteProgress('download', totalBytes(files), onProgress);
-    const fetchFile = async (file: RemoteFile) => {
-      const result = await this.#download(file, signal, (bytes, cached) => progress.update(file.path, bytes, cached));
+    const fetchFile = async (file: RemoteFile, turn: Promise<unknown>) => {
+      const result = await this.#download(file, signal, (bytes, cached) => progress.update(file.path, bytes, cached), turn);
       progress.fileDone(totalBytes(files));
       return result;
     };
@@ -58,7 +58,7 @@ export class UrlFiles implements ModelFiles {
   async file(path: string, signal: AbortSignal): Promise<Blob | undefined> {
     this.#manifest ??= await this.#fetchManifest(signal);
     const file = await this.#find(path, signal);
-    return file && (await this.#download(file, signal, () => {})).blob;
+    return file && blobOf(await this.#download(file, signal, () => {}));
   }
 
   #url(path: string): string {
@@ -68,15 +68,15 @@ export class UrlFiles implements ModelFiles {
     return url.href;
   }
 
-  async #download(file: RemoteFile, signal: AbortSignal, onBytes: DownloadContext['onBytes']): Promise<Downloaded> {
-    const result = await download(file, {
-      network: this.#network,
-      cache: this.#cache,
-      signal,
-      onBytes,
-      onStorageFailure: (reason) => (this.#memoryReason ??= reason),
-    });
-    file.bytes = result.blob.size;
+  async #download(
+    file: RemoteFile,
+    signal: AbortSignal,
+    onBytes: DownloadContext['onBytes'],
+    turn?: Promise<unknown>,
+  ): Promise<Downloaded> {
+    const onStorageFailure = (reason: string) => (this.#memoryReason ??= reason);
+    const result = await download(file, { network: this.#network, cache: this.#cache, signal, onBytes, onStorageFailure }, turn);
+    file.bytes = result.size;
     return result;
   }
 
@@ -98,13 +98,13 @@ export class UrlFiles implements ModelFiles {
       const blob = new Blob([text]);
       await this.#cache
         ?.putPart(url, UNKNOWN_VERSION, 0, blob)
-        .then(() => this.#cache?.complete(url, { version: UNKNOWN_VERSION, bytes: blob.size, verified: false }, blob))
+        .then(() => this.#cache?.complete(url, { version: UNKNOWN_VERSION, bytes: blob.size, verified: false }, { blob }))
         .catch(() => {}); // only needed without a network
       return manifest;
     } catch (error) {
       throwIfAborted(signal);
       const stored = await fromCache(file, this.#context(signal));
-      if (stored) return parseManifest(await stored.blob.text(), url);
+      if (stored) return parseManifest(await blobOf(stored).text(), url);
       if (await this.#recorded(this.#url('config.json'))) return null; // a model without one, and without a network
       throw error;
     }
@@ -125,7 +125,7 @@ export class UrlFiles implements ModelFiles {
     const files = [config, ...others].filter((file) => file !== undefined);
     if (weights) return [...files, weights];
     if (!index) throw this.#notFound(folder + WEIGHTS);
-    const { blob } = await this.#download(index, signal, () => {});
+    const blob = blobOf(await this.#download(index, signal, () => {}));
     const shards = await Promise.all(
       shardNames(await blob.text()).map(async (name) => {
         const shard = await this.#find(folder + name, signal);
@@ -194,7 +194,7 @@ function totalBytes(files: readonly RemoteFile[]): number | null {
   return total;
 }
 
-/** Files of one folder, downloaded one after the other in the order given. */
+/** Files of one folder: those that are stored are read at once, the others downloaded one after the other in the order given. */
 class UrlFolder implements OpenFolder {
   failure: unknown;
   readonly #folder: string;
@@ -206,7 +206,7 @@ class UrlFolder implements OpenFolder {
   constructor(
     folder: string,
     files: RemoteFile[],
-    fetchFile: (file: RemoteFile) => Promise<Downloaded>,
+    fetchFile: (file: RemoteFile, turn: Promise<unknown>) => Promise<Downloaded>,
     memoryReason: () => string | undefined,
     cache: FileCache | null,
   ) {
@@ -216,12 +216,10 @@ class UrlFolder implements OpenFolder {
     this.#memoryReason = memoryReason;
     let before: Promise<unknown> = Promise.resolve();
     for (const file of files) {
-      const content = before
-        .then(() => fetchFile(file))
-        .then((result) => {
-          this.#results.push(result);
-          return result;
-        });
+      const content = fetchFile(file, before).then((result) => {
+        this.#results.push(result);
+        return result;
+      });
       content.catch((error) => (this.failure ??= error));
       before = content;
       this.#files.set(file.path, { file, content });
@@ -234,7 +232,7 @@ class UrlFolder implements OpenFolder {
   }
 
   async complete(): Promise<void> {
-    for (const { content } of this.#files.values()) await content;
+    for (const { content } of this.#files.values()) (await content).bytes = undefined; // nothing more is read
   }
 
   async distrust(): Promise<void> {
@@ -264,7 +262,14 @@ class UrlFolder implements OpenFolder {
   async read(path: string, offset: number, length: number): Promise<Uint8Array> {
     const entry = this.#files.get(this.#folder + path);
     if (!entry) throw createError('io', `${this.#folder}${path} is not among the model's files.`);
-    const { blob } = await entry.content;
-    return new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer());
+    const content = await entry.content;
+    return (
+      content.bytes?.slice(offset, offset + length) ??
+      new Uint8Array(
+        await blobOf(content)
+          .slice(offset, offset + length)
+          .arrayBuffer(),
+      )
+    );
   }
 }
