@@ -58,7 +58,7 @@ describe('steer before the weights', { timeout: 600_000 }, () => {
     await seed.press('Tab');
     await page.locator('[data-side=base][data-ids=""]').waitFor();
     await page.locator('[data-side=steered][data-ids=""]').waitFor();
-    await seed.fill('7');
+    await seed.fill('54');
     await seed.press('Tab');
     await shows('base', storedOf(''));
     await shows('steered', storedOf(keyOf(recipes[1])));

@@ -2,8 +2,12 @@
 import { get } from './get';
 import type { ModelEntry } from './models';
 
-/** With what the page opens; the prompt is that of the model's recipes, if these say on which they were measured. */
-export const DEFAULTS = { prompt: 'Once upon a time', seed: 7, temperature: 0.8, maxTokens: 60 };
+/**
+ * With what the page opens; the prompt is that of the model's recipes, if these say on which they were measured. The seed is an example picked to
+ * show what presets do: of 1 to 100 one of the two at which most of the shipped model's bring two of their words (13 of 19; 8.8 on average). How
+ * often they do is measured on other texts, and stands beside each.
+ */
+export const DEFAULTS = { prompt: 'Once upon a time', seed: 54, temperature: 0.8, maxTokens: 60 };
 
 export interface StoredSteering extends Readonly<typeof DEFAULTS> {
   /** Ids of the prompt. */
