@@ -196,10 +196,10 @@ impl Tensor {
 /// In which numbers a model's matrices are kept once they are loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum KeptAs {
-    /// As they are stored. Products with 8-bit matrices round their inputs to 8 bits on the CPU.
+    /// As they are stored.
     #[default]
     Stored,
-    /// F16: 8-bit matrices multiplied out, f32 and bf16 rounded. Products take their inputs as they are.
+    /// Rounded to f16: half of the memory of f32, twice that of 8 bits.
     F16,
 }
 

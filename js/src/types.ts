@@ -82,8 +82,8 @@ export interface LoadOptions {
   /** Most positions of a sequence, where the model's own context is longer: a smaller cache of keys and values. `model.config.n_ctx` says what holds. */
   maxContext?: number;
   /**
-   * In which numbers matrices are kept in memory. `stored` (default): as the files have them. `f16`: 8-bit ones are multiplied out, which takes twice
-   * their memory; on the CPU their products then take inputs as they are, instead of rounding them to 8 bits. f32 and bf16 are rounded to f16.
+   * In which numbers matrices are kept in memory. `stored` (default): as the files have them. `f16`: rounded to f16, which takes half of the memory of
+   * f32 and twice that of 8 bits. What holds with both does not rest on how numbers are rounded.
    */
   dtype?: WeightDtype;
   /**

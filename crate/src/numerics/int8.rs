@@ -8,7 +8,7 @@ pub mod packed;
 #[cfg(test)]
 mod tests;
 
-use kernels::{dot, dot_one, eight_rows, four_rows};
+use kernels::{dot, dot_each, dot_one, eight_rows, fetch_ahead, four_rows};
 
 /// Rows of 8-bit numbers with their scales: one for each row, or for each column.
 #[derive(Clone, Debug, Default)]
@@ -86,7 +86,11 @@ fn add_up(entries: &[(u32, i16)], w: &[i8], stride: usize, sums: &mut Vec<i32>, 
     for part in entries.chunk_by(|a, b| a.0 as usize / PART == b.0 as usize / PART) {
         sums.clear();
         sums.resize(stride, 0);
-        for four in part.chunks(4) {
+        for (number, four) in part.chunks(4).enumerate() {
+            // Rows lie anywhere: the next are on their way meanwhile.
+            for (index, _) in part.iter().skip(4 * number + 4).take(4) {
+                fetch_ahead(&w[*index as usize * stride..][..stride]);
+            }
             // What the last four lack counts nothing.
             let (last, _) = four[four.len() - 1];
             let entry = |j: usize| four.get(j).copied().unwrap_or((last, 0));
@@ -161,6 +165,13 @@ pub fn dots(x: &[f32], inputs: usize, w: &[i8], scales: &[f32], stride: usize, o
     let outputs = scales.len();
     let row_of_w = |v: usize| &w[v * stride..][..inputs];
     if let [scale] = scales_of_x[..] {
+        if inputs <= PART {
+            dot_each(&rows, w, stride, out);
+            for (out, scale_of_w) in out.iter_mut().zip(scales) {
+                *out *= scale * scale_of_w;
+            }
+            return;
+        }
         for (v, (out, scale_of_w)) in out.iter_mut().zip(scales).enumerate() {
             let parts = rows.chunks(PART).zip(row_of_w(v).chunks(PART));
             *out = parts.map(|(x, w)| dot_one(x, w) as f32).sum::<f32>() * (scale * scale_of_w);

@@ -7,6 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::gemm::dispatch;
+
 /// What an entry is chosen by (`topk_select` in `config.json`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -61,13 +63,56 @@ pub fn packed_index(word: u64) -> u32 {
     !(word as u32)
 }
 
+dispatch!(
+    /// The key of each number of a row.
+    keys_of, keys_portable, (row: &[f32], select: Select, keys: &mut [u32])
+);
+
+#[inline(always)]
+fn keys_portable(row: &[f32], select: Select, keys: &mut [u32]) {
+    for (key_of, value) in keys.iter_mut().zip(row) {
+        *key_of = key(value.to_bits(), select);
+    }
+}
+
+dispatch!(
+    /// The largest key of each block of so many.
+    largest_of_blocks, largest_portable, (keys: &[u32], block: usize, largest: &mut [u32])
+);
+
+#[inline(always)]
+fn largest_portable(keys: &[u32], block: usize, largest: &mut [u32]) {
+    for (largest, keys) in largest.iter_mut().zip(keys.chunks(block)) {
+        *largest = keys.iter().fold(0, |most, key| most.max(*key));
+    }
+}
+
+/// A key that the first `k` reach, and not many others: the k-th of the largest of blocks, since each of `k` blocks has an entry that reaches it.
+/// 0 where that would not leave out much.
+fn least_of_first(keys: &[u32], k: usize) -> u32 {
+    /// Blocks for each of the first.
+    const SPARE: usize = 2;
+    let block = keys.len() / (SPARE * k);
+    if block < 4 {
+        return 0;
+    }
+    let mut largest = vec![0; keys.len().div_ceil(block)];
+    largest_of_blocks(keys, block, &mut largest);
+    *largest.select_nth_unstable_by(k - 1, |a, b| b.cmp(a)).1
+}
+
 /// Indices of the first `k` entries of `row` in the ranking, in that order (`k` is cut to the row's length).
 pub fn topk_indices(row: &[f32], k: usize, select: Select) -> Vec<u32> {
     let k = k.min(row.len());
     if k == 0 {
         return Vec::new();
     }
-    let mut words: Vec<u64> = (0u32..).zip(row).map(|(i, v)| packed(v.to_bits(), i, select)).collect();
+    let mut keys = vec![0; row.len()];
+    keys_of(row, select, &mut keys);
+    let least = least_of_first(&keys, k);
+    let mut words: Vec<u64> = Vec::with_capacity(2 * k);
+    let reaching = (0u32..).zip(&keys).filter(|(_, key)| **key >= least);
+    words.extend(reaching.map(|(index, key)| u64::from(*key) << 32 | u64::from(!index)));
     if k < words.len() {
         words.select_nth_unstable_by(k - 1, |a, b| b.cmp(a));
         words.truncate(k);
@@ -97,6 +142,35 @@ mod tests {
             assert_eq!(&topk_indices(row, *k, Select::Value), expected);
         }
         assert_eq!(topk_indices(&[1., -3., 2., 3.], 3, Select::Abs), [1, 3, 2]);
+    }
+
+    /// Rows long enough for blocks, with ties, and with the first all in one block.
+    #[test]
+    fn long_rows_are_ranked_as_by_sorting_all() {
+        let mut state = 1u32;
+        let mut random = move || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state >> 8
+        };
+        for len in [255, 1024, 1500] {
+            for distinct in [2, 40, 1 << 24] {
+                for sorted in [false, true] {
+                    let mut row: Vec<f32> = (0..len).map(|_| (random() % distinct) as f32 - distinct as f32 / 3.0).collect();
+                    row[len / 2] = NAN;
+                    if sorted {
+                        row.sort_by(f32::total_cmp);
+                    }
+                    for select in [Select::Value, Select::Abs] {
+                        let mut all: Vec<u64> = (0u32..).zip(&row).map(|(i, v)| packed(v.to_bits(), i, select)).collect();
+                        all.sort_unstable_by(|a, b| b.cmp(a));
+                        for k in [1, 5, 48, len / 4, len] {
+                            let expected: Vec<u32> = all[..k].iter().map(|word| packed_index(*word)).collect();
+                            assert_eq!(topk_indices(&row, k, select), expected, "{len} {distinct} {k}");
+                        }
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -164,16 +164,18 @@ dispatch!(
 
 #[inline(always)]
 fn draw_portable(logits: &[f32], seen: &[bool], settings: Settings, position: u32) -> u32 {
-    let penalised: Vec<f32> = logits
-        .iter()
-        .zip(seen)
-        .map(|(&logit, &seen)| settings.penalise(logit, seen))
-        .collect();
-    let first = best(&penalised);
+    let mut own = Vec::new();
+    let mut penalised = logits;
+    // A penalty of 1 leaves every finite logit as it is.
+    if settings.penalty != 1.0 {
+        own.extend(logits.iter().zip(seen).map(|(&logit, &seen)| settings.penalise(logit, seen)));
+        penalised = &own;
+    }
+    let first = best(penalised);
     if settings.inverse_temperature == 0.0 {
         first
     } else {
-        settings.draw(&penalised, penalised[first as usize], position)
+        settings.draw(penalised, penalised[first as usize], position)
     }
 }
 

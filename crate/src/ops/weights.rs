@@ -113,9 +113,9 @@ pub fn splits(config: &Config) -> bool {
 struct Reads {
     #[cfg_attr(not(target_arch = "wasm32"), expect(dead_code, reason = "for threads"))]
     head: Weight,
-    /// The stream is sparse in front of q, k and v: few rows of their weights are read.
+    /// The stream is sparse in front of q, k and v of every layer but the first: few rows of their weights are read.
     gathers: bool,
-    /// And in front of the MLP of every layer but the first.
+    /// And in front of the MLP of those.
     splits: bool,
 }
 
@@ -125,7 +125,7 @@ impl Reads {
         match which {
             Weight::MlpIn(layer) => !(self.splits && layer > 0),
             Weight::AttnOut(_) | Weight::MlpOut(_) => true,
-            Weight::Qkv(_) => !self.gathers,
+            Weight::Qkv(layer) => !(self.gathers && layer > 0),
             _ => false,
         }
     }

@@ -38,6 +38,7 @@ pub enum KeptDtype {
     /// As they are stored
     #[default]
     Stored,
+    /// Rounded to f16
     F16,
 }
 
@@ -61,7 +62,7 @@ pub struct ModelArgs {
     /// Most positions of a sequence, so that a long context takes less memory [default: the model's context]
     #[arg(long, value_name = "N")]
     pub max_context: Option<usize>,
-    /// In which numbers matrices are kept in memory: f16 multiplies 8-bit ones out, and rounds others
+    /// In which numbers matrices are kept in memory
     #[arg(long, value_enum, default_value_t)]
     pub dtype: KeptDtype,
 }

@@ -110,6 +110,31 @@ pub fn dot_one(x: &[i16], w: &[i8]) -> i32 {
     dot_one_from(0, x, w)
 }
 
+/// `out[v] = Σ_i x[i] · w[v · stride + i]`.
+pub fn dot_each(x: &[i16], w: &[i8], stride: usize, out: &mut [f32]) {
+    assert!(x.len() <= stride && w.len() >= out.len().saturating_sub(1) * stride + x.len());
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        // SAFETY: the feature was just detected.
+        return unsafe { wide::dot_each(x, w, stride, out) };
+    }
+    for (out, w) in out.iter_mut().zip(w.chunks(stride)) {
+        *out = dot_one(x, &w[..x.len()]) as f32;
+    }
+}
+
+/// Asks for a row that will be read soon, where that can be asked.
+#[inline(always)]
+pub fn fetch_ahead(row: &[i8]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in row.chunks(64) {
+        use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
+        // SAFETY: asking for an address reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr()) };
+    }
+    let _ = row;
+}
+
 /// [`dot_one`] of the inputs from `from` on.
 #[inline(always)]
 fn dot_one_from(from: usize, x: &[i16], w: &[i8]) -> i32 {

@@ -170,6 +170,16 @@ pub fn dot_one(x: &[i16], w: &[i8]) -> i32 {
 
 /// The caller has checked the lengths.
 #[target_feature(enable = "avx2")]
+pub fn dot_each(x: &[i16], w: &[i8], stride: usize, out: &mut [f32]) {
+    let mut v = 0;
+    while v < out.len() {
+        out[v] = dot_one(x, &w[v * stride..][..x.len()]) as f32;
+        v += 1;
+    }
+}
+
+/// The caller has checked the lengths.
+#[target_feature(enable = "avx2")]
 pub fn dot<const R: usize>(x: [&[i16]; R], w: [&[i8]; 2]) -> [[i32; 2]; R] {
     let whole = w[0].len() / AT_ONCE * AT_ONCE;
     let mut sums = [[_mm256_setzero_si256(); 2]; R];
