@@ -2,7 +2,20 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { TopKLM } from 'topk-lm';
-import { CLIPBOARD, hashOf, LOAD_TIMEOUT, loaded, openSite, shippedModel, slowDown, STEP_TIMEOUT, withSite } from './page-kit.mjs';
+import {
+  CLIPBOARD,
+  hashOf,
+  LOAD_TIMEOUT,
+  loaded,
+  openSite,
+  shippedModel,
+  siteModule,
+  slowDown,
+  STEP_TIMEOUT,
+  withSite,
+} from './page-kit.mjs';
+
+const { DEFAULTS } = await siteModule('stored-steering.ts');
 
 const PROMPT = 'Once upon a time';
 const idsOf = async (page) => (await page.locator('[data-side=base]').getAttribute('data-ids')).split(',').map(Number);
@@ -22,7 +35,7 @@ describe('training steps', { timeout: 600_000 }, () => {
   });
 
   /** What the engine itself writes with the weights of a step. */
-  async function written(step, { maxTokens, seed = 7, temperature = 0.8 }) {
+  async function written(step, { maxTokens, seed = DEFAULTS.seed, temperature = DEFAULTS.temperature }) {
     const engine = await TopKLM.load(model.folder, { backend: 'cpu' });
     try {
       if (step !== null) await engine.loadCheckpoint(step);

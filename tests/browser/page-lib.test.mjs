@@ -134,7 +134,8 @@ test('an address that was tampered with gives a possible state', () => {
     assert.equal(ckpt, null);
     assert.equal(neuron, null);
   }
-  assert.deepEqual(route.visit('?backend=gpu&embed=yes'), { backend: 'auto', embed: false });
+  assert.deepEqual(route.visit('?backend=gpu&dtype=f64&embed=yes'), { engine: { backend: 'auto', dtype: 'stored' }, embed: false });
+  assert.deepEqual(route.visit('?backend=cpu&dtype=f16&embed=1'), { engine: { backend: 'cpu', dtype: 'f16' }, embed: true });
 });
 
 test('token ids in a link', () => {
