@@ -82,8 +82,8 @@ export interface LoadOptions {
   /** Most positions of a sequence, where the model's own context is longer: a smaller cache of keys and values. `model.config.n_ctx` says what holds. */
   maxContext?: number;
   /**
-   * In which numbers matrices are kept in memory. `stored` (default): as the files have them. `f16`: rounded to f16, which takes half of the memory of
-   * f32 and twice that of 8 bits. What holds with both does not rest on how numbers are rounded.
+   * In which numbers matrices are kept in memory. `stored` (default): as the files have them. `f16`: rounded to f16, which takes half the memory
+   * of f32 and twice that of 8 bits. A result that holds in both cases does not depend on how weights are rounded.
    */
   dtype?: WeightDtype;
   /**

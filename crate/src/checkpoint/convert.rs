@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::header::{StoredDtype, TensorInfo};
 use super::index::{Checkpoint, INDEX, SINGLE};
+use super::narrow::f16_bytes;
 use super::plan::plan;
 use super::planned::{Layout, Part};
 use super::sae::{self, read_sae};
@@ -184,21 +185,7 @@ async fn converted<'a>(
     match precision {
         Precision::Stored => Ok(vec![output(info.dtype.name(), raw)]),
         Precision::Int8 => Ok(vec![output("F32", bytemuck::cast_slice(&numbers).to_vec())]),
-        Precision::F16 => {
-            let mut data = Vec::with_capacity(2 * numbers.len());
-            for number in numbers {
-                let narrow = f16::from_f32(number);
-                if !narrow.is_finite() {
-                    fail!(
-                        Checkpoint,
-                        "tensor {:?} has the value {number}, which does not fit into f16; leave --dtype out",
-                        part.name
-                    );
-                }
-                data.extend(narrow.to_le_bytes());
-            }
-            Ok(vec![output("F16", data)])
-        }
+        Precision::F16 => Ok(vec![output("F16", f16_bytes(&numbers, &part.name)?)]),
     }
 }
 

@@ -4,7 +4,7 @@ use half::{bf16, f16};
 
 use super::header::StoredDtype;
 use super::index::Checkpoint;
-use super::narrow::AsF16;
+use super::narrow::as_f16;
 use super::plan::plan;
 use super::planned::{Columns, Layout, Part, Planned};
 use crate::memory::zeroed;
@@ -24,14 +24,6 @@ pub async fn load_weights(
     sink: &mut dyn WeightSink,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<()> {
-    let mut narrow;
-    let sink = match kept {
-        KeptAs::Stored => sink,
-        KeptAs::F16 => {
-            narrow = AsF16(sink);
-            &mut narrow
-        }
-    };
     let checkpoint = Checkpoint::open(source, folder_prefix).await?;
     let planned = plan(config, &checkpoint)?;
     let names = planned
@@ -49,7 +41,12 @@ pub async fn load_weights(
     (reader.progress)(0, total);
     let mut norm: (Vec<f32>, Vec<f32>) = Default::default();
     for item in &planned {
-        let mut tensor = reader.weight(item, sink.keeps_int8()).await?;
+        let keeps_int8 = kept == KeptAs::Stored && sink.keeps_int8();
+        let mut tensor = reader.weight(item, keeps_int8).await?;
+        if kept == KeptAs::F16 && !item.weight.is_vector() {
+            let names: Vec<&str> = item.parts.iter().map(|part| part.name.as_str()).collect();
+            tensor = as_f16(tensor, &names.join(", "))?;
+        }
         if item.plus != 0.0 {
             let numbers = tensor.to_f32();
             let sums: Vec<f32> = numbers[..item.cols].iter().map(|x| item.plus + x).collect();

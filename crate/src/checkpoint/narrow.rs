@@ -1,77 +1,54 @@
-//! Matrices rounded to f16 as they are read: [`KeptAs::F16`](crate::weights::KeptAs).
+//! Rounding to f16, for `convert` and for [`KeptAs::F16`](crate::weights::KeptAs).
 
 use half::f16;
 
 use crate::error::{fail, Result};
 use crate::memory::reserve;
-use crate::weights::{Dtype, Tensor, Weight, WeightSink};
+use crate::weights::{Dtype, Tensor};
 
-/// Hands matrices on as f16, whatever they are stored as; vectors stay f32.
-pub(super) struct AsF16<'a>(pub &'a mut dyn WeightSink);
-
-impl WeightSink for AsF16<'_> {
-    fn weight(&mut self, which: Weight, mut tensor: Tensor) -> Result<()> {
-        if !which.is_vector() && tensor.dtype != Dtype::F16 {
-            let mut data = Vec::new();
-            reserve(&mut data, 2 * tensor.rows * tensor.stride, format_args!("the weight {which:?}"))?;
-            for number in tensor.to_f32() {
-                let narrow = f16::from_f32(number);
-                if number.is_finite() && !narrow.is_finite() {
-                    fail!(
-                        Checkpoint,
-                        "the weight {which:?} has the value {number}, which does not fit into f16; load the model without dtype"
-                    );
-                }
-                data.extend(narrow.to_le_bytes());
-            }
-            tensor.data = data;
-            tensor.dtype = Dtype::F16;
+/// Numbers of the tensor `name` as f16, little-endian.
+pub(super) fn f16_bytes(numbers: &[f32], name: &str) -> Result<Vec<u8>> {
+    let mut data = Vec::new();
+    reserve(&mut data, 2 * numbers.len(), format_args!("{name:?} as f16"))?;
+    for number in numbers {
+        let narrow = f16::from_f32(*number);
+        if !narrow.is_finite() {
+            fail!(
+                Checkpoint,
+                "tensor {name:?} has the value {number}, which does not fit into f16; leave dtype out"
+            );
         }
-        self.0.weight(which, tensor)
+        data.extend(narrow.to_le_bytes());
     }
+    Ok(data)
+}
+
+/// A matrix that is not 8-bit, as f16; `name`: what it is made of.
+pub(super) fn as_f16(mut matrix: Tensor, name: &str) -> Result<Tensor> {
+    if matrix.dtype != Dtype::F16 {
+        matrix.data = f16_bytes(&matrix.to_f32(), name)?;
+        matrix.dtype = Dtype::F16;
+    }
+    Ok(matrix)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[derive(Default)]
-    struct Kept(Vec<(Weight, Tensor)>);
-
-    impl WeightSink for Kept {
-        fn weight(&mut self, which: Weight, tensor: Tensor) -> Result<()> {
-            self.0.push((which, tensor));
-            Ok(())
-        }
-
-        fn keeps_int8(&self) -> bool {
-            true
-        }
-    }
-
-    fn row(numbers: &[f32]) -> Tensor {
-        Tensor::vector(numbers)
-    }
-
     #[test]
-    fn matrices_are_rounded_and_vectors_are_not() {
-        let mut kept = Kept::default();
-        let mut sink = AsF16(&mut kept);
-        assert!(!sink.keeps_int8());
-        sink.weight(Weight::Embed, row(&[1.0 / 3.0, -2.0])).unwrap();
-        sink.weight(Weight::FinalNormGain, row(&[1.0 / 3.0, -2.0])).unwrap();
-        let (embed, gain) = (&kept.0[0].1, &kept.0[1].1);
-        assert_eq!((embed.dtype, embed.data.len()), (Dtype::F16, 4));
-        assert_eq!(embed.to_f32(), [f16::from_f32(1.0 / 3.0).to_f32(), -2.0]);
-        assert_eq!((gain.dtype, gain.to_f32()), (Dtype::F32, vec![1.0 / 3.0, -2.0]));
+    fn numbers_are_rounded() {
+        let matrix = as_f16(Tensor::vector(&[1.0 / 3.0, -2.0]), "w").unwrap();
+        assert_eq!((matrix.dtype, matrix.data.len()), (Dtype::F16, 4));
+        assert_eq!(matrix.to_f32(), [f16::from_f32(1.0 / 3.0).to_f32(), -2.0]);
+        assert_eq!(as_f16(matrix.clone(), "w").unwrap(), matrix);
     }
 
     #[test]
     fn a_value_that_f16_has_no_number_for_is_named() {
-        let error = AsF16(&mut Kept::default()).weight(Weight::Embed, row(&[1e6, 0.0])).unwrap_err();
         assert_eq!(
-            error.to_string(),
-            "the weight Embed has the value 1000000, which does not fit into f16; load the model without dtype"
+            f16_bytes(&[1.0, 1e6], "w").unwrap_err().to_string(),
+            "tensor \"w\" has the value 1000000, which does not fit into f16; leave dtype out"
         );
     }
 }

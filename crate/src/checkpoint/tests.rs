@@ -142,8 +142,12 @@ pub(super) fn gpt2(prefix: &str, dtype: &'static str) -> (Config, Stored) {
 }
 
 pub(super) fn load_from(source: &MemorySource, prefix: &str, config: &Config) -> Result<Kept> {
+    load_as(KeptAs::Stored, source, prefix, config)
+}
+
+fn load_as(kept_as: KeptAs, source: &MemorySource, prefix: &str, config: &Config) -> Result<Kept> {
     let (mut kept, mut seen) = (Kept::default(), Vec::new());
-    pollster::block_on(load_weights(source, prefix, config, KeptAs::Stored, &mut kept, &mut |done, total| {
+    pollster::block_on(load_weights(source, prefix, config, kept_as, &mut kept, &mut |done, total| {
         seen.push((done, total))
     }))?;
     assert!(
@@ -254,6 +258,29 @@ fn norms_come_before_the_matrices_of_their_block() {
         assert!(place(Weight::Norm2Gain(layer)) < place(Weight::Qkv(layer)));
     }
     assert!(kept.0.iter().all(|(weight, _)| *weight != Weight::Head));
+}
+
+/// What stands in for a rounded matrix where its input is sparse is made of the rounded one.
+#[test]
+fn sums_of_a_matrix_kept_as_f16_are_those_of_the_rounded_one() {
+    let (config, mut stored) = gpt2("", "F32");
+    for (_, _, numbers) in stored.values_mut() {
+        numbers.iter_mut().for_each(|number| *number /= 3.0);
+    }
+    let source = MemorySource::new([("model.safetensors", file(&stored))]);
+    let kept = load_as(KeptAs::F16, &source, "", &config).unwrap();
+    assert_eq!(kept.get(Weight::Qkv(0)).dtype, Dtype::F16);
+    let mut moved = false;
+    for o in 0..15 {
+        let of = |gain: Weight| -> f64 {
+            let products = (0..5).map(|i| f64::from(kept.at(gain, 0, i)) * f64::from(kept.at(Weight::Qkv(0), i, o)));
+            products.sum()
+        };
+        moved |= kept.at(Weight::Qkv(0), 1, o) != number(&stored, "h.0.attn.c_attn.weight", 1, o);
+        assert_eq!(kept.at(Weight::QkvGainSum(0), 0, o), of(Weight::Norm1Gain(0)) as f32);
+        assert_eq!(kept.at(Weight::QkvBiasSum(0), 0, o), of(Weight::Norm1Bias(0)) as f32);
+    }
+    assert!(moved);
 }
 
 #[test]

@@ -3,9 +3,9 @@ import { get } from './get';
 import type { ModelEntry } from './models';
 
 /**
- * With what the page opens; the prompt is that of the model's recipes, if these say on which they were measured. The seed is an example picked to
- * show what presets do: of 1 to 100 one of the two at which most of the shipped model's bring two of their words (13 of 19; 8.8 on average). How
- * often they do is measured on other texts, and stands beside each.
+ * What the page opens with; the prompt is that of the model's recipes, if they say which prompts they were measured on. The seed was picked as an
+ * example: with it 13 of the shipped model's 19 presets bring at least two of their words (8.8 on average over seeds 1 to 100). The rate shown next to
+ * each preset was measured on other texts.
  */
 export const DEFAULTS = { prompt: 'Once upon a time', seed: 54, temperature: 0.8, maxTokens: 60 };
 
