@@ -19,6 +19,8 @@ override n_outputs: u32 = 2u;
 override d_mlp: u32 = 1u;
 override down_type: u32 = 0u;
 override down_stride: u32 = 2u;
+override down_group: u32 = 1u;
+override down_words: u32 = 0u;
 override bias_at: u32 = 0xffffffffu;
 
 var<workgroup> stream: array<f32, 2048>;  // the row behind the attention
@@ -28,6 +30,10 @@ var<workgroup> post: array<f32, 32>;
 // As `weight_pair`.
 fn down_pair(row: u32, pair: u32) -> vec2<f32> {
     let word = row * (down_stride / 2u) + pair;
+    if (down_type == 5u) {
+        let words = row / down_group * down_stride + 2u * pair;
+        return four_bits(down[down_words + word / 4u], word % 4u, vec2<u32>(down[words], down[words + 1u]));
+    }
     if (down_type == 3u) {
         let scales = vec2<u32>(down[2u * pair], down[2u * pair + 1u]);
         return bitcast<vec2<f32>>(scales) * two_bytes(down[down_stride + word / 2u], word % 2u);

@@ -8,6 +8,7 @@
 mod convert;
 #[cfg(not(target_arch = "wasm32"))]
 mod folder;
+mod four_bit;
 mod header;
 mod index;
 mod load;
@@ -40,6 +41,8 @@ pub use index::Checkpoint;
 pub use load::load_weights;
 #[cfg(feature = "cli")]
 pub use convert::{convert, convert_sae, Converted, Precision};
+#[cfg(feature = "cli")]
+pub use four_bit::write::config as four_bit_config;
 #[cfg(feature = "cli")]
 pub use manifest::{Manifest, ManifestFile};
 pub use memory::MemorySource;

@@ -192,10 +192,28 @@ pub struct Config {
     pub topk: Option<TopK>,
     /// The last blocks that have no TopK activation.
     pub n_nontopk: usize,
+    /// How the checkpoint stores matrices of 4 bits; `None`: it has none.
+    pub quantization: Option<Quantization>,
     /// Sparse autoencoders attached to the model, by number; no file of a model has them.
     pub saes: Vec<Sae>,
     pub bos_token_id: Option<u32>,
     pub eos_token_ids: Vec<u32>,
+}
+
+/// `quantization_config`: a layout of 4-bit matrices that is in use, and the inputs that share a scale; `None`: all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quantization {
+    pub method: QuantMethod,
+    pub group_size: Option<usize>,
+}
+
+/// See `checkpoint/four_bit.rs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuantMethod {
+    /// AutoGPTQ's layout; `v1`, in which most are: zeros are stored less 1.
+    Gptq { v1: bool },
+    /// AutoAWQ's, of its version `gemm`.
+    Awq,
 }
 
 impl Config {

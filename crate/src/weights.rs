@@ -12,6 +12,8 @@
 
 use half::{bf16, f16};
 
+use crate::numerics::int4;
+
 /// How stored numbers are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dtype {
@@ -20,15 +22,38 @@ pub enum Dtype {
     Bf16,
     /// With scales beside them; only for a sink that keeps them.
     I8,
+    /// A matrix of numbers from 0 to 15, each (q − zero) · scale with those of its output in its group of so many inputs: a multiple of eight,
+    /// at most 1,024. Only for a sink that keeps them.
+    I4 { group: usize },
 }
 
 impl Dtype {
-    pub fn bytes(self) -> usize {
+    /// Bytes of so many numbers, an even number of them, without what lies beside them.
+    pub fn bytes_of(self, numbers: usize) -> usize {
         match self {
-            Dtype::F32 => 4,
-            Dtype::F16 | Dtype::Bf16 => 2,
-            Dtype::I8 => 1,
+            Dtype::F32 => 4 * numbers,
+            Dtype::F16 | Dtype::Bf16 => 2 * numbers,
+            Dtype::I8 => numbers,
+            Dtype::I4 { .. } => numbers / 2,
         }
+    }
+
+    /// Words in front of the numbers of an I4 matrix `[rows, stride]`: `[groups, stride]`, the scale as f16 below and the zero above.
+    pub fn words(self, rows: usize, stride: usize) -> usize {
+        match self {
+            Dtype::I4 { group } => rows.div_ceil(group) * stride,
+            _ => 0,
+        }
+    }
+
+    /// Bytes of [`Tensor::data`].
+    pub fn data_bytes(self, rows: usize, stride: usize) -> usize {
+        4 * self.words(rows, stride) + self.bytes_of(rows * stride)
+    }
+
+    /// Whether it is only for a sink that keeps it.
+    pub fn is_narrow(self) -> bool {
+        matches!(self, Dtype::I8 | Dtype::I4 { .. })
     }
 }
 
@@ -123,14 +148,15 @@ impl Dtype {
     pub fn table_row_bytes(self, stride: usize) -> usize {
         match self {
             Dtype::I8 => 4 + stride.next_multiple_of(4),
-            other => stride * other.bytes(),
+            other => other.bytes_of(stride),
         }
     }
 
-    /// Bytes of a whole weight on the GPU; an 8-bit matrix has the scales of its columns in front.
+    /// Bytes of a whole weight on the GPU; an 8-bit matrix has the scales of its columns in front, a 4-bit one its words.
     pub fn gpu_bytes(self, weight: Weight, rows: usize, stride: usize) -> usize {
         match self {
             Dtype::I8 if !weight.is_table() => 4 * stride + (rows * stride).next_multiple_of(4),
+            Dtype::I4 { .. } => self.data_bytes(rows, stride).next_multiple_of(4),
             _ => rows * self.table_row_bytes(stride),
         }
     }
@@ -143,7 +169,7 @@ pub struct Tensor {
     pub cols: usize,
     pub stride: usize,
     pub dtype: Dtype,
-    /// `rows · stride` numbers, little-endian.
+    /// `rows · stride` numbers, little-endian; of I4 two a byte, the first below, behind their words.
     pub data: Vec<u8>,
     /// Of I8: one a column, or of a table one a row.
     pub scales: Vec<f32>,
@@ -189,6 +215,15 @@ impl Tensor {
                 .map(|b| bf16::from_le_bytes([b[0], b[1]]).to_f32())
                 .collect(),
             Dtype::I8 => self.data.iter().map(|b| f32::from(*b as i8)).collect(),
+            Dtype::I4 { group } => {
+                let (words, numbers) = self.data.split_at(4 * self.dtype.words(self.rows, self.stride));
+                let word = |at: usize| words[4 * at..].first_chunk().map_or(0, |b| u32::from_le_bytes(*b));
+                let number = |at: usize| {
+                    let q = numbers[at / 2] >> (4 * (at % 2)) & 15;
+                    int4::value(q, word(at / self.stride / group * self.stride + at % self.stride))
+                };
+                (0..self.rows * self.stride).map(number).collect()
+            }
         }
     }
 }
@@ -208,8 +243,8 @@ pub trait WeightSink {
     /// Norms of a block come before its matrices. An error ends the loading.
     fn weight(&mut self, which: Weight, tensor: Tensor) -> crate::error::Result<()>;
 
-    /// Whether 8-bit weights stay 8-bit ([`Dtype::I8`]); otherwise they come multiplied out, as f32.
-    fn keeps_int8(&self) -> bool {
+    /// Whether weights of 8 and 4 bits stay so ([`Dtype::I8`], [`Dtype::I4`]); otherwise they come multiplied out, as f32.
+    fn keeps_narrow(&self) -> bool {
         false
     }
 }

@@ -58,10 +58,11 @@ PROMPT, NEW, NEW_EDITED, RUN_LEN, LAST = 10, 28, 16, 16, 4
 
 
 def load_reference(folder, spec, weights):
-    """The model as transformers reads the folder, except the I8 one, which transformers cannot read."""
+    """The model as transformers reads the folder, except those of 8 and 4 bits, which transformers cannot read by itself."""
     model_class = getattr(transformers, spec["config"]["architectures"][0])
-    if spec.get("tensors") == "i8":
-        config = model_class.config_class(**spec["config"])
+    if spec.get("tensors") in ("i8", "gptq", "awq"):
+        plain = {key: value for key, value in spec["config"].items() if key != "quantization_config"}
+        config = model_class.config_class(**plain)
         config._attn_implementation = "eager"
         model = model_class(config)
         model.load_state_dict(weights)

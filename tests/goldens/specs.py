@@ -282,6 +282,29 @@ MODELS = {
         "config": llama(64, 3, 4, 96, 128, 12, n_nontopk=1),
         "tensors": "i8",
     },
+    # 4 bits as AutoGPTQ stores them: groups with their own zeros, the last one of the MLP's output not full; embedding and head in f16.
+    "llama-gptq": {
+        "config": llama(
+            64, 3, 4, 80, 128, 12, n_nontopk=1, torch_dtype="float16",
+            quantization_config={
+                "quant_method": "gptq", "bits": 4, "group_size": 32, "sym": False, "desc_act": False,
+                "checkpoint_format": "gptq",
+            },
+        ),
+        "dtype": "f16",
+        "tensors": "gptq",
+    },
+    # The same in AutoAWQ's order; biases beside q, k and v.
+    "qwen2-awq": {
+        "config": like_llama(
+            "Qwen2ForCausalLM", "qwen2", 64, 3, 4, 96, 128, 12, n_nontopk=1, torch_dtype="float16",
+            quantization_config={
+                "quant_method": "awq", "bits": 4, "group_size": 16, "zero_point": True, "version": "gemm",
+            },
+        ),
+        "dtype": "f16",
+        "tensors": "awq",
+    },
     # Widths, heads and vocabulary all odd or nearly so, stored in 16 bits: every row starts off a pair somewhere.
     "llama-odd-bf16": {
         "config": llama(

@@ -44,6 +44,10 @@ def write_folder(folder, spec, seed):
             for name, tensor in stored.items()
             if not name.endswith(".scale")
         }
+    elif layout in ("gptq", "awq"):
+        stored, weights = _four_bits(stored, layout, config["quantization_config"])
+        save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
+        return weights
     else:
         save_file(_with_ballast(stored, layout, config), folder / "model.safetensors", metadata={"format": "pt"})
     return {name: tensor.float() for name, tensor in stored.items()}
@@ -103,3 +107,49 @@ def _quantized(tensors):
         else:
             out[name] = tensor
     return out
+
+
+# AutoAWQ packs eight outputs into a word in this order, from the lowest bits on.
+AWQ_ORDER = [0, 2, 4, 6, 1, 3, 5, 7]
+
+
+def _four_bits(tensors, method, quantization):
+    """Linear weights but the head in 4 bits, as AutoGPTQ or AutoAWQ stores them; and what all of them mean in f32.
+
+    A group of inputs has a scale and a zero for each output: value = (q - zero) * scale.
+    """
+    out, weights = {}, {}
+    for name, tensor in tensors.items():
+        weights[name] = tensor.float()
+        if tensor.dim() != 2 or "embed" in name or "lm_head" in name:
+            out[name] = tensor
+            continue
+        w = tensor.float().T  # [inputs, outputs]
+        group = w.shape[0] if quantization["group_size"] == -1 else quantization["group_size"]
+        of = torch.arange(w.shape[0]) // group
+        groups = int(of.max()) + 1
+        low = torch.stack([w[of == g].amin(0) for g in range(groups)])
+        high = torch.stack([w[of == g].amax(0) for g in range(groups)])
+        scale = ((high - low) / 15).half()
+        # From 1 to 15, so that a zero less 1 has four bits.
+        zero = torch.round(-low / scale.float()).clamp(1, 15)
+        q = torch.round(w / scale.float()[of] + zero[of]).clamp(0, 15)
+        weights[name] = ((q - zero[of]) * scale.float()[of]).T.contiguous()
+        stem = name.removesuffix(".weight")
+        if method == "gptq":
+            less = 0 if quantization.get("checkpoint_format") == "gptq_v2" else 1
+            out[stem + ".qweight"] = _packed(q.T).T.contiguous()
+            out[stem + ".qzeros"] = _packed(zero - less)
+            out[stem + ".g_idx"] = of.to(torch.int32)
+        else:
+            out[stem + ".qweight"] = _packed(q, AWQ_ORDER)
+            out[stem + ".qzeros"] = _packed(zero, AWQ_ORDER)
+        out[stem + ".scales"] = scale
+    return out, weights
+
+
+def _packed(numbers, order=range(8)):
+    """Rows of numbers from 0 to 15 as words of eight."""
+    eights = numbers.to(torch.int64).reshape(len(numbers), -1, 8)
+    words = sum(eights[:, :, o] << (4 * place) for place, o in enumerate(order))
+    return torch.where(words >= 2**31, words - 2**32, words).to(torch.int32).contiguous()

@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use half::{bf16, f16};
 use serde_json::json;
 
+use super::four_bit;
 use super::header::{StoredDtype, TensorInfo};
 use super::index::{Checkpoint, INDEX, SINGLE};
+use super::load::dequantize;
 use super::narrow::f16_bytes;
 use super::plan::plan;
 use super::planned::{Layout, Part};
@@ -17,7 +19,7 @@ use crate::config::Config;
 use crate::error::{fail, Result};
 use crate::source::Source;
 
-/// How numbers are stored. What is stored in 8 bits stays so: more bits would bring nothing back.
+/// How numbers are stored. What is stored in 8 or 4 bits never gets more: they would bring nothing back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
     /// As they are.
@@ -26,6 +28,9 @@ pub enum Precision {
     /// Matrices as I8 with one F32 scale for each output (of a table, or of an autoencoder's matrix: row), everything else F32.
     /// `training/topklm/export.py` writes checkpoints by the same rule.
     Int8,
+    /// Matrices in 4 bits with a scale for each output of every 32 inputs (`four_bit.rs`), also those that are stored in 8; tables, and matrices
+    /// whose sides eight does not divide, as [`Precision::Int8`] has them.
+    Int4,
 }
 
 /// What was written.
@@ -60,9 +65,16 @@ pub async fn convert(
     let mut used: Vec<Used> = Vec::new();
     for part in planned.iter().flat_map(|item| &item.parts) {
         // One tensor may make two weights.
-        if let Some((_, info)) = checkpoint.get(&part.name) {
+        let name = match four_bit::names(&checkpoint, part) {
+            Some(names) => names.qweight,
+            None => part.name.clone(),
+        };
+        if let Some((_, info)) = checkpoint.get(&name) {
             if !used.iter().any(|other| other.part.name == part.name) {
-                let bytes = bytes_of(part, info, precision);
+                let bytes = match four_bit::names(&checkpoint, part) {
+                    Some(names) => names.all().iter().filter_map(|name| Some(checkpoint.get(name)?.1.bytes)).sum(),
+                    None => bytes_of(part, info, precision),
+                };
                 used.push(Used { part, info, bytes });
             }
         }
@@ -112,6 +124,9 @@ pub async fn convert(
 /// Converts the weights of an autoencoder's folder, which is first read as attaching it does; a file that SAELens' readers take, but for
 /// 8-bit matrices.
 pub async fn convert_sae(source: &dyn Source, precision: Precision) -> Result<Vec<u8>> {
+    if precision == Precision::Int4 {
+        fail!(Argument, "--dtype int4 is for models: an autoencoder's matrices have 8 bits at least");
+    }
     let (sae, _) = read_sae(source, None).await?;
     let checkpoint = Checkpoint::of_file(source, sae::WEIGHTS).await?;
     let mut tensors = Vec::new();
@@ -128,7 +143,7 @@ pub async fn convert_sae(source: &dyn Source, precision: Precision) -> Result<Ve
 
 fn width(dtype: &str) -> usize {
     match dtype {
-        "F32" => 4,
+        "F32" | "I32" => 4,
         "I8" => 1,
         _ => 2,
     }
@@ -136,17 +151,24 @@ fn width(dtype: &str) -> usize {
 
 /// Whether a tensor is written in 8 bits.
 fn in_8bit(part: &Part, info: &TensorInfo, precision: Precision) -> bool {
-    info.dtype == StoredDtype::I8 || (precision == Precision::Int8 && part.layout != Layout::Vector)
+    let narrow = matches!(precision, Precision::Int8 | Precision::Int4);
+    !in_4bit(part, precision) && (info.dtype == StoredDtype::I8 || (narrow && part.layout != Layout::Vector))
+}
+
+/// Whether one that does not have 4 bits gets them.
+fn in_4bit(part: &Part, precision: Precision) -> bool {
+    precision == Precision::Int4 && four_bit::write::fits(part)
 }
 
 /// What a tensor takes, its scales included.
 fn bytes_of(part: &Part, info: &TensorInfo, precision: Precision) -> u64 {
     let elements = info.elements();
     match precision {
+        _ if in_4bit(part, precision) => four_bit::write::bytes_of(part),
         _ if in_8bit(part, info, precision) => elements + 4 * part.scales() as u64,
         Precision::Stored => info.bytes,
         Precision::F16 => 2 * elements,
-        Precision::Int8 => 4 * elements,
+        Precision::Int8 | Precision::Int4 => 4 * elements,
     }
 }
 
@@ -158,6 +180,9 @@ async fn converted<'a>(
     precision: Precision,
 ) -> Result<Vec<OutputTensor<'a>>> {
     let Used { part, info, .. } = tensor;
+    if let Some(names) = four_bit::names(checkpoint, part) {
+        return as_stored(source, checkpoint, &names.all()).await;
+    }
     let shape: Vec<usize> = info.shape.iter().map(|side| *side as usize).collect();
     let raw = stored(source, checkpoint, &part.name).await?;
     let output = |dtype: &'static str, data: Vec<u8>| OutputTensor {
@@ -174,19 +199,63 @@ async fn converted<'a>(
     };
     if info.dtype == StoredDtype::I8 {
         let data = stored(source, checkpoint, &part.scale_name()).await?;
-        numbers(&part.scale_name(), StoredDtype::F32, &data)?;
+        let of_outputs = numbers(&part.scale_name(), StoredDtype::F32, &data)?;
+        if in_4bit(part, precision) {
+            let wide = dequantize(part, &raw, &of_outputs)?;
+            return four_bits(part, &numbers(&part.name, StoredDtype::F32, &wide)?);
+        }
         return Ok(vec![output("I8", raw), scales(data)]);
     }
     let numbers = numbers(&part.name, info.dtype, &raw)?;
+    if in_4bit(part, precision) {
+        return four_bits(part, &numbers);
+    }
     if in_8bit(part, info, precision) {
         let (data, scale) = to_8bit(part, &numbers);
         return Ok(vec![output("I8", data), scales(scale)]);
     }
     match precision {
         Precision::Stored => Ok(vec![output(info.dtype.name(), raw)]),
-        Precision::Int8 => Ok(vec![output("F32", bytemuck::cast_slice(&numbers).to_vec())]),
+        Precision::Int8 | Precision::Int4 => Ok(vec![output("F32", bytemuck::cast_slice(&numbers).to_vec())]),
         Precision::F16 => Ok(vec![output("F16", f16_bytes(&numbers, &part.name)?)]),
     }
+}
+
+/// A matrix as the four tensors that it is in 4 bits.
+fn four_bits<'a>(part: &Part, numbers: &[f32]) -> Result<Vec<OutputTensor<'a>>> {
+    let Some(names) = four_bit::Names::of(part) else {
+        fail!(Checkpoint, "tensor {:?} is no matrix", part.name)
+    };
+    let stored = four_bit::write::written(part, numbers)?;
+    let (inputs, outputs) = (part.inputs, part.outputs);
+    let groups = inputs.div_ceil(four_bit::write::GROUP);
+    let output = |name: String, dtype: &'static str, shape: Vec<usize>, data: Vec<u8>| OutputTensor {
+        name,
+        dtype,
+        shape,
+        data: Cow::Owned(data),
+    };
+    Ok(vec![
+        output(names.qweight, "I32", vec![inputs / 8, outputs], stored.qweight),
+        output(names.qzeros, "I32", vec![groups, outputs / 8], stored.qzeros),
+        output(names.scales, "F16", vec![groups, outputs], stored.scales),
+        output(names.g_idx, "I32", vec![inputs], stored.g_idx.unwrap_or_default()),
+    ])
+}
+
+/// Those of the tensors that are there, as they are.
+async fn as_stored<'a>(source: &dyn Source, checkpoint: &Checkpoint, names: &[&String]) -> Result<Vec<OutputTensor<'a>>> {
+    let mut tensors = Vec::new();
+    for name in names {
+        let Some((_, info)) = checkpoint.get(name) else { continue };
+        tensors.push(OutputTensor {
+            name: (*name).clone(),
+            dtype: info.dtype.name(),
+            shape: info.shape.iter().map(|side| *side as usize).collect(),
+            data: Cow::Owned(stored(source, checkpoint, name).await?),
+        });
+    }
+    Ok(tensors)
 }
 
 async fn stored(source: &dyn Source, checkpoint: &Checkpoint, name: &str) -> Result<Vec<u8>> {

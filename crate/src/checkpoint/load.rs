@@ -1,15 +1,14 @@
 //! From stored tensors to the layouts of `weights.rs`, one weight at a time.
 
-use half::{bf16, f16};
-
+use super::four_bit;
 use super::header::StoredDtype;
 use super::index::Checkpoint;
 use super::narrow::as_f16;
 use super::plan::plan;
 use super::planned::{Columns, Layout, Part, Planned};
-use crate::memory::zeroed;
-use crate::config::{Config, Norm};
+use crate::config::{Config, Norm, Quantization};
 use crate::error::{fail, Result};
+use crate::memory::{reserve, zeroed};
 use crate::source::Source;
 use crate::weights::{Dtype, KeptAs, Tensor, Weight, WeightSink};
 
@@ -29,10 +28,14 @@ pub async fn load_weights(
     let names = planned
         .iter()
         .flat_map(|item| &item.parts)
-        .flat_map(|part| [part.name.clone(), part.scale_name()]);
+        .flat_map(|part| match four_bit::names(&checkpoint, part) {
+            Some(names) => names.all().map(String::clone).to_vec(),
+            None => vec![part.name.clone(), part.scale_name()],
+        });
     let total = names.filter_map(|name| Some(checkpoint.get(&name)?.1.bytes)).sum();
     let mut reader = Reader {
         source,
+        quantization: config.quantization,
         checkpoint: &checkpoint,
         progress,
         done: 0,
@@ -41,8 +44,8 @@ pub async fn load_weights(
     (reader.progress)(0, total);
     let mut norm: (Vec<f32>, Vec<f32>) = Default::default();
     for item in &planned {
-        let keeps_int8 = kept == KeptAs::Stored && sink.keeps_int8();
-        let mut tensor = reader.weight(item, keeps_int8).await?;
+        let keeps_narrow = kept == KeptAs::Stored && sink.keeps_narrow();
+        let mut tensor = reader.weight(item, keeps_narrow).await?;
         if kept == KeptAs::F16 && !item.weight.is_vector() {
             let names: Vec<&str> = item.parts.iter().map(|part| part.name.as_str()).collect();
             tensor = as_f16(tensor, &names.join(", "))?;
@@ -72,6 +75,7 @@ pub async fn load_weights(
 
 struct Reader<'a> {
     source: &'a dyn Source,
+    quantization: Option<Quantization>,
     checkpoint: &'a Checkpoint,
     progress: &'a mut dyn FnMut(u64, u64),
     done: u64,
@@ -79,16 +83,30 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// `keeps_int8`: 8-bit numbers stay so, beside their scales.
-    async fn weight(&mut self, item: &Planned, keeps_int8: bool) -> Result<Tensor> {
+    /// `keeps_narrow`: numbers of 8 and 4 bits stay so, beside their scales.
+    async fn weight(&mut self, item: &Planned, keeps_narrow: bool) -> Result<Tensor> {
         let (rows, cols, stride) = (item.rows, item.cols, Tensor::stride_of(item.cols));
-        let widened = item.dtype == Dtype::I8 && (!keeps_int8 || item.weight.is_vector());
+        let widened = item.dtype.is_narrow() && (!keeps_narrow || item.weight.is_vector());
         let dtype = if widened { Dtype::F32 } else { item.dtype };
         let what = format!("{:?}", item.weight);
-        let bytes = rows.checked_mul(stride).and_then(|n| n.checked_mul(dtype.bytes()));
-        let Some(bytes) = bytes else {
+        if rows.checked_mul(stride).and_then(|n| n.checked_mul(4)).is_none() {
             fail!(OutOfMemory, "{what} has more bytes than can be addressed here")
         };
+        let bytes = dtype.data_bytes(rows, stride);
+        if matches!(dtype, Dtype::I4 { .. }) {
+            let mut data = zeroed(bytes, &what)?;
+            for part in &item.parts {
+                self.place_four_bits(part, stride, &mut data).await?;
+            }
+            return Ok(Tensor {
+                rows,
+                cols,
+                stride,
+                dtype,
+                data,
+                scales: Vec::new(),
+            });
+        }
         if let [part] = item.parts.as_slice() {
             // What lies in the file as it is wanted needs no second copy.
             if part.layout != Layout::OutIn && part.columns == Columns::From(0) && stride == cols {
@@ -114,6 +132,8 @@ impl Reader<'_> {
             match dtype {
                 Dtype::F32 => place::<4>(part, &stored, &mut data, stride),
                 Dtype::F16 | Dtype::Bf16 => place::<2>(part, &stored, &mut data, stride),
+                // Returned above.
+                Dtype::I4 { .. } => {}
                 Dtype::I8 => {
                     place::<1>(part, &stored, &mut data, stride);
                     let of_part = self.scales(part).await?;
@@ -136,6 +156,60 @@ impl Reader<'_> {
         })
     }
 
+    /// Writes a part of 4 bits to its columns.
+    async fn place_four_bits(&mut self, part: &Part, stride: usize, data: &mut [u8]) -> Result<()> {
+        let (Some(names), Some(quantization)) = (four_bit::names(self.checkpoint, part), self.quantization) else {
+            fail!(Checkpoint, "tensor {:?} has no 4 bits", part.name)
+        };
+        let qweight = self.read(&names.qweight).await?;
+        let stored = four_bit::Stored {
+            qweight,
+            qzeros: self.read(&names.qzeros).await?,
+            scales: self.read(&names.scales).await?,
+            g_idx: match self.checkpoint.get(&names.g_idx) {
+                Some(_) => Some(self.read(&names.g_idx).await?),
+                None => None,
+            },
+        };
+        stored.place(quantization, part, &names, stride, data)
+    }
+
+    /// A part of 4 bits in f32, as it would be stored: `[outputs, inputs]`, or `[inputs, outputs]`.
+    async fn widened_four_bits(&mut self, part: &Part) -> Result<Vec<u8>> {
+        let names = four_bit::names(self.checkpoint, part);
+        let dtype = match &names {
+            Some(names) => four_bit::checked(self.checkpoint, self.quantization, part, names)?,
+            None => Dtype::F32,
+        };
+        let in_place = Part {
+            columns: Columns::From(0),
+            ..part.clone()
+        };
+        let (rows, cols) = (part.inputs, part.outputs);
+        let stride = Tensor::stride_of(cols);
+        let mut data = zeroed(dtype.data_bytes(rows, stride), &part.name)?;
+        self.place_four_bits(&in_place, stride, &mut data).await?;
+        let numbers = Tensor {
+            rows,
+            cols,
+            stride,
+            dtype,
+            data,
+            scales: Vec::new(),
+        }
+        .to_f32();
+        let mut bytes = Vec::new();
+        reserve(&mut bytes, 4 * rows * cols, &part.name)?;
+        match part.layout {
+            Layout::OutIn => {
+                let columns = (0..cols).flat_map(|o| numbers[o..].iter().step_by(stride));
+                bytes.extend(columns.flat_map(|x| x.to_le_bytes()));
+            }
+            _ => bytes.extend(numbers.iter().flat_map(|x| x.to_le_bytes())),
+        }
+        Ok(bytes)
+    }
+
     /// The scales of an 8-bit tensor.
     async fn scales(&mut self, part: &Part) -> Result<Vec<f32>> {
         Ok(scales_of(&self.read(&part.scale_name()).await?))
@@ -143,6 +217,9 @@ impl Reader<'_> {
 
     /// The numbers of a stored tensor in `dtype`: its own, or F32.
     async fn part(&mut self, part: &Part, dtype: Dtype) -> Result<Vec<u8>> {
+        if four_bit::names(self.checkpoint, part).is_some() {
+            return self.widened_four_bits(part).await;
+        }
         let bytes = self.read(&part.name).await?;
         let stored = match self.checkpoint.get(&part.name).map(|(_, info)| info.dtype) {
             Some(StoredDtype::F16) => Dtype::F16,
@@ -252,15 +329,13 @@ fn transpose<const N: usize>(
 /// Σ_i gain_i · W[i, o] and Σ_i bias_i · W[i, o], added up in f64.
 fn layer_norm_sums(qkv: &Tensor, (gain, bias): &(Vec<f32>, Vec<f32>)) -> (Tensor, Tensor) {
     let mut sums = (vec![0f64; qkv.cols], vec![0f64; qkv.cols]);
-    let row_bytes = qkv.stride * qkv.dtype.bytes();
-    for ((row, &gain), &bias) in qkv.data.chunks_exact(row_bytes).zip(gain).zip(bias) {
-        let numbers = row.chunks_exact(qkv.dtype.bytes()).enumerate().map(|(o, b)| match qkv.dtype {
-            Dtype::F32 => f32::from_le_bytes([b[0], b[1], b[2], b[3]]),
-            Dtype::F16 => f16::from_le_bytes([b[0], b[1]]).to_f32(),
-            Dtype::Bf16 => bf16::from_le_bytes([b[0], b[1]]).to_f32(),
-            Dtype::I8 => f32::from(b[0] as i8) * qkv.scales[o],
+    let numbers = qkv.to_f32();
+    for ((row, &gain), &bias) in numbers.chunks_exact(qkv.stride).zip(gain).zip(bias) {
+        let scaled = row.iter().enumerate().map(|(o, x)| match qkv.dtype {
+            Dtype::I8 => x * qkv.scales[o],
+            _ => *x,
         });
-        for ((w, gains), biases) in numbers.zip(&mut sums.0).zip(&mut sums.1) {
+        for ((w, gains), biases) in scaled.zip(&mut sums.0).zip(&mut sums.1) {
             *gains += f64::from(gain) * f64::from(w);
             *biases += f64::from(bias) * f64::from(w);
         }

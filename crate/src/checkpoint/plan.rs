@@ -1,10 +1,11 @@
 //! Which stored tensors make which weight, and whether a checkpoint has them: it is compared with this list before any
 //! data is read.
 
+use super::four_bit;
 use super::header::{StoredDtype, TensorInfo};
 use super::index::Checkpoint;
 use super::names;
-use super::planned::{Layout, Planned};
+use super::planned::{Layout, Part, Planned};
 use crate::config::Config;
 use crate::error::{fail, quoted, Result};
 use crate::weights::{Dtype, Weight};
@@ -29,47 +30,17 @@ pub(super) fn plan(config: &Config, checkpoint: &Checkpoint) -> Result<Vec<Plann
         planned.push(Planned::table(Weight::Head, head, config.d_vocab, config.d_model));
     }
     for item in &mut planned {
-        item.dtype = checked_dtype(item, checkpoint)?;
+        item.dtype = checked_dtype(item, config, checkpoint)?;
     }
     no_leftovers(config, checkpoint, &planned)?;
     Ok(planned)
 }
 
 /// Checks names, shapes and dtypes; the dtype in which the weight is kept: that of its parts where they agree, else F32.
-fn checked_dtype(item: &Planned, checkpoint: &Checkpoint) -> Result<Dtype> {
+fn checked_dtype(item: &Planned, config: &Config, checkpoint: &Checkpoint) -> Result<Dtype> {
     let mut common = None;
     for part in &item.parts {
-        let (path, info) = find(checkpoint, &part.name, &part.shape())?;
-        let dtype = match info.dtype {
-            StoredDtype::F32 => Dtype::F32,
-            StoredDtype::F16 => Dtype::F16,
-            StoredDtype::Bf16 => Dtype::Bf16,
-            StoredDtype::I8 if part.layout != Layout::Vector => {
-                let (path, scale) = find(checkpoint, &part.scale_name(), &[part.scales() as u64])?;
-                if scale.dtype != StoredDtype::F32 {
-                    let dtype = scale.dtype.name();
-                    fail!(
-                        Checkpoint,
-                        "{path}: tensor {:?} must be F32, not {dtype}",
-                        part.scale_name()
-                    );
-                }
-                Dtype::I8
-            }
-            other => {
-                let eight_bit = if part.layout == Layout::Vector {
-                    ""
-                } else {
-                    " (or I8 with scales)"
-                };
-                fail!(
-                    Checkpoint,
-                    "{path}: tensor {:?} must be F32, F16 or BF16{eight_bit}, not {}",
-                    part.name,
-                    other.name()
-                )
-            }
-        };
+        let dtype = checked_part(part, config, checkpoint)?;
         common = Some(if common.is_none_or(|common| common == dtype) {
             dtype
         } else {
@@ -82,6 +53,44 @@ fn checked_dtype(item: &Planned, checkpoint: &Checkpoint) -> Result<Dtype> {
     } else {
         common.unwrap_or(Dtype::F32)
     })
+}
+
+/// Likewise of one part.
+fn checked_part(part: &Part, config: &Config, checkpoint: &Checkpoint) -> Result<Dtype> {
+    if let Some(names) = four_bit::names(checkpoint, part) {
+        return four_bit::checked(checkpoint, config.quantization, part, &names);
+    }
+    let (path, info) = find(checkpoint, &part.name, &part.shape())?;
+    match info.dtype {
+        StoredDtype::F32 => Ok(Dtype::F32),
+        StoredDtype::F16 => Ok(Dtype::F16),
+        StoredDtype::Bf16 => Ok(Dtype::Bf16),
+        StoredDtype::I8 if part.layout != Layout::Vector => {
+            let (path, scale) = find(checkpoint, &part.scale_name(), &[part.scales() as u64])?;
+            if scale.dtype != StoredDtype::F32 {
+                let dtype = scale.dtype.name();
+                fail!(
+                    Checkpoint,
+                    "{path}: tensor {:?} must be F32, not {dtype}",
+                    part.scale_name()
+                );
+            }
+            Ok(Dtype::I8)
+        }
+        other => {
+            let eight_bit = if part.layout == Layout::Vector {
+                ""
+            } else {
+                " (or I8 with scales)"
+            };
+            fail!(
+                Checkpoint,
+                "{path}: tensor {:?} must be F32, F16 or BF16{eight_bit}, not {}",
+                part.name,
+                other.name()
+            )
+        }
+    }
 }
 
 fn find<'a>(checkpoint: &'a Checkpoint, name: &str, shape: &[u64]) -> Result<(&'a str, &'a TensorInfo)> {
@@ -109,6 +118,10 @@ fn find<'a>(checkpoint: &'a Checkpoint, name: &str, shape: &[u64]) -> Result<(&'
 fn no_leftovers(config: &Config, checkpoint: &Checkpoint, planned: &[Planned]) -> Result<()> {
     let mut used = std::collections::BTreeSet::new();
     for part in planned.iter().flat_map(|item| &item.parts) {
+        if let Some(names) = four_bit::names(checkpoint, part) {
+            used.extend(names.all().map(String::clone));
+            continue;
+        }
         used.insert(part.name.clone());
         if checkpoint
             .get(&part.name)

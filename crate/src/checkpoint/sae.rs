@@ -109,7 +109,7 @@ impl Reader<'_> {
         };
         let (rows, cols) = (if is_vector { 1 } else { part.inputs }, part.outputs);
         let stride = Tensor::stride_of(cols);
-        let (row, padded) = (cols * dtype.bytes(), stride * dtype.bytes());
+        let (row, padded) = (dtype.bytes_of(cols), dtype.bytes_of(stride));
         if row != padded {
             let mut wider = zeroed(rows * padded, name)?;
             for (to, from) in wider.chunks_exact_mut(padded).zip(data.chunks_exact(row)) {

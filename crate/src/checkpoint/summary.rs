@@ -62,7 +62,6 @@ fn in_memory(config: &Config, planned: &[Planned]) -> [u64; 2] {
     for item in planned {
         let stride = Tensor::stride_of(item.cols);
         let numbers = (item.rows * stride) as u64;
-        let each = item.dtype.bytes() as u64;
         let [cpu, gpu] = match item.dtype {
             _ if item.weight.is_vector() => [4 * numbers; 2],
             Dtype::I8 => {
@@ -70,7 +69,11 @@ fn in_memory(config: &Config, planned: &[Planned]) -> [u64; 2] {
                 let on_gpu = item.dtype.gpu_bytes(item.weight, item.rows, stride);
                 [numbers + 4 * scales as u64, on_gpu as u64]
             }
-            _ => [each * numbers; 2],
+            Dtype::I4 { .. } => {
+                let on_gpu = item.dtype.gpu_bytes(item.weight, item.rows, stride);
+                [item.dtype.data_bytes(item.rows, stride) as u64, on_gpu as u64]
+            }
+            _ => [item.dtype.bytes_of(item.rows * stride) as u64; 2],
         };
         bytes[0] += cpu;
         bytes[1] += gpu;

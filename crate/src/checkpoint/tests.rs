@@ -13,7 +13,7 @@ pub(super) struct Kept(pub Vec<(Weight, Tensor)>);
 impl WeightSink for Kept {
     fn weight(&mut self, which: Weight, tensor: Tensor) -> Result<()> {
         assert_eq!(tensor.stride, Tensor::stride_of(tensor.cols));
-        assert_eq!(tensor.data.len(), tensor.rows * tensor.stride * tensor.dtype.bytes());
+        assert_eq!(tensor.data.len(), tensor.dtype.data_bytes(tensor.rows, tensor.stride));
         self.0.push((which, tensor));
         Ok(())
     }
@@ -174,7 +174,7 @@ fn llama_layout() {
         let (config, stored) = llama(false, true, dtype);
         let kept = load(&config, &stored).unwrap();
         assert_eq!(
-            kept.get(Weight::Qkv(1)).dtype.bytes(),
+            kept.get(Weight::Qkv(1)).dtype.bytes_of(1),
             if dtype == "F32" { 4 } else { 2 }
         );
         let name = |part: &str| format!("model.layers.1.{part}");

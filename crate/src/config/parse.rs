@@ -3,8 +3,11 @@
 use serde_json::Value;
 
 use super::fields::{parse_object, shown, Fields};
-use super::{Activation, Architecture, Biases, Config, Mlp, Norm, Positions, Residual, TopK};
+use super::{
+    Activation, Architecture, Biases, Config, Mlp, Norm, Positions, QuantMethod, Quantization, Residual, TopK,
+};
 use crate::error::{fail, quoted, Result};
+use crate::numerics::int4::LARGEST_GROUP;
 use crate::numerics::order::{Post, Select};
 
 /// Largest width of anything: far above every real model, small enough that no product of two overflows.
@@ -22,21 +25,56 @@ pub(super) fn config(bytes: &[u8], max_context: Option<usize>) -> Result<Config>
     }
     let map = parse_object("config.json", bytes)?;
     let fields = Fields::new("config.json", &map);
-    if fields.get("quantization_config").is_some() {
-        return fields.refuse(
-            "quantization_config",
-            "is not supported; store the weights in f32, f16 or bf16",
-        );
-    }
     let architecture = architecture(&fields)?;
     let mut config = plain(&fields, architecture)?;
     (architecture.definition().properties)(&fields, &mut config)?;
     dtype(&fields)?;
+    config.quantization = quantization(&fields)?;
     (config.topk, config.n_nontopk) = topk(&fields, config.n_layers)?;
     // Windows and rotations are those of the whole context; only what is laid out by position is smaller.
     config.n_ctx = max_context.map_or(config.n_ctx, |most| most.min(config.n_ctx));
     checked_products(&fields, &config)?;
     Ok(config)
+}
+
+/// How matrices of 4 bits are stored: as AutoGPTQ and AutoAWQ write them.
+fn quantization(fields: &Fields) -> Result<Option<Quantization>> {
+    let Some(fields) = fields.object("quantization_config")? else {
+        return Ok(None);
+    };
+    let method = match fields.text("quant_method")? {
+        Some("gptq") => match fields.text("checkpoint_format")? {
+            None | Some("gptq") => QuantMethod::Gptq { v1: true },
+            Some("gptq_v2") => QuantMethod::Gptq { v1: false },
+            Some(other) => return fields.wrong("checkpoint_format", "\"gptq\" or \"gptq_v2\"", &other.into()),
+        },
+        Some("awq") => match fields.text("version")? {
+            None => QuantMethod::Awq,
+            Some(version) if version.eq_ignore_ascii_case("gemm") => QuantMethod::Awq,
+            Some(other) => return fields.wrong("version", "\"gemm\"", &other.into()),
+        },
+        Some(other) => return fields.wrong("quant_method", "\"gptq\" or \"awq\"", &other.into()),
+        None => return fields.refuse("quant_method", "is missing; \"gptq\" and \"awq\" are supported"),
+    };
+    match fields.agreed(&["bits", "w_bit"], |key| fields.integer(key, 1, 64))? {
+        Some(4) => {}
+        Some(bits) => return fields.refuse("bits", format!("= {bits} is not supported; only 4 is")),
+        None => return fields.refuse("bits", "is missing; 4 is supported"),
+    }
+    let group_size = |key: &str| match fields.get(key).map(|value| (value, value.as_i64())) {
+        None => Ok(None),
+        Some((_, Some(size))) if size == -1 || (1..=LARGEST_GROUP as i64).contains(&size) && size % 8 == 0 => {
+            Ok(Some(size))
+        }
+        Some((value, _)) => fields.wrong(key, &format!("-1 or a multiple of 8 up to {LARGEST_GROUP}"), value),
+    };
+    let Some(size) = fields.agreed(&["group_size", "q_group_size"], group_size)? else {
+        return fields.refuse("group_size", "is missing");
+    };
+    Ok(Some(Quantization {
+        method,
+        group_size: usize::try_from(size).ok(),
+    }))
 }
 
 /// From `architectures`, or `model_type` where that is absent; the two must agree.
@@ -158,6 +196,7 @@ fn plain(fields: &Fields, architecture: Architecture) -> Result<Config> {
         post_norms: false,
         positions: Positions::None,
         qk_norm: false,
+        quantization: None,
         attn_scale: 1.0 / (d_head as f32).sqrt(),
         attn_softcap: None,
         windows: Vec::new(),

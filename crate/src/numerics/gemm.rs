@@ -1,10 +1,11 @@
 //! The CPU's matrix products. Batch-invariant: every output is one chain of additions in ascending order of the input
 //! index (or of fixed lanes, for dot products), whatever else is computed beside it. So a cached run equals an
 //! uncached one, and a sparse input equals the dense one, bit for bit. No fused multiply-add: native and wasm agree.
-//! Weights stay as they are stored: f16 and bf16 are widened in registers, 8-bit rows are multiplied in integers (`int8.rs`).
+//! Weights stay as they are stored: f16 and bf16 are widened in registers, 8-bit and 4-bit rows are multiplied in integers (`int8.rs`, `int4.rs`).
 
 use std::ops::Range;
 
+use super::int4;
 use super::int8;
 use super::stored::{fold, Numbers, Stored};
 
@@ -66,6 +67,7 @@ pub fn matmul(x: &[f32], inputs: usize, w: &Numbers, stride: usize, out: &mut [f
         Numbers::Bf16(w) => matmul_of(x, inputs, w, stride, out),
         Numbers::Int8(w) => int8::matmul(x, inputs, w, stride, out),
         Numbers::Packed(w) => int8::packed::matmul(x, inputs, w, out),
+        Numbers::Int4(w) => int4::matmul(x, inputs, w, out),
     }
 }
 
@@ -198,6 +200,7 @@ pub fn gather(indices: &[u32], values: &[f32], w: &Numbers, stride: usize, out: 
         Numbers::Bf16(w) => gather_of(indices, values, w, stride, out),
         Numbers::Int8(w) => int8::gather(indices, values, w, stride, out),
         Numbers::Packed(w) => int8::packed::gather(indices, values, w, out),
+        Numbers::Int4(w) => int4::gather(indices, values, w, out),
     }
 }
 
@@ -237,8 +240,9 @@ pub fn dots(x: &[f32], inputs: usize, w: &Numbers, of: Range<usize>, stride: usi
         Numbers::F16(w) => dots_of_rows(x, inputs, &w[range], stride, out),
         Numbers::Bf16(w) => dots_of_rows(x, inputs, &w[range], stride, out),
         Numbers::Int8(w) => int8::dots(x, inputs, &w.numbers[range], &w.scales[of], stride, out),
-        // Tables are never packed.
+        // Tables are never packed, and never of 4 bits.
         Numbers::Packed(w) => dots(x, inputs, &Numbers::Int8(w.unpacked()), of, stride, out),
+        Numbers::Int4(w) => dots(x, inputs, &Numbers::F32(w.to_f32()), of, stride, out),
     }
 }
 

@@ -3,7 +3,7 @@
 //! row equals the dense one, and native and wasm agree, bit for bit. More inputs are summed in parts of 1,024, in f32.
 //! docs/files.md says what the rounding costs.
 
-mod kernels;
+pub mod kernels;
 pub mod packed;
 #[cfg(test)]
 mod tests;
@@ -21,11 +21,11 @@ pub struct Int8 {
 const PART: usize = 1024;
 const LARGEST: f32 = 16_383.0;
 /// Rows that go through the weights together, and outputs at a time: their sums stay in the fastest cache.
-const ROWS: usize = 12;
-const OUTS: usize = 512;
+pub const ROWS: usize = 12;
+pub const OUTS: usize = 512;
 
 /// A row of inputs, rounded: its numbers to `q`, which is cleared; the result is their scale, NaN where the row is not finite.
-fn quantize(x: &[f32], q: &mut Vec<i16>) -> f32 {
+pub fn quantize(x: &[f32], q: &mut Vec<i16>) -> f32 {
     /// Added, it rounds to a whole number, half to even, which then is in the lower bits.
     const ROUND: f32 = 12_582_912.0;
     q.clear();
@@ -43,7 +43,7 @@ fn quantize(x: &[f32], q: &mut Vec<i16>) -> f32 {
 }
 
 /// Two inputs as the kernels take them: the first in the lower half.
-fn pair(first: i16, second: i16) -> i32 {
+pub fn pair(first: i16, second: i16) -> i32 {
     i32::from(second) << 16 | i32::from(first as u16)
 }
 
@@ -105,7 +105,7 @@ fn add_up(entries: &[(u32, i16)], w: &[i8], stride: usize, sums: &mut Vec<i32>, 
 }
 
 /// Rows of inputs as the kernels take them, `[eight of inputs, row]`, and their scales.
-fn in_eights(x: &[f32], inputs: usize) -> (Vec<[i32; 4]>, Vec<f32>) {
+pub fn in_eights(x: &[f32], inputs: usize) -> (Vec<[i32; 4]>, Vec<f32>) {
     let rows = x.len() / inputs;
     let mut scales = Vec::with_capacity(rows);
     let mut packed = vec![[0i32; 4]; inputs.div_ceil(8) * rows];

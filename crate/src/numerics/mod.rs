@@ -1,6 +1,7 @@
 //! Numbers only: elementary functions, matrix products and the total order of TopK. Nothing here knows a model.
 
 pub mod gemm;
+pub mod int4;
 pub mod int8;
 pub mod math;
 pub mod order;

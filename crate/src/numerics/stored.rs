@@ -13,6 +13,7 @@ use std::arch::wasm32::{
 
 use half::f16;
 
+use super::int4::Int4;
 use super::int8::{packed::Packed, Int8};
 
 /// A finite half-precision number.
@@ -34,6 +35,8 @@ pub enum Numbers {
     Int8(Int8),
     /// A matrix, with a scale for each output.
     Packed(Packed),
+    /// A matrix, with scales and zeros for each output in each group of inputs.
+    Int4(Int4),
 }
 
 impl Default for Numbers {
@@ -63,6 +66,7 @@ impl Numbers {
             Numbers::Bf16(numbers) => numbers.len(),
             Numbers::Int8(int8) => int8.numbers.len(),
             Numbers::Packed(packed) => packed.inputs * packed.stride,
+            Numbers::Int4(int4) => int4.inputs * int4.stride,
         }
     }
 
@@ -75,6 +79,7 @@ impl Numbers {
             Numbers::Bf16(numbers) => 2 * numbers.len(),
             Numbers::Int8(int8) => int8.numbers.len() + 4 * int8.scales.len(),
             Numbers::Packed(packed) => packed.bytes(),
+            Numbers::Int4(int4) => int4.bytes(),
         }
     }
 
@@ -89,6 +94,11 @@ impl Numbers {
                 let scale = int8.scales[row];
                 for (out, q) in out.iter_mut().zip(&int8.numbers[range]) {
                     *out = f32::from(*q) * scale;
+                }
+            }
+            Numbers::Int4(int4) => {
+                for (out, at) in out.iter_mut().zip(range) {
+                    *out = int4.number(at);
                 }
             }
             // Nobody asks for rows of a matrix.

@@ -96,12 +96,26 @@ pub fn convert(options: &ConvertOptions) -> Result<Done> {
         }
     }
     copy(&source, options, COPIED)?;
+    if options.precision == Precision::Int4 && config.quantization.is_none() {
+        say_four_bits(&source, options).map_err(named)?;
+    }
     if source.size("features/index.json").is_some() {
         done.notices
             .push("features/ belongs to the old weights and was left out; run topk-lm analyze on the result".into());
     }
     OfflineModel::load(FolderSource::new(to)?, "")?;
     Ok(done)
+}
+
+/// config.json with what is to be known of the matrices of 4 bits.
+fn say_four_bits(source: &FolderSource, options: &ConvertOptions) -> Result<()> {
+    let bytes = pollster::block_on(checkpoint::read_config_bytes(source))?;
+    let Ok(serde_json::Value::Object(mut config)) = serde_json::from_slice(&bytes) else {
+        fail!(Config, "config.json must hold a JSON object")
+    };
+    config.insert("quantization_config".into(), checkpoint::four_bit_config());
+    let text = format!("{:#}\n", serde_json::Value::Object(config));
+    files::write_whole(&options.to.join("config.json"), text.as_bytes())
 }
 
 /// The files of those names that are there.

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::buffers::Buffer;
 use super::fused::{self, HEAD_OUT};
-use super::def::{no_vectors, stride, weight_type, Dispatch, Kernel, KernelContext, OpDef, PlanContext, Resource};
+use super::def::{matrix_constants, no_vectors, Dispatch, Kernel, KernelContext, OpDef, PlanContext, Resource};
 use super::pass::{KvCache, Pass, SLICE};
 use super::qkv::{heads, QKV, ROTATED};
 use super::span::{in_one_part, part, seen, MAX_PARTS, SPLIT_ROWS};
@@ -86,11 +86,8 @@ fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
     if fused::fits(config) {
         let mut fused = attention(HEAD_OUT);
         fused.file = "attention_out.wgsl";
-        fused.constants.extend([
-            ("weight_type", weight_type(cx.dtype)),
-            ("stride", stride(config.d_model)),
-            ("n_outputs", config.d_model as f64),
-        ]);
+        fused.constants.push(("n_outputs", config.d_model as f64));
+        fused.constants.extend(matrix_constants(cx.dtype, config.d_query(), config.d_model));
         fused.binds.pop();
         fused.binds.extend([
             ("weights", Resource::Weight(Weight::AttnOut(cx.step.layer))),

@@ -308,6 +308,26 @@ pub fn weight_type(dtype: Dtype) -> f64 {
         Dtype::F16 => 1.0,
         Dtype::Bf16 => 2.0,
         Dtype::I8 => 3.0,
+        Dtype::I4 { .. } => 5.0,
+    }
+}
+
+/// What kernels have to know of a matrix `[inputs, outputs]` (`shaders/parts/weights.wgsl`).
+pub fn matrix_constants(dtype: Dtype, inputs: usize, outputs: usize) -> [(&'static str, f64); 4] {
+    let stride = Tensor::stride_of(outputs);
+    [
+        ("weight_type", weight_type(dtype)),
+        ("stride", stride as f64),
+        ("group_rows", group(dtype)),
+        ("words_in_front", dtype.words(inputs, stride) as f64),
+    ]
+}
+
+/// Inputs of a group of a 4-bit matrix; 1 of others, which have none.
+pub fn group(dtype: Dtype) -> f64 {
+    match dtype {
+        Dtype::I4 { group } => group as f64,
+        _ => 1.0,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the four linear operations of a block share: a norm in front or none, a matrix `[inputs, outputs]`, a bias; kernels for few
 //! rows (`x_matvec.wgsl`) and for many (`x_matmul.wgsl`).
 
-use super::def::{stride, weight_type, Dispatch, Kernel, KernelContext, PlanContext, Resource, Vectors};
+use super::def::{matrix_constants, Dispatch, Kernel, KernelContext, PlanContext, Resource, Vectors};
 use super::norm;
 use super::pass::Pass;
 use crate::config::{Config, Norm};
@@ -49,11 +49,10 @@ impl Linear {
         constants.extend([
             ("gain_at", gain_at),
             ("norm_bias_at", norm_bias_at),
-            ("weight_type", weight_type(cx.dtype)),
-            ("stride", stride(outputs)),
             ("n_outputs", outputs as f64),
             ("bias_at", vectors.at((self.bias)(layer))),
         ]);
+        constants.extend(matrix_constants(cx.dtype, (self.inputs)(config), outputs));
         constants
     }
 

@@ -12,7 +12,7 @@ use super::attention::ATTENDED;
 use super::attn_out::RESID_MID;
 use super::buffers::{Buffer, HIDDEN};
 use super::def::{
-    at_once, flag, stride, weight_type, Dispatch, Kernel, KernelContext, OpDef, PlanContext, Resource,
+    at_once, flag, group, stride, weight_type, Dispatch, Kernel, KernelContext, OpDef, PlanContext, Resource,
 };
 use super::fused::{self, HEAD_OUT, MLP_PARTS};
 use super::linear::Linear;
@@ -108,11 +108,14 @@ const FUSED: usize = 2;
 fn fused(cx: &KernelContext<'_>, constants: &[(&'static str, f64)]) -> Kernel {
     let (config, layer) = (cx.config, cx.step.layer);
     let down = Weight::MlpOut(layer);
+    let down_dtype = (cx.stored)(down).unwrap_or(cx.dtype);
     let others = [
         ("n_heads", config.n_heads as f64),
         ("d_mlp", config.d_mlp as f64),
-        ("down_type", weight_type((cx.stored)(down).unwrap_or(cx.dtype))),
+        ("down_type", weight_type(down_dtype)),
         ("down_stride", stride(config.d_model)),
+        ("down_group", group(down_dtype)),
+        ("down_words", down_dtype.words(config.d_mlp, Tensor::stride_of(config.d_model)) as f64),
     ];
     Kernel {
         file: "mlp.wgsl",

@@ -8,6 +8,7 @@ use crate::config::{Config, Norm, Residual};
 use crate::error::{fail, Result};
 use crate::memory::reserve;
 use crate::numerics::gemm;
+use crate::numerics::int4::{self, Int4};
 use crate::numerics::int8::{packed::Packed, Int8};
 use crate::numerics::stored::Numbers;
 #[cfg(target_arch = "wasm32")]
@@ -153,7 +154,7 @@ impl WeightSink for CpuWeights {
         Ok(())
     }
 
-    fn keeps_int8(&self) -> bool {
+    fn keeps_narrow(&self) -> bool {
         true
     }
 }
@@ -178,6 +179,11 @@ fn numbers(which: Weight, tensor: Tensor) -> Result<Numbers> {
             } else {
                 Numbers::from_bf16(bits)
             }
+        }
+        Dtype::I4 { group } => {
+            let words = tensor.dtype.words(tensor.rows, tensor.stride);
+            let (words, numbers) = int4::parts(&tensor.data, words, what)?;
+            Numbers::Int4(Int4::new(words, numbers, tensor.stride, group, what)?)
         }
         Dtype::I8 => Numbers::Int8(Int8 {
             numbers: tensor.data.into_iter().map(|byte| byte as i8).collect(),

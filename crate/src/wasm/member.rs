@@ -101,7 +101,7 @@ impl Member {
         let Some(dtype) = dtype_of(dtype) else {
             fail!(Device, "{dtype} is no type")
         };
-        let bytes = rows * stride * dtype.bytes();
+        let bytes = dtype.data_bytes(rows, stride);
         let mut part = Part {
             rows,
             stride,

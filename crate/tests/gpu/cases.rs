@@ -73,6 +73,7 @@ pub fn llama() -> Config {
             local_theta: None,
         }),
         qk_norm: false,
+        quantization: None,
         attn_scale: 1.0 / 8f32.sqrt(),
         attn_softcap: None,
         windows: Vec::new(),
@@ -129,7 +130,7 @@ pub fn topk(k: usize) -> Option<TopK> {
 
 fn tensor(random: &mut Random, rows: usize, cols: usize, dtype: Dtype, size: f32) -> Tensor {
     let stride = Tensor::stride_of(cols);
-    let mut data = Vec::with_capacity(rows * stride * dtype.bytes());
+    let mut data = Vec::with_capacity(dtype.bytes_of(rows * stride));
     for _ in 0..rows {
         for column in 0..stride {
             let value = if column < cols { size * random.unit() } else { 0.0 };
@@ -137,7 +138,7 @@ fn tensor(random: &mut Random, rows: usize, cols: usize, dtype: Dtype, size: f32
                 Dtype::F32 => data.extend(value.to_le_bytes()),
                 Dtype::F16 => data.extend(f16::from_f32(value).to_le_bytes()),
                 Dtype::Bf16 => data.extend(bf16::from_f32(value).to_le_bytes()),
-                Dtype::I8 => unreachable!("int8.rs makes those"),
+                Dtype::I8 | Dtype::I4 { .. } => unreachable!("narrow.rs makes those"),
             }
         }
     }

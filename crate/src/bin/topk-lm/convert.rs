@@ -20,7 +20,7 @@ pub struct ConvertArgs {
     /// Folder to write; there must be nothing in it
     #[arg(value_name = "OUT")]
     to: PathBuf,
-    /// How weights are stored [default: as they are]; what is stored in 8 bits stays so
+    /// How weights are stored [default: as they are]; what is stored in 8 or 4 bits never gets more
     #[arg(long, value_enum)]
     dtype: Option<Dtype>,
     /// Most bytes of one weight file, like 20MB or 1GiB [default: one file]
@@ -36,6 +36,8 @@ enum Dtype {
     F16,
     /// Matrices in 8 bits with one scale for each output; half of f16, at some loss
     Int8,
+    /// Matrices in 4 bits with one scale for each output of every 32 inputs, in GPTQ's layout; tables as in int8
+    Int4,
 }
 
 /// A number of bytes, with or without a unit.
@@ -65,6 +67,7 @@ pub fn run(args: &ConvertArgs) -> Result<()> {
             None => Precision::Stored,
             Some(Dtype::F16) => Precision::F16,
             Some(Dtype::Int8) => Precision::Int8,
+            Some(Dtype::Int4) => Precision::Int4,
         },
         shard: args.shard_size,
     })?;

@@ -176,7 +176,7 @@ impl GpuEngine {
 }
 
 impl WeightSink for GpuLoader {
-    fn keeps_int8(&self) -> bool {
+    fn keeps_narrow(&self) -> bool {
         true
     }
 

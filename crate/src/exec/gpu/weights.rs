@@ -69,8 +69,9 @@ impl GpuWeights {
 
     /// Uploads a weight; vectors wait for those that they are packed with.
     pub fn add(&mut self, gpu: &Gpu, which: Weight, tensor: Tensor) -> Result<()> {
-        let stored_bytes = tensor.stride * tensor.dtype.bytes();
-        if tensor.rows.checked_mul(stored_bytes) != Some(tensor.data.len()) {
+        if tensor.rows.checked_mul(tensor.stride).is_none()
+            || tensor.dtype.data_bytes(tensor.rows, tensor.stride) != tensor.data.len()
+        {
             fail!(
                 Checkpoint,
                 "{which:?} has {} bytes where {} × {} numbers were expected",
@@ -127,10 +128,12 @@ fn packed(which: Weight, tensor: Tensor) -> Vec<u8> {
         scales,
         ..
     } = tensor;
+    let bytes = dtype.gpu_bytes(which, rows, stride);
     if dtype != Dtype::I8 {
+        let mut data = data;
+        data.resize(bytes, 0);
         return data;
     }
-    let bytes = dtype.gpu_bytes(which, rows, stride);
     let mut packed = Vec::with_capacity(bytes);
     if which.is_table() {
         for (row, scale) in data.chunks_exact(stride).zip(&scales) {

@@ -97,7 +97,7 @@ fn matmul_fours_or_less(x: &[f32], inputs: usize, w: &Numbers, stride: usize, ou
         Numbers::F32(w) => of(x, inputs, w, stride, out),
         Numbers::F16(w) => of(x, inputs, w, stride, out),
         Numbers::Bf16(w) => of(x, inputs, w, stride, out),
-        Numbers::Int8(_) | Numbers::Packed(_) => unreachable!("int8.rs tests its own"),
+        Numbers::Int8(_) | Numbers::Packed(_) | Numbers::Int4(_) => unreachable!("int8.rs and int4.rs test their own"),
     }
 }
 

@@ -156,6 +156,26 @@ pub fn four_packed(sums: &mut [i32], blocks: &[i8], x: [i32; 2]) {
     four_packed_portable(sums, blocks, x);
 }
 
+/// [`four_packed`] of numbers from 0 to 15, two a byte (`numerics/int4.rs`).
+pub fn four_nibbles(sums: &mut [i32], blocks: &[u8], x: [i32; 2]) {
+    assert!(sums.len().is_multiple_of(OUTPUTS) && blocks.len() == 2 * sums.len());
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    return wide::four_nibbles(sums, blocks, x);
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        // SAFETY: the feature was just detected.
+        return unsafe { wide::four_nibbles(sums, blocks, x) };
+    }
+    #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+    for (sums, block) in sums.as_chunks_mut::<OUTPUTS>().0.iter_mut().zip(blocks.as_chunks::<{ BLOCK / 2 }>().0) {
+        let ([a, b], [c, d]) = (halves(x[0]), halves(x[1]));
+        for (sum, [first, second]) in sums.iter_mut().zip(block.as_chunks().0) {
+            let [first, second] = [i32::from(*first), i32::from(*second)];
+            *sum += a * (first & 15) + b * (second & 15) + c * (first >> 4) + d * (second >> 4);
+        }
+    }
+}
+
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 fn four_packed_portable(sums: &mut [i32], blocks: &[i8], x: [i32; 2]) {
     let sixteens = sums.as_chunks_mut::<OUTPUTS>().0.iter_mut();

@@ -47,11 +47,15 @@ const PART: &str = "a part of the weights";
 
 /// Some columns of a matrix, with their scales.
 fn columns_of(tensor: &Tensor, columns: Range<usize>) -> Result<Part> {
-    let size = tensor.dtype.bytes();
+    let (rows, stride, dtype) = (tensor.rows, tensor.stride, tensor.dtype);
     let mut bytes = Vec::new();
-    reserve(&mut bytes, tensor.rows * columns.len() * size, PART)?;
-    for row in tensor.data.chunks_exact((tensor.stride * size).max(1)) {
-        bytes.extend_from_slice(&row[columns.start * size..columns.end * size]);
+    reserve(&mut bytes, dtype.data_bytes(rows, columns.len()), PART)?;
+    let (words, numbers) = tensor.data.split_at(4 * dtype.words(rows, stride));
+    for row in words.chunks_exact((4 * stride).max(1)) {
+        bytes.extend_from_slice(&row[4 * columns.start..4 * columns.end]);
+    }
+    for row in numbers.chunks_exact(dtype.bytes_of(stride).max(1)) {
+        bytes.extend_from_slice(&row[dtype.bytes_of(columns.start)..dtype.bytes_of(columns.end)]);
     }
     Ok(Part {
         rows: tensor.rows,
@@ -63,7 +67,7 @@ fn columns_of(tensor: &Tensor, columns: Range<usize>) -> Result<Part> {
 
 /// Some rows of a table, with their scales.
 fn rows_of(tensor: &Tensor, blocks: &[Range<usize>]) -> Result<Part> {
-    let row = tensor.stride * tensor.dtype.bytes();
+    let row = tensor.dtype.bytes_of(tensor.stride);
     let (mut bytes, mut scales) = (Vec::new(), Vec::new());
     for block in blocks {
         append(&mut bytes, &tensor.data[block.start * row..block.end * row], PART)?;
@@ -84,10 +88,14 @@ fn code(dtype: Dtype) -> i32 {
         Dtype::F16 => 1,
         Dtype::Bf16 => 2,
         Dtype::I8 => 3,
+        Dtype::I4 { group } => 4 + group as i32,
     }
 }
 
 /// The type of that number.
 pub fn dtype_of(code: i32) -> Option<Dtype> {
-    [Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I8].into_iter().find(|dtype| self::code(*dtype) == code)
+    match usize::try_from(code).ok()?.checked_sub(4) {
+        None => [Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I8].into_iter().find(|dtype| self::code(*dtype) == code),
+        Some(group) => Some(Dtype::I4 { group }).filter(|_| group > 0),
+    }
 }

@@ -4,8 +4,9 @@
 //! them, registers go through memory at each step.
 
 use std::arch::x86_64::{
-    __m256i, _mm256_add_epi32, _mm256_cvtepi8_epi16, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_set1_epi32,
-    _mm256_setzero_si256, _mm256_storeu_si256, _mm_loadu_si128, _mm_unpackhi_epi8, _mm_unpacklo_epi8,
+    __m256i, _mm256_add_epi32, _mm256_and_si256, _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_cvtepu8_epi16,
+    _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_set1_epi32, _mm256_set1_epi8,
+    _mm256_setzero_si256, _mm256_srli_epi16, _mm256_storeu_si256, _mm_loadu_si128, _mm_unpackhi_epi8, _mm_unpacklo_epi8,
 };
 
 use super::{dot_from, dot_one_from, eight_rows_from, four_rows_from, AT_ONCE, BLOCK, OUTPUTS};
@@ -118,6 +119,34 @@ pub fn four_packed(sums: &mut [i32], blocks: &[i8], x: [i32; 2]) {
         }
         at += OUTPUTS;
     }
+}
+
+/// The caller has checked the lengths.
+#[target_feature(enable = "avx2")]
+pub fn four_nibbles(sums: &mut [i32], blocks: &[u8], x: [i32; 2]) {
+    let below = _mm256_set1_epi8(15);
+    let mut at = 0;
+    while at < sums.len() {
+        // SAFETY: a block has sixteen outputs, of which `at` is the first.
+        unsafe {
+            let block = _mm256_loadu_si256(blocks.as_ptr().add(at / OUTPUTS * BLOCK / 2).cast());
+            let first = _mm256_and_si256(block, below);
+            let second = _mm256_and_si256(_mm256_srli_epi16::<4>(block), below);
+            let pairs = [words_of(first), words_of(second)];
+            add_products(sums.as_mut_ptr().add(at), &pairs, x.as_ptr());
+        }
+        at += OUTPUTS;
+    }
+}
+
+/// Bytes as words.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn words_of(bytes: __m256i) -> [__m256i; 2] {
+    [
+        _mm256_cvtepu8_epi16(_mm256_castsi256_si128(bytes)),
+        _mm256_cvtepu8_epi16(_mm256_extracti128_si256::<1>(bytes)),
+    ]
 }
 
 /// The caller has checked the lengths.

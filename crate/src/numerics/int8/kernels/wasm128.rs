@@ -2,8 +2,8 @@
 
 use std::arch::wasm32::{
     i16x8_extend_high_i8x16, i16x8_extend_low_i8x16, i16x8_load_extend_i8x8, i32x4_add, i32x4_dot_i16x8,
-    i32x4_extract_lane, i32x4_splat, i8x16_shuffle, v128, v128_load, v128_load32_splat, v128_load64_zero,
-    v128_store,
+    i32x4_extract_lane, i32x4_splat, i8x16_shuffle, u16x8_extend_high_u8x16, u16x8_extend_low_u8x16, u8x16_shr,
+    u8x16_splat, v128, v128_and, v128_load, v128_load32_splat, v128_load64_zero, v128_store,
 };
 
 use super::{dot_from, dot_one_from, eight_rows_from, four_rows_from, AT_ONCE, BLOCK, OUTPUTS};
@@ -57,6 +57,28 @@ pub fn four_packed(sums: &mut [i32], blocks: &[i8], x: [i32; 2]) {
             let pairs = [0, 2 * OUTPUTS].map(|pair| unsafe { i16x8_load_extend_i8x8(block.as_ptr().add(pair + 8 * four)) });
             let first = i32x4_add(load(sums), i32x4_dot_i16x8(pairs[0], x[0]));
             let sum = i32x4_add(first, i32x4_dot_i16x8(pairs[1], x[1]));
+            // SAFETY: four sums lie there.
+            unsafe { v128_store(sums.as_mut_ptr().cast(), sum) };
+        }
+    }
+}
+
+/// The caller has checked the lengths.
+pub fn four_nibbles(sums: &mut [i32], blocks: &[u8], x: [i32; 2]) {
+    let x = [i32x4_splat(x[0]), i32x4_splat(x[1])];
+    let below = u8x16_splat(15);
+    // Each register of bytes has the pairs of eight outputs, first those below.
+    let eights = sums.as_chunks_mut::<LANES>().0.iter_mut();
+    for (sums, bytes) in eights.zip(blocks.as_chunks::<{ 2 * LANES }>().0) {
+        let bytes = load(bytes);
+        let (first, second) = (v128_and(bytes, below), u8x16_shr(bytes, 4));
+        let pairs = [
+            [u16x8_extend_low_u8x16(first), u16x8_extend_low_u8x16(second)],
+            [u16x8_extend_high_u8x16(first), u16x8_extend_high_u8x16(second)],
+        ];
+        for (sums, pairs) in sums.as_chunks_mut::<4>().0.iter_mut().zip(pairs) {
+            let sum = i32x4_add(load(sums), i32x4_dot_i16x8(pairs[0], x[0]));
+            let sum = i32x4_add(sum, i32x4_dot_i16x8(pairs[1], x[1]));
             // SAFETY: four sums lie there.
             unsafe { v128_store(sums.as_mut_ptr().cast(), sum) };
         }

@@ -1,5 +1,6 @@
-//! 8-bit weights on the GPU give what the same numbers give in f32.
+//! Weights of 8 and 4 bits on the GPU give what the same numbers give in f32.
 
+use half::f16;
 use pollster::block_on;
 use topk_lm::config::Config;
 use topk_lm::edits::EditTable;
@@ -44,8 +45,55 @@ fn rounded(which: Weight, tensor: &Tensor) -> [Tensor; 2] {
     })
 }
 
+/// The same in 4 bits, with zeros of all kinds; tables in 8.
+fn rounded_to_4(which: Weight, tensor: &Tensor, group: usize) -> [Tensor; 2] {
+    if which.is_table() {
+        return rounded(which, tensor);
+    }
+    let Tensor { rows, cols, stride, .. } = *tensor;
+    let values = tensor.to_f32();
+    let dtype = Dtype::I4 { group };
+    let (mut words, mut of) = (Vec::new(), Vec::new());
+    for first in (0..rows).step_by(group) {
+        for column in 0..stride {
+            let numbers = (first..rows.min(first + group)).map(|row| values[row * stride + column]);
+            let (low, high) = numbers.fold((0f32, 0f32), |(low, high), x| (low.min(x), high.max(x)));
+            let scale = f16::from_f32((high - low) / 15.0);
+            let zero = (-low / scale.to_f32().max(1e-9)).round().min(16.0);
+            of.push((scale.to_f32(), zero));
+            words.extend((u32::from(scale.to_bits()) | (zero as u32) << 16).to_le_bytes());
+        }
+    }
+    let (mut numbers, mut wide) = (Vec::new(), Vec::new());
+    for (at, x) in values.iter().enumerate() {
+        let (scale, zero) = of[at / stride / group * stride + at % stride];
+        let q = (x / scale.max(1e-9) + zero).round().clamp(0.0, 15.0);
+        wide.extend(((q - zero) * scale).to_le_bytes());
+        numbers.push(q as u8);
+    }
+    words.extend(numbers.chunks(2).map(|q| q[0] | q[1] << 4));
+    [(dtype, words), (Dtype::F32, wide)].map(|(dtype, data)| Tensor {
+        rows,
+        cols,
+        stride,
+        dtype,
+        data,
+        scales: Vec::new(),
+    })
+}
+
 #[test]
 fn eight_bits_are_what_they_mean() {
+    are_what_they_mean(rounded);
+}
+
+#[test]
+fn four_bits_are_what_they_mean() {
+    are_what_they_mean(|which, tensor| rounded_to_4(which, tensor, 16));
+    are_what_they_mean(|which, tensor| rounded_to_4(which, tensor, 1024));
+}
+
+fn are_what_they_mean(rounded: impl Fn(Weight, &Tensor) -> [Tensor; 2]) {
     let Some(gpu) = device() else { return };
     let base = Config {
         topk: topk(9),

@@ -1,0 +1,184 @@
+//! Matrices of 4 bits, as AutoGPTQ and AutoAWQ store them. In place of `NAME.weight` [outputs, inputs] there are, with eight numbers in a word
+//! from its lowest bits on, and a word or a scale for each output of each group of inputs:
+//!
+//! * GPTQ: `NAME.qweight` I32 [inputs / 8, outputs], `NAME.scales` F16 [groups, outputs], `NAME.qzeros` I32 [groups, outputs / 8], and the group
+//!   of each input in `NAME.g_idx` I32 [inputs], which may be left out. In most files zeros are stored less 1.
+//! * AWQ: `NAME.qweight` I32 [inputs, outputs / 8], `NAME.qzeros` I32 [groups, outputs / 8], each word with the outputs 0, 2, 4, 6, 1, 3, 5, 7;
+//!   `NAME.scales` as above.
+//!
+//! A number is (q − zero) · scale. `convert --dtype int4` writes the first.
+
+#[cfg(feature = "cli")]
+pub(super) mod write;
+
+use half::f16;
+
+use super::header::TensorInfo;
+use super::index::Checkpoint;
+use super::planned::{Layout, Part};
+use crate::config::{QuantMethod, Quantization};
+use crate::error::{fail, Result};
+use crate::numerics::int4::LARGEST_GROUP;
+use crate::weights::Dtype;
+
+/// Numbers in a word.
+const IN_WORD: usize = 8;
+/// Which output of eight is at each place of a word of AWQ.
+const AWQ_ORDER: [usize; IN_WORD] = [0, 2, 4, 6, 1, 3, 5, 7];
+/// The names of what a matrix is stored as.
+pub(super) struct Names {
+    pub qweight: String,
+    pub qzeros: String,
+    pub scales: String,
+    pub g_idx: String,
+}
+
+impl Names {
+    /// `None`: a part that is no matrix.
+    pub fn of(part: &Part) -> Option<Names> {
+        let name = part.name.strip_suffix(".weight")?;
+        matches!(part.layout, Layout::OutIn | Layout::InOut).then(|| Names {
+            qweight: format!("{name}.qweight"),
+            qzeros: format!("{name}.qzeros"),
+            scales: format!("{name}.scales"),
+            g_idx: format!("{name}.g_idx"),
+        })
+    }
+
+    pub fn all(&self) -> [&String; 4] {
+        [&self.qweight, &self.qzeros, &self.scales, &self.g_idx]
+    }
+}
+
+/// The names of a part that the checkpoint has in 4 bits.
+pub(super) fn names(checkpoint: &Checkpoint, part: &Part) -> Option<Names> {
+    let names = Names::of(part)?;
+    let is_there = checkpoint.get(&names.qweight).is_some() && checkpoint.get(&part.name).is_none();
+    is_there.then_some(names)
+}
+
+/// Inputs of a group of a matrix: as stored, and in memory, where a group of a whole column may be cut.
+fn group_of(quantization: Quantization, inputs: usize) -> [usize; 2] {
+    let stored = quantization.group_size.unwrap_or(inputs.max(1));
+    [stored, stored.next_multiple_of(IN_WORD).min(LARGEST_GROUP)]
+}
+
+/// Checks the shapes and types of a part; its type in memory.
+pub(super) fn checked(checkpoint: &Checkpoint, quantization: Option<Quantization>, part: &Part, names: &Names) -> Result<Dtype> {
+    let Some(quantization) = quantization else {
+        fail!(
+            Checkpoint,
+            "tensor {:?} has 4 bits, but config.json has no quantization_config that says how they are stored",
+            names.qweight
+        )
+    };
+    let (inputs, outputs) = (part.inputs, part.outputs);
+    let packed = match quantization.method {
+        QuantMethod::Gptq { .. } => [inputs, outputs],
+        QuantMethod::Awq => [outputs, outputs],
+    };
+    if packed.iter().any(|side| !side.is_multiple_of(IN_WORD)) {
+        fail!(
+            Checkpoint,
+            "tensor {:?} cannot be stored in 4 bits: {inputs} inputs and {outputs} outputs do not fill words of {IN_WORD}",
+            names.qweight
+        );
+    }
+    let [stored, group] = group_of(quantization, inputs);
+    let groups = inputs.div_ceil(stored);
+    let qweight = match quantization.method {
+        QuantMethod::Gptq { .. } => [inputs / IN_WORD, outputs],
+        QuantMethod::Awq => [inputs, outputs / IN_WORD],
+    };
+    has(checkpoint, &names.qweight, "I32", &qweight)?;
+    has(checkpoint, &names.qzeros, "I32", &[groups, outputs / IN_WORD])?;
+    has(checkpoint, &names.scales, "F16", &[groups, outputs])?;
+    if checkpoint.get(&names.g_idx).is_some() {
+        has(checkpoint, &names.g_idx, "I32", &[inputs])?;
+    }
+    Ok(Dtype::I4 { group })
+}
+
+fn has<'a>(checkpoint: &'a Checkpoint, name: &str, dtype: &str, shape: &[usize]) -> Result<&'a TensorInfo> {
+    let Some((path, info)) = checkpoint.get(name) else {
+        fail!(Checkpoint, "tensor {name:?} is missing")
+    };
+    let same = info.shape.iter().map(|side| usize::try_from(*side).ok()).eq(shape.iter().map(|side| Some(*side)));
+    if info.dtype.name() != dtype || !same {
+        fail!(
+            Checkpoint,
+            "{path}: tensor {name:?} must be {dtype} {shape:?}, not {} {:?}",
+            info.dtype.name(),
+            info.shape
+        );
+    }
+    Ok(info)
+}
+
+/// What the four tensors of a part hold.
+pub(super) struct Stored {
+    pub qweight: Vec<u8>,
+    pub qzeros: Vec<u8>,
+    pub scales: Vec<u8>,
+    pub g_idx: Option<Vec<u8>>,
+}
+
+fn word(bytes: &[u8], at: usize) -> u32 {
+    bytes.as_chunks::<4>().0.get(at).map_or(0, |b| u32::from_le_bytes(*b))
+}
+
+impl Stored {
+    /// Writes the part to its columns of a tensor of 4 bits `[inputs, stride]` (`weights.rs`).
+    pub fn place(&self, quantization: Quantization, part: &Part, names: &Names, stride: usize, data: &mut [u8]) -> Result<()> {
+        let (inputs, outputs) = (part.inputs, part.outputs);
+        let [stored, group] = group_of(quantization, inputs);
+        self.check_order(names, stored)?;
+        let columns: Vec<usize> = (0..outputs).map(|o| part.columns.of(o)).collect();
+        let (words, numbers) = data.split_at_mut(4 * inputs.div_ceil(group) * stride);
+        let is_awq = quantization.method == QuantMethod::Awq;
+        let less_one = u32::from(quantization.method == QuantMethod::Gptq { v1: true });
+        // Of eight outputs side by side: the number of output `o` of a row of words.
+        let place: [usize; IN_WORD] = std::array::from_fn(|o| match is_awq {
+            true => AWQ_ORDER.iter().position(|other| *other == o).unwrap_or(o),
+            false => o,
+        });
+        for (of_group, row) in words.chunks_exact_mut(4 * stride).enumerate() {
+            let from = of_group * group / stored;
+            for (o, column) in columns.iter().enumerate() {
+                let zero = word(&self.qzeros, (from * outputs + o) / IN_WORD) >> (4 * place[o % IN_WORD]) & 15;
+                let at = 2 * (from * outputs + o);
+                let scale = u16::from_le_bytes([self.scales[at], self.scales[at + 1]]);
+                if !f16::from_bits(scale).is_finite() {
+                    fail!(Checkpoint, "tensor {:?} has a value that is infinite or NaN", names.scales);
+                }
+                let both = u32::from(scale) | (zero + less_one) << 16;
+                row[4 * column..4 * column + 4].copy_from_slice(&both.to_le_bytes());
+            }
+        }
+        let mut put = |i: usize, column: usize, q: u32| numbers[(i * stride + column) / 2] |= (q as u8 & 15) << (4 * (column % 2));
+        for (at, word) in self.qweight.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b)).enumerate() {
+            if is_awq {
+                let (i, first) = (at * IN_WORD / outputs, at * IN_WORD % outputs);
+                AWQ_ORDER.iter().enumerate().for_each(|(j, o)| put(i, columns[first + o], word >> (4 * j)));
+            } else {
+                let (first, column) = (at / outputs * IN_WORD, columns[at % outputs]);
+                (0..IN_WORD).for_each(|j| put(first + j, column, word >> (4 * j)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Groups are of inputs side by side.
+    fn check_order(&self, names: &Names, group: usize) -> Result<()> {
+        let Some(g_idx) = &self.g_idx else { return Ok(()) };
+        let in_order = |(i, bytes): (usize, &[u8; 4])| u32::from_le_bytes(*bytes) as usize == i / group;
+        if !g_idx.as_chunks::<4>().0.iter().enumerate().all(in_order) {
+            fail!(
+                Checkpoint,
+                "tensor {:?}: groups of inputs that are not side by side (desc_act) are not supported; quantize without them",
+                names.g_idx
+            );
+        }
+        Ok(())
+    }
+}
