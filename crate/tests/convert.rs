@@ -78,12 +78,12 @@ fn a_model_in_shards_is_the_same_model() {
 }
 
 #[test]
-fn numbers_are_stored_in_16_and_8_bits() {
+fn numbers_are_stored_in_16_8_and_4_bits() {
     for model in golden_models() {
         let name = model.file_name().unwrap().to_string_lossy().into_owned();
         let full = logits(&model);
         let largest = full.iter().fold(0f32, |most, logit| most.max(logit.abs()));
-        for (dtype, off) in [("f16", 0.02), ("int8", 0.2)] {
+        for (dtype, off) in [("f16", 0.02), ("int8", 0.2), ("int4", 0.35)] {
             let to = folder(&format!("{dtype}-{name}"));
             let said = convert(&model, &to, &["--dtype", dtype]);
             // A random TopK model amplifies: another neuron may win. Most logits stay near.

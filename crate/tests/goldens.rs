@@ -21,7 +21,9 @@ const GPU: f32 = 1e-3;
 #[test]
 fn cpu_matches_transformers() {
     for folder in golden_models() {
-        let is_narrow = ["llama-i8", "llama-gptq", "qwen2-awq"].iter().any(|name| folder.ends_with(name));
+        let is_narrow = ["llama-i8", "llama-gptq", "qwen2-awq"]
+            .iter()
+            .any(|name| folder.ends_with(name));
         check(&folder, BackendChoice::Cpu, if is_narrow { CPU_NARROW } else { CPU });
     }
 }

@@ -140,7 +140,7 @@ fn info_of_a_small_model() {
     );
 }
 
-/// What `info` says of the memory is what a loaded model takes: 2 bytes a number of f16, 1 of 8 bits.
+/// What `info` says of the memory is what a loaded model takes: 2 bytes a number of f16, 1 of 8 bits, a half of 4 beside its scales.
 #[test]
 fn weights_stay_as_stored() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -152,6 +152,7 @@ fn weights_stay_as_stored() {
         (shipped.clone(), step.as_str()),
         (golden("gpt2-odd-f16"), ""),
         (golden("llama-i8"), ""),
+        (golden("llama-gptq"), ""),
     ] {
         let source = FolderSource::new(&folder).unwrap();
         let config = pollster::block_on(checkpoint::read_config(&source)).unwrap();

@@ -191,7 +191,44 @@ fn every_refusal_names_its_key() {
         ("partial_rotary_factor", json!(0.25)),
         ("sliding_window", json!(32)),
         ("layer_types", json!(["sliding_attention"])),
-        ("quantization_config", json!({"bits": 4})),
+        ("quantization_config", json!("gptq")),
+        ("quantization_config.quant_method", json!({"bits": 4})),
+        (
+            "quantization_config.quant_method",
+            json!({"quant_method": "bitsandbytes", "bits": 4}),
+        ),
+        (
+            "quantization_config.bits",
+            json!({"quant_method": "gptq", "bits": 8, "group_size": 32}),
+        ),
+        (
+            "quantization_config.bits",
+            json!({"quant_method": "gptq", "group_size": 32}),
+        ),
+        (
+            "quantization_config.group_size",
+            json!({"quant_method": "gptq", "bits": 4}),
+        ),
+        (
+            "quantization_config.group_size",
+            json!({"quant_method": "gptq", "bits": 4, "group_size": 12}),
+        ),
+        (
+            "quantization_config.group_size",
+            json!({"quant_method": "awq", "bits": 4, "group_size": 2048}),
+        ),
+        (
+            "quantization_config.group_size",
+            json!({"quant_method": "awq", "bits": 4, "group_size": 0}),
+        ),
+        (
+            "quantization_config.checkpoint_format",
+            json!({"quant_method": "gptq", "bits": 4, "group_size": 32, "checkpoint_format": "marlin"}),
+        ),
+        (
+            "quantization_config.version",
+            json!({"quant_method": "awq", "bits": 4, "group_size": 32, "version": "gemv"}),
+        ),
         ("pretraining_tp", json!(2)),
         ("tie_word_embeddings", json!("yes")),
         ("attention_bias", json!(1)),
@@ -393,4 +430,27 @@ mod fuzz {
             check(config.to_string().as_bytes());
         }
     }
+}
+
+#[test]
+fn matrices_of_4_bits_are_announced() {
+    let read = |quantization: Value| {
+        llama(json!({ "quantization_config": quantization }))
+            .unwrap()
+            .quantization
+    };
+    let of = |method, group_size| Some(Quantization { method, group_size });
+    assert_eq!(read(json!(null)), None);
+    assert_eq!(
+        read(json!({"quant_method": "gptq", "bits": 4, "group_size": 128, "sym": true, "desc_act": false})),
+        of(QuantMethod::Gptq { v1: true }, Some(128))
+    );
+    assert_eq!(
+        read(json!({"quant_method": "gptq", "bits": 4, "group_size": -1, "checkpoint_format": "gptq_v2"})),
+        of(QuantMethod::Gptq { v1: false }, None)
+    );
+    assert_eq!(
+        read(json!({"quant_method": "awq", "w_bit": 4, "q_group_size": 64, "version": "GEMM", "zero_point": true})),
+        of(QuantMethod::Awq, Some(64))
+    );
 }

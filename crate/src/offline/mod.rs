@@ -2,6 +2,8 @@
 //! and files that exist whole or not at all. Native only, but for [`documents`], which the site cuts as the command does.
 
 #[cfg(feature = "cli")]
+pub mod compare;
+#[cfg(feature = "cli")]
 pub mod convert;
 pub mod documents;
 #[cfg(feature = "cli")]

@@ -7,6 +7,7 @@ use serde_json::{json, Value};
 use topk_lm::checkpoint::{self, FolderSource, Summary};
 use topk_lm::config::{Architecture, Config, Residual, Rope, RopeScaling};
 use topk_lm::error::Result;
+use topk_lm::offline::compare::compare;
 use topk_lm::tokenizer::Tokenizer;
 
 use crate::common::{print_line, Backend};
@@ -19,6 +20,15 @@ pub struct InfoArgs {
     /// Most positions of a sequence, as in other commands: what a model then takes is under `memory`
     #[arg(long, value_name = "N")]
     max_context: Option<usize>,
+    /// Another form of the same model, say before a rounding: also print how the two foretell --text
+    #[arg(long, value_name = "DIR", requires_all = ["model", "text"])]
+    against: Option<PathBuf>,
+    /// Text file for --against
+    #[arg(long, value_name = "FILE", requires = "against")]
+    text: Option<PathBuf>,
+    /// Most tokens of the text
+    #[arg(long, value_name = "N", default_value_t = 2000, requires = "against")]
+    max_tokens: usize,
     /// Accepted as in other commands, without effect
     #[arg(long, value_enum, default_value_t, hide = true)]
     backend: Backend,
@@ -35,7 +45,16 @@ pub fn run(args: &InfoArgs) -> Result<()> {
         return print_architectures(args.json);
     };
     let source = FolderSource::new(model)?;
-    let info = pollster::block_on(gather(&source, args.max_context))?;
+    let mut info = pollster::block_on(gather(&source, args.max_context))?;
+    if let (Some(other), Some(text)) = (&args.against, &args.text) {
+        let compared = compare(model, other, text, args.max_tokens)?;
+        let [ours, others] = compared.bits_per_byte;
+        info["compared"] = json!({
+            "against": other.display().to_string(), "tokens": compared.tokens, "bytes": compared.bytes,
+            "bits_per_byte": rounded(ours), "bits_per_byte_against": rounded(others),
+            "top1_agreement": rounded(compared.top1_agreement), "divergence_bits": rounded(compared.divergence),
+        });
+    }
     if args.json {
         return print_line(&info.to_string());
     }
@@ -164,6 +183,11 @@ fn describe_rope(rope: &Rope) -> Value {
         }
     }
     all
+}
+
+/// To six decimals.
+fn rounded(x: f64) -> f64 {
+    (x * 1e6).round() / 1e6
 }
 
 /// An f32 in the shortest decimal form that is it.

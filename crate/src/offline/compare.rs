@@ -1,0 +1,107 @@
+//! `topk-lm info --against`: what two forms of one model say of the same text, to see what a rounding of its weights costs.
+
+use std::path::Path;
+
+use super::files;
+use crate::error::{fail, Result};
+use crate::exec::request::LogitRows;
+use crate::session::{BackendChoice, Model, RunOptions};
+
+/// Largest text that is read.
+const MAX_TEXT: u64 = 1 << 30;
+
+/// Two models over one text.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Compared {
+    /// Positions whose next token was foretold.
+    pub tokens: usize,
+    /// Bytes of text that these next tokens make.
+    pub bytes: usize,
+    /// Bits a byte of the first model, and of the other.
+    pub bits_per_byte: [f64; 2],
+    /// Share of positions at which the most likely next token is the same.
+    pub top1_agreement: f64,
+    /// Mean divergence of the first model's next tokens from those of the other, KL(other ‖ first) in bits a token.
+    pub divergence: f64,
+}
+
+/// Both models read the file `text` on the CPU, in pieces of the shorter context of the two, each piece begun by the model's BOS if it has one; at most
+/// `most` tokens.
+///
+/// # Errors
+/// `tokenizer` where there is none; `io` where the text cannot be read; `argument` where the two do not have the same tokens, or the text has none to foretell.
+pub fn compare(model: &Path, other: &Path, text: &Path, most: usize) -> Result<Compared> {
+    let bytes = files::read_whole(text, MAX_TEXT)?;
+    let Ok(text) = std::str::from_utf8(&bytes) else {
+        fail!(Argument, "{} must be a text in UTF-8", text.display())
+    };
+    let models = [
+        Model::open_on(model, BackendChoice::Cpu)?,
+        Model::open_on(other, BackendChoice::Cpu)?,
+    ];
+    let [ids, of_other] = [
+        models[0].tokenizer()?.encode_alone(text)?,
+        models[1].tokenizer()?.encode_alone(text)?,
+    ];
+    if ids != of_other || models[0].config().d_vocab != models[1].config().d_vocab {
+        fail!(
+            Argument,
+            "{} and {} do not have the same tokens; compare forms of one model",
+            model.display(),
+            other.display()
+        );
+    }
+    let context = models[0].config().n_ctx.min(models[1].config().n_ctx);
+    let bos = models[0].config().bos_token_id;
+    let mut compared = Compared::default();
+    let (mut nats, mut same, mut divergence) = ([0f64; 2], 0usize, 0f64);
+    for piece in ids[..ids.len().min(most)].chunks(context.saturating_sub(bos.iter().count()).max(1)) {
+        let input: Vec<u32> = bos.into_iter().chain(piece.iter().copied()).collect();
+        let options = RunOptions {
+            logits: LogitRows::All,
+            ..RunOptions::default()
+        };
+        let [first, second] = [
+            models[0].run_now(&input, &options)?,
+            models[1].run_now(&input, &options)?,
+        ];
+        let width = first.logits.data.len() / input.len();
+        let rows = first
+            .logits
+            .data
+            .chunks_exact(width)
+            .zip(second.logits.data.chunks_exact(width));
+        for ((a, b), next) in rows.zip(&input[1..]) {
+            let (a, b) = (log_probs(a), log_probs(b));
+            nats[0] -= a[*next as usize];
+            nats[1] -= b[*next as usize];
+            same += usize::from(largest(&a) == largest(&b));
+            divergence += b.iter().zip(&a).map(|(b, a)| b.exp() * (b - a)).sum::<f64>();
+            compared.tokens += 1;
+        }
+        compared.bytes += models[0].tokenizer()?.decode(&input[1..], true)?.len();
+    }
+    if compared.tokens == 0 || compared.bytes == 0 {
+        fail!(
+            Argument,
+            "the text has no token whose next one could be foretold; give a longer one"
+        );
+    }
+    let bits = std::f64::consts::LN_2;
+    compared.bits_per_byte = nats.map(|nats| nats / bits / compared.bytes as f64);
+    compared.top1_agreement = same as f64 / compared.tokens as f64;
+    compared.divergence = divergence / bits / compared.tokens as f64;
+    Ok(compared)
+}
+
+/// Of a row of logits.
+fn log_probs(logits: &[f32]) -> Vec<f64> {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits.iter().map(|x| f64::from(x - largest).exp()).sum();
+    logits.iter().map(|x| f64::from(x - largest) - sum.ln()).collect()
+}
+
+/// The first of the largest.
+fn largest(numbers: &[f64]) -> usize {
+    (1..numbers.len()).fold(0, |best, at| if numbers[at] > numbers[best] { at } else { best })
+}
