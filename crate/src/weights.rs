@@ -196,6 +196,16 @@ impl Tensor {
         }
     }
 
+    /// The same in f32, of any but I8.
+    pub fn widened(self) -> Tensor {
+        let numbers = self.to_f32();
+        Tensor {
+            dtype: Dtype::F32,
+            data: numbers.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            ..self
+        }
+    }
+
     /// All stored numbers, padding included, as f32: exact for every dtype; of I8 without their scales.
     pub fn to_f32(&self) -> Vec<f32> {
         match self.dtype {

@@ -47,6 +47,7 @@ pub struct Converted {
 struct Used<'a> {
     part: &'a Part,
     info: &'a TensorInfo,
+    precision: Precision,
     bytes: u64,
 }
 
@@ -63,19 +64,31 @@ pub async fn convert(
     let checkpoint = Checkpoint::open(source, prefix).await?;
     let planned = plan(config, &checkpoint)?;
     let mut used: Vec<Used> = Vec::new();
-    for part in planned.iter().flat_map(|item| &item.parts) {
+    for (item, part) in planned.iter().flat_map(|item| item.parts.iter().map(move |part| (item, part))) {
+        // What is multiplied together has 4 bits together.
+        let fits = item.parts.iter().all(four_bit::write::fits);
+        let precision = if precision == Precision::Int4 && !fits {
+            Precision::Int8
+        } else {
+            precision
+        };
         // One tensor may make two weights.
         let name = match four_bit::names(&checkpoint, part) {
-            Some(names) => names.qweight,
+            Some(names) => names.qweight().to_owned(),
             None => part.name.clone(),
         };
         if let Some((_, info)) = checkpoint.get(&name) {
             if !used.iter().any(|other| other.part.name == part.name) {
                 let bytes = match four_bit::names(&checkpoint, part) {
-                    Some(names) => names.all().iter().filter_map(|name| Some(checkpoint.get(name)?.1.bytes)).sum(),
+                    Some(names) => names.0.iter().filter_map(|name| Some(checkpoint.get(name)?.1.bytes)).sum(),
                     None => bytes_of(part, info, precision),
                 };
-                used.push(Used { part, info, bytes });
+                used.push(Used {
+                    part,
+                    info,
+                    precision,
+                    bytes,
+                });
             }
         }
     }
@@ -106,7 +119,7 @@ pub async fn convert(
         };
         let mut tensors = Vec::new();
         for tensor in shard {
-            tensors.extend(converted(source, &checkpoint, tensor, precision).await?);
+            tensors.extend(converted(source, &checkpoint, tensor).await?);
         }
         // As other writers order them: by alignment, then by name.
         tensors.sort_by(|a, b| (width(b.dtype), &a.name).cmp(&(width(a.dtype), &b.name)));
@@ -135,8 +148,13 @@ pub async fn convert_sae(source: &dyn Source, precision: Precision) -> Result<Ve
             continue;
         };
         let bytes = bytes_of(&part, info, precision);
-        let used = Used { part: &part, info, bytes };
-        tensors.extend(converted(source, &checkpoint, &used, precision).await?);
+        let used = Used {
+            part: &part,
+            info,
+            precision,
+            bytes,
+        };
+        tensors.extend(converted(source, &checkpoint, &used).await?);
     }
     model_bytes(&tensors)
 }
@@ -157,7 +175,7 @@ fn in_8bit(part: &Part, info: &TensorInfo, precision: Precision) -> bool {
 
 /// Whether one that does not have 4 bits gets them.
 fn in_4bit(part: &Part, precision: Precision) -> bool {
-    precision == Precision::Int4 && four_bit::write::fits(part)
+    precision == Precision::Int4 && part.layout != Layout::Vector
 }
 
 /// What a tensor takes, its scales included.
@@ -177,11 +195,13 @@ async fn converted<'a>(
     source: &dyn Source,
     checkpoint: &Checkpoint,
     tensor: &Used<'_>,
-    precision: Precision,
 ) -> Result<Vec<OutputTensor<'a>>> {
-    let Used { part, info, .. } = tensor;
+    let Used {
+        part, info, precision, ..
+    } = tensor;
+    let precision = *precision;
     if let Some(names) = four_bit::names(checkpoint, part) {
-        return as_stored(source, checkpoint, &names.all()).await;
+        return as_stored(source, checkpoint, &names.0).await;
     }
     let shape: Vec<usize> = info.shape.iter().map(|side| *side as usize).collect();
     let raw = stored(source, checkpoint, &part.name).await?;
@@ -229,27 +249,29 @@ fn four_bits<'a>(part: &Part, numbers: &[f32]) -> Result<Vec<OutputTensor<'a>>> 
     let stored = four_bit::write::written(part, numbers)?;
     let (inputs, outputs) = (part.inputs, part.outputs);
     let groups = inputs.div_ceil(four_bit::write::GROUP);
-    let output = |name: String, dtype: &'static str, shape: Vec<usize>, data: Vec<u8>| OutputTensor {
+    let shapes = [
+        ("I32", vec![inputs / 8, outputs], stored.qweight),
+        ("I32", vec![groups, outputs / 8], stored.qzeros),
+        ("F16", vec![groups, outputs], stored.scales),
+        ("I32", vec![inputs], stored.g_idx),
+    ];
+    let tensors = names.0.into_iter().zip(shapes);
+    let output = |(name, (dtype, shape, data)): (String, (&'static str, Vec<usize>, Vec<u8>))| OutputTensor {
         name,
         dtype,
         shape,
         data: Cow::Owned(data),
     };
-    Ok(vec![
-        output(names.qweight, "I32", vec![inputs / 8, outputs], stored.qweight),
-        output(names.qzeros, "I32", vec![groups, outputs / 8], stored.qzeros),
-        output(names.scales, "F16", vec![groups, outputs], stored.scales),
-        output(names.g_idx, "I32", vec![inputs], stored.g_idx.unwrap_or_default()),
-    ])
+    Ok(tensors.map(output).collect())
 }
 
 /// Those of the tensors that are there, as they are.
-async fn as_stored<'a>(source: &dyn Source, checkpoint: &Checkpoint, names: &[&String]) -> Result<Vec<OutputTensor<'a>>> {
+async fn as_stored<'a>(source: &dyn Source, checkpoint: &Checkpoint, names: &[String]) -> Result<Vec<OutputTensor<'a>>> {
     let mut tensors = Vec::new();
     for name in names {
         let Some((_, info)) = checkpoint.get(name) else { continue };
         tensors.push(OutputTensor {
-            name: (*name).clone(),
+            name: name.clone(),
             dtype: info.dtype.name(),
             shape: info.shape.iter().map(|side| *side as usize).collect(),
             data: Cow::Owned(stored(source, checkpoint, name).await?),

@@ -13,7 +13,6 @@ pub(super) mod write;
 
 use half::f16;
 
-use super::header::TensorInfo;
 use super::index::Checkpoint;
 use super::planned::{Layout, Part};
 use crate::config::{QuantMethod, Quantization};
@@ -23,37 +22,26 @@ use crate::weights::Dtype;
 
 /// Numbers in a word.
 const IN_WORD: usize = 8;
-/// Which output of eight is at each place of a word of AWQ.
-const AWQ_ORDER: [usize; IN_WORD] = [0, 2, 4, 6, 1, 3, 5, 7];
-/// The names of what a matrix is stored as.
-pub(super) struct Names {
-    pub qweight: String,
-    pub qzeros: String,
-    pub scales: String,
-    pub g_idx: String,
-}
+/// The names of what a matrix is stored as: `qweight`, `qzeros`, `scales`, `g_idx`.
+pub(super) struct Names(pub [String; 4]);
 
 impl Names {
     /// `None`: a part that is no matrix.
     pub fn of(part: &Part) -> Option<Names> {
         let name = part.name.strip_suffix(".weight")?;
-        matches!(part.layout, Layout::OutIn | Layout::InOut).then(|| Names {
-            qweight: format!("{name}.qweight"),
-            qzeros: format!("{name}.qzeros"),
-            scales: format!("{name}.scales"),
-            g_idx: format!("{name}.g_idx"),
-        })
+        let is_matrix = matches!(part.layout, Layout::OutIn | Layout::InOut);
+        is_matrix.then(|| Names(["qweight", "qzeros", "scales", "g_idx"].map(|ending| format!("{name}.{ending}"))))
     }
 
-    pub fn all(&self) -> [&String; 4] {
-        [&self.qweight, &self.qzeros, &self.scales, &self.g_idx]
+    pub fn qweight(&self) -> &str {
+        &self.0[0]
     }
 }
 
 /// The names of a part that the checkpoint has in 4 bits.
 pub(super) fn names(checkpoint: &Checkpoint, part: &Part) -> Option<Names> {
     let names = Names::of(part)?;
-    let is_there = checkpoint.get(&names.qweight).is_some() && checkpoint.get(&part.name).is_none();
+    let is_there = checkpoint.get(names.qweight()).is_some() && checkpoint.get(&part.name).is_none();
     is_there.then_some(names)
 }
 
@@ -69,7 +57,7 @@ pub(super) fn checked(checkpoint: &Checkpoint, quantization: Option<Quantization
         fail!(
             Checkpoint,
             "tensor {:?} has 4 bits, but config.json has no quantization_config that says how they are stored",
-            names.qweight
+            names.qweight()
         )
     };
     let (inputs, outputs) = (part.inputs, part.outputs);
@@ -81,7 +69,7 @@ pub(super) fn checked(checkpoint: &Checkpoint, quantization: Option<Quantization
         fail!(
             Checkpoint,
             "tensor {:?} cannot be stored in 4 bits: {inputs} inputs and {outputs} outputs do not fill words of {IN_WORD}",
-            names.qweight
+            names.qweight()
         );
     }
     let [stored, group] = group_of(quantization, inputs);
@@ -90,16 +78,22 @@ pub(super) fn checked(checkpoint: &Checkpoint, quantization: Option<Quantization
         QuantMethod::Gptq { .. } => [inputs / IN_WORD, outputs],
         QuantMethod::Awq => [inputs, outputs / IN_WORD],
     };
-    has(checkpoint, &names.qweight, "I32", &qweight)?;
-    has(checkpoint, &names.qzeros, "I32", &[groups, outputs / IN_WORD])?;
-    has(checkpoint, &names.scales, "F16", &[groups, outputs])?;
-    if checkpoint.get(&names.g_idx).is_some() {
-        has(checkpoint, &names.g_idx, "I32", &[inputs])?;
+    let expected: [(&str, &[usize]); 4] = [
+        ("I32", &qweight),
+        ("I32", &[groups, outputs / IN_WORD]),
+        ("F16", &[groups, outputs]),
+        ("I32", &[inputs]),
+    ];
+    for (number, (name, (dtype, shape))) in names.0.iter().zip(expected).enumerate() {
+        // The order of the inputs may be left out.
+        if number < 3 || checkpoint.get(name).is_some() {
+            has(checkpoint, name, dtype, shape)?;
+        }
     }
     Ok(Dtype::I4 { group })
 }
 
-fn has<'a>(checkpoint: &'a Checkpoint, name: &str, dtype: &str, shape: &[usize]) -> Result<&'a TensorInfo> {
+fn has(checkpoint: &Checkpoint, name: &str, dtype: &str, shape: &[usize]) -> Result<()> {
     let Some((path, info)) = checkpoint.get(name) else {
         fail!(Checkpoint, "tensor {name:?} is missing")
     };
@@ -112,54 +106,48 @@ fn has<'a>(checkpoint: &'a Checkpoint, name: &str, dtype: &str, shape: &[usize])
             info.shape
         );
     }
-    Ok(info)
-}
-
-/// What the four tensors of a part hold.
-pub(super) struct Stored {
-    pub qweight: Vec<u8>,
-    pub qzeros: Vec<u8>,
-    pub scales: Vec<u8>,
-    pub g_idx: Option<Vec<u8>>,
+    Ok(())
 }
 
 fn word(bytes: &[u8], at: usize) -> u32 {
     bytes.as_chunks::<4>().0.get(at).map_or(0, |b| u32::from_le_bytes(*b))
 }
 
-impl Stored {
-    /// Writes the part to its columns of a tensor of 4 bits `[inputs, stride]` (`weights.rs`).
-    pub fn place(&self, quantization: Quantization, part: &Part, names: &Names, stride: usize, data: &mut [u8]) -> Result<()> {
+/// Writes a part to its columns of a tensor of 4 bits `[inputs, stride]` (`weights.rs`). `tensors` are those of `names` that there are.
+#[inline(never)]
+pub(super) fn place(tensors: &[Vec<u8>], quantization: Option<Quantization>, part: &Part, names: &Names, stride: usize, data: &mut [u8]) -> Result<()> {
+    let ([qweight, qzeros, scales, g_idx @ ..], Some(quantization)) = (tensors, quantization) else {
+        fail!(Checkpoint, "tensor {:?} has no 4 bits", names.qweight())
+    };
         let (inputs, outputs) = (part.inputs, part.outputs);
         let [stored, group] = group_of(quantization, inputs);
-        self.check_order(names, stored)?;
+        if let Some(g_idx) = g_idx.first() {
+            check_order(g_idx, names, stored)?;
+        }
         let columns: Vec<usize> = (0..outputs).map(|o| part.columns.of(o)).collect();
         let (words, numbers) = data.split_at_mut(4 * inputs.div_ceil(group) * stride);
         let is_awq = quantization.method == QuantMethod::Awq;
         let less_one = u32::from(quantization.method == QuantMethod::Gptq { v1: true });
-        // Of eight outputs side by side: the number of output `o` of a row of words.
-        let place: [usize; IN_WORD] = std::array::from_fn(|o| match is_awq {
-            true => AWQ_ORDER.iter().position(|other| *other == o).unwrap_or(o),
-            false => o,
-        });
+        // Where output `o` of eight is in a word of them.
+        let place = |o: usize| if is_awq { o / 2 + o % 2 * 4 } else { o };
         for (of_group, row) in words.chunks_exact_mut(4 * stride).enumerate() {
             let from = of_group * group / stored;
             for (o, column) in columns.iter().enumerate() {
-                let zero = word(&self.qzeros, (from * outputs + o) / IN_WORD) >> (4 * place[o % IN_WORD]) & 15;
+                let zero = word(qzeros, (from * outputs + o) / IN_WORD) >> (4 * place(o % IN_WORD)) & 15;
                 let at = 2 * (from * outputs + o);
-                let scale = u16::from_le_bytes([self.scales[at], self.scales[at + 1]]);
+                let scale = u16::from_le_bytes([scales[at], scales[at + 1]]);
                 if !f16::from_bits(scale).is_finite() {
-                    fail!(Checkpoint, "tensor {:?} has a value that is infinite or NaN", names.scales);
+                    fail!(Checkpoint, "tensor {:?} has a value that is infinite or NaN", names.0[2]);
                 }
                 let both = u32::from(scale) | (zero + less_one) << 16;
                 row[4 * column..4 * column + 4].copy_from_slice(&both.to_le_bytes());
             }
         }
         let mut put = |i: usize, column: usize, q: u32| numbers[(i * stride + column) / 2] |= (q as u8 & 15) << (4 * (column % 2));
-        for (at, word) in self.qweight.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b)).enumerate() {
+        for (at, word) in qweight.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b)).enumerate() {
             if is_awq {
                 let (i, first) = (at * IN_WORD / outputs, at * IN_WORD % outputs);
-                AWQ_ORDER.iter().enumerate().for_each(|(j, o)| put(i, columns[first + o], word >> (4 * j)));
+                (0..IN_WORD).for_each(|o| put(i, columns[first + o], word >> (4 * place(o))));
             } else {
                 let (first, column) = (at / outputs * IN_WORD, columns[at % outputs]);
                 (0..IN_WORD).for_each(|j| put(first + j, column, word >> (4 * j)));
@@ -168,17 +156,15 @@ impl Stored {
         Ok(())
     }
 
-    /// Groups are of inputs side by side.
-    fn check_order(&self, names: &Names, group: usize) -> Result<()> {
-        let Some(g_idx) = &self.g_idx else { return Ok(()) };
-        let in_order = |(i, bytes): (usize, &[u8; 4])| u32::from_le_bytes(*bytes) as usize == i / group;
-        if !g_idx.as_chunks::<4>().0.iter().enumerate().all(in_order) {
-            fail!(
-                Checkpoint,
-                "tensor {:?}: groups of inputs that are not side by side (desc_act) are not supported; quantize without them",
-                names.g_idx
-            );
-        }
-        Ok(())
+/// Groups are of inputs side by side.
+fn check_order(g_idx: &[u8], names: &Names, group: usize) -> Result<()> {
+    let in_order = |(i, bytes): (usize, &[u8; 4])| u32::from_le_bytes(*bytes) as usize == i / group;
+    if !g_idx.as_chunks::<4>().0.iter().enumerate().all(in_order) {
+        fail!(
+            Checkpoint,
+            "tensor {:?}: groups of inputs that are not side by side (desc_act) are not supported; quantize without them",
+            names.0[3]
+        );
     }
+    Ok(())
 }

@@ -48,8 +48,11 @@ impl Checkpoint {
         let bytes = read_file(source, &index, MAX_INDEX, Code::Checkpoint).await?;
         let ShardIndex { weight_map } = serde_json::from_slice(&bytes)
             .map_err(|error| Error::new(Code::Checkpoint, format!("{index} is not valid: {error}")))?;
-        let shards: BTreeSet<&String> = weight_map.entries.values().collect();
-        for shard in shards {
+        let mut shards = BTreeSet::new();
+        for shard in weight_map.entries.values() {
+            shards.insert(shard.clone());
+        }
+        for shard in &shards {
             if !is_inside(shard) {
                 fail!(
                     Checkpoint,

@@ -8,7 +8,7 @@ use super::plan::plan;
 use super::planned::{Columns, Layout, Part, Planned};
 use crate::config::{Config, Norm, Quantization};
 use crate::error::{fail, Result};
-use crate::memory::{reserve, zeroed};
+use crate::memory::zeroed;
 use crate::source::Source;
 use crate::weights::{Dtype, KeptAs, Tensor, Weight, WeightSink};
 
@@ -29,7 +29,7 @@ pub async fn load_weights(
         .iter()
         .flat_map(|item| &item.parts)
         .flat_map(|part| match four_bit::names(&checkpoint, part) {
-            Some(names) => names.all().map(String::clone).to_vec(),
+            Some(names) => names.0.to_vec(),
             None => vec![part.name.clone(), part.scale_name()],
         });
     let total = names.filter_map(|name| Some(checkpoint.get(&name)?.1.bytes)).sum();
@@ -92,21 +92,11 @@ impl Reader<'_> {
         if rows.checked_mul(stride).and_then(|n| n.checked_mul(4)).is_none() {
             fail!(OutOfMemory, "{what} has more bytes than can be addressed here")
         };
-        let bytes = dtype.data_bytes(rows, stride);
-        if matches!(dtype, Dtype::I4 { .. }) {
-            let mut data = zeroed(bytes, &what)?;
-            for part in &item.parts {
-                self.place_four_bits(part, stride, &mut data).await?;
-            }
-            return Ok(Tensor {
-                rows,
-                cols,
-                stride,
-                dtype,
-                data,
-                scales: Vec::new(),
-            });
+        if matches!(item.dtype, Dtype::I4 { .. }) {
+            let tensor = self.four_bits(item).await?;
+            return Ok(if widened { tensor.widened() } else { tensor });
         }
+        let bytes = dtype.data_bytes(rows, stride);
         if let [part] = item.parts.as_slice() {
             // What lies in the file as it is wanted needs no second copy.
             if part.layout != Layout::OutIn && part.columns == Columns::From(0) && stride == cols {
@@ -156,58 +146,30 @@ impl Reader<'_> {
         })
     }
 
-    /// Writes a part of 4 bits to its columns.
-    async fn place_four_bits(&mut self, part: &Part, stride: usize, data: &mut [u8]) -> Result<()> {
-        let (Some(names), Some(quantization)) = (four_bit::names(self.checkpoint, part), self.quantization) else {
-            fail!(Checkpoint, "tensor {:?} has no 4 bits", part.name)
-        };
-        let qweight = self.read(&names.qweight).await?;
-        let stored = four_bit::Stored {
-            qweight,
-            qzeros: self.read(&names.qzeros).await?,
-            scales: self.read(&names.scales).await?,
-            g_idx: match self.checkpoint.get(&names.g_idx) {
-                Some(_) => Some(self.read(&names.g_idx).await?),
-                None => None,
-            },
-        };
-        stored.place(quantization, part, &names, stride, data)
-    }
-
-    /// A part of 4 bits in f32, as it would be stored: `[outputs, inputs]`, or `[inputs, outputs]`.
-    async fn widened_four_bits(&mut self, part: &Part) -> Result<Vec<u8>> {
-        let names = four_bit::names(self.checkpoint, part);
-        let dtype = match &names {
-            Some(names) => four_bit::checked(self.checkpoint, self.quantization, part, names)?,
-            None => Dtype::F32,
-        };
-        let in_place = Part {
-            columns: Columns::From(0),
-            ..part.clone()
-        };
-        let (rows, cols) = (part.inputs, part.outputs);
-        let stride = Tensor::stride_of(cols);
-        let mut data = zeroed(dtype.data_bytes(rows, stride), &part.name)?;
-        self.place_four_bits(&in_place, stride, &mut data).await?;
-        let numbers = Tensor {
+    /// A weight of 4 bits.
+    async fn four_bits(&mut self, item: &Planned) -> Result<Tensor> {
+        let (rows, stride) = (item.rows, Tensor::stride_of(item.cols));
+        let mut data = zeroed(item.dtype.data_bytes(rows, stride), format_args!("{:?}", item.weight))?;
+        for part in &item.parts {
+            let Some(names) = four_bit::names(self.checkpoint, part) else {
+                continue;
+            };
+            let mut tensors = Vec::new();
+            for name in &names.0 {
+                if self.checkpoint.get(name).is_some() {
+                    tensors.push(self.read(name).await?);
+                }
+            }
+            four_bit::place(&tensors, self.quantization, part, &names, stride, &mut data)?;
+        }
+        Ok(Tensor {
             rows,
-            cols,
+            cols: item.cols,
             stride,
-            dtype,
+            dtype: item.dtype,
             data,
             scales: Vec::new(),
-        }
-        .to_f32();
-        let mut bytes = Vec::new();
-        reserve(&mut bytes, 4 * rows * cols, &part.name)?;
-        match part.layout {
-            Layout::OutIn => {
-                let columns = (0..cols).flat_map(|o| numbers[o..].iter().step_by(stride));
-                bytes.extend(columns.flat_map(|x| x.to_le_bytes()));
-            }
-            _ => bytes.extend(numbers.iter().flat_map(|x| x.to_le_bytes())),
-        }
-        Ok(bytes)
+        })
     }
 
     /// The scales of an 8-bit tensor.
@@ -217,9 +179,6 @@ impl Reader<'_> {
 
     /// The numbers of a stored tensor in `dtype`: its own, or F32.
     async fn part(&mut self, part: &Part, dtype: Dtype) -> Result<Vec<u8>> {
-        if four_bit::names(self.checkpoint, part).is_some() {
-            return self.widened_four_bits(part).await;
-        }
         let bytes = self.read(&part.name).await?;
         let stored = match self.checkpoint.get(&part.name).map(|(_, info)| info.dtype) {
             Some(StoredDtype::F16) => Dtype::F16,

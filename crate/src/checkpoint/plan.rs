@@ -41,6 +41,14 @@ fn checked_dtype(item: &Planned, config: &Config, checkpoint: &Checkpoint) -> Re
     let mut common = None;
     for part in &item.parts {
         let dtype = checked_part(part, config, checkpoint)?;
+        let four_bits = |dtype| matches!(dtype, Dtype::I4 { .. });
+        if common.is_some_and(|common| common != dtype && (four_bits(common) || four_bits(dtype))) {
+            fail!(
+                Checkpoint,
+                "tensor {:?} must have 4 bits in the same groups as what it is multiplied together with, or none of them",
+                part.name
+            );
+        }
         common = Some(if common.is_none_or(|common| common == dtype) {
             dtype
         } else {
@@ -119,7 +127,7 @@ fn no_leftovers(config: &Config, checkpoint: &Checkpoint, planned: &[Planned]) -
     let mut used = std::collections::BTreeSet::new();
     for part in planned.iter().flat_map(|item| &item.parts) {
         if let Some(names) = four_bit::names(checkpoint, part) {
-            used.extend(names.all().map(String::clone));
+            used.extend(names.0);
             continue;
         }
         used.insert(part.name.clone());

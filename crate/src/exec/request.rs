@@ -170,12 +170,17 @@ pub struct DecodeRow<'a> {
 pub fn all_captures(rows: &[DecodeRow<'_>]) -> Vec<Capture> {
     let mut all: Vec<Capture> = Vec::new();
     for capture in rows.iter().flat_map(|row| row.captures) {
-        if !all.contains(capture) {
-            all.push(*capture);
-        }
+        add_capture(&mut all, *capture);
     }
-    all.sort_by_key(|capture| capture.point);
     all
+}
+
+/// Puts a capture in its place in a list in the order of the program, once.
+pub fn add_capture(list: &mut Vec<Capture>, capture: Capture) {
+    if !list.contains(&capture) {
+        let place = list.partition_point(|other| other.point <= capture.point);
+        list.insert(place, capture);
+    }
 }
 
 /// The edits of all rows, each for its own.

@@ -241,8 +241,7 @@ pub fn dots(x: &[f32], inputs: usize, w: &Numbers, of: Range<usize>, stride: usi
         Numbers::Bf16(w) => dots_of_rows(x, inputs, &w[range], stride, out),
         Numbers::Int8(w) => int8::dots(x, inputs, &w.numbers[range], &w.scales[of], stride, out),
         // Tables are never packed, and never of 4 bits.
-        Numbers::Packed(w) => dots(x, inputs, &Numbers::Int8(w.unpacked()), of, stride, out),
-        Numbers::Int4(w) => dots(x, inputs, &Numbers::F32(w.to_f32()), of, stride, out),
+        Numbers::Packed(_) | Numbers::Int4(_) => dots_of_rows(x, inputs, &w.widened(stride)[range], stride, out),
     }
 }
 

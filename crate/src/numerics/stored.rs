@@ -83,6 +83,17 @@ impl Numbers {
         }
     }
 
+    /// All of them in f32, rows of `stride`.
+    #[cold]
+    #[inline(never)]
+    pub fn widened(&self, stride: usize) -> Vec<f32> {
+        let mut all = vec![0.0; self.count()];
+        for (row, out) in all.chunks_exact_mut(stride).enumerate() {
+            self.widen(row * stride, row, out);
+        }
+        all
+    }
+
     /// Numbers `at..at + out.len()` of row `row` in f32, exactly; 8-bit numbers have a scale for each row.
     pub fn widen(&self, at: usize, row: usize, out: &mut [f32]) {
         let range = at..at + out.len();

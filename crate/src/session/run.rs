@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::edits::{Edit, EditTable, Site};
 use crate::error::{fail, Result};
 use crate::exec::backend::Engine;
-use crate::exec::request::{Capture, LogitRows};
+use crate::exec::request::{add_capture, Capture, LogitRows};
 use crate::hooks::{self, Array, Hook};
 use crate::memory::append;
 use crate::numerics::order;
@@ -84,11 +84,8 @@ impl Captures {
             .map(|hook| hook.capture)
             .chain(edited.iter().map(|layer| topk_in(*layer)))
         {
-            if !list.contains(&capture) {
-                list.push(capture);
-            }
+            add_capture(&mut list, capture);
         }
-        list.sort_by_key(|capture| capture.point);
         let index = |capture: Capture| list.iter().position(|c| *c == capture).unwrap_or_default();
         Ok(Captures {
             hooks: hooks
@@ -102,18 +99,21 @@ impl Captures {
 
     /// The hooks' arrays of a whole sequence of `rows` positions.
     pub fn arrays(&self, rows: usize, captured: &[Vec<f32>]) -> BTreeMap<String, Array> {
-        self.hooks
-            .iter()
-            .map(|(hook, index)| (hook.name.clone(), hook.array(rows, &captured[*index])))
-            .collect()
+        self.named(captured, |hook, captured| hook.array(rows, captured))
     }
 
     /// The hooks' arrays of one generated step at `position`.
     pub fn step_arrays(&self, position: usize, captured: &[Vec<f32>]) -> BTreeMap<String, Array> {
-        self.hooks
-            .iter()
-            .map(|(hook, index)| (hook.name.clone(), hook.step_array(position, &captured[*index])))
-            .collect()
+        self.named(captured, |hook, captured| hook.step_array(position, captured))
+    }
+
+    /// By name. One by one: collecting sorts them first, by code of several KB.
+    fn named(&self, captured: &[Vec<f32>], array: impl Fn(&Hook, &[f32]) -> Array) -> BTreeMap<String, Array> {
+        let mut arrays = BTreeMap::new();
+        for (hook, index) in &self.hooks {
+            arrays.insert(hook.name.clone(), array(hook, &captured[*index]));
+        }
+        arrays
     }
 
     /// What the `topk_in` edits changed at the positions from `start` on.

@@ -2,7 +2,7 @@
 
 use half::f16;
 
-use super::{Stored, IN_WORD};
+use super::IN_WORD;
 use crate::checkpoint::planned::{Layout, Part};
 use crate::error::{fail, Result};
 
@@ -30,9 +30,17 @@ pub fn bytes_of(part: &Part) -> u64 {
     inputs * outputs / 2 + groups * outputs * 5 / 2 + 4 * inputs
 }
 
+/// What the four tensors of a matrix hold.
+pub struct Written {
+    pub qweight: Vec<u8>,
+    pub qzeros: Vec<u8>,
+    pub scales: Vec<u8>,
+    pub g_idx: Vec<u8>,
+}
+
 /// A matrix `[outputs, inputs]`, or `[inputs, outputs]` of [`Layout::InOut`], in 4 bits: GPTQ's layout, groups of [`GROUP`], zeros of 8. Each
 /// scale is the one of a few that leaves the least squared error.
-pub fn written(part: &Part, numbers: &[f32]) -> Result<Stored> {
+pub fn written(part: &Part, numbers: &[f32]) -> Result<Written> {
     let (inputs, outputs) = (part.inputs, part.outputs);
     let groups = inputs.div_ceil(GROUP);
     let at = |i: usize, o: usize| if part.layout == Layout::OutIn { o * inputs + i } else { i * outputs + o };
@@ -61,11 +69,11 @@ pub fn written(part: &Part, numbers: &[f32]) -> Result<Stored> {
     }
     // Zeros of 8, stored less 1.
     let qzeros = vec![0x77u8; groups * outputs / 2];
-    Ok(Stored {
+    Ok(Written {
         qweight: qweight.iter().flat_map(|word| word.to_le_bytes()).collect(),
         qzeros,
         scales: scales.iter().flat_map(|scale| scale.to_le_bytes()).collect(),
-        g_idx: Some((0..inputs).flat_map(|i| ((i / GROUP) as u32).to_le_bytes()).collect()),
+        g_idx: (0..inputs).flat_map(|i| ((i / GROUP) as u32).to_le_bytes()).collect(),
     })
 }
 
