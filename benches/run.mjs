@@ -1,6 +1,7 @@
 // npm run bench [-- --runs N --tokens N --prompt N --only topk,webgpu,cpu,twins --out FILE --serve]: runs the benchmark page in headless
 // Chromium (with WebGPU on SwiftShader, a CPU emulation, if there is no GPU) and writes its JSON to stdout and FILE. `--serve` serves it for your own browser.
 // `--peers`: other engines beside ours (peers/run.mjs). `--growth`: how times grow, with plots (growth.mjs).
+// `--large`: a model of 135 M parameters in 8 and 4 bits, and the memory that it takes (large.mjs).
 import fs from 'node:fs';
 import { parseArgs } from 'node:util';
 import { inRoot, paths } from '../scripts/lib/paths.mjs';
@@ -24,6 +25,7 @@ await main(async () => {
       serve: { type: 'boolean', default: false },
       peers: { type: 'boolean', default: false },
       growth: { type: 'boolean', default: false },
+      large: { type: 'boolean', default: false },
     },
   });
   await ensureNodeModules();
@@ -42,6 +44,10 @@ await main(async () => {
     if (!values.out) throw new Failure('--growth needs --out DIR, a folder for figures and plots.');
     const { benchGrowth, writeGrowth } = await import('./growth.mjs');
     return writeGrowth(values.out, await benchGrowth(counts, launch));
+  }
+  if (values.large) {
+    const { benchLarge } = await import('./large.mjs');
+    return benchLarge(counts, launch);
   }
   const { benchPeers } = await import('./peers/run.mjs');
   const result = values.peers ? await benchPeers({ ...counts, models: values.models.split(',') }, launch) : await page(counts, launch);

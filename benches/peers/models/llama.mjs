@@ -2,7 +2,10 @@
 // int8 with scales and GGUF's q8_0 all hold exactly the same numbers: what differs between engines is their arithmetic alone.
 const FIRST_WORD = 3;
 
-/** @typedef {{name: string, d: number, layers: number, heads: number, ffn: number, vocab: number, context: number}} Shape */
+/**
+ * @typedef {{name: string, d: number, layers: number, heads: number, ffn: number, vocab: number, context: number, kvHeads?: number, tied?: boolean}} Shape
+ *   without `kvHeads` as many as `heads`; `tied`: the head is the embedding
+ */
 
 /** @type {Shape[]} about 7 M and 34 M parameters */
 export const SHAPES = [
@@ -16,14 +19,14 @@ export const THETA = 10_000;
 const SPREAD = 73.3;
 
 /** The `config.json` of a shape. */
-export function configOf({ d, layers, heads, ffn, vocab, context }) {
+export function configOf({ d, layers, heads, ffn, vocab, context, kvHeads = heads, tied = false }) {
   return {
     architectures: ['LlamaForCausalLM'],
     model_type: 'llama',
     hidden_size: d,
     num_hidden_layers: layers,
     num_attention_heads: heads,
-    num_key_value_heads: heads,
+    num_key_value_heads: kvHeads,
     head_dim: d / heads,
     intermediate_size: ffn,
     vocab_size: vocab,
@@ -31,7 +34,7 @@ export function configOf({ d, layers, heads, ffn, vocab, context }) {
     rms_norm_eps: EPSILON,
     rope_theta: THETA,
     hidden_act: 'silu',
-    tie_word_embeddings: false,
+    tie_word_embeddings: tied,
     bos_token_id: 1,
     eos_token_id: 2,
     torch_dtype: 'float32',
@@ -44,7 +47,7 @@ export function configOf({ d, layers, heads, ffn, vocab, context }) {
  * @returns {Generator<{name: string, rows: number, columns: number, q: Int8Array, exponent: number} | {name: string, columns: number}>}
  *   a matrix [rows, columns] as numbers q · 2^-exponent; without `rows`: a norm's gain, all ones
  */
-export function* tensorsOf({ d, layers, ffn, vocab }) {
+export function* tensorsOf({ d, layers, heads, ffn, vocab, kvHeads = heads, tied = false }) {
   const next = randomBytes(20251122);
   const matrix = (name, rows, columns, deviation = 1 / Math.sqrt(columns)) => {
     const q = new Int8Array(rows * columns);
@@ -55,13 +58,16 @@ export function* tensorsOf({ d, layers, ffn, vocab }) {
   for (let layer = 0; layer < layers; layer++) {
     const at = (part) => `model.layers.${layer}.${part}.weight`;
     yield { name: at('input_layernorm'), columns: d };
-    for (const part of ['q_proj', 'k_proj', 'v_proj', 'o_proj']) yield matrix(at(`self_attn.${part}`), d, d);
+    const kv = (d / heads) * kvHeads;
+    for (const [part, rows] of Object.entries({ q_proj: d, k_proj: kv, v_proj: kv, o_proj: d }))
+      yield matrix(at(`self_attn.${part}`), rows, d);
     yield { name: at('post_attention_layernorm'), columns: d };
     yield matrix(at('mlp.gate_proj'), ffn, d);
     yield matrix(at('mlp.up_proj'), ffn, d);
     yield matrix(at('mlp.down_proj'), d, ffn);
   }
   yield { name: 'model.norm.weight', columns: d };
+  if (tied) return;
   const head = matrix('lm_head.weight', vocab, d);
   // The ids of unknown, begin and end never come: a generation has the length that was asked for.
   head.q.fill(0, 0, FIRST_WORD * d);

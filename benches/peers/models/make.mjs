@@ -6,13 +6,14 @@ import { step } from '../../../scripts/lib/steps.mjs';
 import { gguf } from './gguf.mjs';
 import { configOf } from './llama.mjs';
 import { onnxLlama } from './onnx.mjs';
-import { safetensors } from './safetensors.mjs';
+import { FOUR_BITS, safetensors } from './safetensors.mjs';
 
 export const FOLDER = 'target/bench/models';
 const FILES = {
   'f32/model.safetensors': (shape) => safetensors(shape, 'f32'),
   'f16/model.safetensors': (shape) => safetensors(shape, 'f16'),
   'int8/model.safetensors': (shape) => safetensors(shape, 'int8'),
+  'int4/model.safetensors': (shape) => safetensors(shape, 'int4'),
   'gguf/f32.gguf': (shape) => gguf(shape, 'f32'),
   'gguf/q8_0.gguf': (shape) => gguf(shape, 'q8_0'),
   'onnx/onnx/model.onnx': onnxLlama,
@@ -32,7 +33,10 @@ export async function makeModel(shape, names = Object.keys(FILES)) {
       () => write(inRoot(folder, name), FILES[name](shape)),
     );
   }
-  for (const kind of CONFIGS) write(inRoot(folder, kind, 'config.json'), [Buffer.from(`${JSON.stringify(configOf(shape), null, 2)}\n`)]);
+  const config = (kind, more = {}) =>
+    write(inRoot(folder, kind, 'config.json'), [Buffer.from(`${JSON.stringify({ ...configOf(shape), ...more }, null, 2)}\n`)]);
+  for (const kind of CONFIGS) config(kind);
+  config('int4', { quantization_config: FOUR_BITS });
 }
 
 /** One part after the other: the whole of a large model is never copied. */
