@@ -122,6 +122,22 @@ fn what_is_wrong_is_named() {
     assert!(extra.contains("has no place in the model"), "{extra}");
 }
 
+/// AutoGPTQ writes a bias beside every matrix, of zeros where the model has none.
+#[test]
+fn biases_of_zeros_are_no_more_than_that() {
+    let with_bias = |byte: u8| {
+        move |_: &mut Value, stored: &mut Stored| {
+            stored.insert(
+                format!("{DOWN}.bias"),
+                ("F16".into(), vec![64], [vec![0; 127], vec![byte]].concat()),
+            );
+        }
+    };
+    loaded("llama-gptq", with_bias(0)).unwrap();
+    let other = refused("llama-gptq", with_bias(60));
+    assert!(other.contains("down_proj.bias\" is not zero"), "{other}");
+}
+
 /// A column that is one group is cut where it is too long for the sums of integers; it stays what it was.
 #[test]
 fn a_group_may_be_the_whole_column() {

@@ -50,11 +50,12 @@ fn two_bytes(word: u32, half: u32) -> vec2<f32> {
     return vec2<f32>(vec2<i32>(extractBits(four, 16u * half, 8u), extractBits(four, 16u * half + 8u, 8u)));
 }
 
-// The two numbers of a byte of a word, each (q - zero) * scale; `both` are their words of the group: the scale as f16 below, the zero above.
-// In front of a matrix of them are the words [groups, stride].
+// The two numbers of a byte of a word, each (q - zero) * scale; `both` are their words of the group: the scale as f16 below, the zero
+// above. In front of a matrix of them are the words [groups, stride].
 fn four_bits(word: u32, byte: u32, both: vec2<u32>) -> vec2<f32> {
     let q = vec2<u32>(extractBits(word, 8u * byte, 4u), extractBits(word, 8u * byte + 4u, 4u));
-    return vec2<f32>(vec2<i32>(q) - vec2<i32>(both >> vec2<u32>(16u))) * vec2<f32>(unpack2x16float(both.x).x, unpack2x16float(both.y).x);
+    let scales = vec2<f32>(unpack2x16float(both.x).x, unpack2x16float(both.y).x);
+    return vec2<f32>(vec2<i32>(q) - vec2<i32>(both >> vec2<u32>(16u))) * scales;
 }
 
 // One number of a row.

@@ -1,11 +1,14 @@
 // Threads of the CPU on an isolated page: the same bits as one thread, whatever is asked; where they cannot be had, or end, that is said.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { FOLDER, makeModel } from '../../benches/peers/models/make.mjs';
 import { inRoot, paths } from '../../scripts/lib/paths.mjs';
 import { launch, openPage, serveBlank } from './harness.mjs';
 
 const ISOLATED = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
 const TOPK = '/models/Llama-TopK-Stories-16M/';
+/** Matrices that are large enough to be shared. */
+const FOUR_BITS = { name: 'four-bit', d: 512, layers: 2, heads: 8, ffn: 1024, vocab: 4096, context: 256 };
 const DENSE = '/models/Llama-Dense-Stories-16M/';
 
 describe('threads', { timeout: 600_000 }, () => {
@@ -13,7 +16,7 @@ describe('threads', { timeout: 600_000 }, () => {
   let isolated;
   let plain;
   before(async () => {
-    const mounts = { '/npm/': paths.npmPackage, '/models/': inRoot('models') };
+    const mounts = { '/npm/': paths.npmPackage, '/models/': inRoot('models'), '/random/': inRoot(FOLDER) };
     [browser, isolated, plain] = await Promise.all([
       launch({ webgpu: false }),
       serveBlank(mounts, { headers: ISOLATED }),
@@ -33,6 +36,35 @@ describe('threads', { timeout: 600_000 }, () => {
     await close();
     return result;
   }
+
+  test('weights of 4 bits: one thread, two and three give the same bits', async () => {
+    await makeModel(FOUR_BITS, ['int4/model.safetensors']);
+    const all = await visit(isolated, async () => {
+      const { TopKLM } = await import('/npm/index.js');
+      const fetched = ['config.json', 'model.safetensors'].map(async (name) => [
+        name,
+        await (await fetch(`/random/four-bit/int4/${name}`)).blob(),
+      ]);
+      const files = Object.fromEntries(await Promise.all(fetched));
+      const results = [];
+      for (const threads of [1, 2, 3]) {
+        const model = await TopKLM.load(files, { backend: 'cpu', threads });
+        const ids = Uint32Array.from({ length: 31 }, (_, at) => 3 + ((at * 389) % 4000));
+        const { logits } = await model.run(ids, { logits: 'all' });
+        const written = [];
+        for await (const { id } of model.generate(ids, { maxTokens: 8, temperature: 0, ignoreEos: true })) written.push(id);
+        results.push({ threads: model.backend.threads, logits: Array.from(logits.data.subarray(0, 40_000)), written });
+        await model.dispose();
+      }
+      return results;
+    });
+    const [alone] = all;
+    assert.ok(alone.logits.every(Number.isFinite) && new Set(alone.logits).size > 1000);
+    for (const [at, { threads, logits, written }] of all.entries()) {
+      assert.equal(threads, at + 1);
+      assert.deepEqual({ logits, written }, { logits: alone.logits, written: alone.written }, `${threads} threads`);
+    }
+  });
 
   for (const [name, entry] of [
     ['the package', '/npm/index.js'],

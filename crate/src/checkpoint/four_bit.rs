@@ -14,7 +14,7 @@ pub(super) mod write;
 use half::f16;
 
 use super::index::Checkpoint;
-use super::planned::{Layout, Part};
+use super::planned::{Layout, Part, Planned};
 use crate::config::{QuantMethod, Quantization};
 use crate::error::{fail, Result};
 use crate::numerics::int4::LARGEST_GROUP;
@@ -43,6 +43,18 @@ pub(super) fn names(checkpoint: &Checkpoint, part: &Part) -> Option<Names> {
     let names = Names::of(part)?;
     let is_there = checkpoint.get(names.qweight()).is_some() && checkpoint.get(&part.name).is_none();
     is_there.then_some(names)
+}
+
+/// Biases that the model does not have: AutoGPTQ writes one beside every matrix, of zeros.
+pub(super) fn zeros(checkpoint: &Checkpoint, planned: &[Planned]) -> Vec<String> {
+    let parts = || planned.iter().flat_map(|item| &item.parts);
+    let of_matrix = |part: &Part| {
+        names(checkpoint, part)?;
+        let bias = format!("{}.bias", part.name.strip_suffix(".weight")?);
+        let is_extra = checkpoint.get(&bias).is_some() && parts().all(|part| part.name != bias);
+        is_extra.then_some(bias)
+    };
+    parts().filter_map(of_matrix).collect()
 }
 
 /// Inputs of a group of a matrix: as stored, and in memory, where a group of a whole column may be cut.

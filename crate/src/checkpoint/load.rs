@@ -25,6 +25,7 @@ pub async fn load_weights(
 ) -> Result<()> {
     let checkpoint = Checkpoint::open(source, folder_prefix).await?;
     let planned = plan(config, &checkpoint)?;
+    let zeros = four_bit::zeros(&checkpoint, &planned);
     let names = planned
         .iter()
         .flat_map(|item| &item.parts)
@@ -32,6 +33,7 @@ pub async fn load_weights(
             Some(names) => names.0.to_vec(),
             None => vec![part.name.clone(), part.scale_name()],
         });
+    let names = names.chain(zeros.iter().cloned());
     let total = names.filter_map(|name| Some(checkpoint.get(&name)?.1.bytes)).sum();
     let mut reader = Reader {
         source,
@@ -42,6 +44,11 @@ pub async fn load_weights(
         total,
     };
     (reader.progress)(0, total);
+    for name in &zeros {
+        if reader.read(name).await?.iter().any(|byte| *byte != 0) {
+            fail!(Checkpoint, "tensor {name:?} is not zero, and the model that config.json describes has no such bias");
+        }
+    }
     let mut norm: (Vec<f32>, Vec<f32>) = Default::default();
     for item in &planned {
         let keeps_narrow = kept == KeptAs::Stored && sink.keeps_narrow();

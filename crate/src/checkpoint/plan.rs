@@ -125,6 +125,9 @@ fn find<'a>(checkpoint: &'a Checkpoint, name: &str, shape: &[u64]) -> Result<(&'
 /// Every stored tensor is used, or known to mean nothing here.
 fn no_leftovers(config: &Config, checkpoint: &Checkpoint, planned: &[Planned]) -> Result<()> {
     let mut used = std::collections::BTreeSet::new();
+    for name in four_bit::zeros(checkpoint, planned) {
+        used.insert(name);
+    }
     for part in planned.iter().flat_map(|item| &item.parts) {
         if let Some(names) = four_bit::names(checkpoint, part) {
             used.extend(names.0);

@@ -5,6 +5,9 @@
 
 use std::ops::Range;
 
+use super::dispatch::dispatch;
+#[cfg(target_arch = "x86_64")]
+use super::dispatch::has_avx512;
 use super::int4;
 use super::int8;
 use super::stored::{fold, Numbers, Stored};
@@ -21,42 +24,6 @@ mod avx512;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm128;
 
-/// Calls the function compiled for AVX-512 or AVX2 where the machine has it; the arithmetic is the same, lane by lane.
-macro_rules! dispatch {
-    ($(#[$doc:meta])* $vis:vis $name:ident $(<$of:ident: $bound:ident>)?, $portable:ident, ($($arg:ident : $type:ty),*) $(-> $ret:ty)?) => {
-        $(#[$doc])*
-        $vis fn $name $(<$of: $bound>)? ($($arg: $type),*) $(-> $ret)? {
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw")]
-                fn widest $(<$of: $bound>)? ($($arg: $type),*) $(-> $ret)? {
-                    $portable($($arg),*)
-                }
-                #[target_feature(enable = "avx2")]
-                fn wide $(<$of: $bound>)? ($($arg: $type),*) $(-> $ret)? {
-                    $portable($($arg),*)
-                }
-                if $crate::numerics::gemm::has_avx512()
-                {
-                    // SAFETY: the features were just detected.
-                    return unsafe { widest($($arg),*) };
-                }
-                if std::arch::is_x86_feature_detected!("avx2") {
-                    // SAFETY: the feature was just detected.
-                    return unsafe { wide($($arg),*) };
-                }
-            }
-            $portable($($arg),*)
-        }
-    };
-}
-pub(crate) use dispatch;
-
-/// Whether this machine has the 512-bit registers that the kernels use.
-#[cfg(target_arch = "x86_64")]
-pub fn has_avx512() -> bool {
-    avx512::available()
-}
 
 /// `out[r, o] = Σ_i x[r, i] · w[i, o]` for `x` `[rows, inputs]`, `w` `[inputs, stride]`, `out` `[rows, stride]`. 8-bit weights have a
 /// scale for each output.
@@ -73,7 +40,7 @@ pub fn matmul(x: &[f32], inputs: usize, w: &Numbers, stride: usize, out: &mut [f
 
 fn matmul_of<S: Stored>(x: &[f32], inputs: usize, w: &[S], stride: usize, out: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
-    if x.len() >= avx512::FEWEST_ROWS * inputs && avx512::available() {
+    if x.len() >= avx512::FEWEST_ROWS * inputs && has_avx512() {
         // SAFETY: the registers were just detected.
         return unsafe { avx512::matmul(x, inputs, w, stride, out) };
     }
@@ -253,7 +220,7 @@ dispatch!(
 /// [`dots`] with all rows of `w`.
 pub fn dots_of_rows<S: Stored>(x: &[f32], inputs: usize, w: &[S], stride: usize, out: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
-    if avx512::available() {
+    if has_avx512() {
         // SAFETY: the registers were just detected.
         return unsafe { avx512::dots(x, inputs, w, stride, out) };
     }

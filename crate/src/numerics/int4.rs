@@ -4,7 +4,7 @@
 
 use std::fmt::Display;
 
-use super::gemm::dispatch;
+use super::dispatch::dispatch;
 use super::int8::kernels::{eight_packed, four_nibbles, BLOCK, OUTPUTS};
 use super::int8::{in_eights, pair, quantize, OUTS, ROWS};
 use crate::error::Result;

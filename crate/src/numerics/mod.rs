@@ -1,5 +1,6 @@
 //! Numbers only: elementary functions, matrix products and the total order of TopK. Nothing here knows a model.
 
+pub mod dispatch;
 pub mod gemm;
 pub mod int4;
 pub mod int8;

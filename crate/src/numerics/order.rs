@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::gemm::dispatch;
+use super::dispatch::dispatch;
 
 /// What an entry is chosen by (`topk_select` in `config.json`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

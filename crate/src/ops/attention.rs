@@ -15,7 +15,8 @@ use super::qkv::{heads, QKV, ROTATED};
 use super::span::{in_one_part, part, seen, MAX_PARTS, SPLIT_ROWS};
 use crate::config::Config;
 use crate::error::Result;
-use crate::numerics::gemm::{dispatch, dot_portable};
+use crate::numerics::dispatch::dispatch;
+use crate::numerics::gemm::dot_portable;
 use crate::numerics::math;
 use crate::weights::Weight;
 

@@ -22,7 +22,8 @@ use super::weights::CpuWeights;
 use crate::config::{Activation, Config, Mlp};
 use crate::error::Result;
 use crate::memory::{copied, zeroed};
-use crate::numerics::gemm::{self, dispatch};
+use crate::numerics::dispatch::dispatch;
+use crate::numerics::gemm;
 use crate::numerics::math;
 use crate::weights::{Dtype, Tensor, Weight};
 

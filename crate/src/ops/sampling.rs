@@ -17,7 +17,7 @@
 //! The log-probability reported is the model's own: of the raw logits, at temperature 1, from sums of the same kind of mass.
 
 use crate::error::{fail, Result};
-use crate::numerics::gemm::dispatch;
+use crate::numerics::dispatch::dispatch;
 use crate::numerics::math;
 use crate::numerics::order::{packed, packed_index, Select};
 

@@ -42,7 +42,7 @@ impl<const R: usize> Default for Scores<R> {
 
 /// Whether heads of this width are computed here.
 pub fn fits(d_head: usize) -> bool {
-    d_head.is_multiple_of(LANES) && super::avx512::available()
+    d_head.is_multiple_of(LANES) && crate::numerics::dispatch::has_avx512()
 }
 
 /// `R` rows that follow each other; the first sees the positions below `seen`, each other one more. `out` `[R, out_stride]` gets

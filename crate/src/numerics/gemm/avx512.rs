@@ -26,14 +26,6 @@ pub const RIGHT: usize = 6;
 /// From how many rows on `matmul` is worth its copies.
 pub const FEWEST_ROWS: usize = 5;
 
-/// Whether this machine has the registers.
-pub fn available() -> bool {
-    std::arch::is_x86_feature_detected!("avx512f")
-        && std::arch::is_x86_feature_detected!("avx512vl")
-        && std::arch::is_x86_feature_detected!("avx512dq")
-        && std::arch::is_x86_feature_detected!("avx512bw")
-}
-
 /// The copies that `matmul` makes.
 struct Packed {
     /// `[tile, input]`
