@@ -1,5 +1,5 @@
-// A stored matrix [rows, stride]: f32, f16/bf16 two to a word, or numbers of 8 or 4 bits, four or eight to a word, beside their scales; read
-// as pairs of neighbours (`weights.rs` says which outputs are paired). Values mean exactly what the file says; all arithmetic is f32.
+// A stored matrix [rows, stride]: f32, f16/bf16 two to a word, or numbers of 8 or 4 bits, four or eight to a word, beside their scales;
+// read as pairs of neighbours (`weights.rs` says which outputs are paired). Values mean exactly what the file says; all arithmetic is f32.
 
 @group(0) @binding(2) var<storage, read> weights: array<u32>;
 
