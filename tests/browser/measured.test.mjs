@@ -121,7 +121,7 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   assert.deepEqual(rowOf(reads, 'token embedding alone').at(-1), '–');
   assert.deepEqual(
     reads.facts.map(({ name }) => name),
-    ['TopK neurons', 'the same states, rotated', 'token embedding alone', 'dense coordinates', 'SAE TopK, k = 48'],
+    ['TopK neurons', 'the same states, rotated', 'token embedding alone', 'dense coordinates', 'SAE TopK, k = 48, behind block 4'],
   );
   assert.match(reads.note, /256 units a block and 132,000 tokens/);
   assert.deepEqual(rowOf(groupOf(claims, 'Does another seed find the same neurons?'), 'its neurons of the same index'), [
@@ -132,9 +132,9 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   const saes = groupOf(claims, 'Sparse autoencoders on the dense twin');
   assert.deepEqual(
     saes.facts.map(({ name }) => name),
-    ['SAE TopK, k = 48', 'SAE JumpReLU, k = 48', 'SAE TopK, k = 48, another seed'],
+    ['SAE TopK, k = 48, behind block 4', 'SAE TopK, k = 48, behind block 4, another seed', 'SAE JumpReLU, k = 48, behind block 4'],
   );
-  assert.deepEqual(rowOf(saes, 'SAE JumpReLU, k = 48'), ['48', '91.3 %', '1.2 %', '+0.240']);
+  assert.deepEqual(rowOf(saes, 'SAE JumpReLU, k = 48, behind block 4'), ['48', '91.3 %', '1.2 %', '+0.240']);
   assert.deepEqual(rowOf(groupOf(claims, 'Who is who, and who has what'), 'TopK, sentences shuffled'), ['61 %', '–', '–']);
   const few = groupOf(claims, 'Steering with a few neurons');
   assert.deepEqual(

@@ -104,7 +104,7 @@ def sae(r):
             percent(e["dead_share"], 1),
             f"{e['loss_added_by_splice']:+.3f}",
         )
-        for e in r.values()
+        for e in sorted(r.values(), key=lambda e: (e["layer"], e["kind"] == "jumprelu", -e["k"], e["seed"]))
     ]
     yield from heading("The autoencoders beside them", "sae")
     yield from grid(("kind", "block", "features", "k", "seed", "active a position", "variance explained", "dead", "nats per token added when spliced in"), rows)
@@ -112,7 +112,14 @@ def sae(r):
     yield ""
     yield f"Trained on {any_one['trained_positions']:,} positions of the dense twin's stream, whose own loss is {number(any_one['loss'], 3)} nats per token. That is short: longer training explains more."
     if any(e["kind"] == "jumprelu" for e in r.values()):
-        yield "A JumpReLU's k is what its penalty aims at; here it was not reached."
+        yield (
+            "A JumpReLU's k is what its penalty aims at; none reached it. So short a training leaves them with fewer active features and more dead ones than TopK, "
+            "and their rows are no verdict on the method."
+        )
+    yield (
+        "The stream gets harder to reconstruct from block to block, and half as many active features cost more behind every one. "
+        "A TopK model has nothing to reconstruct."
+    )
 
 
 CONTROL_ROWS = {

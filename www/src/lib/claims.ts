@@ -67,7 +67,7 @@ const READERS: Readonly<Record<string, readonly [name: string, definition: strin
 const KINDS: Readonly<Record<string, string>> = { topk: 'TopK', jumprelu: 'JumpReLU' };
 /** What an SAE is called in a table. */
 const saeName = (of: unknown, name: string): string =>
-  `SAE ${KINDS[textAt(of, 'kind')] ?? textAt(of, 'kind')}, k = ${shown(numberAt(of, 'k'), 'count')}${/block\d+$/.test(name) ? `, behind block ${shown(numberAt(of, 'layer'), 'count')}` : ''}${/seed\d+$/.test(name) ? ', another seed' : ''}`;
+  `SAE ${KINDS[textAt(of, 'kind')] ?? textAt(of, 'kind')}, k = ${shown(numberAt(of, 'k'), 'count')}, behind block ${shown(numberAt(of, 'layer'), 'count')}${/seed\d+$/.test(name) ? ', another seed' : ''}`;
 
 function controls(tree: unknown): FactGroup {
   const rows = (at(tree, 'rows') ?? {}) as Tree;
@@ -105,7 +105,13 @@ function controls(tree: unknown): FactGroup {
 
 /** Sparse autoencoders on the dense twin: what they are to a TopK model, which has nothing to reconstruct. */
 function saes(tree: unknown): FactGroup {
-  const entries = Object.entries((tree ?? {}) as Tree).filter(([, of]) => numberAt(of, 'loss_spliced') !== null);
+  const place = (of: unknown) => [numberAt(of, 'layer') ?? 0, Number(textAt(of, 'kind') === 'jumprelu'), -(numberAt(of, 'k') ?? 0)];
+  const entries = Object.entries((tree ?? {}) as Tree)
+    .filter(([, of]) => numberAt(of, 'loss_spliced') !== null)
+    .sort(([, a], [, b]) => {
+      const [first, second] = [place(a), place(b)];
+      return first.map((value, at) => value - (second[at] ?? 0)).find((difference) => difference !== 0) ?? 0;
+    });
   const facts = entries.map(([name, of]) => ({
     name: saeName(of, name),
     definition: `${shown(numberAt(of, 'width'), 'count')} features on block ${numberAt(of, 'layer')} of the dense twin.`,
