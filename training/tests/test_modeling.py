@@ -115,7 +115,8 @@ class Modeling(unittest.TestCase):
     def test_goldens_of_every_architecture(self):
         seen = set()
         for source in sorted((GOLDENS / "models").iterdir()):
-            if source.name == "llama-i8":  # 8-bit rows with scales are our own format
+            # 8-bit rows with scales are our own format; for 4 bits transformers needs packages that we do not install.
+            if source.name in ("llama-i8", "llama-gptq", "qwen2-awq"):
                 continue
             model, base = self.golden(source.name)
             seen.add(model.config.model_type)

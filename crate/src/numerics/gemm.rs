@@ -21,6 +21,7 @@ const OUTS: usize = if cfg!(target_arch = "wasm32") { 8 } else { 16 };
 pub mod attend512;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+pub mod blocks;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm128;
 
@@ -35,6 +36,8 @@ pub fn matmul(x: &[f32], inputs: usize, w: &Numbers, stride: usize, out: &mut [f
         Numbers::Int8(w) => int8::matmul(x, inputs, w, stride, out),
         Numbers::Packed(w) => int8::packed::matmul(x, inputs, w, out),
         Numbers::Int4(w) => int4::matmul(x, inputs, w, out),
+        Numbers::F16Blocks(w) => blocks::matmul(x, inputs, w, out),
+        Numbers::Bf16Blocks(w) => blocks::matmul(x, inputs, w, out),
     }
 }
 
@@ -168,6 +171,8 @@ pub fn gather(indices: &[u32], values: &[f32], w: &Numbers, stride: usize, out: 
         Numbers::Int8(w) => int8::gather(indices, values, w, stride, out),
         Numbers::Packed(w) => int8::packed::gather(indices, values, w, out),
         Numbers::Int4(w) => int4::gather(indices, values, w, out),
+        Numbers::F16Blocks(w) => blocks::gather(indices, values, w, out),
+        Numbers::Bf16Blocks(w) => blocks::gather(indices, values, w, out),
     }
 }
 
@@ -208,7 +213,7 @@ pub fn dots(x: &[f32], inputs: usize, w: &Numbers, of: Range<usize>, stride: usi
         Numbers::Bf16(w) => dots_of_rows(x, inputs, &w[range], stride, out),
         Numbers::Int8(w) => int8::dots(x, inputs, &w.numbers[range], &w.scales[of], stride, out),
         // Tables are never packed, and never of 4 bits.
-        Numbers::Packed(_) | Numbers::Int4(_) => dots_of_rows(x, inputs, &w.widened(stride)[range], stride, out),
+        _ => dots_of_rows(x, inputs, &w.widened(stride)[range], stride, out),
     }
 }
 

@@ -94,6 +94,7 @@ impl Int4 {
     }
 
     /// All numbers in f32.
+    #[cfg(test)]
     pub fn to_f32(&self) -> Vec<f32> {
         (0..self.inputs * self.stride).map(|at| self.number(at)).collect()
     }

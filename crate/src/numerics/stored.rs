@@ -11,8 +11,11 @@ use std::arch::wasm32::{
     i32x4_load_extend_i16x4, i32x4_shl, i32x4_splat, u32x4_load_extend_u16x4, v128, v128_and, v128_load,
 };
 
+use std::ops::Range;
+
 use half::f16;
 
+use super::gemm::blocks::Blocks;
 use super::int4::Int4;
 use super::int8::{packed::Packed, Int8};
 
@@ -37,6 +40,10 @@ pub enum Numbers {
     Packed(Packed),
     /// A matrix, with scales and zeros for each output in each group of inputs.
     Int4(Int4),
+    /// A matrix.
+    F16Blocks(Blocks<F16>),
+    /// A matrix.
+    Bf16Blocks(Blocks<Bf16>),
 }
 
 impl Default for Numbers {
@@ -67,6 +74,8 @@ impl Numbers {
             Numbers::Int8(int8) => int8.numbers.len(),
             Numbers::Packed(packed) => packed.inputs * packed.stride,
             Numbers::Int4(int4) => int4.inputs * int4.stride,
+            Numbers::F16Blocks(blocks) => blocks.inputs * blocks.stride,
+            Numbers::Bf16Blocks(blocks) => blocks.inputs * blocks.stride,
         }
     }
 
@@ -80,6 +89,8 @@ impl Numbers {
             Numbers::Int8(int8) => int8.numbers.len() + 4 * int8.scales.len(),
             Numbers::Packed(packed) => packed.bytes(),
             Numbers::Int4(int4) => int4.bytes(),
+            Numbers::F16Blocks(blocks) => 2 * blocks.numbers.len(),
+            Numbers::Bf16Blocks(blocks) => 2 * blocks.numbers.len(),
         }
     }
 
@@ -107,11 +118,9 @@ impl Numbers {
                     *out = f32::from(*q) * scale;
                 }
             }
-            Numbers::Int4(int4) => {
-                for (out, at) in out.iter_mut().zip(range) {
-                    *out = int4.number(at);
-                }
-            }
+            Numbers::Int4(int4) => each(out, range, |at| int4.number(at)),
+            Numbers::F16Blocks(blocks) => each(out, range, |at| blocks.number(at)),
+            Numbers::Bf16Blocks(blocks) => each(out, range, |at| blocks.number(at)),
             // Nobody asks for rows of a matrix.
             Numbers::Packed(packed) => {
                 let numbers = packed.unpacked().numbers;
@@ -120,6 +129,12 @@ impl Numbers {
                 }
             }
         }
+    }
+}
+
+fn each(out: &mut [f32], range: Range<usize>, number: impl Fn(usize) -> f32) {
+    for (out, at) in out.iter_mut().zip(range) {
+        *out = number(at);
     }
 }
 

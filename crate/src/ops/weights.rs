@@ -8,6 +8,8 @@ use crate::config::{Config, Norm, Residual};
 use crate::error::{fail, Result};
 use crate::memory::reserve;
 use crate::numerics::gemm;
+#[cfg(target_arch = "wasm32")]
+use crate::numerics::gemm::blocks::Blocks;
 use crate::numerics::int4::{self, Int4};
 use crate::numerics::int8::{packed::Packed, Int8};
 use crate::numerics::stored::Numbers;
@@ -48,10 +50,17 @@ impl CpuTensor {
         })
     }
 
-    /// In the order in which whole products read it, if it has 8 bits (`numerics/int8/packed.rs`).
+    /// In the order in which whole products read it, if it has 8 bits (`numerics/int8/packed.rs`), or in browsers 16 (`numerics/gemm/blocks.rs`).
     pub fn packed(self, which: Weight) -> Result<CpuTensor> {
-        let Numbers::Int8(w) = &self.data else { return Ok(self) };
-        let data = Numbers::Packed(Packed::new(w, self.stride, format_args!("the weight {which:?}"))?);
+        let what = format_args!("the weight {which:?}");
+        let data = match &self.data {
+            Numbers::Int8(w) => Numbers::Packed(Packed::new(w, self.stride, what)?),
+            #[cfg(target_arch = "wasm32")]
+            Numbers::F16(w) => Numbers::F16Blocks(Blocks::new(w, self.stride, what)?),
+            #[cfg(target_arch = "wasm32")]
+            Numbers::Bf16(w) => Numbers::Bf16Blocks(Blocks::new(w, self.stride, what)?),
+            _ => return Ok(self),
+        };
         Ok(CpuTensor { data, ..self })
     }
 

@@ -97,7 +97,7 @@ fn matmul_fours_or_less(x: &[f32], inputs: usize, w: &Numbers, stride: usize, ou
         Numbers::F32(w) => of(x, inputs, w, stride, out),
         Numbers::F16(w) => of(x, inputs, w, stride, out),
         Numbers::Bf16(w) => of(x, inputs, w, stride, out),
-        Numbers::Int8(_) | Numbers::Packed(_) | Numbers::Int4(_) => unreachable!("int8.rs and int4.rs test their own"),
+        _ => unreachable!("packed ones have their own tests"),
     }
 }
 
@@ -131,5 +131,31 @@ fn a_sparse_row_equals_the_dense_one() {
         matmul(&x, inputs, &w, stride, &mut dense);
         gather(&indices, &values, &w, stride, &mut sparse);
         assert_eq!(dense, sparse);
+    }
+}
+
+#[test]
+fn blocks_change_no_bit() {
+    for (rows, inputs, stride) in [(1, 1, 2), (4, 7, 18), (7, 33, 50), (9, 64, 16), (3, 38, 34)] {
+        // The last row has numbers that leave f32's range when f16's unit is multiplied in.
+        let mut x = numbers(rows * inputs, 5);
+        x[(rows - 1) * inputs..].iter_mut().for_each(|x| *x *= 1e9);
+        for (w, values) in weights(inputs * stride, 6) {
+            let packed = match &w {
+                Numbers::F16(w) => Numbers::F16Blocks(blocks::Blocks::new(w, stride, "a matrix").unwrap()),
+                Numbers::Bf16(w) => Numbers::Bf16Blocks(blocks::Blocks::new(w, stride, "a matrix").unwrap()),
+                _ => continue,
+            };
+            assert_eq!((packed.count(), packed.widened(stride)), (w.count(), values));
+            let (mut ours, mut expected) = (vec![1.0; rows * stride], vec![0.0; rows * stride]);
+            matmul(&x, inputs, &packed, stride, &mut ours);
+            matmul(&x, inputs, &w, stride, &mut expected);
+            assert_eq!(ours, expected, "{rows} x {inputs} x {stride}");
+            let indices: Vec<u32> = (0..inputs as u32).step_by(3).collect();
+            let values = numbers(indices.len(), 13);
+            gather(&indices, &values, &packed, stride, &mut ours[..stride]);
+            gather(&indices, &values, &w, stride, &mut expected[..stride]);
+            assert_eq!(ours[..stride], expected[..stride]);
+        }
     }
 }

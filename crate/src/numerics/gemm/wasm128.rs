@@ -39,6 +39,26 @@ pub fn add_row<S: Stored>(out: &mut [f32], x: f32, w: &[S]) {
     }
 }
 
+/// `sums += Σ_j x[j] · w[j]` of blocks of four rows and eight outputs.
+#[inline(always)]
+pub fn add_blocks<S: Stored>(sums: &mut [f32], x: [f32; FOUR], blocks: &[S]) {
+    const OUTS: usize = 2 * FOUR;
+    let x = x.map(|x| f32x4_splat(x));
+    for (sums, block) in sums.chunks_exact_mut(OUTS).zip(blocks.chunks_exact(FOUR * OUTS)) {
+        // SAFETY: there are eight sums, and eight numbers of each row.
+        unsafe {
+            let (sums, block) = (sums.as_mut_ptr(), block.as_ptr());
+            let (mut low, mut high) = (load(sums), load(sums.add(FOUR)));
+            for (j, x) in x.into_iter().enumerate() {
+                low = f32x4_add(low, f32x4_mul(x, S::load_bits(block.add(j * OUTS))));
+                high = f32x4_add(high, f32x4_mul(x, S::load_bits(block.add(j * OUTS + FOUR))));
+            }
+            v128_store(sums.cast(), low);
+            v128_store(sums.add(FOUR).cast(), high);
+        }
+    }
+}
+
 /// `Σ_i a[i] · b[i]`, folded, of as many; a whole number of sixteens.
 #[inline(always)]
 pub fn dot<S: Stored>(a: &[f32], b: &[S]) -> f32 {
