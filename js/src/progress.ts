@@ -25,6 +25,8 @@ export class ByteProgress {
 
   /** `file` has `bytes` of its bytes. A file that starts again counts only what is beyond its best so far. */
   update(file: string, bytes: number, fromCache = false): void {
+    // What came from the cache, or from the network, is said to its last byte before the other goes on.
+    if (fromCache !== this.#fromCache && this.#file !== '') this.#send();
     this.#file = file;
     this.#fromCache = fromCache;
     this.#done.set(file, Math.max(bytes, this.#done.get(file) ?? 0));
