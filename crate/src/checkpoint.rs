@@ -9,6 +9,8 @@ mod convert;
 #[cfg(not(target_arch = "wasm32"))]
 mod folder;
 mod four_bit;
+#[cfg(feature = "cli")]
+mod gguf;
 mod header;
 mod index;
 mod load;
@@ -43,6 +45,8 @@ pub use load::load_weights;
 pub use convert::{convert, convert_sae, Converted, Precision};
 #[cfg(feature = "cli")]
 pub use four_bit::write::config as four_bit_config;
+#[cfg(feature = "cli")]
+pub use gguf::GgufSource;
 #[cfg(feature = "cli")]
 pub use manifest::{Manifest, ManifestFile};
 pub use memory::MemorySource;

@@ -127,7 +127,14 @@ fn word(bytes: &[u8], at: usize) -> u32 {
 
 /// Writes a part to its columns of a tensor of 4 bits `[inputs, stride]` (`weights.rs`). `tensors` are those of `names` that there are.
 #[inline(never)]
-pub(super) fn place(tensors: &[Vec<u8>], quantization: Option<Quantization>, part: &Part, names: &Names, stride: usize, data: &mut [u8]) -> Result<()> {
+pub(super) fn place(
+    tensors: &[Vec<u8>],
+    quantization: Option<Quantization>,
+    part: &Part,
+    names: &Names,
+    stride: usize,
+    data: &mut [u8],
+) -> Result<()> {
     let ([qweight, qzeros, scales, g_idx @ ..], Some(quantization)) = (tensors, quantization) else {
         fail!(Checkpoint, "tensor {:?} has no 4 bits", names.qweight())
     };

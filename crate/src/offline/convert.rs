@@ -1,10 +1,11 @@
-//! `topk-lm convert`: a model folder, its weights in another precision or in shards; or an autoencoder's folder.
+//! `topk-lm convert`: a model folder or a GGUF file, its weights in another precision or in shards; or an autoencoder's folder.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{files, OfflineModel};
-use crate::checkpoint::{self, FolderSource};
+use crate::checkpoint::{self, FolderSource, GgufSource};
+use crate::config::Config;
 use crate::error::{fail, Error, Result};
 use crate::source::Source;
 
@@ -51,48 +52,32 @@ pub struct Done {
 
 /// Writes the folder; loads the result, as a reader will.
 pub fn convert(options: &ConvertOptions) -> Result<Done> {
-    let source = FolderSource::new(&options.from)?;
-    let to = &options.to;
-    if fs::read_dir(to).is_ok_and(|mut entries| entries.next().is_some()) || to.is_file() {
-        fail!(Argument, "{} is not an empty folder; choose another", to.display());
+    let ConvertOptions { from, to, .. } = options;
+    let named = |error: Error| Error::new(error.code(), format!("{}: {error}", from.display()));
+    if from.is_file() {
+        let source = GgufSource::new(from).map_err(named)?;
+        check_empty(to)?;
+        return convert_gguf(&source, options).map_err(named);
     }
-    let named = |error: Error| Error::new(error.code(), format!("{}: {error}", options.from.display()));
+    let source = FolderSource::new(from)?;
+    check_empty(to)?;
     if source.size("config.json").is_none() && source.size(SAE_FILES[0]).is_some() {
         return convert_sae(&source, options).map_err(named);
     }
-    let config = pollster::block_on(async {
-        let config = checkpoint::read_config(&source).await?;
-        checkpoint::read_generation_defaults(&source, &config).await?;
-        checkpoint::read_tokenizer(&source, &config).await?;
-        Ok(config)
-    })
-    .map_err(named)?;
+    let config = read_all(&source).map_err(named)?;
     let mut done = Done {
         steps: source.steps()?,
         ..Done::default()
     };
     let steps: Vec<String> = done.steps.iter().map(|step| format!("step{step}/")).collect();
     for prefix in std::iter::once("").chain(steps.iter().map(String::as_str)) {
-        let mut write = |path: &str, bytes: Vec<u8>| files::write_whole(&to.join(path), &bytes);
-        let converted = checkpoint::convert(&source, prefix, &config, options.precision, options.shard, &mut write);
-        let converted = pollster::block_on(converted).map_err(named)?;
+        weights(&source, prefix, &config, options, &mut done).map_err(named)?;
         if prefix.is_empty() {
-            (done.files, done.bytes) = (converted.files, converted.bytes);
             let weights = source
                 .files("")?
                 .into_iter()
                 .filter(|name| name.ends_with(".safetensors"));
             done.before = weights.filter_map(|name| source.size(&name)).sum();
-        }
-        for tensor in converted.oversized {
-            let place = if prefix.is_empty() {
-                String::new()
-            } else {
-                format!(" ({prefix})")
-            };
-            done.notices.push(format!(
-                "tensor {tensor}{place} alone is larger than a shard; its file is, too"
-            ));
         }
     }
     copy(&source, options, COPIED)?;
@@ -107,8 +92,74 @@ pub fn convert(options: &ConvertOptions) -> Result<Done> {
     Ok(done)
 }
 
+fn check_empty(to: &Path) -> Result<()> {
+    if fs::read_dir(to).is_ok_and(|mut entries| entries.next().is_some()) || to.is_file() {
+        fail!(Argument, "{} is not an empty folder; choose another", to.display());
+    }
+    Ok(())
+}
+
+/// What is small, checked as loading does.
+fn read_all(source: &dyn Source) -> Result<Config> {
+    pollster::block_on(async {
+        let config = checkpoint::read_config(source).await?;
+        checkpoint::read_generation_defaults(source, &config).await?;
+        checkpoint::read_tokenizer(source, &config).await?;
+        Ok(config)
+    })
+}
+
+/// The weights under `prefix`.
+fn weights(
+    source: &dyn Source,
+    prefix: &str,
+    config: &Config,
+    options: &ConvertOptions,
+    done: &mut Done,
+) -> Result<()> {
+    let mut write = |path: &str, bytes: Vec<u8>| files::write_whole(&options.to.join(path), &bytes);
+    let converted = checkpoint::convert(source, prefix, config, options.precision, options.shard, &mut write);
+    let converted = pollster::block_on(converted)?;
+    if prefix.is_empty() {
+        (done.files, done.bytes) = (converted.files, converted.bytes);
+    }
+    for tensor in converted.oversized {
+        let place = if prefix.is_empty() {
+            String::new()
+        } else {
+            format!(" ({prefix})")
+        };
+        done.notices.push(format!(
+            "tensor {tensor}{place} alone is larger than a shard; its file is, too"
+        ));
+    }
+    Ok(())
+}
+
+/// The folder of a model that is one GGUF file.
+fn convert_gguf(source: &GgufSource, options: &ConvertOptions) -> Result<Done> {
+    let config = read_all(source)?;
+    let mut done = Done {
+        before: fs::metadata(&options.from).map_or(0, |file| file.len()),
+        notices: source.notice.iter().cloned().collect(),
+        ..Done::default()
+    };
+    weights(source, "", &config, options, &mut done)?;
+    for name in ["config.json", "tokenizer.json"] {
+        if let Some(size) = source.size(name) {
+            let bytes = pollster::block_on(source.read(name, 0, size as usize))?;
+            files::write_whole(&options.to.join(name), &bytes)?;
+        }
+    }
+    if options.precision == Precision::Int4 && config.quantization.is_none() {
+        say_four_bits(source, options)?;
+    }
+    OfflineModel::load(FolderSource::new(&options.to)?, "")?;
+    Ok(done)
+}
+
 /// config.json with what is to be known of the matrices of 4 bits.
-fn say_four_bits(source: &FolderSource, options: &ConvertOptions) -> Result<()> {
+fn say_four_bits(source: &dyn Source, options: &ConvertOptions) -> Result<()> {
     let bytes = pollster::block_on(checkpoint::read_config_bytes(source))?;
     let Ok(serde_json::Value::Object(mut config)) = serde_json::from_slice(&bytes) else {
         fail!(Config, "config.json must hold a JSON object")

@@ -1,4 +1,4 @@
-//! `topk-lm convert`: a model folder, or an autoencoder's, as a static host wants it.
+//! `topk-lm convert`: a model folder, a GGUF file, or an autoencoder's folder, as a static host wants it.
 
 use std::path::PathBuf;
 
@@ -11,10 +11,12 @@ use crate::common::print_line;
 
 /// Checks a model folder as loading does and writes it again: smaller, and in pieces that a static host takes. Training checkpoints (step{N}/)
 /// come with it; statistics (features/) do not, since they belong to the weights: run `analyze` on the result.
+/// A GGUF file (llama, qwen2, qwen3) becomes such a folder: where its blocks are Q4_0 they stay so, bit for bit; other numbers in blocks become
+/// f16 unless --dtype says otherwise.
 /// A sparse autoencoder's folder in SAELens' layout (cfg.json, sae_weights.safetensors) is written again in the same way.
 #[derive(Args)]
 pub struct ConvertArgs {
-    /// Model folder in the Hugging Face layout, or an autoencoder's folder
+    /// Model folder in the Hugging Face layout, a GGUF file, or an autoencoder's folder
     #[arg(value_name = "IN")]
     from: PathBuf,
     /// Folder to write; there must be nothing in it

@@ -1,0 +1,204 @@
+//! Kinds of models: their `config.json`, and Hugging Face's names of their tensors.
+
+use std::f64::consts::PI;
+
+use serde_json::{json, Map, Value as Json};
+
+use super::blocks::GgufType;
+use super::header::Header;
+use crate::error::{fail, quoted, Result};
+
+/// `general.architecture`, class in transformers.
+const KINDS: [(&str, &str); 3] = [
+    ("llama", "LlamaForCausalLM"),
+    ("qwen2", "Qwen2ForCausalLM"),
+    ("qwen3", "Qwen3ForCausalLM"),
+];
+
+/// Names of what is in every block, here and there.
+const PARTS: [(&str, &str); 11] = [
+    ("attn_norm", "input_layernorm"),
+    ("ffn_norm", "post_attention_layernorm"),
+    ("attn_q_norm", "self_attn.q_norm"),
+    ("attn_k_norm", "self_attn.k_norm"),
+    ("attn_q", "self_attn.q_proj"),
+    ("attn_k", "self_attn.k_proj"),
+    ("attn_v", "self_attn.v_proj"),
+    ("attn_output", "self_attn.o_proj"),
+    ("ffn_gate", "mlp.gate_proj"),
+    ("ffn_up", "mlp.up_proj"),
+    ("ffn_down", "mlp.down_proj"),
+];
+
+/// Divisors of the frequencies of a rotation that Llama 3's scaling gives.
+pub const FREQUENCIES: &str = "rope_freqs.weight";
+
+/// A kind of model.
+pub struct Kind {
+    name: &'static str,
+    class_name: &'static str,
+}
+
+impl Kind {
+    pub fn of(header: &Header) -> Result<Kind> {
+        let names = KINDS.map(|kind| kind.0).join(", ");
+        let Some(name) = header.text("general.architecture")? else {
+            fail!(Checkpoint, "general.architecture is missing; {names} are supported")
+        };
+        match KINDS.iter().find(|kind| kind.0 == name) {
+            Some((name, class_name)) => Ok(Kind { name, class_name }),
+            None => fail!(Checkpoint, "general.architecture {} is not supported; {names} are", quoted(name)),
+        }
+    }
+
+    fn key(&self, key: &str) -> String {
+        format!("{}.{key}", self.name)
+    }
+
+    fn size(&self, header: &Header, key: &str) -> Result<i64> {
+        match header.integer(&self.key(key))? {
+            Some(size) if size > 0 => Ok(size),
+            Some(size) => fail!(Checkpoint, "{} is {size}; it must be at least 1", self.key(key)),
+            None => fail!(Checkpoint, "{} is missing", self.key(key)),
+        }
+    }
+
+    fn d_head(&self, header: &Header) -> Result<i64> {
+        match header.integer(&self.key("attention.key_length"))? {
+            Some(d_head) => Ok(d_head),
+            None => Ok(self.size(header, "embedding_length")? / self.size(header, "attention.head_count")?),
+        }
+    }
+
+    /// Whether the matrices of the blocks are all Q4_0, and can stay so.
+    pub fn four_bits(&self, header: &Header) -> bool {
+        let mut matrices = header.tensors.iter().filter(|(name, stored)| name.starts_with("blk.") && stored.shape.len() == 2);
+        let all = matrices.clone().all(|(_, stored)| stored.kind == GgufType::Q4_0 && stored.shape[0] % 8 == 0);
+        all && matrices.next().is_some()
+    }
+
+    /// Hugging Face's name of a tensor; none for what its config says.
+    pub fn name(&self, name: &str) -> Result<Option<String>> {
+        let outside = match name {
+            "token_embd.weight" => Some("model.embed_tokens.weight"),
+            "output_norm.weight" => Some("model.norm.weight"),
+            "output.weight" => Some("lm_head.weight"),
+            FREQUENCIES => return Ok(None),
+            _ => None,
+        };
+        if let Some(name) = outside {
+            return Ok(Some(name.to_owned()));
+        }
+        let of_block = || {
+            let (layer, rest) = name.strip_prefix("blk.")?.split_once('.')?;
+            let (part, ending) = rest.rsplit_once('.')?;
+            let (_, part) = PARTS.iter().find(|known| known.0 == part)?;
+            let layer: usize = layer.parse().ok()?;
+            Some(format!("model.layers.{layer}.{part}.{ending}"))
+        };
+        match of_block() {
+            Some(name) => Ok(Some(name)),
+            None => fail!(Checkpoint, "tensor {} is not known of models of the kind {}", quoted(name), self.name),
+        }
+    }
+
+    /// Rows of a head, for those of Llama's tensors whose rows llama.cpp has in pairs (by Hugging Face's name).
+    pub fn paired(&self, name: &str, header: &Header) -> Result<Option<usize>> {
+        let is_rotated = [".q_proj.weight", ".k_proj.weight", ".q_proj.bias", ".k_proj.bias"]
+            .iter()
+            .any(|ending| name.ends_with(ending));
+        if self.name != "llama" || !is_rotated {
+            return Ok(None);
+        }
+        let d_head = self.d_head(header)?;
+        match usize::try_from(d_head) {
+            Ok(rows) if rows > 0 && rows % 2 == 0 => Ok(Some(rows)),
+            _ => fail!(Checkpoint, "heads of {d_head} are not pairs"),
+        }
+    }
+
+    /// `config.json`. `frequencies`: what the tensor [`FREQUENCIES`] holds.
+    pub fn config(&self, header: &Header, four_bits: bool, frequencies: Option<&[f32]>) -> Result<Json> {
+        for key in ["expert_count", "attention.sliding_window"] {
+            if let Some(number @ 1..) = header.integer(&self.key(key))? {
+                fail!(Checkpoint, "{} = {number} is not supported", self.key(key));
+            }
+        }
+        let size = |key: &str| self.size(header, key);
+        let Some(embed) = header.tensors.get("token_embd.weight") else {
+            fail!(Checkpoint, "tensor \"token_embd.weight\" is missing")
+        };
+        let heads = size("attention.head_count")?;
+        let Some(eps) = header.float(&self.key("attention.layer_norm_rms_epsilon"))? else {
+            fail!(Checkpoint, "{} is missing", self.key("attention.layer_norm_rms_epsilon"))
+        };
+        let theta = header.float(&self.key("rope.freq_base"))?.unwrap_or(10_000.0);
+        let mut config = Map::new();
+        let mut set = |key: &str, value: Json| config.insert(key.to_owned(), value);
+        set("architectures", json!([self.class_name]));
+        set("model_type", self.name.into());
+        set("vocab_size", embed.shape[0].into());
+        set("hidden_size", size("embedding_length")?.into());
+        set("intermediate_size", size("feed_forward_length")?.into());
+        set("num_hidden_layers", size("block_count")?.into());
+        set("num_attention_heads", heads.into());
+        set(
+            "num_key_value_heads",
+            header.integer(&self.key("attention.head_count_kv"))?.unwrap_or(heads).into(),
+        );
+        set("head_dim", self.d_head(header)?.into());
+        set("max_position_embeddings", size("context_length")?.into());
+        // As decimals they are the f32 that the file holds.
+        set("rms_norm_eps", shortest(eps));
+        set("rope_theta", shortest(theta));
+        set("hidden_act", "silu".into());
+        set("tie_word_embeddings", (!header.tensors.contains_key("output.weight")).into());
+        if self.name == "llama" {
+            set("attention_bias", header.tensors.contains_key("blk.0.attn_q.bias").into());
+            set("mlp_bias", header.tensors.contains_key("blk.0.ffn_up.bias").into());
+        }
+        for (key, of) in [("bos_token_id", "bos"), ("eos_token_id", "eos")] {
+            set(key, header.integer(&format!("tokenizer.ggml.{of}_token_id"))?.map_or(Json::Null, Json::from));
+        }
+        if let Some(scaling) = self.scaling(header, theta, frequencies)? {
+            set("rope_scaling", scaling);
+        }
+        if four_bits {
+            set("quantization_config", super::super::four_bit_config());
+        }
+        Ok(Json::Object(config))
+    }
+
+    fn scaling(&self, header: &Header, theta: f64, frequencies: Option<&[f32]>) -> Result<Option<Json>> {
+        let kind = self.key("rope.scaling.type");
+        match header.text(&kind)? {
+            None | Some("none") => {}
+            Some("linear") => {
+                let factor = header.float(&self.key("rope.scaling.factor"))?;
+                return Ok(factor.map(|factor| json!({ "rope_type": "linear", "factor": shortest(factor) })));
+            }
+            Some(other) => fail!(Checkpoint, "{kind} {} is not supported; none and linear are", quoted(other)),
+        }
+        let Some(divisors) = frequencies else { return Ok(None) };
+        // The file holds what Llama 3's scaling comes to, and not its settings: of all Llama 3 they are these, but for the factor.
+        let factor = divisors.iter().copied().fold(1.0, f32::max);
+        let (low, high, original) = (1.0, 4.0, 8192.0);
+        let expected = |pair: usize| {
+            let turns = original / (2.0 * PI * theta.powf(pair as f64 / divisors.len() as f64));
+            let smooth = ((turns - low) / (high - low)).clamp(0.0, 1.0);
+            1.0 / ((1.0 - smooth) / f64::from(factor) + smooth)
+        };
+        if divisors.iter().enumerate().any(|(pair, divisor)| (f64::from(*divisor) / expected(pair) - 1.0).abs() > 1e-3) {
+            fail!(Checkpoint, "tensor {FREQUENCIES:?} is not what the scaling of Llama 3 comes to; no other is supported");
+        }
+        Ok(Some(json!({
+            "rope_type": "llama3", "factor": shortest(factor.into()), "low_freq_factor": low, "high_freq_factor": high,
+            "original_max_position_embeddings": original as u64,
+        })))
+    }
+}
+
+/// A number that is an f32, with its own digits.
+fn shortest(number: f64) -> Json {
+    (number as f32).to_string().parse::<f64>().map_or(Json::Null, Json::from)
+}
