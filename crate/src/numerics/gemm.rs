@@ -10,7 +10,8 @@ use super::dispatch::dispatch;
 use super::dispatch::has_avx512;
 use super::int4;
 use super::int8;
-use super::stored::{fold, Numbers, Stored};
+use super::numbers::Numbers;
+use super::stored::{fold, Stored};
 
 /// Rows that share one pass over the weights.
 pub const ROWS: usize = 4;

@@ -5,6 +5,7 @@ pub mod gemm;
 pub mod int4;
 pub mod int8;
 pub mod math;
+pub mod numbers;
 pub mod order;
 pub mod stored;
 #[cfg(target_arch = "wasm32")]

@@ -11,138 +11,15 @@ use std::arch::wasm32::{
     i32x4_load_extend_i16x4, i32x4_shl, i32x4_splat, u32x4_load_extend_u16x4, v128, v128_and, v128_load,
 };
 
-use std::ops::Range;
-
-use half::f16;
-
-use super::gemm::blocks::Blocks;
-use super::int4::Int4;
-use super::int8::{packed::Packed, Int8};
-
 /// A finite half-precision number.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(transparent)]
-pub struct F16(u16);
+pub struct F16(pub(super) u16);
 
 /// A bfloat16.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(transparent)]
-pub struct Bf16(u16);
-
-/// The numbers of a weight.
-#[derive(Clone, Debug)]
-pub enum Numbers {
-    F32(Vec<f32>),
-    F16(Vec<F16>),
-    Bf16(Vec<Bf16>),
-    Int8(Int8),
-    /// A matrix, with a scale for each output.
-    Packed(Packed),
-    /// A matrix, with scales and zeros for each output in each group of inputs.
-    Int4(Int4),
-    /// A matrix.
-    F16Blocks(Blocks<F16>),
-    /// A matrix.
-    Bf16Blocks(Blocks<Bf16>),
-}
-
-impl Default for Numbers {
-    fn default() -> Self {
-        Numbers::F32(Vec::new())
-    }
-}
-
-impl Numbers {
-    /// Of f16 by their bits. Widening by shifts is right for finite numbers only, so others are widened here.
-    pub fn from_f16(bits: Vec<u16>) -> Numbers {
-        const EXPONENT: u16 = 0x7c00;
-        if bits.iter().any(|bits| bits & EXPONENT == EXPONENT) {
-            return Numbers::F32(bits.into_iter().map(|bits| f16::from_bits(bits).to_f32()).collect());
-        }
-        Numbers::F16(bits.into_iter().map(F16).collect())
-    }
-
-    pub fn from_bf16(bits: Vec<u16>) -> Numbers {
-        Numbers::Bf16(bits.into_iter().map(Bf16).collect())
-    }
-
-    pub fn count(&self) -> usize {
-        match self {
-            Numbers::F32(numbers) => numbers.len(),
-            Numbers::F16(numbers) => numbers.len(),
-            Numbers::Bf16(numbers) => numbers.len(),
-            Numbers::Int8(int8) => int8.numbers.len(),
-            Numbers::Packed(packed) => packed.inputs * packed.stride,
-            Numbers::Int4(int4) => int4.inputs * int4.stride,
-            Numbers::F16Blocks(blocks) => blocks.inputs * blocks.stride,
-            Numbers::Bf16Blocks(blocks) => blocks.inputs * blocks.stride,
-        }
-    }
-
-    /// Bytes in memory.
-    #[cfg(any(test, feature = "internals"))]
-    pub fn bytes(&self) -> usize {
-        match self {
-            Numbers::F32(numbers) => 4 * numbers.len(),
-            Numbers::F16(numbers) => 2 * numbers.len(),
-            Numbers::Bf16(numbers) => 2 * numbers.len(),
-            Numbers::Int8(int8) => int8.numbers.len() + 4 * int8.scales.len(),
-            Numbers::Packed(packed) => packed.bytes(),
-            Numbers::Int4(int4) => int4.bytes(),
-            Numbers::F16Blocks(blocks) => 2 * blocks.numbers.len(),
-            Numbers::Bf16Blocks(blocks) => 2 * blocks.numbers.len(),
-        }
-    }
-
-    /// All of them in f32, rows of `stride`.
-    #[cold]
-    #[inline(never)]
-    pub fn widened(&self, stride: usize) -> Vec<f32> {
-        let mut all = vec![0.0; self.count()];
-        for (row, out) in all.chunks_exact_mut(stride).enumerate() {
-            self.widen(row * stride, row, out);
-        }
-        all
-    }
-
-    /// Numbers `at..at + out.len()` of row `row` in f32, exactly; 8-bit numbers have a scale for each row.
-    pub fn widen(&self, at: usize, row: usize, out: &mut [f32]) {
-        let range = at..at + out.len();
-        match self {
-            Numbers::F32(numbers) => out.copy_from_slice(&numbers[range]),
-            Numbers::F16(numbers) => widen(&numbers[range], out),
-            Numbers::Bf16(numbers) => widen(&numbers[range], out),
-            Numbers::Int8(int8) => {
-                let scale = int8.scales[row];
-                for (out, q) in out.iter_mut().zip(&int8.numbers[range]) {
-                    *out = f32::from(*q) * scale;
-                }
-            }
-            Numbers::Int4(int4) => each(out, range, |at| int4.number(at)),
-            Numbers::F16Blocks(blocks) => each(out, range, |at| blocks.number(at)),
-            Numbers::Bf16Blocks(blocks) => each(out, range, |at| blocks.number(at)),
-            // Nobody asks for rows of a matrix.
-            Numbers::Packed(packed) => {
-                let numbers = packed.unpacked().numbers;
-                for ((out, q), scale) in out.iter_mut().zip(&numbers[range]).zip(&packed.scales) {
-                    *out = f32::from(*q) * scale;
-                }
-            }
-        }
-    }
-}
-
-fn each(out: &mut [f32], range: Range<usize>, number: impl Fn(usize) -> f32) {
-    for (out, at) in out.iter_mut().zip(range) {
-        *out = number(at);
-    }
-}
-
-fn widen<S: Stored>(numbers: &[S], out: &mut [f32]) {
-    for (out, number) in out.iter_mut().zip(numbers) {
-        *out = number.value();
-    }
-}
+pub struct Bf16(pub(super) u16);
 
 /// A floating-point number as stored.
 pub trait Stored: Copy + Default {

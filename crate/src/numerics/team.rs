@@ -15,7 +15,7 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 
 use super::gemm;
-use super::stored::Numbers;
+use super::numbers::Numbers;
 use crate::error::{fail, Result};
 use crate::pace::now_ms;
 

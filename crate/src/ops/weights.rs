@@ -12,7 +12,7 @@ use crate::numerics::gemm;
 use crate::numerics::gemm::blocks::Blocks;
 use crate::numerics::int4::{self, Int4};
 use crate::numerics::int8::{packed::Packed, Int8};
-use crate::numerics::stored::Numbers;
+use crate::numerics::numbers::Numbers;
 #[cfg(target_arch = "wasm32")]
 use crate::numerics::team;
 use crate::weights::{Dtype, Tensor, Weight, WeightSink};

@@ -1,7 +1,7 @@
 use super::packed::Packed;
 use super::*;
 use crate::numerics::gemm;
-use crate::numerics::stored::Numbers;
+use crate::numerics::numbers::Numbers;
 
 fn numbers(n: usize, seed: u32) -> Vec<f32> {
     let mut state = seed.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
