@@ -123,3 +123,33 @@ fn widen<S: Stored>(numbers: &[S], out: &mut [f32]) {
         *out = number.value();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use half::bf16;
+
+    use super::*;
+
+    #[test]
+    fn every_number_is_widened_exactly() {
+        let all: Vec<u16> = (0..=u16::MAX).collect();
+        let mut row = vec![0.0; all.len()];
+        Numbers::from_f16(all.clone()).widen(0, 0, &mut row);
+        for (bits, value) in all.iter().zip(&row) {
+            let exact = f16::from_bits(*bits).to_f32();
+            assert!(exact.to_bits() == value.to_bits() || exact.is_nan() && value.is_nan(), "{bits:04x}");
+        }
+        let finite: Vec<u16> = all.iter().copied().filter(|bits| f16::from_bits(*bits).is_finite()).collect();
+        let numbers = Numbers::from_f16(finite.clone());
+        assert!(matches!(numbers, Numbers::F16(_)) && numbers.bytes() == 2 * finite.len());
+        numbers.widen(0, 0, &mut row[..finite.len()]);
+        for (bits, value) in finite.iter().zip(&row) {
+            assert_eq!(f16::from_bits(*bits).to_f32().to_bits(), value.to_bits(), "{bits:04x}");
+        }
+        Numbers::from_bf16(all.clone()).widen(0, 0, &mut row);
+        for (bits, value) in all.iter().zip(&row) {
+            let exact = bf16::from_bits(*bits).to_f32();
+            assert!(exact.to_bits() == value.to_bits() || exact.is_nan() && value.is_nan(), "{bits:04x}");
+        }
+    }
+}

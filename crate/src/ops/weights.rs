@@ -8,7 +8,6 @@ use crate::config::{Config, Norm, Residual};
 use crate::error::{fail, Result};
 use crate::memory::reserve;
 use crate::numerics::gemm;
-#[cfg(target_arch = "wasm32")]
 use crate::numerics::gemm::blocks::Blocks;
 use crate::numerics::int4::{self, Int4};
 use crate::numerics::int8::{packed::Packed, Int8};
@@ -19,6 +18,9 @@ use crate::weights::{Dtype, Tensor, Weight, WeightSink};
 
 #[cfg(target_arch = "wasm32")]
 pub mod shared;
+
+/// Whether 16-bit matrices are packed, too: where registers are narrow.
+const IN_BLOCKS: bool = cfg!(target_arch = "wasm32");
 
 /// A weight, `[rows, stride]`.
 #[derive(Debug, Default)]
@@ -55,10 +57,8 @@ impl CpuTensor {
         let what = format_args!("the weight {which:?}");
         let data = match &self.data {
             Numbers::Int8(w) => Numbers::Packed(Packed::new(w, self.stride, what)?),
-            #[cfg(target_arch = "wasm32")]
-            Numbers::F16(w) => Numbers::F16Blocks(Blocks::new(w, self.stride, what)?),
-            #[cfg(target_arch = "wasm32")]
-            Numbers::Bf16(w) => Numbers::Bf16Blocks(Blocks::new(w, self.stride, what)?),
+            Numbers::F16(w) if IN_BLOCKS => Numbers::F16Blocks(Blocks::new(w, self.stride, what)?),
+            Numbers::Bf16(w) if IN_BLOCKS => Numbers::Bf16Blocks(Blocks::new(w, self.stride, what)?),
             _ => return Ok(self),
         };
         Ok(CpuTensor { data, ..self })
