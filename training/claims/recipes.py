@@ -35,7 +35,7 @@ def recipes(sets: dict, config: dict) -> list[dict]:
 
 def row(concept: dict, entry: dict, chosen: dict, control: dict | None, sets: dict, config: dict) -> dict:
     edits = [
-        {"layer": sets["layer"], "index": index, "action": "add", "value": value, "site": "topk_out", "positions": "all", "propagate": "layer"}
+        {"layer": chosen["layer"], "index": index, "action": "add", "value": value, "site": "topk_out", "positions": "all", "propagate": "layer"}
         for index, value in zip(chosen["index"], chosen["value"], strict=True)
     ]
     return {

@@ -4,13 +4,14 @@
 
 A concept is a list of neurons behind one block, each with a value that is added to it at every position: plain edits. It is found from
 how the next token depends on the block, on contexts that the model wrote itself (`Effect`), and chosen greedily (`chosen`). Twin:
-`topk-lm steer --words` (crate/src/steer/). Strengths are chosen on the choosing and the old scoring prompts so that the ratio of surprise is
-`surprise`, the score is on fresh prompts (concepts.toml, [sets]).
+`topk-lm steer --words` (crate/src/steer/). Lists behind several blocks, by several weightings of the contexts, are tried on texts (`best`), and
+strengths are chosen so that the ratio of surprise is `surprise`: both on the choosing and the earlier prompts. The score is on fresh prompts
+(concepts.toml, [sets]).
 
 topk      neurons behind the block, 1 to 32
 dense     coordinates of the dense twin behind the same block, by the same rule
 sae       features of an SAE on the twin behind that block (their decoder rows), by the same rule
-random    the control of the neurons: as many random ones, with the best amounts for them
+random    the control of the neurons: as many random ones, with the best amounts for them; as many lists of them are tried
 means     mean state where a word of the concept comes next, less the mean state: one direction, no sparsity
 prompt    "This is a story about CONCEPT." before the prompt, and nothing else
 logits    the logits of the concept's words raised, and nothing else
@@ -33,7 +34,7 @@ from topklm.data import evaluation_windows
 
 from . import ceiling, common, decode, effect, steer
 
-LENGTH, DRAWS = 32, 2  # tokens of a context; contexts of each choosing prompt
+LENGTH, DRAWS = 32, 2  # tokens of a context; contexts of each choosing and scoring prompt
 FIRST, EVERY = 5, 4  # the positions of a context at which the next token is looked at
 STEP, QUANTILE = 0.2, 0.9  # of a coordinate's positive values: the finite difference
 RIDGE = 1e-3
@@ -46,10 +47,11 @@ FLUENT, READABLE = 1.3, 1.8
 
 class Effect:
     """How the next token depends on what is added behind block `layer` at all positions: p [N, V] at N sampled positions, the
-    Jacobian J [N, V, d] of the logits by finite differences, and the Fisher matrix F [d, d], f64."""
+    Jacobian J [N, V, d] of the logits by finite differences, and the Fisher matrix F [d, d], f64. With `keep` only the rows of
+    those tokens stay in J."""
 
     @torch.no_grad()
-    def __init__(self, model, prompts, layer: int):
+    def __init__(self, model, prompts, layer: int, keep: list[int] | None = None):
         parts = []
         for draw in range(DRAWS):
             seeds = [700_000 + 100_000 * draw + i for i in range(len(prompts))]
@@ -84,20 +86,24 @@ class Effect:
             fisher += spread.T @ spread
         fisher = fisher.double() / len(self.p)
         self.F = fisher + RIDGE * fisher.diag().mean() * torch.eye(d, dtype=torch.float64)
+        self.rows = None
+        if keep is not None:
+            self.J, self.rows = self.J[:, keep].clone(), {token: row for row, token in enumerate(keep)}
 
-    def gain(self, tokens: list[int]) -> torch.Tensor:
+    def gain(self, tokens: list[int], power: float = POWER) -> torch.Tensor:
         """Gradient of the log of the tokens' mass, mean over the positions, weighted by a power of the mass there, f64 [d]:
         where a word never fits, it need not come."""
         part = self.p[:, tokens]
         mass = part.sum(1)
-        gradient = torch.einsum("nw,nwd->nd", part, self.J[:, tokens]) / mass[:, None] - self.mean
-        weights = mass**POWER
+        rows = tokens if self.rows is None else [self.rows[token] for token in tokens]
+        gradient = torch.einsum("nw,nwd->nd", part, self.J[:, rows]) / mass[:, None] - self.mean
+        weights = mass**power
         return ((weights / weights.sum())[:, None] * gradient).sum(0).double()
 
 
-def chosen(F: torch.Tensor, g: torch.Tensor, size: int, basis: torch.Tensor | None = None) -> tuple[list[int], torch.Tensor]:
-    """(indices, amounts) of `size` rows of `basis` [n, d] (None: the coordinates), greedily: each adds most to gᵀF⁻¹g, and the
-    amounts are the best ones for the whole list. Scaled to a predicted divergence of 1 nat."""
+def chosen(F: torch.Tensor, g: torch.Tensor, size: int, basis: torch.Tensor | None = None, rank: int = 0) -> tuple[list[int], torch.Tensor]:
+    """(indices, amounts) of `size` rows of `basis` [n, d] (None: the coordinates), greedily: each adds most to gᵀF⁻¹g, but for the first, of
+    which `rank` are better, and the amounts are the best ones for the whole list. Scaled to a predicted divergence of 1 nat."""
     B = torch.eye(len(g), dtype=torch.float64) if basis is None else basis.double()
     gains, FB = B @ g, B @ F
     own = (FB * B).sum(1)
@@ -111,7 +117,7 @@ def chosen(F: torch.Tensor, g: torch.Tensor, size: int, basis: torch.Tensor | No
             spread = own - (across @ torch.linalg.inv(across[picked]) * across).sum(1)
         score = rest**2 / spread.clamp(min=1e-9 * float(own.mean()))
         score[picked] = -1
-        picked.append(int(score.argmax()))
+        picked.append(int(score.argsort(descending=True)[0 if picked else rank]))
         inner = FB[picked] @ B[picked].T
         amounts = torch.linalg.solve(inner, gains[picked])
     return picked, amounts / float((amounts @ inner @ amounts / 2).sqrt())
@@ -194,14 +200,72 @@ def scored(bench, trials, config) -> dict:
     return means | {"concepts": concepts}
 
 
+def earlier(bench, config):
+    """(prompts, seeds) of the texts by which strengths are chosen."""
+    prompts = [t for part in ("choosing", "scoring", "earlier") for t in config["prompts"].get(part, [])]
+    return [bench.subject.tokenizer.encode(t).ids for t in prompts], [500_000 + i for i in range(len(prompts))]
+
+
 def tuned(bench, numbers, edit_at, strengths, config) -> list[float]:
-    """The strength of each concept at which texts of the older prompts reach the surprise; `edit_at(concept, strength)` is the edit."""
-    encode, rule = bench.subject.tokenizer.encode, config["sets"]
-    rows = [(encode(t).ids, 500_000 + i) for i, t in enumerate([*config["prompts"]["choosing"], *config["prompts"]["scoring"]])]
+    """The strength of each concept at which texts of the earlier prompts reach the surprise; `edit_at(concept, strength)` is the edit."""
     trials = [(i, edit_at(i, a)) for i in numbers for a in strengths]
-    found = bench.run(trials, *map(list, zip(*rows, strict=True)), config["bounds"]["max_tokens"])
+    found = bench.run(trials, *earlier(bench, config), config["bounds"]["max_tokens"])
     ratios = np.array([r["nll_ratio"] for r in found]).reshape(len(numbers), -1)
-    return [at_surprise(strengths, row, rule["surprise"]) for row in ratios]
+    return [at_surprise(strengths, row, config["sets"]["surprise"]) for row in ratios]
+
+
+@dataclass
+class Option:
+    """A list that is tried for a concept."""
+
+    concept: int
+    layer: int
+    picked: list[int]
+    amounts: torch.Tensor
+
+
+def options(name, concept, tokens, effects, size, config, basis) -> list[Option]:
+    """The lists that are tried: behind each block by each weighting; of one neuron the first few instead."""
+    powers = config["sets"].get("powers", [POWER])
+    found = []
+    for layer, own in effects.items():
+        for n, power in enumerate(powers):
+            if name == "random":
+                picked, amounts = at_random(own.F, own.gain(tokens), size, np.random.default_rng([size, concept, layer, n]))
+            elif size == 1:
+                picked, amounts = chosen(own.F, own.gain(tokens), 1, basis, rank=n)
+            else:
+                picked, amounts = chosen(own.F, own.gain(tokens, power), size, basis)
+            found.append(Option(concept, layer, picked, amounts))
+    return found
+
+
+def two_expected(result) -> tuple[float, float]:
+    """Share of texts that should have two words, without the edit and with it, if words came independently of each other: the tokens'
+    probabilities vary less than what was drawn."""
+    return tuple(float((1 - np.exp(-n) * (1 + n)).mean()) for n in result["expected"])
+
+
+def best(bench, tried: list[Option], edit_at, config) -> list[tuple[int, float]]:
+    """For each concept which of the options (by number) should bring two words into most texts of the earlier prompts at the surprise, and its
+    strength there. After a round on the choosing prompts `keep` of them go on to all."""
+    rule, tokens = config["sets"], config["bounds"]["max_tokens"]
+    every = earlier(bench, config)
+    few = [part[: len(config["prompts"]["choosing"])] for part in every]
+    concepts = sorted({option.concept for option in tried})
+    left = {c: [n for n, option in enumerate(tried) if option.concept == c] for c in concepts}
+    strength = {}
+    for rows, strengths, keep in ((few, rule.get("first", rule["strengths"]), rule.get("keep", 1)), (every, rule["strengths"], 1)):
+        numbers = [n for c in concepts for n in left[c]]
+        found = bench.run([(tried[n].concept, edit_at(n, a)) for n in numbers for a in strengths], *rows, tokens)
+        score = {}
+        for i, n in enumerate(numbers):
+            mine = found[i * len(strengths) : (i + 1) * len(strengths)]
+            strength[n] = at_surprise(strengths, [r["nll_ratio"] for r in mine], rule["surprise"])
+            shares = [two_expected(r) for r in mine]
+            score[n] = float(np.interp(strength[n], [0.0, *strengths], [shares[0][0], *(steered for _, steered in shares)]))
+        left = {c: sorted(left[c], key=score.get, reverse=True)[:keep] for c in concepts}
+    return [(left[c][0], strength[left[c][0]]) for c in concepts]
 
 
 def mean_directions(model, data: Path, layer: int, words) -> torch.Tensor:
@@ -224,27 +288,24 @@ def mean_directions(model, data: Path, layer: int, words) -> torch.Tensor:
 
 
 def direction_bench(subject, judge, config, layer, directions):
-    return Bench(subject, judge, effect.Handles("sets", [layer], None, None, None, directions), config)
+    layers = [layer] if isinstance(layer, int) else layer
+    return Bench(subject, judge, effect.Handles("sets", layers, None, None, None, directions), config)
 
 
-def run_sets(name, subject, judge, config, effect_of, sizes, layer, store, basis=None):
-    """Stores {size: figures} of greedy lists as it goes; `chosen` holds the edits."""
+def run_sets(name, subject, judge, config, effects, sizes, store, basis=None):
+    """Stores {size: figures} of greedy lists as it goes; `chosen` holds the edits. `effects` by block."""
     words = [effect.token_ids(subject.tokenizer, c["words"]) for c in config["concept"]]
-    gains = [effect_of.gain(tokens) for tokens in words]
     result = {}
     for size in sizes:
-        if name == "random":
-            lists = [at_random(effect_of.F, g, size, np.random.default_rng([size, i])) for i, g in enumerate(gains)]
-        else:
-            lists = [chosen(effect_of.F, g, size, basis) for g in gains]
-        rows = torch.eye(len(effect_of.F)) if basis is None else basis
-        directions = torch.stack([amounts.float() @ rows[picked] for picked, amounts in lists])
-        bench = direction_bench(subject, judge, config, layer, directions)
-        edit_at = lambda i, a: decode.Edit(layer, i, "add", float(a))  # noqa: E731
-        strengths = tuned(bench, range(len(words)), edit_at, config["sets"]["strengths"], config)
-        figures = scored(bench, [(i, edit_at(i, a)) for i, a in enumerate(strengths)], config)
+        tried = [option for i, tokens in enumerate(words) for option in options(name, i, tokens, effects, size, config, basis)]
+        rows = torch.eye(subject.model.config.d_model) if basis is None else basis
+        directions = torch.stack([option.amounts.float() @ rows[option.picked] for option in tried])
+        bench = direction_bench(subject, judge, config, list(effects), directions)
+        edit_at = lambda n, a: decode.Edit(tried[n].layer, n, "add", float(a))  # noqa: E731
+        taken = best(bench, tried, edit_at, config)
+        figures = scored(bench, [(tried[n].concept, edit_at(n, a)) for n, a in taken], config)
         figures["chosen"] = [
-            {"index": picked, "value": [float(a * v) for v in amounts]} for (picked, amounts), a in zip(lists, strengths, strict=True)
+            {"layer": tried[n].layer, "index": tried[n].picked, "value": [float(a * v) for v in tried[n].amounts]} for n, a in taken
         ]
         result[str(size)] = figures
         store(name, result)
@@ -253,7 +314,7 @@ def run_sets(name, subject, judge, config, effect_of, sizes, layer, store, basis
 
 def main():
     p = common.parser(__doc__)
-    p.add_argument("--layer", type=int, help="the block; default: the last TopK block")
+    p.add_argument("--layer", type=int, help="the block, in place of concepts.toml's; where there are none: the last TopK block")
     p.add_argument("--sae", type=Path, help="an SAE on the twin behind that block")
     p.add_argument("--methods", nargs="+", default=["topk", "random", "dense", "sae", "means", "prompt", "logits"])
     p.add_argument("--sizes", type=int, nargs="+", help="default: those of concepts.toml")
@@ -262,12 +323,13 @@ def main():
     clock, config = common.Clock(), tomllib.loads(steer.CONFIG.read_text())
     topk, dense = common.subjects(args, args.data)
     judge = dense or topk
-    layer = topk.cut_blocks[-1] if args.layer is None else args.layer
+    last = topk.cut_blocks[-1] if args.layer is None else args.layer
+    layers = [last] if args.layer is not None else config["sets"].get("layers", [last])
     sizes = args.sizes or config["sets"]["sizes"]
     numbers = range(len(config["concept"]))
-    prompts = [topk.tokenizer.encode(t).ids for t in config["prompts"]["choosing"]]
+    prompts = [topk.tokenizer.encode(t).ids for part in ("choosing", "scoring") for t in config["prompts"][part]]
     result = common.read(args.results, "sets")
-    result |= {"layer": layer, "model": topk.about, "judge": judge.about, "surprise": config["sets"]["surprise"]}
+    result |= {"layers": layers, "model": topk.about, "judge": judge.about, "surprise": config["sets"]["surprise"]}
     result |= {"texts": len(config["prompts"]["fresh"]) * config["bounds"]["seeds"], "tokens": config["bounds"]["max_tokens"]}
 
     def store(name, figures):
@@ -276,34 +338,38 @@ def main():
         now[name] = figures if "words" in figures else now.get(name, {}) | figures
         common.write(args.results, "sets", result | {"methods": now, "seconds": clock()})
 
+    def effects(subject):
+        tokens = sorted({t for c in config["concept"] for t in effect.token_ids(subject.tokenizer, c["words"])})
+        return {layer: Effect(subject.model, prompts, layer, tokens) for layer in layers}
+
     if {"topk", "random"} & set(args.methods):
-        own = Effect(topk.model, prompts, layer)
+        own = effects(topk)
         for name in ("topk", "random"):
             if name in args.methods:
-                run_sets(name, topk, judge, config, own, sizes, layer, store)
+                run_sets(name, topk, judge, config, own, sizes, store)
         del own
     twin = None
     if dense is not None and {"dense", "sae"} & set(args.methods):
-        twin = Effect(dense.model, prompts, layer)
+        twin = effects(dense)
     if "dense" in args.methods and dense is not None:
-        run_sets("dense", dense, judge, config, twin, sizes, layer, store)
+        run_sets("dense", dense, judge, config, twin, sizes, store)
     if "sae" in args.methods and dense is not None and args.sae:
         from .sae import SAE
 
         sae = SAE.load(args.sae)
-        if sae.layer != layer:
-            p.error(f"--sae: {args.sae} is on block {sae.layer}; the sets are behind block {layer}")
-        run_sets("sae", dense, judge, config, twin, sizes, layer, store, sae.directions())
+        if sae.layer not in layers:
+            p.error(f"--sae: {args.sae} is on block {sae.layer}; the sets are behind {layers}")
+        run_sets("sae", dense, judge, config, {sae.layer: twin[sae.layer]}, sizes, store, sae.directions())
     if "means" in args.methods:
         words = [effect.token_ids(topk.tokenizer, c["words"]) for c in config["concept"]]
-        bench = direction_bench(topk, judge, config, layer, mean_directions(topk.model, args.data, layer, words))
-        edit_at = lambda i, a: decode.Edit(layer, i, "add", float(a))  # noqa: E731
+        bench = direction_bench(topk, judge, config, last, mean_directions(topk.model, args.data, last, words))
+        edit_at = lambda i, a: decode.Edit(last, i, "add", float(a))  # noqa: E731
         strengths = tuned(bench, numbers, edit_at, [0.5, 1.0, 2.0, 3.0, 4.0], config)
         store("means", scored(bench, [(i, edit_at(i, a)) for i, a in enumerate(strengths)], config))
     if "prompt" in args.methods:
-        store("prompt", scored(direction_bench(topk, judge, config, layer, None), [(i, Prompted(i)) for i in numbers], config))
+        store("prompt", scored(direction_bench(topk, judge, config, last, None), [(i, Prompted(i)) for i in numbers], config))
     if "logits" in args.methods:
-        bench = direction_bench(topk, judge, config, layer, None)
+        bench = direction_bench(topk, judge, config, last, None)
         strengths = tuned(bench, numbers, ceiling.Raise, list(AMOUNTS), config)
         store("logits", scored(bench, [(i, ceiling.Raise(i, a)) for i, a in enumerate(strengths)], config))
 

@@ -39,9 +39,9 @@ def grid(head, rows):
         yield f"| {' | '.join(row)} |"
 
 
-def listed(values) -> str:
+def listed(values, word="and") -> str:
     *most, last = values
-    return f"{', '.join(most)} and {last}" if most else last
+    return f"{', '.join(most)} {word} {last}" if most else last
 
 
 def quality(r):
@@ -241,11 +241,11 @@ def sets(r):
     base = next(iter(r["methods"].values()))
     base = base["base"] if "base" in base else next(iter(base.values()))["base"]
     yield from heading("Steering by a few units", "sets")
-    yield from grid(("behind block " + str(r["layer"]), "words a text", "texts with two", "surprise", "concepts that work", "by the strict bar", "harmonic mean"), rows)
+    yield from grid(("behind block " + listed([str(layer) for layer in r["layers"]], "or"), "words a text", "texts with two", "surprise", "concepts that work", "by the strict bar", "harmonic mean"), rows)
     yield ""
     yield (
         f"Means over the concepts, on {r['texts']} texts of {r['tokens']} tokens from prompts that nothing was chosen on; without an edit a text has {number(base)} words of a concept. "
-        f"Strengths were chosen for {number(r['surprise'])} times the surprise on other prompts; {r['judge']['name']} judges. A concept works if half of its texts have two of its words within 1.3 times the surprise; "
+        f"Blocks, lists and strengths were chosen on other prompts, strengths for {number(r['surprise'])} times the surprise; {r['judge']['name']} judges. A concept works if half of its texts have two of its words within 1.3 times the surprise; "
         "the strict bar asks for five times the words, (steered + 1) / (base + 1)."
     )
 

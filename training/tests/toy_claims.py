@@ -36,9 +36,14 @@ round = [{texts = 2, tokens = 4}, {texts = 2, tokens = 6, keep = {bounded = 1, m
 sizes = [1, 3]
 strengths = [0.3, 1.0]
 surprise = 1.2
+layers = [0, 1]
+powers = [0.5, 1.0]
+first = [0.5]
+keep = 2
 [prompts]
 choosing = ["One day Mia", "Then Ben went"]
 scoring = ["One day Omar", "One day"]
+earlier = ["Then Ben"]
 fresh = ["Then Omar", "One day"]
 [[concept]]
 name = "things"
