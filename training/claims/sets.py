@@ -15,6 +15,7 @@ random    the control of the neurons: as many random ones, with the best amounts
 means     mean state where a word of the concept comes next, less the mean state: one direction, no sparsity
 prompt    "This is a story about CONCEPT." before the prompt, and nothing else
 logits    the logits of the concept's words raised, and nothing else
+first     the lists of eight that an earlier results/sets.json holds (--first), with their strengths, on the fresh prompts of now
 
 words, base     words of the concept a text of 60 tokens, steered and not
 two             share of the texts with at least two; `works`: half of them, within 1.3 times the surprise
@@ -22,6 +23,7 @@ harmonic        mean over texts of the harmonic mean of concept (0, 1, 2 words) 
                 4-gram thrice, 1: at most 1.8 times), 0 to 2, as AxBench counts (arXiv 2501.17148)
 """
 
+import json
 import tomllib
 from collections import Counter
 from dataclasses import dataclass
@@ -316,8 +318,9 @@ def main():
     p = common.parser(__doc__)
     p.add_argument("--layer", type=int, help="the block, in place of concepts.toml's; where there are none: the last TopK block")
     p.add_argument("--sae", type=Path, help="an SAE on the twin behind that block")
-    p.add_argument("--methods", nargs="+", default=["topk", "random", "dense", "sae", "means", "prompt", "logits"])
+    p.add_argument("--methods", nargs="*", default=["topk", "random", "dense", "sae", "means", "prompt", "logits"])
     p.add_argument("--sizes", type=int, nargs="+", help="default: those of concepts.toml")
+    p.add_argument("--first", type=Path, help="an earlier results/sets.json, whose lists of eight neurons are scored, too")
     args = p.parse_args()
     common.start(args)
     clock, config = common.Clock(), tomllib.loads(steer.CONFIG.read_text())
@@ -360,6 +363,15 @@ def main():
         if sae.layer not in layers:
             p.error(f"--sae: {args.sae} is on block {sae.layer}; the sets are behind {layers}")
         run_sets("sae", dense, judge, config, {sae.layer: twin[sae.layer]}, sizes, store, sae.directions())
+    if args.first:
+        earlier_sets = json.loads(args.first.read_text())
+        lists = earlier_sets["methods"]["topk"]["8"]["chosen"]
+        directions = torch.zeros(len(lists), topk.model.config.d_model)
+        for direction, edits in zip(directions, lists, strict=True):
+            direction[edits["index"]] = torch.tensor(edits["value"])
+        layer = earlier_sets["layer"]
+        bench = direction_bench(topk, judge, config, layer, directions)
+        store("first", scored(bench, [(i, decode.Edit(layer, i, "add", 1.0)) for i in numbers], config))
     if "means" in args.methods:
         words = [effect.token_ids(topk.tokenizer, c["words"]) for c in config["concept"]]
         bench = direction_bench(topk, judge, config, last, mean_directions(topk.model, args.data, last, words))

@@ -224,7 +224,7 @@ def judged_by_itself(method) -> bool:
 
 
 SET_METHODS = {"topk": "TopK, {} neuron", "random": "TopK, {} random neuron", "dense": "dense twin, {} coordinate", "sae": "SAE on the twin, {} feature"}
-SINGLE_METHODS = {"means": "difference of means, one direction", "prompt": "a sentence before the prompt", "logits": "raised logits of the words"}
+SINGLE_METHODS = {"first": "TopK, 8 neurons by an earlier rule", "means": "difference of means, one direction", "prompt": "a sentence before the prompt", "logits": "raised logits of the words"}
 
 
 def sets(r):

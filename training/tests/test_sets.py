@@ -1,5 +1,6 @@
 """Sets of neurons that bring a topic, and the presets made of them, on toy models and small cases."""
 
+import json
 import unittest
 from unittest import mock
 
@@ -30,6 +31,10 @@ class Sets(ToyClaims):
             again = self.call(sets, "--methods", "topk", "--sizes", 2)["methods"]
             self.assertEqual(set(again["topk"]), {"1", "2", "3"})
             self.assertEqual(again["means"], methods["means"])
+            nothing = {"layer": 1, "methods": {"topk": {"8": {"chosen": [{"index": [0, 1], "value": [0.0, 0.0]}] * 2}}}}
+            (self.folder / "first.json").write_text(json.dumps(nothing))
+            first = self.call(sets, "--methods", "--first", self.folder / "first.json")["methods"]["first"]
+            self.assertEqual((first["words"], first["nll_ratio"]), (first["base"], 1))
         self.assertIn("| TopK, 3 neurons | ", table.table(self.results))
 
 

@@ -246,11 +246,12 @@ const WAYS: readonly (readonly [key: string, one: string, many: string, definiti
     'dense',
     'coordinate of the twin',
     'coordinates of the twin',
-    'Coordinates of the dense twin behind the same block, found by the same rule.',
+    'Coordinates of the dense twin, found by the same rule.',
   ],
   ['sae', 'SAE feature', 'SAE features', 'Features of a sparse autoencoder on the twin, found by the same rule.'],
 ];
 const OTHER_WAYS: readonly (readonly [key: string, name: string, definition: string])[] = [
+  ['first', '8 neurons by an earlier rule', 'One list for each concept, behind block 4, where now the best of nine behind three blocks is taken.'],
   ['means', 'difference of means', 'One direction: the mean state before a word of the concept, less the mean state.'],
   ['prompt', 'a sentence before the prompt', '“This is a story about …”, and no edit.'],
   ['logits', 'raised logits', 'The logits of the concept’s words raised, and no edit.'],
