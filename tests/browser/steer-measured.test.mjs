@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { serveFiles } from './many-neurons.mjs';
-import { assertUsable, hashOf, offeredModels, shippedModel, STEP_TIMEOUT, withSite } from './page-kit.mjs';
+import { assertUsable, hashOf, offeredModels, shippedModel, siteModule, STEP_TIMEOUT, withSite } from './page-kit.mjs';
+
+const { DEFAULTS } = await siteModule('stored-steering.ts');
 
 const NEW_TOKENS = 6;
 const model = shippedModel();
@@ -145,7 +147,7 @@ describe('steering by what neurons write', { timeout: 600_000, skip: !model.feat
     assert.match(said, /Base: (\d\.\d\d, ){9}\d\.\d\d; mean .*Steered: (\d\.\d\d, ){9}\d\.\d\d; mean/);
     const texts = await tenSeeds().getByRole('listitem').allInnerTexts();
     assert.equal(texts.length, 3);
-    assert.match(texts[0], /^Seed 54\s*Base .*Steered /s);
+    assert.match(texts[0], new RegExp(`^Seed ${DEFAULTS.seed}\\s*Base .*Steered `, 's'));
   });
 
   test('a change of settings marks every result at once; going back takes the mark away', async () => {
@@ -162,7 +164,7 @@ describe('steering by what neurons write', { timeout: 600_000, skip: !model.feat
     await page.getByText('These settings have not been run here').waitFor();
     assert.equal(await page.getByRole('region', { name: 'command line' }).count(), 0);
     await page.getByText('Export: code').click();
-    await seed.fill('54');
+    await seed.fill(String(DEFAULTS.seed));
     await seed.blur();
     await marks.first().waitFor({ state: 'detached' });
   });

@@ -4,6 +4,8 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { hashOf, LOAD_TIMEOUT, shippedModel, siteModule, WEIGHTS, withSite } from './page-kit.mjs';
 
+const { DEFAULTS } = await siteModule('stored-steering.ts');
+
 describe('steer before the weights', { timeout: 600_000 }, () => {
   const model = shippedModel();
   const { prompt_ids: prompt, texts } = model.read('steered.json');
@@ -58,7 +60,7 @@ describe('steer before the weights', { timeout: 600_000 }, () => {
     await seed.press('Tab');
     await page.locator('[data-side=base][data-ids=""]').waitFor();
     await page.locator('[data-side=steered][data-ids=""]').waitFor();
-    await seed.fill('54');
+    await seed.fill(String(DEFAULTS.seed));
     await seed.press('Tab');
     await shows('base', storedOf(''));
     await shows('steered', storedOf(keyOf(recipes[1])));

@@ -1,7 +1,9 @@
 // Steering as a person does it: find a neuron, set it, compare, share; a shared text is shown before the model and run again after it.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { assertUsable, hashOf, openSite, saved, shippedModel, STEP_TIMEOUT, withSite } from './page-kit.mjs';
+import { assertUsable, hashOf, openSite, saved, shippedModel, siteModule, STEP_TIMEOUT, withSite } from './page-kit.mjs';
+
+const { DEFAULTS } = await siteModule('stored-steering.ts');
 
 const NEW_TOKENS = 8;
 
@@ -127,7 +129,7 @@ describe('steer page', { timeout: 600_000 }, () => {
     await page.getByRole('spinbutton', { name: 'Seed' }).blur();
     await page.getByText('From other settings: sweep again.').waitFor();
     await page.getByText('From other settings: press Run.').first().waitFor();
-    await page.getByRole('spinbutton', { name: 'Seed' }).fill('54');
+    await page.getByRole('spinbutton', { name: 'Seed' }).fill(String(DEFAULTS.seed));
     await page.getByRole('spinbutton', { name: 'Seed' }).blur();
     await page.getByText('From other settings').first().waitFor({ state: 'detached' });
   });

@@ -242,16 +242,15 @@ function steering(tree: unknown, ceiling: unknown): FactGroup {
 const WAYS: readonly (readonly [key: string, one: string, many: string, definition: string])[] = [
   ['topk', 'neuron', 'neurons', 'Neurons of the TopK model, each with a value that is added to it.'],
   ['random', 'random neuron', 'random neurons', 'Control: as many neurons at random, with the best amounts for them.'],
-  [
-    'dense',
-    'coordinate of the twin',
-    'coordinates of the twin',
-    'Coordinates of the dense twin, found by the same rule.',
-  ],
+  ['dense', 'coordinate of the twin', 'coordinates of the twin', 'Coordinates of the dense twin, found by the same rule.'],
   ['sae', 'SAE feature', 'SAE features', 'Features of a sparse autoencoder on the twin, found by the same rule.'],
 ];
 const OTHER_WAYS: readonly (readonly [key: string, name: string, definition: string])[] = [
-  ['first', '8 neurons by an earlier rule', 'One list for each concept, behind block 4, where now the best of nine behind three blocks is taken.'],
+  [
+    'first',
+    '8 neurons by an earlier rule',
+    'One list for each concept, behind block 4, where now the best of nine behind three blocks is taken.',
+  ],
   ['means', 'difference of means', 'One direction: the mean state before a word of the concept, less the mean state.'],
   ['prompt', 'a sentence before the prompt', '“This is a story about …”, and no edit.'],
   ['logits', 'raised logits', 'The logits of the concept’s words raised, and no edit.'],
