@@ -139,9 +139,9 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   const few = groupOf(claims, 'Steering with a few neurons');
   assert.deepEqual(
     few.facts.map(({ name }) => name),
-    ['1 neuron', '8 neurons', '8 random neurons', '8 coordinates of the twin', 'a sentence before the prompt'],
+    ['1 neuron', 'up to 8 neurons', 'up to 8 random neurons', 'up to 8 coordinates of the twin', 'a sentence before the prompt'],
   );
-  assert.deepEqual(rowOf(few, '8 neurons'), ['3.20', '1.25', '50 %', '0.90']);
+  assert.deepEqual(rowOf(few, 'up to 8 neurons'), ['3.20', '1.25', '50 %', '0.90']);
   assert.match(few.note, /0\.18 words of the concept a text without an edit/);
   const quality = groupOf(claims, 'Language modeling');
   assert.deepEqual(rowOf(quality, 'Cost of 8-bit weights'), ['under 0.001', 'under 0.001']);

@@ -1,5 +1,6 @@
 // The API in a page, engine in its worker: overlapping calls, aborts, checkpoints, disposal, and workers that die.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -194,7 +195,8 @@ for (const worker of [true, false]) {
     );
     for (const { name, code } of found.slice(1)) assert.deepEqual([name, code], ['TopKDisposedError', 'disposed']);
     assert.ok(found[0].code === 'disposed' || found[0].resolved, JSON.stringify(found[0]));
-    await page.waitForFunction(() => true);
+    // The test hears of a worker's end some time after it.
+    await Promise.all(page.workers().map((worker) => once(worker, 'close', { signal: AbortSignal.timeout(10_000) })));
     assert.equal(page.workers().length, 0);
   });
 }

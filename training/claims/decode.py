@@ -26,7 +26,7 @@ class Edit:
 
 
 class RowEdits:
-    """At most one edit a row, applied to the stream [rows, T, d] of every block; the two hooks of `Decoder.feed`.
+    """At most one edit of a block a row, or a tuple of such edits, applied to the stream [rows, T, d] of every block; the two hooks of `Decoder.feed`.
 
     `blocks` are the blocks that can be edited (from_layer reaches the later ones of them). With `directions` [F, d] the
     index names a row of it, and `add` adds that row times the value.
@@ -34,7 +34,7 @@ class RowEdits:
 
     def __init__(self, edits, prompt_lengths, blocks, directions=None):
         self.directions, self.groups = directions, {}
-        for row, edit in enumerate(edits):
+        for row, edit in ((row, edit) for row, own in enumerate(edits) for edit in (own if isinstance(own, tuple) else (own,))):
             if edit is None:
                 continue
             if directions is not None and edit.action != "add":

@@ -2,8 +2,7 @@
 
     python -m claims.recipes [--models DIR]      writes MODELS/Llama-TopK-Stories-16M/recipes.json
 
-One recipe a concept: the smallest set of at most `MOST` neurons by which half of the texts have two of the concept's words within the
-bound on surprise, else the largest of these sets if its texts have them at all. docs/files.md has the format: `about` is the share of
+One recipe a concept: the list of at most `MOST` neurons, if its texts have two of the concept's words often enough. docs/files.md has the format: `about` is the share of
 the texts with at least two words, `gentle` whether the texts still read. Most certain ones first.
 """
 
@@ -21,22 +20,19 @@ GENTLE = 1.35
 
 def recipes(sets: dict, config: dict) -> list[dict]:
     """From results/sets.json and concepts.toml."""
-    by_size = {int(size): figures for size, figures in sets["methods"]["topk"].items() if int(size) <= MOST}
+    found, control = (sets["methods"].get(name, {}).get(str(MOST)) for name in ("topk", "random"))
     rows = []
     for i, concept in enumerate(config["concept"]):
-        sizes = sorted(by_size)
-        size = next((n for n in sizes if by_size[n]["concepts"][i]["works"]), sizes[-1])
-        entry = by_size[size]["concepts"][i]
+        entry = found["concepts"][i]
         if entry["two"] >= LEAST:
-            control = sets["methods"].get("random", {}).get(str(size), {}).get("concepts")
-            rows.append(row(concept, entry, by_size[size]["chosen"][i], control and control[i], sets, config))
+            rows.append(row(concept, entry, found["chosen"][i], control and control["concepts"][i], sets, config))
     return sorted(rows, key=lambda r: (not r["gentle"], -r["about"], r["nll_ratio"]))
 
 
 def row(concept: dict, entry: dict, chosen: dict, control: dict | None, sets: dict, config: dict) -> dict:
     edits = [
-        {"layer": chosen["layer"], "index": index, "action": "add", "value": value, "site": "topk_out", "positions": "all", "propagate": "layer"}
-        for index, value in zip(chosen["index"], chosen["value"], strict=True)
+        {"layer": layer, "index": index, "action": "add", "value": value, "site": "topk_out", "positions": "all", "propagate": "layer"}
+        for layer, index, value in zip(*(chosen[key] for key in ("layer", "index", "value")), strict=True)
     ]
     return {
         "concept": concept["name"],

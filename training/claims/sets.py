@@ -1,12 +1,12 @@
 """Steering by a short signed list of neurons: how few it takes for a concept, beside dense coordinates, SAE features and plain means.
 
-    python -m claims.sets --data DATA [--layer 4] [--sae DIR] [--methods NAME …] [--sizes N …]
+    python -m claims.sets --data DATA [--layer 4] [--sae DIR] [--methods NAME …] [--sizes N …] [--curves]
 
-A concept is a list of neurons behind one block, each with a value that is added to it at every position: plain edits. It is found from
-how the next token depends on the block, on contexts that the model wrote itself (`Effect`), and chosen greedily (`chosen`). Twin:
-`topk-lm steer --words` (crate/src/steer/). Lists behind several blocks, by several weightings of the contexts, are tried on texts (`best`), and
-strengths are chosen so that the ratio of surprise is `surprise`: both on the choosing and the earlier prompts. The score is on fresh prompts
-(concepts.toml, [sets]).
+A concept is a list of neurons, each with a value that is added to it at every position: plain edits. It is found from how the next token
+depends on the blocks, on contexts that the model wrote itself (`Effect`), and chosen greedily (`chosen`). Twin: `topk-lm steer --words`
+(crate/src/steer/), behind one block. Lists of several sizes behind each block and behind all of them, by several weightings of the contexts,
+are tried on texts (`best`), and strengths are chosen so that the ratio of surprise is `surprise`: both on the choosing and the earlier
+prompts. A size is the most that a list may hold. The score is on fresh prompts (concepts.toml, [sets]).
 
 topk      neurons behind the block, 1 to 32
 dense     coordinates of the dense twin behind the same block, by the same rule
@@ -40,60 +40,76 @@ LENGTH, DRAWS = 32, 2  # tokens of a context; contexts of each choosing and scor
 FIRST, EVERY = 5, 4  # the positions of a context at which the next token is looked at
 STEP, QUANTILE = 0.2, 0.9  # of a coordinate's positive values: the finite difference
 RIDGE = 1e-3
+CHUNK, TOGETHER = 4, 16  # contexts whose whole Jacobian is held, and coordinates moved in one forward pass
 # How much more a position counts where the words fit: the power of their mass. Of 0.25, 0.5, 0.75 and 1 it brought two words into the most texts
 # of six concepts at 1.25 times the surprise, on the old prompts (0.54, 0.63, 0.72 and 0.59 of them).
 POWER = 0.75
+FACTORS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)  # of a list's strength: its curve
 AMOUNTS = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0)  # of raised logits
 FLUENT, READABLE = 1.3, 1.8
 
 
 class Effect:
-    """How the next token depends on what is added behind block `layer` at all positions: p [N, V] at N sampled positions, the
-    Jacobian J [N, V, d] of the logits by finite differences, and the Fisher matrix F [d, d], f64. With `keep` only the rows of
-    those tokens stay in J."""
+    """How the next token depends on what is added behind the blocks `layers` at all positions: p [N, V] at N sampled positions,
+    the Jacobian J [N, V, D] of the logits by finite differences, and the Fisher matrix F [D, D], f64; D: the coordinates behind the first
+    of the blocks, then those behind the next. With `keep` only the rows of those tokens stay in J."""
 
     @torch.no_grad()
-    def __init__(self, model, prompts, layer: int, keep: list[int] | None = None):
+    def __init__(self, model, prompts, layers: list[int], keep: list[int] | None = None):
         parts = []
         for draw in range(DRAWS):
             seeds = [700_000 + 100_000 * draw + i for i in range(len(prompts))]
             written = decode.generate(model, prompts, seeds, LENGTH, 0.8, stop=-1)
             parts += [[*p, *w][:LENGTH] for p, w in zip(prompts, written, strict=True)]
         ids = torch.tensor(parts)
-        at, T = torch.arange(FIRST, LENGTH, EVERY), LENGTH
+        self.layers, d, V = layers, model.config.d_model, model.config.d_vocab
+        at, T, D = torch.arange(FIRST, LENGTH, EVERY), LENGTH, d * len(layers)
         cos, sin, mask = model.cos[:T], model.sin[:T], model.causal[:T, :T]
-        x = model.stream(ids)[layer]
 
-        def logits(x):
+        def logits(x, layer):
             for block in model.model.layers[layer + 1 :]:
                 x = block(x, cos, sin, mask, None)
-            return model.lm_head(model.model.norm(x[:, at])).float().flatten(0, 1)
+            return model.lm_head(model.model.norm(x[:, at])).float()
 
-        before = logits(x)
-        self.p = before.softmax(-1)
-        d = x.shape[-1]
-        self.J = torch.zeros(*before.shape, d)
-        for i in range(d):
-            column = x[..., i].flatten()
+        def step(column):
             positive = column[column > 0]
-            step = STEP * float(torch.quantile(positive, QUANTILE) if len(positive) else column.std())
-            if step > 0:
-                moved = x.clone()
-                moved[..., i] += step
-                self.J[:, :, i] = (logits(moved) - before) / step
-        self.mean = torch.einsum("nv,nvd->nd", self.p, self.J)
-        fisher = torch.zeros(d, d)
-        for p, J, mean in zip(self.p, self.J, self.mean, strict=True):
-            spread = p.sqrt()[:, None] * (J - mean)
-            fisher += spread.T @ spread
+            return STEP * float(torch.quantile(positive, QUANTILE) if len(positive) else column.std())
+
+        behind = {layer: x for layer, x in enumerate(model.stream(ids)) if layer in layers}
+        steps = {layer: torch.tensor([step(x[..., i].flatten()) for i in range(d)]) for layer, x in behind.items()}
+        p, kept, mean, fisher = [], [], [], torch.zeros(D, D)
+        for first in range(0, len(ids), CHUNK):
+            part = slice(first, first + CHUNK)
+            n = len(ids[part])
+            before = logits(behind[layers[0]][part], layers[0])
+            J = torch.zeros(n * len(at), V, D)
+            for number, layer in enumerate(layers):
+                moving = steps[layer].nonzero().flatten()
+                for some in moving.split(TOGETHER):
+                    moved = behind[layer][part].repeat(len(some), 1, 1, 1)
+                    moved[torch.arange(len(some)), ..., some] += steps[layer][some, None, None]
+                    after = logits(moved.flatten(0, 1), layer).unflatten(0, (len(some), n))
+                    change = (after - before) / steps[layer][some, None, None, None]
+                    J[:, :, number * d + some] = change.permute(1, 2, 3, 0).flatten(0, 1)
+            p.append(before.flatten(0, 1).softmax(-1))
+            mean.append(torch.einsum("nv,nvd->nd", p[-1], J))
+            for own, rows, middle in zip(p[-1], J, mean[-1], strict=True):
+                spread = own.sqrt()[:, None] * (rows - middle)
+                fisher += spread.T @ spread
+            kept.append(J if keep is None else J[:, keep].clone())
+        self.p, self.J, self.mean = torch.cat(p), torch.cat(kept), torch.cat(mean)
         fisher = fisher.double() / len(self.p)
-        self.F = fisher + RIDGE * fisher.diag().mean() * torch.eye(d, dtype=torch.float64)
-        self.rows = None
-        if keep is not None:
-            self.J, self.rows = self.J[:, keep].clone(), {token: row for row, token in enumerate(keep)}
+        own = fisher.diag().view(len(layers), d).mean(1, keepdim=True).expand(-1, d).flatten()
+        self.F = fisher + RIDGE * own.diag()
+        self.rows = None if keep is None else {token: row for row, token in enumerate(keep)}
+
+    def columns(self, layers) -> torch.Tensor:
+        """Where the coordinates behind these of the blocks are, [D']."""
+        d = len(self.F) // len(self.layers)
+        return torch.cat([torch.arange(d) + d * self.layers.index(layer) for layer in layers])
 
     def gain(self, tokens: list[int], power: float = POWER) -> torch.Tensor:
-        """Gradient of the log of the tokens' mass, mean over the positions, weighted by a power of the mass there, f64 [d]:
+        """Gradient of the log of the tokens' mass, mean over the positions, weighted by a power of the mass there, f64 [D]:
         where a word never fits, it need not come."""
         part = self.p[:, tokens]
         mass = part.sum(1)
@@ -107,7 +123,7 @@ def chosen(F: torch.Tensor, g: torch.Tensor, size: int, basis: torch.Tensor | No
     """(indices, amounts) of `size` rows of `basis` [n, d] (None: the coordinates), greedily: each adds most to gᵀF⁻¹g, but for the first, of
     which `rank` are better, and the amounts are the best ones for the whole list. Scaled to a predicted divergence of 1 nat."""
     B = torch.eye(len(g), dtype=torch.float64) if basis is None else basis.double()
-    gains, FB = B @ g, B @ F
+    gains, FB = (g, F) if basis is None else (B @ g, B @ F)
     own = (FB * B).sum(1)
     picked: list[int] = []
     amounts = torch.zeros(0, dtype=torch.float64)
@@ -176,12 +192,20 @@ def at_surprise(strengths, ratios, limit: float) -> float:
     return last_a
 
 
-def scored(bench, trials, config) -> dict:
-    """Figures of trials [(concept, edit)] on the fresh prompts, by concept and together."""
+def fresh(bench, trials, config) -> tuple[list, list]:
+    """(results, ids of the prompts) of trials [(concept, edit)] on the fresh prompts, each with its seeds."""
     bounds, encode = config["bounds"], bench.subject.tokenizer.encode
     rows = [(encode(t).ids, 1000 * i + s) for i, t in enumerate(config["prompts"]["fresh"]) for s in range(bounds["seeds"])]
+    prompts, seeds = map(list, zip(*rows, strict=True))
+    return bench.run(trials, prompts, seeds, bounds["max_tokens"]), prompts
+
+
+def scored(bench, trials, config) -> dict:
+    """Figures of trials [(concept, edit)] on the fresh prompts, by concept and together."""
+    bounds = config["bounds"]
     concepts = []
-    for r in bench.run(trials, *map(list, zip(*rows, strict=True)), bounds["max_tokens"]):
+    results, prompts = fresh(bench, trials, config)
+    for r in results:
         two = float((r["steered"] >= 2).mean())
         strict = float((steer.gains(r) >= bounds["success"]).mean())
         concepts.append(
@@ -195,7 +219,7 @@ def scored(bench, trials, config) -> dict:
                 "works": bool(two >= bounds["works"] and r["nll_ratio"] <= bounds["likelihood"]),
                 "works_strictly": bool(strict >= bounds["works"] and r["nll_ratio"] <= bounds["likelihood"]),
                 "harmonic": harmonic(r["steered"], r["text_nll"], r["base_nll"], r["texts"]),
-                "sample": bench.subject.tokenizer.decode([*rows[0][0], *r["texts"][0]]),
+                "sample": bench.subject.tokenizer.decode([*prompts[0], *r["texts"][0]]),
             }
         )
     means = {key: float(np.mean([c[key] for c in concepts])) for key in ("base", "words", "two", "nll_ratio", "works", "works_strictly", "harmonic")}
@@ -218,56 +242,64 @@ def tuned(bench, numbers, edit_at, strengths, config) -> list[float]:
 
 @dataclass
 class Option:
-    """A list that is tried for a concept."""
+    """A list of neurons that is tried for a concept: rows `picked` of the coordinates (or of a basis) behind the blocks `layers`."""
 
     concept: int
-    layer: int
+    layers: list[int]
     picked: list[int]
     amounts: torch.Tensor
 
+    def rows(self, width: int):
+        """(block, row behind it, amount) of each, `width` rows a block."""
+        for n, amount in zip(self.picked, self.amounts, strict=True):
+            yield self.layers[n // width], n % width, float(amount)
 
-def options(name, concept, tokens, effects, size, config, basis) -> list[Option]:
-    """The lists that are tried: behind each block by each weighting; of one neuron the first few instead."""
+
+def options(name, concept, tokens, found, layers, size, config, basis) -> list[Option]:
+    """The lists of one size that are tried: behind each block and behind all of them by each weighting; of one neuron the first few
+    behind each block."""
     powers = config["sets"].get("powers", [POWER])
-    found = []
-    for layer, own in effects.items():
-        for n, power in enumerate(powers):
+    places = [[layer] for layer in layers] + [layers] * (len(layers) > 1 and size > 1)
+    result = []
+    for n, power in enumerate(powers):
+        gain = found.gain(tokens, POWER if size == 1 else power)
+        for place in places:
+            columns = found.columns(place)
+            F, g = found.F[columns][:, columns], gain[columns]
             if name == "random":
-                picked, amounts = at_random(own.F, own.gain(tokens), size, np.random.default_rng([size, concept, layer, n]))
-            elif size == 1:
-                picked, amounts = chosen(own.F, own.gain(tokens), 1, basis, rank=n)
+                picked, amounts = at_random(F, g, size, np.random.default_rng([size, concept, n, *place]))
             else:
-                picked, amounts = chosen(own.F, own.gain(tokens, power), size, basis)
-            found.append(Option(concept, layer, picked, amounts))
-    return found
+                picked, amounts = chosen(F, g, size, basis, rank=n if size == 1 else 0)
+            result.append(Option(concept, place, picked, amounts))
+    return result
 
 
-def two_expected(result) -> tuple[float, float]:
-    """Share of texts that should have two words, without the edit and with it, if words came independently of each other: the tokens'
-    probabilities vary less than what was drawn."""
-    return tuple(float((1 - np.exp(-n) * (1 + n)).mean()) for n in result["expected"])
+def two(result) -> tuple[float, float]:
+    """Share of texts with two words, without the edit and with it: half of it as counted, which is noisy, and half as to be expected of the
+    tokens' probabilities if words came independently of each other."""
+    expected = [float((1 - np.exp(-n) * (1 + n)).mean()) for n in result["expected"]]
+    return tuple((n + float((result[part] >= 2).mean())) / 2 for n, part in zip(expected, ("base", "steered"), strict=True))
 
 
-def best(bench, tried: list[Option], edit_at, config) -> list[tuple[int, float]]:
-    """For each concept which of the options (by number) should bring two words into most texts of the earlier prompts at the surprise, and its
-    strength there. After a round on the choosing prompts `keep` of them go on to all."""
+def best(bench, tried: list[Option], numbers, edit_at, config, seen: dict) -> list[tuple[int, float]]:
+    """For each concept which of the options `numbers` should bring two words into most texts of the earlier prompts at the surprise, and its
+    strength there. After a round on the choosing prompts `keep` of them go on to all. `seen` keeps what was found, by round and option."""
     rule, tokens = config["sets"], config["bounds"]["max_tokens"]
     every = earlier(bench, config)
     few = [part[: len(config["prompts"]["choosing"])] for part in every]
-    concepts = sorted({option.concept for option in tried})
-    left = {c: [n for n, option in enumerate(tried) if option.concept == c] for c in concepts}
-    strength = {}
-    for rows, strengths, keep in ((few, rule.get("first", rule["strengths"]), rule.get("keep", 1)), (every, rule["strengths"], 1)):
-        numbers = [n for c in concepts for n in left[c]]
-        found = bench.run([(tried[n].concept, edit_at(n, a)) for n in numbers for a in strengths], *rows, tokens)
-        score = {}
-        for i, n in enumerate(numbers):
+    concepts = sorted({tried[n].concept for n in numbers})
+    left = {c: [n for n in numbers if tried[n].concept == c] for c in concepts}
+    for which, rows, strengths, keep in (("few", few, rule.get("first", rule["strengths"]), rule.get("keep", 1)), ("all", every, rule["strengths"], 1)):
+        new = [n for c in concepts for n in left[c] if (which, n) not in seen]
+        found = bench.run([(tried[n].concept, edit_at(n, a)) for n in new for a in strengths], *rows, tokens)
+        for i, n in enumerate(new):
             mine = found[i * len(strengths) : (i + 1) * len(strengths)]
-            strength[n] = at_surprise(strengths, [r["nll_ratio"] for r in mine], rule["surprise"])
-            shares = [two_expected(r) for r in mine]
-            score[n] = float(np.interp(strength[n], [0.0, *strengths], [shares[0][0], *(steered for _, steered in shares)]))
-        left = {c: sorted(left[c], key=score.get, reverse=True)[:keep] for c in concepts}
-    return [(left[c][0], strength[left[c][0]]) for c in concepts]
+            strength = at_surprise(strengths, [r["nll_ratio"] for r in mine], rule["surprise"])
+            shares = [two(r) for r in mine]
+            score = float(np.interp(strength, [0.0, *strengths], [shares[0][0], *(steered for _, steered in shares)]))
+            seen[which, n] = score, strength
+        left = {c: sorted(left[c], key=lambda n: seen[which, n], reverse=True)[:keep] for c in concepts}  # noqa: B023
+    return [(left[c][0], seen["all", left[c][0]][1]) for c in concepts]
 
 
 def mean_directions(model, data: Path, layer: int, words) -> torch.Tensor:
@@ -294,21 +326,74 @@ def direction_bench(subject, judge, config, layer, directions):
     return Bench(subject, judge, effect.Handles("sets", layers, None, None, None, directions), config)
 
 
-def run_sets(name, subject, judge, config, effects, sizes, store, basis=None):
-    """Stores {size: figures} of greedy lists as it goes; `chosen` holds the edits. `effects` by block."""
+def summed(lists, rows: torch.Tensor):
+    """What lists of (block, row, amount) add: the sum of a list's rows behind each block, [F, d], and for each list its (block, number of
+    the sum)."""
+    directions, parts = [], []
+    for own in lists:
+        parts.append([])
+        for layer in sorted({layer for layer, _, _ in own}):
+            parts[-1].append((layer, len(directions)))
+            directions.append(sum(amount * rows[row] for at, row, amount in own if at == layer))
+    return torch.stack(directions), parts
+
+
+def edit_of(parts, factor: float) -> tuple:
+    return tuple(decode.Edit(layer, number, "add", float(factor)) for layer, number in parts)
+
+
+def given(subject, judge, config, chosen):
+    """(bench, parts) of stored lists of coordinates, with the values that they have."""
+    lists = [list(zip(c["layer"], c["index"], c["value"], strict=True)) for c in chosen]
+    directions, parts = summed(lists, torch.eye(subject.model.config.d_model))
+    layers = sorted({layer for own in parts for layer, _ in own})
+    return direction_bench(subject, judge, config, layers, directions), parts
+
+
+def curve(subject, judge, config, chosen) -> list[dict]:
+    """Words against surprise: means over the concepts with all values of the lists times each of `FACTORS`."""
+    bench, parts = given(subject, judge, config, chosen)
+    bounds, points = config["bounds"], []
+    for factor in FACTORS:
+        results, _ = fresh(bench, [(i, edit_of(own, factor)) for i, own in enumerate(parts)], config)
+        two = np.array([(r["steered"] >= 2).mean() for r in results])
+        ratios = np.array([r["nll_ratio"] for r in results])
+        points.append(
+            {
+                "factor": factor,
+                "words": float(np.mean([r["steered"].mean() for r in results])),
+                "two": float(two.mean()),
+                "nats": float(np.mean([r["nll"] - r["base_nll"] for r in results])),
+                "nll_ratio": float(ratios.mean()),
+                "half": float((two >= bounds["works"]).mean()),
+                "works": float(((two >= bounds["works"]) & (ratios <= bounds["likelihood"])).mean()),
+            }
+        )
+    return points
+
+
+def run_sets(name, subject, judge, config, found, layers, sizes, store, basis=None):
+    """Stores {size: figures} of lists of at most that size as it goes; `chosen` holds the edits."""
     words = [effect.token_ids(subject.tokenizer, c["words"]) for c in config["concept"]]
-    result = {}
+    made = sorted({*sizes, *(size for size in config["sets"]["sizes"] if size <= max(sizes))})
+    tried = [o for size in made for i, tokens in enumerate(words) for o in options(name, i, tokens, found, layers, size, config, basis)]
+    rows = torch.eye(subject.model.config.d_model) if basis is None else basis
+    directions, parts = summed([list(option.rows(len(rows))) for option in tried], rows)
+    bench = direction_bench(subject, judge, config, layers, directions)
+
+    def edit_at(n, a):
+        return edit_of(parts[n], a)
+
+    result, seen = {}, {}
     for size in sizes:
-        tried = [option for i, tokens in enumerate(words) for option in options(name, i, tokens, effects, size, config, basis)]
-        rows = torch.eye(subject.model.config.d_model) if basis is None else basis
-        directions = torch.stack([option.amounts.float() @ rows[option.picked] for option in tried])
-        bench = direction_bench(subject, judge, config, list(effects), directions)
-        edit_at = lambda n, a: decode.Edit(tried[n].layer, n, "add", float(a))  # noqa: E731
-        taken = best(bench, tried, edit_at, config)
+        numbers = [n for n, option in enumerate(tried) if len(option.picked) <= size]
+        taken = best(bench, tried, numbers, edit_at, config, seen)
         figures = scored(bench, [(tried[n].concept, edit_at(n, a)) for n, a in taken], config)
-        figures["chosen"] = [
-            {"layer": tried[n].layer, "index": tried[n].picked, "value": [float(a * v) for v in tried[n].amounts]} for n, a in taken
-        ]
+        figures["chosen"] = []
+        for n, a in taken:
+            own = tried[n].rows(len(rows))
+            edits = [{"layer": layer, "index": row, "value": a * amount} for layer, row, amount in own]
+            figures["chosen"].append({key: [edit[key] for edit in edits] for key in ("layer", "index", "value")})
         result[str(size)] = figures
         store(name, result)
         print(name, size, {k: round(v, 3) for k, v in figures.items() if isinstance(v, float)}, flush=True)
@@ -320,6 +405,7 @@ def main():
     p.add_argument("--sae", type=Path, help="an SAE on the twin behind that block")
     p.add_argument("--methods", nargs="*", default=["topk", "random", "dense", "sae", "means", "prompt", "logits"])
     p.add_argument("--sizes", type=int, nargs="+", help="default: those of concepts.toml")
+    p.add_argument("--curves", action="store_true", help="words against surprise for the stored lists of these sizes: no search")
     p.add_argument("--first", type=Path, help="an earlier results/sets.json, whose lists of eight neurons are scored, too")
     args = p.parse_args()
     common.start(args)
@@ -343,35 +429,36 @@ def main():
 
     def effects(subject):
         tokens = sorted({t for c in config["concept"] for t in effect.token_ids(subject.tokenizer, c["words"])})
-        return {layer: Effect(subject.model, prompts, layer, tokens) for layer in layers}
+        return Effect(subject.model, prompts, layers, tokens)
 
     if {"topk", "random"} & set(args.methods):
         own = effects(topk)
         for name in ("topk", "random"):
             if name in args.methods:
-                run_sets(name, topk, judge, config, own, sizes, store)
+                run_sets(name, topk, judge, config, own, layers, sizes, store)
         del own
     twin = None
     if dense is not None and {"dense", "sae"} & set(args.methods):
         twin = effects(dense)
     if "dense" in args.methods and dense is not None:
-        run_sets("dense", dense, judge, config, twin, sizes, store)
+        run_sets("dense", dense, judge, config, twin, layers, sizes, store)
     if "sae" in args.methods and dense is not None and args.sae:
         from .sae import SAE
 
         sae = SAE.load(args.sae)
         if sae.layer not in layers:
             p.error(f"--sae: {args.sae} is on block {sae.layer}; the sets are behind {layers}")
-        run_sets("sae", dense, judge, config, {sae.layer: twin[sae.layer]}, sizes, store, sae.directions())
+        run_sets("sae", dense, judge, config, twin, [sae.layer], sizes, store, sae.directions())
     if args.first:
         earlier_sets = json.loads(args.first.read_text())
-        lists = earlier_sets["methods"]["topk"]["8"]["chosen"]
-        directions = torch.zeros(len(lists), topk.model.config.d_model)
-        for direction, edits in zip(directions, lists, strict=True):
-            direction[edits["index"]] = torch.tensor(edits["value"])
-        layer = earlier_sets["layer"]
-        bench = direction_bench(topk, judge, config, layer, directions)
-        store("first", scored(bench, [(i, decode.Edit(layer, i, "add", 1.0)) for i in numbers], config))
+        lists = [{"layer": [earlier_sets["layer"]] * len(c["index"])} | c for c in earlier_sets["methods"]["topk"]["8"]["chosen"]]
+        bench, parts = given(topk, judge, config, lists)
+        store("first", scored(bench, [(i, edit_of(own, 1)) for i, own in enumerate(parts)], config))
+    if args.curves:
+        for name, subject in (("topk", topk), ("random", topk), ("dense", dense)):
+            for size, figures in result.get("methods", {}).get(name, {}).items():
+                if int(size) in sizes:
+                    store(name, {size: figures | {"curve": curve(subject, judge, config, figures["chosen"])}})
     if "means" in args.methods:
         words = [effect.token_ids(topk.tokenizer, c["words"]) for c in config["concept"]]
         bench = direction_bench(topk, judge, config, last, mean_directions(topk.model, args.data, last, words))

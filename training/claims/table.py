@@ -236,12 +236,13 @@ def sets(r):
     rows = []
     for name, label in SET_METHODS.items():
         for size in sorted(r["methods"].get(name, {}), key=int):
-            rows.append(row(label.format(size) + ("s" if size != "1" else ""), r["methods"][name][size]))
+            count = "1" if size == "1" else f"up to {size}"
+            rows.append(row(label.format(count) + ("s" if size != "1" else ""), r["methods"][name][size]))
     rows += [row(label, r["methods"][name]) for name, label in SINGLE_METHODS.items() if name in r["methods"]]
     base = next(iter(r["methods"].values()))
     base = base["base"] if "base" in base else next(iter(base.values()))["base"]
     yield from heading("Steering by a few units", "sets")
-    yield from grid(("behind block " + listed([str(layer) for layer in r["layers"]], "or"), "words a text", "texts with two", "surprise", "concepts that work", "by the strict bar", "harmonic mean"), rows)
+    yield from grid(("behind blocks " + listed([str(layer) for layer in r["layers"]]), "words a text", "texts with two", "surprise", "concepts that work", "by the strict bar", "harmonic mean"), rows)
     yield ""
     yield (
         f"Means over the concepts, on {r['texts']} texts of {r['tokens']} tokens from prompts that nothing was chosen on; without an edit a text has {number(base)} words of a concept. "

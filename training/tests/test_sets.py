@@ -24,8 +24,10 @@ class Sets(ToyClaims):
             for name in ("topk", "random", "dense", "sae"):
                 self.assertEqual(set(methods[name]), {"1", "3"})
                 for size, figures in methods[name].items():
-                    self.assertEqual([len(c["index"]) for c in figures["chosen"]], [int(size)] * 2)
-            self.assertEqual({c["layer"] for c in methods["sae"]["3"]["chosen"]}, {1})
+                    for c in figures["chosen"]:
+                        self.assertIn(len(c["index"]), [n for n in (1, 3) if n <= int(size)])
+                        self.assertEqual(len(c["layer"]), len(c["value"]))
+            self.assertEqual({layer for c in methods["sae"]["3"]["chosen"] for layer in c["layer"]}, {1})
             self.assertEqual([c["concept"] for c in methods["prompt"]["concepts"]], ["things", "places"])
             self.assertGreater(methods["logits"]["words"], methods["logits"]["base"])
             again = self.call(sets, "--methods", "topk", "--sizes", 2)["methods"]
@@ -35,7 +37,15 @@ class Sets(ToyClaims):
             (self.folder / "first.json").write_text(json.dumps(nothing))
             first = self.call(sets, "--methods", "--first", self.folder / "first.json")["methods"]["first"]
             self.assertEqual((first["words"], first["nll_ratio"]), (first["base"], 1))
-        self.assertIn("| TopK, 3 neurons | ", table.table(self.results))
+            curves = self.call(sets, "--methods", "--curves", "--sizes", 3)["methods"]
+            for name in ("topk", "random", "dense"):
+                points = curves[name]["3"]["curve"]
+                self.assertEqual([point["factor"] for point in points], list(sets.FACTORS))
+                one, whole = points[sets.FACTORS.index(1.0)], curves[name]["3"]
+                for key in ("words", "two", "nll_ratio", "works"):
+                    self.assertAlmostEqual(one[key], whole[key], places=5)
+            self.assertNotIn("curve", curves["topk"]["1"])
+        self.assertIn("| TopK, up to 3 neurons | ", table.table(self.results))
 
 
 class Rules(unittest.TestCase):
@@ -46,7 +56,7 @@ class Rules(unittest.TestCase):
             for p in model.parameters():
                 p.mul_(3)
         with mock.patch.object(sets, "STEP", 0.01):
-            found = sets.Effect(model, [[0, 1], [0, 2], [0, 3]], 1)
+            found = sets.Effect(model, [[0, 1], [0, 2], [0, 3]], [1])
         tokens = [7, 8]
         index, amounts = sets.chosen(found.F, found.gain(tokens), 3)
         self.assertAlmostEqual(float(amounts @ found.F[index][:, index] @ amounts), 2, places=6)
@@ -54,8 +64,13 @@ class Rules(unittest.TestCase):
         order = (found.gain(tokens) ** 2 / found.F.diag()).argsort(descending=True).tolist()
         self.assertEqual([sets.chosen(found.F, found.gain(tokens), 1, rank=n)[0] for n in (0, 2)], [[order[0]], [order[2]]])
         with mock.patch.object(sets, "STEP", 0.01):
-            part = sets.Effect(model, [[0, 1], [0, 2], [0, 3]], 1, keep=[3, 7, 8])
+            part = sets.Effect(model, [[0, 1], [0, 2], [0, 3]], [1], keep=[3, 7, 8])
+            both = sets.Effect(model, [[0, 1], [0, 2], [0, 3]], [1, 0])
         torch.testing.assert_close(part.gain(tokens), found.gain(tokens))
+        columns = both.columns([1])
+        torch.testing.assert_close(both.gain(tokens)[columns], found.gain(tokens), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(both.F[columns][:, columns], found.F, rtol=1e-5, atol=1e-5)
+        self.assertEqual(both.columns([0]).tolist(), list(range(24, 48)))
         # The Jacobian foretells what a small step does, and the step raises the tokens' log-mass.
         written = [decode.generate(model, [[0, 1], [0, 2], [0, 3]], [700_000 + 100_000 * d + i for i in range(3)], 32, 0.8, stop=-1) for d in range(2)]
         ids = torch.tensor([[*p, *w][:32] for part in written for p, w in zip([[0, 1], [0, 2], [0, 3]], part, strict=True)])
@@ -69,6 +84,16 @@ class Rules(unittest.TestCase):
         before, after = log_p(None), log_p(lambda layer, x: x + step if layer == 1 else x)
         foretold = (found.J - found.mean[:, None]) @ step
         self.assertLess((after - before - foretold).norm() / foretold.norm(), 0.05)
+        # So does that of two blocks at once.
+        index, amounts = sets.chosen(both.F, both.gain(tokens), 4)
+        rows = list(sets.Option(0, [1, 0], index, amounts).rows(24))
+        self.assertEqual([24 * [1, 0].index(layer) + row for layer, row, _ in rows], index)
+        steps = torch.zeros(2, 24)
+        for layer, row, amount in rows:
+            steps[layer, row] = 0.01 * amount
+        twice = log_p(lambda layer, x: x + steps[layer] if layer < 2 else x)
+        foretold = (both.J - both.mean[:, None]) @ torch.cat([steps[1], steps[0]])
+        self.assertLess((twice - before - foretold).norm() / foretold.norm(), 0.05)
         mass = [lp.exp()[:, tokens].sum(1).log().mean() for lp in (before, after)]
         self.assertGreater(mass[1], mass[0])
 
@@ -79,7 +104,7 @@ class Rules(unittest.TestCase):
 
     def test_the_list_that_should_bring_two_words_at_the_surprise_is_taken(self):
         class Bench:
-            """Words to be expected and surprise grow with the strength, by factors of the list; the third list of each concept stands out among few texts only."""
+            """Words and surprise grow with the strength, by factors of the list; the third list of each concept stands out among few texts only."""
 
             subject = mock.Mock(**{"tokenizer.encode.return_value.ids": [1]})
 
@@ -88,17 +113,20 @@ class Rules(unittest.TestCase):
                     n, a = edit
                     words, surprise = [(1, 2), (5, 1), (2, 1)][n % 3]
                     words += 9 * (n % 3 == 2 and len(prompts) == 2)
-                    return {"expected": (np.zeros(len(prompts)), np.full(len(prompts), words * a)), "nll_ratio": 1 + surprise * a / 2}
+                    counts = np.zeros(len(prompts)), np.full(len(prompts), words * a)
+                    return {"expected": counts, "base": counts[0], "steered": counts[1], "nll_ratio": 1 + surprise * a / 2}
 
                 return [result(*trial) for trial in trials]
 
         config = {"sets": {"strengths": [0.2, 0.6], "first": [0.4], "keep": 2, "surprise": 1.2}, "bounds": {"max_tokens": 4}}
         config["prompts"] = {"choosing": ["a", "b"], "scoring": ["c"], "earlier": ["d"]}
-        tried = [sets.Option(concept, 1, [0], None) for concept in (0, 0, 0, 4, 4, 4)]
-        taken = sets.best(Bench(), tried, lambda n, a: (n, a), config)
+        tried = [sets.Option(concept, [1], [0], None) for concept in (0, 0, 0, 4, 4, 4)]
+        taken = sets.best(Bench(), tried, range(6), lambda n, a: (n, a), config, seen := {})
+        self.assertEqual(taken, sets.best(mock.Mock(**{"run.return_value": [], "subject": Bench.subject}), tried, range(6), None, config, seen))
         self.assertEqual([n for n, _ in taken], [1, 4])
         self.assertAlmostEqual(taken[0][1], 0.4)
-        self.assertAlmostEqual(sets.two_expected({"expected": (np.zeros(3), np.full(3, 1.0))})[1], 1 - 2 / np.e)
+        result = {"expected": (np.zeros(3), np.full(3, 1.0)), "base": np.zeros(3), "steered": np.array([2, 3, 1])}
+        self.assertAlmostEqual(sets.two(result)[1], (1 - 2 / np.e) / 2 + 1 / 3)
 
     def test_concept_and_fluency(self):
         plain, loop = list(range(20)), [1, 2, 3, 4] * 5
@@ -107,17 +135,20 @@ class Rules(unittest.TestCase):
         self.assertAlmostEqual(sets.harmonic([1, 2, 0], [1.5, 1.5, 1.0], 1.0, [plain] * 3), (1 + 4 / 3) / 3)
         self.assertEqual(sets.harmonic([2], [2.0], 1.0, [plain]), 0)
 
-    def test_a_recipe_is_the_smallest_set_that_works(self):
+    def test_a_recipe_is_the_list_of_at_most_eight(self):
         def figures(size, *rows):
-            concepts = [{"base": 0.1, "words": 3.0, "two": two, "nll_ratio": ratio, "works": two >= 0.5 and ratio <= 1.3} for two, ratio in rows]
-            return {"concepts": concepts, "chosen": [{"layer": 4, "index": list(range(size)), "value": [2.0] * size} for _ in rows]}
+            concepts = [{"base": 0.1, "words": 3.0, "two": two, "nll_ratio": ratio} for two, ratio in rows]
+            chosen = {"layer": [3, *[4] * (size - 1)], "index": list(range(size)), "value": [2.0] * size}
+            return {"concepts": concepts, "chosen": [chosen for _ in rows]}
 
-        topk = {"1": figures(1, (0.6, 1.2), (0.1, 1.2), (0.1, 1.2)), "8": figures(8, (0.9, 1.2), (0.7, 1.25), (0.2, 1.2)), "32": figures(32, *[(1.0, 1.0)] * 3)}
+        topk = {"1": figures(1, *[(0.6, 1.2)] * 3), "8": figures(8, (0.6, 1.4), (0.5, 1.25), (0.2, 1.2)), "32": figures(32, *[(1.0, 1.0)] * 3)}
         random = {"8": {"concepts": [{"words": 0.3}] * 3}}
         given = {"tokens": 60, "judge": {"name": "J"}, "methods": {"topk": topk, "random": random}}
         config = {"concept": [{"name": n, "words": [n]} for n in "abc"], "prompts": {"fresh": ["Once upon a time"]}}
         rows = recipes.recipes(given, config)
-        self.assertEqual([(r["concept"], len(r["edits"]), r["about"]) for r in rows], [("b", 8, 0.7), ("a", 1, 0.6)])
-        self.assertTrue(all(r["gentle"] for r in rows))
-        self.assertEqual([r.get("control_rate") for r in rows], [0.3, None])
-        self.assertEqual(rows[0]["edits"][0] | {"index": 0}, {"layer": 4, "index": 0, "action": "add", "value": 2.0, "site": "topk_out", "positions": "all", "propagate": "layer"})
+        self.assertEqual([(r["concept"], len(r["edits"]), r["about"], r["gentle"]) for r in rows], [("b", 8, 0.5, True), ("a", 8, 0.6, False)])
+        self.assertEqual([r.get("control_rate") for r in rows], [0.3, 0.3])
+        self.assertEqual(rows[0]["edits"][0], {"layer": 3, "index": 0, "action": "add", "value": 2.0, "site": "topk_out", "positions": "all", "propagate": "layer"})
+        self.assertEqual([e["layer"] for e in rows[0]["edits"][1:]], [4] * 7)
+        del given["methods"]["random"]
+        self.assertNotIn("control_rate", recipes.recipes(given, config)[0])

@@ -249,7 +249,7 @@ const OTHER_WAYS: readonly (readonly [key: string, name: string, definition: str
   [
     'first',
     '8 neurons by an earlier rule',
-    'One list for each concept, behind block 4, where now the best of nine behind three blocks is taken.',
+    'One list of eight for each concept, behind block 4, where now the best of many behind three blocks is taken.',
   ],
   ['means', 'difference of means', 'One direction: the mean state before a word of the concept, less the mean state.'],
   ['prompt', 'a sentence before the prompt', '“This is a story about …”, and no edit.'],
@@ -273,7 +273,7 @@ function sets(tree: unknown): FactGroup {
     ...WAYS.flatMap(([key, one, many, definition]) =>
       Object.entries((at(tree, `methods.${key}`) ?? {}) as Tree)
         .sort(([a], [b]) => Number(a) - Number(b))
-        .flatMap(([size, of]) => fact(`${size} ${size === '1' ? one : many}`, definition, of)),
+        .flatMap(([size, of]) => fact(size === '1' ? `1 ${one}` : `up to ${size} ${many}`, definition, of)),
     ),
     ...OTHER_WAYS.flatMap(([key, name, definition]) => fact(name, definition, at(tree, `methods.${key}`))),
   ];
@@ -306,7 +306,7 @@ function leadOf({ quality: written, controls: reads, sets: steered }: Tree): str
     ...sentence(
       [works('topk.1'), works('topk.8'), works('dense.8')],
       (one, eight, dense) =>
-        `Lists of eight neurons bring ${UNITS.percent(eight)} of the concepts into half of the texts that still read; eight coordinates of the twin bring ${UNITS.percent(dense)}, one neuron alone ${UNITS.percent(one)}.`,
+        `Lists of up to eight neurons bring ${UNITS.percent(eight)} of the concepts into half of the texts that still read; up to eight coordinates of the twin bring ${UNITS.percent(dense)}, one neuron alone ${UNITS.percent(one)}.`,
     ),
   ];
 }
