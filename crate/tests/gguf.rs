@@ -55,7 +55,7 @@ fn logits(folder: &Path, expected: &Value) -> (Vec<f32>, Vec<f32>) {
 
 #[test]
 fn every_kind_of_model_gives_transformers_logits() {
-    for name in ["llama-q4_0", "llama-k", "qwen2", "qwen3"] {
+    for name in ["llama-q4_0", "llama-k", "llama-spm", "qwen2", "qwen3"] {
         let (to, said) = convert(name, name, &[]);
         let expected = json(&golden(&format!("{name}.json")));
         let (ours, theirs) = logits(&to, &expected);
@@ -74,8 +74,16 @@ fn every_kind_of_model_gives_transformers_logits() {
         assert_eq!(said["notices"], serde_json::json!([]));
         let tokenizer = tokenizers::Tokenizer::from_file(to.join("tokenizer.json")).unwrap();
         for text in texts {
-            let coded = tokenizer.encode(text["text"].as_str().unwrap(), true).unwrap();
+            let written = text["text"].as_str().unwrap();
+            let coded = tokenizer.encode(written, true).unwrap();
             assert_eq!(coded.get_ids(), ids(&text["ids"]), "{name}: {text}");
+            let model = Model::open_on(&to, BackendChoice::Cpu).unwrap();
+            let plain = written.replace("<|end|>", "");
+            assert_eq!(
+                model.tokenizer().unwrap().decode(coded.get_ids(), true).unwrap(),
+                plain,
+                "{name}"
+            );
         }
     }
 }
@@ -187,6 +195,10 @@ fn what_is_not_read_is_refused_by_name() {
         ),
         "no heads of 12",
     );
+    fails(
+        &changed("llama-spm", b"tokenizer.ggml.scores", b"tokenizer.ggml.spores"),
+        "tokenizer.ggml.scores must be a list with a score for each of the 400 tokens",
+    );
     // The frequencies of another scaling.
     let [low, lower] = [32f32, 31f32].map(|divisor| [divisor.to_le_bytes(); 2].concat());
     fails(&changed("llama-k", &low, &lower), "rope_freqs.weight");
@@ -209,8 +221,8 @@ proptest! {
 
     /// Damage is an error, or numbers; it is never a panic.
     #[test]
-    fn a_damaged_file_is_read_or_refused(cut in 0usize..8000, places in proptest::collection::vec((0usize..8000, any::<u8>()), 0..6)) {
-        let mut bytes = std::fs::read(golden("llama-q4_0.gguf")).unwrap();
+    fn a_damaged_file_is_read_or_refused(name in prop_oneof![Just("llama-q4_0.gguf"), Just("llama-spm.gguf")], cut in 0usize..8000, places in proptest::collection::vec((0usize..8000, any::<u8>()), 0..6)) {
+        let mut bytes = std::fs::read(golden(name)).unwrap();
         for (at, byte) in places {
             bytes[at] = byte;
         }

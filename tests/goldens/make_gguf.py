@@ -7,6 +7,7 @@
 """
 
 import argparse
+import io
 import json
 import math
 import tempfile
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import gguf
 import numpy as np
+import sentencepiece
 import torch
 import transformers
 from gguf import GGMLQuantizationType as Q
@@ -31,6 +33,8 @@ She held on.  The wind was strong; it blew for 345 minutes, and they'd laugh  an
 
 Then the kite came down in Grandpa's garden. He'll keep it till 2031.
 """
+VOCAB = {"spm": 400}
+PIECES = ["The kite's 1234 strings", "  two spaces, then   three ", "Café naïve über 7 — 鳥", "kitekitekite flew\n\nand it blew", ""]
 TEXTS = ["The kite's 1234 strings", 'She said "Don\'t!"\n\n  and ran', "Café naïve  über 7", "<|end|>then it blew"]
 WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}DIGITS| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
@@ -87,6 +91,33 @@ def tokenizer(pre):
     if pre == "llama-bpe":
         tokenizer.post_processor = processors.TemplateProcessing(single="<|end|> $A", special_tokens=[("<|end|>", 0)])
     return tokenizer
+
+
+class Pieces:
+    """SentencePiece's BPE learnt from TEXT, with bytes for what it has no piece of."""
+
+    def __init__(self):
+        file = io.BytesIO()
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(TEXT.splitlines()), model_writer=file, model_type="bpe", vocab_size=VOCAB["spm"], byte_fallback=True,
+            normalization_rule_name="identity", remove_extra_whitespaces=False, num_threads=1, minloglevel=2,
+            allow_whitespace_only_pieces=True,
+        )  # fmt: skip
+        self.model = sentencepiece.SentencePieceProcessor(model_proto=file.getvalue())
+
+    def ids(self, text):
+        return self.model.encode(text, add_bos=True)
+
+    def write(self, writer):
+        model, size = self.model, self.model.vocab_size()
+        kinds = {"is_unknown": 2, "is_control": 3, "is_byte": 6}
+        writer.add_tokenizer_model("llama")
+        writer.add_token_list([model.id_to_piece(i) for i in range(size)])
+        writer.add_token_scores([model.get_score(i) for i in range(size)])
+        writer.add_token_types([next((n for name, n in kinds.items() if getattr(model, name)(i)), 1) for i in range(size)])
+        writer.add_bos_token_id(model.bos_id())
+        writer.add_eos_token_id(model.eos_id())
+        writer.add_unk_token_id(model.unk_id())
 
 
 def write_tokenizer(writer, tokenizer, pre):
@@ -146,11 +177,17 @@ def make(folder, name, arch, config, kinds, pre, scaling=None):
     writer.add_rope_freq_base(10000.0)
     if arch == "qwen3":
         writer.add_key_length(config.head_dim)
-    spoken = pre and tokenizer(pre)
-    if pre:
+    texts = []
+    if pre == "spm":
+        spoken = Pieces()
+        spoken.write(writer)
+        texts = [{"text": text, "ids": spoken.ids(text)} for text in PIECES]
+    elif pre:
+        spoken = tokenizer(pre)
         write_tokenizer(writer, spoken, pre)
+        texts = [{"text": text, "ids": spoken.encode(text).ids} for text in TEXTS]
     else:
-        writer.add_tokenizer_model("llama")
+        writer.add_tokenizer_model("t5")
     if scaling:
         writer.add_tensor("rope_freqs.weight", divisors(config, scaling))
     state = {}
@@ -190,7 +227,6 @@ def make(folder, name, arch, config, kinds, pre, scaling=None):
     ids = [int(i) for i in rng.integers(1, config.vocab_size, 12)]
     with torch.no_grad():
         logits = model(torch.tensor([ids])).logits[0, -2:]
-    texts = [{"text": text, "ids": spoken.encode(text).ids} for text in TEXTS] if pre else []
     record = {"ids": ids, "logits": [numbers(float(f"{x:.6g}") for x in row) for row in logits.tolist()], "texts": texts}
     (folder / f"{name}.json").write_text(json.dumps(record, ensure_ascii=False) + "\n")
 
@@ -213,10 +249,10 @@ def divisors(config, scaling):
     return np.array(result, dtype=np.float32)
 
 
-def sizes(d_model, d_mlp, heads, kv, layers, tied, **more):
+def sizes(d_model, d_mlp, heads, kv, layers, tied, vocab=300, **more):
     return {
         "hidden_size": d_model, "intermediate_size": d_mlp, "num_attention_heads": heads, "num_key_value_heads": kv,
-        "num_hidden_layers": layers, "vocab_size": 300, "tie_word_embeddings": tied, **more,
+        "num_hidden_layers": layers, "vocab_size": vocab, "tie_word_embeddings": tied, **more,
     }  # fmt: skip
 
 
@@ -230,6 +266,7 @@ def make_all(folder):
     make(folder, "llama-k", "llama", sizes(256, 256, 4, 1, 1, False), [*tables, *k_types], "smollm", llama3)
     mixed = [("embed_tokens.weight", Q.Q8_0), ("q_proj.weight", Q.Q5_0), ("v_proj.weight", Q.Q4_1), ("up_proj.weight", Q.BF16), ("", Q.Q5_1)]
     make(folder, "qwen2", "qwen2", sizes(64, 96, 4, 2, 2, True), mixed, "qwen2")
+    make(folder, "llama-spm", "llama", sizes(32, 32, 2, 2, 1, True, VOCAB["spm"]), [("", Q.F16)], "spm")
     make(folder, "qwen3", "qwen3", sizes(64, 96, 2, 1, 2, True, head_dim=64), [("", Q.F16)], None)
 
 
