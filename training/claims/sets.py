@@ -342,20 +342,19 @@ def edit_of(parts, factor: float) -> tuple:
     return tuple(decode.Edit(layer, number, "add", float(factor)) for layer, number in parts)
 
 
-def given(subject, judge, config, chosen):
-    """(bench, parts) of stored lists of coordinates, with the values that they have."""
+def given(subject, judge, config, chosen, rows=None, factor=1.0):
+    """(bench, trials [(concept, edit)]) of stored lists of coordinates, or of rows of a basis, with `factor` times the values that they have."""
     lists = [list(zip(c["layer"], c["index"], c["value"], strict=True)) for c in chosen]
-    directions, parts = summed(lists, torch.eye(subject.model.config.d_model))
+    directions, parts = summed(lists, torch.eye(subject.model.config.d_model) if rows is None else rows)
     layers = sorted({layer for own in parts for layer, _ in own})
-    return direction_bench(subject, judge, config, layers, directions), parts
+    return direction_bench(subject, judge, config, layers, directions), [(i, edit_of(own, factor)) for i, own in enumerate(parts)]
 
 
 def curve(subject, judge, config, chosen) -> list[dict]:
     """Words against surprise: means over the concepts with all values of the lists times each of `FACTORS`."""
-    bench, parts = given(subject, judge, config, chosen)
     bounds, points = config["bounds"], []
     for factor in FACTORS:
-        results, _ = fresh(bench, [(i, edit_of(own, factor)) for i, own in enumerate(parts)], config)
+        results, _ = fresh(*given(subject, judge, config, chosen, factor=factor), config)
         two = np.array([(r["steered"] >= 2).mean() for r in results])
         ratios = np.array([r["nll_ratio"] for r in results])
         points.append(
@@ -388,13 +387,11 @@ def run_sets(name, subject, judge, config, found, layers, sizes, store, basis=No
     for size in sizes:
         numbers = [n for n, option in enumerate(tried) if len(option.picked) <= size]
         taken = best(bench, tried, numbers, edit_at, config, seen)
-        figures = scored(bench, [(tried[n].concept, edit_at(n, a)) for n, a in taken], config)
-        figures["chosen"] = []
-        for n, a in taken:
-            own = tried[n].rows(len(rows))
-            edits = [{"layer": layer, "index": row, "value": a * amount} for layer, row, amount in own]
-            figures["chosen"].append({key: [edit[key] for edit in edits] for key in ("layer", "index", "value")})
-        result[str(size)] = figures
+        lists = [[(layer, row, a * amount) for layer, row, amount in tried[n].rows(len(rows))] for n, a in taken]
+        # What is scored is what is stored.
+        chosen = common.rounded([dict(zip(("layer", "index", "value"), map(list, zip(*own, strict=True)), strict=True)) for own in lists])
+        result[str(size)] = scored(*given(subject, judge, config, chosen, rows), config) | {"chosen": chosen}
+        figures = result[str(size)]
         store(name, result)
         print(name, size, {k: round(v, 3) for k, v in figures.items() if isinstance(v, float)}, flush=True)
 
@@ -452,8 +449,7 @@ def main():
     if args.first:
         earlier_sets = json.loads(args.first.read_text())
         lists = [{"layer": [earlier_sets["layer"]] * len(c["index"])} | c for c in earlier_sets["methods"]["topk"]["8"]["chosen"]]
-        bench, parts = given(topk, judge, config, lists)
-        store("first", scored(bench, [(i, edit_of(own, 1)) for i, own in enumerate(parts)], config))
+        store("first", scored(*given(topk, judge, config, lists), config))
     if args.curves:
         for name, subject in (("topk", topk), ("random", topk), ("dense", dense)):
             for size, figures in result.get("methods", {}).get(name, {}).items():

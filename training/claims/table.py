@@ -9,6 +9,8 @@ import sys
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
+import numpy as np
+
 from . import common
 from .meaning import COMPARED_END
 
@@ -249,6 +251,36 @@ def sets(r):
         f"Blocks, lists and strengths were chosen on other prompts, strengths for {number(r['surprise'])} times the surprise; {r['judge']['name']} judges. A concept works if half of its texts have two of its words within 1.3 times the surprise; "
         "the strict bar asks for five times the words, (steered + 1) / (base + 1)."
     )
+    curves = [
+        (label.format(f"up to {size}") + "s", figures)
+        for name, label in SET_METHODS.items()
+        for size, figures in r["methods"].get(name, {}).items()
+        if "curve" in figures
+    ]
+    if curves:
+        yield ""
+        yield from grid(("words a text (concepts with two in half of the texts) at a surprise of", *map(number, AT)), [(label, *on_curve(figures)) for label, figures in curves])
+        yield ""
+        yield "The same lists and prompts, all values of a list times one factor for all concepts; read off between the factors measured."
+
+
+# Times the surprise at which the curves are read.
+AT = (1.05, 1.1, 1.2, 1.3, 1.5)
+
+
+def on_curve(figures) -> list[str]:
+    """Words and share of concepts where the curve reaches each surprise of `AT`; nothing beyond its end."""
+    points = [{"nll_ratio": 1.0, "words": figures["base"], "half": 0.0}, *figures["curve"]]
+    ratios = np.maximum.accumulate([point["nll_ratio"] for point in points])
+    count = len(figures["concepts"])
+
+    def cell(ratio):
+        if ratio > ratios[-1]:
+            return "–"
+        words, half = (float(np.interp(ratio, ratios, [point[key] for point in points])) for key in ("words", "half"))
+        return f"{number(words)} ({round(half * count)})"
+
+    return [cell(ratio) for ratio in AT]
 
 
 def ceiling(r):
@@ -381,7 +413,7 @@ def headline(results: Path) -> str:
         works = {size: round(few["topk"][size]["works"] * count) for size in ("1", "8")}
         text = f"- **Steering**: lists of at most 8 neurons bring {works['8']} of {count} concepts into half of the texts that still read (one neuron: {works['1']}"
         twin = few.get("dense", {}).get("8")
-        lines.append(f"{text}; 8 coordinates of the dense twin: {round(twin['works'] * count)})." if twin else f"{text}).")
+        lines.append(f"{text}; as many coordinates of the dense twin: {round(twin['works'] * count)})." if twin else f"{text}).")
     elif "score" in s.get("topk", {}):
         score = s["topk"]["score"]
         count = len(score["concepts"])

@@ -43,7 +43,7 @@ class Sets(ToyClaims):
                 self.assertEqual([point["factor"] for point in points], list(sets.FACTORS))
                 one, whole = points[sets.FACTORS.index(1.0)], curves[name]["3"]
                 for key in ("words", "two", "nll_ratio", "works"):
-                    self.assertAlmostEqual(one[key], whole[key], places=5)
+                    self.assertAlmostEqual(one[key], whole[key], delta=1e-3 * one[key])
             self.assertNotIn("curve", curves["topk"]["1"])
         self.assertIn("| TopK, up to 3 neurons | ", table.table(self.results))
 
@@ -127,6 +127,11 @@ class Rules(unittest.TestCase):
         self.assertAlmostEqual(taken[0][1], 0.4)
         result = {"expected": (np.zeros(3), np.full(3, 1.0)), "base": np.zeros(3), "steered": np.array([2, 3, 1])}
         self.assertAlmostEqual(sets.two(result)[1], (1 - 2 / np.e) / 2 + 1 / 3)
+
+    def test_a_curve_is_read_at_a_surprise(self):
+        points = [{"nll_ratio": 1.1, "words": 1.1, "half": 0.1}, {"nll_ratio": 1.3, "words": 2.1, "half": 0.5}]
+        figures = {"base": 0.1, "concepts": [{}] * 20, "curve": points}
+        self.assertEqual(table.on_curve(figures), ["0.60 (1)", "1.10 (2)", "1.60 (6)", "2.10 (10)", "–"])
 
     def test_concept_and_fluency(self):
         plain, loop = list(range(20)), [1, 2, 3, 4] * 5
