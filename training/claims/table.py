@@ -235,11 +235,12 @@ def sets(r):
         return (label, number(e["words"]), percent(e["two"]), number(e["nll_ratio"]), f"{round(e['works'] * count)} of {count}",
                 f"{round(e['works_strictly'] * count)} of {count}", number(e["harmonic"]))  # fmt: skip
 
-    rows = []
-    for name, label in SET_METHODS.items():
-        for size in sorted(r["methods"].get(name, {}), key=int):
-            count = "1" if size == "1" else f"up to {size}"
-            rows.append(row(label.format(count) + ("s" if size != "1" else ""), r["methods"][name][size]))
+    named = [
+        (label.format("1") if size == "1" else label.format(f"up to {size}") + "s", r["methods"][name][size])
+        for name, label in SET_METHODS.items()
+        for size in sorted(r["methods"].get(name, {}), key=int)
+    ]
+    rows = [row(label, figures) for label, figures in named]
     rows += [row(label, r["methods"][name]) for name, label in SINGLE_METHODS.items() if name in r["methods"]]
     base = next(iter(r["methods"].values()))
     base = base["base"] if "base" in base else next(iter(base.values()))["base"]
@@ -251,12 +252,7 @@ def sets(r):
         f"Blocks, lists and strengths were chosen on other prompts, strengths for {number(r['surprise'])} times the surprise; {r['judge']['name']} judges. A concept works if half of its texts have two of its words within 1.3 times the surprise; "
         "the strict bar asks for five times the words, (steered + 1) / (base + 1)."
     )
-    curves = [
-        (label.format(f"up to {size}") + "s", figures)
-        for name, label in SET_METHODS.items()
-        for size, figures in r["methods"].get(name, {}).items()
-        if "curve" in figures
-    ]
+    curves = [(label, figures) for label, figures in named if "curve" in figures]
     if curves:
         yield ""
         yield from grid(("words a text (concepts with two in half of the texts) at a surprise of", *map(number, AT)), [(label, *on_curve(figures)) for label, figures in curves])
