@@ -87,36 +87,53 @@ fn largest_portable(keys: &[u32], block: usize, largest: &mut [u32]) {
     }
 }
 
-/// A key that the first `k` reach, and not many others: the k-th of the largest of blocks, since each of `k` blocks has an entry that reaches it.
-/// 0 where that would not leave out much.
-fn least_of_first(keys: &[u32], k: usize) -> u32 {
+/// The largest key of each block of a row, the length of a block, and a key that the first `k` reach, and not many others: the k-th of the
+/// largest, since each of `k` blocks has an entry that reaches it. One block and 0 where that would not leave out much.
+fn blocks_of(keys: &[u32], k: usize) -> (Vec<u32>, usize, u32) {
     /// Blocks for each of the first.
     const SPARE: usize = 2;
     let block = keys.len() / (SPARE * k);
     if block < 4 {
-        return 0;
+        return (vec![u32::MAX], keys.len(), 0);
     }
     let mut largest = vec![0; keys.len().div_ceil(block)];
     largest_of_blocks(keys, block, &mut largest);
-    *largest.select_nth_unstable_by(k - 1, |a, b| b.cmp(a)).1
+    let mut ranked = largest.clone();
+    let least = *ranked.select_nth_unstable_by(k - 1, |a, b| b.cmp(a)).1;
+    (largest, block, least)
 }
 
-/// Indices of the first `k` entries of `row` in the ranking, in that order (`k` is cut to the row's length).
-pub fn topk_indices(row: &[f32], k: usize, select: Select) -> Vec<u32> {
+/// The first `k` entries of `row` in the ranking as packed words, in no order (`k` is cut to the row's length).
+fn first_words(row: &[f32], k: usize, select: Select) -> Vec<u64> {
     let k = k.min(row.len());
     if k == 0 {
         return Vec::new();
     }
     let mut keys = vec![0; row.len()];
     keys_of(row, select, &mut keys);
-    let least = least_of_first(&keys, k);
+    let (largest, block, least) = blocks_of(&keys, k);
     let mut words: Vec<u64> = Vec::with_capacity(2 * k);
-    let reaching = (0u32..).zip(&keys).filter(|(_, key)| **key >= least);
-    words.extend(reaching.map(|(index, key)| u64::from(*key) << 32 | u64::from(!index)));
+    for (number, (keys, largest)) in keys.chunks(block).zip(largest).enumerate() {
+        if largest >= least {
+            let reaching = (number * block..).zip(keys).filter(|(_, key)| **key >= least);
+            words.extend(reaching.map(|(index, key)| u64::from(*key) << 32 | u64::from(!(index as u32))));
+        }
+    }
     if k < words.len() {
         words.select_nth_unstable_by(k - 1, |a, b| b.cmp(a));
         words.truncate(k);
     }
+    words
+}
+
+/// Indices of the first `k` entries of `row`, in no order.
+pub fn first(row: &[f32], k: usize, select: Select) -> impl Iterator<Item = u32> {
+    first_words(row, k, select).into_iter().map(packed_index)
+}
+
+/// Indices of the first `k` entries of `row` in the ranking, in that order (`k` is cut to the row's length).
+pub fn topk_indices(row: &[f32], k: usize, select: Select) -> Vec<u32> {
+    let mut words = first_words(row, k, select);
     words.sort_unstable_by(|a, b| b.cmp(a));
     words.into_iter().map(packed_index).collect()
 }
@@ -166,6 +183,10 @@ mod tests {
                         for k in [1, 5, 48, len / 4, len] {
                             let expected: Vec<u32> = all[..k].iter().map(|word| packed_index(*word)).collect();
                             assert_eq!(topk_indices(&row, k, select), expected, "{len} {distinct} {k}");
+                            let (mut same, mut expected): (Vec<u32>, _) = (first(&row, k, select).collect(), expected);
+                            same.sort_unstable();
+                            expected.sort_unstable();
+                            assert_eq!(same, expected, "{len} {distinct} {k}");
                         }
                     }
                 }

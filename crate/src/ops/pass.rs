@@ -107,10 +107,15 @@ impl ActiveRows {
 
     /// Appends the non-zero entries of a dense row.
     pub fn push_row(&mut self, row: &[f32]) {
-        for (index, value) in (0u32..).zip(row) {
-            if *value != 0.0 {
-                self.indices.push(index);
-                self.values.push(*value);
+        // Most of a sparse row is passed over by eights.
+        for (eight, values) in row.chunks(8).enumerate() {
+            if values.iter().fold(false, |any, value| any | (*value != 0.0)) {
+                for (index, value) in (8 * eight as u32..).zip(values) {
+                    if *value != 0.0 {
+                        self.indices.push(index);
+                        self.values.push(*value);
+                    }
+                }
             }
         }
         self.start.push(self.indices.len());

@@ -44,14 +44,11 @@ fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
 
 /// Applies the activation to a row in place: all but the first k in the total order become 0.
 pub fn activate_row(row: &mut [f32], topk: TopK) {
-    let mut kept = order::topk_indices(row, topk.k, topk.select);
-    kept.sort_unstable();
-    let mut kept = kept.into_iter().peekable();
-    for (index, value) in (0u32..).zip(row) {
-        let stays = kept.next_if_eq(&index).is_some();
-        if !stays || (topk.post == Post::Relu && *value < 0.0) {
-            *value = 0.0;
-        }
+    let kept: Vec<(u32, f32)> = order::first(row, topk.k, topk.select).map(|index| (index, row[index as usize])).collect();
+    row.fill(0.0);
+    for (index, value) in kept {
+        let cut = topk.post == Post::Relu && value < 0.0;
+        row[index as usize] = if cut { 0.0 } else { value };
     }
 }
 

@@ -133,7 +133,7 @@ impl Captures {
                     *value = edit.apply(*value);
                 }
                 let kept = |row: &[f32]| {
-                    let mut kept = order::topk_indices(row, cut.k, cut.select);
+                    let mut kept: Vec<u32> = order::first(row, cut.k, cut.select).collect();
                     kept.sort_unstable();
                     kept
                 };

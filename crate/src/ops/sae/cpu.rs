@@ -7,7 +7,7 @@ use crate::config::{Normalize, Sae, SaeKind};
 use crate::edits::EditTable;
 use crate::error::{fail, Error, Result};
 use crate::numerics::gemm;
-use crate::numerics::order::{topk_indices, Select};
+use crate::numerics::order::{first, topk_indices, Select};
 use crate::ops::pass::{Pass, SLICE};
 use crate::weights::{SaePart, Weight};
 
@@ -173,7 +173,7 @@ pub fn activate(pass: &mut Pass<'_>, rows: &Range<usize>, _: usize) -> Result<()
             match (sae.kind, threshold) {
                 (SaeKind::TopK { k }, _) => {
                     out.fill(0.0);
-                    for index in topk_indices(pre, k, Select::Value) {
+                    for index in first(pre, k, Select::Value) {
                         out[index as usize] = pre[index as usize].max(0.0);
                     }
                 }
