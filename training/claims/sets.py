@@ -1,12 +1,14 @@
 """Steering by a short signed list of neurons: how few it takes for a concept, beside dense coordinates, SAE features and plain means.
 
-    python -m claims.sets --data DATA [--layer 4] [--sae DIR] [--methods NAME …] [--sizes N …] [--curves]
+    python -m claims.sets --data DATA [--layer 4] [--sae DIR] [--methods NAME …] [--sizes N …] [--again METHOD …]
+        [--curves METHOD …]
 
 A concept is a list of neurons, each with a value that is added to it at every position: plain edits. It is found from how the next token
 depends on the blocks, on contexts that the model wrote itself (`Effect`), and chosen greedily (`chosen`). Twin: `topk-lm steer --words`
 (crate/src/steer/), behind one block. Lists of several sizes behind each block and behind all of them, by several weightings of the contexts,
-are tried on texts (`best`), and strengths are chosen so that the ratio of surprise is `surprise`: both on the choosing and the earlier
-prompts. A size is the most that a list may hold. The score is on fresh prompts (concepts.toml, [sets]).
+are tried on texts (`best`), and strengths are chosen so that the share `enough` of texts has two words, or else so that the ratio of
+surprise is `surprise` (`chosen_strength`): both on all prompts but the fresh ones. A size is the most that a list may hold. The score is on
+fresh prompts (concepts.toml, [sets]).
 
 topk      neurons behind the block, 1 to 32
 dense     coordinates of the dense twin behind the same block, by the same rule
@@ -192,6 +194,19 @@ def at_surprise(strengths, ratios, limit: float) -> float:
     return last_a
 
 
+def chosen_strength(results, strengths, rule) -> tuple[float, float, float]:
+    """(share of texts with two words, ratio of surprise, strength): where the share first reaches `enough`, or where the ratio first reaches
+    `surprise` if that is sooner; between the measured strengths."""
+    shares, ratios = [two(r) for r in results], [r["nll_ratio"] for r in results]
+    most = at_surprise(strengths, ratios, rule["surprise"])
+    grid, reached, ratio = [0.0, *strengths], [shares[0][0], *(steered for _, steered in shares)], [1.0, *ratios]
+    for n in range(1, len(grid)):
+        if reached[n] >= rule["enough"]:
+            most = min(most, float(np.interp(rule["enough"], reached[n - 1 : n + 1], grid[n - 1 : n + 1])))
+            break
+    return float(np.interp(most, grid, reached)), float(np.interp(most, grid, ratio)), most
+
+
 def fresh(bench, trials, config) -> tuple[list, list]:
     """(results, ids of the prompts) of trials [(concept, edit)] on the fresh prompts, each with its seeds."""
     bounds, encode = config["bounds"], bench.subject.tokenizer.encode
@@ -233,11 +248,11 @@ def earlier(bench, config):
 
 
 def tuned(bench, numbers, edit_at, strengths, config) -> list[float]:
-    """The strength of each concept at which texts of the earlier prompts reach the surprise; `edit_at(concept, strength)` is the edit."""
+    """The strength of each concept by texts of all prompts but the fresh ones; `edit_at(concept, strength)` is the edit."""
     trials = [(i, edit_at(i, a)) for i in numbers for a in strengths]
     found = bench.run(trials, *earlier(bench, config), config["bounds"]["max_tokens"])
-    ratios = np.array([r["nll_ratio"] for r in found]).reshape(len(numbers), -1)
-    return [at_surprise(strengths, row, config["sets"]["surprise"]) for row in ratios]
+    count = len(strengths)
+    return [chosen_strength(found[n * count :][:count], strengths, config["sets"])[2] for n in range(len(numbers))]
 
 
 @dataclass
@@ -282,8 +297,9 @@ def two(result) -> tuple[float, float]:
 
 
 def best(bench, tried: list[Option], numbers, edit_at, config, seen: dict) -> list[tuple[int, float]]:
-    """For each concept which of the options `numbers` should bring two words into most texts of the earlier prompts at the surprise, and its
-    strength there. After a round on the choosing prompts `keep` of them go on to all. `seen` keeps what was found, by round and option."""
+    """For each concept which of the options `numbers` should bring two words into most texts (of several that bring them into enough, which
+    surprises least), and its strength. After a round on the choosing prompts `keep` of them go on to all. `seen` keeps what was found, by round
+    and option."""
     rule, tokens = config["sets"], config["bounds"]["max_tokens"]
     every = earlier(bench, config)
     few = [part[: len(config["prompts"]["choosing"])] for part in every]
@@ -294,12 +310,10 @@ def best(bench, tried: list[Option], numbers, edit_at, config, seen: dict) -> li
         found = bench.run([(tried[n].concept, edit_at(n, a)) for n in new for a in strengths], *rows, tokens)
         for i, n in enumerate(new):
             mine = found[i * len(strengths) : (i + 1) * len(strengths)]
-            strength = at_surprise(strengths, [r["nll_ratio"] for r in mine], rule["surprise"])
-            shares = [two(r) for r in mine]
-            score = float(np.interp(strength, [0.0, *strengths], [shares[0][0], *(steered for _, steered in shares)]))
-            seen[which, n] = score, strength
-        left = {c: sorted(left[c], key=lambda n: seen[which, n], reverse=True)[:keep] for c in concepts}  # noqa: B023
-    return [(left[c][0], seen["all", left[c][0]][1]) for c in concepts]
+            share, ratio, strength = chosen_strength(mine, strengths, rule)
+            seen[which, n] = -share, ratio, strength
+        left = {c: sorted(left[c], key=lambda n: seen[which, n])[:keep] for c in concepts}  # noqa: B023
+    return [(left[c][0], seen["all", left[c][0]][2]) for c in concepts]
 
 
 def mean_directions(model, data: Path, layer: int, words) -> torch.Tensor:
@@ -350,11 +364,11 @@ def given(subject, judge, config, chosen, rows=None, factor=1.0):
     return direction_bench(subject, judge, config, layers, directions), [(i, edit_of(own, factor)) for i, own in enumerate(parts)]
 
 
-def curve(subject, judge, config, chosen) -> list[dict]:
+def curve(subject, judge, config, chosen, rows=None) -> list[dict]:
     """Words against surprise: means over the concepts with all values of the lists times each of `FACTORS`."""
     bounds, points = config["bounds"], []
     for factor in FACTORS:
-        results, _ = fresh(*given(subject, judge, config, chosen, factor=factor), config)
+        results, _ = fresh(*given(subject, judge, config, chosen, rows, factor), config)
         two = np.array([(r["steered"] >= 2).mean() for r in results])
         ratios = np.array([r["nll_ratio"] for r in results])
         points.append(
@@ -369,6 +383,17 @@ def curve(subject, judge, config, chosen) -> list[dict]:
             }
         )
     return points
+
+
+def again(subject, judge, config, chosen, rows=None) -> list[dict]:
+    """Stored lists with strengths chosen anew."""
+    bench, trials = given(subject, judge, config, chosen, rows)
+
+    def edit_at(i, factor):
+        return tuple(decode.Edit(e.layer, e.index, "add", factor * e.value) for e in trials[i][1])
+
+    factors = tuned(bench, range(len(chosen)), edit_at, list(FACTORS[1:-1]), config)
+    return common.rounded([c | {"value": [factor * v for v in c["value"]]} for c, factor in zip(chosen, factors, strict=True)])
 
 
 def run_sets(name, subject, judge, config, found, layers, sizes, store, basis=None):
@@ -402,7 +427,8 @@ def main():
     p.add_argument("--sae", type=Path, help="an SAE on the twin behind that block")
     p.add_argument("--methods", nargs="*", default=["topk", "random", "dense", "sae", "means", "prompt", "logits"])
     p.add_argument("--sizes", type=int, nargs="+", help="default: those of concepts.toml")
-    p.add_argument("--curves", action="store_true", help="words against surprise for the stored lists of these sizes: no search")
+    p.add_argument("--again", nargs="*", default=[], metavar="METHOD", help="the stored lists of these sizes: strengths chosen anew, scored; no search")
+    p.add_argument("--curves", nargs="*", default=[], metavar="METHOD", help="words against surprise for the stored lists of these sizes: no search")
     p.add_argument("--first", type=Path, help="an earlier results/sets.json, whose lists of eight neurons are scored, too")
     args = p.parse_args()
     common.start(args)
@@ -416,7 +442,8 @@ def main():
     prompts = [topk.tokenizer.encode(t).ids for part in ("choosing", "scoring") for t in config["prompts"][part]]
     result = common.read(args.results, "sets")
     result |= {"layers": layers, "model": topk.about, "judge": judge.about, "surprise": config["sets"]["surprise"]}
-    result |= {"texts": len(config["prompts"]["fresh"]) * config["bounds"]["seeds"], "tokens": config["bounds"]["max_tokens"]}
+    result |= {"enough": config["sets"]["enough"], "texts": len(config["prompts"]["fresh"]) * config["bounds"]["seeds"]}
+    result |= {"tokens": config["bounds"]["max_tokens"]}
 
     def store(name, figures):
         # Another process may have stored a method in the meantime; other sizes of the same method stay.
@@ -439,22 +466,33 @@ def main():
         twin = effects(dense)
     if "dense" in args.methods and dense is not None:
         run_sets("dense", dense, judge, config, twin, layers, sizes, store)
-    if "sae" in args.methods and dense is not None and args.sae:
+    features = None
+    if dense is not None and args.sae:
         from .sae import SAE
 
         sae = SAE.load(args.sae)
         if sae.layer not in layers:
             p.error(f"--sae: {args.sae} is on block {sae.layer}; the sets are behind {layers}")
-        run_sets("sae", dense, judge, config, twin, [sae.layer], sizes, store, sae.directions())
+        features = sae.directions()
+        if "sae" in args.methods:
+            run_sets("sae", dense, judge, config, twin, [sae.layer], sizes, store, features)
     if args.first:
         earlier_sets = json.loads(args.first.read_text())
         lists = [{"layer": [earlier_sets["layer"]] * len(c["index"])} | c for c in earlier_sets["methods"]["topk"]["8"]["chosen"]]
         store("first", scored(*given(topk, judge, config, lists), config))
-    if args.curves:
-        for name, subject in (("topk", topk), ("random", topk), ("dense", dense)):
-            for size, figures in result.get("methods", {}).get(name, {}).items():
-                if int(size) in sizes:
-                    store(name, {size: figures | {"curve": curve(subject, judge, config, figures["chosen"])}})
+    stored = common.read(args.results, "sets").get("methods", {})
+    for name, subject, rows in (("topk", topk, None), ("random", topk, None), ("dense", dense, None), ("sae", dense, features)):
+        if name in (*args.again, *args.curves) and name == "sae" and features is None:
+            p.error("--again sae and --curves sae take --sae DIR")
+        for size, figures in stored.get(name, {}).items():
+            if int(size) not in sizes:
+                continue
+            if name in args.again:
+                lists = again(subject, judge, config, figures["chosen"], rows)
+                figures = scored(*given(subject, judge, config, lists, rows), config) | {"chosen": lists}
+                store(name, {size: figures})
+            if name in args.curves:
+                store(name, {size: figures | {"curve": curve(subject, judge, config, figures["chosen"], rows)}})
     if "means" in args.methods:
         words = [effect.token_ids(topk.tokenizer, c["words"]) for c in config["concept"]]
         bench = direction_bench(topk, judge, config, last, mean_directions(topk.model, args.data, last, words))

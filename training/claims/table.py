@@ -226,7 +226,7 @@ def judged_by_itself(method) -> bool:
 
 
 SET_METHODS = {"topk": "TopK, {} neuron", "random": "TopK, {} random neuron", "dense": "dense twin, {} coordinate", "sae": "SAE on the twin, {} feature"}
-SINGLE_METHODS = {"first": "TopK, 8 neurons by an earlier rule", "means": "difference of means, one direction", "prompt": "a sentence before the prompt", "logits": "raised logits of the words"}
+SINGLE_METHODS = {"first": "TopK, up to 8 neurons by the rule before", "means": "difference of means, one direction", "prompt": "a sentence before the prompt", "logits": "raised logits of the words"}
 
 
 def sets(r):
@@ -235,8 +235,14 @@ def sets(r):
         return (label, number(e["words"]), percent(e["two"]), number(e["nll_ratio"]), f"{round(e['works'] * count)} of {count}",
                 f"{round(e['works_strictly'] * count)} of {count}", number(e["harmonic"]))  # fmt: skip
 
+    def units(label, size, figures):
+        """With the block where it is not one of several that were tried."""
+        text = label.format("1") if size == "1" else label.format(f"up to {size}") + "s"
+        behind = {layer for own in figures.get("chosen", []) for layer in own["layer"]}
+        return text + (f" (block {behind.pop()})" if len(behind) == 1 < len(r["layers"]) else "")
+
     named = [
-        (label.format("1") if size == "1" else label.format(f"up to {size}") + "s", r["methods"][name][size])
+        (units(label, size, r["methods"][name][size]), r["methods"][name][size])
         for name, label in SET_METHODS.items()
         for size in sorted(r["methods"].get(name, {}), key=int)
     ]
@@ -249,7 +255,8 @@ def sets(r):
     yield ""
     yield (
         f"Means over the concepts, on {r['texts']} texts of {r['tokens']} tokens from prompts that nothing was chosen on; without an edit a text has {number(base)} words of a concept. "
-        f"Blocks, lists and strengths were chosen on other prompts, strengths for {number(r['surprise'])} times the surprise; {r['judge']['name']} judges. A concept works if half of its texts have two of its words within 1.3 times the surprise; "
+        f"Blocks, lists and strengths were chosen on other prompts, strengths for two words in {percent(r['enough'])} of the texts, but for at most {number(r['surprise'])} times the surprise; {r['judge']['name']} judges. "
+        "A concept works if half of its texts have two of its words within 1.3 times the surprise; "
         "the strict bar asks for five times the words, (steered + 1) / (base + 1)."
     )
     curves = [(label, figures) for label, figures in named if "curve" in figures]

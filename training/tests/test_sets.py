@@ -37,7 +37,14 @@ class Sets(ToyClaims):
             (self.folder / "first.json").write_text(json.dumps(nothing))
             first = self.call(sets, "--methods", "--first", self.folder / "first.json")["methods"]["first"]
             self.assertEqual((first["words"], first["nll_ratio"]), (first["base"], 1))
-            curves = self.call(sets, "--methods", "--curves", "--sizes", 3)["methods"]
+            anew = self.call(sets, "--methods", "--again", "topk", "--sizes", 3)["methods"]
+            for old, new in zip(methods["topk"]["3"]["chosen"], anew["topk"]["3"]["chosen"], strict=True):
+                self.assertEqual((old["layer"], old["index"]), (new["layer"], new["index"]))
+                factors = np.array(new["value"]) / np.array(old["value"])
+                np.testing.assert_allclose(factors, factors[0], rtol=1e-3)
+                self.assertLessEqual(factors[0], sets.FACTORS[-2] * 1.001)
+            self.assertEqual((anew["topk"]["1"], anew["dense"]), (again["topk"]["1"], methods["dense"]))
+            curves = self.call(sets, "--methods", "--curves", "topk", "random", "dense", "--sizes", 3)["methods"]
             for name in ("topk", "random", "dense"):
                 points = curves[name]["3"]["curve"]
                 self.assertEqual([point["factor"] for point in points], list(sets.FACTORS))
@@ -102,6 +109,18 @@ class Rules(unittest.TestCase):
         self.assertEqual(sets.at_surprise([1, 2], [1.0, 1.1], 1.3), 2)
         self.assertAlmostEqual(sets.at_surprise([1, 2], [1.5, 1.1], 1.25), 0.5)  # the first time counts
 
+    def test_no_more_strength_than_brings_the_words(self):
+        def result(share, ratio):
+            with_words = np.arange(10) < 10 * share
+            return {"expected": (np.zeros(10), 20.0 * with_words), "base": np.zeros(10), "steered": 2 * with_words, "nll_ratio": ratio}
+
+        found, rule = [result(0.4, 1.1), result(0.8, 1.2), result(0.6, 1.4)], {"surprise": 1.3}
+        for enough, expected in ((0.6, (0.6, 1.15, 1.5)), (0.2, (0.2, 1.05, 0.5)), (0.9, (0.7, 1.3, 2.5)), (0.0, (0.0, 1.0, 0.0))):
+            with self.subTest(enough):
+                np.testing.assert_allclose(sets.chosen_strength(found, [1, 2, 3], rule | {"enough": enough}), expected, atol=1e-6)
+        # A share that falls, and a surprise that comes first.
+        np.testing.assert_allclose(sets.chosen_strength(found, [1, 2, 3], {"surprise": 1.1, "enough": 0.6}), (0.4, 1.1, 1), atol=1e-6)
+
     def test_the_list_that_should_bring_two_words_at_the_surprise_is_taken(self):
         class Bench:
             """Words and surprise grow with the strength, by factors of the list; the third list of each concept stands out among few texts only."""
@@ -118,13 +137,16 @@ class Rules(unittest.TestCase):
 
                 return [result(*trial) for trial in trials]
 
-        config = {"sets": {"strengths": [0.2, 0.6], "first": [0.4], "keep": 2, "surprise": 1.2}, "bounds": {"max_tokens": 4}}
+        config = {"sets": {"strengths": [0.2, 0.6], "first": [0.4], "keep": 2, "surprise": 1.2, "enough": 1}, "bounds": {"max_tokens": 4}}
         config["prompts"] = {"choosing": ["a", "b"], "scoring": ["c"], "earlier": ["d"]}
         tried = [sets.Option(concept, [1], [0], None) for concept in (0, 0, 0, 4, 4, 4)]
         taken = sets.best(Bench(), tried, range(6), lambda n, a: (n, a), config, seen := {})
         self.assertEqual(taken, sets.best(mock.Mock(**{"run.return_value": [], "subject": Bench.subject}), tried, range(6), None, config, seen))
         self.assertEqual([n for n, _ in taken], [1, 4])
         self.assertAlmostEqual(taken[0][1], 0.4)
+        # Of two that bring enough the one that surprises less.
+        config["sets"]["enough"] = 0.3
+        self.assertEqual([n for n, _ in sets.best(Bench(), tried, range(2), lambda n, a: (n, a), config, {})], [1])
         result = {"expected": (np.zeros(3), np.full(3, 1.0)), "base": np.zeros(3), "steered": np.array([2, 3, 1])}
         self.assertAlmostEqual(sets.two(result)[1], (1 - 2 / np.e) / 2 + 1 / 3)
 

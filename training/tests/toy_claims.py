@@ -36,6 +36,7 @@ round = [{texts = 2, tokens = 4}, {texts = 2, tokens = 6, keep = {bounded = 1, m
 sizes = [1, 3]
 strengths = [0.3, 1.0]
 surprise = 1.2
+enough = 0.65
 layers = [0, 1]
 powers = [0.5, 1.0]
 first = [0.5]

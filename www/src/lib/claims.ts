@@ -248,8 +248,8 @@ const WAYS: readonly (readonly [key: string, one: string, many: string, definiti
 const OTHER_WAYS: readonly (readonly [key: string, name: string, definition: string])[] = [
   [
     'first',
-    '8 neurons by an earlier rule',
-    'One list of eight for each concept, behind block 4, where now the best of many behind three blocks is taken.',
+    'up to 8 neurons by the rule before',
+    'The lists that bring two words into most texts at 1.2 times the surprise, with strengths for that surprise.',
   ],
   ['means', 'difference of means', 'One direction: the mean state before a word of the concept, less the mean state.'],
   ['prompt', 'a sentence before the prompt', '“This is a story about …”, and no edit.'],
