@@ -39,3 +39,9 @@ pub fn has_avx512() -> bool {
         && std::arch::is_x86_feature_detected!("avx512dq")
         && std::arch::is_x86_feature_detected!("avx512bw")
 }
+
+/// Whether it multiplies pairs of 16-bit numbers in them, and adds them up, by one instruction.
+#[cfg(target_arch = "x86_64")]
+pub fn has_vnni() -> bool {
+    has_avx512() && std::arch::is_x86_feature_detected!("avx512vnni")
+}

@@ -48,7 +48,10 @@ fn matmul_of<S: Stored>(x: &[f32], inputs: usize, w: &[S], stride: usize, out: &
         // SAFETY: the registers were just detected.
         return unsafe { avx512::matmul(x, inputs, w, stride, out) };
     }
-    let together = x.len() / inputs / ROWS * ROWS;
+    // The copy of the weights that they share pays for itself later where nothing is widened.
+    let fewest = if size_of::<S>() == 4 { 2 * ROWS } else { ROWS };
+    let rows = x.len() / inputs;
+    let together = if rows < fewest { 0 } else { rows / ROWS * ROWS };
     let (x_groups, x_rest) = x.split_at(together * inputs);
     let (out_groups, out_rest) = out.split_at_mut(together * stride);
     if together > 0 {

@@ -65,8 +65,7 @@ pub fn matmul(x: &[f32], inputs: usize, w: &Int8, stride: usize, out: &mut [f32]
         }
         let (mut q, mut sums) = (Vec::new(), Vec::new());
         let scale = quantize(x, &mut q);
-        let entries: Vec<(u32, i16)> = (0..).zip(q.iter().copied()).filter(|(_, q)| *q != 0).collect();
-        add_up(&entries, &w.numbers, stride, &mut sums, out);
+        add_up(&entries(0.., &q), &w.numbers, stride, &mut sums, out);
         times(out, scale, &w.scales);
     }
 }
@@ -75,9 +74,15 @@ pub fn matmul(x: &[f32], inputs: usize, w: &Int8, stride: usize, out: &mut [f32]
 pub fn gather(indices: &[u32], values: &[f32], w: &Int8, stride: usize, out: &mut [f32]) {
     let mut q = Vec::new();
     let scale = quantize(values, &mut q);
-    let entries: Vec<(u32, i16)> = indices.iter().copied().zip(q).filter(|(_, q)| *q != 0).collect();
-    add_up(&entries, &w.numbers, stride, &mut Vec::new(), out);
+    add_up(&entries(indices.iter().copied(), &q), &w.numbers, stride, &mut Vec::new(), out);
     times(out, scale, &w.scales);
+}
+
+/// Inputs that are not 0, with their indices.
+fn entries(indices: impl Iterator<Item = u32>, q: &[i16]) -> Vec<(u32, i16)> {
+    let mut entries = Vec::with_capacity(q.len());
+    entries.extend(indices.zip(q.iter().copied()).filter(|(_, q)| *q != 0));
+    entries
 }
 
 /// `out[o] = Σ q · w[index, o]` over the entries, whose indices ascend.
@@ -182,6 +187,10 @@ pub fn dots(x: &[f32], inputs: usize, w: &[i8], scales: &[f32], stride: usize, o
         // The last one may be alone; it is then taken twice.
         let ids = [v, (v + 1).min(outputs - 1)];
         let w = ids.map(row_of_w);
+        // Two streams in turn are not fetched ahead as one is.
+        for next in [v + 2, v + 3] {
+            fetch_ahead(row_of_w(next.min(outputs - 1)));
+        }
         let mut r = 0;
         while r < scales_of_x.len() {
             let mut put = |r: usize, sums: [f32; 2]| {

@@ -224,14 +224,12 @@ impl Settings {
     /// Steps 2 to 6, of penalised logits whose largest is `max`.
     #[inline(always)]
     fn draw(&self, penalised: &[f32], max: f32, position: u32) -> u32 {
-        let words: Vec<u64> = (0u32..)
-            .zip(penalised)
-            .map(|(i, v)| packed(v.to_bits(), i, Select::Value))
-            .collect();
-        let masses: Vec<u64> = penalised
-            .iter()
-            .map(|&l| mass((l - max) * self.inverse_temperature))
-            .collect();
+        // Not collected: that code would be compiled without the registers at hand.
+        let (mut words, mut masses) = (vec![0; penalised.len()], vec![0; penalised.len()]);
+        for (((word, mass_of), i), logit) in words.iter_mut().zip(&mut masses).zip(0u32..).zip(penalised) {
+            *word = packed(logit.to_bits(), i, Select::Value);
+            *mass_of = mass((logit - max) * self.inverse_temperature);
+        }
         let kept = |last: u64| {
             words
                 .iter()

@@ -4,10 +4,14 @@
 
 use std::arch::x86_64::{
     _mm512_add_ps, _mm512_loadu_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+    _mm_prefetch, _MM_HINT_T0,
 };
 
 use super::avx512::{dots_tile, LANES, RIGHT};
 use crate::numerics::math;
+
+/// Positions that are asked for before they are read.
+const AHEAD: usize = 12;
 
 /// Keys or values of one head, by position: `[positions, stride]`, of which `column..column + d_head`.
 #[derive(Clone, Copy)]
@@ -20,6 +24,15 @@ pub struct Cached<'a> {
 impl<'a> Cached<'a> {
     fn row(&self, position: usize, d_head: usize) -> &'a [f32] {
         &self.numbers[position * self.stride + self.column..][..d_head]
+    }
+
+    /// Asks for a row that will be read soon: between rows of one head lie those of the others.
+    #[inline(always)]
+    fn fetch_ahead(&self, position: usize, d_head: usize) {
+        for line in self.row(position, d_head).chunks(LANES) {
+            // SAFETY: asking for an address reads nothing.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        }
     }
 }
 
@@ -66,6 +79,9 @@ pub fn attend<const R: usize>(
     }
     for first in (0..n).step_by(RIGHT) {
         let group = std::array::from_fn(|k| keys.row((first + k).min(n - 1), d_head));
+        for k in 0..RIGHT {
+            keys.fetch_ahead((first + AHEAD + k).min(n - 1), d_head);
+        }
         let sums = dots_tile(queries, group);
         for (row, sums) in scores.rows.iter_mut().zip(&sums) {
             for (score, sum) in row[first..].iter_mut().zip(sums) {
@@ -109,6 +125,7 @@ fn weigh<const R: usize, const V: usize>(
     let mut sums = [[_mm512_setzero_ps(); V]; R];
     for (position, p) in p.iter().enumerate() {
         let parts = values.row(position, V * LANES).as_chunks::<LANES>().0;
+        values.fetch_ahead((position + AHEAD).min(p.len() - 1), V * LANES);
         for (v, part) in parts.iter().enumerate().take(V) {
             // SAFETY: sixteen floats lie there.
             let value = unsafe { _mm512_loadu_ps(part.as_ptr()) };

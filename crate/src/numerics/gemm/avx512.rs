@@ -26,21 +26,9 @@ pub const RIGHT: usize = 6;
 /// From how many rows on `matmul` is worth its copies.
 pub const FEWEST_ROWS: usize = 5;
 
-/// The copies that `matmul` makes.
-struct Packed {
-    /// `[tile, input]`
-    rows: Vec<[f32; ROWS]>,
-    /// `[input]`
-    strip: Vec<[f32; OUTS]>,
-}
-
 thread_local! {
-    static PACKED: RefCell<Packed> = const {
-        RefCell::new(Packed {
-            rows: Vec::new(),
-            strip: Vec::new(),
-        })
-    };
+    /// The copy that `matmul` makes, `[input]`.
+    static STRIP: RefCell<Vec<[f32; OUTS]>> = const { RefCell::new(Vec::new()) };
 }
 
 #[inline]
@@ -53,8 +41,7 @@ fn load(numbers: &[f32; LANES]) -> __m512 {
 /// `out[r, o] = Σ_i x[r, i] · w[i, o]` for `x` `[rows, inputs]`, `w` `[inputs, stride]`, `out` `[rows, stride]`.
 #[target_feature(enable = "avx512f")]
 pub fn matmul<S: Stored>(x: &[f32], inputs: usize, w: &[S], stride: usize, out: &mut [f32]) {
-    PACKED.with_borrow_mut(|Packed { rows, strip }| {
-        pack_rows(x, inputs, rows);
+    STRIP.with_borrow_mut(|strip| {
         strip.resize(inputs, [0.0; OUTS]);
         for first in (0..stride).step_by(OUTS) {
             let width = OUTS.min(stride - first);
@@ -72,8 +59,10 @@ pub fn matmul<S: Stored>(x: &[f32], inputs: usize, w: &[S], stride: usize, out: 
                     }
                 }
             }
-            for (x, out) in rows.chunks_exact(inputs).zip(out.chunks_mut(ROWS * stride)) {
-                let sums = tile(x, strip);
+            for (x, out) in x.chunks(ROWS * inputs).zip(out.chunks_mut(ROWS * stride)) {
+                // A tile that the end cuts short takes its last row several times.
+                let last = x.len() / inputs - 1;
+                let sums = tile(std::array::from_fn(|r| &x[r.min(last) * inputs..][..inputs]), strip);
                 for (sums, out) in sums.iter().zip(out.chunks_exact_mut(stride)) {
                     out[first..first + width].copy_from_slice(&sums[..width]);
                 }
@@ -82,28 +71,16 @@ pub fn matmul<S: Stored>(x: &[f32], inputs: usize, w: &[S], stride: usize, out: 
     });
 }
 
-/// Tiles of eight rows, `[tile, input, row]`; the rows that the last one lacks are 0.
-fn pack_rows(x: &[f32], inputs: usize, packed: &mut Vec<[f32; ROWS]>) {
-    packed.clear();
-    packed.resize((x.len() / inputs).div_ceil(ROWS) * inputs, [0.0; ROWS]);
-    for (x, packed) in x.chunks(ROWS * inputs).zip(packed.chunks_exact_mut(inputs)) {
-        for (r, x) in x.chunks_exact(inputs).enumerate() {
-            for (packed, x) in packed.iter_mut().zip(x) {
-                packed[r] = *x;
-            }
-        }
-    }
-}
-
-/// Eight rows `[input, row]` times a strip `[input, output]`.
+/// Eight rows times a strip `[input, output]`.
 #[target_feature(enable = "avx512f")]
-fn tile(x: &[[f32; ROWS]], strip: &[[f32; OUTS]]) -> [[f32; OUTS]; ROWS] {
+fn tile(x: [&[f32]; ROWS], strip: &[[f32; OUTS]]) -> [[f32; OUTS]; ROWS] {
+    let x = x.map(|x| &x[..strip.len()]);
     let mut sums = [[_mm512_setzero_ps(); VECTORS]; ROWS];
-    for (x, strip) in x.iter().zip(strip) {
+    for (i, strip) in strip.iter().enumerate() {
         let (strip, _) = strip.as_chunks::<LANES>();
         let w = [load(&strip[0]), load(&strip[1]), load(&strip[2])];
         for r in 0..ROWS {
-            let x = _mm512_set1_ps(x[r]);
+            let x = _mm512_set1_ps(x[r][i]);
             for v in 0..VECTORS {
                 sums[r][v] = _mm512_add_ps(sums[r][v], _mm512_mul_ps(x, w[v]));
             }

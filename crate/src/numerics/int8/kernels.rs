@@ -2,13 +2,32 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(test)]
+mod tests;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm128;
 
 #[cfg(target_arch = "x86_64")]
-use avx2 as wide;
-#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-use wasm128 as wide;
+use crate::numerics::dispatch::has_vnni;
+
+/// Returns the sums of the widest registers that the machine has, if they are wider than what the compiler takes by itself. The caller has
+/// checked the lengths.
+macro_rules! widest {
+    ($name:ident($($arg:expr),*)) => {
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        return wasm128::$name($($arg),*);
+        #[cfg(target_arch = "x86_64")]
+        if has_vnni() {
+            // SAFETY: the features were just detected.
+            return unsafe { avx512::$name($($arg),*) };
+        } else if std::arch::is_x86_feature_detected!("avx2") {
+            // SAFETY: the feature was just detected.
+            return unsafe { avx2::$name($($arg),*) };
+        }
+    };
+}
 
 /// Sums of one row of inputs that are made at once.
 #[cfg(any(target_arch = "x86_64", all(target_arch = "wasm32", target_feature = "simd128")))]
@@ -57,13 +76,7 @@ fn dot_from<const R: usize>(from: usize, x: [&[i16]; R], w: [&[i8]; 2]) -> [[i32
 
 /// `sums[o] += Σ_j x_j · w_j[o]` over four rows of weights; `x` are two pairs.
 pub fn four_rows(sums: &mut [i32], w: [&[i8]; 4], x: [i32; 2]) {
-    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    return wide::four_rows(sums, w, x);
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: the feature was just detected.
-        return unsafe { wide::four_rows(sums, w, x) };
-    }
+    widest!(four_rows(sums, w, x));
     #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
     four_rows_from(0, sums, w, x);
 }
@@ -71,13 +84,7 @@ pub fn four_rows(sums: &mut [i32], w: [&[i8]; 4], x: [i32; 2]) {
 /// `sums[r, o] += Σ_j x[r]_j · w_j[o]` over eight rows of weights, all of one length, for each row `r` of inputs; `x[r]` are four pairs.
 pub fn eight_rows(sums: &mut [i32], w: [&[i8]; 8], x: &[[i32; 4]]) {
     assert!(w.iter().all(|row| row.len() == w[0].len()) && sums.len() == x.len() * w[0].len());
-    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    return wide::eight_rows(sums, w, x);
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: the feature was just detected.
-        return unsafe { wide::eight_rows(sums, w, x) };
-    }
+    widest!(eight_rows(sums, w, x));
     #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
     eight_rows_from(0, sums, w, x);
 }
@@ -85,13 +92,7 @@ pub fn eight_rows(sums: &mut [i32], w: [&[i8]; 8], x: &[[i32; 4]]) {
 /// `Σ_i x[r][i] · w[v][i]` of `R` rows of inputs with two of weights, all of one length.
 pub fn dot<const R: usize>(x: [&[i16]; R], w: [&[i8]; 2]) -> [[i32; 2]; R] {
     assert!(x.iter().all(|row| row.len() == w[0].len()) && w[1].len() == w[0].len());
-    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    return wide::dot(x, w);
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: the feature was just detected.
-        return unsafe { wide::dot(x, w) };
-    }
+    widest!(dot(x, w));
     #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
     dot_from(0, x, w)
 }
@@ -99,13 +100,7 @@ pub fn dot<const R: usize>(x: [&[i16]; R], w: [&[i8]; 2]) -> [[i32; 2]; R] {
 /// `Σ_i x[i] · w[i]`, of one length.
 pub fn dot_one(x: &[i16], w: &[i8]) -> i32 {
     assert!(x.len() == w.len());
-    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    return wide::dot_one(x, w);
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: the feature was just detected.
-        return unsafe { wide::dot_one(x, w) };
-    }
+    widest!(dot_one(x, w));
     #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
     dot_one_from(0, x, w)
 }
@@ -114,10 +109,7 @@ pub fn dot_one(x: &[i16], w: &[i8]) -> i32 {
 pub fn dot_each(x: &[i16], w: &[i8], stride: usize, out: &mut [f32]) {
     assert!(x.len() <= stride && w.len() >= out.len().saturating_sub(1) * stride + x.len());
     #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: the feature was just detected.
-        return unsafe { wide::dot_each(x, w, stride, out) };
-    }
+    widest!(dot_each(x, w, stride, out));
     for (out, w) in out.iter_mut().zip(w.chunks(stride)) {
         *out = dot_one(x, &w[..x.len()]) as f32;
     }
@@ -145,13 +137,7 @@ fn dot_one_from(from: usize, x: &[i16], w: &[i8]) -> i32 {
 /// `sums[o] += Σ_j x_j · w_j[o]` over four inputs, whose weights are packed; `x` are two pairs.
 pub fn four_packed(sums: &mut [i32], blocks: &[i8], x: [i32; 2]) {
     assert!(sums.len().is_multiple_of(OUTPUTS) && blocks.len() == 4 * sums.len());
-    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    return wide::four_packed(sums, blocks, x);
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: the feature was just detected.
-        return unsafe { wide::four_packed(sums, blocks, x) };
-    }
+    widest!(four_packed(sums, blocks, x));
     #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
     four_packed_portable(sums, blocks, x);
 }
@@ -159,13 +145,7 @@ pub fn four_packed(sums: &mut [i32], blocks: &[i8], x: [i32; 2]) {
 /// [`four_packed`] of numbers from 0 to 15, two a byte (`numerics/int4.rs`).
 pub fn four_nibbles(sums: &mut [i32], blocks: &[u8], x: [i32; 2]) {
     assert!(sums.len().is_multiple_of(OUTPUTS) && blocks.len() == 2 * sums.len());
-    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    return wide::four_nibbles(sums, blocks, x);
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: the feature was just detected.
-        return unsafe { wide::four_nibbles(sums, blocks, x) };
-    }
+    widest!(four_nibbles(sums, blocks, x));
     #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
     for (sums, block) in sums.as_chunks_mut::<OUTPUTS>().0.iter_mut().zip(blocks.as_chunks::<{ BLOCK / 2 }>().0) {
         let ([a, b], [c, d]) = (halves(x[0]), halves(x[1]));
@@ -194,13 +174,7 @@ pub fn eight_packed(sums: &mut [i32], fours: [&[i8]; 2], x: &[[i32; 4]]) {
     let width = fours[0].len() / 4;
     assert!(width.is_multiple_of(OUTPUTS) && fours[1].len() == 4 * width && fours[0].len() == 4 * width);
     assert!(sums.len() == x.len() * width);
-    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    return wide::eight_packed(sums, fours, x);
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: the feature was just detected.
-        return unsafe { wide::eight_packed(sums, fours, x) };
-    }
+    widest!(eight_packed(sums, fours, x));
     #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
     for (sums, x) in sums.chunks_exact_mut(width.max(1)).zip(x) {
         four_packed_portable(sums, fours[0], [x[0], x[1]]);
