@@ -8,7 +8,7 @@ depends on the blocks, on contexts that the model wrote itself (`Effect`), and c
 (crate/src/steer/), behind one block. Lists of several sizes behind each block and behind all of them, by several weightings of the contexts,
 are tried on texts (`best`), and strengths are chosen so that the share `enough` of texts has two words, or else so that the ratio of
 surprise is `surprise` (`chosen_strength`): both on all prompts but the fresh ones. A size is the most that a list may hold. The score is on
-fresh prompts (concepts.toml, [sets]).
+fresh prompts (concepts.toml, [sets]). A search that is cut off goes on when it is called again (results/sets.METHOD.part.json).
 
 topk      neurons behind the block, 1 to 32
 dense     coordinates of the dense twin behind the same block, by the same rule
@@ -25,10 +25,11 @@ harmonic        mean over texts of the harmonic mean of concept (0, 1, 2 words) 
                 4-gram thrice, 1: at most 1.8 times), 0 to 2, as AxBench counts (arXiv 2501.17148)
 """
 
+import functools
 import json
 import tomllib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -273,18 +274,21 @@ class Option:
 def options(name, concept, tokens, found, layers, size, config, basis) -> list[Option]:
     """The lists of one size that are tried: behind each block and behind all of them by each weighting; of one neuron the first few
     behind each block."""
-    powers = config["sets"].get("powers", [POWER])
+    rule = config["sets"]
     places = [[layer] for layer in layers] + [layers] * (len(layers) > 1 and size > 1)
+    powers = rule.get("powers", [POWER])
+    # One neuron is the same by most weightings: there the first few are tried.
+    ways = [(POWER, rank) for rank in range(rule.get("ranks", len(powers)))] if size == 1 else [(power, 0) for power in powers]
     result = []
-    for n, power in enumerate(powers):
-        gain = found.gain(tokens, POWER if size == 1 else power)
+    for n, (power, rank) in enumerate(ways):
+        gain = found.gain(tokens, power)
         for place in places:
             columns = found.columns(place)
             F, g = found.F[columns][:, columns], gain[columns]
             if name == "random":
                 picked, amounts = at_random(F, g, size, np.random.default_rng([size, concept, n, *place]))
             else:
-                picked, amounts = chosen(F, g, size, basis, rank=n if size == 1 else 0)
+                picked, amounts = chosen(F, g, size, basis, rank=rank)
             result.append(Option(concept, place, picked, amounts))
     return result
 
@@ -296,24 +300,48 @@ def two(result) -> tuple[float, float]:
     return tuple((n + float((result[part] >= 2).mean())) / 2 for n, part in zip(expected, ("base", "steered"), strict=True))
 
 
-def best(bench, tried: list[Option], numbers, edit_at, config, seen: dict) -> list[tuple[int, float]]:
+class Search:
+    """What a search has tried, in a file beside its results: one that was cut off goes on where it was, unless what it rests on (`about`) has
+    changed since."""
+
+    def __init__(self, path: Path, about: dict, options):
+        """`options()` makes the lists to try, where the file has none."""
+        self.path, self.about = path, json.loads(json.dumps(common.rounded(about)))
+        stored = json.loads(path.read_text()) if path.exists() else {}
+        if stored.get("about") != self.about:
+            tried = [asdict(option) | {"amounts": option.amounts.tolist()} for option in options()]
+            stored = {"about": self.about, "tried": tried, "seen": {}}
+        self.tried = [Option(**o | {"amounts": torch.tensor(o["amounts"], dtype=torch.float64)}) for o in stored["tried"]]
+        self.seen = stored["seen"]  # by round and option: (−share, ratio, strength)
+        self.stored = stored
+
+    def save(self):
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        new = self.path.with_suffix(".new")
+        new.write_text(json.dumps(self.stored))
+        new.replace(self.path)
+
+
+def best(bench, search: Search, numbers, edit_at, config) -> list[tuple[int, float]]:
     """For each concept which of the options `numbers` should bring two words into most texts (of several that bring them into enough, which
-    surprises least), and its strength. After a round on the choosing prompts `keep` of them go on to all. `seen` keeps what was found, by round
-    and option."""
+    surprises least), and its strength. After a round on the choosing prompts `keep` of them go on to all."""
     rule, tokens = config["sets"], config["bounds"]["max_tokens"]
+    tried, seen = search.tried, search.seen
     every = earlier(bench, config)
     few = [part[: len(config["prompts"]["choosing"])] for part in every]
     concepts = sorted({tried[n].concept for n in numbers})
     left = {c: [n for n in numbers if tried[n].concept == c] for c in concepts}
     for which, rows, strengths, keep in (("few", few, rule.get("first", rule["strengths"]), rule.get("keep", 1)), ("all", every, rule["strengths"], 1)):
-        new = [n for c in concepts for n in left[c] if (which, n) not in seen]
-        found = bench.run([(tried[n].concept, edit_at(n, a)) for n in new for a in strengths], *rows, tokens)
-        for i, n in enumerate(new):
-            mine = found[i * len(strengths) : (i + 1) * len(strengths)]
-            share, ratio, strength = chosen_strength(mine, strengths, rule)
-            seen[which, n] = -share, ratio, strength
-        left = {c: sorted(left[c], key=lambda n: seen[which, n])[:keep] for c in concepts}  # noqa: B023
-    return [(left[c][0], seen["all", left[c][0]][2]) for c in concepts]
+        for c in concepts:
+            new = [n for n in left[c] if f"{which} {n}" not in seen]
+            found = bench.run([(c, edit_at(n, a)) for n in new for a in strengths], *rows, tokens) if new else []
+            for i, n in enumerate(new):
+                mine = found[i * len(strengths) : (i + 1) * len(strengths)]
+                share, ratio, strength = chosen_strength(mine, strengths, rule)
+                seen[f"{which} {n}"] = [-share, ratio, strength]
+            search.save()
+        left = {c: sorted(left[c], key=lambda n: seen[f"{which} {n}"])[:keep] for c in concepts}  # noqa: B023
+    return [(left[c][0], seen[f"all {left[c][0]}"][2]) for c in concepts]
 
 
 def mean_directions(model, data: Path, layer: int, words) -> torch.Tensor:
@@ -396,11 +424,15 @@ def again(subject, judge, config, chosen, rows=None) -> list[dict]:
     return common.rounded([c | {"value": [factor * v for v in c["value"]]} for c, factor in zip(chosen, factors, strict=True)])
 
 
-def run_sets(name, subject, judge, config, found, layers, sizes, store, basis=None):
-    """Stores {size: figures} of lists of at most that size as it goes; `chosen` holds the edits."""
+def run_sets(name, subject, judge, config, found, layers, sizes, store, path, basis=None):
+    """Stores {size: figures} of lists of at most that size as it goes; `chosen` holds the edits. `found()` gives the `Effect`."""
     words = [effect.token_ids(subject.tokenizer, c["words"]) for c in config["concept"]]
     made = sorted({*sizes, *(size for size in config["sets"]["sizes"] if size <= max(sizes))})
-    tried = [o for size in made for i, tokens in enumerate(words) for o in options(name, i, tokens, found, layers, size, config, basis)]
+    about = {"model": subject.about, "judge": judge.about, "layers": layers, "made": made, "config": config}
+    about["basis"] = None if basis is None else [*basis.shape, float(basis.abs().sum())]
+    lists = lambda size, i, tokens: options(name, i, tokens, found(), layers, size, config, basis)  # noqa: E731
+    search = Search(path, about, lambda: [o for size in made for i, tokens in enumerate(words) for o in lists(size, i, tokens)])
+    tried = search.tried
     rows = torch.eye(subject.model.config.d_model) if basis is None else basis
     directions, parts = summed([list(option.rows(len(rows))) for option in tried], rows)
     bench = direction_bench(subject, judge, config, layers, directions)
@@ -408,10 +440,10 @@ def run_sets(name, subject, judge, config, found, layers, sizes, store, basis=No
     def edit_at(n, a):
         return edit_of(parts[n], a)
 
-    result, seen = {}, {}
+    result = {}
     for size in sizes:
         numbers = [n for n, option in enumerate(tried) if len(option.picked) <= size]
-        taken = best(bench, tried, numbers, edit_at, config, seen)
+        taken = best(bench, search, numbers, edit_at, config)
         lists = [[(layer, row, a * amount) for layer, row, amount in tried[n].rows(len(rows))] for n, a in taken]
         # What is scored is what is stored.
         chosen = common.rounded([dict(zip(("layer", "index", "value"), map(list, zip(*own, strict=True)), strict=True)) for own in lists])
@@ -419,6 +451,7 @@ def run_sets(name, subject, judge, config, found, layers, sizes, store, basis=No
         figures = result[str(size)]
         store(name, result)
         print(name, size, {k: round(v, 3) for k, v in figures.items() if isinstance(v, float)}, flush=True)
+    path.unlink()
 
 
 def main():
@@ -451,21 +484,20 @@ def main():
         now[name] = figures if "words" in figures else now.get(name, {}) | figures
         common.write(args.results, "sets", result | {"methods": now, "seconds": clock()})
 
-    def effects(subject):
-        tokens = sorted({t for c in config["concept"] for t in effect.token_ids(subject.tokenizer, c["words"])})
-        return Effect(subject.model, prompts, layers, tokens)
+    @functools.lru_cache(maxsize=1)
+    def effects(dense_twin: bool):
+        tokens = sorted({t for c in config["concept"] for t in effect.token_ids(topk.tokenizer, c["words"])})
+        return Effect((dense if dense_twin else topk).model, prompts, layers, tokens)
 
-    if {"topk", "random"} & set(args.methods):
-        own = effects(topk)
-        for name in ("topk", "random"):
-            if name in args.methods:
-                run_sets(name, topk, judge, config, own, layers, sizes, store)
-        del own
-    twin = None
-    if dense is not None and {"dense", "sae"} & set(args.methods):
-        twin = effects(dense)
+    def search(name, subject, layers, basis=None):
+        found = lambda: effects(subject is dense)  # noqa: E731
+        run_sets(name, subject, judge, config, found, layers, sizes, store, args.results / f"sets.{name}.part.json", basis)
+
+    for name in ("topk", "random"):
+        if name in args.methods:
+            search(name, topk, layers)
     if "dense" in args.methods and dense is not None:
-        run_sets("dense", dense, judge, config, twin, layers, sizes, store)
+        search("dense", dense, layers)
     features = None
     if dense is not None and args.sae:
         from .sae import SAE
@@ -475,7 +507,8 @@ def main():
             p.error(f"--sae: {args.sae} is on block {sae.layer}; the sets are behind {layers}")
         features = sae.directions()
         if "sae" in args.methods:
-            run_sets("sae", dense, judge, config, twin, [sae.layer], sizes, store, features)
+            search("sae", dense, [sae.layer], features)
+    effects.cache_clear()
     if args.first:
         earlier_sets = json.loads(args.first.read_text())
         lists = [{"layer": [earlier_sets["layer"]] * len(c["index"])} | c for c in earlier_sets["methods"]["topk"]["8"]["chosen"]]

@@ -1,7 +1,9 @@
 """Sets of neurons that bring a topic, and the presets made of them, on toy models and small cases."""
 
 import json
+import tempfile
 import unittest
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -139,14 +141,22 @@ class Rules(unittest.TestCase):
 
         config = {"sets": {"strengths": [0.2, 0.6], "first": [0.4], "keep": 2, "surprise": 1.2, "enough": 1}, "bounds": {"max_tokens": 4}}
         config["prompts"] = {"choosing": ["a", "b"], "scoring": ["c"], "earlier": ["d"]}
-        tried = [sets.Option(concept, [1], [0], None) for concept in (0, 0, 0, 4, 4, 4)]
-        taken = sets.best(Bench(), tried, range(6), lambda n, a: (n, a), config, seen := {})
-        self.assertEqual(taken, sets.best(mock.Mock(**{"run.return_value": [], "subject": Bench.subject}), tried, range(6), None, config, seen))
+        tried = [sets.Option(concept, [1], [0], torch.ones(1)) for concept in (0, 0, 0, 4, 4, 4)]
+        folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        search = sets.Search(folder / "some" / "sets.part.json", {"of": "this"}, lambda: tried)
+        taken = sets.best(Bench(), search, range(6), lambda n, a: (n, a), config)
         self.assertEqual([n for n, _ in taken], [1, 4])
         self.assertAlmostEqual(taken[0][1], 0.4)
+        # Another process goes on with what is in the file: it makes no list, and writes no text.
+        nothing = mock.Mock(subject=Bench.subject, run=mock.Mock(side_effect=AssertionError))
+        later = sets.Search(search.path, {"of": "this"}, mock.Mock(side_effect=AssertionError))
+        self.assertEqual(sets.best(nothing, later, range(6), None, config), taken)
+        self.assertEqual([o.amounts.tolist() for o in later.tried], [[1.0]] * 6)
+        anew = sets.Search(search.path, {"of": "that"}, lambda: tried[:2])
+        self.assertEqual((len(anew.tried), anew.seen), (2, {}))
         # Of two that bring enough the one that surprises less.
         config["sets"]["enough"] = 0.3
-        self.assertEqual([n for n, _ in sets.best(Bench(), tried, range(2), lambda n, a: (n, a), config, {})], [1])
+        self.assertEqual([n for n, _ in sets.best(Bench(), anew, range(2), lambda n, a: (n, a), config)], [1])
         result = {"expected": (np.zeros(3), np.full(3, 1.0)), "base": np.zeros(3), "steered": np.array([2, 3, 1])}
         self.assertAlmostEqual(sets.two(result)[1], (1 - 2 / np.e) / 2 + 1 / 3)
 

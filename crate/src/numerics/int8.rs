@@ -17,6 +17,8 @@ pub struct Int8 {
     pub scales: Vec<f32>,
 }
 
+/// Rows of weights, picked one by one, that are on their way at a time.
+const AHEAD: usize = 32;
 /// Inputs whose products fit an i32: 1,024 · 16,383 · 128 < 2^31.
 const PART: usize = 1024;
 const LARGEST: f32 = 16_383.0;
@@ -91,11 +93,18 @@ fn add_up(entries: &[(u32, i16)], w: &[i8], stride: usize, sums: &mut Vec<i32>, 
     for part in entries.chunk_by(|a, b| a.0 as usize / PART == b.0 as usize / PART) {
         sums.clear();
         sums.resize(stride, 0);
-        for (number, four) in part.chunks(4).enumerate() {
-            // Rows lie anywhere: the next are on their way meanwhile.
-            for (index, _) in part.iter().skip(4 * number + 4).take(4) {
+        let fetch = |entries: &[(u32, i16)]| {
+            for (index, _) in entries {
                 fetch_ahead(&w[*index as usize * stride..][..stride]);
             }
+        };
+        // Rows lie anywhere: the next are on their way meanwhile.
+        let (first, mut next) = part.split_at(AHEAD.min(part.len()));
+        fetch(first);
+        for four in part.chunks(4) {
+            let (soon, later) = next.split_at(4.min(next.len()));
+            fetch(soon);
+            next = later;
             // What the last four lack counts nothing.
             let (last, _) = four[four.len() - 1];
             let entry = |j: usize| four.get(j).copied().unwrap_or((last, 0));

@@ -341,6 +341,41 @@ mod tests {
         }
     }
 
+    /// One row with all its heads against one head at a time in portable code.
+    fn check_row(heads: usize, heads_per_kv: usize, d_head: usize, seen: usize) {
+        let stride = heads / heads_per_kv * d_head;
+        let (queries, keys, values) = (
+            numbers(heads * d_head, 1),
+            numbers(seen * stride, 2),
+            numbers(seen * stride, 3),
+        );
+        let row = attend512::Row {
+            queries: &queries,
+            keys: &keys,
+            values: &values,
+            stride,
+            d_head,
+            heads_per_kv,
+            scale: 0.3,
+        };
+        let (mut wide, mut out) = (Vec::new(), vec![9.0; heads * d_head]);
+        // SAFETY: the caller has looked.
+        unsafe { attend512::attend_row(row, seen, &mut wide, &mut out) };
+        for (head, probabilities) in wide.chunks_exact(seen.next_multiple_of(16)).enumerate() {
+            let side = |cached| KvView {
+                cached,
+                stride,
+                column: head / heads_per_kv * d_head,
+                own: None,
+            };
+            let (mut scores, mut expected) = (Vec::new(), vec![0.0; d_head]);
+            let query = &queries[head * d_head..][..d_head];
+            attend_portable(query, side(&keys[..]), side(&values[..]), 0.3, None, &mut scores, &mut expected);
+            assert_eq!(probabilities[..seen], scores);
+            assert_eq!(out[head * d_head..][..d_head], expected);
+        }
+    }
+
     #[test]
     fn wide_registers_change_no_bit() {
         if !attend512::fits(64) {
@@ -351,6 +386,9 @@ mod tests {
             for seen in [1, 2, 6, 37, 200] {
                 check::<1>(d_head, seen);
                 check::<4>(d_head, seen);
+                check_row(1, 1, d_head, seen);
+                check_row(9, 3, d_head, seen);
+                check_row(12, 1, d_head, seen);
             }
         }
     }

@@ -1,10 +1,11 @@
-//! Attention of a few rows of one head in 512-bit registers: the same chains of additions as `ops/attention.rs`. Rows that follow
-//! each other share the keys and values they read. A row's probabilities end with zeros for the positions that only later rows
-//! see; adding 0 · v changes no bit, since a sum that began at +0 is never −0.
+//! Attention in 512-bit registers: the same chains of additions as `ops/attention.rs`. Rows that follow each other share the keys and
+//! values of a head ([`attend`]). A row's probabilities end with zeros for the positions that only later rows see; adding 0 · v changes
+//! no bit, since a sum that began at +0 is never −0. A row alone takes all heads at a position ([`attend_row`]): keys and values are
+//! read as they lie in memory, and its sums do not wait for each other.
 
 use std::arch::x86_64::{
-    _mm512_add_ps, _mm512_loadu_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
-    _mm_prefetch, _MM_HINT_T0,
+    __m512, _mm512_add_ps, _mm512_loadu_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_shuffle_f32x4,
+    _mm512_shuffle_ps, _mm512_storeu_ps, _mm_prefetch, _MM_HINT_T0,
 };
 
 use super::avx512::{dots_tile, LANES, RIGHT};
@@ -139,6 +140,129 @@ fn weigh<const R: usize, const V: usize>(
             // SAFETY: sixteen floats lie there.
             unsafe { _mm512_storeu_ps(out.as_mut_ptr(), *sum) };
         }
+    }
+    V * LANES
+}
+
+/// What [`attend_row`] reads: the queries `[heads, d_head]` of a row, keys and values `[positions, stride]`, each of whose heads
+/// `heads_per_kv` of the queries read.
+#[derive(Clone, Copy)]
+pub struct Row<'a> {
+    pub queries: &'a [f32],
+    pub keys: &'a [f32],
+    pub values: &'a [f32],
+    pub stride: usize,
+    pub d_head: usize,
+    pub heads_per_kv: usize,
+    pub scale: f32,
+}
+
+impl Row<'_> {
+    /// Where the key, or value, that a column of the queries reads begins.
+    fn column(&self, of_queries: usize) -> usize {
+        of_queries / self.d_head / self.heads_per_kv * self.d_head + of_queries % self.d_head
+    }
+}
+
+/// One row, which sees the positions below `seen`, with all its heads: `out` `[heads, d_head]` gets the weighted values. `scores` is
+/// scratch; afterwards it holds the probabilities `[heads, positions]`, as many positions as sixteen divides.
+///
+/// # Safety
+/// Only where [`fits`] says so.
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw")]
+pub fn attend_row(row: Row<'_>, seen: usize, scores: &mut Vec<f32>, out: &mut [f32]) {
+    let (keys, values) = (&row.keys[..seen * row.stride], &row.values[..seen * row.stride]);
+    let width = seen.next_multiple_of(LANES);
+    scores.resize(row.queries.len() / row.d_head * width, 0.0);
+    for first in (0..seen).step_by(LANES) {
+        if let Some(next) = keys.get((first + LANES) * row.stride..) {
+            fetch_ahead(&next[..next.len().min(LANES * row.stride)]);
+        }
+        for (query, scores) in row.queries.chunks_exact(row.d_head).enumerate().zip(scores.chunks_exact_mut(width)) {
+            let column = row.column(query.0 * row.d_head);
+            // A group that the end cuts short takes its last key several times.
+            let key = |k: usize| &keys[(first + k).min(seen - 1) * row.stride + column..][..row.d_head];
+            let sums = dots(query.1, std::array::from_fn(key));
+            let sums = _mm512_mul_ps(sums, _mm512_set1_ps(row.scale));
+            // SAFETY: sixteen floats lie there.
+            unsafe { _mm512_storeu_ps(scores[first..first + LANES].as_mut_ptr(), sums) };
+        }
+    }
+    for scores in scores.chunks_exact_mut(width) {
+        math::softmax(&mut scores[..seen]);
+    }
+    let mut at = 0;
+    while at < out.len() {
+        at += match (out.len() - at) / LANES {
+            8.. => weigh_columns::<8>(row, values, scores, at, out),
+            4.. => weigh_columns::<4>(row, values, scores, at, out),
+            2.. => weigh_columns::<2>(row, values, scores, at, out),
+            _ => weigh_columns::<1>(row, values, scores, at, out),
+        };
+    }
+}
+
+/// Asks for numbers that will be read soon.
+#[inline(always)]
+fn fetch_ahead(numbers: &[f32]) {
+    for line in numbers.chunks(LANES) {
+        // SAFETY: asking for an address reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+}
+
+/// The products of a query with sixteen keys, each summed as `dot_portable` does.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn dots(query: &[f32], keys: [&[f32]; LANES]) -> __m512 {
+    let mut sums = [_mm512_setzero_ps(); LANES];
+    for i in (0..query.len()).step_by(LANES) {
+        // SAFETY: query and keys have as many numbers, which sixteen divides.
+        let x = unsafe { _mm512_loadu_ps(query.as_ptr().add(i)) };
+        for k in 0..LANES {
+            // SAFETY: likewise.
+            let key = unsafe { _mm512_loadu_ps(keys[k].as_ptr().add(i)) };
+            sums[k] = _mm512_add_ps(sums[k], _mm512_mul_ps(x, key));
+        }
+    }
+    // Lane l and lane l + 8, 4, 2, 1 in turn, of all sixteen at once. The shuffles put key 4 · i + j where key 4 · j + i was.
+    let turned: [__m512; LANES] = std::array::from_fn(|n| sums[n % 4 * 4 + n / 4]);
+    let eights: [__m512; 8] = std::array::from_fn(|n| {
+        let (a, b) = (turned[2 * n], turned[2 * n + 1]);
+        _mm512_add_ps(_mm512_shuffle_f32x4::<0x44>(a, b), _mm512_shuffle_f32x4::<0xee>(a, b))
+    });
+    let fours: [__m512; 4] = std::array::from_fn(|n| {
+        let (a, b) = (eights[2 * n], eights[2 * n + 1]);
+        _mm512_add_ps(_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xdd>(a, b))
+    });
+    let twos: [__m512; 2] = std::array::from_fn(|n| {
+        let (a, b) = (fours[2 * n], fours[2 * n + 1]);
+        _mm512_add_ps(_mm512_shuffle_ps::<0x44>(a, b), _mm512_shuffle_ps::<0xee>(a, b))
+    });
+    let [a, b] = twos;
+    _mm512_add_ps(_mm512_shuffle_ps::<0x88>(a, b), _mm512_shuffle_ps::<0xdd>(a, b))
+}
+
+/// `V` registers of columns of all heads, from `first` on; gives how many columns that are.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn weigh_columns<const V: usize>(row: Row<'_>, values: &[f32], p: &[f32], first: usize, out: &mut [f32]) -> usize {
+    let width = p.len() / (row.queries.len() / row.d_head);
+    let column: [usize; V] = std::array::from_fn(|v| row.column(first + v * LANES));
+    let p: [&[f32]; V] = std::array::from_fn(|v| &p[(first + v * LANES) / row.d_head * width..][..width]);
+    let mut sums = [_mm512_setzero_ps(); V];
+    for (position, value) in values.chunks_exact(row.stride).enumerate() {
+        for v in 0..V {
+            let part = &value[column[v]..][..LANES];
+            _mm_prefetch::<_MM_HINT_T0>(part.as_ptr().wrapping_add(AHEAD * row.stride).cast());
+            // SAFETY: sixteen floats lie there.
+            let part = unsafe { _mm512_loadu_ps(part.as_ptr()) };
+            sums[v] = _mm512_add_ps(sums[v], _mm512_mul_ps(_mm512_set1_ps(p[v][position]), part));
+        }
+    }
+    for (sum, out) in sums.iter().zip(out[first..].as_chunks_mut::<LANES>().0) {
+        // SAFETY: sixteen floats lie there.
+        unsafe { _mm512_storeu_ps(out.as_mut_ptr(), *sum) };
     }
     V * LANES
 }

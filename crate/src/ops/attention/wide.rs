@@ -1,30 +1,48 @@
-//! `Attention` on machines with 512-bit registers: four rows of a sequence at a time, then one by one. The results are those of
+//! `Attention` on machines with 512-bit registers: four rows of a sequence at a time, head by head, then row by row. The results are those of
 //! `attention.rs`, bit for bit.
 
 use std::ops::Range;
 
 use super::{KvCache, Pass, ROTATED};
 pub use crate::numerics::gemm::attend512::fits;
-use crate::numerics::gemm::attend512::{attend, Cached, Scores};
+use crate::numerics::gemm::attend512::{attend, attend_row, Cached, Row, Scores};
 
 /// Rows that share what they read.
 const GROUP: usize = 4;
 
 /// As `attend_rows` of `attention.rs`, for rows that follow each other in a sequence; only where [`fits`] says so.
 pub fn cpu(pass: &Pass<'_>, rows: Range<usize>, cache: &KvCache, attended: &mut [f32]) {
-    let (mut four, mut one) = (Scores::<GROUP>::default(), Scores::<1>::default());
+    let (mut together, mut alone) = (Scores::<GROUP>::default(), Vec::new());
     let mut row = rows.start;
     while row < rows.end {
-        let together = rows.end - row >= GROUP;
-        for head in 0..pass.config.n_heads {
-            if together {
-                heads(pass, row, head, cache, &mut four, attended);
-            } else {
-                heads(pass, row, head, cache, &mut one, attended);
-            }
+        if rows.end - row < GROUP {
+            one(pass, row, cache, &mut alone, attended);
+            row += 1;
+            continue;
         }
-        row += if together { GROUP } else { 1 };
+        for head in 0..pass.config.n_heads {
+            heads(pass, row, head, cache, &mut together, attended);
+        }
+        row += GROUP;
     }
+}
+
+/// One row with all its heads.
+fn one(pass: &Pass<'_>, row: usize, cache: &KvCache, scores: &mut Vec<f32>, attended: &mut [f32]) {
+    let (config, layer) = (pass.config, pass.step.layer);
+    let d_query = config.d_query();
+    let of = Row {
+        queries: &pass.buffers.get(ROTATED)[row * (d_query + config.d_kv())..][..d_query],
+        keys: &cache.keys[layer],
+        values: &cache.values[layer],
+        stride: config.d_kv(),
+        d_head: config.d_head,
+        heads_per_kv: config.n_heads / config.n_kv_heads,
+        scale: config.attn_scale,
+    };
+    let out = &mut attended[row * d_query..][..d_query];
+    // SAFETY: `fits` has found the registers.
+    unsafe { attend_row(of, pass.position(row) + 1, scores, out) };
 }
 
 /// One head of `R` rows from `row` on.
