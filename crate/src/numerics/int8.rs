@@ -8,6 +8,7 @@ pub mod packed;
 #[cfg(test)]
 mod tests;
 
+use super::dispatch::dispatch;
 use kernels::{dot, dot_each, dot_one, eight_rows, fetch_ahead, four_rows};
 
 /// Rows of 8-bit numbers with their scales: one for each row, or for each column.
@@ -26,8 +27,13 @@ const LARGEST: f32 = 16_383.0;
 pub const ROWS: usize = 12;
 pub const OUTS: usize = 512;
 
-/// A row of inputs, rounded: its numbers to `q`, which is cleared; the result is their scale, NaN where the row is not finite.
-pub fn quantize(x: &[f32], q: &mut Vec<i16>) -> f32 {
+dispatch!(
+    /// A row of inputs, rounded: its numbers to `q`, which is cleared; the result is their scale, NaN where the row is not finite.
+    pub quantize, quantize_portable, (x: &[f32], q: &mut Vec<i16>) -> f32
+);
+
+#[inline(always)]
+fn quantize_portable(x: &[f32], q: &mut Vec<i16>) -> f32 {
     /// Added, it rounds to a whole number, half to even, which then is in the lower bits.
     const ROUND: f32 = 12_582_912.0;
     q.clear();

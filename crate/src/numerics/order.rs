@@ -5,6 +5,8 @@
 //! −0 equals +0, every NaN equals every other and counts as larger than +inf. Keys are integers, so no
 //! comparison ever depends on how a device treats NaN or subnormals.
 
+use std::cmp::Ordering;
+
 use serde::{Deserialize, Serialize};
 
 use super::dispatch::dispatch;
@@ -63,70 +65,93 @@ pub fn packed_index(word: u64) -> u32 {
     !(word as u32)
 }
 
-dispatch!(
-    /// The key of each number of a row.
-    keys_of, keys_portable, (row: &[f32], select: Select, keys: &mut [u32])
-);
-
+/// The largest number that `k` of the keys reach; `k` is at most how many there are, and not 0. Counting is faster than ranking: no step
+/// depends on a single comparison.
 #[inline(always)]
-fn keys_portable(row: &[f32], select: Select, keys: &mut [u32]) {
-    for (key_of, value) in keys.iter_mut().zip(row) {
-        *key_of = key(value.to_bits(), select);
+fn kth(keys: &[u32], k: usize) -> u32 {
+    let (mut low, mut high) = keys.iter().fold((u32::MAX, 0), |(low, high), key| (low.min(*key), high.max(*key)));
+    while low < high {
+        let middle = low + (high - low).div_ceil(2);
+        let reach = keys.iter().map(|key| u32::from(*key >= middle)).sum::<u32>() as usize;
+        match reach.cmp(&k) {
+            Ordering::Equal => return middle,
+            Ordering::Greater => low = middle,
+            Ordering::Less => high = middle - 1,
+        }
     }
+    low
 }
 
-dispatch!(
-    /// The largest key of each block of so many.
-    largest_of_blocks, largest_portable, (keys: &[u32], block: usize, largest: &mut [u32])
-);
-
+/// A key that the first `k` reach, and not many others: the k-th of the largest of some more groups, since each of `k` groups has an entry
+/// that reaches it. 0 where that would not leave out much.
 #[inline(always)]
-fn largest_portable(keys: &[u32], block: usize, largest: &mut [u32]) {
-    for (largest, keys) in largest.iter_mut().zip(keys.chunks(block)) {
-        *largest = keys.iter().fold(0, |most, key| most.max(*key));
-    }
-}
-
-/// The largest key of each block of a row, the length of a block, and a key that the first `k` reach, and not many others: the k-th of the
-/// largest, since each of `k` blocks has an entry that reaches it. One block and 0 where that would not leave out much.
-fn blocks_of(keys: &[u32], k: usize) -> (Vec<u32>, usize, u32) {
-    /// Blocks for each of the first.
+fn bound(keys: &[u32], k: usize) -> u32 {
+    /// Groups for each of the first, and the least length of a group.
     const SPARE: usize = 2;
-    let block = keys.len() / (SPARE * k);
-    if block < 4 {
-        return (vec![u32::MAX], keys.len(), 0);
+    const LEAST: usize = 4;
+    let groups = (SPARE * k).next_multiple_of(CHUNK);
+    if keys.len() < LEAST * groups {
+        return 0;
     }
-    let mut largest = vec![0; keys.len().div_ceil(block)];
-    largest_of_blocks(keys, block, &mut largest);
-    let mut ranked = largest.clone();
-    let least = *ranked.select_nth_unstable_by(k - 1, |a, b| b.cmp(a)).1;
-    (largest, block, least)
+    // The entries of a group lie as far apart as there are groups.
+    let (first, rest) = keys.split_at(groups);
+    let mut largest = first.to_vec();
+    for keys in rest.chunks(groups) {
+        for (largest, key) in largest.iter_mut().zip(keys) {
+            *largest = (*largest).max(*key);
+        }
+    }
+    kth(&largest, k)
 }
 
-/// The first `k` entries of `row` in the ranking as packed words, in no order (`k` is cut to the row's length).
-fn first_words(row: &[f32], k: usize, select: Select) -> Vec<u64> {
+/// Keys that are looked at together.
+const CHUNK: usize = 16;
+
+dispatch!(
+    /// The first `k` entries of `row` in the ranking as packed words, by index (`k` is cut to the row's length).
+    first_words, first_portable, (row: &[f32], k: usize, select: Select) -> Vec<u64>
+);
+
+#[inline(always)]
+fn first_portable(row: &[f32], k: usize, select: Select) -> Vec<u64> {
     let k = k.min(row.len());
     if k == 0 {
         return Vec::new();
     }
-    let mut keys = vec![0; row.len()];
-    keys_of(row, select, &mut keys);
-    let (largest, block, least) = blocks_of(&keys, k);
-    let mut words: Vec<u64> = Vec::with_capacity(2 * k);
-    for (number, (keys, largest)) in keys.chunks(block).zip(largest).enumerate() {
-        if largest >= least {
-            let reaching = (number * block..).zip(keys).filter(|(_, key)| **key >= least);
-            words.extend(reaching.map(|(index, key)| u64::from(*key) << 32 | u64::from(!(index as u32))));
+    let keys: Vec<u32> = row.iter().map(|value| key(value.to_bits(), select)).collect();
+    let bound = bound(&keys, k);
+    // Keys that reach the bound and their indices: each key is written, and left there if it does.
+    let (mut found, mut indices, mut count) = (vec![0; 2 * k + CHUNK], vec![0; 2 * k + CHUNK], 0);
+    for (number, keys) in keys.chunks(CHUNK).enumerate() {
+        if keys.iter().fold(0, |most, key| most.max(*key)) < bound {
+            continue;
+        }
+        if found.len() < count + CHUNK {
+            found.resize(2 * found.len(), 0);
+            indices.resize(2 * indices.len(), 0);
+        }
+        for (index, key) in (number * CHUNK..).zip(keys) {
+            found[count] = *key;
+            indices[count] = index as u32;
+            count += usize::from(*key >= bound);
         }
     }
-    if k < words.len() {
-        words.select_nth_unstable_by(k - 1, |a, b| b.cmp(a));
-        words.truncate(k);
+    let (found, indices) = (&found[..count], &indices[..count]);
+    let least = kth(found, k);
+    // Of those that are equal to the last one, the first by index.
+    let mut equal = k - found.iter().filter(|key| **key > least).count();
+    let (mut words, mut count) = (vec![0; k + 1], 0);
+    for (key, index) in found.iter().zip(indices) {
+        let last = *key == least && equal > 0;
+        words[count] = u64::from(*key) << 32 | u64::from(!*index);
+        count += usize::from(*key > least || last);
+        equal -= usize::from(last);
     }
+    words.truncate(k);
     words
 }
 
-/// Indices of the first `k` entries of `row`, in no order.
+/// Indices of the first `k` entries of `row`, ascending.
 pub fn first(row: &[f32], k: usize, select: Select) -> impl Iterator<Item = u32> {
     first_words(row, k, select).into_iter().map(packed_index)
 }
@@ -183,9 +208,9 @@ mod tests {
                         for k in [1, 5, 48, len / 4, len] {
                             let expected: Vec<u32> = all[..k].iter().map(|word| packed_index(*word)).collect();
                             assert_eq!(topk_indices(&row, k, select), expected, "{len} {distinct} {k}");
-                            let (mut same, mut expected): (Vec<u32>, _) = (first(&row, k, select).collect(), expected);
-                            same.sort_unstable();
+                            let mut expected = expected;
                             expected.sort_unstable();
+                            let same: Vec<u32> = first(&row, k, select).collect();
                             assert_eq!(same, expected, "{len} {distinct} {k}");
                         }
                     }

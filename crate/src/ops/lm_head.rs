@@ -146,7 +146,7 @@ fn cpu(pass: &mut Pass<'_>, rows: &Range<usize>, piece: usize) -> Result<()> {
     let out = &mut logits[first * width + columns.start..][..(n - 1) * width + columns.len()];
     let done = head.dots(input, d, of, out);
     // Before the soft-cap, which would hide an infinity.
-    let finite = out.iter().all(|v| v.is_finite());
+    let finite = out.iter().fold(true, |finite, v| finite & v.is_finite());
     if let Some(cap) = pass.config.logit_softcap {
         math::softcap(out, cap);
     }

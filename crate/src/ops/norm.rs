@@ -12,11 +12,11 @@ pub struct Stats {
 /// Statistics of a row of width `d` of which `values` are the non-zero entries (or all of them).
 pub fn stats(config: &Config, values: &[f32], d: usize) -> Stats {
     let n = d as f32;
-    let square = |mean: f32| sum(values.iter().map(|v| (v - mean) * (v - mean)));
+    let square = |mean: f32| sum(values, |v| (v - mean) * (v - mean));
     match config.norm {
         Norm::Rms => rms(config, values, d),
         Norm::Layer => {
-            let mean = sum(values.iter().copied()) / n;
+            let mean = sum(values, |v| v) / n;
             // The entries that are not listed are 0 and stand `mean` away from the mean.
             let absent = (d - values.len()) as f32 * (mean * mean);
             Stats {
@@ -29,7 +29,7 @@ pub fn stats(config: &Config, values: &[f32], d: usize) -> Stats {
 
 /// The same for RMSNorm, whatever the norm in front of the model's linear operations is.
 pub fn rms(config: &Config, values: &[f32], d: usize) -> Stats {
-    let squares = sum(values.iter().map(|v| v * v));
+    let squares = sum(values, |v| v * v);
     Stats {
         mean: 0.0,
         scale: 1.0 / (squares / d as f32 + config.norm_eps).sqrt(),
@@ -37,8 +37,16 @@ pub fn rms(config: &Config, values: &[f32], d: usize) -> Stats {
 }
 
 /// Sums in f64: order and length then do not matter at f32's precision.
-fn sum(values: impl Iterator<Item = f32>) -> f32 {
-    values.map(f64::from).sum::<f64>() as f32
+fn sum(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
+    let (eights, rest) = values.as_chunks::<8>();
+    let mut lanes = [0f64; 8];
+    for eight in eights {
+        for (lane, value) in lanes.iter_mut().zip(eight) {
+            *lane += f64::from(term(*value));
+        }
+    }
+    let rest = rest.iter().map(|value| f64::from(term(*value)));
+    (lanes.iter().sum::<f64>() + rest.sum::<f64>()) as f32
 }
 
 /// `out = (x − mean) · scale · gain + bias`, in Hugging Face's order of operations.

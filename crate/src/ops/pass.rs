@@ -105,7 +105,18 @@ impl ActiveRows {
         self.values.clear();
     }
 
-    /// Appends the non-zero entries of a dense row.
+    /// Appends a row by its entries, index ascending, those that are 0 left out.
+    pub fn push(&mut self, entries: Vec<(u32, f32)>) {
+        for (index, value) in entries {
+            if value != 0.0 {
+                self.indices.push(index);
+                self.values.push(value);
+            }
+        }
+        self.start.push(self.indices.len());
+    }
+
+    /// The same of a dense row.
     pub fn push_row(&mut self, row: &[f32]) {
         // Most of a sparse row is passed over by eights.
         for (eight, values) in row.chunks(8).enumerate() {

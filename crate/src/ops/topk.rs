@@ -42,14 +42,16 @@ fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
     residual::each_sum(cx, "topk.wgsl", &constants, &others)
 }
 
-/// Applies the activation to a row in place: all but the first k in the total order become 0.
-pub fn activate_row(row: &mut [f32], topk: TopK) {
-    let kept: Vec<(u32, f32)> = order::first(row, topk.k, topk.select).map(|index| (index, row[index as usize])).collect();
+/// Applies the activation to a row in place: all but the first k in the total order become 0. Gives these, as they are now, by index.
+pub fn activate_row(row: &mut [f32], topk: TopK) -> Vec<(u32, f32)> {
+    let after = |value: f32| if topk.post == Post::Relu && value < 0.0 { 0.0 } else { value };
+    let first = order::first(row, topk.k, topk.select);
+    let kept: Vec<(u32, f32)> = first.map(|index| (index, after(row[index as usize]))).collect();
     row.fill(0.0);
-    for (index, value) in kept {
-        let cut = topk.post == Post::Relu && value < 0.0;
-        row[index as usize] = if cut { 0.0 } else { value };
+    for (index, value) in &kept {
+        row[*index as usize] = *value;
     }
+    kept
 }
 
 /// CPU twin of `shaders/topk.wgsl`.
@@ -57,13 +59,15 @@ fn cpu(pass: &mut Pass<'_>, rows: &Range<usize>, _: usize) -> Result<()> {
     let topk = pass.config.topk_at(pass.step.layer);
     let mut hidden = residual::sum(pass)?;
     pass.buffers.active.clear();
+    let edited = !pass.edits.layer(pass.step.layer).is_empty();
     for (row, hidden) in rows.clone().zip(hidden.chunks_exact_mut(pass.config.d_model)) {
         residual::edit_row(pass, row, Site::TopkIn, hidden)?;
-        if let Some(topk) = topk {
-            activate_row(hidden, topk);
-        }
+        let kept = topk.map(|topk| activate_row(hidden, topk));
         residual::edit_row(pass, row, Site::TopkOut, hidden)?;
-        pass.buffers.active.push_row(hidden);
+        match kept {
+            Some(kept) if !edited => pass.buffers.active.push(kept),
+            _ => pass.buffers.active.push_row(hidden),
+        }
     }
     pass.buffers.put(HIDDEN, hidden);
     Ok(())

@@ -132,11 +132,7 @@ impl Captures {
                     let value = &mut edited[edit.index as usize];
                     *value = edit.apply(*value);
                 }
-                let kept = |row: &[f32]| {
-                    let mut kept: Vec<u32> = order::first(row, cut.k, cut.select).collect();
-                    kept.sort_unstable();
-                    kept
-                };
+                let kept = |row: &[f32]| order::first(row, cut.k, cut.select).collect::<Vec<u32>>();
                 let (before, after) = (kept(sum), kept(&edited));
                 let without = |a: &[u32], b: &[u32]| {
                     a.iter()
