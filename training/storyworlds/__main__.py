@@ -32,9 +32,11 @@ def stories(seed: int, worlds: list[str] | None = None):
 
 
 def write(out: Path, size: int, seed: int, states: Path | None = None, worlds: list[str] | None = None) -> tuple[int, int]:
-    """(stories, bytes) written; each file is moved into place when it is whole."""
+    """(stories, bytes) written; each file is moved into place when it is whole, in a folder that is made if need be."""
     count = written = 0
     parts = [p.with_name(p.name + ".part") for p in (out, states) if p]
+    for part in parts:
+        part.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(part.open("w", encoding="utf-8")) for part in parts]
         for story in stories(seed, worlds):
