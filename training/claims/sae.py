@@ -19,11 +19,12 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from topklm import precision
 from topklm.data import Packed, evaluation_windows
+from topklm.export import read_weights
 from topklm.topk import topk_cut
 
 from . import common
@@ -153,7 +154,7 @@ class SAE(nn.Module):
 
     @classmethod
     def load(cls, folder: Path):
-        config, tensors = json.loads((folder / "cfg.json").read_text()), load_file(folder / "sae_weights.safetensors")
+        config, tensors = json.loads((folder / "cfg.json").read_text()), read_weights(folder / "sae_weights.safetensors")
         about = config["metadata"]
         sae = cls(config["d_in"], config["d_sae"], about["k_target"], int(about["hook_name"].split(".")[1]), kind=config["architecture"])
         scale = tensors["W_dec"].norm(dim=1).mean()

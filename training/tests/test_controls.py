@@ -6,11 +6,12 @@ from unittest import mock
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from claims import controls, sae, seeds, sweep, table
 from tests import toy
 from tests.toy_claims import ToyClaims
+from topklm.export import to_8bit
 
 
 class Controls(ToyClaims):
@@ -58,6 +59,11 @@ class Controls(ToyClaims):
             torch.testing.assert_close(codes, made.encode(x), atol=1e-4, rtol=1e-4)
             torch.testing.assert_close(codes @ w["W_dec"] + w["b_dec"], made.decode(codes), atol=1e-4, rtol=1e-4)
             torch.testing.assert_close(sae.SAE.load(self.folder / "lens").encode(x), made.encode(x), atol=1e-4, rtol=1e-4)
+            # As shipped, with 8-bit matrices.
+            save_file(to_8bit(w), self.folder / "lens" / "sae_weights.safetensors")
+            loaded = sae.SAE.load(self.folder / "lens")
+            torch.testing.assert_close(loaded.scale * loaded.decoder, made.scale * made.decoder, atol=float(w["W_dec"].abs().max()) / 127, rtol=0)
+            torch.testing.assert_close(loaded.encoder / loaded.scale, made.encoder / made.scale, atol=float(w["W_enc"].abs().max()) / 127, rtol=0)
 
     def test_thresholds_learn_the_number_of_features(self):
         made = sae.SAE(4, 6, 2, 0, kind="jumprelu")
