@@ -46,6 +46,11 @@
 
 // An operation says in one place what both executors need of it; without the GPU, its kernels have no reader.
 #![cfg_attr(not(feature = "gpu"), allow(dead_code))]
+// Whatever comes in from outside is answered with an `Error`: nothing but a test may end the program.
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::todo, clippy::unimplemented)
+)]
 
 /// Declares modules that are internal to the crate.
 macro_rules! internal {

@@ -9,7 +9,7 @@ from unittest import mock
 import numpy as np
 import torch
 
-from claims import decode, recipes, sae, sets, steer, table
+from claims import decode, linear, recipes, sae, scoring, searching, sets, steer, table
 from tests.toy_claims import ToyClaims
 from topklm.model import ModelConfig, TopKLM
 
@@ -64,17 +64,17 @@ class Rules(unittest.TestCase):
         with torch.no_grad():
             for p in model.parameters():
                 p.mul_(3)
-        with mock.patch.object(sets, "STEP", 0.01):
-            found = sets.Effect(model, [[0, 1], [0, 2], [0, 3]], [1])
+        with mock.patch.object(linear, "STEP", 0.01):
+            found = linear.Effect(model, [[0, 1], [0, 2], [0, 3]], [1])
         tokens = [7, 8]
-        index, amounts = sets.chosen(found.F, found.gain(tokens), 3)
+        index, amounts = linear.chosen(found.F, found.gain(tokens), 3)
         self.assertAlmostEqual(float(amounts @ found.F[index][:, index] @ amounts), 2, places=6)
         # One coordinate: the one of the largest gain for its divergence.
         order = (found.gain(tokens) ** 2 / found.F.diag()).argsort(descending=True).tolist()
-        self.assertEqual([sets.chosen(found.F, found.gain(tokens), 1, rank=n)[0] for n in (0, 2)], [[order[0]], [order[2]]])
-        with mock.patch.object(sets, "STEP", 0.01):
-            part = sets.Effect(model, [[0, 1], [0, 2], [0, 3]], [1], keep=[3, 7, 8])
-            both = sets.Effect(model, [[0, 1], [0, 2], [0, 3]], [1, 0])
+        self.assertEqual([linear.chosen(found.F, found.gain(tokens), 1, rank=n)[0] for n in (0, 2)], [[order[0]], [order[2]]])
+        with mock.patch.object(linear, "STEP", 0.01):
+            part = linear.Effect(model, [[0, 1], [0, 2], [0, 3]], [1], keep=[3, 7, 8])
+            both = linear.Effect(model, [[0, 1], [0, 2], [0, 3]], [1, 0])
         torch.testing.assert_close(part.gain(tokens), found.gain(tokens))
         columns = both.columns([1])
         torch.testing.assert_close(both.gain(tokens)[columns], found.gain(tokens), rtol=1e-5, atol=1e-5)
@@ -87,15 +87,15 @@ class Rules(unittest.TestCase):
         step[index] = (0.01 * amounts).float()
 
         def log_p(edit):
-            logits = model.lm_head(model.model.norm(model.stream(ids, edit=edit)[-1][:, sets.FIRST :: sets.EVERY]))
+            logits = model.lm_head(model.model.norm(model.stream(ids, edit=edit)[-1][:, linear.FIRST :: linear.EVERY]))
             return logits.flatten(0, 1).log_softmax(-1)
 
         before, after = log_p(None), log_p(lambda layer, x: x + step if layer == 1 else x)
         foretold = (found.J - found.mean[:, None]) @ step
         self.assertLess((after - before - foretold).norm() / foretold.norm(), 0.05)
         # So does that of two blocks at once.
-        index, amounts = sets.chosen(both.F, both.gain(tokens), 4)
-        rows = list(sets.Option(0, [1, 0], index, amounts).rows(24))
+        index, amounts = linear.chosen(both.F, both.gain(tokens), 4)
+        rows = list(searching.Option(0, [1, 0], index, amounts).rows(24))
         self.assertEqual([24 * [1, 0].index(layer) + row for layer, row, _ in rows], index)
         steps = torch.zeros(2, 24)
         for layer, row, amount in rows:
@@ -107,9 +107,9 @@ class Rules(unittest.TestCase):
         self.assertGreater(mass[1], mass[0])
 
     def test_the_strength_is_where_the_surprise_reaches_its_limit(self):
-        self.assertAlmostEqual(sets.at_surprise([1, 2, 4], [1.1, 1.2, 1.4], 1.3), 3)
-        self.assertEqual(sets.at_surprise([1, 2], [1.0, 1.1], 1.3), 2)
-        self.assertAlmostEqual(sets.at_surprise([1, 2], [1.5, 1.1], 1.25), 0.5)  # the first time counts
+        self.assertAlmostEqual(scoring.at_surprise([1, 2, 4], [1.1, 1.2, 1.4], 1.3), 3)
+        self.assertEqual(scoring.at_surprise([1, 2], [1.0, 1.1], 1.3), 2)
+        self.assertAlmostEqual(scoring.at_surprise([1, 2], [1.5, 1.1], 1.25), 0.5)  # the first time counts
 
     def test_no_more_strength_than_brings_the_words(self):
         def result(share, ratio):
@@ -119,9 +119,9 @@ class Rules(unittest.TestCase):
         found, rule = [result(0.4, 1.1), result(0.8, 1.2), result(0.6, 1.4)], {"surprise": 1.3}
         for enough, expected in ((0.6, (0.6, 1.15, 1.5)), (0.2, (0.2, 1.05, 0.5)), (0.9, (0.7, 1.3, 2.5)), (0.0, (0.0, 1.0, 0.0))):
             with self.subTest(enough):
-                np.testing.assert_allclose(sets.chosen_strength(found, [1, 2, 3], rule | {"enough": enough}), expected, atol=1e-6)
+                np.testing.assert_allclose(scoring.chosen_strength(found, [1, 2, 3], rule | {"enough": enough}), expected, atol=1e-6)
         # A share that falls, and a surprise that comes first.
-        np.testing.assert_allclose(sets.chosen_strength(found, [1, 2, 3], {"surprise": 1.1, "enough": 0.6}), (0.4, 1.1, 1), atol=1e-6)
+        np.testing.assert_allclose(scoring.chosen_strength(found, [1, 2, 3], {"surprise": 1.1, "enough": 0.6}), (0.4, 1.1, 1), atol=1e-6)
 
     def test_the_list_that_should_bring_two_words_at_the_surprise_is_taken(self):
         class Bench:
@@ -141,24 +141,24 @@ class Rules(unittest.TestCase):
 
         config = {"sets": {"strengths": [0.2, 0.6], "first": [0.4], "keep": 2, "surprise": 1.2, "enough": 1}, "bounds": {"max_tokens": 4}}
         config["prompts"] = {"choosing": ["a", "b"], "scoring": ["c"], "earlier": ["d"]}
-        tried = [sets.Option(concept, [1], [0], torch.ones(1)) for concept in (0, 0, 0, 4, 4, 4)]
+        tried = [searching.Option(concept, [1], [0], torch.ones(1)) for concept in (0, 0, 0, 4, 4, 4)]
         folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
-        search = sets.Search(folder / "some" / "sets.part.json", {"of": "this"}, lambda: tried)
-        taken = sets.best(Bench(), search, range(6), lambda n, a: (n, a), config)
+        search = searching.Search(folder / "some" / "sets.part.json", {"of": "this"}, lambda: tried)
+        taken = searching.best(Bench(), search, range(6), lambda n, a: (n, a), config)
         self.assertEqual([n for n, _ in taken], [1, 4])
         self.assertAlmostEqual(taken[0][1], 0.4)
         # Another process goes on with what is in the file: it makes no list, and writes no text.
         nothing = mock.Mock(subject=Bench.subject, run=mock.Mock(side_effect=AssertionError))
-        later = sets.Search(search.path, {"of": "this"}, mock.Mock(side_effect=AssertionError))
-        self.assertEqual(sets.best(nothing, later, range(6), None, config), taken)
+        later = searching.Search(search.path, {"of": "this"}, mock.Mock(side_effect=AssertionError))
+        self.assertEqual(searching.best(nothing, later, range(6), None, config), taken)
         self.assertEqual([o.amounts.tolist() for o in later.tried], [[1.0]] * 6)
-        anew = sets.Search(search.path, {"of": "that"}, lambda: tried[:2])
+        anew = searching.Search(search.path, {"of": "that"}, lambda: tried[:2])
         self.assertEqual((len(anew.tried), anew.seen), (2, {}))
         # Of two that bring enough the one that surprises less.
         config["sets"]["enough"] = 0.3
-        self.assertEqual([n for n, _ in sets.best(Bench(), anew, range(2), lambda n, a: (n, a), config)], [1])
+        self.assertEqual([n for n, _ in searching.best(Bench(), anew, range(2), lambda n, a: (n, a), config)], [1])
         result = {"expected": (np.zeros(3), np.full(3, 1.0)), "base": np.zeros(3), "steered": np.array([2, 3, 1])}
-        self.assertAlmostEqual(sets.two(result)[1], (1 - 2 / np.e) / 2 + 1 / 3)
+        self.assertAlmostEqual(scoring.two(result)[1], (1 - 2 / np.e) / 2 + 1 / 3)
 
     def test_a_curve_is_read_at_a_surprise(self):
         points = [{"nll_ratio": 1.1, "words": 1.1, "half": 0.1}, {"nll_ratio": 1.3, "words": 2.1, "half": 0.5}]
@@ -167,10 +167,10 @@ class Rules(unittest.TestCase):
 
     def test_concept_and_fluency(self):
         plain, loop = list(range(20)), [1, 2, 3, 4] * 5
-        self.assertEqual(sets.harmonic([2], [1.0], 1.0, [plain]), 2)
-        self.assertEqual(sets.harmonic([5], [1.0], 1.0, [loop]), 0)
-        self.assertAlmostEqual(sets.harmonic([1, 2, 0], [1.5, 1.5, 1.0], 1.0, [plain] * 3), (1 + 4 / 3) / 3)
-        self.assertEqual(sets.harmonic([2], [2.0], 1.0, [plain]), 0)
+        self.assertEqual(scoring.harmonic([2], [1.0], 1.0, [plain]), 2)
+        self.assertEqual(scoring.harmonic([5], [1.0], 1.0, [loop]), 0)
+        self.assertAlmostEqual(scoring.harmonic([1, 2, 0], [1.5, 1.5, 1.0], 1.0, [plain] * 3), (1 + 4 / 3) / 3)
+        self.assertEqual(scoring.harmonic([2], [2.0], 1.0, [plain]), 0)
 
     def test_a_recipe_is_the_list_of_at_most_eight(self):
         def figures(size, *rows):

@@ -42,7 +42,7 @@ class Stories(unittest.TestCase):
 
     def test_the_same_file_in_another_process(self):
         with tempfile.TemporaryDirectory() as name:
-            one, two = Path(name) / "one.txt", Path(name) / "two.txt"
+            one, two = Path(name) / "one.txt", Path(name) / "new" / "two.txt"
             write(one, 30_000, 7, one.with_suffix(".jsonl"))
             command = [sys.executable, "-m", "storyworlds", "--out", str(two), "--bytes", "30000", "--seed", "7"]
             subprocess.run(command, cwd=ROOT, check=True, capture_output=True)

@@ -48,6 +48,7 @@ pub struct Table {
 }
 
 /// Compiled in; a test reads it too.
+#[allow(clippy::expect_used)]
 pub fn table() -> &'static Table {
     static TABLE: OnceLock<Table> = OnceLock::new();
     TABLE.get_or_init(|| {

@@ -1,4 +1,4 @@
-//! Which neurons, and how much of each: orthogonal matching pursuit in the metric F. Twin: `chosen` of training/claims/sets.py.
+//! Which neurons, and how much of each: orthogonal matching pursuit in the metric F. Twin: `chosen` of training/claims/linear.py.
 //!
 //! The best change d on the neurons S alone, for what it costs (dᵀFd/2 nats), is F_SS⁻¹ g_S, and it wins gᵀd = g_Sᵀ F_SS⁻¹ g_S. A neuron i adds
 //! r_i² / c_i to that: r = g − F_{·S} d_S is what S leaves of the gradient, c_i = F_ii − F_iS F_SS⁻¹ F_Si what i costs beside S. With the

@@ -1,5 +1,5 @@
 //! How the next token depends on what is added to a neuron at all positions: a Jacobian by finite differences, and the Fisher matrix of the
-//! next token's distribution. Twin: `Effect` of training/claims/sets.py.
+//! next token's distribution. Twin: `Effect` of training/claims/linear.py.
 //!
 //! The Jacobian at a place (a position of a context) is kept for the tokens that matter there; p is theirs alone, so that it sums to 1.
 

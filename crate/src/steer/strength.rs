@@ -1,4 +1,4 @@
-//! How strong: the largest strength at which the texts still read. Twin: `at_surprise` of training/claims/sets.py.
+//! How strong: the largest strength at which the texts still read. Twin: `at_surprise` of training/claims/scoring.py.
 
 use super::texts::Texts;
 use crate::error::Result;

@@ -1,5 +1,10 @@
 //! The command `topk-lm`. Exit code 2: the command line cannot be parsed; 1: anything else failed. Either way stderr gets one line.
 
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::todo, clippy::unimplemented)
+)]
+
 mod analyze;
 mod bench;
 mod common;

@@ -1,0 +1,93 @@
+"""Which of the lists that the linear prediction proposes works best on texts (claims.sets). A search that is cut off goes on where it was."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from . import common
+from .linear import POWER, at_random, chosen
+from .scoring import chosen_strength, earlier
+
+
+@dataclass
+class Option:
+    """A list of neurons that is tried for a concept: rows `picked` of the coordinates (or of a basis) behind the blocks `layers`."""
+
+    concept: int
+    layers: list[int]
+    picked: list[int]
+    amounts: torch.Tensor
+
+    def rows(self, width: int):
+        """(block, row behind it, amount) of each, `width` rows a block."""
+        for n, amount in zip(self.picked, self.amounts, strict=True):
+            yield self.layers[n // width], n % width, float(amount)
+
+
+def options(name, concept, tokens, found, layers, size, config, basis) -> list[Option]:
+    """The lists of one size that are tried: behind each block and behind all of them by each weighting; of one neuron the first few
+    behind each block."""
+    rule = config["sets"]
+    places = [[layer] for layer in layers] + [layers] * (len(layers) > 1 and size > 1)
+    powers = rule.get("powers", [POWER])
+    # One neuron is the same by most weightings: there the first few are tried.
+    ways = [(POWER, rank) for rank in range(rule.get("ranks", len(powers)))] if size == 1 else [(power, 0) for power in powers]
+    result = []
+    for n, (power, rank) in enumerate(ways):
+        gain = found.gain(tokens, power)
+        for place in places:
+            columns = found.columns(place)
+            F, g = found.F[columns][:, columns], gain[columns]
+            if name == "random":
+                picked, amounts = at_random(F, g, size, np.random.default_rng([size, concept, n, *place]))
+            else:
+                picked, amounts = chosen(F, g, size, basis, rank=rank)
+            result.append(Option(concept, place, picked, amounts))
+    return result
+
+
+class Search:
+    """What a search has tried, in a file beside its results: one that was cut off goes on where it was, unless what it rests on (`about`) has
+    changed since."""
+
+    def __init__(self, path: Path, about: dict, options):
+        """`options()` makes the lists to try, where the file has none."""
+        self.path, self.about = path, json.loads(json.dumps(common.rounded(about)))
+        stored = json.loads(path.read_text()) if path.exists() else {}
+        if stored.get("about") != self.about:
+            tried = [asdict(option) | {"amounts": option.amounts.tolist()} for option in options()]
+            stored = {"about": self.about, "tried": tried, "seen": {}}
+        self.tried = [Option(**o | {"amounts": torch.tensor(o["amounts"], dtype=torch.float64)}) for o in stored["tried"]]
+        self.seen = stored["seen"]  # by round and option: (−share, ratio, strength)
+        self.stored = stored
+
+    def save(self):
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        new = self.path.with_suffix(".new")
+        new.write_text(json.dumps(self.stored))
+        new.replace(self.path)
+
+
+def best(bench, search: Search, numbers, edit_at, config) -> list[tuple[int, float]]:
+    """For each concept which of the options `numbers` should bring two words into most texts (of several that bring them into enough, which
+    surprises least), and its strength. After a round on the choosing prompts `keep` of them go on to all."""
+    rule, tokens = config["sets"], config["bounds"]["max_tokens"]
+    tried, seen = search.tried, search.seen
+    every = earlier(bench, config)
+    few = [part[: len(config["prompts"]["choosing"])] for part in every]
+    concepts = sorted({tried[n].concept for n in numbers})
+    left = {c: [n for n in numbers if tried[n].concept == c] for c in concepts}
+    for which, rows, strengths, keep in (("few", few, rule.get("first", rule["strengths"]), rule.get("keep", 1)), ("all", every, rule["strengths"], 1)):
+        for c in concepts:
+            new = [n for n in left[c] if f"{which} {n}" not in seen]
+            found = bench.run([(c, edit_at(n, a)) for n in new for a in strengths], *rows, tokens) if new else []
+            for i, n in enumerate(new):
+                mine = found[i * len(strengths) : (i + 1) * len(strengths)]
+                share, ratio, strength = chosen_strength(mine, strengths, rule)
+                seen[f"{which} {n}"] = [-share, ratio, strength]
+            search.save()
+        left = {c: sorted(left[c], key=lambda n: seen[f"{which} {n}"])[:keep] for c in concepts}  # noqa: B023
+    return [(left[c][0], seen[f"all {left[c][0]}"][2]) for c in concepts]
