@@ -67,7 +67,7 @@ def compute(r):
     yield f"{'; '.join(ratios)}." if ratios else ""
     yield (
         "Counted from the shapes: forward and backward, blocks, attention and head (`training_flops` in `compute.py` says what is left out). "
-        "Decoding: `topk-lm bench` on the CPU, both in turn within one run; the ratio tells more than the rates."
+        "Decoding: `topk-lm bench` on the CPU, both in turn within one run, on a machine that did other work as well; the ratio tells more than the rates."
     )
     yield ""
     yield "![Training loss against training FLOPs](results/compute.svg)"
