@@ -35,6 +35,10 @@ export const DEFINITIONS = {
     name: 'How well the label finds it',
     text: 'F1 of the label as a detector of where the neuron is active, on text that the label was not made from: 1 means always right and complete.',
   },
+  found: {
+    name: 'Found because',
+    text: 'What fits the search. F1: how well its label, or the state of a story, tells where it is active. “2.1 ×”: times the effect of the best of 100 random neurons.',
+  },
   tokenEntropy: {
     name: 'Token entropy',
     text: 'Entropy of the input tokens at the N top activations, in bits: H = −Σ p log₂ p. 2^H is the effective number of tokens; 0 means always the same token.',
