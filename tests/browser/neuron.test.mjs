@@ -76,7 +76,7 @@ describe('neuron page', { timeout: 600_000, skip: !model.features && 'the shippe
       for (const wanted of texts) assert.ok(text.includes(wanted), `${name}: ${wanted} in ${text}`);
     };
     if (reads) {
-      await says('How well its label finds it', [two(reads.f1), two(reads.detection), plainLabel(reads.label)]);
+      await says('Its label as a detector', [two(reads.f1), two(reads.detection), plainLabel(reads.label)]);
       assert.equal(await section('Token entropy at fixed shares').locator('tbody tr').count(), reads.shares.length);
       await says('Where it is active', [`${two(reads.places.quoted)} ×`]);
     }

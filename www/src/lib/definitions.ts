@@ -32,7 +32,7 @@ export const DEFINITIONS = {
     text: 'Number of top activations used for the entropies, at most 100. Below 20 a neuron is rare, and its entropies say little.',
   },
   readsF1: {
-    name: 'How well the label finds it',
+    name: 'F1 of the label',
     text: 'F1 of the label as a detector of where the neuron is active, on text that the label was not made from: 1 means always right and complete.',
   },
   found: {
