@@ -80,7 +80,7 @@ const RECORD: Fields = {
         down: isEffects,
         upStronger: isEffects,
         specificity: isNumber,
-        ablated: optional(shape({ prompts: isCount, kl: isNumber })),
+        ablated: optional(shape({ prompts: isCount, kl: isScalar })),
         steer: orNull(shape({ value: isNumber, surprise: isNumber })),
         contrasts: listOf(listOf(isScalar, 3)),
       }),

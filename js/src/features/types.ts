@@ -99,8 +99,8 @@ export interface NeuronWrites {
   upStronger: TokenEffect[];
   /** How many times as much it raises its tokens as the best of 100 random neurons of its layer. */
   specificity: number;
-  /** Set to 0 at the prompts where it is active: how many, and nats by which the next token's distribution moves there. */
-  ablated?: { prompts: number; kl: number };
+  /** Set to 0 at the prompts where it is active: how many, and nats by which the next token's distribution moves there; `null` at none. */
+  ablated?: { prompts: number; kl: number | null };
   /** The largest value at which text still reads, and its surprise over the model's own. */
   steer: { value: number; surprise: number } | null;
   /** Contrasts of `features/contrasts.json` that it moves most: nats of log odds when set, and where it is ablated. */
