@@ -160,6 +160,7 @@ impl Counter<'_> {
             Weight::Qkv(_) => (config.d_model, config.d_qkv()),
             Weight::AttnOut(_) => (config.d_query(), config.d_model),
             Weight::MlpIn(_) => (config.d_model, config.d_mlp_in()),
+            Weight::MlpInProduct(_) => return 4 * config.d_query() * config.d_mlp_in(),
             Weight::MlpOut(_) => (config.d_mlp, config.d_model),
             _ => (config.d_vocab, config.d_model),
         };

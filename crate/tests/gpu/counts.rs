@@ -69,6 +69,9 @@ fn a_token_and_a_prompt_cost_what_the_golden_says() {
         );
         counted.insert(format!("{name}: a prompt of 128"), counter.prompt(128).unwrap());
     }
+    let read = |name: &str| counted[&format!("{name}: a token")].all.weight_bytes as f64;
+    let twin = read("twin, 8-bit") / read("shipped, 8-bit");
+    assert!(twin >= 1.3, "the twin reads only {twin} times as many bytes of weights");
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gpu/counts.json");
     if std::env::var_os("TOPK_WRITE_COUNTS").is_some() {
         let text = serde_json::to_string_pretty(&counted).unwrap();
