@@ -109,7 +109,7 @@ fn are_what_they_mean(rounded: impl Fn(Weight, &Tensor) -> [Tensor; 2]) {
         ..base.clone()
     };
     let split = Config {
-        d_model: 300,
+        d_model: 220,
         topk: topk(20),
         ..base.clone()
     };

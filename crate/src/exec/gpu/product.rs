@@ -44,7 +44,7 @@ impl Products {
                 let stride = tensor.stride.max(1);
                 let mut factor = Vec::with_capacity(tensor.rows * config.d_model);
                 for row in tensor.to_f32().chunks_exact(stride) {
-                    let gained = row.iter().zip(&*gain).enumerate();
+                    let gained = row.iter().zip(&*gain).take(config.d_model).enumerate();
                     // Numbers of 8 bits come without their scales.
                     let scale = |column: usize| tensor.scales.get(column).copied().unwrap_or(1.0);
                     factor.extend(gained.map(|(column, (number, gain))| number * scale(column) * gain));
