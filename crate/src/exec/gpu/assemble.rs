@@ -59,11 +59,11 @@ fn append(
     Ok(())
 }
 
-/// A file without its imports.
+/// A file without its imports, comments and empty lines: packages carry no more than the code.
 pub fn body(source: &str) -> String {
-    let lines = source.lines().filter(|line| !line.starts_with("// @import "));
-    let text: Vec<&str> = lines.collect();
-    format!("{}\n", text.join("\n").trim_end())
+    let lines = source.lines().map(|line| line.split("//").next().unwrap_or_default().trim_end());
+    let text: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+    format!("{}\n", text.join("\n"))
 }
 
 /// (number, name, whether it is written) of every storage binding of group 0, by number.

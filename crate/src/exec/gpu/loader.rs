@@ -9,6 +9,7 @@ use super::context::{Gpu, Guard};
 use super::core::Core;
 use super::engine::GpuEngine;
 use super::pipelines::Pipelines;
+use super::product::Products;
 use super::record::uniform_ring;
 use super::staging::StagingPool;
 use super::store::Store;
@@ -29,6 +30,7 @@ pub struct GpuLoader {
     pipelines: Rc<Pipelines>,
     uniforms: Rc<Buf>,
     weights: GpuWeights,
+    products: Products,
     guards: Vec<Guard>,
 }
 
@@ -78,6 +80,7 @@ impl GpuLoader {
             pipelines,
             uniforms,
             weights: GpuWeights::default(),
+            products: Products::default(),
             guards: Vec::new(),
         };
         let (made, guard) = gpu.guarded("the kernels", || loader.request(None, Dtype::F32));
@@ -119,7 +122,9 @@ impl GpuLoader {
         Ok(engine)
     }
 
-    fn build(self) -> Result<GpuEngine> {
+    fn build(mut self) -> Result<GpuEngine> {
+        let made = &mut self.weights;
+        self.products.make(&self.gpu, &self.config, &self.pipelines, &self.uniforms, made)?;
         let numbers = self.weights.matrix_numbers();
         let store = Store::new(&self.gpu, &self.config, &self.program, numbers)?;
         let core = Core {
@@ -166,6 +171,7 @@ impl GpuEngine {
                 pipelines: core.pipelines.clone(),
                 uniforms: core.uniforms.clone(),
                 weights,
+                products: Products::default(),
                 guards: Vec::new(),
             };
             loader.build()
@@ -183,6 +189,8 @@ impl WeightSink for GpuLoader {
     fn weight(&mut self, which: Weight, tensor: Tensor) -> Result<()> {
         let (gpu, dtype) = (self.gpu.clone(), tensor.dtype);
         let (done, guard) = gpu.guarded(&format!("the weight {which:?}"), || {
+            let of = (&*self.config, &self.program);
+            self.products.see(&gpu, of, &self.pipelines, &self.weights, (which, &tensor))?;
             self.weights.add(&gpu, which, tensor)?;
             if which.is_vector() {
                 return Ok(());

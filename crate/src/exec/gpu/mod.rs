@@ -18,6 +18,7 @@ mod loader;
 mod meter;
 mod pipelines;
 mod prepared;
+mod product;
 mod record;
 mod shader;
 mod slots;
