@@ -169,15 +169,26 @@ impl Engine {
         }
     }
 
-    /// Whether [`Engine::resumed`] is to be had: nothing that is inserted behind a block may come between.
+    /// Whether [`Engine::resumed`] is to be had: not where an autoencoder takes the place of what a block gives, which comes behind the edits of
+    /// the block. Those at other points are no obstacle.
     pub fn resumes(&self) -> bool {
-        matches!(self, Engine::Cpu(_)) && self.config().saes.is_empty()
+        match self {
+            Engine::Cpu(engine) => engine.resumes(),
+            Engine::Gpu(engine) => engine.resumes(),
+        }
     }
 
-    /// Logits of one token, a row each; see [`Resume`].
+    /// Whether rows that begin behind several blocks take no more dispatches than those that begin behind the first of these: then they had
+    /// better go together.
+    pub fn joins_rows(&self) -> bool {
+        matches!(self, Engine::Gpu(_))
+    }
+
+    /// Logits of one token, a row each, of at most `max_rows` rows; see [`Resume`].
     pub async fn resumed(&self, cache: &mut EngineCache, from: &Resume<'_>, token: u32) -> Result<Vec<f32>> {
         match (self, cache) {
             (Engine::Cpu(engine), EngineCache::Cpu(cache)) => engine.resumed(cache, from, token).await,
+            (Engine::Gpu(engine), EngineCache::Gpu(cache)) => engine.resumed(cache, from, token).await,
             _ => mismatched_backend(),
         }
     }

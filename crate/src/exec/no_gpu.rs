@@ -9,7 +9,7 @@ use std::rc::Rc;
 use crate::config::Config;
 use crate::error::{fail, Result};
 use crate::exec::adapter::{AdapterChoice, BackendChoice, BackendKind};
-use crate::exec::request::{Batch, BatchOutput, Decode, DecodeRow, Drawn};
+use crate::exec::request::{Batch, BatchOutput, Decode, DecodeRow, Drawn, Resume};
 use crate::ops::def::Step;
 #[cfg(feature = "cli")]
 use crate::ops::tuning::Profile;
@@ -147,6 +147,14 @@ impl GpuEngine {
     }
 
     pub async fn forward(&self, _: &mut GpuCache, _: &Batch<'_>) -> Result<BatchOutput> {
+        match self.0 {}
+    }
+
+    pub fn resumes(&self) -> bool {
+        match self.0 {}
+    }
+
+    pub async fn resumed(&self, _: &mut GpuCache, _: &Resume<'_>, _: u32) -> Result<Vec<f32>> {
         match self.0 {}
     }
 

@@ -135,13 +135,13 @@ impl Sequence {
         self.engine.forward(&mut self.cache, &batch).await
     }
 
-    /// Logits of `token` at the next position, where `id` is fed, if the stream behind block `layer` were each of `hidden` `[rows, d_model]`;
-    /// nothing is cached. Only where the engine says that it resumes.
-    pub async fn resumed(&mut self, id: u32, layer: usize, hidden: &[f32], token: u32) -> Result<Vec<f32>> {
+    /// Logits of `token` at the next position, where `id` is fed, if the stream behind block `layers[row]` (ascending) were each of `hidden`
+    /// `[rows, d_model]`; nothing is cached. Only where the engine says that it resumes.
+    pub async fn resumed(&mut self, id: u32, layers: &[usize], hidden: &[f32], token: u32) -> Result<Vec<f32>> {
         let from = Resume {
             id,
             start: self.ids.len(),
-            layer,
+            layers,
             hidden,
             edits: &self.edits,
         };

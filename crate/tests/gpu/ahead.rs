@@ -1,8 +1,5 @@
 //! Steps that are submitted before those in front of them are read: the same tokens, and a GPU that seldom waits for the host.
 
-#[path = "../common/mod.rs"]
-mod common;
-
 use pollster::block_on;
 use topk_lm::config::Config;
 use topk_lm::edits::EditTable;
@@ -14,7 +11,7 @@ use topk_lm::session::{BackendChoice, GenerateOptions, RunOptions, SamplingOptio
 use topk_lm::weights::Dtype;
 
 use crate::cases::{device, llama, load, topk};
-use common::{load_on, root};
+use crate::common::{load_on, root};
 
 #[test]
 fn steps_ahead_are_the_same_steps() {

@@ -19,6 +19,7 @@ mod meter;
 mod pipelines;
 mod prepared;
 mod record;
+mod resume;
 mod shader;
 mod slots;
 mod staging;
