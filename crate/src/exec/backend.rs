@@ -258,13 +258,15 @@ impl Engine {
         }
     }
 
-    /// Steps of several sequences, by row: one, or on the GPU up to `steps`; see [`DecodeRow`].
+    /// Steps of several sequences, by row, and the milliseconds that they took where that is known: one step, or on the GPU up to `steps`; see
+    /// [`DecodeRow`]. There `ahead` more, within `most` in all, are under way then: the next call gets those, and with it none of a row that was
+    /// not among these.
     pub async fn step_together(
         &self,
         caches: Vec<&mut EngineCache>,
         rows: &[DecodeRow<'_>],
-        steps: usize,
-    ) -> Result<Vec<Vec<Drawn>>> {
+        steps: [usize; 3],
+    ) -> Result<(Vec<Vec<Drawn>>, Option<f64>)> {
         let (mut own, mut slots) = (Vec::new(), Vec::new());
         for cache in caches {
             match cache {
@@ -275,8 +277,10 @@ impl Engine {
         }
         match self {
             Engine::Cpu(engine) if own.len() == rows.len() => {
+                let started = now_ms();
                 let drawn = engine.step_together(&mut own, rows).await?;
-                Ok(drawn.into_iter().map(|drawn| vec![drawn]).collect())
+                let all = drawn.into_iter().map(|drawn| vec![drawn]).collect();
+                Ok((all, Some(now_ms() - started)))
             }
             Engine::Gpu(engine) if slots.len() == rows.len() => engine.step_together(&mut slots, rows, steps).await,
             _ => mismatched_backend(),

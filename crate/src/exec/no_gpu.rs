@@ -174,7 +174,7 @@ impl GpuEngine {
         match self.0 {}
     }
 
-    pub async fn step_together(&self, _: &mut [&mut Slot], _: &[DecodeRow<'_>], _: usize) -> Result<Vec<Vec<Drawn>>> {
+    pub async fn step_together(&self, _: &mut [&mut Slot], _: &[DecodeRow<'_>], _: [usize; 3]) -> Result<(Vec<Vec<Drawn>>, Option<f64>)> {
         match self.0 {}
     }
 
