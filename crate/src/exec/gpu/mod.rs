@@ -20,6 +20,7 @@ mod pipelines;
 mod prepared;
 mod product;
 mod record;
+mod resume;
 mod shader;
 mod slots;
 mod staging;
