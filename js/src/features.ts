@@ -4,6 +4,7 @@
  */
 import { cacheOf, optionsOf, signalOf, sourceOf, wholeNumber } from './arguments.js';
 import { abortError, createError, throwIfAborted, typedCalls } from './errors.js';
+import { marker, markRecord } from './features/beginnings.js';
 import { objectOf, parseClusters, parseIndex, parseSteps, recordOf, type ShardLayout, trainingOf } from './features/check.js';
 import type { FeatureIndex, NeuronRecord, StepColumns, TokenClusters } from './features/types.js';
 import { isInside } from './manifest.js';
@@ -66,7 +67,7 @@ export class Features {
     const wanted = { layer: wholeNumber('layer', layer), index: wholeNumber('index', index) };
     if (wanted.layer === undefined || wanted.index === undefined) throw createError('argument', 'neuron needs a layer and an index.');
     const opened = await this.#opened(options);
-    const { layers, dModel, steps } = opened.index;
+    const { layers, dModel, steps, beginnings } = opened.index;
     if (!layers.includes(layer)) throw createError('argument', `layer is ${layer}, but only layers ${layers.join(', ')} were analyzed.`);
     if (index >= dModel) throw createError('argument', `index is ${index}, but must be below ${dModel}.`);
     const path = opened.shards.path.replace('{layer}', String(layer)).replace('{start}', String(index - (index % opened.shards.perFile)));
@@ -76,7 +77,7 @@ export class Features {
         ? this.#records(`steps/${path}`, signal).then((file) => trainingOf(file, `${FOLDER}steps/${path}`, layer, index, steps))
         : [],
     ]);
-    return { ...record, steps: training };
+    return { ...markRecord(record, marker(beginnings)), steps: training };
   }
 
   /** Statistics of all neurons at every analyzed training step; `null` if there are none. */

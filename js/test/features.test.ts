@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TopKError } from '../src/errors.ts';
 import { Features } from '../src/features.ts';
+import { marker } from '../src/features/beginnings.ts';
 import { UrlFiles } from '../src/sources/url.ts';
 import { installCaches } from './support/caches.ts';
 import { featureFiles, indexFile, record } from './support/features.ts';
@@ -50,6 +51,31 @@ test('without checkpoints a neuron has no training, and steps() is null', async 
   assert.deepEqual((await features.neuron(0, 0)).steps, []);
   assert.equal(await features.steps(), null);
   assert.equal(await features.clusters(), null);
+});
+
+test('labels mark the tokens that begin a longer word', async () => {
+  const mark = marker(['kn', 'Wh', 'reads']);
+  assert.equal(mark('reads kn, know, …kn +2? · writes Wh, kn?'), 'reads kn…, know, …kn +2? · writes Wh…, kn…?');
+  assert.equal(mark('“kn”'), '“kn…”');
+  assert.equal(mark('reads after “kn”: wh, .'), 'reads after “kn…”: wh, .');
+  assert.equal(mark('reads mixed: kn, ,'), 'reads mixed: kn…, ,');
+  assert.equal(mark(null), null);
+  const label = (text: string) => ({ label: text, stable: true });
+  const reads = { ...label('kn'), f1: 1, recall: 1, precision: 1, explained: 1, detection: 1, places: {} };
+  const shares = [{ share: 0.1, n: 100, token_entropy: 1, label: 'kn, dog', f1: 1, tokens: [] }];
+  const column = Array<string>(8).fill('reads kn');
+  const { columns } = indexFile() as { columns: object };
+  const features = open({
+    ...featureFiles(),
+    'features/index.json': JSON.stringify(indexFile({ format: 2, beginnings: ['kn'], columns: { ...columns, label: column } })),
+    'features/layer0/0.json': JSON.stringify({
+      ...{ format: 2, layer: 0, start: 0 },
+      neurons: [{ ...record(0, 0), label: 'reads kn', reads: { ...reads, shares } }],
+    }),
+  });
+  assert.equal((await features.index()).columns.label[7], 'reads kn…');
+  const neuron = await features.neuron(0, 0);
+  assert.deepEqual([neuron.label, neuron.reads?.label, neuron.reads?.shares[0]?.label], ['reads kn…', 'kn…', 'kn…, dog']);
 });
 
 test('format 2: what neurons read and write', async () => {

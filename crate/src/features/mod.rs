@@ -8,6 +8,7 @@ mod accumulate;
 #[cfg(feature = "cli")]
 pub mod analyze;
 mod bands;
+mod beginnings;
 mod cluster;
 mod corpus;
 mod examples;

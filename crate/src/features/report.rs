@@ -4,6 +4,7 @@
 use serde_json::{json, Map, Value};
 
 use super::accumulate::Statistics;
+use super::beginnings::beginnings;
 use super::examples;
 use super::facts::Facts;
 use super::json::{maybe, number};
@@ -250,8 +251,10 @@ impl Index {
                 "count": clusters.cluster.iter().max().map_or(0, |last| last + 1), "source": clusters.source,
             })
         });
+        let beginnings = facts.texts.as_ref().map(|texts| beginnings(texts, ground.documents));
         json!({
             "format": FORMAT,
+            "beginnings": beginnings.unwrap_or_default(),
             "model": facts.model,
             "kind": if facts.dense { "dense" } else { "topk" },
             "d_model": facts.d_model,

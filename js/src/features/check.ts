@@ -1,6 +1,7 @@
 /** Files of `features/` → typed values: snake_case becomes camelCase, and what the types promise is checked. */
 import { createError, show } from '../errors.js';
 import { isInside } from '../manifest.js';
+import { markColumns } from './beginnings.js';
 import type { FeatureIndex, NeuronRecord, NeuronStep, StepColumns, TokenClusters } from './types.js';
 
 /** The newest version of the format that this package reads; it reads the ones before too. */
@@ -184,6 +185,7 @@ export function parseIndex(text: string, path: string): { index: FeatureIndex; s
   checkFields(
     object,
     {
+      beginnings: optional(listOf(isText)),
       model: isText,
       kind: (kind) => kind === 'topk' || kind === 'dense',
       dModel: (d) => isCount(d) && d !== 0,
@@ -200,10 +202,11 @@ export function parseIndex(text: string, path: string): { index: FeatureIndex; s
     },
     path,
   );
-  const { format: _, shards, ...index } = object;
-  const { dModel, layers } = index as unknown as FeatureIndex;
-  checkFields(index.columns, columns(dModel * layers.length), path, 'columns.');
-  return { index: index as unknown as FeatureIndex, shards: shards as ShardLayout };
+  const { format: _, shards, ...rest } = object;
+  const index = { beginnings: [], ...rest } as unknown as FeatureIndex;
+  checkFields(index.columns, columns(index.dModel * index.layers.length), path, 'columns.');
+  markColumns(index);
+  return { index, shards: shards as ShardLayout };
 }
 
 /** The record of one neuron in a file of records ({@link objectOf}), without its training. */

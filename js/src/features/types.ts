@@ -200,6 +200,8 @@ export interface FeatureIndex {
   /** Training step of the weights. */
   step: number | null;
   corpus: { files: string[]; documents: number; tokens: number; positions: number; sha256: string };
+  /** Tokens, as labels show them, that mostly begin a longer word in the corpus: labels mark them, `kn…`. Empty in older files. */
+  beginnings: string[];
   /** `n`: most positions used for an entropy; a neuron with fewer than `rareBelow` is rare. */
   entropy: { n: number; rareBelow: number };
   clusters: { file: string; threshold: number; count: number; source: string } | null;
