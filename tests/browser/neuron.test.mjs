@@ -15,6 +15,7 @@ import {
 } from './page-kit.mjs';
 
 const { plainLabel } = await siteModule('neurons.ts');
+const { marker } = await siteModule('../../../js/src/features/beginnings.ts');
 const model = shippedModel();
 
 describe('neuron page', { timeout: 600_000, skip: !model.features && 'the shipped model has no statistics' }, () => {
@@ -26,6 +27,7 @@ describe('neuron page', { timeout: 600_000, skip: !model.features && 'the shippe
   const at = index.columns.n.findIndex((n, entry) => n === index.entropy.n && entry >= place * index.d_model) % index.d_model;
   const shard = index.shards.path.replace('{layer}', layer).replace('{start}', at - (at % index.shards.per_file));
   const record = model.read(`features/${shard}`).neurons.find((neuron) => neuron.index === at);
+  const said = (label) => plainLabel(marker(index.beginnings)(label));
   let site;
   let browser;
   let page;
@@ -35,7 +37,7 @@ describe('neuron page', { timeout: 600_000, skip: !model.features && 'the shippe
 
   test('label, numbers, examples, layers and training are those of the record', async () => {
     await page.locator(`[data-neuron="${layer}.${at}"]`).waitFor();
-    await page.getByText(plainLabel(record.label), { exact: false }).first().waitFor();
+    await page.getByText(said(record.label), { exact: false }).first().waitFor();
     await page.locator('summary', { hasText: 'Figures for researchers' }).first().focus();
     await page.keyboard.press('Enter');
     await page
@@ -76,7 +78,7 @@ describe('neuron page', { timeout: 600_000, skip: !model.features && 'the shippe
       for (const wanted of texts) assert.ok(text.includes(wanted), `${name}: ${wanted} in ${text}`);
     };
     if (reads) {
-      await says('Its label as a detector', [two(reads.f1), two(reads.detection), plainLabel(reads.label)]);
+      await says('Its label as a detector', [two(reads.f1), two(reads.detection), said(reads.label)]);
       assert.equal(await section('Token entropy at fixed shares').locator('tbody tr').count(), reads.shares.length);
       await says('Where it is active', [`${two(reads.places.quoted)} ×`]);
     }
@@ -202,7 +204,7 @@ describe('neuron page', { timeout: 600_000, skip: !model.features && 'the shippe
     const other = (at + 5 * index.shards.per_file) % index.d_model;
     await page.evaluate((hash) => (location.hash = hash), `#/m/${model.name}/${layer}/${at}`);
     await page.locator(`[data-neuron="${layer}.${at}"]`).waitFor();
-    await page.getByText(plainLabel(record.label)).first().waitFor();
+    await page.getByText(said(record.label)).first().waitFor();
     site.hold(/features\/(steps\/)?layer\d+\//);
     try {
       await page.evaluate((hash) => (location.hash = hash), `#/m/${model.name}/${layer}/${other}`);

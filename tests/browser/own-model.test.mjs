@@ -110,12 +110,13 @@ describe('your own model', { timeout: 900_000, skip: windows && 'the page is for
     const neuron = index.columns.n.slice(from).indexOf(index.entropy.n);
     assert.ok(neuron >= 0, 'some neuron is active often');
     const { plainLabel } = await siteModule('neurons.ts');
+    const { marker } = await siteModule('../../../js/src/features/beginnings.ts');
 
     const { page, close } = await openSite(browser, site, `#/m/Mine/${layer}/${neuron}`, { ignore: [/404/] });
     page.setDefaultTimeout(STEP_TIMEOUT);
     await page.locator(`[data-neuron="${layer}.${neuron}"]`).waitFor();
     await page
-      .getByText(plainLabel(index.columns.label[from + neuron]), { exact: false })
+      .getByText(plainLabel(marker(index.beginnings)(index.columns.label[from + neuron])), { exact: false })
       .first()
       .waitFor();
     await page.evaluate(() => (location.hash = '#/browse'));

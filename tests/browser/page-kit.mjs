@@ -107,9 +107,13 @@ export function withSite({ hash = '#/explore', load = false, serve: serving, hol
   });
   after(async () => {
     site?.release();
-    await opened?.close();
-    await browser?.close();
-    await site?.close();
+    // A page with errors fails on closing: a browser or a server left open would keep the run from ending.
+    try {
+      await opened?.close();
+    } finally {
+      await browser?.close();
+      await site?.close();
+    }
   });
 }
 
