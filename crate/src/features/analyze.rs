@@ -3,7 +3,6 @@
 //! the number of threads. The state is saved after every part of the corpus, and an interrupted run continues from there.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
 
 use super::accumulate::{Activations, LayerStatistics, Statistics};
@@ -15,15 +14,16 @@ use super::gather::gather;
 use super::measure;
 use super::record::{More, Neuron};
 use super::report;
+use super::runner::{self, Runner};
 use super::shard::{Shard, Whole};
 use super::states;
 use super::store;
-use super::streams::streams_of;
 use super::RARE_BELOW;
 use crate::checkpoint::FolderSource;
-use crate::error::{fail, Error, Result};
-use crate::exec::cpu::{CpuCache, CpuEngine};
-use crate::offline::{files, load_engine, OfflineModel, Progress};
+use crate::config::Config;
+use crate::error::{fail, Result};
+use crate::exec::adapter::{BackendChoice, BackendKind};
+use crate::offline::{files, OfflineModel, Progress};
 
 /// Documents per batch and thread, and memory for their activations.
 const DOCUMENTS_A_THREAD: usize = 8;
@@ -43,6 +43,8 @@ pub struct AnalyzeOptions {
     pub shard: Option<(u64, u64)>,
     pub twin: Option<PathBuf>,
     pub threads: usize,
+    /// Where the residual streams are computed; all else is the CPU's work.
+    pub backend: BackendChoice,
     pub export: Option<PathBuf>,
     /// Measure what each neuron writes, too.
     pub writes: bool,
@@ -77,7 +79,9 @@ pub fn analyze(options: &AnalyzeOptions, notice: &mut dyn FnMut(&str)) -> Result
     } else {
         Vec::new()
     };
-    let facts = gather(&model, corpus, &steps, options.twin.as_deref(), notice)?;
+    let mut facts = gather(&model, corpus, &steps, options.twin.as_deref(), notice)?;
+    let kind = runner::kind(options.backend)?;
+    facts.backend = (kind == BackendKind::Gpu).then(|| kind.name().to_owned());
     if options.export.is_some() && facts.texts.is_none() {
         fail!(
             Argument,
@@ -112,8 +116,10 @@ pub fn analyze(options: &AnalyzeOptions, notice: &mut dyn FnMut(&str)) -> Result
             ..Analyzed::default()
         },
     };
-    run.report.tokens = run.pass(&shard, &model.engine, None)?.tokens;
     let (source, config) = (model.source.clone(), model.config.clone());
+    let final_weights = Runner::new(kind, Some(&model.engine), &source, "", &config)?;
+    run.report.tokens = run.pass(&shard, &final_weights, &config, None)?.tokens;
+    drop(final_weights);
     drop(model);
     for step in steps {
         let path = shard.statistics_path(Some(step));
@@ -124,8 +130,8 @@ pub fn analyze(options: &AnalyzeOptions, notice: &mut dyn FnMut(&str)) -> Result
             run.report.resumed += to - from;
             continue;
         }
-        let engine = pollster::block_on(load_engine(&source, &format!("step{step}/"), &config))?;
-        run.pass(&shard, &engine, Some(step))?;
+        let weights = Runner::new(kind, None, &source, &format!("step{step}/"), &config)?;
+        run.pass(&shard, &weights, &config, Some(step))?;
     }
     let Run { report, progress, .. } = run;
     drop(progress);
@@ -231,7 +237,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Counts one set of weights over the range.
-    fn pass(&mut self, shard: &Shard, engine: &CpuEngine, step: Option<u64>) -> Result<Statistics> {
+    fn pass(&mut self, shard: &Shard, weights: &Runner<'_>, config: &Config, step: Option<u64>) -> Result<Statistics> {
         let (from, to) = self.range;
         let path = shard.statistics_path(step);
         let empty = self.facts.empty(step.is_none(), from);
@@ -248,18 +254,17 @@ impl Run<'_> {
             );
         }
         self.report.resumed += statistics.to - from;
-        let config = engine.config();
         let document_bytes = 6 * config.n_ctx * config.d_model * self.facts.layers.len();
         let threads = self.options.threads.max(1);
         let batch = (threads * DOCUMENTS_A_THREAD).min((BATCH_BYTES / document_bytes).max(1));
-        let mut caches = (0..threads).map(|_| engine.new_cache()).collect::<Vec<_>>();
         let started = std::time::Instant::now();
         loop {
             let end = to.min(statistics.to + self.options.part.max(1) as u64);
             while statistics.to < end {
                 let first = statistics.to as usize;
                 let documents = &self.documents[first..(first + batch).min(end as usize)];
-                let streams = self.streams(engine, &mut caches, documents)?;
+                self.report.computed += documents.iter().map(|document| document.len() as u64).sum::<u64>();
+                let streams = weights.streams(documents, &self.facts.layers, threads)?;
                 self.count(&mut statistics, documents, streams);
                 self.show(&statistics, step);
             }
@@ -282,40 +287,6 @@ impl Run<'_> {
         };
         let done = self.passed * (to - from) + statistics.to - from;
         self.progress.show(done, self.passes * (to - from), &note);
-    }
-
-    /// Computes the residual stream of each document behind each layer.
-    fn streams(
-        &mut self,
-        engine: &CpuEngine,
-        caches: &mut [CpuCache],
-        documents: &[Vec<u32>],
-    ) -> Result<Vec<Vec<Activations>>> {
-        let layers = &self.facts.layers;
-        self.report.computed += documents.iter().map(|document| document.len() as u64).sum::<u64>();
-        let queue = AtomicUsize::new(0);
-        let results: Vec<Mutex<Option<Result<Vec<Activations>>>>> =
-            documents.iter().map(|_| Mutex::default()).collect();
-        std::thread::scope(|scope| {
-            for cache in caches {
-                let (queue, results) = (&queue, &results);
-                scope.spawn(move || loop {
-                    let number = queue.fetch_add(1, Ordering::Relaxed);
-                    let (Some(document), Some(result)) = (documents.get(number), results.get(number)) else {
-                        break;
-                    };
-                    let done = pollster::block_on(streams_of(engine, cache, document, layers));
-                    if let Ok(mut slot) = result.lock() {
-                        *slot = Some(done);
-                    }
-                });
-            }
-        });
-        let gone = || Error::new(crate::error::Code::OutOfMemory, "a thread of the analysis ended early");
-        results
-            .into_iter()
-            .map(|result| result.into_inner().ok().flatten().ok_or_else(gone)?)
-            .collect()
     }
 
     /// Adds a batch of documents to the statistics.

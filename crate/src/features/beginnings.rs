@@ -48,8 +48,15 @@ mod tests {
         let of = |documents: &[Vec<u32>]| beginnings(&texts, documents);
         assert_eq!(of(&vec![knew.clone(); 5]), ["kn"]);
         assert!(of(&vec![knew.clone(); 4]).is_empty(), "four say nothing");
-        assert!(of(&[vec![cat; 6], vec![cats; 5]].concat()).is_empty(), "a word that also has a plural");
-        assert_eq!(of(&vec![vec![0, 6, 2, 4]; 9]), ["Kn"], "the piece inside of the word is none");
+        assert!(
+            of(&[vec![cat; 6], vec![cats; 5]].concat()).is_empty(),
+            "a word that also has a plural"
+        );
+        assert_eq!(
+            of(&vec![vec![0, 6, 2, 4]; 9]),
+            ["Kn"],
+            "the piece inside of the word is none"
+        );
         assert!(of(&[]).is_empty());
         assert!(of(&vec![vec![1, 99]; 9]).is_empty(), "ids without a text");
     }

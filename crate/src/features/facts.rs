@@ -61,6 +61,9 @@ pub struct Facts {
     pub clusters: Option<Clusters>,
     /// Fingerprints of the weights, the final ones first.
     pub weights: Vec<String>,
+    /// What computed the residual streams, if not the CPU: its last bits are others, so its shards do not go with the CPU's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<String>,
 }
 
 /// A loaded model, as far as the facts come from it.
@@ -114,6 +117,7 @@ impl Facts {
             promoted,
             suppressed,
             weights: Vec::new(),
+            backend: None,
         })
     }
 

@@ -175,6 +175,7 @@ pub mod tests {
                 cluster,
             }),
             weights: vec![],
+            backend: None,
         }
     }
 

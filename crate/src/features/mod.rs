@@ -34,6 +34,8 @@ mod record;
 pub mod report;
 mod rules;
 #[cfg(feature = "cli")]
+mod runner;
+#[cfg(feature = "cli")]
 pub mod saes;
 #[cfg(feature = "cli")]
 pub mod shard;

@@ -4,6 +4,7 @@ mod beyond;
 #[path = "../common/mod.rs"]
 mod common;
 mod counters;
+mod gpu;
 mod live;
 mod reader;
 mod shards;

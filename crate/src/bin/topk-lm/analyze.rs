@@ -9,7 +9,7 @@ use topk_lm::features::analyze::{self, AnalyzeOptions, Beyond};
 use topk_lm::features::saes::analyze_saes;
 use topk_lm::offline;
 
-use crate::common::{print_line, sae_json, sae_lines, SaeArgs, ThreadArgs};
+use crate::common::{print_line, sae_json, sae_lines, Backend, SaeArgs, ThreadArgs};
 
 /// Computes, for every neuron, where it is active over a corpus, on which tokens, and what it promotes; with --checkpoints, over training too.
 /// An interrupted run continues after the last saved part and produces the same files.
@@ -36,6 +36,10 @@ pub struct AnalyzeArgs {
     twin: Option<PathBuf>,
     #[command(flatten)]
     threads: ThreadArgs,
+    /// Where blocks are computed. The GPU's last bits differ, so its shards merge with its own alone; --writes, --stories and --sae stay on the
+    /// CPU
+    #[arg(long, value_enum, default_value = "cpu")]
+    backend: Backend,
     /// Also write SAEDashboard's JSON, which Neuronpedia reads
     #[arg(long, value_name = "DIR", conflicts_with = "shard")]
     export: Option<PathBuf>,
@@ -94,6 +98,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
         shard: args.shard,
         twin: args.twin.clone(),
         threads: args.threads.number(),
+        backend: args.backend.choice(),
         export: args.export.clone(),
         writes: args.writes,
         stories: args.stories.clone().zip(args.states.clone()),

@@ -1,0 +1,141 @@
+//! What computes the residual streams of many documents for `topk-lm analyze`: threads on the CPU, or the GPU, one document after the other.
+
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Mutex;
+
+use super::accumulate::Activations;
+use super::streams::streams_of;
+use crate::checkpoint::FolderSource;
+use crate::config::Config;
+use crate::edits::EditTable;
+use crate::error::{Code, Error, Result};
+use crate::exec::adapter::{BackendChoice, BackendKind};
+use crate::exec::backend::{self, Engine};
+use crate::exec::cpu::CpuEngine;
+use crate::exec::request::{Batch, Capture, LogitRows};
+use crate::offline::load_engine;
+use crate::ops::buffers::HIDDEN;
+use crate::ops::def::{Point, Rows};
+use crate::ops::pass::ActiveRows;
+use crate::weights::KeptAs;
+
+/// A model's weights where they run.
+pub enum Runner<'a> {
+    Own(&'a CpuEngine),
+    Loaded(Box<CpuEngine>),
+    Gpu(Box<Engine>),
+}
+
+/// Which executor `choice` leads to. The choice is made once, for all sets of weights.
+pub fn kind(choice: BackendChoice) -> Result<BackendKind> {
+    Ok(pollster::block_on(crate::exec::gpu::open(choice))?.0.kind)
+}
+
+impl<'a> Runner<'a> {
+    /// The weights under `prefix`. `own`: the engine that has those of the prefix "".
+    pub fn new(
+        kind: BackendKind,
+        own: Option<&'a CpuEngine>,
+        source: &FolderSource,
+        prefix: &str,
+        config: &Config,
+    ) -> Result<Self> {
+        match (kind, own) {
+            (BackendKind::Cpu, Some(engine)) => Ok(Runner::Own(engine)),
+            (BackendKind::Cpu, None) => {
+                let engine = pollster::block_on(load_engine(source, prefix, config))?;
+                Ok(Runner::Loaded(Box::new(engine)))
+            }
+            (BackendKind::Gpu, _) => {
+                let config = Rc::new(config.clone());
+                let mut silent = |_: u64, _: u64| {};
+                let loading = backend::load(BackendChoice::Gpu, &config, source, prefix, KeptAs::Stored, &mut silent);
+                Ok(Runner::Gpu(Box::new(pollster::block_on(loading)?.0)))
+            }
+        }
+    }
+
+    /// The residual stream of each document behind each of `layers` (ascending).
+    pub fn streams(&self, documents: &[Vec<u32>], layers: &[usize], threads: usize) -> Result<Vec<Vec<Activations>>> {
+        match self {
+            Runner::Own(engine) => in_threads(engine, documents, layers, threads),
+            Runner::Loaded(engine) => in_threads(engine, documents, layers, threads),
+            Runner::Gpu(engine) => documents
+                .iter()
+                .map(|document| on_gpu(engine, document, layers))
+                .collect(),
+        }
+    }
+}
+
+fn in_threads(
+    engine: &CpuEngine,
+    documents: &[Vec<u32>],
+    layers: &[usize],
+    threads: usize,
+) -> Result<Vec<Vec<Activations>>> {
+    let queue = AtomicUsize::new(0);
+    let results: Vec<Mutex<Option<Result<Vec<Activations>>>>> = documents.iter().map(|_| Mutex::default()).collect();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let (queue, results) = (&queue, &results);
+            scope.spawn(move || {
+                let mut cache = engine.new_cache();
+                loop {
+                    let number = queue.fetch_add(1, Ordering::Relaxed);
+                    let (Some(document), Some(result)) = (documents.get(number), results.get(number)) else {
+                        break;
+                    };
+                    let done = pollster::block_on(streams_of(engine, &mut cache, document, layers));
+                    if let Ok(mut slot) = result.lock() {
+                        *slot = Some(done);
+                    }
+                }
+            });
+        }
+    });
+    let gone = || Error::new(Code::OutOfMemory, "a thread of the analysis ended early");
+    results
+        .into_iter()
+        .map(|result| result.into_inner().ok().flatten().ok_or_else(gone)?)
+        .collect()
+}
+
+/// In batches of as many rows as the engine takes.
+fn on_gpu(engine: &Engine, document: &[u32], layers: &[usize]) -> Result<Vec<Activations>> {
+    let config = engine.config();
+    let captures: Vec<Capture> = layers
+        .iter()
+        .map(|layer| Capture::buffer(Point::end(*layer), HIDDEN))
+        .collect();
+    let edits = EditTable::none(config.n_layers);
+    let mut cache = engine.new_cache()?;
+    let mut streams: Vec<Vec<f32>> = vec![Vec::with_capacity(document.len() * config.d_model); layers.len()];
+    let mut start = 0;
+    for ids in document.chunks(engine.max_rows().max(1)) {
+        let batch = Batch {
+            ids,
+            start,
+            rows: Rows::Sequence,
+            edits: &edits,
+            captures: &captures,
+            logits: LogitRows::None,
+        };
+        let output = pollster::block_on(engine.forward(&mut cache, &batch))?;
+        for (stream, rows) in streams.iter_mut().zip(output.captured) {
+            stream.extend(rows);
+        }
+        start += ids.len();
+    }
+    let activations = layers.iter().zip(streams).map(|(layer, dense)| {
+        let active = config.topk_at(*layer).is_some().then(|| {
+            let mut active = ActiveRows::default();
+            active.clear();
+            dense.chunks(config.d_model).for_each(|row| active.push_row(row));
+            active
+        });
+        Activations { dense, active }
+    });
+    Ok(activations.collect())
+}
