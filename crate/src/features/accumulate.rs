@@ -3,21 +3,71 @@
 //! Everything merges exactly, so that merged shards equal one pass byte for byte: counters are integers; maxima, top activations and
 //! the random draw do not depend on order; a document's sum is f64, and those sums are added as integers in units of 2^-64.
 
-use super::bands::{Bands, Point};
+use super::bands::{Bands, Finder, Point};
 use super::histogram::Histogram;
 use super::peaks::{hash, mix, Peak, Peaks, Rank, Sample, Window};
 use super::{AFTER, BEFORE, WINDOW};
 use crate::ops::pass::ActiveRows;
 
 /// The residual stream behind one block, of one document.
-pub struct Activations {
-    /// `[positions, d_model]`
-    pub dense: Vec<f32>,
-    /// Its active entries, if this is a TopK block.
-    pub active: Option<ActiveRows>,
+pub enum Activations {
+    /// Of a TopK block: its active entries.
+    Active(ActiveRows),
+    /// `[positions, width]`
+    Dense { rows: Vec<f32>, width: usize },
 }
 
-/// Neurons of a dense layer that are counted together.
+impl Activations {
+    fn positions(&self) -> usize {
+        match self {
+            Activations::Active(rows) => rows.start.len().saturating_sub(1),
+            Activations::Dense { rows, width } => rows.len() / width,
+        }
+    }
+
+    fn value(&self, position: usize, index: usize) -> f32 {
+        match self {
+            Activations::Active(rows) => {
+                let (indices, values) = rows.row(position);
+                let found = indices.binary_search(&(index as u32));
+                found.map_or(0.0, |place| values[place])
+            }
+            Activations::Dense { rows, width } => rows[position * width + index],
+        }
+    }
+
+    /// The neuron's values around a position; see [`window_start`].
+    fn window(&self, index: usize, position: u32) -> Window {
+        let first = window_start(position) as usize;
+        let last = (position as usize + AFTER).min(self.positions().saturating_sub(1));
+        let mut window = [0.0; WINDOW];
+        for (value, at) in window.iter_mut().zip(first..=last) {
+            *value = self.value(at, index);
+        }
+        window
+    }
+}
+
+/// A document of those that are added together.
+pub struct Added<'a> {
+    pub number: u32,
+    pub counted: &'a [bool],
+    pub activations: &'a Activations,
+}
+
+/// A position that counts.
+struct Place {
+    /// Which of the documents that are added.
+    of: usize,
+    document: u32,
+    position: u32,
+    mix: u64,
+}
+
+/// A nonzero value of a neuron: the number of its place, and the value.
+type Entry = (u32, f32);
+
+/// Neurons of a dense layer whose values are sorted out together: a cache line.
 const TOGETHER: usize = 16;
 
 /// Unit of the sums.
@@ -44,9 +94,8 @@ pub struct LayerStatistics {
     pub bands: Vec<Bands>,
     pub samples: Vec<Sample>,
     pub limits: Vec<u64>,
-    /// Scratch: the mix of each neuron, and the sums of the current document.
+    /// The mix of each neuron.
     seeds: Vec<u64>,
-    of_document: Vec<f64>,
 }
 
 impl LayerStatistics {
@@ -68,88 +117,132 @@ impl LayerStatistics {
             samples: vec![Sample::default(); kept],
             limits: vec![u64::MAX; kept],
             seeds: (0..d_model as u64).map(|i| mix(!((layer as u64) << 32 | i))).collect(),
-            of_document: vec![0.0; d_model],
         }
     }
 
-    /// Adds the activations of a document at the positions that count.
-    pub fn add(&mut self, document: u32, counted: &[bool], activations: &Activations) {
-        let place = |position: usize| {
-            let position = position as u32;
-            (document, position, mix(u64::from(document) << 32 | u64::from(position)))
+    /// Adds the activations of documents at the positions that count. What is kept of all neurons is far more than a cache holds, so the
+    /// neurons come one after the other, each with all of its activations.
+    pub fn add(&mut self, documents: &[Added<'_>]) {
+        let mut places = Vec::new();
+        for (of, added) in documents.iter().enumerate() {
+            let counted = added.counted.iter().zip(0u32..).filter(|(counted, _)| **counted);
+            places.extend(counted.map(|(_, position)| Place {
+                of,
+                document: added.number,
+                position,
+                mix: mix(u64::from(added.number) << 32 | u64::from(position)),
+            }));
+        }
+        let mut finder = Finder::default();
+        // The active entries of TopK blocks, by neuron.
+        let mut starts = vec![0usize; self.d_model + 1];
+        let row = |place: &Place| match documents[place.of].activations {
+            Activations::Active(rows) => rows.row(place.position as usize),
+            Activations::Dense { .. } => (&[][..], &[][..]),
         };
-        let counted = counted.iter().enumerate().filter(|(_, counted)| **counted);
-        let places: Vec<(u32, u32, u64)> = counted.map(|(position, _)| place(position)).collect();
-        match &activations.active {
-            Some(active) => {
-                for at in places {
-                    let (indices, values) = active.row(at.1 as usize);
-                    for (index, value) in indices.iter().zip(values) {
-                        self.note(*index as usize, *value, at, activations);
-                    }
-                }
-            }
-            // What is kept of all neurons is far more than a cache holds: a few neurons at all positions, then the next few.
-            None => {
-                for first in (0..self.d_model).step_by(TOGETHER) {
-                    let block = first..(first + TOGETHER).min(self.d_model);
-                    for at in &places {
-                        let row = &activations.dense[at.1 as usize * self.d_model..][..self.d_model];
-                        for (index, value) in block.clone().zip(&row[block.clone()]) {
-                            if *value != 0.0 {
-                                self.note(index, *value, *at, activations);
-                            }
-                        }
-                    }
-                }
+        for index in places.iter().flat_map(|place| row(place).0) {
+            starts[*index as usize + 1] += 1;
+        }
+        for i in 0..self.d_model {
+            starts[i + 1] += starts[i];
+        }
+        let mut sorted: Vec<Entry> = vec![(0, 0.0); starts[self.d_model]];
+        let mut next = starts.clone();
+        for (number, place) in (0u32..).zip(&places) {
+            let (indices, values) = row(place);
+            for (index, value) in indices.iter().zip(values) {
+                let slot = &mut next[*index as usize];
+                sorted[*slot] = (number, *value);
+                *slot += 1;
             }
         }
-        for (sum, of_document) in self.sum.iter_mut().zip(&mut self.of_document) {
-            *sum = sum.saturating_add((*of_document * UNIT) as i128);
-            *of_document = 0.0;
+        for index in 0..self.d_model {
+            self.note(
+                index,
+                &sorted[starts[index]..starts[index + 1]],
+                &places,
+                documents,
+                &mut finder,
+            );
+        }
+        // The nonzero values of dense ones.
+        let mut columns: [Vec<Entry>; TOGETHER] = Default::default();
+        for first in (0..self.d_model).step_by(TOGETHER) {
+            let block = first..(first + TOGETHER).min(self.d_model);
+            for (number, place) in (0u32..).zip(&places) {
+                let Activations::Dense { rows, width } = documents[place.of].activations else {
+                    continue;
+                };
+                let row = &rows[place.position as usize * width..][..*width];
+                for (column, value) in columns.iter_mut().zip(&row[block.clone()]) {
+                    if *value != 0.0 {
+                        column.push((number, *value));
+                    }
+                }
+            }
+            for (index, column) in block.zip(&mut columns) {
+                self.note(index, column, &places, documents, &mut finder);
+                column.clear();
+            }
         }
     }
 
-    /// Adds one activation. `at`: document, position, and the mix of both.
-    #[inline(always)]
-    fn note(&mut self, index: usize, value: f32, at: (u32, u32, u64), activations: &Activations) {
-        self.active[index] += 1;
-        self.of_document[index] += f64::from(value);
-        self.max[index] = self.max[index].max(value);
-        self.min[index] = self.min[index].min(value);
-        let peak = || Peak {
+    /// Adds activations of one neuron, ascending by place.
+    fn note(
+        &mut self,
+        index: usize,
+        entries: &[Entry],
+        places: &[Place],
+        documents: &[Added<'_>],
+        finder: &mut Finder,
+    ) {
+        let Some((first, _)) = entries.first() else { return };
+        self.active[index] += entries.len() as u64;
+        let (mut document, mut of_document) = (places[*first as usize].of, 0.0);
+        let (mut max, mut min) = (self.max[index], self.min[index]);
+        let mut sum = self.sum[index];
+        for (place, value) in entries {
+            let of = places[*place as usize].of;
+            if of != document {
+                sum = sum.saturating_add((of_document * UNIT) as i128);
+                (document, of_document) = (of, 0.0);
+            }
+            of_document += f64::from(*value);
+            max = max.max(*value);
+            min = min.min(*value);
+        }
+        self.sum[index] = sum.saturating_add((of_document * UNIT) as i128);
+        (self.max[index], self.min[index]) = (max, min);
+        let peak = |place: &Place, value: f32| Peak {
             value,
-            document: at.0,
-            position: at.1,
+            document: place.document,
+            position: place.position,
         };
+        let window = |place: &Place| documents[place.of].activations.window(index, place.position);
         if self.full {
-            self.histograms[index].add(value);
-            let hash = hash(self.seeds[index], at.2);
-            self.bands[index].add(hash, peak());
-            if hash <= self.limits[index] {
-                let window = self.window(index, at.1, activations);
-                self.limits[index] = self.samples[index].offer(hash, peak(), window);
-            }
+            let histogram = &mut self.histograms[index];
+            entries.iter().for_each(|(_, value)| histogram.add(*value));
+            let (seed, sample, limit) = (self.seeds[index], &mut self.samples[index], &mut self.limits[index]);
+            let hashed = entries.iter().map(|(place, value)| {
+                let place = &places[*place as usize];
+                let (hash, peak) = (hash(seed, place.mix), peak(place, *value));
+                if hash <= *limit {
+                    *limit = sample.offer(hash, peak, window(place));
+                }
+                (hash, peak)
+            });
+            self.bands[index].add_all(finder, hashed);
         }
         for tail in 0..self.ranks.len() {
             let (rank, slot) = (self.ranks[tail], tail * self.d_model + index);
-            if rank.key(value) >= self.floors[slot] {
-                let window = self.full.then(|| self.window(index, at.1, activations));
-                self.floors[slot] = self.peaks[slot].offer(rank, peak(), window);
+            for (place, value) in entries {
+                if rank.key(*value) >= self.floors[slot] {
+                    let place = &places[*place as usize];
+                    let window = self.full.then(|| window(place));
+                    self.floors[slot] = self.peaks[slot].offer(rank, peak(place, *value), window);
+                }
             }
         }
-    }
-
-    /// The neuron's values around a position; see [`window_start`].
-    fn window(&self, index: usize, position: u32, activations: &Activations) -> Window {
-        let mut window = [0.0; WINDOW];
-        let first = window_start(position) as usize;
-        let rows = activations.dense.chunks_exact(self.d_model).skip(first);
-        let count = position as usize + 1 + AFTER - first;
-        for (value, row) in window.iter_mut().zip(rows.take(count)) {
-            *value = row[index];
-        }
-        window
     }
 
     /// Adds the statistics of another part of the corpus.

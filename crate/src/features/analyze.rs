@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use super::accumulate::{Activations, LayerStatistics, Statistics};
+use super::accumulate::{Activations, Added, LayerStatistics, Statistics};
 use super::bands;
 use super::corpus::{self, Cut};
 use super::export::Export;
@@ -303,9 +303,16 @@ impl Run<'_> {
                 scope.spawn(move || loop {
                     let next = layers.lock().ok().and_then(|mut layers| layers.next());
                     let Some((slot, layer)) = next else { break };
-                    for ((number, counted), stream) in (first as u32..).zip(counted).zip(streams) {
-                        layer.add(number, counted, &stream[slot]);
-                    }
+                    let added: Vec<Added<'_>> = (first as u32..)
+                        .zip(counted)
+                        .zip(streams)
+                        .map(|((number, counted), stream)| Added {
+                            number,
+                            counted,
+                            activations: &stream[slot],
+                        })
+                        .collect();
+                    layer.add(&added);
                 });
             }
         });

@@ -43,6 +43,38 @@ pub struct Bands {
     pub bands: Vec<Band>,
 }
 
+/// Where the band of each key is, for one neuron at a time: scratch of [`Bands::add_all`].
+pub struct Finder {
+    places: Vec<u16>,
+}
+
+impl Default for Finder {
+    fn default() -> Self {
+        Finder {
+            places: vec![u16::MAX; 1 << (32 - SHIFT)],
+        }
+    }
+}
+
+impl Finder {
+    fn enter(&mut self, bands: &[Band]) {
+        for (place, band) in (0u16..).zip(bands) {
+            self.places[usize::from(band.key)] = place;
+        }
+    }
+
+    fn leave(&mut self, bands: &[Band]) {
+        bands
+            .iter()
+            .for_each(|band| self.places[usize::from(band.key)] = u16::MAX);
+    }
+
+    /// Beyond all bands where there is none.
+    fn place(&self, key: u16) -> usize {
+        usize::from(self.places[usize::from(key)])
+    }
+}
+
 /// An activation that stands for `weight` of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
@@ -64,12 +96,21 @@ impl Bands {
         &mut self.bands[place]
     }
 
-    /// Adds an activation with its hash of (neuron, position).
-    #[inline(always)]
-    pub fn add(&mut self, hash: u64, peak: Peak) {
-        let band = self.of(Band::key(peak.value));
-        band.count += 1;
-        band.offer((hash >> 32) as u32, peak);
+    /// Adds activations, each with its hash of (neuron, position).
+    pub fn add_all(&mut self, finder: &mut Finder, activations: impl Iterator<Item = (u64, Peak)>) {
+        finder.enter(&self.bands);
+        for (hash, peak) in activations {
+            let key = Band::key(peak.value);
+            if self.bands.get(finder.place(key)).is_none() {
+                self.of(key);
+                finder.enter(&self.bands);
+            }
+            if let Some(band) = self.bands.get_mut(finder.place(key)) {
+                band.count += 1;
+                band.offer((hash >> 32) as u32, peak);
+            }
+        }
+        finder.leave(&self.bands);
     }
 
     pub fn merge(&mut self, other: &Bands) {

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 
 use sha2::{Digest, Sha256};
 
+use super::accumulate::Added;
 use super::cluster;
 use super::corpus::{counted, windows};
 use super::facts::{CorpusFacts, Facts, Subject};
@@ -141,7 +142,11 @@ impl Live {
             let counted = counted(window, &self.whole.facts.special);
             // All layers at once: a pause in between would leave some of them counted.
             for (layer, stream) in last.layers.iter_mut().zip(&streams) {
-                layer.add(number, &counted, stream);
+                layer.add(&[Added {
+                    number,
+                    counted: &counted,
+                    activations: stream,
+                }]);
             }
             last.pass(std::slice::from_ref(window), &[counted]);
             self.whole.documents.extend(self.windows.pop_front());

@@ -128,14 +128,15 @@ fn on_gpu(engine: &Engine, document: &[u32], layers: &[usize]) -> Result<Vec<Act
         }
         start += ids.len();
     }
-    let activations = layers.iter().zip(streams).map(|(layer, dense)| {
-        let active = config.topk_at(*layer).is_some().then(|| {
-            let mut active = ActiveRows::default();
-            active.clear();
-            dense.chunks(config.d_model).for_each(|row| active.push_row(row));
-            active
-        });
-        Activations { dense, active }
+    let width = config.d_model;
+    let activations = layers.iter().zip(streams).map(|(layer, rows)| {
+        if config.topk_at(*layer).is_none() {
+            return Activations::Dense { rows, width };
+        }
+        let mut active = ActiveRows::default();
+        active.clear();
+        rows.chunks(width).for_each(|row| active.push_row(row));
+        Activations::Active(active)
     });
     Ok(activations.collect())
 }

@@ -19,10 +19,12 @@ pub async fn streams_of(
     let mut streams = Vec::with_capacity(layers.len());
     for layer in layers {
         run.to(Point::end(*layer)).await?;
-        let is_topk = engine.config().topk_at(*layer).is_some();
-        streams.push(Activations {
-            dense: run.buffer(HIDDEN).to_vec(),
-            active: is_topk.then(|| run.pass().buffers.active.clone()),
+        streams.push(match engine.config().topk_at(*layer) {
+            Some(_) => Activations::Active(run.pass().buffers.active.clone()),
+            None => Activations::Dense {
+                rows: run.buffer(HIDDEN).to_vec(),
+                width: engine.config().d_model,
+            },
         });
     }
     Ok(streams)

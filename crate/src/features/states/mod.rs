@@ -9,6 +9,7 @@ use std::sync::Mutex;
 
 use serde_json::{json, Value};
 
+use super::accumulate::Activations;
 use super::corpus::counted;
 use super::facts::Facts;
 use super::json::number;
@@ -105,7 +106,7 @@ pub fn measure(
                     .and_then(Option::as_deref)
                     .unwrap_or_default();
                 for (slot, stream) in streams.iter().enumerate() {
-                    let Some(active) = &stream.active else { continue };
+                    let Activations::Active(active) = stream else { continue };
                     for index in active.row(position).0 {
                         counts.add(slot * d + *index as usize, states, elsewhere);
                     }
