@@ -12,7 +12,7 @@ use crate::edits::EditTable;
 use crate::error::{Code, Error, Result};
 use crate::exec::adapter::{BackendChoice, BackendKind};
 use crate::exec::backend::{self, Engine};
-use crate::exec::cpu::CpuEngine;
+use crate::exec::cpu::{CpuCache, CpuEngine};
 use crate::exec::request::{Batch, Capture, LogitRows};
 use crate::offline::load_engine;
 use crate::ops::buffers::HIDDEN;
@@ -21,7 +21,13 @@ use crate::ops::pass::ActiveRows;
 use crate::weights::KeptAs;
 
 /// A model's weights where they run.
-pub enum Runner<'a> {
+pub struct Runner<'a> {
+    weights: Weights<'a>,
+    /// Of the threads, for the next documents.
+    caches: Mutex<Vec<CpuCache>>,
+}
+
+enum Weights<'a> {
     Own(&'a CpuEngine),
     Loaded(Box<CpuEngine>),
     Gpu(Box<Engine>),
@@ -41,27 +47,31 @@ impl<'a> Runner<'a> {
         prefix: &str,
         config: &Config,
     ) -> Result<Self> {
-        match (kind, own) {
-            (BackendKind::Cpu, Some(engine)) => Ok(Runner::Own(engine)),
+        let weights = match (kind, own) {
+            (BackendKind::Cpu, Some(engine)) => Weights::Own(engine),
             (BackendKind::Cpu, None) => {
                 let engine = pollster::block_on(load_engine(source, prefix, config))?;
-                Ok(Runner::Loaded(Box::new(engine)))
+                Weights::Loaded(Box::new(engine))
             }
             (BackendKind::Gpu, _) => {
                 let config = Rc::new(config.clone());
                 let mut silent = |_: u64, _: u64| {};
                 let loading = backend::load(BackendChoice::Gpu, &config, source, prefix, KeptAs::Stored, &mut silent);
-                Ok(Runner::Gpu(Box::new(pollster::block_on(loading)?.0)))
+                Weights::Gpu(Box::new(pollster::block_on(loading)?.0))
             }
-        }
+        };
+        Ok(Runner {
+            weights,
+            caches: Mutex::default(),
+        })
     }
 
     /// The residual stream of each document behind each of `layers` (ascending).
     pub fn streams(&self, documents: &[Vec<u32>], layers: &[usize], threads: usize) -> Result<Vec<Vec<Activations>>> {
-        match self {
-            Runner::Own(engine) => in_threads(engine, documents, layers, threads),
-            Runner::Loaded(engine) => in_threads(engine, documents, layers, threads),
-            Runner::Gpu(engine) => documents
+        match &self.weights {
+            Weights::Own(engine) => in_threads(&self.caches, engine, documents, layers, threads),
+            Weights::Loaded(engine) => in_threads(&self.caches, engine, documents, layers, threads),
+            Weights::Gpu(engine) => documents
                 .iter()
                 .map(|document| on_gpu(engine, document, layers))
                 .collect(),
@@ -69,7 +79,9 @@ impl<'a> Runner<'a> {
     }
 }
 
+/// `caches`: of the threads, kept for the next documents.
 fn in_threads(
+    caches: &Mutex<Vec<CpuCache>>,
     engine: &CpuEngine,
     documents: &[Vec<u32>],
     layers: &[usize],
@@ -81,7 +93,8 @@ fn in_threads(
         for _ in 0..threads {
             let (queue, results) = (&queue, &results);
             scope.spawn(move || {
-                let mut cache = engine.new_cache();
+                let kept = caches.lock().ok().and_then(|mut kept| kept.pop());
+                let mut cache = kept.unwrap_or_else(|| engine.new_cache());
                 loop {
                     let number = queue.fetch_add(1, Ordering::Relaxed);
                     let (Some(document), Some(result)) = (documents.get(number), results.get(number)) else {
@@ -91,6 +104,9 @@ fn in_threads(
                     if let Ok(mut slot) = result.lock() {
                         *slot = Some(done);
                     }
+                }
+                if let Ok(mut kept) = caches.lock() {
+                    kept.push(cache);
                 }
             });
         }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::accumulate::Statistics;
+use super::accumulate::{LayerStatistics, Statistics};
 use super::bands::{Band, Bands, DRAWN};
 use super::histogram::Histogram;
 use super::peaks::{Peak, Peaks, Sample};
@@ -22,8 +22,10 @@ const MAX_BYTES: u64 = 16 << 30;
 
 /// Writes statistics, whole or not at all.
 pub fn write_statistics(path: &Path, statistics: &Statistics) -> Result<()> {
-    let mut out = STATISTICS.to_vec();
     let s = statistics;
+    // Room at once: growing by halves would copy hundreds of MB.
+    let mut out = Vec::with_capacity(room(s));
+    out.extend(STATISTICS);
     for number in [s.from, s.to, s.tokens, s.positions] {
         out.extend(number.to_le_bytes());
     }
@@ -58,6 +60,26 @@ pub fn write_statistics(path: &Path, statistics: &Statistics) -> Result<()> {
         }
     }
     seal(path, out)
+}
+
+/// At least the bytes of the file.
+fn room(statistics: &Statistics) -> usize {
+    const PEAK: usize = 12;
+    let of_layer = |layer: &LayerStatistics| {
+        let peaks = |peaks: &Peaks| 1 + peaks.peaks.len() * (PEAK + 4 * WINDOW);
+        let bands = |bands: &Bands| {
+            let of_band = |band: &Band| 11 + band.drawn.len() * (4 + PEAK);
+            2 + bands.bands.iter().map(of_band).sum::<usize>()
+        };
+        let sample = |sample: &Sample| 1 + sample.drawn.len() * (8 + PEAK + 4 * WINDOW);
+        let histogram = |histogram: &Histogram| 4 + 6 * histogram.parts().1.len();
+        32 * layer.d_model
+            + layer.peaks.iter().map(peaks).sum::<usize>()
+            + layer.bands.iter().map(bands).sum::<usize>()
+            + layer.samples.iter().map(sample).sum::<usize>()
+            + layer.histograms.iter().map(histogram).sum::<usize>()
+    };
+    1024 + statistics.layers.iter().map(of_layer).sum::<usize>()
 }
 
 fn put_bands(out: &mut Vec<u8>, bands: &Bands) {
