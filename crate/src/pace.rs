@@ -37,6 +37,35 @@ impl Cancel {
     }
 }
 
+/// Runs `aside` while `work` runs, and waits for both; an error of `work` ends both at once.
+pub async fn beside<T, R, E>(
+    aside: impl Future<Output = T>,
+    work: impl Future<Output = std::result::Result<R, E>>,
+) -> std::result::Result<(T, R), E> {
+    let (mut aside, mut work) = (pin!(aside), pin!(work));
+    let (mut aside_done, mut work_done) = (None, None);
+    std::future::poll_fn(|context| {
+        if work_done.is_none() {
+            if let Poll::Ready(outcome) = work.as_mut().poll(context) {
+                work_done = Some(outcome?);
+            }
+        }
+        if aside_done.is_none() {
+            if let Poll::Ready(outcome) = aside.as_mut().poll(context) {
+                aside_done = Some(outcome);
+            }
+        }
+        match (aside_done.take(), work_done.take()) {
+            (Some(aside), Some(work)) => Poll::Ready(Ok((aside, work))),
+            (aside, work) => {
+                (aside_done, work_done) = (aside, work);
+                Poll::Pending
+            }
+        }
+    })
+    .await
+}
+
 /// How long the CPU may compute before it gives way, in milliseconds.
 #[cfg(target_arch = "wasm32")]
 const SLICE_MS: f64 = 8.0;
@@ -95,5 +124,38 @@ pub fn now_ms() -> f64 {
         use std::sync::OnceLock;
         static START: OnceLock<std::time::Instant> = OnceLock::new();
         START.get_or_init(std::time::Instant::now).elapsed().as_secs_f64() * 1e3
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[test]
+    fn work_and_what_runs_beside_it_are_both_waited_for() {
+        let late = |polls: u32| {
+            let mut left = polls;
+            std::future::poll_fn(move |context| {
+                left -= 1;
+                context.waker().wake_by_ref();
+                if left == 0 {
+                    Poll::Ready(polls)
+                } else {
+                    Poll::Pending
+                }
+            })
+        };
+        for (aside, work) in [(1, 3), (3, 1), (2, 2)] {
+            let both = beside(late(aside), async { Ok::<_, ()>(late(work).await) });
+            assert_eq!(pollster::block_on(both), Ok((aside, work)));
+        }
+    }
+
+    #[test]
+    fn an_error_waits_for_nothing_beside_it() {
+        let both = beside(pending::<()>(), ready(Err::<(), _>("no such file")));
+        assert_eq!(pollster::block_on(both), Err("no such file"));
     }
 }

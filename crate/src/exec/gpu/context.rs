@@ -10,6 +10,7 @@ use super::buffers::{Buf, Ledger};
 use crate::error::{fail, Code, Error, Result};
 use crate::exec::adapter::{AdapterChoice, BackendChoice, BackendKind};
 use crate::ops::tuning::Profile;
+use crate::pace::beside;
 
 /// What the device told us out of turn.
 #[derive(Debug, Default)]
@@ -88,8 +89,8 @@ async fn open_reachable(wanted: BackendChoice) -> Result<(AdapterChoice, Option<
         power_preference: wgpu::PowerPreference::HighPerformance,
         ..Default::default()
     };
-    let adapter = match instance.request_adapter(&options).await {
-        Ok(adapter) => adapter,
+    let (named, adapter) = match beside(adapter_name(), instance.request_adapter(&options)).await {
+        Ok(found) => found,
         Err(_) if wanted == BackendChoice::Auto => return cpu(false, "there is no WebGPU adapter here".into()),
         Err(error) => fail!(
             Device,
@@ -98,7 +99,8 @@ async fn open_reachable(wanted: BackendChoice) -> Result<(AdapterChoice, Option<
     };
     let info = adapter.get_info();
     let is_fallback = info.device_type == wgpu::DeviceType::Cpu;
-    let name = adapter_name(info.name).await;
+    let described = Some(info.name).filter(|name| !name.is_empty());
+    let name = described.or(named).unwrap_or_else(|| "of no name".into());
     if is_fallback && wanted == BackendChoice::Auto {
         let reason = format!("the WebGPU adapter {name} is a software emulation, which the CPU backend outruns");
         return cpu(true, reason);
@@ -134,13 +136,12 @@ fn reachable() -> bool {
     true
 }
 
-/// What to call the adapter where wgpu has no name for it.
-async fn adapter_name(described: String) -> String {
+/// What the browser calls the adapter, for which wgpu mostly has no name; natively it has.
+async fn adapter_name() -> Option<String> {
     #[cfg(target_arch = "wasm32")]
-    if described.is_empty() {
-        return super::web::adapter_name().await.unwrap_or_else(|| "of no name".into());
-    }
-    described
+    return super::web::adapter_name().await;
+    #[cfg(not(target_arch = "wasm32"))]
+    None
 }
 
 impl Gpu {

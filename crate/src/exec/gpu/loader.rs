@@ -1,7 +1,8 @@
-//! Takes a checkpoint's weights as they are read, uploads them, and requests the pipelines that they need: compilation
-//! continues while the rest is still downloading.
+//! Requests all pipelines once a checkpoint's header has said how its weights are stored, so that they compile while the weights download;
+//! takes these as they are read, and uploads them.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::buffers::Buf;
@@ -29,11 +30,13 @@ pub struct GpuLoader {
     pipelines: Rc<Pipelines>,
     uniforms: Rc<Buf>,
     weights: GpuWeights,
+    /// How the weights are stored that are to come.
+    expected: HashMap<Weight, Dtype>,
     guards: Vec<Guard>,
 }
 
 impl GpuLoader {
-    /// For a device from [`super::open`]. The kernels that need no weights start to compile now.
+    /// For a device from [`super::open`].
     pub fn new(gpu: Rc<Gpu>, config: Rc<Config>) -> Result<GpuLoader> {
         let uniforms = uniform_ring(&gpu);
         let pipelines = Rc::new(Pipelines::new(gpu.clone(), uniforms.clone()));
@@ -71,32 +74,28 @@ impl GpuLoader {
                 config.d_model
             );
         }
-        let mut loader = GpuLoader {
+        Ok(GpuLoader {
             program: Program::new(&config),
-            gpu: gpu.clone(),
+            gpu,
             config,
             pipelines,
             uniforms,
             weights: GpuWeights::default(),
+            expected: HashMap::new(),
             guards: Vec::new(),
-        };
-        let (made, guard) = gpu.guarded("the kernels", || loader.request(None, Dtype::F32));
-        loader.guards.push(guard);
-        made?;
-        Ok(loader)
+        })
     }
 
-    /// Requests the pipelines of the steps whose kernels depend on this weight.
-    fn request(&self, matrix: Option<Weight>, dtype: Dtype) -> Result<()> {
+    /// Requests the pipelines of all steps.
+    fn request(&self) -> Result<()> {
+        let stored = |which| self.expected.get(&which).copied();
         for step in self.program.all() {
-            if (step.op.matrix)(&self.config, step) != matrix {
-                continue;
-            }
+            let matrix = (step.op.matrix)(&self.config, step);
             let cx = KernelContext {
                 config: &self.config,
                 step,
-                dtype,
-                stored: &|which| self.weights.stored(which).ok().map(|stored| stored.dtype),
+                dtype: matrix.and_then(stored).unwrap_or(Dtype::F32),
+                stored: &stored,
                 profile: self.gpu.profile(),
             };
             for kernel in (step.op.kernels)(&cx) {
@@ -166,6 +165,7 @@ impl GpuEngine {
                 pipelines: core.pipelines.clone(),
                 uniforms: core.uniforms.clone(),
                 weights,
+                expected: HashMap::new(),
                 guards: Vec::new(),
             };
             loader.build()
@@ -180,15 +180,16 @@ impl WeightSink for GpuLoader {
         true
     }
 
+    fn expect(&mut self, weights: &[(Weight, Dtype)]) -> Result<()> {
+        self.expected = weights.iter().copied().collect();
+        let (made, guard) = self.gpu.guarded("the kernels", || self.request());
+        self.guards.push(guard);
+        made
+    }
+
     fn weight(&mut self, which: Weight, tensor: Tensor) -> Result<()> {
-        let (gpu, dtype) = (self.gpu.clone(), tensor.dtype);
-        let (done, guard) = gpu.guarded(&format!("the weight {which:?}"), || {
-            self.weights.add(&gpu, which, tensor)?;
-            if which.is_vector() {
-                return Ok(());
-            }
-            self.request(Some(which), dtype)
-        });
+        let gpu = self.gpu.clone();
+        let (done, guard) = gpu.guarded(&format!("the weight {which:?}"), || self.weights.add(&gpu, which, tensor));
         self.guards.push(guard);
         done
     }
