@@ -1,5 +1,5 @@
-// The page: takes the options from the form (or from the address: ?run&runs=5&tokens=16&prompt=64&only=topk,webgpu,cpu,twins), runs, shows tables.
-import { countModel, measureModel, measureTopK, measureTwins } from './measure.js';
+// The page: takes the options from the form (or from the address: ?run&runs=5&tokens=16&prompt=64&only=topk,crossovers,webgpu,cpu,extras,twins), runs, shows tables.
+import { countModel, measureCrossovers, measureExtras, measureModel, measureTopK, measureTwins } from './measure.js';
 
 const form = document.querySelector('#options');
 const status = document.querySelector('#status');
@@ -12,7 +12,7 @@ const TWIN = './models/Llama-Dense-Stories-16M/';
 for (const name of ['runs', 'tokens', 'prompt']) if (query.has(name)) form.elements[name].value = query.get(name);
 if (query.has('only')) {
   const chosen = query.get('only').split(',');
-  for (const name of ['topk', 'webgpu', 'cpu', 'twins']) form.elements[name].checked = chosen.includes(name);
+  for (const name of ['topk', 'crossovers', 'webgpu', 'cpu', 'extras', 'twins']) form.elements[name].checked = chosen.includes(name);
 }
 
 form.addEventListener('submit', (event) => {
@@ -37,16 +37,28 @@ async function run() {
       result.topk = await measureTopK(options);
       show('TopK', topkRows(result.topk));
     }
+    if (elements.crossovers.checked) {
+      result.crossovers = await measureCrossovers(options);
+      show('topk() against a search in JavaScript, ms until the result is there', againstRows(result.crossovers));
+      show('Crossovers: the least width from which topk() is faster', crossoverRows(result.crossovers));
+    }
     for (const backend of ['webgpu', 'cpu']) {
       if (!elements[backend].checked) continue;
       const figures = await measureModel({ ...options, backend });
       result[backend] = figures;
       show(`Model on ${figures.backend.kind}, ${figures.backend.adapter ?? 'one thread'}`, modelRows(figures));
     }
+    const backends = (await navigator.gpu?.requestAdapter()) ? ['webgpu', 'cpu'] : ['cpu'];
+    if (elements.extras.checked) {
+      result.extras = {};
+      for (const backend of backends) {
+        result.extras[backend] = await measureExtras({ ...options, backend });
+        show(`Hooks and edits on ${backend}`, extraRows(result.extras[backend]));
+      }
+    }
     if (elements.twins.checked) {
       result.twins = {};
-      for (const backend of ['webgpu', 'cpu']) {
-        if (backend === 'webgpu' && !(await navigator.gpu?.requestAdapter())) continue;
+      for (const backend of backends) {
         const twins = await measureTwins({ ...options, urls: [MODEL, TWIN], backend });
         result.twins[backend] = twins;
         show(`TopK model and dense twin on ${backend}`, twinRows(twins));
@@ -77,6 +89,24 @@ function topkRows({ skipped, shapes = [] }) {
   if (skipped) return [[skipped]];
   const head = ['rows × n, k', 'topk() ms (p10–p90)', 'copy of the input', 'full sort in JavaScript'];
   return [head, ...shapes.map((s) => [`${s.rows} × ${s.n}, ${s.k}`, ...[s.topk_ms, s.copy_ms, s.javascript_sort_ms].map(figure)])];
+}
+
+function againstRows({ skipped, shapes = [] }) {
+  if (skipped) return [[skipped]];
+  const head = ['rows × n, k', 'a search in JavaScript', 'topk(), values on the device', 'topk(), values uploaded'];
+  return [head, ...shapes.map((s) => [`${s.rows} × ${s.n}, ${s.k}`, ...[s.search, s.resident, s.uploaded].map((ms) => ms.toFixed(3))])];
+}
+
+function crossoverRows({ skipped, crossovers = [] }) {
+  if (skipped) return [[skipped]];
+  const width = (n) => (n === null ? 'at no width measured' : String(n));
+  const rows = crossovers.map(({ rows, k, resident, uploaded }) => [String(rows), String(k), width(resident), width(uploaded)]);
+  return [['rows', 'k', 'values on the device', 'values uploaded'], ...rows];
+}
+
+function extraRows({ ways }) {
+  const rows = Object.entries(ways).map(([name, { ms_per_token, ratio }]) => [name, figure(ms_per_token), ratio.toFixed(3)]);
+  return [['a token', 'ms (p10–p90)', 'to without'], ...rows];
 }
 
 function modelRows(f) {

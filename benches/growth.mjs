@@ -1,16 +1,17 @@
-// npm run bench -- --growth --out DIR [--runs N --only decode,load,topk,analyze]: how a token's time grows with the context, a prompt's with its length, TopK's with
+// npm run bench -- --growth --out DIR [--device cpu|webgpu --runs N --only decode,load,topk,analyze]: how a token's time grows with the context, a prompt's with its length, TopK's with
 // rows, width and k, loading with size, an analysis with its text. DIR gets growth.json and a plot of each (SVG).
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { inRoot, paths } from '../scripts/lib/paths.mjs';
-import { run } from '../scripts/lib/run.mjs';
+import { Failure, run } from '../scripts/lib/run.mjs';
 import { serve } from '../scripts/lib/server.mjs';
 import { machine } from './machine.mjs';
 import { SHAPES } from './peers/models/llama.mjs';
 import { FOLDER, makeModel } from './peers/models/make.mjs';
 import { plotSvg } from './plots.mjs';
 
+const BACKENDS = ['cpu', 'webgpu'];
 const CONTEXTS = [1, 64, 128, 240, 512, 1000];
 const PROMPTS = [8, 32, 128, 240, 512, 1000];
 /** Widths of models with 4 layers whose files grow by about two. */
@@ -42,10 +43,11 @@ const MODELS = [
 ];
 
 /**
- * @param {{runs: number, only: string[]}} options
+ * @param {{runs: number, only: string[], device: string}} options `device`: where models run; topk() is always on WebGPU, the command on the CPU
  * @param {() => Promise<import('playwright-core').Browser>} launch
  */
-export async function benchGrowth({ runs, only }, launch) {
+export async function benchGrowth({ runs, only, device }, launch) {
+  if (!BACKENDS.includes(device)) throw new Failure(`--device takes ${BACKENDS.join(' or ')}.`);
   const rounds = Math.min(runs, 7);
   await makeModel(SHAPES[0], ['f16/model.safetensors']);
   for (const shape of SIZES)
@@ -61,9 +63,9 @@ export async function benchGrowth({ runs, only }, launch) {
     await page.goto(`${server.url}growth.html`);
     await page.waitForFunction('globalThis.growth');
     const measure = (name, options) => page.evaluate(([called, given]) => globalThis.growth[called](given), [name, { rounds, ...options }]);
-    const result = { date: new Date().toISOString(), device: machine(), browser: browser.version(), rounds };
+    const result = { date: new Date().toISOString(), device: machine(), backend: device, browser: browser.version(), rounds };
     if (only.includes('decode'))
-      result.lengths = await measure('lengths', { models: MODELS, backend: 'cpu', contexts: CONTEXTS, prompts: PROMPTS });
+      result.lengths = await measure('lengths', { models: MODELS, backend: device, contexts: CONTEXTS, prompts: PROMPTS });
     if (only.includes('load')) {
       const models = KINDS.flatMap((name) =>
         SIZES.map((shape) => {
@@ -71,7 +73,7 @@ export async function benchGrowth({ runs, only }, launch) {
           return { name, url: `/random/${shape.name}/${name}/`, megabytes: size / 1e6 };
         }),
       );
-      result.loads = await measure('loads', { models, backend: 'cpu' });
+      result.loads = await measure('loads', { models, backend: device });
     }
     if (only.includes('topk')) {
       const shapes = Object.values(OPERATOR).flat();
@@ -128,17 +130,18 @@ async function analyses(rounds) {
 }
 
 /** The plots of what was measured: file name → SVG. */
-export function growthPlots({ lengths, loads, topk, unsorted, analyses }) {
+export function growthPlots({ backend, lengths, loads, topk, unsorted, analyses }) {
   const plots = {};
+  const device = backend === 'webgpu' ? 'WebGPU' : 'CPU';
   if (lengths) {
     plots['decode.svg'] = plotSvg({
-      title: 'A token, by the context behind it (CPU)',
+      title: `A token, by the context behind it (${device})`,
       x: { label: 'tokens of context' },
       y: { label: 'ms a token' },
       series: lengths.map(({ name, decode: points }) => ({ name, points })),
     });
     plots['prefill.svg'] = plotSvg({
-      title: 'A prompt, by its length (CPU)',
+      title: `A prompt, by its length (${device})`,
       x: { label: 'tokens of the prompt' },
       y: { label: 'ms' },
       series: lengths.map(({ name, prefill: points }) => ({ name, points })),
@@ -146,7 +149,7 @@ export function growthPlots({ lengths, loads, topk, unsorted, analyses }) {
   }
   if (loads) {
     plots['load.svg'] = plotSvg({
-      title: 'Loading until the first token, nothing stored (CPU)',
+      title: `Loading until the first token, nothing stored (${device})`,
       x: { label: 'MB of weights' },
       y: { label: 'ms' },
       series: KINDS.map((kind) => ({

@@ -1,8 +1,8 @@
 // What is timed. Everything runs in this page, one thing after another; each timing is a median over runs after a warm-up.
 import { Counters } from './counters.js';
 import { TopKLM } from './npm/index.js';
-import { topk } from './npm/topk.js';
-import { bySorting, numbers, SHAPES } from './numbers.js';
+import { readTopK, topk } from './npm/topk.js';
+import { bySearching, bySorting, CROSSOVERS, numbers, SHAPES } from './numbers.js';
 import { clocked, inTurn, spread } from './rounds.js';
 
 const WARM_UP = 3;
@@ -69,8 +69,71 @@ export async function measureTopK({ runs, tell }) {
     for (const buffer of [input, copy, out.values, out.indices]) buffer.destroy();
   }
   device.destroy();
-  return { adapter: adapter.info?.description || adapter.info?.device || adapter.info?.vendor || 'unnamed', shapes: rowsOut };
+  return { adapter: nameOf(adapter), shapes: rowsOut };
 }
+
+/** A shape has as many rounds as fit into this time, in ms, and at least one. */
+const LONGEST_MS = 4000;
+
+/**
+ * topk() against a search in JavaScript, one call at a time and waited for: `resident`, of values that are on the device, and `uploaded`, of values
+ * in JavaScript's memory; both until the result is back there. In turn.
+ * @returns {Promise<object>} `shapes`: medians in ms; `crossovers`: for each list the least width at which topk() is faster, or null
+ */
+export async function measureCrossovers({ runs, tell }) {
+  const adapter = await navigator.gpu?.requestAdapter();
+  if (!adapter) return { skipped: 'there is no WebGPU adapter here' };
+  const device = await adapter.requestDevice();
+  const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
+  const shapes = [];
+  for (const [rows, k] of CROSSOVERS.lists) {
+    for (const n of CROSSOVERS.widths) {
+      tell(`TopK against a search, ${rows} × ${n}, k ${k}`);
+      const values = numbers(rows * n);
+      const input = device.createBuffer({ size: values.byteLength, usage });
+      device.queue.writeBuffer(input, 0, values);
+      const shape = { rows, n, k };
+      const onDevice = async () => {
+        const best = topk(device, { input, ...shape });
+        const { indices } = await readTopK(device, best, shape);
+        for (const buffer of [best.values, best.indices]) buffer.destroy();
+        return indices;
+      };
+      const ways = {
+        search: () => bySearching(values, rows, n, k),
+        resident: onDevice,
+        uploaded: () => {
+          device.queue.writeBuffer(input, 0, values);
+          return onDevice();
+        },
+      };
+      const first = performance.now();
+      const [searched, found] = [ways.search(), await onDevice()];
+      if (found.some((index, place) => index !== searched[place]))
+        throw new Error(`TopK of ${rows} × ${n}, k ${k} is wrong on this device.`);
+      const rounds = Math.max(1, Math.min(runs, Math.floor(LONGEST_MS / (performance.now() - first))));
+      const times = await inTurn(Object.keys(ways), { rounds, warmUp: 1 }, async (name) => ({ ms: await clocked(ways[name]) }));
+      shapes.push({ ...shape, ...Object.fromEntries(Object.keys(ways).map((name) => [name, times.get(name).ms.median])) });
+      input.destroy();
+    }
+  }
+  device.destroy();
+  return { adapter: nameOf(adapter), shapes, crossovers: crossoversOf(shapes) };
+}
+
+/** The least width from which on topk() was faster at all that were measured, for each number of rows and k; null: at none. */
+export function crossoversOf(shapes) {
+  const from = (own, way) => {
+    const slower = own.findLastIndex((shape) => shape[way] >= shape.search);
+    return own[slower + 1]?.n ?? null;
+  };
+  return CROSSOVERS.lists.map(([rows, k]) => {
+    const own = shapes.filter((shape) => shape.rows === rows && shape.k === k).sort((a, b) => a.n - b.n);
+    return { rows, k, resident: from(own, 'resident'), uploaded: from(own, 'uploaded') };
+  });
+}
+
+const nameOf = ({ info }) => info?.description || info?.device || info?.vendor || 'unnamed';
 
 /** Load, prefill and decode of a model. Every run has a prompt of its own, so that nothing is cached; tokens are drawn greedily. */
 export async function measureModel({ url, backend, runs, promptTokens, newTokens, tell }) {
@@ -176,6 +239,53 @@ export async function countModel({ url, backend, promptTokens, newTokens, tell }
     }
   }
   return all;
+}
+
+/** Edits of one token, spread over the TopK blocks. */
+const EDITS = [1, 20];
+
+/**
+ * What hooks and edits cost: the same generation without, with hooks on all TopK blocks, and with 1 and 20 edits, in turn.
+ * @returns {Promise<{new_tokens: number, ways: Record<string, {ms_per_token: object, ratio: number}>}>} `ratio`: the median of the rounds' ratios to
+ *   the generation without
+ */
+export async function measureExtras({ url, backend, runs, newTokens, tell }) {
+  tell(`hooks and edits on ${backend}`);
+  const model = await TopKLM.load(url, { backend });
+  try {
+    const { d_vocab, n_ctx, d_model, n_layers, n_nontopk } = model.config;
+    const layers = Array.from({ length: n_layers - n_nontopk }, (_, layer) => layer);
+    const N = Math.min(newTokens, n_ctx - 1);
+    const edits = (count) =>
+      Array.from({ length: count }, (_, at) => ({
+        layer: layers[at % layers.length],
+        index: (37 * at + 11) % d_model,
+        action: 'clamp',
+        value: 1,
+      }));
+    const ways = {
+      without: {},
+      hooks: { hooks: layers.map((layer) => `blocks.${layer}.hook_topk_out`) },
+      ...Object.fromEntries(EDITS.map((count) => [count === 1 ? 'one edit' : `${count} edits`, { edits: edits(count) }])),
+    };
+    const names = Object.keys(ways);
+    const all = new Map(names.map((name) => [name, []]));
+    await inTurn(names, { rounds: runs, warmUp: WARM_UP }, async (name, round) => {
+      const options = { ...ways[name], maxTokens: N, temperature: 0, ignoreEos: true };
+      const ms = await clocked(async () => {
+        for await (const _ of model.generate([(round * 7919 + 1) % d_vocab], options));
+      });
+      if (round >= WARM_UP) all.get(name).push(ms / N);
+      return { ms };
+    });
+    const found = names.map((name) => {
+      const ratios = all.get(name).map((ms, round) => ms / all.get('without')[round]);
+      return [name, { ms_per_token: spread(all.get(name)), ratio: spread(ratios).median }];
+    });
+    return { backend: model.backend, new_tokens: N, ways: Object.fromEntries(found) };
+  } finally {
+    await model.dispose();
+  }
 }
 
 /**

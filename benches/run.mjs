@@ -1,6 +1,6 @@
-// npm run bench [-- --runs N --tokens N --prompt N --only topk,webgpu,cpu,twins --out FILE --serve]: runs the benchmark page in headless
+// npm run bench [-- --runs N --tokens N --prompt N --only topk,crossovers,webgpu,cpu,extras,twins --out FILE --serve]: runs the benchmark page in headless
 // Chromium (with WebGPU on SwiftShader, a CPU emulation, if there is no GPU) and writes its JSON to stdout and FILE. `--serve` serves it for your own browser.
-// `--peers`: other engines beside ours (peers/run.mjs). `--growth`: how times grow, with plots (growth.mjs).
+// `--peers`: other engines beside ours (peers/run.mjs); `--site` stores its TopK for About. `--growth [--device webgpu]`: how times grow, with plots (growth.mjs).
 // `--large`: a model of 135 M parameters in 8 and 4 bits, and the memory that it takes (large.mjs).
 import fs from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -8,10 +8,14 @@ import { inRoot, paths } from '../scripts/lib/paths.mjs';
 import { buildPackage } from '../scripts/lib/package.mjs';
 import { Failure, main } from '../scripts/lib/run.mjs';
 import { serve } from '../scripts/lib/server.mjs';
+import { topkForSite } from './tables.mjs';
 import { ensureChromium, ensureNodeModules } from '../scripts/lib/system.mjs';
 
+/** What About shows beside its race: `--peers --only topk --site` writes it. */
+const ON_SITE = inRoot('www/src/lib/race/measured.json');
+
 /** What is measured unless `--only` says less. */
-const PARTS = { page: 'topk,webgpu,cpu,twins', peers: 'cpu,webgpu,topk,cold', growth: 'decode,load,topk,analyze' };
+const PARTS = { page: 'topk,crossovers,webgpu,cpu,extras,twins', peers: 'cpu,webgpu,topk,cold', growth: 'decode,load,topk,analyze' };
 
 await main(async () => {
   const { values } = parseArgs({
@@ -22,6 +26,8 @@ await main(async () => {
       only: { type: 'string' },
       models: { type: 'string', default: 'tiny,small' },
       out: { type: 'string' },
+      site: { type: 'boolean', default: false },
+      device: { type: 'string', default: 'cpu' },
       serve: { type: 'boolean', default: false },
       peers: { type: 'boolean', default: false },
       growth: { type: 'boolean', default: false },
@@ -39,7 +45,7 @@ await main(async () => {
   const { launch } = await import('../tests/browser/harness.mjs');
   const count = (name) => Math.max(1, Number.parseInt(values[name], 10) || 1);
   const only = (values.only ?? PARTS[values.growth ? 'growth' : values.peers ? 'peers' : 'page']).split(',');
-  const counts = { runs: count('runs'), tokens: count('tokens'), prompt: count('prompt'), only };
+  const counts = { device: values.device, runs: count('runs'), tokens: count('tokens'), prompt: count('prompt'), only };
   if (values.growth) {
     if (!values.out) throw new Failure('--growth needs --out DIR, a folder for figures and plots.');
     const { benchGrowth, writeGrowth } = await import('./growth.mjs');
@@ -53,6 +59,7 @@ await main(async () => {
   const result = values.peers ? await benchPeers({ ...counts, models: values.models.split(',') }, launch) : await page(counts, launch);
   const text = `${JSON.stringify(result, null, 2)}\n`;
   if (values.out) fs.writeFileSync(values.out, text);
+  if (values.peers && values.site && result.topk.length > 0) fs.writeFileSync(ON_SITE, `${JSON.stringify(topkForSite(result), null, 2)}\n`);
   // The tables of the others were printed as they came.
   if (!values.peers) process.stdout.write(text);
 });

@@ -57,3 +57,16 @@ export function topkTable(shapes) {
     '\n',
   );
 }
+
+/** What the site shows of TopK by everyone (www/src/lib/race/measured.json): medians of those that returned the right values. */
+export function topkForSite({ date, device, runs, topk }) {
+  return {
+    date: new Date(date).toLocaleDateString('en-GB', { day: 'numeric', month: 'long', year: 'numeric', timeZone: 'UTC' }),
+    device: device.replace(/, load .*/, ''),
+    rounds: runs,
+    shapes: topk.map(({ found, ...shape }) => ({
+      ...shape,
+      found: found.filter(({ ms, problem }) => ms && !problem).map(({ name, ms }) => ({ name, ms: Number(ms.median.toPrecision(3)) })),
+    })),
+  };
+}

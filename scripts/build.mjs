@@ -9,7 +9,7 @@ import { checkSize } from './lib/size.mjs';
 await main(async () => {
   await ensureNodeModules();
   await buildSite();
-  checkSize();
+  await checkSize();
   printSiteSize();
   console.log(`npm package: ${show(paths.npmPackage)}\nsite: ${show(paths.site)}`);
 });

@@ -7,11 +7,12 @@ import { main, run } from './lib/run.mjs';
 import { step } from './lib/steps.mjs';
 
 const ASSEMBLED = 'target/shaders';
-const TOOL = ['scripts/shader-tool', 'crate/src/exec/gpu/assemble.rs'];
+/** What assembles them. */
+export const SHADER_TOOL = ['scripts/shader-tool', 'crate/src/exec/gpu/assemble.rs'];
 
 /** Assembles all kernels into target/shaders, if they changed. */
 export async function assembleShaders() {
-  await step('shaders: assemble', { inputs: ['shaders', ...TOOL], outputs: [`${ASSEMBLED}/topk.wgsl`] }, async () => {
+  await step('shaders: assemble', { inputs: ['shaders', ...SHADER_TOOL], outputs: [`${ASSEMBLED}/topk.wgsl`] }, async () => {
     await run('cargo', ['build', '--quiet', '-p', 'topk-lm-shaders', '--profile', 'tool'], { env: { CARGO_TARGET_DIR: paths.target } });
     const tool = inRoot('target/tool', process.platform === 'win32' ? 'topk-lm-shaders.exe' : 'topk-lm-shaders');
     fs.rmSync(inRoot(ASSEMBLED), { recursive: true, force: true });

@@ -1,11 +1,11 @@
 // Attention and its output projection for few rows in one dispatch (ops/fused.rs says when): one workgroup per (head, row, 256 pairs of
 // columns) attends as in parts/attend.wgsl and multiplies the head's values with their rows of W. The heads' products are added where
-// they are read (mlp.wgsl). Grid: (heads, rows, pairs / 256).
+// they are read (parts/mlp.wgsl); its values themselves stand behind its product. Grid: (heads, rows, pairs / 256).
 // aux1: positions seen · aux2: the first of them.
 // @import parts/attend.wgsl
 // @import parts/weights.wgsl
 
-@group(0) @binding(4) var<storage, read_write> head_out: array<f32>; // [rows, n_heads, n_outputs]
+@group(0) @binding(4) var<storage, read_write> head_out: array<f32>; // [rows, n_heads, n_outputs + d_head]
 
 override n_outputs: u32 = 2u; // d_model
 
@@ -15,8 +15,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let row = group.y;
     let begin = max(params.aux2, first_seen(row));
     let at = attend(row, head, begin, position_of(row) + 1u, thread);
+    let base = (row * n_heads + head) * (n_outputs + d_head);
     if (thread < d_head) {
         query[thread] = at.weighted / at.sum;
+        if (group.z == 0u) {
+            head_out[base + n_outputs + thread] = query[thread];
+        }
     }
     workgroupBarrier();
     let pair = group.z * 256u + thread;
@@ -27,7 +31,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var i = 0u; i < d_head; i++) {
         sum += query[i] * weight_pair(head * d_head + i, pair);
     }
-    let first = (row * n_heads + head) * n_outputs + 2u * pair;
+    let first = base + 2u * pair;
     head_out[first] = sum.x;
     if (2u * pair + 1u < n_outputs) {
         head_out[first + 1u] = sum.y;

@@ -239,6 +239,11 @@ impl Config {
             .filter(|topk| self.is_topk_block(layer) && topk.k < self.d_model)
     }
 
+    /// Entries of a row behind a TopK block that are not 0, at most: without edits.
+    pub fn most_active(&self) -> usize {
+        self.topk.map_or(self.d_model, |topk| topk.k.min(self.d_model))
+    }
+
     /// RoPE, where the model has it.
     pub fn rope(&self) -> Option<&Rope> {
         match &self.positions {

@@ -49,7 +49,13 @@
 // Whatever comes in from outside is answered with an `Error`: nothing but a test may end the program.
 #![cfg_attr(
     not(test),
-    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::todo, clippy::unimplemented)
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::todo,
+        clippy::unimplemented
+    )
 )]
 
 /// Declares modules that are internal to the crate.

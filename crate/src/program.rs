@@ -15,6 +15,8 @@ pub struct Program {
     pub sampler: Step,
     /// Whether nothing is inserted within a block.
     pub plain_blocks: bool,
+    /// Whether nothing is inserted where a block ends.
+    pub plain_ends: bool,
 }
 
 /// An operation and what it reads.
@@ -78,6 +80,7 @@ impl Program {
             head: step(&lm_head::DEF, HIDDEN),
             sampler: step(&sample::DEF, lm_head::LOGITS),
             plain_blocks: inserted.iter().all(|step| !step.point.is_within_block()),
+            plain_ends: inserted.iter().all(|step| step.point.stage != Stage::End),
         }
     }
 

@@ -329,13 +329,15 @@ fn ablation_is_what_a_run_with_that_edit_gives() {
         Edit::clamp(blocks - 1, 7, -3.0).propagate(Propagate::FromLayer),
     ];
     assert!(check_ablation(&model, &edits) > 0);
-    // What an autoencoder makes of a stream comes behind the edit.
-    let folder = root().join("tests/goldens/saes/standard-resid-post");
-    let golden = json(&folder.join("golden.json"));
-    let spliced = self::model(golden["model"].as_str().unwrap());
-    let source = FolderSource::new(&folder).unwrap();
-    pollster::block_on(spliced.attach_sae(&source, &SaeOptions::default())).unwrap();
-    check_ablation(&spliced, &[]);
+    // What an autoencoder makes of a stream comes behind the edit; one within a block is in nobody's way.
+    for sae in ["standard-resid-post", "jumprelu-mlp-out", "standard-hook-z"] {
+        let folder = root().join("tests/goldens/saes").join(sae);
+        let golden = json(&folder.join("golden.json"));
+        let spliced = self::model(golden["model"].as_str().unwrap());
+        let source = FolderSource::new(&folder).unwrap();
+        pollster::block_on(spliced.attach_sae(&source, &SaeOptions::default())).unwrap();
+        assert!(check_ablation(&spliced, &[]) > 0, "{sae}");
+    }
 }
 
 #[test]

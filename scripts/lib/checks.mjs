@@ -64,7 +64,7 @@ async function checkSiteTypes() {
 
 async function checkPackageSize() {
   await buildPackage();
-  checkSize();
+  await checkSize();
 }
 
 /**

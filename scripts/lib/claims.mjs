@@ -4,6 +4,7 @@ import path from 'node:path';
 
 /** Longer lists are for those who check the numbers, not for the site. */
 const LONGEST_LIST = 32;
+const LONGEST_TEXT = 300;
 
 /** Results by file name; `null` if nothing has been measured yet. */
 export function collectClaims(folder) {
@@ -21,7 +22,7 @@ export function collectClaims(folder) {
 /** The tree without samples of text, without what a search tried, and without long lists. */
 function numbersOf(tree) {
   if (Array.isArray(tree)) return tree.length <= LONGEST_LIST ? tree.map(numbersOf) : undefined;
-  if (typeof tree === 'string') return tree.length <= 80 ? tree : undefined;
+  if (typeof tree === 'string') return tree.length <= LONGEST_TEXT ? tree : undefined;
   if (tree === null || typeof tree !== 'object') return tree;
   const entries = Object.entries(tree).filter(([name]) => !['chosen', 'sample', 'unpicked'].includes(name));
   return Object.fromEntries(entries.map(([name, part]) => [name, numbersOf(part)]));

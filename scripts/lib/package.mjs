@@ -8,7 +8,7 @@ import { npmOrigin } from './origin.mjs';
 import { inRoot, paths } from './paths.mjs';
 import { run } from './run.mjs';
 import { filesUnder, step } from './steps.mjs';
-import { generateShaderModule } from '../shaders.mjs';
+import { generateShaderModule, SHADER_TOOL } from '../shaders.mjs';
 import { buildWasm, ENGINE as MODULE } from './wasm.mjs';
 
 const SHADERS = 'js/src/generated/shaders.ts';
@@ -43,7 +43,7 @@ const WITHIN = {
 export async function generateSources() {
   await step(
     'shaders for topk()',
-    { inputs: ['shaders', 'scripts/shaders.mjs', 'scripts/shader-tool'], outputs: [SHADERS] },
+    { inputs: ['shaders', 'scripts/shaders.mjs', ...SHADER_TOOL], outputs: [SHADERS] },
     generateShaderModule,
   );
 }

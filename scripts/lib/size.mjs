@@ -1,4 +1,4 @@
-// The size limit on what a browser downloads to run a model, apart from weights.
+// The size limits on what a browser downloads: to run a model, apart from weights; and for the TopK operator alone.
 import fs from 'node:fs';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -6,6 +6,9 @@ import { paths } from './paths.mjs';
 import { Failure } from './run.mjs';
 
 export const LIMIT_BYTES = 1024 * 1024;
+
+/** Of `topk-lm/topk`, kernels included. */
+const OPERATOR_LIMIT_BYTES = 12 * 1024;
 
 /** The whole package a second time, in one file: who takes it downloads nothing else. */
 const BUNDLE = 'bundle.js';
@@ -22,8 +25,22 @@ export function packageSizes(folder = paths.npmPackage) {
     .sort((a, b) => b.gzip - a.gzip);
 }
 
-/** Prints the sizes; throws when they exceed the limit. */
-export function checkSize() {
+/** All of `topk-lm/topk` as a user's bundler takes it: one minified module, its kernels within. */
+export async function bundledOperator(folder = paths.npmPackage) {
+  const { build } = await import('esbuild');
+  const { outputFiles } = await build({
+    entryPoints: [path.join(folder, 'topk.js')],
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    write: false,
+    logLevel: 'warning',
+  });
+  return outputFiles[0].text;
+}
+
+/** Prints the sizes; throws when they exceed a limit. */
+export async function checkSize() {
   const sizes = packageSizes();
   for (const { name, raw, gzip } of sizes) {
     console.log(`  ${name.padEnd(24)} ${String(raw).padStart(9)} bytes ${String(gzip).padStart(9)} gzip -9`);
@@ -31,4 +48,9 @@ export function checkSize() {
   const total = sizes.filter(({ name }) => name !== BUNDLE).reduce((sum, { gzip }) => sum + gzip, 0);
   console.log(`  package size without ${BUNDLE}: ${total} of ${LIMIT_BYTES} bytes (${((100 * total) / LIMIT_BYTES).toFixed(1)} %)`);
   if (total > LIMIT_BYTES) throw new Failure(`The package is ${total - LIMIT_BYTES} bytes over the limit of 1 MiB.`);
+  const operator = gzipSync(await bundledOperator(), { level: 9 }).length;
+  console.log(`  topk-lm/topk, bundled: ${operator} of ${OPERATOR_LIMIT_BYTES} bytes`);
+  if (operator > OPERATOR_LIMIT_BYTES) {
+    throw new Failure(`topk-lm/topk is ${operator - OPERATOR_LIMIT_BYTES} bytes over its limit of 12 KiB.`);
+  }
 }

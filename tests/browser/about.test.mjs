@@ -49,6 +49,26 @@ describe('about and your model', { timeout: 600_000 }, () => {
     assert.match(await page.locator('[data-race]').innerText(), /no WebGPU.*\d ms/s);
   });
 
+  test('shapes that other engines were measured on stand with their figures, and with where those are from', async () => {
+    const shapes = page.getByLabel('Rows × width, and k');
+    const table = page.getByRole('table', { name: /^Other engines/ });
+    assert.equal(await table.count(), 0);
+    await shapes.selectOption({ label: '128 × 4,096, k = 1,024' });
+    for (const name of ['topk-lm, WebGPU', 'tfjs, WebGPU', 'onnxruntime-web, WebGPU', 'a full sort in JavaScript']) {
+      assert.match(
+        await table
+          .getByRole('row')
+          .filter({ has: page.getByText(name, { exact: true }) })
+          .innerText(),
+        /\d ms$/,
+      );
+    }
+    await page.getByText(/medians of 5 rounds on .*20\d\d\. WebGPU was emulated/).waitFor();
+    await assertUsable(page);
+    await shapes.selectOption({ index: 0 });
+    assert.equal(await table.count(), 0);
+  });
+
   test('a browser that never hands out its GPU ends the race, with the CPU’s sort', async () => {
     const fresh = await openSite(browser, site, '#/about');
     try {

@@ -90,13 +90,13 @@ describe('browse', { timeout: 600_000, skip: !model.features && 'the shipped mod
   });
 
   test('searched by token, filtered by layer, entropy and rareness', async () => {
-    await page.getByRole('searchbox', { name: 'Token' }).fill('dog');
+    await page.getByRole('searchbox', { name: 'Word or meaning' }).fill('dog');
     await shown('300');
     await page.getByRole('combobox', { name: 'Layer' }).selectOption('3');
     await shown('50');
     await page.getByLabel('include rare and dead').uncheck();
     await shown('50'); // each of them has its hundred positions
-    await page.getByRole('searchbox', { name: 'Token' }).fill('');
+    await page.getByRole('searchbox', { name: 'Word or meaning' }).fill('');
     await shown('4,500');
     await page.getByLabel('Max. entropy (bits)').fill('1');
     await page.getByLabel('Max. entropy (bits)').blur();
@@ -111,7 +111,7 @@ describe('browse', { timeout: 600_000, skip: !model.features && 'the shipped mod
   });
 
   test('exported as CSV: the rows of the table', async () => {
-    await page.getByRole('searchbox', { name: 'Token' }).fill('dog');
+    await page.getByRole('searchbox', { name: 'Word or meaning' }).fill('dog');
     await shown('300');
     const { text } = await saved(page, () => page.getByRole('button', { name: /as CSV/ }).click());
     const lines = text.trim().split('\r\n');
@@ -131,7 +131,7 @@ describe('browse', { timeout: 600_000, skip: !model.features && 'the shipped mod
       .waitFor();
     await page.goBack();
     await shown('300');
-    assert.equal(await page.getByRole('searchbox', { name: 'Token' }).inputValue(), 'dog');
+    assert.equal(await page.getByRole('searchbox', { name: 'Word or meaning' }).inputValue(), 'dog');
   });
 
   test('by keyboard the table is one stop; arrow keys go from row to row, as far as there are rows', async () => {

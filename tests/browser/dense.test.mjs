@@ -184,9 +184,8 @@ describe('dense twin', { timeout: 600_000, skip }, () => {
     const { steps } = read('features/steps/columns.json');
     const map = page.locator('figure', { hasText: 'similarity to the final' });
     assert.equal(await map.locator('tbody tr').count(), steps.length);
-    const ribbon = page.locator('figure', { hasText: 'Specialization' });
+    const ribbon = page.locator('figure', { hasText: 'How early each' });
     assert.equal(await ribbon.locator('tbody tr').count(), layers.length);
-    await page.getByText(`by layer and coordinate, at step ${steps.at(-1).toLocaleString('en')}`).waitFor();
     await page.getByRole('slider', { name: 'Coordinate' }).first().focus();
     await page.keyboard.press('ArrowRight');
     await page.getByText(/the distance to its final top tokens is/).waitFor();
@@ -194,7 +193,7 @@ describe('dense twin', { timeout: 600_000, skip }, () => {
     // A step of the TopK model alone: an old link, or a checkpoint that was not analyzed.
     const missing = steps[0] + 1;
     await page.goto(`${site.url}?backend=cpu#/trace?model=${twin.name}&ckpt=${missing}`);
-    await page.getByText(`Step ${missing} was not analyzed; this is step ${steps[0]}.`).waitFor();
+    await page.getByRole('heading', { name: 'When each coordinate took on its meaning' }).waitFor();
     await assertUsable(page);
   });
 

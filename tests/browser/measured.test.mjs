@@ -67,7 +67,9 @@ const WHOLE = {
       topk: { 8: setsOf(3.2, 0.5), 1: setsOf(1.2, 0) },
       random: { 8: setsOf(0.5, 0) },
       dense: { 8: setsOf(1, 0.05) },
+      sae: { 8: setsOf(3.2, 0.55) },
       prompt: setsOf(0.4, 0),
+      logits: setsOf(4.7, 1),
     },
   },
   steering: {
@@ -80,9 +82,26 @@ const WHOLE = {
   ceiling: { works: 0.8 },
   trace: {
     js_bound: 0.5,
-    steps: [0, 181, 312, 1600],
-    emerged_share: [0.01, 0.07, 0.12, 1],
-    layers: { same_index_mean: 0.7, random_index_mean: 0.01 },
+    topk: { steps: [0, 181, 312], last_step: 1600, emerged_share: [0.003, 0.07, 0.12], not_settled: 0.21 },
+    dense: { steps: [312], last_step: 1600, emerged_share: [0.01] },
+  },
+  paper: { claims: [{ claim: 'Stays able', verdict: 'partly', figure: '+2.5 % of loss', rests_on: 'quality, sets' }] },
+  compute: {
+    sizes: {
+      shipped: {
+        topk: { name: 'T', flops: 2.24e15, sparse_saves_share: 0.148, loss: { held_out: 2.654 } },
+        dense: { name: 'D', flops: 2.24e15, sparse_saves_share: 0, loss: { held_out: 2.593 } },
+        decode: { topk: 1762.4, dense: 1500, topk_to_dense: 1.17 },
+      },
+      proxy: { dense: { name: 'dense', flops: 1.4e14, loss: { held_out: 3.63 } } },
+    },
+  },
+  sweep_wide: {
+    proxy: { tokens: 2457600 },
+    settings: {
+      k48: { loss: { held_out: { nats_per_token: 3.706 } }, gap_percent: { held_out: 2.09, validation: 2.4 } },
+      k61: { run: false },
+    },
   },
   sae_trace: {
     layer: 2,
@@ -112,10 +131,28 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   const { claimsOf } = await siteModule('claims.ts');
   const claims = claimsOf(WHOLE);
   // The main figures in sentences.
-  assert.equal(claims.lead.length, 3);
+  assert.equal(claims.lead.length, 4);
   assert.match(claims.lead[0], /held-out stories by 4\.6 %/);
   assert.match(claims.lead[1], /F1 of 0\.25 .*rotated \(0\.06\).*twin’s coordinates \(0\.02\)/);
   assert.match(claims.lead[2], /eight neurons bring 50 %.*twin bring 5 %, one neuron alone 0 %/);
+  assert.match(claims.lead[3], /not the best lever.*SAE on the twin bring 55 %.*without any neuron, 100 %/);
+  assert.deepEqual(rowOf(groupOf(claims, 'The paper’s claims, one by one'), 'Stays able'), ['partly', '+2.5 % of loss']);
+  const emerged = groupOf(claims, 'When neurons take on their meaning');
+  assert.deepEqual(
+    [emerged.columns, rowOf(emerged, 'Before training (chance)')],
+    [
+      ['TopK', 'dense'],
+      ['0.3 %', '–'],
+    ],
+  );
+  assert.deepEqual(rowOf(emerged, 'By step 312'), ['12.0 %', '1.0 %']);
+  assert.match(emerged.note, /21 % of the neurons are not settled/);
+  assert.deepEqual(rowOf(groupOf(claims, 'Compute and size'), 'TopK, as shipped'), ['2.24', '15 %', '2.654', '1,762']);
+  const wide = groupOf(claims, 'Wide, sparse settings on a small proxy model');
+  assert.deepEqual(
+    wide.facts.map(({ name, cells }) => [name, ...cells]),
+    [['k48', '3.706', '+2.1 %', '+2.4 %']],
+  );
   const reads = groupOf(claims, 'What a unit reads, and what would refute it');
   assert.deepEqual(rowOf(reads, 'TopK neurons'), ['3.52', '0.25 (0.00)', '80 %', '0.58 (0.01)']);
   assert.deepEqual(rowOf(reads, 'token embedding alone').at(-1), '–');
@@ -139,7 +176,15 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   const few = groupOf(claims, 'Steering with a few neurons');
   assert.deepEqual(
     few.facts.map(({ name }) => name),
-    ['1 neuron', 'up to 8 neurons', 'up to 8 random neurons', 'up to 8 coordinates of the twin', 'a sentence before the prompt'],
+    [
+      '1 neuron',
+      'up to 8 neurons',
+      'up to 8 random neurons',
+      'up to 8 coordinates of the twin',
+      'up to 8 SAE features',
+      'a sentence before the prompt',
+      'raised logits, no neuron',
+    ],
   );
   assert.deepEqual(rowOf(few, 'up to 8 neurons'), ['3.20', '1.25', '50 %', '0.90']);
   assert.match(few.note, /0\.18 words of the concept a text without an edit/);

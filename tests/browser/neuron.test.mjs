@@ -66,6 +66,51 @@ describe('neuron page', { timeout: 600_000, skip: !model.features && 'the shippe
     } else await training.getByText('No checkpoints of this model were analyzed').waitFor();
   });
 
+  test('the figures for researchers have what was measured, beside its controls, at 390 px too', async () => {
+    const part = page.locator('[data-measurements]');
+    const { reads, writes, states } = record;
+    const two = (number) => number.toFixed(2).replace('-', '−');
+    const section = (name) => part.locator('section', { has: page.getByRole('heading', { name, exact: true }) });
+    const says = async (name, texts) => {
+      const text = await section(name).innerText();
+      for (const wanted of texts) assert.ok(text.includes(wanted), `${name}: ${wanted} in ${text}`);
+    };
+    if (reads) {
+      await says('Its label as a detector', [two(reads.f1), two(reads.detection), plainLabel(reads.label)]);
+      assert.equal(await section('Token entropy at fixed shares').locator('tbody tr').count(), reads.shares.length);
+      await says('Where it is active', [`${two(reads.places.quoted)} ×`]);
+    }
+    if (states) await says('What it marks in stories', [two(states.best[0].f1), `the best F1 is ${two(states.f1_shuffled)}`]);
+    if (writes) {
+      await says('What setting it does', [`${two(writes.kl)} nats`, `${two(writes.specificity)} ×`, two(writes.steer?.value ?? writes.kl)]);
+      const { contrasts } = model.read('features/contrasts.json');
+      const [number, effect] = writes.contrasts[0];
+      await section('What it turns').getByRole('row').nth(1).waitFor();
+      await says('What it turns', [contrasts[number].name, two(effect), two(contrasts[number].controls[place])]);
+    }
+    const before = page.viewportSize();
+    await page.setViewportSize({ width: 390, height: 844 });
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+    assert.ok(wide <= 390, `${wide} px wide`);
+    assert.deepEqual(await accessibilityFindings(page), []);
+    await page.setViewportSize(before);
+  });
+
+  test('one that is close to itself only at the last step has not settled', { skip: index.steps.length === 0 && 'no steps' }, async () => {
+    const entry = index.columns.emergence.findIndex((step) => step !== null && step === index.steps.at(-1));
+    const { page: other } = await openSite(
+      browser,
+      site,
+      `#/m/${model.name}/${index.layers[Math.floor(entry / index.d_model)]}/${entry % index.d_model}`,
+    );
+    try {
+      await other.getByText('Figures for researchers').first().click();
+      await other.getByText('only at the end: not settled').first().waitFor();
+    } finally {
+      await other.context().close();
+    }
+  });
+
   test('a number’s definition shows on focus', async () => {
     const term = page.getByRole('button', { name: 'Token entropy' }).first();
     await term.focus();
@@ -163,7 +208,7 @@ describe('neuron page', { timeout: 600_000, skip: !model.features && 'the shippe
       await page.evaluate((hash) => (location.hash = hash), `#/m/${model.name}/${layer}/${other}`);
       await page.getByRole('heading', { level: 1, name: `Layer ${layer} neuron ${other}` }).waitFor();
       await page.getByText('Loading its statistics.').waitFor();
-      assert.equal(await page.locator('dl.stats').getAttribute('aria-busy'), 'true');
+      assert.equal(await page.locator('dl.stats').first().getAttribute('aria-busy'), 'true');
       assert.deepEqual(await accessibilityFindings(page), []);
     } finally {
       site.release();

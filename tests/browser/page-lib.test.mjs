@@ -268,8 +268,14 @@ test('a label is in words: how many more tokens it holds for, and whether it is 
   assert.equal(neurons.readsOf('reads mixed: cat, dog? · writes a'), 'various: cat, dog (unsure)');
 });
 
+/** The table's entries for a query. */
+function selected(index, part) {
+  const query = { ...browse.DEFAULT_QUERY, ...part };
+  return [...browse.selectNeurons(index, query, browse.foundBy(index, query, VOCABULARY))];
+}
+
 test('the table of neurons: filters, order, ties, missing values last', () => {
-  const select = (part) => [...browse.selectNeurons(INDEX, { ...browse.DEFAULT_QUERY, ...part }, VOCABULARY)];
+  const select = (part) => selected(INDEX, part);
   assert.deepEqual(select({}), [1, 5, 0, 4]);
   assert.deepEqual(select({ withRare: true }), [2, 1, 5, 0, 4, 3]);
   assert.deepEqual(select({ withRare: true, sort: 'tokenEntropy', descending: true }), [0, 4, 5, 1, 2, 3]);
@@ -290,20 +296,20 @@ test('the table of neurons: filters, order, ties, missing values last', () => {
 
 test('the best labels come first where labels were tested, but of a dense model', () => {
   const columns = { ...INDEX.columns, readsF1: [0.2, 0.9, 0.4, null, 0.9, 0.5] };
-  const select = (kind, part) => [...browse.selectNeurons({ ...INDEX, kind, columns }, { ...browse.DEFAULT_QUERY, ...part }, VOCABULARY)];
+  const select = (kind, part) => selected({ ...INDEX, kind, columns }, part);
   assert.deepEqual(select('topk', {}), [1, 4, 5, 0]);
   assert.deepEqual(select('topk', { sort: 'readsF1' }), [0, 5, 1, 4]);
   assert.deepEqual(select('topk', { sort: 'tokenEntropy' }), [1, 5, 0, 4]);
   for (const sort of [null, 'readsF1']) assert.deepEqual(select('dense', { sort }), [1, 5, 0, 4]);
-  assert.deepEqual([...browse.selectNeurons(INDEX, { ...browse.DEFAULT_QUERY, sort: 'readsF1' }, VOCABULARY)], [1, 5, 0, 4], 'not tested');
+  assert.deepEqual(selected(INDEX, { sort: 'readsF1' }), [1, 5, 0, 4], 'not tested');
 });
 
 test('what neurons write, where it was measured, and states of stories are found', () => {
   const columns = { ...INDEX.columns, writesUp: [[1], null, null, null, [], [2]], state: [null, 'inside quotes', null, null, null, null] };
-  const select = (part) => [...browse.selectNeurons({ ...INDEX, columns }, { ...browse.DEFAULT_QUERY, ...part }, VOCABULARY)];
+  const select = (part) => selected({ ...INDEX, columns }, part);
   assert.deepEqual(select({ text: 'cat', list: 'raises' }), [0]);
   assert.deepEqual(select({ text: 'sun', list: 'raises' }), [5]);
-  assert.deepEqual(select({ text: 'cat' }), [0], 'what they write is searched unless another list is asked for');
+  assert.deepEqual(select({ text: 'cat' }).sort(), [0, 1], 'both what they write and what they read is searched');
   assert.deepEqual(select({ text: 'cat', list: 'fires' }), [1]);
   assert.deepEqual(select({ text: 'Quotes' }), [1]);
 });

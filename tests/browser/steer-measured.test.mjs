@@ -109,7 +109,7 @@ describe('steering by what neurons write', { timeout: 600_000, skip: !model.feat
     await page.getByRole('searchbox').fill('dog');
     const first = page.getByRole('list', { name: 'Neurons found' }).getByRole('button').first();
     await first.waitFor();
-    assert.match(await first.innerText(), /2\.17[\s\S]*writes it[\s\S]*4\.2 ×/);
+    assert.match(await first.innerText(), /2\.17[\s\S]*writes dog[\s\S]*4\.2 ×/);
     await first.click();
     await done();
     assert.ok((await idsOf('steered')).length > 0);

@@ -30,6 +30,7 @@ const INDEX = {
     tokenEntropy: [3, 1, 2, 2, 2, 2],
     topTokens: [[2], [0], [2], [2], [2], []],
     promoted: [[], [], [0], [], [], []],
+    suppressed: [[], [], [], [], [], []],
     label: ['a', 'b', 'c', 'd', 'e', 'f'],
   },
 };
@@ -43,25 +44,24 @@ const WRITES = {
     strong: [2, 2, 2, 2, 2, null],
   },
 };
-const names = (found) => found.map(({ layer, index, by }) => `${layer}.${index} ${by}`);
+const names = (found) => found.map(({ layer, index, reason }) => `${layer}.${index} ${reason.by}`);
 
 test('a word finds what writes it before what reads it; without measurements, what reads it', () => {
-  assert.deepEqual(names(search.findNeurons(INDEX, VOCABULARY, 'dog', 9)), ['0.1 top token', '0.2 promoted token']);
+  assert.deepEqual(names(search.findNeurons(INDEX, VOCABULARY, 'dog', 9)), ['0.1 reads', '0.2 promotes']);
   assert.deepEqual(names(search.findNeurons(WRITES, VOCABULARY, 'dog', 9)), [
-    '0.0 writes', // its first token
-    '4.0 writes', // a further one
-    '4.1 writes', // no more than random neurons
-    '0.1 top token',
-    '0.2 promoted token',
+    '4.0 writes', // 9 times as much as random neurons
+    '0.0 writes', // twice
+    '4.1 writes', // no more than they
+    '0.1 reads',
   ]);
-  const columns = { ...WRITES.columns, steer: [null, 4, 4, 4, 4, null] };
+  const columns = { ...WRITES.columns, steer: [4, 4, 4, null, 4, null] };
   assert.equal(
     names(search.findNeurons({ ...WRITES, columns }, VOCABULARY, 'dog', 9))[0],
-    '4.0 writes',
+    '0.0 writes',
     'one that breaks the text comes later',
   );
   const [first] = search.findNeurons(WRITES, VOCABULARY, '4.1', 9);
-  assert.deepEqual([first.by, first.specificity, first.strength], ['number', 0.5, { value: 4, from: 'reads' }]);
+  assert.deepEqual([first.reason, first.specificity, first.strength], [null, 0.5, { value: 4, from: 'reads' }]);
 });
 
 test('the strength: the largest at which text reads, else the strong activation, else the maximum', () => {

@@ -1,7 +1,10 @@
 // Trace: what the statistics say of training, and the same prompt through checkpoints with live weights.
 import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, test } from 'node:test';
-import { assertUsable, hashOf, loaded, shippedModel, slowDown, withSite } from './page-kit.mjs';
+import { paths } from '../../scripts/lib/paths.mjs';
+import { assertUsable, hashOf, loaded, offeredModels, shippedModel, slowDown, withSite } from './page-kit.mjs';
 
 describe('trace page', { timeout: 600_000 }, () => {
   const model = shippedModel();
@@ -23,16 +26,34 @@ describe('trace page', { timeout: 600_000 }, () => {
       return;
     }
     await page.getByText('Training loss, and neurons that have emerged').waitFor();
-    const counted = (await rows.locator('td:last-child').allTextContents()).map(Number);
+    const counted = await rows.locator('td:nth-child(3)').allTextContents();
     // The last step, which would be compared with itself, is left out.
     const before = index.steps.slice(0, -1);
     const by = (step) => index.columns.emergence.filter((emergence) => emergence !== null && emergence <= step).length;
-    assert.deepEqual(counted, before.map(by));
+    const known = index.columns.n.filter((n) => n >= index.entropy.rare_below).length;
+    const percent = (part) => `${part >= 0.1 || part === 0 ? (100 * part).toFixed(0) : (100 * part).toPrecision(2)} %`;
+    assert.deepEqual(
+      counted,
+      before.map((step) => percent(by(step) / known)),
+    );
+    // The dense twin is beside it, at the steps at which it was analyzed, and is behind at all but the beginning.
+    const twin = offeredModels().find(
+      ({ name }) => name === model.dense_twin && existsSync(path.join(paths.site, 'models', name, 'features')),
+    );
+    if (twin) {
+      const its = JSON.parse(readFileSync(path.join(paths.site, 'models', twin.name, 'features/index.json'), 'utf8'));
+      const cell = (at) => rows.nth(at).locator('td:nth-child(4)');
+      for (const step of its.steps.slice(0, -1).filter((each) => before.includes(each))) {
+        const part = its.columns.emergence.filter((emergence) => emergence !== null && emergence <= step).length;
+        const wanted = percent(part / its.columns.n.filter((n) => n >= its.entropy.rare_below).length);
+        await cell(before.indexOf(step)).filter({ hasText: wanted }).waitFor({ state: 'attached' });
+      }
+    }
     const columns = model.read('features/steps/columns.json');
     const map = page.locator('figure', { hasText: 'similarity to the final' });
     await map.waitFor();
     assert.equal(await map.locator('tbody tr').count(), columns.steps.length);
-    const ribbon = page.locator('figure', { hasText: 'Specialization' });
+    const ribbon = page.locator('figure', { hasText: 'How early each' });
     assert.equal(await ribbon.locator('tbody tr').count(), index.layers.length);
   });
 

@@ -1,10 +1,9 @@
 """Runs all claims one after the other, each in its own process, then the recipes and the tables.
 
-    python -m claims.all --data DATA --work DIR [--text WRITING.jsonl] [--binary TOPK-LM] [--also DIR …] [--dense-run RUN]
-        [--only NAME …] [--twin]
+    python -m claims.all --data DATA --work DIR [--binary TOPK-LM] [--also DIR …] [--only NAME …]
 
-DIR keeps the SAE's weights. --twin runs what remains once the dense twin exists and the TopK model's part has been run before
-(its steering is scored again, by the twin's likelihood). The sweep is not included: it trains models.
+DIR keeps what is no part of the repository: the SAE, the proxy's runs. Searches and trainings that are cut off go on when it is called again.
+`seeds` trains two proxies, and is left out unless --only names it. The sweeps and the older commands (README.md) are not included.
 """
 
 import subprocess
@@ -13,7 +12,9 @@ from pathlib import Path
 
 from . import common
 
-NAMES = ("quality", "consistency", "trace", "steer-topk", "ceiling", "sae", "sae-trace", "meaning", "steer-dense", "steer-sae", "edit_cost", "recipes")
+NAMES = ("quality", "consistency", "trace", "sae", "controls", "sets", "seeds", "compute", "edit_cost", "recipes")
+# The SAE that stands beside neurons and coordinates: name of its folder, block.
+SAE, BLOCK = "topk-k48", 4
 
 
 def commands(args) -> dict[str, list]:
@@ -23,48 +24,36 @@ def commands(args) -> dict[str, list]:
         if getattr(args, flag):
             shared += [f"--{flag}", getattr(args, flag)]
     data = [*shared, "--data", args.data]
-    weights = args.work / "sae"
-    twin = args.dense or args.models / common.DENSE / "config.json"
+    sae = args.work / SAE
+    has_twin = bool(args.dense) or (args.models / common.DENSE / "config.json").exists()
+    beside = ["--sae", sae] if has_twin else []
     runs = {
         "quality": ["quality", *data, *(["--also", *args.also] if args.also else [])],
         "consistency": ["consistency", *shared, *(["--data", args.data] if args.topk or args.dense else [])],
-        "trace": ["trace", *data, *(["--run", args.run] if args.run else [])],
-        "steer-topk": ["steer", *data, "--method", "topk"],
-        "ceiling": ["ceiling", *data],
-        "sae": ["sae", *data, "--out", weights],
-        "sae-trace": ["sae_trace", *data, *(["--run", args.dense_run] if args.dense_run else [])],
-        "meaning": ["meaning", *data, *(["--text", *args.text] if args.text else []), "--limit", args.limit],
-        "steer-dense": ["steer", *data, "--method", "dense"],
-        "steer-sae": ["steer", *data, "--method", "sae", "--sae", weights],
+        "trace": ["trace", *shared],
+        "sae": ["sae", *data, "--out", sae, "--layer", BLOCK, "--k", 48, "--positions", 400_000],
+        "controls": ["controls", *data, *beside],
+        "sets": ["sets", *data, *beside],
+        "seeds": ["seeds", *data, "--out", args.work / "wide"],
+        "compute": ["compute", *shared, "--runs", args.work / "wide", *(["--binary", args.binary] if args.binary else [])],
         "edit_cost": ["edit_cost", *shared, "--binary", args.binary],
         "recipes": ["recipes", *shared],
     }
-    if args.twin:
-        runs["quality"] += ["--only", "dense"]
-        runs["meaning"] += ["--only", "dense"]
-        runs["steer-topk"] += ["--stage", "score"]
-        del runs["trace"]
-    if twin.exists():
-        runs["meaning"] += ["--sae", weights]
-    else:
-        for name in ("sae", "sae-trace", "steer-dense", "steer-sae"):
-            del runs[name]
+    if not has_twin:
+        del runs["sae"]
     if args.binary is None:
         del runs["edit_cost"]
+    if "seeds" not in (args.only or ()):
+        del runs["seeds"]
     return {name: run for name, run in runs.items() if not args.only or name in args.only}
 
 
 def arguments():
     p = common.parser(__doc__)
     p.add_argument("--work", type=Path, required=True, help="folder for what is not part of the repository")
-    p.add_argument("--run", type=Path, help="the trainer's run folder, for the trace")
-    p.add_argument("--dense-run", type=Path, help="the dense twin's run folder, for the trace of SAE features")
-    p.add_argument("--text", type=Path, nargs="+", help="our models' own writing, JSON lines of ids")
-    p.add_argument("--limit", type=int, default=200_000, help="tokens of that text")
     p.add_argument("--binary", type=Path, help="the topk-lm command")
     p.add_argument("--also", type=Path, nargs="*", default=[])
     p.add_argument("--only", nargs="*", choices=NAMES)
-    p.add_argument("--twin", action="store_true", help="only what the dense twin adds")
     return p.parse_args()
 
 

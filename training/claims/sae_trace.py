@@ -3,7 +3,7 @@
     python -m claims.sae_trace --data DATA [--run DENSE-RUN] [--steps 312 928 1429 2200] [--layer 2] [--positions 400000]
 
 Beside them, the TopK neurons of the same block at the same steps, which need no matching: neuron i is neuron i. The text, the
-distributions (token types at the 100 highest activations) and the bound (Jensen–Shannon distance ≤ 0.5) are those of claims.trace.
+distributions (token types at the 100 highest activations) and the bound (Jensen–Shannon distance ≤ 0.5) are those of `topk-lm analyze`.
 The SAEs are as alike as possible: same text, same seed, same first decoder. A final feature is matched in four ways. `cosine`:
 to the feature of an earlier SAE with the nearest decoder row. `chain`: the same from checkpoint to checkpoint. `tokens`: to the one with
 the nearest distribution, whatever its direction (the most that any matching could give). `index`: no matching. Features stay near
@@ -19,7 +19,26 @@ import torch
 from topklm import stats
 from topklm.data import Packed, evaluation_windows
 
-from . import common, meaning, sae, trace
+from . import common, meaning, sae
+
+
+def trail(run: Path | None, folder: Path) -> list[tuple[int, Path]]:
+    """(step, path) of every checkpoint of a run, or else of a model's folder, ascending; the last is the final model."""
+    if run:
+        found = sorted((int(p.stem.removeprefix("step")), p) for p in (run / "checkpoints").glob("step*.safetensors"))
+        if not found:
+            raise FileNotFoundError(f"{run / 'checkpoints'} holds no step*.safetensors")
+        return found
+    steps = sorted((int(p.name.removeprefix("step")), p) for p in folder.glob("step*") if p.is_dir())
+    final = common.subject(folder).about["training_step"]
+    return [s for s in steps if s[0] != final] + [(final if final is not None else 0, folder)]
+
+
+def tokens_of(subject, documents, blocks):
+    """[layer][index] -> {token: count} at the top positions; also the number of positions a neuron's distribution rests on."""
+    tops = meaning.collect(subject.model, documents, blocks, tails=1)
+    distributions = [[tops[b][0].tokens(i) for i in range(subject.model.config.d_model)] for b in blocks]
+    return distributions, np.array([[sum(c.values()) for c in row] for row in distributions])
 
 
 def chosen(trail: list[tuple[int, Path]], steps: list[int]) -> list[tuple[int, Path]]:
@@ -110,7 +129,7 @@ def same_index(steps, data, documents, layer) -> tuple[dict, dict]:
     tokens = []
     for _, path in steps:
         subject = common.subject(path, data)
-        tokens.append(trace.tokens_of(subject, documents, [layer])[0][0])
+        tokens.append(tokens_of(subject, documents, [layer])[0][0])
     last = tokens[-1]
     usable = np.array([sum(d.values()) for d in last]) >= stats.RARE_BELOW
     per_step = np.array([[stats.js_distance(a, b) for a, b in zip(now, last, strict=True)] for now in tokens])
@@ -131,8 +150,8 @@ def main():
     clock = common.Clock()
     twin, ours = args.dense or args.models / common.DENSE, args.topk or args.models / common.TOPK
     try:
-        steps = chosen(trace.trail(args.run, twin), args.steps)
-        topk_steps = chosen(trace.trail(args.topk_run, ours), args.steps)
+        steps = chosen(trail(args.run, twin), args.steps)
+        topk_steps = chosen(trail(args.topk_run, ours), args.steps)
     except (FileNotFoundError, ValueError) as problem:
         p.error(str(problem))
     documents = meaning.held_out_documents(args.data, args.text_positions)

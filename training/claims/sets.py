@@ -41,7 +41,7 @@ from .scoring import Bench, Prompted, fresh, scored, tuned
 from .searching import Search, best, options
 
 FACTORS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)  # of a list's strength: its curve
-AMOUNTS = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0)  # of raised logits
+AMOUNTS = tuple(0.25 * n for n in range(2, 19))  # of raised logits: 0.5 to 4.5
 
 
 def mean_directions(model, data: Path, layer: int, words) -> torch.Tensor:
@@ -92,11 +92,11 @@ def given(subject, judge, config, chosen, rows=None, factor=1.0):
     return direction_bench(subject, judge, config, layers, directions), [(i, edit_of(own, factor)) for i, own in enumerate(parts)]
 
 
-def curve(subject, judge, config, chosen, rows=None) -> list[dict]:
-    """Words against surprise: means over the concepts with all values of the lists times each of `FACTORS`."""
+def curve(config, at) -> list[dict]:
+    """Words against surprise: means over the concepts at each of `FACTORS`; `at(factor)` gives (bench, trials [(concept, edit)])."""
     bounds, points = config["bounds"], []
     for factor in FACTORS:
-        results, _ = fresh(*given(subject, judge, config, chosen, rows, factor), config)
+        results, _ = fresh(*at(factor), config)
         two = np.array([(r["steered"] >= 2).mean() for r in results])
         ratios = np.array([r["nll_ratio"] for r in results])
         points.append(
@@ -225,19 +225,27 @@ def main():
                 figures = scored(*given(subject, judge, config, lists, rows), config) | {"chosen": lists}
                 store(name, {size: figures})
             if name in args.curves:
-                store(name, {size: figures | {"curve": curve(subject, judge, config, figures["chosen"], rows)}})
+                store(name, {size: figures | {"curve": curve(config, functools.partial(given, subject, judge, config, figures["chosen"], rows))}})
+    def single(name, bench, edit_at, grid):
+        """One amount a concept, chosen among `grid`."""
+        amounts = common.rounded(tuned(bench, numbers, edit_at, grid, config))
+
+        def at(factor):
+            return bench, [(i, edit_at(i, factor * a)) for i, a in enumerate(amounts)]
+
+        figures = scored(*at(1.0), config) | {"amounts": amounts}
+        store(name, figures)
+        print(name, {k: round(v, 3) for k, v in figures.items() if isinstance(v, float)}, flush=True)
+        store(name, figures | {"curve": curve(config, at)})
+
     if "means" in args.methods:
         words = [effect.token_ids(topk.tokenizer, c["words"]) for c in config["concept"]]
         bench = direction_bench(topk, judge, config, last, mean_directions(topk.model, args.data, last, words))
-        edit_at = lambda i, a: decode.Edit(last, i, "add", float(a))  # noqa: E731
-        strengths = tuned(bench, numbers, edit_at, [0.5, 1.0, 2.0, 3.0, 4.0], config)
-        store("means", scored(bench, [(i, edit_at(i, a)) for i, a in enumerate(strengths)], config))
+        single("means", bench, lambda i, a: decode.Edit(last, i, "add", float(a)), [0.5, 1.0, 2.0, 3.0, 4.0])
     if "prompt" in args.methods:
         store("prompt", scored(direction_bench(topk, judge, config, last, None), [(i, Prompted(i)) for i in numbers], config))
     if "logits" in args.methods:
-        bench = direction_bench(topk, judge, config, last, None)
-        strengths = tuned(bench, numbers, ceiling.Raise, list(AMOUNTS), config)
-        store("logits", scored(bench, [(i, ceiling.Raise(i, a)) for i, a in enumerate(strengths)], config))
+        single("logits", direction_bench(topk, judge, config, last, None), ceiling.Raise, list(AMOUNTS))
 
 
 if __name__ == "__main__":

@@ -2,48 +2,27 @@
 
     python -m claims.table            writes both between their markers
     python -m claims.table --check    exits 1 if either does not match the results
+
+results/paper.json, which rests on the other results (`paper.py`), is written with them.
 """
 
 import argparse
 import sys
-from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import numpy as np
 
-from . import common
+from . import common, paper
+from .markdown import grid, heading, listed, number, percent
 from .meaning import COMPARED_END
+from .table_training import compute, sae_trace, sweep, sweep_wide, trace
+from .table_training import paper as paper_table
 
 BEGIN, END = "<!-- claims: made by `python -m claims.table` -->", "<!-- /claims -->"
 KINDS = (("topk", "TopK neurons"), ("dense", "dense coordinates"), ("sae", "SAE features"))
 TEXTS = {"validation": "validation", "held_out": "held-out", "test": "test"}
 READ = {"validation": "the validation text", "held_out": "held-out documents", "test": "test stories by which nothing was chosen"}
 ENTROPIES = (("token_entropy", "Token entropy"), ("semantic_entropy", "Semantic entropy"), ("next_entropy", "Next-token entropy"))
-
-
-def percent(value, digits=0) -> str:
-    """Halves go up, as on the site: Python alone would round 82.5 to the even 82."""
-    if value is None:
-        return "–"
-    share = Decimal(repr(100 * value)).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
-    return f"{share} %"
-
-
-def number(value, digits=2) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
-
-
-def grid(head, rows):
-    """The lines of a Markdown table."""
-    yield f"| {' | '.join(head)} |"
-    yield "|---" * len(head) + "|"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
-
-
-def listed(values, word="and") -> str:
-    *most, last = values
-    return f"{', '.join(most)} {word} {last}" if most else last
 
 
 def quality(r):
@@ -259,6 +238,7 @@ def sets(r):
         "A concept works if half of its texts have two of its words within 1.3 times the surprise; "
         "the strict bar asks for five times the words, (steered + 1) / (base + 1)."
     )
+    named += [(label, r["methods"][name]) for name, label in SINGLE_METHODS.items() if name in r["methods"]]
     curves = [(label, figures) for label, figures in named if "curve" in figures]
     if curves:
         yield ""
@@ -299,46 +279,6 @@ def mean_of(rows, key) -> float:
     return sum(row[key] for row in rows) / len(rows)
 
 
-def trace(r):
-    last = list(zip(r["steps"], r["emerged_share"], strict=True))[-5:-1]
-    layers = r["layers"]
-    yield from heading("Over training and layers", "trace")
-    yield (
-        f"Neurons that have their final meaning (Jensen–Shannon distance at most {r['js_bound']:g} from then on): "
-        f"{listed([f'{percent(e)} by step {s}' for s, e in last])}, of {r['steps'][-1]} steps. "
-        f"One index in neighboring blocks has a similarity of {number(layers['same_index_mean'])}; two random indices, {number(layers['random_index_mean'])}."
-    )
-
-
-def sae_trace(r):
-    features = r["sae_features"]
-    control, by = features["another_seed"], features["by"]
-    steps = sorted({*r["steps"][:-1], *r["topk_steps"][:-1]})
-
-    def row(label, known, values, last="–"):
-        share = dict(zip(known, values, strict=True))
-        return (label, *(percent(share.get(step)) for step in steps), last)
-
-    yield from heading(f"Block {r['layer']}: is the final meaning already there?", "sae_trace")
-    yield f"Share of units within a Jensen–Shannon distance of {r['js_bound']:g} of their final meaning. One SAE was trained per checkpoint."
-    yield ""
-    yield from grid(
-        ("", *(f"step {step}" for step in steps), "two SAEs of the final weights"),
-        (
-            row("TopK neurons, same index", r["topk_steps"], r["topk_neurons"]["within"]),
-            row("dense coordinates, same index", r["steps"], r["dense_coordinates"]["within"]),
-            row("SAE features matched by decoder direction", r["steps"], by["cosine"]["within"], percent(control["within_by_cosine"])),
-            row("SAE features matched by nearest token distribution", r["steps"], by["tokens"]["within"], percent(control["within_by_tokens"])),
-        ),
-    )
-    cosine = listed([number(c) for c in features["mean_max_cosine"][:-1]])
-    yield ""
-    yield (
-        f"Mean cosine of the matched directions: {cosine}; {number(control['mean_max_cosine'])} for two SAEs of the final weights that differ in their seed, "
-        f"{number(features['mean_max_cosine_of_random_directions'])} for random directions."
-    )
-
-
 def edit_cost(r):
     ratios = r["processor_ratio_to_no_edit" if r["backend"] == "cpu" else "speed_ratio_to_no_edit"]
     text = " · ".join(f"{n} edit{'s' if n != '1' else ''} {number(v)} ×" for n, v in ratios.items())
@@ -346,37 +286,8 @@ def edit_cost(r):
     yield f"Tokens per second relative to a run without edits ({r['backend']}): {text}."
 
 
-def sweep(r):
-    if not r.get("settings"):
-        return
-    proxy, rule = r["proxy"], r.get("rule")
-    yield from heading("Settings of the TopK activation, on a proxy", "sweep")
-    yield f"d_model {proxy['d_model']}, {proxy['n_layers']} blocks, {proxy['tokens'] / 1e6:.1f} M tokens, one seed."
-    yield ""
-    head = ("k", "n_nontopk", "annealed", "other", "nats per token", "above dense", "median token entropy, bits", "below 2 bits", "bits saved per 1 % of loss")
-    rows = []
-    for name, e in r["settings"].items():
-        other = ", ".join(v for v in (e["select"], e["post"]) if v not in (None, "value", "identity"))
-        gap = f"{e['gap_percent']:+.1f} %" if e["k"] and "gap_percent" in e else "–"
-        cells = [str(e["k"] or "dense"), "–" if e["n_nontopk"] is None else str(e["n_nontopk"]), "yes" if e["annealed"] else "–", other or "–"]
-        cells += [number(e["loss"]["validation"]["nats_per_token"], 3), gap, number(e["token_entropy_median"])]
-        cells += [percent(e["share_under_2_bits"]), number(e.get("bits_per_percent"))]
-        rows.append([f"**{c}**" for c in cells] if name == r.get("best") else cells)
-    yield from grid(head, rows)
-    if r.get("best"):
-        yield ""
-        yield (
-            f"Bold marks the selected setting: the lowest token entropy among those within {rule['within_percent']:g} % of the dense loss; if there is none, the most bits "
-            "saved per 1 % of loss. The rule favors large k. The dense median covers all blocks, the others the TopK blocks; dense coordinates count by their better tail, "
-            "neurons by their highest values."
-        )
-
-
-def heading(title, command):
-    yield from ("", f"### {title}", "", f"`claims.{command}`", "")
-
-
-PARTS = {f.__name__: f for f in (quality, controls, meaning, sae, seeds, consistency, sets, steering, ceiling, trace, sae_trace, edit_cost, sweep)}
+TABLES = (quality, controls, meaning, sae, seeds, consistency, sets, steering, ceiling, trace, sae_trace, compute, edit_cost, sweep, sweep_wide)
+PARTS = {"paper": paper_table} | {f.__name__: f for f in TABLES}
 
 
 def table(results: Path) -> str:
@@ -386,7 +297,7 @@ def table(results: Path) -> str:
         result = common.read(results, name)
         lines += part(result) if result else ()
     if "dense" not in common.read(results, "quality"):
-        lines += ["", "Not measured yet: the dense twin and the SAE on it (`claims.all --twin`)."]
+        lines += ["", "Not measured yet: the dense twin and the SAEs on it."]
     if not common.read(results, "sweep").get("settings"):
         lines += ["", "Not measured yet: the settings of the TopK activation (`claims.sweep`)."]
     return "\n".join(lines).strip()
@@ -415,8 +326,12 @@ def headline(results: Path) -> str:
         count = len(few["topk"]["8"]["concepts"])
         works = {size: round(few["topk"][size]["works"] * count) for size in ("1", "8")}
         text = f"- **Steering**: lists of at most 8 neurons bring {works['8']} of {count} concepts into half of the texts that still read (one neuron: {works['1']}"
-        twin = few.get("dense", {}).get("8")
-        lines.append(f"{text}; as many coordinates of the dense twin: {round(twin['works'] * count)})." if twin else f"{text}).")
+        others = {
+            "as many coordinates of the dense twin": few.get("dense", {}).get("8"),
+            "SAE features": few.get("sae", {}).get("8"),
+            "raised logits of the words, without any neuron": few.get("logits"),
+        }
+        lines.append("; ".join([text, *(f"{name}: {round(e['works'] * count)}" for name, e in others.items() if e)]) + ").")
     elif "score" in s.get("topk", {}):
         score = s["topk"]["score"]
         count = len(score["concepts"])
@@ -442,6 +357,11 @@ def main():
     p.add_argument("--headline", type=Path, default=common.ROOT / "README.md", help="takes the three lines")
     p.add_argument("--check", action="store_true")
     args = p.parse_args()
+    verdicts = {"claims": paper.rows(args.results)}
+    if not args.check:
+        common.write(args.results, "paper", verdicts)
+    elif common.read(args.results, "paper") != verdicts:
+        sys.exit(f"{args.results / 'paper.json'} does not match the other results: run `python -m claims.table` in training/")
     for path, content in ((args.readme, table(args.results)), (args.headline, headline(args.results))):
         old = path.read_text(encoding="utf-8")
         new = placed(old, content, path)

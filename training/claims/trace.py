@@ -1,96 +1,61 @@
-"""When a neuron gets its meaning, and whether an index keeps it from layer to layer.
+"""When a neuron gets its meaning, read from the analysis that ships: `features/steps/columns.json` of both models.
 
-    python -m claims.trace --data DATA [--run RUN | --models DIR] [--positions 25000]
+    python -m claims.trace
 
-For every checkpoint we take the distribution of token types at a neuron's 100 highest activations, over the same held-out
-text. A neuron has emerged at a step if from that checkpoint on its Jensen–Shannon distance to the final distribution stays ≤ 0.5. Layers: the
-similarity 1 − JS of one index in neighboring blocks, against that of two random indices, in the final model.
+`topk-lm analyze --checkpoints` wrote it, over one text and with one definition for all steps: the Jensen–Shannon distance between the tokens
+at a unit's 100 highest activations at a step and at the last one. A unit has its final meaning by a step if from there on the distance stays
+≤ `js_bound`. At the last step a unit is compared with itself, so that step is left out, and what only it would settle is `not_settled`.
+Step 0 is the control: how many are as near before any training. Units with fewer than `RARE_BELOW` activations in the final model are left out.
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
 
 from topklm import stats
 
-from . import common, meaning
+from . import common
 
 
-def trail(run: Path | None, folder: Path) -> list[tuple[int, Path]]:
-    """(step, path) of every checkpoint of a run, or else of a model's folder, ascending; the last is the final model."""
-    if run:
-        found = sorted((int(p.stem.removeprefix("step")), p) for p in (run / "checkpoints").glob("step*.safetensors"))
-        if not found:
-            raise FileNotFoundError(f"{run / 'checkpoints'} holds no step*.safetensors")
-        return found
-    steps = sorted((int(p.name.removeprefix("step")), p) for p in folder.glob("step*") if p.is_dir())
-    final = common.subject(folder).about["training_step"]
-    return [s for s in steps if s[0] != final] + [(final if final is not None else 0, folder)]
+def emergence(columns: dict, bound: float) -> dict:
+    """Figures of a columns.json: steps without the last, and by step the share of units that have their final meaning by it, that are
+    near it at it, and the median distance; also by layer."""
+    steps, distances = columns["steps"], np.array(columns["columns"]["js_to_final"], dtype=float)  # [steps, layers · d]
+    usable = np.array(columns["columns"]["n"][-1]) >= stats.RARE_BELOW
+    first = stats.emergence(distances, bound)
 
+    def by(which):
+        return [float((first[which] <= n).mean()) for n in range(len(steps) - 1)]
 
-def tokens_of(subject, documents, blocks):
-    """[layer][index] -> {token: count} at the top positions; also the number of positions a neuron's distribution rests on."""
-    tops = meaning.collect(subject.model, documents, blocks, tails=1)
-    distributions = [[tops[b][0].tokens(i) for i in range(subject.model.config.d_model)] for b in blocks]
-    return distributions, np.array([[sum(c.values()) for c in row] for row in distributions])
-
-
-def layer_stability(distributions, usable, seed=0) -> dict:
-    """Mean similarity 1 − JS of the same index in neighboring blocks and of random index pairs in the same two blocks."""
-    rng = np.random.default_rng(seed)
-    same, random = [], []
-    for a in range(len(distributions) - 1):
-        good = np.flatnonzero(usable[a] & usable[a + 1])
-        other = rng.permutation(good)
-        same.append([1 - stats.js_distance(distributions[a][i], distributions[a + 1][i]) for i in good])
-        random.append([1 - stats.js_distance(distributions[a][i], distributions[a + 1][j]) for i, j in zip(good, other, strict=True)])
+    layers = np.repeat(columns["layers"], distances.shape[1] // len(columns["layers"]))
+    early = distances[:-1, usable]
     return {
-        "same_index": [float(np.mean(s)) for s in same],
-        "random_index": [float(np.mean(r)) for r in random],
-        "same_index_mean": float(np.mean(np.concatenate(same))),
-        "random_index_mean": float(np.mean(np.concatenate(random))),
+        "steps": steps[:-1],
+        "last_step": steps[-1],
+        "units": int(usable.sum()),
+        "emerged_share": by(usable),
+        "within_share": [float((d <= bound).mean()) for d in early],
+        "median_js": [float(np.median(d)) for d in early],
+        "not_settled": float((first[usable] >= len(steps) - 1).mean()),
+        "emerged_share_by_layer": {str(layer): by(usable & (layers == layer)) for layer in columns["layers"]},
     }
 
 
 def main():
-    p = common.parser(__doc__)
-    p.add_argument("--run", type=Path, help="the trainer's run folder instead of the model folder's step{N}/")
-    p.add_argument("--positions", type=int, default=25_000, help="tokens of the held-out text")
+    p = common.parser(__doc__, data=False)
     args = p.parse_args()
-    common.start(args)
-    clock = common.Clock()
-    steps = trail(args.run, args.topk or args.models / common.TOPK)
-    documents = meaning.held_out_documents(args.data, args.positions)
-    if len(steps) < 2:
-        p.error("no checkpoints were found beside the final model")
-    final = common.subject(steps[-1][1], args.data)
-    blocks = final.cut_blocks
-    last, n = tokens_of(final, documents, blocks)
-    usable = n >= stats.RARE_BELOW
-    distances = []
-    for _, path in steps[:-1]:
-        now, _ = tokens_of(common.subject(path, args.data), documents, blocks)
-        rows = zip(now, last, strict=True)
-        distances.append([[stats.js_distance(a, b) for a, b in zip(*pair, strict=True)] for pair in rows])
-    distances = np.array([*distances, np.zeros_like(n, dtype=float)])  # [steps, blocks, d]
-    first = stats.emergence(distances, stats.EMERGENCE_JS)
-    numbers = [step for step, _ in steps]
-    by_layer = {
-        str(b): [float((first[i][usable[i]] <= s).mean()) for s in range(len(steps))] for i, b in enumerate(blocks)
-    }
-    result = {
-        "model": final.about,
-        "text": {"what": "held-out documents", "tokens": sum(map(len, documents)), "documents": len(documents)},
-        "js_bound": stats.EMERGENCE_JS,
-        "steps": numbers,
-        "usable_neurons": int(usable.sum()),
-        "emerged_share": [float((first[usable] <= s).mean()) for s in range(len(steps))],
-        "emerged_share_by_layer": by_layer,
-        "median_js_to_final": [float(np.median(d[usable])) for d in distances],
-        "median_emergence_step": float(np.median(np.array(numbers)[first[usable]])),
-        "layers": layer_stability(last, usable),
-        "seconds": clock(),
-    }
+    result = {}
+    for key, given, name in (("topk", args.topk, common.TOPK), ("dense", args.dense, common.DENSE)):
+        features = (given or args.models / name) / "features"
+        path = features / "steps" / "columns.json"
+        if not path.exists():
+            if key == "topk":
+                raise FileNotFoundError(f"{path} does not exist: topk-lm analyze --checkpoints writes it")
+            continue
+        bound = json.loads((features / "index.json").read_text())["emergence_js"]
+        result[key] = {"model": Path(features.parent).name} | emergence(json.loads(path.read_text()), bound)
+        result["js_bound"] = bound
     common.write(args.results, "trace", result)
 
 

@@ -1,5 +1,7 @@
 """The claims on toy models: definitions on small cases, edits against the plain model, every command once."""
 
+import argparse
+import importlib
 import json
 import sys
 import tomllib
@@ -289,12 +291,25 @@ class Commands(ToyClaims):
         self.assertLess(found["token_entropy"]["largest_gap"], 1e-3)
         self.assertIsNone(meaning.agreement(self.folder / "none.json", tops, [0, 1], "x", True))
 
-    def test_trace(self):
-        for arguments in (["--run", self.folder / "runs" / common.TOPK], []):
-            result = self.call(trace, *arguments)
-            self.assertEqual(result["steps"], [0, 2, 4, 8])
-            self.assertEqual(result["emerged_share"][-1], 1)
-            self.assertEqual(result["emerged_share"], sorted(result["emerged_share"]))
+    def test_trace_reads_the_analysis_that_ships(self):
+        features = self.folder / "models" / common.TOPK / "features"
+        (features / "steps").mkdir(parents=True)
+        # One block of four units: settled from step 0, from step 5, near at step 0 alone, and too rare to count.
+        distances = [[0.2, 0.9, 0.3, 0.1], [0.5, 0.4, 0.8, 0.1], [0.0, 0.0, 0.0, 0.0]]
+        columns = {"js_to_final": distances, "n": [[100, 100, 100, 3]] * 3}
+        (features / "steps" / "columns.json").write_text(json.dumps({"steps": [0, 5, 9], "layers": [2], "columns": columns}))
+        (features / "index.json").write_text(json.dumps({"emergence_js": 0.5}))
+        result = self.call(trace, data=False)
+        self.assertNotIn("dense", result)
+        own = result["topk"]
+        self.assertEqual((own["steps"], own["last_step"], own["units"]), ([0, 5], 9, 3))
+        self.assertEqual(own["emerged_share"], [0.3333, 0.6667])
+        self.assertEqual(own["within_share"], [0.6667, 0.6667])
+        self.assertEqual((own["median_js"], own["not_settled"]), ([0.3, 0.5], 0.3333))
+        self.assertEqual(own["emerged_share_by_layer"], {"2": own["emerged_share"]})
+        text = table.table(self.results)
+        self.assertIn("| TopK neurons | 33.3 % | 66.7 % |", text)
+        self.assertIn("Step 0 is chance: 33.3 %.", text)
 
     def test_sae_trace(self):
         common_arguments = ["--layer", 1, "--positions", 4000, "--text-positions", 10**6]
@@ -364,12 +379,32 @@ class Commands(ToyClaims):
                 return every.commands(every.arguments())
 
         whole = names("--binary", "topk-lm")
-        self.assertEqual(tuple(whole), every.NAMES)
-        self.assertEqual(set(every.NAMES) - set(names(models=self.folder)), {"sae", "sae-trace", "steer-dense", "steer-sae", "edit_cost"})
-        later = names("--twin")
-        self.assertEqual(later["steer-topk"][-2:], ["--stage", "score"])
-        self.assertNotIn("trace", later)
-        self.assertEqual(list(names("--only", "sae")), ["sae"])
+        self.assertEqual(tuple(whole), tuple(name for name in every.NAMES if name != "seeds"))
+        self.assertEqual(set(whole) - set(names(models=self.folder)), {"sae", "edit_cost"})
+        self.assertNotIn("--sae", names(models=self.folder)["sets"])
+        self.assertEqual(list(names("--only", "sae", "seeds")), ["sae", "seeds"])
+
+    def test_all_gives_arguments_that_the_commands_take(self):
+        given = ["all", "--data", "d", "--work", "w", "--binary", "b", "--threads", "1", "--only", *every.NAMES]
+        with mock.patch.object(sys, "argv", given):
+            runs = every.commands(every.arguments())
+        self.assertEqual(tuple(runs), every.NAMES)
+
+        class Parsed(Exception):
+            pass
+
+        def parsed(parser, *_):
+            known, left = argparse.ArgumentParser.parse_known_args(parser)
+            self.assertEqual(left, [], parser.description)
+            raise Parsed
+
+        for module, *arguments in runs.values():
+            with (
+                mock.patch.object(sys, "argv", [module, *map(str, arguments)]),
+                mock.patch.object(argparse.ArgumentParser, "parse_args", parsed),
+                self.assertRaises(Parsed),
+            ):
+                importlib.import_module(f"claims.{module}").main()
 
     def test_table_check(self):
         readme, headline = self.folder / "README.md", self.folder / "HEADLINE.md"

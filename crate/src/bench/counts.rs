@@ -23,7 +23,8 @@ pub struct Counts {
     pub barriers: usize,
     /// Bytes of what is bound: activations of the rows at work; weights, tables and the layer's keys and values whole.
     pub bytes_bound: usize,
-    /// Those of them that are weights.
+    /// Bytes of weights that are read, each once: of a matrix that is gathered from, the rows of k active entries for each row at work, and
+    /// of a table the rows that are looked up.
     pub weight_bytes: usize,
 }
 
@@ -134,30 +135,42 @@ impl Counter<'_> {
         let (config, params) = (self.config, dispatch.params);
         let sequences = params.last_of_each().map_or(1, |_| params.rows as usize);
         for (_, resource) in &kernel.binds {
-            let (bytes, of_weights) = match *resource {
-                Resource::Buffer(buffer) => (4 * buffer.size(config, params.rows as usize), false),
-                Resource::Weight(weight) => (self.weight_bytes(weight), true),
-                Resource::Vectors => (4 * (step.op.vectors)(config, step).len, true),
-                Resource::Cache => (8 * sequences * config.n_ctx * config.d_kv(), false),
-                Resource::Rope => (4 * config.n_ctx * config.rotary_dims(), false),
-                Resource::Edits => (8 * config.n_layers, false),
+            let (bound, read) = match *resource {
+                Resource::Buffer(buffer) => (4 * buffer.size(config, params.rows as usize), 0),
+                Resource::Weight(weight) => (self.weight_bytes(weight, None), self.weight_bytes(weight, None)),
+                Resource::RowsOf(weight, each) => {
+                    let rows = params.rows as usize * each;
+                    (self.weight_bytes(weight, None), self.weight_bytes(weight, Some(rows)))
+                }
+                Resource::Vectors => [4 * (step.op.vectors)(config, step).len; 2].into(),
+                Resource::Cache => (8 * sequences * config.n_ctx * config.d_kv(), 0),
+                Resource::Rope => (4 * config.n_ctx * config.rotary_dims(), 0),
+                Resource::Edits => (8 * config.n_layers, 0),
             };
-            counts.bytes_bound += bytes;
-            counts.weight_bytes += if of_weights { bytes } else { 0 };
+            counts.bytes_bound += bound;
+            counts.weight_bytes += read;
         }
         Ok(counts)
     }
 
-    fn weight_bytes(&self, weight: Weight) -> usize {
+    /// Of a whole weight, or of so many of its rows at most.
+    fn weight_bytes(&self, weight: Weight, rows: Option<usize>) -> usize {
         let config = self.config;
-        let (rows, columns) = match weight {
+        let (all, columns) = match weight {
             Weight::Qkv(_) => (config.d_model, config.d_qkv()),
             Weight::AttnOut(_) => (config.d_query(), config.d_model),
             Weight::MlpIn(_) => (config.d_model, config.d_mlp_in()),
+            Weight::MlpInProduct(_) => return 4 * config.d_query() * config.d_mlp_in(),
             Weight::MlpOut(_) => (config.d_mlp, config.d_model),
             _ => (config.d_vocab, config.d_model),
         };
-        (self.stored)(weight).gpu_bytes(weight, rows, Tensor::stride_of(columns))
+        let (dtype, stride) = ((self.stored)(weight), Tensor::stride_of(columns));
+        let rows = rows.map_or(all, |rows| rows.min(all));
+        match dtype {
+            // Each row may be of a group of its own.
+            Dtype::I4 { .. } => 4 * dtype.words(all, stride).min(rows * stride) + dtype.bytes_of(rows * stride),
+            _ => dtype.gpu_bytes(weight, rows, stride),
+        }
     }
 }
 

@@ -164,15 +164,26 @@ impl Engine {
         }
     }
 
-    /// Whether [`Engine::resumed`] is to be had: nothing that is inserted behind a block may come between.
+    /// Whether [`Engine::resumed`] is to be had: not where an autoencoder takes the place of what a block gives, which comes behind the edits of
+    /// the block. Those at other points are no obstacle.
     pub fn resumes(&self) -> bool {
-        matches!(self, Engine::Cpu(_)) && self.config().saes.is_empty()
+        match self {
+            Engine::Cpu(engine) => engine.resumes(),
+            Engine::Gpu(engine) => engine.resumes(),
+        }
     }
 
-    /// Logits of one token, a row each; see [`Resume`].
+    /// Whether rows that begin behind several blocks take no more dispatches than those that begin behind the first of these: then they had
+    /// better go together.
+    pub fn joins_rows(&self) -> bool {
+        matches!(self, Engine::Gpu(_))
+    }
+
+    /// Logits of one token, a row each, of at most `max_rows` rows; see [`Resume`].
     pub async fn resumed(&self, cache: &mut EngineCache, from: &Resume<'_>, token: u32) -> Result<Vec<f32>> {
         match (self, cache) {
             (Engine::Cpu(engine), EngineCache::Cpu(cache)) => engine.resumed(cache, from, token).await,
+            (Engine::Gpu(engine), EngineCache::Gpu(cache)) => engine.resumed(cache, from, token).await,
             _ => mismatched_backend(),
         }
     }
@@ -242,13 +253,15 @@ impl Engine {
         }
     }
 
-    /// Steps of several sequences, by row: one, or on the GPU up to `steps`; see [`DecodeRow`].
+    /// Steps of several sequences, by row, and the milliseconds that they took where that is known: one step, or on the GPU up to `steps`; see
+    /// [`DecodeRow`]. There `ahead` more, within `most` in all, are under way then: the next call gets those, and with it none of a row that was
+    /// not among these.
     pub async fn step_together(
         &self,
         caches: Vec<&mut EngineCache>,
         rows: &[DecodeRow<'_>],
-        steps: usize,
-    ) -> Result<Vec<Vec<Drawn>>> {
+        steps: [usize; 3],
+    ) -> Result<(Vec<Vec<Drawn>>, Option<f64>)> {
         let (mut own, mut slots) = (Vec::new(), Vec::new());
         for cache in caches {
             match cache {
@@ -259,8 +272,10 @@ impl Engine {
         }
         match self {
             Engine::Cpu(engine) if own.len() == rows.len() => {
+                let started = now_ms();
                 let drawn = engine.step_together(&mut own, rows).await?;
-                Ok(drawn.into_iter().map(|drawn| vec![drawn]).collect())
+                let all = drawn.into_iter().map(|drawn| vec![drawn]).collect();
+                Ok((all, Some(now_ms() - started)))
             }
             Engine::Gpu(engine) if slots.len() == rows.len() => engine.step_together(&mut slots, rows, steps).await,
             _ => mismatched_backend(),

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use crate::config::Config;
 use crate::error::{fail, Result};
 use crate::exec::adapter::{AdapterChoice, BackendChoice, BackendKind};
-use crate::exec::request::{Batch, BatchOutput, Decode, DecodeRow, Drawn};
+use crate::exec::request::{Batch, BatchOutput, Decode, DecodeRow, Drawn, Resume};
 use crate::ops::def::Step;
 #[cfg(feature = "cli")]
 use crate::ops::tuning::Profile;
@@ -150,6 +150,14 @@ impl GpuEngine {
         match self.0 {}
     }
 
+    pub fn resumes(&self) -> bool {
+        match self.0 {}
+    }
+
+    pub async fn resumed(&self, _: &mut GpuCache, _: &Resume<'_>, _: u32) -> Result<Vec<f32>> {
+        match self.0 {}
+    }
+
     pub async fn decode_ahead(&self, _: &mut GpuCache, _: &Decode<'_>, _: [usize; 2]) -> Result<(Vec<Drawn>, Option<f64>)> {
         match self.0 {}
     }
@@ -166,7 +174,7 @@ impl GpuEngine {
         match self.0 {}
     }
 
-    pub async fn step_together(&self, _: &mut [&mut Slot], _: &[DecodeRow<'_>], _: usize) -> Result<Vec<Vec<Drawn>>> {
+    pub async fn step_together(&self, _: &mut [&mut Slot], _: &[DecodeRow<'_>], _: [usize; 3]) -> Result<(Vec<Vec<Drawn>>, Option<f64>)> {
         match self.0 {}
     }
 

@@ -103,14 +103,15 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// Alternatives of one position that differ behind a block only: what is in front of it is not computed again.
+/// Alternatives of one position, each of which is known up to the end of a block: what is in front of that is not computed again.
 #[derive(Clone, Copy, Debug)]
 pub struct Resume<'a> {
     pub id: u32,
     /// Its absolute position.
     pub start: usize,
-    pub layer: usize,
-    /// The residual stream behind the block, `[rows, d_model]`, edits and all.
+    /// Of each row the block behind which it begins, ascending.
+    pub layers: &'a [usize],
+    /// The residual stream there, `[rows, d_model]`, edits and all.
     pub hidden: &'a [f32],
     /// Those of the later blocks count.
     pub edits: &'a EditTable,

@@ -83,6 +83,8 @@ pub enum Resource {
     Buffer(Buffer),
     /// A matrix, or the shard of a table that the dispatch names.
     Weight(Weight),
+    /// Likewise, of which each row of the batch reads so many rows at most: of a table that of its id, of a matrix those of its active entries.
+    RowsOf(Weight, usize),
     /// The packed vectors of this step.
     Vectors,
     /// Keys and values of the step's layer, f32 `[n_ctx, 2, d_kv]`: k after RoPE, then v, by position.

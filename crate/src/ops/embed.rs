@@ -84,7 +84,7 @@ fn kernels(cx: &KernelContext<'_>, to: Buffer) -> Vec<Kernel> {
         ],
         binds: vec![
             ("ids", Resource::Buffer(IDS)),
-            ("weights", Resource::Weight(Weight::Embed)),
+            ("weights", Resource::RowsOf(Weight::Embed, 1)),
             ("positions", Packed),
             ("hidden", Resource::Buffer(to)),
         ],

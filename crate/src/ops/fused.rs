@@ -1,5 +1,5 @@
 //! Where a few rows take fewer dispatches: the attention with its output projection (`shaders/attention_out.wgsl`), then the whole MLP
-//! (`shaders/mlp.wgsl`). What each workgroup of theirs makes of the result is added where it is read, so no dispatch waits for the sum.
+//! (`shaders/mlp.wgsl`, behind a sparse stream `mlp_split.wgsl`). What each workgroup of theirs makes of the result is added where it is read, so no dispatch waits for the sum.
 //! The operations stay four, each with its CPU twin: on the GPU two of them do the others' work, and those then plan nothing.
 
 use super::buffers::Buffer;
@@ -14,18 +14,18 @@ const MAX_WIDTH: usize = 2048; // `stream` of mlp.wgsl
 /// Most rows.
 const ROWS: usize = if FEW_ROWS > SEQUENCES { FEW_ROWS } else { SEQUENCES };
 
-/// What each head adds to the stream `[ROWS, n_heads, d_model]`, on the GPU.
+/// What each head adds to the stream, and its values: `[ROWS, n_heads, d_model + d_head]`, on the GPU.
 pub const HEAD_OUT: Buffer = Buffer::words("head_out", |c, rows| {
     if fits(c) {
-        rows.min(ROWS) * c.n_heads * c.d_model
+        rows.min(ROWS) * c.n_heads * (c.d_model + c.d_head)
     } else {
         0
     }
 });
-/// What each workgroup of the MLP adds to the stream `[ROWS, groups, d_model]`, on the GPU.
+/// The stream behind the attention and what each workgroup of the MLP adds to it `[ROWS, 1 + groups, d_model]`, on the GPU.
 pub const MLP_PARTS: Buffer = Buffer::words("mlp_parts", |c, rows| {
     if fits(c) {
-        rows.min(ROWS) * groups(c) * c.d_model
+        rows.min(ROWS) * (1 + groups(c)) * c.d_model
     } else {
         0
     }

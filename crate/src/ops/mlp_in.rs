@@ -1,18 +1,19 @@
 //! `MlpIn`: the norm of its input (the stream behind the attention, or in a parallel block the block's input) `[rows, d_model]` · W + b →
 //! [`MLP_PRE`] `[rows, d_mlp_in]` → activation → [`MLP_POST`] `[rows, d_mlp]`. Gated: pairs (gate, up), activation(gate) · up.
 //!
-//! Behind a TopK block the stream x that the block reads is sparse, and the attention adds a·O to it, with a narrow a. So on the CPU
+//! Behind a TopK block the stream x that the block reads is sparse, and the attention adds a·O to it, with a narrow a. So
 //! norm(x + a·O)·W is s·(x·GW + a·(O·GW)), with s the norm's scale and G its gain: a gather of the active rows of W, and a product with a
-//! small matrix that is made at load. [`SPLIT`] is that; on the GPU it is the same as [`DEF`].
+//! small matrix that is made at load. [`SPLIT`] is that; on the GPU for few rows in the fused kernel (`fused.rs`). Many rows there share
+//! one reading of W, where each would gather its own rows: they take the kernels of [`DEF`], as do a few between which something looks.
 
 use std::f32::consts::FRAC_1_SQRT_2;
 use std::ops::Range;
 
 use super::attention::ATTENDED;
 use super::attn_out::RESID_MID;
-use super::buffers::{Buffer, HIDDEN};
+use super::buffers::{Buffer, ACTIVE, HIDDEN};
 use super::def::{
-    at_once, flag, group, stride, weight_type, Dispatch, Kernel, KernelContext, OpDef, PlanContext, Resource,
+    at_once, flag, group, matrix_constants, stride, weight_type, Dispatch, Kernel, KernelContext, OpDef, PlanContext, Resource,
 };
 use super::fused::{self, HEAD_OUT, MLP_PARTS};
 use super::linear::Linear;
@@ -47,6 +48,7 @@ pub static DEF: OpDef = OpDef {
 /// The operation where the block's input is sparse.
 pub static SPLIT: OpDef = OpDef {
     name: "mlp_in_split",
+    kernels: split_kernels,
     cpu: split,
     ..DEF
 };
@@ -103,6 +105,38 @@ fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
     kernels
 }
 
+/// With the fused kernel that gathers.
+fn split_kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
+    let (config, layer) = (cx.config, cx.step.layer);
+    let mut kernels = kernels(cx);
+    if let Some(fused) = kernels.get_mut(FUSED) {
+        fused.file = "mlp_split.wgsl";
+        fused.constants.push(("capacity", config.d_model as f64));
+        for (name, resource) in &mut fused.binds {
+            if *name == "weights" {
+                *resource = Resource::RowsOf(Weight::MlpIn(layer), config.most_active());
+            }
+        }
+        fused.binds.extend([
+            ("entries", Resource::Buffer(ACTIVE)),
+            ("product", Resource::Weight(Weight::MlpInProduct(layer))),
+        ]);
+    }
+    kernels
+}
+
+/// The kernel that makes the small matrix `mlp_out` of `source` `[d_query, d_model]`, where the large one is stored so.
+pub fn product_kernel(config: &Config, dtype: Dtype) -> Kernel {
+    let mut constants = norm::constants(config, false, config.d_model);
+    constants.push(("n_outputs", config.d_mlp_in() as f64));
+    constants.extend(matrix_constants(dtype, config.d_model, config.d_mlp_in()));
+    Kernel {
+        file: "mlp_out_matmul.wgsl",
+        constants,
+        binds: Vec::new(),
+    }
+}
+
 /// The kernel that does the second product too.
 const FUSED: usize = 2;
 
@@ -112,6 +146,7 @@ fn fused(cx: &KernelContext<'_>, constants: &[(&'static str, f64)]) -> Kernel {
     let down_dtype = (cx.stored)(down).unwrap_or(cx.dtype);
     let others = [
         ("n_heads", config.n_heads as f64),
+        ("d_head", config.d_head as f64),
         ("d_mlp", config.d_mlp as f64),
         ("down_type", weight_type(down_dtype)),
         ("down_stride", stride(config.d_model)),
@@ -127,7 +162,6 @@ fn fused(cx: &KernelContext<'_>, constants: &[(&'static str, f64)]) -> Kernel {
             ("weights", Resource::Weight(Weight::MlpIn(layer))),
             ("down", Resource::Weight(down)),
             ("vectors", Resource::Vectors),
-            ("resid_mid", Resource::Buffer(RESID_MID)),
             ("mlp_parts", Resource::Buffer(MLP_PARTS)),
         ],
     }

@@ -70,12 +70,13 @@ fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
     let mut constants = LINEAR.constants(cx);
     constants.extend(heads(config));
     constants.push(("rotary_dims", config.rotary_dims() as f64));
-    let kernel = |file, input: (&'static str, Buffer), constants| Kernel {
+    let w = Weight::Qkv(layer);
+    let kernel = |file, input: (&'static str, Buffer), weights, constants| Kernel {
         file,
         constants,
         binds: vec![
             (input.0, Resource::Buffer(input.1)),
-            ("weights", Resource::Weight(Weight::Qkv(layer))),
+            ("weights", weights),
             ("vectors", Resource::Vectors),
             ("rope", Resource::Rope),
             ("qkv", Resource::Buffer(QKV)),
@@ -86,8 +87,8 @@ fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
     // The dense kernels read the stream as it is whether or not there is a list of its active entries.
     let dense = ("source", super::buffers::HIDDEN);
     let mut kernels = vec![
-        kernel("qkv_matvec.wgsl", dense, constants.clone()),
-        kernel("qkv_matmul.wgsl", dense, constants.clone()),
+        kernel("qkv_matvec.wgsl", dense, Resource::Weight(w), constants.clone()),
+        kernel("qkv_matmul.wgsl", dense, Resource::Weight(w), constants.clone()),
     ];
     if cx.step.input == ACTIVE {
         constants.extend([
@@ -95,7 +96,8 @@ fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
             ("gain_sum_at", vectors.at(Weight::QkvGainSum(layer))),
             ("bias_sum_at", vectors.at(Weight::QkvBiasSum(layer))),
         ]);
-        kernels.push(kernel("qkv_gather.wgsl", ("entries", ACTIVE), constants));
+        let gathered = Resource::RowsOf(w, config.most_active());
+        kernels.push(kernel("qkv_gather.wgsl", ("entries", ACTIVE), gathered, constants));
     }
     kernels
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::attn_out::RESID_MID;
 use super::buffers::{Buffer, HIDDEN, STATUS};
-use super::def::{at_once, no_matrix, no_vectors, Dispatch, Kernel, KernelContext, OpDef, PlanContext, Resource};
+use super::def::{at_once, flag, no_matrix, no_vectors, Dispatch, Kernel, KernelContext, OpDef, PlanContext, Resource};
 use super::fused::{self, MLP_PARTS};
 use super::mlp_out::MLP_OUT;
 use super::pass::Pass;
@@ -44,7 +44,7 @@ pub(super) fn each_sum(
         .iter()
         .map(|sum| Kernel {
             file,
-            constants: constants.to_vec(),
+            constants: [constants, &[("in_parts", flag(*sum == MLP_PARTS))]].concat(),
             binds: [&binds(*sum), others].concat(),
         })
         .collect()
@@ -53,7 +53,7 @@ pub(super) fn each_sum(
 /// One workgroup for each row. aux0: in how many parts the MLP's result lies.
 pub(super) fn plan(plan: &PlanContext<'_>, out: &mut Vec<Dispatch>) {
     let fused = fused::applies(plan);
-    let parts = if fused { fused::groups(plan.config) } else { 1 };
+    let parts = if fused { 1 + fused::groups(plan.config) } else { 1 };
     let params = plan.params.layer(plan.step.layer).aux([parts, 0, 0]);
     out.push(Dispatch::new(params, [plan.rows.len(), 1, 1]).kernel(usize::from(fused)));
 }

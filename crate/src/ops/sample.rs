@@ -66,7 +66,7 @@ fn kernels(cx: &KernelContext<'_>, scratch: Buffer) -> Vec<Kernel> {
             ("results", Resource::Buffer(RESULTS)),
             ("status", Resource::Buffer(STATUS)),
             ("scratch", Resource::Buffer(scratch)),
-            ("weights", Resource::Weight(Weight::Embed)),
+            ("weights", Resource::RowsOf(Weight::Embed, usize::from(embed::is_sampled(config)))),
             ("hidden", Resource::Buffer(HIDDEN)),
         ],
     }]

@@ -106,12 +106,11 @@ impl CpuTensor {
 
 /// Whether `mlp_in::SPLIT` applies and pays off: numbers of the small matrix are f32 and cost as much as two of the large one's.
 pub fn splits(config: &Config) -> bool {
-    let active = config.topk.map_or(config.d_model, |topk| topk.k);
     config.norm == Norm::Rms
         && config.residual == Residual::Serial
         && !config.post_norms
         && !config.biases.attn_out
-        && 2 * (active + 2 * config.d_query()) <= config.d_model
+        && 2 * (config.most_active() + 2 * config.d_query()) <= config.d_model
 }
 
 /// What a model's matrices are read by.

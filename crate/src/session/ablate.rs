@@ -1,6 +1,6 @@
 //! The exact effect of every active neuron on one logit: each is ablated alone at the last position (site `topk_out`), and the
-//! rest of the model runs on, hundreds of one-token continuations of one prefix in a few batches. On the CPU these begin behind the block of
-//! their neurons; what is in front of it is the same for all.
+//! rest of the model runs on, hundreds of one-token continuations of one prefix in a few batches. These begin behind the blocks of their neurons;
+//! what is in front of a block is the same for all. Only where an autoencoder stands at the end of a block they are computed whole.
 
 use super::Model;
 use crate::edits::{Action, Edit, EditTable, ResolvedEdit, Site};
@@ -90,7 +90,7 @@ impl Model {
             .copied()
             .zip(ablation.indices.iter().copied())
             .collect();
-        let groups: Vec<&[(u32, u32)]> = if engine.resumes() {
+        let groups: Vec<&[(u32, u32)]> = if engine.resumes() && !engine.joins_rows() {
             let of_layer = neurons.chunk_by(|a, b| a.0 == b.0);
             of_layer.flat_map(|neurons| neurons.chunks(rows)).collect()
         } else {
@@ -98,12 +98,10 @@ impl Model {
         };
         for group in groups {
             let logits = if engine.resumes() {
-                let layer = group[0].0 as usize;
-                let behind = blocks.iter().position(|block| *block == layer);
-                let row = behind.map_or(&[][..], |number| &output.captured[number]);
-                let hidden = without_each(row, group)?;
+                let layers: Vec<usize> = group.iter().map(|(layer, _)| *layer as usize).collect();
+                let hidden = without_each(&blocks, &output.captured, group)?;
                 cancel
-                    .guard(sequence.resumed(ids[last], layer, &hidden, target))
+                    .guard(sequence.resumed(ids[last], &layers, &hidden, target))
                     .await?
             } else {
                 let table = with_each(&base, group);
@@ -121,13 +119,16 @@ impl Model {
     }
 }
 
-/// The stream behind a block once for each neuron, with that one at 0.
-fn without_each(row: &[f32], group: &[(u32, u32)]) -> Result<Vec<f32>> {
+/// Of each neuron the stream behind its block, with that one at 0; `streams` are those behind `blocks`.
+fn without_each(blocks: &[usize], streams: &[Vec<f32>], group: &[(u32, u32)]) -> Result<Vec<f32>> {
     let mut hidden = Vec::new();
-    for (_, index) in group {
+    for (layer, index) in group {
+        let (_, row) = blocks.iter().zip(streams).find(|(block, _)| **block == *layer as usize).unzip();
         let first = hidden.len();
-        append(&mut hidden, row, "the rows of an ablation")?;
-        hidden[first + *index as usize] = 0.0;
+        append(&mut hidden, row.map_or(&[][..], Vec::as_slice), "the rows of an ablation")?;
+        if let Some(value) = hidden.get_mut(first + *index as usize) {
+            *value = 0.0;
+        }
     }
     Ok(hidden)
 }

@@ -106,8 +106,7 @@ impl GenerationBatch {
                 break;
             }
             let most = state.running.iter().map(|one| one.text.most()).min().unwrap_or(1);
-            let steps = self.groups[1].size(MAX_STEPS.min(most), self.engine.group_ms());
-            let began = now_ms();
+            let group = self.groups[1].size(MAX_STEPS, self.engine.group_ms());
             let fed = state.running.iter_mut().map(|one| Fed {
                 sequence: &mut one.sequence,
                 row: DecodeRow {
@@ -119,9 +118,12 @@ impl GenerationBatch {
                     logits: one.text.wants_logits(),
                 },
             });
-            let all = cancel.guard(step_together(&self.engine, fed.collect(), steps)).await?;
-            self.groups[1].took(all.first().map_or(1, Vec::len), now_ms() - began);
-            for (one, drawn) in state.running.iter_mut().zip(all) {
+            let steps = [group.min(most), group, most];
+            let (all, ms) = cancel.guard(step_together(&self.engine, fed.collect(), steps)).await?;
+            if let Some(ms) = ms {
+                self.groups[1].took(all.iter().map(Vec::len).max().unwrap_or(1), ms);
+            }
+            for (one, drawn) in state.running.iter_mut().zip(all).filter(|(_, drawn)| !drawn.is_empty()) {
                 let generated = made.entry(one.number).or_default();
                 for drawn in drawn {
                     if let Some(seen) = one.seen.get_mut(drawn.id as usize) {

@@ -135,13 +135,13 @@ impl Sequence {
         self.engine.forward(&mut self.cache, &batch).await
     }
 
-    /// Logits of `token` at the next position, where `id` is fed, if the stream behind block `layer` were each of `hidden` `[rows, d_model]`;
-    /// nothing is cached. Only where the engine says that it resumes.
-    pub async fn resumed(&mut self, id: u32, layer: usize, hidden: &[f32], token: u32) -> Result<Vec<f32>> {
+    /// Logits of `token` at the next position, where `id` is fed, if the stream behind block `layers[row]` (ascending) were each of `hidden`
+    /// `[rows, d_model]`; nothing is cached. Only where the engine says that it resumes.
+    pub async fn resumed(&mut self, id: u32, layers: &[usize], hidden: &[f32], token: u32) -> Result<Vec<f32>> {
         let from = Resume {
             id,
             start: self.ids.len(),
-            layer,
+            layers,
             hidden,
             edits: &self.edits,
         };
@@ -200,20 +200,24 @@ pub struct Fed<'a> {
     pub row: DecodeRow<'a>,
 }
 
-/// Up to `steps` steps of several sequences of one engine, at least one, by sequence; the tokens fed are cached.
-pub async fn step_together(engine: &Engine, fed: Vec<Fed<'_>>, steps: usize) -> Result<Vec<Vec<Drawn>>> {
+/// Steps of several sequences of one engine, by sequence, as [`Engine::step_together`] gives them; the tokens fed are cached.
+pub async fn step_together(
+    engine: &Engine,
+    fed: Vec<Fed<'_>>,
+    steps: [usize; 3],
+) -> Result<(Vec<Vec<Drawn>>, Option<f64>)> {
     let (mut rows, mut caches, mut cached) = (Vec::new(), Vec::new(), Vec::new());
     for Fed { sequence, row } in fed {
         rows.push(row);
         caches.push(&mut sequence.cache);
         cached.push(&mut sequence.ids);
     }
-    let all = engine.step_together(caches, &rows, steps).await?;
+    let (all, ms) = engine.step_together(caches, &rows, steps).await?;
     for ((ids, row), drawn) in cached.into_iter().zip(&rows).zip(&all) {
         let fed = row.ids.last().copied().into_iter().chain(drawn.iter().map(|step| step.id));
         ids.extend(fed.take(drawn.len()));
     }
-    Ok(all)
+    Ok((all, ms))
 }
 
 /// [`Decode`] without the edits, which are the sequence's.

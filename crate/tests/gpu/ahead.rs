@@ -1,8 +1,5 @@
 //! Steps that are submitted before those in front of them are read: the same tokens, and a GPU that seldom waits for the host.
 
-#[path = "../common/mod.rs"]
-mod common;
-
 use pollster::block_on;
 use topk_lm::config::Config;
 use topk_lm::edits::EditTable;
@@ -14,7 +11,7 @@ use topk_lm::session::{BackendChoice, GenerateOptions, RunOptions, SamplingOptio
 use topk_lm::weights::Dtype;
 
 use crate::cases::{device, llama, load, topk};
-use common::{load_on, root};
+use crate::common::{load_on, root};
 
 #[test]
 fn steps_ahead_are_the_same_steps() {
@@ -117,5 +114,54 @@ fn the_queue_stays_full() {
     for (row, id) in logits.chunks_exact(d_vocab).skip(11).zip(&drawn) {
         let best = row.iter().fold(f32::MIN, |best, logit| best.max(*logit));
         assert!(best - row[*id as usize] < 1e-3);
+    }
+}
+
+/// The same of a batch of ten, and what each of them draws is what it draws alone.
+#[test]
+fn the_queue_stays_full_for_a_batch() {
+    let Some(model) = load_on(
+        &root().join("tests/goldens/models/llama-f16-linear"),
+        BackendChoice::Gpu,
+    ) else {
+        return;
+    };
+    let gpu = model.gpu().unwrap();
+    let ids: Vec<u32> = (0..12).collect();
+    let all: Vec<(Vec<u32>, GenerateOptions)> = (0..10)
+        .map(|seed| {
+            let options = GenerateOptions {
+                max_tokens: Some(48),
+                sampling: SamplingOptions::at(1.0),
+                seed: Some(seed),
+                ignore_eos: true,
+                ..GenerateOptions::default()
+            };
+            (ids.clone(), options)
+        })
+        .collect();
+    let [submits, awaits, exposed] = gpu.traffic();
+    let mut batch = model.generate_batch(&all).unwrap();
+    let mut drawn: Vec<Vec<u32>> = vec![Vec::new(); all.len()];
+    loop {
+        let made = block_on(batch.next(&Cancel::default())).unwrap();
+        if made.is_empty() {
+            break;
+        }
+        for (number, generated) in made {
+            assert!(!generated.steps.is_empty());
+            drawn[number].extend(generated.steps.iter().map(|step| step.id));
+        }
+    }
+    let now = gpu.traffic();
+    let (submits, awaits, exposed) = (now[0] - submits, now[1] - awaits, now[2] - exposed);
+    println!("{submits} submits, {awaits} awaits, {exposed} exposed");
+    assert!(
+        submits >= 3 && exposed <= 2,
+        "{exposed} of {awaits} waits let the GPU idle"
+    );
+    for ((ids, options), drawn) in all.iter().zip(&drawn) {
+        let alone = model.generate(ids, options).unwrap();
+        assert_eq!(&alone.steps().map(|step| step.unwrap().id).collect::<Vec<_>>(), drawn);
     }
 }

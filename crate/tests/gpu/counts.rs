@@ -15,9 +15,9 @@ use topk_lm::weights::Dtype;
 
 use crate::cases::{device, gpt2, llama, load, topk};
 
-/// Our own model's shape, that of a wider one, and what a model without TopK costs.
+/// The shipped model's shape, that of its dense twin, and a narrower one.
 fn shapes() -> Vec<(&'static str, Config, Dtype)> {
-    let stories = Config {
+    let narrower = Config {
         d_vocab: 4096,
         d_model: 640,
         n_layers: 6,
@@ -30,7 +30,7 @@ fn shapes() -> Vec<(&'static str, Config, Dtype)> {
         topk: topk(160),
         ..llama()
     };
-    let wide = Config {
+    let shipped = Config {
         d_model: 1024,
         d_mlp: 256,
         topk: Some(TopK {
@@ -39,17 +39,17 @@ fn shapes() -> Vec<(&'static str, Config, Dtype)> {
             post: Post::Relu,
         }),
         tie_word_embeddings: false,
-        ..stories.clone()
+        ..narrower.clone()
     };
-    let dense = Config {
+    let twin = Config {
         topk: None,
         n_nontopk: 0,
-        ..stories.clone()
+        ..shipped.clone()
     };
     vec![
-        ("stories, f16", stories, Dtype::F16),
-        ("stories without TopK, f16", dense, Dtype::F16),
-        ("wide, 8-bit", wide, Dtype::I8),
+        ("narrower, f16", narrower, Dtype::F16),
+        ("shipped, 8-bit", shipped, Dtype::I8),
+        ("twin, 8-bit", twin, Dtype::I8),
     ]
 }
 
@@ -69,6 +69,9 @@ fn a_token_and_a_prompt_cost_what_the_golden_says() {
         );
         counted.insert(format!("{name}: a prompt of 128"), counter.prompt(128).unwrap());
     }
+    let read = |name: &str| counted[&format!("{name}: a token")].all.weight_bytes as f64;
+    let twin = read("twin, 8-bit") / read("shipped, 8-bit");
+    assert!(twin >= 1.3, "the twin reads only {twin} times as many bytes of weights");
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gpu/counts.json");
     if std::env::var_os("TOPK_WRITE_COUNTS").is_some() {
         let text = serde_json::to_string_pretty(&counted).unwrap();
@@ -76,6 +79,46 @@ fn a_token_and_a_prompt_cost_what_the_golden_says() {
     }
     let golden: BTreeMap<String, PassCounts> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     assert_eq!(counted, golden, "{path} differs; TOPK_WRITE_COUNTS=1 rewrites it");
+}
+
+/// A matrix that a sparse input chooses rows of counts by these, whole where it is bound.
+#[test]
+fn gathered_rows_count_and_others_do_not() {
+    let config = Config {
+        topk: topk(9),
+        n_layers: 3,
+        ..llama()
+    };
+    let count = |dtype: Dtype| {
+        let counter = Counter {
+            config: &config,
+            profile: Profile::Gpu,
+            stored: &move |_| dtype,
+        };
+        counter.token(5).unwrap().kernels["qkv_gather.wgsl"]
+    };
+    let (layers, gain, columns) = (2, 4 * config.d_model, config.d_qkv());
+    let bias = 4 * columns;
+    assert_eq!(count(Dtype::F16).weight_bytes, layers * (gain + bias + 2 * 9 * columns));
+    assert_eq!(
+        count(Dtype::I8).weight_bytes,
+        layers * (gain + bias + 4 * columns + 9 * columns)
+    );
+    let four = count(Dtype::I4 { group: 16 }).weight_bytes;
+    assert_eq!(four, layers * (gain + bias + 4 * 4 * columns + 9 * columns / 2));
+    let bound = |k| {
+        let config = Config {
+            topk: topk(k),
+            ..config.clone()
+        };
+        let counter = Counter {
+            config: &config,
+            profile: Profile::Gpu,
+            stored: &|_| Dtype::F16,
+        };
+        counter.token(5).unwrap().kernels["qkv_gather.wgsl"].bytes_bound
+    };
+    assert_eq!(bound(9), bound(20));
 }
 
 /// What is counted without a device is what one gets.

@@ -1,7 +1,7 @@
 //! The fused kernels of a few rows against the CPU's operations, and against the kernels that they stand for.
 
 use pollster::block_on;
-use topk_lm::config::Config;
+use topk_lm::config::{Biases, Config, Mlp};
 use topk_lm::edits::{Action, EditTable, ResolvedEdit, Site, EVERY_ROW};
 use topk_lm::exec::request::{Batch, Capture, LogitRows};
 use topk_lm::ops::attn_out::RESID_MID;
@@ -26,6 +26,11 @@ fn shapes() -> Vec<Config> {
     let mut ungated = base.clone();
     ungated.mlp.gated = false;
     ungated.biases.mlp_in = true;
+    let split = Config {
+        d_model: 600,
+        topk: topk(48),
+        ..base.clone()
+    };
     vec![
         base.clone(),
         Config {
@@ -44,7 +49,30 @@ fn shapes() -> Vec<Config> {
             ..base.clone()
         },
         Config { d_mlp: 1000, ..ungated },
-        Config { topk: None, ..base },
+        Config {
+            topk: None,
+            ..base.clone()
+        },
+        // Behind a TopK block these gather: the attention is narrow.
+        split.clone(),
+        Config {
+            d_mlp: 55,
+            biases: Biases {
+                mlp_in: true,
+                ..biases(false)
+            },
+            ..split.clone()
+        },
+        Config {
+            d_model: 701,
+            mlp: Mlp {
+                gated: false,
+                ..base.mlp
+            },
+            d_mlp: 77,
+            n_kv_heads: 1,
+            ..split
+        },
     ]
 }
 

@@ -3,6 +3,8 @@
 mod ahead;
 mod architectures;
 mod cases;
+#[path = "../common/mod.rs"]
+mod common;
 mod counts;
 mod decode;
 mod fused;
@@ -11,4 +13,5 @@ mod kernels;
 mod life;
 mod narrow;
 mod ops;
+mod resume;
 mod together;

@@ -108,9 +108,14 @@ fn are_what_they_mean(rounded: impl Fn(Weight, &Tensor) -> [Tensor; 2]) {
         tie_word_embeddings: false,
         ..base.clone()
     };
+    let split = Config {
+        d_model: 220,
+        topk: topk(20),
+        ..base.clone()
+    };
     // The tables of the odd one are split into shards.
     gpu.limit_binding(128 << 10);
-    for (number, config) in [base, odd, gpt2()].into_iter().enumerate() {
+    for (number, config) in [base, odd, gpt2(), split].into_iter().enumerate() {
         let mut pair = [Vec::new(), Vec::new()];
         for (which, tensor) in weights(&config, Dtype::F32, 81 + number as u64) {
             if which.is_vector() {

@@ -105,8 +105,18 @@ fn slot(engine: &GpuEngine, text: &Text, steps: usize) -> Slot {
     slot
 }
 
-/// One call's steps of some sequences, whose ids grow by them.
+/// One call's steps of some sequences, whose ids grow by them; none are under way behind it.
 fn step(engine: &GpuEngine, slots: &mut [&mut Slot], texts: &mut [&mut Text], steps: usize) -> Vec<Vec<Drawn>> {
+    step_ahead(engine, slots, texts, [steps, 0, steps])
+}
+
+/// The same with so many under way behind it, within so many in all.
+fn step_ahead(
+    engine: &GpuEngine,
+    slots: &mut [&mut Slot],
+    texts: &mut [&mut Text],
+    steps: [usize; 3],
+) -> Vec<Vec<Drawn>> {
     let rows: Vec<DecodeRow<'_>> = texts
         .iter()
         .map(|text| DecodeRow {
@@ -118,7 +128,7 @@ fn step(engine: &GpuEngine, slots: &mut [&mut Slot], texts: &mut [&mut Text], st
             logits: text.logits,
         })
         .collect();
-    let all = block_on(engine.step_together(slots, &rows, steps)).unwrap();
+    let (all, _) = block_on(engine.step_together(slots, &rows, steps)).unwrap();
     for (text, drawn) in texts.iter_mut().zip(&all) {
         text.ids.extend(drawn.iter().map(|step| step.id));
     }
@@ -144,15 +154,16 @@ fn same(name: &str, config: &Config, dtype: Dtype, lengths: &[usize], groups: &[
     assert!(lengths.len() <= engine.rows_together(N_CTX), "{name}");
     let mut slots: Vec<Slot> = texts.iter().map(|text| slot(&engine, text, steps)).collect();
     let mut got: Vec<Vec<Drawn>> = vec![Vec::new(); texts.len()];
-    for steps in groups {
-        let mut left = *steps;
-        while left > 0 {
-            let mut slots: Vec<&mut Slot> = slots.iter_mut().collect();
-            let all = step(&engine, &mut slots, &mut texts.iter_mut().collect::<Vec<_>>(), left);
-            left -= all[0].len();
-            for (got, drawn) in got.iter_mut().zip(all) {
-                got.extend(drawn);
-            }
+    for (number, group) in groups.iter().cycle().enumerate() {
+        let left = steps - got[0].len();
+        if left == 0 {
+            break;
+        }
+        let mut slots: Vec<&mut Slot> = slots.iter_mut().collect();
+        let wanted = [*group.min(&left), number % 3, left];
+        let all = step_ahead(&engine, &mut slots, &mut texts.iter_mut().collect::<Vec<_>>(), wanted);
+        for (got, drawn) in got.iter_mut().zip(all) {
+            got.extend(drawn);
         }
     }
     for (number, (expected, got)) in expected.iter().zip(&got).enumerate() {
@@ -305,6 +316,67 @@ fn slots_come_and_go() {
     got.truncate(2);
     for (got, expected) in got.iter().zip(&expected[0]) {
         assert_eq!(told(got), told(expected));
+    }
+}
+
+/// Sequences that go and come while steps are under way, and another one in between that uses the same buffers.
+#[test]
+fn steps_under_way_outlive_those_who_go() {
+    let Some(gpu) = device() else { return };
+    let config = Config {
+        topk: topk(9),
+        ..llama()
+    };
+    let engine = load(&gpu, &config, Dtype::F32, 10).gpu;
+    // None that looks within blocks: those step apart from the others.
+    let numbers = [0, 1, 3, 4, 6];
+    let mut texts: Vec<Text> = numbers
+        .iter()
+        .map(|number| text(&config, *number, 4 + number))
+        .collect();
+    let expected: Vec<Vec<Drawn>> = texts.iter().map(|text| alone(&engine, text, 30)).collect();
+    let mut slots: Vec<Option<Slot>> = texts.iter().map(|text| Some(slot(&engine, text, 40))).collect();
+    let mut got: Vec<Vec<Drawn>> = vec![Vec::new(); texts.len()];
+    let mut take = |slots: &mut [Option<Slot>], of: &[usize], steps: [usize; 3]| -> Vec<usize> {
+        let mut running: Vec<&mut Slot> = Vec::new();
+        for (number, slot) in slots.iter_mut().enumerate() {
+            running.extend(slot.as_mut().filter(|_| of.contains(&number)));
+        }
+        let mut stepping: Vec<&mut Text> = Vec::new();
+        for (number, text) in texts.iter_mut().enumerate() {
+            stepping.extend(Some(text).filter(|_| of.contains(&number)));
+        }
+        let all = step_ahead(&engine, &mut running, &mut stepping, steps);
+        let lengths = all.iter().map(Vec::len).collect();
+        for (number, drawn) in of.iter().zip(all) {
+            got[*number].extend(drawn);
+        }
+        lengths
+    };
+    assert_eq!(take(&mut slots, &[0, 1, 2, 3], [3, 5, 30]), [3; 4]);
+    assert_eq!(take(&mut slots, &[0, 1, 2, 3], [1, 4, 27]), [5; 4]);
+    // One goes: what is under way is still that of the others.
+    slots[1] = None;
+    assert_eq!(take(&mut slots, &[0, 2, 3], [1, 7, 22]), [4; 3]);
+    assert_eq!(take(&mut slots, &[0, 2, 3], [2, 3, 18]), [2; 3]);
+    // One comes, whose turn is with the next steps.
+    assert_eq!(take(&mut slots, &[0, 2, 3, 4], [1, 2, 16]), [3, 3, 3, 0]);
+    assert_eq!(take(&mut slots, &[0, 2, 3, 4], [1, 2, 13]), [1; 4]);
+    let other = text(&config, 7, 9);
+    alone(&engine, &other, 3);
+    assert_eq!(take(&mut slots, &[0, 2, 3, 4], [1, 2, 12]), [2; 4]);
+    assert_eq!(take(&mut slots, &[0, 2, 3, 4], [4, 9, 10]), [4; 4]);
+    assert_eq!(take(&mut slots, &[0, 2, 3, 4], [1, 9, 6]), [6; 4]);
+    // All go with steps under way, whose memory is not kept.
+    take(&mut slots, &[0, 2, 3, 4], [1, 2, 3]);
+    let with = gpu.ledger().bytes();
+    slots.clear();
+    assert!(gpu.ledger().bytes() < with);
+    for (number, (expected, got)) in expected.iter().zip(&got).enumerate() {
+        assert!(got.len() >= [30, 8, 30, 30, 14][number], "sequence {number}");
+        for (step, (expected, got)) in expected.iter().zip(got).enumerate() {
+            assert!(told(expected) == told(got), "sequence {number}, step {step}");
+        }
     }
 }
 

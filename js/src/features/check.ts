@@ -80,8 +80,17 @@ const RECORD: Fields = {
         down: isEffects,
         upStronger: isEffects,
         specificity: isNumber,
+        ablated: optional(shape({ prompts: isCount, kl: isScalar })),
         steer: orNull(shape({ value: isNumber, surprise: isNumber })),
         contrasts: listOf(listOf(isScalar, 3)),
+      }),
+    ),
+  ),
+  states: optional(
+    orNull(
+      shape({
+        best: listOf(shape({ state: isText, f1: isNumber, precision: isNumber, recall: isNumber })),
+        f1Shuffled: isScalar,
       }),
     ),
   ),

@@ -99,10 +99,18 @@ export interface NeuronWrites {
   upStronger: TokenEffect[];
   /** How many times as much it raises its tokens as the best of 100 random neurons of its layer. */
   specificity: number;
+  /** Set to 0 at the prompts where it is active: how many, and nats by which the next token's distribution moves there; `null` at none. */
+  ablated?: { prompts: number; kl: number | null };
   /** The largest value at which text still reads, and its surprise over the model's own. */
   steer: { value: number; surprise: number } | null;
   /** Contrasts of `features/contrasts.json` that it moves most: nats of log odds when set, and where it is ablated. */
   contrasts: [contrast: number, set: number, ablated: number | null][];
+}
+
+/** States of stories that a neuron marks best (`topk-lm analyze --states`), and the best F1 if those of another story held: the control. */
+export interface NeuronStates {
+  best: { state: string; f1: number; precision: number; recall: number }[];
+  f1Shuffled: number | null;
 }
 
 /** Everything known about one neuron. */
@@ -111,6 +119,8 @@ export interface NeuronRecord extends NeuronScalars {
   reads?: NeuronReads | null;
   /** Absent in format 1; `null` where it was not measured. */
   writes?: NeuronWrites | null;
+  /** With `--states`. */
+  states?: NeuronStates | null;
   layer: number;
   index: number;
   /** Of active values: equal bins over [`min` or 0, `max`]. */

@@ -1,6 +1,7 @@
 /** The table of all neurons: which rows, in which order. Pure functions, tested without a page. */
 import type { FeatureIndex } from 'topk-lm';
-import { withKind } from './neurons';
+import { type By, type Reason, searchMeaning } from './meaning-search';
+import type { Measured } from './measured';
 
 /** Columns that can be sorted and filtered. */
 export const SORTABLE = [
@@ -17,22 +18,27 @@ export const SORTABLE = [
 ] as const;
 export type SortName = (typeof SORTABLE)[number];
 
-/** Which of a neuron's lists is searched for a token. */
+/** What a search may be restricted to, and the reasons that count there. */
 export const LISTS = ['fires', 'raises', 'lowers'] as const;
 export type TokenList = (typeof LISTS)[number];
+const REASONS: Readonly<Record<TokenList, readonly By[]>> = {
+  fires: ['reads', 'state'],
+  raises: ['writes', 'promotes', 'contrast'],
+  lowers: ['lowers'],
+};
 
 /** Which tail of a dense coordinate is shown. */
 export const ENDS = ['highest', 'lowest'] as const;
 export type End = (typeof ENDS)[number];
 
 export interface Query {
-  /** Part of a token; '' matches any. */
+  /** Words or a meaning; '' matches any. */
   text: string;
-  /** `null`: what they write where that was measured, else what they fire on. */
+  /** `null`: all that is known of them. */
   list: TokenList | null;
   /** `null`: all. */
   layer: number | null;
-  /** `null`: best label first, where labels were tested, else lowest entropy first. */
+  /** `null`: what fits best first; without a text the best label, where labels were tested, else the lowest entropy. */
   sort: SortName | null;
   descending: boolean;
   /** Largest token entropy, bits. */
@@ -78,20 +84,24 @@ export function endOf({ columns }: FeatureIndex, entry: number): End | null {
 /** Whether it says how well a neuron's label finds where it is active. A dense coordinate is active everywhere. */
 export const hasTestedLabels = ({ columns, kind }: FeatureIndex): boolean => kind !== 'dense' && columns.readsF1 !== undefined;
 
-/** The order of the table. */
-export function orderOf(index: FeatureIndex, { sort, descending }: Query): { sort: SortName; descending: boolean } {
+/** The order of the table; `match`: what fits a text best first. */
+export function orderOf(
+  index: FeatureIndex,
+  { sort, descending }: Query,
+  isSearch: boolean,
+): { sort: SortName | 'match'; descending: boolean } {
   const isThere = sort !== null && (sort !== 'readsF1' || hasTestedLabels(index)) && !(index.kind === 'dense' && sort === 'density');
   if (isThere) return { sort, descending };
+  if (isSearch) return { sort: 'match', descending: true };
   return hasTestedLabels(index) ? { sort: 'readsF1', descending: true } : { sort: 'tokenEntropy', descending: false };
 }
 
 /** The part of a query that applies to a model: layers, steps, tails or densities of another one may not exist here. */
-export function queryFor(index: FeatureIndex, query: Query): Query & { sort: SortName } {
+export function queryFor(index: FeatureIndex, query: Query): Query {
   const { layers, steps, kind } = index;
   const isDense = kind === 'dense';
   return {
     ...query,
-    ...orderOf(index, query),
     minDensity: isDense ? null : query.minDensity,
     maxDensity: isDense ? null : query.maxDensity,
     layer: query.layer !== null && layers.includes(query.layer) ? query.layer : null,
@@ -106,34 +116,21 @@ export const listNames = ({ columns }: FeatureIndex): Record<TokenList, string> 
     ? { fires: 'reads', raises: 'writes', lowers: 'writes less' }
     : { fires: 'fires on', raises: 'raises', lowers: 'lowers' };
 
-/** Where nothing was found in the list that is searched: the other lists that have something, and how much. */
-export function elsewhere(index: FeatureIndex, query: Query, vocabulary: readonly string[] | null): { list: TokenList; found: number }[] {
-  if (query.text.trim() === '') return [];
-  return LISTS.filter((list) => list !== listOf(index, query))
-    .map((list) => ({ list, found: selectNeurons(index, { ...query, list }, vocabulary).length }))
-    .filter(({ found }) => found > 0);
+/** Why the neurons that a query's text finds were found, by entry; `null`: there is no text, and all match. */
+export function foundBy(
+  index: FeatureIndex,
+  { text, list }: Query,
+  vocabulary: readonly string[] | null,
+  measured?: Measured,
+): Map<number, Reason> | null {
+  if (text.trim() === '') return null;
+  return searchMeaning(index, vocabulary, text, { ...(list && { only: REASONS[list] }), ...(measured && { measured }) });
 }
 
-/** The list that is searched. */
-export const listOf = ({ columns }: FeatureIndex, { list }: Query): TokenList => list ?? (columns.writesUp ? 'raises' : 'fires');
-
-/** Entries that match a query, in its order; ties by entry, missing values last. */
-export function selectNeurons(index: FeatureIndex, query: Query, vocabulary: readonly string[] | null): Int32Array {
+/** Entries that match a query, in its order; ties by entry, missing values last. @param found - of {@link foundBy} */
+export function selectNeurons(index: FeatureIndex, query: Query, found: ReadonlyMap<number, Reason> | null): Int32Array {
   const { columns, dModel, layers, entropy } = index;
   const layerRow = query.layer === null ? -1 : layers.indexOf(query.layer);
-  const wanted = tokenIds(query.text, vocabulary);
-  const list = listOf(index, query);
-  const tokens = {
-    fires: columns.topTokens,
-    raises: columns.writesUp ?? columns.promoted, // measured, where it was
-    lowers: columns.writesDown ?? columns.suppressed,
-  }[list];
-  // A label, or the state of a story that it marks ("plural"), unless only its tokens were asked for.
-  const own = { fires: columns.reads ?? columns.label, raises: columns.writes, lowers: undefined }[list];
-  const labels = [own, list === 'fires' || query.list === null ? columns.state : undefined];
-  const text = query.text.trim().toLowerCase();
-  const hasText = (entry: number) =>
-    (tokens[entry] ?? []).some((id) => wanted?.has(id)) || labels.some((column) => hasWords(withKind(column?.[entry] ?? ''), text));
   const within = (value: number | null | undefined, least: number | null, most: number | null) =>
     (least === null && most === null) || (value != null && (least === null || value >= least) && (most === null || value <= most));
 
@@ -145,11 +142,11 @@ export function selectNeurons(index: FeatureIndex, query: Query, vocabulary: rea
     if (!within(columns.density[entry], query.minDensity, query.maxDensity)) continue;
     if (!within(columns.emergence[entry], null, query.maxEmergence)) continue;
     if (query.end !== null && endOf(index, entry) !== query.end) continue;
-    if (text !== '' && !hasText(entry)) continue;
+    if (found && !found.has(entry)) continue;
     entries.push(entry);
   }
-  const { sort, descending } = orderOf(index, query);
-  const numberOf = numbersOf(index, sort);
+  const { sort, descending } = orderOf(index, query, found !== null);
+  const numberOf = sort === 'match' ? (entry: number) => found?.get(entry)?.rank ?? null : numbersOf(index, sort);
   // One number per entry: sorting compares them n log n times.
   const keys = new Float64Array(columns.label.length);
   for (const entry of entries) {
@@ -157,23 +154,6 @@ export function selectNeurons(index: FeatureIndex, query: Query, vocabulary: rea
     keys[entry] = value === null ? Number.POSITIVE_INFINITY : descending ? -value : value;
   }
   return Int32Array.from(entries).sort((a, b) => (keys[a]! === keys[b]! ? a - b : keys[a]! < keys[b]! ? -1 : 1));
-}
-
-/** Whether a label has these whole words: a part of a word, or a quotation mark, may be the rule's own ("various: …", “dog”). */
-function hasWords(label: string, words: string): boolean {
-  if (!/\p{L}/u.test(words)) return false;
-  const at = label.toLowerCase().indexOf(words);
-  const isLetter = (character: string | undefined) => character !== undefined && /\p{L}/u.test(character);
-  return at >= 0 && !isLetter(label[at - 1]) && !isLetter(label[at + words.length]);
-}
-
-/** Ids of the tokens that contain a text, ignoring case; `null` without a vocabulary. */
-function tokenIds(text: string, vocabulary: readonly string[] | null): Set<number> | null {
-  const part = text.trim().toLowerCase();
-  if (!vocabulary || part === '') return null;
-  const ids = new Set<number>();
-  for (const [id, token] of vocabulary.entries()) if (token.toLowerCase().includes(part)) ids.add(id);
-  return ids;
 }
 
 const number = (text: string | undefined): number | null => (text && Number.isFinite(Number(text)) ? Number(text) : null);

@@ -1,26 +1,28 @@
+import { wordsOf } from './compare';
+
 /**
  * Plain names for the contrasts that `topk-lm analyze --writes` measures (crate/src/features/measure/contrasts.json): what a neuron stands for that
- * turns text towards the first side, towards the second, and further words by which both are found.
+ * turns text towards the first side, towards the second, and further words by which both are found, or (between bars) the first and the second alone.
  */
 type Names = readonly [first: string, second: string, words: string];
 
 const NAMES: Readonly<Record<string, Names>> = {
-  'was / were': ['One', 'More than one', 'singular plural number'],
-  'is / are': ['One', 'More than one', 'singular plural number'],
-  'has / have': ['One', 'More than one', 'singular plural number'],
+  'was / were': ['One', 'More than one', 'number | singular | plural'],
+  'is / are': ['One', 'More than one', 'number | singular | plural'],
+  'has / have': ['One', 'More than one', 'number | singular | plural'],
   'past / present': ['The past', 'The present', 'tense time verb'],
   'did / does': ['The past', 'The present', 'tense time verb question'],
-  'will / would': ['What will be', 'What would be', 'future conditional tense'],
+  'will / would': ['What will be', 'What would be', 'tense | future | conditional'],
   'can / could': ['What can be', 'What could be', 'ability tense'],
   'a / an': ['A, before a consonant', 'An, before a vowel', 'article vowel consonant sound'],
   'a / the': ['Something new', 'The one you know', 'article definite indefinite'],
-  'this / these': ['This one', 'These ones', 'singular plural number pointing'],
-  'it / them': ['It: one thing', 'Them: many things', 'singular plural pronoun'],
-  'one thing / many': ['One thing', 'Many things', 'singular plural number noun'],
-  'he / she': ['He', 'She', 'pronoun gender boy girl'],
-  'his / her': ['His', 'Her, hers', 'pronoun gender possession boy girl'],
-  'him / her': ['Him', 'Her', 'pronoun gender boy girl'],
-  'they / she or he': ['They', 'She or he', 'pronoun singular plural group'],
+  'this / these': ['This one', 'These ones', 'number pointing | singular | plural'],
+  'it / them': ['It: one thing', 'Them: many things', 'number pronoun | singular | plural'],
+  'one thing / many': ['One thing', 'Many things', 'number noun | singular | plural'],
+  'he / she': ['He', 'She', 'pronoun gender | boy man male masculine | girl woman female feminine'],
+  'his / her': ['His', 'Her, hers', 'pronoun gender possession | boy man male masculine | girl woman female feminine'],
+  'him / her': ['Him', 'Her', 'pronoun gender | boy man male masculine | girl woman female feminine'],
+  'they / she or he': ['They', 'She or he', 'number pronoun | plural group | singular'],
   'I / you': ['I, the speaker', 'You, the listener', 'pronoun person dialogue speech'],
   'my / your': ['Mine', 'Yours', 'pronoun possession dialogue speech'],
   'I / he or she': ['Told by me', 'Told about someone', 'pronoun person narrator story'],
@@ -45,12 +47,12 @@ const NAMES: Readonly<Record<string, Names>> = {
   'closing quote / none': ['Closes the quote', 'Keeps the quote open', 'punctuation speech dialogue quotation mark'],
   'opening quote / none': ['Opens a quote', 'Opens no quote', 'punctuation speech dialogue quotation mark talk say'],
   'new paragraph / next sentence': ['A new paragraph', 'The next sentence', 'line break layout'],
-  'sad / happy': ['Sad', 'Happy', 'feeling emotion mood cry smile'],
-  'afraid / brave': ['Afraid', 'Brave', 'feeling emotion fear courage scared'],
-  'place / person': ['A place', 'A person', 'where who setting character'],
-  'animal / person': ['An animal', 'A person', 'creature pet human character'],
-  'food / toy': ['Food', 'A toy', 'eat play thing'],
-  'mother / father': ['Mother', 'Father', 'family parent mom dad'],
+  'sad / happy': ['Sad', 'Happy', 'feeling emotion mood | cry unhappy sadness | smile glad happiness joy'],
+  'afraid / brave': ['Afraid', 'Brave', 'feeling emotion | fear scared frightened | courage bold'],
+  'place / person': ['A place', 'A person', '| where setting | who character people'],
+  'animal / person': ['An animal', 'A person', '| creature pet | human character people'],
+  'food / toy': ['Food', 'A toy', 'thing | eat meal | play'],
+  'mother / father': ['Mother', 'Father', 'family parent | mom | dad'],
   'day / night': ['Day', 'Night', 'time light dark sun moon'],
   'big / small': ['Big', 'Small', 'size large little'],
   'hot / cold': ['Hot', 'Cold', 'temperature warm weather'],
@@ -64,7 +66,7 @@ const NAMES: Readonly<Record<string, Names>> = {
   'good / bad': ['Good', 'Bad', 'moral quality nice mean'],
   'first / last': ['First', 'Last', 'order beginning end'],
   'once / then': ['“Once”: a story begins', '“Then”: a story continues', 'time order beginning'],
-  'red / blue': ['Red', 'Blue', 'color colour'],
+  'red / blue': ['Red', 'Blue', 'color'],
 };
 
 /** The name of what a neuron turns text towards; of a contrast that is not in the list, that side of its own name. */
@@ -73,5 +75,14 @@ export function nameOfSide(contrast: string, towardsFirst: boolean): string {
   return (towardsFirst ? sides[0] : sides[1]) ?? contrast;
 }
 
-/** Words by which a contrast is found, beside its own name. */
-export const wordsOfContrast = (contrast: string): string => NAMES[contrast]?.join(' ') ?? '';
+/** Words of plain names that say nothing by themselves. */
+const SMALL = /^(?:an?|the|of|to|no|is|one|it|them|know|you|with|will|what|can|be|before|about|that|keeps|opens?)$/;
+
+/** Words by which what turns text towards one side of a contrast is found: its plain name, its own side, further words. */
+export function wordsOfSide(contrast: string, towardsFirst: boolean): string[] {
+  const at = towardsFirst ? 0 : 1;
+  const own = contrast.split(' / ')[at] ?? contrast;
+  const [shared = '', ...sides] = (NAMES[contrast]?.[2] ?? '').split('|');
+  const named = wordsOf(nameOfSide(contrast, towardsFirst)).filter((word) => !SMALL.test(word));
+  return [...new Set([...wordsOf(own), ...named, ...wordsOf(shared), ...wordsOf(sides[at] ?? '')])].filter((word) => word !== 'none');
+}

@@ -32,8 +32,34 @@ export const DEFINITIONS = {
     text: 'Number of top activations used for the entropies, at most 100. Below 20 a neuron is rare, and its entropies say little.',
   },
   readsF1: {
-    name: 'How well the label finds it',
+    name: 'F1 of the label',
     text: 'F1 of the label as a detector of where the neuron is active, on text that the label was not made from: 1 means always right and complete.',
+  },
+  found: {
+    name: 'Found because',
+    text: 'What fits the search. F1: how well its label, or the state of a story, tells where it is active. “2.1 ×”: times the effect of the best of 100 random neurons.',
+  },
+  precision: { name: 'Precision', text: 'Share of the positions at which the label holds where the neuron is active.' },
+  recall: { name: 'Recall', text: 'Share of the neuron’s activations at which the label holds, each counted as one.' },
+  explained: {
+    name: 'Explained',
+    text: 'Share of the neuron’s activation at which the label holds: recall, with each position counted by its value.',
+  },
+  detection: {
+    name: 'Detection',
+    text: 'Mean of two shares: of activations at which the label holds, and of other positions at which it does not. 0.5 is chance.',
+  },
+  kl: {
+    name: 'Effect when set',
+    text: 'How far the next token’s distribution moves when the neuron is set to its strong activation, its 99th percentile: KL divergence in nats, mean over prompts.',
+  },
+  ablated: {
+    name: 'Effect when removed',
+    text: 'How far the next token’s distribution moves when the neuron is set to 0 at prompts where it is active: KL divergence in nats.',
+  },
+  readable: {
+    name: 'Text reads up to',
+    text: 'The largest value at which three texts of 12 tokens have at most 1.3 times the surprise of the model’s own, and repeat no token thrice.',
   },
   tokenEntropy: {
     name: 'Token entropy',
@@ -46,7 +72,7 @@ export const DEFINITIONS = {
   nextEntropy: { name: 'Next-token entropy', text: 'Entropy of the tokens that follow the N top activations, in bits.' },
   emergence: {
     name: 'Emergence',
-    text: 'First analyzed training step from which the neuron’s top tokens stay within the stated Jensen–Shannon distance of the final ones.',
+    text: 'First analyzed training step from which the neuron’s top tokens stay within the stated Jensen–Shannon distance of the final ones. At the last step a neuron is compared with itself: one that comes near only there has not settled.',
   },
   similarity: {
     name: 'Similarity across layers',

@@ -1,12 +1,12 @@
 /** Neurons worth a look: the switches of a model and its recipes. */
-import { nameOfSide, wordsOfContrast } from './contrast-names';
-import { wordsOf } from './compare';
+import { nameOfSide, wordsOfSide } from './contrast-names';
 import { formatEdits, type FullEdit } from './edits';
 import { type Recipe, showsIn } from './recipes';
 import type { NeuronId } from './route';
 import { rate, topicName } from './start/words';
 import type { StoredTopics } from './stored-topics';
 import { distinct, editOfSwitch, type Switch } from './switches';
+import { fitAll, stemsOf } from './words';
 
 export interface Card {
   neuron: NeuronId;
@@ -28,7 +28,7 @@ export interface Card {
   how: readonly string[];
   /** One, or a set that acts together. */
   edits: readonly FullEdit[];
-  /** What it is found by, in lower case. */
+  /** What it is found by. */
   words: string;
 }
 
@@ -47,7 +47,7 @@ export function cardsOf(
   const cards = distinct(switches).map((each) => cardOfSwitch(each));
   return [...recipes.flatMap((recipe) => cardOfRecipe(recipe, topics)), ...cards].map((card) => ({
     ...card,
-    words: plain(`${card.name} ${card.about} ${card.kind} ${card.words} ${labelOf(card.neuron)}`),
+    words: `${card.name} ${card.about} ${card.kind} ${card.words} ${labelOf(card.neuron)}`,
   }));
 }
 
@@ -70,7 +70,7 @@ function cardOfSwitch(each: ReturnType<typeof distinct>[number]): Card {
       ...(others.length > 0 ? [`The same index does this in layer ${others.join(', ')} too.`] : []),
     ],
     edits: [editOfSwitch(each)],
-    words: wordsOfContrast(contrast),
+    words: wordsOfSide(contrast, effect > 0).join(' '),
   };
 }
 
@@ -121,21 +121,10 @@ function cardOfRecipe(recipe: Recipe, topics: StoredTopics | null): Card[] {
   ];
 }
 
-/** Text in lower case, in one spelling. */
-const plain = (text: string): string => text.toLowerCase().replaceAll('colour', 'color');
-
-/** A word without its ending: “colors” finds “color”, “talking” finds “talk”. */
-const stem = (word: string): string => (word.length > 4 ? word.replace(/(?:ing|es|ed|s)$/, '') : word);
-
-/** Cards that every word of a query begins a word of. */
+/** Cards that every word of a query fits a word of, by the rule of all searches; without a query, all. */
 export function findCards(cards: readonly Card[], query: string): Card[] {
-  const wanted = wordsOf(plain(query)).map(stem);
-  if (wanted.length === 0) return [...cards];
-  const has = ({ words }: Card) => {
-    const own = wordsOf(words);
-    return wanted.every((word) => own.some((each) => each.startsWith(word)));
-  };
-  return cards.filter(has);
+  const wanted = stemsOf(query);
+  return wanted.length === 0 ? [...cards] : cards.filter(({ words }) => fitAll(wanted, stemsOf(words)) > 0);
 }
 
 /** Two texts, and where they part, at the beginning of a word. */

@@ -1,5 +1,7 @@
-/** Finds neurons in the index of statistics: by what they write where that was measured, else by a word among their tokens; or by their number. */
+/** Finds neurons to steer with: by meaning ({@link searchMeaning}), those that do something to the text before those that only read it; or by their number. */
 import type { FeatureIndex } from 'topk-lm';
+import { type Reason, searchMeaning } from './meaning-search';
+import type { Measured } from './measured';
 import { entryOf, neuronAt, plainLabel } from './neurons';
 import { type NeuronId, parseNeuron } from './route';
 import { type Strength, strengthOf } from './strength';
@@ -10,11 +12,11 @@ export interface FoundNeuron extends NeuronId {
   /** Times that its effect on its tokens is that of random neurons; `null`: not measured. */
   specificity: number | null;
   strength: Strength | null;
-  /** Why it was found: it writes the word, reads it, or raises it by its direct effect. */
-  by: 'writes' | 'top token' | 'promoted token' | 'number';
+  /** Why it was found; `null`: by its number. */
+  reason: Reason | null;
 }
 
-function foundAt(index: FeatureIndex, entry: number, by: FoundNeuron['by']): FoundNeuron {
+function foundAt(index: FeatureIndex, entry: number, reason: Reason | null): FoundNeuron {
   const { label, tokenEntropy, specificity } = index.columns;
   const neuron = neuronAt(index, entry);
   return {
@@ -23,67 +25,40 @@ function foundAt(index: FeatureIndex, entry: number, by: FoundNeuron['by']): Fou
     tokenEntropy: tokenEntropy[entry] ?? null,
     specificity: specificity?.[entry] ?? null,
     strength: strengthOf(index, neuron),
-    by,
+    reason,
   };
 }
 
-const plain = (text: string) => text.trim().toLowerCase();
+/** Whether setting the neuron does what was asked for: it was measured to. */
+export const doesIt = (reason: Reason | null): boolean => reason?.by === 'writes' || reason?.by === 'contrast';
 
-/** Taken off the rank of a neuron that writes the word: it comes before those that only read it. */
-const WRITES = 20;
+/** Of the rank of a neuron with which no text reads, and of a rare one, whose tokens say little. */
+const UNREADABLE = 0.5;
+const RARE = 0.25;
 
-/** Added to the rank of one that writes no more than random neurons do, and of one with which no text reads. */
-const UNSPECIFIC = 10;
-const UNREADABLE = 5;
-
-/** Added to the rank of a rare neuron, whose tokens say little. */
-const RARE = 4;
-
-/**
- * Neurons for one or more words (or `layer.index`), best first. Where it was measured what neurons write, those that write the word lead: it is the
- * first token that they raise, a further one; among equals the most specific first, and those that write nothing of their own last. Then: the word is
- * its first top token, a further one, one it promotes; among equals the lowest token entropy first.
- */
-export function findNeurons(index: FeatureIndex, vocabulary: readonly string[], query: string, most: number): FoundNeuron[] {
+/** Neurons for words, a meaning, or `layer.index`, best first. */
+export function findNeurons(
+  index: FeatureIndex,
+  vocabulary: readonly string[],
+  query: string,
+  most: number,
+  measured?: Measured,
+): FoundNeuron[] {
   const exact = parseNeuron(query.trim());
   if (exact) {
     const entry = entryOf(index, exact);
-    return entry < 0 ? [] : [foundAt(index, entry, 'number')];
+    return entry < 0 ? [] : [foundAt(index, entry, null)];
   }
-  const words = query
-    .toLowerCase()
-    .split(/[\s,]+/)
-    .filter(Boolean);
-  if (words.length === 0) return [];
-  // Rank of each token: 0 the word itself, 1 begins with it, 2 holds it.
-  const ranks = new Map<number, number>();
-  vocabulary.forEach((text, id) => {
-    const token = plain(text);
-    if (token === '') return;
-    for (const word of words) {
-      const rank = token === word ? 0 : word.length > 2 && token.startsWith(word) ? 1 : word.length > 2 && token.includes(word) ? 2 : null;
-      if (rank !== null && rank < (ranks.get(id) ?? 3)) ranks.set(id, rank);
-    }
-  });
-  const { topTokens, promoted, writesUp, steer, specificity, tokenEntropy, n } = index.columns;
-  const found: { column: number; rank: number; by: FoundNeuron['by'] }[] = [];
-  for (let column = 0; column < topTokens.length; column++) {
-    const rare = (n[column] ?? 0) < index.entropy.rareBelow ? RARE : 0;
-    const best = (ids: readonly number[]) => Math.min(...ids.map((id, rankInList) => (ranks.get(id) ?? 9) + Math.min(1, rankInList) / 2));
-    const written = best(writesUp?.[column] ?? []);
-    if (written < 8) {
-      const weak = (specificity?.[column] ?? 0) < 1 ? UNSPECIFIC : 0;
-      const breaks = steer?.[column] == null ? UNREADABLE : 0;
-      found.push({ column, rank: written - WRITES + weak + breaks, by: 'writes' });
-      continue;
-    }
-    const own = best(topTokens[column] ?? []);
-    const raised = 3 + best(promoted[column] ?? []);
-    const rank = Math.min(own, raised);
-    if (rank < 8) found.push({ column, rank: rank + rare, by: own <= raised ? 'top token' : 'promoted token' });
-  }
-  const entropy = (column: number) => tokenEntropy[column] ?? 99;
-  const specific = ({ column, by }: (typeof found)[number]) => (by === 'writes' ? (specificity?.[column] ?? 0) : 0);
-  found.sort((a, b) => a.rank - b.rank || specific(b) - specific(a) || entropy(a.column) - entropy(b.column) || a.column - b.column);
-  return found.slice(0, most).map(({ column, by }) => foundAt(index, column, by));
+  const { steer, n, tokenEntropy } = index.columns;
+  const rankOf = (entry: number, reason: Reason) => {
+    const breaks = steer !== undefined && steer[entry] == null ? UNREADABLE : 1;
+    const rare = (n[entry] ?? 0) < index.entropy.rareBelow ? RARE : 1;
+    return (doesIt(reason) ? 1 : 0) + reason.rank * breaks * rare;
+  };
+  const entropy = (entry: number) => tokenEntropy[entry] ?? 99;
+  return [...searchMeaning(index, vocabulary, query, { ...(measured && { measured }) })]
+    .map(([entry, reason]) => ({ entry, reason, rank: rankOf(entry, reason) }))
+    .sort((a, b) => b.rank - a.rank || entropy(a.entry) - entropy(b.entry) || a.entry - b.entry)
+    .slice(0, most)
+    .map(({ entry, reason }) => foundAt(index, entry, reason));
 }

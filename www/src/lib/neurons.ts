@@ -1,6 +1,6 @@
 /** Reads the statistics: a neuron's entry in the columns, its label, its tokens as text. */
 import type { FeatureColumns, FeatureIndex } from 'topk-lm';
-import { quoted } from './format';
+import { count, quoted } from './format';
 import type { NeuronId } from './route';
 
 /** Entry of a neuron in the columns; −1 if it was not analyzed. */
@@ -66,6 +66,15 @@ export function columnOf(
 export const tokenText = (vocabulary: readonly string[] | null, id: number): string => vocabulary?.[id] ?? `#${id}`;
 
 export const quotedToken = (vocabulary: readonly string[] | null, id: number): string => quoted(tokenText(vocabulary, id));
+
+/** Whether a step of emergence is the last one analyzed, at which a neuron is compared with itself: it did not settle before. */
+export const isUnsettled = ({ steps }: FeatureIndex, step: number | null): boolean => step !== null && step === steps.at(-1);
+
+/** When a neuron emerged, in words. */
+export function emergenceText(index: FeatureIndex, step: number | null): string {
+  if (step === null) return '–';
+  return isUnsettled(index, step) ? 'only at the end: not settled' : `step ${count(step)}`;
+}
 
 /** Whether the neuron has too few active positions for its entropies to say much. */
 export function isRare(index: FeatureIndex, n: number | null): boolean {

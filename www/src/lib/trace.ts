@@ -9,17 +9,25 @@ function emergedAt({ columns, steps }: FeatureIndex): { step: number; neurons: n
   return [...counts].map(([step, neurons]) => ({ step, neurons })).sort((a, b) => a.step - b.step);
 }
 
+export interface Emerged {
+  step: number;
+  neurons: number;
+  /** Of those that are not rare. */
+  share: number;
+}
+
 /**
  * How many neurons have emerged by each analyzed step. The last step is left out: there a neuron is compared with itself, so all those that were
  * not close before count as emerging.
  */
-export function emergedBy(index: FeatureIndex): { step: number; neurons: number }[] {
+export function emergedBy(index: FeatureIndex): Emerged[] {
+  const known = index.columns.n.filter((n) => (n ?? 0) >= index.entropy.rareBelow).length;
   let neurons = 0;
   return emergedAt(index)
     .slice(0, -1)
     .map(({ step, neurons: more }) => {
       neurons += more;
-      return { step, neurons };
+      return { step, neurons, share: neurons / Math.max(1, known) };
     });
 }
 
@@ -44,30 +52,19 @@ export function stepSummary(index: FeatureIndex, { steps, columns }: StepColumns
   });
 }
 
-/** Index of the analyzed step shown for `step`: the last one at or below it, else the first; for `null` the last. */
-export function rowOf(steps: readonly number[], step: number | null): number {
-  if (step === null) return Math.max(0, steps.length - 1);
-  return Math.max(
-    0,
-    steps.findLastIndex((analyzed) => analyzed <= step),
-  );
+/** How early a neuron settled, 1 at the first analyzed step; 0: only at the last one, where it is compared with itself. `null`: rare. */
+export function earliness({ steps, columns }: FeatureIndex, entry: number): number | null {
+  const step = columns.emergence[entry] ?? null;
+  const last = Math.max(1, steps.length - 1);
+  return step === null ? null : 1 - Math.max(0, steps.indexOf(step)) / last;
 }
 
-/** Highest possible token entropy among n tokens, bits. */
-const ceiling = (n: number): number => Math.log2(Math.max(2, n));
-
-/** How specialized a neuron is: 1 − token entropy ÷ its highest possible value; 1: always one token. `null`: rare. */
-export function specialization(index: FeatureIndex, { columns }: StepColumns, row: number, column: number): number | null {
-  const entropy = columns.tokenEntropy[row]?.[column] ?? null;
-  const n = columns.n[row]?.[column] ?? 0;
-  return entropy === null || n < index.entropy.rareBelow ? null : 1 - Math.min(1, entropy / ceiling(index.entropy.n));
-}
-
-/** Median specialization of each layer at a step, for the table. */
-export function ribbonSummary(index: FeatureIndex, scalars: StepColumns, row: number): (string | number)[][] {
-  return index.layers.map((layer, layerRow) => {
-    const values = Array.from({ length: index.dModel }, (_, at) => specialization(index, scalars, row, layerRow * index.dModel + at));
-    const known = values.filter((value) => value !== null);
-    return [layer, known.length, median(known)?.toFixed(3) ?? '–'];
+/** Of each layer: how many neurons are not rare, and the share that has settled by each analyzed step but the last. */
+export function settledSummary(index: FeatureIndex): (string | number)[][] {
+  const { columns, dModel, layers, steps } = index;
+  return layers.map((layer, row) => {
+    const of = columns.emergence.slice(row * dModel, (row + 1) * dModel).filter((step) => step !== null);
+    const shares = steps.slice(0, -1).map((step) => of.filter((emerged) => emerged <= step).length / Math.max(1, of.length));
+    return [layer, of.length, ...shares.map((part) => `${(100 * part).toFixed(0)} %`)];
   });
 }

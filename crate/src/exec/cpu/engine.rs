@@ -149,14 +149,26 @@ impl CpuEngine {
         Ok(output)
     }
 
-    /// Logits of one token, a row each, if the stream behind a block were each of `hidden` at a position of which all before is cached.
+    /// Whether nothing comes between a block's edits and the next block.
+    pub fn resumes(&self) -> bool {
+        self.loaded.program.plain_ends
+    }
+
+    /// Logits of one token, a row each, if the stream behind a row's block were that of `hidden` at a position of which all before is cached.
+    /// The rows of `edits` count from 0 behind each block.
     pub async fn resumed(&self, cache: &mut CpuCache, from: &Resume<'_>, token: u32) -> Result<Vec<f32>> {
-        let rows = from.hidden.len() / self.loaded.config.d_model;
-        let ids = vec![from.id; rows];
-        let mut run = self.run(cache, &ids, from.start, Rows::Alternatives, from.edits)?;
-        run.resume(from.layer, from.hidden);
-        run.finish().await?;
-        copied(run.logits(0..rows, Some(token)).await?, LOGITS)
+        let mut logits = Vec::with_capacity(from.layers.len());
+        let mut hidden = from.hidden;
+        for layers in from.layers.chunk_by(|a, b| a == b) {
+            let (these, rest) = hidden.split_at(layers.len() * self.loaded.config.d_model);
+            hidden = rest;
+            let ids = vec![from.id; layers.len()];
+            let mut run = self.run(cache, &ids, from.start, Rows::Alternatives, from.edits)?;
+            run.resume(layers[0], these);
+            run.finish().await?;
+            logits.extend_from_slice(run.logits(0..ids.len(), Some(token)).await?);
+        }
+        Ok(logits)
     }
 
     /// Feeds a token, draws the next, and so on; see [`Decode`].

@@ -59,11 +59,10 @@ fn append(
     Ok(())
 }
 
-/// A file without its imports.
+/// A file without its imports, comments and indentation: who downloads the engine needs none of them.
 pub fn body(source: &str) -> String {
-    let lines = source.lines().filter(|line| !line.starts_with("// @import "));
-    let text: Vec<&str> = lines.collect();
-    format!("{}\n", text.join("\n").trim_end())
+    let code = source.lines().map(|line| line.split("//").next().unwrap_or_default().trim());
+    code.filter(|line| !line.is_empty()).flat_map(|line| [line, "\n"]).collect()
 }
 
 /// (number, name, whether it is written) of every storage binding of group 0, by number.

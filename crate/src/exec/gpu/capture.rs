@@ -27,19 +27,28 @@ impl GpuEngine {
         staging: &Staging,
         first: usize,
     ) -> Result<()> {
-        let rows = 0..params.rows as usize;
         let fuse = self.program.plain_blocks && !captures.iter().any(|capture| capture.point.is_within_block());
         let mut done = 0;
         for (region, capture) in (first..).zip(captures) {
-            let reached = self.program.reach(capture.point);
-            for step in &self.program.steps[done..reached.max(done)] {
-                self.record_step(r, cache, step, params, rows.clone(), None, fuse)?;
-            }
-            done = reached.max(done);
+            let reached = self.program.reach(capture.point).max(done);
+            self.record_steps_of(r, cache, params, done..reached, fuse)?;
+            done = reached;
             self.record_capture(r, cache, params, capture, staging, region)?;
         }
-        for step in &self.program.steps[done..] {
-            self.record_step(r, cache, step, params, rows.clone(), None, fuse)?;
+        self.record_steps_of(r, cache, params, done..self.program.steps.len(), fuse)
+    }
+
+    /// Records some steps of the program for all rows.
+    pub(super) fn record_steps_of(
+        &self,
+        r: &mut Recorder<'_>,
+        cache: &GpuCache,
+        params: Params,
+        steps: Range<usize>,
+        fuse: bool,
+    ) -> Result<()> {
+        for step in &self.program.steps[steps] {
+            self.record_step(r, cache, step, params, 0..params.rows as usize, None, fuse)?;
         }
         Ok(())
     }

@@ -71,7 +71,7 @@ impl GpuEngine {
             if let Some(flight) = &mut cache.flight {
                 flight.at_ms = read_ms;
             }
-            let mut drawn = self.steps_of(read?, n, decode.captures, &[decode.row()])?.pop().unwrap_or_default();
+            let mut drawn = self.steps_of(read?, n, decode.captures, decode.logits, &[Some(decode.row())])?.pop().unwrap_or_default();
             ids.extend(drawn.iter().map(|step| step.id));
             steps.append(&mut drawn);
         }
@@ -166,18 +166,19 @@ impl GpuEngine {
         Ok(staging)
     }
 
-    /// What the regions of [`GpuEngine::record_steps`] hold, by row and step.
+    /// What the regions of [`GpuEngine::record_steps`] hold, by row and step; of a row that is gone the tokens alone.
     pub(super) fn steps_of(
         &self,
         words: Vec<Vec<u32>>,
         steps: usize,
         captures: &[Capture],
-        rows: &[DecodeRow<'_>],
+        logits: bool,
+        rows: &[Option<DecodeRow<'_>>],
     ) -> Result<Vec<Vec<Drawn>>> {
         let mut words = words.into_iter();
         let mut all = vec![Vec::with_capacity(steps); rows.len()];
         for _ in 0..steps {
-            let regions = captures.len() + usize::from(rows.iter().any(|row| row.logits));
+            let regions = captures.len() + usize::from(logits);
             let made: Vec<Vec<f32>> = words.by_ref().take(regions).map(bytemuck::cast_vec).collect();
             for (number, (row, drawn)) in rows.iter().zip(&mut all).enumerate() {
                 let part = |region: usize| {
@@ -186,10 +187,10 @@ impl GpuEngine {
                     made[number * width..][..width].to_vec()
                 };
                 let at = |own| captures.iter().position(|capture| capture == own).unwrap_or(regions);
-                let output = BatchOutput {
+                let output = row.map_or_else(BatchOutput::default, |row| BatchOutput {
                     captured: row.captures.iter().map(|own| part(at(own))).collect(),
                     logits: if row.logits { part(captures.len()) } else { Vec::new() },
-                };
+                });
                 drawn.push(Drawn {
                     output,
                     ..Drawn::default()

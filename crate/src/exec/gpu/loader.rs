@@ -10,6 +10,7 @@ use super::context::{Gpu, Guard};
 use super::core::Core;
 use super::engine::GpuEngine;
 use super::pipelines::Pipelines;
+use super::product::Products;
 use super::record::uniform_ring;
 use super::staging::StagingPool;
 use super::store::Store;
@@ -32,6 +33,7 @@ pub struct GpuLoader {
     weights: GpuWeights,
     /// How the weights are stored that are to come.
     expected: HashMap<Weight, Dtype>,
+    products: Products,
     guards: Vec<Guard>,
 }
 
@@ -82,6 +84,7 @@ impl GpuLoader {
             uniforms,
             weights: GpuWeights::default(),
             expected: HashMap::new(),
+            products: Products::default(),
             guards: Vec::new(),
         })
     }
@@ -118,7 +121,9 @@ impl GpuLoader {
         Ok(engine)
     }
 
-    fn build(self) -> Result<GpuEngine> {
+    fn build(mut self) -> Result<GpuEngine> {
+        let made = &mut self.weights;
+        self.products.make(&self.gpu, &self.config, &self.pipelines, &self.uniforms, made)?;
         let numbers = self.weights.matrix_numbers();
         let store = Store::new(&self.gpu, &self.config, &self.program, numbers)?;
         let core = Core {
@@ -166,6 +171,7 @@ impl GpuEngine {
                 uniforms: core.uniforms.clone(),
                 weights,
                 expected: HashMap::new(),
+                products: Products::default(),
                 guards: Vec::new(),
             };
             loader.build()
@@ -189,7 +195,11 @@ impl WeightSink for GpuLoader {
 
     fn weight(&mut self, which: Weight, tensor: Tensor) -> Result<()> {
         let gpu = self.gpu.clone();
-        let (done, guard) = gpu.guarded(&format!("the weight {which:?}"), || self.weights.add(&gpu, which, tensor));
+        let (done, guard) = gpu.guarded(&format!("the weight {which:?}"), || {
+            let of = (&*self.config, &self.program);
+            self.products.see(&gpu, of, &self.pipelines, &self.weights, (which, &tensor))?;
+            self.weights.add(&gpu, which, tensor)
+        });
         self.guards.push(guard);
         done
     }

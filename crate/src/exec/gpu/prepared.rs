@@ -109,7 +109,7 @@ impl Core {
                 Resource::Buffer(buffer) => named.push((name, self.store.get(buffer))),
                 Resource::Rope => named.push((name, self.store.rope(layer).clone())),
                 Resource::Edits => named.push((name, self.store.edits.buffer())),
-                Resource::Weight(which) => match weights.stored(which)?.shards.get(shard) {
+                Resource::Weight(which) | Resource::RowsOf(which, _) => match weights.stored(which)?.shards.get(shard) {
                     Some(shard) => others.push((name, &shard.data)),
                     None => fail!(Device, "the weight {which:?} has no shard {shard}"),
                 },

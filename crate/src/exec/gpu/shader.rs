@@ -81,8 +81,11 @@ mod tests {
 
     #[test]
     fn only_a_whole_line_at_its_start_is_an_import() {
-        let text = "// x\n  // @import parts/a.wgsl\n// see `// @import NAME`\n";
-        assert_eq!(assemble::assemble("kernel.wgsl", &files(&[("kernel.wgsl", text)])).unwrap(), text);
+        let text = "// x\n  // @import parts/a.wgsl\n// see `// @import NAME`\n\nfn a() {\n    b(); // c\n}\n";
+        assert_eq!(
+            assemble::assemble("kernel.wgsl", &files(&[("kernel.wgsl", text)])).unwrap(),
+            "fn a() {\n    b();\n}\n"
+        );
     }
 
     #[test]

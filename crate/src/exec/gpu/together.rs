@@ -4,9 +4,8 @@
 use std::rc::Rc;
 
 use super::cache::{self, GpuCache};
-use super::context::Guard;
 use super::engine::GpuEngine;
-use super::slots::{Slot, Slots};
+use super::slots::{JointFlight, Slot, Slots};
 use super::staging::Staging;
 use crate::error::{fail, Result};
 use crate::exec::request::{all_captures, edits_of, Capture, DecodeRow, Drawn};
@@ -17,11 +16,12 @@ use crate::ops::pass::KvCache;
 use crate::ops::sample::{self, MAX_STEPS, SAMPLING, SCRATCH_OF_EACH};
 use crate::ops::sampling::gpu_words;
 use crate::ops::span::{part, SPLIT_ROWS};
+use crate::pace::now_ms;
 
 /// Sequences that one submit does.
 struct Group<'a> {
-    /// Their numbers among all.
-    numbers: Vec<usize>,
+    /// By row, as in [`JointFlight`].
+    slots: Vec<Option<u64>>,
     rows: Vec<DecodeRow<'a>>,
     /// Position, and where its keys and values begin, by row.
     places: Vec<[usize; 2]>,
@@ -73,23 +73,88 @@ impl GpuEngine {
         self.core.gpu.copies(pairs, slot.range.start as u64 * position, length as u64 * position);
     }
 
-    /// Feeds the last token of each sequence and draws the next ones: `steps` at most, by row. `slots` are those of the rows.
+    /// Feeds the last token of each sequence and draws the next ones: `steps` at most, by row, or the steps that an earlier call has submitted
+    /// already, and then none of a row that was not among them. Before it waits it submits `ahead` steps more, within `most` in all, where one
+    /// submit does all rows: the next call gets those. `slots` are those of the rows. Also the milliseconds that the steps took, where that
+    /// shows.
     pub async fn step_together(
         &self,
         slots: &mut [&mut Slot],
         rows: &[DecodeRow<'_>],
-        steps: usize,
-    ) -> Result<Vec<Vec<Drawn>>> {
+        [steps, ahead, most]: [usize; 3],
+    ) -> Result<(Vec<Vec<Drawn>>, Option<f64>)> {
         let core = &*self.core;
         core.gpu.check()?;
+        let Some(shared) = slots.first().map(|slot| slot.slots.clone()) else {
+            return Ok((Vec::new(), None));
+        };
+        if rows.iter().any(|row| row.ids.is_empty()) {
+            fail!(Argument, "decoding needs at least one id");
+        }
         let mut unread = Vec::new();
+        let flight = shared.under_way(slots).filter(|flight| {
+            let mut rows = slots.iter().zip(rows);
+            rows.any(|(slot, row)| flight.row_of(slot, row.ids.len() - 1).is_some())
+        });
+        let was_under_way = flight.is_some();
+        let flights = match flight {
+            Some(flight) => vec![flight],
+            None => {
+                slots.iter_mut().for_each(|slot| unread.append(&mut slot.unread));
+                self.launch_groups(&shared, slots, rows, steps)?
+            }
+        };
+        if let [flight] = &flights[..] {
+            let all = slots.iter().zip(rows).all(|(slot, row)| flight.row_of(slot, row.ids.len() - 1).is_some());
+            let ahead = ahead.min(MAX_STEPS).min(most.saturating_sub(flight.steps));
+            // Others may have used the buffers since, or rows have come or gone: then only the host knows what belongs there, and not yet.
+            if all && flight.slots.len() == rows.len() && flight.number == core.recordings.get() {
+                if let Some(next) = self.launch_behind(&shared, flight, ahead)? {
+                    shared.keep(next);
+                }
+            }
+        }
+        let settled_ms = if unread.is_empty() {
+            None
+        } else {
+            self.settle(unread).await?;
+            Some(now_ms())
+        };
+        let (mut all, mut ms) = (vec![Vec::new(); rows.len()], None);
+        for flight in flights {
+            let numbers: Vec<Option<usize>> = (0..flight.slots.len())
+                .map(|row| slots.iter().zip(rows).position(|(slot, of)| flight.row_of(slot, of.ids.len() - 1) == Some(row)))
+                .collect();
+            let waiting_ms = now_ms();
+            let read = flight.staging.read(&core.gpu, &core.staging).await;
+            flight.guard.check(&core.gpu).await?;
+            let read_ms = now_ms();
+            // Steps that were done before anyone asked took nobody knows how long.
+            ms = (!was_under_way || read_ms - waiting_ms >= 1.0).then_some(read_ms - settled_ms.unwrap_or(flight.at_ms));
+            shared.began(core.recordings.get(), read_ms);
+            let of_rows: Vec<Option<DecodeRow<'_>>> = numbers.iter().map(|number| number.map(|number| rows[number])).collect();
+            let drawn = self.steps_of(read?, flight.steps, &flight.captures, flight.logits, &of_rows)?;
+            for (number, drawn) in numbers.into_iter().zip(drawn) {
+                if let Some(number) = number {
+                    all[number] = drawn;
+                }
+            }
+        }
+        Ok((all, ms))
+    }
+
+    /// Submits steps of all rows from what the host knows, as many submits as there are kinds of rows.
+    fn launch_groups(
+        &self,
+        shared: &Slots,
+        slots: &[&mut Slot],
+        rows: &[DecodeRow<'_>],
+        steps: usize,
+    ) -> Result<Vec<JointFlight>> {
         let mut groups: Vec<Group<'_>> = Vec::new();
         let mut steps = steps.clamp(1, MAX_STEPS);
-        for (number, (row, slot)) in rows.iter().zip(&mut *slots).enumerate() {
-            let Some(position) = row.ids.len().checked_sub(1) else {
-                fail!(Argument, "decoding needs at least one id")
-            };
-            unread.append(&mut slot.unread);
+        for (row, slot) in rows.iter().zip(slots) {
+            let position = row.ids.len() - 1;
             let split = part(position + 1);
             while part(position + steps) != split {
                 steps -= 1;
@@ -99,7 +164,7 @@ impl GpuEngine {
             let open = groups.iter().position(|group| group.kind == kind && group.rows.len() < most);
             let open = open.unwrap_or_else(|| {
                 groups.push(Group {
-                    numbers: Vec::new(),
+                    slots: Vec::new(),
                     rows: Vec::new(),
                     places: Vec::new(),
                     kind,
@@ -107,49 +172,81 @@ impl GpuEngine {
                 groups.len() - 1
             });
             let group = &mut groups[open];
-            group.numbers.push(number);
+            group.slots.push(Some(slot.number));
             group.rows.push(*row);
             group.places.push([position, slot.range.start]);
         }
-        let Some(cache) = slots.first().map(|slot| slot.slots.clone()) else {
-            return Ok(Vec::new());
-        };
-        let mut under_way = Vec::with_capacity(groups.len());
-        for group in &groups {
+        let launched = groups.into_iter().map(|group| {
+            let at_ms = now_ms();
             let captures = all_captures(&group.rows);
-            let (staging, guard) = self.launch_group(&cache, group, &captures, steps);
-            under_way.push((group, captures, staging?, guard));
-        }
-        self.settle(unread).await?;
-        let mut all = vec![Vec::new(); rows.len()];
-        for (group, captures, staging, guard) in under_way {
-            let read = staging.read(&core.gpu, &core.staging).await;
-            guard.check(&core.gpu).await?;
-            let drawn = self.steps_of(read?, steps, &captures, &group.rows)?;
-            for (number, drawn) in group.numbers.iter().zip(drawn) {
-                all[*number] = drawn;
-            }
-        }
-        Ok(all)
+            let logits = group.rows.iter().any(|row| row.logits);
+            let first = Params::each(&group.places);
+            let (staging, guard) = self.core.gpu.guarded("decoding", || {
+                self.write_rows(&group.rows);
+                self.record_rows(shared, first, steps, &captures, logits)
+            });
+            Ok(JointFlight {
+                staging: staging?,
+                guard,
+                slots: group.slots,
+                first,
+                steps,
+                split: group.kind.1,
+                captures,
+                logits,
+                number: self.core.recordings.get(),
+                at_ms,
+            })
+        });
+        launched.collect()
     }
 
-    fn launch_group(
+    /// Submits up to `steps` steps more of the same rows behind the engine's latest recording: the GPU has their ids and everything else.
+    fn launch_behind(&self, shared: &Slots, flight: &JointFlight, mut steps: usize) -> Result<Option<JointFlight>> {
+        for row in 0..flight.slots.len() {
+            let position = flight.position(row) + flight.steps;
+            while steps > 0 && part(position + steps) != flight.split {
+                steps -= 1;
+            }
+        }
+        if steps == 0 {
+            return Ok(None);
+        }
+        let at_ms = now_ms();
+        let first = Params {
+            start: flight.first.start + flight.steps as u32,
+            ..flight.first
+        };
+        let (staging, guard) = self.core.gpu.guarded("decoding", || {
+            self.record_rows(shared, first, steps, &flight.captures, flight.logits)
+        });
+        Ok(Some(JointFlight {
+            staging: staging?,
+            guard,
+            slots: flight.slots.clone(),
+            first,
+            steps,
+            split: flight.split,
+            captures: flight.captures.clone(),
+            logits: flight.logits,
+            number: self.core.recordings.get(),
+            at_ms,
+        }))
+    }
+
+    fn record_rows(
         &self,
-        slots: &Slots,
-        group: &Group<'_>,
-        captures: &[Capture],
+        shared: &Slots,
+        first: Params,
         steps: usize,
-    ) -> (Result<Staging>, Guard) {
+        captures: &[Capture],
+        logits: bool,
+    ) -> Result<Staging> {
         let sampler = Step {
             op: &sample::TOGETHER,
             at: self.program.sampler.at,
         };
-        self.core.gpu.guarded("decoding", || {
-            self.write_rows(&group.rows);
-            let logits = group.rows.iter().any(|row| row.logits);
-            let first = Params::each(&group.places);
-            self.record_steps(&slots.cache.borrow(), first, steps, captures, logits, &sampler)
-        })
+        self.record_steps(&shared.cache.borrow(), first, steps, captures, logits, &sampler)
     }
 
     /// What the steps find: the ids to feed, how to draw, which ids occurred, the edits.

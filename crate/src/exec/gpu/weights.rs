@@ -51,6 +51,24 @@ impl GpuWeights {
         }
     }
 
+    /// A vector that the model must have.
+    pub fn vector(&self, which: Weight) -> Result<Rc<Vec<f32>>> {
+        match self.small.get(&which) {
+            Some(values) => Ok(values.clone()),
+            None => fail!(Checkpoint, "the weight {which:?} was not loaded"),
+        }
+    }
+
+    /// Takes a matrix that was made on the device.
+    pub fn made(&mut self, which: Weight, data: Buf, [rows, columns]: [usize; 2], dtype: Dtype) {
+        let stored = Stored {
+            shards: vec![Shard { first: 0, rows, data }],
+            dtype,
+            numbers: (rows * columns) as u64,
+        };
+        self.stored.insert(which, Rc::new(stored));
+    }
+
     /// The vectors of an operation side by side; those that the model does not have stay zero.
     pub fn pack(&self, gpu: &Gpu, vectors: &Vectors) -> Result<Buf> {
         let mut data = vec![0.0f32; vectors.len];

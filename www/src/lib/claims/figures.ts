@@ -17,6 +17,8 @@ export interface FactGroup {
   facts: Fact[];
   /** The text and the judge, in a sentence or two, or ''. */
   note: string;
+  /** Whether cells are sentences. */
+  isText?: boolean;
 }
 
 export type Tree = { [name: string]: unknown };
@@ -51,6 +53,7 @@ export const UNITS = {
   signed: (value: number) => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(1)} %`,
   brief: (value: number) => value.toLocaleString('en', { maximumFractionDigits: 2 }),
   count: (value: number) => value.toLocaleString('en'),
+  whole: (value: number) => Math.round(value).toLocaleString('en'),
   cost: (value: number) => (Math.abs(value) < LEAST_COST ? 'under 0.001' : `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(3)}`),
 } satisfies Record<string, (value: number) => string>;
 type Unit = keyof typeof UNITS;

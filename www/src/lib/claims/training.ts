@@ -1,34 +1,71 @@
 /** What was measured along the training, and of settings tried on the way. */
-import { at, type FactGroup, group, listAt, NOT_MEASURED, numberAt, type Row, shown, textAt, type Tree, UNITS } from './figures';
+import { at, type FactGroup, listAt, NOT_MEASURED, numberAt, shown, textAt, type Tree, UNITS } from './figures';
 
-const TRACE: readonly Row[] = [
-  ['layers.same_index_mean', 'Same index, next layer', '1 − Jensen–Shannon distance of the top tokens; 1 means the same tokens.', 'two'],
-  ['layers.random_index_mean', 'Random index, next layer', 'The same for random indices.', 'two'],
-];
+const KINDS = [
+  ['topk', 'TopK'],
+  ['dense', 'dense'],
+] as const;
 
 export function trace(tree: unknown): FactGroup {
-  const steps = listAt(tree, 'steps');
-  const shares = listAt(tree, 'emerged_share');
-  const bound = numberAt(tree, 'js_bound');
-  // The last four steps before the end, where most of the change happens.
-  const facts = steps.flatMap((step, i) => {
-    const share = shares[i];
-    if (typeof step !== 'number' || typeof share !== 'number' || i < steps.length - 5 || i === steps.length - 1) return [];
-    return [
-      {
-        name: `Final meaning by step ${UNITS.count(step)}`,
-        definition: 'Share of neurons whose top tokens stay close to the final ones from this step on.',
-        cells: [UNITS.percent(share)],
-      },
-    ];
+  const known = KINDS.filter(([key]) => listAt(tree, `${key}.emerged_share`).length > 0);
+  const series = known.map(([key]) => {
+    const shares = listAt(tree, `${key}.emerged_share`);
+    return new Map(
+      listAt(tree, `${key}.steps`).flatMap((step, i) => {
+        const share = shares[i];
+        return typeof step === 'number' && typeof share === 'number' ? [[step, share] as const] : [];
+      }),
+    );
   });
-  const over = group('', tree, TRACE, [['', 'TopK']]).facts;
-  const last = steps.at(-1);
+  const steps = [...new Set(series.flatMap((of) => [...of.keys()]))].sort((a, b) => a - b);
+  const facts = steps.map((step) => ({
+    name: step === 0 ? 'Before training (chance)' : `By step ${UNITS.count(step)}`,
+    definition: 'Share of neurons whose top tokens stay close to the final ones from this step on.',
+    cells: series.map((of) => {
+      const share = of.get(step);
+      return share === undefined ? NOT_MEASURED : UNITS.tenths(share);
+    }),
+  }));
+  const [last, bound, open] = ['topk.last_step', 'js_bound', 'topk.not_settled'].map((path) => numberAt(tree, path));
   const note =
-    typeof last === 'number' && bound !== null
-      ? `Out of ${UNITS.count(last)} steps; close means a Jensen–Shannon distance of at most ${bound}.`
-      : '';
-  return { title: 'When neurons take on their meaning', columns: ['TopK'], facts: [...facts, ...over], note };
+    last == null || bound == null
+      ? ''
+      : `Out of ${UNITS.count(last)} steps; close means a Jensen–Shannon distance of at most ${bound}. The last step is left out, since a neuron is compared with itself there: ${shown(open ?? null, 'percent')} of the neurons are not settled before it.`;
+  return { title: 'When neurons take on their meaning', columns: known.map(([, name]) => name), facts, note };
+}
+
+const SIZES = [
+  ['shipped', 'as shipped'],
+  ['proxy', 'small proxy'],
+] as const;
+
+/** Loss against the arithmetic of training, and the speed of decoding. */
+export function compute(tree: unknown): FactGroup {
+  const facts = SIZES.flatMap(([size, name]) =>
+    KINDS.flatMap(([kind, label]) => {
+      const [of, flops] = [at(tree, `sizes.${size}.${kind}`), numberAt(tree, `sizes.${size}.${kind}.flops`)];
+      return flops === null
+        ? []
+        : [
+            {
+              name: `${label}, ${name}`,
+              definition: textAt(of, 'name'),
+              cells: [
+                UNITS.two(flops / 1e15),
+                shown(numberAt(of, 'sparse_saves_share'), 'percent'),
+                shown(numberAt(of, 'loss.held_out'), 'three'),
+                shown(numberAt(tree, `sizes.${size}.decode.${kind}`), 'whole'),
+              ],
+            },
+          ];
+    }),
+  );
+  return {
+    title: 'Compute and size',
+    columns: ['10¹⁵ FLOPs', 'sparse could save', 'loss (nats)', 'tokens/s'],
+    facts,
+    note: 'Operations of the whole training, counted from the shapes; what products that read active entries alone could save of them; loss on held-out stories; tokens decoded a second on a CPU, both in turn.',
+  };
 }
 
 /** SAEs of several checkpoints with matched features, next to neurons, which need no matching. */
@@ -105,4 +142,28 @@ export function sweep(tree: unknown): FactGroup {
   const tokens = numberAt(tree, 'proxy.tokens');
   const note = tokens === null ? '' : `Each trained on ${(tokens / 1e6).toFixed(0)} million tokens, with one seed.`;
   return { title: 'TopK settings on a small proxy model', columns: ['loss (nats)', 'above dense', 'token entropy (bits)'], facts, note };
+}
+
+/** Wide and sparse settings on a small proxy: those that were trained. */
+export function sweepWide(tree: unknown): FactGroup {
+  const facts = Object.entries((at(tree, 'settings') ?? {}) as Tree)
+    .filter(([, of]) => numberAt(of, 'loss.held_out.nats_per_token') !== null)
+    .map(([name, of]) => ({
+      name,
+      definition: textAt(of, 'why'),
+      cells: [
+        shown(numberAt(of, 'loss.held_out.nats_per_token'), 'three'),
+        ...['held_out', 'validation'].map((text) => shown(numberAt(of, `gap_percent.${text}`), 'signed')),
+      ],
+    }));
+  const tokens = numberAt(tree, 'proxy.tokens');
+  return {
+    title: 'Wide, sparse settings on a small proxy model',
+    columns: ['loss (nats)', 'above dense', 'on validation'],
+    facts,
+    note:
+      tokens === null
+        ? ''
+        : `Each trained on ${(tokens / 1e6).toFixed(1)} million tokens, with one seed; losses on held-out stories. The dense model’s head is tied to its embedding.`,
+  };
 }

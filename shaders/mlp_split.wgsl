@@ -1,0 +1,28 @@
+// The MLP of a block whose input is the active list of a TopK block: see parts/mlp.wgsl. The first product is a gather of the rows of W
+// that active entries select, and what the attention adds: the values of its heads times a small matrix (ops/mlp_in.rs has the sum).
+// @import parts/mlp.wgsl
+
+// Per row 2 + 2·capacity words: count, unused, then (index, value bits) by index.
+@group(0) @binding(6) var<storage, read> entries: array<u32>;
+@group(0) @binding(8) var<storage, read> product: array<f32>; // [n_heads · d_head, n_outputs]
+
+override capacity: u32 = 1u;
+
+fn keep(i: u32, x: f32) {}
+
+fn first_product(row: u32, pair: u32, split: u32) -> vec2<f32> {
+    let list = row * (2u + 2u * capacity);
+    let count = entries[list];
+    var sum = vec2<f32>(0.0);
+    for (var e = split; e < count; e += 16u) {
+        let i = entries[list + 2u + 2u * e];
+        sum += bitcast<f32>(entries[list + 3u + 2u * e]) * vectors[gain_at + i] * weight_pair(i, pair);
+    }
+    for (var i = split; i < n_heads * d_head; i += 16u) {
+        let head = i / d_head;
+        let value = head_out[(row * n_heads + head) * (n_inputs + d_head) + n_inputs + i - head * d_head];
+        let at = i * n_outputs + 2u * pair;
+        sum += value * vec2<f32>(product[at], product[at + 1u]);
+    }
+    return sum;
+}

@@ -1,0 +1,169 @@
+"""Compute and size: loss against the arithmetic of training, for TopK and dense at two sizes, and the speed of decoding beside it.
+
+    python -m claims.compute [--runs RUNS] [--binary TOPK-LM [--small-topk DIR --small-dense DIR]]
+
+The sizes are the proxy of claims.sweep_wide (its losses come from results/sweep_wide.json, its curves from RUNS/NAME/log.jsonl) and the models
+that ship (training.json). Without --runs or --binary what an earlier result holds of it stays. The plot is results/compute.svg.
+
+`training_flops` counts. A curve is the loss that was trained on; where `outward` is set, that has another term in it, so such a curve lies
+above the loss of the next token alone, and only the losses at the end compare.
+"""
+
+import json
+import statistics
+import subprocess
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+
+from topklm.model import ModelConfig
+
+from . import common, plot, sweep_wide
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+VOCABULARY = 4096
+# TopK and dense of the proxy with the same kind of head: the first pair that was trained.
+PAIRS = (("k48-untied-anneal", "dense-untied"), ("k48", "dense"))
+
+
+def training_flops(c: ModelConfig, mean_k: float | None = None) -> dict:
+    """Floating-point operations that training spends on a token, by part: two for each multiplication with its addition, and three times
+    the forward pass (backward: the gradients of input and of weights). `blocks`: the seven matrices of each block. `attention`: scores and
+    weighted sum over all n_ctx positions, as the code computes them, masked ones too. `head`: d × V. `sparse_saves`: what of `blocks` need
+    not be computed where q, k and v behind a cut read `mean_k` entries instead of d; not subtracted from `total`. Not counted: norms,
+    softmax, the selection of TopK (comparisons), the optimizer, which are equal or small, and the `outward` loss, which multiplies only one
+    column of the head at one position in eight."""
+    inner = c.n_heads * c.d_head
+    block = c.d_model * (4 * inner + 3 * c.d_mlp)
+    attention = 2 * c.n_ctx * inner
+    cut_inputs = sum(c.k_at(layer - 1) is not None for layer in range(1, c.n_layers)) + bool(c.topk_embed)
+    k = c.topk_k if mean_k is None else mean_k
+    saved = 0 if k is None else cut_inputs * 3 * inner * (c.d_model - k)
+    parts = {"blocks": c.n_layers * block, "attention": c.n_layers * attention, "head": c.d_model * c.d_vocab}
+    counted = {name: 6 * count for name, count in parts.items()}
+    return counted | {"total": sum(counted.values()), "sparse_saves": 6 * saved}
+
+
+def mean_k(k: int, anneal) -> float:
+    """k over a training that begins with other ones: anneal = [[share of the steps until which, k], …]."""
+    total, begun = 0.0, 0.0
+    for until, own in anneal:
+        total, begun = total + (until - begun) * own, until
+    return total + (1 - begun) * k
+
+
+def shape(table: dict, dense: bool) -> ModelConfig:
+    known = {f.name for f in fields(ModelConfig)}
+    model = {key: value for key, value in table.items() if key in known and not (dense and key.startswith(("topk", "n_nontopk")))}
+    return ModelConfig(**{"d_vocab": VOCABULARY} | model)
+
+
+def entry(c: ModelConfig, anneal, tokens: int, loss: dict, parameters: int | None) -> dict:
+    flops = training_flops(c, None if c.topk_k is None else mean_k(c.topk_k, anneal))
+    return {
+        "parameters": parameters,
+        "tokens": tokens,
+        "flops_a_token": flops,
+        "flops": flops["total"] * tokens,
+        "sparse_saves_share": flops["sparse_saves"] / flops["total"],
+        "loss": {which: loss[which]["nats_per_token"] for which in ("held_out", "validation")},
+    }
+
+
+def thinned(points, most=40) -> list:
+    """At most so many points of a curve, each the mean of as many neighbors."""
+    size = -(-len(points) // most)
+    groups = [points[at : at + size] for at in range(0, len(points), size)]
+    return [[statistics.mean(step for step, _ in g), statistics.mean(loss for _, loss in g)] for g in groups]
+
+
+def shipped(args, base: dict) -> dict:
+    found = {}
+    for key, given, name in (("topk", args.topk, common.TOPK), ("dense", args.dense, common.DENSE)):
+        folder = given or args.models / name
+        if not (folder / "training.json").exists():
+            continue
+        training, train = json.loads((folder / "training.json").read_text()), base["train"]
+        c = shape(base["model"], key == "dense")
+        a_step = train["batch"] * c.n_ctx
+        own = entry(c, train.get("anneal", []), train["tokens"], training["eval"], None)
+        own["curve"] = [[step * a_step * own["flops_a_token"]["total"], loss] for step, loss in thinned(training["loss"])]
+        found[key] = own | {"name": folder.name, "outward": key == "topk" and bool(train.get("outward"))}
+    return found
+
+
+def proxies(args, base: dict, earlier: dict) -> dict:
+    settings = common.read(args.results, sweep_wide.NAME).get("settings", {})
+    found = {}
+    pair = next((pair for pair in PAIRS if all(settings.get(name, {}).get("run") for name in pair)), ())
+    for key, name in zip(("topk", "dense"), pair, strict=False):
+        setting, measured = sweep_wide.settings()[name], settings[name]
+        c = shape(base["model"] | setting.get("model", {}), key == "dense")
+        own = entry(c, measured["anneal"], measured["tokens"], measured["loss"], measured["parameters"])
+        log = args.runs / name / "log.jsonl" if args.runs else None
+        if log and log.exists():
+            lines = [json.loads(line) for line in log.read_text().splitlines()]
+            points = thinned([(line["step"], line["loss"]) for line in lines if "loss" in line])
+            own["curve"] = [[step * base["train"]["batch"] * c.n_ctx * own["flops_a_token"]["total"], loss] for step, loss in points]
+        elif earlier.get(key, {}).get("name") == name and "curve" in earlier[key]:
+            own["curve"] = earlier[key]["curve"]
+        found[key] = own | {"name": name, "outward": bool(setting.get("train", {}).get("outward"))}
+    return found
+
+
+def speed(binary: Path, folders: dict[str, Path], rounds: int) -> dict:
+    """Decoded tokens a second of each folder, on the CPU, in turn; medians, and the median ratio of topk to dense."""
+    rates = {name: [] for name in folders}
+    for _ in range(rounds):
+        for name, folder in folders.items():
+            call = [str(binary), "bench", "--model", str(folder), "--backend", "cpu", "--runs", "3", "--warmup", "1", "--json"]
+            done = subprocess.run(call, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise RuntimeError(f"{call[0]} failed: {done.stderr.strip()}")
+            rates[name].append(decode_rate(json.loads(done.stdout.strip().splitlines()[-1])))
+    ratio = statistics.median(a / b for a, b in zip(rates["topk"], rates["dense"], strict=True))
+    return {name: statistics.median(found) for name, found in rates.items()} | {"topk_to_dense": ratio, "rounds": rounds}
+
+
+def decode_rate(report: dict) -> float:
+    return report["figures"]["decode_tokens_per_s"]
+
+
+def main():
+    p = common.parser(__doc__, data=False)
+    p.add_argument("--runs", type=Path, help="the folder of claims.sweep_wide's runs, for the proxy's curves")
+    p.add_argument("--binary", type=Path, help="the topk-lm command, for the speeds")
+    p.add_argument("--small-topk", type=Path, help="a folder of the proxy's shape, for its speed")
+    p.add_argument("--small-dense", type=Path, help="the same without TopK")
+    p.add_argument("--rounds", type=int, default=5, help="of the speeds, in turn")
+    args = p.parse_args()
+    earlier = common.read(args.results, "compute").get("sizes", {})
+    small, large = (tomllib.loads((CONFIGS / name).read_text()) for name in ("proxy_wide.toml", "small.toml"))
+    sizes = {"proxy": proxies(args, small, earlier.get("proxy", {})), "shipped": shipped(args, large)}
+    folders = {
+        "proxy": {"topk": args.small_topk, "dense": args.small_dense},
+        "shipped": {"topk": args.topk or args.models / common.TOPK, "dense": args.dense or args.models / common.DENSE},
+    }
+    for name, size in sizes.items():
+        if {"topk", "dense"} <= set(size):
+            pairs = {which: size["topk"]["loss"][which] / size["dense"]["loss"][which] for which in ("held_out", "validation")}
+            size["gap_percent"] = {which: 100 * (ratio - 1) for which, ratio in pairs.items()}
+        if args.binary and all(folders[name].values()):
+            size["decode"] = speed(args.binary, folders[name], args.rounds)
+        elif "decode" in earlier.get(name, {}):
+            size["decode"] = earlier[name]["decode"]
+    common.write(args.results, "compute", {"sizes": sizes})
+    named = {"topk": "TopK", "dense": "dense"}
+    lines = [
+        (f"{named[key]}, {'proxy' if name == 'proxy' else 'as shipped'}{' (with the outward term)' if size[key]['outward'] else ''}", size[key]["curve"])
+        for name, size in common.rounded(sizes).items()
+        for key in named
+        if "curve" in size.get(key, {})
+    ]
+    if lines:
+        text = plot.lines("Training loss (nats per token) against training FLOPs", lines)
+        (args.results / "compute.svg").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

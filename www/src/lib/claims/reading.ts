@@ -1,0 +1,119 @@
+/** What units read, beside controls, sparse autoencoders and another seed. */
+import { at, type FactGroup, NOT_MEASURED, numberAt, shown, textAt, type Tree, UNITS } from './figures';
+
+/** The rows of claims.controls as a reader knows them, and what each is there for. */
+const READERS: Readonly<Record<string, readonly [name: string, definition: string]>> = {
+  topk: ['TopK neurons', 'Neurons of the TopK blocks.'],
+  topk_rotated: [
+    'the same states, rotated',
+    'Control: the same hidden states in a random orthogonal basis. What is lost is what the neurons themselves say.',
+  ],
+  early: ['a quarter into training', 'Control: the same neurons after a quarter of the training.'],
+  untrained: ['before training', 'Control: the weights that training began with.'],
+  embedding: ['token embedding alone', 'Control: a table of tokens without any context.'],
+  dense: ['dense coordinates', 'Coordinates of the dense twin after the same blocks, by whichever sign has the lower entropy.'],
+  dense_rotated: ['dense states, rotated', 'Control: the twin’s states in a random orthogonal basis.'],
+};
+const KINDS: Readonly<Record<string, string>> = { topk: 'TopK', jumprelu: 'JumpReLU' };
+/** What an SAE is called in a table. */
+const saeName = (of: unknown, name: string): string =>
+  `SAE ${KINDS[textAt(of, 'kind')] ?? textAt(of, 'kind')}, k = ${shown(numberAt(of, 'k'), 'count')}, behind block ${shown(numberAt(of, 'layer'), 'count')}${/seed\d+$/.test(name) ? ', another seed' : ''}`;
+
+export function controls(tree: unknown): FactGroup {
+  const rows = (at(tree, 'rows') ?? {}) as Tree;
+  const order = [...Object.keys(READERS).filter((name) => name in rows), ...Object.keys(rows).filter((name) => !(name in READERS))];
+  const facts = order.map((name) => {
+    const of = rows[name];
+    const [shownName, definition] = READERS[name] ?? [
+      saeName(of, name),
+      `Features of a sparse autoencoder on block ${numberAt(of, 'layer')} of the dense twin.`,
+    ];
+    const next = numberAt(of, 'layers.same_index');
+    return {
+      name: shownName,
+      definition,
+      cells: [
+        shown(numberAt(of, 'at_10'), 'two'),
+        `${shown(numberAt(of, 'f1'), 'two')} (${shown(numberAt(of, 'f1_shuffled'), 'two')})`,
+        shown(numberAt(of, 'token'), 'percent'),
+        next === null ? NOT_MEASURED : `${UNITS.two(next)} (${shown(numberAt(of, 'layers.random_index'), 'two')})`,
+      ],
+    };
+  });
+  const [tokens, units] = [numberAt(tree, 'text.tokens'), numberAt(tree, 'units_a_block')];
+  const note =
+    tokens === null
+      ? ''
+      : `Medians over ${shown(units, 'count')} units a block and ${UNITS.count(tokens)} tokens of held-out stories. Entropy: of the tokens at the strongest tenth of the activations. Label: the best few tokens as a detector of where the unit is active (F1, on stories that the label was not made from; in brackets, another unit’s label). Token: the share of the unit’s variance that the token alone explains; the rest is context. Next block: similarity of one index’s tokens in neighboring blocks (in brackets, of random indices).`;
+  return {
+    title: 'What a unit reads, and what would refute it',
+    columns: ['entropy (bits)', 'label', 'token', 'next block'],
+    facts,
+    note,
+  };
+}
+
+/** Sparse autoencoders on the dense twin: what they are to a TopK model, which has nothing to reconstruct. */
+export function saes(tree: unknown): FactGroup {
+  const place = (of: unknown) => [numberAt(of, 'layer') ?? 0, Number(textAt(of, 'kind') === 'jumprelu'), -(numberAt(of, 'k') ?? 0)];
+  const entries = Object.entries((tree ?? {}) as Tree)
+    .filter(([, of]) => numberAt(of, 'loss_spliced') !== null)
+    .sort(([, a], [, b]) => {
+      const [first, second] = [place(a), place(b)];
+      return first.map((value, at) => value - (second[at] ?? 0)).find((difference) => difference !== 0) ?? 0;
+    });
+  const facts = entries.map(([name, of]) => ({
+    name: saeName(of, name),
+    definition: `${shown(numberAt(of, 'width'), 'count')} features on block ${numberAt(of, 'layer')} of the dense twin.`,
+    cells: [
+      shown(numberAt(of, 'active_a_position'), 'brief'),
+      shown(numberAt(of, 'variance_explained'), 'tenths'),
+      shown(numberAt(of, 'dead_share'), 'tenths'),
+      shown(numberAt(of, 'loss_added_by_splice'), 'cost'),
+    ],
+  }));
+  const [, first] = entries[0] ?? [];
+  const note =
+    first === undefined
+      ? ''
+      : `On held-out stories, after ${shown(numberAt(first, 'trained_positions'), 'count')} positions of training; ${shown(numberAt(first, 'width'), 'count')} features each. Loss added: nats per token with the reconstruction in place of the hidden state. That is a short training: a longer one explains more. A TopK model has nothing to reconstruct.`;
+  return {
+    title: 'Sparse autoencoders on the dense twin',
+    columns: ['active', 'explained', 'never active', 'loss added'],
+    facts,
+    note,
+  };
+}
+
+const SEEDS: readonly (readonly [path: string, name: string, definition: string])[] = [
+  ['seeds', 'neurons of another seed', 'Each neuron matched to the neuron of the other model whose activations correlate most.'],
+  [
+    'rotated',
+    'its states, rotated',
+    'Control: the other model’s states in a random orthogonal basis: the same information, without neurons.',
+  ],
+  ['untrained', 'its neurons before training', 'Control: the other model before training.'],
+  ['same_index', 'its neurons of the same index', 'Control: without matching.'],
+];
+
+export function seeds(tree: unknown): FactGroup {
+  const facts = SEEDS.flatMap(([path, name, definition]) => {
+    const of = at(tree, `mean.${path}`);
+    const middle = numberAt(of, 'correlation');
+    return middle === null
+      ? []
+      : [
+          {
+            name,
+            definition,
+            cells: [UNITS.two(middle), shown(numberAt(of, 'above_half'), 'percent'), shown(numberAt(of, 'mutual'), 'percent')],
+          },
+        ];
+  });
+  const tokens = numberAt(tree, 'tokens');
+  const note =
+    tokens === null
+      ? ''
+      : `Two small models of the same kind, trained on ${(tokens / 1e6).toFixed(1)} million tokens, which differ only in their seed. Mutual: the two choose each other.`;
+  return { title: 'Does another seed find the same neurons?', columns: ['correlation', 'above 0.5', 'mutual'], facts, note };
+}

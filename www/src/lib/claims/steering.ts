@@ -1,0 +1,86 @@
+/** Steering, by one unit and by short lists of them. */
+import { at, type Fact, type FactGroup, group, listAt, MODELS, numberAt, type Row, shown, textAt, type Tree, UNITS } from './figures';
+
+export function steering(tree: unknown, ceiling: unknown): FactGroup {
+  const bound = (path: string) => numberAt(tree, path) ?? '?';
+  const [rise, less, share] = [bound('bounds.success'), bound('bounds.relaxed_success'), bound('bounds.works')];
+  const [margin, wide] = [bound('bounds.likelihood'), bound('search.middle_margin')];
+  const rule = `Share of concepts for which setting a single coordinate multiplies the concept’s words (count plus one) by at least ${rise} in ${share} of the texts`;
+  const rows: readonly Row[] = [
+    ['score.works', 'Concepts steered', `${rule}, with at most ${margin} times the surprise.`, 'percent'],
+    ['score.works_relaxed', `With ${less} times the words`, `The same with a factor of ${less} instead of ${rise}.`, 'percent'],
+    [
+      'score.works_with_middle_margin',
+      `At up to ${wide} times the surprise`,
+      `${rule}, with at most ${wide} times the surprise.`,
+      'percent',
+    ],
+    ['score.works_without_likelihood', 'At any surprise', `${rule}, however surprising they become.`, 'percent'],
+  ];
+  const concepts = listAt(tree, 'topk.score.concepts').length;
+  const judge = textAt(tree, 'topk.judge.name');
+  const own = judge !== '' && judge === textAt(tree, 'topk.model.name');
+  const by = judge === '' ? '' : ` Surprise (mean −ln p per token) is measured by ${own ? 'the unmodified model itself' : judge}.`;
+  const steered = group(
+    'Steering with one coordinate',
+    tree,
+    rows,
+    MODELS,
+    concepts > 0 ? `${concepts} concepts; edits chosen on other prompts.${by}` : '',
+  );
+  const works = numberAt(ceiling, 'works');
+  if (works === null || !steered.columns.includes('TopK')) return steered;
+  const fact = {
+    name: 'Raising the words’ logits instead',
+    definition: 'For comparison: the same criterion when the logits of the words are raised and no neuron is set.',
+    cells: steered.columns.map((name) => shown(name === 'TopK' ? works : null, 'percent')),
+  };
+  return { ...steered, facts: [...steered.facts, fact] };
+}
+
+/** The ways of claims.sets, and whether they come in several sizes. */
+const WAYS: readonly (readonly [key: string, one: string, many: string, definition: string])[] = [
+  ['topk', 'neuron', 'neurons', 'Neurons of the TopK model, each with a value that is added to it.'],
+  ['random', 'random neuron', 'random neurons', 'Control: as many neurons at random, with the best amounts for them.'],
+  ['dense', 'coordinate of the twin', 'coordinates of the twin', 'Coordinates of the dense twin, found by the same rule.'],
+  ['sae', 'SAE feature', 'SAE features', 'Features of a sparse autoencoder on the twin, found by the same rule.'],
+];
+const OTHER_WAYS: readonly (readonly [key: string, name: string, definition: string])[] = [
+  [
+    'first',
+    'up to 8 neurons by the rule before',
+    'The lists that bring two words into most texts at 1.2 times the surprise, with strengths for that surprise.',
+  ],
+  ['means', 'difference of means', 'One direction: the mean state before a word of the concept, less the mean state.'],
+  ['prompt', 'a sentence before the prompt', '“This is a story about …”, and no edit.'],
+  ['logits', 'raised logits, no neuron', 'Baseline: the logits of the concept’s words raised, and no edit.'],
+];
+
+/** Steering by short lists of units. */
+export function sets(tree: unknown): FactGroup {
+  const fact = (name: string, definition: string, of: unknown): Fact[] => {
+    const words = numberAt(of, 'words');
+    if (words === null) return [];
+    const cells = [
+      UNITS.two(words),
+      shown(numberAt(of, 'nll_ratio'), 'two'),
+      shown(numberAt(of, 'works'), 'percent'),
+      shown(numberAt(of, 'harmonic'), 'two'),
+    ];
+    return [{ name, definition, cells }];
+  };
+  const facts = [
+    ...WAYS.flatMap(([key, one, many, definition]) =>
+      Object.entries((at(tree, `methods.${key}`) ?? {}) as Tree)
+        .sort(([a], [b]) => Number(a) - Number(b))
+        .flatMap(([size, of]) => fact(size === '1' ? `1 ${one}` : `up to ${size} ${many}`, definition, of)),
+    ),
+    ...OTHER_WAYS.flatMap(([key, name, definition]) => fact(name, definition, at(tree, `methods.${key}`))),
+  ];
+  const [texts, tokens, base] = ['texts', 'tokens', 'methods.topk.8.base'].map((path) => numberAt(tree, path));
+  const note =
+    texts == null
+      ? ''
+      : `Means over 20 concepts, each on ${UNITS.count(texts)} texts of ${shown(tokens ?? null, 'count')} tokens from prompts on which nothing was chosen; ${shown(base ?? null, 'two')} words of the concept a text without an edit. Works: the share of concepts for which half of the texts have two of its words within 1.3 times the surprise. Score: harmonic mean of concept and fluency, 0 to 2.`;
+  return { title: 'Steering with a few neurons', columns: ['words', 'surprise', 'works', 'score'], facts, note };
+}

@@ -1,0 +1,15 @@
+/** TopK by other engines, as `npm run bench -- --peers --only topk` measured it on a machine of ours: the file is written by it. */
+import file from './measured.json';
+import type { Shape } from './race';
+
+export interface Measured extends Shape {
+  /** Medians of a call. */
+  found: readonly { name: string; ms: number }[];
+}
+
+export const { date, device, rounds } = file;
+
+export const measured: readonly Measured[] = file.shapes;
+
+export const measuredOf = ({ rows, n, k }: Shape): Measured | undefined =>
+  measured.find((one) => one.rows === rows && one.n === n && one.k === k);
