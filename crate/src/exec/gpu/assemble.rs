@@ -59,9 +59,9 @@ fn append(
     Ok(())
 }
 
-/// A file without its imports, comments and indentation: who downloads the engine needs none of them.
+/// A file without its imports, comments and empty lines: who downloads the engine needs none of them. Indentation stays: barriers are counted by it.
 pub fn body(source: &str) -> String {
-    let code = source.lines().map(|line| line.split("//").next().unwrap_or_default().trim());
+    let code = source.lines().map(|line| line.split("//").next().unwrap_or_default().trim_end());
     code.filter(|line| !line.is_empty()).flat_map(|line| [line, "\n"]).collect()
 }
 

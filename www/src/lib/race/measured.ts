@@ -1,4 +1,7 @@
-/** TopK by other engines, as `npm run bench -- --peers --only topk` measured it on a machine of ours: the file is written by it. */
+/**
+ * TopK by other engines on a machine of ours: the table of benches/README.md, stored when that was committed. `npm run bench -- --peers --only topk --site`
+ * measures anew and writes the file.
+ */
 import file from './measured.json';
 import type { Shape } from './race';
 
