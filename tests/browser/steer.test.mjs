@@ -138,8 +138,12 @@ describe('steer page', { timeout: 600_000 }, () => {
     await page.getByRole('spinbutton', { name: 'New tokens' }).fill('200');
     await page.getByRole('spinbutton', { name: 'New tokens' }).press('Tab');
     await page.getByRole('button', { name: 'Run' }).click();
-    await page.waitForFunction(() => document.querySelector('[data-side=base]').dataset.ids.split(',').length > 20);
-    await page.getByRole('button', { name: 'Stop' }).click();
+    // Pressed within the page: on a fast machine 200 tokens are written before a click from outside arrives.
+    await page.waitForFunction(() => {
+      if (document.querySelector('[data-side=base]').dataset.ids.split(',').length <= 20) return false;
+      [...document.querySelectorAll('button')].find((button) => button.textContent.trim() === 'Stop').click();
+      return true;
+    });
     await side(page, 'base').getByText('stopped').waitFor();
     assert.ok((await idsOf(page, 'base')).length > 20);
     await page.getByText('Export: code').click();

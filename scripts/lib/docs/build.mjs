@@ -18,6 +18,7 @@ export async function buildDocs() {
   const hasRust = await buildRustDocs();
   const inputs = [
     ...SOURCES,
+    ...SOURCES.flatMap((source) => picturesOf(source, fs.readFileSync(inRoot(source), 'utf8'))),
     'scripts/lib/docs',
     'scripts/lib/links.mjs',
     'www/docs',
@@ -47,6 +48,7 @@ async function writeDocs(folder, hasRust) {
   for (const page of pages) {
     const rendered = renderMarkdown(page.markdown, {
       hrefOf: (href) => hrefFrom(page, href, bySource),
+      srcOf: (href) => between(page.to, pictureAt(besideOf(page.source, href))),
       codeHtml: (code, language) => codeHtml(code, language, page, homes),
     });
     page.title = rendered.title;
@@ -59,6 +61,11 @@ async function writeDocs(folder, hasRust) {
     const file = path.join(folder, page.to);
     fs.mkdirSync(path.dirname(file), { recursive: true });
     fs.writeFileSync(file, framed(frame, page, navigation));
+    for (const picture of page.source ? picturesOf(page.source, page.markdown) : []) {
+      const copy = path.join(folder, pictureAt(picture));
+      fs.mkdirSync(path.dirname(copy), { recursive: true });
+      fs.copyFileSync(inRoot(picture), copy);
+    }
   }
   writeIndex(folder, records);
   await writeAssets(folder);
@@ -81,11 +88,20 @@ function collect(hasRust) {
 /** Address of one page of the documentation from another. */
 const between = (from, to) => path.posix.relative(path.posix.dirname(from), to) || path.posix.basename(to);
 
+/** What a Markdown file names, from the root of the project. */
+const besideOf = (source, href) => path.posix.join(path.posix.dirname(source), href);
+
+/** The pictures of a Markdown file. */
+const picturesOf = (source, markdown) => [...markdown.matchAll(/!\[[^\]]*\]\(([^)\s]+)\)/g)].map(([, href]) => besideOf(source, href));
+
+/** Where the site has a picture, in docs/. */
+const pictureAt = (picture) => `pictures/${picture.replaceAll('/', '-')}`;
+
 /** Where a link of the Markdown leads on the site: another page of it, or a place in this one. */
 function hrefFrom(page, href, bySource) {
   const [target, anchor] = href.split('#');
   if (target === '' || !page.source) return href;
-  const source = path.posix.join(path.posix.dirname(page.source), target);
+  const source = besideOf(page.source, target);
   const found = bySource.get(source) ?? bySource.get(path.posix.join(source, 'README.md'));
   return found ? between(page.to, found.to) + (anchor ? `#${anchor}` : '') : null;
 }

@@ -8,11 +8,12 @@ export const escapeHtml = (text) => text.replaceAll('&', '&amp;').replaceAll('<'
  * @param {string} markdown
  * @param {object} of
  * @param {(href: string) => string | null} of.hrefOf the address of a link's target on the site; `null`: the site does not have it
+ * @param {(href: string) => string} of.srcOf the address of a picture on the site
  * @param {(code: string, language: string) => string} [of.codeHtml] a code block's contents as HTML
  * @returns {{title: string, html: string, sections: {id: string, heading: string, depth: number, text: string}[]}} a section reaches from its
  *   heading to the next one; the first one's id is empty
  */
-export function renderMarkdown(markdown, { hrefOf, codeHtml = escapeHtml }) {
+export function renderMarkdown(markdown, { hrefOf, srcOf, codeHtml = escapeHtml }) {
   const marked = new Marked({ gfm: true });
   const tokens = marked.lexer(markdown);
   const sections = sectionsOf(tokens);
@@ -31,6 +32,7 @@ export function renderMarkdown(markdown, { hrefOf, codeHtml = escapeHtml }) {
         if (target === null) return `<span class="elsewhere" title="${escapeHtml(href)}, in the repository">${inner}</span>`;
         return `<a href="${escapeHtml(target)}"${/^https?:/.test(target) ? ' rel="noreferrer"' : ''}>${inner}</a>`;
       },
+      image: ({ href, text }) => `<img src="${escapeHtml(srcOf(href))}" alt="${escapeHtml(text)}">`,
       code: ({ text, lang }) => `<pre><code>${codeHtml(text, (lang ?? '').split(' ')[0])}</code></pre>\n`,
       table(token) {
         const row = (cells, tag) =>
