@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{pin, Pin};
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -37,12 +37,14 @@ impl Cancel {
     }
 }
 
+/// A future of which only the result is known: less code than one of its own type.
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
 /// Runs `aside` while `work` runs, and waits for both; an error of `work` ends both at once.
 pub async fn beside<T, R, E>(
-    aside: impl Future<Output = T>,
-    work: impl Future<Output = std::result::Result<R, E>>,
+    mut aside: Boxed<'_, T>,
+    mut work: Boxed<'_, std::result::Result<R, E>>,
 ) -> std::result::Result<(T, R), E> {
-    let (mut aside, mut work) = (pin!(aside), pin!(work));
     let (mut aside_done, mut work_done) = (None, None);
     std::future::poll_fn(|context| {
         if work_done.is_none() {
@@ -148,14 +150,14 @@ mod tests {
             })
         };
         for (aside, work) in [(1, 3), (3, 1), (2, 2)] {
-            let both = beside(late(aside), async { Ok::<_, ()>(late(work).await) });
+            let both = beside(Box::pin(late(aside)), Box::pin(async move { Ok::<_, ()>(late(work).await) }));
             assert_eq!(pollster::block_on(both), Ok((aside, work)));
         }
     }
 
     #[test]
     fn an_error_waits_for_nothing_beside_it() {
-        let both = beside(pending::<()>(), ready(Err::<(), _>("no such file")));
+        let both = beside(Box::pin(pending::<()>()), Box::pin(ready(Err::<(), _>("no such file"))));
         assert_eq!(pollster::block_on(both), Err("no such file"));
     }
 }

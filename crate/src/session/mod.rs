@@ -96,7 +96,7 @@ impl Model {
             Ok((config, defaults, tokenizer))
         };
         // The device opens while files come; what is wrong with these is said first.
-        let (device, (config, defaults, tokenizer)) = cancel.guard(beside(open(choice), files)).await?;
+        let (device, (config, defaults, tokenizer)) = cancel.guard(beside(Box::pin(open(choice)), Box::pin(files))).await?;
         let (backend, gpu) = device?;
         let engine = cancel
             .guard(backend::load(gpu, &config, source, "", options.dtype, progress))

@@ -10,7 +10,6 @@ use super::buffers::{Buf, Ledger};
 use crate::error::{fail, Code, Error, Result};
 use crate::exec::adapter::{AdapterChoice, BackendChoice, BackendKind};
 use crate::ops::tuning::Profile;
-use crate::pace::beside;
 
 /// What the device told us out of turn.
 #[derive(Debug, Default)]
@@ -89,8 +88,11 @@ async fn open_reachable(wanted: BackendChoice) -> Result<(AdapterChoice, Option<
         power_preference: wgpu::PowerPreference::HighPerformance,
         ..Default::default()
     };
-    let (named, adapter) = match beside(adapter_name(), instance.request_adapter(&options)).await {
-        Ok(found) => found,
+    // Both are asked before either is waited for.
+    #[cfg(target_arch = "wasm32")]
+    let asked = super::web::ask_adapter();
+    let adapter = match instance.request_adapter(&options).await {
+        Ok(adapter) => adapter,
         Err(_) if wanted == BackendChoice::Auto => return cpu(false, "there is no WebGPU adapter here".into()),
         Err(error) => fail!(
             Device,
@@ -99,8 +101,13 @@ async fn open_reachable(wanted: BackendChoice) -> Result<(AdapterChoice, Option<
     };
     let info = adapter.get_info();
     let is_fallback = info.device_type == wgpu::DeviceType::Cpu;
-    let described = Some(info.name).filter(|name| !name.is_empty());
-    let name = described.or(named).unwrap_or_else(|| "of no name".into());
+    let name = info.name;
+    // For which wgpu mostly has no name there.
+    #[cfg(target_arch = "wasm32")]
+    let name = match name.is_empty() {
+        true => super::web::adapter_name(asked).await.unwrap_or_else(|| "of no name".into()),
+        false => name,
+    };
     if is_fallback && wanted == BackendChoice::Auto {
         let reason = format!("the WebGPU adapter {name} is a software emulation, which the CPU backend outruns");
         return cpu(true, reason);
@@ -134,14 +141,6 @@ fn reachable() -> bool {
     return super::web::reachable();
     #[cfg(not(target_arch = "wasm32"))]
     true
-}
-
-/// What the browser calls the adapter, for which wgpu mostly has no name; natively it has.
-async fn adapter_name() -> Option<String> {
-    #[cfg(target_arch = "wasm32")]
-    return super::web::adapter_name().await;
-    #[cfg(not(target_arch = "wasm32"))]
-    None
 }
 
 impl Gpu {

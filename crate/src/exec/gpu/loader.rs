@@ -2,7 +2,6 @@
 //! takes these as they are read, and uploads them.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::buffers::Buf;
@@ -10,7 +9,7 @@ use super::context::{Gpu, Guard};
 use super::core::Core;
 use super::engine::GpuEngine;
 use super::pipelines::Pipelines;
-use super::product::Products;
+use super::product::{self, Products};
 use super::record::uniform_ring;
 use super::staging::StagingPool;
 use super::store::Store;
@@ -31,8 +30,6 @@ pub struct GpuLoader {
     pipelines: Rc<Pipelines>,
     uniforms: Rc<Buf>,
     weights: GpuWeights,
-    /// How the weights are stored that are to come.
-    expected: HashMap<Weight, Dtype>,
     products: Products,
     guards: Vec<Guard>,
 }
@@ -83,15 +80,14 @@ impl GpuLoader {
             pipelines,
             uniforms,
             weights: GpuWeights::default(),
-            expected: HashMap::new(),
             products: Products::default(),
             guards: Vec::new(),
         })
     }
 
-    /// Requests the pipelines of all steps.
-    fn request(&self) -> Result<()> {
-        let stored = |which| self.expected.get(&which).copied();
+    /// Requests the pipelines of all steps, and of what is made of weights, which will be stored so.
+    fn request(&self, weights: &[(Weight, Dtype)]) -> Result<()> {
+        let stored = |which| weights.iter().find(|weight| weight.0 == which).map(|weight| weight.1);
         for step in self.program.all() {
             let matrix = (step.op.matrix)(&self.config, step);
             let cx = KernelContext {
@@ -104,6 +100,9 @@ impl GpuLoader {
             for kernel in (step.op.kernels)(&cx) {
                 self.pipelines.get(&kernel)?;
             }
+        }
+        for kernel in product::kernels(&self.config, &self.program, &stored) {
+            self.pipelines.get(&kernel)?;
         }
         Ok(())
     }
@@ -170,8 +169,7 @@ impl GpuEngine {
                 pipelines: core.pipelines.clone(),
                 uniforms: core.uniforms.clone(),
                 weights,
-                expected: HashMap::new(),
-                products: Products::default(),
+                    products: Products::default(),
                 guards: Vec::new(),
             };
             loader.build()
@@ -187,8 +185,7 @@ impl WeightSink for GpuLoader {
     }
 
     fn expect(&mut self, weights: &[(Weight, Dtype)]) -> Result<()> {
-        self.expected = weights.iter().copied().collect();
-        let (made, guard) = self.gpu.guarded("the kernels", || self.request());
+        let (made, guard) = self.gpu.guarded("the kernels", || self.request(weights));
         self.guards.push(guard);
         made
     }
@@ -197,7 +194,7 @@ impl WeightSink for GpuLoader {
         let gpu = self.gpu.clone();
         let (done, guard) = gpu.guarded(&format!("the weight {which:?}"), || {
             let of = (&*self.config, &self.program);
-            self.products.see(&gpu, of, &self.pipelines, &self.weights, (which, &tensor))?;
+            self.products.see(&gpu, of, &self.weights, (which, &tensor))?;
             self.weights.add(&gpu, which, tensor)
         });
         self.guards.push(guard);

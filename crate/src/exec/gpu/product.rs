@@ -10,7 +10,7 @@ use super::record::Recorder;
 use super::weights::GpuWeights;
 use crate::config::Config;
 use crate::error::Result;
-use crate::ops::def::{Params, Rows};
+use crate::ops::def::{Kernel, Params, Rows};
 use crate::ops::{fused, mlp_in};
 use crate::program::Program;
 use crate::weights::{Dtype, Tensor, Weight};
@@ -27,36 +27,39 @@ fn reads(config: &Config, program: &Program, layer: usize) -> bool {
     fused::fits(config) && program.steps.iter().any(is_split)
 }
 
+/// The kernels that will make them, of weights that will be `stored` so.
+pub fn kernels(config: &Config, program: &Program, stored: &dyn Fn(Weight) -> Option<Dtype>) -> Vec<Kernel> {
+    let layers = (0..config.n_layers).filter(|layer| reads(config, program, *layer));
+    let dtypes = layers.filter_map(|layer| stored(Weight::MlpIn(layer)));
+    dtypes.map(|dtype| mlp_in::product_kernel(config, dtype)).collect()
+}
+
 impl Products {
-    /// Takes note of a weight that is about to be uploaded: of the output projection with the gain, which comes before it; of the other
-    /// factor so that its kernel compiles meanwhile.
+    /// Takes note of the output projection, which is about to be uploaded, with the gain, which came before it.
     pub fn see(
         &mut self,
         gpu: &Gpu,
         (config, program): (&Config, &Program),
-        pipelines: &Pipelines,
         weights: &GpuWeights,
         (which, tensor): (Weight, &Tensor),
     ) -> Result<()> {
-        match which {
-            Weight::AttnOut(layer) if reads(config, program, layer) => {
-                let gain = weights.vector(Weight::Norm2Gain(layer))?;
-                let stride = tensor.stride.max(1);
-                let mut factor = Vec::with_capacity(tensor.rows * config.d_model);
-                for row in tensor.to_f32().chunks_exact(stride) {
-                    let gained = row.iter().zip(&*gain).take(config.d_model).enumerate();
-                    // Numbers of 8 bits come without their scales.
-                    let scale = |column: usize| tensor.scales.get(column).copied().unwrap_or(1.0);
-                    factor.extend(gained.map(|(column, (number, gain))| number * scale(column) * gain));
-                }
-                let factor = gpu.storage_with("a factor", bytemuck::cast_slice(&factor));
-                self.factors.push((layer, factor));
-            }
-            Weight::MlpIn(layer) if reads(config, program, layer) => {
-                pipelines.get(&mlp_in::product_kernel(config, tensor.dtype))?;
-            }
-            _ => {}
+        let Weight::AttnOut(layer) = which else {
+            return Ok(());
+        };
+        if !reads(config, program, layer) {
+            return Ok(());
         }
+        let gain = weights.vector(Weight::Norm2Gain(layer))?;
+        let stride = tensor.stride.max(1);
+        let mut factor = Vec::with_capacity(tensor.rows * config.d_model);
+        for row in tensor.to_f32().chunks_exact(stride) {
+            let gained = row.iter().zip(&*gain).take(config.d_model).enumerate();
+            // Numbers of 8 bits come without their scales.
+            let scale = |column: usize| tensor.scales.get(column).copied().unwrap_or(1.0);
+            factor.extend(gained.map(|(column, (number, gain))| number * scale(column) * gain));
+        }
+        let factor = gpu.storage_with("a factor", bytemuck::cast_slice(&factor));
+        self.factors.push((layer, factor));
         Ok(())
     }
 
