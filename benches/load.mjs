@@ -13,10 +13,10 @@ const BACKENDS = ['cpu', 'webgpu'];
 const BUILDS = { this: '/npm/', beside: '/beside/' };
 
 /**
- * @param {{runs: number, beside?: string}} options
+ * @param {{runs: number, beside?: string, backends?: string[]}} options
  * @param {() => Promise<import('playwright-core').Browser>} launch
  */
-export async function benchLoad({ runs, beside }, launch) {
+export async function benchLoad({ runs, beside, backends = BACKENDS }, launch) {
   const asked = [];
   const mounts = { '/': inRoot('benches'), [BUILDS.this]: paths.npmPackage, '/models/': inRoot('models') };
   if (beside) mounts[BUILDS.beside] = path.resolve(beside);
@@ -30,7 +30,7 @@ export async function benchLoad({ runs, beside }, launch) {
   const line = await openLine(server.port, { mbit: MBIT, roundTripMs: ROUND_TRIP_MS });
   const names = Object.keys(BUILDS).filter((name) => name === 'this' || beside);
   try {
-    const rows = BACKENDS.flatMap((backend) => names.map((build) => ({ backend, build, first: [], fetched: [], second: [] })));
+    const rows = backends.flatMap((backend) => names.map((build) => ({ backend, build, first: [], fetched: [], second: [] })));
     for (const name of names) await atOnce(server.url, BUILDS[name]);
     for (let round = 0; round < Math.min(runs, 3); round++)
       for (const { backend, build, first, fetched, second } of rows) {

@@ -35,8 +35,8 @@ pub(super) fn plan(config: &Config, checkpoint: &Checkpoint) -> Result<Vec<Plann
     no_leftovers(config, checkpoint, &planned)?;
     if let Some(head) = planned.pop_if(|item| item.weight == Weight::Head) {
         let place = |item: &Planned| {
-            let found = item.parts.iter().filter_map(|part| checkpoint.tensors.get(&part.name));
-            found.map(|(file, info)| (*file, info.start)).max()
+            let (file, info) = checkpoint.tensors.get(&item.parts.first()?.name)?;
+            Some((*file, info.start))
         };
         let own = place(&head);
         // Where its bytes come, which may be long before the others'.

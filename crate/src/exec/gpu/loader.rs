@@ -101,10 +101,7 @@ impl GpuLoader {
                 self.pipelines.get(&kernel)?;
             }
         }
-        for kernel in product::kernels(&self.config, &self.program, &stored) {
-            self.pipelines.get(&kernel)?;
-        }
-        Ok(())
+        product::request(&self.config, &self.program, &self.pipelines, &stored)
     }
 
     /// Waits for the device's word that all fit, and runs one dummy step.
@@ -120,9 +117,13 @@ impl GpuLoader {
         Ok(engine)
     }
 
-    fn build(mut self) -> Result<GpuEngine> {
+    fn make_products(&mut self) -> Result<()> {
         let made = &mut self.weights;
-        self.products.make(&self.gpu, &self.config, &self.pipelines, &self.uniforms, made)?;
+        self.products.make(&self.gpu, &self.config, &self.pipelines, &self.uniforms, made)
+    }
+
+    fn build(mut self) -> Result<GpuEngine> {
+        self.make_products()?;
         let numbers = self.weights.matrix_numbers();
         let store = Store::new(&self.gpu, &self.config, &self.program, numbers)?;
         let core = Core {
@@ -195,7 +196,11 @@ impl WeightSink for GpuLoader {
         let (done, guard) = gpu.guarded(&format!("the weight {which:?}"), || {
             let of = (&*self.config, &self.program);
             self.products.see(&gpu, of, &self.weights, (which, &tensor))?;
-            self.weights.add(&gpu, which, tensor)
+            self.weights.add(&gpu, which, tensor)?;
+            match which {
+                Weight::MlpIn(_) => self.make_products(),
+                _ => Ok(()),
+            }
         });
         self.guards.push(guard);
         done

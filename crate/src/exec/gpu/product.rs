@@ -1,5 +1,5 @@
-//! The small matrices of `ops/mlp_in.rs`, made on the device while a model loads: rows of the attention's output projection, times a norm's
-//! gain, times the MLP's first matrix.
+//! The small matrices of `ops/mlp_in.rs`, made on the device while a model loads, each once its factors have come: rows of the attention's
+//! output projection, times a norm's gain, times the MLP's first matrix.
 
 use std::rc::Rc;
 
@@ -10,7 +10,7 @@ use super::record::Recorder;
 use super::weights::GpuWeights;
 use crate::config::Config;
 use crate::error::Result;
-use crate::ops::def::{Kernel, Params, Rows};
+use crate::ops::def::{Params, Rows};
 use crate::ops::{fused, mlp_in};
 use crate::program::Program;
 use crate::weights::{Dtype, Tensor, Weight};
@@ -27,11 +27,19 @@ fn reads(config: &Config, program: &Program, layer: usize) -> bool {
     fused::fits(config) && program.steps.iter().any(is_split)
 }
 
-/// The kernels that will make them, of weights that will be `stored` so.
-pub fn kernels(config: &Config, program: &Program, stored: &dyn Fn(Weight) -> Option<Dtype>) -> Vec<Kernel> {
-    let layers = (0..config.n_layers).filter(|layer| reads(config, program, *layer));
-    let dtypes = layers.filter_map(|layer| stored(Weight::MlpIn(layer)));
-    dtypes.map(|dtype| mlp_in::product_kernel(config, dtype)).collect()
+/// Requests the kernels that will make them, of weights that will be `stored` so.
+pub fn request(
+    config: &Config,
+    program: &Program,
+    pipelines: &Pipelines,
+    stored: &dyn Fn(Weight) -> Option<Dtype>,
+) -> Result<()> {
+    for layer in (0..config.n_layers).filter(|layer| reads(config, program, *layer)) {
+        if let Some(dtype) = stored(Weight::MlpIn(layer)) {
+            pipelines.get(&mlp_in::product_kernel(config, dtype))?;
+        }
+    }
+    Ok(())
 }
 
 impl Products {
@@ -63,33 +71,33 @@ impl Products {
         Ok(())
     }
 
-    /// Makes those that are not there yet.
+    /// Makes those whose factors are both there, and that are not there yet.
     pub fn make(
-        self,
+        &mut self,
         gpu: &Rc<Gpu>,
         config: &Config,
         pipelines: &Pipelines,
         uniforms: &Buf,
         weights: &mut GpuWeights,
     ) -> Result<()> {
-        if self.factors.is_empty() {
-            return Ok(());
-        }
         let (rows, columns) = (config.d_query(), config.d_mlp_in());
-        let mut recorder = Recorder::new(gpu, uniforms);
         let none = gpu.storage("vectors", 16);
-        for (layer, factor) in &self.factors {
-            let matrix = weights.stored(Weight::MlpIn(*layer))?;
+        for (layer, factor) in std::mem::take(&mut self.factors) {
+            let Ok(matrix) = weights.stored(Weight::MlpIn(layer)) else {
+                self.factors.push((layer, factor));
+                continue;
+            };
+            let mut recorder = Recorder::new(gpu, uniforms);
             let pipeline = pipelines.get(&mlp_in::product_kernel(config, matrix.dtype))?;
             let product = gpu.storage("a product of weights", 4 * (rows * columns) as u64);
             let shards = matrix.shards.iter().map(|shard| ("weights", &shard.data));
-            let buffers = [("source", factor), ("vectors", &none), ("mlp_out", &product)];
+            let buffers = [("source", &factor), ("vectors", &none), ("mlp_out", &product)];
             let group = pipelines.group(&pipeline, shards.chain(buffers))?;
             let grid = [columns.div_ceil(64), rows.div_ceil(64), 1];
             recorder.dispatch(&pipeline, &group, Params::batch(rows, 0, Rows::Sequence), grid);
-            weights.made(Weight::MlpInProduct(*layer), product, [rows, columns], Dtype::F32);
+            recorder.submit();
+            weights.made(Weight::MlpInProduct(layer), product, [rows, columns], Dtype::F32);
         }
-        recorder.submit();
         Ok(())
     }
 }
