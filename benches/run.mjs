@@ -1,6 +1,7 @@
 // npm run bench [-- --runs N --tokens N --prompt N --only topk,crossovers,webgpu,cpu,extras,twins --out FILE --serve]: runs the benchmark page in headless
 // Chromium (with WebGPU on SwiftShader, a CPU emulation, if there is no GPU) and writes its JSON to stdout and FILE. `--serve` serves it for your own browser.
 // `--peers`: other engines beside ours (peers/run.mjs); `--site` stores its TopK for About. `--growth [--device webgpu]`: how times grow, with plots (growth.mjs).
+// `--only load`: from the call of `load` to the first token over a slow line (load.mjs).
 // `--large`: a model of 135 M parameters in 8 and 4 bits, and the memory that it takes (large.mjs).
 import fs from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -24,6 +25,7 @@ await main(async () => {
       tokens: { type: 'string', default: '32' },
       prompt: { type: 'string', default: '128' },
       only: { type: 'string' },
+      beside: { type: 'string' },
       models: { type: 'string', default: 'tiny,small' },
       out: { type: 'string' },
       site: { type: 'boolean', default: false },
@@ -55,14 +57,23 @@ await main(async () => {
     const { benchLarge } = await import('./large.mjs');
     return benchLarge(counts, launch);
   }
-  const { benchPeers } = await import('./peers/run.mjs');
-  const result = values.peers ? await benchPeers({ ...counts, models: values.models.split(',') }, launch) : await page(counts, launch);
+  const result = await measure(values, counts, launch);
   const text = `${JSON.stringify(result, null, 2)}\n`;
   if (values.out) fs.writeFileSync(values.out, text);
   if (values.peers && values.site && result.topk.length > 0) fs.writeFileSync(ON_SITE, `${JSON.stringify(topkForSite(result), null, 2)}\n`);
   // The tables of the others were printed as they came.
   if (!values.peers) process.stdout.write(text);
 });
+
+async function measure({ peers, only, models, beside }, counts, launch) {
+  if (peers) {
+    const { benchPeers } = await import('./peers/run.mjs');
+    return benchPeers({ ...counts, models: models.split(',') }, launch);
+  }
+  if (only !== 'load') return page(counts, launch);
+  const { benchLoad } = await import('./load.mjs');
+  return benchLoad({ ...counts, beside }, launch);
+}
 
 function servePage() {
   return serve({ '/': inRoot('benches'), '/npm/': paths.npmPackage, '/models/': inRoot('models') });

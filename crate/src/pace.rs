@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{pin, Pin};
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -35,6 +35,37 @@ impl Cancel {
         })
         .await
     }
+}
+
+/// A future of which only the result is known: less code than one of its own type.
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// Runs `aside` while `work` runs, and waits for both; an error of `work` ends both at once.
+pub async fn beside<T, R, E>(
+    mut aside: Boxed<'_, T>,
+    mut work: Boxed<'_, std::result::Result<R, E>>,
+) -> std::result::Result<(T, R), E> {
+    let (mut aside_done, mut work_done) = (None, None);
+    std::future::poll_fn(|context| {
+        if work_done.is_none() {
+            if let Poll::Ready(outcome) = work.as_mut().poll(context) {
+                work_done = Some(outcome?);
+            }
+        }
+        if aside_done.is_none() {
+            if let Poll::Ready(outcome) = aside.as_mut().poll(context) {
+                aside_done = Some(outcome);
+            }
+        }
+        match (aside_done.take(), work_done.take()) {
+            (Some(aside), Some(work)) => Poll::Ready(Ok((aside, work))),
+            (aside, work) => {
+                (aside_done, work_done) = (aside, work);
+                Poll::Pending
+            }
+        }
+    })
+    .await
 }
 
 /// How long the CPU may compute before it gives way, in milliseconds.
@@ -95,5 +126,38 @@ pub fn now_ms() -> f64 {
         use std::sync::OnceLock;
         static START: OnceLock<std::time::Instant> = OnceLock::new();
         START.get_or_init(std::time::Instant::now).elapsed().as_secs_f64() * 1e3
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[test]
+    fn work_and_what_runs_beside_it_are_both_waited_for() {
+        let late = |polls: u32| {
+            let mut left = polls;
+            std::future::poll_fn(move |context| {
+                left -= 1;
+                context.waker().wake_by_ref();
+                if left == 0 {
+                    Poll::Ready(polls)
+                } else {
+                    Poll::Pending
+                }
+            })
+        };
+        for (aside, work) in [(1, 3), (3, 1), (2, 2)] {
+            let both = beside(Box::pin(late(aside)), Box::pin(async move { Ok::<_, ()>(late(work).await) }));
+            assert_eq!(pollster::block_on(both), Ok((aside, work)));
+        }
+    }
+
+    #[test]
+    fn an_error_waits_for_nothing_beside_it() {
+        let both = beside(Box::pin(pending::<()>()), Box::pin(ready(Err::<(), _>("no such file"))));
+        assert_eq!(pollster::block_on(both), Err("no such file"));
     }
 }

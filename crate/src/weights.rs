@@ -250,6 +250,12 @@ pub enum KeptAs {
 
 /// Takes weights one at a time as they are read, so that no more than one of them is in memory twice.
 pub trait WeightSink {
+    /// The numbers in which every weight will come, said before the first does.
+    fn expect(&mut self, weights: &[(Weight, Dtype)]) -> crate::error::Result<()> {
+        let _ = weights;
+        Ok(())
+    }
+
     /// Norms of a block come before its matrices. An error ends the loading.
     fn weight(&mut self, which: Weight, tensor: Tensor) -> crate::error::Result<()>;
 

@@ -1,6 +1,6 @@
 /**
  * Downloads one file into memory and the cache: resumes after an interruption, verifies the file before it counts as
- * complete, and continues in memory when the storage is full.
+ * complete, and continues in memory when the storage is full. What has come may be read before that.
  */
 import { blobOf, hold, PART_BYTES, UNKNOWN_VERSION, type FileCache, type Held } from './cache.js';
 import { createError, throwIfAborted, TopKError } from './errors.js';
@@ -42,12 +42,41 @@ export interface Downloaded extends Held {
   stored: boolean;
 }
 
-/** The file, from the cache if it is complete there; otherwise fetched, once `turn` has come. */
-export async function download(file: RemoteFile, context: DownloadContext, turn?: Promise<unknown>): Promise<Downloaded> {
-  const stored = await fromCache(file, context);
-  if (stored) return stored;
-  await turn;
-  return new Transfer(file, context).run();
+/** A file from the cache if it is complete there; otherwise fetched, once `turn` has come. */
+export class Download {
+  /** The file, verified and stored. */
+  readonly whole: Promise<Downloaded>;
+  readonly #found: Promise<Downloaded | Transfer>;
+
+  constructor(file: RemoteFile, context: DownloadContext, turn?: Promise<unknown>) {
+    this.#found = fromCache(file, context).then(async (stored) => {
+      if (!stored) await turn;
+      return stored ?? new Transfer(file, context);
+    });
+    this.whole = this.#found.then((found) => (found instanceof Transfer ? found.run() : found));
+  }
+
+  /** Bytes of the file, once it is whole. */
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    return rangeOf(await this.whole, offset, length);
+  }
+
+  /** Bytes as soon as they have come; whether they are the file's, {@link misled} says. */
+  async readEarly(offset: number, length: number): Promise<Uint8Array> {
+    const found = await this.#found;
+    return (found instanceof Transfer ? await found.read(offset, length) : undefined) ?? this.read(offset, length);
+  }
+
+  /** Whether bytes were read early that then were thrown away; waits until all that were read so are checked. */
+  async misled(): Promise<boolean> {
+    const found = await this.#found;
+    return found instanceof Transfer && found.misled(this.whole);
+  }
+}
+
+async function rangeOf(held: Downloaded, offset: number, length: number): Promise<Uint8Array> {
+  const to = offset + length;
+  return held.bytes?.slice(offset, to) ?? new Uint8Array(await blobOf(held).slice(offset, to).arrayBuffer());
 }
 
 /** The file from the cache; `undefined` if it is incomplete there, another version, or no longer what was stored. */
@@ -79,6 +108,12 @@ class Transfer {
   #tailBytes = 0;
   /** Most bytes that were ever held: what counts as progress, so that starting again and again comes to an end. */
   #best = 0;
+  /** Reads that wait until so many bytes are held, or the transfer is over. */
+  #waiting: { until: number; go: () => void }[] = [];
+  #isOver = false;
+  /** Something was read of what is held. */
+  #isRead = false;
+  #isMisled = false;
 
   constructor(file: RemoteFile, context: DownloadContext) {
     this.#file = file;
@@ -88,6 +123,55 @@ class Transfer {
   }
 
   async run(): Promise<Downloaded> {
+    try {
+      return await this.#run();
+    } finally {
+      this.#isOver = true;
+      this.#wake();
+    }
+  }
+
+  /** Bytes once they are held; `undefined` after the end. */
+  async read(offset: number, length: number): Promise<Uint8Array | undefined> {
+    const until = offset + length;
+    while (!this.#isOver && this.#held < until) await new Promise<void>((go) => this.#waiting.push({ until, go }));
+    if (this.#isOver) return undefined;
+    this.#isRead = true;
+    return this.#range(offset, until);
+  }
+
+  /** Whether what was read was thrown away since, or will be before the end of `whole`. */
+  async misled(whole: Promise<unknown>): Promise<boolean> {
+    if (this.#isRead || this.#isMisled) await whole;
+    const was = this.#isMisled;
+    this.#isMisled = false;
+    return was;
+  }
+
+  /** Lets go on what waits for no more than is held. */
+  #wake(): void {
+    const ready = this.#waiting.filter(({ until }) => this.#isOver || until <= this.#held);
+    this.#waiting = this.#waiting.filter((waiting) => !ready.includes(waiting));
+    for (const { go } of ready) go();
+  }
+
+  /** The bytes from `from` to `to`, all of which are held. */
+  async #range(from: number, to: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(to - from);
+    const first = Math.min(Math.floor(from / PART_BYTES), this.#parts.length);
+    let start = first * PART_BYTES;
+    // The lists as they are now: more may come while a Blob is read.
+    for (const piece of [...this.#parts.slice(first), ...this.#tail]) {
+      const size = piece instanceof Blob ? piece.size : piece.length;
+      const [a, b] = [Math.max(from - start, 0), Math.min(to - start, size)];
+      if (a < b)
+        bytes.set(piece instanceof Blob ? new Uint8Array(await piece.slice(a, b).arrayBuffer()) : piece.subarray(a, b), start + a - from);
+      start += size;
+    }
+    return bytes;
+  }
+
+  async #run(): Promise<Downloaded> {
     const { signal, network } = this.#context;
     await this.#resume();
     let failures = 0;
@@ -132,11 +216,14 @@ class Transfer {
       this.#tailBytes = last.size;
     }
     this.#parts = parts;
+    this.#wake();
     this.#context.onBytes(this.#held, true);
   }
 
   /** Drops everything held. */
   async #restart(): Promise<void> {
+    this.#isMisled ||= this.#isRead;
+    this.#isRead = false;
     this.#parts = [];
     this.#tail = [];
     this.#tailBytes = 0;
@@ -236,6 +323,7 @@ class Transfer {
       }
     }
     this.#best = Math.max(this.#best, this.#held);
+    this.#wake();
     this.#context.onBytes(this.#held, false);
   }
 

@@ -138,18 +138,21 @@ class ModelHost {
       untold = progress;
       told?.(progress);
     };
-    const { result: model, folder } = await this.#withFolder('', { signal: context.signal, emit }, async (source, onTensor) => {
+    const build = async (source: OpenFolder, onTensor: (done: number, total: number) => void) => {
       const { engine } = await starting;
       return this.#withCancel(context.signal, (cancel) => {
         const { backend, maxContext, dtype, team } = request;
         return engine.WasmModel.load(source, { backend, maxContext, dtype }, onTensor, cancel, team && (() => assemble(team)));
       });
-    });
-    if (context.signal.aborted || this.#disposed) {
+    };
+    const discard = (model: WasmModel) =>
       this.#release(() => {
         model.dispose();
         model.free();
       });
+    const { result: model, folder } = await this.#withFolder('', { signal: context.signal, emit }, build, discard);
+    if (context.signal.aborted || this.#disposed) {
+      discard(model);
       throw this.#disposed ? new TopKDisposedError() : abortError(context.signal);
     }
     this.#model = model;
@@ -157,24 +160,52 @@ class ModelHost {
     return { config, backend, cache: folder.cache, checkpoints: files.checkpoints };
   }
 
-  /** Opens a folder of the model for `use`; a download that failed, or the caller's abort, is what a failure then says. */
+  /**
+   * Opens a folder of the model for `use`; a download that failed, or the caller's abort, is what a failure then says. With `discard`, weights may be
+   * read before they are verified: what `use` made of wrong ones is discarded, and made anew if the server then had the right ones.
+   */
   async #withFolder<T>(
     path: string,
     context: { signal: AbortSignal; emit(progress: LoadProgress): void },
     use: (source: OpenFolder, onTensor: (done: number, total: number) => void) => Promise<T>,
+    discard?: (result: T) => void,
   ): Promise<{ result: T; folder: OpenFolder }> {
     const over = new AbortController();
     const signal = AbortSignal.any([context.signal, over.signal]);
     let folder: OpenFolder | undefined;
     try {
-      folder = await this.#source().open(path, { signal, onProgress: context.emit });
+      const opened = await this.#source().open(path, { signal, onProgress: context.emit, early: discard !== undefined });
+      folder = opened;
       let progress: ByteProgress | undefined;
-      const result = await use(folder, (done, total) => {
-        progress ??= new ByteProgress('load', total, context.emit);
-        progress.update(`${path}model.safetensors`, done);
-      });
-      await folder.complete();
-      return { result, folder };
+      let loaded: [number, number] | undefined;
+      // The download is told to its end first.
+      const tell = () => {
+        if (!loaded || !opened.isWhole) return;
+        progress ??= new ByteProgress('load', loaded[1], context.emit);
+        progress.update(`${path}model.safetensors`, loaded[0]);
+      };
+      const onTensor = (done: number, total: number) => {
+        loaded = [done, total];
+        tell();
+      };
+      for (;;) {
+        let made: { result: T } | undefined;
+        try {
+          made = { result: await use(opened, onTensor) };
+          if (!(await opened.misled())) {
+            await opened.complete();
+            tell();
+            return { result: made.result, folder: opened };
+          }
+        } catch (error) {
+          if (made) discard?.(made.result);
+          // What is wrong with bytes that were not verified says nothing.
+          const again = !made && !context.signal.aborted && UNREADABLE.has(toTopKError(error).code) && (await opened.misled());
+          if (!again) throw error;
+          continue;
+        }
+        discard?.(made.result);
+      }
     } catch (error) {
       throwIfAborted(context.signal);
       if (folder?.failure === undefined && UNREADABLE.has(toTopKError(error).code)) await folder?.distrust();

@@ -224,8 +224,13 @@ test('what the engine cannot read is forgotten, unless the manifest vouches for 
     const server = modelServer();
     if (manifest) server.putManifest();
     const { folder } = await open(server);
+    await folder.read(WEIGHTS, 0, 10);
     await folder.complete();
     await folder.distrust();
+    assert.ok(
+      caches.keys('file').some((key) => key.includes('config.json')),
+      'what it did not read stays',
+    );
     assert.equal(caches.keys('file').filter((key) => key.includes(WEIGHTS)).length, manifest ? 1 : 0);
   }
 });

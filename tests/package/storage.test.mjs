@@ -128,6 +128,44 @@ test('a download that breaks off poisons nothing', async (t) => {
   assert.equal(second.cache.state, 'verified');
 });
 
+test('damaged weights, read while they came, are fetched again; from a server that has no others there is no model', async (t) => {
+  const whole = fs.readFileSync(path.join(listed.folder, 'model.safetensors'));
+  const ends = { header: 12, tensors: whole.length - 40 };
+  for (const [place, at] of Object.entries(ends))
+    for (const bad of [1, 2]) {
+      let asked = 0;
+      const damaged = Buffer.from(whole);
+      damaged[at] ^= 0x55;
+      const intercept = (request, response) => {
+        if (request.url !== '/listed/model.safetensors' || ++asked > bad) return false;
+        response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': whole.length });
+        // The engine has the first half before the rest comes.
+        response.write(damaged.subarray(0, whole.length / 2));
+        setTimeout(() => response.end(damaged.subarray(whole.length / 2)), 300);
+        return true;
+      };
+      const { page } = await open(t, { intercept });
+      const cache = `damaged-${place}-${bad}`;
+      const found = await visit(page, { cache });
+      const said = `${place}, ${bad}: ${found.code} ${found.message}`;
+      if (bad === 1) {
+        assert.deepEqual(found.ids, ids, said);
+        assert.equal(found.cache.state, 'verified');
+      } else {
+        assert.equal(found.code, 'integrity', said);
+        assert.match(found.message, /model\.safetensors does not match manifest\.json/);
+        assert.deepEqual(
+          await page.evaluate(
+            async (name) => (await (await caches.open(name)).keys()).filter(({ url }) => url.includes('safetensors')).length,
+            cache,
+          ),
+          0,
+        );
+      }
+      assert.equal(asked, 2, said);
+    }
+});
+
 test('a large download goes on in the next visit where its last whole part ends', async (t) => {
   const folder = path.join(root, 'models/Llama-TopK-Stories-16M');
   const weights = fs.readFileSync(path.join(folder, 'model.safetensors'));

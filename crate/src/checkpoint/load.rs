@@ -49,9 +49,17 @@ pub async fn load_weights(
             fail!(Checkpoint, "tensor {name:?} is not zero, and the model that config.json describes has no such bias");
         }
     }
+    let keeps_narrow = kept == KeptAs::Stored && sink.keeps_narrow();
+    let expected: Vec<_> = planned
+        .iter()
+        .map(|item| match kept {
+            KeptAs::F16 if !item.weight.is_vector() => (item.weight, Dtype::F16),
+            _ => (item.weight, read_as(item, keeps_narrow)),
+        })
+        .collect();
+    sink.expect(&expected)?;
     let mut norm: (Vec<f32>, Vec<f32>) = Default::default();
     for item in &planned {
-        let keeps_narrow = kept == KeptAs::Stored && sink.keeps_narrow();
         let mut tensor = reader.weight(item, keeps_narrow).await?;
         if kept == KeptAs::F16 && !item.weight.is_vector() {
             let names: Vec<&str> = item.parts.iter().map(|part| part.name.as_str()).collect();
@@ -80,6 +88,14 @@ pub async fn load_weights(
     Ok(())
 }
 
+/// In which numbers a weight is read.
+fn read_as(item: &Planned, keeps_narrow: bool) -> Dtype {
+    match item.dtype.is_narrow() && (!keeps_narrow || item.weight.is_vector()) {
+        true => Dtype::F32,
+        false => item.dtype,
+    }
+}
+
 struct Reader<'a> {
     source: &'a dyn Source,
     quantization: Option<Quantization>,
@@ -93,15 +109,14 @@ impl Reader<'_> {
     /// `keeps_narrow`: numbers of 8 and 4 bits stay so, beside their scales.
     async fn weight(&mut self, item: &Planned, keeps_narrow: bool) -> Result<Tensor> {
         let (rows, cols, stride) = (item.rows, item.cols, Tensor::stride_of(item.cols));
-        let widened = item.dtype.is_narrow() && (!keeps_narrow || item.weight.is_vector());
-        let dtype = if widened { Dtype::F32 } else { item.dtype };
+        let dtype = read_as(item, keeps_narrow);
         let what = format!("{:?}", item.weight);
         if rows.checked_mul(stride).and_then(|n| n.checked_mul(4)).is_none() {
             fail!(OutOfMemory, "{what} has more bytes than can be addressed here")
         };
         if matches!(item.dtype, Dtype::I4 { .. }) {
             let tensor = self.four_bits(item).await?;
-            return Ok(if widened { tensor.widened() } else { tensor });
+            return Ok(if dtype == item.dtype { tensor } else { tensor.widened() });
         }
         let bytes = dtype.data_bytes(rows, stride);
         if let [part] = item.parts.as_slice() {

@@ -33,6 +33,16 @@ pub(super) fn plan(config: &Config, checkpoint: &Checkpoint) -> Result<Vec<Plann
         item.dtype = checked_dtype(item, config, checkpoint)?;
     }
     no_leftovers(config, checkpoint, &planned)?;
+    if let Some(head) = planned.pop_if(|item| item.weight == Weight::Head) {
+        let place = |item: &Planned| {
+            let (file, info) = checkpoint.tensors.get(&item.parts.first()?.name)?;
+            Some((*file, info.start))
+        };
+        let own = place(&head);
+        // Where its bytes come, which may be long before the others'.
+        let at = planned.iter().position(|item| own.is_some() && place(item) > own);
+        planned.insert(at.unwrap_or(planned.len()), head);
+    }
     Ok(planned)
 }
 

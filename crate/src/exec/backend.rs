@@ -5,9 +5,8 @@ use std::rc::Rc;
 use crate::checkpoint;
 use crate::config::Config;
 use crate::error::{fail, Result};
-use crate::exec::adapter::{AdapterChoice, BackendChoice};
 use crate::exec::cpu::{CpuCache, CpuEngine};
-use crate::exec::gpu::{GpuCache, GpuEngine, GpuLoader, Slot};
+use crate::exec::gpu::{Gpu, GpuCache, GpuEngine, GpuLoader, Slot};
 use crate::exec::request::{Batch, BatchOutput, Decode, DecodeRow, Drawn, Resume};
 use crate::ops::def::Step;
 use crate::ops::pass::KvCache;
@@ -30,25 +29,21 @@ pub enum EngineCache {
     Slot(Box<Slot>),
 }
 
-/// Loads weights onto the backend that `choice` leads to.
+/// Loads weights onto `gpu`, or onto the CPU.
 pub async fn load(
-    choice: BackendChoice,
+    gpu: Option<Rc<Gpu>>,
     config: &Rc<Config>,
     source: &dyn Source,
     prefix: &str,
     kept: KeptAs,
     progress: &mut dyn FnMut(u64, u64),
-) -> Result<(Engine, AdapterChoice)> {
-    let (info, gpu) = crate::exec::gpu::open(choice).await?;
-    let engine = match gpu {
-        Some(gpu) => {
-            let mut loader = GpuLoader::new(gpu, config.clone())?;
-            checkpoint::load_weights(source, prefix, config, kept, &mut loader, progress).await?;
-            Engine::Gpu(Box::new(loader.finish().await?))
-        }
-        None => load_cpu(config, source, prefix, kept, progress).await?,
+) -> Result<Engine> {
+    let Some(gpu) = gpu else {
+        return load_cpu(config, source, prefix, kept, progress).await;
     };
-    Ok((engine, info))
+    let mut loader = GpuLoader::new(gpu, config.clone())?;
+    checkpoint::load_weights(source, prefix, config, kept, &mut loader, progress).await?;
+    Ok(Engine::Gpu(Box::new(loader.finish().await?)))
 }
 
 /// Loads other weights of the same model onto the device of `engine`.

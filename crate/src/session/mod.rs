@@ -33,7 +33,8 @@ use crate::checkpoint;
 use crate::config::{Config, GenerationDefaults};
 use crate::error::{fail, Result};
 use crate::exec::backend::{self, Engine};
-use crate::pace::Cancel;
+use crate::exec::gpu::open;
+use crate::pace::{beside, Cancel};
 use crate::source::Source;
 use crate::tokenizer::Tokenizer;
 pub use crate::weights::KeptAs;
@@ -88,11 +89,17 @@ impl Model {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Model> {
         let choice = options.backend;
-        let config = Rc::new(checkpoint::read_config_within(source, options.max_context).await?);
-        let defaults = checkpoint::read_generation_defaults(source, &config).await?;
-        let tokenizer = checkpoint::read_tokenizer(source, &config).await?.map(Rc::new);
-        let (engine, backend) = cancel
-            .guard(backend::load(choice, &config, source, "", options.dtype, progress))
+        let files = async {
+            let config = Rc::new(checkpoint::read_config_within(source, options.max_context).await?);
+            let defaults = checkpoint::read_generation_defaults(source, &config).await?;
+            let tokenizer = checkpoint::read_tokenizer(source, &config).await?.map(Rc::new);
+            Ok((config, defaults, tokenizer))
+        };
+        // The device opens while files come; what is wrong with these is said first.
+        let (device, (config, defaults, tokenizer)) = cancel.guard(beside(Box::pin(open(choice)), Box::pin(files))).await?;
+        let (backend, gpu) = device?;
+        let engine = cancel
+            .guard(backend::load(gpu, &config, source, "", options.dtype, progress))
             .await?;
         Ok(Model {
             config,

@@ -17,6 +17,8 @@ export class BlobFiles implements ModelFiles {
     const blob = (path: string) => this.#files.get(folder + path);
     return {
       failure: undefined,
+      isWhole: true,
+      misled: async () => false,
       complete: async () => {},
       distrust: async () => {},
       cache: GIVEN,

@@ -76,6 +76,8 @@ export class FolderFiles implements ModelFiles {
   async open(folder: string): Promise<OpenFolder> {
     return {
       failure: undefined,
+      isWhole: true,
+      misled: async () => false,
       complete: async () => {},
       distrust: async () => {},
       cache: GIVEN,

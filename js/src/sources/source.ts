@@ -5,12 +5,18 @@ import type { WasmSource } from '../topk_lm.js';
 export interface OpenContext {
   signal: AbortSignal;
   onProgress(progress: LoadProgress): void;
+  /** Weights may be read before their file is verified: whoever opens then asks {@link OpenFolder.misled}. */
+  early?: boolean;
 }
 
 /** Files of one folder, open for reading. */
 export interface OpenFolder extends WasmSource {
   /** What stopped a read, if something did: clearer than what the engine makes of it. */
   readonly failure: unknown;
+  /** Whether every file is there. */
+  readonly isWhole: boolean;
+  /** Waits until what was read early is verified; `true`: it turned out to be wrong and was fetched again, so read everything once more. */
+  misled(): Promise<boolean>;
   /** Waits until every file is there, also those the engine did not read. */
   complete(): Promise<void>;
   /** Forgets stored copies that no SHA-256 vouches for: the engine could not read what they hold, and the server may have better ones. */

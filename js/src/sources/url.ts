@@ -1,9 +1,9 @@
 /**
  * A model folder on a server. With `manifest.json` everything about its files is known at once; without, the server is
- * asked (HEAD). Reading waits for the file, so the engine starts to build while weights still come in.
+ * asked (HEAD). Weights may be read as they come in, before the file is whole and verified, so that the engine is built meanwhile.
  */
 import { blobOf, FileCache, UNKNOWN_VERSION, type FileRecord } from '../cache.js';
-import { download, fromCache, type Downloaded, type DownloadContext, type RemoteFile } from '../download.js';
+import { Download, fromCache, type Downloaded, type DownloadContext, type RemoteFile } from '../download.js';
 import { createError, throwIfAborted } from '../errors.js';
 import type { ModelFiles, OpenContext, OpenFolder } from './source.js';
 import { isMissing, bodyBytes, NETWORK, readBody, request, Retriable, retry, serverVersion, timely, type Network } from '../remote.js';
@@ -41,16 +41,19 @@ export class UrlFiles implements ModelFiles {
     return this.#manifest?.steps ?? [];
   }
 
-  async open(folder: string, { signal, onProgress }: OpenContext): Promise<OpenFolder> {
+  async open(folder: string, { signal, onProgress, early }: OpenContext): Promise<OpenFolder> {
     this.#manifest ??= await this.#fetchManifest(signal);
     const files = await this.#list(folder, signal);
     const progress = new ByteProgress('download', totalBytes(files), onProgress);
-    const fetchFile = async (file: RemoteFile, turn: Promise<unknown>) => {
-      const result = await this.#download(file, signal, (bytes, cached) => progress.update(file.path, bytes, cached), turn);
-      progress.fileDone(totalBytes(files));
-      return result;
+    const fetchFile = (file: RemoteFile, turn: Promise<unknown>) => {
+      const download = this.#download(file, signal, (bytes, cached) => progress.update(file.path, bytes, cached), turn);
+      download.whole.then(
+        () => progress.fileDone(totalBytes(files)),
+        () => {}, // said to whoever waits for the file
+      );
+      return download;
     };
-    const opened = new UrlFolder(folder, files, fetchFile, () => this.#memoryReason, this.#cache);
+    const opened = new UrlFolder(folder, files, fetchFile, early ?? false, () => this.#memoryReason, this.#cache);
     await opened.sizesKnown();
     return opened;
   }
@@ -58,7 +61,7 @@ export class UrlFiles implements ModelFiles {
   async file(path: string, signal: AbortSignal): Promise<Blob | undefined> {
     this.#manifest ??= await this.#fetchManifest(signal);
     const file = await this.#find(path, signal);
-    return file && blobOf(await this.#download(file, signal, () => {}));
+    return file && blobOf(await this.#download(file, signal, () => {}).whole);
   }
 
   #url(path: string): string {
@@ -68,16 +71,14 @@ export class UrlFiles implements ModelFiles {
     return url.href;
   }
 
-  async #download(
-    file: RemoteFile,
-    signal: AbortSignal,
-    onBytes: DownloadContext['onBytes'],
-    turn?: Promise<unknown>,
-  ): Promise<Downloaded> {
+  #download(file: RemoteFile, signal: AbortSignal, onBytes: DownloadContext['onBytes'], turn?: Promise<unknown>): Download {
     const onStorageFailure = (reason: string) => (this.#memoryReason ??= reason);
-    const result = await download(file, { network: this.#network, cache: this.#cache, signal, onBytes, onStorageFailure }, turn);
-    file.bytes = result.size;
-    return result;
+    const download = new Download(file, { network: this.#network, cache: this.#cache, signal, onBytes, onStorageFailure }, turn);
+    download.whole.then(
+      ({ size }) => (file.bytes = size),
+      () => {}, // said to whoever waits for the file
+    );
+    return download;
   }
 
   /** The manifest; `null` where there is none. Without a network: the stored one. */
@@ -125,7 +126,7 @@ export class UrlFiles implements ModelFiles {
     const files = [config, ...others].filter((file) => file !== undefined);
     if (weights) return [...files, weights];
     if (!index) throw this.#notFound(folder + WEIGHTS);
-    const blob = blobOf(await this.#download(index, signal, () => {}));
+    const blob = blobOf(await this.#download(index, signal, () => {}).whole);
     const shards = await Promise.all(
       shardNames(await blob.text()).map(async (name) => {
         const shard = await this.#find(folder + name, signal);
@@ -194,50 +195,72 @@ function totalBytes(files: readonly RemoteFile[]): number | null {
   return total;
 }
 
-/** Files of one folder: those that are stored are read at once, the others downloaded one after the other in the order given. */
+/**
+ * Files of one folder: those that are stored are read at once, the others downloaded at the same time, but files of weights one after the other
+ * in the order given, in which the engine reads them.
+ */
 class UrlFolder implements OpenFolder {
-  failure: unknown;
   readonly #folder: string;
-  readonly #files: Map<string, { file: RemoteFile; content: Promise<Downloaded> }>;
+  /** In the order in which failures count. */
+  readonly #files = new Map<string, { file: RemoteFile; download: Download; failure?: unknown; isRead: boolean }>();
   readonly #results: Downloaded[] = [];
+  readonly #isEarly: boolean;
   readonly #cache: FileCache | null;
   readonly #memoryReason: () => string | undefined;
 
   constructor(
     folder: string,
     files: RemoteFile[],
-    fetchFile: (file: RemoteFile, turn: Promise<unknown>) => Promise<Downloaded>,
+    fetchFile: (file: RemoteFile, turn: Promise<unknown>) => Download,
+    isEarly: boolean,
     memoryReason: () => string | undefined,
     cache: FileCache | null,
   ) {
     this.#cache = cache;
     this.#folder = folder;
-    this.#files = new Map();
+    this.#isEarly = isEarly;
     this.#memoryReason = memoryReason;
     let before: Promise<unknown> = Promise.resolve();
     for (const file of files) {
-      const content = fetchFile(file, before).then((result) => {
-        this.#results.push(result);
-        return result;
-      });
-      content.catch((error) => (this.failure ??= error));
-      before = content;
-      this.#files.set(file.path, { file, content });
+      const download = fetchFile(file, isWeights(file.path) ? before : Promise.resolve());
+      const entry: { file: RemoteFile; download: Download; failure?: unknown; isRead: boolean } = { file, download, isRead: false };
+      this.#files.set(file.path, entry);
+      download.whole.then(
+        (result) => this.#results.push(result),
+        (error) => (entry.failure = error),
+      );
+      if (isWeights(file.path)) before = download.whole;
     }
+  }
+
+  get failure(): unknown {
+    for (const { failure } of this.#files.values()) if (failure !== undefined) return failure;
+    return undefined;
+  }
+
+  get isWhole(): boolean {
+    return this.#results.length === this.#files.size;
   }
 
   /** Waits for the files whose length the server did not say. */
   async sizesKnown(): Promise<void> {
-    for (const { file, content } of this.#files.values()) if (file.bytes === null) await content;
+    for (const { file, download } of this.#files.values()) if (file.bytes === null) await download.whole;
+  }
+
+  async misled(): Promise<boolean> {
+    let was = false;
+    for (const { download, isRead } of this.#files.values()) if (isRead && (await download.misled())) was = true;
+    return was;
   }
 
   async complete(): Promise<void> {
-    for (const { content } of this.#files.values()) (await content).bytes = undefined; // nothing more is read
+    for (const { download } of this.#files.values()) (await download.whole).bytes = undefined; // nothing more is read
   }
 
   async distrust(): Promise<void> {
-    for (const { file, content } of this.#files.values()) {
-      const result = await content.catch(() => undefined);
+    for (const { file, download, isRead } of this.#files.values()) {
+      if (!isRead) continue;
+      const result = await download.whole.catch(() => undefined);
       if (result?.stored && !result.verified) await this.#cache?.forget(file.url).catch(() => {});
     }
   }
@@ -262,14 +285,12 @@ class UrlFolder implements OpenFolder {
   async read(path: string, offset: number, length: number): Promise<Uint8Array> {
     const entry = this.#files.get(this.#folder + path);
     if (!entry) throw createError('io', `${this.#folder}${path} is not among the model's files.`);
-    const content = await entry.content;
-    return (
-      content.bytes?.slice(offset, offset + length) ??
-      new Uint8Array(
-        await blobOf(content)
-          .slice(offset, offset + length)
-          .arrayBuffer(),
-      )
-    );
+    entry.isRead = true;
+    return this.#isEarly && isWeights(path) ? entry.download.readEarly(offset, length) : entry.download.read(offset, length);
   }
+}
+
+/** Whether a file is read piece by piece. */
+function isWeights(path: string): boolean {
+  return path.endsWith('.safetensors');
 }

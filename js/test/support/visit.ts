@@ -23,11 +23,11 @@ interface Opened {
 /** Opens a folder as a visit of the page does. */
 export async function open(
   server: FakeServer,
-  { folder = '', cache = 'name' as string | null, signal = new AbortController().signal } = {},
+  { folder = '', cache = 'name' as string | null, signal = new AbortController().signal, early = false } = {},
 ): Promise<Opened> {
   const progress: LoadProgress[] = [];
   const files = await UrlFiles.create(BASE, cache, server);
-  const opened = await files.open(folder, { signal, onProgress: (report) => progress.push(report) });
+  const opened = await files.open(folder, { signal, early, onProgress: (report) => progress.push(report) });
   return { folder: opened, progress };
 }
 

@@ -88,6 +88,9 @@ async fn open_reachable(wanted: BackendChoice) -> Result<(AdapterChoice, Option<
         power_preference: wgpu::PowerPreference::HighPerformance,
         ..Default::default()
     };
+    // Both are asked before either is waited for.
+    #[cfg(target_arch = "wasm32")]
+    let asked = super::web::ask_adapter();
     let adapter = match instance.request_adapter(&options).await {
         Ok(adapter) => adapter,
         Err(_) if wanted == BackendChoice::Auto => return cpu(false, "there is no WebGPU adapter here".into()),
@@ -98,7 +101,13 @@ async fn open_reachable(wanted: BackendChoice) -> Result<(AdapterChoice, Option<
     };
     let info = adapter.get_info();
     let is_fallback = info.device_type == wgpu::DeviceType::Cpu;
-    let name = adapter_name(info.name).await;
+    let name = info.name;
+    // For which wgpu mostly has no name there.
+    #[cfg(target_arch = "wasm32")]
+    let name = match name.is_empty() {
+        true => super::web::adapter_name(asked).await.unwrap_or_else(|| "of no name".into()),
+        false => name,
+    };
     if is_fallback && wanted == BackendChoice::Auto {
         let reason = format!("the WebGPU adapter {name} is a software emulation, which the CPU backend outruns");
         return cpu(true, reason);
@@ -132,15 +141,6 @@ fn reachable() -> bool {
     return super::web::reachable();
     #[cfg(not(target_arch = "wasm32"))]
     true
-}
-
-/// What to call the adapter where wgpu has no name for it.
-async fn adapter_name(described: String) -> String {
-    #[cfg(target_arch = "wasm32")]
-    if described.is_empty() {
-        return super::web::adapter_name().await.unwrap_or_else(|| "of no name".into());
-    }
-    described
 }
 
 impl Gpu {

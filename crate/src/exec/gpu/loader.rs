@@ -1,5 +1,5 @@
-//! Takes a checkpoint's weights as they are read, uploads them, and requests the pipelines that they need: compilation
-//! continues while the rest is still downloading.
+//! Requests all pipelines once a checkpoint's header has said how its weights are stored, so that they compile while the weights download;
+//! takes these as they are read, and uploads them.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -9,7 +9,7 @@ use super::context::{Gpu, Guard};
 use super::core::Core;
 use super::engine::GpuEngine;
 use super::pipelines::Pipelines;
-use super::product::Products;
+use super::product::{self, Products};
 use super::record::uniform_ring;
 use super::staging::StagingPool;
 use super::store::Store;
@@ -35,7 +35,7 @@ pub struct GpuLoader {
 }
 
 impl GpuLoader {
-    /// For a device from [`super::open`]. The kernels that need no weights start to compile now.
+    /// For a device from [`super::open`].
     pub fn new(gpu: Rc<Gpu>, config: Rc<Config>) -> Result<GpuLoader> {
         let uniforms = uniform_ring(&gpu);
         let pipelines = Rc::new(Pipelines::new(gpu.clone(), uniforms.clone()));
@@ -73,40 +73,35 @@ impl GpuLoader {
                 config.d_model
             );
         }
-        let mut loader = GpuLoader {
+        Ok(GpuLoader {
             program: Program::new(&config),
-            gpu: gpu.clone(),
+            gpu,
             config,
             pipelines,
             uniforms,
             weights: GpuWeights::default(),
             products: Products::default(),
             guards: Vec::new(),
-        };
-        let (made, guard) = gpu.guarded("the kernels", || loader.request(None, Dtype::F32));
-        loader.guards.push(guard);
-        made?;
-        Ok(loader)
+        })
     }
 
-    /// Requests the pipelines of the steps whose kernels depend on this weight.
-    fn request(&self, matrix: Option<Weight>, dtype: Dtype) -> Result<()> {
+    /// Requests the pipelines of all steps, and of what is made of weights, which will be stored so.
+    fn request(&self, weights: &[(Weight, Dtype)]) -> Result<()> {
+        let stored = |which| weights.iter().find(|weight| weight.0 == which).map(|weight| weight.1);
         for step in self.program.all() {
-            if (step.op.matrix)(&self.config, step) != matrix {
-                continue;
-            }
+            let matrix = (step.op.matrix)(&self.config, step);
             let cx = KernelContext {
                 config: &self.config,
                 step,
-                dtype,
-                stored: &|which| self.weights.stored(which).ok().map(|stored| stored.dtype),
+                dtype: matrix.and_then(stored).unwrap_or(Dtype::F32),
+                stored: &stored,
                 profile: self.gpu.profile(),
             };
             for kernel in (step.op.kernels)(&cx) {
                 self.pipelines.get(&kernel)?;
             }
         }
-        Ok(())
+        product::request(&self.config, &self.program, &self.pipelines, &stored)
     }
 
     /// Waits for the device's word that all fit, and runs one dummy step.
@@ -122,9 +117,13 @@ impl GpuLoader {
         Ok(engine)
     }
 
-    fn build(mut self) -> Result<GpuEngine> {
+    fn make_products(&mut self) -> Result<()> {
         let made = &mut self.weights;
-        self.products.make(&self.gpu, &self.config, &self.pipelines, &self.uniforms, made)?;
+        self.products.make(&self.gpu, &self.config, &self.pipelines, &self.uniforms, made)
+    }
+
+    fn build(mut self) -> Result<GpuEngine> {
+        self.make_products()?;
         let numbers = self.weights.matrix_numbers();
         let store = Store::new(&self.gpu, &self.config, &self.program, numbers)?;
         let core = Core {
@@ -171,7 +170,7 @@ impl GpuEngine {
                 pipelines: core.pipelines.clone(),
                 uniforms: core.uniforms.clone(),
                 weights,
-                products: Products::default(),
+                    products: Products::default(),
                 guards: Vec::new(),
             };
             loader.build()
@@ -186,16 +185,22 @@ impl WeightSink for GpuLoader {
         true
     }
 
+    fn expect(&mut self, weights: &[(Weight, Dtype)]) -> Result<()> {
+        let (made, guard) = self.gpu.guarded("the kernels", || self.request(weights));
+        self.guards.push(guard);
+        made
+    }
+
     fn weight(&mut self, which: Weight, tensor: Tensor) -> Result<()> {
-        let (gpu, dtype) = (self.gpu.clone(), tensor.dtype);
+        let gpu = self.gpu.clone();
         let (done, guard) = gpu.guarded(&format!("the weight {which:?}"), || {
             let of = (&*self.config, &self.program);
-            self.products.see(&gpu, of, &self.pipelines, &self.weights, (which, &tensor))?;
+            self.products.see(&gpu, of, &self.weights, (which, &tensor))?;
             self.weights.add(&gpu, which, tensor)?;
-            if which.is_vector() {
-                return Ok(());
+            match which {
+                Weight::MlpIn(_) => self.make_products(),
+                _ => Ok(()),
             }
-            self.request(Some(which), dtype)
         });
         self.guards.push(guard);
         done

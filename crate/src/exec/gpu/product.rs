@@ -1,5 +1,5 @@
-//! The small matrices of `ops/mlp_in.rs`, made on the device while a model loads: rows of the attention's output projection, times a norm's
-//! gain, times the MLP's first matrix.
+//! The small matrices of `ops/mlp_in.rs`, made on the device while a model loads, each once its factors have come: rows of the attention's
+//! output projection, times a norm's gain, times the MLP's first matrix.
 
 use std::rc::Rc;
 
@@ -27,66 +27,77 @@ fn reads(config: &Config, program: &Program, layer: usize) -> bool {
     fused::fits(config) && program.steps.iter().any(is_split)
 }
 
+/// Requests the kernels that will make them, of weights that will be `stored` so.
+pub fn request(
+    config: &Config,
+    program: &Program,
+    pipelines: &Pipelines,
+    stored: &dyn Fn(Weight) -> Option<Dtype>,
+) -> Result<()> {
+    for layer in (0..config.n_layers).filter(|layer| reads(config, program, *layer)) {
+        if let Some(dtype) = stored(Weight::MlpIn(layer)) {
+            pipelines.get(&mlp_in::product_kernel(config, dtype))?;
+        }
+    }
+    Ok(())
+}
+
 impl Products {
-    /// Takes note of a weight that is about to be uploaded: of the output projection with the gain, which comes before it; of the other
-    /// factor so that its kernel compiles meanwhile.
+    /// Takes note of the output projection, which is about to be uploaded, with the gain, which came before it.
     pub fn see(
         &mut self,
         gpu: &Gpu,
         (config, program): (&Config, &Program),
-        pipelines: &Pipelines,
         weights: &GpuWeights,
         (which, tensor): (Weight, &Tensor),
     ) -> Result<()> {
-        match which {
-            Weight::AttnOut(layer) if reads(config, program, layer) => {
-                let gain = weights.vector(Weight::Norm2Gain(layer))?;
-                let stride = tensor.stride.max(1);
-                let mut factor = Vec::with_capacity(tensor.rows * config.d_model);
-                for row in tensor.to_f32().chunks_exact(stride) {
-                    let gained = row.iter().zip(&*gain).take(config.d_model).enumerate();
-                    // Numbers of 8 bits come without their scales.
-                    let scale = |column: usize| tensor.scales.get(column).copied().unwrap_or(1.0);
-                    factor.extend(gained.map(|(column, (number, gain))| number * scale(column) * gain));
-                }
-                let factor = gpu.storage_with("a factor", bytemuck::cast_slice(&factor));
-                self.factors.push((layer, factor));
-            }
-            Weight::MlpIn(layer) if reads(config, program, layer) => {
-                pipelines.get(&mlp_in::product_kernel(config, tensor.dtype))?;
-            }
-            _ => {}
+        let Weight::AttnOut(layer) = which else {
+            return Ok(());
+        };
+        if !reads(config, program, layer) {
+            return Ok(());
         }
+        let gain = weights.vector(Weight::Norm2Gain(layer))?;
+        let stride = tensor.stride.max(1);
+        let mut factor = Vec::with_capacity(tensor.rows * config.d_model);
+        for row in tensor.to_f32().chunks_exact(stride) {
+            let gained = row.iter().zip(&*gain).take(config.d_model).enumerate();
+            // Numbers of 8 bits come without their scales.
+            let scale = |column: usize| tensor.scales.get(column).copied().unwrap_or(1.0);
+            factor.extend(gained.map(|(column, (number, gain))| number * scale(column) * gain));
+        }
+        let factor = gpu.storage_with("a factor", bytemuck::cast_slice(&factor));
+        self.factors.push((layer, factor));
         Ok(())
     }
 
-    /// Makes those that are not there yet.
+    /// Makes those whose factors are both there, and that are not there yet.
     pub fn make(
-        self,
+        &mut self,
         gpu: &Rc<Gpu>,
         config: &Config,
         pipelines: &Pipelines,
         uniforms: &Buf,
         weights: &mut GpuWeights,
     ) -> Result<()> {
-        if self.factors.is_empty() {
-            return Ok(());
-        }
         let (rows, columns) = (config.d_query(), config.d_mlp_in());
-        let mut recorder = Recorder::new(gpu, uniforms);
         let none = gpu.storage("vectors", 16);
-        for (layer, factor) in &self.factors {
-            let matrix = weights.stored(Weight::MlpIn(*layer))?;
+        for (layer, factor) in std::mem::take(&mut self.factors) {
+            let Ok(matrix) = weights.stored(Weight::MlpIn(layer)) else {
+                self.factors.push((layer, factor));
+                continue;
+            };
+            let mut recorder = Recorder::new(gpu, uniforms);
             let pipeline = pipelines.get(&mlp_in::product_kernel(config, matrix.dtype))?;
             let product = gpu.storage("a product of weights", 4 * (rows * columns) as u64);
             let shards = matrix.shards.iter().map(|shard| ("weights", &shard.data));
-            let buffers = [("source", factor), ("vectors", &none), ("mlp_out", &product)];
+            let buffers = [("source", &factor), ("vectors", &none), ("mlp_out", &product)];
             let group = pipelines.group(&pipeline, shards.chain(buffers))?;
             let grid = [columns.div_ceil(64), rows.div_ceil(64), 1];
             recorder.dispatch(&pipeline, &group, Params::batch(rows, 0, Rows::Sequence), grid);
-            weights.made(Weight::MlpInProduct(*layer), product, [rows, columns], Dtype::F32);
+            recorder.submit();
+            weights.made(Weight::MlpInProduct(layer), product, [rows, columns], Dtype::F32);
         }
-        recorder.submit();
         Ok(())
     }
 }

@@ -32,26 +32,39 @@ pub async fn within<T>(ms: u32, work: impl Future<Output = T>) -> Option<T> {
         }
     });
     let (mut work, mut timer) = (pin!(work), pin!(JsFuture::from(timer)));
-    let outcome = poll_fn(|context| match work.as_mut().poll(context) {
+    let _over = Timer(id);
+    poll_fn(|context| match work.as_mut().poll(context) {
         Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
         Poll::Pending => timer.as_mut().poll(context).map(|_| None),
     })
-    .await;
-    // Deno does not end before its timers do.
-    if let Ok(clear_timeout) = get(&global, "clearTimeout").dyn_into::<Function>() {
-        let _ = clear_timeout.call1(&global, &id);
-    }
-    outcome
+    .await
 }
 
-/// Vendor and architecture (`apple metal-3`, `nvidia hopper`) of the adapter that wgpu was given; asks with the same options.
-pub async fn adapter_name() -> Option<String> {
+/// What `setTimeout` gave, cleared when nobody waits any more: Deno does not end before its timers do.
+struct Timer(JsValue);
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        let global = js_sys::global();
+        if let Ok(clear_timeout) = get(&global, "clearTimeout").dyn_into::<Function>() {
+            let _ = clear_timeout.call1(&global, &self.0);
+        }
+    }
+}
+
+/// Asks for the adapter that wgpu is given, with the same options; then [`adapter_name`].
+pub fn ask_adapter() -> Option<JsFuture> {
     let gpu = get(&get(&js_sys::global(), "navigator"), "gpu");
     let request: Function = get(&gpu, "requestAdapter").dyn_into().ok()?;
     let options = Object::new();
     Reflect::set(&options, &"powerPreference".into(), &"high-performance".into()).ok()?;
     let promise: Promise = request.call1(&gpu, &options).ok()?.dyn_into().ok()?;
-    let info = get(&JsFuture::from(promise).await.ok()?, "info");
+    Some(promise.into())
+}
+
+/// Its vendor and architecture (`apple metal-3`, `nvidia hopper`).
+pub async fn adapter_name(asked: Option<JsFuture>) -> Option<String> {
+    let info = get(&asked?.await.ok()?, "info");
     let words: Vec<String> = ["vendor", "architecture", "device"]
         .iter()
         .filter_map(|key| get(&info, key).as_string())

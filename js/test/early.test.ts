@@ -1,0 +1,187 @@
+/** What is asked for at once, and weights that are read while they come: before their file is whole, and before it is verified. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { PART_BYTES } from '../src/cache.ts';
+import { TopKAbortError } from '../src/errors.ts';
+import { installCaches } from './support/caches.ts';
+import { FakeServer, pattern } from './support/server.ts';
+import { assertMonotonic, modelServer, open, readAll, rejectsWith, WEIGHTS, weights } from './support/visit.ts';
+
+const turns = async (count: number) => {
+  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
+};
+
+/** A server that stops before the chunk with this number until `go` is called. */
+function holding(server: FakeServer, chunk: number) {
+  let chunks = 0;
+  let go!: () => void;
+  const going = new Promise<void>((resolve) => (go = resolve));
+  const { fetch } = server;
+  server.fetch = async (input, init) => {
+    const response = await fetch(input, init);
+    if (!String(input).endsWith(WEIGHTS) || !response.body) return response;
+    const gate = new TransformStream<Uint8Array, Uint8Array>({
+      transform: async (bytes, to) => {
+        if (++chunks > chunk) await going;
+        to.enqueue(bytes);
+      },
+    });
+    return new Response(response.body.pipeThrough(gate), response);
+  };
+  return { server, go };
+}
+
+test('all files are asked for at once, in their order', async (t) => {
+  installCaches(t);
+  const server = modelServer().put('generation_config.json', '{}').put('tokenizer.json', '{}').putManifest();
+  for (const path of ['config.json', 'generation_config.json', 'tokenizer.json']) server.silent.add(`GET ${path}`);
+  const abort = new AbortController();
+  const { folder } = await open(server, { signal: abort.signal });
+  assert.deepEqual(await folder.read(WEIGHTS, 0, weights.length), weights);
+  assert.deepEqual(
+    server.log.map(({ path }) => path),
+    ['manifest.json', 'config.json', 'generation_config.json', 'tokenizer.json', WEIGHTS],
+  );
+  abort.abort();
+  await assert.rejects(folder.complete(), TopKAbortError);
+});
+
+test('files of weights come one after the other', async (t) => {
+  installCaches(t);
+  const index = JSON.stringify({ weight_map: { x: 'model-1.safetensors', y: 'model-2.safetensors' } });
+  const server = new FakeServer()
+    .put('config.json', '{}')
+    .put('model.safetensors.index.json', index)
+    .put('model-1.safetensors', pattern(1000))
+    .put('model-2.safetensors', pattern(2000))
+    .putManifest();
+  server.silent.add('GET model-1.safetensors');
+  const abort = new AbortController();
+  const { folder } = await open(server, { signal: abort.signal });
+  await turns(20);
+  assert.equal(server.gets('model-1.safetensors').length, 1);
+  assert.equal(server.gets('model-2.safetensors').length, 0);
+  abort.abort();
+  await assert.rejects(folder.complete(), TopKAbortError);
+});
+
+test('of several failures the first in order is told', async (t) => {
+  installCaches(t);
+  const server = modelServer().putManifest();
+  server.answer = [undefined, 403, 404];
+  const { folder } = await open(server);
+  await assert.rejects(folder.complete());
+  await turns(20);
+  assert.match(String(folder.failure), /config\.json could not be fetched: the server responded with 403/);
+});
+
+test('weights are read as they come: any range, across parts', async (t) => {
+  installCaches(t);
+  const chunks = PART_BYTES / 65_536 + 2;
+  const { server, go } = holding(modelServer().putManifest(), chunks);
+  const { folder, progress } = await open(server, { early: true });
+  for (const [offset, length] of [
+    [0, 8],
+    [8, 5000],
+    [PART_BYTES - 3, 6],
+    [PART_BYTES + 60_000, 10_000],
+    [0, chunks * 65_536],
+  ] as const) {
+    assert.deepEqual(await folder.read(WEIGHTS, offset, length), weights.slice(offset, offset + length), `${offset}`);
+  }
+  assert.ok(!folder.isWhole);
+  let isRead = false;
+  const last = folder.read(WEIGHTS, weights.length - 10, 10).finally(() => (isRead = true));
+  await turns(20);
+  assert.ok(!isRead);
+  go();
+  assert.deepEqual(await last, weights.slice(-10));
+  assert.equal(await folder.misled(), false);
+  await folder.complete();
+  assert.ok(folder.isWhole);
+  assert.equal(folder.cache.state, 'verified');
+  assertMonotonic(progress, weights.length + 22);
+});
+
+test('who does not ask for early bytes gets verified ones', async (t) => {
+  installCaches(t);
+  const { server, go } = holding(modelServer().putManifest(), 10);
+  const { folder } = await open(server);
+  let isRead = false;
+  const header = folder.read(WEIGHTS, 0, 8).finally(() => (isRead = true));
+  await turns(50);
+  assert.ok(!isRead);
+  go();
+  assert.deepEqual(await header, weights.slice(0, 8));
+});
+
+test('wrong bytes that were read early are told, and read again they are right', async (t) => {
+  const caches = installCaches(t);
+  const server = modelServer().putManifest();
+  const wrong = weights.slice();
+  wrong.fill(0, 12_345, 12_400);
+  const { fetch } = server;
+  server.put(WEIGHTS, wrong);
+  server.fetch = async (input, init) => {
+    if (server.gets(WEIGHTS).length === 1) server.put(WEIGHTS, weights);
+    return fetch(input, init);
+  };
+  const { folder } = await open(server, { early: true });
+  assert.deepEqual(await folder.read(WEIGHTS, 12_345, 10), wrong.slice(12_345, 12_355));
+  assert.equal(await folder.misled(), true);
+  assert.deepEqual(await folder.read(WEIGHTS, 0, weights.length), weights);
+  assert.equal(await folder.misled(), false);
+  await folder.complete();
+  assert.equal(folder.cache.state, 'verified');
+  assert.ok(caches.keys('file').some((key) => key.includes(WEIGHTS)));
+});
+
+test('wrong bytes that stay wrong: the same error, read early or not, and nothing stored', async (t) => {
+  for (const early of [false, true]) {
+    const caches = installCaches(t);
+    const server = modelServer().putManifest();
+    const wrong = weights.slice();
+    wrong.fill(0, 12_345, 12_400);
+    server.put(WEIGHTS, wrong);
+    const { folder } = await open(server, { early });
+    const reading = folder.read(WEIGHTS, 0, 8);
+    if (early) assert.deepEqual(await reading, wrong.slice(0, 8));
+    else await rejectsWith(reading, 'integrity', /does not match/);
+    if (early) await rejectsWith(folder.misled(), 'integrity', /model\.safetensors does not match manifest\.json \(its SHA-256 differs\)/);
+    await rejectsWith(folder.complete(), 'integrity', /does not match/);
+    assert.equal(server.gets(WEIGHTS).length, 2);
+    assert.ok(![...caches.keys('file'), ...caches.keys('part')].some((key) => key.includes(WEIGHTS)));
+  }
+});
+
+test('a file that changes while it is read early is read again', async (t) => {
+  installCaches(t);
+  const server = modelServer();
+  server.breakAfter = [undefined, PART_BYTES + 5];
+  const changed = pattern(weights.length).reverse();
+  server.sleep = async () => {
+    server.put(WEIGHTS, changed, { modified: 'Tue, 03 Nov 2026 10:00:00 GMT' });
+  };
+  const { folder } = await open(server, { early: true });
+  assert.deepEqual(await folder.read(WEIGHTS, 0, 8), weights.slice(0, 8));
+  assert.equal(await folder.misled(), true);
+  assert.deepEqual(await folder.read(WEIGHTS, 0, weights.length), changed);
+});
+
+test('an abort, or a connection that stays broken, ends early reads that wait', async (t) => {
+  installCaches(t);
+  const { server } = holding(modelServer().putManifest(), 10);
+  const abort = new AbortController();
+  const { folder } = await open(server, { early: true, signal: abort.signal });
+  await folder.read(WEIGHTS, 0, 8);
+  const waiting = folder.read(WEIGHTS, weights.length - 8, 8);
+  abort.abort();
+  await assert.rejects(waiting, TopKAbortError);
+
+  const broken = modelServer().putManifest();
+  broken.breakAfter = [undefined, undefined, 100_000];
+  broken.answer = [undefined, undefined, undefined, 500, 500, 500, 500];
+  const opened = await open(broken, { early: true, cache: null });
+  await opened.folder.read(WEIGHTS, 0, 8);
+  await rejectsWith(readAll(opened), 'download', /the server responded with 500/);
+});

@@ -1,0 +1,120 @@
+// What the engine has while a model's weights still come, counted: its kernels once the header is there, every weight whose bytes are.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { root } from './fixture.mjs';
+import { openApi, openBrowser } from './page.mjs';
+
+const browser = await openBrowser(test);
+const folder = path.join(root, 'models/Llama-TopK-Stories-16M');
+const weights = fs.readFileSync(path.join(folder, 'model.safetensors'));
+/** Where the tensors begin, and not much more: no matrix is whole there. */
+const HEADER = 16 + Number(weights.readBigUInt64LE(0));
+/** All but the end of the last tensor, for which the last layer waits. */
+const NEARLY = weights.length - 64;
+
+/** A page whose weights come as far as `upTo` says. */
+async function open(t) {
+  let response;
+  let sent = 0;
+  let end = 0;
+  const send = () => {
+    if (!response || sent >= end) return;
+    response.write(weights.subarray(sent, end));
+    sent = end;
+    if (end === weights.length) response.end();
+  };
+  const intercept = (request, answer) => {
+    if (request.url !== '/shipped/model.safetensors' || request.method !== 'GET') return false;
+    [response, sent] = [answer, 0];
+    response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': weights.length });
+    send();
+    return true;
+  };
+  const { page } = await openApi(browser, t, { mounts: { '/shipped/': folder }, serving: { intercept } });
+  await page.evaluate(() => {
+    globalThis.kernels = 0;
+    /** Bytes that the device was given. */
+    globalThis.given = 0;
+    const { createComputePipeline, createBuffer } = GPUDevice.prototype;
+    GPUDevice.prototype.createComputePipeline = function (...all) {
+      kernels++;
+      return createComputePipeline.apply(this, all);
+    };
+    GPUDevice.prototype.createBuffer = function (descriptor) {
+      if (descriptor.mappedAtCreation) given += descriptor.size;
+      return createBuffer.call(this, descriptor);
+    };
+    const { writeBuffer } = GPUQueue.prototype;
+    GPUQueue.prototype.writeBuffer = function (...all) {
+      given += all[4] ?? all[2].byteLength;
+      return writeBuffer.apply(this, all);
+    };
+    const { instantiate } = WebAssembly;
+    WebAssembly.instantiate = async (...all) => {
+      const made = await instantiate(...all);
+      globalThis.memory = (made.instance ?? made).exports.memory;
+      return made;
+    };
+    globalThis.load = (backend) => {
+      globalThis.abort = new AbortController();
+      globalThis.loading = topk.TopKLM.load('/shipped/', { backend, worker: false, cache: false, signal: abort.signal }).then(
+        async (model) => {
+          const ids = [];
+          for await (const { id } of model.generate('Once', { maxTokens: 4, temperature: 0 })) ids.push(id);
+          await model.dispose();
+          return ids;
+        },
+        ({ code, name }) => ({ code, name }),
+      );
+    };
+  });
+  const upTo = (to) => {
+    end = to;
+    send();
+  };
+  return { page, upTo };
+}
+
+test('kernels are asked for once the header is there, and weights are uploaded as they come', { timeout: 300_000 }, async (t) => {
+  const { page, upTo } = await open(t);
+  upTo(HEADER);
+  await page.evaluate(() => load('webgpu'));
+  await page.waitForFunction(() => kernels > 0, null, { timeout: 60_000 });
+  const first = await page.evaluate(() => ({ kernels, given }));
+  assert.ok(first.given < 1 << 20, `${first.given} bytes`);
+  upTo(NEARLY);
+  await page.waitForFunction((least) => given > least, 0.95 * weights.length, { timeout: 60_000 });
+  upTo(weights.length);
+  assert.equal((await page.evaluate(() => loading)).length, 4);
+  assert.equal(await page.evaluate(() => kernels), first.kernels, 'none came later');
+});
+
+test('the CPU has the weights that came', { timeout: 300_000 }, async (t) => {
+  const { page, upTo } = await open(t);
+  upTo(HEADER);
+  await page.evaluate(() => load('cpu'));
+  await page.waitForFunction(() => globalThis.memory?.buffer.byteLength > 0, null, { timeout: 60_000 });
+  const before = await page.evaluate(() => memory.buffer.byteLength);
+  upTo(NEARLY);
+  await page.waitForFunction((least) => memory.buffer.byteLength > least, before + 0.8 * weights.length, { timeout: 60_000 });
+  upTo(weights.length);
+  assert.equal((await page.evaluate(() => loading)).length, 4);
+});
+
+test('an abort while weights come ends the load at once, and the next one succeeds', { timeout: 300_000 }, async (t) => {
+  const { page, upTo } = await open(t);
+  for (const backend of ['cpu', 'webgpu']) {
+    for (const to of [HEADER, weights.length >> 1]) {
+      upTo(to);
+      await page.evaluate((wanted) => load(wanted), backend);
+      await page.waitForTimeout(500);
+      await page.evaluate(() => abort.abort());
+      assert.deepEqual(await page.evaluate(() => loading), { code: 'aborted', name: 'AbortError' }, `${backend} ${to}`);
+    }
+    upTo(weights.length);
+    await page.evaluate((wanted) => load(wanted), backend);
+    assert.equal((await page.evaluate(() => loading)).length, 4);
+  }
+});
