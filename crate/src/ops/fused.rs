@@ -53,6 +53,7 @@ fn is_worth(config: &Config) -> bool {
 }
 
 /// Whether a model's blocks have what it takes: no bias and no norm behind the projections, an attention of few heads.
+#[inline(never)] // asked in many places
 pub fn fits(config: &Config) -> bool {
     config.norm == Norm::Rms
         && config.residual == Residual::Serial
