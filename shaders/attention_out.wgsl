@@ -1,13 +1,17 @@
-// Attention and its output projection for few rows in one dispatch (ops/fused.rs says when): one workgroup per (head, row, 256 pairs of
+// Attention and its output projection for few rows in one dispatch (ops/fused.rs says when): one workgroup per (head, row, 1024
 // columns) attends as in parts/attend.wgsl and multiplies the head's values with their rows of W. The heads' products are added where
-// they are read (parts/mlp.wgsl); its values themselves stand behind its product. Grid: (heads, rows, pairs / 256).
+// they are read (parts/mlp.wgsl); its values themselves stand behind its product. Grid: (heads, rows, columns / 1024).
 // aux1: positions seen · aux2: the first of them.
 // @import parts/attend.wgsl
-// @import parts/weights.wgsl
+// @import parts/down.wgsl
 
 @group(0) @binding(4) var<storage, read_write> head_out: array<f32>; // [rows, n_heads, n_outputs + d_head]
 
 override n_outputs: u32 = 2u; // d_model
+
+fn factor(j: u32) -> f32 {
+    return query[j];
+}
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
@@ -23,17 +27,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
     }
     workgroupBarrier();
-    let pair = group.z * 256u + thread;
-    if (2u * pair >= n_outputs) {
+    let quad = group.z * 256u + thread;
+    if (4u * quad >= n_outputs) {
         return;
     }
-    var sum = vec2<f32>(0.0);
-    for (var i = 0u; i < d_head; i++) {
-        sum += query[i] * weight_pair(head * d_head + i, pair);
-    }
-    let first = base + 2u * pair;
-    head_out[first] = sum.x;
-    if (2u * pair + 1u < n_outputs) {
-        head_out[first + 1u] = sum.y;
+    let product = down_sum(head * d_head, d_head, quad);
+    for (var i = 0u; i < min(4u, n_outputs - 4u * quad); i++) {
+        head_out[base + 4u * quad + i] = product[i];
     }
 }

@@ -10,19 +10,22 @@ override capacity: u32 = 1u;
 
 fn keep(i: u32, x: f32) {}
 
-fn first_product(row: u32, pair: u32, split: u32) -> vec2<f32> {
-    let list = row * (2u + 2u * capacity);
-    let count = entries[list];
-    var sum = vec2<f32>(0.0);
-    for (var e = split; e < count; e += 16u) {
-        let i = entries[list + 2u + 2u * e];
-        sum += bitcast<f32>(entries[list + 3u + 2u * e]) * vectors[gain_at + i] * weight_pair(i, pair);
-    }
-    for (var i = split; i < n_heads * d_head; i += 16u) {
-        let head = i / d_head;
-        let value = head_out[(row * n_heads + head) * (n_inputs + d_head) + n_inputs + i - head * d_head];
-        let at = i * n_outputs + 2u * pair;
-        sum += value * vec2<f32>(product[at], product[at + 1u]);
+fn term(row: u32, n: u32) -> Term {
+    let at = row * (2u + 2u * capacity) + 2u + 2u * n;
+    let i = entries[at];
+    return Term(i, bitcast<f32>(entries[at + 1u]) * vectors[gain_at + i]);
+}
+
+fn first_product(row: u32, first: u32, thread: u32) -> vec2<f32> {
+    var sum = pair_part(row, entries[row * (2u + 2u * capacity)], first, thread);
+    let column = 2u * (first + thread % 16u);
+    if (column < n_outputs) {
+        for (var i = thread / 16u; i < n_heads * d_head; i += 16u) {
+            let head = i / d_head;
+            let value = head_out[(row * n_heads + head) * (n_inputs + d_head) + n_inputs + i - head * d_head];
+            let at = i * n_outputs + column;
+            sum += value * vec2<f32>(product[at], product[at + 1u]);
+        }
     }
     return sum;
 }

@@ -1,5 +1,5 @@
 // The end of a block without a TopK activation: residual add, edits of site topk_in, then those of site topk_out.
-// Dispatch: one workgroup a row, in two dimensions where rows > 65535.
+// Dispatch: aux1 workgroups a row, in two dimensions where there are more than 65535.
 
 // @import parts/params.wgsl
 // @import parts/order.wgsl
@@ -12,12 +12,14 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let row = group.y * groups.x + group.x;
+    let number = group.y * groups.x + group.x;
+    let row = number / params.aux1;
     if (row >= params.rows) {
         return;
     }
-    let begin = run_begin(thread);
-    let end = run_begin(thread + 1u);
+    let place = number % params.aux1 * threads + thread;
+    let begin = run_begin(place, params.aux1 * threads);
+    let end = run_begin(place + 1u, params.aux1 * threads);
     add_residual(row, begin, end);
     edit_row(TOPK_OUT, row, 0u, 1u, begin, end);
 }

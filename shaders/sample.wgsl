@@ -1,12 +1,11 @@
 // Draws the next token. Twin: crate/src/ops/sample.rs, whose header gives the steps and their exact arithmetic.
 // Dispatch: one workgroup a row. Params: step = number of the slots in `results`.
-// Workgroup memory: 7.2 KiB.
+// Workgroup memory: 5.4 KiB.
 
 // The id's row of the embedding then becomes the next step's stream, so that a step behind another one needs no dispatch for it.
 // @import parts/params.wgsl
 // @import parts/weights.wgsl
 // @import parts/order.wgsl
-// @import parts/wide.wgsl
 // @import parts/exp.wgsl
 // @import parts/philox.wgsl
 // @import parts/descent.wgsl
@@ -31,7 +30,6 @@ var<workgroup> raw_max: atomic<u32>;   // largest key of the logits
 var<workgroup> max_key: atomic<u32>;   // of the penalised logits
 var<workgroup> first: atomic<u32>;     // ~index of the first entry
 var<workgroup> drawn: u32;
-var<workgroup> sums: array<vec2<u32>, 256>;
 
 fn entry_of(i: u32) -> vec2<u32> {
     return vec2(order_key(scratch[own + 2u * i]), ~i);
@@ -54,18 +52,6 @@ fn penalised(settings: u32, i: u32, logit: f32) -> f32 {
     return clamp(logit * bitcast<f32>(select(sampling[settings + 2u], sampling[settings + 1u], logit < 0.0)), -largest, largest);
 }
 
-// Sum of every thread's number.
-fn total_of(mine: vec2<u32>, thread: u32) -> vec2<u32> {
-    workgroupBarrier();
-    sums[thread] = mine;
-    workgroupBarrier();
-    var sum = vec2(0u);
-    for (var other = 0u; other < threads; other++) {
-        sum = wide_add(sum, sums[other]);
-    }
-    return sum;
-}
-
 // Mass of the entries up to `last`.
 fn kept_mass(last: vec2<u32>, thread: u32) -> vec2<u32> {
     var sum = vec2(0u);
@@ -74,7 +60,7 @@ fn kept_mass(last: vec2<u32>, thread: u32) -> vec2<u32> {
             sum = wide_add(sum, mass_of(weight_of(i)));
         }
     }
-    return total_of(sum, thread);
+    return sum_of_all(sum, thread);
 }
 
 // Steps 2 to 6; every thread gets which entry it is.
@@ -129,7 +115,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             atomicMax(&first, ~i);
         }
     }
-    let total = total_of(mass, thread);
+    let total = sum_of_all(mass, thread);
 
     var at = Descent(vec2(0u, atomicLoad(&first)), vec2(0u, 0xffffffffu), PADDING);
     if (sampling[settings] != 0u) {

@@ -18,8 +18,8 @@ fn main(
     if (row >= params.rows) {
         return;
     }
-    let begin = run_begin(thread);
-    let end = run_begin(thread + 1u);
+    let begin = run_begin(thread, threads);
+    let end = run_begin(thread + 1u, threads);
     add_residual(row, begin, end);
     cut(row, begin, end, thread);
 }

@@ -1,6 +1,6 @@
 // Standalone TopK, k above the crossover of topk_plan.json (right for every k from 1 on): radix select of the k of a row, as packed
 // entries in any order, padded to a power of two. topk_sort.wgsl and topk_step.wgsl sort them, topk_gather.wgsl turns them into the
-// result. Dispatch: one workgroup a row, in two dimensions where rows > 65535. Workgroup memory: 2 KiB.
+// result. Dispatch: one workgroup a row, in two dimensions where rows > 65535. Workgroup memory: 3.2 KiB.
 
 // @import parts/operator.wgsl
 // @import parts/order.wgsl

@@ -143,12 +143,15 @@ impl Weight {
     }
 }
 
+/// Rows of an 8-bit table on the GPU that have their scales together.
+pub const TABLE_ROWS: usize = 4;
+
 impl Dtype {
-    /// Bytes of a row of a table of so many numbers on the GPU, where an 8-bit one has its scale in front.
-    pub fn table_row_bytes(self, stride: usize) -> usize {
+    /// Bytes of so many rows of a table on the GPU, where four 8-bit ones have their scales in front.
+    pub fn table_bytes(self, rows: usize, stride: usize) -> usize {
         match self {
-            Dtype::I8 => 4 + stride.next_multiple_of(4),
-            other => other.bytes_of(stride),
+            Dtype::I8 => 4 * rows.next_multiple_of(TABLE_ROWS) + rows * stride.next_multiple_of(4),
+            other => rows * other.bytes_of(stride),
         }
     }
 
@@ -157,7 +160,7 @@ impl Dtype {
         match self {
             Dtype::I8 if !weight.is_table() => 4 * stride + (rows * stride).next_multiple_of(4),
             Dtype::I4 { .. } => self.data_bytes(rows, stride).next_multiple_of(4),
-            _ => rows * self.table_row_bytes(stride),
+            _ => self.table_bytes(rows, stride),
         }
     }
 }

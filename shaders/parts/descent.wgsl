@@ -1,12 +1,12 @@
+// @import parts/scan.wgsl
 // Of the packed entries up to `last`, in ranking: the first at which the sum of a measure (1 each, or the mass), its own included,
 // is greater than a given number. Radix descent by 8 bits at a time over the composite (key, ~index), with 64-bit sums.
-// Needs order.wgsl, wide.wgsl, exp.wgsl, `threads`, fn entry_of(i) -> packed entry and fn weight_of(i) -> bits of its weight.
-// Workgroup memory: 5.1 KiB.
+// Needs order.wgsl, exp.wgsl, `threads`, fn entry_of(i) -> packed entry and fn weight_of(i) -> bits of its weight.
+// Workgroup memory: 5.2 KiB.
 
 var<workgroup> bin_low: array<atomic<u32>, 256>;   // sums of the measure by bin, low words
 var<workgroup> bin_high: array<atomic<u32>, 256>;  // high words
 var<workgroup> bin_count: array<atomic<u32>, 256>; // how many entries
-var<workgroup> chunk_sums: array<vec2<u32>, 256>;  // of the 256 / threads bins that belong to a thread
 var<workgroup> found: vec4<u32>;                   // the bin, its count, what of the target is left (low, high)
 
 // The entry found: the only one up to `last` that agrees with the known bits.
@@ -78,12 +78,7 @@ fn find_bin(target_sum: vec2<u32>, thread: u32) -> vec4<u32> {
     for (var bin = 0u; bin < chunk; bin++) {
         sum = wide_add(sum, bin_sum(top - 1u - bin));
     }
-    chunk_sums[thread] = sum;
-    workgroupBarrier();
-    var above = vec2(0u);
-    for (var other = 0u; other < thread; other++) {
-        above = wide_add(above, chunk_sums[other]);
-    }
+    var above = sum_before(sum, thread);
     if (!wide_greater(above, target_sum) && wide_greater(wide_add(above, sum), target_sum)) {
         for (var bin = 0u; bin < chunk; bin++) {
             let next = wide_add(above, bin_sum(top - 1u - bin));

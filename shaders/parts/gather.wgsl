@@ -1,5 +1,6 @@
 // @import parts/linear.wgsl
 // @import parts/reduce.wgsl
+// @import parts/terms.wgsl
 // Linear op whose input is the active list of a TopK block: only the rows of W that an active entry selects are read.
 // Work is laid out as in matvec, over entries instead of inputs. RMSNorm needs the entries' squares; LayerNorm also
 // the precomputed sums over all inputs: y = r·Σ x_i g_i W_i − r·mean·(Σ g_i W_i) + Σ b_i W_i. Grid: (pairs / 16, rows).
@@ -37,6 +38,12 @@ fn list_stats(first: u32, count: u32, thread: u32) -> vec2<f32> {
     return vec2<f32>(mean, inverseSqrt(all / width + eps));
 }
 
+fn term(row: u32, n: u32) -> Term {
+    let first = row * (2u + 2u * capacity) + 2u;
+    let i = entries[first + 2u * n];
+    return Term(i, entry_value(first, n) * vectors[gain_at + i]);
+}
+
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let row = group.y;
@@ -44,13 +51,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let base = row * (2u + 2u * capacity);
     let count = entries[base];
     let stats = list_stats(base + 2u, count, thread);
-    var sum = vec2<f32>(0.0);
-    if (2u * pair < n_outputs) {
-        for (var e = thread / 16u; e < count; e += 16u) {
-            let i = entries[base + 2u + 2u * e];
-            sum += entry_value(base + 2u, e) * vectors[gain_at + i] * weight_pair(i, pair);
-        }
-    }
+    var sum = pair_part(row, count, group.x * 16u, thread);
     partials[thread] = sum;
     workgroupBarrier();
     if (thread < 16u && 2u * pair < n_outputs) {

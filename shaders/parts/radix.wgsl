@@ -1,13 +1,13 @@
+// @import parts/scan.wgsl
 // Radix select, for any k: a histogram of 8 bits of the entries at a time, from the top, narrows down which entry is the k-th.
 // Entries are composite: the 32 bits of the key, then those of ~position, so that ties end at the right position. When all entries that
 // share the bits found so far are wanted, the rest is skipped: usually after two or three histograms.
-// Needs order.wgsl, `threads`, and fn row_key(i), the key at position i of the row. Workgroup memory: 2 KiB.
+// Needs order.wgsl, `threads`, and fn row_key(i), the key at position i of the row. Workgroup memory: 3.2 KiB.
 
 const BINS: u32 = 256u;
 
 var<workgroup> histogram: array<atomic<u32>, 256>;
-var<workgroup> chunk_sums: array<u32, 256>; // of the BINS / threads bins that belong to a thread
-var<workgroup> found: vec3<u32>;            // the bin with the k-th entry, how many of its entries are wanted, how many it has
+var<workgroup> found: vec3<u32>; // the bin with the k-th entry, how many of its entries are wanted, how many it has
 
 // The smallest packed entry (key, ~position) that is kept when the first k of n values (1 <= k <= n) are.
 fn radix_select(n: u32, k: u32, thread: u32) -> vec2<u32> {
@@ -52,12 +52,7 @@ fn find_bin(wanted: u32, thread: u32) -> vec3<u32> {
     for (var bin = 0u; bin < chunk; bin++) {
         sum += atomicLoad(&histogram[top - 1u - bin]);
     }
-    chunk_sums[thread] = sum;
-    workgroupBarrier();
-    var above = 0u;
-    for (var other = 0u; other < thread; other++) {
-        above += chunk_sums[other];
-    }
+    var above = sum_before(vec2(sum, 0u), thread).x;
     if (above < wanted && above + sum >= wanted) {
         for (var bin = top - 1u;; bin--) {
             let count = atomicLoad(&histogram[bin]);

@@ -1,6 +1,5 @@
 // What topk.wgsl and residual.wgsl have in common: the end of a block up to the edits of site topk_in.
-// One workgroup a row (a second dimension of workgroups where there are more than 65535); each thread has a run of indices of the row,
-// in every pass over it, so that no pass waits for another.
+// Each thread has a run of indices of the row, in every pass over it, so that no pass waits for another.
 
 override d_model: u32;
 override in_parts: u32 = 0u; // 1: parts of mlp_out are the stream and what each workgroup adds
@@ -12,9 +11,9 @@ override threads: u32 = 256u; // a power of two; see shaders/topk_plan.json
 @group(0) @binding(5) var<storage, read_write> hidden: array<u32>;    // [rows, d_model] f32 bits: the block's result
 @group(0) @binding(7) var<storage, read_write> status: array<atomic<u32>>; // word 0: first layer with a sum or edit not finite
 
-// Where a thread's indices begin; those of the next end them.
-fn run_begin(thread: u32) -> u32 {
-    return min(thread * ((d_model + threads - 1u) / threads), d_model);
+// Where the indices of a thread of so many begin; those of the next end them.
+fn run_begin(thread: u32, all: u32) -> u32 {
+    return min(thread * ((d_model + all - 1u) / all), d_model);
 }
 
 // hidden = topk_in = resid_mid + mlp_out, then the edits of site topk_in on hidden: the indices begin .. end.

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::buffers::Buffer;
 use super::fused::{self, HEAD_OUT};
-use super::def::{matrix_constants, no_vectors, Dispatch, Kernel, KernelContext, OpDef, PlanContext, Resource};
+use super::def::{down_constants, no_vectors, Dispatch, Kernel, KernelContext, OpDef, PlanContext, Resource};
 use super::pass::{KvCache, Pass, SLICE};
 use super::qkv::{heads, QKV, ROTATED};
 use super::span::{in_one_part, part, seen, MAX_PARTS, SPLIT_ROWS};
@@ -88,10 +88,10 @@ fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
         let mut fused = attention(HEAD_OUT);
         fused.file = "attention_out.wgsl";
         fused.constants.push(("n_outputs", config.d_model as f64));
-        fused.constants.extend(matrix_constants(cx.dtype, config.d_query(), config.d_model));
+        fused.constants.extend(down_constants(cx.dtype, config.d_query(), config.d_model));
         fused.binds.pop();
         fused.binds.extend([
-            ("weights", Resource::Weight(Weight::AttnOut(cx.step.layer))),
+            ("down", Resource::Weight(Weight::AttnOut(cx.step.layer))),
             ("head_out", Resource::Buffer(HEAD_OUT)),
         ]);
         kernels.push(fused);
@@ -108,7 +108,7 @@ fn plan(plan: &PlanContext<'_>, out: &mut Vec<Dispatch>) {
     let Some(part) = part else {
         let whole = Dispatch::new(params.aux([1, seen, first]), [heads, rows, 1]);
         out.push(if fused::applies(plan) {
-            let grid = [heads, rows, plan.config.d_model.div_ceil(512)];
+            let grid = [heads, rows, plan.config.d_model.div_ceil(1024)];
             Dispatch { grid, ..whole }.kernel(FUSED)
         } else {
             whole

@@ -325,8 +325,15 @@ pub fn matrix_constants(dtype: Dtype, inputs: usize, outputs: usize) -> [(&'stat
     ]
 }
 
+/// The same for the other matrix of a kernel (`shaders/parts/down.wgsl`).
+pub fn down_constants(dtype: Dtype, inputs: usize, outputs: usize) -> [(&'static str, f64); 4] {
+    const NAMES: [&str; 4] = ["down_type", "down_stride", "down_group", "down_words"];
+    let values = matrix_constants(dtype, inputs, outputs);
+    std::array::from_fn(|i| (NAMES[i], values[i].1))
+}
+
 /// Inputs of a group of a 4-bit matrix; 1 of others, which have none.
-pub fn group(dtype: Dtype) -> f64 {
+fn group(dtype: Dtype) -> f64 {
     match dtype {
         Dtype::I4 { group } => group as f64,
         _ => 1.0,

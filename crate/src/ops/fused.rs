@@ -7,10 +7,12 @@ use super::def::{PlanContext, FEW_ROWS, SEQUENCES};
 use super::span::in_one_part;
 use crate::config::{Config, Norm, Residual};
 
-/// Most heads, workgroups of the MLP, and numbers of a row: every workgroup behind them reads what all of them made.
-const MAX_HEADS: usize = 8;
-const MAX_GROUPS: usize = 32;
-const MAX_WIDTH: usize = 2048; // `stream` of mlp.wgsl
+/// What the workgroups hand on, all of it read by each one behind them, is at most this part of a block's weights.
+const SHARE: usize = 4;
+/// Most numbers that a workgroup behind the MLP adds up.
+const MAX_SUMMED: usize = 1 << 16;
+/// Most numbers of a row: what mlp.wgsl has room for.
+const MAX_WIDTH: usize = 2048;
 /// Most rows.
 const ROWS: usize = if FEW_ROWS > SEQUENCES { FEW_ROWS } else { SEQUENCES };
 
@@ -36,16 +38,30 @@ pub fn groups(config: &Config) -> usize {
     config.d_mlp_in().div_ceil(32)
 }
 
-/// Whether a model's blocks have what it takes: no bias and no norm behind the projections, a narrow attention and MLP.
+/// Workgroups that end a row's block without a TopK activation, behind which none has to see the whole row.
+pub fn ends(config: &Config) -> usize {
+    config.d_model.div_ceil(256)
+}
+
+/// Whether it costs less to hand on what each workgroup makes than to wait for the sums: every workgroup of the MLP reads what the heads made
+/// and the stream, and what it makes is written and read once.
+fn is_worth(config: &Config) -> bool {
+    let (d, groups) = (config.d_model, groups(config));
+    let weights = d * (config.d_qkv() + config.d_query() + config.d_mlp_in() + config.d_mlp);
+    let ends = if config.topk.is_some() { 1 } else { ends(config) };
+    SHARE * groups * (config.n_heads + 3) * d <= weights && groups * d.div_ceil(ends) <= MAX_SUMMED
+}
+
+/// Whether a model's blocks have what it takes: no bias and no norm behind the projections, an attention of few heads.
+#[inline(never)] // asked in many places
 pub fn fits(config: &Config) -> bool {
     config.norm == Norm::Rms
         && config.residual == Residual::Serial
         && !config.post_norms
         && !config.biases.attn_out
         && !config.biases.mlp_out
-        && config.n_heads <= MAX_HEADS
-        && groups(config) <= MAX_GROUPS
         && config.d_model <= MAX_WIDTH
+        && is_worth(config)
 }
 
 /// Whether a plan is for the fused kernels. It is the same for all operations of a block.

@@ -13,7 +13,7 @@ use super::attention::ATTENDED;
 use super::attn_out::RESID_MID;
 use super::buffers::{Buffer, ACTIVE, HIDDEN};
 use super::def::{
-    at_once, flag, group, matrix_constants, stride, weight_type, Dispatch, Kernel, KernelContext, OpDef, PlanContext, Resource,
+    at_once, down_constants, flag, matrix_constants, Dispatch, Kernel, KernelContext, OpDef, PlanContext, Resource,
 };
 use super::fused::{self, HEAD_OUT, MLP_PARTS};
 use super::linear::Linear;
@@ -148,14 +148,11 @@ fn fused(cx: &KernelContext<'_>, constants: &[(&'static str, f64)]) -> Kernel {
         ("n_heads", config.n_heads as f64),
         ("d_head", config.d_head as f64),
         ("d_mlp", config.d_mlp as f64),
-        ("down_type", weight_type(down_dtype)),
-        ("down_stride", stride(config.d_model)),
-        ("down_group", group(down_dtype)),
-        ("down_words", down_dtype.words(config.d_mlp, Tensor::stride_of(config.d_model)) as f64),
     ];
+    let down_constants = down_constants(down_dtype, config.d_mlp, config.d_model);
     Kernel {
         file: "mlp.wgsl",
-        constants: [&LINEAR.constants(cx), constants, &others].concat(),
+        constants: [&LINEAR.constants(cx), constants, &others, &down_constants].concat(),
         binds: vec![
             ("hidden", Resource::Buffer(HIDDEN)),
             ("head_out", Resource::Buffer(HEAD_OUT)),

@@ -23,7 +23,7 @@ pub static DEF: OpDef = OpDef {
     matrix: no_matrix,
     vectors: no_vectors,
     kernels,
-    plan,
+    plan: |plan, out| plan_ends(plan, fused::ends(plan.config), out),
     pieces: at_once,
     cpu,
 };
@@ -52,10 +52,15 @@ pub(super) fn each_sum(
 
 /// One workgroup for each row. aux0: in how many parts the MLP's result lies.
 pub(super) fn plan(plan: &PlanContext<'_>, out: &mut Vec<Dispatch>) {
+    plan_ends(plan, 1, out);
+}
+
+/// Likewise; where it lies in parts aux1 = `ends` workgroups.
+fn plan_ends(plan: &PlanContext<'_>, ends: usize, out: &mut Vec<Dispatch>) {
     let fused = fused::applies(plan);
-    let parts = if fused { 1 + fused::groups(plan.config) } else { 1 };
-    let params = plan.params.layer(plan.step.layer).aux([parts, 0, 0]);
-    out.push(Dispatch::new(params, [plan.rows.len(), 1, 1]).kernel(usize::from(fused)));
+    let (parts, ends) = if fused { (1 + fused::groups(plan.config), ends) } else { (1, 1) };
+    let params = plan.params.layer(plan.step.layer).aux([parts, ends, 0]);
+    out.push(Dispatch::new(params, [plan.rows.len() * ends, 1, 1]).kernel(usize::from(fused)));
 }
 
 /// What `shaders/parts/residual.wgsl` has to know.

@@ -15,7 +15,7 @@ use topk_lm::weights::Dtype;
 
 use crate::cases::{device, gpt2, llama, load, topk};
 
-/// The shipped model's shape, that of its dense twin, and a narrower one.
+/// The shipped model's shape, that of its dense twin, a narrower one; and larger dense ones: with fused kernels, and with too many heads for them.
 fn shapes() -> Vec<(&'static str, Config, Dtype)> {
     let narrower = Config {
         d_vocab: 4096,
@@ -46,7 +46,30 @@ fn shapes() -> Vec<(&'static str, Config, Dtype)> {
         n_nontopk: 0,
         ..shipped.clone()
     };
+    let wider = |[d_model, n_layers, n_heads, n_kv_heads, d_mlp, d_vocab]: [usize; 6]| Config {
+        d_model,
+        n_layers,
+        n_heads,
+        n_kv_heads,
+        d_head: 64,
+        d_mlp,
+        d_vocab,
+        n_ctx: 2048,
+        n_positions: 2048,
+        ..llama()
+    };
     vec![
+        ("smollm2-135m, 8-bit", wider([576, 30, 9, 3, 1536, 49152]), Dtype::I8),
+        (
+            "llama of 768, 4-bit",
+            wider([768, 12, 12, 4, 2048, 32000]),
+            Dtype::I4 { group: 32 },
+        ),
+        (
+            "llama of 2048, 8-bit",
+            wider([2048, 16, 32, 8, 8192, 128_256]),
+            Dtype::I8,
+        ),
         ("narrower, f16", narrower, Dtype::F16),
         ("shipped, 8-bit", shipped, Dtype::I8),
         ("twin, 8-bit", twin, Dtype::I8),
@@ -72,6 +95,11 @@ fn a_token_and_a_prompt_cost_what_the_golden_says() {
     let read = |name: &str| counted[&format!("{name}: a token")].all.weight_bytes as f64;
     let twin = read("twin, 8-bit") / read("shipped, 8-bit");
     assert!(twin >= 1.3, "the twin reads only {twin} times as many bytes of weights");
+    // Four for each fused block, six for another; the head and the sampler.
+    let dispatches = |name: &str| counted[&format!("{name}: a token")].all.dispatches;
+    assert_eq!(dispatches("smollm2-135m, 8-bit"), 30 * 4 + 2);
+    assert_eq!(dispatches("llama of 768, 4-bit"), 12 * 4 + 2);
+    assert_eq!(dispatches("llama of 2048, 8-bit"), 16 * 6 + 2);
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gpu/counts.json");
     if std::env::var_os("TOPK_WRITE_COUNTS").is_some() {
         let text = serde_json::to_string_pretty(&counted).unwrap();

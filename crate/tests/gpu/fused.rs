@@ -53,6 +53,15 @@ fn shapes() -> Vec<Config> {
             topk: None,
             ..base.clone()
         },
+        // Many heads and workgroups of the MLP, and several that end a block.
+        Config {
+            topk: None,
+            d_model: 601,
+            n_heads: 9,
+            n_kv_heads: 3,
+            d_mlp: 700,
+            ..base.clone()
+        },
         // Behind a TopK block these gather: the attention is narrow.
         split.clone(),
         Config {
@@ -157,8 +166,20 @@ fn what_is_not_fused() {
             biases: biases(true),
             ..llama()
         },
-        Config { n_heads: 9, ..llama() },
-        Config { d_mlp: 513, ..llama() },
+        // More heads than pay.
+        Config {
+            n_heads: 12,
+            d_head: 4,
+            d_mlp: 1000,
+            ..llama()
+        },
+        // More numbers to add up than one workgroup should.
+        Config {
+            d_model: 2048,
+            d_mlp: 513,
+            topk: topk(9),
+            ..llama()
+        },
         Config {
             post_norms: true,
             ..llama()

@@ -113,9 +113,23 @@ fn are_what_they_mean(rounded: impl Fn(Weight, &Tensor) -> [Tensor; 2]) {
         topk: topk(20),
         ..base.clone()
     };
-    // The tables of the odd one are split into shards.
-    gpu.limit_binding(128 << 10);
-    for (number, config) in [base, odd, gpt2(), split].into_iter().enumerate() {
+    // All rows are read 16 bytes at a time: in fused kernels, and where a row is longer than the head keeps at once.
+    let even = Config {
+        d_model: 96,
+        d_mlp: 48,
+        topk: topk(20),
+        ..base.clone()
+    };
+    let long = Config {
+        d_model: 2144,
+        n_layers: 2,
+        ..even.clone()
+    };
+    for (number, config) in [long, base, odd, gpt2(), split, even].into_iter().enumerate() {
+        if number > 0 {
+            // The tables of the odd one are split into shards.
+            gpu.limit_binding(128 << 10);
+        }
         let mut pair = [Vec::new(), Vec::new()];
         for (which, tensor) in weights(&config, Dtype::F32, 81 + number as u64) {
             if which.is_vector() {
@@ -154,7 +168,8 @@ fn are_what_they_mean(rounded: impl Fn(Weight, &Tensor) -> [Tensor; 2]) {
             let captured = expected.captured.iter().zip(&got.captured);
             for (expected, got) in captured.chain([(&expected.logits, &got.logits)]) {
                 let off = difference(expected, got);
-                assert!(off < 1e-6, "model {number}, {rows} rows from {start}: {off}");
+                // Scales multiply sums, which rounds otherwise.
+                assert!(off < 3e-6, "model {number}, {rows} rows from {start}: {off}");
             }
             start += rows;
         }

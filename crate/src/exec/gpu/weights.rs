@@ -7,10 +7,13 @@ use super::buffers::Buf;
 use super::context::Gpu;
 use crate::error::{fail, Result};
 use crate::ops::def::Vectors;
-use crate::weights::{Dtype, Tensor, Weight};
+use crate::weights::{Dtype, Tensor, Weight, TABLE_ROWS};
 
 /// Most rows of a shard: what one dispatch of 16 ids a workgroup reaches.
 const MAX_SHARD_ROWS: usize = 65535 * 16;
+
+/// Bytes that kernels read at once.
+const LOAD: usize = 16;
 
 /// Rows `first .. first + rows` of a weight.
 #[derive(Debug)]
@@ -102,13 +105,15 @@ impl GpuWeights {
             self.small.insert(which, Rc::new(tensor.to_f32()));
             return Ok(());
         }
-        let (rows, dtype) = (tensor.rows, tensor.dtype);
+        let (rows, stride, dtype) = (tensor.rows, tensor.stride, tensor.dtype);
         let numbers = rows as u64 * tensor.cols as u64;
-        let row_bytes = dtype.table_row_bytes(tensor.stride);
-        let all_bytes = dtype.gpu_bytes(which, rows, tensor.stride);
-        let most = gpu.max_binding().min(gpu.max_buffer);
+        let all_bytes = dtype.gpu_bytes(which, rows, stride);
+        let most = gpu.max_binding().min(gpu.max_buffer) / LOAD as u64 * LOAD as u64;
         let fit = match which.is_table() {
-            true => (most / row_bytes.max(1) as u64).min(MAX_SHARD_ROWS as u64) as usize,
+            true => {
+                let together = dtype.table_bytes(TABLE_ROWS, stride).max(1) as u64;
+                TABLE_ROWS * (most / together).min((MAX_SHARD_ROWS / TABLE_ROWS) as u64) as usize
+            }
             false => rows.max(1),
         };
         if fit == 0 || (all_bytes as u64 > most && !which.is_table()) {
@@ -122,14 +127,19 @@ impl GpuWeights {
         for first in (0..rows).step_by(fit) {
             let rows = fit.min(rows - first);
             let range = if which.is_table() {
-                first * row_bytes..(first + rows) * row_bytes
+                dtype.table_bytes(first, stride)..dtype.table_bytes(first + rows, stride)
             } else {
                 0..all_bytes
             };
-            let data = gpu.storage_with(&format!("{which:?}"), &data[range]);
+            let buffer = gpu.storage(&format!("{which:?}"), range.len().next_multiple_of(LOAD) as u64);
+            gpu.write(&buffer, &data[range]);
             // An empty submit starts the transfer, so that the host's copy is not kept until the first step.
             gpu.queue.submit([]);
-            shards.push(Shard { first, rows, data });
+            shards.push(Shard {
+                first,
+                rows,
+                data: buffer,
+            });
         }
         self.stored.insert(which, Rc::new(Stored { shards, dtype, numbers }));
         Ok(())
@@ -154,10 +164,15 @@ fn packed(which: Weight, tensor: Tensor) -> Vec<u8> {
     }
     let mut packed = Vec::with_capacity(bytes);
     if which.is_table() {
-        for (row, scale) in data.chunks_exact(stride).zip(&scales) {
-            packed.extend(scale.to_le_bytes());
-            packed.extend(row);
-            packed.resize(packed.len().next_multiple_of(4), 0);
+        let blocks = data.chunks(TABLE_ROWS * stride).zip(scales.chunks(TABLE_ROWS));
+        for (rows, scales) in blocks {
+            let first = packed.len();
+            packed.extend(bytemuck::cast_slice::<f32, u8>(scales));
+            packed.resize(first + 4 * TABLE_ROWS, 0);
+            for row in rows.chunks_exact(stride) {
+                packed.extend(row);
+                packed.resize(packed.len().next_multiple_of(4), 0);
+            }
         }
     } else {
         packed.extend(bytemuck::cast_slice::<f32, u8>(&scales));
