@@ -29,21 +29,31 @@ pub enum EngineCache {
     Slot(Box<Slot>),
 }
 
-/// Loads weights onto `gpu`, or onto the CPU.
+/// Loads weights onto `gpu`, or onto the CPU, which computes with so many threads, in browsers with those that it gets.
 pub async fn load(
     gpu: Option<Rc<Gpu>>,
     config: &Rc<Config>,
     source: &dyn Source,
     prefix: &str,
     kept: KeptAs,
+    threads: usize,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Engine> {
-    let Some(gpu) = gpu else {
-        return load_cpu(config, source, prefix, kept, progress).await;
+    if let Some(gpu) = gpu {
+        let mut loader = GpuLoader::new(gpu, config.clone())?;
+        checkpoint::load_weights(source, prefix, config, kept, &mut loader, progress).await?;
+        return Ok(Engine::Gpu(Box::new(loader.finish().await?)));
+    }
+    let weights = CpuWeights::of_model(config);
+    #[cfg(target_arch = "wasm32")]
+    let weights = {
+        let _ = threads;
+        crate::numerics::team::assemble().await;
+        weights
     };
-    let mut loader = GpuLoader::new(gpu, config.clone())?;
-    checkpoint::load_weights(source, prefix, config, kept, &mut loader, progress).await?;
-    Ok(Engine::Gpu(Box::new(loader.finish().await?)))
+    #[cfg(not(target_arch = "wasm32"))]
+    let weights = weights.with_team(crate::numerics::threads::Team::of(threads)?);
+    load_cpu(weights, config, source, prefix, kept, progress).await
 }
 
 /// Loads other weights of the same model onto the device of `engine`.
@@ -61,20 +71,25 @@ pub async fn load_beside(
             checkpoint::load_weights(source, prefix, config, kept, &mut loader, progress).await?;
             Ok(Engine::Gpu(Box::new(loader.finish().await?)))
         }
-        Engine::Cpu(_) => load_cpu(config, source, prefix, kept, progress).await,
+        Engine::Cpu(engine) => {
+            let weights = CpuWeights::of_model(config);
+            #[cfg(not(target_arch = "wasm32"))]
+            let weights = weights.with_team(engine.weights().team());
+            #[cfg(target_arch = "wasm32")]
+            let _ = engine;
+            load_cpu(weights, config, source, prefix, kept, progress).await
+        }
     }
 }
 
 async fn load_cpu(
+    mut weights: CpuWeights,
     config: &Rc<Config>,
     source: &dyn Source,
     prefix: &str,
     kept: KeptAs,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Engine> {
-    #[cfg(target_arch = "wasm32")]
-    crate::numerics::team::assemble().await;
-    let mut weights = CpuWeights::of_model(config);
     checkpoint::load_weights(source, prefix, config, kept, &mut weights, progress).await?;
     Ok(Engine::Cpu(Box::new(CpuEngine::new(config, weights).await?)))
 }

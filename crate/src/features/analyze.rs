@@ -80,8 +80,8 @@ pub fn analyze(options: &AnalyzeOptions, notice: &mut dyn FnMut(&str)) -> Result
         Vec::new()
     };
     let mut facts = gather(&model, corpus, &steps, options.twin.as_deref(), notice)?;
-    let kind = runner::kind(options.backend)?;
-    facts.backend = (kind == BackendKind::Gpu).then(|| kind.name().to_owned());
+    let gpu = runner::device(options.backend)?;
+    facts.backend = gpu.as_ref().map(|_| BackendKind::Gpu.name().to_owned());
     if options.export.is_some() && facts.texts.is_none() {
         fail!(
             Argument,
@@ -117,7 +117,7 @@ pub fn analyze(options: &AnalyzeOptions, notice: &mut dyn FnMut(&str)) -> Result
         },
     };
     let (source, config) = (model.source.clone(), model.config.clone());
-    let final_weights = Runner::new(kind, Some(&model.engine), &source, "", &config)?;
+    let final_weights = Runner::new(gpu.as_ref(), Some(&model.engine), &source, "", &config)?;
     run.report.tokens = run.pass(&shard, &final_weights, &config, None)?.tokens;
     drop(final_weights);
     drop(model);
@@ -130,7 +130,7 @@ pub fn analyze(options: &AnalyzeOptions, notice: &mut dyn FnMut(&str)) -> Result
             run.report.resumed += to - from;
             continue;
         }
-        let weights = Runner::new(kind, None, &source, &format!("step{step}/"), &config)?;
+        let weights = Runner::new(gpu.as_ref(), None, &source, &format!("step{step}/"), &config)?;
         run.pass(&shard, &weights, &config, Some(step))?;
     }
     let Run { report, progress, .. } = run;

@@ -6,13 +6,13 @@ use std::sync::Mutex;
 
 use super::accumulate::Activations;
 use super::streams::streams_of;
-use crate::checkpoint::FolderSource;
+use crate::checkpoint::{self, FolderSource};
 use crate::config::Config;
 use crate::edits::EditTable;
 use crate::error::{Code, Error, Result};
-use crate::exec::adapter::{BackendChoice, BackendKind};
-use crate::exec::backend::{self, Engine};
+use crate::exec::adapter::BackendChoice;
 use crate::exec::cpu::{CpuCache, CpuEngine};
+use crate::exec::gpu::{Gpu, GpuEngine, GpuLoader};
 use crate::exec::request::{Batch, Capture, LogitRows};
 use crate::offline::load_engine;
 use crate::ops::buffers::HIDDEN;
@@ -30,34 +30,36 @@ pub struct Runner<'a> {
 enum Weights<'a> {
     Own(&'a CpuEngine),
     Loaded(Box<CpuEngine>),
-    Gpu(Box<Engine>),
+    Gpu(Box<GpuEngine>),
 }
 
-/// Which executor `choice` leads to. The choice is made once, for all sets of weights.
-pub fn kind(choice: BackendChoice) -> Result<BackendKind> {
-    Ok(pollster::block_on(crate::exec::gpu::open(choice))?.0.kind)
+/// The device that `choice` leads to, for all sets of weights; none on the CPU.
+pub fn device(choice: BackendChoice) -> Result<Option<Rc<Gpu>>> {
+    Ok(pollster::block_on(crate::exec::gpu::open(choice))?.1)
 }
 
 impl<'a> Runner<'a> {
     /// The weights under `prefix`. `own`: the engine that has those of the prefix "".
     pub fn new(
-        kind: BackendKind,
+        gpu: Option<&Rc<Gpu>>,
         own: Option<&'a CpuEngine>,
         source: &FolderSource,
         prefix: &str,
         config: &Config,
     ) -> Result<Self> {
-        let weights = match (kind, own) {
-            (BackendKind::Cpu, Some(engine)) => Weights::Own(engine),
-            (BackendKind::Cpu, None) => {
+        let weights = match (gpu, own) {
+            (None, Some(engine)) => Weights::Own(engine),
+            (None, None) => {
                 let engine = pollster::block_on(load_engine(source, prefix, config))?;
                 Weights::Loaded(Box::new(engine))
             }
-            (BackendKind::Gpu, _) => {
-                let config = Rc::new(config.clone());
+            (Some(gpu), _) => {
+                let mut loader = GpuLoader::new(gpu.clone(), Rc::new(config.clone()))?;
                 let mut silent = |_: u64, _: u64| {};
-                let loading = backend::load(BackendChoice::Gpu, &config, source, prefix, KeptAs::Stored, &mut silent);
-                Weights::Gpu(Box::new(pollster::block_on(loading)?.0))
+                let loading =
+                    checkpoint::load_weights(source, prefix, config, KeptAs::Stored, &mut loader, &mut silent);
+                pollster::block_on(loading)?;
+                Weights::Gpu(Box::new(pollster::block_on(loader.finish())?))
             }
         };
         Ok(Runner {
@@ -119,7 +121,7 @@ fn in_threads(
 }
 
 /// In batches of as many rows as the engine takes.
-fn on_gpu(engine: &Engine, document: &[u32], layers: &[usize]) -> Result<Vec<Activations>> {
+fn on_gpu(engine: &GpuEngine, document: &[u32], layers: &[usize]) -> Result<Vec<Activations>> {
     let config = engine.config();
     let captures: Vec<Capture> = layers
         .iter()

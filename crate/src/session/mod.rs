@@ -49,6 +49,9 @@ pub struct LoadOptions {
     pub max_context: Option<usize>,
     /// In which numbers its matrices are kept, those of its training checkpoints too.
     pub dtype: KeptAs,
+    /// Threads that compute a model on the CPU, this one included; 0 and 1 are this one alone. The results are the same, bit for bit. Browsers
+    /// have their own rule.
+    pub threads: usize,
 }
 
 /// A model: weights on a backend, tokenizer, and defaults. All calls take `&self` and may overlap; each keeps its own cache.
@@ -99,7 +102,7 @@ impl Model {
         let (device, (config, defaults, tokenizer)) = cancel.guard(beside(Box::pin(open(choice)), Box::pin(files))).await?;
         let (backend, gpu) = device?;
         let engine = cancel
-            .guard(backend::load(gpu, &config, source, "", options.dtype, progress))
+            .guard(backend::load(gpu, &config, source, "", options.dtype, options.threads, progress))
             .await?;
         Ok(Model {
             config,

@@ -90,8 +90,8 @@ struct Caches {
     gpu: topk_lm::exec::gpu::GpuCache,
 }
 
-/// Ablates these neurons, one in each row: from the first block on and resumed on the GPU, with the dispatches of both, and resumed on the CPU.
-fn ablated(both: &Both, prefix: &Prefix, caches: &mut Caches, neurons: &[(usize, u32)]) -> ([Vec<f32>; 3], [usize; 2]) {
+/// Ablates these neurons, one in each row: from the first block on and resumed on the GPU, with the dispatches of both; the same two on the CPU.
+fn ablated(both: &Both, prefix: &Prefix, caches: &mut Caches, neurons: &[(usize, u32)]) -> ([Vec<f32>; 4], [usize; 2]) {
     let last = prefix.ids.len() - 1;
     let mut edits = prefix.edits.clone();
     let (mut layers, mut hidden) = (Vec::new(), Vec::new());
@@ -120,7 +120,8 @@ fn ablated(both: &Both, prefix: &Prefix, caches: &mut Caches, neurons: &[(usize,
     let resumed = block_on(both.gpu.resumed(&mut caches.gpu, &from, TOKEN)).unwrap();
     let dispatches = [of_whole, both.gpu.dispatches()];
     let on_cpu = block_on(both.cpu.resumed(&mut caches.cpu, &from, TOKEN)).unwrap();
-    ([whole, resumed, on_cpu], dispatches)
+    let whole_on_cpu = block_on(both.cpu.forward(&mut caches.cpu, &batch)).unwrap().logits;
+    ([whole, resumed, on_cpu, whole_on_cpu], dispatches)
 }
 
 proptest! {
@@ -144,12 +145,18 @@ proptest! {
         let (prefix, mut caches) = prefix(&both, &config, length, edits);
         let mut neurons: Vec<(usize, u32)> = picks.iter().map(|pick| prefix.active[pick % prefix.active.len()]).collect();
         neurons.sort_unstable();
-        let ([whole, resumed, on_cpu], _) = ablated(&both, &prefix, &mut caches, &neurons);
+        let ([whole, resumed, on_cpu, whole_on_cpu], _) = ablated(&both, &prefix, &mut caches, &neurons);
         if neurons.len() <= FEW_ROWS {
             prop_assert_eq!(&whole, &resumed);
         }
         prop_assert!(difference(&whole, &resumed) < NEAR, "{:?} {:?}", whole, resumed);
-        prop_assert!(difference(&on_cpu, &resumed) < NEAR, "{:?} {:?}", on_cpu, resumed);
+        // Where two entries rank as good as equal, last bits decide which one a TopK block keeps: such rows differ in whole passes, too.
+        let size = whole.iter().fold(1.0f32, |size, value| size.max(value.abs()));
+        let agree: Vec<usize> = (0..whole.len()).filter(|row| (whole[*row] - whole_on_cpu[*row]).abs() < NEAR * size).collect();
+        prop_assume!(!agree.is_empty());
+        for row in agree {
+            prop_assert!((on_cpu[row] - resumed[row]).abs() < NEAR * size, "{:?} {:?}", on_cpu, resumed);
+        }
     }
 }
 
