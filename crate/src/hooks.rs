@@ -1,5 +1,6 @@
 //! Hook names (TransformerLens') → what an executor keeps, and the array a caller gets.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::config::{Config, Positions, Residual, Sae};
@@ -262,9 +263,9 @@ fn listed(names: &[&str]) -> String {
 
 impl Hook {
     /// The hook's numbers of captured rows. For `Pattern` the rows are those of the whole sequence, `T` of them.
-    pub fn array(&self, rows: usize, captured: &[f32]) -> Array {
+    pub fn array(&self, rows: usize, captured: Cow<'_, [f32]>) -> Array {
         let data: Vec<f32> = match self.part {
-            Part::All => captured.to_vec(),
+            Part::All => captured.into_owned(),
             Part::Heads(from, to) => {
                 let width = captured.len() / rows.max(1);
                 captured
@@ -298,7 +299,7 @@ impl Hook {
     }
 
     /// The same for a single row at an absolute position, as a generated step has it (a pattern then has `position + 1` keys).
-    pub fn step_array(&self, position: usize, captured: &[f32]) -> Array {
+    pub fn step_array(&self, position: usize, captured: Cow<'_, [f32]>) -> Array {
         if self.part != Part::Pattern {
             return self.array(1, captured);
         }

@@ -18,10 +18,10 @@ export async function generateBatch<N extends string>(
     {
       signal,
       onEvent: (all) => {
-        for (const { number, steps, finish } of all) {
+        for (const { number, names, steps, finish } of all) {
           const generation = made[number] as (typeof made)[number];
           generation.finish = finish;
-          for (const step of steps.map(stepOf<N>)) {
+          for (const step of steps.map((step) => stepOf<N>(step, names))) {
             generation.steps.push(step);
             notify((given: GenerationStep<N>) => onStep?.(given, number), step);
           }

@@ -1,8 +1,8 @@
 /** A stream of new tokens: an async iterator over batches from the host, which works one batch ahead of the reader. */
 import { throwIfAborted, typedCalls } from './errors.js';
 import type { Connection, PromptData } from './protocol.js';
-import type { WasmGenerateOptions, WasmStep } from './topk_lm.js';
-import type { FinishReason, GenerationStep } from './types.js';
+import type { WasmGenerateOptions, WasmStep, WasmSteps } from './topk_lm.js';
+import type { ActiveRows, FinishReason, GenerationStep, Tensor } from './types.js';
 
 /** The result of {@link TopKLM.generate}. It can be read once; leaving the loop early ends the generation. */
 export interface Generation<N extends string = string> extends AsyncIterableIterator<GenerationStep<N>> {
@@ -15,12 +15,32 @@ export interface Generation<N extends string = string> extends AsyncIterableIter
   return(): Promise<IteratorResult<GenerationStep<N>, undefined>>;
 }
 
-/** A step as callers get it. */
-export function stepOf<N extends string>(step: WasmStep): GenerationStep<N> {
-  return { hooks: {}, evicted: [], admitted: [], ...step } as unknown as GenerationStep<N>;
+/** A step as callers get it; `names`: of its hooks. */
+export function stepOf<N extends string>(step: WasmStep, names: string[]): GenerationStep<N> {
+  return { evicted: [], admitted: [], ...step, hooks: step.hooks ? hooksOf(names, step.hooks) : {} } as unknown as GenerationStep<N>;
 }
 
-type Batch = { steps: WasmStep[]; finish: FinishReason | null };
+/** The hooks of a step, all in one buffer. */
+function hooksOf(names: string[], words: Uint32Array): Record<string, Tensor | ActiveRows> {
+  const hooks: Record<string, Tensor | ActiveRows> = {};
+  let at = 0;
+  const next = (count: number) => {
+    at += count;
+    return words.subarray(at - count, at);
+  };
+  const numbers = (count: number) => new Float32Array(words.buffer as ArrayBuffer, next(count).byteOffset, count);
+  for (const name of names) {
+    const [dimensions] = next(1) as unknown as [number];
+    if (dimensions > 0) {
+      const shape = [...next(dimensions)];
+      hooks[name] = { data: numbers(shape.reduce((size, side) => size * side, 1)), shape };
+    } else {
+      const [width, count] = next(2) as unknown as [number, number];
+      hooks[name] = { shape: [1, width], rowStart: Uint32Array.of(0, count), indices: next(count), values: numbers(count) };
+    }
+  }
+  return hooks;
+}
 
 /** Starts on the first `next()`. */
 export class StepStream<N extends string> implements Generation<N> {
@@ -32,8 +52,9 @@ export class StepStream<N extends string> implements Generation<N> {
   readonly #options: WasmGenerateOptions;
   readonly #signal: AbortSignal | undefined;
   #opening: Promise<number> | undefined;
-  #pending: Promise<Batch> | undefined;
+  #pending: Promise<WasmSteps> | undefined;
   #ready: WasmStep[] = [];
+  #names: string[] = [];
   #ending: Promise<void> | undefined;
   /** Overlapping `next()` calls wait for each other, as those of async generators do. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -71,7 +92,7 @@ export class StepStream<N extends string> implements Generation<N> {
     }
     const step = this.#ready.shift();
     if (!step) return { done: true, value: undefined };
-    return { done: false, value: stepOf<N>(step) };
+    return { done: false, value: stepOf<N>(step, this.#names) };
   }
 
   async #receive(): Promise<void> {
@@ -80,6 +101,7 @@ export class StepStream<N extends string> implements Generation<N> {
     this.#pending ??= this.#ask(handle);
     const batch = await this.#pending;
     this.#ready = batch.steps;
+    this.#names = batch.names;
     this.#pending = undefined;
     if (batch.finish === null) {
       if (this.#ending) return;
@@ -100,7 +122,7 @@ export class StepStream<N extends string> implements Generation<N> {
     return handle;
   }
 
-  #ask(handle: number): Promise<Batch> {
+  #ask(handle: number): Promise<WasmSteps> {
     return this.#connection.call('nextSteps', { handle }, { signal: this.#signal });
   }
 

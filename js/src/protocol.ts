@@ -1,5 +1,5 @@
 /** What the page asks of the engine's host, in a worker or in the page itself: one entry per method. */
-import type { WasmBatchSteps, WasmGenerateOptions, WasmRunOptions, WasmStep } from './topk_lm.js';
+import type { WasmBatchSteps, WasmGenerateOptions, WasmRunOptions, WasmSteps } from './topk_lm.js';
 import type {
   ActiveRows,
   AblationResult,
@@ -7,7 +7,6 @@ import type {
   BackendInfo,
   CacheInfo,
   Edit,
-  FinishReason,
   LoadProgress,
   MemoryInfo,
   ModelConfig,
@@ -82,7 +81,7 @@ export interface Methods {
     result: { handle: number; seed: bigint; promptIds: Uint32Array };
     event: never;
   };
-  nextSteps: { args: { handle: number }; result: { steps: WasmStep[]; finish: FinishReason | null }; event: never };
+  nextSteps: { args: { handle: number }; result: WasmSteps; event: never };
   closeGeneration: { args: { handle: number }; result: undefined; event: never };
   generateBatch: {
     args: { requests: { prompt: PromptData; options: WasmGenerateOptions }[] };

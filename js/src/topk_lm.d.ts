@@ -75,25 +75,30 @@ export interface WasmStep {
   id: number;
   text: string;
   logprob: number;
-  hooks?: Record<string, Tensor | ActiveRows>;
+  /** Those of `WasmSteps.names`, packed; see `packed` in crate/src/wasm/convert.rs. */
+  hooks?: Uint32Array;
   evicted?: TopkChange[];
   admitted?: TopkChange[];
   topLogprobs?: { ids: Uint32Array; logprobs: Float32Array };
 }
 
+export interface WasmSteps {
+  names: string[];
+  steps: WasmStep[];
+  finish: FinishReason | null;
+}
+
 export class WasmGeneration {
   private constructor();
   readonly seed: bigint;
-  next(): Promise<{ steps: WasmStep[]; finish: FinishReason | null }>;
+  next(): Promise<WasmSteps>;
   cancel(): void;
   free(): void;
 }
 
-export interface WasmBatchSteps {
+export interface WasmBatchSteps extends WasmSteps {
   /** Which generation. */
   number: number;
-  steps: WasmStep[];
-  finish: FinishReason | null;
 }
 
 export class WasmGenerationBatch {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createError, TopKAbortError } from '../src/errors.ts';
-import { StepStream } from '../src/generation.ts';
+import { StepStream, stepOf } from '../src/generation.ts';
 import type { Handlers } from '../src/protocol.ts';
 import { LocalConnection } from '../src/rpc.ts';
 import type { WasmStep } from '../src/topk_lm.js';
@@ -22,7 +22,7 @@ function hostOf(batches: (number[] | Error)[]) {
       const batch = batches.shift();
       if (batch instanceof Error) throw batch;
       const steps = (batch ?? []).map((id) => ({ index: index++, id, text: `<${id}>`, logprob: -1 }) satisfies WasmStep);
-      return { steps, finish: batches.length === 0 ? 'length' : null };
+      return { names: [], steps, finish: batches.length === 0 ? 'length' : null };
     },
     closeGeneration: async () => {
       asked.push('close');
@@ -116,4 +116,22 @@ test('overlapping next() calls get consecutive steps', async () => {
     steps.map(({ value }) => value?.id),
     [1, 2, 3, undefined],
   );
+});
+
+test("a step's hooks come in one buffer and are told apart there", () => {
+  const bits = (...numbers: number[]) => new Uint32Array(Float32Array.from(numbers).buffer);
+  const words = Uint32Array.of(2, 1, 3, ...bits(1, -2, 0.5), 0, 8, 2, 3, 7, ...bits(4, 9), 0, 8, 0);
+  const names = ['blocks.0.hook_resid_pre', 'blocks.0.hook_topk_out', 'blocks.1.hook_topk_out'];
+  const { hooks } = stepOf({ index: 0, id: 1, text: '', logprob: -1, hooks: words }, names);
+  const active = (entries: Record<number, number>) => ({
+    shape: [1, 8],
+    rowStart: Uint32Array.of(0, Object.keys(entries).length),
+    indices: Uint32Array.from(Object.keys(entries), Number),
+    values: Float32Array.from(Object.values(entries)),
+  });
+  assert.deepEqual(hooks, {
+    'blocks.0.hook_resid_pre': { data: Float32Array.of(1, -2, 0.5), shape: [1, 3] },
+    'blocks.0.hook_topk_out': active({ 3: 4, 7: 9 }),
+    'blocks.1.hook_topk_out': active({}),
+  });
 });

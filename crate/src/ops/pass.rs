@@ -118,17 +118,22 @@ impl ActiveRows {
 
     /// The same of a dense row.
     pub fn push_row(&mut self, row: &[f32]) {
-        // Most of a sparse row is passed over by eights.
-        for (eight, values) in row.chunks(8).enumerate() {
-            if values.iter().fold(false, |any, value| any | (*value != 0.0)) {
-                for (index, value) in (8 * eight as u32..).zip(values) {
-                    if *value != 0.0 {
-                        self.indices.push(index);
-                        self.values.push(*value);
-                    }
+        let mut add = |first: usize, values: &[f32]| {
+            for (index, value) in (first as u32..).zip(values) {
+                if *value != 0.0 {
+                    self.indices.push(index);
+                    self.values.push(*value);
                 }
             }
+        };
+        // Most of a sparse row is passed over by eights, of whose bits all but the signs count.
+        let (eights, rest) = row.as_chunks::<8>();
+        for (number, eight) in eights.iter().enumerate() {
+            if eight.iter().fold(0, |any, value| any | value.to_bits() << 1) != 0 {
+                add(8 * number, eight);
+            }
         }
+        add(8 * eights.len(), rest);
         self.start.push(self.indices.len());
     }
 

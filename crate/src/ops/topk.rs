@@ -59,16 +59,60 @@ fn cpu(pass: &mut Pass<'_>, rows: &Range<usize>, _: usize) -> Result<()> {
     let topk = pass.config.topk_at(pass.step.layer);
     let mut hidden = residual::sum(pass)?;
     pass.buffers.active.clear();
-    let edited = !pass.edits.layer(pass.step.layer).is_empty();
+    let edits = pass.edits.layer(pass.step.layer);
     for (row, hidden) in rows.clone().zip(hidden.chunks_exact_mut(pass.config.d_model)) {
         residual::edit_row(pass, row, Site::TopkIn, hidden)?;
         let kept = topk.map(|topk| activate_row(hidden, topk));
         residual::edit_row(pass, row, Site::TopkOut, hidden)?;
         match kept {
-            Some(kept) if !edited => pass.buffers.active.push(kept),
+            Some(mut kept) if edits.len() <= FEW_EDITS => {
+                for edit in edits.iter().filter(|edit| edit.site == Site::TopkOut) {
+                    set(&mut kept, edit.index, hidden[edit.index as usize]);
+                }
+                pass.buffers.active.push(kept);
+            }
             _ => pass.buffers.active.push_row(hidden),
         }
     }
     pass.buffers.put(HIDDEN, hidden);
     Ok(())
+}
+
+/// So many are looked up among the entries that are kept, one by one; with more, these are found anew.
+const FEW_EDITS: usize = 32;
+
+/// Sets the value of an entry; those that are not listed are 0.
+fn set(entries: &mut Vec<(u32, f32)>, index: u32, value: f32) {
+    match entries.binary_search_by_key(&index, |entry| entry.0) {
+        Ok(at) => entries[at].1 = value,
+        Err(_) if value == 0.0 => (),
+        Err(at) => entries.insert(at, (index, value)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::pass::ActiveRows;
+
+    #[test]
+    fn entries_that_are_set_are_those_of_the_whole_row() {
+        let mut row = [3.0, -1.0, 2.0, 5.0, -4.0, 1.0];
+        let topk = TopK {
+            k: 3,
+            select: Select::Value,
+            post: Post::Relu,
+        };
+        let mut kept = activate_row(&mut row, topk);
+        for (index, value) in [(3, 0.0), (4, -2.0), (1, 0.0), (0, 7.0), (5, 1.5), (4, 6.0), (5, 0.0)] {
+            row[index] = value;
+            set(&mut kept, index as u32, value);
+            let (mut listed, mut found) = (ActiveRows::default(), ActiveRows::default());
+            listed.clear();
+            found.clear();
+            listed.push(kept.clone());
+            found.push_row(&row);
+            assert_eq!((listed.indices, listed.values), (found.indices, found.values));
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! One forward pass over given tokens: logits, hooks, the logit lens, and which neurons `topk_in` edits evicted.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -98,20 +99,26 @@ impl Captures {
     }
 
     /// The hooks' arrays of a whole sequence of `rows` positions.
-    pub fn arrays(&self, rows: usize, captured: &[Vec<f32>]) -> BTreeMap<String, Array> {
+    pub fn arrays(&self, rows: usize, captured: Vec<Vec<f32>>) -> BTreeMap<String, Array> {
         self.named(captured, |hook, captured| hook.array(rows, captured))
     }
 
     /// The hooks' arrays of one generated step at `position`.
-    pub fn step_arrays(&self, position: usize, captured: &[Vec<f32>]) -> BTreeMap<String, Array> {
+    pub fn step_arrays(&self, position: usize, captured: Vec<Vec<f32>>) -> BTreeMap<String, Array> {
         self.named(captured, |hook, captured| hook.step_array(position, captured))
     }
 
-    /// By name. One by one: collecting sorts them first, by code of several KB.
-    fn named(&self, captured: &[Vec<f32>], array: impl Fn(&Hook, &[f32]) -> Array) -> BTreeMap<String, Array> {
+    /// By name. One by one: collecting sorts them first, by code of several KB. The last hook that wants a capture takes it.
+    fn named(&self, mut captured: Vec<Vec<f32>>, array: impl Fn(&Hook, Cow<'_, [f32]>) -> Array) -> BTreeMap<String, Array> {
         let mut arrays = BTreeMap::new();
-        for (hook, index) in &self.hooks {
-            arrays.insert(hook.name.clone(), array(hook, &captured[*index]));
+        for (number, (hook, index)) in self.hooks.iter().enumerate() {
+            let is_last = self.hooks[number + 1..].iter().all(|(_, other)| other != index);
+            let captured = if is_last {
+                std::mem::take(&mut captured[*index]).into()
+            } else {
+                captured[*index][..].into()
+            };
+            arrays.insert(hook.name.clone(), array(hook, captured));
         }
         arrays
     }
@@ -197,8 +204,8 @@ impl Model {
                 shape: vec![rows, self.config().d_vocab],
                 data: output.logits,
             },
-            hooks: captures.arrays(ids.len(), &output.captured),
             swaps: captures.swaps(self.config(), &edits, 0, &output.captured),
+            hooks: captures.arrays(ids.len(), output.captured),
         })
     }
 

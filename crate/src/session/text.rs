@@ -188,10 +188,10 @@ impl Text {
             index: self.ids.len() - self.prompt_length,
             id: step.id,
             logprob: step.logprob,
-            hooks: self.captures.step_arrays(position, &step.output.captured),
             swaps: self
                 .captures
                 .swaps(&self.config, &self.edits, position, &step.output.captured),
+            hooks: self.captures.step_arrays(position, step.output.captured),
             top_logprobs: self.most_likely(&step.output.logits),
             ..StepReport::default()
         };

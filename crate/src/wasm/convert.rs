@@ -9,6 +9,7 @@ use wasm_bindgen::prelude::*;
 use crate::edits::Edit;
 use crate::error::{fail, Code, Error, Result};
 use crate::hooks::Array;
+use crate::ops::pass::ActiveRows;
 use crate::session::{Generated, StepReport, Swap};
 
 /// What JavaScript gets thrown: `{ code, message }`.
@@ -115,34 +116,56 @@ pub fn array(array: &Array) -> JsValue {
     ])
 }
 
+/// Width and non-zero entries of a matrix.
+fn active(array: &Array) -> (usize, ActiveRows) {
+    let width = array.shape.get(1).copied().unwrap_or(1).max(1);
+    let mut active = ActiveRows::default();
+    active.clear();
+    array.data.chunks_exact(width).for_each(|row| active.push_row(row));
+    (width, active)
+}
+
 /// `{ shape, rowStart, indices, values }`: the non-zero entries of a matrix, row by row.
 fn rows(array: &Array) -> JsValue {
-    let width = array.shape.get(1).copied().unwrap_or(1).max(1);
-    let (mut start, mut indices, mut values) = (vec![0u32], Vec::new(), Vec::new());
-    for row in array.data.chunks_exact(width) {
-        for (index, value) in (0u32..).zip(row).filter(|(_, value)| **value != 0.0) {
-            indices.push(index);
-            values.push(*value);
-        }
-        start.push(indices.len() as u32);
-    }
+    let (_, active) = active(array);
+    let start: Vec<u32> = active.start.iter().map(|start| *start as u32).collect();
     object([
         ("shape", shape(array)),
         ("rowStart", Uint32Array::from(&start[..]).into()),
-        ("indices", Uint32Array::from(&indices[..]).into()),
-        ("values", Float32Array::from(&values[..]).into()),
+        ("indices", Uint32Array::from(&active.indices[..]).into()),
+        ("values", Float32Array::from(&active.values[..]).into()),
     ])
 }
 
-/// Hooks by name; `hook_topk_out` as rows of active neurons.
+/// Whether a hook comes as rows of active neurons.
+fn is_active(name: &str) -> bool {
+    name.ends_with(".hook_topk_out")
+}
+
+/// Hooks of a step in one array, since each array takes its time on the way to the page; `js/src/generation.ts` reads it. Of each, by name:
+/// 0, the width, how many neurons are active, their indices, their values; or the number of dimensions, these, the numbers.
+fn packed(hooks: &BTreeMap<String, Array>) -> JsValue {
+    let mut words = Vec::new();
+    for (name, value) in hooks {
+        if is_active(name) {
+            let (width, active) = active(value);
+            words.extend([0, width as u32, active.indices.len() as u32]);
+            words.extend_from_slice(&active.indices);
+            words.extend_from_slice(bytemuck::cast_slice(&active.values));
+        } else {
+            words.push(value.shape.len() as u32);
+            words.extend(value.shape.iter().map(|size| *size as u32));
+            words.extend_from_slice(bytemuck::cast_slice(&value.data));
+        }
+    }
+    Uint32Array::from(&words[..]).into()
+}
+
+/// Hooks by name.
 pub fn hooks(hooks: &BTreeMap<String, Array>) -> JsValue {
     let result = Object::new();
     for (name, value) in hooks {
-        let value = if name.ends_with(".hook_topk_out") {
-            rows(value)
-        } else {
-            array(value)
-        };
+        let value = if is_active(name) { rows(value) } else { array(value) };
         set(&result, name, &value);
     }
     result.into()
@@ -167,16 +190,21 @@ pub fn swaps(swaps: &[Swap]) -> (JsValue, JsValue) {
     (list(|swap| &swap.evicted), list(|swap| &swap.admitted))
 }
 
+/// What most steps have not is left out.
 fn step(report: &StepReport) -> JsValue {
-    let (evicted, admitted) = swaps(&report.swaps);
     let result = Object::new();
     set(&result, "index", &(report.index as f64).into());
     set(&result, "id", &report.id.into());
     set(&result, "text", &(&report.text).into());
     set(&result, "logprob", &report.logprob.into());
-    set(&result, "evicted", &evicted);
-    set(&result, "admitted", &admitted);
-    set(&result, "hooks", &hooks(&report.hooks));
+    if !report.swaps.is_empty() {
+        let (evicted, admitted) = swaps(&report.swaps);
+        set(&result, "evicted", &evicted);
+        set(&result, "admitted", &admitted);
+    }
+    if !report.hooks.is_empty() {
+        set(&result, "hooks", &packed(&report.hooks));
+    }
     if !report.top_logprobs.is_empty() {
         let (ids, logprobs): (Vec<u32>, Vec<f32>) = report.top_logprobs.iter().copied().unzip();
         let top = object([
@@ -188,10 +216,13 @@ fn step(report: &StepReport) -> JsValue {
     result.into()
 }
 
-/// `{ steps, finish }`
+/// `{ names, steps, finish }`; the names of the hooks that are packed in each step.
 pub fn generated(generated: &Generated) -> Object {
     let steps: JsArray = generated.steps.iter().map(step).collect();
+    let names = generated.steps.first().map(|step| step.hooks.keys());
+    let names: JsArray = names.into_iter().flatten().map(JsValue::from).collect();
     let result = Object::new();
+    set(&result, "names", &names);
     set(&result, "steps", &steps);
     set(
         &result,
