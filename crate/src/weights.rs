@@ -94,7 +94,8 @@ pub enum Weight {
     AttnOutBias(usize),
     /// With a gate `[d_model, 2·d_mlp]` in pairs (gate, up); without `[d_model, d_mlp]`.
     MlpIn(usize),
-    /// `[n_heads·d_head, d_mlp_in]`: `AttnOut` times gain times `MlpIn`, made at load, in f32; see `ops/mlp_in.rs`.
+    /// `[n_heads·d_head, d_mlp_in]`: `AttnOut` times gain times `MlpIn`, made at load, in f32; on the CPU of 8-bit ones in 16 bits, with twice the
+    /// rows; see `ops/mlp_in.rs`.
     MlpInProduct(usize),
     MlpInBias(usize),
     /// `[d_mlp, d_model]`.

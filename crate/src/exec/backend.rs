@@ -30,13 +30,14 @@ pub enum EngineCache {
     Slot(Box<Slot>),
 }
 
-/// Loads weights onto the backend that `choice` leads to.
+/// Loads weights onto the backend that `choice` leads to; a CPU computes with so many threads, in browsers with those that it gets.
 pub async fn load(
     choice: BackendChoice,
     config: &Rc<Config>,
     source: &dyn Source,
     prefix: &str,
     kept: KeptAs,
+    threads: usize,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(Engine, AdapterChoice)> {
     let (info, gpu) = crate::exec::gpu::open(choice).await?;
@@ -46,8 +47,17 @@ pub async fn load(
             checkpoint::load_weights(source, prefix, config, kept, &mut loader, progress).await?;
             Engine::Gpu(Box::new(loader.finish().await?))
         }
-        None => load_cpu(config, source, prefix, kept, progress).await?,
+        None => {
+            #[cfg(target_arch = "wasm32")]
+            crate::numerics::team::assemble().await;
+            let weights = CpuWeights::of_model(config);
+            #[cfg(not(target_arch = "wasm32"))]
+            let weights = weights.with_team(crate::numerics::threads::Team::of(threads)?);
+            load_cpu(weights, config, source, prefix, kept, progress).await?
+        }
     };
+    #[cfg(target_arch = "wasm32")]
+    let _ = threads;
     Ok((engine, info))
 }
 
@@ -66,20 +76,25 @@ pub async fn load_beside(
             checkpoint::load_weights(source, prefix, config, kept, &mut loader, progress).await?;
             Ok(Engine::Gpu(Box::new(loader.finish().await?)))
         }
-        Engine::Cpu(_) => load_cpu(config, source, prefix, kept, progress).await,
+        Engine::Cpu(engine) => {
+            let weights = CpuWeights::of_model(config);
+            #[cfg(not(target_arch = "wasm32"))]
+            let weights = weights.with_team(engine.weights().team());
+            #[cfg(target_arch = "wasm32")]
+            let _ = engine;
+            load_cpu(weights, config, source, prefix, kept, progress).await
+        }
     }
 }
 
 async fn load_cpu(
+    mut weights: CpuWeights,
     config: &Rc<Config>,
     source: &dyn Source,
     prefix: &str,
     kept: KeptAs,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Engine> {
-    #[cfg(target_arch = "wasm32")]
-    crate::numerics::team::assemble().await;
-    let mut weights = CpuWeights::of_model(config);
     checkpoint::load_weights(source, prefix, config, kept, &mut weights, progress).await?;
     Ok(Engine::Cpu(Box::new(CpuEngine::new(config, weights).await?)))
 }

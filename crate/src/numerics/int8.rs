@@ -9,7 +9,7 @@ pub mod packed;
 mod tests;
 
 use super::dispatch::dispatch;
-use kernels::{dot, dot_each, dot_one, eight_rows, fetch_ahead, four_rows};
+use kernels::{dot, dot_each, dot_one, eight_rows, fetch_ahead, picked, Four};
 
 /// Rows of 8-bit numbers with their scales: one for each row, or for each column.
 #[derive(Clone, Debug, Default)]
@@ -18,8 +18,6 @@ pub struct Int8 {
     pub scales: Vec<f32>,
 }
 
-/// Rows of weights, picked one by one, that are on their way at a time.
-const AHEAD: usize = 32;
 /// Inputs whose products fit an i32: 1,024 · 16,383 · 128 < 2^31.
 const PART: usize = 1024;
 const LARGEST: f32 = 16_383.0;
@@ -96,28 +94,20 @@ fn entries(indices: impl Iterator<Item = u32>, q: &[i16]) -> Vec<(u32, i16)> {
 /// `out[o] = Σ q · w[index, o]` over the entries, whose indices ascend.
 fn add_up(entries: &[(u32, i16)], w: &[i8], stride: usize, sums: &mut Vec<i32>, out: &mut [f32]) {
     out.fill(0.0);
+    sums.resize(stride, 0);
+    let mut fours = Vec::with_capacity(entries.len().div_ceil(4));
     for part in entries.chunk_by(|a, b| a.0 as usize / PART == b.0 as usize / PART) {
-        sums.clear();
-        sums.resize(stride, 0);
-        let fetch = |entries: &[(u32, i16)]| {
-            for (index, _) in entries {
-                fetch_ahead(&w[*index as usize * stride..][..stride]);
-            }
-        };
-        // Rows lie anywhere: the next are on their way meanwhile.
-        let (first, mut next) = part.split_at(AHEAD.min(part.len()));
-        fetch(first);
-        for four in part.chunks(4) {
-            let (soon, later) = next.split_at(4.min(next.len()));
-            fetch(soon);
-            next = later;
+        fours.clear();
+        fours.extend(part.chunks(4).map(|four| {
             // What the last four lack counts nothing.
             let (last, _) = four[four.len() - 1];
             let entry = |j: usize| four.get(j).copied().unwrap_or((last, 0));
-            let rows = std::array::from_fn(|j| &w[entry(j).0 as usize * stride..][..stride]);
-            let x = [pair(entry(0).1, entry(1).1), pair(entry(2).1, entry(3).1)];
-            four_rows(sums, rows, x);
-        }
+            Four {
+                at: std::array::from_fn(|j| entry(j).0 as usize * stride),
+                x: [pair(entry(0).1, entry(1).1), pair(entry(2).1, entry(3).1)],
+            }
+        }));
+        picked(sums, w, &fours);
         for (out, sum) in out.iter_mut().zip(sums.iter()) {
             *out += *sum as f32;
         }

@@ -10,3 +10,5 @@ pub mod order;
 pub mod stored;
 #[cfg(target_arch = "wasm32")]
 pub mod team;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod threads;

@@ -26,6 +26,21 @@ pub enum Numbers {
     Bf16Blocks(Blocks<Bf16>),
 }
 
+/// A part of a matrix as it is stored, and its scales.
+pub struct Part {
+    pub rows: usize,
+    pub stride: usize,
+    pub bytes: Vec<u8>,
+    pub scales: Vec<f32>,
+}
+
+/// Rows of `part`'s width to their columns of `out`.
+pub fn place(numbers: &[f32], part: &Range<usize>, stride: usize, out: &mut [f32]) {
+    for (numbers, out) in numbers.chunks_exact(part.len().max(1)).zip(out.chunks_mut(stride)) {
+        out[part.clone()].copy_from_slice(numbers);
+    }
+}
+
 impl Default for Numbers {
     fn default() -> Self {
         Numbers::F32(Vec::new())
@@ -44,6 +59,11 @@ impl Numbers {
 
     pub fn from_bf16(bits: Vec<u16>) -> Numbers {
         Numbers::Bf16(bits.into_iter().map(Bf16).collect())
+    }
+
+    /// Whether they have 8 bits and scales.
+    pub fn is_8_bit(&self) -> bool {
+        matches!(self, Numbers::Int8(_) | Numbers::Packed(_))
     }
 
     pub fn count(&self) -> usize {

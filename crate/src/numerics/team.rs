@@ -15,7 +15,7 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 
 use super::gemm;
-use super::numbers::Numbers;
+use super::numbers::{place, Numbers, Part};
 use crate::error::{fail, Result};
 use crate::pace::now_ms;
 
@@ -302,14 +302,6 @@ impl Drop for Share {
     }
 }
 
-/// A part of a matrix as it is stored, and its scales.
-pub struct Part {
-    pub rows: usize,
-    pub stride: usize,
-    pub bytes: Vec<u8>,
-    pub scales: Vec<f32>,
-}
-
 impl Share {
     /// Of a matrix `[inputs, stride]`, by its outputs: `part` gives those of a range. Also this thread's own part. None where the matrix is
     /// small, or somebody has no memory for it.
@@ -448,13 +440,6 @@ fn rows_at_once(numbers: usize) -> usize {
     match AREA as usize / numbers.max(1) {
         few @ 0..gemm::ROWS => few.max(1),
         many => many / gemm::ROWS * gemm::ROWS,
-    }
-}
-
-/// Rows of `part`'s width to their columns of `out`.
-fn place(numbers: &[f32], part: &Range<usize>, stride: usize, out: &mut [f32]) {
-    for (numbers, out) in numbers.chunks_exact(part.len().max(1)).zip(out.chunks_mut(stride)) {
-        out[part.clone()].copy_from_slice(numbers);
     }
 }
 

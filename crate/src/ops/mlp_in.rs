@@ -71,6 +71,9 @@ pub fn product(config: &Config, weights: &CpuWeights, layer: usize) -> Result<Te
     }
     let mut product = zeroed(rows * w.stride, "a product of weights")?;
     w.multiply(&dense, inputs, &mut product)?;
+    if w.data.is_8_bit() {
+        return Ok(in_two_bytes(&product, w.stride, config.d_mlp_in()));
+    }
     Ok(Tensor {
         rows,
         cols: config.d_mlp_in(),
@@ -79,6 +82,46 @@ pub fn product(config: &Config, weights: &CpuWeights, layer: usize) -> Result<Te
         data: copied(bytemuck::cast_slice(&product), "a product of weights")?,
         scales: Vec::new(),
     })
+}
+
+/// What the lower bytes of [`in_two_bytes`] count of the upper ones.
+const LOWER: f32 = 1.0 / 256.0;
+
+/// A matrix in 16 bits with a scale for each output, as one of 8 bits with twice the rows: the upper bytes, below them the lower ones. It is
+/// multiplied by inputs behind which stand the same times [`LOWER`]: half of the memory of f32, and sums of integers.
+fn in_two_bytes(matrix: &[f32], stride: usize, cols: usize) -> Tensor {
+    /// Of the lower byte, signed, the upper one takes the rest.
+    const LARGEST: f32 = 127.0 * 256.0;
+    let mut scales = vec![0f32; stride];
+    for row in matrix.chunks_exact(stride) {
+        for (scale, number) in scales.iter_mut().zip(row) {
+            *scale = scale.max(number.abs());
+        }
+    }
+    let (mut upper, mut lower) = (Vec::with_capacity(2 * matrix.len()), Vec::with_capacity(matrix.len()));
+    for row in matrix.chunks_exact(stride) {
+        for (largest, number) in scales.iter().zip(row) {
+            let units = if *largest > 0.0 { (number / largest * LARGEST).round() as i32 } else { 0 };
+            let above = (units + 128) >> 8;
+            upper.push(above as u8);
+            lower.push((units - 256 * above) as u8);
+        }
+    }
+    upper.append(&mut lower);
+    Tensor {
+        rows: upper.len() / stride,
+        cols,
+        stride,
+        dtype: Dtype::I8,
+        data: upper,
+        scales: scales.into_iter().map(|largest| largest / LARGEST / LOWER).collect(),
+    }
+}
+
+/// Inputs of a matrix [`in_two_bytes`], of rows that long.
+fn for_two_bytes(x: &[f32], inputs: usize) -> Vec<f32> {
+    let rows = x.chunks_exact(inputs);
+    rows.flat_map(|row| row.iter().copied().chain(row.iter().map(|x| x * LOWER))).collect()
 }
 
 const LINEAR: Linear = Linear {
@@ -258,7 +301,12 @@ fn split(pass: &mut Pass<'_>, _: &Range<usize>, _: usize) -> Result<()> {
     let (mid, attended) = (pass.buffers.take(RESID_MID), pass.buffers.take(ATTENDED));
     let buffers = &mut *pass.buffers;
     buffers.output.resize(pass.ids.len() * w.stride, 0.0);
-    let done = product.multiply(&attended, config.d_query(), &mut buffers.output);
+    let inputs = config.d_query();
+    let done = if product.data.is_8_bit() {
+        product.multiply(&for_two_bytes(&attended, inputs), 2 * inputs, &mut buffers.output)
+    } else {
+        product.multiply(&attended, inputs, &mut buffers.output)
+    };
     let mut gathered = vec![0.0; w.stride];
     let rows = mid.chunks_exact(config.d_model).zip(buffers.output.chunks_exact_mut(w.stride));
     for (row, (mid, out)) in rows.enumerate() {
@@ -293,4 +341,32 @@ fn finish(pass: &mut Pass<'_>) {
     }
     pass.buffers.put(MLP_PRE, pre);
     pass.buffers.put(MLP_POST, post);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::weights::CpuTensor;
+
+    #[test]
+    fn a_matrix_in_two_bytes_multiplies_as_exactly_as_its_inputs_are_rounded() {
+        let (inputs, stride) = (96, 34);
+        let numbers = |n: usize, seed: usize| -> Vec<f32> {
+            (0..n).map(|i| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 - 1.0).collect()
+        };
+        let (mut matrix, x) = (numbers(inputs * stride, 1), numbers(3 * inputs, 2));
+        matrix.iter_mut().skip(5).step_by(stride).for_each(|number| *number = 0.0);
+        let tensor = in_two_bytes(&matrix, stride, stride);
+        let mut out = vec![0.0; 3 * stride];
+        let tensor = CpuTensor::new(Weight::MlpInProduct(1), tensor).unwrap().packed(Weight::MlpInProduct(1)).unwrap();
+        tensor.multiply(&for_two_bytes(&x, inputs), 2 * inputs, &mut out).unwrap();
+        for (x, out) in x.chunks_exact(inputs).zip(out.chunks_exact(stride)) {
+            for (o, found) in out.iter().enumerate() {
+                let exact: f64 = (0..inputs).map(|i| f64::from(x[i]) * f64::from(matrix[i * stride + o])).sum();
+                // Half a unit of 1/16383 of the inputs, twice; half a unit of 1/32512 of the weights.
+                let bound = inputs as f64 * (0.75 / 16_383.0 + 0.5 / 32_512.0);
+                assert!((exact - f64::from(*found)).abs() <= bound, "{o}: {exact} {found}");
+            }
+        }
+    }
 }

@@ -7,11 +7,12 @@
 
 use std::ops::Range;
 
-use super::buffers::{Buffer, ACTIVE};
+use super::buffers::{Buffer, ACTIVE, HIDDEN};
 use super::def::{at_once, Dispatch, Kernel, KernelContext, OpDef, PlanContext, Resource, Step, Vectors};
 use super::linear::Linear;
 use super::norm;
 use super::pass::Pass;
+use super::weights::gathers;
 use crate::config::{Config, Norm};
 use crate::error::Result;
 use crate::numerics::gemm;
@@ -85,7 +86,7 @@ fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
         ],
     };
     // The dense kernels read the stream as it is whether or not there is a list of its active entries.
-    let dense = ("source", super::buffers::HIDDEN);
+    let dense = ("source", HIDDEN);
     let mut kernels = vec![
         kernel("qkv_matvec.wgsl", dense, Resource::Weight(w), constants.clone()),
         kernel("qkv_matmul.wgsl", dense, Resource::Weight(w), constants.clone()),
@@ -129,12 +130,14 @@ pub fn columns_of_pair(config: &Config, pair: usize) -> [usize; 2] {
 
 /// CPU twin of `shaders/parts/qkv.wgsl`.
 fn cpu(pass: &mut Pass<'_>, rows: &Range<usize>, _: usize) -> Result<()> {
-    if pass.step.input == ACTIVE {
+    if pass.step.input == ACTIVE && gathers(pass.config) {
         gather(pass)?;
     } else {
-        let input = pass.buffers.take(pass.step.input);
+        // Where there is a list of active entries, the stream itself is there, too.
+        let stream = if pass.step.input == ACTIVE { HIDDEN } else { pass.step.input };
+        let input = pass.buffers.take(stream);
         LINEAR.apply_norm(pass, &input)?;
-        pass.buffers.put(pass.step.input, input);
+        pass.buffers.put(stream, input);
         LINEAR.multiply(pass, &[])?;
     }
     file_columns(pass)?;

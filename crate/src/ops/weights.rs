@@ -13,10 +13,11 @@ use crate::numerics::int4::{self, Int4};
 use crate::numerics::int8::{packed::Packed, Int8};
 use crate::numerics::numbers::Numbers;
 #[cfg(target_arch = "wasm32")]
-use crate::numerics::team;
+use crate::numerics::team::Share;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::numerics::threads::{Share, Team};
 use crate::weights::{Dtype, Tensor, Weight, WeightSink};
 
-#[cfg(target_arch = "wasm32")]
 pub mod shared;
 
 /// Whether 16-bit matrices are packed, too: where registers are narrow.
@@ -26,10 +27,9 @@ const IN_BLOCKS: bool = cfg!(target_arch = "wasm32");
 #[derive(Debug, Default)]
 pub struct CpuTensor {
     pub stride: usize,
-    /// Where other threads have a part of a matrix: this one's columns.
+    /// Where other threads have a part of a matrix: this one's columns in browsers, nothing natively.
     pub data: Numbers,
-    #[cfg(target_arch = "wasm32")]
-    share: Option<team::Share>,
+    share: Option<Share>,
 }
 
 impl CpuTensor {
@@ -47,7 +47,6 @@ impl CpuTensor {
         Ok(CpuTensor {
             stride,
             data,
-            #[cfg(target_arch = "wasm32")]
             share: None,
         })
     }
@@ -66,9 +65,11 @@ impl CpuTensor {
 
     /// `x` `[rows, inputs]` times a matrix into `out` `[rows, stride]`; see `gemm::matmul`.
     pub fn multiply(&self, x: &[f32], inputs: usize, out: &mut [f32]) -> Result<()> {
-        #[cfg(target_arch = "wasm32")]
         if let Some(share) = &self.share {
+            #[cfg(target_arch = "wasm32")]
             return share.multiply(x, inputs, &self.data, self.stride, out);
+            #[cfg(not(target_arch = "wasm32"))]
+            return share.multiply(x, inputs, self.stride, out);
         }
         gemm::matmul(x, inputs, &self.data, self.stride, out);
         Ok(())
@@ -76,12 +77,21 @@ impl CpuTensor {
 
     /// `x` `[rows, inputs]` times the rows `of` of a table into `out` `[rows, of.len()]`; see `gemm::dots`.
     pub fn dots(&self, x: &[f32], inputs: usize, of: Range<usize>, out: &mut [f32]) -> Result<()> {
-        #[cfg(target_arch = "wasm32")]
         if let Some(share) = &self.share {
             return share.dots(x, inputs, &self.data, of, self.stride, out);
         }
         gemm::dots(x, inputs, &self.data, of, self.stride, out);
         Ok(())
+    }
+
+    /// Bytes in memory.
+    #[cfg(feature = "internals")]
+    fn bytes(&self) -> usize {
+        #[cfg(not(target_arch = "wasm32"))]
+        let shared = self.share.as_ref().map_or(0, Share::bytes);
+        #[cfg(target_arch = "wasm32")]
+        let shared = 0;
+        shared + self.data.bytes()
     }
 
     /// A vector; these are kept in f32.
@@ -104,19 +114,28 @@ impl CpuTensor {
     }
 }
 
-/// Whether `mlp_in::SPLIT` applies and pays off: numbers of the small matrix are f32 and cost as much as two of the large one's.
+/// Rows of weights that a whole product reads in the time of one that is picked: measured for `d_model` 1024 and matrices that lie in no fast
+/// cache, 1.5 to 3 in every type of numbers.
+const PICKED: usize = 2;
+
+/// Whether the rows of a sparse stream's active entries are picked on the CPU, where there is one; otherwise whole products are faster.
+pub fn gathers(config: &Config) -> bool {
+    config.topk.is_some() && PICKED * config.most_active() <= config.d_model
+}
+
+/// Whether `mlp_in::SPLIT` applies and pays off: numbers of the small matrix cost as much as two of the large one's.
 pub fn splits(config: &Config) -> bool {
-    config.norm == Norm::Rms
+    gathers(config)
+        && config.norm == Norm::Rms
         && config.residual == Residual::Serial
         && !config.post_norms
         && !config.biases.attn_out
-        && 2 * (config.most_active() + 2 * config.d_query()) <= config.d_model
+        && PICKED * (config.most_active() + 2 * config.d_query()) <= config.d_model
 }
 
 /// What a model's matrices are read by.
 #[derive(Clone, Copy, Debug)]
 struct Reads {
-    #[cfg_attr(not(target_arch = "wasm32"), expect(dead_code, reason = "for threads"))]
     head: Weight,
     /// The stream is sparse in front of q, k and v of every layer but the first: few rows of their weights are read.
     gathers: bool,
@@ -141,17 +160,17 @@ impl Reads {
 pub struct CpuWeights {
     tensors: HashMap<Weight, Arc<CpuTensor>>,
     reads: Option<Reads>,
+    #[cfg(not(target_arch = "wasm32"))]
+    team: Option<Arc<Team>>,
 }
 
 impl WeightSink for CpuWeights {
     fn weight(&mut self, which: Weight, tensor: Tensor) -> Result<()> {
         let tensor = match self.reads {
-            #[cfg(target_arch = "wasm32")]
-            Some(reads) if which == reads.head => shared::table(which, tensor)?,
-            #[cfg(target_arch = "wasm32")]
-            Some(reads) if reads.is_whole(which) => shared::matrix(which, tensor)?,
-            #[cfg(not(target_arch = "wasm32"))]
-            Some(reads) if reads.is_whole(which) => CpuTensor::new(which, tensor)?.packed(which)?,
+            // Too small for others to have a part of it.
+            Some(_) if matches!(which, Weight::MlpInProduct(_)) => CpuTensor::new(which, tensor)?.packed(which)?,
+            Some(reads) if which == reads.head => self.table(which, tensor)?,
+            Some(reads) if reads.is_whole(which) => self.matrix(which, tensor)?,
             _ => CpuTensor::new(which, tensor)?,
         };
         self.tensors.insert(which, Arc::new(tensor));
@@ -198,17 +217,51 @@ fn numbers(which: Weight, tensor: Tensor) -> Result<Numbers> {
 
 impl CpuWeights {
     /// None yet, of a model whose large matrices are laid out for how it reads them, and shared with other threads where there are some
-    /// (`numerics/team.rs`).
+    /// (`numerics/team.rs`; natively [`CpuWeights::with_team`]).
     pub fn of_model(config: &Config) -> CpuWeights {
         let reads = Reads {
             head: config.head(),
-            gathers: config.topk.is_some(),
-            splits: config.topk.is_some() && splits(config),
+            gathers: gathers(config),
+            splits: splits(config),
         };
         CpuWeights {
             reads: Some(reads),
             ..CpuWeights::default()
         }
+    }
+
+    /// The table of the head, which threads share where there are some.
+    fn table(&self, which: Weight, tensor: Tensor) -> Result<CpuTensor> {
+        #[cfg(target_arch = "wasm32")]
+        return shared::table(which, tensor);
+        #[cfg(not(target_arch = "wasm32"))]
+        match &self.team {
+            Some(team) => shared::table(which, tensor, team),
+            None => CpuTensor::new(which, tensor),
+        }
+    }
+
+    /// Likewise a matrix that is multiplied as a whole.
+    fn matrix(&self, which: Weight, tensor: Tensor) -> Result<CpuTensor> {
+        #[cfg(target_arch = "wasm32")]
+        return shared::matrix(which, tensor);
+        #[cfg(not(target_arch = "wasm32"))]
+        match &self.team {
+            Some(team) => shared::matrix(which, tensor, team),
+            None => CpuTensor::new(which, tensor)?.packed(which),
+        }
+    }
+
+    /// The same, shared with these threads.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn with_team(self, team: Option<Arc<Team>>) -> CpuWeights {
+        CpuWeights { team, ..self }
+    }
+
+    /// The threads that share them.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn team(&self) -> Option<Arc<Team>> {
+        self.team.clone()
     }
 
     /// A weight that the model must have.
@@ -227,6 +280,44 @@ impl CpuWeights {
     /// Bytes in memory.
     #[cfg(feature = "internals")]
     pub fn bytes(&self) -> usize {
-        self.tensors.values().map(|tensor| tensor.data.bytes()).sum()
+        self.tensors.values().map(|tensor| tensor.bytes()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Matrices that are multiplied as a whole are packed, those of which rows are picked are not.
+    #[test]
+    fn rows_are_picked_of_very_sparse_streams_only() {
+        let layout = |k: &str| {
+            let text = format!(
+                r#"{{"architectures": ["LlamaForCausalLM"], "hidden_size": 64, "intermediate_size": 32, "num_hidden_layers": 3,
+                "num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 4, "vocab_size": 16{k}}}"#
+            );
+            let config = Config::from_json(text.as_bytes()).unwrap();
+            let mut weights = CpuWeights::of_model(&config);
+            let packed = |which: Weight, cols: usize, weights: &mut CpuWeights| {
+                let tensor = Tensor {
+                    rows: 64,
+                    cols,
+                    stride: cols,
+                    dtype: Dtype::I8,
+                    data: vec![1; 64 * cols],
+                    scales: vec![1.0; cols],
+                };
+                weights.weight(which, tensor).unwrap();
+                matches!(weights.get(which).unwrap().data, Numbers::Packed(_))
+            };
+            let of_layer = |layer, weights: &mut CpuWeights| {
+                [packed(Weight::Qkv(layer), 24, weights), packed(Weight::MlpIn(layer), 64, weights)]
+            };
+            (gathers(&config), of_layer(0, &mut weights), of_layer(1, &mut weights))
+        };
+        assert_eq!(layout(""), (false, [true, true], [true, true]));
+        assert_eq!(layout(r#", "topk_k": 48"#), (false, [true, true], [true, true]));
+        assert_eq!(layout(r#", "topk_k": 28"#), (true, [true, true], [false, true]));
+        assert_eq!(layout(r#", "topk_k": 8"#), (true, [true, true], [false, false]));
     }
 }

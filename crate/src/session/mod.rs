@@ -48,6 +48,9 @@ pub struct LoadOptions {
     pub max_context: Option<usize>,
     /// In which numbers its matrices are kept, those of its training checkpoints too.
     pub dtype: KeptAs,
+    /// Threads that compute a model on the CPU, this one included; 0 and 1 are this one alone. The results are the same, bit for bit. Browsers
+    /// have their own rule.
+    pub threads: usize,
 }
 
 /// A model: weights on a backend, tokenizer, and defaults. All calls take `&self` and may overlap; each keeps its own cache.
@@ -92,7 +95,7 @@ impl Model {
         let defaults = checkpoint::read_generation_defaults(source, &config).await?;
         let tokenizer = checkpoint::read_tokenizer(source, &config).await?.map(Rc::new);
         let (engine, backend) = cancel
-            .guard(backend::load(choice, &config, source, "", options.dtype, progress))
+            .guard(backend::load(choice, &config, source, "", options.dtype, options.threads, progress))
             .await?;
         Ok(Model {
             config,

@@ -325,6 +325,7 @@ async fn load(source: JsValue, load_options: JsValue, progress: Option<Function>
         backend: choice,
         max_context: arguments.max_context,
         dtype,
+        ..LoadOptions::default()
     };
     let model = Model::load_with(&source, &load_options, &cancel, &mut heard).await?;
     Ok(WasmModel { model: Rc::new(model) })

@@ -18,7 +18,7 @@ use topk_lm::pace::Cancel;
 #[cfg(feature = "gpu")]
 use topk_lm::weights::Dtype;
 
-use crate::common::{load, print_line, Backend, KeptDtype, ModelArgs};
+use crate::common::{load, print_line, threads, Backend, KeptDtype, ModelArgs};
 
 #[derive(Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["model", "topk"]))]
@@ -44,6 +44,9 @@ pub struct BenchArgs {
     /// Tokens generated per run
     #[arg(long, default_value_t = 32)]
     new_tokens: usize,
+    /// Number of threads that compute a model on the CPU
+    #[arg(long, value_name = "N", value_parser = threads, default_value_t = 1)]
+    threads: usize,
     /// Also write the JSON to this file
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -79,6 +82,7 @@ fn model(args: &BenchArgs, folder: &std::path::Path) -> Result<serde_json::Value
         backend: args.backend,
         max_context: None,
         dtype: KeptDtype::default(),
+        threads: args.threads,
     })?;
     let bench = ModelBench {
         prompt_tokens: args.prompt_tokens,

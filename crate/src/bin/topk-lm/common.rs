@@ -65,6 +65,9 @@ pub struct ModelArgs {
     /// In which numbers matrices are kept in memory
     #[arg(long, value_enum, default_value_t)]
     pub dtype: KeptDtype,
+    /// Number of threads that compute on the CPU; the results are the same
+    #[arg(long, value_name = "N", value_parser = threads, default_value_t = 1)]
+    pub threads: usize,
 }
 
 /// More take memory and gain nothing.
@@ -83,7 +86,7 @@ impl ThreadArgs {
     }
 }
 
-fn threads(text: &str) -> std::result::Result<usize, String> {
+pub fn threads(text: &str) -> std::result::Result<usize, String> {
     let number = text.parse().ok().filter(|number| (1..=MOST_THREADS).contains(number));
     number.ok_or_else(|| format!("must be a whole number from 1 to {MOST_THREADS}"))
 }
@@ -227,6 +230,7 @@ pub fn load(args: &ModelArgs) -> Result<Model> {
         backend: args.backend.choice(),
         max_context: args.max_context,
         dtype: args.dtype.kept(),
+        threads: args.threads,
     };
     pollster::block_on(Model::load_with(&source, &options, &Cancel::default(), &mut |_, _| {}))
 }

@@ -94,7 +94,7 @@ impl CpuEngine {
         &self.loaded.config
     }
 
-    #[cfg(feature = "statistics")]
+    #[cfg(any(feature = "statistics", not(target_arch = "wasm32")))]
     pub fn weights(&self) -> &CpuWeights {
         &self.loaded.weights
     }

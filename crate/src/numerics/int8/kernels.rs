@@ -74,11 +74,30 @@ fn dot_from<const R: usize>(from: usize, x: [&[i16]; R], w: [&[i8]; 2]) -> [[i32
     })
 }
 
-/// `sums[o] += Σ_j x_j · w_j[o]` over four rows of weights; `x` are two pairs.
-pub fn four_rows(sums: &mut [i32], w: [&[i8]; 4], x: [i32; 2]) {
-    widest!(four_rows(sums, w, x));
+/// Four rows of weights that lie anywhere, by where each begins, and their inputs in two pairs.
+#[derive(Clone, Copy, Debug)]
+pub struct Four {
+    pub at: [usize; 4],
+    pub x: [i32; 2],
+}
+
+/// `sums[o] = Σ_j x_j · w_j[o]` over the rows of all fours. Some outputs at a time, whose sums stay in registers for all rows: then the next
+/// pieces of these are on their way meanwhile, wherever they lie.
+pub fn picked(sums: &mut [i32], w: &[i8], fours: &[Four]) {
+    assert!(fours.iter().all(|four| four.at.iter().all(|at| *at <= w.len() && w.len() - at >= sums.len())));
+    widest!(picked(sums, w, fours));
     #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-    four_rows_from(0, sums, w, x);
+    picked_from(0, sums, w, fours);
+}
+
+/// [`picked`] of the outputs from `from` on.
+#[inline(always)]
+fn picked_from(from: usize, sums: &mut [i32], w: &[i8], fours: &[Four]) {
+    sums[from..].fill(0);
+    let width = sums.len();
+    for four in fours {
+        four_rows_from(from, sums, four.at.map(|at| &w[at..at + width]), four.x);
+    }
 }
 
 /// `sums[r, o] += Σ_j x[r]_j · w_j[o]` over eight rows of weights, all of one length, for each row `r` of inputs; `x[r]` are four pairs.
@@ -108,8 +127,8 @@ pub fn dot_one(x: &[i16], w: &[i8]) -> i32 {
 /// `out[v] = Σ_i x[i] · w[v · stride + i]`.
 pub fn dot_each(x: &[i16], w: &[i8], stride: usize, out: &mut [f32]) {
     assert!(x.len() <= stride && w.len() >= out.len().saturating_sub(1) * stride + x.len());
-    #[cfg(target_arch = "x86_64")]
     widest!(dot_each(x, w, stride, out));
+    #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
     for (out, w) in out.iter_mut().zip(w.chunks(stride)) {
         *out = dot_one(x, &w[..x.len()]) as f32;
     }

@@ -2,13 +2,46 @@
 
 use std::ops::Range;
 
+#[cfg(not(target_arch = "wasm32"))]
+use std::sync::Arc;
+
 use super::CpuTensor;
 use crate::error::Result;
-use crate::memory::{append, reserve};
-use crate::numerics::team::{Part, Share};
+#[cfg(target_arch = "wasm32")]
+use crate::memory::append;
+use crate::memory::reserve;
+use crate::numerics::numbers::Part;
+#[cfg(target_arch = "wasm32")]
+use crate::numerics::team::Share;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::numerics::threads::{Share, Team};
 use crate::weights::{Dtype, Tensor, Weight};
 
+/// A table that all threads read.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn table(which: Weight, tensor: Tensor, team: &Arc<Team>) -> Result<CpuTensor> {
+    let share = Share::of_table(team, tensor.rows, tensor.stride);
+    let whole = CpuTensor::new(which, tensor)?;
+    Ok(CpuTensor { share, ..whole })
+}
+
+/// A matrix of which each thread has some columns.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn matrix(which: Weight, tensor: Tensor, team: &Arc<Team>) -> Result<CpuTensor> {
+    let (rows, stride, dtype) = (tensor.rows, tensor.stride, tensor.dtype);
+    let part = |columns| Ok(CpuTensor::new(which, tensor_of(columns_of(&tensor, columns)?, dtype))?.packed(which)?.data);
+    match Share::of_matrix(team, rows, stride, part)? {
+        Some(share) => Ok(CpuTensor {
+            stride,
+            share: Some(share),
+            ..CpuTensor::default()
+        }),
+        None => CpuTensor::new(which, tensor)?.packed(which),
+    }
+}
+
 /// A table of which others now have their part.
+#[cfg(target_arch = "wasm32")]
 pub fn table(which: Weight, tensor: Tensor) -> Result<CpuTensor> {
     let (rows, stride, dtype) = (tensor.rows, tensor.stride, code(tensor.dtype));
     let share = Share::of_table(rows, stride, dtype, |blocks| rows_of(&tensor, &blocks))?;
@@ -17,6 +50,7 @@ pub fn table(which: Weight, tensor: Tensor) -> Result<CpuTensor> {
 }
 
 /// A matrix of which others now have their part.
+#[cfg(target_arch = "wasm32")]
 pub fn matrix(which: Weight, tensor: Tensor) -> Result<CpuTensor> {
     let (rows, stride, dtype) = (tensor.rows, tensor.stride, tensor.dtype);
     let Some((share, part)) = Share::of_matrix(rows, stride, code(dtype), |columns| columns_of(&tensor, columns))? else {
@@ -66,6 +100,7 @@ fn columns_of(tensor: &Tensor, columns: Range<usize>) -> Result<Part> {
 }
 
 /// Some rows of a table, with their scales.
+#[cfg(target_arch = "wasm32")]
 fn rows_of(tensor: &Tensor, blocks: &[Range<usize>]) -> Result<Part> {
     let row = tensor.dtype.bytes_of(tensor.stride);
     let (mut bytes, mut scales) = (Vec::new(), Vec::new());
@@ -82,6 +117,7 @@ fn rows_of(tensor: &Tensor, blocks: &[Range<usize>]) -> Result<Part> {
 }
 
 /// The number by which a type is known in a command.
+#[cfg(target_arch = "wasm32")]
 fn code(dtype: Dtype) -> i32 {
     match dtype {
         Dtype::F32 => 0,
@@ -93,6 +129,7 @@ fn code(dtype: Dtype) -> i32 {
 }
 
 /// The type of that number.
+#[cfg(target_arch = "wasm32")]
 pub fn dtype_of(code: i32) -> Option<Dtype> {
     match usize::try_from(code).ok()?.checked_sub(4) {
         None => [Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I8].into_iter().find(|dtype| self::code(*dtype) == code),

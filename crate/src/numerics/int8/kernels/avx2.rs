@@ -9,7 +9,7 @@ use std::arch::x86_64::{
     _mm256_setzero_si256, _mm256_srli_epi16, _mm256_storeu_si256, _mm_loadu_si128, _mm_unpackhi_epi8, _mm_unpacklo_epi8,
 };
 
-use super::{dot_from, dot_one_from, eight_rows_from, four_rows_from, AT_ONCE, BLOCK, OUTPUTS};
+use super::{dot_from, dot_one_from, eight_rows_from, picked_from, Four, AT_ONCE, BLOCK, OUTPUTS};
 
 /// Two rows of sixteen weights → eight outputs of pairs, and eight more.
 ///
@@ -51,21 +51,39 @@ unsafe fn add_products<const PAIRS: usize>(sums: *mut i32, pairs: &[[__m256i; 2]
     }
 }
 
+/// The caller has checked the lengths.
 #[target_feature(enable = "avx2")]
-pub fn four_rows(sums: &mut [i32], w: [&[i8]; 4], x: [i32; 2]) {
+pub fn picked(sums: &mut [i32], w: &[i8], fours: &[Four]) {
     let whole = sums.len() / AT_ONCE * AT_ONCE;
-    assert!(w[0].len() >= whole && w[1].len() >= whole && w[2].len() >= whole && w[3].len() >= whole);
-    let (w0, w1, w2, w3) = (w[0].as_ptr(), w[1].as_ptr(), w[2].as_ptr(), w[3].as_ptr());
     let mut at = 0;
     while at < whole {
-        // SAFETY: sixteen numbers lie from `at` on in each row, and sixteen sums.
+        let (mut low, mut high) = (_mm256_setzero_si256(), _mm256_setzero_si256());
+        let mut number = 0;
+        while number < fours.len() {
+            let four = &fours[number];
+            let mut j = 0;
+            while j < 2 {
+                // SAFETY: sixteen numbers lie there, of each row.
+                let pairs = unsafe {
+                    let row = |row: usize| w.as_ptr().add(four.at[row] + at);
+                    pairs_at(row(2 * j), row(2 * j + 1))
+                };
+                let x = _mm256_set1_epi32(four.x[j]);
+                low = _mm256_add_epi32(low, _mm256_madd_epi16(pairs[0], x));
+                high = _mm256_add_epi32(high, _mm256_madd_epi16(pairs[1], x));
+                j += 1;
+            }
+            number += 1;
+        }
+        // SAFETY: sixteen sums lie from `at` on.
         unsafe {
-            let pairs = [pairs_at(w0.add(at), w1.add(at)), pairs_at(w2.add(at), w3.add(at))];
-            add_products(sums.as_mut_ptr().add(at), &pairs, x.as_ptr());
+            let sums: *mut __m256i = sums.as_mut_ptr().add(at).cast();
+            _mm256_storeu_si256(sums, low);
+            _mm256_storeu_si256(sums.add(1), high);
         }
         at += AT_ONCE;
     }
-    four_rows_from(whole, sums, w, x);
+    picked_from(whole, sums, w, fours);
 }
 
 /// The caller has checked the lengths.

@@ -3,13 +3,15 @@
 //! Loops by index and pointers, as in `avx2.rs`.
 
 use std::arch::x86_64::{
-    __m512i, _mm256_and_si256, _mm256_loadu_si256, _mm256_set1_epi8, _mm256_set_m128i,
-    _mm256_srli_epi16, _mm512_add_epi32, _mm512_cvtepi8_epi16, _mm512_cvtepu8_epi16, _mm512_dpwssd_epi32,
-    _mm512_loadu_si512, _mm512_reduce_add_epi32, _mm512_set1_epi32, _mm512_setzero_si512, _mm512_storeu_si512,
-    _mm_loadu_si128, _mm_unpackhi_epi8, _mm_unpacklo_epi8,
+    __m512i, _mm256_and_si256, _mm256_loadu_si256, _mm256_set1_epi8, _mm256_set_m128i, _mm256_srli_epi16,
+    _mm512_add_epi32, _mm512_cvtepi8_epi16, _mm512_cvtepu8_epi16, _mm512_dpbusd_epi32, _mm512_dpwssd_epi32,
+    _mm512_loadu_si512, _mm512_maskz_loadu_epi8, _mm512_reduce_add_epi32, _mm512_set1_epi32, _mm512_set1_epi8,
+    _mm512_setzero_si512, _mm512_slli_epi32, _mm512_storeu_si512, _mm512_unpackhi_epi16, _mm512_unpackhi_epi8,
+    _mm512_unpacklo_epi16, _mm512_unpacklo_epi8, _mm512_xor_si512, _mm_loadu_si128, _mm_prefetch, _mm_unpackhi_epi8,
+    _mm_unpacklo_epi8, _MM_HINT_T0,
 };
 
-use super::{dot_from, dot_one_from, eight_rows_from, four_rows_from, BLOCK, OUTPUTS};
+use super::{dot_from, dot_one_from, eight_rows_from, Four, BLOCK, OUTPUTS};
 
 /// Numbers in a register: 16-bit ones, and sums.
 const WORDS: usize = 32;
@@ -57,21 +59,78 @@ unsafe fn add_products<const PAIRS: usize>(sums: *mut i32, pairs: &[__m512i; PAI
     unsafe { _mm512_storeu_si512(sums.cast(), sum) };
 }
 
+/// Outputs that [`picked`] makes at a time: the bytes of a register, and of a line of a cache.
+const LINE: usize = 64;
+
+/// The caller has checked the lengths.
+///
+/// One instruction multiplies four unsigned bytes by four signed ones and adds them up. Weights become unsigned by adding 128, which is taken
+/// back at the end; inputs of 15 bits are 128 times their upper eight plus their lower seven. What overflows on the way comes back.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-pub fn four_rows(sums: &mut [i32], w: [&[i8]; 4], x: [i32; 2]) {
-    let whole = sums.len() / SUMS * SUMS;
-    assert!(w[0].len() >= whole && w[1].len() >= whole && w[2].len() >= whole && w[3].len() >= whole);
-    let (w0, w1, w2, w3) = (w[0].as_ptr(), w[1].as_ptr(), w[2].as_ptr(), w[3].as_ptr());
-    let mut at = 0;
-    while at < whole {
-        // SAFETY: sixteen numbers lie from `at` on in each row, and sixteen sums.
-        unsafe {
-            let pairs = [pairs_at(w0.add(at), w1.add(at)), pairs_at(w2.add(at), w3.add(at))];
-            add_products(sums.as_mut_ptr().add(at), &pairs, x.as_ptr());
-        }
-        at += SUMS;
+pub fn picked(sums: &mut [i32], w: &[i8], fours: &[Four]) {
+    let mut all = 0i32;
+    let mut parts = Vec::with_capacity(fours.len());
+    for four in fours {
+        let x = [four.x[0] as i16, (four.x[0] >> 16) as i16, four.x[1] as i16, (four.x[1] >> 16) as i16];
+        all += x.iter().map(|x| i32::from(*x)).sum::<i32>();
+        let bytes = |of: fn(i16) -> i16| i32::from_le_bytes(x.map(|x| of(x) as u8));
+        parts.push([bytes(|x| x >> 7), bytes(|x| x & 127)]);
     }
-    four_rows_from(whole, sums, w, x);
+    let back = _mm512_set1_epi32(all.wrapping_mul(-128));
+    let ahead = |four: &Four, at: usize| {
+        for row in four.at {
+            _mm_prefetch::<_MM_HINT_T0>(w.as_ptr().wrapping_add(row + at));
+        }
+    };
+    fours.iter().for_each(|four| ahead(four, 0));
+    let mut at = 0;
+    while at < sums.len() {
+        let width = LINE.min(sums.len() - at);
+        let mask = u64::MAX >> (LINE - width);
+        let (mut upper, mut lower) = ([_mm512_setzero_si512(); 4], [back; 4]);
+        let mut number = 0;
+        while number < fours.len() {
+            let four = &fours[number];
+            ahead(four, at + LINE);
+            // SAFETY: `width` weights lie there, of each row.
+            let [a, b, c, d] = unsafe {
+                let row = |row: usize| {
+                    let weights = _mm512_maskz_loadu_epi8(mask, w.as_ptr().add(four.at[row] + at));
+                    _mm512_xor_si512(weights, _mm512_set1_epi8(-128))
+                };
+                [row(0), row(1), row(2), row(3)]
+            };
+            let (low, high) = (_mm512_unpacklo_epi8(a, b), _mm512_unpackhi_epi8(a, b));
+            let (low_other, high_other) = (_mm512_unpacklo_epi8(c, d), _mm512_unpackhi_epi8(c, d));
+            // In each quarter of a register: outputs 0 to 3 of its sixteen, 4 to 7, and so on.
+            let weights = [
+                _mm512_unpacklo_epi16(low, low_other),
+                _mm512_unpackhi_epi16(low, low_other),
+                _mm512_unpacklo_epi16(high, high_other),
+                _mm512_unpackhi_epi16(high, high_other),
+            ];
+            let (x, y) = (_mm512_set1_epi32(parts[number][0]), _mm512_set1_epi32(parts[number][1]));
+            let mut j = 0;
+            while j < 4 {
+                upper[j] = _mm512_dpbusd_epi32(upper[j], weights[j], x);
+                lower[j] = _mm512_dpbusd_epi32(lower[j], weights[j], y);
+                j += 1;
+            }
+            number += 1;
+        }
+        let mut quarters = [[[0i32; 4]; 4]; 4];
+        let mut j = 0;
+        while j < 4 {
+            let total = _mm512_add_epi32(_mm512_slli_epi32::<7>(upper[j]), lower[j]);
+            // SAFETY: sixteen sums fit there.
+            unsafe { _mm512_storeu_si512(quarters[j].as_mut_ptr().cast(), total) };
+            j += 1;
+        }
+        for (o, sum) in sums[at..at + width].iter_mut().enumerate() {
+            *sum = quarters[o % 16 / 4][o / 16][o % 4];
+        }
+        at += LINE;
+    }
 }
 
 /// The caller has checked the lengths.

@@ -13,7 +13,7 @@ type Dot = fn([&[i16]; 5], [&[i8]; 2]) -> [Two; 5];
 /// Those of one kind of registers.
 struct Kernels {
     name: &'static str,
-    four_rows: fn(&mut [i32], [&[i8]; 4], [i32; 2]),
+    picked: fn(&mut [i32], &[i8], &[Four]),
     eight_rows: fn(&mut [i32], [&[i8]; 8], &[Eight]),
     dot: Dot,
     dot_one: fn(&[i16], &[i8]) -> i32,
@@ -31,7 +31,7 @@ macro_rules! of {
         unsafe {
             Kernels {
                 name: stringify!($set),
-                four_rows: |sums, w, x| $set::four_rows(sums, w, x),
+                picked: |sums, w, fours| $set::picked(sums, w, fours),
                 eight_rows: |sums, w, x| $set::eight_rows(sums, w, x),
                 dot: |x, w| $set::dot(x, w),
                 dot_one: |x, w| $set::dot_one(x, w),
@@ -47,7 +47,7 @@ macro_rules! of {
 fn sets() -> Vec<Kernels> {
     let mut sets = vec![Kernels {
         name: "what the engine calls",
-        four_rows,
+        picked,
         eight_rows,
         dot,
         dot_one,
@@ -105,23 +105,43 @@ const WIDTHS: [usize; 11] = [1, 15, 16, 17, 31, 32, 33, 63, 64, 100, 257];
 
 #[test]
 fn sums_over_rows_of_weights() {
-    for Kernels { name, four_rows, eight_rows, .. } in sets() {
+    for Kernels { name, eight_rows, .. } in sets() {
         for width in WIDTHS {
             let mut of = Numbers(7 + width as u32);
             let weights: Vec<Vec<i8>> = (0..8).map(|_| of.bytes(width)).collect();
             let rows: Vec<Vec<i16>> = (0..3).map(|_| of.inputs(8)).collect();
             let before = of.sums(3 * width);
-            let expected = |r: usize, o: usize, n: usize| {
-                before[r * width + o] + sum(&rows[r][..n], weights.iter().map(|w| w[o]))
-            };
-            let mut sums = before[..width].to_vec();
-            four_rows(&mut sums, std::array::from_fn(|j| &weights[j][..]), pairs(&rows[0]));
-            assert!(sums.iter().enumerate().all(|(o, sum)| *sum == expected(0, o, 4)), "{name}, {width}");
+            let expected = |r: usize, o: usize| before[r * width + o] + sum(&rows[r], weights.iter().map(|w| w[o]));
             let mut sums = before.clone();
             let x: Vec<[i32; 4]> = rows.iter().map(|x| pairs(x)).collect();
             eight_rows(&mut sums, std::array::from_fn(|j| &weights[j][..]), &x);
-            let right = |(at, sum): (usize, &i32)| *sum == expected(at / width, at % width, 8);
+            let right = |(at, sum): (usize, &i32)| *sum == expected(at / width, at % width);
             assert!(sums.iter().enumerate().all(right), "{name}, {width}");
+        }
+    }
+}
+
+#[test]
+fn sums_over_rows_that_are_picked() {
+    for Kernels { name, picked, .. } in sets() {
+        for width in WIDTHS {
+            let mut of = Numbers(17 + width as u32);
+            let stride = width + 5;
+            let weights = of.bytes(40 * stride);
+            for count in [0, 1, 2, 9] {
+                let x = of.inputs(4 * count);
+                let at: Vec<usize> = x.iter().map(|x| x.unsigned_abs() as usize % 40 * stride).collect();
+                let fours: Vec<Four> = (0..count)
+                    .map(|number| Four {
+                        at: std::array::from_fn(|j| at[4 * number + j]),
+                        x: pairs(&x[4 * number..]),
+                    })
+                    .collect();
+                let mut sums = vec![99; width];
+                picked(&mut sums, &weights, &fours);
+                let right = |(o, found): (usize, &i32)| *found == sum(&x, at.iter().map(|at| weights[at + o]));
+                assert!(sums.iter().enumerate().all(right), "{name}, {width}, {count}");
+            }
         }
     }
 }

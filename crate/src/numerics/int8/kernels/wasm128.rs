@@ -6,7 +6,7 @@ use std::arch::wasm32::{
     u8x16_splat, v128, v128_and, v128_load, v128_load32_splat, v128_load64_zero, v128_store,
 };
 
-use super::{dot_from, dot_one_from, eight_rows_from, four_rows_from, AT_ONCE, BLOCK, OUTPUTS};
+use super::{dot_from, dot_one_from, eight_rows_from, picked_from, Four, AT_ONCE, BLOCK, OUTPUTS};
 
 /// Inputs, or outputs, of a register of weights.
 const LANES: usize = 8;
@@ -18,33 +18,31 @@ fn load<T>(numbers: &[T]) -> v128 {
     unsafe { v128_load(numbers.as_ptr().cast()) }
 }
 
-pub fn four_rows(sums: &mut [i32], w: [&[i8]; 4], x: [i32; 2]) {
-    let pairs_of_x = [i32x4_splat(x[0]), i32x4_splat(x[1])];
-    let (parts, _) = sums.as_chunks_mut::<AT_ONCE>();
-    for (number, sums) in parts.iter_mut().enumerate() {
-        let at = number * AT_ONCE;
+/// The caller has checked the lengths.
+pub fn picked(sums: &mut [i32], w: &[i8], fours: &[Four]) {
+    let whole = sums.len() / AT_ONCE * AT_ONCE;
+    for (number, out) in sums.as_chunks_mut::<AT_ONCE>().0.iter_mut().enumerate() {
+        let w = w.as_ptr().wrapping_add(number * AT_ONCE);
         let mut added = [i32x4_splat(0); 4];
-        for (j, x) in pairs_of_x.into_iter().enumerate() {
-            let (a, b) = (load(&w[2 * j][at..at + AT_ONCE]), load(&w[2 * j + 1][at..at + AT_ONCE]));
-            let low = i8x16_shuffle::<0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23>(a, b);
-            let high = i8x16_shuffle::<8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31>(a, b);
-            let pairs = [
-                i16x8_extend_low_i8x16(low),
-                i16x8_extend_high_i8x16(low),
-                i16x8_extend_low_i8x16(high),
-                i16x8_extend_high_i8x16(high),
-            ];
-            for (added, pairs) in added.iter_mut().zip(pairs) {
-                *added = i32x4_add(*added, i32x4_dot_i16x8(pairs, x));
+        for four in fours {
+            // SAFETY: sixteen weights lie there, of each row.
+            let [a, b, c, d] = four.at.map(|at| unsafe { v128_load(w.wrapping_add(at).cast()) });
+            for (x, a, b) in [(four.x[0], a, b), (four.x[1], c, d)] {
+                let x = i32x4_splat(x);
+                let low = i8x16_shuffle::<0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23>(a, b);
+                let high = i8x16_shuffle::<8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31>(a, b);
+                added[0] = i32x4_add(added[0], i32x4_dot_i16x8(i16x8_extend_low_i8x16(low), x));
+                added[1] = i32x4_add(added[1], i32x4_dot_i16x8(i16x8_extend_high_i8x16(low), x));
+                added[2] = i32x4_add(added[2], i32x4_dot_i16x8(i16x8_extend_low_i8x16(high), x));
+                added[3] = i32x4_add(added[3], i32x4_dot_i16x8(i16x8_extend_high_i8x16(high), x));
             }
         }
-        for (sums, added) in sums.as_chunks_mut::<4>().0.iter_mut().zip(added) {
-            let sum = i32x4_add(load(sums), added);
+        for (out, added) in out.as_chunks_mut::<4>().0.iter_mut().zip(added) {
             // SAFETY: four sums lie there.
-            unsafe { v128_store(sums.as_mut_ptr().cast(), sum) };
+            unsafe { v128_store(out.as_mut_ptr().cast(), added) };
         }
     }
-    four_rows_from(sums.len() / AT_ONCE * AT_ONCE, sums, w, x);
+    picked_from(whole, sums, w, fours);
 }
 
 /// The caller has checked the lengths.
@@ -124,24 +122,61 @@ unsafe fn add_products(sums: *mut i32, pairs: &[[v128; 2]; 4], x: &[i32; 4]) {
     }
 }
 
-/// The caller has checked the lengths.
-pub fn dot_one(x: &[i16], w: &[i8]) -> i32 {
-    let whole = w.len() / (2 * LANES) * 2 * LANES;
-    let mut sums = [i32x4_splat(0); 2];
-    for at in (0..whole).step_by(2 * LANES) {
-        for (half, sum) in sums.iter_mut().enumerate() {
-            let at = at + LANES * half;
-            // SAFETY: eight numbers lie there, of either.
-            let (w, x) = unsafe { (i16x8_load_extend_i8x8(w.as_ptr().add(at)), v128_load(x.as_ptr().add(at).cast())) };
-            *sum = i32x4_add(*sum, i32x4_dot_i16x8(w, x));
+/// Rows of weights of [`dot_each`] at a time.
+const STREAMS: usize = 4;
+
+/// The caller has checked the lengths. Rows that lie far from each other go together: where one waits for its next page, the others do not.
+pub fn dot_each(x: &[i16], w: &[i8], stride: usize, out: &mut [f32]) {
+    let count = out.len() / STREAMS;
+    let whole = x.len() / (2 * LANES) * 2 * LANES;
+    for v in 0..count {
+        let rows: [&[i8]; STREAMS] = std::array::from_fn(|stream| &w[(stream * count + v) * stride..][..x.len()]);
+        let mut sums = [i32x4_splat(0); STREAMS];
+        for at in (0..whole).step_by(2 * LANES) {
+            for at in [at, at + LANES] {
+                // SAFETY: eight numbers lie there, of either.
+                let x = unsafe { v128_load(x.as_ptr().add(at).cast()) };
+                for (sum, row) in sums.iter_mut().zip(rows) {
+                    // SAFETY: as above.
+                    let w = unsafe { i16x8_load_extend_i8x8(row.as_ptr().add(at)) };
+                    *sum = i32x4_add(*sum, i32x4_dot_i16x8(w, x));
+                }
+            }
+        }
+        for ((stream, sum), row) in sums.into_iter().enumerate().zip(rows) {
+            out[stream * count + v] = (dot_one_from(whole, x, row) + total(sum)) as f32;
         }
     }
-    let sum = i32x4_add(sums[0], sums[1]);
-    dot_one_from(whole, x, w)
-        + i32x4_extract_lane::<0>(sum)
-        + i32x4_extract_lane::<1>(sum)
-        + i32x4_extract_lane::<2>(sum)
-        + i32x4_extract_lane::<3>(sum)
+    for (v, out) in out.iter_mut().enumerate().skip(STREAMS * count) {
+        *out = dot_one(x, &w[v * stride..][..x.len()]) as f32;
+    }
+}
+
+/// The sum of four.
+fn total(sums: v128) -> i32 {
+    i32x4_extract_lane::<0>(sums)
+        + i32x4_extract_lane::<1>(sums)
+        + i32x4_extract_lane::<2>(sums)
+        + i32x4_extract_lane::<3>(sums)
+}
+
+/// Inputs of [`dot_one`] in a turn of its loop, whose own cost counts.
+const TURN: usize = 8 * LANES;
+
+/// The caller has checked the lengths.
+pub fn dot_one(x: &[i16], w: &[i8]) -> i32 {
+    let mut sums = [i32x4_splat(0); 2];
+    for (x, w) in x.as_chunks::<TURN>().0.iter().zip(w.as_chunks::<TURN>().0) {
+        for eight in 0..TURN / LANES {
+            // SAFETY: eight numbers lie there, of either.
+            let (w, x) = unsafe {
+                let (w, x) = (w.as_ptr().add(LANES * eight), x.as_ptr().add(LANES * eight));
+                (i16x8_load_extend_i8x8(w), v128_load(x.cast()))
+            };
+            sums[eight % 2] = i32x4_add(sums[eight % 2], i32x4_dot_i16x8(w, x));
+        }
+    }
+    dot_one_from(w.len() / TURN * TURN, x, w) + total(i32x4_add(sums[0], sums[1]))
 }
 
 /// The caller has checked the lengths.
@@ -179,10 +214,7 @@ pub fn dot<const R: usize>(x: [&[i16]; R], w: [&[i8]; 2]) -> [[i32; 2]; R] {
     let mut out = dot_from(whole, x, w);
     for (out, sums) in out.iter_mut().zip(sums) {
         for (out, sum) in out.iter_mut().zip(sums) {
-            *out += i32x4_extract_lane::<0>(sum)
-                + i32x4_extract_lane::<1>(sum)
-                + i32x4_extract_lane::<2>(sum)
-                + i32x4_extract_lane::<3>(sum);
+            *out += total(sum);
         }
     }
     out
