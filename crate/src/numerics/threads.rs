@@ -88,8 +88,9 @@ impl Team {
         struct Busy<'a>(&'a Shared);
         impl Drop for Busy<'_> {
             fn drop(&mut self) {
+                let mut looks = 0;
                 while self.0.busy.load(Ordering::Acquire) > 0 {
-                    std::hint::spin_loop();
+                    wait(&mut looks);
                 }
             }
         }
@@ -140,15 +141,24 @@ impl Drop for Team {
     }
 }
 
+/// Between two looks. If it takes long, whoever is waited for may have no processor.
+fn wait(looks: &mut usize) {
+    *looks += 1;
+    if *looks < LOOKS / 2 {
+        std::hint::spin_loop();
+    } else {
+        std::thread::yield_now();
+    }
+}
+
 /// What a member does, until it is let go.
 fn serve(shared: &Shared, number: usize) {
     let (mut seen, mut looks) = (0, 0);
     loop {
         let epoch = shared.epoch.load(Ordering::Acquire);
         if epoch == seen {
-            looks += 1;
             if looks < LOOKS {
-                std::hint::spin_loop();
+                wait(&mut looks);
             } else {
                 std::thread::park();
             }

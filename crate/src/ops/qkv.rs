@@ -12,7 +12,6 @@ use super::def::{at_once, Dispatch, Kernel, KernelContext, OpDef, PlanContext, R
 use super::linear::Linear;
 use super::norm;
 use super::pass::Pass;
-use super::weights::gathers;
 use crate::config::{Config, Norm};
 use crate::error::Result;
 use crate::numerics::gemm;
@@ -130,7 +129,7 @@ pub fn columns_of_pair(config: &Config, pair: usize) -> [usize; 2] {
 
 /// CPU twin of `shaders/parts/qkv.wgsl`.
 fn cpu(pass: &mut Pass<'_>, rows: &Range<usize>, _: usize) -> Result<()> {
-    if pass.step.input == ACTIVE && gathers(pass.config) {
+    if pass.step.input == ACTIVE && pass.weights.get(Weight::Qkv(pass.layer()))?.has_rows() {
         gather(pass)?;
     } else {
         // Where there is a list of active entries, the stream itself is there, too.
