@@ -126,6 +126,8 @@ async function optimize({ name, bindings, generated }) {
     inRoot('node_modules/binaryen/bin/wasm-opt'),
     path.join(from, `${name}_bg.wasm`),
     '-O2',
+    // What is alike then lies together: gzip takes 24 KB less.
+    '--reorder-functions-by-name',
     '--strip-debug',
     '--strip-producers',
     ...FEATURES.map((feature) => `--enable-${feature}`),
