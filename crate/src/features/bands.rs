@@ -195,7 +195,7 @@ mod tests {
 
     fn fill(all: impl Iterator<Item = u32>) -> Bands {
         let mut bands = Bands::default();
-        all.map(activation).for_each(|(hash, peak)| bands.add(hash, peak));
+        bands.add_all(&mut Finder::default(), all.map(activation));
         bands
     }
 
@@ -241,7 +241,7 @@ mod tests {
                 document: 0,
                 position: i as u32,
             };
-            bands.add(i as u64, peak);
+            bands.add_all(&mut Finder::default(), std::iter::once((i as u64, peak)));
         }
         let values = |rank| -> Vec<f32> { bands.points(rank, &[]).iter().map(|point| point.peak.value).collect() };
         assert_eq!(values(Rank::Value), [3.0, 1.0]);

@@ -1,4 +1,4 @@
-use super::super::bands::Bands;
+use super::super::bands::{Bands, Finder};
 use super::super::labels::tests::facts;
 use super::super::peaks::{Peak, Peaks, Rank};
 use super::*;
@@ -29,7 +29,7 @@ fn corpus() -> (Facts, Vec<Vec<u32>>, Vec<Point>) {
                 document,
                 position,
             };
-            bands.add(hash, peak);
+            bands.add_all(&mut Finder::default(), std::iter::once((hash, peak)));
             peaks.offer(Rank::Value, peak, None);
         }
     }
