@@ -209,11 +209,6 @@ impl Share {
         })
     }
 
-    /// Numbers of all parts.
-    pub fn count(&self) -> usize {
-        self.parts.iter().map(|(_, numbers)| numbers.count()).sum()
-    }
-
     /// Their bytes.
     #[cfg(feature = "internals")]
     pub fn bytes(&self) -> usize {
