@@ -166,6 +166,7 @@ describe('on the shipped model', { timeout: 300_000, skip: !model.features && 't
     await page.evaluate(() => {
       location.hash = '#/steer';
     });
+    await page.locator('main[data-page=steer]').waitFor();
     await page.getByRole('searchbox').fill('plural');
     const first = page.getByRole('list', { name: 'Neurons found' }).getByRole('button').first();
     await first.getByText('turns to').waitFor({ timeout: STEP_TIMEOUT });
