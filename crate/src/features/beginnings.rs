@@ -24,9 +24,9 @@ pub fn beginnings(texts: &[String], documents: &[Vec<u32>]) -> Vec<String> {
         }
     }
     for (text, (all, followed)) in texts.iter().zip(seen) {
-        let shown = show(text);
-        if !is_piece(text) && shown.chars().all(char::is_alphabetic) {
-            let count = counts.entry(shown).or_default();
+        let letters = text.trim_matches(' ');
+        if !is_piece(text) && !letters.is_empty() && letters.chars().all(char::is_alphabetic) {
+            let count = counts.entry(show(text)).or_default();
             *count = (count.0 + all, count.1 + followed);
         }
     }
@@ -57,6 +57,7 @@ mod tests {
             ["Kn"],
             "the piece inside of the word is none"
         );
+        assert!(of(&vec![vec![0, 5, 2]; 9]).is_empty(), "a space is no word");
         assert!(of(&[]).is_empty());
         assert!(of(&vec![vec![1, 99]; 9]).is_empty(), "ids without a text");
     }
