@@ -165,6 +165,10 @@ impl LayerStatistics {
                 &mut finder,
             );
         }
+        let is_dense = |added: &Added<'_>| matches!(added.activations, Activations::Dense { .. });
+        if !documents.iter().any(is_dense) {
+            return;
+        }
         // The nonzero values of dense ones.
         let mut columns: [Vec<Entry>; TOGETHER] = Default::default();
         for first in (0..self.d_model).step_by(TOGETHER) {

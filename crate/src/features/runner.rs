@@ -1,15 +1,15 @@
 //! What computes the residual streams of many documents for `topk-lm analyze`: threads on the CPU, or the GPU, one document after the other.
 
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
 
 use super::accumulate::Activations;
 use super::streams::streams_of;
+use super::threads::in_threads;
 use crate::checkpoint::{self, FolderSource};
 use crate::config::Config;
 use crate::edits::EditTable;
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::exec::adapter::BackendChoice;
 use crate::exec::cpu::{CpuCache, CpuEngine};
 use crate::exec::gpu::{Gpu, GpuEngine, GpuLoader};
@@ -71,8 +71,8 @@ impl<'a> Runner<'a> {
     /// The residual stream of each document behind each of `layers` (ascending).
     pub fn streams(&self, documents: &[Vec<u32>], layers: &[usize], threads: usize) -> Result<Vec<Vec<Activations>>> {
         match &self.weights {
-            Weights::Own(engine) => in_threads(&self.caches, engine, documents, layers, threads),
-            Weights::Loaded(engine) => in_threads(&self.caches, engine, documents, layers, threads),
+            Weights::Own(engine) => on_cpu(&self.caches, engine, documents, layers, threads),
+            Weights::Loaded(engine) => on_cpu(&self.caches, engine, documents, layers, threads),
             Weights::Gpu(engine) => documents
                 .iter()
                 .map(|document| on_gpu(engine, document, layers))
@@ -82,42 +82,23 @@ impl<'a> Runner<'a> {
 }
 
 /// `caches`: of the threads, kept for the next documents.
-fn in_threads(
+fn on_cpu(
     caches: &Mutex<Vec<CpuCache>>,
     engine: &CpuEngine,
     documents: &[Vec<u32>],
     layers: &[usize],
     threads: usize,
 ) -> Result<Vec<Vec<Activations>>> {
-    let queue = AtomicUsize::new(0);
-    let results: Vec<Mutex<Option<Result<Vec<Activations>>>>> = documents.iter().map(|_| Mutex::default()).collect();
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            let (queue, results) = (&queue, &results);
-            scope.spawn(move || {
-                let kept = caches.lock().ok().and_then(|mut kept| kept.pop());
-                let mut cache = kept.unwrap_or_else(|| engine.new_cache());
-                loop {
-                    let number = queue.fetch_add(1, Ordering::Relaxed);
-                    let (Some(document), Some(result)) = (documents.get(number), results.get(number)) else {
-                        break;
-                    };
-                    let done = pollster::block_on(streams_of(engine, &mut cache, document, layers));
-                    if let Ok(mut slot) = result.lock() {
-                        *slot = Some(done);
-                    }
-                }
-                if let Ok(mut kept) = caches.lock() {
-                    kept.push(cache);
-                }
-            });
+    let work = |(): &mut (), number: usize| {
+        let kept = caches.lock().ok().and_then(|mut kept| kept.pop());
+        let mut cache = kept.unwrap_or_else(|| engine.new_cache());
+        let streams = pollster::block_on(streams_of(engine, &mut cache, &documents[number], layers));
+        if let Ok(mut kept) = caches.lock() {
+            kept.push(cache);
         }
-    });
-    let gone = || Error::new(Code::OutOfMemory, "a thread of the analysis ended early");
-    results
-        .into_iter()
-        .map(|result| result.into_inner().ok().flatten().ok_or_else(gone)?)
-        .collect()
+        streams
+    };
+    in_threads(threads, documents.len(), || Ok(()), work, |_| {})
 }
 
 /// In batches of as many rows as the engine takes.
