@@ -51,7 +51,7 @@ def options(name, concept, tokens, found, layers, size, config, basis) -> list[O
 
 class Search:
     """What a search has tried, in a file beside its results: one that was cut off goes on where it was, unless what it rests on (`about`) has
-    changed since."""
+    changed since. One of other sizes keeps what lists of both were found to do."""
 
     def __init__(self, path: Path, about: dict, options):
         """`options()` makes the lists to try, where the file has none."""
@@ -59,7 +59,7 @@ class Search:
         stored = json.loads(path.read_text()) if path.exists() else {}
         if stored.get("about") != self.about:
             tried = [asdict(option) | {"amounts": option.amounts.tolist()} for option in options()]
-            stored = {"about": self.about, "tried": tried, "seen": {}}
+            stored = {"about": self.about, "tried": tried, "seen": kept(stored, self.about, tried)}
         self.tried = [Option(**o | {"amounts": torch.tensor(o["amounts"], dtype=torch.float64)}) for o in stored["tried"]]
         self.seen = stored["seen"]  # by round and option: (−share, ratio, strength)
         self.stored = stored
@@ -69,6 +69,20 @@ class Search:
         new = self.path.with_suffix(".new")
         new.write_text(json.dumps(self.stored))
         new.replace(self.path)
+
+
+def kept(stored: dict, about: dict, tried: list[dict]) -> dict:
+    """What an earlier search saw of the lists `tried`, if it rests on the same but for the sizes that it made."""
+    if {**stored.get("about", {}), "made": about.get("made")} != {"made": None, **about}:
+        return {}
+    number = {json.dumps(option, sort_keys=True): n for n, option in enumerate(tried)}
+    seen = {}
+    for key, found in stored["seen"].items():
+        which, n = key.split()
+        now = number.get(json.dumps(stored["tried"][int(n)], sort_keys=True))
+        if now is not None:
+            seen[f"{which} {now}"] = found
+    return seen
 
 
 def best(bench, search: Search, numbers, edit_at, config) -> list[tuple[int, float]]:

@@ -154,6 +154,15 @@ class Rules(unittest.TestCase):
         self.assertEqual([o.amounts.tolist() for o in later.tried], [[1.0]] * 6)
         anew = searching.Search(search.path, {"of": "that"}, lambda: tried[:2])
         self.assertEqual((len(anew.tried), anew.seen), (2, {}))
+        # Other sizes keep what lists of both were found to do, under their new numbers.
+        first, second = (searching.Option(0, [1], [n], torch.ones(1)) for n in (7, 8))
+        path = folder / "sizes.part.json"
+        small = searching.Search(path, {"of": "this", "made": [1]}, lambda: [first, second])
+        small.seen |= {"few 1": [-1.0, 1.1, 0.4], "all 0": [-0.5, 1.2, 0.6]}
+        small.save()
+        larger = searching.Search(path, {"of": "this", "made": [1, 2]}, lambda: [second])
+        self.assertEqual(larger.seen, {"few 0": [-1.0, 1.1, 0.4]})
+        self.assertEqual(searching.Search(path, {"of": "other", "made": [1, 2]}, lambda: [second]).seen, {})
         # Of two that bring enough the one that surprises less.
         config["sets"]["enough"] = 0.3
         self.assertEqual([n for n, _ in searching.best(Bench(), anew, range(2), lambda n, a: (n, a), config)], [1])
