@@ -177,52 +177,48 @@ fn cut(keys: &[u32], indices: &[u32], k: usize) -> Vec<u64> {
     words
 }
 
-dispatch!(
-    /// The first `k` entries of `row`, and those of the row in which the entries of `changes` (index and value, each index once, ascending) have
-    /// their new values: both from one ranking, since each change lets at most one other entry in.
-    first_of_both, both_portable, (row: &[f32], changes: &[(u32, f32)], k: usize, select: Select) -> [Vec<u64>; 2]
-);
-
-#[inline(always)]
-fn both_portable(row: &[f32], changes: &[(u32, f32)], k: usize, select: Select) -> [Vec<u64>; 2] {
-    let k = k.min(row.len());
-    if k == 0 {
-        return [Vec::new(), Vec::new()];
-    }
-    let words = first_portable(row, k + changes.len(), select);
-    let parts = |words: &[u64]| -> (Vec<u32>, Vec<u32>) { words.iter().map(|word| ((word >> 32) as u32, packed_index(*word))).unzip() };
-    let (keys, indices) = parts(&words);
-    let before = cut(&keys, &indices, k);
-    let mut merged = Vec::with_capacity(words.len() + changes.len());
-    let mut others = words.into_iter().peekable();
-    for (index, value) in changes {
-        while let Some(word) = others.next_if(|word| packed_index(*word) < *index) {
-            merged.push(word);
+/// The lowest `count` of the words, in any order.
+fn lowest(words: &[u64], count: usize) -> Vec<u64> {
+    let (first, rest) = words.split_at(count);
+    let mut lowest = first.to_vec();
+    let highest_of = |lowest: &[u64]| (0..count).max_by_key(|at| lowest[*at]);
+    let mut highest = highest_of(&lowest);
+    for word in rest {
+        if let Some(at) = highest.filter(|at| *word < lowest[*at]) {
+            lowest[at] = *word;
+            highest = highest_of(&lowest);
         }
-        others.next_if(|word| packed_index(*word) == *index);
-        merged.push(packed(value.to_bits(), *index, select));
     }
-    merged.extend(others);
-    let (keys, indices) = parts(&merged);
-    [before, cut(&keys, &indices, k)]
+    lowest
 }
 
-/// What `changes` (index and value, each index once, ascending) change about the first `k` entries of `row`: the indices of those that are no
-/// longer among them, and of those that now are, ascending.
+/// What `changes` (index and new value, each index once, ascending) change about the first `k` entries of `row`: the indices of those that are no
+/// longer among them, and of those that now are, ascending. From one ranking, since each change lets at most one other entry in.
 pub fn swapped(row: &[f32], changes: &[(u32, f32)], k: usize, select: Select) -> [Vec<u32>; 2] {
-    let [before, after] = first_of_both(row, changes, k, select);
-    let without = |a: &[u64], b: &[u64]| {
-        let mut others = b.iter().map(|word| packed_index(*word)).peekable();
-        let mut left = Vec::new();
-        for index in a.iter().map(|word| packed_index(*word)) {
-            while others.next_if(|other| *other < index).is_some() {}
-            if others.peek() != Some(&index) {
-                left.push(index);
-            }
-        }
-        left
+    let k = k.min(row.len());
+    let words = first_words(row, if k > 0 { k + changes.len() } else { 0 }, select);
+    let is_changed = |index: u32| changes.binary_search_by_key(&index, |change| change.0).is_ok();
+    let others = words.iter().copied().filter(|word| !is_changed(packed_index(*word)));
+    let changed = changes.iter().map(|(index, value)| packed(value.to_bits(), *index, select));
+    let after: Vec<u64> = others.chain(changed).collect();
+    // Of either, those that are not among the first. Without these and the changes both are the same.
+    let [out_before, out_after] = [&words, &after].map(|words| lowest(words, words.len() - k));
+    let has = |words: &[u64], index: u32| words.iter().any(|word| packed_index(*word) == index);
+    let without = |a: &[u64], b: &[u64]| -> Vec<u32> {
+        let indices = a.iter().map(|word| packed_index(*word));
+        indices.filter(|index| !is_changed(*index) && !has(b, *index)).collect()
     };
-    [without(&before, &after), without(&after, &before)]
+    let (mut evicted, mut admitted) = (without(&out_after, &out_before), without(&out_before, &out_after));
+    for (index, _) in changes {
+        match (has(&words, *index) && !has(&out_before, *index), has(&after, *index) && !has(&out_after, *index)) {
+            (true, false) => evicted.push(*index),
+            (false, true) => admitted.push(*index),
+            _ => (),
+        }
+    }
+    evicted.sort_unstable();
+    admitted.sort_unstable();
+    [evicted, admitted]
 }
 
 /// Indices of the first `k` entries of `row`, ascending.

@@ -169,6 +169,10 @@ fn gather(pass: &mut Pass<'_>) -> Result<()> {
         }));
         let out = &mut buffers.output[row * w.stride..][..w.stride];
         gemm::gather(indices, &buffers.input, &w.data, w.stride, out);
+        // Of the MLP's matrix the same rows are read, once the attention is done: they come meanwhile.
+        if let (1, true, Some(next)) = (rows, weights.find(Weight::MlpInProduct(layer)).is_some(), weights.find(Weight::MlpIn(layer))) {
+            gemm::ask(indices, &next.data, next.stride);
+        }
         if layer_norm {
             let gain_sum = weights.get(Weight::QkvGainSum(layer))?;
             let bias_sum = weights.get(Weight::QkvBiasSum(layer))?;

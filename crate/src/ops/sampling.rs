@@ -187,7 +187,11 @@ dispatch!(
 #[inline(always)]
 fn logprob_portable(logits: &[f32], id: u32) -> f32 {
     let max = math::largest(logits);
-    let total: u64 = logits.chunks(EXACT).map(|logits| total_mass(logits, max)).sum();
+    let mut total = 0;
+    // A loop, since the code of adapters would be compiled without the registers at hand.
+    for logits in logits.chunks(EXACT) {
+        total += total_mass(logits, max);
+    }
     let at = logits.get(id as usize).copied().unwrap_or(f32::NEG_INFINITY);
     (at - max) - math::ln(total as f32 / ONE)
 }

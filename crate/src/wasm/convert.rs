@@ -180,7 +180,11 @@ pub fn generated(generated: &Generated) -> Object {
         pack(step, &mut words, &mut active);
     }
     let first = generated.steps.first();
-    let names: JsArray = first.into_iter().flat_map(|step| step.hooks.keys()).map(JsValue::from).collect();
+    let names: JsArray = first
+        .into_iter()
+        .flat_map(|step| step.hooks.keys())
+        .map(JsValue::from)
+        .collect();
     let finish = generated.finish.map_or(JsValue::NULL, |finish| finish.name().into());
     let result = Object::new();
     for (key, value) in [
@@ -200,7 +204,12 @@ pub fn generated(generated: &Generated) -> Object {
 /// by name: 0, the width, 0, how many neurons are active, their indices, their values; or the number of dimensions, these, the numbers.
 fn pack(step: &StepReport, words: &mut Vec<u32>, active: &mut ActiveRows) {
     let units = step.text.encode_utf16().count();
-    words.extend([step.id, step.logprob.to_bits(), units as u32, step.top_logprobs.len() as u32]);
+    words.extend([
+        step.id,
+        step.logprob.to_bits(),
+        units as u32,
+        step.top_logprobs.len() as u32,
+    ]);
     words.extend(step.top_logprobs.iter().map(|(id, _)| id));
     words.extend(step.top_logprobs.iter().map(|(_, logprob)| logprob.to_bits()));
     words.push(step.swaps.len() as u32);

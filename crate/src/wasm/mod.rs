@@ -3,6 +3,7 @@
 
 mod convert;
 mod generation;
+mod heap;
 mod member;
 mod model;
 mod source;
