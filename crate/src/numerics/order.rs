@@ -195,8 +195,13 @@ fn lowest(words: &[u64], count: usize) -> Vec<u64> {
 /// What `changes` (index and new value, each index once, ascending) change about the first `k` entries of `row`: the indices of those that are no
 /// longer among them, and of those that now are, ascending. From one ranking, since each change lets at most one other entry in.
 pub fn swapped(row: &[f32], changes: &[(u32, f32)], k: usize, select: Select) -> [Vec<u32>; 2] {
+    const EVICTED: usize = 0;
+    const ADMITTED: usize = 1;
     let k = k.min(row.len());
-    let words = first_words(row, if k > 0 { k + changes.len() } else { 0 }, select);
+    if k == 0 {
+        return [Vec::new(), Vec::new()];
+    }
+    let words = first_words(row, k + changes.len(), select);
     let is_changed = |index: u32| changes.binary_search_by_key(&index, |change| change.0).is_ok();
     let others = words.iter().copied().filter(|word| !is_changed(packed_index(*word)));
     let changed = changes.iter().map(|(index, value)| packed(value.to_bits(), *index, select));
@@ -204,21 +209,26 @@ pub fn swapped(row: &[f32], changes: &[(u32, f32)], k: usize, select: Select) ->
     // Of either, those that are not among the first. Without these and the changes both are the same.
     let [out_before, out_after] = [&words, &after].map(|words| lowest(words, words.len() - k));
     let has = |words: &[u64], index: u32| words.iter().any(|word| packed_index(*word) == index);
-    let without = |a: &[u64], b: &[u64]| -> Vec<u32> {
-        let indices = a.iter().map(|word| packed_index(*word));
-        indices.filter(|index| !is_changed(*index) && !has(b, *index)).collect()
+    let mut lists = [Vec::new(), Vec::new()];
+    let mut add = |list: usize, index: u32| {
+        let at = lists[list].partition_point(|other| *other < index);
+        lists[list].insert(at, index);
     };
-    let (mut evicted, mut admitted) = (without(&out_after, &out_before), without(&out_before, &out_after));
-    for (index, _) in changes {
-        match (has(&words, *index) && !has(&out_before, *index), has(&after, *index) && !has(&out_after, *index)) {
-            (true, false) => evicted.push(*index),
-            (false, true) => admitted.push(*index),
-            _ => (),
+    for (list, a, b) in [(EVICTED, &out_after, &out_before), (ADMITTED, &out_before, &out_after)] {
+        for index in a.iter().map(|word| packed_index(*word)) {
+            if !is_changed(index) && !has(b, index) {
+                add(list, index);
+            }
         }
     }
-    evicted.sort_unstable();
-    admitted.sort_unstable();
-    [evicted, admitted]
+    for (index, _) in changes {
+        let was = has(&words, *index) && !has(&out_before, *index);
+        let is = !has(&out_after, *index);
+        if was != is {
+            add(if was { EVICTED } else { ADMITTED }, *index);
+        }
+    }
+    lists
 }
 
 /// Indices of the first `k` entries of `row`, ascending.

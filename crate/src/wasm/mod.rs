@@ -3,7 +3,6 @@
 
 mod convert;
 mod generation;
-mod heap;
 mod member;
 mod model;
 mod source;
