@@ -48,7 +48,8 @@ async function run() {
       result[backend] = figures;
       show(`Model on ${figures.backend.kind}, ${figures.backend.adapter ?? 'one thread'}`, modelRows(figures));
     }
-    const backends = (await navigator.gpu?.requestAdapter()) ? ['webgpu', 'cpu'] : ['cpu'];
+    const there = (await navigator.gpu?.requestAdapter()) ? ['webgpu', 'cpu'] : ['cpu'];
+    const backends = query.get('device') ? [query.get('device')] : there;
     if (elements.extras.checked) {
       result.extras = {};
       for (const backend of backends) {

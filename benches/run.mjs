@@ -1,5 +1,6 @@
 // npm run bench [-- --runs N --tokens N --prompt N --only topk,crossovers,webgpu,cpu,extras,twins --out FILE --serve]: runs the benchmark page in headless
 // Chromium (with WebGPU on SwiftShader, a CPU emulation, if there is no GPU) and writes its JSON to stdout and FILE. `--serve` serves it for your own browser.
+// `--device cpu` (or webgpu): hooks, edits and twins there alone.
 // `--peers`: other engines beside ours (peers/run.mjs); `--site` stores its TopK for About. `--growth [--device webgpu]`: how times grow, with plots (growth.mjs).
 // `--only load`: from the call of `load` to the first token over a slow line (load.mjs).
 // `--large`: a model of 135 M parameters in 8 and 4 bits, and the memory that it takes (large.mjs).
@@ -29,7 +30,7 @@ await main(async () => {
       models: { type: 'string', default: 'tiny,small' },
       out: { type: 'string' },
       site: { type: 'boolean', default: false },
-      device: { type: 'string', default: 'cpu' },
+      device: { type: 'string' },
       serve: { type: 'boolean', default: false },
       peers: { type: 'boolean', default: false },
       growth: { type: 'boolean', default: false },
@@ -47,7 +48,8 @@ await main(async () => {
   const { launch } = await import('../tests/browser/harness.mjs');
   const count = (name) => Math.max(1, Number.parseInt(values[name], 10) || 1);
   const only = (values.only ?? PARTS[values.growth ? 'growth' : values.peers ? 'peers' : 'page']).split(',');
-  const counts = { device: values.device, runs: count('runs'), tokens: count('tokens'), prompt: count('prompt'), only };
+  const device = values.device ?? (values.growth ? 'cpu' : undefined);
+  const counts = { device, runs: count('runs'), tokens: count('tokens'), prompt: count('prompt'), only };
   if (values.growth) {
     if (!values.out) throw new Failure('--growth needs --out DIR, a folder for figures and plots.');
     const { benchGrowth, writeGrowth } = await import('./growth.mjs');
@@ -79,13 +81,13 @@ function servePage() {
   return serve({ '/': inRoot('benches'), '/npm/': paths.npmPackage, '/models/': inRoot('models') });
 }
 
-async function page({ runs, tokens, prompt, only }, launch) {
+async function page({ device = '', runs, tokens, prompt, only }, launch) {
   const { openPage } = await import('../tests/browser/harness.mjs');
   const server = await servePage();
   const browser = await launch();
   try {
     const address = new URL(server.url);
-    address.search = new URLSearchParams({ run: '', runs, tokens, prompt, only });
+    address.search = new URLSearchParams({ run: '', device, runs, tokens, prompt, only });
     const opened = await openPage(browser, address.href);
     await opened.page.waitForFunction('globalThis.benchmark', null, { timeout: 0 });
     const { result, error } = await opened.page.evaluate('globalThis.benchmark');

@@ -78,6 +78,30 @@ thread_local! {
     static LAST_MS: Cell<f64> = const { Cell::new(0.0) };
 }
 
+/// About how many multiplications there are between two looks at the clock, which takes as long as thousands.
+#[cfg(target_arch = "wasm32")]
+const LOOK: usize = 4_000_000;
+
+#[cfg(target_arch = "wasm32")]
+thread_local! {
+    /// Multiplications since the last look.
+    static UNSEEN: Cell<usize> = const { Cell::new(0) };
+}
+
+/// [`pause`] behind so many multiplications; few only add up.
+pub async fn pause_after(work: usize) {
+    #[cfg(target_arch = "wasm32")]
+    {
+        let unseen = UNSEEN.get().saturating_add(work);
+        let looks = unseen >= LOOK;
+        UNSEEN.set(if looks { 0 } else { unseen });
+        if looks {
+            pause().await;
+        }
+    }
+    let _ = work;
+}
+
 /// Gives way to the event loop if the thread has not done so for a slice.
 pub async fn pause() {
     #[cfg(target_arch = "wasm32")]

@@ -1,5 +1,5 @@
 /** Several generations side by side: what comes of each is collected here as it arrives. */
-import { stepOf } from './generation.js';
+import { stepsOf } from './generation.js';
 import type { Connection, Methods } from './protocol.js';
 import { notify } from './rpc.js';
 import type { BatchOptions, BatchResult, FinishReason, GenerationStep } from './types.js';
@@ -18,10 +18,10 @@ export async function generateBatch<N extends string>(
     {
       signal,
       onEvent: (all) => {
-        for (const { number, names, steps, finish } of all) {
+        for (const { number, ...steps } of all) {
           const generation = made[number] as (typeof made)[number];
-          generation.finish = finish;
-          for (const step of steps.map((step) => stepOf<N>(step, names))) {
+          generation.finish = steps.finish;
+          for (const step of stepsOf<N>(steps)) {
             generation.steps.push(step);
             notify((given: GenerationStep<N>) => onStep?.(given, number), step);
           }

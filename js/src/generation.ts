@@ -1,8 +1,8 @@
 /** A stream of new tokens: an async iterator over batches from the host, which works one batch ahead of the reader. */
 import { throwIfAborted, typedCalls } from './errors.js';
 import type { Connection, PromptData } from './protocol.js';
-import type { WasmGenerateOptions, WasmStep, WasmSteps } from './topk_lm.js';
-import type { ActiveRows, FinishReason, GenerationStep, Tensor } from './types.js';
+import type { WasmGenerateOptions, WasmSteps } from './topk_lm.js';
+import type { ActiveRows, FinishReason, GenerationStep, Tensor, TopkChange } from './types.js';
 
 /** The result of {@link TopKLM.generate}. It can be read once; leaving the loop early ends the generation. */
 export interface Generation<N extends string = string> extends AsyncIterableIterator<GenerationStep<N>> {
@@ -15,32 +15,50 @@ export interface Generation<N extends string = string> extends AsyncIterableIter
   return(): Promise<IteratorResult<GenerationStep<N>, undefined>>;
 }
 
-/** A step as callers get it; `names`: of its hooks. */
-export function stepOf<N extends string>(step: WasmStep, names: string[]): GenerationStep<N> {
-  return { evicted: [], admitted: [], ...step, hooks: step.hooks ? hooksOf(names, step.hooks) : {} } as unknown as GenerationStep<N>;
-}
-
-/** The hooks of a step, all in one buffer. */
-function hooksOf(names: string[], words: Uint32Array): Record<string, Tensor | ActiveRows> {
-  const hooks: Record<string, Tensor | ActiveRows> = {};
+/** Steps as callers get them, each made when it is asked for; they share the buffer of {@link WasmSteps.words}. */
+export function* stepsOf<N extends string>({ first, words, text, names }: WasmSteps): Generator<GenerationStep<N>, undefined> {
   let at = 0;
-  const next = (count: number) => {
+  let unit = 0;
+  const list = (count: number) => {
     at += count;
     return words.subarray(at - count, at);
   };
-  const numbers = (count: number) => new Float32Array(words.buffer as ArrayBuffer, next(count).byteOffset, count);
-  for (const name of names) {
-    const [dimensions] = next(1) as unknown as [number];
-    if (dimensions > 0) {
-      const shape = [...next(dimensions)];
-      hooks[name] = { data: numbers(shape.reduce((size, side) => size * side, 1)), shape };
-    } else {
-      const [width, count] = next(2) as unknown as [number, number];
-      hooks[name] = { shape: [1, width], rowStart: Uint32Array.of(0, count), indices: next(count), values: numbers(count) };
+  const numbers = (count: number) => {
+    at += count;
+    return new Float32Array(words.buffer as ArrayBuffer, words.byteOffset + 4 * (at - count), count);
+  };
+  const word = () => words[at++] as number;
+  for (let index = first; at < words.length; index++) {
+    const step: Partial<GenerationStep> = { index, id: word(), logprob: numbers(1)[0] as number };
+    const from = unit;
+    unit += word();
+    step.text = text.slice(from, unit);
+    const likely = word();
+    if (likely > 0) step.topLogprobs = { ids: list(likely), logprobs: numbers(likely) };
+    const changes: Record<'evicted' | 'admitted', TopkChange[]> = { evicted: [], admitted: [] };
+    for (let swaps = word(); swaps > 0; swaps--) {
+      const [layer, position, evicted, admitted] = list(4) as unknown as [number, number, number, number];
+      if (evicted > 0) changes.evicted.push({ layer, position, indices: list(evicted) });
+      if (admitted > 0) changes.admitted.push({ layer, position, indices: list(admitted) });
     }
+    const hooks: Record<string, Tensor | ActiveRows> = {};
+    for (const name of names) {
+      const dimensions = word();
+      if (dimensions > 0) {
+        const shape = [...list(dimensions)];
+        hooks[name] = { data: numbers(shape.reduce((size, side) => size * side, 1)), shape };
+      } else {
+        const width = word();
+        const rowStart = list(2);
+        const count = rowStart[1] as number;
+        hooks[name] = { shape: [1, width], rowStart, indices: list(count), values: numbers(count) };
+      }
+    }
+    yield { ...step, ...changes, hooks } as unknown as GenerationStep<N>;
   }
-  return hooks;
 }
+
+const NONE: Iterator<never> = { next: () => ({ done: true, value: undefined }) };
 
 /** Starts on the first `next()`. */
 export class StepStream<N extends string> implements Generation<N> {
@@ -53,8 +71,7 @@ export class StepStream<N extends string> implements Generation<N> {
   readonly #signal: AbortSignal | undefined;
   #opening: Promise<number> | undefined;
   #pending: Promise<WasmSteps> | undefined;
-  #ready: WasmStep[] = [];
-  #names: string[] = [];
+  #ready: Iterator<GenerationStep<N>> = NONE;
   #ending: Promise<void> | undefined;
   /** Overlapping `next()` calls wait for each other, as those of async generators do. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -77,7 +94,7 @@ export class StepStream<N extends string> implements Generation<N> {
   }
 
   async return(): Promise<IteratorResult<GenerationStep<N>, undefined>> {
-    this.#ready = [];
+    this.#ready = NONE;
     await this.#end();
     return { done: true, value: undefined };
   }
@@ -85,14 +102,16 @@ export class StepStream<N extends string> implements Generation<N> {
   async #next(): Promise<IteratorResult<GenerationStep<N>, undefined>> {
     try {
       throwIfAborted(this.#signal);
-      while (this.#ready.length === 0 && !this.#ending) await this.#receive();
+      for (;;) {
+        const step = this.#ready.next();
+        if (!step.done) return step;
+        if (this.#ending) return { done: true, value: undefined };
+        await this.#receive();
+      }
     } catch (error) {
       await this.#end();
       throw error;
     }
-    const step = this.#ready.shift();
-    if (!step) return { done: true, value: undefined };
-    return { done: false, value: stepOf<N>(step, this.#names) };
   }
 
   async #receive(): Promise<void> {
@@ -100,8 +119,7 @@ export class StepStream<N extends string> implements Generation<N> {
     const handle = await this.#opening;
     this.#pending ??= this.#ask(handle);
     const batch = await this.#pending;
-    this.#ready = batch.steps;
-    this.#names = batch.names;
+    this.#ready = stepsOf<N>(batch);
     this.#pending = undefined;
     if (batch.finish === null) {
       if (this.#ending) return;

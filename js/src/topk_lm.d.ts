@@ -70,21 +70,15 @@ export interface WasmGenerateOptions {
   topLogprobs?: number;
 }
 
-export interface WasmStep {
-  index: number;
-  id: number;
-  text: string;
-  logprob: number;
-  /** Those of `WasmSteps.names`, packed; see `packed` in crate/src/wasm/convert.rs. */
-  hooks?: Uint32Array;
-  evicted?: TopkChange[];
-  admitted?: TopkChange[];
-  topLogprobs?: { ids: Uint32Array; logprobs: Float32Array };
-}
-
+/** Steps in one array; see `generated` in crate/src/wasm/convert.rs. */
 export interface WasmSteps {
+  /** The number of the first. */
+  first: number;
+  words: Uint32Array;
+  /** That of all of them. */
+  text: string;
+  /** Those of their hooks. */
   names: string[];
-  steps: WasmStep[];
   finish: FinishReason | null;
 }
 

@@ -286,7 +286,7 @@ export interface GenerationStep<N extends string = string> {
   text: string;
   /** ln of the model's own probability of this token (temperature 1, no penalty). */
   logprob: number;
-  /** Hooks at the position that this token was drawn from; T = 1. The arrays of a step are views of one buffer. */
+  /** Hooks at the position that this token was drawn from; T = 1. The arrays are views of one buffer, which steps that come together share. */
   hooks: Hooks<N>;
   evicted: TopkChange[];
   admitted: TopkChange[];

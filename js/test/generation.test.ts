@@ -1,12 +1,22 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createError, TopKAbortError } from '../src/errors.ts';
-import { StepStream, stepOf } from '../src/generation.ts';
+import { StepStream, stepsOf } from '../src/generation.ts';
 import type { Handlers } from '../src/protocol.ts';
 import { LocalConnection } from '../src/rpc.ts';
-import type { WasmStep } from '../src/topk_lm.js';
+import type { WasmSteps } from '../src/topk_lm.js';
+import type { Tensor } from '../src/types.ts';
 
 const OPTIONS = { maxTokens: 8, edits: [], hooks: [] };
+
+const bits = (...numbers: number[]) => new Uint32Array(Float32Array.from(numbers).buffer);
+
+/** Steps as the engine packs them, each with nothing but its token, whose text is `<id>`. */
+function packed(first: number, ids: number[], finish: WasmSteps['finish']): WasmSteps {
+  const texts = ids.map((id) => `<${id}>`);
+  const words = ids.flatMap((id, at) => [id, ...bits(-1), (texts[at] as string).length, 0, 0]);
+  return { first, words: Uint32Array.from(words), text: texts.join(''), names: [], finish };
+}
 
 /** A host that hands out batches as they are given and notes what is asked of it. */
 function hostOf(batches: (number[] | Error)[]) {
@@ -21,8 +31,9 @@ function hostOf(batches: (number[] | Error)[]) {
       asked.push('next');
       const batch = batches.shift();
       if (batch instanceof Error) throw batch;
-      const steps = (batch ?? []).map((id) => ({ index: index++, id, text: `<${id}>`, logprob: -1 }) satisfies WasmStep);
-      return { names: [], steps, finish: batches.length === 0 ? 'length' : null };
+      const steps = packed(index, batch ?? [], batches.length === 0 ? 'length' : null);
+      index += batch?.length ?? 0;
+      return steps;
     },
     closeGeneration: async () => {
       asked.push('close');
@@ -40,7 +51,7 @@ test('steps come one by one, empty batches are passed over, the end is said and 
   const ids = [];
   for await (const step of generation) {
     assert.equal(generation.seed, 42n);
-    assert.deepEqual([step.hooks, step.evicted, step.admitted], [{}, [], []]);
+    assert.deepEqual(step, { index: ids.length, id: step.id, text: `<${step.id}>`, logprob: -1, hooks: {}, evicted: [], admitted: [] });
     ids.push(step.id);
   }
   assert.deepEqual(ids, [1, 2, 3]);
@@ -118,20 +129,41 @@ test('overlapping next() calls get consecutive steps', async () => {
   );
 });
 
-test("a step's hooks come in one buffer and are told apart there", () => {
-  const bits = (...numbers: number[]) => new Uint32Array(Float32Array.from(numbers).buffer);
-  const words = Uint32Array.of(2, 1, 3, ...bits(1, -2, 0.5), 0, 8, 2, 3, 7, ...bits(4, 9), 0, 8, 0);
+test('steps come in one buffer and are told apart there, with all that they may have', () => {
+  const hooksOfFirst = [2, 1, 3, ...bits(1, -2, 0.5), 0, 8, 0, 2, 3, 7, ...bits(4, 9), 0, 8, 0, 0];
+  const hooksOfSecond = [2, 1, 3, ...bits(0, 0, 1), 0, 8, 0, 0, 0, 8, 0, 1, 5, ...bits(2)];
+  const swaps = [2, 0, 17, 2, 1, 4, 5, 90, 3, 17, 0, 1, 11];
+  // The text of the first has two UTF-16 units, that of the second none.
+  const first = [65, ...bits(-0.5), 2, 2, 65, 70, ...bits(-0.5, -1.5), ...swaps, ...hooksOfFirst];
+  const second = [70, ...bits(-1.5), 0, 0, 0, ...hooksOfSecond];
   const names = ['blocks.0.hook_resid_pre', 'blocks.0.hook_topk_out', 'blocks.1.hook_topk_out'];
-  const { hooks } = stepOf({ index: 0, id: 1, text: '', logprob: -1, hooks: words }, names);
+  // Behind something else in its buffer.
+  const words = Uint32Array.from([9, 9, ...first, ...second]).subarray(2);
   const active = (entries: Record<number, number>) => ({
     shape: [1, 8],
     rowStart: Uint32Array.of(0, Object.keys(entries).length),
     indices: Uint32Array.from(Object.keys(entries), Number),
     values: Float32Array.from(Object.values(entries)),
   });
-  assert.deepEqual(hooks, {
-    'blocks.0.hook_resid_pre': { data: Float32Array.of(1, -2, 0.5), shape: [1, 3] },
-    'blocks.0.hook_topk_out': active({ 3: 4, 7: 9 }),
-    'blocks.1.hook_topk_out': active({}),
-  });
+  const dense = (...numbers: number[]) => ({ data: Float32Array.from(numbers), shape: [1, 3] });
+  const hooks = (...values: unknown[]) => Object.fromEntries(names.map((name, at) => [name, values[at]]));
+  const steps = [...stepsOf({ first: 6, words, text: '🦊', names, finish: null })];
+  assert.deepEqual(steps, [
+    {
+      index: 6,
+      id: 65,
+      text: '🦊',
+      logprob: -0.5,
+      topLogprobs: { ids: Uint32Array.of(65, 70), logprobs: Float32Array.of(-0.5, -1.5) },
+      evicted: [{ layer: 0, position: 17, indices: Uint32Array.of(4, 5) }],
+      admitted: [
+        { layer: 0, position: 17, indices: Uint32Array.of(90) },
+        { layer: 3, position: 17, indices: Uint32Array.of(11) },
+      ],
+      hooks: hooks(dense(1, -2, 0.5), active({ 3: 4, 7: 9 }), active({})),
+    },
+    { index: 7, id: 70, text: '', logprob: -1.5, evicted: [], admitted: [], hooks: hooks(dense(0, 0, 1), active({}), active({ 5: 2 })) },
+  ]);
+  const buffers = steps.map(({ hooks }) => (hooks[names[0] as string] as Tensor).data.buffer);
+  assert.deepEqual(buffers, [words.buffer, words.buffer]);
 });

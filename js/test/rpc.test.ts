@@ -114,7 +114,7 @@ for (const kind of ['a port', 'the page itself'] as const) {
     const report = t.mock.method(console, 'error', () => {});
     const connection = connect(t, {
       generateBatch: async (_, { emit }) => {
-        for (const number of [1, 2]) emit([{ number, names: [], steps: [], finish: null }]);
+        for (const number of [1, 2]) emit([{ number, first: 0, words: new Uint32Array(), text: '', names: [], finish: null }]);
         return [{ seed: 7n, promptIds: Uint32Array.of(1) }];
       },
     });

@@ -180,6 +180,15 @@ pub fn gather(indices: &[u32], values: &[f32], w: &Numbers, stride: usize, out: 
     }
 }
 
+/// Asks for the rows that [`gather`] will read, where that can be asked.
+pub fn ask(indices: &[u32], w: &Numbers, stride: usize) {
+    if let Numbers::Int8(w) = w {
+        for index in indices {
+            int8::kernels::fetch_ahead(&w.numbers[*index as usize * stride..][..stride]);
+        }
+    }
+}
+
 fn gather_of<S: Stored>(indices: &[u32], values: &[f32], w: &[S], stride: usize, out: &mut [f32]) {
     let mut folded = Vec::new();
     let (values, back) = fold::<S>(values, &mut folded);

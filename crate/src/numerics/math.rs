@@ -126,7 +126,8 @@ pub fn largest(numbers: &[f32]) -> f32 {
             *lane = if *s > *lane { *s } else { *lane };
         }
     }
-    lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
+    let larger = |largest: f32, s: &f32| if *s > largest { *s } else { largest };
+    rest.iter().fold(lanes.iter().fold(f32::NEG_INFINITY, larger), larger)
 }
 
 /// Scores → probabilities, in place. The sum is one chain in ascending order.

@@ -86,9 +86,10 @@ fn kth(keys: &[u32], k: usize) -> u32 {
 /// that reaches it. 0 where that would not leave out much.
 #[inline(always)]
 fn bound(keys: &[u32], k: usize) -> u32 {
-    /// Groups for each of the first, and the least length of a group.
+    /// Groups for each of the first, and the least length of a group; there are whole registers of groups.
     const SPARE: usize = 2;
     const LEAST: usize = 4;
+    const CHUNK: usize = 16;
     let groups = (SPARE * k).next_multiple_of(CHUNK);
     if keys.len() < LEAST * groups {
         return 0;
@@ -104,9 +105,6 @@ fn bound(keys: &[u32], k: usize) -> u32 {
     kth(&largest, k)
 }
 
-/// Keys that are looked at together.
-const CHUNK: usize = 16;
-
 dispatch!(
     /// The first `k` entries of `row` in the ranking as packed words, by index (`k` is cut to the row's length).
     first_words, first_portable, (row: &[f32], k: usize, select: Select) -> Vec<u64>
@@ -120,28 +118,56 @@ fn first_portable(row: &[f32], k: usize, select: Select) -> Vec<u64> {
     }
     let keys: Vec<u32> = row.iter().map(|value| key(value.to_bits(), select)).collect();
     let bound = bound(&keys, k);
-    // Keys that reach the bound and their indices: each key is written, and left there if it does.
-    let (mut found, mut indices, mut count) = (vec![0; 2 * k + CHUNK], vec![0; 2 * k + CHUNK], 0);
-    for (number, keys) in keys.chunks(CHUNK).enumerate() {
-        if keys.iter().fold(0, |most, key| most.max(*key)) < bound {
-            continue;
-        }
-        if found.len() < count + CHUNK {
-            found.resize(2 * found.len(), 0);
-            indices.resize(2 * indices.len(), 0);
-        }
-        for (index, key) in (number * CHUNK..).zip(keys) {
-            found[count] = *key;
-            indices[count] = index as u32;
-            count += usize::from(*key >= bound);
+    let (mut found, mut indices) = (Vec::with_capacity(2 * k), Vec::with_capacity(2 * k));
+    let (parts, rest) = keys.as_chunks::<MASKED>();
+    for (number, part) in parts.iter().enumerate() {
+        // One loop for many: each end of a loop is guessed wrong.
+        let mut left = reaching(part, bound);
+        while left != 0 {
+            let index = left.trailing_zeros() as usize;
+            found.push(part[index]);
+            indices.push((number * MASKED + index) as u32);
+            left &= left - 1;
         }
     }
-    let (found, indices) = (&found[..count], &indices[..count]);
-    let least = kth(found, k);
+    for (index, key) in (parts.len() * MASKED..).zip(rest) {
+        if *key >= bound {
+            found.push(*key);
+            indices.push(index as u32);
+        }
+    }
+    cut(&found, &indices, k)
+}
+
+/// Keys that are compared together.
+const MASKED: usize = 64;
+
+/// Which keys reach the bound, a bit each.
+#[inline(always)]
+fn reaching(keys: &[u32; MASKED], bound: u32) -> u64 {
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    {
+        use std::arch::wasm32::{i16x8_narrow_i32x4, i8x16_bitmask, i8x16_narrow_i16x8, u32x4, u32x4_ge, u32x4_splat};
+        let mut mask = 0;
+        for sixteen in keys.as_chunks::<16>().0.iter().rev() {
+            let four = |j: usize| u32x4_ge(u32x4(sixteen[j], sixteen[j + 1], sixteen[j + 2], sixteen[j + 3]), u32x4_splat(bound));
+            let bytes = i8x16_narrow_i16x8(i16x8_narrow_i32x4(four(0), four(4)), i16x8_narrow_i32x4(four(8), four(12)));
+            mask = mask << 16 | u64::from(i8x16_bitmask(bytes));
+        }
+        mask
+    }
+    #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+    (0..).zip(keys).fold(0, |mask, (bit, key)| mask | u64::from(*key >= bound) << bit)
+}
+
+/// The first `k` of some entries, given and returned by index. At least `k` of them.
+#[inline(always)]
+fn cut(keys: &[u32], indices: &[u32], k: usize) -> Vec<u64> {
+    let least = kth(keys, k);
     // Of those that are equal to the last one, the first by index.
-    let mut equal = k - found.iter().filter(|key| **key > least).count();
+    let mut equal = k - keys.iter().filter(|key| **key > least).count();
     let (mut words, mut count) = (vec![0; k + 1], 0);
-    for (key, index) in found.iter().zip(indices) {
+    for (key, index) in keys.iter().zip(indices) {
         let last = *key == least && equal > 0;
         words[count] = u64::from(*key) << 32 | u64::from(!*index);
         count += usize::from(*key > least || last);
@@ -149,6 +175,60 @@ fn first_portable(row: &[f32], k: usize, select: Select) -> Vec<u64> {
     }
     words.truncate(k);
     words
+}
+
+/// The lowest `count` of the words, in any order.
+fn lowest(words: &[u64], count: usize) -> Vec<u64> {
+    let (first, rest) = words.split_at(count);
+    let mut lowest = first.to_vec();
+    let highest_of = |lowest: &[u64]| (0..count).max_by_key(|at| lowest[*at]);
+    let mut highest = highest_of(&lowest);
+    for word in rest {
+        if let Some(at) = highest.filter(|at| *word < lowest[*at]) {
+            lowest[at] = *word;
+            highest = highest_of(&lowest);
+        }
+    }
+    lowest
+}
+
+/// What `changes` (index and new value, each index once, ascending) change about the first `k` entries of `row`: the indices of those that are no
+/// longer among them, and of those that now are, ascending. From one ranking, since each change lets at most one other entry in.
+pub fn swapped(row: &[f32], changes: &[(u32, f32)], k: usize, select: Select) -> [Vec<u32>; 2] {
+    const EVICTED: usize = 0;
+    const ADMITTED: usize = 1;
+    let k = k.min(row.len());
+    if k == 0 {
+        return [Vec::new(), Vec::new()];
+    }
+    let words = first_words(row, k + changes.len(), select);
+    let is_changed = |index: u32| changes.binary_search_by_key(&index, |change| change.0).is_ok();
+    let others = words.iter().copied().filter(|word| !is_changed(packed_index(*word)));
+    let changed = changes.iter().map(|(index, value)| packed(value.to_bits(), *index, select));
+    let after: Vec<u64> = others.chain(changed).collect();
+    // Of either, those that are not among the first. Without these and the changes both are the same.
+    let [out_before, out_after] = [&words, &after].map(|words| lowest(words, words.len() - k));
+    let has = |words: &[u64], index: u32| words.iter().any(|word| packed_index(*word) == index);
+    let mut lists = [Vec::new(), Vec::new()];
+    let mut add = |list: usize, index: u32| {
+        let at = lists[list].partition_point(|other| *other < index);
+        lists[list].insert(at, index);
+    };
+    for (list, a, b) in [(EVICTED, &out_after, &out_before), (ADMITTED, &out_before, &out_after)] {
+        for index in a.iter().map(|word| packed_index(*word)) {
+            if !is_changed(index) && !has(b, index) {
+                add(list, index);
+            }
+        }
+    }
+    for (index, _) in changes {
+        let was = has(&words, *index) && !has(&out_before, *index);
+        let is = !has(&out_after, *index);
+        if was != is {
+            add(if was { EVICTED } else { ADMITTED }, *index);
+        }
+    }
+    lists
 }
 
 /// Indices of the first `k` entries of `row`, ascending.
@@ -165,6 +245,8 @@ pub fn topk_indices(row: &[f32], k: usize, select: Select) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::strategy::Strategy;
+
     use super::*;
 
     const INF: f32 = f32::INFINITY;
@@ -216,6 +298,38 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    proptest::proptest! {
+        /// Rows with ties, zeros of both signs and NaN, against ranking both rows anew.
+        #[test]
+        fn swaps_are_those_of_two_rankings(
+            row in proptest::collection::vec(proptest::prop_oneof![
+                8 => (-6i32..6).prop_map(|v| v as f32 / 2.0),
+                8 => -3.0f32..3.0,
+                1 => proptest::sample::select(vec![-0.0, NAN, INF, -INF]),
+            ], 1..500),
+            changes in proptest::collection::btree_map(0u32..500, proptest::prop_oneof![(-6i32..6).prop_map(|v| v as f32 / 2.0), -4.0f32..4.0], 0..20),
+            k in 0usize..80,
+            abs: bool,
+        ) {
+            let select = if abs { Select::Abs } else { Select::Value };
+            let changes: Vec<(u32, f32)> = changes.into_iter().filter(|(index, _)| (*index as usize) < row.len()).collect();
+            let mut changed = row.clone();
+            for (index, value) in &changes {
+                changed[*index as usize] = *value;
+            }
+            let kept = |row: &[f32]| -> Vec<u32> {
+                let mut all: Vec<u64> = (0u32..).zip(row).map(|(i, v)| packed(v.to_bits(), i, select)).collect();
+                all.sort_unstable_by(|a, b| b.cmp(a));
+                let mut kept: Vec<u32> = all.iter().take(k).map(|word| packed_index(*word)).collect();
+                kept.sort_unstable();
+                kept
+            };
+            let (before, after) = (kept(&row), kept(&changed));
+            let without = |a: &[u32], b: &[u32]| -> Vec<u32> { a.iter().copied().filter(|i| !b.contains(i)).collect() };
+            assert_eq!(swapped(&row, &changes, k, select), [without(&before, &after), without(&after, &before)]);
         }
     }
 

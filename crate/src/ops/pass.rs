@@ -87,6 +87,12 @@ impl Pass<'_> {
     pub fn layer(&self) -> usize {
         self.step.layer
     }
+
+    /// Multiplications of so many rows with the largest matrix of a block.
+    pub fn most_work(&self, rows: usize) -> usize {
+        let inner = self.config.d_qkv().max(self.config.d_mlp_in());
+        rows.saturating_mul(self.config.d_model.saturating_mul(inner))
+    }
 }
 
 /// The active entries of a batch of rows: row `r` is `start[r]..start[r + 1]`, index ascending, no value 0.

@@ -169,6 +169,10 @@ fn gather(pass: &mut Pass<'_>) -> Result<()> {
         }));
         let out = &mut buffers.output[row * w.stride..][..w.stride];
         gemm::gather(indices, &buffers.input, &w.data, w.stride, out);
+        // Of the MLP's matrix the same rows are read, once the attention is done: they come meanwhile.
+        if let (1, true, Some(next)) = (rows, weights.find(Weight::MlpInProduct(layer)).is_some(), weights.find(Weight::MlpIn(layer))) {
+            gemm::ask(indices, &next.data, next.stride);
+        }
         if layer_norm {
             let gain_sum = weights.get(Weight::QkvGainSum(layer))?;
             let bias_sum = weights.get(Weight::QkvBiasSum(layer))?;
@@ -183,6 +187,7 @@ fn gather(pass: &mut Pass<'_>) -> Result<()> {
 /// `Buffers::output`, whose columns are paired, → [`QKV`] in natural order.
 fn file_columns(pass: &mut Pass<'_>) -> Result<()> {
     let (config, d_qkv) = (pass.config, pass.config.d_qkv());
+    let turned = config.d_query() + config.d_kv();
     let stride = pass.weights.get(Weight::Qkv(pass.layer()))?.stride;
     let bias = pass.weights.find(Weight::QkvBias(pass.layer())).map(|b| b.vector());
     let mut qkv = pass.buffers.take(QKV);
@@ -190,11 +195,16 @@ fn file_columns(pass: &mut Pass<'_>) -> Result<()> {
         .chunks_exact_mut(d_qkv)
         .zip(pass.buffers.output.chunks_exact(stride))
     {
-        for (pair, ab) in stored.chunks_exact(2).enumerate() {
-            for (side, column) in columns_of_pair(config, pair).into_iter().enumerate() {
-                if column < d_qkv {
-                    out[column] = ab[side] + bias.map_or(0.0, |b| b[2 * pair + side]);
-                }
+        for (column, out) in out.chunks_mut(config.d_head).enumerate().map(|(head, out)| (head * config.d_head, out)) {
+            let value = |at: usize| stored[column + at] + bias.map_or(0.0, |bias| bias[column + at]);
+            let dims = if column < turned { config.rotary_dims() } else { 0 };
+            let (turning, rest) = out.split_at_mut(dims);
+            let (first, second) = turning.split_at_mut(dims / 2);
+            for (i, (first, second)) in first.iter_mut().zip(second).enumerate() {
+                (*first, *second) = (value(2 * i), value(2 * i + 1));
+            }
+            for (out, at) in rest.iter_mut().zip(dims..) {
+                *out = value(at);
             }
         }
     }

@@ -187,7 +187,11 @@ dispatch!(
 #[inline(always)]
 fn logprob_portable(logits: &[f32], id: u32) -> f32 {
     let max = math::largest(logits);
-    let total: u64 = logits.iter().map(|&logit| mass(logit - max)).sum();
+    let mut total = 0;
+    // A loop, since the code of adapters would be compiled without the registers at hand.
+    for logits in logits.chunks(EXACT) {
+        total += total_mass(logits, max);
+    }
     let at = logits.get(id as usize).copied().unwrap_or(f32::NEG_INFINITY);
     (at - max) - math::ln(total as f32 / ONE)
 }
@@ -203,6 +207,22 @@ fn best(values: &[f32]) -> u32 {
 #[inline(always)]
 fn mass(x: f32) -> u64 {
     (math::exp(x) * ONE) as u64
+}
+
+/// Masses whose sum an f64 holds exactly: 2^13 · 2^40 = 2^53.
+const EXACT: usize = 1 << 13;
+
+/// The sum of the masses of [`EXACT`] logits at most. In f64, since not every machine has vectors of 64-bit integers.
+#[inline(always)]
+fn total_mass(logits: &[f32], max: f32) -> u64 {
+    let (parts, rest) = logits.as_chunks::<16>();
+    let mut lanes = [0f64; 16];
+    for part in parts {
+        for (lane, logit) in lanes.iter_mut().zip(part) {
+            *lane += f64::from(math::exp(logit - max) * ONE).floor();
+        }
+    }
+    lanes.iter().sum::<f64>() as u64 + rest.iter().map(|logit| mass(logit - max)).sum::<u64>()
 }
 
 impl Settings {

@@ -1,6 +1,7 @@
 //! Weights on the CPU: the layouts of `crate::weights`, numbers as they are stored.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -161,10 +162,28 @@ impl Reads {
     }
 }
 
+/// Hashes which weight it is, a number or two. They are looked up a hundred times a token, and nobody chooses them to collide.
+#[derive(Clone, Debug, Default)]
+struct Mixed(u64);
+
+impl Hasher for Mixed {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_usize(usize::from(*byte)));
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.0 = (self.0.rotate_left(5) ^ number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// All weights of a model; a copy shares them.
 #[derive(Clone, Debug, Default)]
 pub struct CpuWeights {
-    tensors: HashMap<Weight, Arc<CpuTensor>>,
+    tensors: HashMap<Weight, Arc<CpuTensor>, BuildHasherDefault<Mixed>>,
     reads: Option<Reads>,
     #[cfg(not(target_arch = "wasm32"))]
     team: Option<Arc<Team>>,

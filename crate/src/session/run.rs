@@ -130,24 +130,25 @@ impl Captures {
             let Some(cut) = config.topk_at(*layer) else { continue };
             for (row, sum) in captured[*index].chunks_exact(config.d_model).enumerate() {
                 let position = start + row;
-                let mut edited = sum.to_vec();
                 let in_effect = edits
                     .layer(*layer)
                     .iter()
                     .filter(|e| e.site == Site::TopkIn && e.applies(row, position));
+                let mut changes: Vec<(u32, f32)> = Vec::new();
                 for edit in in_effect {
-                    let value = &mut edited[edit.index as usize];
-                    *value = edit.apply(*value);
+                    let at = match changes.binary_search_by_key(&edit.index, |change| change.0) {
+                        Ok(at) => at,
+                        Err(at) => {
+                            changes.insert(at, (edit.index, sum[edit.index as usize]));
+                            at
+                        }
+                    };
+                    changes[at].1 = edit.apply(changes[at].1);
                 }
-                let kept = |row: &[f32]| order::first(row, cut.k, cut.select).collect::<Vec<u32>>();
-                let (before, after) = (kept(sum), kept(&edited));
-                let without = |a: &[u32], b: &[u32]| {
-                    a.iter()
-                        .copied()
-                        .filter(|i| b.binary_search(i).is_err())
-                        .collect::<Vec<_>>()
-                };
-                let (evicted, admitted) = (without(&before, &after), without(&after, &before));
+                if changes.is_empty() {
+                    continue;
+                }
+                let [evicted, admitted] = order::swapped(sum, &changes, cut.k, cut.select);
                 if !evicted.is_empty() || !admitted.is_empty() {
                     swaps.push(Swap {
                         layer: *layer,

@@ -116,18 +116,18 @@ pub fn array(array: &Array) -> JsValue {
     ])
 }
 
-/// Width and non-zero entries of a matrix.
-fn active(array: &Array) -> (usize, ActiveRows) {
+/// Lists the non-zero entries of a matrix; gives its width.
+fn list_active(array: &Array, active: &mut ActiveRows) -> usize {
     let width = array.shape.get(1).copied().unwrap_or(1).max(1);
-    let mut active = ActiveRows::default();
     active.clear();
     array.data.chunks_exact(width).for_each(|row| active.push_row(row));
-    (width, active)
+    width
 }
 
 /// `{ shape, rowStart, indices, values }`: the non-zero entries of a matrix, row by row.
 fn rows(array: &Array) -> JsValue {
-    let (_, active) = active(array);
+    let mut active = ActiveRows::default();
+    list_active(array, &mut active);
     let start: Vec<u32> = active.start.iter().map(|start| *start as u32).collect();
     object([
         ("shape", shape(array)),
@@ -140,25 +140,6 @@ fn rows(array: &Array) -> JsValue {
 /// Whether a hook comes as rows of active neurons.
 fn is_active(name: &str) -> bool {
     name.ends_with(".hook_topk_out")
-}
-
-/// Hooks of a step in one array, since each array takes its time on the way to the page; `js/src/generation.ts` reads it. Of each, by name:
-/// 0, the width, how many neurons are active, their indices, their values; or the number of dimensions, these, the numbers.
-fn packed(hooks: &BTreeMap<String, Array>) -> JsValue {
-    let mut words = Vec::new();
-    for (name, value) in hooks {
-        if is_active(name) {
-            let (width, active) = active(value);
-            words.extend([0, width as u32, active.indices.len() as u32]);
-            words.extend_from_slice(&active.indices);
-            words.extend_from_slice(bytemuck::cast_slice(&active.values));
-        } else {
-            words.push(value.shape.len() as u32);
-            words.extend(value.shape.iter().map(|size| *size as u32));
-            words.extend_from_slice(bytemuck::cast_slice(&value.data));
-        }
-    }
-    Uint32Array::from(&words[..]).into()
 }
 
 /// Hooks by name.
@@ -190,44 +171,64 @@ pub fn swaps(swaps: &[Swap]) -> (JsValue, JsValue) {
     (list(|swap| &swap.evicted), list(|swap| &swap.admitted))
 }
 
-/// What most steps have not is left out.
-fn step(report: &StepReport) -> JsValue {
+/// `{ first, words, text, names, finish }`: steps in one array, since each array, each object and each text takes its time on the way to the page;
+/// `stepsOf` in `js/src/generation.ts` reads it. `first` is the number of the first, `names` those of their hooks.
+pub fn generated(generated: &Generated) -> Object {
+    let (mut words, mut text, mut active) = (Vec::new(), String::new(), ActiveRows::default());
+    for step in &generated.steps {
+        text.push_str(&step.text);
+        pack(step, &mut words, &mut active);
+    }
+    let first = generated.steps.first();
+    let names: JsArray = first
+        .into_iter()
+        .flat_map(|step| step.hooks.keys())
+        .map(JsValue::from)
+        .collect();
+    let finish = generated.finish.map_or(JsValue::NULL, |finish| finish.name().into());
     let result = Object::new();
-    set(&result, "index", &(report.index as f64).into());
-    set(&result, "id", &report.id.into());
-    set(&result, "text", &(&report.text).into());
-    set(&result, "logprob", &report.logprob.into());
-    if !report.swaps.is_empty() {
-        let (evicted, admitted) = swaps(&report.swaps);
-        set(&result, "evicted", &evicted);
-        set(&result, "admitted", &admitted);
+    for (key, value) in [
+        ("first", (first.map_or(0, |step| step.index) as f64).into()),
+        ("words", Uint32Array::from(&words[..]).into()),
+        ("text", text.into()),
+        ("names", names.into()),
+        ("finish", finish),
+    ] {
+        set(&result, key, &value);
     }
-    if !report.hooks.is_empty() {
-        set(&result, "hooks", &packed(&report.hooks));
-    }
-    if !report.top_logprobs.is_empty() {
-        let (ids, logprobs): (Vec<u32>, Vec<f32>) = report.top_logprobs.iter().copied().unzip();
-        let top = object([
-            ("ids", Uint32Array::from(&ids[..]).into()),
-            ("logprobs", Float32Array::from(&logprobs[..]).into()),
-        ]);
-        set(&result, "topLogprobs", &top);
-    }
-    result.into()
+    result
 }
 
-/// `{ names, steps, finish }`; the names of the hooks that are packed in each step.
-pub fn generated(generated: &Generated) -> Object {
-    let steps: JsArray = generated.steps.iter().map(step).collect();
-    let names = generated.steps.first().map(|step| step.hooks.keys());
-    let names: JsArray = names.into_iter().flatten().map(JsValue::from).collect();
-    let result = Object::new();
-    set(&result, "names", &names);
-    set(&result, "steps", &steps);
-    set(
-        &result,
-        "finish",
-        &generated.finish.map_or(JsValue::NULL, |finish| finish.name().into()),
-    );
-    result
+/// A step: its token, the bits of the log-probability, how many UTF-16 units its text has; how many likely tokens are listed, these, the bits
+/// of their log-probabilities; how many swaps, of each the layer, the position, how many neurons were evicted and admitted, these. Of each hook,
+/// by name: 0, the width, 0, how many neurons are active, their indices, their values; or the number of dimensions, these, the numbers.
+fn pack(step: &StepReport, words: &mut Vec<u32>, active: &mut ActiveRows) {
+    let units = step.text.encode_utf16().count();
+    words.extend([
+        step.id,
+        step.logprob.to_bits(),
+        units as u32,
+        step.top_logprobs.len() as u32,
+    ]);
+    words.extend(step.top_logprobs.iter().map(|(id, _)| id));
+    words.extend(step.top_logprobs.iter().map(|(_, logprob)| logprob.to_bits()));
+    words.push(step.swaps.len() as u32);
+    for swap in &step.swaps {
+        let counts = [swap.layer, swap.position, swap.evicted.len(), swap.admitted.len()];
+        words.extend(counts.map(|count| count as u32));
+        words.extend_from_slice(&swap.evicted);
+        words.extend_from_slice(&swap.admitted);
+    }
+    for (name, value) in &step.hooks {
+        if is_active(name) {
+            let width = list_active(value, active);
+            words.extend([0, width as u32, 0, active.indices.len() as u32]);
+            words.extend_from_slice(&active.indices);
+            words.extend_from_slice(bytemuck::cast_slice(&active.values));
+        } else {
+            words.push(value.shape.len() as u32);
+            words.extend(value.shape.iter().map(|size| *size as u32));
+            words.extend_from_slice(bytemuck::cast_slice(&value.data));
+        }
+    }
 }

@@ -56,7 +56,7 @@ impl WasmGeneration {
         big(self.seed)
     }
 
-    /// `{ steps, finish }`: the next few steps. Calls must not overlap.
+    /// The next few steps, as `convert::generated` packs them. Calls must not overlap.
     pub async fn next(&self) -> JsResult<JsValue> {
         let (slot, cancel) = (self.generation.clone(), self.cancel.clone());
         let mut generation = taken(&slot)?;
@@ -87,7 +87,7 @@ impl WasmGenerationBatch {
         self.seeds.iter().map(|seed| big(*seed)).collect()
     }
 
-    /// `[{ number, steps, finish }]`: the next few steps of some; none once all have ended. Calls must not overlap.
+    /// `[{ number, … }]`: the next few steps of some, packed likewise; none once all have ended. Calls must not overlap.
     pub async fn next(&self) -> JsResult<Vec<JsValue>> {
         let (slot, cancel) = (self.batch.clone(), self.cancel.clone());
         let mut batch = taken(&slot)?;

@@ -15,7 +15,7 @@ use crate::ops::rope::Frequencies;
 use crate::ops::sampling::Draw;
 use crate::ops::weights::CpuWeights;
 use crate::memory::copied;
-use crate::pace::pause;
+use crate::pace::pause_after;
 use crate::program::Program;
 
 /// What passes of one engine have in common.
@@ -139,9 +139,12 @@ impl<'a> Run<'a> {
     /// One step, giving way between its pieces.
     async fn step(&mut self, step: Step, rows: &Range<usize>) -> Result<()> {
         self.pass.step = step.at;
-        for piece in 0..(step.op.pieces)(&self.pass, rows) {
+        let pieces = (step.op.pieces)(&self.pass, rows);
+        // What is done in several pieces takes its time.
+        let work = if pieces > 1 { usize::MAX } else { self.pass.most_work(rows.len()) };
+        for piece in 0..pieces {
             (step.op.cpu)(&mut self.pass, rows, piece)?;
-            pause().await;
+            pause_after(work).await;
         }
         Ok(())
     }

@@ -219,3 +219,18 @@ fn settings_outside_their_ranges_are_refused() {
     }
     assert_eq!(check(&PLAIN), Ok(()));
 }
+
+/// More logits than one f64 takes, and a rest: at first all with the largest mass, so that the sums are as large as they get.
+#[test]
+fn masses_add_up_exactly() {
+    for (n, step) in [(EXACT, 0.0), (2 * EXACT + 5, 0.0), (50_001, 7e-4), (19, 0.5), (1, 1.0)] {
+        let logits: Vec<f32> = (0..n).map(|i| 3.0 - i as f32 * step).collect();
+        let exact: u64 = logits.iter().map(|logit| mass(logit - 3.0)).sum();
+        for id in [0, n as u32 / 2] {
+            let expected = (logits[id as usize] - 3.0) - math::ln(exact as f32 / ONE);
+            assert_eq!(logprob(&logits, id), expected, "{n} logits");
+        }
+        let parts = logits.chunks(EXACT).map(|logits| total_mass(logits, 3.0));
+        assert_eq!(parts.sum::<u64>(), exact, "{n} logits");
+    }
+}
