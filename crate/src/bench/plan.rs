@@ -144,9 +144,10 @@ async fn ratio(gpu: &Rc<Gpu>, [rows, n, k]: [usize; 3], these: Tuning, other: Tu
     let operators = [these, other].map(|tuning| TopKGpu::tuned(gpu.clone(), tuning));
     let (mut times, mut ratio) = ([Vec::new(), Vec::new()], 1.0);
     // At first one run each, so that what is much worse takes no more than that.
-    for runs in [1, runs.div_ceil(2), runs.div_ceil(2)] {
-        for (operator, times) in operators.iter().zip(&mut times) {
-            times.extend(operator.time(&input, n, k, Select::Value, 1, runs).await?);
+    for (round, runs) in [1, runs.div_ceil(2), runs.div_ceil(2)].into_iter().enumerate() {
+        for turn in 0..2 {
+            let at = (round + turn) % 2;
+            times[at].extend(operators[at].time(&input, n, k, Select::Value, 1, runs).await?);
         }
         let [these, other] = times.each_ref().map(|times| Spread::of(times.clone()));
         ratio = other?.median / these?.median;
