@@ -126,15 +126,17 @@ pub async fn plan(gpu: Rc<Gpu>, adapter: Option<String>, runs: usize) -> Result<
     })
 }
 
-/// The text of a plan with the entry that was found.
-pub fn written(text: &str, figures: &PlanFigures) -> Result<String> {
-    let put = |mut table: Table| {
-        table.profiles.insert(figures.profile, figures.tuning);
-        serde_json::to_string_pretty(&table)
-    };
-    match serde_json::from_str(text).and_then(put) {
+/// A plan in a file's text.
+pub fn read(text: &str) -> Result<Table> {
+    serde_json::from_str(text).or_else(|error| fail!(Argument, "the plan cannot be read: {error}"))
+}
+
+/// Its text with the entry that was found.
+pub fn written(mut plan: Table, figures: &PlanFigures) -> Result<String> {
+    plan.profiles.insert(figures.profile, figures.tuning);
+    match serde_json::to_string_pretty(&plan) {
         Ok(text) => Ok(text + "\n"),
-        Err(error) => fail!(Argument, "the plan cannot be read: {error}"),
+        Err(error) => fail!(Io, "the plan cannot be written: {error}"),
     }
 }
 
@@ -165,7 +167,6 @@ mod tests {
 
     #[test]
     fn an_entry_is_put_beside_the_others() {
-        let text = serde_json::to_string(table()).expect("json");
         let found = PlanFigures {
             adapter: None,
             profile: Profile::Nvidia,
@@ -175,14 +176,11 @@ mod tests {
             },
             tried: Vec::new(),
         };
-        let after: Table = serde_json::from_str(&written(&text, &found).expect("written")).expect("a plan");
+        let after = read(&written(table().clone(), &found).expect("written")).expect("a plan");
         let mut expected = table().clone();
         expected.profiles.insert(Profile::Nvidia, found.tuning);
         assert_eq!(after, expected);
-        assert_eq!(
-            written("{}", &found).expect_err("no plan").code(),
-            crate::error::Code::Argument
-        );
+        assert_eq!(read("{}").expect_err("no plan").code(), crate::error::Code::Argument);
     }
 
     /// A value that is tried is one that the kernels can do.

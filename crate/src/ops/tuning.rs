@@ -109,7 +109,6 @@ pub fn table() -> &'static Table {
 }
 
 /// The constants of a profile; those of `gpu` or `fallback` where it has none of its own.
-#[allow(clippy::indexing_slicing)] // the test of the table
 pub fn tuning(profile: Profile) -> Tuning {
     let profiles = &table().profiles;
     *profiles.get(&profile).unwrap_or_else(|| &profiles[&profile.like()])

@@ -135,6 +135,17 @@ fn topk(args: &BenchArgs) -> Result<serde_json::Value> {
 /// Measures TopK's constants, and puts them into the file of the plan.
 #[cfg(feature = "gpu")]
 fn plan(args: &BenchArgs, file: Option<&std::path::Path>) -> Result<serde_json::Value> {
+    let fault = |path: &std::path::Path, what, error| {
+        Error::new(Code::Io, format!("{} cannot be {what}: {error}", path.display()))
+    };
+    // Before the minutes that it takes.
+    let plan = match file {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|error| fault(path, "read", error))?;
+            Some((path, bench::plan::read(&text)?))
+        }
+        None => None,
+    };
     let figures = pollster::block_on(async {
         let (adapter, gpu) = open(BackendChoice::Gpu).await?;
         match gpu {
@@ -142,10 +153,9 @@ fn plan(args: &BenchArgs, file: Option<&std::path::Path>) -> Result<serde_json::
             None => Err(Error::new(Code::Device, "there is no WebGPU adapter here")),
         }
     })?;
-    if let Some(path) = file {
-        let fault = |what, error| Error::new(Code::Io, format!("{} cannot be {what}: {error}", path.display()));
-        let text = std::fs::read_to_string(path).map_err(|error| fault("read", error))?;
-        std::fs::write(path, bench::plan::written(&text, &figures)?).map_err(|error| fault("written", error))?;
+    if let Some((path, plan)) = plan {
+        let text = bench::plan::written(plan, &figures)?;
+        std::fs::write(path, text).map_err(|error| fault(path, "written", error))?;
     }
     Ok(json!({ "topk_plan": figures }))
 }
