@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::plan::{self, Pass, Slot};
 use super::{Shape, TopK};
 use crate::error::Result;
-use crate::exec::gpu::{uniform_ring, Buf, Gpu, Pipelines, Recorder, Staging, StagingPool};
+use crate::exec::gpu::{uniform_ring, Buf, Gpu, Pipelines, Recorder, Staging, StagingPool, OPERATOR_SHADERS};
 use crate::numerics::order::Select;
 use crate::ops::def::{Kernel, Params};
 use crate::ops::tuning::{tuning, Profile, Tuning};
@@ -46,7 +46,7 @@ impl TopKGpu {
     /// With constants of one's own.
     pub fn tuned(gpu: Rc<Gpu>, tuning: Tuning) -> TopKGpu {
         let uniforms = uniform_ring(&gpu);
-        let pipelines = Pipelines::new(gpu.clone(), uniforms.clone());
+        let pipelines = Pipelines::new(gpu.clone(), uniforms.clone(), OPERATOR_SHADERS);
         TopKGpu {
             gpu,
             tuning,
