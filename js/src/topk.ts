@@ -23,7 +23,7 @@ export interface TopKOptions {
   select?: 'value' | 'abs';
   /**
    * Whether each row of the result is in descending order (default). `false` leaves the order open, and may change it from call to call: faster for a k
-   * of hundreds and more, which takes two passes instead of a sort.
+   * of hundreds and more, whose sort is left out.
    */
   sorted?: boolean;
   /** f32 [rows, k] for the values, usage STORAGE; without it one is created, which is yours to destroy. */
@@ -52,7 +52,7 @@ export interface TopK {
   destroy(): void;
 }
 
-/** @param profile what the kernels are tuned for; default: what the device's adapter is */
+/** @param profile what the kernels are tuned for: a kind of adapter (default: the device's own), or constants of your own, which are not checked */
 export function createTopK(device: GPUDevice, profile?: Profile | Tuning): TopK {
   checkDevice(device);
   const tuned = typed(() => tuningOf(profile ?? profileOf(device)));
