@@ -1,5 +1,6 @@
-// The page: takes the options from the form (or from the address: ?run&runs=5&tokens=16&prompt=64&only=topk,crossovers,webgpu,cpu,extras,twins), runs, shows tables.
+// The page: takes the options from the form (or from the address: ?run&runs=5&tokens=16&prompt=64&only=topk,crossovers,plan,webgpu,cpu,extras,twins), runs, shows tables.
 import { countModel, measureCrossovers, measureExtras, measureModel, measureTopK, measureTwins } from './measure.js';
+import { measurePlan } from './plan.js';
 
 const form = document.querySelector('#options');
 const status = document.querySelector('#status');
@@ -12,7 +13,8 @@ const TWIN = './models/Llama-Dense-Stories-16M/';
 for (const name of ['runs', 'tokens', 'prompt']) if (query.has(name)) form.elements[name].value = query.get(name);
 if (query.has('only')) {
   const chosen = query.get('only').split(',');
-  for (const name of ['topk', 'crossovers', 'webgpu', 'cpu', 'extras', 'twins']) form.elements[name].checked = chosen.includes(name);
+  for (const name of ['topk', 'crossovers', 'plan', 'webgpu', 'cpu', 'extras', 'twins'])
+    form.elements[name].checked = chosen.includes(name);
 }
 
 form.addEventListener('submit', (event) => {
@@ -41,6 +43,10 @@ async function run() {
       result.crossovers = await measureCrossovers(options);
       show('topk() against a search in JavaScript, ms until the result is there', againstRows(result.crossovers));
       show('Crossovers: the least width from which topk() is faster', crossoverRows(result.crossovers));
+    }
+    if (elements.plan.checked) {
+      result.plan = await measurePlan(options);
+      show('The fastest constants of TopK (shaders/topk_plan.json)', planRows(result.plan));
     }
     for (const backend of ['webgpu', 'cpu']) {
       if (!elements[backend].checked) continue;
@@ -103,6 +109,13 @@ function crossoverRows({ skipped, crossovers = [] }) {
   const width = (n) => (n === null ? 'at no width measured' : String(n));
   const rows = crossovers.map(({ rows, k, resident, uploaded }) => [String(rows), String(k), width(resident), width(uploaded)]);
   return [['rows', 'k', 'values on the device', 'values uploaded'], ...rows];
+}
+
+function planRows({ skipped, profile, tuning = {}, tried = [] }) {
+  if (skipped) return [[skipped]];
+  const head = [`constant, ${profile}`, 'fastest', 'tried: time by that of the value before'];
+  const ratios = (name) => tried.filter((one) => one.constant === name).map(({ value, ratio }) => `${value}: ${ratio.toFixed(2)}`);
+  return [head, ...Object.entries(tuning).map(([name, value]) => [name, String(value), ratios(name).join(', ')])];
 }
 
 function extraRows({ ways }) {

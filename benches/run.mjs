@@ -1,7 +1,8 @@
-// npm run bench [-- --runs N --tokens N --prompt N --only topk,crossovers,webgpu,cpu,extras,twins --out FILE --serve]: runs the benchmark page in headless
+// npm run bench [-- --runs N --tokens N --prompt N --only topk,crossovers,plan,webgpu,cpu,extras,twins --out FILE --serve]: runs the benchmark page in headless
 // Chromium (with WebGPU on SwiftShader, a CPU emulation, if there is no GPU) and writes its JSON to stdout and FILE. `--serve` serves it for your own browser.
 // `--device cpu` (or webgpu): hooks, edits and twins there alone.
 // `--peers`: other engines beside ours (peers/run.mjs); `--site` stores its TopK for About. `--growth [--device webgpu]`: how times grow, with plots (growth.mjs).
+// `--only plan [--write]`: which constants of TopK's kernels are fastest on the adapter (plan.js), and writes them into shaders/topk_plan.json.
 // `--only load`: from the call of `load` to the first token over a slow line (load.mjs).
 // `--large`: a model of 135 M parameters in 8 and 4 bits, and the memory that it takes (large.mjs).
 import fs from 'node:fs';
@@ -10,6 +11,7 @@ import { inRoot, paths } from '../scripts/lib/paths.mjs';
 import { buildPackage } from '../scripts/lib/package.mjs';
 import { Failure, main } from '../scripts/lib/run.mjs';
 import { serve } from '../scripts/lib/server.mjs';
+import { KINDS } from './kinds.js';
 import { topkForSite } from './tables.mjs';
 import { ensureChromium, ensureNodeModules } from '../scripts/lib/system.mjs';
 
@@ -30,6 +32,7 @@ await main(async () => {
       models: { type: 'string', default: 'tiny,small' },
       out: { type: 'string' },
       site: { type: 'boolean', default: false },
+      write: { type: 'boolean', default: false },
       device: { type: 'string' },
       serve: { type: 'boolean', default: false },
       peers: { type: 'boolean', default: false },
@@ -62,6 +65,7 @@ await main(async () => {
   const result = await measure(values, counts, launch);
   const text = `${JSON.stringify(result, null, 2)}\n`;
   if (values.out) fs.writeFileSync(values.out, text);
+  if (values.write && result.plan?.tuning) writePlan(result.plan);
   if (values.peers && values.site && result.topk.length > 0) fs.writeFileSync(ON_SITE, `${JSON.stringify(topkForSite(result), null, 2)}\n`);
   // The tables of the others were printed as they came.
   if (!values.peers) process.stdout.write(text);
@@ -77,8 +81,17 @@ async function measure({ peers, only, models, beside }, counts, launch) {
   return benchLoad({ ...counts, beside }, launch);
 }
 
+/** Puts what was found for a kind of adapter into the plan, in the order of kinds. */
+function writePlan({ profile, tuning }) {
+  const file = inRoot('shaders/topk_plan.json');
+  const plan = JSON.parse(fs.readFileSync(file, 'utf8'));
+  const all = { ...plan.profiles, [profile]: tuning };
+  plan.profiles = Object.fromEntries(KINDS.filter((kind) => all[kind]).map((kind) => [kind, all[kind]]));
+  fs.writeFileSync(file, `${JSON.stringify(plan, null, 2)}\n`);
+}
+
 function servePage() {
-  return serve({ '/': inRoot('benches'), '/npm/': paths.npmPackage, '/models/': inRoot('models') });
+  return serve({ '/': inRoot('benches'), '/shaders/': paths.shaders, '/npm/': paths.npmPackage, '/models/': inRoot('models') });
 }
 
 async function page({ device = '', runs, tokens, prompt, only }, launch) {

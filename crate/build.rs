@@ -39,23 +39,30 @@ fn run() -> Result<(), String> {
         let body = assemble::body(text);
         let _ = writeln!(generated, "/// {name}\nconst BODY_{}: &str = {body:?};", number(name));
     }
-    generated.push_str("pub static SHADERS: &[Shader] = &[\n");
-    for name in files.keys().filter(|name| !name.contains('/')) {
-        let bindings = assemble::bindings(name, &assemble::assemble(name, &files)?)?;
-        let bindings: Vec<String> = bindings
-            .iter()
-            .map(|(number, name, writes)| format!("Binding {{ number: {number}, name: {name:?}, writes: {writes} }}"))
-            .collect();
-        let order = assemble::order(name, &files)?;
-        let bodies: Vec<String> = order.iter().map(|file| format!("BODY_{}", number(file))).collect();
-        let _ = writeln!(
-            generated,
-            "    Shader {{ file: {name:?}, bodies: &[{}], bindings: &[{}] }},",
-            bodies.join(", "),
-            bindings.join(", ")
-        );
+    let kernels = files.keys().filter(|name| !name.contains('/'));
+    let (operator, engine): (Vec<&String>, Vec<&String>) = kernels.partition(|name| name.starts_with("topk_"));
+    // Two lists: who links the engine alone has nothing of the other one.
+    for (list, kernels) in [("SHADERS", engine), ("OPERATOR_SHADERS", operator)] {
+        let _ = writeln!(generated, "pub static {list}: &[Shader] = &[");
+        for name in kernels {
+            let bindings = assemble::bindings(name, &assemble::assemble(name, &files)?)?;
+            let bindings: Vec<String> = bindings
+                .iter()
+                .map(|(number, name, writes)| {
+                    format!("Binding {{ number: {number}, name: {name:?}, writes: {writes} }}")
+                })
+                .collect();
+            let order = assemble::order(name, &files)?;
+            let bodies: Vec<String> = order.iter().map(|file| format!("BODY_{}", number(file))).collect();
+            let _ = writeln!(
+                generated,
+                "    Shader {{ file: {name:?}, bodies: &[{}], bindings: &[{}] }},",
+                bodies.join(", "),
+                bindings.join(", ")
+            );
+        }
+        generated.push_str("];\n");
     }
-    generated.push_str("];\n");
     let out = env::var("OUT_DIR").map_err(|error| error.to_string())?;
     let plan = shaders().join("topk_plan.json");
     let copied = fs::copy(&plan, Path::new(&out).join("topk_plan.json"));

@@ -19,8 +19,8 @@ override k: u32 = 1u;
 
 var<private> row_base: u32;
 
-fn row_key(i: u32) -> u32 {
-    return order_key(pre[row_base + i]);
+fn row_entry(i: u32) -> vec2<u32> {
+    return vec2(order_key(pre[row_base + i]), ~i);
 }
 
 fn is_kept(i: u32, bits: u32, last: vec2<u32>) -> bool {

@@ -3,6 +3,7 @@
 // Dispatch: one workgroup a segment, in two dimensions where there are more than 65535. Workgroup memory: 3 KiB.
 
 // @import parts/operator.wgsl
+// @import parts/segment.wgsl
 // @import parts/order.wgsl
 // @import parts/bitonic_merge.wgsl
 // @import parts/bitonic.wgsl
@@ -30,14 +31,9 @@ fn main(
     if (number >= params.rows * params.segments) {
         return;
     }
-    // Segments differ in length by one at most.
-    let segment = number % params.segments;
-    let share = params.width / params.segments;
-    let longer = params.width % params.segments;
-    let begin = segment * share + min(segment, longer);
-    let count = share + select(0u, 1u, segment < longer);
-    base = (number / params.segments) * params.width + begin;
-    bitonic_select(count, params.k, thread);
+    let segment = segment_of(number);
+    base = segment.row * params.width + segment.begin;
+    bitonic_select(segment.count, params.k, thread);
     for (var i = thread; i < params.k; i += threads) {
         let position = ~entries[i].y;
         let at = number * params.k + i;
@@ -45,7 +41,7 @@ fn main(
         if (listed != 0u) {
             indices_out[at] = indices_in[base + position];
         } else {
-            indices_out[at] = begin + position;
+            indices_out[at] = segment.begin + position;
         }
     }
 }

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "gpu")]
 pub mod counts;
+#[cfg(feature = "gpu")]
+pub mod plan;
 
 use std::collections::BTreeMap;
 
@@ -262,6 +264,17 @@ pub struct TopKFigures {
     pub full_sort_ms: Spread,
 }
 
+/// The same numbers everywhere, from -1 to 1.
+fn numbers(count: usize) -> Vec<f32> {
+    let mut state = 12_345u32;
+    (0..count)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
 /// Times TopK of `k` on `rows` rows of `n` values made by a fixed rule.
 pub async fn topk(choice: BackendChoice, [rows, n, k]: [usize; 3], warmup: usize, runs: usize) -> Result<TopKFigures> {
     if rows == 0 || n == 0 || rows.checked_mul(n).is_none_or(|all| all > MAX_INPUT) {
@@ -270,13 +283,7 @@ pub async fn topk(choice: BackendChoice, [rows, n, k]: [usize; 3], warmup: usize
             "topk {rows},{n},{k}: R and N must be at least 1 and R times N at most {MAX_INPUT}"
         );
     }
-    let mut state = 12_345u32;
-    let input: Vec<f32> = (0..rows * n)
-        .map(|_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-        })
-        .collect();
+    let input = numbers(rows * n);
     let timed = |work: &dyn Fn() -> Result<()>, runs: usize| -> Result<Spread> {
         let mut samples = Vec::with_capacity(runs);
         for run in 0..warmup.saturating_add(runs) {

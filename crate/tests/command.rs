@@ -161,6 +161,7 @@ fn bench_gives_medians() {
     assert_eq!(figures["topk"].as_array().unwrap().len(), 2);
     fails(&["bench", "--topk", "1,5,9", "--backend", "cpu"], 1, "k is 9");
     fails(&["bench"], 2, "--topk");
+    fails(&["bench", "--topk-plan", "no-such-plan.json"], 1, "no-such-plan.json");
     fails(&["bench", "--topk", "1,5"], 2, "R,N,K");
 }
 

@@ -8,7 +8,7 @@ use topk_lm::error::Code;
 use topk_lm::exec::adapter::BackendChoice;
 use topk_lm::exec::gpu::{open, Gpu};
 use topk_lm::numerics::order::Select;
-use topk_lm::topk::{topk_cpu, Profile, TopKGpu};
+use topk_lm::topk::{topk_cpu, Profile, TopKGpu, Tuning};
 
 fn gpu() -> Rc<Gpu> {
     let opened = pollster::block_on(open(BackendChoice::Gpu));
@@ -126,6 +126,49 @@ fn equals_a_full_sort() {
     }
 }
 
+/// Any constants that the kernels can do.
+fn any_tuning() -> impl Strategy<Value = Tuning> {
+    let threads = prop_oneof![Just(4usize), Just(32), Just(256)];
+    (
+        threads,
+        1usize..300,
+        0usize..129,
+        1usize..40,
+        1usize..9,
+        1usize..600,
+        1usize..600,
+    )
+        .prop_map(
+            |(threads, values_per_thread, bitonic_most, bitonic_share, groups, segment_least, count_from)| Tuning {
+                threads,
+                values_per_thread: 256 * values_per_thread / threads,
+                bitonic_most,
+                bitonic_share,
+                groups,
+                segment_least,
+                count_from,
+            },
+        )
+}
+
+/// What is measured for an adapter is free to be anything.
+#[test]
+fn no_constant_changes_a_result() {
+    let gpu = gpu();
+    let mut runner = TestRunner::new(Runs {
+        cases: 150,
+        max_shrink_iters: 300,
+        failure_persistence: None,
+        ..Runs::default()
+    });
+    runner
+        .run(&(case(), any_tuning()), |(case, tuning)| {
+            let topk = TopKGpu::tuned(gpu.clone(), tuning);
+            check(&topk, &case.input, case.n, case.k, case.select)
+        })
+        .unwrap_or_else(|error| panic!("{error}"));
+}
+
 /// A reproducible row of floats, every 16th of them out of few.
 fn row(length: usize, seed: u32) -> Vec<f32> {
     let mut state = seed;
@@ -153,6 +196,9 @@ fn large_shapes() {
             (1, 131_073, 50),
             (1, 131_073, 0),
             (1, 131_073, 1000),
+            (1, 32_000, 1024),
+            (1, 128_000, 256),
+            (3, 40_000, 5000),
             (1, 131_073, 131_073),
             (3, 32_000, 40),
             (2, 5000, 1025),
@@ -175,7 +221,7 @@ fn large_shapes() {
 /// Rows that make filters useless: sorted both ways, all equal, equal but for the end.
 #[test]
 fn hard_rows() {
-    let topk = TopKGpu::new(gpu(), Profile::Gpu);
+    let gpu = gpu();
     let n = 20_000;
     let rows = [
         (0..n).map(|i| i as f32).collect::<Vec<f32>>(),
@@ -183,10 +229,14 @@ fn hard_rows() {
         vec![f32::NAN; n],
         vec![-0.0; n],
         (0..n).map(|i| if i < n - 40 { 1.0 } else { 2.0 }).collect(),
+        (0..n).map(|i| if i % 7 == 0 { i as f32 } else { 0.0 }).collect(),
     ];
-    for row in rows {
-        for k in [1, 33, 128, 129, 3000] {
-            check(&topk, &row, n, k, Select::Value).expect("equal");
+    for profile in [Profile::Gpu, Profile::Fallback, Profile::Llvmpipe] {
+        let topk = TopKGpu::new(gpu.clone(), profile);
+        for row in &rows {
+            for k in [1, 33, 128, 129, 3000] {
+                check(&topk, row, n, k, Select::Value).expect("equal");
+            }
         }
     }
 }

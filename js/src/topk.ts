@@ -5,7 +5,7 @@
 import { createError, show, typed, typedCalls } from './errors.js';
 import { unknownName } from './names.js';
 import { BufferUsage, MAP_READ_MODE } from './topk/constants.js';
-import { type Profile, rowsAtOnce } from './topk/plan.js';
+import { PROFILES, type Profile, rowsAtOnce, type Tuning } from './topk/plan.js';
 import { type How, Runner } from './topk/run.js';
 
 export { TopKArgumentError, TopKError } from './errors.js';
@@ -23,7 +23,7 @@ export interface TopKOptions {
   select?: 'value' | 'abs';
   /**
    * Whether each row of the result is in descending order (default). `false` leaves the order open, and may change it from call to call: faster for a k
-   * of hundreds and more, which takes two passes instead of a sort.
+   * of hundreds and more, whose sort is left out.
    */
   sorted?: boolean;
   /** f32 [rows, k] for the values, usage STORAGE; without it one is created, which is yours to destroy. */
@@ -52,10 +52,10 @@ export interface TopK {
   destroy(): void;
 }
 
-/** @param profile what the kernels are tuned for; default: what the device's adapter is */
-export function createTopK(device: GPUDevice, profile?: Profile): TopK {
+/** @param profile what the kernels are tuned for: a kind of adapter (default: the device's own), or constants of your own, which are not checked */
+export function createTopK(device: GPUDevice, profile?: Profile | Tuning): TopK {
   checkDevice(device);
-  const tuned = typed(() => profile ?? profileOf(device));
+  const tuned = typed(() => tuningOf(profile ?? profileOf(device)));
   const runner = typed(() => new Runner(device, tuned));
   return typedCalls<TopK>({
     async prepare(shape) {
@@ -137,7 +137,7 @@ function run(device: GPUDevice, runner: Runner, options: TopKOptions): TopKResul
   if (input === options.values || input === options.indices || (options.values && options.values === options.indices)) {
     throw createError('argument', 'input, values and indices must be three different buffers.');
   }
-  const chunk = rows * k === 0 ? 0 : rowsAtOnce(rows, n, k, device.limits.maxStorageBufferBindingSize, runner.profile);
+  const chunk = rows * k === 0 ? 0 : rowsAtOnce(rows, n, k, device.limits.maxStorageBufferBindingSize, runner.tuning);
   const usage = BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST;
   const create = (label: string) => device.createBuffer({ label, size: Math.max(rows * k * 4, 4), usage });
   const values = options.values ?? create('topk values');
@@ -199,8 +199,16 @@ function checkBuffer(name: string, buffer: GPUBuffer, bytes: number): void {
   if (!(buffer.usage & BufferUsage.STORAGE)) throw createError('argument', `${name} needs the usage GPUBufferUsage.STORAGE.`);
 }
 
-/** `isFallbackAdapter` of the device's adapter, where the browser says it. */
-function profileOf(device: GPUDevice): Profile {
-  const info: { isFallbackAdapter?: boolean } | undefined = device.adapterInfo;
-  return info?.isFallbackAdapter ? 'fallback' : 'gpu';
+/** The kind of the device's adapter, as far as the browser says it. */
+function profileOf(device: GPUDevice): string {
+  const info: { isFallbackAdapter?: boolean; vendor?: string } | undefined = device.adapterInfo;
+  if (info?.isFallbackAdapter) return 'fallback';
+  return info?.vendor && Object.hasOwn(PROFILES, info.vendor) ? info.vendor : 'gpu';
+}
+
+function tuningOf(profile: string | Tuning): Tuning {
+  if (typeof profile === 'object') return profile;
+  const tuning = Object.hasOwn(PROFILES, profile) ? PROFILES[profile] : undefined;
+  if (!tuning) throw createError('argument', `profile is ${show(profile)}, but must be one of ${Object.keys(PROFILES).join(', ')}.`);
+  return tuning;
 }

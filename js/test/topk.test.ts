@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
 import { TopKArgumentError } from '../src/errors.ts';
-import { type Pass, type Profile, passes, rowsAtOnce } from '../src/topk/plan.ts';
+import { type Pass, type Profile, passes, rowsAtOnce, type Tuning } from '../src/topk/plan.ts';
+import { topkPlan } from '../src/generated/shaders.ts';
 import { createTopK, readTopK, topk } from '../src/topk.ts';
 
 interface Vector {
@@ -15,15 +16,17 @@ interface Vector {
   passes: Pass[];
 }
 
+const tuningOf = (profile: Profile): Tuning => topkPlan.profiles[profile];
+
 const vectors: Vector[] = JSON.parse(fs.readFileSync('tests/topk_plan_vectors.json', 'utf8'));
 
 test('plans are those of the vectors, which the Rust twin is tested on too', () => {
   assert.ok(vectors.length >= 30);
   for (const { profile, rows, n, k, max_binding, rows_at_once, passes: expected } of vectors) {
     const shape = JSON.stringify({ profile, rows, n, k, max_binding });
-    if (rows_at_once === null) assert.throws(() => rowsAtOnce(rows, n, k, max_binding, profile), TopKArgumentError, shape);
-    else assert.equal(rowsAtOnce(rows, n, k, max_binding, profile), rows_at_once, shape);
-    assert.deepEqual(passes(rows_at_once ?? rows, n, k, profile), expected, shape);
+    if (rows_at_once === null) assert.throws(() => rowsAtOnce(rows, n, k, max_binding, tuningOf(profile)), TopKArgumentError, shape);
+    else assert.equal(rowsAtOnce(rows, n, k, max_binding, tuningOf(profile)), rows_at_once, shape);
+    assert.deepEqual(passes(rows_at_once ?? rows, n, k, tuningOf(profile)), expected, shape);
   }
 });
 
@@ -31,7 +34,7 @@ test('without order, the passes that sort are left out', () => {
   let left = 0;
   for (const { profile, rows, n, k, passes: expected } of vectors) {
     const unsorted = expected.filter(({ kernel }) => kernel !== 'sort' && kernel !== 'step');
-    assert.deepEqual(passes(expected[0]?.rows ?? rows, n, k, profile, false), unsorted);
+    assert.deepEqual(passes(expected[0]?.rows ?? rows, n, k, tuningOf(profile), false), unsorted);
     left += expected.length - unsorted.length;
   }
   assert.ok(left > 0);
@@ -102,4 +105,36 @@ test('k = 0 gives empty results without a dispatch', () => {
   const { values, indices } = createTopK(device).run({ input: buffer(24), rows: 2, n: 3, k: 0 });
   assert.equal(made.length, 2);
   assert.notEqual(values, indices);
+});
+
+test('an adapter gets the constants of its kind; where there are none, or no name, those of any GPU', () => {
+  const threads = (adapterInfo: object | undefined, profile?: Profile | Tuning) => {
+    const found: number[] = [];
+    const pass = { setPipeline() {}, setBindGroup() {}, dispatchWorkgroups() {}, end() {} };
+    const device = {
+      limits: { maxStorageBufferBindingSize: 1 << 20 },
+      adapterInfo,
+      queue: { submit() {} },
+      createBuffer: () => ({ getMappedRange: () => new ArrayBuffer(64), unmap() {}, destroy() {} }),
+      createComputePipeline: ({ compute }: { compute: { constants: { threads: number } } }) => found.push(compute.constants.threads),
+      createCommandEncoder: () => ({ beginComputePass: () => pass, finish() {} }),
+      ...Object.fromEntries(
+        ['createPipelineLayout', 'createBindGroupLayout', 'createShaderModule', 'createBindGroup'].map((name) => [name, () => ({})]),
+      ),
+    };
+    createTopK(device as unknown as GPUDevice, profile).run({ input: buffer(400), rows: 1, n: 100, k: 2 });
+    return found[0];
+  };
+  const { gpu, fallback } = topkPlan.profiles;
+  assert.notEqual(gpu.threads, fallback.threads);
+  assert.equal(threads({ isFallbackAdapter: true, vendor: 'google' }), fallback.threads);
+  for (const info of [undefined, {}, { vendor: '' }, { vendor: 'nobody' }, { vendor: 'toString' }])
+    assert.equal(threads(info), gpu.threads);
+  for (const [kind, { threads: own }] of Object.entries(topkPlan.profiles)) assert.equal(threads({ vendor: kind }), own);
+  assert.equal(threads({ isFallbackAdapter: true }, 'gpu'), gpu.threads);
+  assert.equal(threads({}, { ...gpu, threads: 32 }), 32);
+  assert.throws(
+    () => threads({}, 'none' as Profile),
+    (error: unknown) => error instanceof TopKArgumentError && /one of gpu, fallback/.test(error.message),
+  );
 });

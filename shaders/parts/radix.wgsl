@@ -1,13 +1,8 @@
-// @import parts/scan.wgsl
+// @import parts/bins.wgsl
 // Radix select, for any k: a histogram of 8 bits of the entries at a time, from the top, narrows down which entry is the k-th.
 // Entries are composite: the 32 bits of the key, then those of ~position, so that ties end at the right position. When all entries that
 // share the bits found so far are wanted, the rest is skipped: usually after two or three histograms.
-// Needs order.wgsl, `threads`, and fn row_key(i), the key at position i of the row. Workgroup memory: 3.2 KiB.
-
-const BINS: u32 = 256u;
-
-var<workgroup> histogram: array<atomic<u32>, 256>;
-var<workgroup> found: vec3<u32>; // the bin with the k-th entry, how many of its entries are wanted, how many it has
+// Needs order.wgsl, `threads`, and fn row_entry(i), the packed entry of the i-th value. Workgroup memory: 3.2 KiB.
 
 // The smallest packed entry (key, ~position) that is kept when the first k of n values (1 <= k <= n) are.
 fn radix_select(n: u32, k: u32, thread: u32) -> vec2<u32> {
@@ -36,32 +31,10 @@ fn count_digit(n: u32, prefix: vec2<u32>, known: vec2<u32>, word: u32, shift: u3
     }
     workgroupBarrier();
     for (var i = thread; i < n; i += threads) {
-        let entry = vec2(row_key(i), ~i);
+        let entry = row_entry(i);
         if (all((entry & known) == prefix)) {
             atomicAdd(&histogram[(select(entry.x, entry.y, word == 1u) >> shift) & (BINS - 1u)], 1u);
         }
     }
     workgroupBarrier();
-}
-
-// From the highest bin down: the first at which the count reaches `wanted`.
-fn find_bin(wanted: u32, thread: u32) -> vec3<u32> {
-    let chunk = BINS / threads;
-    let top = BINS - chunk * thread; // this thread's bins are [top - chunk, top)
-    var sum = 0u;
-    for (var bin = 0u; bin < chunk; bin++) {
-        sum += atomicLoad(&histogram[top - 1u - bin]);
-    }
-    var above = sum_before(vec2(sum, 0u), thread).x;
-    if (above < wanted && above + sum >= wanted) {
-        for (var bin = top - 1u;; bin--) {
-            let count = atomicLoad(&histogram[bin]);
-            if (above + count >= wanted) {
-                found = vec3(bin, wanted - above, count);
-                break;
-            }
-            above += count;
-        }
-    }
-    return workgroupUniformLoad(&found);
 }

@@ -122,10 +122,34 @@ for (const profile of ['gpu', 'fallback']) {
   });
 }
 
+test('no constant of the plan changes a result', { timeout: 600_000 }, async () => {
+  const faults = await opened.page.evaluate(async () => {
+    const { next, rows } = makeRandom(77);
+    const found = [];
+    for (let run = 0; run < 40; run++) {
+      const threads = [4, 16, 64][next() % 3];
+      const tuning = { threads, values_per_thread: 1 + (next() % 300), bitonic_most: next() % 129, bitonic_share: 1 + (next() % 40) };
+      Object.assign(tuning, { groups: 1 + (next() % 8), segment_least: 1 + (next() % 600), count_from: 1 + (next() % 600) });
+      const topk = api.createTopK(device, tuning);
+      const n = 1 + (next() % [80, 600, 3000, 9000][run % 4]);
+      const count = 1 + (next() % 3);
+      const k = next() % (1 + Math.min(n, run % 2 ? n : 130));
+      const sorted = run % 3 > 0;
+      const fault_ = await fault(rows(count * n), count, n, k, run % 5 ? 'value' : 'abs', (options) => topk.run(options), sorted);
+      if (fault_) found.push(`${count} × ${n}, k ${k}, ${JSON.stringify(tuning)}: ${fault_}`);
+      topk.destroy();
+    }
+    return found;
+  });
+  assert.deepEqual(faults, []);
+});
+
 test('large shapes', { timeout: 600_000 }, async () => {
   const shapes = [
     [1, 131073, 50],
     [1, 131073, 3000],
+    [1, 32000, 1024],
+    [3, 40000, 200],
     [2, 40000, 128],
     [2, 4096, 4096],
   ];

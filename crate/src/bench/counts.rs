@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::error::Result;
-use crate::exec::gpu::shader;
+use crate::exec::gpu::{shader, SHADERS};
 use crate::ops::def::{Dispatch, Kernel, KernelContext, Params, PlanContext, Resource, Rows, Step};
 use crate::ops::sample;
 use crate::ops::tuning::Profile;
@@ -129,7 +129,7 @@ impl Counter<'_> {
         let mut counts = Counts {
             dispatches: 1,
             workgroups: dispatch.grid.iter().product(),
-            barriers: barriers(&shader(kernel.file)?.text()),
+            barriers: barriers(&shader(SHADERS, kernel.file)?.text()),
             ..Counts::default()
         };
         let (config, params) = (self.config, dispatch.params);

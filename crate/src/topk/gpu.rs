@@ -5,10 +5,10 @@ use std::rc::Rc;
 use super::plan::{self, Pass, Slot};
 use super::{Shape, TopK};
 use crate::error::Result;
-use crate::exec::gpu::{uniform_ring, Buf, Gpu, Pipelines, Recorder, Staging, StagingPool};
+use crate::exec::gpu::{uniform_ring, Buf, Gpu, Pipelines, Recorder, Staging, StagingPool, OPERATOR_SHADERS};
 use crate::numerics::order::Select;
 use crate::ops::def::{Kernel, Params};
-use crate::ops::tuning::Profile;
+use crate::ops::tuning::{tuning, Profile, Tuning};
 use crate::pace::now_ms;
 
 /// Most workgroups in one dimension of a dispatch (WebGPU's guaranteed limit).
@@ -17,7 +17,7 @@ const MOST_GROUPS: usize = 65_535;
 /// TopK on a device; keeps its pipelines between calls.
 pub struct TopKGpu {
     gpu: Rc<Gpu>,
-    profile: Profile,
+    tuning: Tuning,
     uniforms: Rc<Buf>,
     pipelines: Pipelines,
     pool: StagingPool,
@@ -30,6 +30,9 @@ struct Chunk {
     input: Buf,
     /// Values and indices of the winners of segments; empty if no pass needs them.
     winners: [[Buf; 2]; 2],
+    /// Likewise.
+    counts: Buf,
+    places: Buf,
     pairs: Buf,
     result: [Buf; 2],
 }
@@ -37,11 +40,16 @@ struct Chunk {
 impl TopKGpu {
     /// `profile` is what to plan for; [`Gpu::profile`] is the adapter's own.
     pub fn new(gpu: Rc<Gpu>, profile: Profile) -> TopKGpu {
+        TopKGpu::tuned(gpu, tuning(profile))
+    }
+
+    /// With constants of one's own.
+    pub fn tuned(gpu: Rc<Gpu>, tuning: Tuning) -> TopKGpu {
         let uniforms = uniform_ring(&gpu);
-        let pipelines = Pipelines::new(gpu.clone(), uniforms.clone());
+        let pipelines = Pipelines::new(gpu.clone(), uniforms.clone(), OPERATOR_SHADERS);
         TopKGpu {
             gpu,
-            profile,
+            tuning,
             uniforms,
             pipelines,
             pool: StagingPool::default(),
@@ -55,7 +63,7 @@ impl TopKGpu {
         if shape.results() == 0 {
             return Ok(result);
         }
-        let at_once = plan::rows_at_once(shape.rows, n, k, self.gpu.max_binding(), self.profile)?;
+        let at_once = plan::rows_at_once(shape.rows, n, k, self.gpu.max_binding(), self.tuning)?;
         for rows in input.chunks(at_once * n) {
             let (chunk, guard) = self.gpu.guarded("the buffers of topk", || self.chunk(rows, n, k));
             let chunk = chunk?;
@@ -112,31 +120,25 @@ impl TopKGpu {
 
     fn chunk(&self, input: &[f32], n: usize, k: usize) -> Result<Chunk> {
         let shape = Shape::new(input.len(), n, k)?;
-        let passes = plan::passes(shape.rows, n, k, self.profile);
+        let passes = plan::passes(shape.rows, n, k, self.tuning);
+        // Words of a slot's largest buffer; 0 if no pass writes it.
         let words = |slot: Slot| {
             let outputs = passes.iter().filter(|pass| pass.to == slot);
-            outputs
-                .map(|pass| pass.rows * pass.segments * pass.k)
-                .max()
-                .unwrap_or(0) as u64
+            outputs.map(Pass::words).max().unwrap_or(0) as u64
         };
-        let pairs = passes
-            .iter()
-            .filter(|pass| pass.to == Slot::Pairs)
-            .map(|pass| pass.rows * pass.padded)
-            .max();
         let two = |words: u64| {
             [
                 self.gpu.storage("topk values", 4 * words),
                 self.gpu.storage("topk indices", 4 * words),
             ]
         };
-        let result = [two(words(Slot::Even)), two(words(Slot::Odd))];
         Ok(Chunk {
             shape,
             input: self.gpu.storage_with("topk input", bytemuck::cast_slice(input)),
-            winners: result,
-            pairs: self.gpu.storage("topk pairs", 8 * pairs.unwrap_or(0) as u64),
+            winners: [two(words(Slot::Even)), two(words(Slot::Odd))],
+            counts: self.gpu.storage("topk counts", 4 * words(Slot::Counts)),
+            places: self.gpu.storage("topk places", 4 * words(Slot::Places)),
+            pairs: self.gpu.storage("topk pairs", 4 * words(Slot::Pairs)),
             result: two(shape.results() as u64),
             passes,
         })
@@ -144,6 +146,9 @@ impl TopKGpu {
 
     fn record(&self, recorder: &mut Recorder<'_>, chunk: &Chunk, select: Select) -> Result<()> {
         for pass in &chunk.passes {
+            if pass.to == Slot::Counts {
+                recorder.clear(&chunk.counts);
+            }
             let pipeline = self.pipelines.get(&kernel(pass, select))?;
             let [values_out, indices_out] = match pass.to {
                 Slot::Even => &chunk.winners[0],
@@ -156,7 +161,13 @@ impl TopKGpu {
                 Slot::Odd => [&chunk.winners[1][0], &chunk.winners[1][1]],
                 _ => [&chunk.input, &chunk.input],
             };
-            let pairs = &chunk.pairs;
+            let Chunk {
+                input,
+                counts,
+                places,
+                pairs,
+                ..
+            } = chunk;
             let buffers: &[(&'static str, &Buf)] = match pass.kernel {
                 plan::Kernel::Select => &[
                     ("values_in", values),
@@ -164,7 +175,26 @@ impl TopKGpu {
                     ("values_out", values_out),
                     ("indices_out", indices_out),
                 ],
-                plan::Kernel::Radix => &[("values_in", values), ("pairs", pairs)],
+                plan::Kernel::Count => &[("values_in", input), ("counts", counts)],
+                plan::Kernel::Split => &[
+                    ("values_in", input),
+                    ("counts", counts),
+                    ("pairs", pairs),
+                    ("places", places),
+                ],
+                plan::Kernel::Radix => {
+                    // Of whole rows it reads neither counts nor places.
+                    let [counts, places] = match pass.from {
+                        Slot::Places => [counts, places],
+                        _ => [input, input],
+                    };
+                    &[
+                        ("values_in", input),
+                        ("counts", counts),
+                        ("places", places),
+                        ("pairs", pairs),
+                    ]
+                }
                 plan::Kernel::Sort | plan::Kernel::Step => &[("pairs", pairs)],
                 plan::Kernel::Gather => &[
                     ("values_in", values),
@@ -187,7 +217,9 @@ fn kernel(pass: &Pass, select: Select) -> Kernel {
     let listed = ("listed", f64::from(u8::from(pass.from != Slot::Input)));
     let (file, constants) = match pass.kernel {
         plan::Kernel::Select => ("topk_select.wgsl", vec![threads, by, listed]),
-        plan::Kernel::Radix => ("topk_radix.wgsl", vec![threads, by]),
+        plan::Kernel::Count => ("topk_count.wgsl", vec![threads, by]),
+        plan::Kernel::Split => ("topk_split.wgsl", vec![threads, by]),
+        plan::Kernel::Radix => ("topk_radix.wgsl", vec![threads, by, listed]),
         plan::Kernel::Sort => ("topk_sort.wgsl", vec![threads]),
         plan::Kernel::Step => ("topk_step.wgsl", vec![threads]),
         plan::Kernel::Gather => ("topk_gather.wgsl", vec![threads]),

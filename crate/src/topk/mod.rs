@@ -11,7 +11,7 @@ pub mod plan;
 
 #[cfg(feature = "gpu")]
 pub use crate::exec::gpu::{open, Gpu};
-pub use crate::ops::tuning::Profile;
+pub use crate::ops::tuning::{Profile, Tuning};
 #[cfg(feature = "gpu")]
 pub use gpu::TopKGpu;
 #[cfg(all(feature = "cli", not(feature = "gpu")))]

@@ -1,14 +1,16 @@
 //! Plans the GPU's passes for a TopK of a given shape. The constants come from `shaders/topk_plan.json`. `js/src/topk/plan.ts` is the
 //! twin in TypeScript; both are tested on `tests/topk_plan_vectors.json`.
 //!
-//! * k up to `bitonic_most`: bitonic select, one workgroup per row. If there are few, long rows, each is first split into
+//! * k up to `bitonic_most`, and rows that are longer by `bitonic_share`: bitonic select, one workgroup per row. If there are few, long rows, each is first split into
 //!   segments, one per workgroup, whose winners form the row of the next pass.
-//! * larger k: radix select, one workgroup per row, then a bitonic sort of the k winners, padded to a power of two.
+//! * larger k: radix select, one workgroup per row, then a bitonic sort of the k winners, padded to a power of two. If there are few, long
+//!   rows, two passes of several workgroups per row come first: they count the top bits of the keys, and leave to the radix select the
+//!   entries that have those of the k-th.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{fail, Result};
-use crate::ops::tuning::{table, tuning, Profile, Table, Tuning};
+use crate::ops::tuning::{table, Table, Tuning};
 
 /// A buffer that passes read and write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +21,10 @@ pub enum Slot {
     /// Winners of segments, as values and their indices in the caller's row; the two are used in turn.
     Even,
     Odd,
+    /// Entries of a row by the top bits of the key.
+    Counts,
+    /// Positions of the entries that radix select has to choose from.
+    Places,
     /// Packed entries.
     Pairs,
     /// Values and indices of the result.
@@ -45,11 +51,26 @@ pub struct Pass {
     pub threads: usize,
 }
 
+impl Pass {
+    /// Words of each buffer that it writes.
+    pub fn words(&self) -> usize {
+        self.rows
+            * match self.to {
+                Slot::Counts => table().count_words,
+                Slot::Places | Slot::Input => self.width,
+                Slot::Pairs => 2 * self.padded,
+                Slot::Even | Slot::Odd | Slot::Result => self.segments * self.k,
+            }
+    }
+}
+
 /// The operator's kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kernel {
     Select,
+    Count,
+    Split,
     Radix,
     Sort,
     Step,
@@ -57,8 +78,7 @@ pub enum Kernel {
 }
 
 /// The passes over `rows` rows of `n` values each, for 1 ≤ k ≤ n.
-pub fn passes(rows: usize, n: usize, k: usize, profile: Profile) -> Vec<Pass> {
-    let tuning = tuning(profile);
+pub fn passes(rows: usize, n: usize, k: usize, tuning: Tuning) -> Vec<Pass> {
     let Table {
         sort_block,
         flat_threads,
@@ -79,10 +99,10 @@ pub fn passes(rows: usize, n: usize, k: usize, profile: Profile) -> Vec<Pass> {
         threads: tuning.threads_for(n),
     };
     let mut list = Vec::new();
-    if k <= tuning.bitonic_most {
+    if tuning.is_bitonic(n, k) {
         let (mut from, mut width) = (Slot::Input, n);
         loop {
-            let segments = segments(rows, width, k, tuning);
+            let segments = segments(rows, width, tuning.segment_least.max(2 * k), tuning);
             let to = match from {
                 _ if segments == 1 => Slot::Result,
                 Slot::Even => Slot::Odd,
@@ -110,7 +130,24 @@ pub fn passes(rows: usize, n: usize, k: usize, profile: Profile) -> Vec<Pass> {
         threads,
         ..pass(Kernel::Sort, Slot::Pairs, Slot::Pairs)
     };
-    list.push(pass(Kernel::Radix, Slot::Input, Slot::Pairs));
+    let segments = segments(rows, n, tuning.segment_least, tuning);
+    if segments > 1 && n >= tuning.count_from {
+        let of_segments = Pass {
+            segments,
+            groups: rows * segments,
+            threads: tuning.threads_for(n / segments),
+            ..pass(Kernel::Count, Slot::Input, Slot::Counts)
+        };
+        list.push(of_segments);
+        list.push(Pass {
+            kernel: Kernel::Split,
+            to: Slot::Places,
+            ..of_segments
+        });
+        list.push(pass(Kernel::Radix, Slot::Places, Slot::Pairs));
+    } else {
+        list.push(pass(Kernel::Radix, Slot::Input, Slot::Pairs));
+    }
     list.push(sort);
     let mut run = 2 * block;
     while run <= padded {
@@ -138,22 +175,22 @@ pub fn passes(rows: usize, n: usize, k: usize, profile: Profile) -> Vec<Pass> {
     list
 }
 
-/// How many segments to split each row of this many entries into.
-fn segments(rows: usize, entries: usize, k: usize, tuning: Tuning) -> usize {
+/// How many segments to split each row of this many entries into, of `least` entries each at least.
+fn segments(rows: usize, entries: usize, least: usize, tuning: Tuning) -> usize {
     let wanted = tuning.groups.div_ceil(rows);
-    let possible = entries / tuning.segment_least.max(2 * k);
+    let possible = entries / least;
     wanted.min(possible).max(1)
 }
 
 /// How many rows one call of the kernels can take if a binding has at most `max_binding` bytes and begins at a multiple of
 /// 256 bytes; an error if not even the smallest number fits.
-pub fn rows_at_once(rows: usize, n: usize, k: usize, max_binding: u64, profile: Profile) -> Result<usize> {
+pub fn rows_at_once(rows: usize, n: usize, k: usize, max_binding: u64, tuning: Tuning) -> Result<usize> {
     let table = table();
     // Words of a row in the largest binding: the row itself, or the pairs of a large k.
-    let pairs = if k > tuning(profile).bitonic_most {
-        2 * k.next_power_of_two()
-    } else {
+    let pairs = if tuning.is_bitonic(n, k) {
         0
+    } else {
+        2 * k.next_power_of_two()
     };
     let words = n.max(pairs) as u64;
     let fit = usize::try_from(max_binding / 4 / words.max(1)).unwrap_or(usize::MAX);
@@ -184,6 +221,7 @@ fn gcd(a: usize, b: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::tuning::{tuning, Profile};
 
     #[derive(Serialize, Deserialize)]
     struct Vector {
@@ -198,8 +236,8 @@ mod tests {
     }
 
     fn vector(profile: Profile, rows: usize, n: usize, k: usize, max_binding: u64) -> Vector {
-        let rows_at_once = rows_at_once(rows, n, k, max_binding, profile).ok();
-        let passes = passes(rows_at_once.unwrap_or(rows), n, k, profile);
+        let rows_at_once = rows_at_once(rows, n, k, max_binding, tuning(profile)).ok();
+        let passes = passes(rows_at_once.unwrap_or(rows), n, k, tuning(profile));
         Vector {
             profile,
             rows,
@@ -229,10 +267,12 @@ mod tests {
                 (5, 2048, 2048),
                 (1, 131_073, 131_073),
                 (100, 999, 300),
+                (1, 32_000, 1024),
+                (3, 128_000, 256),
             ];
             let mut lines = Vec::new();
             for (rows, n, k) in shapes {
-                for profile in [Profile::Gpu, Profile::Fallback] {
+                for profile in [Profile::Gpu, Profile::Fallback, Profile::Llvmpipe] {
                     for max_binding in [1 << 27, 1 << 20, 1 << 12] {
                         lines.push(serde_json::to_string(&vector(profile, rows, n, k, max_binding)).expect("json"));
                     }
@@ -253,16 +293,17 @@ mod tests {
 
     #[test]
     fn the_kernels_can_do_what_the_table_says() {
-        for profile in [Profile::Gpu, Profile::Fallback] {
-            let tuning = tuning(profile);
-            assert!(tuning.threads.is_power_of_two() && tuning.threads <= 256);
+        for tuning in table().profiles.values() {
+            assert!(tuning.threads.is_power_of_two() && (4..=256).contains(&tuning.threads));
             assert_eq!(
                 [1, 1 << 12, 1 << 30].map(|width| tuning.threads_for(width).is_power_of_two()),
                 [true; 3]
             );
+            assert!(tuning.bitonic_share > 0 && tuning.groups > 0 && tuning.segment_least > 0);
             assert!(tuning.bitonic_most <= 128, "the queue of parts/bitonic.wgsl");
         }
         assert_eq!(table().sort_block, 1024, "BLOCK of topk_sort.wgsl");
+        assert_eq!(table().count_words, 2048 + 4, "WORDS of parts/counts.wgsl");
     }
 
     /// Winners of segments shrink from pass to pass, and the last pass gives the result.
@@ -270,7 +311,7 @@ mod tests {
     fn passes_lead_to_the_result() {
         for (rows, n, k) in [(1, 1 << 24, 128), (2, 131_073, 1), (1, 1 << 20, 1 << 20), (9, 300, 299)] {
             for profile in [Profile::Gpu, Profile::Fallback] {
-                let passes = passes(rows, n, k, profile);
+                let passes = passes(rows, n, k, tuning(profile));
                 assert_eq!(passes.last().map(|pass| pass.to), Some(Slot::Result));
                 for pair in passes.windows(2).filter(|pair| pair[1].kernel == Kernel::Select) {
                     assert_eq!(pair[1].from, pair[0].to);

@@ -3,7 +3,7 @@
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, StorageAccess};
 use topk_lm::config::{Config, Normalize, Sae, SaeKind};
-use topk_lm::exec::gpu::{shader, SHADERS};
+use topk_lm::exec::gpu::{shader, Shader, OPERATOR_SHADERS, SHADERS};
 use topk_lm::ops::buffers::HIDDEN;
 use topk_lm::ops::def::{At, KernelContext, Point, Step};
 use topk_lm::ops::tuning::Profile;
@@ -13,8 +13,14 @@ use topk_lm::weights::Dtype;
 
 use crate::cases::{gpt2, llama, topk};
 
+/// Of the engine, and of the operator.
+fn all_shaders() -> impl Iterator<Item = &'static Shader> {
+    SHADERS.iter().chain(OPERATOR_SHADERS)
+}
+
 fn module(path: &str) -> naga::Module {
-    let source = shader(path).expect("a shader of this crate").text();
+    let found = all_shaders().find(|shader| shader.file == path);
+    let source = found.expect("a shader of this crate").text();
     let module =
         naga::front::wgsl::parse_str(&source).unwrap_or_else(|e| panic!("{path}: {}", e.emit_to_string(&source)));
     Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32)
@@ -26,7 +32,7 @@ fn module(path: &str) -> naga::Module {
 #[test]
 fn every_shader_is_valid_and_small() {
     let mut count = 0;
-    for path in SHADERS.iter().map(|shader| shader.file) {
+    for path in all_shaders().map(|shader| shader.file) {
         let module = module(path);
         let main = module
             .entry_points
@@ -51,7 +57,7 @@ fn every_shader_is_valid_and_small() {
 /// What naga finds is what build.rs read from the text.
 #[test]
 fn bindings_are_those_of_the_shaders() {
-    for shader in SHADERS {
+    for shader in all_shaders() {
         let module = module(shader.file);
         let mut found = Vec::new();
         for (_, variable) in module.global_variables.iter() {
@@ -132,7 +138,7 @@ fn the_host_and_the_shaders_agree() {
                     };
                     for kernel in (step.op.kernels)(&cx) {
                         seen.insert(kernel.file);
-                        let shader = shader(kernel.file).unwrap();
+                        let shader = shader(SHADERS, kernel.file).unwrap();
                         let mut bound: Vec<&str> = kernel.binds.iter().map(|(name, _)| *name).collect();
                         let mut has: Vec<&str> = shader.bindings.iter().map(|binding| binding.name).collect();
                         bound.sort_unstable();
@@ -156,9 +162,6 @@ fn the_host_and_the_shaders_agree() {
         }
     }
     // The operator's kernels have tests of their own.
-    let all = SHADERS
-        .iter()
-        .map(|shader| shader.file)
-        .filter(|file| !file.starts_with("topk_"));
+    let all = SHADERS.iter().map(|shader| shader.file);
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), all.collect::<Vec<_>>());
 }

@@ -5,13 +5,19 @@
 import { createError } from '../errors.js';
 import { topkPlan } from '../generated/shaders.js';
 
-/** The kind of adapter: a barrier costs an emulated GPU by the thread, a real one next to nothing. */
+/** The kind of adapter: a barrier costs an emulated GPU (`fallback`) by the thread, a real one next to nothing. */
 export type Profile = keyof typeof topkPlan.profiles;
 
-/** A buffer that passes read and write: rows, winners of segments by turns, packed entries, result. */
-export type Slot = 'input' | 'even' | 'odd' | 'pairs' | 'result';
+/** What kernels are tuned by; docs of each in crate/src/ops/tuning.rs. None changes a result. */
+export type Tuning = Readonly<Record<keyof typeof topkPlan.profiles.gpu, number>>;
 
-export type Kernel = 'select' | 'radix' | 'sort' | 'step' | 'gather';
+/** Constants by the kind of adapter, which is also the vendor of its info where one has been measured. */
+export const PROFILES: Readonly<Record<string, Tuning>> = topkPlan.profiles;
+
+/** A buffer that passes read and write: rows, winners of segments by turns, counts of keys, positions, packed entries, result. */
+export type Slot = 'input' | 'even' | 'odd' | 'counts' | 'places' | 'pairs' | 'result';
+
+export type Kernel = 'select' | 'count' | 'split' | 'radix' | 'sort' | 'step' | 'gather';
 
 /** One dispatch; the numbers up to `stride` are the kernels' uniform (shaders/parts/operator.wgsl). */
 export interface Pass {
@@ -31,10 +37,11 @@ export interface Pass {
   threads: number;
 }
 
+const isBitonic = (n: number, k: number, tuning: Tuning) => k <= tuning.bitonic_most && n >= k * tuning.bitonic_share;
+
 /** Threads of a workgroup that works on `width` values. */
-function threadsFor(width: number, profile: Profile): number {
-  const { threads: least, values_per_thread } = topkPlan.profiles[profile];
-  let threads: number = least;
+function threadsFor(width: number, { threads: least, values_per_thread }: Tuning): number {
+  let threads = least;
   while (threads < 256 && width > threads * values_per_thread) threads *= 2;
   return threads;
 }
@@ -42,27 +49,29 @@ function threadsFor(width: number, profile: Profile): number {
 const powerOfTwoFrom = (n: number) => 2 ** Math.ceil(Math.log2(n));
 
 /** The passes over `rows` rows of `n` values each, for 1 ≤ k ≤ n. Not `sorted` (here alone): without those that sort what radix select has found. */
-export function passes(rows: number, n: number, k: number, profile: Profile, sorted = true): Pass[] {
+export function passes(rows: number, n: number, k: number, tuning: Tuning, sorted = true): Pass[] {
   const padded = powerOfTwoFrom(k);
   const pass = (kernel: Kernel, from: Slot, to: Slot, rest: Partial<Pass>): Pass => ({
-    ...{ kernel, from, to, rows, width: n, k, segments: 1, padded, run: 0, stride: 0, groups: rows, threads: threadsFor(n, profile) },
+    ...{ kernel, from, to, rows, width: n, k, segments: 1, padded, run: 0, stride: 0, groups: rows, threads: threadsFor(n, tuning) },
     ...rest,
   });
-  return k <= topkPlan.profiles[profile].bitonic_most ? bitonic(rows, n, k, profile, pass) : radix(rows, k, padded, profile, sorted, pass);
+  return isBitonic(n, k, tuning) ? bitonic(rows, n, k, tuning, pass) : radix(rows, n, k, padded, tuning, sorted, pass);
 }
 
 type MakePass = (kernel: Kernel, from: Slot, to: Slot, rest: Partial<Pass>) => Pass;
 
+/** How many segments to split each row of this many entries into, of `least` entries each at least. */
+const segmentsOf = (rows: number, entries: number, least: number, { groups }: Tuning) =>
+  Math.max(1, Math.min(Math.ceil(groups / rows), Math.floor(entries / least)));
+
 /** Bitonic select, of segments and then of their winners where rows are long and few. */
-function bitonic(rows: number, n: number, k: number, profile: Profile, pass: MakePass): Pass[] {
-  const { groups: busy, segment_least } = topkPlan.profiles[profile];
+function bitonic(rows: number, n: number, k: number, tuning: Tuning, pass: MakePass): Pass[] {
   const list: Pass[] = [];
   let from: Slot = 'input';
   for (let width = n; ; ) {
-    const possible = Math.floor(width / Math.max(segment_least, 2 * k));
-    const segments = Math.max(1, Math.min(Math.ceil(busy / rows), possible));
+    const segments = segmentsOf(rows, width, Math.max(tuning.segment_least, 2 * k), tuning);
     const to: Slot = segments === 1 ? 'result' : from === 'even' ? 'odd' : 'even';
-    const threads = threadsFor(Math.floor(width / segments), profile);
+    const threads = threadsFor(Math.floor(width / segments), tuning);
     list.push(pass('select', from, to, { width, segments, groups: rows * segments, threads }));
     if (segments === 1) return list;
     from = to;
@@ -70,16 +79,21 @@ function bitonic(rows: number, n: number, k: number, profile: Profile, pass: Mak
   }
 }
 
-/** Radix select of the k, a bitonic sort of them (blocks in workgroup memory, longer strides in storage), and their values. */
-function radix(rows: number, k: number, padded: number, profile: Profile, sorted: boolean, pass: MakePass): Pass[] {
+/** Radix select of the k, behind passes that count and sort out where rows are long and few; a bitonic sort of them (blocks in workgroup memory, longer strides in storage), and their values. */
+function radix(rows: number, n: number, k: number, padded: number, tuning: Tuning, sorted: boolean, pass: MakePass): Pass[] {
   const { sort_block, flat_threads } = topkPlan;
   const block = Math.min(padded, sort_block);
   const sort = (run: number) => {
     const groups = rows * (padded / block);
-    return pass('sort', 'pairs', 'pairs', { run, groups, threads: threadsFor(block, profile) });
+    return pass('sort', 'pairs', 'pairs', { run, groups, threads: threadsFor(block, tuning) });
   };
   const flat = (work: number) => ({ groups: Math.ceil(work / flat_threads), threads: flat_threads });
-  const list = [pass('radix', 'input', 'pairs', {})];
+  const segments = segmentsOf(rows, n, tuning.segment_least, tuning);
+  const ofSegments = { segments, groups: rows * segments, threads: threadsFor(Math.floor(n / segments), tuning) };
+  const list =
+    segments === 1 || n < tuning.count_from
+      ? [pass('radix', 'input', 'pairs', {})]
+      : [pass('count', 'input', 'counts', ofSegments), pass('split', 'input', 'places', ofSegments), pass('radix', 'places', 'pairs', {})];
   if (sorted) list.push(sort(0));
   for (let run = 2 * block; sorted && run <= padded; run *= 2) {
     for (let stride = run / 2; stride >= block; stride /= 2) {
@@ -91,15 +105,21 @@ function radix(rows: number, k: number, padded: number, profile: Profile, sorted
   return list;
 }
 
+/** Words of each buffer that a pass writes. */
+export function wordsOf({ to, rows, width, segments, k, padded }: Pass): number {
+  const row = to === 'counts' ? topkPlan.count_words : to === 'places' ? width : to === 'pairs' ? 2 * padded : segments * k;
+  return rows * row;
+}
+
 const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
 
 /**
  * How many rows one call of the kernels takes where a binding has at most `maxBinding` bytes and begins at a multiple of 256
  * bytes. Throws a TopKArgumentError where not even the least number fits.
  */
-export function rowsAtOnce(rows: number, n: number, k: number, maxBinding: number, profile: Profile): number {
+export function rowsAtOnce(rows: number, n: number, k: number, maxBinding: number, tuning: Tuning): number {
   // Words of a row in the largest binding: the row itself, or the pairs of a large k.
-  const words = Math.max(n, k > topkPlan.profiles[profile].bitonic_most ? 2 * powerOfTwoFrom(k) : 0);
+  const words = Math.max(n, isBitonic(n, k, tuning) ? 0 : 2 * powerOfTwoFrom(k));
   const fit = Math.floor(maxBinding / 4 / Math.max(words, 1));
   if (fit >= rows) return rows;
   const { aligned_words } = topkPlan;

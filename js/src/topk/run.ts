@@ -1,14 +1,16 @@
 /** Records the passes of a plan on a device; keeps pipelines, layouts and small uniforms from call to call. */
 import { shaders } from '../generated/shaders.js';
 import { BufferUsage, COMPUTE_STAGE } from './constants.js';
-import { type Kernel, type Pass, type Slot, type Profile, passes } from './plan.js';
+import { type Kernel, type Pass, type Slot, type Tuning, passes, wordsOf } from './plan.js';
 
 type Access = 'read' | 'write';
 
 /** Storage bindings from 1 on; 0 is the uniform. */
 const BINDINGS: Record<Kernel, readonly Access[]> = {
   select: ['read', 'read', 'write', 'write'],
-  radix: ['read', 'write'],
+  count: ['read', 'write'],
+  split: ['read', 'write', 'write', 'write'],
+  radix: ['read', 'read', 'read', 'write'],
   sort: ['write'],
   step: ['write'],
   gather: ['read', 'read', 'write', 'write'],
@@ -17,7 +19,9 @@ const BINDINGS: Record<Kernel, readonly Access[]> = {
 /** The override constants that each kernel has besides `threads`. */
 const CONSTANTS: Record<Kernel, readonly ('select_abs' | 'listed')[]> = {
   select: ['select_abs', 'listed'],
-  radix: ['select_abs'],
+  count: ['select_abs'],
+  split: ['select_abs'],
+  radix: ['select_abs', 'listed'],
   sort: [],
   step: [],
   gather: [],
@@ -51,21 +55,21 @@ export interface How {
 
 export class Runner {
   readonly #device: GPUDevice;
-  readonly profile: Profile;
+  readonly tuning: Tuning;
   readonly #modules = new Map<Kernel, GPUShaderModule>();
   readonly #layouts = new Map<Kernel, GPUBindGroupLayout>();
   readonly #pipelines = new Map<string, GPUComputePipeline>();
   readonly #uniforms = new Map<string, GPUBuffer>();
 
-  constructor(device: GPUDevice, profile: Profile) {
+  constructor(device: GPUDevice, tuning: Tuning) {
     this.#device = device;
-    this.profile = profile;
+    this.tuning = tuning;
   }
 
   /** Compiles what calls of this shape need, without a stall. */
   async prepare(rows: number, n: number, k: number, { abs, sorted }: How): Promise<void> {
     await Promise.all(
-      passes(rows, n, k, this.profile, sorted).map(async (pass) => {
+      passes(rows, n, k, this.tuning, sorted).map(async (pass) => {
         const key = pipelineKey(pass, abs);
         if (this.#pipelines.has(key)) return;
         const pipeline = await this.#device.createComputePipelineAsync(this.#descriptor(pass, abs));
@@ -85,7 +89,7 @@ export class Runner {
     at: Rows,
     submitted: boolean,
   ): GPUBuffer[] {
-    const plan = passes(...shape, this.profile, sorted);
+    const plan = passes(...shape, this.tuning, sorted);
     const scratch: GPUBuffer[] = [];
     const slots = new Map<Slot, Span[]>([
       ['input', [at.input, at.input]], // where positions are indices, nothing is read from a list of them
@@ -97,9 +101,11 @@ export class Runner {
       scratch.push(buffer);
       return { buffer, offset: 0, size };
     };
-    for (const { to, rows, segments, k, padded } of plan) {
-      if (slots.has(to)) continue;
-      slots.set(to, to === 'pairs' ? [storage(2 * rows * padded)] : [storage(rows * segments * k), storage(rows * segments * k)]);
+    for (const pass of plan) {
+      if (slots.has(pass.to)) continue;
+      const words = wordsOf(pass);
+      const isTwo = pass.to === 'even' || pass.to === 'odd';
+      slots.set(pass.to, isTwo ? [storage(words), storage(words)] : [storage(words)]);
     }
     const compute = encoder.beginComputePass();
     for (const pass of plan) {
@@ -200,15 +206,20 @@ const pipelineKey = (pass: Pass, abs: boolean) =>
 /** The storage bindings of a pass, in order. */
 function spansOf({ kernel, from, to }: Pass, slots: Map<Slot, Span[]>): Span[] {
   const of = (slot: Slot) => slots.get(slot) ?? [];
+  const input = of('input').slice(0, 1);
   switch (kernel) {
     case 'select':
       return [...of(from), ...of(to)];
-    case 'radix':
-      return [...of(from).slice(0, 1), ...of('pairs')];
+    case 'count':
+      return [...input, ...of('counts')];
+    case 'split':
+      return [...input, ...of('counts'), ...of('pairs'), ...of('places')];
+    case 'radix': // of whole rows it reads neither counts nor places
+      return [...input, ...(from === 'places' ? [...of('counts'), ...of('places')] : [...input, ...input]), ...of('pairs')];
     case 'sort':
     case 'step':
       return of('pairs');
     case 'gather':
-      return [...of(from).slice(0, 1), ...of('pairs'), ...of(to)];
+      return [...input, ...of('pairs'), ...of(to)];
   }
 }

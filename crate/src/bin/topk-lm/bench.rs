@@ -1,4 +1,5 @@
-//! `topk-lm bench`: times prefill and decode of a model, or TopK on a shape; medians after a warm-up, as JSON. Beside the times of a model
+//! `topk-lm bench`: times prefill and decode of a model, or TopK on a shape, or finds the fastest constants of TopK's kernels; medians after a
+//! warm-up, as JSON. Beside the times of a model
 //! stand counts: what the WebGPU backend records for a token and for the prompt.
 
 use std::path::PathBuf;
@@ -13,6 +14,10 @@ use topk_lm::checkpoint::{self, FolderSource};
 use topk_lm::config::Config;
 use topk_lm::error::{Code, Error, Result};
 #[cfg(feature = "gpu")]
+use topk_lm::exec::adapter::BackendChoice;
+#[cfg(feature = "gpu")]
+use topk_lm::exec::gpu::open;
+#[cfg(feature = "gpu")]
 use topk_lm::ops::tuning::Profile;
 use topk_lm::pace::Cancel;
 #[cfg(feature = "gpu")]
@@ -21,7 +26,7 @@ use topk_lm::weights::Dtype;
 use crate::common::{load, print_line, threads, Backend, KeptDtype, ModelArgs};
 
 #[derive(Args)]
-#[command(group = clap::ArgGroup::new("what").required(true).args(["model", "topk"]))]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["model", "topk", "topk_plan"]))]
 pub struct BenchArgs {
     /// Time prefill and decode of this model folder
     #[arg(long, value_name = "DIR")]
@@ -29,6 +34,9 @@ pub struct BenchArgs {
     /// Time TopK of K on [R, N] random numbers; may be repeated
     #[arg(long, value_name = "R,N,K", value_parser = shape)]
     topk: Vec<[usize; 3]>,
+    /// Find the constants of TopK's kernels that are fastest on this adapter; with FILE, write them into that plan (shaders/topk_plan.json)
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    topk_plan: Option<Option<PathBuf>>,
     /// Where to compute
     #[arg(long, value_enum, default_value_t)]
     backend: Backend,
@@ -61,9 +69,10 @@ fn shape(text: &str) -> std::result::Result<[usize; 3], String> {
 }
 
 pub fn run(args: &BenchArgs) -> Result<()> {
-    let object = match &args.model {
-        Some(folder) => model(args, folder)?,
-        None => topk(args)?,
+    let object = match (&args.model, &args.topk_plan) {
+        (Some(folder), _) => model(args, folder)?,
+        (None, Some(file)) => plan(args, file.as_deref())?,
+        (None, None) => topk(args)?,
     };
     if let Some(path) = &args.out {
         std::fs::write(path, format!("{object:#}\n"))
@@ -121,4 +130,37 @@ fn topk(args: &BenchArgs) -> Result<serde_json::Value> {
         .map(|shape| pollster::block_on(bench::topk(args.backend.choice(), *shape, args.warmup, args.runs)))
         .collect::<Result<Vec<_>>>()?;
     Ok(json!({ "topk": figures }))
+}
+
+/// Measures TopK's constants, and puts them into the file of the plan.
+#[cfg(feature = "gpu")]
+fn plan(args: &BenchArgs, file: Option<&std::path::Path>) -> Result<serde_json::Value> {
+    let fault = |path: &std::path::Path, what, error| {
+        Error::new(Code::Io, format!("{} cannot be {what}: {error}", path.display()))
+    };
+    // Before the minutes that it takes.
+    let plan = match file {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|error| fault(path, "read", error))?;
+            Some((path, bench::plan::read(&text)?))
+        }
+        None => None,
+    };
+    let figures = pollster::block_on(async {
+        let (adapter, gpu) = open(BackendChoice::Gpu).await?;
+        match gpu {
+            Some(gpu) => bench::plan::plan(gpu, adapter.adapter, args.runs).await,
+            None => Err(Error::new(Code::Device, "there is no WebGPU adapter here")),
+        }
+    })?;
+    if let Some((path, plan)) = plan {
+        let text = bench::plan::written(plan, &figures)?;
+        std::fs::write(path, text).map_err(|error| fault(path, "written", error))?;
+    }
+    Ok(json!({ "topk_plan": figures }))
+}
+
+#[cfg(not(feature = "gpu"))]
+fn plan(_: &BenchArgs, _: Option<&std::path::Path>) -> Result<serde_json::Value> {
+    Err(Error::new(Code::Device, "this build has no WebGPU backend"))
 }

@@ -112,7 +112,7 @@ async fn open_reachable(wanted: BackendChoice) -> Result<(AdapterChoice, Option<
         let reason = format!("the WebGPU adapter {name} is a software emulation, which the CPU backend outruns");
         return cpu(true, reason);
     }
-    let gpu = match Gpu::request(&adapter).await {
+    let gpu = match Gpu::request(&adapter, Profile::of(is_fallback, &name)).await {
         Ok(gpu) => gpu,
         Err(error) if wanted == BackendChoice::Auto => return cpu(is_fallback, error.to_string()),
         Err(error) => return Err(error),
@@ -145,7 +145,7 @@ fn reachable() -> bool {
 
 impl Gpu {
     /// WebGPU's default limits are enough; larger buffers are asked for where the adapter has them.
-    async fn request(adapter: &wgpu::Adapter) -> Result<Gpu> {
+    async fn request(adapter: &wgpu::Adapter, profile: Profile) -> Result<Gpu> {
         let has = adapter.limits();
         let limits = wgpu::Limits {
             max_storage_buffer_binding_size: has.max_storage_buffer_binding_size.min(1 << 31),
@@ -179,9 +179,8 @@ impl Gpu {
                     .get_or_insert_with(|| typed("the work submitted", error));
             }
         }));
-        let is_fallback = adapter.get_info().device_type == wgpu::DeviceType::Cpu;
         Ok(Gpu {
-            profile: if is_fallback { Profile::Fallback } else { Profile::Gpu },
+            profile,
             device,
             queue,
             ledger: Rc::default(),

@@ -11,6 +11,7 @@ use super::engine::GpuEngine;
 use super::pipelines::Pipelines;
 use super::product::{self, Products};
 use super::record::uniform_ring;
+use super::shader::SHADERS;
 use super::staging::StagingPool;
 use super::store::Store;
 use super::weights::GpuWeights;
@@ -38,7 +39,7 @@ impl GpuLoader {
     /// For a device from [`super::open`].
     pub fn new(gpu: Rc<Gpu>, config: Rc<Config>) -> Result<GpuLoader> {
         let uniforms = uniform_ring(&gpu);
-        let pipelines = Rc::new(Pipelines::new(gpu.clone(), uniforms.clone()));
+        let pipelines = Rc::new(Pipelines::new(gpu.clone(), uniforms.clone(), SHADERS));
         GpuLoader::with(gpu, config, pipelines, uniforms)
     }
 

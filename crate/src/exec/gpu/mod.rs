@@ -39,6 +39,7 @@ pub use engine::GpuEngine;
 pub use loader::GpuLoader;
 pub use pipelines::Pipelines;
 pub use record::{uniform_ring, Recorder};
+pub use shader::OPERATOR_SHADERS;
 #[cfg(feature = "internals")]
 pub use shader::{shader, Binding, Shader, SHADERS};
 pub use slots::Slot;

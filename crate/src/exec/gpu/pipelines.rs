@@ -34,17 +34,19 @@ type Layout = (wgpu::BindGroupLayout, wgpu::PipelineLayout);
 pub struct Pipelines {
     gpu: Rc<Gpu>,
     uniforms: Rc<Buf>,
+    shaders: &'static [Shader],
     modules: RefCell<HashMap<&'static str, wgpu::ShaderModule>>,
     layouts: RefCell<HashMap<Vec<(u32, bool)>, Layout>>,
     made: RefCell<HashMap<(&'static str, Constants), Rc<Pipeline>>>,
 }
 
 impl Pipelines {
-    /// `uniforms` is the ring that every kernel binds at 0.
-    pub fn new(gpu: Rc<Gpu>, uniforms: Rc<Buf>) -> Self {
+    /// `uniforms` is the ring that every kernel binds at 0, `shaders` are the kernels that there are.
+    pub fn new(gpu: Rc<Gpu>, uniforms: Rc<Buf>, shaders: &'static [Shader]) -> Self {
         Pipelines {
             gpu,
             uniforms,
+            shaders,
             modules: RefCell::default(),
             layouts: RefCell::default(),
             made: RefCell::default(),
@@ -62,7 +64,7 @@ impl Pipelines {
             return Ok(pipeline.clone());
         }
         let device = &self.gpu.device;
-        let shader = shader(kernel.file)?;
+        let shader = shader(self.shaders, kernel.file)?;
         let mut modules = self.modules.borrow_mut();
         let module = modules.entry(shader.file).or_insert_with(|| {
             device.create_shader_module(wgpu::ShaderModuleDescriptor {

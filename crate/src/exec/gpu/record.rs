@@ -116,6 +116,12 @@ impl<'a> Recorder<'a> {
             .copy_buffer_to_buffer(from.raw(), from_offset, to.raw(), to_offset, bytes);
     }
 
+    /// Makes a buffer's words 0 after what is recorded so far.
+    pub fn clear(&mut self, buffer: &Buf) {
+        self.pass = None;
+        self.encoder.clear_buffer(buffer.raw(), 0, None);
+    }
+
     /// Submits what is recorded and goes on with an empty recording.
     fn flush(&mut self) {
         self.pass = None;

@@ -31,9 +31,9 @@ pub struct Binding {
 
 include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
 
-/// A kernel by its file.
-pub fn shader(file: &str) -> Result<&'static Shader> {
-    match SHADERS.iter().find(|shader| shader.file == file) {
+/// A kernel by its file, of the engine's ([`SHADERS`]) or of those of the operator `topk` ([`OPERATOR_SHADERS`]).
+pub fn shader(all: &'static [Shader], file: &str) -> Result<&'static Shader> {
+    match all.iter().find(|shader| shader.file == file) {
         Some(shader) => Ok(shader),
         None => fail!(Device, "there is no shader {file}"),
     }
