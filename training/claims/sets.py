@@ -41,7 +41,7 @@ from .scoring import Bench, Prompted, fresh, scored, tuned
 from .searching import Search, best, options
 
 FACTORS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)  # of a list's strength: its curve
-AMOUNTS = tuple(0.25 * n for n in range(2, 19))  # of raised logits: 0.5 to 4.5
+AMOUNTS = tuple(0.25 * n for n in range(2, 27))  # of raised logits: 0.5 to 6.5
 
 
 def mean_directions(model, data: Path, layer: int, words) -> torch.Tensor:
