@@ -153,6 +153,22 @@ impl Edit {
         self.propagate = propagate;
         self
     }
+
+    /// What no model is needed for: that there is a value where one is needed, that f32 has it, and that a range of positions is one. Gives the
+    /// value in f32, 0 where there is none, or what is wrong.
+    fn check_alone(&self) -> std::result::Result<f32, String> {
+        if let Positions::Range { from, to } = self.positions {
+            if from >= to {
+                return Err(format!("positions {from}..{to} must be a half-open range with from below to, like 3..7"));
+            }
+        }
+        match (self.value, self.action) {
+            (None, Action::Ablate) => Ok(0.0),
+            (None, _) => Err("value is missing; only action ablate goes without one".to_owned()),
+            (Some(value), _) if (value as f32).is_finite() => Ok(value as f32),
+            (Some(value), _) => Err(format!("value is {value:e}, but must be finite in f32, at most {:e}", f32::MAX)),
+        }
+    }
 }
 
 /// [`Edit`] as it is written: a neuron has a layer, a feature an autoencoder.
@@ -370,19 +386,9 @@ fn resolve(config: &Config, edit: &Edit, prompt_length: usize, number: usize) ->
             config.d_model - 1
         );
     }
-    let value = match (edit.value, action) {
-        (None, Action::Ablate) => 0.0,
-        (None, _) => fail!(
-            Edit,
-            "edit {number}: value is missing; only action ablate goes without one"
-        ),
-        (Some(value), _) => {
-            let narrowed = value as f32;
-            if !narrowed.is_finite() {
-                fail!(Edit, "edit {number}: value {value} must be finite in f32");
-            }
-            narrowed
-        }
+    let value = match edit.check_alone() {
+        Ok(value) => value,
+        Err(wrong) => fail!(Edit, "edit {number}: {wrong}"),
     };
     let end = u32::MAX;
     let prompt = u32::try_from(prompt_length).unwrap_or(end);
@@ -391,10 +397,10 @@ fn resolve(config: &Config, edit: &Edit, prompt_length: usize, number: usize) ->
         Positions::Prompt => (0, prompt),
         Positions::Generated => (prompt, end),
         Positions::Range { from, to } => {
-            if from >= to || to > config.n_ctx {
+            if to > config.n_ctx {
                 fail!(
                     Edit,
-                    "edit {number}: positions {from}..{to} must be a half-open range with from below to and to at most the context of {}",
+                    "edit {number}: positions {from}..{to} must end at most at the context of {}",
                     config.n_ctx
                 );
             }
@@ -438,15 +444,14 @@ impl std::str::FromStr for Edit {
                     Some(number) => serde_json::Value::Number(number),
                     None => fail!(Edit, "edit {whole}: value must be a finite number, not {}", quoted(value)),
                 },
-                "positions" => match value.split_once("..") {
-                    None => value.into(),
-                    Some((from, to)) => match (from.parse::<u64>(), to.parse::<u64>()) {
-                        (Ok(from), Ok(to)) => serde_json::json!({ "from": from, "to": to }),
-                        _ => fail!(
-                            Edit,
-                            "edit {whole}: positions must be all, prompt, generated or a range like 3..7"
-                        ),
-                    },
+                "positions" => match value.split_once("..").map(|(from, to)| (from.parse::<u64>(), to.parse::<u64>())) {
+                    Some((Ok(from), Ok(to))) => serde_json::json!({ "from": from, "to": to }),
+                    None if ["all", "prompt", "generated"].contains(&value) => value.into(),
+                    _ => fail!(
+                        Edit,
+                        "edit {whole}: positions must be all, prompt, generated or a range like 3..7, not {}",
+                        quoted(value)
+                    ),
                 },
                 _ => value.into(),
             };
@@ -454,9 +459,13 @@ impl std::str::FromStr for Edit {
                 fail!(Edit, "edit {whole}: {} is given twice", shortened(key));
             }
         }
-        match serde_json::from_value(serde_json::Value::Object(fields)) {
-            Ok(edit) => Ok(edit),
+        let edit: Edit = match serde_json::from_value(serde_json::Value::Object(fields)) {
+            Ok(edit) => edit,
             Err(error) => fail!(Edit, "edit {whole}: {error}"),
+        };
+        match edit.check_alone() {
+            Ok(_) => Ok(edit),
+            Err(wrong) => fail!(Edit, "edit {whole}: {wrong}"),
         }
     }
 }

@@ -25,6 +25,12 @@ fn a_malformed_edit_says_what_is_wrong() {
         ("layer=1,index=2,action=ablate,positon=all", "did you mean positions?"),
         ("layer=1,indx=2,action=ablate", "did you mean index?"),
         ("layer=1,index=2,action=ablate,positions=3..x", "range like 3..7"),
+        ("layer=1,index=2,action=ablate,positions=foo", "all, prompt, generated or a range like 3..7, not \"foo\""),
+        ("layer=1,index=2,action=ablate,positions=5..3", "positions 5..3 must be a half-open range"),
+        ("layer=1,index=2,action=ablate,positions=3..3", "positions 3..3 must be a half-open range"),
+        ("layer=1,index=2,action=add,value=1e39", "value is 1e39, but must be finite in f32"),
+        ("layer=1,index=2,action=add,value=-1e39", "value is -1e39, but must be finite in f32"),
+        ("layer=1,index=2,action=clamp", "value is missing"),
         ("nonsense", "key=value"),
     ] {
         let message = text.parse::<Edit>().unwrap_err().to_string();
