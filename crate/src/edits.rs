@@ -178,13 +178,49 @@ struct RawEdit {
     layer: Option<usize>,
     sae: Option<String>,
     index: usize,
+    #[serde(deserialize_with = "named::action")]
     action: Action,
     #[serde(default)]
     value: Option<f64>,
+    #[serde(default, deserialize_with = "named::site")]
     site: Option<Site>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "named::positions")]
     positions: Positions,
+    #[serde(default, deserialize_with = "named::propagate")]
     propagate: Option<Propagate>,
+}
+
+/// What serde says of a word that it does not know, with the field in front.
+mod named {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer};
+
+    use super::{Action, Positions, Propagate, Site};
+
+    fn field<'de, D: Deserializer<'de>, T: Deserialize<'de>>(name: &str, from: D) -> Result<T, D::Error> {
+        T::deserialize(from).map_err(|error| {
+            let error = error.to_string();
+            // JavaScript's own beginning of a message.
+            D::Error::custom(format!("{name}: {}", error.strip_prefix("Error: ").unwrap_or(&error)))
+        })
+    }
+
+    pub fn action<'de, D: Deserializer<'de>>(from: D) -> Result<Action, D::Error> {
+        field("action", from)
+    }
+
+    pub fn site<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Site>, D::Error> {
+        field("site", from)
+    }
+
+    pub fn propagate<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Propagate>, D::Error> {
+        field("propagate", from)
+    }
+
+    pub fn positions<'de, D: Deserializer<'de>>(from: D) -> Result<Positions, D::Error> {
+        let said = "positions must be 'all', 'prompt', 'generated' or {from, to}";
+        Positions::deserialize(from).map_err(|_| D::Error::custom(said))
+    }
 }
 
 impl TryFrom<RawEdit> for Edit {

@@ -321,18 +321,22 @@ function absolute(name: string, url: unknown): string {
 /** Addresses that nothing here can fetch from. */
 const NO_WEB = /^(?:s?ftps?|ssh|scp|git|s3|gs|hf):/i;
 
-const A_MODEL = 'an http(s) URL, owner/name on a hub, a list of files, or files by path (in Node also the path of a folder)';
+const A_FOLDER = 'an http(s) URL, owner/name on a hub, a list of files, or files by path (in Node also the path of a folder)';
 
-/** What was given to `load`, with `needed` among its files. */
-export function sourceOf(source: ModelSource, hub?: string | URL, needed = 'config.json'): GivenSource {
+/** What the folders are told by. */
+const NEEDED = { model: 'config.json', autoencoder: 'cfg.json' } as const;
+
+/** What was given to `load` or `attachSae`. */
+export function sourceOf(source: ModelSource, hub?: string | URL, what: keyof typeof NEEDED = 'model'): GivenSource {
+  const needed = NEEDED[what];
   const base = hub === undefined ? undefined : absolute('hub', hub);
   if (typeof source === 'string' || source instanceof URL) {
     const text = String(source);
-    if (text === '' || NO_WEB.test(text)) fail(`The model is ${show(text)}, but must be ${A_MODEL}.`);
+    if (text === '' || NO_WEB.test(text)) fail(`The ${what} is ${show(text)}, but must be ${A_FOLDER}.`);
     const folder = isNode && isFolder(text) ? undefined : hubFolder(text, base);
     if (folder !== undefined) return { kind: 'url', url: folder };
     if (isNode && !/^(https?|data|blob):/i.test(text)) return { kind: 'path', path: text };
-    return { kind: 'url', url: absolute('The model', source) };
+    return { kind: 'url', url: absolute(`The ${what}`, source) };
   }
   if (typeof source === 'object' && source !== null) {
     const files: Map<string, FileContent> = isFiles(source) ? mapFiles(source) : mapBytes(source as Readonly<Record<string, FileContent>>);
@@ -341,7 +345,7 @@ export function sourceOf(source: ModelSource, hub?: string | URL, needed = 'conf
     }
     return { kind: 'files', files };
   }
-  return fail(`The model is ${show(source)}, but must be ${A_MODEL}.`);
+  return fail(`The ${what} is ${show(source)}, but must be ${A_FOLDER}.`);
 }
 
 function isFiles(source: unknown): source is Iterable<File> {

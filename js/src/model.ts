@@ -278,7 +278,7 @@ export class TopKLM {
    */
   async attachSae(source: ModelSource, options?: SaeOptions): Promise<SaeInfo> {
     const { hook, errorTerm, hub, signal } = saeOptions(optionsOf('attachSae', options));
-    const files = await saeFiles(sourceOf(source, hub, 'cfg.json'), signal ?? new AbortController().signal);
+    const files = await saeFiles(sourceOf(source, hub, 'autoencoder'), signal ?? new AbortController().signal);
     return this.#connection.call('attachSae', { files, hook, errorTerm }, { signal });
   }
 

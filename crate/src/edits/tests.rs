@@ -17,7 +17,9 @@ fn an_edit_is_read_from_text_and_from_json() {
 fn a_malformed_edit_says_what_is_wrong() {
     for (text, word) in [
         ("layer=1", "missing field `index`"),
-        ("layer=1,index=2,action=explode", "explode"),
+        ("layer=1,index=2,action=explode", "action: unknown variant `explode`, expected one of `add`, `clamp`"),
+        ("layer=1,index=2,action=ablate,site=in", "site: unknown variant `in`, expected `topk_out`"),
+        ("layer=1,index=2,action=ablate,propagate=on", "propagate: unknown variant `on`"),
         ("layer=1,index=-2,action=ablate", "index must be a whole number"),
         ("layer=1,index=2,action=add,value=inf", "value must be a finite number"),
         ("layer=1,index=2,action=ablate,layer=1", "layer is given twice"),
@@ -35,6 +37,15 @@ fn a_malformed_edit_says_what_is_wrong() {
     ] {
         let message = text.parse::<Edit>().unwrap_err().to_string();
         assert!(message.contains(word), "{message}");
+    }
+}
+
+#[test]
+fn positions_that_are_none_in_json() {
+    for positions in [r#""foo""#, "3", r#"{"from":"a","to":3}"#, "null"] {
+        let json = format!(r#"{{"layer":1,"index":2,"action":"ablate","positions":{positions}}}"#);
+        let message = serde_json::from_str::<Edit>(&json).unwrap_err().to_string();
+        assert!(message.starts_with("positions must be 'all', 'prompt', 'generated' or {from, to}"), "{message}");
     }
 }
 

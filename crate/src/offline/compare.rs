@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::files;
 use crate::checkpoint::FolderSource;
-use crate::error::{fail, Error, Result};
+use crate::error::{fail, Result};
 use crate::exec::request::LogitRows;
 use crate::pace::Cancel;
 use crate::session::{BackendChoice, Model, RunOptions};
@@ -107,7 +107,7 @@ fn opened(folder: &Path, text: &str) -> Result<(Model, Vec<u32>)> {
         let ids = model.tokenizer()?.encode_alone(text)?;
         Ok((model, ids))
     };
-    open().map_err(|error: Error| error.at(folder.display()))
+    open().map_err(|error| source.named(error))
 }
 
 /// Of a row of logits.

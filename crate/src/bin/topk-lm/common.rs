@@ -7,7 +7,8 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use serde_json::{json, Value};
 use topk_lm::checkpoint::FolderSource;
-use topk_lm::error::{Code, Error, Result};
+use topk_lm::edits::Edit;
+use topk_lm::error::{shortened, Code, Error, Result};
 use topk_lm::offline;
 use topk_lm::pace::Cancel;
 use topk_lm::session::{BackendChoice, KeptAs, LoadOptions, Model, SaeOptions, SaeQuality, SamplingOptions};
@@ -122,6 +123,15 @@ fn id(text: &str) -> std::result::Result<u32, String> {
     id.map_err(|_| "must be token ids with commas between them, like 1,2,3".to_owned())
 }
 
+/// Of `--edit`. The line that clap makes of a message has the whole value already.
+pub fn edit(text: &str) -> std::result::Result<Edit, String> {
+    text.parse().map_err(|error: Error| {
+        let message = error.to_string();
+        let whole = format!("edit {}: ", shortened(text));
+        message.strip_prefix(&whole).map(str::to_owned).unwrap_or(message)
+    })
+}
+
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 pub struct Prompt {
@@ -218,7 +228,7 @@ impl SaeArgs {
         for sae in &self.saes {
             let source = FolderSource::new(&sae.folder)?;
             pollster::block_on(model.attach_sae(&source, &sae.options))
-                .map_err(|error| Error::new(error.code(), format!("{}: {error}", sae.folder.display())))?;
+                .map_err(|error| error.at(sae.folder.display()))?;
         }
         Ok(())
     }
@@ -264,6 +274,7 @@ pub fn load(args: &ModelArgs) -> Result<Model> {
         threads: args.threads,
     };
     pollster::block_on(Model::load_with(&source, &options, &Cancel::default(), &mut |_, _| {}))
+        .map_err(|error| source.named(error))
 }
 
 /// Prints a line to stderr; whether anybody reads it changes nothing.

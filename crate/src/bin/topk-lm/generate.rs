@@ -7,7 +7,7 @@ use topk_lm::error::Result;
 use topk_lm::pace::Cancel;
 use topk_lm::session::{Finish, GenerateOptions};
 
-use crate::common::{load, print_line, print_text, remark, whole, ModelArgs, Prompt, SaeArgs, SamplingArgs};
+use crate::common::{edit, load, print_line, print_text, remark, whole, ModelArgs, Prompt, SaeArgs, SamplingArgs};
 
 #[derive(Args)]
 pub struct GenerateArgs {
@@ -33,7 +33,7 @@ pub struct GenerateArgs {
     saes: SaeArgs,
     /// Edit a neuron: layer=4,index=17,action=clamp,value=8[,site=topk_in][,positions=generated][,propagate=from_layer], or a feature:
     /// sae=HOOK,index=17,action=clamp,value=8[,positions=generated]
-    #[arg(long, value_name = "E")]
+    #[arg(long, value_name = "E", value_parser = edit)]
     edit: Vec<Edit>,
     /// Print one JSON object as the last line
     #[arg(long)]

@@ -44,7 +44,7 @@ pub fn run(args: &InfoArgs) -> Result<()> {
         return print_architectures(args.json);
     };
     let source = FolderSource::new(model)?;
-    let mut info = pollster::block_on(gather(&source, args.max_context))?;
+    let mut info = pollster::block_on(gather(&source, args.max_context)).map_err(|error| source.named(error))?;
     if let (Some(other), Some(text)) = (&args.against, &args.text) {
         let compared = compare(model, other, text, args.max_tokens)?;
         let [ours, others] = compared.bits_per_byte;

@@ -25,8 +25,7 @@ pub struct ManifestArgs {
 pub fn run(args: &ManifestArgs) -> Result<()> {
     for folder in &args.folders {
         let path = folder.join("manifest.json");
-        let text =
-            manifest_of(folder).map_err(|error| Error::new(error.code(), format!("{}: {error}", folder.display())))?;
+        let text = manifest_of(folder)?;
         if std::fs::read_to_string(&path).is_ok_and(|there| there == text) {
             continue;
         }
