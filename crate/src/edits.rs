@@ -166,7 +166,8 @@ impl Edit {
             (None, Action::Ablate) => Ok(0.0),
             (None, _) => Err("value is missing; only action ablate goes without one".to_owned()),
             (Some(value), _) if (value as f32).is_finite() => Ok(value as f32),
-            (Some(value), _) => Err(format!("value is {value:e}, but must be finite in f32, at most {:e}", f32::MAX)),
+            // Not shown: it may have hundreds of digits, and text for another form of them is long in the browser's module.
+            (Some(_), _) => Err("value must be finite in f32, at most 3.4e38".to_owned()),
         }
     }
 }

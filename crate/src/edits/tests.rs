@@ -30,8 +30,8 @@ fn a_malformed_edit_says_what_is_wrong() {
         ("layer=1,index=2,action=ablate,positions=foo", "all, prompt, generated or a range like 3..7, not \"foo\""),
         ("layer=1,index=2,action=ablate,positions=5..3", "positions 5..3 must be a half-open range"),
         ("layer=1,index=2,action=ablate,positions=3..3", "positions 3..3 must be a half-open range"),
-        ("layer=1,index=2,action=add,value=1e39", "value is 1e39, but must be finite in f32"),
-        ("layer=1,index=2,action=add,value=-1e39", "value is -1e39, but must be finite in f32"),
+        ("layer=1,index=2,action=add,value=1e39", "value must be finite in f32, at most 3.4e38"),
+        ("layer=1,index=2,action=add,value=-1e39", "value must be finite in f32, at most 3.4e38"),
         ("layer=1,index=2,action=clamp", "value is missing"),
         ("nonsense", "key=value"),
     ] {
