@@ -16,6 +16,7 @@ use crate::weights::Weight;
 pub use architectures::Architecture;
 pub(crate) use architectures::{LinearLayout, QkvTensors, Tensors};
 pub use generation::GenerationDefaults;
+pub(crate) use generation::{REPETITION_PENALTY, TEMPERATURE, TOP_P};
 pub use sae::{Normalize, Sae, SaeKind};
 
 /// How a block's inputs are normalised.

@@ -153,6 +153,23 @@ impl Edit {
         self.propagate = propagate;
         self
     }
+
+    /// What no model is needed for: that there is a value where one is needed, that f32 has it, and that a range of positions is one. Gives the
+    /// value in f32, 0 where there is none, or what is wrong.
+    fn check_alone(&self) -> std::result::Result<f32, String> {
+        if let Positions::Range { from, to } = self.positions {
+            if from >= to {
+                return Err(format!("positions {from}..{to} must be a half-open range with from below to, like 3..7"));
+            }
+        }
+        match (self.value, self.action) {
+            (None, Action::Ablate) => Ok(0.0),
+            (None, _) => Err("value is missing; only action ablate goes without one".to_owned()),
+            (Some(value), _) if (value as f32).is_finite() => Ok(value as f32),
+            // Not shown: it may have hundreds of digits, and text for another form of them is long in the browser's module.
+            (Some(_), _) => Err("value must be finite in f32, at most 3.4e38".to_owned()),
+        }
+    }
 }
 
 /// [`Edit`] as it is written: a neuron has a layer, a feature an autoencoder.
@@ -162,13 +179,49 @@ struct RawEdit {
     layer: Option<usize>,
     sae: Option<String>,
     index: usize,
+    #[serde(deserialize_with = "named::action")]
     action: Action,
     #[serde(default)]
     value: Option<f64>,
+    #[serde(default, deserialize_with = "named::site")]
     site: Option<Site>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "named::positions")]
     positions: Positions,
+    #[serde(default, deserialize_with = "named::propagate")]
     propagate: Option<Propagate>,
+}
+
+/// What serde says of a word that it does not know, with the field in front.
+mod named {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer};
+
+    use super::{Action, Positions, Propagate, Site};
+
+    fn field<'de, D: Deserializer<'de>, T: Deserialize<'de>>(name: &str, from: D) -> Result<T, D::Error> {
+        T::deserialize(from).map_err(|error| {
+            let error = error.to_string();
+            // JavaScript's own beginning of a message.
+            D::Error::custom(format!("{name}: {}", error.strip_prefix("Error: ").unwrap_or(&error)))
+        })
+    }
+
+    pub fn action<'de, D: Deserializer<'de>>(from: D) -> Result<Action, D::Error> {
+        field("action", from)
+    }
+
+    pub fn site<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Site>, D::Error> {
+        field("site", from)
+    }
+
+    pub fn propagate<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Propagate>, D::Error> {
+        field("propagate", from)
+    }
+
+    pub fn positions<'de, D: Deserializer<'de>>(from: D) -> Result<Positions, D::Error> {
+        let said = "positions must be 'all', 'prompt', 'generated' or {from, to}";
+        Positions::deserialize(from).map_err(|_| D::Error::custom(said))
+    }
 }
 
 impl TryFrom<RawEdit> for Edit {
@@ -370,19 +423,9 @@ fn resolve(config: &Config, edit: &Edit, prompt_length: usize, number: usize) ->
             config.d_model - 1
         );
     }
-    let value = match (edit.value, action) {
-        (None, Action::Ablate) => 0.0,
-        (None, _) => fail!(
-            Edit,
-            "edit {number}: value is missing; only action ablate goes without one"
-        ),
-        (Some(value), _) => {
-            let narrowed = value as f32;
-            if !narrowed.is_finite() {
-                fail!(Edit, "edit {number}: value {value} must be finite in f32");
-            }
-            narrowed
-        }
+    let value = match edit.check_alone() {
+        Ok(value) => value,
+        Err(wrong) => fail!(Edit, "edit {number}: {wrong}"),
     };
     let end = u32::MAX;
     let prompt = u32::try_from(prompt_length).unwrap_or(end);
@@ -391,10 +434,10 @@ fn resolve(config: &Config, edit: &Edit, prompt_length: usize, number: usize) ->
         Positions::Prompt => (0, prompt),
         Positions::Generated => (prompt, end),
         Positions::Range { from, to } => {
-            if from >= to || to > config.n_ctx {
+            if to > config.n_ctx {
                 fail!(
                     Edit,
-                    "edit {number}: positions {from}..{to} must be a half-open range with from below to and to at most the context of {}",
+                    "edit {number}: positions {from}..{to} must end at most at the context of {}",
                     config.n_ctx
                 );
             }
@@ -438,15 +481,14 @@ impl std::str::FromStr for Edit {
                     Some(number) => serde_json::Value::Number(number),
                     None => fail!(Edit, "edit {whole}: value must be a finite number, not {}", quoted(value)),
                 },
-                "positions" => match value.split_once("..") {
-                    None => value.into(),
-                    Some((from, to)) => match (from.parse::<u64>(), to.parse::<u64>()) {
-                        (Ok(from), Ok(to)) => serde_json::json!({ "from": from, "to": to }),
-                        _ => fail!(
-                            Edit,
-                            "edit {whole}: positions must be all, prompt, generated or a range like 3..7"
-                        ),
-                    },
+                "positions" => match value.split_once("..").map(|(from, to)| (from.parse::<u64>(), to.parse::<u64>())) {
+                    Some((Ok(from), Ok(to))) => serde_json::json!({ "from": from, "to": to }),
+                    None if ["all", "prompt", "generated"].contains(&value) => value.into(),
+                    _ => fail!(
+                        Edit,
+                        "edit {whole}: positions must be all, prompt, generated or a range like 3..7, not {}",
+                        quoted(value)
+                    ),
                 },
                 _ => value.into(),
             };
@@ -454,9 +496,13 @@ impl std::str::FromStr for Edit {
                 fail!(Edit, "edit {whole}: {} is given twice", shortened(key));
             }
         }
-        match serde_json::from_value(serde_json::Value::Object(fields)) {
-            Ok(edit) => Ok(edit),
+        let edit: Edit = match serde_json::from_value(serde_json::Value::Object(fields)) {
+            Ok(edit) => edit,
             Err(error) => fail!(Edit, "edit {whole}: {error}"),
+        };
+        match edit.check_alone() {
+            Ok(_) => Ok(edit),
+            Err(wrong) => fail!(Edit, "edit {whole}: {wrong}"),
         }
     }
 }

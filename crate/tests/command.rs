@@ -4,7 +4,7 @@ mod common;
 
 use std::process::{Command, Output};
 
-use common::{golden, ids, json, largest_difference, Tensors};
+use common::{golden, ids, json, largest_difference, root, Tensors};
 use serde_json::Value;
 
 fn topk_lm(arguments: &[&str]) -> Output {
@@ -162,6 +162,13 @@ fn bench_gives_medians() {
     fails(&["bench", "--topk", "1,5,9", "--backend", "cpu"], 1, "k is 9");
     fails(&["bench"], 2, "--topk");
     fails(&["bench", "--topk-plan", "no-such-plan.json"], 1, "no-such-plan.json");
+    fails(
+        &["bench", "--topk-plan", "Cargo.toml"],
+        1,
+        "Cargo.toml: not a plan of TopK's constants",
+    );
+    fails(&["bench", "--topk", "3,4,x,2"], 2, "R,N,K");
+    fails(&["bench", "--topk", "-1,4,2"], 2, "R,N,K");
     fails(&["bench", "--topk", "1,5"], 2, "R,N,K");
 }
 
@@ -170,6 +177,200 @@ fn a_misspelt_argument_is_refused_with_the_one_that_was_meant() {
     fails(&["generate", "--max-new-tokens", "3"], 2, "did you mean --max-tokens?");
     fails(&["generat"], 2, "did you mean generate?");
     fails(&["generate", "--backend", "gpuu"], 2, "did you mean gpu?");
+}
+
+#[test]
+fn without_a_subcommand_the_line_names_them() {
+    fails(&[], 2, "a subcommand is missing, one of info, generate, run, topk,");
+}
+
+/// Of the same text as `--edit=…`, what no model is needed for is found when the command line is parsed.
+#[test]
+fn a_malformed_edit_is_a_usage_error() {
+    for (edit, word) in [
+        ("action=clamp", "value is missing"),
+        ("action=add,value=1e39", "finite in f32"),
+        ("action=ablate,positions=5..3", "positions 5..3"),
+        ("action=ablate,positions=3..3", "positions 3..3"),
+        (
+            "action=ablate,positions=foo",
+            "all, prompt, generated or a range like 3..7",
+        ),
+    ] {
+        let edit = format!("layer=0,index=1,{edit}");
+        fails(&["generate", "--model", "x", "--ids", "0", "--edit", &edit], 2, word);
+    }
+}
+
+#[test]
+fn a_flag_says_what_it_takes() {
+    let whole = "must be a whole number from 0";
+    let generate = ["generate", "--model", "x", "--ids", "1"];
+    for flag in ["--max-tokens", "--top-k", "--seed", "--max-context"] {
+        for value in ["-1", "1.5", "x", "18446744073709551616"] {
+            fails(&[&generate[..], &[flag, value]].concat(), 2, whole);
+        }
+    }
+    for flag in ["--temperature", "--top-p", "--repetition-penalty"] {
+        fails(&[&generate[..], &[flag, "x"]].concat(), 2, "must be a number");
+    }
+    for ids in ["-1", "1,-2", "1 2", "1,", ""] {
+        fails(&["generate", "--model", "x", "--ids", ids], 2, "like 1,2,3");
+    }
+    fails(
+        &["run", "--model", "x", "--ids", "1", "--out", "x", "--prompt-len", "-1"],
+        2,
+        whole,
+    );
+    fails(&["topk", "--input", "x", "--out", "x", "--k", "-1"], 2, whole);
+    let part = ["analyze", "--model", "x", "--corpus", "x", "--out", "x", "--part"];
+    for value in ["0", "-1"] {
+        fails(
+            &[&part[..], &[value]].concat(),
+            2,
+            "must be a whole number of at least 1",
+        );
+    }
+}
+
+#[test]
+fn ids_may_have_spaces_between_them() {
+    let folder = golden("llama-gqa").display().to_string();
+    let prompt = |list: &str| {
+        let generate = [
+            "generate",
+            "--model",
+            &folder,
+            "--backend",
+            "cpu",
+            "--max-tokens",
+            "1",
+            "--json",
+            "--ids",
+        ];
+        let output = topk_lm(&[&generate[..], &[list]].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+        ids(&object["prompt_ids"])
+    };
+    assert_eq!(prompt("1, 2"), [1, 2]);
+    assert_eq!(prompt("1,2"), [1, 2]);
+}
+
+/// Subcommands that compute on the CPU, or nothing, take `--backend` as the others do.
+#[test]
+fn a_backend_is_taken_everywhere() {
+    for command in [
+        "analyze", "bench", "convert", "generate", "info", "manifest", "merge", "run", "steer", "topk", "write",
+    ] {
+        let said = text(&topk_lm(&[command, "--backend", "cpu"]).stderr);
+        assert!(!said.contains("--backend"), "{command}: {said}");
+        fails(&[command, "--backend", "tpu"], 2, "--backend");
+    }
+    let folder = golden("llama-gqa").display().to_string();
+    let manifest = topk_lm(&["manifest", "--check", &folder, "--backend", "gpu"]);
+    assert!(text(&manifest.stderr).contains("manifest.json is out of date"));
+}
+
+#[test]
+fn a_seed_that_was_drawn_is_said() {
+    let folder = golden("llama-gqa").display().to_string();
+    let generate = |more: &[&str]| {
+        let base = [
+            "generate",
+            "--model",
+            &folder,
+            "--ids",
+            "0,4",
+            "--backend",
+            "cpu",
+            "--max-tokens",
+            "8",
+            "--ignore-eos",
+        ];
+        let output = topk_lm(&[&base[..], more].concat());
+        (text(&output.stdout), text(&output.stderr))
+    };
+    let (first, said) = generate(&[]);
+    let seed = said
+        .strip_prefix("(seed ")
+        .and_then(|said| said.strip_suffix(")\n"))
+        .unwrap();
+    assert_eq!(generate(&["--seed", seed]), (first, String::new()));
+    assert_eq!(generate(&["--temperature", "0"]).1, "");
+}
+
+/// A full disk behind stderr or stdout is no bug of the command.
+#[cfg(target_os = "linux")]
+#[test]
+fn streams_that_are_full() {
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let folder = golden("llama-gqa").display().to_string();
+    let generate = [
+        "generate",
+        "--model",
+        &folder,
+        "--ids",
+        "0",
+        "--backend",
+        "cpu",
+        "--max-tokens",
+        "900",
+        "--ignore-eos",
+    ];
+    let run = Command::new(env!("CARGO_BIN_EXE_topk-lm"))
+        .args(generate)
+        .stderr(full())
+        .output()
+        .unwrap();
+    assert_eq!(run.status.code(), Some(0));
+    for arguments in [&["--help"][..], &generate] {
+        let command = Command::new(env!("CARGO_BIN_EXE_topk-lm"))
+            .args(arguments)
+            .stdout(full())
+            .output()
+            .unwrap();
+        assert_eq!(command.status.code(), Some(1));
+        let said = text(&command.stderr);
+        assert!(
+            said.starts_with("error: stdout: ") && said.lines().count() == 1,
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_folder_names_it() {
+    let folder = golden("llama-gqa").display().to_string();
+    let shipped = root().join("models/Llama-TopK-Stories-16M").display().to_string();
+    let readme = root().join("README.md").display().to_string();
+    let against = |other: &str, word: &str| {
+        fails(
+            &["info", "--model", &shipped, "--against", other, "--text", &readme],
+            1,
+            word,
+        );
+    };
+    against(&folder, "llama-gqa: tokenizer.json is missing");
+    against("no/such/folder", "no/such/folder is not a folder");
+    let run = [
+        "run",
+        "--model",
+        &folder,
+        "--ids",
+        "1",
+        "--backend",
+        "cpu",
+        "--out",
+        "x",
+        "--sae",
+        &folder,
+    ];
+    fails(
+        &run,
+        1,
+        "llama-gqa: cfg.json is missing; the folder of an autoencoder in SAELens' layout has",
+    );
 }
 
 #[test]

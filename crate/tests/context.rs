@@ -82,5 +82,8 @@ fn a_cap_above_the_context_changes_nothing_and_none_is_an_error() {
     assert_eq!(model.config().n_ctx, model.config().n_positions);
     let error = capped("gpt2", BackendChoice::Cpu, 0).err().unwrap();
     assert_eq!(error.code(), Code::Argument);
-    assert_eq!(error.to_string(), "the largest context is 0; it must be at least 1");
+    assert_eq!(
+        error.to_string(),
+        "the largest context (maxContext, --max-context) is 0; it must be at least 1"
+    );
 }

@@ -188,7 +188,25 @@ fn failures_are_one_line_and_name_the_file() {
     std::fs::write(folder.join("config.json"), "{\n\n").unwrap();
     assert!(failure(&["info", "--json", "--model", path], 1).contains("config.json is not valid JSON"));
     std::fs::remove_file(folder.join("config.json")).unwrap();
-    assert!(failure(&["info", "--model", path], 1).contains("config.json is missing"));
+    let missing = format!("error: {path}: config.json is missing");
+    for args in [
+        &["info", "--model", path][..],
+        &["manifest", path],
+        &["generate", "--model", path, "--ids", "1", "--backend", "cpu"],
+        &[
+            "write",
+            "--model",
+            path,
+            "--documents",
+            "1",
+            "--seed",
+            "1",
+            "--out",
+            "x.jsonl",
+        ],
+    ] {
+        assert!(failure(args, 1).starts_with(&missing));
+    }
     assert!(failure(&["info", "--model", "no/such/folder"], 1).contains("no/such/folder is not a folder"));
 }
 

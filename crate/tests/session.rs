@@ -225,15 +225,21 @@ fn wrong_arguments_are_errors_of_one_sentence() {
     let last = model.config().n_layers - 1;
     assert!(run(&[1], hooks(&format!("blocks.{last}.hook_topk_in"))).contains("does not exist"));
     assert!(run(&[1], hooks("hook_pos_embed")).contains("hook_embed"));
-    let edit = |text: &str| RunOptions {
-        edits: vec![text.parse().unwrap()],
+    let edit = |edit: Edit| RunOptions {
+        edits: vec![edit],
         ..RunOptions::default()
     };
-    assert!(run(&[1], edit("layer=99,index=0,action=ablate")).contains("layer is 99"));
-    assert!(run(&[1], edit("layer=0,index=99999,action=ablate")).contains("index is 99999"));
-    assert!(run(&[1], edit("layer=0,index=0,action=add")).contains("value is missing"));
-    assert!(run(&[1], edit("layer=0,index=0,action=add,value=1e300")).contains("finite"));
-    assert!(run(&[1], edit("layer=0,index=0,action=add,value=1,positions=5..5")).contains("half-open"));
+    let positions = |from, to| edit(Edit::ablate(0, 0).positions(Positions::Range { from, to }));
+    let no_value = Edit {
+        value: None,
+        ..Edit::add(0, 0, 1.0)
+    };
+    assert!(run(&[1], edit(Edit::ablate(99, 0))).contains("layer is 99"));
+    assert!(run(&[1], edit(Edit::ablate(0, 99_999))).contains("index is 99999"));
+    assert!(run(&[1], edit(no_value)).contains("value is missing"));
+    assert!(run(&[1], edit(Edit::add(0, 0, 1e300))).contains("finite"));
+    assert!(run(&[1], positions(5, 5)).contains("half-open"));
+    assert!(run(&[1], positions(0, 99_999)).contains("the context of"));
     assert!(run(
         &[1],
         RunOptions {

@@ -50,12 +50,14 @@ function oneOf<T extends string>(name: string, value: unknown, choices: readonly
 
 function list<T>(name: string, value: unknown): T[] {
   if (value === undefined) return [];
-  return Array.isArray(value) ? value : fail(`${name} must be a list.`);
+  return Array.isArray(value) ? value : fail(`${name} must be a list, not ${show(value)}.`);
 }
 
-function texts(name: string, value: unknown): string[] {
-  const all = [...list<unknown>(name, value)];
-  return all.every((item) => typeof item === 'string') ? (all as string[]) : fail(`${name} must be a list of strings.`);
+/** `what`: what else it may be, for the error. */
+function texts(name: string, value: unknown, what = ''): string[] {
+  const all: unknown[] = value === undefined ? [] : Array.isArray(value) ? [...value] : [value];
+  const wrong = Array.isArray(value) ? all.find((item) => typeof item !== 'string') : value;
+  return wrong === undefined ? (all as string[]) : fail(`${name} must be ${what}a list of strings, not ${show(wrong)}.`);
 }
 
 /** The options of each call, as the compiler knows them. */
@@ -161,6 +163,8 @@ export function editsOf(edits: unknown): Edit[] {
       if (!Number.isSafeInteger(value) || (value as number) < 0)
         wrong(`${name} is ${show(value)}, but must be a whole number of at least 0.`);
     }
+    const { value } = edit;
+    if (value !== undefined && value !== null && typeof value !== 'number') wrong(`value is ${show(value)}, but must be a number.`);
     // A plain copy: an object with code in it, a proxy for example, would throw in the midst of the engine.
     return structuredClone(Object.fromEntries(Object.entries(edit).filter(([, value]) => value !== undefined))) as unknown as Edit;
   });
@@ -182,14 +186,19 @@ export function functionOf<F>(name: string, value: F | undefined): F | undefined
   return fail(`${name} must be a function.`);
 }
 
-/** Ids as the engine takes them. */
-export function idsOf(name: string, ids: unknown): Uint32Array {
+/** Ids as the engine takes them. `item`: what one is, `other`: what else than a list may be given, for the error. */
+export function idsOf(name: string, ids: unknown, item = 'token id', other = ''): Uint32Array {
   if (ids instanceof Uint32Array) return Uint32Array.from(ids); // the caller may go on changing its own
-  if (!Array.isArray(ids)) return fail(`${name} must be a list of token ids or a Uint32Array.`);
+  if (!Array.isArray(ids)) return fail(`${name} must be ${other}a list of ${item}s or a Uint32Array, not ${show(ids)}.`);
   for (const [position, id] of ids.entries()) {
-    if (!Number.isInteger(id) || id < 0 || id > 0xffffffff) fail(`${name}[${position}] is ${show(id)}, but must be a token id.`);
+    if (!Number.isInteger(id) || id < 0 || id > 0xffffffff) fail(`${name}[${position}] is ${show(id)}, but must be a ${item}.`);
   }
   return Uint32Array.from(ids as number[]);
+}
+
+/** The layers of `logitLens`; `undefined`: all. */
+export function layersOf(layers: unknown): Uint32Array | undefined {
+  return layers === undefined ? undefined : idsOf('layers', layers, 'layer number');
 }
 
 /** Options of `attachSae`. */
@@ -206,7 +215,7 @@ export function saeOptions(options: SaeOptions) {
 
 /** A text or ids. */
 export function promptOf(prompt: Prompt): PromptData {
-  return typeof prompt === 'string' ? prompt : idsOf('prompt', prompt);
+  return typeof prompt === 'string' ? prompt : idsOf('prompt', prompt, 'token id', 'a string, ');
 }
 
 export function runOptions(options: RunOptions): WasmRunOptions {
@@ -233,7 +242,7 @@ export function generateOptions(options: GenerateOptions): WasmGenerateOptions {
       (value) => Number.isFinite(value) && value > 0,
     ),
     seed: seedOf(options.seed),
-    stop: typeof options.stop === 'string' ? [options.stop] : texts('stop', options.stop),
+    stop: typeof options.stop === 'string' ? [options.stop] : texts('stop', options.stop, 'a string or '),
     ignoreEos: flag('ignoreEos', options.ignoreEos),
     edits: editsOf(options.edits),
     hooks: texts('hooks', options.hooks),
@@ -309,15 +318,25 @@ function absolute(name: string, url: unknown): string {
   }
 }
 
-/** What was given to `load`, with `needed` among its files. */
-export function sourceOf(source: ModelSource, hub?: string | URL, needed = 'config.json'): GivenSource {
+/** Addresses that nothing here can fetch from. */
+const NO_WEB = /^(?:s?ftps?|ssh|scp|git|s3|gs|hf):/i;
+
+const A_FOLDER = 'an http(s) URL, owner/name on a hub, a list of files, or files by path (in Node also the path of a folder)';
+
+/** What the folders are told by. */
+const NEEDED = { model: 'config.json', autoencoder: 'cfg.json' } as const;
+
+/** What was given to `load` or `attachSae`. */
+export function sourceOf(source: ModelSource, hub?: string | URL, what: keyof typeof NEEDED = 'model'): GivenSource {
+  const needed = NEEDED[what];
   const base = hub === undefined ? undefined : absolute('hub', hub);
   if (typeof source === 'string' || source instanceof URL) {
     const text = String(source);
+    if (text === '' || NO_WEB.test(text)) fail(`The ${what} is ${show(text)}, but must be ${A_FOLDER}.`);
     const folder = isNode && isFolder(text) ? undefined : hubFolder(text, base);
     if (folder !== undefined) return { kind: 'url', url: folder };
     if (isNode && !/^(https?|data|blob):/i.test(text)) return { kind: 'path', path: text };
-    return { kind: 'url', url: absolute('The model', source) };
+    return { kind: 'url', url: absolute(`The ${what}`, source) };
   }
   if (typeof source === 'object' && source !== null) {
     const files: Map<string, FileContent> = isFiles(source) ? mapFiles(source) : mapBytes(source as Readonly<Record<string, FileContent>>);
@@ -326,7 +345,7 @@ export function sourceOf(source: ModelSource, hub?: string | URL, needed = 'conf
     }
     return { kind: 'files', files };
   }
-  return fail('The model must be a URL, owner/name on a hub, a list of files, or files by path.');
+  return fail(`The ${what} is ${show(source)}, but must be ${A_FOLDER}.`);
 }
 
 function isFiles(source: unknown): source is Iterable<File> {

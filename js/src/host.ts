@@ -96,7 +96,7 @@ class ModelHost {
         model.ablate(encode(model, prompt), target, edits, cancel, (done, total) => emit({ done, total })),
       ),
     loadCheckpoint: async ({ step }, context) => {
-      const { folder } = await this.#withFolder(checkpointFolder(step), context, (source, onTensor) =>
+      const { folder } = await this.#withFolder(checkpointFolder(step, this.#source()), context, (source, onTensor) =>
         this.#cancellable(context.signal, (model, cancel) => model.load_checkpoint(source, cancel, onTensor)),
       );
       return folder.cache;
@@ -157,7 +157,7 @@ class ModelHost {
     }
     this.#model = model;
     const { backend, ...config } = await this.#enter(() => model.info());
-    return { config, backend, cache: folder.cache, checkpoints: files.checkpoints };
+    return { config, backend, cache: folder.cache, checkpoints: files.checkpoints ?? [] };
   }
 
   /**

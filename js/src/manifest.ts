@@ -42,7 +42,8 @@ export function parseManifest(text: string, where: string): Manifest {
   } catch {
     return fail('not valid JSON');
   }
-  const { format, files, steps } = (typeof json === 'object' && json !== null ? json : {}) as Record<string, unknown>;
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) return fail('it must hold a JSON object with format and files');
+  const { format, files, steps } = json as Record<string, unknown>;
   if (format !== 1) fail(`format is ${show(format)}, but 1 is what this version reads`);
   if (!Array.isArray(files)) return fail('files must be a list');
   const byPath = new Map<string, ManifestFile>();

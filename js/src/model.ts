@@ -6,6 +6,7 @@ import {
   functionOf,
   generateOptions,
   idsOf,
+  layersOf,
   loadOptions,
   optionsOf,
   promptOf,
@@ -213,7 +214,7 @@ export class TopKLM {
     options?: { layers?: readonly number[]; edits?: readonly Edit[]; signal?: AbortSignal },
   ): Promise<Tensor> {
     const { layers, edits, signal } = optionsOf('logitLens', options);
-    const args = { prompt: promptOf(prompt), layers: layers === undefined ? undefined : idsOf('layers', layers), edits: editsOf(edits) };
+    const args = { prompt: promptOf(prompt), layers: layersOf(layers), edits: editsOf(edits) };
     return this.#connection.call('logitLens', args, { signal: signalOf(signal) });
   }
 
@@ -277,7 +278,7 @@ export class TopKLM {
    */
   async attachSae(source: ModelSource, options?: SaeOptions): Promise<SaeInfo> {
     const { hook, errorTerm, hub, signal } = saeOptions(optionsOf('attachSae', options));
-    const files = await saeFiles(sourceOf(source, hub, 'cfg.json'), signal ?? new AbortController().signal);
+    const files = await saeFiles(sourceOf(source, hub, 'autoencoder'), signal ?? new AbortController().signal);
     return this.#connection.call('attachSae', { files, hook, errorTerm }, { signal });
   }
 

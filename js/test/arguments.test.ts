@@ -5,6 +5,7 @@ import {
   editsOf,
   generateOptions,
   idsOf,
+  layersOf,
   loadOptions,
   optionsOf,
   promptOf,
@@ -44,10 +45,13 @@ test('generate: every argument is named when it is wrong', () => {
     [{ seed: -1 }, /seed/],
     [{ seed: 2 ** 53 }, /seed/],
     [{ seed: 1n << 64n }, /seed is 18446744073709551616n/],
-    [{ stop: [1] }, /stop must be a list of strings/],
+    [{ stop: [1] }, /^stop must be a string or a list of strings, not 1\.$/],
+    [{ stop: 5 }, /^stop must be a string or a list of strings, not 5\.$/],
+    [{ stop: null }, /^stop must be a string or a list of strings, not null\.$/],
     [{ ignoreEos: 1 }, /ignoreEos/],
-    [{ edits: {} }, /edits must be a list/],
-    [{ hooks: 'x' }, /hooks must be a list/],
+    [{ edits: {} }, /^edits must be a list, not \[object Object\]\.$/],
+    [{ hooks: 'x' }, /^hooks must be a list of strings, not "x"\.$/],
+    [{ hooks: [3] }, /^hooks must be a list of strings, not 3\.$/],
     [{ topLogprobs: -2 }, /topLogprobs/],
   ];
   for (const [options, pattern] of wrong) throwsArgument(() => generateOptions(options as GenerateOptions), pattern);
@@ -88,6 +92,8 @@ test('edits: whole numbers, and undefined is as if left out', () => {
     [{ ...edit, layer: '1' }, /^edit 1: layer is "1"/],
     [{ index: 2 }, /^edit 1: layer is undefined/],
     [null, /^edit 1: must be an object/],
+    [{ ...edit, action: 'add', value: '3' }, /^edit 1: value is "3", but must be a number\.$/],
+    [{ ...edit, action: 'add', value: 3n }, /^edit 1: value is 3n, but must be a number\.$/],
   ] as const) {
     assert.throws(
       () => editsOf([edit, wrong]),
@@ -163,7 +169,14 @@ test('ids and prompts', () => {
   assert.notEqual(idsOf('ids', ids), ids, 'the caller may go on changing its own');
   throwsArgument(() => idsOf('ids', [1, -2]), /ids\[1\] is -2, but must be a token id/);
   throwsArgument(() => idsOf('ids', [1.5]), /ids\[0\]/);
-  throwsArgument(() => idsOf('ids', 5), /ids must be a list/);
+  throwsArgument(() => idsOf('ids', 5), /^ids must be a list of token ids or a Uint32Array, not 5\.$/);
+  const noPrompt = (prompt: unknown) => () => promptOf(prompt as string);
+  throwsArgument(noPrompt(null), /^prompt must be a string, a list of token ids or a Uint32Array, not null\.$/);
+  throwsArgument(noPrompt(undefined), /not undefined\.$/);
+  assert.equal(layersOf(undefined), undefined);
+  assert.deepEqual(layersOf([0, 2]), Uint32Array.of(0, 2));
+  throwsArgument(() => layersOf(3), /^layers must be a list of layer numbers or a Uint32Array, not 3\.$/);
+  throwsArgument(() => layersOf([0, -1]), /^layers\[1\] is -1, but must be a layer number\.$/);
   assert.equal(wholeNumber('step', undefined), undefined);
 });
 
@@ -197,7 +210,18 @@ test('load: options and kinds of sources', () => {
   assert.deepEqual(sourceOf(new URL('file:///models/x')), { kind: 'path', path: 'file:///models/x' });
   assert.equal(sourceOf({ 'config.json': new Uint8Array(2) }).kind, 'files');
   assert.equal(sourceOf([new File(['{}'], 'config.json')]).kind, 'files');
-  throwsArgument(() => sourceOf(3 as unknown as ModelSource), /The model must be a URL/);
+  for (const [wrong, shown] of [
+    [3, '3'],
+    [null, 'null'],
+    ['', '""'],
+    ['ftp://host.example/model', '"ftp://host.example/model"'],
+    ['hf://owner/name', '"hf://owner/name"'],
+  ] as const) {
+    throwsArgument(
+      () => sourceOf(wrong as unknown as ModelSource),
+      new RegExp(`^The model is ${shown}, but must be an http\\(s\\) URL, owner/name on a hub, a list of files, or files by path`),
+    );
+  }
   throwsArgument(() => sourceOf([1] as unknown as ModelSource), /must hold files only/);
 });
 

@@ -10,6 +10,8 @@ import { sourceOf } from '../src/arguments.ts';
 import { mapBytes, readGiven } from '../src/sources/bytes.ts';
 import { BlobFiles, mapFiles } from '../src/sources/files.ts';
 import { FolderFiles, readFileUrl } from '../src/sources/node.ts';
+import { saeFiles } from '../src/sources/sae.ts';
+import { checkpointFolder, type ModelFiles } from '../src/sources/source.ts';
 import type { FileContent } from '../src/types.ts';
 
 function picked(path: string, content = path): File {
@@ -141,6 +143,35 @@ test('a folder on the disk, by path and by file: URL', async (t) => {
   assert.equal(new TextDecoder().decode(await readFileUrl(pathToFileURL(join(root, 'config.json')).href)), '{}');
 });
 
+test('a training step that is not there: which are', () => {
+  const files = (...paths: string[]) => new BlobFiles(new Map(paths.map((path) => [path, new Blob()])));
+  const two = files('config.json', 'step5/model.safetensors', 'step30/model.safetensors');
+  assert.deepEqual([checkpointFolder(5, two), checkpointFolder('final', two)], ['step5/', '']);
+  for (const [of, message] of [
+    [two, "step is 7, but there is no step7/model.safetensors; the model's checkpoints are 5, 30, and 'final'."],
+    [files('config.json'), "step is 7, but there is no step7/model.safetensors; the model's checkpoints are none, only 'final'."],
+  ] as const) {
+    assert.throws(() => checkpointFolder(7, of), { code: 'checkpoint', message });
+  }
+  const unknown = { ...files(), checkpoints: undefined, missing: 'download' } as unknown as ModelFiles;
+  assert.equal(checkpointFolder(7, unknown), 'step7/');
+});
+
+test('an autoencoder without one of its files: which, and where', async (t) => {
+  const root = mkdtempSync(join(tmpdir(), 'topk-lm-'));
+  t.after(() => rmSync(root, { recursive: true }));
+  const { signal } = new AbortController();
+  await assert.rejects(saeFiles({ kind: 'path', path: root }, signal), {
+    code: 'argument',
+    message: `cfg.json is missing from ${root}; the folder of an autoencoder in SAELens' layout has cfg.json and sae_weights.safetensors.`,
+  });
+  const given = new Map([['cfg.json', new Blob(['{}'])]]);
+  await assert.rejects(
+    saeFiles({ kind: 'files', files: given }, signal),
+    /^\w+: sae_weights\.safetensors is missing from the given files; /,
+  );
+});
+
 test('manifest.json is checked before it is trusted', () => {
   const sha256 = 'A'.repeat(64);
   const { files, steps } = parseManifest(
@@ -155,7 +186,9 @@ test('manifest.json is checked before it is trusted', () => {
     [{ format: 1, files: [{ path: '../x', bytes: 1, sha256 }] }, /files\[0\]\.path/],
     [{ format: 1, files: [{ path: 'x', bytes: -1, sha256 }] }, /files\[0\]\.bytes/],
     [{ format: 1, files: [{ path: 'x', bytes: 1, sha256: 'zz' }] }, /files\[0\]\.sha256/],
-    [null, /format is undefined/],
+    [{}, /format is undefined/],
+    [null, /manifest\.json: it must hold a JSON object/],
+    [[], /it must hold a JSON object with format and files/],
   ];
   for (const [json, pattern] of wrong) assert.throws(() => parseManifest(JSON.stringify(json), 'manifest.json'), pattern);
   assert.throws(() => parseManifest('{', 'manifest.json'), /manifest\.json: not valid JSON/);

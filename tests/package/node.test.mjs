@@ -139,7 +139,7 @@ test('a batch says which generation is wrong, and ends as a whole', async () => 
     ],
     [{ prompt: [1], signal: AbortSignal.timeout(9) }, 'argument', /^generation 1: "signal"/],
     [{ prompt: [1], temperature: -1 }, 'argument', /^generation 1: temperature is -1/],
-    [{}, 'argument', /^generation 1: prompt must be a list/],
+    [{}, 'argument', /^generation 1: prompt must be a string, a list of token ids/],
     [7, 'argument', /^generation 1: must be an object/],
     [{ prompt: [1], edits: [{ layer: 0, index: -1, action: 'ablate' }] }, 'edit', /^generation 1: edit 0: index is -1/],
     [{ prompt: [1], edits: [{ layer: 99, index: 1, action: 'ablate' }] }, 'edit', /^generation 1: edit 0: layer is 99/],
@@ -167,7 +167,8 @@ test('errors are typed and name what is wrong', async () => {
   await rejectsWith(model.run([0], { edits: [{ layer: 99, index: 0, action: 'ablate' }] }), 'edit', /layer/);
   await rejectsWith(model.run([model.config.d_vocab]), 'argument', /d_vocab|vocab|id/);
   await rejectsWith(model.run('text'), 'tokenizer', /tokenizer\.json/);
-  await rejectsWith(model.loadCheckpoint(7), 'checkpoint', /model\.safetensors/);
+  await rejectsWith(model.loadCheckpoint(7), 'checkpoint', /^step is 7, but there is no step7\/model\.safetensors; .* are none/);
+  await rejectsWith(model.attachSae(modelFolder), 'argument', /^cfg\.json is missing from .*llama/);
   await rejectsWith(model.run([0], { logits: 'some' }), 'argument', /logits/);
   assert.throws(() => model.generate([0], { maxTokens: -1 }), /maxTokens/);
   const stream = model.generate([0], { edits: [{ layer: 0, index: 9999, action: 'ablate' }] });

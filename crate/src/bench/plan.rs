@@ -128,7 +128,12 @@ pub async fn plan(gpu: Rc<Gpu>, adapter: Option<String>, runs: usize) -> Result<
 
 /// A plan in a file's text.
 pub fn read(text: &str) -> Result<Table> {
-    serde_json::from_str(text).or_else(|error| fail!(Argument, "the plan cannot be read: {error}"))
+    serde_json::from_str(text).or_else(|error| {
+        fail!(
+            Argument,
+            "not a plan of TopK's constants as shaders/topk_plan.json is: {error}"
+        )
+    })
 }
 
 /// Its text with the entry that was found.

@@ -33,6 +33,14 @@ impl FolderSource {
         &self.root
     }
 
+    /// What is wrong with one of its files, with the folder in front: a program may read several.
+    pub fn named(&self, error: Error) -> Error {
+        match error.code() {
+            Code::Config | Code::Checkpoint | Code::Tokenizer => error.at(self.root.display()),
+            _ => error,
+        }
+    }
+
     /// Names of the folders directly in the folder `prefix` (`""`, or `"features/"`), sorted.
     pub fn folders(&self, prefix: &str) -> Result<Vec<String>> {
         self.list(prefix, Path::is_dir)

@@ -288,7 +288,8 @@ fn manifests() {
             r#"{"format":1,"files":[],"steps":[-1]}"#.into(),
             "manifest.json is not valid",
         ),
-        ("".into(), "manifest.json is not valid"),
+        ("".into(), "manifest.json must hold a JSON object"),
+        ("[]".into(), "manifest.json must hold a JSON object"),
     ] {
         let error = read(&text).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");

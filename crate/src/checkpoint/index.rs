@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::header::{read_header, Named, TensorInfo};
-use super::{is_inside, read_file};
-use crate::error::{fail, quoted, Code, Error, Result};
+use super::{is_inside, parse_object, read_file};
+use crate::error::{fail, quoted, Code, Result};
 use crate::source::Source;
 
 /// The file of a checkpoint that is in one.
@@ -46,8 +46,7 @@ impl Checkpoint {
             );
         }
         let bytes = read_file(source, &index, MAX_INDEX, Code::Checkpoint).await?;
-        let ShardIndex { weight_map } = serde_json::from_slice(&bytes)
-            .map_err(|error| Error::new(Code::Checkpoint, format!("{index} is not valid: {error}")))?;
+        let ShardIndex { weight_map } = parse_object(&index, &bytes, Code::Checkpoint)?;
         let mut shards = BTreeSet::new();
         for shard in weight_map.entries.values() {
             shards.insert(shard.clone());

@@ -6,7 +6,7 @@ use super::load::{dequantize, scales_of};
 use super::planned::{Columns, Layout, Part};
 use super::{read_file, MAX_JSON};
 use crate::config::{Sae, SaeKind};
-use crate::error::{fail, Code, Result};
+use crate::error::{fail, Code, Error, Result};
 use crate::memory::zeroed;
 use crate::source::Source;
 use crate::weights::{Dtype, SaePart, Tensor};
@@ -16,11 +16,14 @@ pub(super) const WEIGHTS: &str = "sae_weights.safetensors";
 
 /// The configuration and the weights, all shapes checked. `hook` wins over the one that cfg.json names.
 pub async fn read_sae(source: &dyn Source, hook: Option<&str>) -> Result<(Sae, Vec<(SaePart, Tensor)>)> {
+    for (file, code) in [(CONFIG, Code::Config), (WEIGHTS, Code::Checkpoint)] {
+        if source.size(file).is_none() {
+            let message = format!("{file} is missing; the folder of an autoencoder in SAELens' layout has {CONFIG} and {WEIGHTS}");
+            return Err(Error::new(code, message));
+        }
+    }
     let config = read_file(source, CONFIG, MAX_JSON, Code::Config).await?;
     let sae = Sae::from_json(&config, hook)?;
-    if source.size(WEIGHTS).is_none() {
-        fail!(Checkpoint, "{WEIGHTS} is missing from the autoencoder's folder");
-    }
     let checkpoint = Checkpoint::of_file(source, WEIGHTS).await?;
     let reader = Reader {
         source,

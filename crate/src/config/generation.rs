@@ -3,6 +3,46 @@
 use super::fields::{parse_object, Fields};
 use crate::error::Result;
 
+/// What a setting of sampling may be: of a file's here, of a caller's in `ops/sampling.rs`.
+#[derive(Clone, Copy)]
+pub struct Setting {
+    pub name: &'static str,
+    fits: fn(f32) -> bool,
+    rule: &'static str,
+}
+
+pub const TEMPERATURE: Setting = Setting {
+    name: "temperature",
+    fits: |temperature| temperature.is_finite() && temperature >= 0.0,
+    rule: "a finite number of at least 0",
+};
+pub const TOP_P: Setting = Setting {
+    name: "top_p",
+    fits: |share| share > 0.0 && share <= 1.0,
+    rule: "above 0 and at most 1",
+};
+pub const REPETITION_PENALTY: Setting = Setting {
+    name: "repetition_penalty",
+    fits: |penalty| penalty.is_finite() && penalty > 0.0,
+    rule: "a finite number above 0",
+};
+
+impl Setting {
+    /// What is wrong with a value, behind the name; nothing where it fits.
+    pub fn fault(&self, value: f32) -> Option<String> {
+        (!(self.fits)(value)).then(|| format!("is {value}, but must be {}", self.rule))
+    }
+
+    /// What a file says of it.
+    fn read(&self, fields: &Fields) -> Result<Option<f32>> {
+        let value = fields.number(self.name)?.map(|value| value as f32);
+        match value.and_then(|value| self.fault(value)) {
+            Some(fault) => fields.refuse(self.name, fault),
+            None => Ok(value),
+        }
+    }
+}
+
 /// What `generation_config.json` says; a field it leaves out is `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GenerationDefaults {
@@ -22,22 +62,15 @@ impl GenerationDefaults {
     pub fn from_json(bytes: &[u8], d_vocab: usize) -> Result<GenerationDefaults> {
         let map = parse_object("generation_config.json", bytes)?;
         let fields = Fields::new("generation_config.json", &map);
-        let mut temperature = fields.number("temperature")?;
-        if let Some(t) = temperature.filter(|t| *t < 0.0) {
-            return fields.refuse("temperature", format!("must be 0 or more, not {t}"));
-        }
+        let mut temperature = TEMPERATURE.read(&fields)?;
         if fields.boolean("do_sample")? == Some(false) {
             temperature = Some(0.0);
         }
-        let top_p = fields.number("top_p")?;
-        if let Some(p) = top_p.filter(|p| !(0.0..=1.0).contains(p)) {
-            return fields.refuse("top_p", format!("must be from 0 to 1, not {p}"));
-        }
         Ok(GenerationDefaults {
-            temperature: temperature.map(|t| t as f32),
+            temperature,
             top_k: fields.integer("top_k", 0, u32::MAX as usize)?,
-            top_p: top_p.map(|p| p as f32),
-            repetition_penalty: fields.positive("repetition_penalty")?.map(|p| p as f32),
+            top_p: TOP_P.read(&fields)?,
+            repetition_penalty: REPETITION_PENALTY.read(&fields)?,
             eos_token_ids: fields.ids("eos_token_id", d_vocab)?,
             max_new_tokens: fields.integer("max_new_tokens", 1, u32::MAX as usize)?,
         })

@@ -21,7 +21,10 @@ const MAX_PARAMETERS: u64 = 1 << 40;
 
 pub(super) fn config(bytes: &[u8], max_context: Option<usize>) -> Result<Config> {
     if max_context == Some(0) {
-        fail!(Argument, "the largest context is 0; it must be at least 1");
+        fail!(
+            Argument,
+            "the largest context (maxContext, --max-context) is 0; it must be at least 1"
+        );
     }
     let map = parse_object("config.json", bytes)?;
     let fields = Fields::new("config.json", &map);

@@ -183,6 +183,17 @@ impl<'a> Outer<'a> {
     }
 }
 
+/// What only a scaling has: without a type nobody knows what they scale.
+const OF_A_SCALING: [&str; 7] = [
+    "factor",
+    "low_freq_factor",
+    "high_freq_factor",
+    "short_factor",
+    "long_factor",
+    "attention_factor",
+    "beta_fast",
+];
+
 /// `original`: what counts as the original context, from what `fields` says of it.
 fn scaling(fields: &Fields, original: impl Fn(Option<f64>) -> Result<f64>) -> Result<RopeScaling> {
     let type_key = if fields.get("rope_type").is_some() {
@@ -194,7 +205,12 @@ fn scaling(fields: &Fields, original: impl Fn(Option<f64>) -> Result<f64>) -> Re
         Some(x) => Ok(x),
         None => fields.refuse(key, "is missing"),
     };
-    match fields.text(type_key)?.unwrap_or("default") {
+    let kind = fields.text(type_key)?;
+    if let (None, Some(key)) = (kind, OF_A_SCALING.iter().find(|key| fields.get(key).is_some())) {
+        let sentence = format!("is missing beside {key}; \"default\", \"linear\" and \"llama3\" are supported");
+        return fields.refuse("rope_type", sentence);
+    }
+    match kind.unwrap_or("default") {
         "default" => Ok(RopeScaling::None),
         "linear" => Ok(RopeScaling::Linear {
             factor: required("factor")?,

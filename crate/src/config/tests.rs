@@ -178,6 +178,11 @@ fn every_refusal_names_its_key() {
         ("rope_scaling", json!([1])),
         ("rope_scaling.rope_type", json!({"rope_type": "yarn", "factor": 2})),
         ("rope_scaling.type", json!({"type": "dynamic", "factor": 2})),
+        ("rope_scaling.rope_type", json!({"factor": 2})),
+        (
+            "rope_parameters.rope_type",
+            json!({"rope_theta": 10, "low_freq_factor": 2}),
+        ),
         ("rope_scaling.factor", json!({"type": "linear"})),
         ("rope_scaling.factor", json!({"type": "linear", "factor": -2})),
         (
@@ -372,6 +377,8 @@ fn generation_defaults() {
         ("top_k", json!(-1)),
         ("top_k", json!(1.5)),
         ("top_p", json!(1.01)),
+        ("top_p", json!(0)),
+        ("top_p", json!(1e-60)),
         ("repetition_penalty", json!(0)),
         ("eos_token_id", json!({})),
         ("do_sample", json!(0)),

@@ -17,7 +17,9 @@ fn an_edit_is_read_from_text_and_from_json() {
 fn a_malformed_edit_says_what_is_wrong() {
     for (text, word) in [
         ("layer=1", "missing field `index`"),
-        ("layer=1,index=2,action=explode", "explode"),
+        ("layer=1,index=2,action=explode", "action: unknown variant `explode`, expected one of `add`, `clamp`"),
+        ("layer=1,index=2,action=ablate,site=in", "site: unknown variant `in`, expected `topk_out`"),
+        ("layer=1,index=2,action=ablate,propagate=on", "propagate: unknown variant `on`"),
         ("layer=1,index=-2,action=ablate", "index must be a whole number"),
         ("layer=1,index=2,action=add,value=inf", "value must be a finite number"),
         ("layer=1,index=2,action=ablate,layer=1", "layer is given twice"),
@@ -25,10 +27,25 @@ fn a_malformed_edit_says_what_is_wrong() {
         ("layer=1,index=2,action=ablate,positon=all", "did you mean positions?"),
         ("layer=1,indx=2,action=ablate", "did you mean index?"),
         ("layer=1,index=2,action=ablate,positions=3..x", "range like 3..7"),
+        ("layer=1,index=2,action=ablate,positions=foo", "all, prompt, generated or a range like 3..7, not \"foo\""),
+        ("layer=1,index=2,action=ablate,positions=5..3", "positions 5..3 must be a half-open range"),
+        ("layer=1,index=2,action=ablate,positions=3..3", "positions 3..3 must be a half-open range"),
+        ("layer=1,index=2,action=add,value=1e39", "value must be finite in f32, at most 3.4e38"),
+        ("layer=1,index=2,action=add,value=-1e39", "value must be finite in f32, at most 3.4e38"),
+        ("layer=1,index=2,action=clamp", "value is missing"),
         ("nonsense", "key=value"),
     ] {
         let message = text.parse::<Edit>().unwrap_err().to_string();
         assert!(message.contains(word), "{message}");
+    }
+}
+
+#[test]
+fn positions_that_are_none_in_json() {
+    for positions in [r#""foo""#, "3", r#"{"from":"a","to":3}"#, "null"] {
+        let json = format!(r#"{{"layer":1,"index":2,"action":"ablate","positions":{positions}}}"#);
+        let message = serde_json::from_str::<Edit>(&json).unwrap_err().to_string();
+        assert!(message.starts_with("positions must be 'all', 'prompt', 'generated' or {from, to}"), "{message}");
     }
 }
 

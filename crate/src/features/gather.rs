@@ -88,9 +88,10 @@ fn clusters(
         &model.engine
     } else {
         let source = FolderSource::new(&folder)?;
-        let config = pollster::block_on(checkpoint::read_config(&source))?;
+        let config = pollster::block_on(checkpoint::read_config(&source)).map_err(|error| source.named(error))?;
         check_twin(&model.config, &config, &folder)?;
-        loaded = pollster::block_on(crate::offline::load_engine(&source, "", &config))?;
+        let loading = crate::offline::load_engine(&source, "", &config);
+        loaded = pollster::block_on(loading).map_err(|error| source.named(error))?;
         &loaded
     };
     let clusters = cluster::of_embedding(engine, texts, &source)?;

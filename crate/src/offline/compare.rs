@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use super::files;
+use crate::checkpoint::FolderSource;
 use crate::error::{fail, Result};
 use crate::exec::request::LogitRows;
+use crate::pace::Cancel;
 use crate::session::{BackendChoice, Model, RunOptions};
 
 /// Largest text that is read.
@@ -35,14 +37,9 @@ pub fn compare(model: &Path, other: &Path, text: &Path, most: usize) -> Result<C
     let Ok(text) = std::str::from_utf8(&bytes) else {
         fail!(Argument, "{} must be a text in UTF-8", text.display())
     };
-    let models = [
-        Model::open_on(model, BackendChoice::Cpu)?,
-        Model::open_on(other, BackendChoice::Cpu)?,
-    ];
-    let [ids, of_other] = [
-        models[0].tokenizer()?.encode_alone(text)?,
-        models[1].tokenizer()?.encode_alone(text)?,
-    ];
+    let (first, ids) = opened(model, text)?;
+    let (second, of_other) = opened(other, text)?;
+    let models = [first, second];
     if ids != of_other || models[0].config().d_vocab != models[1].config().d_vocab {
         fail!(
             Argument,
@@ -92,6 +89,25 @@ pub fn compare(model: &Path, other: &Path, text: &Path, most: usize) -> Result<C
     compared.top1_agreement = same as f64 / compared.tokens as f64;
     compared.divergence = divergence / bits / compared.tokens as f64;
     Ok(compared)
+}
+
+/// A model and its ids of the text; what is wrong with either names the folder.
+fn opened(folder: &Path, text: &str) -> Result<(Model, Vec<u32>)> {
+    let source = FolderSource::new(folder)?;
+    let open = || {
+        let model = pollster::block_on(Model::load(
+            &source,
+            BackendChoice::Cpu,
+            &Cancel::default(),
+            &mut |_, _| {},
+        ))?;
+        if !model.has_tokenizer() {
+            fail!(Tokenizer, "tokenizer.json is missing, which reads the text");
+        }
+        let ids = model.tokenizer()?.encode_alone(text)?;
+        Ok((model, ids))
+    };
+    open().map_err(|error| source.named(error))
 }
 
 /// Of a row of logits.

@@ -27,7 +27,7 @@ struct Written<'a> {
 /// The manifest of a model folder, as text.
 pub fn manifest_of(folder: &Path) -> Result<String> {
     let source = FolderSource::new(folder)?;
-    pollster::block_on(checkpoint::read_config(&source))?;
+    pollster::block_on(checkpoint::read_config(&source)).map_err(|error| source.named(error))?;
     let config: serde_json::Value =
         serde_json::from_slice(&pollster::block_on(checkpoint::read_config_bytes(&source))?).unwrap_or_default();
     let mut names = Vec::new();
@@ -52,7 +52,8 @@ pub fn manifest_of(folder: &Path) -> Result<String> {
         saes: written.iter().filter_map(|file| sae_of(&file.path)).collect(),
     });
     let text = text.unwrap_or_default() + "\n";
-    Manifest::from_json(text.as_bytes())?; // a name that no loader would take
+    // A name that no loader would take.
+    Manifest::from_json(text.as_bytes()).map_err(|error| source.named(error))?;
     Ok(text)
 }
 

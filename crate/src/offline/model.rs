@@ -24,18 +24,20 @@ pub struct OfflineModel {
 impl OfflineModel {
     /// Loads the weights under `prefix` (`""`, or `"step254/"`) of a model folder.
     pub fn load(source: FolderSource, prefix: &str) -> Result<OfflineModel> {
-        pollster::block_on(async {
+        let read = async {
             let config = checkpoint::read_config(&source).await?;
             let defaults = checkpoint::read_generation_defaults(&source, &config).await?;
             let tokenizer = checkpoint::read_tokenizer(&source, &config).await?.map(Rc::new);
             let engine = load_engine(&source, prefix, &config).await?;
-            Ok(OfflineModel {
-                config,
-                defaults,
-                tokenizer,
-                engine,
-                source,
-            })
+            Ok((config, defaults, tokenizer, engine))
+        };
+        let (config, defaults, tokenizer, engine) = pollster::block_on(read).map_err(|error| source.named(error))?;
+        Ok(OfflineModel {
+            config,
+            defaults,
+            tokenizer,
+            engine,
+            source,
         })
     }
 

@@ -17,8 +17,12 @@ pub fn stats(config: &Config, values: &[f32], d: usize) -> Stats {
         Norm::Rms => rms(config, values, d),
         Norm::Layer => {
             let mean = sum(values, |v| v) / n;
-            // The entries that are not listed are 0 and stand `mean` away from the mean.
-            let absent = (d - values.len()) as f32 * (mean * mean);
+            // The entries that are not listed are 0 and stand `mean` away from the mean. Where there are none, a square beyond f32 counts
+            // for nothing: 0 · ∞ would be NaN.
+            let absent = match d - values.len() {
+                0 => 0.0,
+                count => count as f32 * (mean * mean),
+            };
             Stats {
                 mean,
                 scale: 1.0 / ((square(mean) + absent) / n + config.norm_eps).sqrt(),

@@ -16,6 +16,7 @@
 //!
 //! The log-probability reported is the model's own: of the raw logits, at temperature 1, from sums of the same kind of mass.
 
+use crate::config::{REPETITION_PENALTY, TEMPERATURE, TOP_P};
 use crate::error::{fail, Result};
 use crate::numerics::dispatch::dispatch;
 use crate::numerics::math;
@@ -48,20 +49,14 @@ pub fn check(sampling: &Sampling) -> Result<()> {
         repetition_penalty,
         ..
     } = *sampling;
-    if !(temperature.is_finite() && temperature >= 0.0) {
-        fail!(
-            Argument,
-            "temperature is {temperature}, but must be a finite number of at least 0"
-        );
-    }
-    if !(top_p > 0.0 && top_p <= 1.0) {
-        fail!(Argument, "top_p is {top_p}, but must be above 0 and at most 1");
-    }
-    if !(repetition_penalty.is_finite() && repetition_penalty > 0.0) {
-        fail!(
-            Argument,
-            "repetition_penalty is {repetition_penalty}, but must be a finite number above 0"
-        );
+    for (setting, value) in [
+        (TEMPERATURE, temperature),
+        (TOP_P, top_p),
+        (REPETITION_PENALTY, repetition_penalty),
+    ] {
+        if let Some(fault) = setting.fault(value) {
+            fail!(Argument, "{} {fault}", setting.name);
+        }
     }
     Ok(())
 }

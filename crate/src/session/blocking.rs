@@ -16,7 +16,7 @@ impl Model {
     /// [`Model::open`] onto a backend of one's choice.
     pub fn open_on(folder: impl AsRef<Path>, choice: BackendChoice) -> Result<Model> {
         let source = FolderSource::new(folder)?;
-        pollster::block_on(Model::load(&source, choice, &Cancel::default(), &mut |_, _| {}))
+        pollster::block_on(Model::load(&source, choice, &Cancel::default(), &mut |_, _| {})).map_err(|error| source.named(error))
     }
 
     /// [`Model::run`], blocking.

@@ -59,15 +59,10 @@ pub fn edits(value: &JsValue) -> Result<Vec<Edit>> {
     };
     let mut edits = Vec::new();
     for (number, edit) in list.iter().enumerate() {
-        edits.push(serde_wasm_bindgen::from_value(edit).map_err(|error| {
-            let text = said(&error);
-            let text = if text.contains("Positions") {
-                "positions must be 'all', 'prompt', 'generated' or {from, to}"
-            } else {
-                &text
-            };
-            Error::new(Code::Edit, format!("edit {number}: {text}"))
-        })?);
+        edits.push(
+            serde_wasm_bindgen::from_value(edit)
+                .map_err(|error| Error::new(Code::Edit, format!("edit {number}: {}", said(&error))))?,
+        );
     }
     Ok(edits)
 }

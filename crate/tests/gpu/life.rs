@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use pollster::block_on;
 use topk_lm::config::Config;
-use topk_lm::edits::{Action, EditTable, ResolvedEdit, Site, EVERY_ROW};
+use topk_lm::edits::{Action, Edit, EditTable, ResolvedEdit, Site, EVERY_ROW};
 use topk_lm::error::Code;
 use topk_lm::exec::adapter::{BackendChoice, BackendKind};
 use topk_lm::exec::gpu::{self, GpuCache, GpuEngine, GpuLoader};
@@ -13,9 +13,11 @@ use topk_lm::ops::buffers::HIDDEN;
 use topk_lm::ops::def::{Point, Rows, Stage};
 use topk_lm::ops::pattern;
 use topk_lm::ops::sampling::Sampling;
+use topk_lm::session::{Model, RunOptions};
 use topk_lm::weights::{Dtype, Weight, WeightSink};
 
 use crate::cases::{device, llama, load_gpu, topk, weights};
+use crate::common::{golden, largest_difference};
 
 fn batch<'a>(ids: &'a [u32], edits: &'a EditTable, captures: &'a [Capture]) -> Batch<'a> {
     Batch {
@@ -171,6 +173,22 @@ fn edits_that_overflow_name_their_layer() {
         assert_eq!(error.code(), Code::NonFinite);
         assert!(error.to_string().contains("layer 1"), "{error}");
     }
+}
+
+/// Values whose squares f32 has no room for: the norms scale them to 0, on both executors and in every kind of row.
+#[test]
+fn values_beyond_a_norm_are_the_same_on_both() {
+    let Some(_) = device() else { return };
+    let folder = golden("gpt2-relu");
+    let edits = vec![Edit::clamp(0, 1, 1e25)];
+    let options = RunOptions {
+        edits,
+        ..RunOptions::default()
+    };
+    let [cpu, gpu] = [BackendChoice::Cpu, BackendChoice::Gpu].map(|choice| Model::open_on(&folder, choice).unwrap());
+    let ids = [1, 2, 3];
+    let [cpu, gpu] = [cpu, gpu].map(|model| model.run_now(&ids, &options).unwrap().logits.data);
+    assert!(largest_difference(&cpu, &gpu) <= 1e-3);
 }
 
 #[test]

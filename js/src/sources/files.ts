@@ -5,6 +5,7 @@ import { GIVEN, type ModelFiles, type OpenFolder } from './source.js';
 
 /** Blobs by path → model folder. */
 export class BlobFiles implements ModelFiles {
+  readonly missing = 'checkpoint';
   readonly checkpoints: number[];
   readonly #files: ReadonlyMap<string, Blob>;
 

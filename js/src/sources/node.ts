@@ -50,6 +50,7 @@ export function isFolder(path: string): boolean {
 
 /** A folder on the disk → model folder. */
 export class FolderFiles implements ModelFiles {
+  readonly missing = 'checkpoint';
   readonly checkpoints: number[];
   readonly #root: string;
 

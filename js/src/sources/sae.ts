@@ -8,22 +8,26 @@ export const SAE_FILES = ['cfg.json', 'sae_weights.safetensors'] as const;
 
 /** Fetches, reads or picks both files; a missing one is an error that names it. */
 export async function saeFiles(source: GivenSource, signal: AbortSignal): Promise<Map<string, Blob>> {
-  const find = await finder(source, signal);
+  const [folder, find] = await finder(source, signal);
   const blobs = await Promise.all(
     SAE_FILES.map(async (name) => {
       const blob = await find(name);
-      if (!blob) throw createError('argument', `${name} is missing from the autoencoder; give the folder that contains it.`);
+      if (!blob) {
+        const whole = `the folder of an autoencoder in SAELens' layout has ${SAE_FILES.join(' and ')}`;
+        throw createError('argument', `${name} is missing from ${folder}; ${whole}.`);
+      }
       return [name, blob] as const;
     }),
   );
   return new Map(blobs);
 }
 
-async function finder(source: GivenSource, signal: AbortSignal): Promise<(name: string) => Promise<Blob | undefined>> {
+/** What it is called in errors, and its files. */
+async function finder(source: GivenSource, signal: AbortSignal): Promise<[string, (name: string) => Promise<Blob | undefined>]> {
   const data = await readGiven(source, signal);
-  if (data.kind === 'path') return (name) => fromDisk(data.path, name);
-  if (data.kind === 'url') return (name) => fetched(new URL(name, data.url.replace(/\/?$/, '/')).href, signal);
-  return async (name) => data.files.get(name);
+  if (data.kind === 'path') return [data.path, (name) => fromDisk(data.path, name)];
+  if (data.kind === 'url') return [data.url, (name) => fetched(new URL(name, data.url.replace(/\/?$/, '/')).href, signal)];
+  return ['the given files', async (name) => data.files.get(name)];
 }
 
 async function fetched(url: string, signal: AbortSignal): Promise<Blob | undefined> {

@@ -1,4 +1,5 @@
 /** Where a model's files come from. */
+import { createError } from '../errors.js';
 import type { CacheInfo, LoadProgress } from '../types.js';
 import type { WasmSource } from '../topk_lm.js';
 
@@ -31,14 +32,22 @@ export interface ModelFiles {
   open(folder: string, context: OpenContext): Promise<OpenFolder>;
   /** A complete file next to the weights; `undefined`: there is no such file. With a manifest, only the files it lists exist. */
   file(path: string, signal: AbortSignal): Promise<Blob | undefined>;
-  /** Training steps that are known to be there, ascending. */
-  readonly checkpoints: number[];
+  /** The training steps that are there, ascending; `undefined`: that is not known. */
+  readonly checkpoints: number[] | undefined;
+  /** The code of an error about a file that is not there. */
+  readonly missing: 'checkpoint' | 'download';
 }
 
 /** For files that the page gave: nothing is fetched, nothing stored. */
 export const GIVEN: CacheInfo = { state: 'memory', reason: 'The page provided the files, so nothing was downloaded or stored.' };
 
-/** Name of the folder of a training step; the final weights are the model's own. */
-export function checkpointFolder(step: number | 'final'): string {
-  return step === 'final' ? '' : `step${step}/`;
+/** Name of the folder of a training step; the final weights are the model's own. A step that is not there is an error that says which are. */
+export function checkpointFolder(step: number | 'final', { checkpoints, missing }: ModelFiles): string {
+  if (step === 'final') return '';
+  const folder = `step${step}/`;
+  if (checkpoints && !checkpoints.includes(step)) {
+    const there = checkpoints.length > 0 ? `are ${checkpoints.join(', ')}, and 'final'` : "are none, only 'final'";
+    throw createError(missing, `step is ${step}, but there is no ${folder}model.safetensors; the model's checkpoints ${there}.`);
+  }
+  return folder;
 }

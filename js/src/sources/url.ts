@@ -17,6 +17,7 @@ const WEIGHTS = 'model.safetensors';
 
 /** Network, storage and base URL of one model. */
 export class UrlFiles implements ModelFiles {
+  readonly missing = 'download';
   readonly #base: URL;
   readonly #network: Network;
   readonly #cache: FileCache | null;
@@ -37,8 +38,8 @@ export class UrlFiles implements ModelFiles {
     return new UrlFiles(new URL(base), network, typeof storage === 'string' ? storage : new FileCache(storage));
   }
 
-  get checkpoints(): number[] {
-    return this.#manifest?.steps ?? [];
+  get checkpoints(): number[] | undefined {
+    return this.#manifest?.steps;
   }
 
   async open(folder: string, { signal, onProgress, early }: OpenContext): Promise<OpenFolder> {

@@ -9,7 +9,7 @@ use topk_lm::features::analyze::{self, AnalyzeOptions, Beyond};
 use topk_lm::features::saes::analyze_saes;
 use topk_lm::offline;
 
-use crate::common::{print_line, sae_json, sae_lines, Backend, SaeArgs, ThreadArgs};
+use crate::common::{counted, print_line, sae_json, sae_lines, Backend, NoBackend, SaeArgs, ThreadArgs};
 
 /// Computes, for every neuron, where it is active over a corpus, on which tokens, and what it promotes; with --checkpoints, over training too.
 /// An interrupted run continues after the last saved part and produces the same files.
@@ -29,7 +29,7 @@ pub struct AnalyzeArgs {
     #[arg(long)]
     checkpoints: bool,
     /// Analyze only the i-th of n parts of the documents, with i from 1
-    #[arg(long, value_name = "i/n", value_parser = shard)]
+    #[arg(long, value_name = "i/n", value_parser = shard, allow_hyphen_values = true)]
     shard: Option<(u64, u64)>,
     /// Dense twin, whose embedding defines the clusters of tokens [default: dense_twin in manifest.json or config.json]
     #[arg(long, value_name = "DIR")]
@@ -55,7 +55,7 @@ pub struct AnalyzeArgs {
     #[command(flatten)]
     saes: SaeArgs,
     /// Save the state after this many documents
-    #[arg(long, value_name = "DOCUMENTS", default_value_t = 512)]
+    #[arg(long, value_name = "DOCUMENTS", value_parser = counted, default_value_t = 512)]
     part: usize,
     /// Print one JSON object
     #[arg(long)]
@@ -77,6 +77,8 @@ pub struct MergeArgs {
     /// All folders that `analyze --shard` wrote
     #[arg(value_name = "SHARD", required = true)]
     shards: Vec<PathBuf>,
+    #[command(flatten)]
+    _backend: NoBackend,
 }
 
 fn shard(text: &str) -> std::result::Result<(u64, u64), String> {

@@ -23,7 +23,7 @@ use topk_lm::pace::Cancel;
 #[cfg(feature = "gpu")]
 use topk_lm::weights::Dtype;
 
-use crate::common::{load, print_line, threads, Backend, KeptDtype, ModelArgs};
+use crate::common::{load, print_line, threads, whole, Backend, KeptDtype, ModelArgs};
 
 #[derive(Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["model", "topk", "topk_plan"]))]
@@ -32,7 +32,7 @@ pub struct BenchArgs {
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
     /// Time TopK of K on [R, N] random numbers; may be repeated
-    #[arg(long, value_name = "R,N,K", value_parser = shape)]
+    #[arg(long, value_name = "R,N,K", value_parser = shape, allow_hyphen_values = true)]
     topk: Vec<[usize; 3]>,
     /// Find the constants of TopK's kernels that are fastest on this adapter; with FILE, write them into that plan (shaders/topk_plan.json)
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
@@ -41,16 +41,16 @@ pub struct BenchArgs {
     #[arg(long, value_enum, default_value_t)]
     backend: Backend,
     /// Number of timed runs
-    #[arg(long, default_value_t = 15)]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>, default_value_t = 15)]
     runs: usize,
     /// Number of warm-up runs before them
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>, default_value_t = 3)]
     warmup: usize,
     /// Tokens in the prompt
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>, default_value_t = 128)]
     prompt_tokens: usize,
     /// Tokens generated per run
-    #[arg(long, default_value_t = 32)]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>, default_value_t = 32)]
     new_tokens: usize,
     /// Number of threads that compute a model on the CPU
     #[arg(long, value_name = "N", value_parser = threads, default_value_t = 1)]
@@ -64,8 +64,9 @@ pub struct BenchArgs {
 }
 
 fn shape(text: &str) -> std::result::Result<[usize; 3], String> {
-    let numbers: Vec<usize> = text.split(',').filter_map(|part| part.trim().parse().ok()).collect();
-    <[usize; 3]>::try_from(numbers).map_err(|_| "must be three whole numbers R,N,K".to_owned())
+    let numbers: Option<Vec<usize>> = text.split(',').map(|part| part.trim().parse().ok()).collect();
+    let three = numbers.and_then(|numbers| numbers.try_into().ok());
+    three.ok_or_else(|| "must be three whole numbers R,N,K".to_owned())
 }
 
 pub fn run(args: &BenchArgs) -> Result<()> {
@@ -142,7 +143,8 @@ fn plan(args: &BenchArgs, file: Option<&std::path::Path>) -> Result<serde_json::
     let plan = match file {
         Some(path) => {
             let text = std::fs::read_to_string(path).map_err(|error| fault(path, "read", error))?;
-            Some((path, bench::plan::read(&text)?))
+            let plan = bench::plan::read(&text).map_err(|error| error.at(path.display()))?;
+            Some((path, plan))
         }
         None => None,
     };

@@ -2,11 +2,13 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use serde_json::{json, Value};
 use topk_lm::checkpoint::FolderSource;
-use topk_lm::error::{Code, Error, Result};
+use topk_lm::edits::Edit;
+use topk_lm::error::{shortened, Code, Error, Result};
 use topk_lm::offline;
 use topk_lm::pace::Cancel;
 use topk_lm::session::{BackendChoice, KeptAs, LoadOptions, Model, SaeOptions, SaeQuality, SamplingOptions};
@@ -30,6 +32,13 @@ impl Backend {
             Backend::Gpu => BackendChoice::Gpu,
         }
     }
+}
+
+/// `--backend` of a subcommand that computes on the CPU, or nothing: accepted as in others, without effect.
+#[derive(Args)]
+pub struct NoBackend {
+    #[arg(long, value_enum, default_value_t, hide = true)]
+    backend: Backend,
 }
 
 /// `--dtype` of a model that is loaded.
@@ -60,7 +69,7 @@ pub struct ModelArgs {
     #[arg(long, value_enum, default_value_t)]
     pub backend: Backend,
     /// Most positions of a sequence, so that a long context takes less memory [default: the model's context]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     pub max_context: Option<usize>,
     /// In which numbers matrices are kept in memory
     #[arg(long, value_enum, default_value_t)]
@@ -91,6 +100,38 @@ pub fn threads(text: &str) -> std::result::Result<usize, String> {
     number.ok_or_else(|| format!("must be a whole number from 1 to {MOST_THREADS}"))
 }
 
+/// Of a flag that takes a whole number.
+pub fn whole<N: FromStr>(text: &str) -> std::result::Result<N, String> {
+    text.parse()
+        .map_err(|_| "must be a whole number from 0 to 2^64 - 1".to_owned())
+}
+
+/// The same without 0.
+pub fn counted(text: &str) -> std::result::Result<usize, String> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| "must be a whole number of at least 1".to_owned())
+}
+
+/// Of a flag that takes any number.
+pub fn number<N: FromStr>(text: &str) -> std::result::Result<N, String> {
+    text.parse().map_err(|_| "must be a number".to_owned())
+}
+
+/// One of the ids of `--ids`.
+fn id(text: &str) -> std::result::Result<u32, String> {
+    let id = text.trim().parse();
+    id.map_err(|_| "must be token ids with commas between them, like 1,2,3".to_owned())
+}
+
+/// Of `--edit`. The line that clap makes of a message has the whole value already.
+pub fn edit(text: &str) -> std::result::Result<Edit, String> {
+    text.parse().map_err(|error: Error| {
+        let message = error.to_string();
+        let whole = format!("edit {}: ", shortened(text));
+        message.strip_prefix(&whole).map(str::to_owned).unwrap_or(message)
+    })
+}
+
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 pub struct Prompt {
@@ -98,7 +139,7 @@ pub struct Prompt {
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     prompt: Option<String>,
     /// Token ids, for which no tokenizer.json is needed
-    #[arg(long, value_name = "1,2,3", value_delimiter = ',')]
+    #[arg(long, value_name = "1,2,3", value_delimiter = ',', value_parser = id, allow_hyphen_values = true)]
     ids: Option<Vec<u32>>,
 }
 
@@ -115,16 +156,16 @@ impl Prompt {
 #[derive(Args)]
 pub struct SamplingArgs {
     /// 0 always takes the most likely token [default: the model's, otherwise 1]
-    #[arg(long, value_name = "T", allow_negative_numbers = true)]
+    #[arg(long, value_name = "T", value_parser = number::<f32>)]
     temperature: Option<f32>,
     /// Sample from the K most likely tokens [default: the model's, otherwise all]
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", value_parser = whole::<usize>)]
     top_k: Option<usize>,
     /// Sample from the smallest set of tokens whose probability reaches P [default: the model's, otherwise 1]
-    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    #[arg(long, value_name = "P", value_parser = number::<f32>)]
     top_p: Option<f32>,
     /// Above 1, makes tokens that already occurred less likely [default: the model's, otherwise 1]
-    #[arg(long, value_name = "R", allow_negative_numbers = true)]
+    #[arg(long, value_name = "R", value_parser = number::<f32>)]
     repetition_penalty: Option<f32>,
 }
 
@@ -187,7 +228,7 @@ impl SaeArgs {
         for sae in &self.saes {
             let source = FolderSource::new(&sae.folder)?;
             pollster::block_on(model.attach_sae(&source, &sae.options))
-                .map_err(|error| Error::new(error.code(), format!("{}: {error}", sae.folder.display())))?;
+                .map_err(|error| error.at(sae.folder.display()))?;
         }
         Ok(())
     }
@@ -233,6 +274,12 @@ pub fn load(args: &ModelArgs) -> Result<Model> {
         threads: args.threads,
     };
     pollster::block_on(Model::load_with(&source, &options, &Cancel::default(), &mut |_, _| {}))
+        .map_err(|error| source.named(error))
+}
+
+/// Prints a line to stderr; whether anybody reads it changes nothing.
+pub fn remark(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 /// Prints a line to stdout.

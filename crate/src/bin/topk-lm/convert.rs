@@ -7,7 +7,7 @@ use serde_json::json;
 use topk_lm::error::Result;
 use topk_lm::offline::convert::{self, ConvertOptions, Precision};
 
-use crate::common::print_line;
+use crate::common::{print_line, NoBackend};
 
 /// Checks a model folder as loading does and writes it again: smaller, and in pieces that a static host takes. Training checkpoints (step{N}/)
 /// come with it; statistics (features/) do not, since they belong to the weights: run `analyze` on the result.
@@ -31,6 +31,8 @@ pub struct ConvertArgs {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    _backend: NoBackend,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

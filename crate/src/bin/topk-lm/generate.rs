@@ -7,7 +7,7 @@ use topk_lm::error::Result;
 use topk_lm::pace::Cancel;
 use topk_lm::session::{Finish, GenerateOptions};
 
-use crate::common::{load, print_line, print_text, ModelArgs, Prompt, SaeArgs, SamplingArgs};
+use crate::common::{edit, load, print_line, print_text, remark, whole, ModelArgs, Prompt, SaeArgs, SamplingArgs};
 
 #[derive(Args)]
 pub struct GenerateArgs {
@@ -16,12 +16,12 @@ pub struct GenerateArgs {
     #[command(flatten)]
     prompt: Prompt,
     /// Maximum number of new tokens [default: the model's, otherwise 64]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     max_tokens: Option<usize>,
     #[command(flatten)]
     sampling: SamplingArgs,
-    /// The same seed gives the same text
-    #[arg(long, value_name = "S")]
+    /// The same seed gives the same text [default: a random one, which is reported]
+    #[arg(long, value_name = "S", value_parser = whole::<u64>)]
     seed: Option<u64>,
     /// Stop at any of these texts
     #[arg(long, value_name = "TEXT", num_args = 1..)]
@@ -33,7 +33,7 @@ pub struct GenerateArgs {
     saes: SaeArgs,
     /// Edit a neuron: layer=4,index=17,action=clamp,value=8[,site=topk_in][,positions=generated][,propagate=from_layer], or a feature:
     /// sae=HOOK,index=17,action=clamp,value=8[,positions=generated]
-    #[arg(long, value_name = "E")]
+    #[arg(long, value_name = "E", value_parser = edit)]
     edit: Vec<Edit>,
     /// Print one JSON object as the last line
     #[arg(long)]
@@ -78,7 +78,15 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
     if !args.json {
         print_line("")?;
         if finish == Finish::Context {
-            eprintln!("(the context of {} tokens is full)", model.config().n_ctx);
+            remark(&format!("(the context of {} tokens is full)", model.config().n_ctx));
+        }
+        let is_greedy = options
+            .sampling
+            .resolve(model.defaults(), generation.seed())
+            .temperature
+            == 0.0;
+        if args.seed.is_none() && !is_greedy {
+            remark(&format!("(seed {})", generation.seed()));
         }
         return Ok(());
     }

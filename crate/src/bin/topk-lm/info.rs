@@ -10,7 +10,7 @@ use topk_lm::error::Result;
 use topk_lm::offline::compare::compare;
 use topk_lm::tokenizer::Tokenizer;
 
-use crate::common::{print_line, Backend};
+use crate::common::{print_line, whole, NoBackend};
 
 #[derive(Args)]
 pub struct InfoArgs {
@@ -18,7 +18,7 @@ pub struct InfoArgs {
     #[arg(long, value_name = "DIR", required_unless_present = "architectures")]
     model: Option<PathBuf>,
     /// Most positions of a sequence, as in other commands: what a model then takes is under `memory`
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     max_context: Option<usize>,
     /// Another form of the same model, say before a rounding: also print how the two foretell --text
     #[arg(long, value_name = "DIR", requires_all = ["model", "text"])]
@@ -27,11 +27,10 @@ pub struct InfoArgs {
     #[arg(long, value_name = "FILE", requires = "against")]
     text: Option<PathBuf>,
     /// Most tokens of the text
-    #[arg(long, value_name = "N", default_value_t = 2000, requires = "against")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>, default_value_t = 2000, requires = "against")]
     max_tokens: usize,
-    /// Accepted as in other commands, without effect
-    #[arg(long, value_enum, default_value_t, hide = true)]
-    backend: Backend,
+    #[command(flatten)]
+    _backend: NoBackend,
     /// List the supported architectures (model_type and class) instead of describing a model
     #[arg(long, conflicts_with = "model")]
     architectures: bool,
@@ -45,7 +44,7 @@ pub fn run(args: &InfoArgs) -> Result<()> {
         return print_architectures(args.json);
     };
     let source = FolderSource::new(model)?;
-    let mut info = pollster::block_on(gather(&source, args.max_context))?;
+    let mut info = pollster::block_on(gather(&source, args.max_context)).map_err(|error| source.named(error))?;
     if let (Some(other), Some(text)) = (&args.against, &args.text) {
         let compared = compare(model, other, text, args.max_tokens)?;
         let [ours, others] = compared.bits_per_byte;

@@ -6,7 +6,7 @@ use clap::Args;
 use topk_lm::error::{Code, Error, Result};
 use topk_lm::offline::{files, manifest::manifest_of};
 
-use crate::common::print_line;
+use crate::common::{print_line, NoBackend};
 
 /// Writes manifest.json into model folders: the files that a site offers with their sizes and SHA-256, the training checkpoints, and whether
 /// there are statistics. Loaders verify downloads by it, and the explorer lists folders that have one. Run it again after every change.
@@ -18,13 +18,14 @@ pub struct ManifestArgs {
     /// Write nothing; fail if one is missing or out of date
     #[arg(long)]
     check: bool,
+    #[command(flatten)]
+    _backend: NoBackend,
 }
 
 pub fn run(args: &ManifestArgs) -> Result<()> {
     for folder in &args.folders {
         let path = folder.join("manifest.json");
-        let text =
-            manifest_of(folder).map_err(|error| Error::new(error.code(), format!("{}: {error}", folder.display())))?;
+        let text = manifest_of(folder)?;
         if std::fs::read_to_string(&path).is_ok_and(|there| there == text) {
             continue;
         }

@@ -10,7 +10,7 @@ use topk_lm::exec::request::LogitRows;
 use topk_lm::pace::Cancel;
 use topk_lm::session::RunOptions;
 
-use crate::common::{load, print_line, sae_lines, ModelArgs, Prompt, SaeArgs};
+use crate::common::{edit, load, print_line, sae_lines, whole, ModelArgs, Prompt, SaeArgs};
 
 #[derive(Args)]
 pub struct RunArgs {
@@ -19,7 +19,7 @@ pub struct RunArgs {
     #[command(flatten)]
     prompt: Prompt,
     /// How many positions edits treat as the prompt [default: all]
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", value_parser = whole::<usize>)]
     prompt_len: Option<usize>,
     /// Save a hook, for example blocks.0.hook_topk_out
     #[arg(long, value_name = "NAME")]
@@ -28,7 +28,7 @@ pub struct RunArgs {
     saes: SaeArgs,
     /// Edit a neuron: layer=4,index=17,action=clamp,value=8[,site=topk_in][,positions=3..7][,propagate=from_layer], or a feature:
     /// sae=HOOK,index=17,action=clamp,value=8[,positions=3..7]
-    #[arg(long, value_name = "E")]
+    #[arg(long, value_name = "E", value_parser = edit)]
     edit: Vec<Edit>,
     /// Output file: "logits" f32 [T, V] and each hook under its name
     #[arg(long, value_name = "FILE.safetensors")]

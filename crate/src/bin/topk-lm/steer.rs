@@ -7,7 +7,7 @@ use topk_lm::error::Result;
 use topk_lm::offline::files;
 use topk_lm::steer::{self, Concept, Found, Recipe, SteerOptions};
 
-use crate::common::{print_text, ThreadArgs};
+use crate::common::{number, print_text, remark, whole, NoBackend, ThreadArgs};
 
 /// Finds the few neurons of one block, each with a value to add, that make texts speak of the given words while they still read; prints edits as
 /// `generate --edit` and JavaScript take them, with what they do to fresh texts.
@@ -20,10 +20,10 @@ pub struct SteerArgs {
     #[arg(long, value_name = "WORDS", required = true)]
     words: Vec<Concept>,
     /// Neurons of the list, at most 64
-    #[arg(long, value_name = "N", default_value_t = 8)]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>, default_value_t = 8)]
     size: usize,
     /// The block behind which the neurons are [default: the last TopK block; of a dense model the block before the last]
-    #[arg(long, value_name = "L")]
+    #[arg(long, value_name = "L", value_parser = whole::<usize>)]
     layer: Option<usize>,
     /// A beginning of texts that this is for; may be given several times [default: openings of stories]
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
@@ -32,7 +32,7 @@ pub struct SteerArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
     prompts: Option<PathBuf>,
     /// Largest surprise of the texts, as a multiple of that of unedited ones
-    #[arg(long, value_name = "R", default_value_t = 1.25, allow_negative_numbers = true)]
+    #[arg(long, value_name = "R", value_parser = number::<f64>, default_value_t = 1.25)]
     surprise: f64,
     /// Model whose surprise counts, with the same tokenizer, for example the dense twin [default: the model, unedited]
     #[arg(long, value_name = "DIR")]
@@ -45,6 +45,8 @@ pub struct SteerArgs {
     out: Option<PathBuf>,
     #[command(flatten)]
     threads: ThreadArgs,
+    #[command(flatten)]
+    _backend: NoBackend,
 }
 
 pub fn run(args: &SteerArgs) -> Result<()> {
@@ -64,7 +66,7 @@ pub fn run(args: &SteerArgs) -> Result<()> {
     steer::into_list(args.out.as_deref(), &[])?;
     let found = steer::steer(&options)?;
     for found in &found {
-        summary(found, args.curve).iter().for_each(|line| eprintln!("{line}"));
+        summary(found, args.curve).iter().for_each(|line| remark(line));
     }
     let recipes: Vec<Recipe> = found.into_iter().map(|found| found.recipe).collect();
     let list = steer::into_list(args.out.as_deref(), &recipes)?;

@@ -9,7 +9,7 @@ use topk_lm::exec::gpu::open;
 use topk_lm::numerics::order::Select;
 use topk_lm::topk::{topk_cpu, TopKGpu};
 
-use crate::common::Backend;
+use crate::common::{whole, Backend};
 
 #[derive(Args)]
 pub struct TopKArgs {
@@ -17,7 +17,7 @@ pub struct TopKArgs {
     #[arg(long, value_name = "FILE.safetensors")]
     input: PathBuf,
     /// How many entries per row, from 0 to N
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", value_parser = whole::<usize>)]
     k: usize,
     /// What entries are ranked by
     #[arg(long, value_enum, default_value_t)]

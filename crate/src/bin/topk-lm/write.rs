@@ -8,7 +8,7 @@ use topk_lm::checkpoint::FolderSource;
 use topk_lm::error::{Code, Error, Result};
 use topk_lm::offline::{documents, write, OfflineModel};
 
-use crate::common::{print_line, SamplingArgs, ThreadArgs};
+use crate::common::{print_line, whole, NoBackend, SamplingArgs, ThreadArgs};
 
 /// Document i equals what `generate --backend cpu` writes for its prompt with a seed derived from S and i (words 0 and 1 of
 /// Philox4x32-10 with key S and counter (i, i >> 32, 0, 1)), on every machine and with any number of threads.
@@ -19,16 +19,16 @@ pub struct WriteArgs {
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     /// Number of documents
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     documents: usize,
     /// The same seed gives the same documents
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", value_parser = whole::<u64>)]
     seed: u64,
     /// Output file: {"ids": [...]} per line, including prompt and eos
     #[arg(long, value_name = "FILE.jsonl")]
     out: PathBuf,
     /// Maximum number of new tokens per document [default: until the context is full]
-    #[arg(long, value_name = "M")]
+    #[arg(long, value_name = "M", value_parser = whole::<usize>)]
     max_tokens: Option<usize>,
     #[command(flatten)]
     sampling: SamplingArgs,
@@ -41,6 +41,8 @@ pub struct WriteArgs {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    _backend: NoBackend,
 }
 
 pub fn run(args: &WriteArgs) -> Result<()> {
