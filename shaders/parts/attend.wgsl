@@ -20,9 +20,14 @@ struct Attended {
 
 fn value_at(row: u32, kv_head: u32, position: u32, dim: u32) -> f32 {
     if (own(row, position)) {
-        return qkv[(row * (n_heads + 2u * n_kv_heads) + n_heads + n_kv_heads + kv_head) * d_head + dim];
+        return as_cached(qkv[(row * (n_heads + 2u * n_kv_heads) + n_heads + n_kv_heads + kv_head) * d_head + dim]);
     }
-    return cache[((cached_at(row, position) * 2u + 1u) * n_kv_heads + kv_head) * d_head + dim];
+    let at = ((cached_at(row, position) * 2u + 1u) * n_kv_heads + kv_head) * d_head + dim;
+    if (cache_type == 0u) {
+        return bitcast<f32>(cache[at]);
+    }
+    let two = unpack2x16float(cache[at / 2u]);
+    return select(two.x, two.y, at % 2u == 1u);
 }
 
 fn attend(row: u32, head: u32, begin: u32, end: u32, thread: u32) -> Attended {
