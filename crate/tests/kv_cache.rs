@@ -5,7 +5,7 @@ mod common;
 use std::process::Command;
 
 use common::edits::{an_edit, MODELS};
-use common::{golden, largest_difference, load_on, root};
+use common::{golden, golden_models, ids, json, largest_difference, load_on, root, Tensors};
 use proptest::prelude::*;
 use topk_lm::checkpoint::FolderSource;
 use topk_lm::edits::{Edit, Positions};
@@ -70,49 +70,77 @@ fn generate(model: &Model, ids: &[u32], options: &GenerateOptions) -> Vec<u32> {
     }
 }
 
-/// Every architecture with heads of an even number of dimensions, rotations of a part of a head, norms of heads, windows, soft-caps; each against f32
-/// on the CPU, and the GPU against the CPU.
+/// Of what the goldens say: dense models, which no rounding sends another way.
+const NEAR: f32 = 1e-2;
+
+/// Rotations of a part of a head, norms of heads, windows, soft-caps: each against what PyTorch makes of it, and the GPU against the CPU.
 #[test]
-fn results_are_near_those_of_f32_on_both_devices() {
-    let mut apart = 0;
+fn dense_models_are_near_the_goldens_on_both_devices() {
+    let mut names = 0;
+    for folder in golden_models() {
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        let Ok(cpu) = load_in(&name, BackendChoice::Cpu, CacheDtype::F16) else {
+            continue;
+        };
+        if cpu.config().topk.is_some() {
+            continue;
+        }
+        let on_gpu = load_on(&folder, BackendChoice::Gpu).is_some();
+        let gpu = on_gpu.then(|| half(&name, BackendChoice::Gpu));
+        let tensors = Tensors::open(&folder.join("golden.safetensors"));
+        let (tensors, golden) = (tensors.all(), json(&folder.join("golden.json")));
+        let plain = golden["runs"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|run| run["edits"].as_array().unwrap().is_empty());
+        let mut furthest = [0f32; 2];
+        for run in plain {
+            let expected = &tensors[&format!("{}/logits", run["name"].as_str().unwrap())].1;
+            let ids = ids(&run["ids"]);
+            let from = run["logits_from"].as_u64().unwrap() as usize * cpu.config().d_vocab;
+            let got = all_logits(&cpu, &ids, &[], ids.len());
+            furthest[0] = furthest[0].max(largest_difference(&got[from..], expected));
+            if let Some(gpu) = &gpu {
+                furthest[1] = furthest[1].max(largest_difference(&all_logits(gpu, &ids, &[], ids.len()), &got));
+            }
+        }
+        println!(
+            "{name}: {:e} from the golden, {:e} between the devices",
+            furthest[0], furthest[1]
+        );
+        assert!(
+            furthest[0] > 1e-6 && furthest[0] < NEAR && furthest[1] < 2e-3,
+            "{name}: {furthest:?}"
+        );
+        names += 1;
+    }
+    assert!(names >= 5, "{names} dense models");
+}
+
+/// At the first position TopK models see one value, rounded by 2^-11 of itself; behind it another neuron may be selected.
+#[test]
+fn topk_models_are_near_at_the_first_position() {
     for name in [
         "gpt2",
-        "gpt-neo",
         "gemma2",
         "gemma3",
         "llama-gqa",
         "llama-abs",
         "llama-i8",
-        "llama-rope-llama3",
         "neox-parallel",
         "qwen2",
-        "qwen2-dense-window",
         "qwen3",
-        "llama-dense-bias",
-        "gemma2-dense",
     ] {
-        let cpu = on_cpu(name);
-        let ids = some_ids(&cpu, 24);
-        let got = all_logits(&cpu, &ids, &[], ids.len());
-        let expected = all_logits(
-            &load_on(&golden(name), BackendChoice::Cpu).unwrap(),
-            &ids,
-            &[],
-            ids.len(),
+        let model = on_cpu(name);
+        let id = some_ids(&model, 3);
+        let (got, expected) = (
+            all_logits(&model, &id[..1], &[], 1),
+            all_logits(&load_on(&golden(name), BackendChoice::Cpu).unwrap(), &id[..1], &[], 1),
         );
-        apart += usize::from(got != expected);
-        // The first position sees one key: what it weighs does not depend on it, and values are rounded by 2^-11 of themselves.
-        let d_vocab = cpu.config().d_vocab;
-        let off = largest_difference(&got[..d_vocab], &expected[..d_vocab]);
-        assert!(off < 2e-2, "{name}: {off} at the first position");
-        if load_on(&golden(name), BackendChoice::Gpu).is_some() {
-            let gpu = half(name, BackendChoice::Gpu);
-            let off = largest_difference(&all_logits(&gpu, &ids, &[], ids.len()), &got);
-            println!("{name}: {off:e} between the devices");
-            assert!(off < 5e-3, "{name}: {off} between the devices");
-        }
+        let off = largest_difference(&got, &expected);
+        assert!(off > 0.0 && off < 2e-2, "{name}: {off}");
     }
-    assert_eq!(apart, 14, "models whose results the rounding changes");
 }
 
 /// A call on a model that has cached other positions before equals one on a model of its own, bit for bit.
@@ -139,11 +167,16 @@ fn cached_equals_fresh(name: &str, calls: &[(usize, Vec<Edit>, bool)]) {
     }
 }
 
+/// Heads of GPT-Neo's golden have 11 dimensions.
+fn even_models() -> Vec<(&'static str, usize, usize)> {
+    MODELS.into_iter().filter(|(name, ..)| *name != "gpt-neo").collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 30, ..ProptestConfig::default() })]
 
     #[test]
-    fn cached_positions_change_nothing((name, calls) in prop::sample::select(&MODELS[..]).prop_flat_map(|(name, n_layers, d_model)| {
+    fn cached_positions_change_nothing((name, calls) in prop::sample::select(even_models()).prop_flat_map(|(name, n_layers, d_model)| {
         let edits = prop::collection::vec(an_edit(n_layers, d_model), 0..3);
         (Just(name), prop::collection::vec((1usize..11, edits, any::<bool>()), 1..6))
     })) {
@@ -288,6 +321,8 @@ fn the_command_takes_it() {
         "3",
         "--temperature",
         "0",
+        "--seed",
+        "1",
         "--backend",
         "cpu",
         "--json",

@@ -1,4 +1,4 @@
-// @import parts/heads.wgsl
+// @import parts/scores.wgsl
 // @import parts/reduce.wgsl
 // Causal attention in the flash manner, by one workgroup of 256 threads for a head of a row and a part of the context. A tile is 256
 // positions: each thread scores one key, the tile's maximum and sum update the running ones, then thread (slice, dim) adds

@@ -62,8 +62,9 @@ pub fn scores(cx: &KernelContext<'_>) -> Vec<(&'static str, f64)> {
     constants
 }
 
-/// The kernel that does the output projection too.
-const FUSED: usize = 3;
+/// The kernel for many rows, and the one that does the output projection too.
+const TILE: usize = 3;
+const FUSED: usize = 4;
 
 /// The whole context at once; a part of it; the joining of parts; with the output projection.
 fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
@@ -85,7 +86,9 @@ fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
         constants: vec![n_heads, d_head],
         binds: vec![("parts", Resource::Buffer(PARTS)), ("z", Resource::Buffer(ATTENDED))],
     };
-    let mut kernels = vec![attention(ATTENDED), attention(PARTS), merge];
+    let mut tile = attention(ATTENDED);
+    tile.file = "attention_tile.wgsl";
+    let mut kernels = vec![attention(ATTENDED), attention(PARTS), merge, tile];
     if fused::fits(config) {
         let mut fused = attention(HEAD_OUT);
         fused.file = "attention_out.wgsl";
@@ -101,6 +104,23 @@ fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
     kernels
 }
 
+/// Rows from which on they share what they read.
+const FEWEST_ROWS: usize = 9;
+
+/// Rows of a tile (`shaders/attention_tile.wgsl`).
+fn tile_rows(config: &Config) -> usize {
+    if config.d_head <= 128 {
+        16
+    } else {
+        8
+    }
+}
+
+/// Whether the rows are of one sequence, and so many that they share what they read.
+fn in_tiles(plan: &PlanContext<'_>) -> bool {
+    plan.rows.len() >= FEWEST_ROWS && plan.params.last_of_each().is_none() && plan.config.d_head.is_multiple_of(4)
+}
+
 /// One dispatch, or for few rows that see much of a long context two: parts, then their merge.
 fn plan(plan: &PlanContext<'_>, out: &mut Vec<Dispatch>) {
     let (rows, heads) = (plan.rows.len(), plan.config.n_heads);
@@ -109,7 +129,10 @@ fn plan(plan: &PlanContext<'_>, out: &mut Vec<Dispatch>) {
     let part = part(seen).filter(|_| !in_one_part(plan));
     let Some(part) = part else {
         let whole = Dispatch::new(params.aux([1, seen, first]), [heads, rows, 1]);
-        out.push(if fused::applies(plan) {
+        out.push(if in_tiles(plan) {
+            let grid = [heads, rows.div_ceil(tile_rows(plan.config)), 1];
+            Dispatch { grid, ..whole }.kernel(TILE)
+        } else if fused::applies(plan) {
             let grid = [heads, rows, plan.config.d_model.div_ceil(1024)];
             Dispatch { grid, ..whole }.kernel(FUSED)
         } else {

@@ -121,13 +121,13 @@ fn compare_edited(name: &str, config: &Config, both: &Both, prompt: usize, then:
     }
 }
 
-/// Few rows behind 560 others, where attention splits the context.
+/// Rows behind 560 others, where attention splits the context of few.
 pub fn compare_late(name: &str, config: &Config, gpu: &Rc<Gpu>, seed: u64) {
     let both = load(gpu, config, Dtype::F32, seed);
     let edits = EditTable::none(config.n_layers);
     let (mut on_cpu, mut on_gpu) = (both.cpu.new_cache(), both.gpu.new_cache().unwrap());
     let mut random = Random::new(seed);
-    let ids: Vec<u32> = (0..570).map(|_| random.below(config.d_vocab) as u32).collect();
+    let ids: Vec<u32> = (0..581).map(|_| random.below(config.d_vocab) as u32).collect();
     let captures = everything(config);
     let batch = |start: usize, rows: usize, mode, captures, logits| Batch {
         ids: &ids[start..start + rows],
@@ -151,6 +151,8 @@ pub fn compare_late(name: &str, config: &Config, gpu: &Rc<Gpu>, seed: u64) {
         (560, 1, Rows::Sequence),
         (561, 4, Rows::Alternatives),
         (561, 3, Rows::Sequence),
+        (561, 9, Rows::Sequence),
+        (561, 20, Rows::Alternatives),
     ] {
         let batch = batch(start, rows, mode, &captures, LogitRows::Last);
         let cpu = block_on(both.cpu.forward(&mut on_cpu, &batch)).unwrap();
