@@ -35,12 +35,18 @@ async function open(t) {
   const { page } = await openApi(browser, t, { mounts: { '/shipped/': folder }, serving: { intercept } });
   await page.evaluate(() => {
     globalThis.kernels = 0;
+    globalThis.dispatches = 0;
     /** Bytes that the device was given. */
     globalThis.given = 0;
     const { createComputePipeline, createBuffer } = GPUDevice.prototype;
     GPUDevice.prototype.createComputePipeline = function (...all) {
       kernels++;
       return createComputePipeline.apply(this, all);
+    };
+    const { dispatchWorkgroups } = GPUComputePassEncoder.prototype;
+    GPUComputePassEncoder.prototype.dispatchWorkgroups = function (...all) {
+      dispatches++;
+      return dispatchWorkgroups.apply(this, all);
     };
     GPUDevice.prototype.createBuffer = function (descriptor) {
       if (descriptor.mappedAtCreation) given += descriptor.size;
@@ -77,11 +83,12 @@ async function open(t) {
   return { page, upTo };
 }
 
-test('kernels are asked for once the header is there, and weights are uploaded as they come', { timeout: 300_000 }, async (t) => {
+test('kernels are asked for and run over nothing once the header is there, and weights are uploaded as they come', { timeout: 300_000 }, async (t) => {
   const { page, upTo } = await open(t);
   upTo(HEADER);
   await page.evaluate(() => load('webgpu'));
   await page.waitForFunction(() => kernels > 0, null, { timeout: 60_000 });
+  await page.waitForFunction(() => dispatches === kernels, null, { timeout: 60_000 });
   const first = await page.evaluate(() => ({ kernels, given }));
   assert.ok(first.given < 1 << 20, `${first.given} bytes`);
   upTo(NEARLY);

@@ -43,9 +43,9 @@ fn nothing_is_left_behind() {
     };
     for round in 0..5 {
         let engine = load_gpu(&gpu, &config, &weights);
-        let (loaded, bytes) = (gpu.ledger().buffers(), gpu.ledger().bytes());
-        assert!(loaded > 30 && bytes > 0);
-        for _ in 0..4 {
+        // What the first use makes, later ones share.
+        let mut used = 0;
+        for _ in 0..5 {
             let mut cache = engine.new_cache().unwrap();
             let captures = [
                 Capture::probe(Point::of(0, Stage::Attention), &pattern::DEF, HIDDEN),
@@ -61,13 +61,13 @@ fn nothing_is_left_behind() {
                 logits: false,
             };
             block_on(engine.decode(&mut cache, &decode)).unwrap();
+            drop(cache);
+            let left = gpu.ledger().buffers();
+            assert!(left > 30 && gpu.ledger().bytes() > 0);
+            used = if used == 0 { left } else { used };
+            // Up to four read-back buffers wait for their next use.
+            assert!(left <= used + 4, "round {round}: {left} of {used}");
         }
-        // Up to four read-back buffers wait for their next use.
-        assert!(
-            gpu.ledger().buffers() <= loaded + 4,
-            "round {round}: {} of {loaded}",
-            gpu.ledger().buffers()
-        );
         drop(engine);
         assert_eq!((gpu.ledger().buffers(), gpu.ledger().bytes()), (0, 0), "round {round}");
     }

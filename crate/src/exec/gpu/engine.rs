@@ -11,11 +11,10 @@ use super::record::Recorder;
 use super::staging::Staging;
 use crate::config::Config;
 use crate::edits::EditTable;
-use crate::error::{fail, Code, Error, Result};
-use crate::exec::request::{Batch, BatchOutput, Decode, LogitRows};
+use crate::error::{fail, Error, Result};
+use crate::exec::request::{Batch, BatchOutput, LogitRows};
 use crate::ops::buffers::{IDS, STATUS};
-use crate::ops::def::{Params, PlanContext, Step, FEW_ROWS};
-use crate::ops::sampling::Sampling;
+use crate::ops::def::{Params, PlanContext, Step};
 use crate::program::Program;
 
 /// The WebGPU executor of one set of weights and one program.
@@ -184,37 +183,5 @@ impl GpuEngine {
             )),
             None => fail!(Device, "the GPU gave no status back"),
         }
-    }
-
-    /// One dummy step and one dummy prompt: what compiles late does so now.
-    pub(super) async fn warm_up(&self) -> Result<()> {
-        let mut cache = self.new_cache()?;
-        let edits = EditTable::none(self.core.config.n_layers);
-        let ids = vec![0; (FEW_ROWS + 1).min(self.max_rows()).min(self.core.config.n_ctx)];
-        let batch = Batch::text(&ids, &edits, LogitRows::All);
-        let sampling = Sampling {
-            temperature: 0.0,
-            top_k: 0,
-            top_p: 1.0,
-            repetition_penalty: 1.0,
-            seed: 0,
-        };
-        let decode = Decode {
-            ids: &ids[..1],
-            steps: 1,
-            sampling: &sampling,
-            edits: &edits,
-            captures: &[],
-            logits: false,
-        };
-        let outcomes = [
-            self.forward(&mut cache, &batch).await.map(drop),
-            self.decode(&mut cache, &decode).await.map(drop),
-        ];
-        // Whether these numbers are finite is not the question here.
-        outcomes
-            .into_iter()
-            .find(|o| matches!(o, Err(e) if e.code() != Code::NonFinite))
-            .unwrap_or(Ok(()))
     }
 }

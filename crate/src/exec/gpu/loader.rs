@@ -102,10 +102,11 @@ impl GpuLoader {
                 self.pipelines.get(&kernel)?;
             }
         }
-        product::request(&self.config, &self.program, &self.pipelines, &stored)
+        product::request(&self.config, &self.program, &self.pipelines, &stored)?;
+        self.pipelines.rehearse()
     }
 
-    /// Waits for the device's word that all fit, and runs one dummy step.
+    /// Waits for the device's word that all fit.
     pub async fn finish(mut self) -> Result<GpuEngine> {
         let gpu = self.gpu.clone();
         for guard in std::mem::take(&mut self.guards) {
@@ -113,9 +114,7 @@ impl GpuLoader {
         }
         let (engine, guard) = gpu.guarded("the model", || self.build());
         guard.check(&gpu).await?;
-        let engine = engine?;
-        engine.warm_up().await?;
-        Ok(engine)
+        engine
     }
 
     fn make_products(&mut self) -> Result<()> {

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use super::buffers::Buf;
 use super::context::Gpu;
+use super::record::Recorder;
 use super::shader::{shader, Binding, Shader};
 use crate::error::{fail, Result};
 use crate::ops::def::{Kernel, Params};
@@ -26,6 +27,9 @@ impl Pipeline {
     }
 }
 
+/// Bytes of a buffer that stands for another when kernels are tried: as much as any binding has to have.
+const SCRATCH: u64 = 256;
+
 type Constants = Vec<(&'static str, u64)>;
 type Layout = (wgpu::BindGroupLayout, wgpu::PipelineLayout);
 
@@ -38,6 +42,8 @@ pub struct Pipelines {
     modules: RefCell<HashMap<&'static str, wgpu::ShaderModule>>,
     layouts: RefCell<HashMap<Vec<(u32, bool)>, Layout>>,
     made: RefCell<HashMap<(&'static str, Constants), Rc<Pipeline>>>,
+    /// Those that did not run yet.
+    fresh: RefCell<Vec<Rc<Pipeline>>>,
 }
 
 impl Pipelines {
@@ -50,6 +56,7 @@ impl Pipelines {
             modules: RefCell::default(),
             layouts: RefCell::default(),
             made: RefCell::default(),
+            fresh: RefCell::default(),
         }
     }
 
@@ -94,7 +101,30 @@ impl Pipelines {
             shader,
         });
         self.made.borrow_mut().insert(key, pipeline.clone());
+        self.fresh.borrow_mut().push(pipeline.clone());
         Ok(pipeline)
+    }
+
+    /// Runs one workgroup of every kernel that is new, over no rows: what a driver compiles at the first use, it compiles now.
+    pub fn rehearse(&self) -> Result<()> {
+        let scratch = |_| self.gpu.storage("rehearsal", SCRATCH);
+        // A buffer cannot be written under two names, nor read under one and written under another.
+        let read = scratch(0);
+        let mut written: Vec<Buf> = Vec::new();
+        let mut recorder = Recorder::new(&self.gpu, &self.uniforms);
+        for pipeline in &self.fresh.take() {
+            let writes = pipeline.shader.bindings.iter().filter(|binding| binding.writes).count();
+            written.extend((written.len()..writes).map(scratch));
+            let mut free = written.iter();
+            let buffers = pipeline.shader.bindings.iter().map(|binding| {
+                let own = if binding.writes { free.next() } else { None };
+                (binding.name, own.unwrap_or(&read))
+            });
+            let group = self.group(pipeline, buffers)?;
+            recorder.dispatch(pipeline, &group, Params::default(), [1, 1, 1]);
+        }
+        recorder.submit();
+        Ok(())
     }
 
     /// The bind group of a pipeline: a buffer for each of its bindings, by name.
