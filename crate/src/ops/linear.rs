@@ -8,6 +8,11 @@ use crate::config::{Config, Norm};
 use crate::error::Result;
 use crate::weights::{Tensor, Weight};
 
+/// Workgroups of a kernel for many rows (`shaders/parts/rows.wgsl`).
+pub fn many_rows(rows: usize, outputs: usize) -> [usize; 3] {
+    [outputs.div_ceil(128), rows.div_ceil(32), 1]
+}
+
 /// A weight of a layer.
 pub type PerLayer = fn(usize) -> Weight;
 
@@ -85,7 +90,7 @@ impl Linear {
         if plan.has_few_rows() {
             Dispatch::new(params, [outputs.div_ceil(32), rows, 1])
         } else {
-            Dispatch::new(params, [outputs.div_ceil(64), rows.div_ceil(64), 1]).kernel(1)
+            Dispatch::new(params, many_rows(rows, outputs)).kernel(1)
         }
     }
 

@@ -14,4 +14,5 @@ mod life;
 mod narrow;
 mod ops;
 mod resume;
+mod rows;
 mod together;

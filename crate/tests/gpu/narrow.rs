@@ -153,6 +153,9 @@ fn are_what_they_mean(rounded: impl Fn(Weight, &Tensor) -> [Tensor; 2]) {
             (1, &inside[..]),
             (3, &inside[1..]),
             (12, &inside[..]),
+            (9, &inside[..]),
+            (17, &inside[..]),
+            (33, &inside[..]),
         ] {
             let ids: Vec<u32> = (0..rows).map(|i| (i * 31 + 7) as u32 % config.d_vocab as u32).collect();
             let batch = Batch {

@@ -1,0 +1,72 @@
+//! The products of many rows (`shaders/parts/rows.wgsl`, `qkv_gather_rows.wgsl`) where rows, inputs and outputs fill no tile: by every number
+//! of rows around a tile's, widths of all remainders, with and without norms' means, biases and gates.
+
+use topk_lm::config::Config;
+use topk_lm::ops::def::Rows;
+use topk_lm::weights::Dtype;
+
+use crate::cases::{biases, device, gpt2, llama, load, topk};
+use crate::ops::compare;
+
+const COUNTS: [usize; 16] = [1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65, 127, 128, 129];
+
+fn sized(base: Config, [d_model, d_mlp, d_head, n_heads]: [usize; 4]) -> Config {
+    let n_kv_heads = if base.n_kv_heads == base.n_heads { n_heads } else { 1 };
+    Config {
+        d_model,
+        d_mlp,
+        d_head,
+        n_heads,
+        n_kv_heads,
+        d_vocab: 33,
+        n_layers: 2,
+        ..base
+    }
+}
+
+/// One block and the head of each count, alone and behind other rows.
+fn in_counts(name: &str, config: &Config, dtype: Dtype, seed: u64, counts: &[usize]) {
+    let Some(gpu) = device() else { return };
+    let both = load(&gpu, config, dtype, seed);
+    for &rows in counts {
+        compare(name, config, &both, rows, (rows + 8).min(160 - rows), Rows::Sequence);
+    }
+}
+
+#[test]
+fn every_count_of_rows() {
+    in_counts("a dense Llama", &sized(llama(), [60, 40, 8, 4]), Dtype::F32, 91, &COUNTS);
+    let sparse = Config {
+        topk: topk(7),
+        ..sized(llama(), [64, 24, 8, 4])
+    };
+    in_counts("a TopK Llama", &sparse, Dtype::F16, 92, &COUNTS);
+}
+
+#[test]
+fn widths_that_fill_no_tile() {
+    let counts = [9, 33, 65];
+    let shapes = [[61, 33, 5, 3], [66, 36, 12, 2], [56, 68, 20, 3], [136, 130, 64, 2], [72, 20, 72, 2]];
+    let dtypes = [Dtype::F32, Dtype::F16, Dtype::Bf16];
+    for (number, shape) in shapes.into_iter().enumerate() {
+        let dtype = |more: usize| dtypes[(number + more) % 3];
+        let seed = 93 + number as u64;
+        let dense = Config {
+            biases: biases(true),
+            n_kv_heads: 4,
+            ..llama()
+        };
+        let sparse = |base: Config| Config {
+            topk: topk(shape[0] / 8),
+            n_nontopk: 0,
+            ..sized(base, shape)
+        };
+        // RoPE turns pairs.
+        if shape[2] % 8 == 0 {
+            in_counts(&format!("Llama {shape:?}"), &sized(dense.clone(), shape), dtype(0), seed, &counts);
+            in_counts(&format!("TopK Llama {shape:?}"), &sparse(dense), dtype(1), seed, &counts);
+        }
+        in_counts(&format!("GPT-2 {shape:?}"), &sized(gpt2(), shape), dtype(2), seed, &counts);
+        in_counts(&format!("TopK GPT-2 {shape:?}"), &sparse(gpt2()), dtype(0), seed, &counts);
+    }
+}
