@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::buffers::{Buffer, ACTIVE, HIDDEN};
 use super::def::{at_once, Dispatch, Kernel, KernelContext, OpDef, PlanContext, Resource, Step, Vectors};
-use super::linear::Linear;
+use super::linear::{self, Linear};
 use super::norm;
 use super::pass::Pass;
 use crate::config::{Config, Norm};
@@ -91,6 +91,7 @@ fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
         kernel("qkv_matvec.wgsl", dense, Resource::Weight(w), constants.clone()),
         kernel("qkv_matmul.wgsl", dense, Resource::Weight(w), constants.clone()),
     ];
+    kernels[1].constants.extend(linear::tile(cx.profile));
     if cx.step.input == ACTIVE {
         constants.extend([
             ("capacity", config.d_model as f64),

@@ -3,6 +3,7 @@
 
 use topk_lm::config::Config;
 use topk_lm::ops::def::Rows;
+use topk_lm::ops::tuning::Profile;
 use topk_lm::weights::Dtype;
 
 use crate::cases::{biases, device, gpt2, llama, load, topk};
@@ -24,9 +25,10 @@ fn sized(base: Config, [d_model, d_mlp, d_head, n_heads]: [usize; 4]) -> Config 
     }
 }
 
-/// One block and the head of each count, alone and behind other rows.
-fn in_counts(name: &str, config: &Config, dtype: Dtype, seed: u64, counts: &[usize]) {
+/// The model with a prompt of each count of rows and others behind it, by the kernels of this kind of adapter.
+fn in_counts(name: &str, config: &Config, dtype: Dtype, seed: u64, (profile, counts): (Profile, &[usize])) {
     let Some(gpu) = device() else { return };
+    gpu.assume(profile);
     let both = load(&gpu, config, dtype, seed);
     for &rows in counts {
         compare(name, config, &both, rows, (rows + 8).min(160 - rows), Rows::Sequence);
@@ -35,18 +37,21 @@ fn in_counts(name: &str, config: &Config, dtype: Dtype, seed: u64, counts: &[usi
 
 #[test]
 fn every_count_of_rows() {
-    in_counts("a dense Llama", &sized(llama(), [60, 40, 8, 4]), Dtype::F32, 91, &COUNTS);
+    let dense = sized(llama(), [60, 40, 8, 4]);
     let sparse = Config {
         topk: topk(7),
         ..sized(llama(), [64, 24, 8, 4])
     };
-    in_counts("a TopK Llama", &sparse, Dtype::F16, 92, &COUNTS);
+    for (profile, counts) in [(Profile::Fallback, &COUNTS[..]), (Profile::Gpu, &COUNTS[5..13])] {
+        in_counts("a dense Llama", &dense, Dtype::F32, 91, (profile, counts));
+        in_counts("a TopK Llama", &sparse, Dtype::F16, 92, (profile, counts));
+    }
 }
 
 #[test]
 fn widths_that_fill_no_tile() {
-    let counts = [9, 33, 65];
-    let shapes = [[61, 33, 5, 3], [66, 36, 12, 2], [56, 68, 20, 3], [136, 130, 64, 2], [72, 20, 72, 2]];
+    let counts = |profile| (profile, &[9, 33][..]);
+    let shapes = [[61, 33, 5, 3], [66, 36, 12, 2], [56, 68, 20, 3], [136, 130, 64, 2]];
     let dtypes = [Dtype::F32, Dtype::F16, Dtype::Bf16];
     for (number, shape) in shapes.into_iter().enumerate() {
         let dtype = |more: usize| dtypes[(number + more) % 3];
@@ -61,12 +66,38 @@ fn widths_that_fill_no_tile() {
             n_nontopk: 0,
             ..sized(base, shape)
         };
-        // RoPE turns pairs.
-        if shape[2] % 8 == 0 {
-            in_counts(&format!("Llama {shape:?}"), &sized(dense.clone(), shape), dtype(0), seed, &counts);
-            in_counts(&format!("TopK Llama {shape:?}"), &sparse(dense), dtype(1), seed, &counts);
+        for counts in [Profile::Fallback, Profile::Gpu].map(counts) {
+            // RoPE turns the first eight dims of a head.
+            if shape[2] > 8 {
+                in_counts(
+                    &format!("Llama {shape:?}"),
+                    &sized(dense.clone(), shape),
+                    dtype(0),
+                    seed,
+                    counts,
+                );
+                in_counts(
+                    &format!("TopK Llama {shape:?}"),
+                    &sparse(dense.clone()),
+                    dtype(1),
+                    seed,
+                    counts,
+                );
+            }
+            in_counts(
+                &format!("GPT-2 {shape:?}"),
+                &sized(gpt2(), shape),
+                dtype(2),
+                seed,
+                counts,
+            );
+            in_counts(
+                &format!("TopK GPT-2 {shape:?}"),
+                &sparse(gpt2()),
+                dtype(0),
+                seed,
+                counts,
+            );
         }
-        in_counts(&format!("GPT-2 {shape:?}"), &sized(gpt2(), shape), dtype(2), seed, &counts);
-        in_counts(&format!("TopK GPT-2 {shape:?}"), &sparse(gpt2()), dtype(0), seed, &counts);
     }
 }
