@@ -50,54 +50,28 @@ fn every_count_of_rows() {
 
 #[test]
 fn widths_that_fill_no_tile() {
-    let counts = |profile| (profile, &[9, 33][..]);
-    let shapes = [[61, 33, 5, 3], [66, 36, 12, 2], [56, 68, 20, 3], [136, 130, 64, 2]];
     let dtypes = [Dtype::F32, Dtype::F16, Dtype::Bf16];
+    let shapes = [[61, 33, 5, 3], [66, 36, 12, 2], [56, 68, 20, 3], [136, 130, 64, 2]];
     for (number, shape) in shapes.into_iter().enumerate() {
-        let dtype = |more: usize| dtypes[(number + more) % 3];
-        let seed = 93 + number as u64;
-        let dense = Config {
+        let llama = Config {
             biases: biases(true),
             n_kv_heads: 4,
             ..llama()
         };
-        let sparse = |base: Config| Config {
-            topk: topk(shape[0] / 8),
-            n_nontopk: 0,
-            ..sized(base, shape)
-        };
-        for counts in [Profile::Fallback, Profile::Gpu].map(counts) {
+        let bases = [(llama.clone(), false), (gpt2(), true), (gpt2(), false), (llama, true)];
+        for (which, (base, sparse)) in bases.into_iter().enumerate() {
             // RoPE turns the first eight dims of a head.
-            if shape[2] > 8 {
-                in_counts(
-                    &format!("Llama {shape:?}"),
-                    &sized(dense.clone(), shape),
-                    dtype(0),
-                    seed,
-                    counts,
-                );
-                in_counts(
-                    &format!("TopK Llama {shape:?}"),
-                    &sparse(dense.clone()),
-                    dtype(1),
-                    seed,
-                    counts,
-                );
+            if base.rope().is_some() && shape[2] < 8 {
+                continue;
             }
-            in_counts(
-                &format!("GPT-2 {shape:?}"),
-                &sized(gpt2(), shape),
-                dtype(2),
-                seed,
-                counts,
-            );
-            in_counts(
-                &format!("TopK GPT-2 {shape:?}"),
-                &sparse(gpt2()),
-                dtype(0),
-                seed,
-                counts,
-            );
+            let config = Config {
+                topk: topk(shape[0] / 8).filter(|_| sparse),
+                ..sized(base, shape)
+            };
+            let profile = [Profile::Fallback, Profile::Gpu][(number + which) % 2];
+            let dtype = dtypes[(number + which) % 3];
+            let name = format!("{shape:?} {dtype:?}, {:?}", config.architecture);
+            in_counts(&name, &config, dtype, 93 + number as u64, (profile, &[9, 33]));
         }
     }
 }
