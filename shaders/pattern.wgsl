@@ -2,7 +2,7 @@
 // made twice (maximum and sum first, then the probabilities) instead of being stored. Positions that the row
 // does not see are 0.
 // Grid: (heads, rows of this dispatch). aux0: first row of `rotated` · aux1: n_ctx.
-// @import parts/heads.wgsl
+// @import parts/scores.wgsl
 // @import parts/reduce.wgsl
 
 @group(0) @binding(3) var<storage, read_write> pattern: array<f32>; // [rows of this dispatch, n_heads, n_ctx]

@@ -9,7 +9,7 @@ mod rope;
 mod sae;
 mod windows;
 
-use crate::error::Result;
+use crate::error::{fail, Result};
 use crate::numerics::order::{Post, Select};
 use crate::weights::Weight;
 
@@ -151,6 +151,25 @@ pub struct TopK {
     pub post: Post,
 }
 
+/// The numbers of a cache of keys and values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CacheDtype {
+    #[default]
+    F32,
+    /// Rounded to f16 when they are stored, to the nearest, ties to even; what is beyond ±65504 becomes that.
+    F16,
+}
+
+impl CacheDtype {
+    /// Bytes of a number.
+    pub fn bytes(self) -> usize {
+        match self {
+            CacheDtype::F32 => 4,
+            CacheDtype::F16 => 2,
+        }
+    }
+}
+
 /// A checked model configuration. Sizes are ≥ 1 and their products fit the address space.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -165,6 +184,8 @@ pub struct Config {
     pub d_mlp: usize,
     /// Context length in positions, the BOS counted; that of `config.json`, or less where it was capped at load.
     pub n_ctx: usize,
+    /// How keys and values are cached; chosen at load, no file of a model has it.
+    pub cache_dtype: CacheDtype,
     /// Rows of a stored table of learned positions: the context length of `config.json`.
     pub n_positions: usize,
     pub norm: Norm,
@@ -226,6 +247,23 @@ impl Config {
     /// The same with a context of at most `max_context` positions, for which caches and tables are then laid out.
     pub(crate) fn from_json_within(bytes: &[u8], max_context: Option<usize>) -> Result<Config> {
         parse::config(bytes, max_context)
+    }
+
+    /// The same model with keys and values cached in such numbers.
+    pub fn cached_in(self, cache_dtype: CacheDtype) -> Result<Config> {
+        if cache_dtype == CacheDtype::F16 && !self.d_head.is_multiple_of(2) {
+            fail!(
+                Config,
+                "config.json: a head has {} numbers, but keys and values are cached in f16 two by two; cache them in f32",
+                self.d_head
+            );
+        }
+        Ok(Config { cache_dtype, ..self })
+    }
+
+    /// Bytes of the keys and values of a position in one layer.
+    pub fn position_bytes(&self) -> usize {
+        2 * self.d_kv() * self.cache_dtype.bytes()
     }
 
     /// Whether block `layer` is a TopK block (it has the TopK hooks, and `from_layer` edits reach it).

@@ -141,8 +141,8 @@ class ModelHost {
     const build = async (source: OpenFolder, onTensor: (done: number, total: number) => void) => {
       const { engine } = await starting;
       return this.#withCancel(context.signal, (cancel) => {
-        const { backend, maxContext, dtype, team } = request;
-        return engine.WasmModel.load(source, { backend, maxContext, dtype }, onTensor, cancel, team && (() => assemble(team)));
+        const { backend, maxContext, dtype, kvCache, team } = request;
+        return engine.WasmModel.load(source, { backend, maxContext, dtype, kvCache }, onTensor, cancel, team && (() => assemble(team)));
       });
     };
     const discard = (model: WasmModel) =>

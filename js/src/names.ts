@@ -11,6 +11,7 @@ const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
   edits: ['fwd_hooks', 'interventions', 'steer', 'steering'],
   backend: ['device', 'device_type', 'engine'],
   dtype: ['precision', 'quantized', 'torch_dtype'],
+  kvCache: ['kv_cache', 'kv_cache_dtype', 'cache_type_k', 'cache_type_v', 'type_k', 'type_v'],
   maxContext: ['n_ctx', 'context_window_size', 'max_position_embeddings'],
   onProgress: ['progress_callback', 'initProgressCallback'],
   onStep: ['onToken', 'on_token', 'callback', 'streamer'],

@@ -5,6 +5,7 @@ import type {
   AblationResult,
   BackendChoice,
   BackendInfo,
+  CacheDtype,
   CacheInfo,
   Edit,
   LoadProgress,
@@ -35,6 +36,7 @@ export interface LoadRequest {
   backend: BackendChoice;
   maxContext: number | undefined;
   dtype: WeightDtype;
+  kvCache: CacheDtype;
   /** The engine's absolute URL or its bytes; default: next to the host's own script. */
   wasm?: string | Uint8Array<ArrayBuffer>;
   /** Name of the cache; `null`: store nothing. */

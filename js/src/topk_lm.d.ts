@@ -108,7 +108,7 @@ export class WasmModel {
   private constructor();
   static load(
     source: WasmSource,
-    options: { backend: 'auto' | 'webgpu' | 'cpu'; maxContext: number | undefined; dtype: 'stored' | 'f16' },
+    options: { backend: 'auto' | 'webgpu' | 'cpu'; maxContext: number | undefined; dtype: 'stored' | 'f16'; kvCache: 'f32' | 'f16' },
     onTensor: (bytesDone: number, bytesTotal: number) => void,
     cancel: Cancel,
     /** Starts the threads that compute beside this one, if the model runs on the CPU. */

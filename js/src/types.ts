@@ -6,6 +6,9 @@ export type BackendChoice = 'auto' | 'webgpu' | 'cpu';
 /** In which numbers a model's matrices are kept. */
 export type WeightDtype = 'stored' | 'f16';
 
+/** In which numbers keys and values are cached. */
+export type CacheDtype = 'f32' | 'f16';
+
 /** The device in use. */
 export interface BackendInfo {
   kind: 'webgpu' | 'cpu';
@@ -86,6 +89,11 @@ export interface LoadOptions {
    * of f32 and twice that of 8 bits. A result that holds in both cases does not depend on how weights are rounded.
    */
   dtype?: WeightDtype;
+  /**
+   * In which numbers keys and values are cached. `f32` (default), or `f16`: rounded to f16 when they are cached, in half the memory; results
+   * differ a little, and are the same whether or not positions were cached before.
+   */
+  kvCache?: CacheDtype;
   /**
    * CPU threads, at most 16; results are the same with any number. Default: half of the cores, up to 4, if the page is isolated
    * (`crossOriginIsolated`); otherwise 1.

@@ -105,11 +105,12 @@ test('unknown options are refused, with the one that was meant', () => {
     ['generate', { repetition_penalty: 1 }, /did you mean repetitionPenalty\?/],
     ['load', { device: 'webgpu' }, /"device" is no option of load; did you mean backend\?/],
     ['load', { progress_callback: () => {} }, /did you mean onProgress\?/],
+    ['load', { cache_type_k: 'f16' }, /"cache_type_k" is no option of load; did you mean kvCache\?$/],
     ['load', { quantized: true }, /"quantized" is no option of load; did you mean dtype\?$/],
     [
       'load',
       { local_files_only: true },
-      /"local_files_only" is no option of load; there are backend, maxContext, dtype, threads, .*hub\.$/,
+      /"local_files_only" is no option of load; there are backend, maxContext, dtype, kvCache, threads, .*hub\.$/,
     ],
     ['run', { logit: 'all' }, /did you mean logits\?/],
     ['run', { maxTokens: 3 }, /"maxTokens" is no option of run; there are hooks, /],

@@ -1,4 +1,4 @@
-// @import parts/heads.wgsl
+// @import parts/scores.wgsl
 // @import parts/reduce.wgsl
 // Causal attention in the flash manner, by one workgroup of 256 threads for a head of a row and a part of the context. A tile is 256
 // positions: each thread scores one key, the tile's maximum and sum update the running ones, then thread (slice, dim) adds
@@ -20,9 +20,14 @@ struct Attended {
 
 fn value_at(row: u32, kv_head: u32, position: u32, dim: u32) -> f32 {
     if (own(row, position)) {
-        return qkv[(row * (n_heads + 2u * n_kv_heads) + n_heads + n_kv_heads + kv_head) * d_head + dim];
+        return as_cached(qkv[(row * (n_heads + 2u * n_kv_heads) + n_heads + n_kv_heads + kv_head) * d_head + dim]);
     }
-    return cache[((cached_at(row, position) * 2u + 1u) * n_kv_heads + kv_head) * d_head + dim];
+    let at = ((cached_at(row, position) * 2u + 1u) * n_kv_heads + kv_head) * d_head + dim;
+    if (cache_type == 0u) {
+        return bitcast<f32>(cache[at]);
+    }
+    let two = unpack2x16float(cache[at / 2u]);
+    return select(two.x, two.y, at % 2u == 1u);
 }
 
 fn attend(row: u32, head: u32, begin: u32, end: u32, thread: u32) -> Attended {

@@ -1,10 +1,9 @@
 // @import parts/params.wgsl
 // @import parts/softcap.wgsl
-// Where attention finds its queries and keys. All keys are in the cache, but in ALTERNATIVES mode a row's own
-// key and value are in `rotated` and `qkv`, and the cache holds the positions before it.
+// @import parts/cached.wgsl
+// What attention has to know of a model, and which positions a row sees.
 
 @group(0) @binding(1) var<storage, read> rotated: array<f32>; // [rows, d_query + d_kv], q then k, after RoPE
-@group(0) @binding(7) var<storage, read> cache: array<f32>;   // [positions, 2, d_kv], k then v
 
 override n_heads: u32 = 1u;
 override n_kv_heads: u32 = 1u;
@@ -13,38 +12,13 @@ override scale: f32 = 1.0;         // mostly 1 / sqrt(d_head)
 override attn_softcap: f32 = 0.0;  // 0: none
 override window: u32 = 0u;         // positions that one sees, its own included; 0: all before it
 
-var<workgroup> query: array<f32, 256>; // d_head is at most 256
-
-// Loads the scaled query of (row, head); a barrier must follow.
-fn load_query(row: u32, head: u32, thread: u32) {
-    if (thread < d_head) {
-        query[thread] = rotated[row * (n_heads + n_kv_heads) * d_head + head * d_head + thread] * scale;
-    }
-}
-
-fn own(row: u32, position: u32) -> bool {
-    return params.mode == ALTERNATIVES && position == position_of(row);
+// Where the cache has number j of a key.
+fn in_key(j: u32) -> u32 {
+    return select(paired(j), j, cache_type == 0u);
 }
 
 // The first position that a row sees.
 fn first_seen(row: u32) -> u32 {
     let end = position_of(row) + 1u;
     return select(end - window, 0u, window == 0u || end <= window);
-}
-
-// Scaled score of one position for the loaded query, behind the soft-cap.
-fn score(row: u32, kv_head: u32, position: u32) -> f32 {
-    var sum = 0.0;
-    if (own(row, position)) {
-        let first = (row * (n_heads + n_kv_heads) + n_heads + kv_head) * d_head;
-        for (var i = 0u; i < d_head; i++) {
-            sum += query[i] * rotated[first + i];
-        }
-        return softcapped(sum, attn_softcap);
-    }
-    let first = (cached_at(row, position) * 2u * n_kv_heads + kv_head) * d_head;
-    for (var i = 0u; i < d_head; i++) {
-        sum += query[i] * cache[first + i];
-    }
-    return softcapped(sum, attn_softcap);
 }

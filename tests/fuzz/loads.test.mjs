@@ -18,6 +18,7 @@ const LOAD = [
   'backend',
   'maxContext',
   'dtype',
+  'kvCache',
   'threads',
   'worker',
   'workerUrl',
@@ -33,6 +34,7 @@ const LOAD = [
 const FINE = {
   backend: (random) => random.pick(['cpu', 'auto']),
   dtype: (random) => random.pick(['stored', 'f16']),
+  kvCache: (random) => random.pick(['f32', 'f16']),
   maxContext: (random) => random.pick([1, 8, 64, 2 ** 40]),
   threads: (random) => random.pick([1, 2, 16]),
   worker: () => false,

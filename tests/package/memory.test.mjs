@@ -80,3 +80,16 @@ test('matrices kept as f16 are rounded; another dtype is refused', async (t) => 
     message: 'dtype is "q8", but must be one of "stored", "f16".',
   });
 });
+
+test('keys and values cached in f16: near, the same however positions came to be cached; another kind is refused', async (t) => {
+  const of = (kvCache) => modelWith(t, 64, 'llama-gqa', { kvCache });
+  const logits = async (model) => (await model.run(prompt)).logits.data;
+  const [whole, half] = [await of('f32'), await of('f16')];
+  const [expected, got] = [await logits(whole), await logits(half)];
+  assert.notDeepEqual(got, expected);
+  assert.ok(got.every((logit, id) => Math.abs(logit - expected[id]) < 0.05));
+  for (let length = 1; length < prompt.length; length++) await half.run(prompt.slice(0, length));
+  assert.deepEqual(await logits(half), got);
+  await assert.rejects(of('q8_0'), { code: 'argument', message: 'kvCache is "q8_0", but must be one of "f32", "f16".' });
+  await assert.rejects(modelWith(t, 64, 'gpt2-odd-f16', { kvCache: 'f16' }), { code: 'config', message: /two by two; cache them in f32$/ });
+});

@@ -143,7 +143,7 @@ impl Counter<'_> {
                     (self.weight_bytes(weight, None), self.weight_bytes(weight, Some(rows)))
                 }
                 Resource::Vectors => [4 * (step.op.vectors)(config, step).len; 2].into(),
-                Resource::Cache => (8 * sequences * config.n_ctx * config.d_kv(), 0),
+                Resource::Cache => (sequences * config.n_ctx * config.position_bytes(), 0),
                 Resource::Rope => (4 * config.n_ctx * config.rotary_dims(), 0),
                 Resource::Edits => (8 * config.n_layers, 0),
             };

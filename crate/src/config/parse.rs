@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::fields::{parse_object, shown, Fields};
 use super::{
-    Activation, Architecture, Biases, Config, Mlp, Norm, Positions, QuantMethod, Quantization, Residual, TopK,
+    Activation, Architecture, Biases, CacheDtype, Config, Mlp, Norm, Positions, QuantMethod, Quantization, Residual,
+    TopK,
 };
 use crate::error::{fail, quoted, Result};
 use crate::numerics::int4::LARGEST_GROUP;
@@ -190,6 +191,7 @@ fn plain(fields: &Fields, architecture: Architecture) -> Result<Config> {
             (key, None) => fields.integer(key, 1, 4 * MAX_WIDTH)?.unwrap_or(4 * d_model),
         },
         n_ctx,
+        cache_dtype: CacheDtype::F32,
         n_positions: n_ctx,
         norm: Norm::Rms,
         norm_eps: fields.positive(keys.norm_eps.0)?.unwrap_or(keys.norm_eps.1) as f32,

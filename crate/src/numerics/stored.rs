@@ -16,6 +16,29 @@ use std::arch::wasm32::{
 #[repr(transparent)]
 pub struct F16(pub(super) u16);
 
+/// A number that a cache keeps.
+pub trait Kept: Stored {
+    /// Of a finite number.
+    fn of(number: f32) -> Self;
+}
+
+impl Kept for f32 {
+    #[inline(always)]
+    fn of(number: f32) -> f32 {
+        number
+    }
+}
+
+impl Kept for F16 {
+    /// The nearest, at a tie the even one; twin of `half_bits` in `shaders/parts/cached.wgsl`.
+    #[inline]
+    fn of(number: f32) -> F16 {
+        const LARGEST: u16 = 0x7bff;
+        let bits = half::f16::from_f32(number).to_bits();
+        F16((bits & 0x7fff).min(LARGEST) | (bits & 0x8000))
+    }
+}
+
 /// A bfloat16.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(transparent)]
@@ -178,4 +201,32 @@ pub fn fold<'a, S: Stored>(x: &'a [f32], folded: &'a mut Vec<f32>) -> (&'a [f32]
     folded.clear();
     folded.extend(x.iter().map(|x| x / back * S::UNIT));
     (folded, back)
+}
+
+#[cfg(test)]
+mod tests {
+    use half::f16;
+
+    use super::*;
+
+    /// Every f16 stays; between two of them the nearer one is taken, and half way the even one.
+    #[test]
+    fn numbers_are_kept_as_the_nearest_f16() {
+        let kept = |x: f32| F16::of(x).0;
+        for bits in 0..0x7bffu16 {
+            let (here, next) = (f16::from_bits(bits).to_f32(), f16::from_bits(bits + 1).to_f32());
+            let (middle, even) = ((here + next) / 2.0, bits + bits % 2);
+            for (x, expected) in [
+                (here, bits),
+                (middle.next_down(), bits),
+                (middle, even),
+                (middle.next_up(), bits + 1),
+            ] {
+                assert_eq!((kept(x), kept(-x)), (expected, expected | 0x8000), "{x:e}");
+            }
+        }
+        for beyond in [65504.0, 65519.9, 65520.0, 1e30] {
+            assert_eq!((F16::of(beyond).value(), F16::of(-beyond).value()), (65504.0, -65504.0));
+        }
+    }
 }

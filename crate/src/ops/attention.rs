@@ -10,14 +10,15 @@ use std::ops::Range;
 use super::buffers::Buffer;
 use super::fused::{self, HEAD_OUT};
 use super::def::{down_constants, no_vectors, Dispatch, Kernel, KernelContext, OpDef, PlanContext, Resource};
-use super::pass::{KvCache, Pass, SLICE};
-use super::qkv::{heads, QKV, ROTATED};
+use super::pass::{Kv, KvCache, Pass, SLICE};
+use super::qkv::{cached, heads, QKV, ROTATED};
 use super::span::{in_one_part, part, seen, MAX_PARTS, SPLIT_ROWS};
 use crate::config::Config;
 use crate::error::Result;
 use crate::numerics::dispatch::dispatch;
 use crate::numerics::gemm::dot_portable;
 use crate::numerics::math;
+use crate::numerics::stored::{fold, Kept};
 use crate::weights::Weight;
 
 /// Largest head that attention's workgroup memory holds.
@@ -49,6 +50,7 @@ pub static DEF: OpDef = OpDef {
 pub fn scores(cx: &KernelContext<'_>) -> Vec<(&'static str, f64)> {
     let config = cx.config;
     let mut constants = heads(config).to_vec();
+    constants.extend(cached(config));
     constants.extend([
         ("scale", f64::from(config.attn_scale)),
         ("attn_softcap", f64::from(config.attn_softcap.unwrap_or(0.0))),
@@ -60,8 +62,9 @@ pub fn scores(cx: &KernelContext<'_>) -> Vec<(&'static str, f64)> {
     constants
 }
 
-/// The kernel that does the output projection too.
-const FUSED: usize = 3;
+/// The kernel for many rows, and the one that does the output projection too.
+const TILE: usize = 3;
+const FUSED: usize = 4;
 
 /// The whole context at once; a part of it; the joining of parts; with the output projection.
 fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
@@ -83,7 +86,9 @@ fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
         constants: vec![n_heads, d_head],
         binds: vec![("parts", Resource::Buffer(PARTS)), ("z", Resource::Buffer(ATTENDED))],
     };
-    let mut kernels = vec![attention(ATTENDED), attention(PARTS), merge];
+    let mut tile = attention(ATTENDED);
+    tile.file = "attention_tile.wgsl";
+    let mut kernels = vec![attention(ATTENDED), attention(PARTS), merge, tile];
     if fused::fits(config) {
         let mut fused = attention(HEAD_OUT);
         fused.file = "attention_out.wgsl";
@@ -99,6 +104,23 @@ fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
     kernels
 }
 
+/// Rows from which on they share what they read.
+const FEWEST_ROWS: usize = 9;
+
+/// Rows of a tile (`shaders/attention_tile.wgsl`).
+fn tile_rows(config: &Config) -> usize {
+    if config.d_head <= 128 {
+        16
+    } else {
+        8
+    }
+}
+
+/// Whether the rows are of one sequence, and so many that they share what they read.
+fn in_tiles(plan: &PlanContext<'_>) -> bool {
+    plan.rows.len() >= FEWEST_ROWS && plan.params.last_of_each().is_none() && plan.config.d_head.is_multiple_of(4)
+}
+
 /// One dispatch, or for few rows that see much of a long context two: parts, then their merge.
 fn plan(plan: &PlanContext<'_>, out: &mut Vec<Dispatch>) {
     let (rows, heads) = (plan.rows.len(), plan.config.n_heads);
@@ -107,7 +129,10 @@ fn plan(plan: &PlanContext<'_>, out: &mut Vec<Dispatch>) {
     let part = part(seen).filter(|_| !in_one_part(plan));
     let Some(part) = part else {
         let whole = Dispatch::new(params.aux([1, seen, first]), [heads, rows, 1]);
-        out.push(if fused::applies(plan) {
+        out.push(if in_tiles(plan) {
+            let grid = [heads, rows.div_ceil(tile_rows(plan.config)), 1];
+            Dispatch { grid, ..whole }.kernel(TILE)
+        } else if fused::applies(plan) {
             let grid = [heads, rows, plan.config.d_model.div_ceil(1024)];
             Dispatch { grid, ..whole }.kernel(FUSED)
         } else {
@@ -139,14 +164,17 @@ fn cpu(pass: &mut Pass<'_>, rows: &Range<usize>, piece: usize) -> Result<()> {
     let rows = first..(first + of_piece).min(rows.end);
     let mut attended = pass.buffers.take(ATTENDED);
     for (sequence, rows) in pass.runs(&rows) {
-        attend_rows(pass, rows, &pass.caches[sequence], &mut attended);
+        match &pass.caches[sequence] {
+            KvCache::F32(cache) => attend_rows(pass, rows, cache, &mut attended),
+            KvCache::F16(cache) => attend_rows(pass, rows, cache, &mut attended),
+        }
     }
     pass.buffers.put(ATTENDED, attended);
     Ok(())
 }
 
 /// Rows of one sequence.
-fn attend_rows(pass: &Pass<'_>, rows: Range<usize>, cache: &KvCache, attended: &mut [f32]) {
+fn attend_rows<S: Kept>(pass: &Pass<'_>, rows: Range<usize>, cache: &Kv<S>, attended: &mut [f32]) {
     let config = pass.config;
     let (d_head, d_query) = (config.d_head, config.d_query());
     #[cfg(target_arch = "x86_64")]
@@ -167,9 +195,9 @@ fn attend_rows(pass: &Pass<'_>, rows: Range<usize>, cache: &KvCache, attended: &
 }
 
 /// One row and head: `scores` become the probabilities of the positions it sees (the last of which is its own), `out` the weighted values.
-pub(super) fn attend_head(
+pub(super) fn attend_head<S: Kept>(
     pass: &Pass<'_>,
-    cache: &KvCache,
+    cache: &Kv<S>,
     row: usize,
     head: usize,
     scores: &mut Vec<f32>,
@@ -178,33 +206,33 @@ pub(super) fn attend_head(
     let (config, layer) = (pass.config, pass.step.layer);
     let (d_head, d_kv, d_qkv, d_query) = (config.d_head, config.d_kv(), config.d_qkv(), config.d_query());
     let column = head / (config.n_heads / config.n_kv_heads) * d_head;
-    // An alternative's own key and value are not in the cache.
+    // An alternative's own key and value are not in the cache; they are as if they were.
     let own = pass.alternatives();
     let positions = first_seen(pass, row)..pass.position(row) + usize::from(!own);
     let cached = positions.start * d_kv..positions.end * d_kv;
     let rotated = &pass.buffers.get(ROTATED)[row * (d_query + d_kv)..][..d_query + d_kv];
     let qkv = &pass.buffers.get(QKV)[row * d_qkv..][..d_qkv];
+    let kept = |of: &[f32], first: usize| -> Vec<S> {
+        let numbers = if own { &of[first + column..][..d_head] } else { &[] };
+        numbers.iter().map(|number| S::of(*number)).collect()
+    };
+    let (own_key, own_value) = (kept(rotated, d_query), kept(qkv, d_query + d_kv));
     let keys = KvView {
         cached: &cache.keys[layer][cached.clone()],
         stride: d_kv,
         column,
-        own: own.then(|| &rotated[d_query + column..][..d_head]),
+        own: own.then_some(&own_key[..]),
     };
     let values = KvView {
         cached: &cache.values[layer][cached],
         stride: d_kv,
         column,
-        own: own.then(|| &qkv[d_query + d_kv + column..][..d_head]),
+        own: own.then_some(&own_value[..]),
     };
-    attend(
-        &rotated[head * d_head..][..d_head],
-        keys,
-        values,
-        config.attn_scale,
-        config.attn_softcap,
-        scores,
-        out,
-    );
+    let mut folded = Vec::new();
+    let (query, back) = fold::<S>(&rotated[head * d_head..][..d_head], &mut folded);
+    // `back` is a power of two.
+    attend(query, keys, values, config.attn_scale * back, config.attn_softcap, scores, out);
 }
 
 /// The first position that a row sees in the step's layer.
@@ -215,26 +243,26 @@ pub(super) fn first_seen(pass: &Pass<'_>, row: usize) -> usize {
 
 /// The keys, or values, that one row sees of one head.
 #[derive(Clone, Copy)]
-pub(super) struct KvView<'a> {
+pub(super) struct KvView<'a, S> {
     /// `[positions, stride]`, of which `column..` is the head's.
-    pub(super) cached: &'a [f32],
+    pub(super) cached: &'a [S],
     pub(super) stride: usize,
     pub(super) column: usize,
     /// That of the row itself, where it is not cached.
-    pub(super) own: Option<&'a [f32]>,
+    pub(super) own: Option<&'a [S]>,
 }
 
 dispatch!(
-    /// One row and head: `scores` become its probabilities, `out` the values weighted by them.
-    pub(super) attend, attend_portable,
-    (query: &[f32], keys: KvView, values: KvView, scale: f32, softcap: Option<f32>, scores: &mut Vec<f32>, out: &mut [f32])
+    /// One row and head: `scores` become its probabilities, `out` the values weighted by them. `query` is folded (`stored.rs`).
+    pub(super) attend<S: Kept>, attend_portable,
+    (query: &[f32], keys: KvView<S>, values: KvView<S>, scale: f32, softcap: Option<f32>, scores: &mut Vec<f32>, out: &mut [f32])
 );
 
 #[inline(always)]
-fn attend_portable(
+fn attend_portable<S: Kept>(
     query: &[f32],
-    keys: KvView,
-    values: KvView,
+    keys: KvView<S>,
+    values: KvView<S>,
     scale: f32,
     softcap: Option<f32>,
     scores: &mut Vec<f32>,
@@ -252,28 +280,29 @@ fn attend_portable(
         math::softcap(scores, cap);
     }
     math::softmax(scores);
-    // A part of the head at a time, which stays in registers.
+    // A part of the head at a time, which stays in registers. A product with `bits` is that with `value`, as in `stored.rs`.
     for (number, out) in out.chunks_mut(CHUNK).enumerate() {
         let first = values.column + number * CHUNK;
         let mut sums = [0f32; CHUNK];
         let rows = scores.iter().zip(values.cached.chunks_exact(values.stride));
         if out.len() == CHUNK {
             for (p, value) in rows {
-                let value = &value[first..][..CHUNK];
+                let (p, value) = (p * S::UNIT, &value[first..][..CHUNK]);
                 for i in 0..CHUNK {
-                    sums[i] += p * value[i];
+                    sums[i] += p * value[i].bits();
                 }
             }
         } else {
             for (p, value) in rows {
+                let p = p * S::UNIT;
                 for (sum, v) in sums.iter_mut().zip(&value[first..][..out.len()]) {
-                    *sum += p * v;
+                    *sum += p * v.bits();
                 }
             }
         }
         if let (Some(p), Some(own)) = (scores.last(), values.own) {
             for (sum, v) in sums.iter_mut().zip(&own[number * CHUNK..]) {
-                *sum += p * v;
+                *sum += p * v.value();
             }
         }
         out.copy_from_slice(&sums[..out.len()]);
@@ -284,6 +313,7 @@ fn attend_portable(
 mod tests {
     use super::*;
     use crate::numerics::gemm::attend512::{self, Cached, Scores};
+    use crate::numerics::stored::F16;
 
     /// Numbers between −1 and 1.
     fn numbers(n: usize, mut state: u32) -> Vec<f32> {
@@ -294,10 +324,15 @@ mod tests {
         (0..n).map(|_| next()).collect()
     }
 
+    fn kept<S: Kept>(numbers: &[f32]) -> Vec<S> {
+        numbers.iter().map(|number| S::of(*number)).collect()
+    }
+
     /// `R` rows against one row at a time in portable code.
-    fn check<const R: usize>(d_head: usize, seen: usize) {
+    fn check<S: Kept, const R: usize>(d_head: usize, seen: usize) {
         let (stride, column, n) = (d_head + 5, 3, seen + R - 1);
-        let (query, keys, values) = (numbers(R * d_head, 1), numbers(n * stride, 2), numbers(n * stride, 3));
+        let query = numbers(R * d_head, 1);
+        let (keys, values) = (kept::<S>(&numbers(n * stride, 2)), kept::<S>(&numbers(n * stride, 3)));
         let mut out = vec![9.0; R * d_head];
         let mut outs = out.chunks_exact_mut(d_head);
         let side = |numbers| Cached {
@@ -326,9 +361,9 @@ mod tests {
             };
             let rows = (seen + r) * stride;
             let (mut scores, mut expected) = (Vec::new(), vec![0.0; d_head]);
-            let query = &query[r * d_head..][..d_head];
+            let mut folded = Vec::new();
             attend_portable(
-                query,
+                fold::<S>(&query[r * d_head..][..d_head], &mut folded).0,
                 side(&keys[..rows]),
                 side(&values[..rows]),
                 0.3,
@@ -342,13 +377,10 @@ mod tests {
     }
 
     /// One row with all its heads against one head at a time in portable code.
-    fn check_row(heads: usize, heads_per_kv: usize, d_head: usize, seen: usize) {
+    fn check_row<S: Kept>(heads: usize, heads_per_kv: usize, d_head: usize, seen: usize) {
         let stride = heads / heads_per_kv * d_head;
-        let (queries, keys, values) = (
-            numbers(heads * d_head, 1),
-            numbers(seen * stride, 2),
-            numbers(seen * stride, 3),
-        );
+        let queries = numbers(heads * d_head, 1);
+        let (keys, values) = (kept::<S>(&numbers(seen * stride, 2)), kept::<S>(&numbers(seen * stride, 3)));
         let row = attend512::Row {
             queries: &queries,
             keys: &keys,
@@ -369,10 +401,23 @@ mod tests {
                 own: None,
             };
             let (mut scores, mut expected) = (Vec::new(), vec![0.0; d_head]);
-            let query = &queries[head * d_head..][..d_head];
+            let mut folded = Vec::new();
+            let query = fold::<S>(&queries[head * d_head..][..d_head], &mut folded).0;
             attend_portable(query, side(&keys[..]), side(&values[..]), 0.3, None, &mut scores, &mut expected);
             assert_eq!(probabilities[..seen], scores);
             assert_eq!(out[head * d_head..][..d_head], expected);
+        }
+    }
+
+    fn check_all<S: Kept>() {
+        for d_head in [16, 32, 48, 64, 112, 128] {
+            for seen in [1, 2, 6, 37, 200] {
+                check::<S, 1>(d_head, seen);
+                check::<S, 4>(d_head, seen);
+                check_row::<S>(1, 1, d_head, seen);
+                check_row::<S>(9, 3, d_head, seen);
+                check_row::<S>(12, 1, d_head, seen);
+            }
         }
     }
 
@@ -382,14 +427,7 @@ mod tests {
             println!("SKIPPED: this machine has no 512-bit registers");
             return;
         }
-        for d_head in [16, 32, 48, 64, 112, 128] {
-            for seen in [1, 2, 6, 37, 200] {
-                check::<1>(d_head, seen);
-                check::<4>(d_head, seen);
-                check_row(1, 1, d_head, seen);
-                check_row(9, 3, d_head, seen);
-                check_row(12, 1, d_head, seen);
-            }
-        }
+        check_all::<f32>();
+        check_all::<F16>();
     }
 }

@@ -87,7 +87,7 @@ pub enum Resource {
     RowsOf(Weight, usize),
     /// The packed vectors of this step.
     Vectors,
-    /// Keys and values of the step's layer, f32 `[n_ctx, 2, d_kv]`: k after RoPE, then v, by position.
+    /// Keys and values of the step's layer, `[n_ctx, 2, d_kv]`: k after RoPE, then v, by position; see `shaders/parts/cached.wgsl`.
     Cache,
     /// cos and sin by position, of the step's layer.
     Rope,

@@ -7,10 +7,11 @@ use super::point::{At, Rows};
 use super::rope::Frequencies;
 use super::sampling::Draw;
 use super::weights::CpuWeights;
-use crate::config::Config;
+use crate::config::{CacheDtype, Config};
 use crate::edits::EditTable;
 use crate::error::{fail, Result};
 use crate::memory::reserve;
+use crate::numerics::stored::{Kept, F16};
 
 /// Multiplications in one uninterrupted piece of work: well under the 50 ms that a call may hold the browser's thread.
 pub const SLICE: usize = 24_000_000;
@@ -222,11 +223,24 @@ impl Buffers {
     }
 }
 
-/// Keys (after RoPE) and values of one sequence, `[positions, d_kv]` for each layer, for as many positions as it has come to need.
+/// Keys (after RoPE) and values of one sequence, in the numbers that the model's [`CacheDtype`] says.
+#[derive(Clone, Debug)]
+pub enum KvCache {
+    F32(Kv<f32>),
+    F16(Kv<F16>),
+}
+
+/// Keys and values `[positions, d_kv]` for each layer, for as many positions as it has come to need.
 #[derive(Clone, Debug, Default)]
-pub struct KvCache {
-    pub keys: Vec<Vec<f32>>,
-    pub values: Vec<Vec<f32>>,
+pub struct Kv<S> {
+    pub keys: Vec<Vec<S>>,
+    pub values: Vec<Vec<S>>,
+}
+
+impl Default for KvCache {
+    fn default() -> KvCache {
+        KvCache::F32(Kv::default())
+    }
 }
 
 /// Positions that a cache begins with.
@@ -235,28 +249,55 @@ const FIRST_POSITIONS: usize = 64;
 impl KvCache {
     /// Bytes for `positions` positions of a model.
     pub fn size(config: &Config, positions: usize) -> usize {
-        8 * config.n_layers * positions.min(config.n_ctx) * config.d_kv()
+        config.n_layers * positions.min(config.n_ctx) * config.position_bytes()
     }
 
     /// Bytes that it takes.
     pub fn bytes(&self) -> usize {
-        self.keys.iter().chain(&self.values).map(|numbers| 4 * numbers.len()).sum()
+        match self {
+            KvCache::F32(kv) => kv.bytes(),
+            KvCache::F16(kv) => kv.bytes(),
+        }
     }
 
     /// Takes over the first `positions` positions of another one.
     pub fn copy_from(&mut self, other: &KvCache, config: &Config, positions: usize) -> Result<()> {
         self.reserve(config, positions)?;
         let length = positions * config.d_kv();
-        for (to, from) in [(&mut self.keys, &other.keys), (&mut self.values, &other.values)] {
-            for (to, from) in to.iter_mut().zip(from) {
-                to[..length].copy_from_slice(&from[..length]);
-            }
+        match (self, other) {
+            (KvCache::F32(to), KvCache::F32(from)) => to.copy_from(from, length),
+            (KvCache::F16(to), KvCache::F16(from)) => to.copy_from(from, length),
+            _ => fail!(Argument, "a cache of one kind of numbers was given to the other"),
         }
         Ok(())
     }
 
     /// Makes room for `positions` positions (the model's context at most): more than asked for, so that a text can grow token by token.
     pub fn reserve(&mut self, config: &Config, positions: usize) -> Result<()> {
+        if matches!((&*self, config.cache_dtype), (KvCache::F32(kv), CacheDtype::F16) if kv.keys.is_empty()) {
+            *self = KvCache::F16(Kv::default());
+        }
+        match self {
+            KvCache::F32(kv) => kv.reserve(config, positions),
+            KvCache::F16(kv) => kv.reserve(config, positions),
+        }
+    }
+}
+
+impl<S: Kept> Kv<S> {
+    fn bytes(&self) -> usize {
+        self.keys.iter().chain(&self.values).map(|numbers| size_of::<S>() * numbers.len()).sum()
+    }
+
+    fn copy_from(&mut self, other: &Kv<S>, length: usize) {
+        for (to, from) in [(&mut self.keys, &other.keys), (&mut self.values, &other.values)] {
+            for (to, from) in to.iter_mut().zip(from) {
+                to[..length].copy_from_slice(&from[..length]);
+            }
+        }
+    }
+
+    fn reserve(&mut self, config: &Config, positions: usize) -> Result<()> {
         let d_kv = config.d_kv();
         let there = self.values.last().map_or(0, Vec::len);
         if positions * d_kv <= there {
@@ -271,9 +312,19 @@ impl KvCache {
         for numbers in self.keys.iter_mut().chain(&mut self.values) {
             if length > numbers.len() {
                 reserve(numbers, length - numbers.len(), &what)?;
-                numbers.resize(length, 0.0);
+                numbers.resize(length, S::default());
             }
         }
         Ok(())
+    }
+
+    /// Puts the key and the value `[d_kv]` of a position in their places.
+    pub fn put(&mut self, layer: usize, position: usize, key: &[f32], value: &[f32]) {
+        let at = position * key.len();
+        for (numbers, new) in [(&mut self.keys[layer], key), (&mut self.values[layer], value)] {
+            for (kept, new) in numbers[at..].iter_mut().zip(new) {
+                *kept = S::of(*new);
+            }
+        }
     }
 }

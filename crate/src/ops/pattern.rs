@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::attention::{attend_head, first_seen, scores};
 use super::buffers::Buffer;
 use super::def::{at_once, no_matrix, no_vectors, Dispatch, Kernel, KernelContext, OpDef, PlanContext, Resource};
-use super::pass::Pass;
+use super::pass::{KvCache, Pass};
 use super::qkv::ROTATED;
 use crate::error::Result;
 
@@ -54,7 +54,10 @@ fn cpu(pass: &mut Pass<'_>, rows: &Range<usize>, _: usize) -> Result<()> {
         for row in run {
             let seen = first_seen(pass, row)..pass.position(row) + 1;
             for head in 0..n_heads {
-                attend_head(pass, &pass.caches[sequence], row, head, &mut shares, &mut values);
+                match &pass.caches[sequence] {
+                    KvCache::F32(cache) => attend_head(pass, cache, row, head, &mut shares, &mut values),
+                    KvCache::F16(cache) => attend_head(pass, cache, row, head, &mut shares, &mut values),
+                }
                 let out = &mut pattern[((row - rows.start) * n_heads + head) * n_ctx..][..n_ctx];
                 out.fill(0.0);
                 out[seen.clone()].copy_from_slice(&shares);

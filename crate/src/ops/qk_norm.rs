@@ -36,10 +36,8 @@ fn vectors(config: &Config, step: &Step) -> Vectors {
 fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
     let config = cx.config;
     let mut constants = super::qkv::heads(config).to_vec();
-    constants.extend([
-        ("rotary_dims", config.rotary_dims() as f64),
-        ("eps", f64::from(config.norm_eps)),
-    ]);
+    constants.extend(super::qkv::cached(config));
+    constants.push(("eps", f64::from(config.norm_eps)));
     vec![Kernel {
         file: "qk_norm.wgsl",
         constants,
@@ -75,8 +73,7 @@ fn cpu(pass: &mut Pass<'_>, rows: &Range<usize>, _: usize) -> Result<()> {
             &mut normed,
         );
         head.copy_from_slice(&normed);
-    });
-    Ok(())
+    })
 }
 
 /// A gain, stored in the column order of one head of `Qkv`, in the natural order.

@@ -8,12 +8,12 @@
 use std::ops::Range;
 
 use super::buffers::{Buffer, ACTIVE, HIDDEN};
-use super::def::{at_once, Dispatch, Kernel, KernelContext, OpDef, PlanContext, Resource, Step, Vectors};
+use super::def::{at_once, flag, Dispatch, Kernel, KernelContext, OpDef, PlanContext, Resource, Step, Vectors};
 use super::linear::{self, Linear};
 use super::norm;
-use super::pass::Pass;
-use crate::config::{Config, Norm};
-use crate::error::Result;
+use super::pass::{KvCache, Pass};
+use crate::config::{CacheDtype, Config, Norm};
+use crate::error::{Error, Result};
 use crate::numerics::gemm;
 use crate::weights::{Tensor, Weight};
 
@@ -40,6 +40,14 @@ pub fn heads(config: &Config) -> [(&'static str, f64); 3] {
         ("n_heads", config.n_heads as f64),
         ("n_kv_heads", config.n_kv_heads as f64),
         ("d_head", config.d_head as f64),
+    ]
+}
+
+/// How the cache has keys and values (`shaders/parts/cached.wgsl`).
+pub fn cached(config: &Config) -> [(&'static str, f64); 2] {
+    [
+        ("rotary_dims", config.rotary_dims() as f64),
+        ("cache_type", flag(config.cache_dtype == CacheDtype::F16)),
     ]
 }
 
@@ -70,7 +78,7 @@ fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
     let vectors = vectors(config, cx.step);
     let mut constants = LINEAR.constants(cx);
     constants.extend(heads(config));
-    constants.push(("rotary_dims", config.rotary_dims() as f64));
+    constants.extend(cached(config));
     let w = Weight::Qkv(layer);
     let kernel = |file, input: (&'static str, Buffer), weights, constants| Kernel {
         file,
@@ -149,7 +157,7 @@ fn cpu(pass: &mut Pass<'_>, rows: &Range<usize>, _: usize) -> Result<()> {
     }
     file_columns(pass)?;
     if !pass.config.qk_norm {
-        rotate(pass, rows, |_, _| ());
+        rotate(pass, rows, |_, _| ())?;
     }
     Ok(())
 }
@@ -221,7 +229,7 @@ fn file_columns(pass: &mut Pass<'_>) -> Result<()> {
 }
 
 /// [`QKV`] → [`ROTATED`] and the caches. `norm` is applied to each head of q and k, by its number, before it is rotated.
-pub(super) fn rotate(pass: &mut Pass<'_>, rows: &Range<usize>, mut norm: impl FnMut(usize, &mut [f32])) {
+pub(super) fn rotate(pass: &mut Pass<'_>, rows: &Range<usize>, mut norm: impl FnMut(usize, &mut [f32])) -> Result<()> {
     let (config, half) = (pass.config, pass.rope.half());
     let kind = pass.rope.of(config, pass.step.layer);
     let (d_qkv, d_head, turned) = (config.d_qkv(), config.d_head, config.d_query() + config.d_kv());
@@ -241,23 +249,29 @@ pub(super) fn rotate(pass: &mut Pass<'_>, rows: &Range<usize>, mut norm: impl Fn
         }
     }
     pass.buffers.put(ROTATED, rotated);
-    if !pass.alternatives() {
-        fill_caches(pass, rows);
-    }
+    fill_caches(pass, rows)
 }
 
-/// Puts keys and values into the caches of their sequences.
-fn fill_caches(pass: &mut Pass<'_>, rows: &Range<usize>) {
+/// Puts keys and values into the caches of their sequences, but for those of alternatives.
+fn fill_caches(pass: &mut Pass<'_>, rows: &Range<usize>) -> Result<()> {
     let (config, layer) = (pass.config, pass.layer());
     let (d_query, d_kv, d_qkv) = (config.d_query(), config.d_kv(), config.d_qkv());
+    let alternatives = pass.alternatives();
     for (sequence, rows) in pass.runs(rows) {
         for row in rows {
-            let at = pass.position(row) * d_kv;
-            let cache = &mut pass.caches[sequence];
+            let position = pass.position(row);
             let key = &pass.buffers.get(ROTATED)[row * (d_query + d_kv) + d_query..][..d_kv];
-            cache.keys[layer][at..][..d_kv].copy_from_slice(key);
             let value = &pass.buffers.get(QKV)[row * d_qkv + d_qkv - d_kv..][..d_kv];
-            cache.values[layer][at..][..d_kv].copy_from_slice(value);
+            // Rounding would make finite numbers of others.
+            if config.cache_dtype == CacheDtype::F16 && !key.iter().chain(value).all(|number| number.is_finite()) {
+                return Err(Error::non_finite(Some(layer)));
+            }
+            match &mut pass.caches[sequence] {
+                _ if alternatives => {}
+                KvCache::F32(kv) => kv.put(layer, position, key, value),
+                KvCache::F16(kv) => kv.put(layer, position, key, value),
+            }
         }
     }
+    Ok(())
 }

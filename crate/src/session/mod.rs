@@ -30,6 +30,7 @@ pub use sae::{Reconstruction, SaeOptions, SaeQuality};
 pub use text::{Finish, GenerateOptions, Generated, StepReport};
 
 use crate::checkpoint;
+pub use crate::config::CacheDtype;
 use crate::config::{Config, GenerationDefaults};
 use crate::error::{fail, Result};
 use crate::exec::backend::{self, Engine};
@@ -49,6 +50,8 @@ pub struct LoadOptions {
     pub max_context: Option<usize>,
     /// In which numbers its matrices are kept, those of its training checkpoints too.
     pub dtype: KeptAs,
+    /// In which numbers keys and values are cached.
+    pub kv_cache: CacheDtype,
     /// Threads that compute a model on the CPU, this one included; 0 and 1 are this one alone. The results are the same, bit for bit. Browsers
     /// have their own rule.
     pub threads: usize,
@@ -93,7 +96,8 @@ impl Model {
     ) -> Result<Model> {
         let choice = options.backend;
         let files = async {
-            let config = Rc::new(checkpoint::read_config_within(source, options.max_context).await?);
+            let config = checkpoint::read_config_within(source, options.max_context).await?;
+            let config = Rc::new(config.cached_in(options.kv_cache)?);
             let defaults = checkpoint::read_generation_defaults(source, &config).await?;
             let tokenizer = checkpoint::read_tokenizer(source, &config).await?.map(Rc::new);
             Ok((config, defaults, tokenizer))

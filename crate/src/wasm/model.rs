@@ -14,7 +14,8 @@ use crate::exec::request::LogitRows;
 use crate::numerics::team;
 use crate::pace::Cancel;
 use crate::session::{
-    max_tokens, BackendChoice, BackendKind, KeptAs, LoadOptions, Model, RunOptions, SaeOptions, SamplingOptions,
+    max_tokens, BackendChoice, BackendKind, CacheDtype, KeptAs, LoadOptions, Model, RunOptions, SaeOptions,
+    SamplingOptions,
 };
 
 pub(super) type JsResult<T> = std::result::Result<T, JsValue>;
@@ -25,6 +26,7 @@ struct LoadArguments {
     backend: Option<String>,
     max_context: Option<usize>,
     dtype: Option<String>,
+    kv_cache: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -319,12 +321,18 @@ async fn load(source: JsValue, load_options: JsValue, progress: Option<Function>
         Some("f16") => KeptAs::F16,
         Some(other) => fail!(Argument, "dtype is {}; it must be 'stored' or 'f16'", quoted(other)),
     };
+    let kv_cache = match arguments.kv_cache.as_deref() {
+        None | Some("f32") => CacheDtype::F32,
+        Some("f16") => CacheDtype::F16,
+        Some(other) => fail!(Argument, "kvCache is {}; it must be 'f32' or 'f16'", quoted(other)),
+    };
     let source = JsSource::new(source)?;
     let mut heard = |done: u64, total: u64| call(progress.as_ref(), done as f64, total as f64);
     let load_options = LoadOptions {
         backend: choice,
         max_context: arguments.max_context,
         dtype,
+        kv_cache,
         ..LoadOptions::default()
     };
     let model = Model::load_with(&source, &load_options, &cancel, &mut heard).await?;

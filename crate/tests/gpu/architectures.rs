@@ -1,6 +1,6 @@
 //! What architectures beside Llama and GPT-2 have: each property in a small random model, op by op on the GPU against the CPU twins.
 
-use topk_lm::config::{Activation, Biases, Config, Mlp, Positions, Residual, Rope, RopeScaling};
+use topk_lm::config::{Activation, Biases, CacheDtype, Config, Mlp, Positions, Residual, Rope, RopeScaling};
 use topk_lm::edits::EditTable;
 use topk_lm::exec::request::{Batch, LogitRows};
 use topk_lm::ops::def::Rows;
@@ -138,6 +138,48 @@ fn head_widths() {
     };
     let both = load(&gpu, &odd, Dtype::F32, 82);
     compare("odd heads", &odd, &both, 9, 3, Rows::Sequence);
+}
+
+/// Keys and values in f16: stored in pairs, rounded where a row's own are not stored, too.
+#[test]
+fn caches_in_half_precision() {
+    let Some(gpu) = device() else { return };
+    let half = |base: Config| Config {
+        cache_dtype: CacheDtype::F16,
+        topk: None,
+        ..base
+    };
+    let wide = Config {
+        d_head: 66,
+        n_heads: 2,
+        n_kv_heads: 1,
+        positions: rotary(66, None),
+        ..llama()
+    };
+    for (number, (name, config)) in [
+        ("llama", llama()),
+        ("gpt2", gpt2()),
+        ("neox", neox()),
+        ("gpt-neo", gpt_neo()),
+        ("qwen3", qwen3()),
+        ("gemma", gemma()),
+        ("wide heads", wide),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let config = half(config);
+        let both = load(&gpu, &config, Dtype::F32, 171 + number as u64);
+        compare(name, &config, &both, 20, 2, Rows::Sequence);
+        compare(name, &config, &both, 3, 9, Rows::Alternatives);
+        compare(name, &config, &both, 17, 4, Rows::Alternatives);
+    }
+    let late = Config {
+        n_ctx: 600,
+        windows: vec![Some(530), Some(20), None],
+        ..gemma()
+    };
+    compare_late("gemma", &half(late), &gpu, 178);
 }
 
 /// Late in a long context: windows that need parts of it, no parts, and one that begins in the middle of a part.

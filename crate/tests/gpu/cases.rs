@@ -5,7 +5,7 @@ use std::rc::Rc;
 use half::{bf16, f16};
 use pollster::block_on;
 use topk_lm::config::{
-    Activation, Architecture, Biases, Config, Mlp, Norm, Positions, Residual, Rope, RopeScaling, TopK,
+    Activation, Architecture, Biases, CacheDtype, Config, Mlp, Norm, Positions, Residual, Rope, RopeScaling, TopK,
 };
 use topk_lm::exec::adapter::BackendChoice;
 use topk_lm::exec::cpu::CpuEngine;
@@ -62,6 +62,7 @@ pub fn llama() -> Config {
         d_head: 8,
         d_mlp: 40,
         n_ctx: 160,
+        cache_dtype: CacheDtype::F32,
         n_positions: 160,
         norm: Norm::Rms,
         norm_eps: 1e-5,

@@ -1,7 +1,7 @@
 //! The cache of a long context grows with its text: the same tokens as with room from the start, and memory for what is there.
 
 use pollster::block_on;
-use topk_lm::config::Config;
+use topk_lm::config::{CacheDtype, Config};
 use topk_lm::edits::EditTable;
 use topk_lm::error::Code;
 use topk_lm::exec::gpu::{GpuCache, GpuEngine};
@@ -13,13 +13,16 @@ use crate::cases::{device, llama, load, topk};
 
 const N_CTX: usize = 800;
 
-fn config() -> Config {
+fn config(cache_dtype: CacheDtype) -> Config {
     Config {
         n_ctx: N_CTX,
         topk: topk(9),
+        cache_dtype,
         ..llama()
     }
 }
+
+const BOTH: [CacheDtype; 2] = [CacheDtype::F32, CacheDtype::F16];
 
 fn feed(engine: &GpuEngine, cache: &mut GpuCache, ids: &[u32], edits: &EditTable) {
     for (number, chunk) in ids.chunks(engine.max_rows()).enumerate() {
@@ -33,8 +36,12 @@ fn feed(engine: &GpuEngine, cache: &mut GpuCache, ids: &[u32], edits: &EditTable
 
 #[test]
 fn a_cache_that_grew_holds_what_one_with_room_holds() {
+    BOTH.into_iter().for_each(grows_with_its_text);
+}
+
+fn grows_with_its_text(cache_dtype: CacheDtype) {
     let Some(gpu) = device() else { return };
-    let config = config();
+    let config = config(cache_dtype);
     let both = load(&gpu, &config, Dtype::F32, 17);
     let edits = EditTable::none(config.n_layers);
     let sampling = Sampling {
@@ -78,11 +85,15 @@ fn a_cache_that_grew_holds_what_one_with_room_holds() {
 
 #[test]
 fn memory_is_taken_for_the_text_and_given_back() {
+    BOTH.into_iter().for_each(takes_memory_for_its_text);
+}
+
+fn takes_memory_for_its_text(cache_dtype: CacheDtype) {
     let Some(gpu) = device() else { return };
-    let config = config();
+    let config = config(cache_dtype);
     let both = load(&gpu, &config, Dtype::F32, 18);
     let edits = EditTable::none(config.n_layers);
-    let position = 8 * (config.d_kv() * config.n_layers) as u64;
+    let position = [8, 4][usize::from(cache_dtype == CacheDtype::F16)] * (config.d_kv() * config.n_layers) as u64;
     let none = gpu.ledger().bytes();
     let mut cache = both.gpu.new_cache().unwrap();
     let taken = || gpu.ledger().bytes() - none;
@@ -108,7 +119,7 @@ fn memory_is_taken_for_the_text_and_given_back() {
 #[test]
 fn a_context_larger_than_a_binding_runs_short_texts() {
     let Some(gpu) = device() else { return };
-    let config = config();
+    let config = config(CacheDtype::F32);
     gpu.limit_binding(8 * (N_CTX as u64 - 1) * config.d_kv() as u64);
     let both = load(&gpu, &config, Dtype::F32, 19);
     let edits = EditTable::none(config.n_layers);

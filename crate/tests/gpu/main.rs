@@ -15,4 +15,5 @@ mod narrow;
 mod ops;
 mod resume;
 mod rows;
+mod tiles;
 mod together;

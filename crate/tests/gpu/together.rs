@@ -1,7 +1,7 @@
 //! Sequences that step together against the same ones alone: every bit of what comes back, in no more dispatches than one of them takes.
 
 use pollster::block_on;
-use topk_lm::config::{Config, TopK};
+use topk_lm::config::{CacheDtype, Config, TopK};
 use topk_lm::edits::{Action, EditTable, ResolvedEdit, Site, EVERY_ROW};
 use topk_lm::error::Code;
 use topk_lm::exec::gpu::{GpuCache, GpuEngine, Slot};
@@ -200,6 +200,8 @@ fn sequences_together_are_those_alone() {
         ("gpt-neo", gpt_neo(), Dtype::F16),
         ("qwen3", qwen3(), Dtype::F32),
         ("gemma", gemma(), Dtype::F16),
+        ("llama, cached in f16", half(cut(llama())), Dtype::F32),
+        ("qwen3, cached in f16", half(qwen3()), Dtype::F32),
     ];
     for (name, config, dtype) in all {
         same(name, &config, dtype, &[1, 2, 9, 30, 5, 77, 140, 6, 6, 3], &[1, 5, 2]);
@@ -211,6 +213,13 @@ fn sequences_together_are_those_alone() {
         &[4; SEQUENCES],
         &[3],
     );
+}
+
+fn half(config: Config) -> Config {
+    Config {
+        cache_dtype: CacheDtype::F16,
+        ..config
+    }
 }
 
 /// Attention splits what lies far back: those that do so step beside those that do not, and some come to it on the way.
@@ -237,6 +246,7 @@ fn long_and_short_contexts_step_together() {
     };
     same("windows", &windows, Dtype::F32, &lengths, &[8]);
     same("gpt2", &long(gpt2()), Dtype::F32, &lengths, &[8]);
+    same("gpt2, cached in f16", &half(long(gpt2())), Dtype::F32, &lengths, &[8]);
 }
 
 #[test]

@@ -23,7 +23,7 @@ use topk_lm::pace::Cancel;
 #[cfg(feature = "gpu")]
 use topk_lm::weights::Dtype;
 
-use crate::common::{load, print_line, threads, Backend, KeptDtype, ModelArgs};
+use crate::common::{load, print_line, threads, Backend, KeptDtype, KvCache, ModelArgs};
 
 #[derive(Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["model", "topk", "topk_plan"]))]
@@ -40,6 +40,9 @@ pub struct BenchArgs {
     /// Where to compute
     #[arg(long, value_enum, default_value_t)]
     backend: Backend,
+    /// In which numbers keys and values are cached
+    #[arg(long, value_enum, default_value_t)]
+    kv_cache: KvCache,
     /// Number of timed runs
     #[arg(long, default_value_t = 15)]
     runs: usize,
@@ -91,6 +94,7 @@ fn model(args: &BenchArgs, folder: &std::path::Path) -> Result<serde_json::Value
         backend: args.backend,
         max_context: None,
         dtype: KeptDtype::default(),
+        kv_cache: args.kv_cache,
         threads: args.threads,
     })?;
     let bench = ModelBench {

@@ -9,7 +9,9 @@ use topk_lm::checkpoint::FolderSource;
 use topk_lm::error::{Code, Error, Result};
 use topk_lm::offline;
 use topk_lm::pace::Cancel;
-use topk_lm::session::{BackendChoice, KeptAs, LoadOptions, Model, SaeOptions, SaeQuality, SamplingOptions};
+use topk_lm::session::{
+    BackendChoice, CacheDtype, KeptAs, LoadOptions, Model, SaeOptions, SaeQuality, SamplingOptions,
+};
 
 /// `--backend`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -51,6 +53,24 @@ impl KeptDtype {
     }
 }
 
+/// `--kv-cache`
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum KvCache {
+    #[default]
+    F32,
+    /// Rounded to f16, in half the memory
+    F16,
+}
+
+impl KvCache {
+    pub fn dtype(self) -> CacheDtype {
+        match self {
+            KvCache::F32 => CacheDtype::F32,
+            KvCache::F16 => CacheDtype::F16,
+        }
+    }
+}
+
 #[derive(Args)]
 pub struct ModelArgs {
     /// Model folder in the Hugging Face layout
@@ -65,6 +85,9 @@ pub struct ModelArgs {
     /// In which numbers matrices are kept in memory
     #[arg(long, value_enum, default_value_t)]
     pub dtype: KeptDtype,
+    /// In which numbers keys and values are cached
+    #[arg(long, value_enum, default_value_t)]
+    pub kv_cache: KvCache,
     /// Number of threads that compute on the CPU; the results are the same
     #[arg(long, value_name = "N", value_parser = threads, default_value_t = 1)]
     pub threads: usize,
@@ -230,6 +253,7 @@ pub fn load(args: &ModelArgs) -> Result<Model> {
         backend: args.backend.choice(),
         max_context: args.max_context,
         dtype: args.dtype.kept(),
+        kv_cache: args.kv_cache.dtype(),
         threads: args.threads,
     };
     pollster::block_on(Model::load_with(&source, &options, &Cancel::default(), &mut |_, _| {}))

@@ -10,7 +10,7 @@ use topk_lm::error::Result;
 use topk_lm::offline::compare::compare;
 use topk_lm::tokenizer::Tokenizer;
 
-use crate::common::{print_line, Backend};
+use crate::common::{print_line, Backend, KvCache};
 
 #[derive(Args)]
 pub struct InfoArgs {
@@ -20,6 +20,9 @@ pub struct InfoArgs {
     /// Most positions of a sequence, as in other commands: what a model then takes is under `memory`
     #[arg(long, value_name = "N")]
     max_context: Option<usize>,
+    /// In which numbers keys and values are cached, likewise
+    #[arg(long, value_enum, default_value_t)]
+    kv_cache: KvCache,
     /// Another form of the same model, say before a rounding: also print how the two foretell --text
     #[arg(long, value_name = "DIR", requires_all = ["model", "text"])]
     against: Option<PathBuf>,
@@ -45,7 +48,7 @@ pub fn run(args: &InfoArgs) -> Result<()> {
         return print_architectures(args.json);
     };
     let source = FolderSource::new(model)?;
-    let mut info = pollster::block_on(gather(&source, args.max_context))?;
+    let mut info = pollster::block_on(gather(&source, args))?;
     if let (Some(other), Some(text)) = (&args.against, &args.text) {
         let compared = compare(model, other, text, args.max_tokens)?;
         let [ours, others] = compared.bits_per_byte;
@@ -79,8 +82,9 @@ fn print_architectures(as_json: bool) -> Result<()> {
     Ok(())
 }
 
-async fn gather(source: &FolderSource, max_context: Option<usize>) -> Result<Value> {
-    let config = checkpoint::read_config_within(source, max_context).await?;
+async fn gather(source: &FolderSource, args: &InfoArgs) -> Result<Value> {
+    let config = checkpoint::read_config_within(source, args.max_context).await?;
+    let config = config.cached_in(args.kv_cache.dtype())?;
     let generation = checkpoint::read_generation_defaults(source, &config).await?;
     let weights = checkpoint::summarize(source, "", &config).await?;
     let tokenizer = match checkpoint::read_tokenizer(source, &config).await? {
@@ -109,8 +113,8 @@ async fn gather(source: &FolderSource, max_context: Option<usize>) -> Result<Val
         "memory": {
             "weights_on_cpu": weights.cpu_bytes,
             "weights_on_gpu": weights.gpu_bytes,
-            "keys_and_values_per_token": 8 * config.d_kv() * config.n_layers,
-            "keys_and_values": 8 * config.d_kv() * config.n_layers * config.n_ctx,
+            "keys_and_values_per_token": config.position_bytes() * config.n_layers,
+            "keys_and_values": config.position_bytes() * config.n_layers * config.n_ctx,
         },
         "tokenizer": tokenizer,
         "checkpoints": steps,

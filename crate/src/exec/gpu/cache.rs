@@ -22,7 +22,7 @@ const FIRST_POSITIONS: usize = 256;
 /// does. Dropping it destroys its buffers.
 #[derive(Debug)]
 pub struct GpuCache {
-    /// By layer: f32 `[positions, 2, d_kv]`, k after RoPE, then v, by position.
+    /// By layer: `[positions, 2, d_kv]`, k after RoPE, then v, by position; in f32, or in f16 as `shaders/parts/cached.wgsl` says.
     pub(super) layers: Vec<Buf>,
     /// Those that it has room for.
     positions: usize,
@@ -117,7 +117,7 @@ impl GpuCache {
 
 /// Bytes of a position in one layer.
 pub(super) fn position_bytes(config: &Config) -> u64 {
-    8 * config.d_kv() as u64
+    config.position_bytes() as u64
 }
 
 /// Most positions that a buffer holds.

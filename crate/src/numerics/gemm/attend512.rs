@@ -10,30 +10,28 @@ use std::arch::x86_64::{
 
 use super::avx512::{dots_tile, LANES, RIGHT};
 use crate::numerics::math;
+use crate::numerics::stored::Stored;
 
 /// Positions that are asked for before they are read.
 const AHEAD: usize = 12;
 
 /// Keys or values of one head, by position: `[positions, stride]`, of which `column..column + d_head`.
 #[derive(Clone, Copy)]
-pub struct Cached<'a> {
-    pub numbers: &'a [f32],
+pub struct Cached<'a, S> {
+    pub numbers: &'a [S],
     pub stride: usize,
     pub column: usize,
 }
 
-impl<'a> Cached<'a> {
-    fn row(&self, position: usize, d_head: usize) -> &'a [f32] {
+impl<'a, S: Stored> Cached<'a, S> {
+    fn row(&self, position: usize, d_head: usize) -> &'a [S] {
         &self.numbers[position * self.stride + self.column..][..d_head]
     }
 
     /// Asks for a row that will be read soon: between rows of one head lie those of the others.
     #[inline(always)]
     fn fetch_ahead(&self, position: usize, d_head: usize) {
-        for line in self.row(position, d_head).chunks(LANES) {
-            // SAFETY: asking for an address reads nothing.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
-        }
+        fetch_ahead(self.row(position, d_head));
     }
 }
 
@@ -65,9 +63,9 @@ pub fn fits(d_head: usize) -> bool {
 /// # Safety
 /// Only where [`fits`] says so.
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw")]
-pub fn attend<const R: usize>(
+pub fn attend<S: Stored, const R: usize>(
     queries: [&[f32]; R],
-    (keys, values): (Cached<'_>, Cached<'_>),
+    (keys, values): (Cached<'_, S>, Cached<'_, S>),
     seen: usize,
     scale: f32,
     scores: &mut Scores<R>,
@@ -107,9 +105,9 @@ pub fn attend<const R: usize>(
             ..values
         };
         column += match (d_head - column) / LANES {
-            4.. => weigh::<R, 4>(&scores.turned, values, column, &mut out),
-            2.. => weigh::<R, 2>(&scores.turned, values, column, &mut out),
-            _ => weigh::<R, 1>(&scores.turned, values, column, &mut out),
+            4.. => weigh::<S, R, 4>(&scores.turned, values, column, &mut out),
+            2.. => weigh::<S, R, 2>(&scores.turned, values, column, &mut out),
+            _ => weigh::<S, R, 1>(&scores.turned, values, column, &mut out),
         };
     }
 }
@@ -117,9 +115,9 @@ pub fn attend<const R: usize>(
 /// `V` registers of columns from `column` on; gives how many columns that are.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn weigh<const R: usize, const V: usize>(
+fn weigh<S: Stored, const R: usize, const V: usize>(
     p: &[[f32; R]],
-    values: Cached<'_>,
+    values: Cached<'_, S>,
     column: usize,
     out: &mut [&mut [f32]; R],
 ) -> usize {
@@ -128,8 +126,8 @@ fn weigh<const R: usize, const V: usize>(
         let parts = values.row(position, V * LANES).as_chunks::<LANES>().0;
         values.fetch_ahead((position + AHEAD).min(p.len() - 1), V * LANES);
         for (v, part) in parts.iter().enumerate().take(V) {
-            // SAFETY: sixteen floats lie there.
-            let value = unsafe { _mm512_loadu_ps(part.as_ptr()) };
+            // SAFETY: sixteen numbers lie there.
+            let value = unsafe { S::load(part.as_ptr()) };
             for r in 0..R {
                 sums[r][v] = _mm512_add_ps(sums[r][v], _mm512_mul_ps(_mm512_set1_ps(p[r]), value));
             }
@@ -147,17 +145,17 @@ fn weigh<const R: usize, const V: usize>(
 /// What [`attend_row`] reads: the queries `[heads, d_head]` of a row, keys and values `[positions, stride]`, each of whose heads
 /// `heads_per_kv` of the queries read.
 #[derive(Clone, Copy)]
-pub struct Row<'a> {
+pub struct Row<'a, S> {
     pub queries: &'a [f32],
-    pub keys: &'a [f32],
-    pub values: &'a [f32],
+    pub keys: &'a [S],
+    pub values: &'a [S],
     pub stride: usize,
     pub d_head: usize,
     pub heads_per_kv: usize,
     pub scale: f32,
 }
 
-impl Row<'_> {
+impl<S> Row<'_, S> {
     /// Where the key, or value, that a column of the queries reads begins.
     fn column(&self, of_queries: usize) -> usize {
         of_queries / self.d_head / self.heads_per_kv * self.d_head + of_queries % self.d_head
@@ -170,7 +168,7 @@ impl Row<'_> {
 /// # Safety
 /// Only where [`fits`] says so.
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw")]
-pub fn attend_row(row: Row<'_>, seen: usize, scores: &mut Vec<f32>, out: &mut [f32]) {
+pub fn attend_row<S: Stored>(row: Row<'_, S>, seen: usize, scores: &mut Vec<f32>, out: &mut [f32]) {
     let (keys, values) = (&row.keys[..seen * row.stride], &row.values[..seen * row.stride]);
     let width = seen.next_multiple_of(LANES);
     scores.resize(row.queries.len() / row.d_head * width, 0.0);
@@ -194,18 +192,18 @@ pub fn attend_row(row: Row<'_>, seen: usize, scores: &mut Vec<f32>, out: &mut [f
     let mut at = 0;
     while at < out.len() {
         at += match (out.len() - at) / LANES {
-            8.. => weigh_columns::<8>(row, values, scores, at, out),
-            4.. => weigh_columns::<4>(row, values, scores, at, out),
-            2.. => weigh_columns::<2>(row, values, scores, at, out),
-            _ => weigh_columns::<1>(row, values, scores, at, out),
+            8.. => weigh_columns::<S, 8>(row, values, scores, at, out),
+            4.. => weigh_columns::<S, 4>(row, values, scores, at, out),
+            2.. => weigh_columns::<S, 2>(row, values, scores, at, out),
+            _ => weigh_columns::<S, 1>(row, values, scores, at, out),
         };
     }
 }
 
 /// Asks for numbers that will be read soon.
 #[inline(always)]
-fn fetch_ahead(numbers: &[f32]) {
-    for line in numbers.chunks(LANES) {
+fn fetch_ahead<S>(numbers: &[S]) {
+    for line in numbers.chunks(64 / size_of::<S>()) {
         // SAFETY: asking for an address reads nothing.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
     }
@@ -214,14 +212,14 @@ fn fetch_ahead(numbers: &[f32]) {
 /// The products of a query with sixteen keys, each summed as `dot_portable` does.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn dots(query: &[f32], keys: [&[f32]; LANES]) -> __m512 {
+fn dots<S: Stored>(query: &[f32], keys: [&[S]; LANES]) -> __m512 {
     let mut sums = [_mm512_setzero_ps(); LANES];
     for i in (0..query.len()).step_by(LANES) {
         // SAFETY: query and keys have as many numbers, which sixteen divides.
         let x = unsafe { _mm512_loadu_ps(query.as_ptr().add(i)) };
         for k in 0..LANES {
             // SAFETY: likewise.
-            let key = unsafe { _mm512_loadu_ps(keys[k].as_ptr().add(i)) };
+            let key = unsafe { S::load(keys[k].as_ptr().add(i)) };
             sums[k] = _mm512_add_ps(sums[k], _mm512_mul_ps(x, key));
         }
     }
@@ -246,7 +244,7 @@ fn dots(query: &[f32], keys: [&[f32]; LANES]) -> __m512 {
 /// `V` registers of columns of all heads, from `first` on; gives how many columns that are.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn weigh_columns<const V: usize>(row: Row<'_>, values: &[f32], p: &[f32], first: usize, out: &mut [f32]) -> usize {
+fn weigh_columns<S: Stored, const V: usize>(row: Row<'_, S>, values: &[S], p: &[f32], first: usize, out: &mut [f32]) -> usize {
     let width = p.len() / (row.queries.len() / row.d_head);
     let column: [usize; V] = std::array::from_fn(|v| row.column(first + v * LANES));
     let p: [&[f32]; V] = std::array::from_fn(|v| &p[(first + v * LANES) / row.d_head * width..][..width]);
@@ -255,8 +253,8 @@ fn weigh_columns<const V: usize>(row: Row<'_>, values: &[f32], p: &[f32], first:
         for v in 0..V {
             let part = &value[column[v]..][..LANES];
             _mm_prefetch::<_MM_HINT_T0>(part.as_ptr().wrapping_add(AHEAD * row.stride).cast());
-            // SAFETY: sixteen floats lie there.
-            let part = unsafe { _mm512_loadu_ps(part.as_ptr()) };
+            // SAFETY: sixteen numbers lie there.
+            let part = unsafe { S::load(part.as_ptr()) };
             sums[v] = _mm512_add_ps(sums[v], _mm512_mul_ps(_mm512_set1_ps(p[v][position]), part));
         }
     }

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::{KvCache, Pass, ROTATED};
+use super::{Kept, Kv, Pass, ROTATED};
 pub use crate::numerics::gemm::attend512::fits;
 use crate::numerics::gemm::attend512::{attend, attend_row, Cached, Row, Scores};
 
@@ -11,7 +11,7 @@ use crate::numerics::gemm::attend512::{attend, attend_row, Cached, Row, Scores};
 const GROUP: usize = 4;
 
 /// As `attend_rows` of `attention.rs`, for rows that follow each other in a sequence; only where [`fits`] says so.
-pub fn cpu(pass: &Pass<'_>, rows: Range<usize>, cache: &KvCache, attended: &mut [f32]) {
+pub fn cpu<S: Kept>(pass: &Pass<'_>, rows: Range<usize>, cache: &Kv<S>, attended: &mut [f32]) {
     let (mut together, mut alone) = (Scores::<GROUP>::default(), Vec::new());
     let mut row = rows.start;
     while row < rows.end {
@@ -28,7 +28,7 @@ pub fn cpu(pass: &Pass<'_>, rows: Range<usize>, cache: &KvCache, attended: &mut 
 }
 
 /// One row with all its heads.
-fn one(pass: &Pass<'_>, row: usize, cache: &KvCache, scores: &mut Vec<f32>, attended: &mut [f32]) {
+fn one<S: Kept>(pass: &Pass<'_>, row: usize, cache: &Kv<S>, scores: &mut Vec<f32>, attended: &mut [f32]) {
     let (config, layer) = (pass.config, pass.step.layer);
     let d_query = config.d_query();
     let of = Row {
@@ -46,11 +46,11 @@ fn one(pass: &Pass<'_>, row: usize, cache: &KvCache, scores: &mut Vec<f32>, atte
 }
 
 /// One head of `R` rows from `row` on.
-fn heads<const R: usize>(
+fn heads<S: Kept, const R: usize>(
     pass: &Pass<'_>,
     row: usize,
     head: usize,
-    cache: &KvCache,
+    cache: &Kv<S>,
     scores: &mut Scores<R>,
     attended: &mut [f32],
 ) {
