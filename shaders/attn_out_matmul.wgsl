@@ -1,4 +1,3 @@
-// attn_out for many rows: see parts/attn_out.wgsl and parts/matmul.wgsl.
+// attn_out for many rows: see parts/attn_out.wgsl and parts/rows.wgsl.
 // @import parts/attn_out.wgsl
-// @import parts/linear_columns.wgsl
-// @import parts/matmul.wgsl
+// @import parts/rows.wgsl

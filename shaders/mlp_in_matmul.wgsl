@@ -1,4 +1,3 @@
-// mlp_in for many rows: see parts/mlp_in.wgsl and parts/matmul.wgsl.
+// mlp_in for many rows: see parts/mlp_in.wgsl and parts/rows.wgsl.
 // @import parts/mlp_in.wgsl
-// @import parts/linear_columns.wgsl
-// @import parts/matmul.wgsl
+// @import parts/rows.wgsl

@@ -1,4 +1,3 @@
-// mlp_out for many rows: see parts/mlp_out.wgsl and parts/matmul.wgsl.
+// mlp_out for many rows: see parts/mlp_out.wgsl and parts/rows.wgsl.
 // @import parts/mlp_out.wgsl
-// @import parts/linear_columns.wgsl
-// @import parts/matmul.wgsl
+// @import parts/rows.wgsl

@@ -1,4 +1,3 @@
-// qkv for many rows: see parts/qkv.wgsl and parts/matmul.wgsl.
+// qkv for many rows: see parts/qkv.wgsl and parts/rows.wgsl.
 // @import parts/qkv.wgsl
-// @import parts/linear_columns.wgsl
-// @import parts/matmul.wgsl
+// @import parts/rows.wgsl

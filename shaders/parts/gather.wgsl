@@ -1,22 +1,11 @@
-// @import parts/linear.wgsl
+// @import parts/entries.wgsl
 // @import parts/reduce.wgsl
 // @import parts/terms.wgsl
 // Linear op whose input is the active list of a TopK block: only the rows of W that an active entry selects are read.
 // Work is laid out as in matvec, over entries instead of inputs. RMSNorm needs the entries' squares; LayerNorm also
 // the precomputed sums over all inputs: y = r·Σ x_i g_i W_i − r·mean·(Σ g_i W_i) + Σ b_i W_i. Grid: (pairs / 16, rows).
 
-// Per row 2 + 2·capacity words: count, unused, then (index, value bits) by index.
-@group(0) @binding(1) var<storage, read> entries: array<u32>;
-
-override capacity: u32 = 1u;
-override gain_sum_at: u32 = 0xffffffffu;
-override bias_sum_at: u32 = 0xffffffffu;
-
 var<workgroup> partials: array<vec2<f32>, 256>;
-
-fn entry_value(first: u32, entry: u32) -> f32 {
-    return bitcast<f32>(entries[first + 2u * entry + 1u]);
-}
 
 // Mean and 1/deviation of a row in which all but the `count` entries are zero.
 fn list_stats(first: u32, count: u32, thread: u32) -> vec2<f32> {
@@ -54,17 +43,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var sum = pair_part(row, count, group.x * 16u, thread);
     partials[thread] = sum;
     workgroupBarrier();
-    if (thread < 16u && 2u * pair < n_outputs) {
+    if (thread < 16u) {
         for (var split = 1u; split < 16u; split++) {
             sum += partials[split * 16u + thread];
         }
-        sum *= stats.y;
-        if (norm == LAYER_NORM) {
-            let c = 2u * pair;
-            let gains = vec2<f32>(vectors[gain_sum_at + c], vectors[gain_sum_at + c + 1u]);
-            let biases = vec2<f32>(vectors[bias_sum_at + c], vectors[bias_sum_at + c + 1u]);
-            sum += biases - stats.x * stats.y * gains;
-        }
-        finish(row, pair, sum);
+        finish_gathered(row, pair, stats.y * sum, stats);
     }
 }

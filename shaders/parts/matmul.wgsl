@@ -1,9 +1,9 @@
 // @import parts/norm.wgsl
 // @import parts/source.wgsl
-// Linear op for many rows (prefill): one workgroup of 256 threads makes a tile of 64 rows × 64 columns, 16 inputs at a
-// time through workgroup memory (2 × 4.25 KiB; rows of 17 vectors keep its banks apart). A thread keeps 4 rows × 4 columns
-// in registers: two vec4 reads feed 16 multiply-adds. The norm is applied while the left tile is filled.
-// Grid: (columns / 64, rows / 64). Whoever imports this defines how the right matrix is read and what is stored:
+// The head's product for many rows, whose matrix lies by outputs (the others are made by parts/rows.wgsl): one workgroup of 256 threads
+// makes a tile of 64 rows × 64 columns, 16 inputs at a time through workgroup memory (2 × 4.25 KiB; rows of 17 vectors keep its banks
+// apart). A thread keeps 4 rows × 4 columns in registers: two vec4 reads feed 16 multiply-adds. The norm is applied while the left tile
+// is filled. Grid: (columns / 64, rows / 64). Whoever imports this defines how the right matrix is read and what is stored:
 //   right_slot(thread) -> (input, quad) of the tile that a thread loads, so that neighbours read neighbours
 //   right_quad(input, quad) -> columns 4·quad … of the right matrix, 0 where there are none
 //   store_quad(row, quad, value), source_row(row): the row of `source` for row `row` of the output

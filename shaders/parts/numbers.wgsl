@@ -13,8 +13,11 @@ fn two_bytes(word: u32, half: u32) -> vec2<f32> {
     return four_bytes(word >> (16u * half)).xy;
 }
 
+// Each byte is moved to the top of a word by a product, and down again as f32, both exact: an emulated device has no quick shift of
+// vectors.
 fn four_bytes(word: u32) -> vec4<f32> {
-    return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
+    let top = (vec4<u32>(word) * vec4<u32>(0x1000000u, 0x10000u, 0x100u, 1u)) & vec4<u32>(0xff000000u);
+    return vec4<f32>(bitcast<vec4<i32>>(top)) * 5.9604644775390625e-8; // 2⁻²⁴
 }
 
 // The four numbers of the lower half of a word of 4 bits each, q - zero; `group` has their words of the group: the scale as f16 below, the

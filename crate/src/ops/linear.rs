@@ -4,9 +4,22 @@
 use super::def::{matrix_constants, Dispatch, Kernel, KernelContext, PlanContext, Resource, Vectors};
 use super::norm;
 use super::pass::Pass;
+use super::tuning::Profile;
 use crate::config::{Config, Norm};
 use crate::error::Result;
 use crate::weights::{Tensor, Weight};
+
+/// Workgroups of a kernel for many rows (`shaders/parts/rows.wgsl`).
+pub fn many_rows(rows: usize, outputs: usize) -> [usize; 3] {
+    [outputs.div_ceil(128), rows.div_ceil(32), 1]
+}
+
+/// How its workgroups share their rows. Where every read is dear and threads are none, a thread has eight; where threads wait for memory, more
+/// of them have four.
+pub fn tile(profile: Profile) -> [(&'static str, f64); 2] {
+    let rows_each = if profile.is_software() { 8 } else { 4 };
+    [("rows_each", f64::from(rows_each)), ("tile_threads", f64::from(512 / rows_each))]
+}
 
 /// A weight of a layer.
 pub type PerLayer = fn(usize) -> Weight;
@@ -69,13 +82,13 @@ impl Linear {
             ("weights", Resource::Weight((self.matrix)(cx.step.layer))),
             ("vectors", Resource::Vectors),
         ];
-        files
-            .map(|file| Kernel {
-                file,
-                constants: [&self.constants(cx), constants].concat(),
-                binds: [&reads, others].concat(),
-            })
-            .into()
+        let mut kernels = files.map(|file| Kernel {
+            file,
+            constants: [&self.constants(cx), constants].concat(),
+            binds: [&reads, others].concat(),
+        });
+        kernels[1].constants.extend(tile(cx.profile));
+        kernels.into()
     }
 
     /// One dispatch: kernel 0 for few rows, kernel 1 for many.
@@ -85,7 +98,7 @@ impl Linear {
         if plan.has_few_rows() {
             Dispatch::new(params, [outputs.div_ceil(32), rows, 1])
         } else {
-            Dispatch::new(params, [outputs.div_ceil(64), rows.div_ceil(64), 1]).kernel(1)
+            Dispatch::new(params, many_rows(rows, outputs)).kernel(1)
         }
     }
 

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::buffers::{Buffer, ACTIVE, HIDDEN};
 use super::def::{at_once, flag, Dispatch, Kernel, KernelContext, OpDef, PlanContext, Resource, Step, Vectors};
-use super::linear::Linear;
+use super::linear::{self, Linear};
 use super::norm;
 use super::pass::{KvCache, Pass};
 use crate::config::{CacheDtype, Config, Norm};
@@ -59,8 +59,9 @@ const LINEAR: Linear = Linear {
     outputs: Config::d_qkv,
 };
 
-/// Kernels: for few rows, for many, and from the active list.
+/// Kernels: for few rows, for many, and from the active list, of few rows and of many.
 const GATHER: usize = 2;
+const GATHER_ROWS: usize = 3;
 
 fn vectors(config: &Config, step: &Step) -> Vectors {
     let mut vectors = LINEAR.vectors(config, step.layer);
@@ -98,6 +99,7 @@ fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
         kernel("qkv_matvec.wgsl", dense, Resource::Weight(w), constants.clone()),
         kernel("qkv_matmul.wgsl", dense, Resource::Weight(w), constants.clone()),
     ];
+    kernels[1].constants.extend(linear::tile(cx.profile));
     if cx.step.input == ACTIVE {
         constants.extend([
             ("capacity", config.d_model as f64),
@@ -105,19 +107,25 @@ fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
             ("bias_sum_at", vectors.at(Weight::QkvBiasSum(layer))),
         ]);
         let gathered = Resource::RowsOf(w, config.most_active());
-        kernels.push(kernel("qkv_gather.wgsl", ("entries", ACTIVE), gathered, constants));
+        for file in ["qkv_gather.wgsl", "qkv_gather_rows.wgsl"] {
+            kernels.push(kernel(file, ("entries", ACTIVE), gathered, constants.clone()));
+        }
     }
     kernels
 }
 
-/// A gather reads k rows of weights for every row of the batch; a tiled product reads all of them once for 64. So many
+/// A gather reads k rows of weights for every row of the batch; a product of many rows reads all of them once for eight. So many
 /// rows gather only where the input is very sparse.
 fn plan(plan: &PlanContext<'_>, out: &mut Vec<Dispatch>) {
     let (config, rows) = (plan.config, plan.rows.len());
     let gathers = plan.has_few_rows() || config.topk.is_some_and(|topk| 8 * topk.k <= config.d_model);
     if plan.step.input == ACTIVE && gathers {
         let params = plan.params.layer(plan.step.layer);
-        out.push(Dispatch::new(params, [config.d_qkv().div_ceil(32), rows, 1]).kernel(GATHER));
+        out.push(if plan.has_few_rows() {
+            Dispatch::new(params, [config.d_qkv().div_ceil(32), rows, 1]).kernel(GATHER)
+        } else {
+            Dispatch::new(params, [config.d_qkv().div_ceil(128), rows.div_ceil(4), 1]).kernel(GATHER_ROWS)
+        });
     } else {
         out.push(LINEAR.plan(plan));
     }

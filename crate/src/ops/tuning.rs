@@ -55,10 +55,16 @@ impl Profile {
 
     /// Whose constants it takes where it has none of its own.
     fn like(self) -> Profile {
-        match self {
-            Profile::Fallback | Profile::Llvmpipe => Profile::Fallback,
-            _ => Profile::Gpu,
+        if self.is_software() {
+            Profile::Fallback
+        } else {
+            Profile::Gpu
         }
+    }
+
+    /// Whether it computes on the CPU.
+    pub fn is_software(self) -> bool {
+        matches!(self, Profile::Fallback | Profile::Llvmpipe)
     }
 }
 

@@ -14,5 +14,6 @@ mod life;
 mod narrow;
 mod ops;
 mod resume;
+mod rows;
 mod tiles;
 mod together;

@@ -8,6 +8,7 @@ use topk_lm::exec::request::{Batch, Capture, LogitRows};
 use topk_lm::ops::buffers::HIDDEN;
 use topk_lm::ops::def::{Point, Rows, Stage};
 use topk_lm::ops::mlp_out::MLP_OUT;
+use topk_lm::ops::tuning::Profile;
 use topk_lm::weights::{Dtype, Tensor, Weight};
 
 use crate::cases::{device, difference, gpt2, llama, load_gpu, topk, weights};
@@ -140,6 +141,8 @@ fn are_what_they_mean(rounded: impl Fn(Weight, &Tensor) -> [Tensor; 2]) {
                 }
             }
         }
+        // Kernels of either kind of adapter.
+        gpu.assume([Profile::Fallback, Profile::Gpu][number % 2]);
         let [eight, wide] = pair.map(|weights| load_gpu(&gpu, &config, &weights));
         let edits = EditTable::none(config.n_layers);
         let inside = [
@@ -153,6 +156,9 @@ fn are_what_they_mean(rounded: impl Fn(Weight, &Tensor) -> [Tensor; 2]) {
             (1, &inside[..]),
             (3, &inside[1..]),
             (12, &inside[..]),
+            (9, &inside[..]),
+            (17, &inside[..]),
+            (33, &inside[..]),
         ] {
             let ids: Vec<u32> = (0..rows).map(|i| (i * 31 + 7) as u32 % config.d_vocab as u32).collect();
             let batch = Batch {

@@ -25,7 +25,7 @@ pub struct Gpu {
     pub(super) queue: wgpu::Queue,
     ledger: Rc<Ledger>,
     events: Arc<Mutex<Events>>,
-    profile: Profile,
+    profile: Cell<Profile>,
     max_binding: Cell<u64>,
     /// Most bytes of one buffer.
     pub(super) max_buffer: u64,
@@ -180,7 +180,7 @@ impl Gpu {
             }
         }));
         Ok(Gpu {
-            profile,
+            profile: Cell::new(profile),
             device,
             queue,
             ledger: Rc::default(),
@@ -204,7 +204,12 @@ impl Gpu {
 
     /// What kernels are tuned for.
     pub fn profile(&self) -> Profile {
-        self.profile
+        self.profile.get()
+    }
+
+    /// Takes the kernels of another kind of adapter from now on.
+    pub fn assume(&self, profile: Profile) {
+        self.profile.set(profile);
     }
 
     /// What is alive.

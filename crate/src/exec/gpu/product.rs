@@ -11,7 +11,7 @@ use super::weights::GpuWeights;
 use crate::config::Config;
 use crate::error::Result;
 use crate::ops::def::{Params, Rows};
-use crate::ops::{fused, mlp_in};
+use crate::ops::{fused, linear, mlp_in};
 use crate::program::Program;
 use crate::weights::{Dtype, Tensor, Weight};
 
@@ -93,8 +93,8 @@ impl Products {
             let shards = matrix.shards.iter().map(|shard| ("weights", &shard.data));
             let buffers = [("source", &factor), ("vectors", &none), ("mlp_out", &product)];
             let group = pipelines.group(&pipeline, shards.chain(buffers))?;
-            let grid = [columns.div_ceil(64), rows.div_ceil(64), 1];
-            recorder.dispatch(&pipeline, &group, Params::batch(rows, 0, Rows::Sequence), grid);
+            let params = Params::batch(rows, 0, Rows::Sequence);
+            recorder.dispatch(&pipeline, &group, params, linear::many_rows(rows, columns));
             recorder.submit();
             weights.made(Weight::MlpInProduct(layer), product, [rows, columns], Dtype::F32);
         }
