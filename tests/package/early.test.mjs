@@ -83,7 +83,9 @@ async function open(t) {
   return { page, upTo };
 }
 
-test('kernels are asked for and run over nothing once the header is there, and weights are uploaded as they come', { timeout: 300_000 }, async (t) => {
+test('kernels are asked for and run over nothing once the header is there, and weights are uploaded as they come', {
+  timeout: 300_000,
+}, async (t) => {
   const { page, upTo } = await open(t);
   upTo(HEADER);
   await page.evaluate(() => load('webgpu'));

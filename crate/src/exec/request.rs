@@ -89,6 +89,7 @@ pub struct Batch<'a> {
     pub logits: LogitRows,
 }
 
+#[cfg(feature = "internals")]
 impl<'a> Batch<'a> {
     /// A text from its first position on; nothing is captured.
     pub fn text(ids: &'a [u32], edits: &'a EditTable, logits: LogitRows) -> Self {

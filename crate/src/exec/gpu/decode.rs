@@ -15,11 +15,12 @@ use crate::pace::now_ms;
 
 impl GpuEngine {
     /// Feeds a token, draws the next, and so on; see [`Decode`]. Up to [`MAX_STEPS`] go into one submit.
+    #[cfg(feature = "internals")]
     pub async fn decode(&self, cache: &mut GpuCache, decode: &Decode<'_>) -> Result<Vec<Drawn>> {
         Ok(self.decode_ahead(cache, decode, [0, decode.steps]).await?.0)
     }
 
-    /// The same, or the steps that an earlier call has submitted already. Before it waits for them it submits `ahead` steps more, within `most`
+    /// Feeds a token, draws the next, and so on, or gives the steps that an earlier call has submitted already. Before it waits for them it submits `ahead` steps more, within `most`
     /// in all, so that the GPU has work while the host reads: the next call with the same settings gets those. Also the milliseconds
     /// that the steps took, where that shows.
     pub async fn decode_ahead(

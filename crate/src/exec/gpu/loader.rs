@@ -10,7 +10,7 @@ use super::core::Core;
 use super::engine::GpuEngine;
 use super::pipelines::Pipelines;
 use super::product::{self, Products};
-use super::record::uniform_ring;
+use super::record::{uniform_ring, Recorder};
 use super::shader::SHADERS;
 use super::staging::StagingPool;
 use super::store::Store;
@@ -18,10 +18,13 @@ use super::weights::GpuWeights;
 use crate::config::Config;
 use crate::error::{fail, Result};
 use crate::ops::attention::MAX_D_HEAD;
-use crate::ops::def::{KernelContext, Step};
+use crate::ops::def::{KernelContext, Params, Step};
 use crate::ops::topk::MAX_WIDTH;
 use crate::program::Program;
 use crate::weights::{Dtype, Tensor, Weight, WeightSink};
+
+/// Bytes of a buffer that stands for another when kernels are tried: as much as any binding has to have.
+const SCRATCH: u64 = 256;
 
 /// Builds a [`GpuEngine`]: give it every weight, then [`GpuLoader::finish`].
 pub struct GpuLoader {
@@ -103,7 +106,30 @@ impl GpuLoader {
             }
         }
         product::request(&self.config, &self.program, &self.pipelines, &stored)?;
-        self.pipelines.rehearse()
+        self.rehearse()
+    }
+
+    /// Runs one workgroup of every kernel that is new, over no rows: what a driver compiles at the first use, it compiles now.
+    fn rehearse(&self) -> Result<()> {
+        let scratch = |_| self.gpu.storage("rehearsal", SCRATCH);
+        // A buffer cannot be written under two names, nor read under one and written under another.
+        let read = scratch(0);
+        let mut written: Vec<Buf> = Vec::new();
+        let mut recorder = Recorder::new(&self.gpu, &self.uniforms);
+        for pipeline in &self.pipelines.take_new() {
+            let bindings = pipeline.bindings();
+            let writes = bindings.iter().filter(|binding| binding.writes).count();
+            written.extend((written.len()..writes).map(scratch));
+            let mut free = written.iter();
+            let buffers = bindings.iter().map(|binding| {
+                let own = if binding.writes { free.next() } else { None };
+                (binding.name, own.unwrap_or(&read))
+            });
+            let group = self.pipelines.group(pipeline, buffers)?;
+            recorder.dispatch(pipeline, &group, Params::default(), [1, 1, 1]);
+        }
+        recorder.submit();
+        Ok(())
     }
 
     /// Waits for the device's word that all fit.

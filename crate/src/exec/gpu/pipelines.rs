@@ -6,7 +6,6 @@ use std::rc::Rc;
 
 use super::buffers::Buf;
 use super::context::Gpu;
-use super::record::Recorder;
 use super::shader::{shader, Binding, Shader};
 use crate::error::{fail, Result};
 use crate::ops::def::{Kernel, Params};
@@ -19,16 +18,17 @@ pub struct Pipeline {
     shader: &'static Shader,
 }
 
-#[cfg(feature = "cli")]
 impl Pipeline {
+    pub(super) fn bindings(&self) -> &'static [Binding] {
+        self.shader.bindings
+    }
+
     /// Its shader's file.
+    #[cfg(feature = "cli")]
     pub fn file(&self) -> &'static str {
         self.shader.file
     }
 }
-
-/// Bytes of a buffer that stands for another when kernels are tried: as much as any binding has to have.
-const SCRATCH: u64 = 256;
 
 type Constants = Vec<(&'static str, u64)>;
 type Layout = (wgpu::BindGroupLayout, wgpu::PipelineLayout);
@@ -42,7 +42,7 @@ pub struct Pipelines {
     modules: RefCell<HashMap<&'static str, wgpu::ShaderModule>>,
     layouts: RefCell<HashMap<Vec<(u32, bool)>, Layout>>,
     made: RefCell<HashMap<(&'static str, Constants), Rc<Pipeline>>>,
-    /// Those that did not run yet.
+    /// For [`Pipelines::take_new`].
     fresh: RefCell<Vec<Rc<Pipeline>>>,
 }
 
@@ -105,26 +105,9 @@ impl Pipelines {
         Ok(pipeline)
     }
 
-    /// Runs one workgroup of every kernel that is new, over no rows: what a driver compiles at the first use, it compiles now.
-    pub fn rehearse(&self) -> Result<()> {
-        let scratch = |_| self.gpu.storage("rehearsal", SCRATCH);
-        // A buffer cannot be written under two names, nor read under one and written under another.
-        let read = scratch(0);
-        let mut written: Vec<Buf> = Vec::new();
-        let mut recorder = Recorder::new(&self.gpu, &self.uniforms);
-        for pipeline in &self.fresh.take() {
-            let writes = pipeline.shader.bindings.iter().filter(|binding| binding.writes).count();
-            written.extend((written.len()..writes).map(scratch));
-            let mut free = written.iter();
-            let buffers = pipeline.shader.bindings.iter().map(|binding| {
-                let own = if binding.writes { free.next() } else { None };
-                (binding.name, own.unwrap_or(&read))
-            });
-            let group = self.group(pipeline, buffers)?;
-            recorder.dispatch(pipeline, &group, Params::default(), [1, 1, 1]);
-        }
-        recorder.submit();
-        Ok(())
+    /// Those that are new since the last call.
+    pub fn take_new(&self) -> Vec<Rc<Pipeline>> {
+        self.fresh.take()
     }
 
     /// The bind group of a pipeline: a buffer for each of its bindings, by name.
