@@ -174,8 +174,9 @@ fn are_what_they_mean(rounded: impl Fn(Weight, &Tensor) -> [Tensor; 2]) {
             let captured = expected.captured.iter().zip(&got.captured);
             for (expected, got) in captured.chain([(&expected.logits, &got.logits)]) {
                 let off = difference(expected, got);
-                // Scales multiply sums, which rounds otherwise.
-                assert!(off < 3e-6, "model {number}, {rows} rows from {start}: {off}");
+                // Scales multiply sums, which rounds otherwise, the more so the longer they are.
+                let bound = if config.d_model > 1024 { 6e-6 } else { 3e-6 };
+                assert!(off < bound, "model {number}, {rows} rows from {start}: {off}");
             }
             start += rows;
         }
