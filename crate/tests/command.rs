@@ -110,23 +110,27 @@ fn run_writes_logits_and_hooks() {
     }
 }
 
+/// `generate` on the CPU behind two ids, past an end of text.
+fn generate(folder: &str, more: &[&str]) -> Output {
+    let base = [
+        "generate",
+        "--model",
+        folder,
+        "--ids",
+        "0,4",
+        "--backend",
+        "cpu",
+        "--ignore-eos",
+    ];
+    topk_lm(&[&base[..], more].concat())
+}
+
 #[test]
 fn a_random_seed_is_reported_and_gives_the_same_text_again() {
     let folder = golden("llama-gqa").display().to_string();
     let run = |seed: &[&str]| -> Value {
-        let mut arguments = vec![
-            "generate",
-            "--model",
-            &folder,
-            "--ids",
-            "0,4",
-            "--backend",
-            "cpu",
-            "--json",
-        ];
-        arguments.extend(["--max-tokens", "12", "--ignore-eos"]);
-        arguments.extend(seed);
-        serde_json::from_str(text(&topk_lm(&arguments).stdout).lines().last().unwrap()).unwrap()
+        let output = generate(&folder, &[&["--max-tokens", "12", "--json"], seed].concat());
+        serde_json::from_str(text(&output.stdout).lines().last().unwrap()).unwrap()
     };
     let first = run(&[]);
     let again = run(&["--seed", &first["seed"].as_u64().unwrap().to_string()]);
@@ -275,29 +279,17 @@ fn a_backend_is_taken_everywhere() {
 #[test]
 fn a_seed_that_was_drawn_is_said() {
     let folder = golden("llama-gqa").display().to_string();
-    let generate = |more: &[&str]| {
-        let base = [
-            "generate",
-            "--model",
-            &folder,
-            "--ids",
-            "0,4",
-            "--backend",
-            "cpu",
-            "--max-tokens",
-            "8",
-            "--ignore-eos",
-        ];
-        let output = topk_lm(&[&base[..], more].concat());
+    let run = |more: &[&str]| {
+        let output = generate(&folder, &[&["--max-tokens", "8"], more].concat());
         (text(&output.stdout), text(&output.stderr))
     };
-    let (first, said) = generate(&[]);
+    let (first, said) = run(&[]);
     let seed = said
         .strip_prefix("(seed ")
         .and_then(|said| said.strip_suffix(")\n"))
         .unwrap();
-    assert_eq!(generate(&["--seed", seed]), (first, String::new()));
-    assert_eq!(generate(&["--temperature", "0"]).1, "");
+    assert_eq!(run(&["--seed", seed]), (first, String::new()));
+    assert_eq!(run(&["--temperature", "0"]).1, "");
 }
 
 /// A full disk behind stderr or stdout is no bug of the command.

@@ -5,7 +5,7 @@ mod common;
 
 use std::path::Path;
 
-use common::{golden_models, ids, json, largest_difference, load_on, usizes, Tensors};
+use common::{generate, golden_models, ids, json, largest_difference, load_on, usizes, Tensors};
 use serde_json::Value;
 use topk_lm::edits::Edit;
 use topk_lm::exec::request::LogitRows;
@@ -152,16 +152,4 @@ fn check_swaps(run: &Value, output: &RunOutput, name: &str) {
     ours.sort();
     expected.sort();
     assert_eq!(ours, expected, "{name}: evicted and admitted");
-}
-
-fn generate(model: &Model, prompt: &[u32], options: &GenerateOptions) -> Vec<u32> {
-    let mut generation = model.generate(prompt, options).unwrap();
-    let mut new = Vec::new();
-    loop {
-        let generated = pollster::block_on(generation.next(&Cancel::default())).unwrap();
-        new.extend(generated.steps.iter().map(|step| step.id));
-        if generated.finish.is_some() {
-            return new;
-        }
-    }
 }

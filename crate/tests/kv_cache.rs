@@ -5,7 +5,7 @@ mod common;
 use std::process::Command;
 
 use common::edits::{an_edit, MODELS};
-use common::{golden, golden_models, ids, json, largest_difference, load_on, root, Tensors};
+use common::{generate, golden, golden_models, ids, json, largest_difference, load_on, root, Tensors};
 use proptest::prelude::*;
 use topk_lm::checkpoint::FolderSource;
 use topk_lm::edits::{Edit, Positions};
@@ -55,18 +55,6 @@ fn sampled(seed: u64, edits: Vec<Edit>) -> GenerateOptions {
         ignore_eos: true,
         edits,
         ..GenerateOptions::default()
-    }
-}
-
-fn generate(model: &Model, ids: &[u32], options: &GenerateOptions) -> Vec<u32> {
-    let mut generation = model.generate(ids, options).unwrap();
-    let mut new = Vec::new();
-    loop {
-        let generated = pollster::block_on(generation.next(&Cancel::default())).unwrap();
-        new.extend(generated.steps.iter().map(|step| step.id));
-        if generated.finish.is_some() {
-            return new;
-        }
     }
 }
 

@@ -5,7 +5,7 @@ mod common;
 
 use std::path::PathBuf;
 
-use common::{ids, json, largest_difference, load_on, root, Tensors};
+use common::{generate, ids, json, largest_difference, load_on, root, Tensors};
 use topk_lm::exec::request::LogitRows;
 use topk_lm::numerics::order::{topk_indices, Select};
 use topk_lm::pace::Cancel;
@@ -26,15 +26,7 @@ fn greedy(model: &Model, prompt: &[u32], new_tokens: usize) -> Vec<u32> {
         ignore_eos: true,
         ..GenerateOptions::default()
     };
-    let mut generation = model.generate(prompt, &options).unwrap();
-    let mut new = Vec::new();
-    loop {
-        let generated = pollster::block_on(generation.next(&Cancel::default())).unwrap();
-        new.extend(generated.steps.iter().map(|step| step.id));
-        if generated.finish.is_some() {
-            return new;
-        }
-    }
+    generate(model, prompt, &options)
 }
 
 /// `most` texts; all but the first end after `rest` tokens.

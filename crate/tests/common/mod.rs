@@ -12,7 +12,20 @@ use serde_json::Value;
 use topk_lm::checkpoint::FolderSource;
 use topk_lm::error::{Code, Result};
 use topk_lm::pace::Cancel;
-use topk_lm::session::{BackendChoice, Model};
+use topk_lm::session::{BackendChoice, GenerateOptions, Model};
+
+/// The tokens behind a prompt, until the generation ends.
+pub fn generate(model: &Model, prompt: &[u32], options: &GenerateOptions) -> Vec<u32> {
+    let mut generation = model.generate(prompt, options).unwrap();
+    let mut new = Vec::new();
+    loop {
+        let generated = pollster::block_on(generation.next(&Cancel::default())).unwrap();
+        new.extend(generated.steps.iter().map(|step| step.id));
+        if generated.finish.is_some() {
+            return new;
+        }
+    }
+}
 
 /// The repository's root.
 pub fn root() -> PathBuf {
