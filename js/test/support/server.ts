@@ -73,7 +73,7 @@ export class FakeServer implements Network {
     const path = new URL(String(input)).pathname.replace(/^\/m\//, '');
     const range = new Headers(init.headers).get('range');
     this.log.push({ method, path, range });
-    if (this.silent.has(`${method} ${path}`)) return new Promise(() => {});
+    if (this.silent.has(`${method} ${path}`)) return untilAborted(init.signal);
     const file = this.files.get(path);
     if (!file) {
       return this.fallback
@@ -132,4 +132,9 @@ export function pattern(length: number): Uint8Array {
     bytes[i] = state >>> 24;
   }
   return bytes;
+}
+
+/** Never an answer; as of a real fetch, an abort ends the wait. */
+function untilAborted(signal: AbortSignal | null | undefined): Promise<never> {
+  return new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason), { once: true }));
 }
