@@ -2,7 +2,7 @@
  * Downloads one file into memory and the cache: resumes after an interruption, verifies the file before it counts as
  * complete, and continues in memory when the storage is full. What has come may be read before that.
  */
-import { blobOf, hold, PART_BYTES, UNKNOWN_VERSION, type FileCache, type Held } from './cache.js';
+import { blobOf, hold, PART_BYTES, SealedFile, UNKNOWN_VERSION, type FileCache, type Held } from './cache.js';
 import { createError, throwIfAborted, TopKError } from './errors.js';
 import { canHash, sha256 as sha256Of } from './hash.js';
 import { looksLikeHtml } from './manifest.js';
@@ -46,55 +46,110 @@ export interface Downloaded extends Held {
 export class Download {
   /** The file, verified and stored. */
   readonly whole: Promise<Downloaded>;
-  readonly #found: Promise<Downloaded | Transfer>;
+  /** What is stored of it. */
+  readonly #stored: Promise<SealedFile | Downloaded | undefined>;
+  /** What fetches it, where it is not. */
+  readonly #transfer: Promise<Transfer | undefined>;
+  /** What was read of a stored file is thrown away, since not all of it is sound. */
+  #isMisled = false;
 
-  constructor(file: RemoteFile, context: DownloadContext, turn?: Promise<unknown>) {
-    this.#found = fromCache(file, context).then(async (stored) => {
-      if (!stored) await turn;
-      return stored ?? new Transfer(file, context);
+  /** `opened`: the stored file, where that was opened before it was clear whether it is the one to be had. */
+  constructor(file: RemoteFile, context: DownloadContext, turn?: Promise<unknown>, opened?: Promise<SealedFile | undefined>) {
+    this.#stored = stored(file, context, opened);
+    const isThere = this.#stored.then(async (found) => {
+      const whole = found instanceof SealedFile ? await wholeOf(found, context) : found;
+      if (!whole && found instanceof SealedFile) this.#isMisled = found.isRead;
+      return whole;
     });
-    this.whole = this.#found.then((found) => (found instanceof Transfer ? found.run() : found));
+    this.#transfer = isThere.then(async (whole) => {
+      if (whole) return undefined;
+      await turn;
+      return new Transfer(file, context);
+    });
+    this.whole = isThere.then(async (whole) => whole ?? ((await this.#transfer) as Transfer).run());
+    this.#transfer.catch(() => {}); // said by `whole`
   }
 
   /** Bytes of the file, once it is whole. */
   async read(offset: number, length: number): Promise<Uint8Array> {
-    return rangeOf(await this.whole, offset, length);
+    const whole = await this.whole;
+    const found = await this.#stored;
+    return (found instanceof SealedFile ? await found.read(offset, length) : undefined) ?? rangeOf(whole, offset, length);
   }
 
-  /** Bytes as soon as they have come; whether they are the file's, {@link misled} says. */
+  /** Bytes as soon as they have come, or been checked; whether they are the file's, {@link misled} says. */
   async readEarly(offset: number, length: number): Promise<Uint8Array> {
-    const found = await this.#found;
-    return (found instanceof Transfer ? await found.read(offset, length) : undefined) ?? this.read(offset, length);
+    const found = await this.#stored;
+    const bytes = found instanceof SealedFile ? await found.read(offset, length) : undefined;
+    if (bytes) return bytes;
+    return (await (await this.#transfer)?.read(offset, length)) ?? this.read(offset, length);
   }
 
   /** Whether bytes were read early that then were thrown away; waits until all that were read so are checked. */
   async misled(): Promise<boolean> {
-    const found = await this.#found;
-    return found instanceof Transfer && found.misled(this.whole);
+    const found = await this.#stored;
+    if (found instanceof SealedFile && found.isRead) await this.whole;
+    const was = this.#isMisled;
+    this.#isMisled = false;
+    return ((await (await this.#transfer)?.misled(this.whole)) ?? false) || was;
+  }
+
+  /** Nothing more is read. */
+  async release(): Promise<void> {
+    (await this.whole).bytes = undefined;
+    const found = await this.#stored;
+    if (found instanceof SealedFile) found.release();
   }
 }
 
 async function rangeOf(held: Downloaded, offset: number, length: number): Promise<Uint8Array> {
   const to = offset + length;
-  return held.bytes?.slice(offset, to) ?? new Uint8Array(await blobOf(held).slice(offset, to).arrayBuffer());
+  return held.bytes?.subarray(offset, to) ?? new Uint8Array(await blobOf(held).slice(offset, to).arrayBuffer());
 }
 
 /** The file from the cache; `undefined` if it is incomplete there, another version, or no longer what was stored. */
-export async function fromCache(file: RemoteFile, { cache, onBytes }: DownloadContext): Promise<Downloaded | undefined> {
+export async function fromCache(file: RemoteFile, context: DownloadContext): Promise<Downloaded | undefined> {
+  const found = await stored(file, context);
+  return found instanceof SealedFile ? wholeOf(found, context) : found;
+}
+
+/** What the cache has of this version of a file. Where nothing can be hashed, it counts as it is. */
+async function stored(
+  file: RemoteFile,
+  { cache, onBytes, signal }: DownloadContext,
+  opened?: Promise<SealedFile | undefined>,
+): Promise<SealedFile | Downloaded | undefined> {
   if (!cache) return undefined;
   if (file.version === UNKNOWN_VERSION && !file.offline) return undefined; // it may have changed, and nobody could tell
   try {
-    const record = await cache.record(file.url);
-    if (!record || record.version !== file.version || (file.bytes !== null && record.bytes !== file.bytes)) return undefined;
-    const held = canHash()
-      ? await cache.readSealed(file.url, record, (bytes) => onBytes(bytes, true))
-      : { blob: await cache.read(file.url, record) };
-    if (!held?.blob && !held?.bytes) return undefined;
+    const sealed = canHash() ? await (opened ?? cache.open(file.url, signal)) : undefined;
+    const record = sealed?.record ?? (canHash() ? undefined : await cache.record(file.url));
+    if (!record || record.version !== file.version || (file.bytes !== null && record.bytes !== file.bytes)) {
+      sealed?.stop();
+      return undefined;
+    }
+    if (sealed) {
+      sealed.onBytes = (bytes) => onBytes(bytes, true);
+      if (sealed.checkedBytes > 0) onBytes(sealed.checkedBytes, true);
+      return sealed;
+    }
+    const blob = await cache.read(file.url, record);
+    if (!blob) return undefined;
     onBytes(record.bytes, true);
-    return { ...held, size: record.bytes, verified: record.verified && canHash(), stored: true };
+    return { blob, size: record.bytes, verified: false, stored: true };
   } catch {
     return undefined; // a storage that cannot be read: fetch
   }
+}
+
+/** A stored file once all of it is checked. */
+async function wholeOf(sealed: SealedFile, { onBytes, signal }: DownloadContext): Promise<Downloaded | undefined> {
+  const blob = await sealed.whole.catch(() => undefined); // it cannot be read: fetch
+  throwIfAborted(signal);
+  if (!blob) return undefined;
+  const { bytes, verified } = sealed.record;
+  onBytes(bytes, true);
+  return { blob, size: bytes, verified, stored: true };
 }
 
 /** A download in progress. It holds complete parts, and a tail that is not a part yet. */

@@ -185,3 +185,97 @@ test('an abort, or a connection that stays broken, ends early reads that wait', 
   await opened.folder.read(WEIGHTS, 0, 8);
   await rejectsWith(readAll(opened), 'download', /the server responded with 500/);
 });
+
+/** Holds back digests of so many bytes until `go` is called; `sizes`: of all that were asked for. */
+function holdingDigests(test: { after(done: () => void): void }, held: number) {
+  const sizes: number[] = [];
+  let go!: () => void;
+  const going = new Promise<void>((resolve) => (go = resolve));
+  const { subtle } = crypto;
+  const { digest } = subtle;
+  subtle.digest = async (name, bytes) => {
+    sizes.push(bytes.byteLength);
+    if (bytes.byteLength === held) await going;
+    return digest.call(subtle, name, bytes);
+  };
+  test.after(() => {
+    subtle.digest = digest;
+  });
+  return { sizes, go };
+}
+
+const LAST = weights.length % PART_BYTES;
+
+test('stored weights are read as their parts are checked, each part once', async (t) => {
+  installCaches(t);
+  const server = modelServer().putManifest();
+  await (await open(server)).folder.complete();
+  const { sizes, go } = holdingDigests(t, LAST);
+  const { folder, progress } = await open(server, { early: true });
+  assert.deepEqual(await folder.read(WEIGHTS, PART_BYTES - 3, 6), weights.slice(PART_BYTES - 3, PART_BYTES + 3));
+  assert.deepEqual(await folder.read(WEIGHTS, 0, PART_BYTES), weights.slice(0, PART_BYTES));
+  assert.ok(!folder.isWhole);
+  let isRead = false;
+  const last = folder.read(WEIGHTS, weights.length - 10, 10).finally(() => (isRead = true));
+  await turns(20);
+  assert.ok(!isRead, 'not before it is checked');
+  go();
+  assert.deepEqual(await last, weights.slice(-10));
+  assert.equal(await folder.misled(), false);
+  await folder.complete();
+  assert.equal(folder.cache.state, 'verified');
+  assert.deepEqual(
+    sizes.filter((size) => size >= LAST).sort((a, b) => a - b),
+    [LAST, PART_BYTES, PART_BYTES],
+  );
+  assertMonotonic(progress, weights.length + 22);
+});
+
+test('a stored part that is damaged: what was read before it is told, and read again all is right', async (t) => {
+  for (const manifest of [true, false]) {
+    const caches = installCaches(t);
+    const server = modelServer();
+    if (manifest) server.putManifest();
+    await (await open(server)).folder.complete();
+    for (const url of caches.entries.keys())
+      if (url.includes(WEIGHTS) && url.endsWith('/2')) caches.entries.set(url, new Blob([new Uint8Array(LAST)]));
+    const { go } = holdingDigests(t, LAST);
+    const { folder } = await open(server, { early: true });
+    assert.deepEqual(await folder.read(WEIGHTS, 0, 8), weights.slice(0, 8));
+    const last = folder.read(WEIGHTS, weights.length - 10, 10);
+    go();
+    assert.deepEqual(await last, weights.slice(-10));
+    assert.equal(await folder.misled(), true);
+    assert.deepEqual(await folder.read(WEIGHTS, 0, weights.length), weights);
+    assert.equal(await folder.misled(), false);
+    await folder.complete();
+    assert.equal(server.gets(WEIGHTS).at(-1)?.range, `bytes=${2 * PART_BYTES}-`);
+  }
+});
+
+test('what is stored is read while the server is asked, and given out once that says it is the same', async (t) => {
+  for (const manifest of [true, false]) {
+    const caches = installCaches(t);
+    const server = modelServer();
+    if (manifest) server.putManifest();
+    await (await open(server)).folder.complete();
+    const { fetch } = server;
+    let answer!: () => void;
+    const answering = new Promise<void>((resolve) => (answer = resolve));
+    server.fetch = async (input, init) => {
+      await answering;
+      return fetch(input, init);
+    };
+    const { sizes } = holdingDigests(t, 0);
+    const opening = open(server, { early: true });
+    await turns(50);
+    assert.equal(sizes.filter((size) => size >= LAST).length, 3);
+    const changed = pattern(weights.length).reverse();
+    server.put(WEIGHTS, changed, { modified: 'Tue, 03 Nov 2026 10:00:00 GMT' });
+    if (manifest) server.putManifest();
+    answer();
+    const { folder } = await opening;
+    assert.deepEqual(await folder.read(WEIGHTS, 0, weights.length), changed);
+    assert.ok(caches.keys('file').some((key) => key.includes(WEIGHTS)));
+  }
+});
