@@ -52,9 +52,20 @@ export class Download {
   readonly #transfer: Promise<Transfer | undefined>;
   /** What was read of a stored file is thrown away, since not all of it is sound. */
   #isMisled = false;
+  readonly #file: RemoteFile;
+  readonly #context: DownloadContext;
+  /** Others are fetched first. */
+  #isWaiting: boolean;
+  /** The beginning of the file, fetched while it waits for its turn. */
+  #head: Promise<Uint8Array | undefined> | undefined;
+  /** What of it was read. */
+  #seen = new Uint8Array(0);
 
   /** `opened`: the stored file, where that was opened before it was clear whether it is the one to be had. */
   constructor(file: RemoteFile, context: DownloadContext, turn?: Promise<unknown>, opened?: Promise<SealedFile | undefined>) {
+    this.#file = file;
+    this.#context = context;
+    this.#isWaiting = turn !== undefined;
     this.#stored = stored(file, context, opened);
     const isThere = this.#stored.then(async (found) => {
       const whole = found instanceof SealedFile ? await wholeOf(found, context) : found;
@@ -64,6 +75,7 @@ export class Download {
     this.#transfer = isThere.then(async (whole) => {
       if (whole) return undefined;
       await turn;
+      this.#isWaiting = false;
       return new Transfer(file, context);
     });
     this.whole = isThere.then(async (whole) => whole ?? ((await this.#transfer) as Transfer).run());
@@ -82,6 +94,10 @@ export class Download {
     const found = await this.#stored;
     const bytes = found instanceof SealedFile ? await found.read(offset, length) : undefined;
     if (bytes) return bytes;
+    if (!found && offset <= HEADER_AT) {
+      const head = await this.#readHead(offset, offset + length);
+      if (head) return head;
+    }
     return (await (await this.#transfer)?.read(offset, length)) ?? this.read(offset, length);
   }
 
@@ -89,9 +105,25 @@ export class Download {
   async misled(): Promise<boolean> {
     const found = await this.#stored;
     if (found instanceof SealedFile && found.isRead) await this.whole;
-    const was = this.#isMisled;
+    const seen = this.#seen;
+    this.#seen = new Uint8Array(0);
+    const differs = seen.length > 0 && !isSame(await rangeOf(await this.whole, 0, seen.length), seen);
+    const was = this.#isMisled || differs;
     this.#isMisled = false;
     return ((await (await this.#transfer)?.misled(this.whole)) ?? false) || was;
+  }
+
+  /** Bytes of a header, whatever else is fetched; `undefined` where it is the file's turn, or the server does not give them. */
+  async #readHead(from: number, to: number): Promise<Uint8Array | undefined> {
+    if (!this.#isWaiting || to > MOST_HEAD) return undefined;
+    let head = await this.#head;
+    if (!head || head.length < to) {
+      this.#head = fetchHead(this.#file, this.#context, Math.max(to, USUAL_HEAD));
+      head = await this.#head;
+    }
+    if (!head || head.length < to) return undefined;
+    if (to > this.#seen.length) this.#seen = head.slice(0, to);
+    return head.subarray(from, to);
   }
 
   /** Nothing more is read. */
@@ -99,6 +131,37 @@ export class Download {
     (await this.whole).bytes = undefined;
     const found = await this.#stored;
     if (found instanceof SealedFile) found.release();
+  }
+}
+
+/** Where a safetensors file has its header, behind the length of that. */
+const HEADER_AT = 8;
+/** Bytes of a beginning that is fetched ahead: the headers of most files are shorter. */
+const USUAL_HEAD = 64 << 10;
+const MOST_HEAD = 8 << 20;
+
+const isSame = (a: Uint8Array, b: Uint8Array) => a.length === b.length && a.every((byte, at) => byte === b[at]);
+
+/** The first `bytes` of a file, or fewer; `undefined`: they are not to be had now. */
+async function fetchHead({ url }: RemoteFile, { network, signal }: DownloadContext, bytes: number): Promise<Uint8Array | undefined> {
+  try {
+    return await timely(url, signal, async (within, alive) => {
+      const init = { headers: { range: `bytes=0-${bytes - 1}` }, cache: 'no-store', signal: within } as const;
+      const response = await request(network, url, init);
+      if (!response.ok || isMissing(response)) return undefined;
+      const head = new Uint8Array(bytes);
+      const reader = response.body?.getReader();
+      // A server without ranges sends all of it; the end of `timely` hangs up.
+      for (let at = 0; ; alive()) {
+        const chunk = at < bytes ? await reader?.read() : undefined;
+        if (!chunk || chunk.done) return head.subarray(0, at);
+        const piece = chunk.value.subarray(0, bytes - at);
+        head.set(piece, at);
+        at += piece.length;
+      }
+    });
+  } catch {
+    return undefined; // the file itself comes in its turn, and says what is wrong
   }
 }
 

@@ -65,6 +65,84 @@ test('files of weights come one after the other', async (t) => {
   await assert.rejects(folder.complete(), TopKAbortError);
 });
 
+const SHARDS = ['model-1.safetensors', 'model-2.safetensors', 'model-3.safetensors'] as const;
+
+/** A server with three shards, of which it holds the first back until `go` is called. */
+function shardServer({ manifest = true } = {}) {
+  const index = JSON.stringify({ weight_map: Object.fromEntries(SHARDS.map((name, number) => [`w${number}`, name])) });
+  const server = new FakeServer().put('config.json', '{}').put('model.safetensors.index.json', index);
+  for (const [number, name] of SHARDS.entries()) server.put(name, pattern(200_000 + number));
+  if (manifest) server.putManifest();
+  const { fetch } = server;
+  let go!: () => void;
+  const going = new Promise<void>((resolve) => (go = resolve));
+  server.fetch = async (input, init) => {
+    const answer = await fetch(input, init);
+    if (String(input).endsWith(SHARDS[0]) && init?.method !== 'HEAD') await going;
+    return answer;
+  };
+  return { server, go };
+}
+
+test('the beginnings of all shards are there before the first shard is, each by one request of its own', async (t) => {
+  for (const manifest of [true, false]) {
+    for (const ranges of [true, false]) {
+      installCaches(t);
+      const { server, go } = shardServer({ manifest });
+      server.ranges = ranges;
+      const { folder } = await open(server, { early: true });
+      const headers = SHARDS.slice(1).map(async (name) => [await folder.read(name, 0, 8), await folder.read(name, 8, 5000)]);
+      for (const [length, header] of await Promise.all(headers)) {
+        assert.deepEqual(length, pattern(8));
+        assert.deepEqual(header, pattern(5008).slice(8));
+      }
+      const asked = () => SHARDS.map((name) => server.gets(name).map(({ range }) => range));
+      assert.deepEqual(asked(), [[null], ['bytes=0-65535'], ['bytes=0-65535']]);
+      let isRead = false;
+      const tensor = folder.read(SHARDS[1], 6000, 100).finally(() => (isRead = true));
+      await turns(20);
+      assert.ok(!isRead, 'what is behind comes in its turn');
+      go();
+      assert.deepEqual(await tensor, pattern(6100).slice(6000));
+      assert.equal(await folder.misled(), false);
+      await folder.complete();
+      assert.deepEqual(asked(), [[null], ['bytes=0-65535', null], ['bytes=0-65535', null]]);
+      assert.equal(folder.cache.state, manifest ? 'verified' : 'unverified');
+    }
+  }
+});
+
+test('a longer header is asked for once more; one that then is another is told, and read again it is right', async (t) => {
+  installCaches(t);
+  const { server, go } = shardServer({ manifest: false });
+  const { folder } = await open(server, { early: true });
+  await folder.read(SHARDS[1], 0, 8);
+  assert.deepEqual(await folder.read(SHARDS[1], 8, 100_000), pattern(100_008).slice(8));
+  assert.deepEqual(
+    server.gets(SHARDS[1]).map(({ range }) => range),
+    ['bytes=0-65535', 'bytes=0-100007'],
+  );
+  const changed = pattern(200_001).reverse();
+  server.put(SHARDS[1], changed);
+  go();
+  assert.equal(await folder.misled(), true);
+  assert.deepEqual(await folder.read(SHARDS[1], 0, 100), changed.slice(0, 100));
+  assert.equal(await folder.misled(), false);
+});
+
+test('a beginning that the server refuses comes with its file', async (t) => {
+  installCaches(t);
+  const { server, go } = shardServer();
+  const { folder } = await open(server, { early: true });
+  await turns(20);
+  server.answer = [503];
+  const head = folder.read(SHARDS[2], 0, 8);
+  await turns(20);
+  go();
+  assert.deepEqual(await head, pattern(8));
+  await folder.complete();
+});
+
 test('of several failures the first in order is told', async (t) => {
   installCaches(t);
   const server = modelServer().putManifest();

@@ -50,7 +50,7 @@ export class UrlFiles implements ModelFiles {
     this.#manifest ??= await this.#fetchManifest(signal);
     const files = await this.#list(folder, signal);
     const progress = new ByteProgress('download', totalBytes(files), onProgress);
-    const fetchFile = (file: RemoteFile, turn: Promise<unknown>) => {
+    const fetchFile = (file: RemoteFile, turn: Promise<unknown> | undefined) => {
       const download = this.#download(file, signal, (bytes, cached) => progress.update(file.path, bytes, cached), turn);
       this.#opened.delete(file.url);
       download.whole.then(
@@ -231,7 +231,7 @@ class UrlFolder implements OpenFolder {
   constructor(
     folder: string,
     files: RemoteFile[],
-    fetchFile: (file: RemoteFile, turn: Promise<unknown>) => Download,
+    fetchFile: (file: RemoteFile, turn: Promise<unknown> | undefined) => Download,
     isEarly: boolean,
     memoryReason: () => string | undefined,
     cache: FileCache | null,
@@ -240,9 +240,9 @@ class UrlFolder implements OpenFolder {
     this.#folder = folder;
     this.#isEarly = isEarly;
     this.#memoryReason = memoryReason;
-    let before: Promise<unknown> = Promise.resolve();
+    let before: Promise<unknown> | undefined;
     for (const file of files) {
-      const download = fetchFile(file, isWeights(file.path) ? before : Promise.resolve());
+      const download = fetchFile(file, isWeights(file.path) ? before : undefined);
       const entry: { file: RemoteFile; download: Download; failure?: unknown; isRead: boolean } = { file, download, isRead: false };
       this.#files.set(file.path, entry);
       download.whole.then(
