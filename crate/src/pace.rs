@@ -68,6 +68,26 @@ pub async fn beside<T, R, E>(
     .await
 }
 
+/// Runs all side by side; the results in order. The first error in order ends them.
+pub async fn all<R, E>(mut works: Vec<Boxed<'_, std::result::Result<R, E>>>) -> std::result::Result<Vec<R>, E> {
+    let mut done: Vec<Option<std::result::Result<R, E>>> = works.iter().map(|_| None).collect();
+    std::future::poll_fn(|context| {
+        for (work, done) in works.iter_mut().zip(&mut done) {
+            if done.is_none() {
+                if let Poll::Ready(outcome) = work.as_mut().poll(context) {
+                    *done = Some(outcome);
+                }
+            }
+        }
+        let ends = done.iter().position(|outcome| !matches!(outcome, Some(Ok(_))));
+        match ends {
+            Some(first) if done[first].is_none() => Poll::Pending,
+            _ => Poll::Ready(done.drain(..).flatten().collect()),
+        }
+    })
+    .await
+}
+
 /// How long the CPU may compute before it gives way, in milliseconds.
 #[cfg(target_arch = "wasm32")]
 const SLICE_MS: f64 = 8.0;
@@ -177,6 +197,27 @@ mod tests {
             let both = beside(Box::pin(late(aside)), Box::pin(async move { Ok::<_, ()>(late(work).await) }));
             assert_eq!(pollster::block_on(both), Ok((aside, work)));
         }
+    }
+
+    #[test]
+    fn of_all_the_first_error_in_order_is_told_and_waits_for_those_before_it_alone() {
+        let later = |polls: u32, outcome: std::result::Result<u32, u32>| -> Boxed<'static, _> {
+            let mut left = polls;
+            Box::pin(std::future::poll_fn(move |context| {
+                left -= 1;
+                context.waker().wake_by_ref();
+                if left == 0 {
+                    Poll::Ready(outcome)
+                } else {
+                    Poll::Pending
+                }
+            }))
+        };
+        let run = |works| pollster::block_on(all(works));
+        assert_eq!(run(vec![later(3, Ok(1)), later(1, Ok(2)), later(2, Ok(3))]), Ok(vec![1, 2, 3]));
+        assert_eq!(run(vec![later(3, Err(1)), later(1, Err(2)), Box::pin(pending())]), Err(1));
+        assert_eq!(run(vec![later(2, Ok(1)), later(3, Err(2)), Box::pin(pending())]), Err(2));
+        assert_eq!(run(Vec::new()), Ok(Vec::new()));
     }
 
     #[test]

@@ -7,6 +7,7 @@
  *
  * The seal holds the SHA-256 of each part, so what comes back is what was stored, or does not come back.
  */
+import { throwIfAborted } from './errors.js';
 import { canHash, sha256 } from './hash.js';
 import type { Storage } from './storage.js';
 
@@ -33,7 +34,7 @@ const partKey = (url: string, version: string, part: number) => `${partsPrefix(u
 const isLength = (bytes: unknown): bytes is number => Number.isSafeInteger(bytes) && (bytes as number) >= 0;
 const partCount = (bytes: number) => Math.ceil(bytes / PART_BYTES);
 
-/** Largest file whose bytes are held from when they are checked until the engine has read them: reading a Blob takes longer than hashing it. */
+/** Most bytes of a file that are held from when they are checked until the engine has read them: reading a Blob takes longer than hashing it. */
 const MOST_HELD = 128 << 20;
 
 /** A file: its bytes, where it is small enough, or a Blob of them, or both. */
@@ -69,6 +70,116 @@ async function atOnce<T, R>(all: readonly T[], use: (one: T, number: number) => 
   return results;
 }
 
+/** A stored file. Each part is checked against the seal before anything of it is read; those that are asked for come first. */
+export class SealedFile {
+  readonly record: FileRecord;
+  /** The content, once every part is what was stored; else `undefined`. */
+  readonly whole: Promise<Blob | undefined>;
+  /** Hears how many bytes are checked. */
+  onBytes: (bytes: number) => void = () => {};
+  /** Something was read. */
+  isRead = false;
+  readonly #seal: readonly string[];
+  readonly #parts: readonly Blob[];
+  readonly #signal: AbortSignal;
+  readonly #checks: Promise<boolean>[] = [];
+  /** Parts that are checked and not read to their end, as far as {@link MOST_HELD} goes, and how much of each was read. */
+  readonly #held = new Map<number, { bytes: Uint8Array<ArrayBuffer>; read: number }>();
+  #heldBytes = 0;
+  #checkedBytes = 0;
+  #isDamaged = false;
+  #isStopped = false;
+
+  /** `remove` deletes a part from the storage. */
+  constructor(
+    record: FileRecord,
+    seal: readonly string[],
+    parts: readonly Blob[],
+    signal: AbortSignal,
+    remove: (part: number) => Promise<void>,
+  ) {
+    this.record = record;
+    this.#seal = seal;
+    this.#parts = parts;
+    this.#signal = signal;
+    this.whole = atOnce(seal, (_, part) => this.#check(part)).then(async (sound) => {
+      const damaged = sound.indexOf(false);
+      if (damaged < 0) return new Blob([...parts]);
+      // Those before it stay for a download to go on from.
+      await remove(damaged);
+      return undefined;
+    });
+    this.whole.catch(() => {}); // said to whoever waits for the file
+  }
+
+  get checkedBytes(): number {
+    return this.#checkedBytes;
+  }
+
+  /** Bytes of the file; `undefined` once a part turned out not to be what was stored. */
+  async read(offset: number, length: number): Promise<Uint8Array | undefined> {
+    const to = offset + length;
+    const first = Math.floor(offset / PART_BYTES);
+    const numbers = Array.from({ length: Math.max(1, partCount(to) - first) }, (_, place) => first + place);
+    const sound = await Promise.all(numbers.map((part) => this.#check(part)));
+    if (this.#isDamaged || sound.includes(false)) return undefined;
+    this.isRead = true;
+    const pieces = numbers.map((part) => {
+      const start = part * PART_BYTES;
+      return this.#piece(part, Math.max(offset - start, 0), Math.min(to - start, PART_BYTES));
+    });
+    if (pieces.length === 1) return pieces[0] as Promise<Uint8Array>;
+    const bytes = new Uint8Array(length);
+    let at = 0;
+    for (const piece of await Promise.all(pieces)) {
+      bytes.set(piece, at);
+      at += piece.length;
+    }
+    return bytes;
+  }
+
+  /** It is not the file that is wanted. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  /** Nothing more is read. */
+  release(): void {
+    this.#held.clear();
+    this.#heldBytes = MOST_HELD;
+  }
+
+  async #piece(part: number, from: number, to: number): Promise<Uint8Array> {
+    const held = this.#held.get(part);
+    if (!held) return new Uint8Array(await (this.#parts[part] as Blob).slice(from, to).arrayBuffer());
+    held.read += to - from;
+    if (held.read >= held.bytes.length && this.#held.delete(part)) this.#heldBytes -= held.bytes.length;
+    return held.bytes.subarray(from, to);
+  }
+
+  #check(part: number): Promise<boolean> {
+    this.#checks[part] ??= this.#checkNow(part);
+    return this.#checks[part];
+  }
+
+  async #checkNow(part: number): Promise<boolean> {
+    throwIfAborted(this.#signal);
+    if (this.#isStopped) throw new Error('stopped');
+    const bytes = new Uint8Array((await this.#parts[part]?.arrayBuffer()) ?? new ArrayBuffer(0));
+    if (bytes.length === 0 || (await sha256(bytes)) !== this.#seal[part]) {
+      this.#isDamaged = true;
+      return false;
+    }
+    if (this.#heldBytes + bytes.length <= MOST_HELD) {
+      this.#held.set(part, { bytes, read: 0 });
+      this.#heldBytes += bytes.length;
+    }
+    this.#checkedBytes += bytes.length;
+    this.onBytes(this.#checkedBytes);
+    return true;
+  }
+}
+
 /** Model files in a storage. */
 export class FileCache {
   readonly #storage: Storage;
@@ -99,28 +210,12 @@ export class FileCache {
     return blob.size === record.bytes ? blob : undefined;
   }
 
-  /**
-   * {@link read}, if every part is still what was stored. A part that is not is deleted; those before it stay for a download to go on from.
-   * `onBytes`: bytes checked so far. A file of at most {@link MOST_HELD} comes as the bytes that were checked.
-   */
-  async readSealed(url: string, record: FileRecord, onBytes: (bytes: number) => void): Promise<Held | undefined> {
-    const { version, bytes, seal } = record;
-    if (seal?.length !== partCount(bytes)) return undefined;
-    const held = bytes <= MOST_HELD ? new Uint8Array(bytes) : undefined;
-    const parts = await this.parts(url, version, bytes);
-    let checked = 0;
-    const sound = await atOnce(seal, async (hash, number) => {
-      const part = await parts[number]?.arrayBuffer();
-      if (!part || (await sha256(part)) !== hash) return false;
-      held?.set(new Uint8Array(part), number * PART_BYTES);
-      checked += part.byteLength;
-      onBytes(checked);
-      return true;
-    });
-    const damaged = sound.indexOf(false);
-    if (damaged < 0) return held ? { bytes: held } : { blob: new Blob(parts) };
-    await this.#storage.delete(partKey(url, version, damaged));
-    return undefined;
+  /** A complete file that has a seal; its parts are read and checked from now on, until `signal` is aborted. */
+  async open(url: string, signal: AbortSignal): Promise<SealedFile | undefined> {
+    const record = await this.record(url);
+    if (!record || record.seal?.length !== partCount(record.bytes)) return undefined;
+    const parts = await this.parts(url, record.version, record.bytes);
+    return new SealedFile(record, record.seal, parts, signal, (part) => this.#storage.delete(partKey(url, record.version, part)));
   }
 
   /** The parts that are there from the beginning on, without a gap. */

@@ -65,6 +65,84 @@ test('files of weights come one after the other', async (t) => {
   await assert.rejects(folder.complete(), TopKAbortError);
 });
 
+const SHARDS = ['model-1.safetensors', 'model-2.safetensors', 'model-3.safetensors'] as const;
+
+/** A server with three shards, of which it holds the first back until `go` is called. */
+function shardServer({ manifest = true } = {}) {
+  const index = JSON.stringify({ weight_map: Object.fromEntries(SHARDS.map((name, number) => [`w${number}`, name])) });
+  const server = new FakeServer().put('config.json', '{}').put('model.safetensors.index.json', index);
+  for (const [number, name] of SHARDS.entries()) server.put(name, pattern(200_000 + number));
+  if (manifest) server.putManifest();
+  const { fetch } = server;
+  let go!: () => void;
+  const going = new Promise<void>((resolve) => (go = resolve));
+  server.fetch = async (input, init) => {
+    const answer = await fetch(input, init);
+    if (String(input).endsWith(SHARDS[0]) && init?.method !== 'HEAD') await going;
+    return answer;
+  };
+  return { server, go };
+}
+
+test('the beginnings of all shards are there before the first shard is, each by one request of its own', async (t) => {
+  for (const manifest of [true, false]) {
+    for (const ranges of [true, false]) {
+      installCaches(t);
+      const { server, go } = shardServer({ manifest });
+      server.ranges = ranges;
+      const { folder } = await open(server, { early: true });
+      const headers = SHARDS.slice(1).map(async (name) => [await folder.read(name, 0, 8), await folder.read(name, 8, 5000)]);
+      for (const [length, header] of await Promise.all(headers)) {
+        assert.deepEqual(length, pattern(8));
+        assert.deepEqual(header, pattern(5008).slice(8));
+      }
+      const asked = () => SHARDS.map((name) => server.gets(name).map(({ range }) => range));
+      assert.deepEqual(asked(), [[null], ['bytes=0-65535'], ['bytes=0-65535']]);
+      let isRead = false;
+      const tensor = folder.read(SHARDS[1], 6000, 100).finally(() => (isRead = true));
+      await turns(20);
+      assert.ok(!isRead, 'what is behind comes in its turn');
+      go();
+      assert.deepEqual(await tensor, pattern(6100).slice(6000));
+      assert.equal(await folder.misled(), false);
+      await folder.complete();
+      assert.deepEqual(asked(), [[null], ['bytes=0-65535', null], ['bytes=0-65535', null]]);
+      assert.equal(folder.cache.state, manifest ? 'verified' : 'unverified');
+    }
+  }
+});
+
+test('a longer header is asked for once more; one that then is another is told, and read again it is right', async (t) => {
+  installCaches(t);
+  const { server, go } = shardServer({ manifest: false });
+  const { folder } = await open(server, { early: true });
+  await folder.read(SHARDS[1], 0, 8);
+  assert.deepEqual(await folder.read(SHARDS[1], 8, 100_000), pattern(100_008).slice(8));
+  assert.deepEqual(
+    server.gets(SHARDS[1]).map(({ range }) => range),
+    ['bytes=0-65535', 'bytes=0-100007'],
+  );
+  const changed = pattern(200_001).reverse();
+  server.put(SHARDS[1], changed);
+  go();
+  assert.equal(await folder.misled(), true);
+  assert.deepEqual(await folder.read(SHARDS[1], 0, 100), changed.slice(0, 100));
+  assert.equal(await folder.misled(), false);
+});
+
+test('a beginning that the server refuses comes with its file', async (t) => {
+  installCaches(t);
+  const { server, go } = shardServer();
+  const { folder } = await open(server, { early: true });
+  await turns(20);
+  server.answer = [503];
+  const head = folder.read(SHARDS[2], 0, 8);
+  await turns(20);
+  go();
+  assert.deepEqual(await head, pattern(8));
+  await folder.complete();
+});
+
 test('of several failures the first in order is told', async (t) => {
   installCaches(t);
   const server = modelServer().putManifest();
@@ -184,4 +262,98 @@ test('an abort, or a connection that stays broken, ends early reads that wait', 
   const opened = await open(broken, { early: true, cache: null });
   await opened.folder.read(WEIGHTS, 0, 8);
   await rejectsWith(readAll(opened), 'download', /the server responded with 500/);
+});
+
+/** Holds back digests of so many bytes until `go` is called; `sizes`: of all that were asked for. */
+function holdingDigests(test: { after(done: () => void): void }, held: number) {
+  const sizes: number[] = [];
+  let go!: () => void;
+  const going = new Promise<void>((resolve) => (go = resolve));
+  const { subtle } = crypto;
+  const { digest } = subtle;
+  subtle.digest = async (name, bytes) => {
+    sizes.push(bytes.byteLength);
+    if (bytes.byteLength === held) await going;
+    return digest.call(subtle, name, bytes);
+  };
+  test.after(() => {
+    subtle.digest = digest;
+  });
+  return { sizes, go };
+}
+
+const LAST = weights.length % PART_BYTES;
+
+test('stored weights are read as their parts are checked, each part once', async (t) => {
+  installCaches(t);
+  const server = modelServer().putManifest();
+  await (await open(server)).folder.complete();
+  const { sizes, go } = holdingDigests(t, LAST);
+  const { folder, progress } = await open(server, { early: true });
+  assert.deepEqual(await folder.read(WEIGHTS, PART_BYTES - 3, 6), weights.slice(PART_BYTES - 3, PART_BYTES + 3));
+  assert.deepEqual(await folder.read(WEIGHTS, 0, PART_BYTES), weights.slice(0, PART_BYTES));
+  assert.ok(!folder.isWhole);
+  let isRead = false;
+  const last = folder.read(WEIGHTS, weights.length - 10, 10).finally(() => (isRead = true));
+  await turns(20);
+  assert.ok(!isRead, 'not before it is checked');
+  go();
+  assert.deepEqual(await last, weights.slice(-10));
+  assert.equal(await folder.misled(), false);
+  await folder.complete();
+  assert.equal(folder.cache.state, 'verified');
+  assert.deepEqual(
+    sizes.filter((size) => size >= LAST).sort((a, b) => a - b),
+    [LAST, PART_BYTES, PART_BYTES],
+  );
+  assertMonotonic(progress, weights.length + 22);
+});
+
+test('a stored part that is damaged: what was read before it is told, and read again all is right', async (t) => {
+  for (const manifest of [true, false]) {
+    const caches = installCaches(t);
+    const server = modelServer();
+    if (manifest) server.putManifest();
+    await (await open(server)).folder.complete();
+    for (const url of caches.entries.keys())
+      if (url.includes(WEIGHTS) && url.endsWith('/2')) caches.entries.set(url, new Blob([new Uint8Array(LAST)]));
+    const { go } = holdingDigests(t, LAST);
+    const { folder } = await open(server, { early: true });
+    assert.deepEqual(await folder.read(WEIGHTS, 0, 8), weights.slice(0, 8));
+    const last = folder.read(WEIGHTS, weights.length - 10, 10);
+    go();
+    assert.deepEqual(await last, weights.slice(-10));
+    assert.equal(await folder.misled(), true);
+    assert.deepEqual(await folder.read(WEIGHTS, 0, weights.length), weights);
+    assert.equal(await folder.misled(), false);
+    await folder.complete();
+    assert.equal(server.gets(WEIGHTS).at(-1)?.range, `bytes=${2 * PART_BYTES}-`);
+  }
+});
+
+test('what is stored is read while the server is asked, and given out once that says it is the same', async (t) => {
+  for (const manifest of [true, false]) {
+    const caches = installCaches(t);
+    const server = modelServer();
+    if (manifest) server.putManifest();
+    await (await open(server)).folder.complete();
+    const { fetch } = server;
+    let answer!: () => void;
+    const answering = new Promise<void>((resolve) => (answer = resolve));
+    server.fetch = async (input, init) => {
+      await answering;
+      return fetch(input, init);
+    };
+    const { sizes } = holdingDigests(t, 0);
+    const opening = open(server, { early: true });
+    await turns(50);
+    assert.equal(sizes.filter((size) => size >= LAST).length, 3);
+    const changed = pattern(weights.length).reverse();
+    server.put(WEIGHTS, changed, { modified: 'Tue, 03 Nov 2026 10:00:00 GMT' });
+    if (manifest) server.putManifest();
+    answer();
+    const { folder } = await opening;
+    assert.deepEqual(await folder.read(WEIGHTS, 0, weights.length), changed);
+    assert.ok(caches.keys('file').some((key) => key.includes(WEIGHTS)));
+  }
 });

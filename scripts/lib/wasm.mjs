@@ -128,6 +128,8 @@ async function optimize({ name, bindings, generated }) {
     '-O2',
     // What is alike then lies together: gzip takes 24 KB less.
     '--reorder-functions-by-name',
+    // What has one caller stays a function, where it is of some size: see crate/src/numerics/gemm.rs.
+    '--one-caller-inline-max-function-size=60',
     '--strip-debug',
     '--strip-producers',
     ...FEATURES.map((feature) => `--enable-${feature}`),

@@ -143,7 +143,7 @@ test('a batch says which generation is wrong, and ends as a whole', async () => 
     [7, 'argument', /^generation 1: must be an object/],
     [{ prompt: [1], edits: [{ layer: 0, index: -1, action: 'ablate' }] }, 'edit', /^generation 1: edit 0: index is -1/],
     [{ prompt: [1], edits: [{ layer: 99, index: 1, action: 'ablate' }] }, 'edit', /^generation 1: edit 0: layer is 99/],
-    [{ prompt: [99_999] }, 'argument', /^generation 1: ids holds 99999/],
+    [{ prompt: [99_999] }, 'argument', /^generation 1: prompt holds 99999, but the model's tokens are 0 to \d+$/],
     [{ prompt: [1], hooks: ['blocks.0.no'] }, 'hook', /^generation 1: /],
   ];
   for (const [given, code, pattern] of wrong) await rejectsWith(model.generateBatch([good, given]), code, pattern);
@@ -165,7 +165,12 @@ test('errors are typed and name what is wrong', async () => {
   const model = await TopKLM.load(modelFolder);
   await rejectsWith(model.run([0], { hooks: ['blocks.0.hook_nothing'] }), 'hook', /hook_nothing.*topk_out/);
   await rejectsWith(model.run([0], { edits: [{ layer: 99, index: 0, action: 'ablate' }] }), 'edit', /layer/);
-  await rejectsWith(model.run([model.config.d_vocab]), 'argument', /d_vocab|vocab|id/);
+  for (const call of ['run', 'logitLens', 'saeQuality']) {
+    await rejectsWith(model[call]([model.config.d_vocab]), 'argument', /^prompt holds \d+, but the model's tokens are 0 to \d+$/);
+    await rejectsWith(model[call]([]), 'argument', /^prompt is empty; give at least one token$/);
+  }
+  await rejectsWith(model.ablate([], 0), 'argument', /^prompt is empty/);
+  await rejectsWith(model.generate([]).next(), 'argument', /^prompt is empty/);
   await rejectsWith(model.run('text'), 'tokenizer', /tokenizer\.json/);
   await rejectsWith(model.loadCheckpoint(7), 'checkpoint', /^step is 7, but there is no step7\/model\.safetensors; .* are none/);
   await rejectsWith(model.attachSae(modelFolder), 'argument', /^cfg\.json is missing from .*llama/);

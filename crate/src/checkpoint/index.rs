@@ -7,7 +7,8 @@ use serde::Deserialize;
 use super::header::{read_header, Named, TensorInfo};
 use super::{is_inside, parse_object, read_file};
 use crate::error::{fail, quoted, Code, Result};
-use crate::source::Source;
+use crate::pace::all;
+use crate::source::{LocalFuture, Source};
 
 /// The file of a checkpoint that is in one.
 pub(super) const SINGLE: &str = "model.safetensors";
@@ -34,10 +35,8 @@ impl Checkpoint {
     /// `prefix` is `""` or a checkpoint's folder with a slash, `"step254/"`.
     pub async fn open(source: &dyn Source, prefix: &str) -> Result<Checkpoint> {
         let (single, index) = (format!("{prefix}{SINGLE}"), format!("{prefix}{INDEX}"));
-        let mut checkpoint = Checkpoint::default();
         if source.size(&single).is_some() {
-            checkpoint.add_file(source, single).await?;
-            return Ok(checkpoint);
+            return Checkpoint::of_file(source, &single).await;
         }
         if source.size(&index).is_none() {
             fail!(
@@ -47,6 +46,7 @@ impl Checkpoint {
         }
         let bytes = read_file(source, &index, MAX_INDEX, Code::Checkpoint).await?;
         let ShardIndex { weight_map } = parse_object(&index, &bytes, Code::Checkpoint)?;
+        let mut checkpoint = Checkpoint::default();
         let mut shards = BTreeSet::new();
         for shard in weight_map.entries.values() {
             shards.insert(shard.clone());
@@ -57,7 +57,16 @@ impl Checkpoint {
                     Checkpoint,
                     "{index} names the shard {shard}, which is not a file inside the model folder", shard = quoted(shard));
             }
-            checkpoint.add_file(source, format!("{prefix}{shard}")).await?;
+        }
+        // All are asked for at once: on the web each is a way to the server and back.
+        let paths: Vec<String> = shards.iter().map(|shard| format!("{prefix}{shard}")).collect();
+        let mut headers: Vec<LocalFuture<'_, Result<_>>> = Vec::new();
+        for path in &paths {
+            headers.push(Box::pin(read_header(source, path)));
+        }
+        let headers = all(headers).await?;
+        for (path, header) in paths.into_iter().zip(headers) {
+            checkpoint.add_file(path, header)?;
         }
         for (name, shard) in &weight_map.entries {
             match checkpoint.tensors.get(name) {
@@ -79,13 +88,13 @@ impl Checkpoint {
     /// The tensors of one file.
     pub async fn of_file(source: &dyn Source, path: &str) -> Result<Checkpoint> {
         let mut checkpoint = Checkpoint::default();
-        checkpoint.add_file(source, path.to_owned()).await?;
+        checkpoint.add_file(path.to_owned(), read_header(source, path).await?)?;
         Ok(checkpoint)
     }
 
-    async fn add_file(&mut self, source: &dyn Source, path: String) -> Result<()> {
+    fn add_file(&mut self, path: String, header: BTreeMap<String, TensorInfo>) -> Result<()> {
         let file = self.files.len();
-        for (name, info) in read_header(source, &path).await? {
+        for (name, info) in header {
             if let Some((first, _)) = self.tensors.get(&name) {
                 fail!(
                     Checkpoint,

@@ -1,5 +1,7 @@
 //! From stored tensors to the layouts of `weights.rs`, one weight at a time.
 
+use std::ops::Range;
+
 use super::four_bit;
 use super::header::StoredDtype;
 use super::index::Checkpoint;
@@ -267,6 +269,7 @@ pub(super) fn dequantize(part: &Part, q: &[u8], scales: &[f32]) -> Result<Vec<u8
 }
 
 /// Copies the numbers of `part`, `N` bytes each, to their rows and columns.
+#[inline(never)]
 fn place<const N: usize>(part: &Part, stored: &[u8], data: &mut [u8], stride: usize) {
     let (stored, data) = (stored.as_chunks::<N>().0, data.as_chunks_mut::<N>().0);
     if part.layout == Layout::OutIn {
@@ -297,12 +300,25 @@ fn transpose<const N: usize>(
     for (tile, columns) in columns.chunks(TILE).enumerate() {
         let stored = &stored[tile * TILE * inputs..];
         for first in (0..inputs).step_by(TILE) {
-            for i in first..inputs.min(first + TILE) {
-                let row = &mut data[i * stride..(i + 1) * stride];
-                for (o, &column) in columns.iter().enumerate() {
-                    row[column] = stored[o * inputs + i];
-                }
-            }
+            transpose_tile(stored, data, stride, inputs, columns, first..inputs.min(first + TILE));
+        }
+    }
+}
+
+/// The inputs `of` of some outputs. Apart, so that a browser compiles no more than it (`numerics/gemm.rs`).
+#[inline(never)]
+fn transpose_tile<const N: usize>(
+    stored: &[[u8; N]],
+    data: &mut [[u8; N]],
+    stride: usize,
+    inputs: usize,
+    columns: &[usize],
+    of: Range<usize>,
+) {
+    for i in of {
+        let row = &mut data[i * stride..(i + 1) * stride];
+        for (o, &column) in columns.iter().enumerate() {
+            row[column] = stored[o * inputs + i];
         }
     }
 }

@@ -1,10 +1,76 @@
 //! Shards, and tensors that do not fit the config: what is refused and in which words.
 
+use std::cell::Cell;
+use std::task::Poll;
+
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::index::Checkpoint;
 use super::tests::{file, fill, gpt2, llama, load, load_from, Stored};
 use super::*;
+use crate::source::LocalFuture;
+
+/// Answers reads of safetensors files once so many of their headers have been asked for.
+struct Waiting {
+    files: MemorySource,
+    headers: usize,
+    asked: Cell<usize>,
+}
+
+impl Source for Waiting {
+    fn size(&self, path: &str) -> Option<u64> {
+        self.files.size(path)
+    }
+
+    fn read<'a>(&'a self, path: &'a str, offset: u64, length: usize) -> LocalFuture<'a, Result<Vec<u8>>> {
+        if path.ends_with(".safetensors") && offset == 0 {
+            self.asked.set(self.asked.get() + 1);
+        }
+        let mut looks = 0;
+        let asked = std::future::poll_fn(move |context| {
+            looks += 1;
+            assert!(looks < 100, "{path} is read before the others are asked for");
+            context.waker().wake_by_ref();
+            match path.ends_with(".safetensors") && self.asked.get() < self.headers {
+                true => Poll::Pending,
+                false => Poll::Ready(()),
+            }
+        });
+        Box::pin(async move {
+            asked.await;
+            self.files.read(path, offset, length).await
+        })
+    }
+}
+
+#[test]
+fn headers_of_all_shards_are_asked_for_before_one_is_there() {
+    let (_, stored) = llama(true, false, "F32");
+    let names: Vec<String> = stored.keys().enumerate().map(|(n, _)| format!("{}.safetensors", n % 3)).collect();
+    let map: serde_json::Map<_, _> = stored.keys().cloned().zip(names.iter().map(|name| name.as_str().into())).collect();
+    let mut files = vec![(
+        "model.safetensors.index.json".to_owned(),
+        json!({"weight_map": map}).to_string().into_bytes(),
+    )];
+    for number in 0..3 {
+        let mut shard = stored.clone();
+        let mut at = 0;
+        shard.retain(|_, _| {
+            at += 1;
+            (at - 1) % 3 == number
+        });
+        files.push((format!("{number}.safetensors"), file(&shard)));
+    }
+    let source = Waiting {
+        files: MemorySource::new(files),
+        headers: 3,
+        asked: Cell::new(0),
+    };
+    let checkpoint = pollster::block_on(Checkpoint::open(&source, "")).unwrap();
+    assert_eq!(checkpoint.tensors.len(), stored.len());
+    assert_eq!(source.asked.get(), 3);
+}
 
 #[test]
 fn shards_and_checkpoint_folders() {

@@ -4,6 +4,8 @@
 macro_rules! dispatch {
     ($(#[$doc:meta])* $vis:vis $name:ident $(<$of:ident: $bound:ident>)?, $portable:ident, ($($arg:ident : $type:ty),*) $(-> $ret:ty)?) => {
         $(#[$doc])*
+        // See `gemm.rs` on what browsers compile.
+        #[cfg_attr(target_arch = "wasm32", inline(never))]
         $vis fn $name $(<$of: $bound>)? ($($arg: $type),*) $(-> $ret)? {
             #[cfg(target_arch = "x86_64")]
             {

@@ -2,6 +2,10 @@
 //! index (or of fixed lanes, for dot products), whatever else is computed beside it. So a cached run equals an
 //! uncached one, and a sparse input equals the dense one, bit for bit. No fused multiply-add: native and wasm agree.
 //! Weights stay as they are stored: f16 and bf16 are widened in registers, 8-bit and 4-bit rows are multiplied in integers (`int8.rs`, `int4.rs`).
+//!
+//! A browser runs what it has just loaded as a quick compiler translates it, and a good one in the background; a call that is under way ends as it
+//! began. So for wasm whatever takes the time is a small function that is called often, and stays one (`inline(never)`, here and where else work
+//! is done once, at load): as parts of large ones the same loops took up to 250 ms to be compiled, and a model's first prompt ran without.
 
 use std::ops::Range;
 
@@ -42,6 +46,7 @@ pub fn matmul(x: &[f32], inputs: usize, w: &Numbers, stride: usize, out: &mut [f
     }
 }
 
+#[cfg_attr(target_arch = "wasm32", inline(never))]
 fn matmul_of<S: Stored>(x: &[f32], inputs: usize, w: &[S], stride: usize, out: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
     if x.len() >= avx512::FEWEST_ROWS * inputs && has_avx512() {
@@ -83,11 +88,7 @@ fn fours_portable<S: Stored>(x: &[f32], inputs: usize, w: &[S], stride: usize, o
     let mut strip = vec![[0f32; OUTS]; inputs];
     for first in (0..stride).step_by(OUTS) {
         let width = OUTS.min(stride - first);
-        for (strip, w) in strip.iter_mut().zip(w.chunks_exact(stride)) {
-            for (strip, w) in strip.iter_mut().zip(&w[first..first + width]) {
-                *strip = w.value();
-            }
-        }
+        widen_strip(&w[first..], stride, width, &mut strip);
         for (x, out) in x.chunks_exact(ROWS * inputs).zip(out.chunks_exact_mut(ROWS * stride)) {
             let sums = four_rows(x, inputs, &strip);
             for (sums, out) in sums.iter().zip(out.chunks_exact_mut(stride)) {
@@ -97,8 +98,20 @@ fn fours_portable<S: Stored>(x: &[f32], inputs: usize, w: &[S], stride: usize, o
     }
 }
 
+/// The first `width` numbers of each row.
+#[cfg_attr(target_arch = "wasm32", inline(never))]
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+fn widen_strip<S: Stored>(w: &[S], stride: usize, width: usize, strip: &mut [[f32; OUTS]]) {
+    for (strip, w) in strip.iter_mut().zip(w.chunks(stride)) {
+        for (strip, w) in strip.iter_mut().zip(&w[..width]) {
+            *strip = w.value();
+        }
+    }
+}
+
 /// Four rows times a strip `[input, output]`.
-#[inline(always)]
+#[cfg_attr(target_arch = "wasm32", inline(never))]
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 fn four_rows(x: &[f32], inputs: usize, strip: &[[f32; OUTS]]) -> [[f32; OUTS]; ROWS] {
     let (x0, rest) = x.split_at(inputs);
     let (x1, rest) = rest.split_at(inputs);
@@ -189,6 +202,7 @@ pub fn ask(indices: &[u32], w: &Numbers, stride: usize) {
     }
 }
 
+#[cfg_attr(target_arch = "wasm32", inline(never))]
 fn gather_of<S: Stored>(indices: &[u32], values: &[f32], w: &[S], stride: usize, out: &mut [f32]) {
     let mut folded = Vec::new();
     let (values, back) = fold::<S>(values, &mut folded);
@@ -236,6 +250,7 @@ dispatch!(
 );
 
 /// [`dots`] with all rows of `w`.
+#[cfg_attr(target_arch = "wasm32", inline(never))]
 pub fn dots_of_rows<S: Stored>(x: &[f32], inputs: usize, w: &[S], stride: usize, out: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
     if has_avx512() {

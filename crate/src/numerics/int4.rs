@@ -101,6 +101,7 @@ impl Int4 {
 }
 
 /// See `gemm::matmul`.
+#[cfg_attr(target_arch = "wasm32", inline(never))]
 pub fn matmul(x: &[f32], inputs: usize, w: &Int4, out: &mut [f32]) {
     let rows = x.len() / inputs;
     let group = rows.div_ceil(rows.div_ceil(ROWS).max(1)).max(1);

@@ -61,6 +61,7 @@ fn times(out: &mut [f32], scale: f32, scales: &[f32]) {
 }
 
 /// See `gemm::matmul`.
+#[cfg_attr(target_arch = "wasm32", inline(never))]
 pub fn matmul(x: &[f32], inputs: usize, w: &Int8, stride: usize, out: &mut [f32]) {
     let rows = x.len() / inputs;
     let group = rows.div_ceil(rows.div_ceil(ROWS).max(1)).max(1);
@@ -115,6 +116,7 @@ fn add_up(entries: &[(u32, i16)], w: &[i8], stride: usize, sums: &mut Vec<i32>, 
 }
 
 /// Rows of inputs as the kernels take them, `[eight of inputs, row]`, and their scales.
+#[cfg_attr(target_arch = "wasm32", inline(never))]
 pub fn in_eights(x: &[f32], inputs: usize) -> (Vec<[i32; 4]>, Vec<f32>) {
     let rows = x.len() / inputs;
     let mut scales = Vec::with_capacity(rows);
@@ -161,6 +163,7 @@ fn matmul_together(x: &[f32], inputs: usize, w: &Int8, stride: usize, out: &mut 
 }
 
 /// See `gemm::dots`; `scales` are those of the rows of `w`.
+#[cfg_attr(target_arch = "wasm32", inline(never))]
 pub fn dots(x: &[f32], inputs: usize, w: &[i8], scales: &[f32], stride: usize, out: &mut [f32]) {
     let mut rows = Vec::with_capacity(x.len());
     let mut q = Vec::new();

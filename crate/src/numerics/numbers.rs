@@ -49,6 +49,7 @@ impl Default for Numbers {
 
 impl Numbers {
     /// Of f16 by their bits. Widening by shifts is right for finite numbers only, so others are widened here.
+    #[inline(never)]
     pub fn from_f16(bits: Vec<u16>) -> Numbers {
         const EXPONENT: u16 = 0x7c00;
         if bits.iter().any(|bits| bits & EXPONENT == EXPONENT) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::config::{Config, Norm, Residual};
 use crate::error::{fail, Result};
-use crate::memory::reserve;
+use crate::memory::zeroed;
 use crate::numerics::gemm;
 use crate::numerics::gemm::blocks::Blocks;
 use crate::numerics::int4::{self, Int4};
@@ -207,21 +207,25 @@ impl WeightSink for CpuWeights {
     }
 }
 
+/// Bytes as they are stored, little-endian, as the machines are that run this.
+fn copy_bytes<T: bytemuck::Pod>(bytes: &[u8], numbers: &mut [T]) {
+    let numbers = bytemuck::cast_slice_mut(numbers);
+    numbers.copy_from_slice(&bytes[..numbers.len()]);
+}
+
 /// The numbers of a tensor, in memory of their own.
 fn numbers(which: Weight, tensor: Tensor) -> Result<Numbers> {
     let what = format_args!("the weight {which:?}");
     Ok(match tensor.dtype {
         Dtype::F32 => {
-            let mut numbers = Vec::new();
-            reserve(&mut numbers, tensor.data.len() / 4, what)?;
-            numbers.extend(tensor.data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)));
+            let mut numbers = zeroed(tensor.data.len() / 4, what)?;
+            copy_bytes(&tensor.data, &mut numbers);
             Numbers::F32(numbers)
         }
         Dtype::F16 | Dtype::Bf16 if which.is_vector() => Numbers::F32(tensor.to_f32()),
         Dtype::F16 | Dtype::Bf16 => {
-            let mut bits = Vec::new();
-            reserve(&mut bits, tensor.data.len() / 2, what)?;
-            bits.extend(tensor.data.as_chunks::<2>().0.iter().map(|b| u16::from_le_bytes(*b)));
+            let mut bits = zeroed(tensor.data.len() / 2, what)?;
+            copy_bytes(&tensor.data, &mut bits);
             if tensor.dtype == Dtype::F16 {
                 Numbers::from_f16(bits)
             } else {

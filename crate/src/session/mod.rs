@@ -42,6 +42,9 @@ pub use crate::weights::KeptAs;
 use groups::StepGroups;
 use sequence::Pool;
 
+/// What the argument with the ids to compute is called: here, and in JavaScript.
+const IDS: &str = if cfg!(target_arch = "wasm32") { "prompt" } else { "ids" };
+
 /// How to load a model.
 #[derive(Clone, Debug, Default)]
 pub struct LoadOptions {
@@ -231,12 +234,12 @@ impl Model {
     /// Ids that fit the model: at least one, each in the vocabulary, no more than the context holds.
     fn check_ids(&self, ids: &[u32]) -> Result<()> {
         if ids.is_empty() {
-            fail!(Argument, "ids is empty; give at least one token");
+            fail!(Argument, "{IDS} is empty; give at least one token");
         }
         if let Some(id) = ids.iter().find(|id| **id as usize >= self.config.d_vocab) {
             fail!(
                 Argument,
-                "ids holds {id}, but the model's tokens are 0 to {}",
+                "{IDS} holds {id}, but the model's tokens are 0 to {}",
                 self.config.d_vocab - 1
             );
         }

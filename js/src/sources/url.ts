@@ -2,9 +2,10 @@
  * A model folder on a server. With `manifest.json` everything about its files is known at once; without, the server is
  * asked (HEAD). Weights may be read as they come in, before the file is whole and verified, so that the engine is built meanwhile.
  */
-import { blobOf, FileCache, UNKNOWN_VERSION, type FileRecord } from '../cache.js';
+import { blobOf, FileCache, UNKNOWN_VERSION, type FileRecord, type SealedFile } from '../cache.js';
 import { Download, fromCache, type Downloaded, type DownloadContext, type RemoteFile } from '../download.js';
 import { createError, throwIfAborted } from '../errors.js';
+import { canHash } from '../hash.js';
 import type { ModelFiles, OpenContext, OpenFolder } from './source.js';
 import { isMissing, bodyBytes, NETWORK, readBody, request, Retriable, retry, serverVersion, timely, type Network } from '../remote.js';
 import { looksLikeHtml, parseManifest, shardNames, type Manifest } from '../manifest.js';
@@ -24,6 +25,8 @@ export class UrlFiles implements ModelFiles {
   /** Why nothing is stored, if so. */
   #memoryReason: string | undefined;
   #manifest: Manifest | null | undefined;
+  /** Stored files that are read already, by URL. */
+  readonly #opened = new Map<string, Promise<SealedFile | undefined>>();
 
   private constructor(base: URL, network: Network, cache: FileCache | string) {
     this.#base = base;
@@ -43,11 +46,13 @@ export class UrlFiles implements ModelFiles {
   }
 
   async open(folder: string, { signal, onProgress, early }: OpenContext): Promise<OpenFolder> {
+    this.#openStored(folder, signal);
     this.#manifest ??= await this.#fetchManifest(signal);
     const files = await this.#list(folder, signal);
     const progress = new ByteProgress('download', totalBytes(files), onProgress);
-    const fetchFile = (file: RemoteFile, turn: Promise<unknown>) => {
+    const fetchFile = (file: RemoteFile, turn: Promise<unknown> | undefined) => {
       const download = this.#download(file, signal, (bytes, cached) => progress.update(file.path, bytes, cached), turn);
+      this.#opened.delete(file.url);
       download.whole.then(
         () => progress.fileDone(totalBytes(files)),
         () => {}, // said to whoever waits for the file
@@ -55,8 +60,20 @@ export class UrlFiles implements ModelFiles {
       return download;
     };
     const opened = new UrlFolder(folder, files, fetchFile, early ?? false, () => this.#memoryReason, this.#cache);
+    for (const opening of this.#opened.values()) opening.then((stored) => stored?.stop()); // no longer a file of the model
+    this.#opened.clear();
     await opened.sizesKnown();
     return opened;
+  }
+
+  /** Reads what is stored while the server is asked whether it still has the same. */
+  #openStored(folder: string, signal: AbortSignal): void {
+    if (!this.#cache || !canHash()) return;
+    for (const path of namesIn(folder)) {
+      const url = this.#url(folder + path);
+      const opening = this.#cache.open(url, signal).catch(() => undefined);
+      this.#opened.set(url, opening);
+    }
   }
 
   async file(path: string, signal: AbortSignal): Promise<Blob | undefined> {
@@ -74,7 +91,8 @@ export class UrlFiles implements ModelFiles {
 
   #download(file: RemoteFile, signal: AbortSignal, onBytes: DownloadContext['onBytes'], turn?: Promise<unknown>): Download {
     const onStorageFailure = (reason: string) => (this.#memoryReason ??= reason);
-    const download = new Download(file, { network: this.#network, cache: this.#cache, signal, onBytes, onStorageFailure }, turn);
+    const context = { network: this.#network, cache: this.#cache, signal, onBytes, onStorageFailure };
+    const download = new Download(file, context, turn, this.#opened.get(file.url));
     download.whole.then(
       ({ size }) => (file.bytes = size),
       () => {}, // said to whoever waits for the file
@@ -118,11 +136,7 @@ export class UrlFiles implements ModelFiles {
 
   /** The files of a folder that are there; without those that must be there it fails. */
   async #list(folder: string, signal: AbortSignal): Promise<RemoteFile[]> {
-    // The tokenizer belongs to the model, not to its checkpoints.
-    const optional = folder === '' ? ['generation_config.json', 'tokenizer.json'] : [];
-    const [config, weights, index, ...others] = await Promise.all(
-      ['config.json', WEIGHTS, INDEX, ...optional].map((name) => this.#find(folder + name, signal)),
-    );
+    const [config, weights, index, ...others] = await Promise.all(namesIn(folder).map((name) => this.#find(folder + name, signal)));
     if (folder === '' && !config) throw this.#notFound('config.json');
     const files = [config, ...others].filter((file) => file !== undefined);
     if (weights) return [...files, weights];
@@ -186,6 +200,11 @@ export class UrlFiles implements ModelFiles {
   }
 }
 
+/** Files that a folder may have, but for shards. The tokenizer belongs to the model, not to its checkpoints. */
+function namesIn(folder: string): string[] {
+  return ['config.json', WEIGHTS, INDEX, ...(folder === '' ? ['generation_config.json', 'tokenizer.json'] : [])];
+}
+
 /** Bytes of all files; `null` while one is not known. */
 function totalBytes(files: readonly RemoteFile[]): number | null {
   let total = 0;
@@ -212,7 +231,7 @@ class UrlFolder implements OpenFolder {
   constructor(
     folder: string,
     files: RemoteFile[],
-    fetchFile: (file: RemoteFile, turn: Promise<unknown>) => Download,
+    fetchFile: (file: RemoteFile, turn: Promise<unknown> | undefined) => Download,
     isEarly: boolean,
     memoryReason: () => string | undefined,
     cache: FileCache | null,
@@ -221,9 +240,9 @@ class UrlFolder implements OpenFolder {
     this.#folder = folder;
     this.#isEarly = isEarly;
     this.#memoryReason = memoryReason;
-    let before: Promise<unknown> = Promise.resolve();
+    let before: Promise<unknown> | undefined;
     for (const file of files) {
-      const download = fetchFile(file, isWeights(file.path) ? before : Promise.resolve());
+      const download = fetchFile(file, isWeights(file.path) ? before : undefined);
       const entry: { file: RemoteFile; download: Download; failure?: unknown; isRead: boolean } = { file, download, isRead: false };
       this.#files.set(file.path, entry);
       download.whole.then(
@@ -255,7 +274,7 @@ class UrlFolder implements OpenFolder {
   }
 
   async complete(): Promise<void> {
-    for (const { download } of this.#files.values()) (await download.whole).bytes = undefined; // nothing more is read
+    for (const { download } of this.#files.values()) await download.release();
   }
 
   async distrust(): Promise<void> {

@@ -90,11 +90,12 @@ export class FakeServer implements Network {
     }
     const status = this.answer.shift();
     if (status !== undefined) return new Response(null, { status });
-    const from = range && this.ranges ? (this.rangeFrom ?? Number(/^bytes=(\d+)-$/.exec(range)?.[1])) : 0;
-    const part = file.body.subarray(from);
+    const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(range ?? '') ?? [];
+    const from = range && this.ranges ? (this.rangeFrom ?? Number(first)) : 0;
+    const to = last && this.ranges ? Math.min(Number(last) + 1, file.body.length) : file.body.length;
+    const part = file.body.subarray(from, to);
     if (this.lengths) headers.set('content-length', String(part.length));
-    if (range && this.ranges && this.contentRange)
-      headers.set('content-range', `bytes ${from}-${file.body.length - 1}/${file.body.length}`);
+    if (range && this.ranges && this.contentRange) headers.set('content-range', `bytes ${from}-${to - 1}/${file.body.length}`);
     return new Response(this.#stream(part, this.breakAfter.shift(), init.signal ?? undefined), {
       status: range && this.ranges ? 206 : 200,
       headers,

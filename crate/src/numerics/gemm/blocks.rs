@@ -28,11 +28,17 @@ impl<S: Stored> Blocks<S> {
         let mut numbers = zeroed(inputs.next_multiple_of(FOUR) * width, what)?;
         for (i, row) in w.chunks_exact(stride).enumerate() {
             let four = &mut numbers[i / FOUR * FOUR * width..][..FOUR * width];
-            for (row, block) in row.chunks(OUTS).zip(four.chunks_exact_mut(FOUR * OUTS)) {
-                block[i % FOUR * OUTS..][..row.len()].copy_from_slice(row);
-            }
+            Self::put(row, &mut four[i % FOUR * OUTS..]);
         }
         Ok(Blocks { inputs, stride, numbers })
+    }
+
+    /// A row to its places in the blocks, which begin at that of its first number.
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
+    fn put(row: &[S], blocks: &mut [S]) {
+        for (row, block) in row.chunks(OUTS).zip(blocks.chunks_mut(FOUR * OUTS)) {
+            block[..row.len()].copy_from_slice(row);
+        }
     }
 
     fn width(&self) -> usize {
@@ -48,6 +54,7 @@ impl<S: Stored> Blocks<S> {
 }
 
 /// See `gemm::matmul`.
+#[cfg_attr(target_arch = "wasm32", inline(never))]
 pub fn matmul<S: Stored>(x: &[f32], inputs: usize, w: &Blocks<S>, out: &mut [f32]) {
     let together = x.len() / inputs / ROWS * ROWS;
     let (x_groups, x_rest) = x.split_at(together * inputs);
@@ -112,16 +119,24 @@ fn fours_portable<S: Stored>(x: &[f32], inputs: usize, w: &Blocks<S>, out: &mut 
     let mut strip = vec![[0f32; OUTS]; inputs];
     for first in (0..stride).step_by(OUTS) {
         let real = OUTS.min(stride - first);
-        for (i, strip) in strip.iter_mut().enumerate() {
-            let row = &w.numbers[i / FOUR * four + first * FOUR + i % FOUR * OUTS..][..OUTS];
-            for (strip, w) in strip.iter_mut().zip(row) {
-                *strip = w.value();
-            }
-        }
+        widen_strip(&w.numbers[first * FOUR..], four, &mut strip);
         for (x, out) in x.chunks_exact(ROWS * inputs).zip(out.chunks_exact_mut(ROWS * stride)) {
             let sums = four_rows(x, inputs, &strip);
             for (sums, out) in sums.iter().zip(out.chunks_exact_mut(stride)) {
                 out[first..first + real].copy_from_slice(&sums[..real]);
+            }
+        }
+    }
+}
+
+/// Strips of eight outputs of each block, which are so many numbers apart.
+#[cfg_attr(target_arch = "wasm32", inline(never))]
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+fn widen_strip<S: Stored>(blocks: &[S], apart: usize, strip: &mut [[f32; OUTS]]) {
+    for (strip, block) in strip.chunks_mut(FOUR).zip(blocks.chunks(apart)) {
+        for (strip, row) in strip.iter_mut().zip(block.chunks_exact(OUTS)) {
+            for (strip, w) in strip.iter_mut().zip(row) {
+                *strip = w.value();
             }
         }
     }

@@ -31,11 +31,7 @@ impl Packed {
             let (first, second) = rows.split_at(stride);
             let second = if second.is_empty() { &nothing } else { second };
             let four = &mut blocks[number / 2 * 4 * width..][..4 * width];
-            for ((block, a), b) in four.chunks_exact_mut(BLOCK).zip(first.chunks(OUTPUTS)).zip(second.chunks(OUTPUTS)) {
-                for ((pair, a), b) in block[number % 2 * 2 * OUTPUTS..].as_chunks_mut::<2>().0.iter_mut().zip(a).zip(b) {
-                    *pair = [*a, *b];
-                }
-            }
+            put(first, second, &mut four[number % 2 * 2 * OUTPUTS..]);
         }
         Ok(Packed {
             inputs,
@@ -70,7 +66,18 @@ impl Packed {
     }
 }
 
+/// Two rows to their places in the blocks, which begin at that of their first numbers.
+#[cfg_attr(target_arch = "wasm32", inline(never))]
+fn put(first: &[i8], second: &[i8], blocks: &mut [i8]) {
+    for ((block, a), b) in blocks.chunks_mut(BLOCK).zip(first.chunks(OUTPUTS)).zip(second.chunks(OUTPUTS)) {
+        for ((pair, a), b) in block.as_chunks_mut::<2>().0.iter_mut().zip(a).zip(b) {
+            *pair = [*a, *b];
+        }
+    }
+}
+
 /// See `gemm::matmul`.
+#[cfg_attr(target_arch = "wasm32", inline(never))]
 pub fn matmul(x: &[f32], inputs: usize, w: &Packed, out: &mut [f32]) {
     let rows = x.len() / inputs;
     let group = rows.div_ceil(rows.div_ceil(ROWS).max(1)).max(1);

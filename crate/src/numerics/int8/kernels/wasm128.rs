@@ -5,6 +5,7 @@ use std::arch::wasm32::{
     i32x4_extract_lane, i32x4_splat, i8x16_shuffle, u16x8_extend_high_u8x16, u16x8_extend_low_u8x16, u8x16_shr,
     u8x16_splat, v128, v128_and, v128_load, v128_load32_splat, v128_load64_zero, v128_store,
 };
+use std::ops::Range;
 
 use super::{dot_from, dot_one_from, eight_rows_from, picked_from, Four, AT_ONCE, BLOCK, OUTPUTS};
 
@@ -19,6 +20,7 @@ fn load<T>(numbers: &[T]) -> v128 {
 }
 
 /// The caller has checked the lengths.
+#[inline(never)]
 pub fn picked(sums: &mut [i32], w: &[i8], fours: &[Four]) {
     let whole = sums.len() / AT_ONCE * AT_ONCE;
     for (number, out) in sums.as_chunks_mut::<AT_ONCE>().0.iter_mut().enumerate() {
@@ -46,6 +48,7 @@ pub fn picked(sums: &mut [i32], w: &[i8], fours: &[Four]) {
 }
 
 /// The caller has checked the lengths.
+#[inline(never)]
 pub fn four_packed(sums: &mut [i32], blocks: &[i8], x: [i32; 2]) {
     let x = [i32x4_splat(x[0]), i32x4_splat(x[1])];
     let sixteens = sums.as_chunks_mut::<OUTPUTS>().0.iter_mut();
@@ -84,6 +87,7 @@ pub fn four_nibbles(sums: &mut [i32], blocks: &[u8], x: [i32; 2]) {
 }
 
 /// The caller has checked the lengths.
+#[inline(never)]
 pub fn eight_packed(sums: &mut [i32], fours: [&[i8]; 2], x: &[[i32; 4]]) {
     let width = fours[0].len() / 4;
     for at in (0..width).step_by(LANES) {
@@ -124,12 +128,26 @@ unsafe fn add_products(sums: *mut i32, pairs: &[[v128; 2]; 4], x: &[i32; 4]) {
 
 /// Rows of weights of [`dot_each`] at a time.
 const STREAMS: usize = 4;
+/// Rows of each that a call goes through.
+const TOGETHER: usize = 64;
 
 /// The caller has checked the lengths. Rows that lie far from each other go together: where one waits for its next page, the others do not.
 pub fn dot_each(x: &[i16], w: &[i8], stride: usize, out: &mut [f32]) {
     let count = out.len() / STREAMS;
+    for first in (0..count).step_by(TOGETHER) {
+        dot_some(x, w, stride, out, first..count.min(first + TOGETHER));
+    }
+    for (v, out) in out.iter_mut().enumerate().skip(STREAMS * count) {
+        *out = dot_one(x, &w[v * stride..][..x.len()]) as f32;
+    }
+}
+
+/// The rows `of` of each stream.
+#[inline(never)]
+fn dot_some(x: &[i16], w: &[i8], stride: usize, out: &mut [f32], of: Range<usize>) {
+    let count = out.len() / STREAMS;
     let whole = x.len() / (2 * LANES) * 2 * LANES;
-    for v in 0..count {
+    for v in of {
         let rows: [&[i8]; STREAMS] = std::array::from_fn(|stream| &w[(stream * count + v) * stride..][..x.len()]);
         let mut sums = [i32x4_splat(0); STREAMS];
         for at in (0..whole).step_by(2 * LANES) {
@@ -146,9 +164,6 @@ pub fn dot_each(x: &[i16], w: &[i8], stride: usize, out: &mut [f32]) {
         for ((stream, sum), row) in sums.into_iter().enumerate().zip(rows) {
             out[stream * count + v] = (dot_one_from(whole, x, row) + total(sum)) as f32;
         }
-    }
-    for (v, out) in out.iter_mut().enumerate().skip(STREAMS * count) {
-        *out = dot_one(x, &w[v * stride..][..x.len()]) as f32;
     }
 }
 
@@ -180,6 +195,7 @@ pub fn dot_one(x: &[i16], w: &[i8]) -> i32 {
 }
 
 /// The caller has checked the lengths.
+#[inline(never)]
 pub fn eight_rows(sums: &mut [i32], w: [&[i8]; 8], x: &[[i32; 4]]) {
     let width = w[0].len();
     for at in (0..width / LANES * LANES).step_by(LANES) {
@@ -198,6 +214,7 @@ pub fn eight_rows(sums: &mut [i32], w: [&[i8]; 8], x: &[[i32; 4]]) {
 }
 
 /// The caller has checked the lengths.
+#[inline(never)]
 pub fn dot<const R: usize>(x: [&[i16]; R], w: [&[i8]; 2]) -> [[i32; 2]; R] {
     let whole = w[0].len() / LANES * LANES;
     let mut sums = [[i32x4_splat(0); 2]; R];
