@@ -1,8 +1,9 @@
 """Compares the rate of `topk-lm analyze`, including statistics, with PyTorch's forward pass of the same blocks (f32, no head), on the same
 documents with the same number of threads, in turns.
 
-    python benches/analyze.py --model models/NAME [--binary target/release/topk-lm] [--threads 2] [--documents 96] [--repeats 3]
+    python benches/analyze.py --model models/NAME [--binary target/release/topk-lm] [--threads 2] [--documents 96] [--repeats 3] [--k 160]
 
+--k: with another `topk_k` than the model's, which changes what is computed and not how well the model reads.
 Needs torch and this project's training code. PyTorch runs the blocks that the analysis needs (in a TopK model not those after the
 last TopK block) and, for comparison, all of them. Prints medians and ratios, by the clock and by CPU time; only the latter counts on a machine
 that is busy with something else.
@@ -12,6 +13,7 @@ import argparse
 import json
 import random
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -57,6 +59,16 @@ def our_run(options, corpus, folder):
     return report["seconds"], used - (rest.ru_utime + rest.ru_stime - after.ru_utime - after.ru_stime)
 
 
+def with_k(model, k, folder):
+    """A folder with the same weights, whose configuration keeps k."""
+    for name in ("model.safetensors", "tokenizer.json"):
+        shutil.copy(Path(model) / name, folder)
+    config = json.loads((Path(model) / "config.json").read_text())
+    config.pop("dense_twin", None)
+    (folder / "config.json").write_text(json.dumps({**config, "topk_k": k}))
+    return str(folder)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True)
@@ -65,8 +77,17 @@ def main():
     parser.add_argument("--documents", type=int, default=96)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--k", type=int, help="topk_k instead of the model's own")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        if options.k:
+            options.model = with_k(options.model, options.k, Path(folder))
+        compare(options)
+
+
+def compare(options):
+    """Runs both in turns and prints what they took."""
     model = load_model(Path(options.model))
     config = model.config
     draw = random.Random(0)
@@ -91,7 +112,7 @@ def main():
     for other in ("torch", "torch, all blocks"):
         ratio = [median[other][i] / median["analyze"][i] for i in (0, 1)]
         figures[f"analyze / {other}"] = {"clock": round(ratio[0], 2), "cpu": round(ratio[1], 2)}
-    print(json.dumps({"model": Path(options.model).name, "tokens": tokens, "threads": options.threads, **figures}, indent=2))
+    print(json.dumps({"model": Path(options.model).name, "k": config.topk_k, "tokens": tokens, "threads": options.threads, **figures}, indent=2))
 
 
 main()

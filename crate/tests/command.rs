@@ -210,7 +210,7 @@ fn a_malformed_edit_is_a_usage_error() {
 fn a_flag_says_what_it_takes() {
     let whole = "must be a whole number from 0";
     let generate = ["generate", "--model", "x", "--ids", "1"];
-    for flag in ["--max-tokens", "--top-k", "--seed", "--max-context"] {
+    for flag in ["--max-tokens", "--top-k", "--seed"] {
         for value in ["-1", "1.5", "x", "18446744073709551616"] {
             fails(&[&generate[..], &[flag, value]].concat(), 2, whole);
         }
@@ -228,12 +228,11 @@ fn a_flag_says_what_it_takes() {
     );
     fails(&["topk", "--input", "x", "--out", "x", "--k", "-1"], 2, whole);
     let part = ["analyze", "--model", "x", "--corpus", "x", "--out", "x", "--part"];
-    for value in ["0", "-1"] {
-        fails(
-            &[&part[..], &[value]].concat(),
-            2,
-            "must be a whole number of at least 1",
-        );
+    let context = [&generate[..], &["--max-context"]].concat();
+    for flag in [&part[..], &context, &["info", "--model", "x", "--max-context"]] {
+        for value in ["0", "-1", "1.5", "18446744073709551616"] {
+            fails(&[flag, &[value]].concat(), 2, "must be a whole number of at least 1");
+        }
     }
 }
 

@@ -5,8 +5,6 @@
 //! −0 equals +0, every NaN equals every other and counts as larger than +inf. Keys are integers, so no
 //! comparison ever depends on how a device treats NaN or subnormals.
 
-use std::cmp::Ordering;
-
 use serde::{Deserialize, Serialize};
 
 use super::dispatch::dispatch;
@@ -73,11 +71,11 @@ fn kth(keys: &[u32], k: usize) -> u32 {
     while low < high {
         let middle = low + (high - low).div_ceil(2);
         let reach = keys.iter().map(|key| u32::from(*key >= middle)).sum::<u32>() as usize;
-        match reach.cmp(&k) {
-            Ordering::Equal => return middle,
-            Ordering::Greater => low = middle,
-            Ordering::Less => high = middle - 1,
+        if reach == k {
+            return middle;
         }
+        // Without a branch that would be guessed wrong every other time.
+        (low, high) = if reach > k { (middle, high) } else { (low, middle - 1) };
     }
     low
 }

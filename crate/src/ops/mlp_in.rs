@@ -120,8 +120,12 @@ fn in_two_bytes(matrix: &[f32], stride: usize, cols: usize) -> Tensor {
 
 /// Inputs of a matrix [`in_two_bytes`], of rows that long.
 fn for_two_bytes(x: &[f32], inputs: usize) -> Vec<f32> {
-    let rows = x.chunks_exact(inputs);
-    rows.flat_map(|row| row.iter().copied().chain(row.iter().map(|x| x * LOWER))).collect()
+    let mut both = Vec::with_capacity(2 * x.len());
+    for row in x.chunks_exact(inputs) {
+        both.extend_from_slice(row);
+        both.extend(row.iter().map(|x| x * LOWER));
+    }
+    both
 }
 
 const LINEAR: Linear = Linear {

@@ -205,23 +205,27 @@ fn file_columns(pass: &mut Pass<'_>) -> Result<()> {
     let (config, d_qkv) = (pass.config, pass.config.d_qkv());
     let turned = config.d_query() + config.d_kv();
     let stride = pass.weights.get(Weight::Qkv(pass.layer()))?.stride;
-    let bias = pass.weights.find(Weight::QkvBias(pass.layer())).map(|b| b.vector());
+    if let Some(bias) = pass.weights.find(Weight::QkvBias(pass.layer())) {
+        for stored in pass.buffers.output.chunks_exact_mut(stride) {
+            for (stored, bias) in stored.iter_mut().zip(bias.vector()) {
+                *stored += bias;
+            }
+        }
+    }
     let mut qkv = pass.buffers.take(QKV);
     for (out, stored) in qkv
         .chunks_exact_mut(d_qkv)
         .zip(pass.buffers.output.chunks_exact(stride))
     {
         for (column, out) in out.chunks_mut(config.d_head).enumerate().map(|(head, out)| (head * config.d_head, out)) {
-            let value = |at: usize| stored[column + at] + bias.map_or(0.0, |bias| bias[column + at]);
+            let stored = &stored[column..][..out.len()];
             let dims = if column < turned { config.rotary_dims() } else { 0 };
             let (turning, rest) = out.split_at_mut(dims);
             let (first, second) = turning.split_at_mut(dims / 2);
-            for (i, (first, second)) in first.iter_mut().zip(second).enumerate() {
-                (*first, *second) = (value(2 * i), value(2 * i + 1));
+            for ((first, second), pair) in first.iter_mut().zip(second).zip(stored[..dims].as_chunks::<2>().0) {
+                (*first, *second) = (pair[0], pair[1]);
             }
-            for (out, at) in rest.iter_mut().zip(dims..) {
-                *out = value(at);
-            }
+            rest.copy_from_slice(&stored[dims..]);
         }
     }
     pass.buffers.put(QKV, qkv);

@@ -12,6 +12,7 @@ use super::pass::Pass;
 use super::tuning::tuning;
 use crate::edits::Site;
 use crate::error::{Error, Result};
+use crate::numerics::dispatch::dispatch;
 
 /// The sum before any edit `[rows, d_model]` (`hook_topk_in`).
 pub const TOPK_IN: Buffer = Buffer::rows("topk_in", |c| c.d_model);
@@ -100,17 +101,29 @@ fn cpu(pass: &mut Pass<'_>, rows: &Range<usize>, _: usize) -> Result<()> {
 pub(super) fn sum(pass: &mut Pass<'_>) -> Result<Vec<f32>> {
     let b = &mut *pass.buffers;
     let mut sum = b.take(TOPK_IN);
-    for ((sum, a), c) in sum.iter_mut().zip(b.get(RESID_MID)).zip(b.get(MLP_OUT)) {
-        *sum = a + c;
-    }
-    // Without an early end, which would cost more than it saves.
-    if !sum.iter().fold(true, |finite, v| finite & v.is_finite()) {
+    let (mut hidden, mid, mlp) = (b.take(HIDDEN), b.get(RESID_MID), b.get(MLP_OUT));
+    if !add(mid, mlp, &mut sum, &mut hidden) {
         return Err(Error::non_finite(Some(pass.step.layer)));
     }
-    let mut hidden = b.take(HIDDEN);
-    hidden.copy_from_slice(&sum);
     b.put(TOPK_IN, sum);
     Ok(hidden)
+}
+
+dispatch!(
+    /// `a + b` into both; whether all of it is finite.
+    add, add_portable, (a: &[f32], b: &[f32], sum: &mut [f32], copy: &mut [f32]) -> bool
+);
+
+#[inline(always)]
+fn add_portable(a: &[f32], b: &[f32], sum: &mut [f32], copy: &mut [f32]) -> bool {
+    // Without an early end, which would cost more than it saves.
+    let mut finite = true;
+    for (((sum, copy), a), b) in sum.iter_mut().zip(copy).zip(a).zip(b) {
+        *sum = a + b;
+        *copy = *sum;
+        finite &= sum.is_finite();
+    }
+    finite
 }
 
 /// Applies the edits of one site to a row of the stream.

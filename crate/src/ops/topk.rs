@@ -10,7 +10,9 @@ use super::residual::{self, TOPK_IN};
 use crate::config::TopK;
 use crate::edits::Site;
 use crate::error::Result;
+use crate::numerics::gemm;
 use crate::numerics::order::{self, Post, Select};
+use crate::weights::Weight;
 
 /// Widest stream that `shaders/parts/cut.wgsl` cuts.
 pub const MAX_WIDTH: usize = 65535;
@@ -75,6 +77,10 @@ fn cpu(pass: &mut Pass<'_>, rows: &Range<usize>, _: usize) -> Result<()> {
         }
     }
     pass.buffers.put(HIDDEN, hidden);
+    // These rows the next block picks first.
+    if let (1, Some(next)) = (rows.len(), pass.weights.find(Weight::Qkv(pass.step.layer + 1)).filter(|w| w.has_rows())) {
+        gemm::ask(&pass.buffers.active.indices, &next.data, next.stride);
+    }
     Ok(())
 }
 

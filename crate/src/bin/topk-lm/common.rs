@@ -89,7 +89,7 @@ pub struct ModelArgs {
     #[arg(long, value_enum, default_value_t)]
     pub backend: Backend,
     /// Most positions of a sequence, so that a long context takes less memory [default: the model's context]
-    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
+    #[arg(long, value_name = "N", value_parser = counted)]
     pub max_context: Option<usize>,
     /// In which numbers matrices are kept in memory
     #[arg(long, value_enum, default_value_t)]

@@ -10,7 +10,7 @@ use topk_lm::error::Result;
 use topk_lm::offline::compare::compare;
 use topk_lm::tokenizer::Tokenizer;
 
-use crate::common::{print_line, whole, KvCache, NoBackend};
+use crate::common::{counted, print_line, whole, KvCache, NoBackend};
 
 #[derive(Args)]
 pub struct InfoArgs {
@@ -18,7 +18,7 @@ pub struct InfoArgs {
     #[arg(long, value_name = "DIR", required_unless_present = "architectures")]
     model: Option<PathBuf>,
     /// Most positions of a sequence, as in other commands: what a model then takes is under `memory`
-    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
+    #[arg(long, value_name = "N", value_parser = counted)]
     max_context: Option<usize>,
     /// In which numbers keys and values are cached, likewise
     #[arg(long, value_enum, default_value_t)]

@@ -5,8 +5,8 @@
 use std::arch::x86_64::{
     __m512i, _mm256_and_si256, _mm256_loadu_si256, _mm256_set1_epi8, _mm256_set_m128i, _mm256_srli_epi16,
     _mm512_add_epi32, _mm512_cvtepi8_epi16, _mm512_cvtepu8_epi16, _mm512_dpbusd_epi32, _mm512_dpwssd_epi32,
-    _mm512_loadu_si512, _mm512_maskz_loadu_epi8, _mm512_reduce_add_epi32, _mm512_set1_epi32, _mm512_set1_epi8,
-    _mm512_setzero_si512, _mm512_slli_epi32, _mm512_storeu_si512, _mm512_unpackhi_epi16, _mm512_unpackhi_epi8,
+    _mm512_loadu_si512, _mm512_mask_storeu_epi32, _mm512_maskz_loadu_epi8, _mm512_reduce_add_epi32, _mm512_set1_epi32, _mm512_set1_epi8,
+    _mm512_setzero_si512, _mm512_shuffle_i32x4, _mm512_slli_epi32, _mm512_storeu_si512, _mm512_unpackhi_epi16, _mm512_unpackhi_epi8,
     _mm512_unpacklo_epi16, _mm512_unpacklo_epi8, _mm512_xor_si512, _mm_loadu_si128, _mm_prefetch, _mm_unpackhi_epi8,
     _mm_unpacklo_epi8, _MM_HINT_T0,
 };
@@ -118,16 +118,23 @@ pub fn picked(sums: &mut [i32], w: &[i8], fours: &[Four]) {
             }
             number += 1;
         }
-        let mut quarters = [[[0i32; 4]; 4]; 4];
+        let total = |j: usize| _mm512_add_epi32(_mm512_slli_epi32::<7>(upper[j]), lower[j]);
+        // Register j has the quarter j of each sixteen outputs: a turned square of quarters.
+        let (a, b, c, d) = (total(0), total(1), total(2), total(3));
+        let (ab, ab_end) = (_mm512_shuffle_i32x4::<0x44>(a, b), _mm512_shuffle_i32x4::<0xee>(a, b));
+        let (cd, cd_end) = (_mm512_shuffle_i32x4::<0x44>(c, d), _mm512_shuffle_i32x4::<0xee>(c, d));
+        let turned = [
+            _mm512_shuffle_i32x4::<0x88>(ab, cd),
+            _mm512_shuffle_i32x4::<0xdd>(ab, cd),
+            _mm512_shuffle_i32x4::<0x88>(ab_end, cd_end),
+            _mm512_shuffle_i32x4::<0xdd>(ab_end, cd_end),
+        ];
         let mut j = 0;
-        while j < 4 {
-            let total = _mm512_add_epi32(_mm512_slli_epi32::<7>(upper[j]), lower[j]);
-            // SAFETY: sixteen sums fit there.
-            unsafe { _mm512_storeu_si512(quarters[j].as_mut_ptr().cast(), total) };
+        while SUMS * j < width {
+            let mask = u16::MAX >> SUMS.saturating_sub(width - SUMS * j);
+            // SAFETY: of the sixteen sums those that the mask lets through lie there.
+            unsafe { _mm512_mask_storeu_epi32(sums.as_mut_ptr().add(at + SUMS * j), mask, turned[j]) };
             j += 1;
-        }
-        for (o, sum) in sums[at..at + width].iter_mut().enumerate() {
-            *sum = quarters[o % 16 / 4][o / 16][o % 4];
         }
         at += LINE;
     }
@@ -245,13 +252,49 @@ pub fn dot_one(x: &[i16], w: &[i8]) -> i32 {
     dot_one_from(whole, x, w) + _mm512_reduce_add_epi32(_mm512_add_epi32(sum, other))
 }
 
-/// The caller has checked the lengths.
+/// Rows of weights of [`dot_each`] at a time.
+const STREAMS: usize = 2;
+
+/// The caller has checked the lengths. Bytes are multiplied as in [`picked`]: half the work of words. Two rows that lie far from each other go
+/// together: more of either is on its way while the sums of the other wait.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 pub fn dot_each(x: &[i16], w: &[i8], stride: usize, out: &mut [f32]) {
+    let (whole, count) = (x.len() / LINE * LINE, out.len() / STREAMS);
+    let of_x = |of: fn(i16) -> i16| -> Vec<i8> { x[..whole].iter().map(|x| of(*x) as i8).collect() };
+    let (upper, lower) = (of_x(|x| x >> 7), of_x(|x| x & 127));
+    let back = x[..whole].iter().map(|x| i32::from(*x)).sum::<i32>().wrapping_mul(-128);
     let mut v = 0;
-    while v < out.len() {
-        out[v] = dot_one(x, &w[v * stride..][..x.len()]) as f32;
+    while v < count {
+        let rows: [&[i8]; STREAMS] = std::array::from_fn(|stream| &w[(stream * count + v) * stride..][..x.len()]);
+        let mut sums = [[_mm512_setzero_si512(); 2]; STREAMS];
+        let mut at = 0;
+        while at < whole {
+            // SAFETY: 64 bytes lie there, of inputs and of either row.
+            let (upper, lower) = unsafe {
+                (_mm512_loadu_si512(upper.as_ptr().add(at).cast()), _mm512_loadu_si512(lower.as_ptr().add(at).cast()))
+            };
+            let mut stream = 0;
+            while stream < STREAMS {
+                // SAFETY: likewise.
+                let weights = unsafe { _mm512_loadu_si512(rows[stream].as_ptr().add(at).cast()) };
+                let weights = _mm512_xor_si512(weights, _mm512_set1_epi8(-128));
+                sums[stream][0] = _mm512_dpbusd_epi32(sums[stream][0], weights, upper);
+                sums[stream][1] = _mm512_dpbusd_epi32(sums[stream][1], weights, lower);
+                stream += 1;
+            }
+            at += LINE;
+        }
+        let mut stream = 0;
+        while stream < STREAMS {
+            let total = _mm512_add_epi32(_mm512_slli_epi32::<7>(sums[stream][0]), sums[stream][1]);
+            let total = _mm512_reduce_add_epi32(total).wrapping_add(back);
+            out[stream * count + v] = total.wrapping_add(dot_one_from(whole, x, rows[stream])) as f32;
+            stream += 1;
+        }
         v += 1;
+    }
+    for (v, out) in out.iter_mut().enumerate().skip(STREAMS * count) {
+        *out = dot_one(x, &w[v * stride..][..x.len()]) as f32;
     }
 }
 

@@ -152,7 +152,7 @@ fn sums_over_inputs() {
         for width in WIDTHS {
             let mut of = Numbers(11 + width as u32);
             let stride = width + 3;
-            let weights = of.bytes(4 * stride);
+            let weights = of.bytes(5 * stride);
             let row = |v: usize| &weights[v * stride..][..width];
             let inputs: [Vec<i16>; 5] = std::array::from_fn(|_| of.inputs(width));
             let expected = |r: usize, v: usize| sum(&inputs[r], row(v).iter().copied());
@@ -161,7 +161,8 @@ fn sums_over_inputs() {
                 assert_eq!(found, [expected(r, 1), expected(r, 2)], "{name}, {width}");
                 assert_eq!(dot_one(&inputs[r], row(3)), expected(r, 3), "{name}, {width}");
             }
-            let mut out = [f32::NAN; 4];
+            // An odd number of rows.
+            let mut out = [f32::NAN; 5];
             dot_each(&inputs[0], &weights, stride, &mut out);
             assert_eq!(out, std::array::from_fn(|v| expected(0, v) as f32), "{name}, {width}");
         }
