@@ -1,6 +1,7 @@
-// lm_head for few rows where barriers are dear (an emulated device): no thread waits for another. A thread makes four logits of one row, or
-// two, and an input that it has read feeds all of them; a workgroup of `threads` makes 16. What the norm needs, every thread sums for itself.
-// Grid: (ids of the shard / 16, rows), as for lm_head_matvec.wgsl; the first workgroup of a row writes the normalized row likewise.
+// lm_head for few rows where barriers are dear (an emulated device) and 16 divides d_model: no thread waits for another. A thread makes four
+// logits of one row, or two, and an input that it has read feeds all of them; a workgroup of `threads` makes 16. What the norm needs, every
+// thread sums for itself. Grid: (ids of the shard / 16, rows), as for lm_head_matvec.wgsl; the first workgroup of a row writes the normalized
+// row likewise.
 // @import parts/lm_head.wgsl
 // @import parts/source.wgsl
 
@@ -37,10 +38,6 @@ fn product(x: mat4x4<f32>, id: u32, sixteen: u32) -> vec4<f32> {
     return x[0] * w[0] + x[1] * w[1] + x[2] * w[2] + x[3] * w[3];
 }
 
-fn in_sixteens() -> bool {
-    return weight_type <= 4u && weight_type != 3u && stride % 16u == 0u;
-}
-
 fn own_stats(first: u32) -> vec2<f32> {
     if (norm == 0u) {
         return vec2<f32>(0.0, 1.0);
@@ -49,44 +46,30 @@ fn own_stats(first: u32) -> vec2<f32> {
     var mean = 0.0;
     if (norm == LAYER_NORM) {
         var sums = vec4<f32>(0.0);
-        for (var i = 0u; i < n_inputs; i += 4u) {
-            sums += four_inputs(first, i);
+        for (var i = first; i < first + n_inputs; i += 4u) {
+            sums += four_inputs(i);
         }
-        mean = (sums.x + sums.y + sums.z + sums.w) / f32(n_inputs);
+        mean = dot(sums, vec4<f32>(1.0)) / f32(n_inputs);
     }
     var squares = vec4<f32>(0.0);
-    for (var i = 0u; i < n_inputs; i += 4u) {
-        let there = vec4<u32>(i, i + 1u, i + 2u, i + 3u) < vec4<u32>(n_inputs);
-        let centred = select(vec4<f32>(0.0), four_inputs(first, i) - mean, there);
+    for (var i = first; i < first + n_inputs; i += 4u) {
+        let centred = four_inputs(i) - mean;
         squares += centred * centred;
     }
-    return vec2<f32>(mean, inverseSqrt((squares.x + squares.y + squares.z + squares.w) / f32(n_inputs) + eps));
+    return vec2<f32>(mean, inverseSqrt(dot(squares, vec4<f32>(1.0)) / f32(n_inputs) + eps));
 }
 
-fn input_at(first: u32, i: u32) -> f32 {
-    if (i >= n_inputs) {
-        return 0.0;
-    }
-    return source[first + i];
-}
-
-fn four_inputs(first: u32, i: u32) -> vec4<f32> {
-    return vec4<f32>(input_at(first, i), input_at(first, i + 1u), input_at(first, i + 2u), input_at(first, i + 3u));
-}
-
-fn normed_at(first: u32, i: u32, stats: vec2<f32>) -> f32 {
-    if (i >= n_inputs) {
-        return 0.0;
-    }
-    return normed(source[first + i], i, stats);
+fn four_inputs(at: u32) -> vec4<f32> {
+    return vec4<f32>(source[at], source[at + 1u], source[at + 2u], source[at + 3u]);
 }
 
 fn four_normed(first: u32, i: u32, stats: vec2<f32>) -> vec4<f32> {
+    let x = four_inputs(first + i);
     return vec4<f32>(
-        normed_at(first, i, stats),
-        normed_at(first, i + 1u, stats),
-        normed_at(first, i + 2u, stats),
-        normed_at(first, i + 3u, stats),
+        normed(x.x, i, stats),
+        normed(x.y, i + 1u, stats),
+        normed(x.z, i + 2u, stats),
+        normed(x.w, i + 3u, stats),
     );
 }
 
@@ -122,18 +105,6 @@ fn row_scale(id: u32) -> f32 {
     return bitcast<f32>(word_at(table_row(id).x));
 }
 
-fn sum_by_pairs(first: u32, id: u32, stats: vec2<f32>) -> f32 {
-    var sum = vec2<f32>(0.0);
-    for (var i = 0u; i < n_inputs; i += 2u) {
-        let w = weight_pair(id, i / 2u);
-        sum.x += normed_at(first, i, stats) * w.x;
-        if (i + 1u < n_inputs) {
-            sum.y += normed_at(first, i + 1u, stats) * w.y;
-        }
-    }
-    return sum.x + sum.y;
-}
-
 @compute @workgroup_size(threads)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let row = params.aux0 + group.y;
@@ -149,18 +120,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if (id >= params.aux2) {
         return;
     }
-    if (in_sixteens()) {
-        // Rows that are not there are the last one once more, which is not stored.
-        let ids = params.aux1 + min(vec4<u32>(id, id + 1u, id + 2u, id + 3u), vec4<u32>(params.aux2 - 1u));
-        let sums = four_sums(first, ids, stats);
-        for (var i = 0u; i < each; i++) {
-            store_logit(group.y, id + i, sums[i]);
-        }
-        return;
-    }
+    // Rows that are not there are the last one once more, which is not stored.
+    let ids = params.aux1 + min(vec4<u32>(id, id + 1u, id + 2u, id + 3u), vec4<u32>(params.aux2 - 1u));
+    let sums = four_sums(first, ids, stats);
     for (var i = 0u; i < each; i++) {
-        if (id + i < params.aux2) {
-            store_logit(group.y, id + i, sum_by_pairs(first, params.aux1 + id + i, stats));
-        }
+        store_logit(group.y, id + i, sums[i]);
     }
 }

@@ -173,12 +173,15 @@ impl Gpu {
             max_buffer_size: has.max_buffer_size.min(1 << 32),
             ..wgpu::Limits::default()
         };
+        // In browsers web.rs asks for them.
+        #[cfg(not(target_arch = "wasm32"))]
         let wanted = wgpu::Features::SUBGROUP;
         #[cfg(feature = "cli")]
         let wanted = wanted | wgpu::Features::TIMESTAMP_QUERY;
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("topk-lm"),
             required_limits: limits.clone(),
+            #[cfg(not(target_arch = "wasm32"))]
             required_features: adapter.features() & wanted,
             ..Default::default()
         };

@@ -4,7 +4,7 @@ use std::future::{poll_fn, Future};
 use std::pin::pin;
 use std::task::Poll;
 
-use js_sys::{Array, Function, Object, Promise, Reflect};
+use js_sys::{Function, Object, Promise, Reflect, JSON};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
@@ -96,22 +96,11 @@ pub fn with_subgroups<T>(adapter: &JsValue, limits: &wgpu::Limits, request: impl
 
 /// Of a device with subgroups and with the limits that are not the default.
 fn descriptor(limits: &wgpu::Limits) -> JsValue {
-    let object = |entries: &[(&str, JsValue)]| {
-        let object = Object::new();
-        for (name, value) in entries {
-            let _ = Reflect::set(&object, &(*name).into(), value);
-        }
-        JsValue::from(object)
-    };
-    let limits = [
-        ("maxStorageBufferBindingSize", limits.max_storage_buffer_binding_size),
-        ("maxBufferSize", limits.max_buffer_size),
-    ];
-    object(&[
-        ("label", "topk-lm".into()),
-        ("requiredFeatures", Array::of1(&"subgroups".into()).into()),
-        ("requiredLimits", object(&limits.map(|(name, limit)| (name, (limit as f64).into())))),
-    ])
+    let text = format!(
+        r#"{{"label":"topk-lm","requiredFeatures":["subgroups"],"requiredLimits":{{"maxStorageBufferBindingSize":{},"maxBufferSize":{}}}}}"#,
+        limits.max_storage_buffer_binding_size, limits.max_buffer_size
+    );
+    JSON::parse(&text).unwrap_or_default()
 }
 
 /// Its vendor and architecture (`apple metal-3`, `nvidia hopper`).
