@@ -1,4 +1,4 @@
-//! `shaders/topk.wgsl` and `residual.wgsl` against plain Rust on the same bits: random rows full of ties, random edits.
+//! `shaders/topk.wgsl`, `subgroup_topk.wgsl` and `residual.wgsl` against plain Rust on the same bits: random rows full of ties, random edits.
 
 mod kernel;
 
@@ -12,6 +12,15 @@ use topk_lm::ops::def::Params;
 const LAYER: usize = 1;
 const N_LAYERS: usize = 3;
 const NO_LAYER: u32 = u32::MAX;
+
+/// The kernels that cut, of those that the device runs.
+fn cuts(gpu: &Gpu) -> &'static [&'static str] {
+    if gpu.has_subgroups() {
+        return &["topk", "subgroup_topk"];
+    }
+    println!("SKIPPED subgroup_topk.wgsl: the adapter has no subgroups");
+    &["topk"]
+}
 
 /// One run of a kernel: everything it depends on.
 #[derive(Clone, Debug)]
@@ -282,7 +291,9 @@ fn check_all(shader: &str, cases: impl Strategy<Value = Case>) {
 
 #[test]
 fn the_cut_equals_plain_rust() {
-    check_all("topk", case(|d| (1..=d).prop_map(Some).boxed()));
+    for cut in cuts(&Gpu::new()) {
+        check_all(cut, case(|d| (1..=d).prop_map(Some).boxed()));
+    }
 }
 
 #[test]
@@ -326,8 +337,10 @@ fn adversarial_rows() {
                     threads,
                     ..plain(5000, k, row.clone())
                 };
-                case.check(&gpu, "topk")
-                    .unwrap_or_else(|error| panic!("row {number}, k {k}: {error}"));
+                for cut in cuts(&gpu) {
+                    case.check(&gpu, cut)
+                        .unwrap_or_else(|error| panic!("{cut}, row {number}, k {k}: {error}"));
+                }
             }
         }
     }
@@ -339,9 +352,13 @@ fn a_sum_that_is_not_finite_names_its_layer() {
     for wrong in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
         let mut case = plain(100, 5, vec![0.25; 300]);
         case.resid_mid[217] = wrong;
-        assert_eq!(case.on_gpu(&gpu, "topk").status, LAYER as u32);
+        for cut in cuts(&gpu) {
+            assert_eq!(case.on_gpu(&gpu, cut).status, LAYER as u32);
+        }
     }
-    assert_eq!(plain(100, 5, vec![0.25; 300]).on_gpu(&gpu, "topk").status, NO_LAYER);
+    for cut in cuts(&gpu) {
+        assert_eq!(plain(100, 5, vec![0.25; 300]).on_gpu(&gpu, cut).status, NO_LAYER);
+    }
 }
 
 /// An `add` of site `topk_in` that lifts a neuron in evicts exactly the k-th.
@@ -359,9 +376,8 @@ fn lifting_a_neuron_evicts_the_last() {
         row: EVERY_ROW,
     };
     case.edits.push(edit);
-    let kept: Vec<u32> = case.on_gpu(&gpu, "topk").active[0]
-        .iter()
-        .map(|entry| entry.0)
-        .collect();
-    assert_eq!(kept, [0, 1, 2, 50]);
+    for cut in cuts(&gpu) {
+        let kept: Vec<u32> = case.on_gpu(&gpu, cut).active[0].iter().map(|entry| entry.0).collect();
+        assert_eq!(kept, [0, 1, 2, 50], "{cut}");
+    }
 }

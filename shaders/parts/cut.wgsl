@@ -1,15 +1,10 @@
+// @import parts/kept.wgsl
 // The cut of a TopK block, for any k below d_model, in four barriers (a fifth where there are edits of site topk_out). Needs
 // parts/residual.wgsl and its needs. Keys are found by radix: 11, 11 and 10 bits of them at a time, counted in workgroup memory; every
 // thread then reads the same counts, the coarse ones (32 bins each) first, and so knows the bin of the k-th without another barrier.
 //
 // Kept entries get `topk_post`, the others 0; then the edits of site topk_out; then the entries that are not zero are listed, index
 // ascending: each thread has a run of indices, and counts what stays of it before the last barrier. Workgroup memory: 12.9 KiB.
-
-override k: u32;               // from 1 to d_model; d_model is below 65536, for the counts have 16 bits
-override capacity: u32;        // entries that a row of `active` has room for
-override post_relu: u32 = 0u;  // 1: kept entries below zero become 0
-
-@group(0) @binding(6) var<storage, read_write> active_list: array<u32>; // [rows, 2 + 2·capacity]: count, 0, then (index, value bits)
 
 var<workgroup> coarse: array<atomic<u32>, 160>; // 64 + 64 + 32 bins of the three digits
 var<workgroup> fine: array<atomic<u32>, 2560>;  // 2048 + 2048 + 1024 bins, two to a word
@@ -63,10 +58,6 @@ fn sum_before(number: u32, count: u32, thread: u32) -> u32 {
     return sum;
 }
 
-fn after_post(bits: u32) -> u32 {
-    return select(bits, 0u, post_relu != 0u && (bits & SIGN) != 0u);
-}
-
 // The indices begin .. end of the row are this thread's alone.
 fn cut(row: u32, begin: u32, end: u32, thread: u32) {
     let base = row * d_model;
@@ -105,12 +96,10 @@ fn cut(row: u32, begin: u32, end: u32, thread: u32) {
     }
     let before = sum_before(0u, above | (ties << 16u), thread);
     let ties_kept = min(wanted, before >> 16u);
-    // Of one key all are active or none; but not where keys have lost the sign that `topk_post` looks at.
-    let ties_active = last != SIGN && (post_relu == 0u || last > SIGN);
-    var rank = (before & 0xffffu) + select(0u, ties_kept, ties_active);
+    var rank = (before & 0xffffu) + select(0u, ties_kept, ties_active(last));
     var left = wanted - ties_kept;
-    let recount = edit_count() > 0u || (select_abs != 0u && post_relu != 0u);
-    let list = row * (2u + 2u * capacity);
+    let recount = recounts();
+    let list = list_of(row);
     for (var i = begin; i < end; i++) {
         let bits = hidden[base + i];
         let key = order_key(bits);
@@ -142,14 +131,6 @@ fn cut(row: u32, begin: u32, end: u32, thread: u32) {
         }
     }
     if (thread == threads - 1u) {
-        active_list[list] = min(rank, capacity);
-        active_list[list + 1u] = 0u;
-    }
-}
-
-fn enlist(list: u32, rank: u32, index: u32, bits: u32) {
-    if (rank < capacity) {
-        active_list[list + 2u + 2u * rank] = index;
-        active_list[list + 3u + 2u * rank] = bits;
+        end_list(list, rank);
     }
 }

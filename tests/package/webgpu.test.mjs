@@ -14,9 +14,16 @@ test('one model on WebGPU', { timeout: 600_000 }, async (t) => {
   page.setDefaultTimeout(0);
   await page.evaluate(async () => {
     const { requestDevice } = GPUAdapter.prototype;
-    GPUAdapter.prototype.requestDevice = async function (descriptor) {
+    globalThis.ownRequest = async function (descriptor) {
       globalThis.device = await requestDevice.call(this, descriptor);
       return globalThis.device;
+    };
+    GPUAdapter.prototype.requestDevice = ownRequest;
+    const { createShaderModule } = GPUDevice.prototype;
+    globalThis.labels = new Set();
+    GPUDevice.prototype.createShaderModule = function (descriptor) {
+      labels.add(descriptor.label);
+      return createShaderModule.call(this, descriptor);
     };
     globalThis.load = () => topk.TopKLM.load('/model/', { backend: 'webgpu', worker: false, cache: false });
     globalThis.collect = async (generation, onStep = () => {}) => {
@@ -50,6 +57,43 @@ test('one model on WebGPU', { timeout: 600_000 }, async (t) => {
       rows,
       layers.map((layer) => active[layer]),
     );
+  });
+
+  await t.test('with operations of subgroups where the adapter has them, and without, by the same API', async () => {
+    const found = await page.evaluate(
+      async ([prompt, count, ids, hook]) => {
+        const used = () => ['topk.wgsl', 'subgroup_topk.wgsl'].filter((label) => labels.has(label));
+        const results = async (model) => {
+          const tokens = await collect(model.generate(prompt, { maxTokens: count, temperature: 0 }));
+          const { hooks } = await model.run(ids, { hooks: [hook], logits: 'none' });
+          return { tokens, rowStart: [...hooks[hook].rowStart], indices: [...hooks[hook].indices], values: [...hooks[hook].values] };
+        };
+        const kept = globalThis.device;
+        const adapter = await navigator.gpu.requestAdapter();
+        const own = {
+          isThere: adapter.features.has('subgroups'),
+          isAsked: kept.features.has('subgroups'),
+          isPagesOwn: GPUAdapter.prototype.requestDevice === ownRequest && !(await adapter.requestDevice()).features.has('subgroups'),
+        };
+        const first = { used: used(), results: await results(model) };
+        const { has } = GPUSupportedFeatures.prototype;
+        GPUSupportedFeatures.prototype.has = function (name) {
+          return name !== 'subgroups' && has.call(this, name);
+        };
+        labels.clear();
+        const other = await load();
+        const second = { used: used(), results: await results(other) };
+        await other.dispose();
+        GPUSupportedFeatures.prototype.has = has;
+        globalThis.device = kept;
+        return { own, first, second };
+      },
+      [prompt_ids, ids.length, runIds, `blocks.${Object.keys(active)[0]}.hook_topk_out`],
+    );
+    const { own, first, second } = found;
+    assert.deepEqual(own, { isThere: true, isAsked: true, isPagesOwn: true }, 'SwiftShader has subgroups');
+    assert.deepEqual([first.used, second.used], [['subgroup_topk.wgsl'], ['topk.wgsl']]);
+    assert.deepEqual(first.results, second.results);
   });
 
   await t.test('overlapping generations and runs', async () => {

@@ -49,6 +49,7 @@ pub struct PassCounts {
 pub struct Counter<'a> {
     pub config: &'a Config,
     pub profile: Profile,
+    pub subgroups: bool,
     /// How each weight is stored on the device.
     pub stored: &'a dyn Fn(Weight) -> Dtype,
 }
@@ -102,6 +103,7 @@ impl Counter<'_> {
                 dtype: matrix.map_or(Dtype::F32, self.stored),
                 stored: &|weight| Some((self.stored)(weight)),
                 profile: self.profile,
+                subgroups: self.subgroups,
             });
             let shards = [(0, self.config.d_vocab)];
             let plan = PlanContext {

@@ -113,6 +113,8 @@ pub struct KernelContext<'a> {
     /// How another one is, where that is known already.
     pub stored: &'a dyn Fn(Weight) -> Option<Dtype>,
     pub profile: Profile,
+    /// Whether there are operations of subgroups.
+    pub subgroups: bool,
 }
 
 /// What a run of an operation is planned by.

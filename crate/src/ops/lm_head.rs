@@ -9,6 +9,7 @@ use super::def::{
 };
 use super::norm;
 use super::pass::{Pass, SLICE};
+use super::tuning::tuning;
 use crate::config::{Config, Norm};
 use crate::error::{Error, Result};
 use crate::numerics::math;
@@ -51,7 +52,7 @@ fn vectors(config: &Config, _: &Step) -> Vectors {
     vectors
 }
 
-/// For few rows and for many.
+/// For few rows (as the kind of adapter has it) and for many.
 fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
     let config = cx.config;
     let vectors = vectors(config, cx.step);
@@ -64,10 +65,15 @@ fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
         ("n_layers", config.n_layers as f64),
         ("logit_softcap", f64::from(config.logit_softcap.unwrap_or(0.0))),
     ]);
-    ["lm_head_matvec.wgsl", "lm_head_matmul.wgsl"]
-        .map(|file| Kernel {
+    let by_sixteen = config.d_model % 16 == 0 && table_type(cx.dtype) <= 4.0;
+    let few = match cx.profile.is_software() && by_sixteen {
+        true => ("lm_head_serial.wgsl", Some(("threads", tuning(cx.profile).threads.clamp(4, 8) as f64))),
+        false => ("lm_head_matvec.wgsl", None),
+    };
+    [few, ("lm_head_matmul.wgsl", None)]
+        .map(|(file, threads)| Kernel {
             file,
-            constants: constants.clone(),
+            constants: constants.iter().copied().chain(threads).collect(),
             binds: vec![
                 ("source", Resource::Buffer(cx.step.input)),
                 ("weights", Resource::Weight(config.head())),

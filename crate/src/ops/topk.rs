@@ -14,7 +14,7 @@ use crate::numerics::gemm;
 use crate::numerics::order::{self, Post, Select};
 use crate::weights::Weight;
 
-/// Widest stream that `shaders/parts/cut.wgsl` cuts.
+/// Widest stream that `shaders/parts/cut.wgsl` and `cut_subgroup.wgsl` cut.
 pub const MAX_WIDTH: usize = 65535;
 
 /// The operation.
@@ -41,7 +41,8 @@ fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
         ("post_relu", flag(topk.post == Post::Relu)),
     ]);
     let others = [("active_list", Resource::Buffer(ACTIVE))];
-    residual::each_sum(cx, "topk.wgsl", &constants, &others)
+    let file = if cx.subgroups { "subgroup_topk.wgsl" } else { "topk.wgsl" };
+    residual::each_sum(cx, file, &constants, &others)
 }
 
 /// Applies the activation to a row in place: all but the first k in the total order become 0. Gives these, as they are now, by index.
@@ -56,7 +57,7 @@ pub fn activate_row(row: &mut [f32], topk: TopK) -> Vec<(u32, f32)> {
     kept
 }
 
-/// CPU twin of `shaders/topk.wgsl`.
+/// CPU twin of `shaders/topk.wgsl` and `subgroup_topk.wgsl`.
 fn cpu(pass: &mut Pass<'_>, rows: &Range<usize>, _: usize) -> Result<()> {
     let topk = pass.config.topk_at(pass.step.layer);
     let mut hidden = residual::sum(pass)?;

@@ -83,6 +83,7 @@ fn a_token_and_a_prompt_cost_what_the_golden_says() {
         let counter = Counter {
             config: &config,
             profile: Profile::Gpu,
+            subgroups: false,
             stored: &|_| dtype,
         };
         counted.insert(format!("{name}: a token"), counter.token(128).unwrap());
@@ -121,6 +122,7 @@ fn gathered_rows_count_and_others_do_not() {
         let counter = Counter {
             config: &config,
             profile: Profile::Gpu,
+            subgroups: false,
             stored: &move |_| dtype,
         };
         counter.token(5).unwrap().kernels["qkv_gather.wgsl"]
@@ -142,6 +144,7 @@ fn gathered_rows_count_and_others_do_not() {
         let counter = Counter {
             config: &config,
             profile: Profile::Gpu,
+            subgroups: false,
             stored: &|_| Dtype::F16,
         };
         counter.token(5).unwrap().kernels["qkv_gather.wgsl"].bytes_bound
@@ -165,6 +168,7 @@ fn the_counts_are_those_of_a_device() {
         let counter = Counter {
             config: &config,
             profile: gpu.profile(),
+            subgroups: gpu.subgroups(),
             stored: &|_| Dtype::F32,
         };
         let ids = [1; 20];

@@ -23,9 +23,12 @@ fn module(path: &str) -> naga::Module {
     let source = found.expect("a shader of this crate").text();
     let module =
         naga::front::wgsl::parse_str(&source).unwrap_or_else(|e| panic!("{path}: {}", e.emit_to_string(&source)));
-    Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32)
-        .validate(&module)
-        .unwrap_or_else(|e| panic!("{path}: {e:?}"));
+    Validator::new(
+        ValidationFlags::all(),
+        Capabilities::SHADER_FLOAT16_IN_FLOAT32 | Capabilities::SUBGROUP,
+    )
+    .validate(&module)
+    .unwrap_or_else(|e| panic!("{path}: {e:?}"));
     module
 }
 
@@ -127,7 +130,7 @@ fn the_host_and_the_shaders_agree() {
     };
     for config in [llama(), gpt2(), relu, wide, with_saes] {
         for step in &steps(&config) {
-            for profile in [Profile::Gpu, Profile::Fallback] {
+            for (profile, subgroups) in [(Profile::Gpu, false), (Profile::Fallback, false), (Profile::Gpu, true)] {
                 for dtype in [Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I8] {
                     let cx = KernelContext {
                         config: &config,
@@ -135,6 +138,7 @@ fn the_host_and_the_shaders_agree() {
                         dtype,
                         stored: &|_| Some(dtype),
                         profile,
+                        subgroups,
                     };
                     for kernel in (step.op.kernels)(&cx) {
                         seen.insert(kernel.file);

@@ -340,17 +340,28 @@ fn half_precision_keeps_subnormals() {
     assert_eq!(out.captured[0][..4], [tiny, -tiny, 1023.0 * tiny, -1023.0 * tiny]);
 }
 
+/// With operations of subgroups, where the device has them, and without.
 #[test]
 fn topk_blocks() {
     let Some(gpu) = device() else { return };
-    for (base, k) in [(llama(), 7), (gpt2(), 12), (gpt2(), 30)] {
+    check_topk_blocks(&gpu);
+    gpu.without_subgroups();
+    check_topk_blocks(&gpu);
+}
+
+fn check_topk_blocks(gpu: &Rc<Gpu>) {
+    let wide = Config {
+        d_model: 300,
+        ..llama()
+    };
+    for (base, k) in [(llama(), 7), (gpt2(), 12), (gpt2(), 30), (wide, 40)] {
         let config = Config {
             topk: topk(k),
             n_layers: 3,
             n_nontopk: 1,
             ..base
         };
-        let both = load(&gpu, &config, Dtype::F32, 31 + k as u64);
+        let both = load(gpu, &config, Dtype::F32, 31 + k as u64);
         for rows in [1, 5, 20] {
             compare(&format!("k {k}"), &config, &both, rows, 2, Rows::Sequence);
         }
@@ -362,13 +373,19 @@ fn topk_blocks() {
 #[test]
 fn edited_blocks() {
     let Some(gpu) = device() else { return };
+    check_edited_blocks(&gpu);
+    gpu.without_subgroups();
+    check_edited_blocks(&gpu);
+}
+
+fn check_edited_blocks(gpu: &Rc<Gpu>) {
     let config = Config {
         topk: topk(9),
         n_layers: 4,
         n_nontopk: 1,
         ..llama()
     };
-    let both = load(&gpu, &config, Dtype::F32, 61);
+    let both = load(gpu, &config, Dtype::F32, 61);
     let mut random = Random::new(62);
     for count in [1, 3, 10, 40, 2000] {
         for mode in [Rows::Sequence, Rows::Alternatives] {

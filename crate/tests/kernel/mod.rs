@@ -31,13 +31,22 @@ impl Gpu {
         let options = wgpu::RequestAdapterOptions::default();
         let adapter =
             pollster::block_on(instance.request_adapter(&options)).expect("a Vulkan adapter, for example lavapipe");
-        let request = adapter.request_device(&wgpu::DeviceDescriptor::default());
+        let request = adapter.request_device(&wgpu::DeviceDescriptor {
+            required_features: adapter.features() & wgpu::Features::SUBGROUP,
+            ..Default::default()
+        });
         let (device, queue) = pollster::block_on(request).expect("a device with the default limits");
         Gpu {
             device,
             queue,
             pipelines: RefCell::default(),
         }
+    }
+
+    /// Whether there are operations of subgroups.
+    #[allow(dead_code)] // not every test that has this module asks
+    pub fn has_subgroups(&self) -> bool {
+        self.device.features().contains(wgpu::Features::SUBGROUP)
     }
 
     /// Runs `shaders/{name}.wgsl`; gives the contents of the `Write` slots, in order. `slots`: (binding, what).

@@ -110,13 +110,14 @@ fn model(args: &BenchArgs, folder: &std::path::Path) -> Result<serde_json::Value
     )
 }
 
-/// What the WebGPU backend records, whatever the figures were measured on: for the kernels of real adapters.
+/// What the WebGPU backend records, whatever the figures were measured on: for the kernels of real adapters, without subgroups.
 #[cfg(feature = "gpu")]
 fn counts(args: &BenchArgs, folder: &std::path::Path, config: &Config) -> Result<serde_json::Value> {
     let stored = pollster::block_on(checkpoint::stored_dtypes(&FolderSource::new(folder)?, config))?;
     let counter = Counter {
         config,
         profile: Profile::Gpu,
+        subgroups: false,
         stored: &|weight| stored.get(&weight).copied().unwrap_or(Dtype::F32),
     };
     let (token, prefill) = (counter.token(args.prompt_tokens)?, counter.prompt(args.prompt_tokens)?);

@@ -26,6 +26,7 @@ pub struct Gpu {
     ledger: Rc<Ledger>,
     events: Arc<Mutex<Events>>,
     profile: Cell<Profile>,
+    subgroups: Cell<bool>,
     max_binding: Cell<u64>,
     /// Most bytes of one buffer.
     pub(super) max_buffer: u64,
@@ -102,17 +103,26 @@ async fn open_reachable(wanted: BackendChoice) -> Result<(AdapterChoice, Option<
     let info = adapter.get_info();
     let is_fallback = info.device_type == wgpu::DeviceType::Cpu;
     let name = info.name;
+    #[cfg(target_arch = "wasm32")]
+    let asked = super::web::answer(asked).await;
     // For which wgpu mostly has no name there.
     #[cfg(target_arch = "wasm32")]
     let name = match name.is_empty() {
-        true => super::web::adapter_name(asked).await.unwrap_or_else(|| "of no name".into()),
+        true => super::web::adapter_name(&asked).unwrap_or_else(|| "of no name".into()),
         false => name,
     };
     if is_fallback && wanted == BackendChoice::Auto {
         let reason = format!("the WebGPU adapter {name} is a software emulation, which the CPU backend outruns");
         return cpu(true, reason);
     }
-    let gpu = match Gpu::request(&adapter, Profile::of(is_fallback, &name)).await {
+    let profile = Profile::of(is_fallback, &name);
+    let device = Gpu::request(
+        &adapter,
+        profile,
+        #[cfg(target_arch = "wasm32")]
+        &asked,
+    );
+    let gpu = match device.await {
         Ok(gpu) => gpu,
         Err(error) if wanted == BackendChoice::Auto => return cpu(is_fallback, error.to_string()),
         Err(error) => return Err(error),
@@ -132,6 +142,13 @@ async fn open_reachable(wanted: BackendChoice) -> Result<(AdapterChoice, Option<
     ))
 }
 
+/// Whether kernels with operations of subgroups of so many lanes at least are for this kind of adapter. Each subgroup of a workgroup does the
+/// search of the k-th key anew: an emulated device has one in a workgroup, real ones few, but for subgroups that are small. Metal's lanes are
+/// 32, though it does not say so.
+fn subgroups_pay(profile: Profile, least: u32) -> bool {
+    profile.is_software() || profile == Profile::Apple || least >= 32
+}
+
 const NEEDS: &str = "it takes a browser that has it, and a page from https or localhost";
 
 /// Whether there is anything to ask for an adapter: on the web, `navigator.gpu` in a page or a worker. Elsewhere (Node) wgpu
@@ -145,24 +162,42 @@ fn reachable() -> bool {
 
 impl Gpu {
     /// WebGPU's default limits are enough; larger buffers are asked for where the adapter has them.
-    async fn request(adapter: &wgpu::Adapter, profile: Profile) -> Result<Gpu> {
+    async fn request(
+        adapter: &wgpu::Adapter,
+        profile: Profile,
+        #[cfg(target_arch = "wasm32")] asked: &wasm_bindgen::JsValue,
+    ) -> Result<Gpu> {
         let has = adapter.limits();
         let limits = wgpu::Limits {
             max_storage_buffer_binding_size: has.max_storage_buffer_binding_size.min(1 << 31),
             max_buffer_size: has.max_buffer_size.min(1 << 32),
             ..wgpu::Limits::default()
         };
+        // In browsers web.rs asks for them.
+        #[cfg(not(target_arch = "wasm32"))]
+        let wanted = wgpu::Features::SUBGROUP;
+        #[cfg(feature = "cli")]
+        let wanted = wanted | wgpu::Features::TIMESTAMP_QUERY;
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("topk-lm"),
             required_limits: limits.clone(),
-            #[cfg(feature = "cli")]
-            required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
+            #[cfg(not(target_arch = "wasm32"))]
+            required_features: adapter.features() & wanted,
             ..Default::default()
         };
-        let (device, queue) = adapter
-            .request_device(&descriptor)
+        let request = || adapter.request_device(&descriptor);
+        #[cfg(target_arch = "wasm32")]
+        let requested = super::web::with_subgroups(asked, &limits, request);
+        #[cfg(not(target_arch = "wasm32"))]
+        let requested = request();
+        let (device, queue) = requested
             .await
             .map_err(|error| Error::new(Code::Device, format!("the WebGPU adapter gave no device: {error}")))?;
+        #[cfg(target_arch = "wasm32")]
+        let has_subgroups = device.as_webgpu().is_some_and(|device| super::web::has_subgroups(device));
+        #[cfg(not(target_arch = "wasm32"))]
+        let has_subgroups = device.features().contains(wgpu::Features::SUBGROUP);
+        let least = adapter.get_info().subgroup_min_size;
         let events = Arc::new(Mutex::new(Events::default()));
         let heard = events.clone();
         device.set_device_lost_callback(move |_, message| {
@@ -181,6 +216,7 @@ impl Gpu {
         }));
         Ok(Gpu {
             profile: Cell::new(profile),
+            subgroups: Cell::new(has_subgroups && subgroups_pay(profile, least)),
             device,
             queue,
             ledger: Rc::default(),
@@ -205,6 +241,17 @@ impl Gpu {
     /// What kernels are tuned for.
     pub fn profile(&self) -> Profile {
         self.profile.get()
+    }
+
+    /// Whether kernels with operations of subgroups run.
+    pub fn subgroups(&self) -> bool {
+        self.subgroups.get()
+    }
+
+    /// None of them from now on: those for any device.
+    #[cfg(feature = "internals")]
+    pub fn without_subgroups(&self) {
+        self.subgroups.set(false);
     }
 
     /// Takes the kernels of another kind of adapter from now on.

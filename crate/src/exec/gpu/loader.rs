@@ -100,6 +100,7 @@ impl GpuLoader {
                 dtype: matrix.and_then(stored).unwrap_or(Dtype::F32),
                 stored: &stored,
                 profile: self.gpu.profile(),
+                subgroups: self.gpu.subgroups(),
             };
             for kernel in (step.op.kernels)(&cx) {
                 self.pipelines.get(&kernel)?;

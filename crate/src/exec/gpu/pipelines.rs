@@ -76,7 +76,7 @@ impl Pipelines {
         let module = modules.entry(shader.file).or_insert_with(|| {
             device.create_shader_module(wgpu::ShaderModuleDescriptor {
                 label: Some(shader.file),
-                source: wgpu::ShaderSource::Wgsl(shader.text().into()),
+                source: wgpu::ShaderSource::Wgsl(shader.source().into()),
             })
         });
         let mut layouts = self.layouts.borrow_mut();

@@ -32,6 +32,7 @@ impl Core {
             dtype,
             stored: &|which| weights.stored(which).ok().map(|stored| stored.dtype),
             profile: self.gpu.profile(),
+            subgroups: self.gpu.subgroups(),
         };
         let kernels = (step.op.kernels)(&cx)
             .into_iter()

@@ -14,11 +14,26 @@ pub struct Shader {
 }
 
 impl Shader {
-    /// The whole text.
+    /// The whole text, without [`SUBGROUPS_FIRST`].
     pub fn text(&self) -> String {
         self.bodies.concat()
     }
+
+    /// The text as the device's compiler wants it.
+    pub(super) fn source(&self) -> String {
+        let text = self.text();
+        #[cfg(target_arch = "wasm32")]
+        if text.contains("subgroupAdd(") {
+            return SUBGROUPS_FIRST.to_owned() + &text;
+        }
+        text
+    }
 }
+
+/// What comes first in a kernel with operations of subgroups where a browser compiles it; naga does not know these lines. Branches around such
+/// operations are the same for a subgroup, but not for the workgroup, which is all that a browser can tell.
+#[cfg(target_arch = "wasm32")]
+const SUBGROUPS_FIRST: &str = "enable subgroups;\ndiagnostic(off, subgroup_uniformity);\n";
 
 /// A storage binding of group 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

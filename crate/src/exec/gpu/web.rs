@@ -4,7 +4,7 @@ use std::future::{poll_fn, Future};
 use std::pin::pin;
 use std::task::Poll;
 
-use js_sys::{Function, Object, Promise, Reflect};
+use js_sys::{Function, Object, Promise, Reflect, JSON};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
@@ -62,9 +62,50 @@ pub fn ask_adapter() -> Option<JsFuture> {
     Some(promise.into())
 }
 
+/// That adapter, or undefined.
+pub async fn answer(asked: Option<JsFuture>) -> JsValue {
+    match asked {
+        Some(asked) => asked.await.unwrap_or_default(),
+        None => JsValue::UNDEFINED,
+    }
+}
+
+/// Whether an adapter, or a device, has operations of subgroups.
+pub fn has_subgroups(of: &JsValue) -> bool {
+    let features = get(of, "features");
+    let has = get(&features, "has").dyn_into::<Function>();
+    has.is_ok_and(|has| has.call1(&features, &"subgroups".into()).is_ok_and(|has| has.is_truthy()))
+}
+
+/// What `request` gives, in which wgpu asks its adapter for a device. It would leave subgroups out (gfx-rs/wgpu#10146): where `adapter`, the
+/// same one, has them, that one is asked instead, for the same and for them. The method is another one for this call alone, in which no
+/// script runs.
+pub fn with_subgroups<T>(adapter: &JsValue, limits: &wgpu::Limits, request: impl FnOnce() -> T) -> T {
+    let prototype = get(&get(&js_sys::global(), "GPUAdapter"), "prototype");
+    let name = JsValue::from("requestDevice");
+    match get(&prototype, "requestDevice").dyn_into::<Function>() {
+        Ok(method) if has_subgroups(adapter) => {
+            let _ = Reflect::set(&prototype, &name, &method.bind1(adapter, &descriptor(limits)));
+            let requested = request();
+            let _ = Reflect::set(&prototype, &name, &method);
+            requested
+        }
+        _ => request(),
+    }
+}
+
+/// Of a device with subgroups and with the limits that are not the default.
+fn descriptor(limits: &wgpu::Limits) -> JsValue {
+    let text = format!(
+        r#"{{"label":"topk-lm","requiredFeatures":["subgroups"],"requiredLimits":{{"maxStorageBufferBindingSize":{},"maxBufferSize":{}}}}}"#,
+        limits.max_storage_buffer_binding_size, limits.max_buffer_size
+    );
+    JSON::parse(&text).unwrap_or_default()
+}
+
 /// Its vendor and architecture (`apple metal-3`, `nvidia hopper`).
-pub async fn adapter_name(asked: Option<JsFuture>) -> Option<String> {
-    let info = get(&asked?.await.ok()?, "info");
+pub fn adapter_name(adapter: &JsValue) -> Option<String> {
+    let info = get(adapter, "info");
     let words: Vec<String> = ["vendor", "architecture", "device"]
         .iter()
         .filter_map(|key| get(&info, key).as_string())
