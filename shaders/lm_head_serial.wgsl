@@ -1,7 +1,7 @@
-// lm_head for few rows where barriers are dear (an emulated device) and 16 divides d_model: no thread waits for another. A thread makes four
-// logits of one row, or two, and an input that it has read feeds all of them; a workgroup of `threads` makes 16. What the norm needs, every
-// thread sums for itself. Grid: (ids of the shard / 16, rows), as for lm_head_matvec.wgsl; the first workgroup of a row writes the normalized
-// row likewise.
+// lm_head for few rows where barriers are dear (an emulated device) and 16 divides d_model: no thread waits for another. A thread makes
+// four logits of one row, or two, and an input that it has read feeds all of them; a workgroup of `threads` makes 16. What the norm needs,
+// every thread sums for itself. Grid: (ids of the shard / 16, rows), as for lm_head_matvec.wgsl; the first workgroup of a row writes the
+// normalized row likewise.
 // @import parts/lm_head.wgsl
 // @import parts/source.wgsl
 

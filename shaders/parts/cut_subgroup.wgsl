@@ -1,12 +1,13 @@
 // @import parts/kept.wgsl
-// The cut of a TopK block by subgroups, in two barriers (a third where there are edits of site topk_out), with the results of parts/cut.wgsl
-// bit for bit. Each subgroup finds the k-th key of the whole row by itself: two bits of it in each of 16 rounds, by counts of the keys that
-// are at least as large as three others; usually seven or eight rounds are enough, as exactly k reach one of them. Its lanes hold the keys in registers where 32 each are enough; else they read the row anew. What is
-// kept is stored by shares: a subgroup has as many of the row's indices, in one run, as it has of the workgroup's threads.
+// The cut of a TopK block by subgroups, in two barriers (a third where there are edits of site topk_out), with the results of
+// parts/cut.wgsl bit for bit. Each subgroup finds the k-th key of the whole row by itself: two bits of it in each of 16 rounds, by counts
+// of the keys that are at least as large as three others; usually seven or eight rounds are enough, as exactly k reach one of them. Its
+// lanes hold the keys in registers where 32 each are enough; else they read the row anew. What is kept is stored by shares: a subgroup has
+// as many of the row's indices, in one run, as it has of the workgroup's threads.
 //
-// Nothing is taken for granted of how large subgroups are, whether all are full, or which threads form one: lanes are counted, and a subgroup
-// takes the next seats of the workgroup when it comes. Who computes what may differ from run to run, but not what. Every branch around an
-// operation of subgroups is the same for all of its lanes. Workgroup memory: 4 bytes.
+// Nothing is taken for granted of how large subgroups are, whether all are full, or which threads form one: lanes are counted, and a
+// subgroup takes the next seats of the workgroup when it comes. Who computes what may differ from run to run, but not what. Every branch
+// around an operation of subgroups is the same for all of its lanes. Workgroup memory: 4 bytes.
 
 const HELD: u32 = 32u;
 

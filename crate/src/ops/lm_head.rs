@@ -65,7 +65,7 @@ fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
         ("n_layers", config.n_layers as f64),
         ("logit_softcap", f64::from(config.logit_softcap.unwrap_or(0.0))),
     ]);
-    let by_sixteen = config.d_model % 16 == 0 && table_type(cx.dtype) <= 4.0;
+    let by_sixteen = config.d_model.is_multiple_of(16) && table_type(cx.dtype) <= 4.0;
     let few = match cx.profile.is_software() && by_sixteen {
         true => ("lm_head_serial.wgsl", Some(("threads", tuning(cx.profile).threads.clamp(4, 8) as f64))),
         false => ("lm_head_matvec.wgsl", None),
