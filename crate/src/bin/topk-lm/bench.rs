@@ -58,12 +58,28 @@ pub struct BenchArgs {
     /// Number of threads that compute a model on the CPU
     #[arg(long, value_name = "N", value_parser = threads, default_value_t = 1)]
     threads: usize,
+    /// The kind of WebGPU adapter that the counts are for
+    #[cfg(feature = "gpu")]
+    #[arg(long, value_enum, default_value_t)]
+    adapter: AdapterKind,
+    /// The counts are for an adapter with operations of subgroups
+    #[cfg(feature = "gpu")]
+    #[arg(long)]
+    subgroups: bool,
     /// Also write the JSON to this file
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Print the JSON on one line
     #[arg(long)]
     json: bool,
+}
+
+#[cfg(feature = "gpu")]
+#[derive(Clone, Copy, Default, clap::ValueEnum)]
+enum AdapterKind {
+    #[default]
+    Gpu,
+    Software,
 }
 
 fn shape(text: &str) -> std::result::Result<[usize; 3], String> {
@@ -110,14 +126,17 @@ fn model(args: &BenchArgs, folder: &std::path::Path) -> Result<serde_json::Value
     )
 }
 
-/// What the WebGPU backend records, whatever the figures were measured on: for the kernels of real adapters, without subgroups.
+/// What the WebGPU backend records, whatever the figures were measured on.
 #[cfg(feature = "gpu")]
 fn counts(args: &BenchArgs, folder: &std::path::Path, config: &Config) -> Result<serde_json::Value> {
     let stored = pollster::block_on(checkpoint::stored_dtypes(&FolderSource::new(folder)?, config))?;
     let counter = Counter {
         config,
-        profile: Profile::Gpu,
-        subgroups: false,
+        profile: match args.adapter {
+            AdapterKind::Gpu => Profile::Gpu,
+            AdapterKind::Software => Profile::Fallback,
+        },
+        subgroups: args.subgroups,
         stored: &|weight| stored.get(&weight).copied().unwrap_or(Dtype::F32),
     };
     let (token, prefill) = (counter.token(args.prompt_tokens)?, counter.prompt(args.prompt_tokens)?);
