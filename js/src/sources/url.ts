@@ -3,12 +3,13 @@
  * asked (HEAD). Weights may be read as they come in, before the file is whole and verified, so that the engine is built meanwhile.
  */
 import { blobOf, FileCache, UNKNOWN_VERSION, type FileRecord, type SealedFile } from '../cache.js';
-import { Download, fromCache, type Downloaded, type DownloadContext, type RemoteFile } from '../download.js';
+import { Download, fromCache } from '../download.js';
 import { createError, throwIfAborted } from '../errors.js';
 import { canHash } from '../hash.js';
 import type { ModelFiles, OpenContext, OpenFolder } from './source.js';
 import { isMissing, bodyBytes, NETWORK, readBody, request, Retriable, retry, serverVersion, timely, type Network } from '../remote.js';
 import { looksLikeHtml, parseManifest, shardNames, type Manifest } from '../manifest.js';
+import type { Downloaded, DownloadContext, RemoteFile } from '../transfer.js';
 import { ByteProgress } from '../progress.js';
 import { openStorage } from '../storage.js';
 import type { CacheInfo } from '../types.js';
