@@ -62,11 +62,15 @@ pub fn scores(cx: &KernelContext<'_>) -> Vec<(&'static str, f64)> {
     constants
 }
 
-/// The kernel for many rows, and the one that does the output projection too.
+/// A part of the context, and the joining of parts; the kernel for many rows; and those that do the output projection too, of the whole
+/// context and of its parts.
+const PART: usize = 1;
+const MERGE: usize = 2;
 const TILE: usize = 3;
 const FUSED: usize = 4;
+const FUSED_MERGE: usize = 5;
 
-/// The whole context at once; a part of it; the joining of parts; with the output projection.
+/// The whole context at once, then as the constants say.
 fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
     let config = cx.config;
     let constants = scores(cx);
@@ -90,16 +94,19 @@ fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
     tile.file = "attention_tile.wgsl";
     let mut kernels = vec![attention(ATTENDED), attention(PARTS), merge, tile];
     if fused::fits(config) {
-        let mut fused = attention(HEAD_OUT);
-        fused.file = "attention_out.wgsl";
-        fused.constants.push(("n_outputs", config.d_model as f64));
-        fused.constants.extend(down_constants(cx.dtype, config.d_query(), config.d_model));
-        fused.binds.pop();
-        fused.binds.extend([
-            ("down", Resource::Weight(Weight::AttnOut(cx.step.layer))),
-            ("head_out", Resource::Buffer(HEAD_OUT)),
-        ]);
-        kernels.push(fused);
+        let whole = ("attention_out.wgsl", kernels[0].clone());
+        let parts = ("attention_merge_out.wgsl", kernels[MERGE].clone());
+        for (file, mut kernel) in [whole, parts] {
+            kernel.file = file;
+            kernel.constants.push(("n_outputs", config.d_model as f64));
+            kernel.constants.extend(down_constants(cx.dtype, config.d_query(), config.d_model));
+            kernel.binds.pop();
+            kernel.binds.extend([
+                ("down", Resource::Weight(Weight::AttnOut(cx.step.layer))),
+                ("head_out", Resource::Buffer(HEAD_OUT)),
+            ]);
+            kernels.push(kernel);
+        }
     }
     kernels
 }
@@ -126,14 +133,16 @@ fn plan(plan: &PlanContext<'_>, out: &mut Vec<Dispatch>) {
     let (rows, heads) = (plan.rows.len(), plan.config.n_heads);
     let params = plan.params.layer(plan.step.layer);
     let (first, seen) = seen(plan);
+    let fused = fused::applies(plan);
+    let columns = plan.config.d_model.div_ceil(1024);
     let part = part(seen).filter(|_| !in_one_part(plan));
     let Some(part) = part else {
         let whole = Dispatch::new(params.aux([1, seen, first]), [heads, rows, 1]);
         out.push(if in_tiles(plan) {
             let grid = [heads, rows.div_ceil(tile_rows(plan.config)), 1];
             Dispatch { grid, ..whole }.kernel(TILE)
-        } else if fused::applies(plan) {
-            let grid = [heads, rows, plan.config.d_model.div_ceil(1024)];
+        } else if fused {
+            let grid = [heads, rows, columns];
             Dispatch { grid, ..whole }.kernel(FUSED)
         } else {
             whole
@@ -142,8 +151,12 @@ fn plan(plan: &PlanContext<'_>, out: &mut Vec<Dispatch>) {
     };
     let parts = seen.div_ceil(part);
     let params = params.aux([parts, part, first]);
-    out.push(Dispatch::new(params, [heads, rows, parts]).kernel(1));
-    out.push(Dispatch::new(params, [heads, rows, 1]).kernel(2));
+    out.push(Dispatch::new(params, [heads, rows, parts]).kernel(PART));
+    out.push(if fused {
+        Dispatch::new(params, [heads, rows, columns]).kernel(FUSED_MERGE)
+    } else {
+        Dispatch::new(params, [heads, rows, 1]).kernel(MERGE)
+    });
 }
 
 /// Rows of a piece of work.

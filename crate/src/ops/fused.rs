@@ -1,10 +1,10 @@
-//! Where a few rows take fewer dispatches: the attention with its output projection (`shaders/attention_out.wgsl`), then the whole MLP
+//! Where a few rows take fewer dispatches: the attention, or what joins its parts, with its output projection
+//! (`shaders/attention_out.wgsl`, `attention_merge_out.wgsl`), then the whole MLP
 //! (`shaders/mlp.wgsl`, behind a sparse stream `mlp_split.wgsl`). What each workgroup of theirs makes of the result is added where it is read, so no dispatch waits for the sum.
 //! The operations stay four, each with its CPU twin: on the GPU two of them do the others' work, and those then plan nothing.
 
 use super::buffers::Buffer;
 use super::def::{PlanContext, FEW_ROWS, SEQUENCES};
-use super::span::in_one_part;
 use crate::config::{Config, Norm, Residual};
 
 /// What the workgroups hand on, all of it read by each one behind them, is at most this part of a block's weights.
@@ -66,5 +66,5 @@ pub fn fits(config: &Config) -> bool {
 
 /// Whether a plan is for the fused kernels. It is the same for all operations of a block.
 pub fn applies(plan: &PlanContext<'_>) -> bool {
-    plan.fuse && plan.has_few_rows() && fits(plan.config) && in_one_part(plan)
+    plan.fuse && plan.has_few_rows() && fits(plan.config)
 }

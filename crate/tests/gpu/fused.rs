@@ -1,8 +1,12 @@
 //! The fused kernels of a few rows against the CPU's operations, and against the kernels that they stand for.
 
+use std::rc::Rc;
+
 use pollster::block_on;
 use topk_lm::config::{Biases, Config, Mlp};
 use topk_lm::edits::{Action, EditTable, ResolvedEdit, Site, EVERY_ROW};
+use topk_lm::exec::cpu::CpuCache;
+use topk_lm::exec::gpu::{Gpu, GpuCache};
 use topk_lm::exec::request::{Batch, Capture, LogitRows};
 use topk_lm::ops::attn_out::RESID_MID;
 use topk_lm::ops::buffers::HIDDEN;
@@ -11,7 +15,7 @@ use topk_lm::ops::fused;
 use topk_lm::ops::residual::TOPK_IN;
 use topk_lm::weights::Dtype;
 
-use crate::cases::{biases, device, difference, llama, load, topk, Random};
+use crate::cases::{biases, device, difference, llama, load, topk, Both, Random};
 
 const NEAR: f32 = 2e-4;
 
@@ -101,59 +105,146 @@ fn an_edit(random: &mut Random, config: &Config) -> ResolvedEdit {
     }
 }
 
-#[test]
-fn fused_kernels_equal_the_operations() {
-    let Some(gpu) = device() else { return };
-    for (number, config) in shapes().into_iter().enumerate() {
-        assert!(fused::fits(&config), "{config:?}");
+/// A model's rows by the CPU's operations, by the kernels that the fused ones stand for, and by those.
+struct Ways {
+    both: Both,
+    number: usize,
+    edits: EditTable,
+    on_cpu: CpuCache,
+    on_gpu: GpuCache,
+    random: Random,
+    start: usize,
+}
+
+impl Ways {
+    fn new(gpu: &Rc<Gpu>, config: &Config, number: usize) -> Self {
+        assert!(fused::fits(config), "{config:?}");
         let dtype = [Dtype::F32, Dtype::F16, Dtype::Bf16][number % 3];
-        let both = load(&gpu, &config, dtype, 71 + number as u64);
+        let both = load(gpu, config, dtype, 71 + number as u64);
         let mut random = Random::new(number as u64);
+        let mut edits = EditTable::none(config.n_layers);
+        for layer in 0..config.n_layers {
+            (0..number).for_each(|_| edits.push(layer, an_edit(&mut random, config)));
+        }
+        let (on_cpu, on_gpu) = (both.cpu.new_cache(), both.gpu.new_cache().unwrap());
+        Self {
+            both,
+            number,
+            edits,
+            on_cpu,
+            on_gpu,
+            random,
+            start: 0,
+        }
+    }
+
+    fn feed(&mut self, config: &Config, positions: usize) {
+        let end = self.start + positions;
+        while self.start < end {
+            let rows = self
+                .both
+                .gpu
+                .max_rows()
+                .min(self.both.cpu.max_rows())
+                .min(end - self.start);
+            let ids: Vec<u32> = (0..rows).map(|_| self.random.below(config.d_vocab) as u32).collect();
+            let batch = Batch {
+                ids: &ids,
+                start: self.start,
+                rows: Rows::Sequence,
+                edits: &self.edits,
+                captures: &[],
+                logits: LogitRows::None,
+            };
+            block_on(self.both.cpu.forward(&mut self.on_cpu, &batch)).unwrap();
+            block_on(self.both.gpu.forward(&mut self.on_gpu, &batch)).unwrap();
+            self.start += rows;
+        }
+    }
+
+    fn compare(&mut self, config: &Config, rows: usize, mode: Rows) {
         let ends: Vec<Capture> = (0..config.n_layers)
             .flat_map(|layer| [TOPK_IN, HIDDEN].map(|buffer| Capture::buffer(Point::end(layer), buffer)))
             .collect();
         let mut inside = ends.clone();
         inside.insert(0, Capture::buffer(Point::of(0, Stage::AttnOut), RESID_MID));
-        let mut edits = EditTable::none(config.n_layers);
-        for layer in 0..config.n_layers {
-            (0..number).for_each(|_| edits.push(layer, an_edit(&mut random, &config)));
+        let ids: Vec<u32> = (0..rows).map(|_| self.random.below(config.d_vocab) as u32).collect();
+        let batch = |captures| Batch {
+            ids: &ids,
+            start: self.start,
+            rows: mode,
+            edits: &self.edits,
+            captures,
+            logits: LogitRows::All,
+        };
+        let (cpu, gpu, number) = (&self.both.cpu, &self.both.gpu, self.number);
+        let expected = block_on(cpu.forward(&mut self.on_cpu, &batch(&ends))).unwrap();
+        let apart = block_on(gpu.forward(&mut self.on_gpu, &batch(&inside))).unwrap();
+        let apart_dispatches = gpu.dispatches();
+        let fused = block_on(gpu.forward(&mut self.on_gpu, &batch(&ends))).unwrap();
+        let saved = if rows <= 8 { 2 * config.n_layers } else { 0 };
+        assert_eq!(
+            gpu.dispatches() + saved,
+            apart_dispatches,
+            "{rows} rows from {}",
+            self.start
+        );
+        let pairs = expected
+            .captured
+            .iter()
+            .zip(fused.captured.iter().zip(&apart.captured[1..]));
+        for (capture, (expected, (fused, apart))) in ends.iter().zip(pairs) {
+            let off = difference(expected, fused).max(difference(apart, fused));
+            assert!(off < NEAR, "shape {number}, {rows} rows: {capture:?} differs by {off}");
         }
-        let (mut on_cpu, mut on_gpu) = (both.cpu.new_cache(), both.gpu.new_cache().unwrap());
-        let mut start = 0;
+        let off = difference(&expected.logits, &fused.logits);
+        assert!(off < NEAR, "shape {number}, {rows} rows: logits differ by {off}");
+        if mode == Rows::Sequence {
+            self.start += rows;
+        }
+    }
+}
+
+#[test]
+fn fused_kernels_equal_the_operations() {
+    let Some(gpu) = device() else { return };
+    for (number, config) in shapes().into_iter().enumerate() {
+        let mut ways = Ways::new(&gpu, &config, number);
         for (rows, mode) in [
             (12, Rows::Sequence),
             (1, Rows::Sequence),
             (8, Rows::Alternatives),
             (3, Rows::Sequence),
         ] {
-            let ids: Vec<u32> = (0..rows).map(|_| random.below(config.d_vocab) as u32).collect();
-            let batch = |captures| Batch {
-                ids: &ids,
-                start,
-                rows: mode,
-                edits: &edits,
-                captures,
-                logits: LogitRows::All,
-            };
-            let expected = block_on(both.cpu.forward(&mut on_cpu, &batch(&ends))).unwrap();
-            let apart = block_on(both.gpu.forward(&mut on_gpu, &batch(&inside))).unwrap();
-            let apart_dispatches = both.gpu.dispatches();
-            let fused = block_on(both.gpu.forward(&mut on_gpu, &batch(&ends))).unwrap();
-            let saved = if rows <= 8 { 2 * config.n_layers } else { 0 };
-            assert_eq!(both.gpu.dispatches() + saved, apart_dispatches, "{rows} rows");
-            let pairs = expected
-                .captured
-                .iter()
-                .zip(fused.captured.iter().zip(&apart.captured[1..]));
-            for (capture, (expected, (fused, apart))) in ends.iter().zip(pairs) {
-                let off = difference(expected, fused).max(difference(apart, fused));
-                assert!(off < NEAR, "shape {number}, {rows} rows: {capture:?} differs by {off}");
-            }
-            let off = difference(&expected.logits, &fused.logits);
-            assert!(off < NEAR, "shape {number}, {rows} rows: logits differ by {off}");
-            if mode == Rows::Sequence {
-                start += rows;
-            }
+            ways.compare(&config, rows, mode);
+        }
+    }
+}
+
+/// Where attention splits the context of few rows: from 513 positions on.
+#[test]
+fn fused_kernels_join_parts() {
+    let Some(gpu) = device() else { return };
+    let shapes = shapes();
+    let sliding = Config {
+        windows: vec![Some(515), None, Some(40)],
+        ..shapes[2].clone()
+    };
+    for (number, config) in [shapes[0].clone(), sliding, shapes[6].clone()].into_iter().enumerate() {
+        let config = Config { n_ctx: 540, ..config };
+        let mut ways = Ways::new(&gpu, &config, number);
+        ways.feed(&config, 511);
+        for _ in 0..4 {
+            ways.compare(&config, 1, Rows::Sequence);
+        }
+        for (rows, mode) in [
+            (1, Rows::Sequence),
+            (4, Rows::Alternatives),
+            (3, Rows::Sequence),
+            (5, Rows::Sequence),
+            (9, Rows::Sequence),
+        ] {
+            ways.compare(&config, rows, mode);
         }
     }
 }
