@@ -56,7 +56,7 @@ const onnxTopK = (backend, device) => ({
 /** TopK alone. */
 export const TOPK_CONTENDERS = [
   { name: 'topk-lm, WebGPU', adapter: 'topk-lm', device: 'gpu' },
-  { name: 'the same, `sorted: false`', adapter: 'topk-lm', options: { sorted: false }, device: 'gpu' },
+  { name: 'topk-lm, WebGPU, unsorted', adapter: 'topk-lm', options: { sorted: false }, device: 'gpu' },
   tfjs('webgpu', 'gpu'),
   onnxTopK('webgpu', 'gpu'),
   { name: 'a copy of the input, WebGPU', adapter: 'topk-lm', entry: 'openCopy', device: 'gpu' },
