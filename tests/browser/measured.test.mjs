@@ -64,7 +64,10 @@ const WHOLE = {
     texts: 60,
     tokens: 60,
     methods: {
-      topk: { 8: setsOf(3.2, 0.5), 1: setsOf(1.2, 0) },
+      topk: {
+        8: { ...setsOf(3.2, 0.5), at: [1.1, 1.2].map((nll_ratio) => ({ nll_ratio, words: 2 * nll_ratio, half: 0.5 })) },
+        1: setsOf(1.2, 0),
+      },
       random: { 8: setsOf(0.5, 0) },
       dense: { 8: setsOf(1, 0.05) },
       sae: { 8: setsOf(3.2, 0.55) },
@@ -186,7 +189,8 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
       'raised logits, no neuron',
     ],
   );
-  assert.deepEqual(rowOf(few, 'up to 8 neurons'), ['3.20', '1.25', '50 %', '0.90']);
+  assert.deepEqual(rowOf(few, 'up to 8 neurons'), ['3.20', '1.25', '2.40', '50 %', '0.90']);
+  assert.deepEqual(rowOf(few, 'up to 8 SAE features')[2], '–');
   assert.match(few.note, /0\.18 words of the concept a text without an edit/);
   const quality = groupOf(claims, 'Language modeling');
   assert.deepEqual(rowOf(quality, 'Cost of 8-bit weights'), ['under 0.001', 'under 0.001']);

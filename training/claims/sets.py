@@ -36,6 +36,7 @@ import torch
 from topklm.data import evaluation_windows
 
 from . import ceiling, common, decode, effect, steer
+from .curves import read_off
 from .linear import Effect
 from .scoring import Bench, Prompted, fresh, scored, tuned
 from .searching import Search, best, options
@@ -225,7 +226,8 @@ def main():
                 figures = scored(*given(subject, judge, config, lists, rows), config) | {"chosen": lists}
                 store(name, {size: figures})
             if name in args.curves:
-                store(name, {size: figures | {"curve": curve(config, functools.partial(given, subject, judge, config, figures["chosen"], rows))}})
+                points = curve(config, functools.partial(given, subject, judge, config, figures["chosen"], rows))
+                store(name, {size: figures | {"curve": points, "at": read_off(figures["base"], points)}})
     def single(name, bench, edit_at, grid):
         """One amount a concept, chosen among `grid`."""
         amounts = common.rounded(tuned(bench, numbers, edit_at, grid, config))
@@ -236,7 +238,8 @@ def main():
         figures = scored(*at(1.0), config) | {"amounts": amounts}
         store(name, figures)
         print(name, {k: round(v, 3) for k, v in figures.items() if isinstance(v, float)}, flush=True)
-        store(name, figures | {"curve": curve(config, at)})
+        points = curve(config, at)
+        store(name, figures | {"curve": points, "at": read_off(figures["base"], points)})
 
     if "means" in args.methods:
         words = [effect.token_ids(topk.tokenizer, c["words"]) for c in config["concept"]]

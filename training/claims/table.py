@@ -10,9 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
-import numpy as np
-
 from . import common, paper
+from .curves import AT, read_off
 from .markdown import grid, heading, listed, number, percent
 from .meaning import COMPARED_END
 from .table_training import compute, sae_trace, sweep, sweep_wide, trace
@@ -247,23 +246,16 @@ def sets(r):
         yield "The same lists and prompts, all values of a list times one factor for all concepts; read off between the factors measured."
 
 
-# Times the surprise at which the curves are read.
-AT = (1.05, 1.1, 1.2, 1.3, 1.5)
-
-
 def on_curve(figures) -> list[str]:
-    """Words and share of concepts where the curve reaches each surprise of `AT`; nothing beyond its end."""
-    points = [{"nll_ratio": 1.0, "words": figures["base"], "half": 0.0}, *figures["curve"]]
-    ratios = np.maximum.accumulate([point["nll_ratio"] for point in points])
+    """Words and how many concepts have two where the curve reaches each surprise of `AT`; nothing beyond its end."""
     count = len(figures["concepts"])
+    cells = [f"{number(at['words'])} ({round(at['half'] * count)})" for at in read_off(figures["base"], figures["curve"])]
+    return cells + ["–"] * (len(AT) - len(cells))
 
-    def cell(ratio):
-        if ratio > ratios[-1]:
-            return "–"
-        words, half = (float(np.interp(ratio, ratios, [point[key] for point in points])) for key in ("words", "half"))
-        return f"{number(words)} ({round(half * count)})"
 
-    return [cell(ratio) for ratio in AT]
+def words_at(figures, ratio) -> float | None:
+    """Words a text at a surprise of `AT`; `None` where the curve ends below it."""
+    return next((at["words"] for at in read_off(figures["base"], figures["curve"]) if at["nll_ratio"] == ratio), None)
 
 
 def ceiling(r):
@@ -332,6 +324,11 @@ def headline(results: Path) -> str:
             "raised logits of the words, without any neuron": few.get("logits"),
         }
         lines.append("; ".join([text, *(f"{name}: {round(e['works'] * count)}" for name, e in others.items() if e)]) + ").")
+        ways = {"the lists": few["topk"]["8"], "SAE features": few.get("sae", {}).get("8"), "coordinates": few.get("dense", {}).get("8"), "raised logits": few.get("logits")}
+        equal = {name: words for name, way in ways.items() if way and "curve" in way and (words := words_at(way, 1.2)) is not None}
+        if "the lists" in equal and len(equal) > 1:
+            ours, *rest = equal.items()
+            lines[-1] += f" At 1.2 times the surprise {ours[0]} bring {number(ours[1])} words of a concept a text, {listed([f'{name} {number(words)}' for name, words in rest])}."
     elif "score" in s.get("topk", {}):
         score = s["topk"]["score"]
         count = len(score["concepts"])

@@ -9,7 +9,8 @@ from unittest import mock
 import numpy as np
 import torch
 
-from claims import decode, linear, recipes, sae, scoring, searching, sets, steer, table
+from claims import common, decode, linear, recipes, sae, scoring, searching, sets, steer, table
+from claims.curves import read_off
 from tests.toy_claims import ToyClaims
 from topklm.model import ModelConfig, TopKLM
 
@@ -49,6 +50,7 @@ class Sets(ToyClaims):
             curves = self.call(sets, "--methods", "--curves", "topk", "random", "dense", "--sizes", 3)["methods"]
             for name in ("topk", "random", "dense"):
                 points = curves[name]["3"]["curve"]
+                self.assertEqual(curves[name]["3"]["at"], common.rounded(read_off(curves[name]["3"]["base"], points)))
                 self.assertEqual([point["factor"] for point in points], list(sets.FACTORS))
                 one, whole = points[sets.FACTORS.index(1.0)], curves[name]["3"]
                 for key in ("words", "two", "nll_ratio", "works"):
@@ -173,6 +175,8 @@ class Rules(unittest.TestCase):
         points = [{"nll_ratio": 1.1, "words": 1.1, "half": 0.1}, {"nll_ratio": 1.3, "words": 2.1, "half": 0.5}]
         figures = {"base": 0.1, "concepts": [{}] * 20, "curve": points}
         self.assertEqual(table.on_curve(figures), ["0.60 (1)", "1.10 (2)", "1.60 (6)", "2.10 (10)", "–"])
+        self.assertAlmostEqual(table.words_at(figures, 1.2), 1.6)
+        self.assertIsNone(table.words_at(figures, 1.5))
 
     def test_concept_and_fluency(self):
         plain, loop = list(range(20)), [1, 2, 3, 4] * 5

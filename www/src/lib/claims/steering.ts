@@ -56,6 +56,15 @@ const OTHER_WAYS: readonly (readonly [key: string, name: string, definition: str
   ['logits', 'raised logits, no neuron', 'Baseline: the logits of the concept’s words raised, and no edit.'],
 ];
 
+/** The surprise at which ways are compared. */
+const EQUAL = 1.2;
+
+/** Words a text at so many times the surprise, where the curve of a way reaches that. */
+function wordsAt(of: unknown, ratio: number): number | null {
+  const points = listAt(of, 'at') as readonly { nll_ratio?: number; words?: number }[];
+  return points.find((point) => point.nll_ratio === ratio)?.words ?? null;
+}
+
 /** Steering by short lists of units. */
 export function sets(tree: unknown): FactGroup {
   const fact = (name: string, definition: string, of: unknown): Fact[] => {
@@ -64,6 +73,7 @@ export function sets(tree: unknown): FactGroup {
     const cells = [
       UNITS.two(words),
       shown(numberAt(of, 'nll_ratio'), 'two'),
+      shown(wordsAt(of, EQUAL), 'two'),
       shown(numberAt(of, 'works'), 'percent'),
       shown(numberAt(of, 'harmonic'), 'two'),
     ];
@@ -81,6 +91,6 @@ export function sets(tree: unknown): FactGroup {
   const note =
     texts == null
       ? ''
-      : `Means over 20 concepts, each on ${UNITS.count(texts)} texts of ${shown(tokens ?? null, 'count')} tokens from prompts on which nothing was chosen; ${shown(base ?? null, 'two')} words of the concept a text without an edit. Works: the share of concepts for which half of the texts have two of its words within 1.3 times the surprise. Score: harmonic mean of concept and fluency, 0 to 2.`;
-  return { title: 'Steering with a few neurons', columns: ['words', 'surprise', 'works', 'score'], facts, note };
+      : `Means over 20 concepts, each on ${UNITS.count(texts)} texts of ${shown(tokens ?? null, 'count')} tokens from prompts on which nothing was chosen; ${shown(base ?? null, 'two')} words of the concept a text without an edit. Words at ${EQUAL} ×: with the strengths at which texts are ${EQUAL} times as surprising, so that ways compare. Works: the share of concepts for which half of the texts have two of its words within 1.3 times the surprise. Score: harmonic mean of concept and fluency, 0 to 2.`;
+  return { title: 'Steering with a few neurons', columns: ['words', 'surprise', `words at ${EQUAL} ×`, 'works', 'score'], facts, note };
 }
