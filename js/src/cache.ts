@@ -5,10 +5,11 @@
  *     file/URL             JSON record {version, bytes, verified, seal}
  *     part/URL/VERSION/0   first part, and so on
  *
- * The seal holds the SHA-256 of each part, so what comes back is what was stored, or does not come back.
+ * The seal holds a checksum of each part, so what comes back is what was stored, or does not come back. Whether that is the server's file, its SHA-256
+ * has told before the record was written.
  */
 import { throwIfAborted } from './errors.js';
-import { canHash, sha256 } from './hash.js';
+import { canHash, checksum, sha256 } from './hash.js';
 import type { Storage } from './storage.js';
 
 /** 4 MiB: the most that an interruption can lose. */
@@ -21,7 +22,7 @@ export interface FileRecord {
   bytes: number;
   /** Whether the SHA-256 was checked. */
   verified: boolean;
-  /** SHA-256 of each part; missing in records of old, and where it cannot be computed. */
+  /** Checksum of each part, or its SHA-256 in records of earlier versions; missing in those of old, and where nothing can be hashed. */
   seal?: string[];
 }
 
@@ -33,6 +34,8 @@ const partsPrefix = (url: string) => `part/${encodeURIComponent(url)}/`;
 const partKey = (url: string, version: string, part: number) => `${partsPrefix(url)}${encodeURIComponent(version)}/${part}`;
 const isLength = (bytes: unknown): bytes is number => Number.isSafeInteger(bytes) && (bytes as number) >= 0;
 const partCount = (bytes: number) => Math.ceil(bytes / PART_BYTES);
+/** Bytes of a part of a file; `null`: of how many is not known. */
+const sizeOf = (part: number, bytes: number | null) => Math.min(PART_BYTES, (bytes ?? Infinity) - part * PART_BYTES);
 
 /** Most bytes of a file that are held from when they are checked until the engine has read them: reading a Blob takes longer than hashing it. */
 const MOST_HELD = 128 << 20;
@@ -53,8 +56,15 @@ export function blobOf({ blob, bytes }: Held): Blob {
   return blob ?? new Blob(bytes ? [bytes] : []);
 }
 
-/** Parts that are read or hashed at the same time: the browser does that on other threads. */
+/** Parts that are read at the same time: the browser does most of that on other threads. */
 const AT_ONCE = 4;
+
+/** Whether bytes are what a seal says. */
+async function isSealed(bytes: Uint8Array<ArrayBuffer>, seal: string | undefined): Promise<boolean> {
+  return seal === (seal?.length === SHA256_LENGTH ? await sha256(bytes) : checksum(bytes));
+}
+
+const SHA256_LENGTH = 64;
 
 /** The results of `use`, in order, with {@link AT_ONCE} under way. */
 async function atOnce<T, R>(all: readonly T[], use: (one: T, number: number) => Promise<R>): Promise<R[]> {
@@ -80,7 +90,8 @@ export class SealedFile {
   /** Something was read. */
   isRead = false;
   readonly #seal: readonly string[];
-  readonly #parts: readonly Blob[];
+  readonly #storedPart: (part: number) => Promise<Blob | undefined>;
+  readonly #parts: Blob[] = [];
   readonly #signal: AbortSignal;
   readonly #checks: Promise<boolean>[] = [];
   /** Parts that are checked and not read to their end, as far as {@link MOST_HELD} goes, and how much of each was read. */
@@ -90,21 +101,21 @@ export class SealedFile {
   #isDamaged = false;
   #isStopped = false;
 
-  /** `remove` deletes a part from the storage. */
+  /** `storedPart` finds a part in the storage, `remove` deletes it there. */
   constructor(
     record: FileRecord,
     seal: readonly string[],
-    parts: readonly Blob[],
+    storedPart: (part: number) => Promise<Blob | undefined>,
     signal: AbortSignal,
     remove: (part: number) => Promise<void>,
   ) {
     this.record = record;
     this.#seal = seal;
-    this.#parts = parts;
+    this.#storedPart = storedPart;
     this.#signal = signal;
     this.whole = atOnce(seal, (_, part) => this.#check(part)).then(async (sound) => {
       const damaged = sound.indexOf(false);
-      if (damaged < 0) return new Blob([...parts]);
+      if (damaged < 0) return new Blob(this.#parts);
       // Those before it stay for a download to go on from.
       await remove(damaged);
       return undefined;
@@ -116,8 +127,8 @@ export class SealedFile {
     return this.#checkedBytes;
   }
 
-  /** Bytes of the file; `undefined` once a part turned out not to be what was stored. */
-  async read(offset: number, length: number): Promise<Uint8Array | undefined> {
+  /** Bytes of the file, in pieces, as joining them takes as long as reading them; `undefined` once a part turned out not to be what was stored. */
+  async read(offset: number, length: number): Promise<Uint8Array[] | undefined> {
     const to = offset + length;
     const first = Math.floor(offset / PART_BYTES);
     const numbers = Array.from({ length: Math.max(1, partCount(to) - first) }, (_, place) => first + place);
@@ -128,14 +139,7 @@ export class SealedFile {
       const start = part * PART_BYTES;
       return this.#piece(part, Math.max(offset - start, 0), Math.min(to - start, PART_BYTES));
     });
-    if (pieces.length === 1) return pieces[0] as Promise<Uint8Array>;
-    const bytes = new Uint8Array(length);
-    let at = 0;
-    for (const piece of await Promise.all(pieces)) {
-      bytes.set(piece, at);
-      at += piece.length;
-    }
-    return bytes;
+    return Promise.all(pieces);
   }
 
   /** It is not the file that is wanted. */
@@ -165,11 +169,13 @@ export class SealedFile {
   async #checkNow(part: number): Promise<boolean> {
     throwIfAborted(this.#signal);
     if (this.#isStopped) throw new Error('stopped');
-    const bytes = new Uint8Array((await this.#parts[part]?.arrayBuffer()) ?? new ArrayBuffer(0));
-    if (bytes.length === 0 || (await sha256(bytes)) !== this.#seal[part]) {
+    const blob = await this.#storedPart(part);
+    const bytes = blob && new Uint8Array(await blob.arrayBuffer());
+    if (!bytes || !(await isSealed(bytes, this.#seal[part]))) {
       this.#isDamaged = true;
       return false;
     }
+    this.#parts[part] = blob;
     if (this.#heldBytes + bytes.length <= MOST_HELD) {
       this.#held.set(part, { bytes, read: 0 });
       this.#heldBytes += bytes.length;
@@ -214,8 +220,12 @@ export class FileCache {
   async open(url: string, signal: AbortSignal): Promise<SealedFile | undefined> {
     const record = await this.record(url);
     if (!record || record.seal?.length !== partCount(record.bytes)) return undefined;
-    const parts = await this.parts(url, record.version, record.bytes);
-    return new SealedFile(record, record.seal, parts, signal, (part) => this.#storage.delete(partKey(url, record.version, part)));
+    const key = (part: number) => partKey(url, record.version, part);
+    const find = async (part: number) => {
+      const blob = await this.#storage.get(key(part));
+      return blob?.size === sizeOf(part, record.bytes) ? blob : undefined;
+    };
+    return new SealedFile(record, record.seal, find, signal, (part) => this.#storage.delete(key(part)));
   }
 
   /** The parts that are there from the beginning on, without a gap. */
@@ -226,9 +236,7 @@ export class FileCache {
       const numbers = Array.from({ length: Math.min(AT_ONCE, count - parts.length) }, (_, place) => parts.length + place);
       const found = await Promise.all(numbers.map((number) => this.#storage.get(partKey(url, version, number))));
       for (const [place, part] of found.entries()) {
-        const last = bytes !== null && numbers[place] === count - 1;
-        const expected = last ? bytes - (count - 1) * PART_BYTES : PART_BYTES;
-        if (part?.size !== expected) return parts;
+        if (part?.size !== sizeOf(numbers[place] as number, bytes)) return parts;
         parts.push(part);
       }
     }
@@ -246,7 +254,7 @@ export class FileCache {
       const starts = Array.from({ length: partCount(record.bytes) }, (_, number) => number * PART_BYTES);
       record.seal = await atOnce(starts, async (from) => {
         const to = from + PART_BYTES;
-        return sha256(held.bytes?.subarray(from, to) ?? (await blobOf(held).slice(from, to).arrayBuffer()));
+        return checksum(held.bytes?.subarray(from, to) ?? new Uint8Array(await blobOf(held).slice(from, to).arrayBuffer()));
       });
     }
     await this.#storage.put(fileKey(url), new Blob([JSON.stringify(record)], { type: 'application/json' }));

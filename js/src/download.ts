@@ -5,6 +5,7 @@ import { blobOf, SealedFile, UNKNOWN_VERSION } from './cache.js';
 import { throwIfAborted } from './errors.js';
 import { canHash } from './hash.js';
 import { isMissing, request, timely } from './remote.js';
+import type { Pieces } from './topk_lm.js';
 import { Transfer, type DownloadContext, type Downloaded, type RemoteFile } from './transfer.js';
 
 /** A file from the cache if it is complete there; otherwise fetched, once `turn` has come. */
@@ -48,14 +49,14 @@ export class Download {
   }
 
   /** Bytes of the file, once it is whole. */
-  async read(offset: number, length: number): Promise<Uint8Array> {
+  async read(offset: number, length: number): Promise<Pieces> {
     const whole = await this.whole;
     const found = await this.#stored;
     return (found instanceof SealedFile ? await found.read(offset, length) : undefined) ?? rangeOf(whole, offset, length);
   }
 
   /** Bytes as soon as they have come, or been checked; whether they are the file's, {@link misled} says. */
-  async readEarly(offset: number, length: number): Promise<Uint8Array> {
+  async readEarly(offset: number, length: number): Promise<Pieces> {
     const found = await this.#stored;
     const bytes = found instanceof SealedFile ? await found.read(offset, length) : undefined;
     if (bytes) return bytes;

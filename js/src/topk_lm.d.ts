@@ -26,11 +26,14 @@ export function teamBytes(members: number): number;
 /** Serves an engine as its member `number` of `members`, until that lets it go. */
 export function serveTeam(block: SharedArrayBuffer, number: number, members: number): void;
 
+/** Bytes, whole or as pieces that follow each other. */
+export type Pieces = Uint8Array | readonly Uint8Array[];
+
 /** Files of one model folder; sizes are known before anything is read. */
 export interface WasmSource {
   size(path: string): number | undefined;
   /** Exactly `length` bytes from `offset`. */
-  read(path: string, offset: number, length: number): Promise<Uint8Array>;
+  read(path: string, offset: number, length: number): Promise<Pieces>;
 }
 
 export class Cancel {

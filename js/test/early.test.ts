@@ -264,20 +264,19 @@ test('an abort, or a connection that stays broken, ends early reads that wait', 
   await rejectsWith(readAll(opened), 'download', /the server responded with 500/);
 });
 
-/** Holds back digests of so many bytes until `go` is called; `sizes`: of all that were asked for. */
-function holdingDigests(test: { after(done: () => void): void }, held: number) {
+/** Holds back reads of stored parts of so many bytes until `go` is called; `sizes`: of all that were read. */
+function holdingReads(test: { after(done: () => void): void }, held: number) {
   const sizes: number[] = [];
   let go!: () => void;
   const going = new Promise<void>((resolve) => (go = resolve));
-  const { subtle } = crypto;
-  const { digest } = subtle;
-  subtle.digest = async (name, bytes) => {
-    sizes.push(bytes.byteLength);
-    if (bytes.byteLength === held) await going;
-    return digest.call(subtle, name, bytes);
+  const { arrayBuffer } = Blob.prototype;
+  Blob.prototype.arrayBuffer = async function () {
+    sizes.push(this.size);
+    if (this.size === held) await going;
+    return arrayBuffer.call(this);
   };
   test.after(() => {
-    subtle.digest = digest;
+    Blob.prototype.arrayBuffer = arrayBuffer;
   });
   return { sizes, go };
 }
@@ -288,7 +287,7 @@ test('stored weights are read as their parts are checked, each part once', async
   installCaches(t);
   const server = modelServer().putManifest();
   await (await open(server)).folder.complete();
-  const { sizes, go } = holdingDigests(t, LAST);
+  const { sizes, go } = holdingReads(t, LAST);
   const { folder, progress } = await open(server, { early: true });
   assert.deepEqual(await folder.read(WEIGHTS, PART_BYTES - 3, 6), weights.slice(PART_BYTES - 3, PART_BYTES + 3));
   assert.deepEqual(await folder.read(WEIGHTS, 0, PART_BYTES), weights.slice(0, PART_BYTES));
@@ -317,7 +316,7 @@ test('a stored part that is damaged: what was read before it is told, and read a
     await (await open(server)).folder.complete();
     for (const url of caches.entries.keys())
       if (url.includes(WEIGHTS) && url.endsWith('/2')) caches.entries.set(url, new Blob([new Uint8Array(LAST)]));
-    const { go } = holdingDigests(t, LAST);
+    const { go } = holdingReads(t, LAST);
     const { folder } = await open(server, { early: true });
     assert.deepEqual(await folder.read(WEIGHTS, 0, 8), weights.slice(0, 8));
     const last = folder.read(WEIGHTS, weights.length - 10, 10);
@@ -344,7 +343,7 @@ test('what is stored is read while the server is asked, and given out once that 
       await answering;
       return fetch(input, init);
     };
-    const { sizes } = holdingDigests(t, 0);
+    const { sizes } = holdingReads(t, 0);
     const opening = open(server, { early: true });
     await turns(50);
     assert.equal(sizes.filter((size) => size >= LAST).length, 3);

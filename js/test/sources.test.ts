@@ -32,7 +32,7 @@ test('a picked folder: the common top folder is left out, sub-folders stay', asy
   assert.deepEqual(files.checkpoints, [254]);
   const step = await files.open('step254/');
   assert.equal(step.size('model.safetensors'), 'my model/step254/model.safetensors'.length);
-  assert.equal(new TextDecoder().decode(await step.read('model.safetensors', 3, 5)), 'model');
+  assert.equal(new TextDecoder().decode((await step.read('model.safetensors', 3, 5)) as Uint8Array), 'model');
   assert.equal(step.size('config.json'), undefined);
 });
 
@@ -137,7 +137,7 @@ test('a folder on the disk, by path and by file: URL', async (t) => {
     const folder = await files.open('step9/');
     assert.equal(folder.size('model.safetensors'), 7);
     assert.equal(folder.size('nothing'), undefined);
-    assert.equal(new TextDecoder().decode(await folder.read('model.safetensors', 2, 3)), 'igh');
+    assert.equal(new TextDecoder().decode((await folder.read('model.safetensors', 2, 3)) as Uint8Array), 'igh');
     await assert.rejects(folder.read('model.safetensors', 5, 5), /ends after 7 bytes, but 10 are needed/);
   }
   assert.equal(new TextDecoder().decode(await readFileUrl(pathToFileURL(join(root, 'config.json')).href)), '{}');

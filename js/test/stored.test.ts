@@ -1,5 +1,6 @@
 /** What is stored of a model on a server: verified, resumed, told from other versions, thrown away when it is damaged. */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { PART_BYTES } from '../src/cache.ts';
 import { TopKAbortError } from '../src/errors.ts';
@@ -216,6 +217,35 @@ test('a copy stored before there were seals is verified once, without a download
   assert.deepEqual(await readAll(again), weights);
   assert.equal(again.folder.cache.state, 'verified');
   assert.equal(server.gets(WEIGHTS).length, 0);
+});
+
+/** Of each part of the weights. */
+const digests = () =>
+  [0, 1, 2].map((part) =>
+    createHash('sha256')
+      .update(weights.subarray(part * PART_BYTES, (part + 1) * PART_BYTES))
+      .digest('hex'),
+  );
+
+test('a copy that an earlier version sealed with SHA-256 is good as long as that matches', async (t) => {
+  const caches = installCaches(t);
+  const server = modelServer().putManifest();
+  await readAll(await open(server));
+  for (const [url, blob] of [...caches.entries]) {
+    if (!url.includes('/file/') || !url.includes(WEIGHTS)) continue;
+    const record = JSON.parse(await blob.text());
+    assert.deepEqual(
+      record.seal.map((sum: string) => sum.length),
+      [32, 32, 32],
+    );
+    caches.entries.set(url, new Blob([JSON.stringify({ ...record, seal: digests() })]));
+  }
+  server.log.length = 0;
+  assert.deepEqual(await readAll(await open(server)), weights);
+  assert.equal(server.gets(WEIGHTS).length, 0);
+  damage(caches, 1);
+  assert.deepEqual(await readAll(await open(server)), weights);
+  assert.equal(server.gets(WEIGHTS).length, 1);
 });
 
 test('what the engine cannot read is forgotten, unless the manifest vouches for it', async (t) => {

@@ -124,6 +124,7 @@ test('an abort while weights come ends the load at once, and the next one succee
     }
     upTo(weights.length);
     await page.evaluate((wanted) => load(wanted), backend);
-    assert.equal((await page.evaluate(() => loading)).length, 4);
+    const made = await page.evaluate(() => loading);
+    assert.equal(made.length, 4, `${backend}: ${JSON.stringify(made)}`);
   }
 });

@@ -287,8 +287,8 @@ fn place<const N: usize>(part: &Part, stored: &[u8], data: &mut [u8], stride: us
     }
 }
 
-/// `stored` [outputs, inputs] → `data` [inputs, stride], output `o` in column `columns[o]`. In square tiles, so that
-/// both sides stay in the cache.
+/// `stored` [outputs, inputs] → `data` [inputs, stride], output `o` in column `columns[o]`. In tiles, so that both sides stay in the cache: of few
+/// outputs, whose numbers in a large matrix lie so far apart that they compete for the same places there.
 fn transpose<const N: usize>(
     stored: &[[u8; N]],
     data: &mut [[u8; N]],
@@ -296,11 +296,12 @@ fn transpose<const N: usize>(
     inputs: usize,
     columns: &[usize],
 ) {
-    const TILE: usize = 32;
-    for (tile, columns) in columns.chunks(TILE).enumerate() {
-        let stored = &stored[tile * TILE * inputs..];
-        for first in (0..inputs).step_by(TILE) {
-            transpose_tile(stored, data, stride, inputs, columns, first..inputs.min(first + TILE));
+    const OUTPUTS: usize = 8;
+    const INPUTS: usize = 32;
+    for (tile, columns) in columns.chunks(OUTPUTS).enumerate() {
+        let stored = &stored[tile * OUTPUTS * inputs..];
+        for first in (0..inputs).step_by(INPUTS) {
+            transpose_tile(stored, data, stride, inputs, columns, first..inputs.min(first + INPUTS));
         }
     }
 }

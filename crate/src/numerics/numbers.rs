@@ -48,18 +48,16 @@ impl Default for Numbers {
 }
 
 impl Numbers {
-    /// Of f16 by their bits. Widening by shifts is right for finite numbers only, so others are widened here.
+    /// Widening by shifts is right for finite numbers only, so others are widened here.
     #[inline(never)]
-    pub fn from_f16(bits: Vec<u16>) -> Numbers {
+    pub fn from_f16(numbers: Vec<F16>) -> Numbers {
         const EXPONENT: u16 = 0x7c00;
-        if bits.iter().any(|bits| bits & EXPONENT == EXPONENT) {
-            return Numbers::F32(bits.into_iter().map(|bits| f16::from_bits(bits).to_f32()).collect());
+        // The largest of some at a time, which registers of many numbers find.
+        let largest = |some: &[F16]| some.iter().fold(0, |largest, number| largest.max(number.0 & EXPONENT));
+        if numbers.chunks(1024).any(|some| largest(some) == EXPONENT) {
+            return Numbers::F32(numbers.into_iter().map(|number| f16::from_bits(number.0).to_f32()).collect());
         }
-        Numbers::F16(bits.into_iter().map(F16).collect())
-    }
-
-    pub fn from_bf16(bits: Vec<u16>) -> Numbers {
-        Numbers::Bf16(bits.into_iter().map(Bf16).collect())
+        Numbers::F16(numbers)
     }
 
     /// Whether they have 8 bits and scales.
@@ -155,19 +153,19 @@ mod tests {
     fn every_number_is_widened_exactly() {
         let all: Vec<u16> = (0..=u16::MAX).collect();
         let mut row = vec![0.0; all.len()];
-        Numbers::from_f16(all.clone()).widen(0, 0, &mut row);
+        Numbers::from_f16(all.iter().copied().map(F16).collect()).widen(0, 0, &mut row);
         for (bits, value) in all.iter().zip(&row) {
             let exact = f16::from_bits(*bits).to_f32();
             assert!(exact.to_bits() == value.to_bits() || exact.is_nan() && value.is_nan(), "{bits:04x}");
         }
         let finite: Vec<u16> = all.iter().copied().filter(|bits| f16::from_bits(*bits).is_finite()).collect();
-        let numbers = Numbers::from_f16(finite.clone());
+        let numbers = Numbers::from_f16(finite.iter().copied().map(F16).collect());
         assert!(matches!(numbers, Numbers::F16(_)) && numbers.bytes() == 2 * finite.len());
         numbers.widen(0, 0, &mut row[..finite.len()]);
         for (bits, value) in finite.iter().zip(&row) {
             assert_eq!(f16::from_bits(*bits).to_f32().to_bits(), value.to_bits(), "{bits:04x}");
         }
-        Numbers::from_bf16(all.clone()).widen(0, 0, &mut row);
+        Numbers::Bf16(all.iter().copied().map(Bf16).collect()).widen(0, 0, &mut row);
         for (bits, value) in all.iter().zip(&row) {
             let exact = bf16::from_bits(*bits).to_f32();
             assert!(exact.to_bits() == value.to_bits() || exact.is_nan() && value.is_nan(), "{bits:04x}");

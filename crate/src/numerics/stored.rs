@@ -12,7 +12,7 @@ use std::arch::wasm32::{
 };
 
 /// A finite half-precision number.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, bytemuck::AnyBitPattern)]
 #[repr(transparent)]
 pub struct F16(pub(super) u16);
 
@@ -40,7 +40,7 @@ impl Kept for F16 {
 }
 
 /// A bfloat16.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, bytemuck::AnyBitPattern)]
 #[repr(transparent)]
 pub struct Bf16(pub(super) u16);
 

@@ -1,13 +1,14 @@
 //! Weights on the CPU: the layouts of `crate::weights`, numbers as they are stored.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::config::{Config, Norm, Residual};
 use crate::error::{fail, Result};
-use crate::memory::zeroed;
+use crate::memory::reserve;
 use crate::numerics::gemm;
 use crate::numerics::gemm::blocks::Blocks;
 use crate::numerics::int4::{self, Int4};
@@ -207,31 +208,22 @@ impl WeightSink for CpuWeights {
     }
 }
 
-/// Bytes as they are stored, little-endian, as the machines are that run this.
-fn copy_bytes<T: bytemuck::Pod>(bytes: &[u8], numbers: &mut [T]) {
-    let numbers = bytemuck::cast_slice_mut(numbers);
-    numbers.copy_from_slice(&bytes[..numbers.len()]);
+/// Numbers as they are stored, little-endian, as the machines are that run this.
+fn numbers_in<T: bytemuck::AnyBitPattern>(bytes: &[u8], what: impl Display) -> Result<Vec<T>> {
+    let mut numbers = Vec::new();
+    reserve(&mut numbers, bytes.len() / size_of::<T>(), what)?;
+    numbers.extend(bytes.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned::<T>));
+    Ok(numbers)
 }
 
 /// The numbers of a tensor, in memory of their own.
 fn numbers(which: Weight, tensor: Tensor) -> Result<Numbers> {
     let what = format_args!("the weight {which:?}");
     Ok(match tensor.dtype {
-        Dtype::F32 => {
-            let mut numbers = zeroed(tensor.data.len() / 4, what)?;
-            copy_bytes(&tensor.data, &mut numbers);
-            Numbers::F32(numbers)
-        }
+        Dtype::F32 => Numbers::F32(numbers_in(&tensor.data, what)?),
         Dtype::F16 | Dtype::Bf16 if which.is_vector() => Numbers::F32(tensor.to_f32()),
-        Dtype::F16 | Dtype::Bf16 => {
-            let mut bits = zeroed(tensor.data.len() / 2, what)?;
-            copy_bytes(&tensor.data, &mut bits);
-            if tensor.dtype == Dtype::F16 {
-                Numbers::from_f16(bits)
-            } else {
-                Numbers::from_bf16(bits)
-            }
-        }
+        Dtype::F16 => Numbers::from_f16(numbers_in(&tensor.data, what)?),
+        Dtype::Bf16 => Numbers::Bf16(numbers_in(&tensor.data, what)?),
         Dtype::I4 { group } => {
             let words = tensor.dtype.words(tensor.rows, tensor.stride);
             let (words, numbers) = int4::parts(&tensor.data, words, what)?;

@@ -1,6 +1,6 @@
 //! Files that the page holds: an object with `size(path)` and `read(path, offset, length)`.
 
-use js_sys::{Function, Promise, Reflect, Uint8Array};
+use js_sys::{Array, Function, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
@@ -8,7 +8,7 @@ use crate::error::{fail, Code, Error, Result};
 use crate::memory::zeroed;
 use crate::source::{LocalFuture, Source};
 
-/// `{ size(path): number | undefined, read(path, offset, length): Promise<Uint8Array> }`
+/// `{ size(path): number | undefined, read(path, offset, length): Promise<Uint8Array | Uint8Array[]> }`, the latter pieces that follow each other.
 pub struct JsSource {
     object: JsValue,
     size: Function,
@@ -55,14 +55,25 @@ impl Source for JsSource {
                 )
                 .map_err(failed)?;
             let bytes = JsFuture::from(Promise::resolve(&promise)).await.map_err(failed)?;
-            let bytes: Uint8Array = bytes
-                .dyn_into()
-                .map_err(|_| Error::new(Code::Io, format!("{path}: read must give a Uint8Array")))?;
-            if bytes.length() as usize != length {
-                fail!(Io, "{path} gave {} bytes from offset {offset} where {length} were expected; it is shorter than it says", bytes.length());
-            }
+            let pieces = match bytes.dyn_into::<Array>() {
+                Ok(pieces) => pieces,
+                Err(bytes) => Array::of1(&bytes),
+            };
             let mut copy = zeroed(length, path)?;
-            bytes.copy_to(&mut copy);
+            let mut at: usize = 0;
+            for piece in pieces.iter() {
+                let piece: Uint8Array = piece
+                    .dyn_into()
+                    .map_err(|_| Error::new(Code::Io, format!("{path}: read must give Uint8Arrays")))?;
+                let to = at.saturating_add(piece.length() as usize);
+                if let Some(place) = copy.get_mut(at..to) {
+                    piece.copy_to(place);
+                }
+                at = to;
+            }
+            if at != length {
+                fail!(Io, "{path} gave {at} bytes from offset {offset} where {length} were expected; it is shorter than it says");
+            }
             Ok(copy)
         })
     }

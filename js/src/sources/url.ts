@@ -11,6 +11,7 @@ import { isMissing, bodyBytes, NETWORK, readBody, request, Retriable, retry, ser
 import { looksLikeHtml, parseManifest, shardNames, type Manifest } from '../manifest.js';
 import type { Downloaded, DownloadContext, RemoteFile } from '../transfer.js';
 import { ByteProgress } from '../progress.js';
+import type { Pieces } from '../topk_lm.js';
 import { openStorage } from '../storage.js';
 import type { CacheInfo } from '../types.js';
 
@@ -303,7 +304,7 @@ class UrlFolder implements OpenFolder {
     return this.#files.get(this.#folder + path)?.file.bytes ?? undefined;
   }
 
-  async read(path: string, offset: number, length: number): Promise<Uint8Array> {
+  async read(path: string, offset: number, length: number): Promise<Pieces> {
     const entry = this.#files.get(this.#folder + path);
     if (!entry) throw createError('io', `${this.#folder}${path} is not among the model's files.`);
     entry.isRead = true;

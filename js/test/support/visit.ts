@@ -4,6 +4,7 @@ import { PART_BYTES } from '../../src/cache.ts';
 import { TopKError } from '../../src/errors.ts';
 import type { OpenFolder } from '../../src/sources/source.ts';
 import { UrlFiles } from '../../src/sources/url.ts';
+import type { Pieces } from '../../src/topk_lm.js';
 import type { LoadProgress } from '../../src/types.ts';
 import { FakeServer, pattern } from './server.ts';
 
@@ -16,7 +17,8 @@ export function modelServer(): FakeServer {
 }
 
 interface Opened {
-  folder: OpenFolder;
+  /** Whose reads are joined: stored files are read in pieces. */
+  folder: Omit<OpenFolder, 'read'> & { read(...of: Parameters<OpenFolder['read']>): Promise<Uint8Array> };
   progress: LoadProgress[];
 }
 
@@ -28,7 +30,13 @@ export async function open(
   const progress: LoadProgress[] = [];
   const files = await UrlFiles.create(BASE, cache, server);
   const opened = await files.open(folder, { signal, early, onProgress: (report) => progress.push(report) });
-  return { folder: opened, progress };
+  const read = opened.read.bind(opened);
+  const joined = Object.assign(opened, { read: async (...of: Parameters<OpenFolder['read']>) => join(await read(...of)) });
+  return { folder: joined, progress };
+}
+
+function join(pieces: Pieces): Uint8Array {
+  return pieces instanceof Uint8Array ? pieces : new Uint8Array(Buffer.concat(pieces));
 }
 
 export async function readAll({ folder }: Opened, path = WEIGHTS): Promise<Uint8Array> {

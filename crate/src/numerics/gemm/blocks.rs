@@ -36,8 +36,16 @@ impl<S: Stored> Blocks<S> {
     /// A row to its places in the blocks, which begin at that of its first number.
     #[cfg_attr(target_arch = "wasm32", inline(never))]
     fn put(row: &[S], blocks: &mut [S]) {
-        for (row, block) in row.chunks(OUTS).zip(blocks.chunks_mut(FOUR * OUTS)) {
-            block[..row.len()].copy_from_slice(row);
+        let (whole, rest) = row.as_chunks::<OUTS>();
+        let mut blocks = blocks.chunks_mut(FOUR * OUTS);
+        for (row, block) in whole.iter().zip(&mut blocks) {
+            // Of a length that the compiler knows.
+            if let Some(block) = block.first_chunk_mut::<OUTS>() {
+                *block = *row;
+            }
+        }
+        if let Some(block) = blocks.next() {
+            block[..rest.len()].copy_from_slice(rest);
         }
     }
 

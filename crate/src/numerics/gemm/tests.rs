@@ -1,4 +1,5 @@
 use super::*;
+use crate::numerics::stored::{Bf16, F16};
 
 fn numbers(n: usize, seed: u32) -> Vec<f32> {
     let mut state = seed.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
@@ -19,8 +20,8 @@ fn weights(n: usize, seed: u32) -> Vec<(Numbers, Vec<f32>)> {
     let bf16 = numbers.iter().map(|x| half::bf16::from_f32(*x).to_bits());
     let all = [
         Numbers::F32(numbers.clone()),
-        Numbers::from_f16(f16.collect()),
-        Numbers::from_bf16(bf16.collect()),
+        Numbers::from_f16(f16.map(F16).collect()),
+        Numbers::Bf16(bf16.map(Bf16).collect()),
     ];
     let widened = |stored: Numbers| {
         let mut wide = vec![0.0; n];
