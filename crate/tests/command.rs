@@ -177,6 +177,34 @@ fn bench_gives_medians() {
 }
 
 #[test]
+fn help_says_what_a_subcommand_does() {
+    let help = |arguments: &[&str]| text(&topk_lm(&[arguments, &["--help"]].concat()).stdout);
+    let all = help(&[]);
+    for (name, short, long) in [
+        ("generate", "Continue a prompt", "Continue a prompt"),
+        (
+            "analyze",
+            "Compute statistics of every neuron",
+            "An interrupted run continues",
+        ),
+        ("merge", "Merge the shards", "equals an analysis in one pass"),
+        ("write", "Write many documents", "continues from FILE.part"),
+        (
+            "steer",
+            "Find the few neurons",
+            "as `generate --edit` and JavaScript take them",
+        ),
+        ("convert", "Check a model folder", "A GGUF file"),
+        ("manifest", "Write manifest.json", "Loaders verify downloads by it"),
+        ("bench", "Time a model", "medians after a warm-up"),
+    ] {
+        assert!(all.contains(short), "{all}");
+        let own = help(&[name]);
+        assert!(own.starts_with(short) && own.replace("\n", " ").contains(long), "{own}");
+    }
+}
+
+#[test]
 fn a_misspelt_argument_is_refused_with_the_one_that_was_meant() {
     fails(&["generate", "--max-new-tokens", "3"], 2, "did you mean --max-tokens?");
     fails(&["generat"], 2, "did you mean generate?");

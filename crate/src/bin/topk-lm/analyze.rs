@@ -11,8 +11,10 @@ use topk_lm::offline;
 
 use crate::common::{counted, print_line, sae_json, sae_lines, Backend, NoBackend, SaeArgs, ThreadArgs};
 
-/// Computes, for every neuron, where it is active over a corpus, on which tokens, and what it promotes; with --checkpoints, over training too.
-/// An interrupted run continues after the last saved part and produces the same files.
+/// Compute statistics of every neuron over a corpus
+///
+/// Where each is active, on which tokens, and what it promotes; with --checkpoints, over training too. An interrupted run continues after the last
+/// saved part and produces the same files.
 #[derive(Args)]
 pub struct AnalyzeArgs {
     /// Model folder in the Hugging Face layout
@@ -62,7 +64,9 @@ pub struct AnalyzeArgs {
     json: bool,
 }
 
-/// Merges the shards of an analysis; the result equals an analysis in one pass, byte for byte.
+/// Merge the shards of an analysis
+///
+/// The result equals an analysis in one pass, byte for byte.
 #[derive(Args)]
 pub struct MergeArgs {
     /// Output folder

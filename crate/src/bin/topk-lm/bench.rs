@@ -25,6 +25,10 @@ use topk_lm::weights::Dtype;
 
 use crate::common::{load, print_line, threads, whole, Backend, KeptDtype, KvCache, ModelArgs};
 
+/// Time a model, or TopK on a shape
+///
+/// Prints medians after a warm-up as JSON. Beside the times of a model stand counts: what the WebGPU backend records for a token and for the
+/// prompt.
 #[derive(Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["model", "topk", "topk_plan"]))]
 pub struct BenchArgs {

@@ -12,6 +12,7 @@ use topk_lm::tokenizer::Tokenizer;
 
 use crate::common::{counted, print_line, whole, KvCache, NoBackend};
 
+/// Describe a model folder: sizes, weights, tokenizer, training checkpoints
 #[derive(Args)]
 pub struct InfoArgs {
     /// Model folder in the Hugging Face layout

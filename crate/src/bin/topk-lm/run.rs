@@ -12,6 +12,7 @@ use topk_lm::session::RunOptions;
 
 use crate::common::{edit, load, print_line, sae_lines, whole, ModelArgs, Prompt, SaeArgs};
 
+/// Run one forward pass and save logits and hooks as safetensors
 #[derive(Args)]
 pub struct RunArgs {
     #[command(flatten)]

@@ -9,8 +9,10 @@ use topk_lm::steer::{self, Concept, Found, Recipe, SteerOptions};
 
 use crate::common::{number, print_text, remark, whole, NoBackend, ThreadArgs};
 
-/// Finds the few neurons of one block, each with a value to add, that make texts speak of the given words while they still read; prints edits as
-/// `generate --edit` and JavaScript take them, with what they do to fresh texts.
+/// Find the few neurons that make texts speak of given words
+///
+/// They are neurons of one block, each with a value to add, so that texts still read. Prints edits as `generate --edit` and JavaScript take them,
+/// with what they do to fresh texts.
 #[derive(Args)]
 pub struct SteerArgs {
     /// Model folder in the Hugging Face layout, with a tokenizer.json

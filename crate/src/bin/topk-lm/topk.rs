@@ -11,6 +11,7 @@ use topk_lm::topk::{topk_cpu, TopKGpu};
 
 use crate::common::{whole, Backend};
 
+/// Compute TopK of each row of a tensor
 #[derive(Args)]
 pub struct TopKArgs {
     /// Input file with "x" f32 [R, N]
