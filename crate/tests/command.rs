@@ -177,6 +177,31 @@ fn bench_gives_medians() {
 }
 
 #[test]
+fn figures_that_cannot_be_written_are_printed() {
+    let topk = ["bench", "--topk", "1,7,7", "--backend", "cpu", "--runs", "1"];
+    let output = topk_lm(&[&topk[..], &["--json", "--out", "no/such/folder/x.json"]].concat());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).starts_with("error: no/such/folder/x.json cannot be written"));
+    let figures: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(figures["topk"].as_array().unwrap().len(), 1);
+}
+
+/// Scripts that write through a link keep it, and a run that fails leaves what was there.
+#[cfg(unix)]
+#[test]
+fn run_writes_through_a_link() {
+    let folder = common::folder("run-link");
+    let (target, link) = (folder.join("target.safetensors"), folder.join("link.safetensors"));
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    let model = golden("llama-gqa").display().to_string();
+    let run = ["run", "--model", &model, "--ids", "1", "--backend", "cpu", "--out"];
+    let output = topk_lm(&[&run[..], &[link.to_str().unwrap()]].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(link.is_symlink());
+    assert!(Tensors::open(&target).all().contains_key("logits"));
+}
+
+#[test]
 fn help_says_what_a_subcommand_does() {
     let help = |arguments: &[&str]| text(&topk_lm(&[arguments, &["--help"]].concat()).stdout);
     let all = help(&[]);

@@ -71,11 +71,15 @@ pub fn run(args: &SteerArgs) -> Result<()> {
         summary(found, args.curve).iter().for_each(|line| remark(line));
     }
     let recipes: Vec<Recipe> = found.into_iter().map(|found| found.recipe).collect();
-    let list = steer::into_list(args.out.as_deref(), &recipes)?;
-    match &args.out {
-        Some(file) => files::write_whole(file, list.as_bytes()),
-        None => print_text(&list),
+    let all = |file| steer::into_list(file, &recipes);
+    let Some(file) = &args.out else {
+        return print_text(&all(None)?);
+    };
+    let saved = all(Some(file)).and_then(|list| files::write_whole(file, list.as_bytes()));
+    if saved.is_err() {
+        print_text(&all(None)?)?; // what took minutes is not lost with a full disk
     }
+    saved
 }
 
 /// For a reader.
