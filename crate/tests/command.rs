@@ -186,6 +186,22 @@ fn figures_that_cannot_be_written_are_printed() {
     assert_eq!(figures["topk"].as_array().unwrap().len(), 1);
 }
 
+#[test]
+fn an_autoencoder_that_cannot_be_attached_is_found_out_before_the_analysis() {
+    let folder = common::folder("analyze-sae");
+    let (corpus, out) = (folder.join("corpus.jsonl"), folder.join("features"));
+    std::fs::write(&corpus, "{\"ids\":[1,2,3]}\n").unwrap();
+    let model = golden("llama-gqa").display().to_string();
+    let analyze = ["analyze", "--model", &model, "--corpus", corpus.to_str().unwrap()];
+    let more = ["--out", out.to_str().unwrap(), "--sae", "no/such/autoencoder"];
+    fails(
+        &[&analyze[..], &more].concat(),
+        1,
+        "no/such/autoencoder is not a folder",
+    );
+    assert!(!out.exists());
+}
+
 /// Scripts that write through a link keep it, and a run that fails leaves what was there.
 #[cfg(unix)]
 #[test]

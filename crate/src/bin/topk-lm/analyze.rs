@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 use topk_lm::error::Result;
 use topk_lm::features::analyze::{self, AnalyzeOptions, Beyond};
-use topk_lm::features::saes::analyze_saes;
+use topk_lm::features::saes;
 use topk_lm::offline;
 
 use crate::common::{counted, print_line, sae_json, sae_lines, Backend, NoBackend, SaeArgs, ThreadArgs};
@@ -110,6 +110,10 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
         stories: args.stories.clone().zip(args.states.clone()),
         part: args.part,
     };
+    let saes = args.saes.sources();
+    if !saes.is_empty() {
+        saes::attached(&args.model, &saes)?; // what cannot be attached is found out before the hours that the neurons may take
+    }
     let mut notices = Vec::new();
     let done = analyze::analyze(&options, &mut |notice| notices.push(notice.to_owned()))?;
     if done.cut.documents > 0 {
@@ -118,10 +122,9 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
             done.cut.documents, done.cut.windows
         ));
     }
-    let saes = args.saes.sources();
     let quality = match saes.as_slice() {
         [] => None,
-        saes => Some(analyze_saes(&args.model, &args.corpus, saes, &args.out)?),
+        saes => Some(saes::analyze_saes(&args.model, &args.corpus, saes, &args.out)?),
     };
     let rate = done.computed as f64 / done.seconds.max(1e-9);
     if args.json {
