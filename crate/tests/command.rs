@@ -298,7 +298,8 @@ fn a_flag_says_what_it_takes() {
     fails(&["topk", "--input", "x", "--out", "x", "--k", "-1"], 2, whole);
     let part = ["analyze", "--model", "x", "--corpus", "x", "--out", "x", "--part"];
     let context = [&generate[..], &["--max-context"]].concat();
-    for flag in [&part[..], &context, &["info", "--model", "x", "--max-context"]] {
+    let most = ["info", "--model", "x", "--against", "x", "--text", "x", "--max-tokens"];
+    for flag in [&part[..], &context, &["info", "--model", "x", "--max-context"], &most] {
         for value in ["0", "-1", "1.5", "18446744073709551616"] {
             fails(&[flag, &[value]].concat(), 2, "must be a whole number of at least 1");
         }

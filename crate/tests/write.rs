@@ -140,7 +140,9 @@ fn what_cannot_be_written_is_refused_in_one_line() {
     std::fs::write(&bad, "{\"ids\":[1,4000]}\n").unwrap();
     let text = folder.join("text.txt");
     std::fs::write(&text, "Once").unwrap();
-    let cases: [(&[&str], i32, &str); 5] = [
+    let none = folder.join("none.jsonl");
+    std::fs::write(&none, "\n").unwrap();
+    let cases: [(&[&str], i32, &str); 6] = [
         (&["--documents", "1", "--seed", "1", "--top-p", "2"], 1, "top_p"),
         (&["--documents", "1"], 2, "--seed"),
         (
@@ -157,6 +159,11 @@ fn what_cannot_be_written_is_refused_in_one_line() {
             &["--documents", "1", "--seed", "1", "--prompts", "/nowhere.txt"],
             1,
             "/nowhere.txt",
+        ),
+        (
+            &["--documents", "1", "--seed", "1", "--prompts", none.to_str().unwrap()],
+            1,
+            "there are no prompts in",
         ),
     ];
     for (arguments, code, word) in cases {
@@ -203,4 +210,23 @@ fn a_file_that_cannot_be_written_leaves_no_draft() {
     std::fs::create_dir(&folder).unwrap();
     assert!(files::write_whole(&folder, b"x").is_err());
     assert!(!files::beside(&folder, ".draft").exists());
+}
+
+/// As PowerShell and some editors begin a text.
+#[test]
+fn a_byte_order_mark_is_no_part_of_a_text() {
+    let folder = folder("write-mark");
+    let (prompts, out) = (folder.join("prompts.jsonl"), folder.join("out.jsonl"));
+    std::fs::write(&prompts, "\u{feff}{\"ids\":[7]}\n").unwrap();
+    let settings = [
+        "--documents",
+        "1",
+        "--seed",
+        "1",
+        "--prompts",
+        prompts.to_str().unwrap(),
+    ];
+    let output = write("llama-gqa", &out, &settings);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(documents(&out)[0][0], 7);
 }

@@ -51,7 +51,13 @@ pub struct WriteArgs {
 pub fn run(args: &WriteArgs) -> Result<()> {
     let model = OfflineModel::load(FolderSource::new(&args.model)?, "")?;
     let prompts = match (&args.prompts, model.config.bos_token_id) {
-        (Some(path), _) => documents::read(&[path], &model.config, model.tokenizer.as_deref())?,
+        (Some(path), _) => match documents::read(&[path], &model.config, model.tokenizer.as_deref())? {
+            none if none.is_empty() => {
+                let message = format!("there are no prompts in {}", path.display());
+                return Err(Error::new(Code::Argument, message));
+            }
+            prompts => prompts,
+        },
         (None, Some(bos)) => vec![vec![bos]],
         (None, None) => {
             let message = "the model has no bos_token_id to start from; use --prompts";
