@@ -263,7 +263,7 @@ export class TopKLM {
   ): Promise<void> {
     const { onProgress, signal } = optionsOf('loadCheckpoint', options);
     if (step === undefined) throw createError('argument', "step is missing; pass a training step or 'final'.");
-    const args = { step: step === 'final' ? step : (wholeNumber('step', step) as number) };
+    const args = { step: step === 'final' ? step : (wholeNumber('step', step, 0, Number.MAX_SAFE_INTEGER) as number) };
     const onEvent = functionOf('onProgress', onProgress);
     this.#description.cache = await this.#connection.call('loadCheckpoint', args, { signal: signalOf(signal), onEvent });
   }
