@@ -280,6 +280,7 @@ export class TopKLM {
    */
   async attachSae(source: ModelSource, options?: SaeOptions): Promise<SaeInfo> {
     const { hook, errorTerm, hub, signal } = saeOptions(optionsOf('attachSae', options));
+    if (this.#disposing) throw new TopKDisposedError(); // before anything is fetched
     const files = await saeFiles(sourceOf(source, hub, 'autoencoder'), signal ?? new AbortController().signal);
     return this.#connection.call('attachSae', { files, hook, errorTerm }, { signal });
   }

@@ -183,6 +183,7 @@ test('errors are typed and name what is wrong', async () => {
   assert.deepEqual(await greedy(model), golden().ids, 'usable after all of that');
   await model.dispose();
   await rejectsWith(model.run([0]), 'disposed', /load it again/);
+  await rejectsWith(model.attachSae('https://host.invalid/sae/'), 'disposed', /load it again/); // without asking the host
 });
 
 test('a script ends by itself when its work is done', () => {
