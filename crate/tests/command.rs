@@ -133,6 +133,7 @@ fn a_random_seed_is_reported_and_gives_the_same_text_again() {
         serde_json::from_str(text(&output.stdout).lines().last().unwrap()).unwrap()
     };
     let first = run(&[]);
+    assert!(first["seed"].as_u64().unwrap() < 1 << 53, "whole in a double");
     let again = run(&["--seed", &first["seed"].as_u64().unwrap().to_string()]);
     assert_eq!(first["ids"], again["ids"]);
 }
@@ -200,6 +201,32 @@ fn an_autoencoder_that_cannot_be_attached_is_found_out_before_the_analysis() {
         "no/such/autoencoder is not a folder",
     );
     assert!(!out.exists());
+}
+
+/// The site reads whichever of these files there are.
+#[test]
+fn an_analysis_leaves_nothing_of_an_earlier_one_that_measured_more() {
+    let folder = common::folder("analyze-again");
+    let (corpus, out) = (folder.join("corpus.jsonl"), folder.join("features"));
+    std::fs::write(&corpus, "{\"ids\":[1,2,3]}\n").unwrap();
+    std::fs::create_dir(&out).unwrap();
+    let names = ["states.json", "contrasts.json", "switches.json", "own.json"];
+    for name in names {
+        std::fs::write(out.join(name), "{}").unwrap();
+    }
+    let model = golden("llama-gqa").display().to_string();
+    let analyze = [
+        "analyze",
+        "--model",
+        &model,
+        "--corpus",
+        corpus.to_str().unwrap(),
+        "--out",
+    ];
+    let output = topk_lm(&[&analyze[..], &[out.to_str().unwrap()]].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(names.map(|name| out.join(name).exists()), [false, false, false, true]);
+    assert!(out.join("index.json").exists());
 }
 
 /// Scripts that write through a link keep it, and a run that fails leaves what was there.

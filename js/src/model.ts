@@ -69,7 +69,7 @@ export interface Tokenizer {
 export class TopKLM {
   readonly #connection: Connection;
   readonly #description: ModelDescription;
-  /** The neuron statistics of the model folder. */
+  /** The neuron statistics of the model folder, which can be read after {@link TopKLM.dispose}, too. */
   readonly features: Features;
   #disposing: Promise<void> | undefined;
 
@@ -256,6 +256,7 @@ export class TopKLM {
   /**
    * Loads the weights of a training step (files under `step{N}/`, cached likewise) and swaps when they are whole; `final` loads
    * the model's own again. Generations under way end on the weights they began with. If both do not fit, or on any other error, the old ones stay.
+   * Calls that overlap are carried out one after the other.
    */
   async loadCheckpoint(
     step: number | 'final',
