@@ -133,6 +133,7 @@ fn a_random_seed_is_reported_and_gives_the_same_text_again() {
         serde_json::from_str(text(&output.stdout).lines().last().unwrap()).unwrap()
     };
     let first = run(&[]);
+    assert!(first["seed"].as_u64().unwrap() < 1 << 53, "whole in a double");
     let again = run(&["--seed", &first["seed"].as_u64().unwrap().to_string()]);
     assert_eq!(first["ids"], again["ids"]);
 }
@@ -174,6 +175,101 @@ fn bench_gives_medians() {
     fails(&["bench", "--topk", "3,4,x,2"], 2, "R,N,K");
     fails(&["bench", "--topk", "-1,4,2"], 2, "R,N,K");
     fails(&["bench", "--topk", "1,5"], 2, "R,N,K");
+}
+
+#[test]
+fn figures_that_cannot_be_written_are_printed() {
+    let topk = ["bench", "--topk", "1,7,7", "--backend", "cpu", "--runs", "1"];
+    let output = topk_lm(&[&topk[..], &["--json", "--out", "no/such/folder/x.json"]].concat());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).starts_with("error: no/such/folder/x.json cannot be written"));
+    let figures: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(figures["topk"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn an_autoencoder_that_cannot_be_attached_is_found_out_before_the_analysis() {
+    let folder = common::folder("analyze-sae");
+    let (corpus, out) = (folder.join("corpus.jsonl"), folder.join("features"));
+    std::fs::write(&corpus, "{\"ids\":[1,2,3]}\n").unwrap();
+    let model = golden("llama-gqa").display().to_string();
+    let analyze = ["analyze", "--model", &model, "--corpus", corpus.to_str().unwrap()];
+    let more = ["--out", out.to_str().unwrap(), "--sae", "no/such/autoencoder"];
+    fails(
+        &[&analyze[..], &more].concat(),
+        1,
+        "no/such/autoencoder is not a folder",
+    );
+    assert!(!out.exists());
+}
+
+/// The site reads whichever of these files there are.
+#[test]
+fn an_analysis_leaves_nothing_of_an_earlier_one_that_measured_more() {
+    let folder = common::folder("analyze-again");
+    let (corpus, out) = (folder.join("corpus.jsonl"), folder.join("features"));
+    std::fs::write(&corpus, "{\"ids\":[1,2,3]}\n").unwrap();
+    std::fs::create_dir(&out).unwrap();
+    let names = ["states.json", "contrasts.json", "switches.json", "own.json"];
+    for name in names {
+        std::fs::write(out.join(name), "{}").unwrap();
+    }
+    let model = golden("llama-gqa").display().to_string();
+    let analyze = [
+        "analyze",
+        "--model",
+        &model,
+        "--corpus",
+        corpus.to_str().unwrap(),
+        "--out",
+    ];
+    let output = topk_lm(&[&analyze[..], &[out.to_str().unwrap()]].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(names.map(|name| out.join(name).exists()), [false, false, false, true]);
+    assert!(out.join("index.json").exists());
+}
+
+/// Scripts that write through a link keep it, and a run that fails leaves what was there.
+#[cfg(unix)]
+#[test]
+fn run_writes_through_a_link() {
+    let folder = common::folder("run-link");
+    let (target, link) = (folder.join("target.safetensors"), folder.join("link.safetensors"));
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    let model = golden("llama-gqa").display().to_string();
+    let run = ["run", "--model", &model, "--ids", "1", "--backend", "cpu", "--out"];
+    let output = topk_lm(&[&run[..], &[link.to_str().unwrap()]].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(link.is_symlink());
+    assert!(Tensors::open(&target).all().contains_key("logits"));
+}
+
+#[test]
+fn help_says_what_a_subcommand_does() {
+    let help = |arguments: &[&str]| text(&topk_lm(&[arguments, &["--help"]].concat()).stdout);
+    let all = help(&[]);
+    for (name, short, long) in [
+        ("generate", "Continue a prompt", "Continue a prompt"),
+        (
+            "analyze",
+            "Compute statistics of every neuron",
+            "An interrupted run continues",
+        ),
+        ("merge", "Merge the shards", "equals an analysis in one pass"),
+        ("write", "Write many documents", "continues from FILE.part"),
+        (
+            "steer",
+            "Find the few neurons",
+            "as `generate --edit` and JavaScript take them",
+        ),
+        ("convert", "Check a model folder", "A GGUF file"),
+        ("manifest", "Write manifest.json", "Loaders verify downloads by it"),
+        ("bench", "Time a model", "medians after a warm-up"),
+    ] {
+        assert!(all.contains(short), "{all}");
+        let own = help(&[name]);
+        assert!(own.starts_with(short) && own.replace("\n", " ").contains(long), "{own}");
+    }
 }
 
 #[test]
@@ -229,7 +325,8 @@ fn a_flag_says_what_it_takes() {
     fails(&["topk", "--input", "x", "--out", "x", "--k", "-1"], 2, whole);
     let part = ["analyze", "--model", "x", "--corpus", "x", "--out", "x", "--part"];
     let context = [&generate[..], &["--max-context"]].concat();
-    for flag in [&part[..], &context, &["info", "--model", "x", "--max-context"]] {
+    let most = ["info", "--model", "x", "--against", "x", "--text", "x", "--max-tokens"];
+    for flag in [&part[..], &context, &["info", "--model", "x", "--max-context"], &most] {
         for value in ["0", "-1", "1.5", "18446744073709551616"] {
             fails(&[flag, &[value]].concat(), 2, "must be a whole number of at least 1");
         }

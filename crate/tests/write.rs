@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use common::{folder, golden, load};
+use topk_lm::offline::files;
 use topk_lm::offline::write::seed_of;
 use topk_lm::pace::Cancel;
 use topk_lm::session::{BackendChoice, GenerateOptions, SamplingOptions};
@@ -139,7 +140,9 @@ fn what_cannot_be_written_is_refused_in_one_line() {
     std::fs::write(&bad, "{\"ids\":[1,4000]}\n").unwrap();
     let text = folder.join("text.txt");
     std::fs::write(&text, "Once").unwrap();
-    let cases: [(&[&str], i32, &str); 5] = [
+    let none = folder.join("none.jsonl");
+    std::fs::write(&none, "\n").unwrap();
+    let cases: [(&[&str], i32, &str); 6] = [
         (&["--documents", "1", "--seed", "1", "--top-p", "2"], 1, "top_p"),
         (&["--documents", "1"], 2, "--seed"),
         (
@@ -157,6 +160,11 @@ fn what_cannot_be_written_is_refused_in_one_line() {
             1,
             "/nowhere.txt",
         ),
+        (
+            &["--documents", "1", "--seed", "1", "--prompts", none.to_str().unwrap()],
+            1,
+            "there are no prompts in",
+        ),
     ];
     for (arguments, code, word) in cases {
         let output = write("llama-gqa", &out, arguments);
@@ -165,4 +173,60 @@ fn what_cannot_be_written_is_refused_in_one_line() {
         assert!(stderr.lines().count() == 1 && stderr.contains(word), "{stderr}");
         assert!(!out.exists());
     }
+}
+
+/// A file that is renamed to its name takes the place of a link, a device or a pipe, and that of /dev/null for the whole machine.
+#[cfg(unix)]
+#[test]
+fn what_is_no_plain_file_stays_what_it_is() {
+    let folder = folder("write-special");
+    let (target, link) = (folder.join("target.jsonl"), folder.join("link.jsonl"));
+    std::fs::write(&target, "before").unwrap();
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    let prompts = folder.join("prompts.jsonl");
+    std::fs::write(&prompts, "{\"ids\":[1]}\n").unwrap();
+    let settings = [
+        "--documents",
+        "1",
+        "--seed",
+        "1",
+        "--prompts",
+        prompts.to_str().unwrap(),
+    ];
+    let output = write("llama-gqa", &link, &settings);
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr.contains("--out must be a plain file"), "{stderr}");
+    assert_eq!(std::fs::read(&target).unwrap(), b"before");
+    // Where nothing has to lie beside it, it is written through.
+    files::write_whole(&link, b"after").unwrap();
+    assert!(link.is_symlink());
+    assert_eq!(std::fs::read(&target).unwrap(), b"after");
+}
+
+#[test]
+fn a_file_that_cannot_be_written_leaves_no_draft() {
+    let folder = folder("write-draft").join("folder");
+    std::fs::create_dir(&folder).unwrap();
+    assert!(files::write_whole(&folder, b"x").is_err());
+    assert!(!files::beside(&folder, ".draft").exists());
+}
+
+/// As PowerShell and some editors begin a text.
+#[test]
+fn a_byte_order_mark_is_no_part_of_a_text() {
+    let folder = folder("write-mark");
+    let (prompts, out) = (folder.join("prompts.jsonl"), folder.join("out.jsonl"));
+    std::fs::write(&prompts, "\u{feff}{\"ids\":[7]}\n").unwrap();
+    let settings = [
+        "--documents",
+        "1",
+        "--seed",
+        "1",
+        "--prompts",
+        prompts.to_str().unwrap(),
+    ];
+    let output = write("llama-gqa", &out, &settings);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(documents(&out)[0][0], 7);
 }

@@ -33,9 +33,14 @@ function number(name: string, value: unknown, rule: string, fits: (value: number
   return value;
 }
 
-/** A whole number ≥ `least`. */
-export function wholeNumber(name: string, value: unknown, least = 0): number | undefined {
-  return number(name, value, `a whole number of at least ${least}`, (given) => Number.isSafeInteger(given) && given >= least);
+/** The engine counts in u32: what is larger would lose its upper bits on the way. */
+const MOST = 2 ** 32 - 1;
+
+const isWhole = (value: unknown, least = 0, most = MOST) =>
+  Number.isInteger(value) && (value as number) >= least && (value as number) <= most;
+
+export function wholeNumber(name: string, value: unknown, least = 0, most = MOST): number | undefined {
+  return number(name, value, `a whole number from ${least} to ${most}`, (given) => isWhole(given, least, most));
 }
 
 export function flag(name: string, value: unknown): boolean | undefined {
@@ -161,8 +166,7 @@ export function editsOf(edits: unknown): Edit[] {
       ? { index: edit.index }
       : { layer: (edit as NeuronEdit).layer, index: edit.index };
     for (const [name, value] of Object.entries(numbers)) {
-      if (!Number.isSafeInteger(value) || (value as number) < 0)
-        wrong(`${name} is ${show(value)}, but must be a whole number of at least 0.`);
+      if (!isWhole(value)) wrong(`${name} is ${show(value)}, but must be a whole number from 0 to ${MOST}.`);
     }
     const { value } = edit;
     if (value !== undefined && value !== null && typeof value !== 'number') wrong(`value is ${show(value)}, but must be a number.`);
@@ -192,7 +196,7 @@ export function idsOf(name: string, ids: unknown, item = 'token id', other = '')
   if (ids instanceof Uint32Array) return Uint32Array.from(ids); // the caller may go on changing its own
   if (!Array.isArray(ids)) return fail(`${name} must be ${other}a list of ${item}s or a Uint32Array, not ${show(ids)}.`);
   for (const [position, id] of ids.entries()) {
-    if (!Number.isInteger(id) || id < 0 || id > 0xffffffff) fail(`${name}[${position}] is ${show(id)}, but must be a ${item}.`);
+    if (!isWhole(id)) fail(`${name}[${position}] is ${show(id)}, but must be a ${item}.`);
   }
   return Uint32Array.from(ids as number[]);
 }
@@ -230,18 +234,15 @@ export function runOptions(options: RunOptions): WasmRunOptions {
 }
 
 export function generateOptions(options: GenerateOptions): WasmGenerateOptions {
-  const atLeastZero = (value: number) => Number.isFinite(value) && value >= 0;
+  // The engine computes in f32, in which a large number may be infinite and a small one 0.
+  const real = (name: keyof GenerateOptions, rule: string, fits: (value: number) => boolean) =>
+    number(name, options[name], rule, (value) => fits(Math.fround(value)));
   const all: WasmGenerateOptions = {
     maxTokens: wholeNumber('maxTokens', options.maxTokens),
-    temperature: number('temperature', options.temperature, 'a finite number of at least 0', atLeastZero),
+    temperature: real('temperature', 'a finite number of at least 0', (value) => Number.isFinite(value) && value >= 0),
     topK: wholeNumber('topK', options.topK),
-    topP: number('topP', options.topP, 'above 0 and at most 1', (value) => value > 0 && value <= 1),
-    repetitionPenalty: number(
-      'repetitionPenalty',
-      options.repetitionPenalty,
-      'a finite number above 0',
-      (value) => Number.isFinite(value) && value > 0,
-    ),
+    topP: real('topP', 'above 0 and at most 1', (value) => value > 0 && value <= 1),
+    repetitionPenalty: real('repetitionPenalty', 'a finite number above 0', (value) => Number.isFinite(value) && value > 0),
     seed: seedOf(options.seed),
     stop: typeof options.stop === 'string' ? [options.stop] : texts('stop', options.stop, 'a string or '),
     ignoreEos: flag('ignoreEos', options.ignoreEos),

@@ -33,13 +33,19 @@ function clip(text: string, longest: number): string {
   return `${text.slice(0, head).replace(/[\ud800-\udbff]$/, '')}…${text.slice(head + 1 - longest).replace(/^[\udc00-\udfff]/, '')}`;
 }
 
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (typeof value === 'bigint') return `${value}n`;
+  // Of objects their kind: a list of one number would read as that number.
+  return typeof value === 'object' && value !== null ? Object.prototype.toString.call(value) : String(value);
+}
+
 /** A value in a message, whatever it is. */
 export function show(value: unknown): string {
   try {
-    const text = typeof value === 'string' ? JSON.stringify(value) : typeof value === 'bigint' ? `${value}n` : String(value);
-    return clip(text, LONGEST.value);
+    return clip(textOf(value), LONGEST.value);
   } catch {
-    return `an odd ${typeof value}`; // without a prototype, for example
+    return `an odd ${typeof value}`; // a proxy that was revoked, for example
   }
 }
 

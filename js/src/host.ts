@@ -39,6 +39,8 @@ class ModelHost {
   #inUse = 0;
   /** Disposed, but not freed yet: wasm-bindgen forbids to free what a running call borrows. */
   #retired: WasmModel | undefined;
+  /** The last swap of weights: one at a time, so that those of the last call stay, and no third set is in memory. */
+  #swap: Promise<unknown> = Promise.resolve();
   #generations = new Map<number, OpenGeneration>();
   #nextHandle = 1;
   #onCrash: ((error: unknown) => void) | undefined;
@@ -95,11 +97,16 @@ class ModelHost {
       this.#cancellable(signal, (model, cancel) =>
         model.ablate(encode(model, prompt), target, edits, cancel, (done, total) => emit({ done, total })),
       ),
-    loadCheckpoint: async ({ step }, context) => {
-      const { folder } = await this.#withFolder(checkpointFolder(step, this.#source()), context, (source, onTensor) =>
-        this.#cancellable(context.signal, (model, cancel) => model.load_checkpoint(source, cancel, onTensor)),
-      );
-      return folder.cache;
+    loadCheckpoint: ({ step }, context) => {
+      const swap = this.#swap.then(async () => {
+        throwIfAborted(context.signal);
+        const { folder } = await this.#withFolder(checkpointFolder(step, this.#source()), context, (source, onTensor) =>
+          this.#cancellable(context.signal, (model, cancel) => model.load_checkpoint(source, cancel, onTensor)),
+        );
+        return folder.cache;
+      });
+      this.#swap = swap.catch(() => {});
+      return swap;
     },
     attachSae: async ({ files, hook, errorTerm }) => {
       const folder = await new BlobFiles(files).open('');

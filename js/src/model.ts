@@ -69,7 +69,7 @@ export interface Tokenizer {
 export class TopKLM {
   readonly #connection: Connection;
   readonly #description: ModelDescription;
-  /** The neuron statistics of the model folder. */
+  /** The neuron statistics of the model folder, which can be read after {@link TopKLM.dispose}, too. */
   readonly features: Features;
   #disposing: Promise<void> | undefined;
 
@@ -256,6 +256,7 @@ export class TopKLM {
   /**
    * Loads the weights of a training step (files under `step{N}/`, cached likewise) and swaps when they are whole; `final` loads
    * the model's own again. Generations under way end on the weights they began with. If both do not fit, or on any other error, the old ones stay.
+   * Calls that overlap are carried out one after the other.
    */
   async loadCheckpoint(
     step: number | 'final',
@@ -263,7 +264,7 @@ export class TopKLM {
   ): Promise<void> {
     const { onProgress, signal } = optionsOf('loadCheckpoint', options);
     if (step === undefined) throw createError('argument', "step is missing; pass a training step or 'final'.");
-    const args = { step: step === 'final' ? step : (wholeNumber('step', step) as number) };
+    const args = { step: step === 'final' ? step : (wholeNumber('step', step, 0, Number.MAX_SAFE_INTEGER) as number) };
     const onEvent = functionOf('onProgress', onProgress);
     this.#description.cache = await this.#connection.call('loadCheckpoint', args, { signal: signalOf(signal), onEvent });
   }
@@ -280,6 +281,7 @@ export class TopKLM {
    */
   async attachSae(source: ModelSource, options?: SaeOptions): Promise<SaeInfo> {
     const { hook, errorTerm, hub, signal } = saeOptions(optionsOf('attachSae', options));
+    if (this.#disposing) throw new TopKDisposedError(); // before anything is fetched
     const files = await saeFiles(sourceOf(source, hub, 'autoencoder'), signal ?? new AbortController().signal);
     return this.#connection.call('attachSae', { files, hook, errorTerm }, { signal });
   }

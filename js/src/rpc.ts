@@ -163,7 +163,9 @@ export function serve(port: Port, handlers: Handlers): { crash(error: unknown): 
 /** The host in the page itself: no port, the same behavior. */
 export class LocalConnection implements Connection {
   readonly #handlers: Handlers;
-  readonly #closing = new AbortController();
+  /** What ends each call under way. */
+  readonly #open = new Set<(error: Error) => void>();
+  #closed: Error | undefined;
 
   constructor(handlers: Handlers) {
     this.#handlers = handlers;
@@ -171,8 +173,7 @@ export class LocalConnection implements Connection {
 
   async call<K extends MethodName>(method: K, args: Methods[K]['args'], options: CallOptions<K> = {}): Promise<Methods[K]['result']> {
     const { signal: caller, onEvent } = options;
-    const closing = this.#closing.signal;
-    if (closing.aborted) throw closing.reason;
+    if (this.#closed) throw this.#closed;
     if (caller?.aborted) throw abortError(caller);
     const controller = new AbortController();
     return new Promise((resolve, reject) => {
@@ -181,9 +182,8 @@ export class LocalConnection implements Connection {
         reject(error);
       };
       const onAbort = () => stop(abortError(caller as AbortSignal));
-      const onClose = () => stop(closing.reason);
       caller?.addEventListener('abort', onAbort, { once: true });
-      closing.addEventListener('abort', onClose, { once: true });
+      this.#open.add(stop); // an AbortSignal with a listener for each call is a leak to Node, which warns of it
       const context: CallContext<K> = {
         signal: controller.signal,
         emit: (event) => {
@@ -194,13 +194,14 @@ export class LocalConnection implements Connection {
         .then(resolve, (error: unknown) => reject(toTopKError(error)))
         .finally(() => {
           caller?.removeEventListener('abort', onAbort);
-          closing.removeEventListener('abort', onClose);
+          this.#open.delete(stop);
         });
     });
   }
 
   close(reason: Error): void {
-    this.#closing.abort(reason);
+    this.#closed ??= reason;
+    for (const stop of this.#open) stop(this.#closed);
   }
 }
 

@@ -26,7 +26,7 @@ export interface TopKOptions {
    * of hundreds and more, whose sort is left out.
    */
   sorted?: boolean;
-  /** f32 [rows, k] for the values, usage STORAGE; without it one is created, which is yours to destroy. */
+  /** f32 [rows, k] for the values, usage STORAGE (and COPY_SRC for {@link readTopK}); without it one is created, which is yours to destroy. */
   values?: GPUBuffer;
   /** u32 [rows, k] for the indices, likewise. */
   indices?: GPUBuffer;
@@ -89,7 +89,7 @@ export function topk(device: GPUDevice, options: TopKOptions): TopKResult {
   return instance.run(options);
 }
 
-/** Copies a result of `topk` back: `[rows, k]` each. */
+/** Copies a result of `topk` back: `[rows, k]` each, of its first `rows * k` entries. */
 export function readTopK(
   device: GPUDevice,
   result: Pick<TopKResult, 'values' | 'indices'>,
@@ -108,6 +108,9 @@ async function read(
   const { rows, k } = shape;
   checkCounts({ rows, k });
   const bytes = rows * k * 4;
+  checkBuffer('values', values, bytes, 'COPY_SRC');
+  checkBuffer('indices', indices, bytes, 'COPY_SRC');
+  checkFits(device, 2 * bytes);
   if (bytes === 0) return { values: new Float32Array(0), indices: new Uint32Array(0) };
   const staging = device.createBuffer({ size: 2 * bytes, usage: BufferUsage.MAP_READ | BufferUsage.COPY_DST });
   try {
@@ -134,6 +137,7 @@ function run(device: GPUDevice, runner: Runner, options: TopKOptions): TopKResul
   checkBuffer('input', input, rows * n * 4);
   if (options.values) checkBuffer('values', options.values, rows * k * 4);
   if (options.indices) checkBuffer('indices', options.indices, rows * k * 4);
+  checkFits(device, rows * k * 4);
   if (input === options.values || input === options.indices || (options.values && options.values === options.indices)) {
     throw createError('argument', 'input, values and indices must be three different buffers.');
   }
@@ -193,10 +197,16 @@ function checkShape({ rows, n, k, select = 'value', sorted = true }: Pick<TopKOp
   return { abs: select === 'abs', sorted };
 }
 
-function checkBuffer(name: string, buffer: GPUBuffer, bytes: number): void {
+function checkBuffer(name: string, buffer: GPUBuffer, bytes: number, usage: 'STORAGE' | 'COPY_SRC' = 'STORAGE'): void {
   if (typeof buffer?.size !== 'number') throw createError('argument', `${name} must be a GPUBuffer.`);
   if (buffer.size < bytes) throw createError('argument', `${name} has ${buffer.size} bytes, but needs ${bytes}.`);
-  if (!(buffer.usage & BufferUsage.STORAGE)) throw createError('argument', `${name} needs the usage GPUBufferUsage.STORAGE.`);
+  if (!(buffer.usage & BufferUsage[usage])) throw createError('argument', `${name} needs the usage GPUBufferUsage.${usage}.`);
+}
+
+/** A buffer that the device cannot make would come as one that holds nothing. */
+function checkFits(device: GPUDevice, bytes: number): void {
+  const most = device.limits.maxBufferSize;
+  if (bytes > most) throw createError('argument', `rows and k need a buffer of ${bytes} bytes, but this device has at most ${most}.`);
 }
 
 /** The kind of the device's adapter, as far as the browser says it. */

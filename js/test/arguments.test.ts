@@ -33,15 +33,19 @@ const throwsArgument = (call: () => unknown, pattern: RegExp) =>
 
 test('generate: every argument is named when it is wrong', () => {
   const wrong: [object, RegExp][] = [
-    [{ maxTokens: -1 }, /^maxTokens is -1, but must be a whole number of at least 0\.$/],
+    [{ maxTokens: -1 }, /^maxTokens is -1, but must be a whole number from 0 to 4294967295\.$/],
+    [{ maxTokens: 2 ** 32 }, /^maxTokens is 4294967296, but must be a whole number from 0 to 4294967295\.$/],
     [{ maxTokens: 1.5 }, /maxTokens/],
     [{ maxTokens: '3' }, /maxTokens is "3"/],
     [{ temperature: -0.1 }, /temperature/],
     [{ temperature: Number.NaN }, /temperature is NaN/],
+    [{ temperature: 1e39 }, /^temperature is 1e\+39, but must be a finite number/], // infinite in f32
     [{ topK: -1 }, /topK/],
     [{ topP: 0 }, /topP is 0, but must be above 0 and at most 1/],
     [{ topP: 1.1 }, /topP/],
+    [{ topP: 1e-300 }, /^topP is 1e-300, but must be above 0/],
     [{ repetitionPenalty: 0 }, /repetitionPenalty/],
+    [{ repetitionPenalty: 1e39 }, /^repetitionPenalty is 1e\+39, but must be a finite number/],
     [{ seed: -1 }, /seed/],
     [{ seed: 2 ** 53 }, /seed/],
     [{ seed: 1n << 64n }, /seed is 18446744073709551616n/],
@@ -88,7 +92,8 @@ test('edits: whole numbers, and undefined is as if left out', () => {
   const edit = { layer: 1, index: 2, action: 'ablate', value: undefined, site: undefined } as const;
   assert.deepEqual(editsOf([edit]), [{ layer: 1, index: 2, action: 'ablate' }]);
   for (const [wrong, pattern] of [
-    [{ ...edit, index: -1 }, /^edit 1: index is -1, but must be a whole number of at least 0\.$/],
+    [{ ...edit, index: -1 }, /^edit 1: index is -1, but must be a whole number from 0 to 4294967295\.$/],
+    [{ ...edit, layer: 2 ** 32 }, /^edit 1: layer is 4294967296, but must be a whole number from 0/],
     [{ ...edit, layer: '1' }, /^edit 1: layer is "1"/],
     [{ index: 2 }, /^edit 1: layer is undefined/],
     [null, /^edit 1: must be an object/],
@@ -174,11 +179,15 @@ test('ids and prompts', () => {
   const noPrompt = (prompt: unknown) => () => promptOf(prompt as string);
   throwsArgument(noPrompt(null), /^prompt must be a string, a list of token ids or a Uint32Array, not null\.$/);
   throwsArgument(noPrompt(undefined), /not undefined\.$/);
+  throwsArgument(noPrompt(Int32Array.of(1)), /or a Uint32Array, not \[object Int32Array\]\.$/);
+  throwsArgument(() => idsOf('ids', [[1]]), /^ids\[0\] is \[object Array\], but must be a token id\.$/);
   assert.equal(layersOf(undefined), undefined);
   assert.deepEqual(layersOf([0, 2]), Uint32Array.of(0, 2));
   throwsArgument(() => layersOf(3), /^layers must be a list of layer numbers or a Uint32Array, not 3\.$/);
   throwsArgument(() => layersOf([0, -1]), /^layers\[1\] is -1, but must be a layer number\.$/);
   assert.equal(wholeNumber('step', undefined), undefined);
+  assert.equal(wholeNumber('target', 2 ** 32 - 1), 2 ** 32 - 1);
+  throwsArgument(() => wholeNumber('target', 2 ** 32), /^target is 4294967296, but must be a whole number from 0 to 4294967295\.$/);
 });
 
 test('load: options and kinds of sources', () => {
@@ -195,7 +204,7 @@ test('load: options and kinds of sources', () => {
     [{ wasm: '/x.wasm' }, /wasm must be the bytes/],
     [{ wasm: bytes, wasmUrl: '/x.wasm' }, /wasm and wasmUrl are both given/],
     [{ backend: 'gpu' }, /backend is "gpu", but must be one of "auto", "webgpu", "cpu"/],
-    [{ maxContext: 0 }, /maxContext is 0, but must be a whole number of at least 1/],
+    [{ maxContext: 0 }, /maxContext is 0, but must be a whole number from 1 to 4294967295/],
     [{ threads: 0 }, /threads is 0, but must be a whole number from 1 to 16/],
     [{ threads: 17 }, /threads is 17, but/],
     [{ cache: 3 }, /cache/],

@@ -160,6 +160,23 @@ for (const kind of ['a port', 'the page itself'] as const) {
   });
 }
 
+test('many calls at once in Node, which warns of signals with many listeners', async (t) => {
+  const warnings: string[] = [];
+  const onWarning = ({ name }: Error) => warnings.push(name);
+  process.on('warning', onWarning);
+  t.after(() => process.off('warning', onWarning));
+  let finish = () => {};
+  const finished = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  const connection = new LocalConnection(handlersWith({ encode: async ({ text }) => finished.then(() => Uint32Array.of(text.length)) }));
+  const calls = Array.from({ length: 30 }, () => connection.call('encode', { text: 'ab' }));
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  finish();
+  assert.equal((await Promise.all(calls)).length, 30);
+  assert.deepEqual(warnings, []);
+});
+
 test('a crash of the host rejects everything, also what waits for its start', async (t) => {
   const { connection, crash } = overPort(t, handlersWith({ encode: never }));
   const call = connection.call('encode', { text: '' });

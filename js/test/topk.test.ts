@@ -44,7 +44,7 @@ test('without order, the passes that sort are left out', () => {
 function fakeDevice() {
   const made: unknown[] = [];
   const device = {
-    limits: { maxStorageBufferBindingSize: 1 << 20 },
+    limits: { maxStorageBufferBindingSize: 1 << 20, maxBufferSize: 1 << 22 },
     createBuffer: (descriptor: { size: number }) => made.push(descriptor) && descriptor,
   };
   return { device: device as unknown as GPUDevice, made };
@@ -81,6 +81,33 @@ test('wrong arguments are refused before anything is created', () => {
     );
   }
   assert.equal(made.length, 0);
+});
+
+/** Such calls would succeed, with zeros for results: WebGPU tells what is invalid to nobody who waits for it. */
+test('results that a device cannot hold or give back are refused', async () => {
+  const { device, made } = fakeDevice();
+  const refused = (message: RegExp) => (error: unknown) => error instanceof TopKArgumentError && message.test(error.message);
+  const large = { input: buffer(4 << 20), rows: 1 << 20, n: 1, k: 1 };
+  assert.equal(topk(device, { ...large, rows: 0 }).values.size, 4);
+  made.length = 0;
+  const small = { ...device, limits: { ...device.limits, maxBufferSize: (4 << 20) - 1 } } as GPUDevice;
+  assert.throws(() => topk(small, large), refused(/^rows and k need a buffer of 4194304 bytes, but this device has at most 4194303\.$/));
+  const read = (values: GPUBuffer, indices: GPUBuffer, rows: number) => readTopK(device, { values, indices }, { rows, k: 2 });
+  const whole = buffer(16, 0x4);
+  await assert.rejects(async () => read(whole, whole, 3), refused(/^values has 16 bytes, but needs 24\.$/));
+  await assert.rejects(async () => read(whole, buffer(16), 2), refused(/^indices needs the usage GPUBufferUsage\.COPY_SRC\.$/));
+  const most = buffer(4 << 20, 0x4);
+  await assert.rejects(async () => read(most, most, 1 << 19), refused(/^rows and k need a buffer of 8388608 bytes/));
+  assert.equal(made.length, 0);
+});
+
+test('a row that no binding holds: what it needs', () => {
+  const tuning = tuningOf('gpu');
+  assert.throws(
+    () => rowsAtOnce(1, 1000, 3, 400, tuning),
+    /^TopKArgumentError: 1 rows of 1000 values with k = 3 need a binding of 4000 bytes/,
+  );
+  assert.throws(() => rowsAtOnce(100, 1000, 3, 400, tuning), /: 64 rows of 1000 values with k = 3 need a binding of 256000 bytes/);
 });
 
 test('unknown options of the operator are refused, with the one that was meant', async () => {

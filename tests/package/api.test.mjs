@@ -163,12 +163,21 @@ for (const worker of [true, false]) {
         const kept = await greedy();
         await model.loadCheckpoint('final');
         const final = await greedy();
+        const last = [];
+        for (const steps of [
+          [5, 'final'],
+          ['final', 5],
+          [5, 6, 'final'],
+        ]) {
+          await Promise.allSettled(steps.map((step) => model.loadCheckpoint(step)));
+          last.push(await greedy());
+        }
         await model.dispose();
         const fresh = await topk.TopKLM.load('/steps/', { backend: 'cpu', cache: false });
         await fresh.loadCheckpoint(5);
         const again = await collect(fresh.generate(prompt, { maxTokens: count, temperature: 0 }));
         await fresh.dispose();
-        return { running, step5, missing, kept, final, again };
+        return { running, step5, missing, kept, final, last, again };
       },
       [prompt_ids, ids.length, worker],
     );
@@ -179,6 +188,7 @@ for (const worker of [true, false]) {
     assert.match(found.missing.message, /step6\/model\.safetensors was not found/);
     assert.deepEqual(found.kept, found.step5);
     assert.deepEqual(found.final, ids);
+    assert.deepEqual(found.last, [ids, found.step5, ids], 'of calls that overlap, the weights of the last one stay');
   });
 
   test(`dispose ${where}: calls under way and later ones reject, the worker is gone`, async (t) => {

@@ -170,6 +170,8 @@ test('errors are typed and name what is wrong', async () => {
     await rejectsWith(model[call]([]), 'argument', /^prompt is empty; give at least one token$/);
   }
   await rejectsWith(model.ablate([], 0), 'argument', /^prompt is empty/);
+  // It would be 0 to the engine, whose numbers have 32 bits.
+  await rejectsWith(model.ablate([0], 2 ** 32), 'argument', /^target is 4294967296, but must be a whole number from 0 to 4294967295\.$/);
   await rejectsWith(model.generate([]).next(), 'argument', /^prompt is empty/);
   await rejectsWith(model.run('text'), 'tokenizer', /tokenizer\.json/);
   await rejectsWith(model.loadCheckpoint(7), 'checkpoint', /^step is 7, but there is no step7\/model\.safetensors; .* are none/);
@@ -181,6 +183,7 @@ test('errors are typed and name what is wrong', async () => {
   assert.deepEqual(await greedy(model), golden().ids, 'usable after all of that');
   await model.dispose();
   await rejectsWith(model.run([0]), 'disposed', /load it again/);
+  await rejectsWith(model.attachSae('https://host.invalid/sae/'), 'disposed', /load it again/); // without asking the host
 });
 
 test('a script ends by itself when its work is done', () => {

@@ -45,7 +45,7 @@ fn positions_that_are_none_in_json() {
     for positions in [r#""foo""#, "3", r#"{"from":"a","to":3}"#, "null"] {
         let json = format!(r#"{{"layer":1,"index":2,"action":"ablate","positions":{positions}}}"#);
         let message = serde_json::from_str::<Edit>(&json).unwrap_err().to_string();
-        assert!(message.starts_with("positions must be 'all', 'prompt', 'generated' or {from, to}"), "{message}");
+        assert!(message.starts_with("positions must be 'all', 'prompt', 'generated' or {from, to} in whole numbers"), "{message}");
     }
 }
 

@@ -52,7 +52,7 @@ mod named {
     }
 
     pub fn positions<'de, D: Deserializer<'de>>(from: D) -> Result<Positions, D::Error> {
-        let said = "positions must be 'all', 'prompt', 'generated' or {from, to}";
+        let said = "positions must be 'all', 'prompt', 'generated' or {from, to} in whole numbers";
         Positions::deserialize(from).map_err(|_| D::Error::custom(said))
     }
 }

@@ -205,6 +205,17 @@ pub fn merge(
         },
         &mut |path, bytes| files::write_whole(&out.join(path), &bytes),
     ))?;
+    // What an earlier analysis measured, of other weights perhaps, would be taken for a part of this one.
+    for (name, is_ours) in [
+        ("states.json", more.states.is_some()),
+        ("contrasts.json", more.measured.is_some()),
+        ("switches.json", more.measured.is_some()),
+    ] {
+        let path = out.join(name);
+        if !is_ours && path.exists() {
+            std::fs::remove_file(&path).map_err(|error| files::io_error(&path, "removed", &error))?;
+        }
+    }
     export.map_or(Ok(()), Export::finish)
 }
 

@@ -34,7 +34,8 @@ pub fn read(model: &OfflineModel, paths: &[PathBuf]) -> Result<(Vec<Vec<u32>>, C
     }
     let documents = documents::read(paths, &model.config, model.tokenizer.as_deref())?;
     if documents.is_empty() {
-        fail!(Argument, "the corpus has no documents");
+        let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        fail!(Argument, "there are no documents in {}", names.join(", "));
     }
     let (documents, cut) = windows(documents, &model.config);
     if u32::try_from(documents.len()).is_err() {

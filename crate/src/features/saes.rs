@@ -12,7 +12,7 @@ use super::statistics::{count, entropy};
 use super::{RARE_BELOW, TOP};
 use crate::checkpoint::FolderSource;
 use crate::config::Sae;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::offline::{documents, files};
 use crate::pace::Cancel;
 use crate::session::{BackendChoice, Model, Reconstruction, RunOptions, SaeOptions, SaeQuality};
@@ -63,16 +63,22 @@ impl Feature {
     }
 }
 
-/// Attaches all of `saes`, runs every document of `corpus` through them and writes `OUT/saes/{n}.json`; the sums over all documents.
-pub fn analyze_saes(model: &Path, corpus: &[PathBuf], saes: &[SaeSource], out: &Path) -> Result<SaeQuality> {
+/// The model of a folder with all of `saes` attached; an error names the folder that it is about.
+pub fn attached(model: &Path, saes: &[SaeSource]) -> Result<Model> {
     let source = FolderSource::new(model)?;
     let cancel = Cancel::default();
-    let model = pollster::block_on(Model::load(&source, BackendChoice::Cpu, &cancel, &mut |_, _| {}))?;
+    let model = pollster::block_on(Model::load(&source, BackendChoice::Cpu, &cancel, &mut |_, _| {}))
+        .map_err(|error| source.named(error))?;
     for (folder, options) in saes {
         let source = FolderSource::new(folder)?;
-        pollster::block_on(model.attach_sae(&source, options))
-            .map_err(|error| Error::new(error.code(), format!("{}: {error}", folder.display())))?;
+        pollster::block_on(model.attach_sae(&source, options)).map_err(|error| error.at(folder.display()))?;
     }
+    Ok(model)
+}
+
+/// Attaches all of `saes`, runs every document of `corpus` through them and writes `OUT/saes/{n}.json`; the sums over all documents.
+pub fn analyze_saes(model: &Path, corpus: &[PathBuf], saes: &[SaeSource], out: &Path) -> Result<SaeQuality> {
+    let (model, cancel) = (attached(model, saes)?, Cancel::default());
     let attached = model.saes()?;
     let tokenizer = model.tokenizer().ok();
     let special = special_ids(model.config(), model.eos_token_ids(), tokenizer);

@@ -34,11 +34,11 @@ pub struct Compared {
 /// `tokenizer` where there is none; `io` where the text cannot be read; `argument` where the two do not have the same tokens, or the text has none to foretell.
 pub fn compare(model: &Path, other: &Path, text: &Path, most: usize) -> Result<Compared> {
     let bytes = files::read_whole(text, MAX_TEXT)?;
-    let Ok(text) = std::str::from_utf8(&bytes) else {
+    let Ok(content) = std::str::from_utf8(&bytes) else {
         fail!(Argument, "{} must be a text in UTF-8", text.display())
     };
-    let (first, ids) = opened(model, text)?;
-    let (second, of_other) = opened(other, text)?;
+    let (first, ids) = opened(model, content)?;
+    let (second, of_other) = opened(other, content)?;
     let models = [first, second];
     if ids != of_other || models[0].config().d_vocab != models[1].config().d_vocab {
         fail!(
@@ -81,7 +81,8 @@ pub fn compare(model: &Path, other: &Path, text: &Path, most: usize) -> Result<C
     if compared.tokens == 0 || compared.bytes == 0 {
         fail!(
             Argument,
-            "the text has no token whose next one could be foretold; give a longer one"
+            "{} has no token whose next one could be foretold; give a longer text",
+            text.display()
         );
     }
     let bits = std::f64::consts::LN_2;

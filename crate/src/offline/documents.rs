@@ -84,7 +84,8 @@ pub fn texts(path: &Path) -> Result<Vec<String>> {
 #[cfg(feature = "cli")]
 fn text_of(path: &Path) -> Result<String> {
     match String::from_utf8(files::read_whole(path, MAX_BYTES)?) {
-        Ok(text) => Ok(text),
+        // Some editors, and PowerShell, begin a text with a byte order mark, which is none of it.
+        Ok(text) => Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)),
         Err(_) => fail!(Io, "{} is not UTF-8 text", path.display()),
     }
 }

@@ -13,10 +13,20 @@ pub fn io_error(path: &Path, what: &str, error: &std::io::Error) -> Error {
     Error::new(Code::Io, format!("{} cannot be {what}: {error}", path.display()))
 }
 
-/// Writes a file under another name, then renames it; creates missing folders.
+/// [`replace`] that creates missing folders.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).map_err(|error| io_error(folder, "made", &error))?;
+    }
+    replace(path, bytes)
+}
+
+/// Writes a file under another name, then renames it, so that what was there stays until all is written. What [is no plain file](is_special) is
+/// written through.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let unwritable = |error| io_error(path, "written", &error);
+    if is_special(path) {
+        return fs::write(path, bytes).map_err(unwritable);
     }
     let draft = beside(path, ".draft");
     let write = || -> std::io::Result<()> {
@@ -25,7 +35,15 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
         file.sync_all()?;
         fs::rename(&draft, path)
     };
-    write().map_err(|error| io_error(path, "written", &error))
+    write().map_err(|error| {
+        let _ = fs::remove_file(&draft); // half of it helps nobody, least of all on a full disk
+        unwritable(error)
+    })
+}
+
+/// Whether the path names a device, a pipe or a link: a file put in its place would take it away.
+pub fn is_special(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir())
 }
 
 /// The path with `suffix` appended to its name.

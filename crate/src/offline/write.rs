@@ -40,6 +40,13 @@ pub struct Written {
 /// Writes `path`, one `{"ids": […]}` per line: prompt, new tokens, and the eos if one ended them.
 pub fn write(model: &OfflineModel, options: &WriteOptions, path: &Path) -> Result<Written> {
     sampling::check(&options.sampling)?;
+    if files::is_special(path) {
+        fail!(
+            Argument,
+            "{} is a device, a pipe or a link, but --out must be a plain file: an interrupted run continues from one beside it",
+            path.display()
+        );
+    }
     check_prompts(model.config.n_ctx, &options.prompts)?;
     let heading = heading(model, options)?;
     let part = files::beside(path, ".part");

@@ -218,7 +218,12 @@ impl Text {
     }
 }
 
+/// Of 53 bits, which JavaScript and others that read numbers as doubles give back as they are.
 fn random_seed() -> Result<u64> {
+    Ok(random_bits()? >> 11)
+}
+
+fn random_bits() -> Result<u64> {
     #[cfg(target_arch = "wasm32")]
     {
         // Two draws of 32 bits: a seed is for reproducing a text, not for secrets.

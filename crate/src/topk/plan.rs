@@ -201,10 +201,11 @@ pub fn rows_at_once(rows: usize, n: usize, k: usize, max_binding: u64, tuning: T
     let step = table.aligned_words / gcd(table.aligned_words, gcd(n, k));
     let aligned = fit / step * step;
     if aligned == 0 {
+        let least = step.min(rows);
         fail!(
             Argument,
-            "{step} rows of {n} values with k = {k} need a binding of {} bytes, but this device has at most {max_binding}",
-            4 * words * step as u64
+            "{least} rows of {n} values with k = {k} need a binding of {} bytes, but this device has at most {max_binding}",
+            4 * words * least as u64
         );
     }
     Ok(aligned)
@@ -289,6 +290,17 @@ mod tests {
             assert_eq!(ours.rows_at_once, v.rows_at_once, "{shape:?}");
             assert_eq!(ours.passes, v.passes, "{shape:?}");
         }
+    }
+
+    #[test]
+    fn a_row_that_no_binding_holds_is_told_what_it_needs() {
+        let needs = |rows| {
+            rows_at_once(rows, 1000, 3, 400, tuning(Profile::Gpu))
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(needs(1).starts_with("1 rows of 1000 values with k = 3 need a binding of 4000 bytes"));
+        assert!(needs(100).starts_with("64 rows of 1000 values with k = 3 need a binding of 256000 bytes"));
     }
 
     #[test]

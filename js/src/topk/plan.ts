@@ -126,8 +126,9 @@ export function rowsAtOnce(rows: number, n: number, k: number, maxBinding: numbe
   const step = aligned_words / gcd(aligned_words, gcd(n, k));
   const aligned = Math.floor(fit / step) * step;
   if (aligned === 0) {
-    const needed = 4 * words * step;
-    const sentence = `${step} rows of ${n} values with k = ${k} need a binding of ${needed} bytes, but this device has at most ${maxBinding}`;
+    const least = Math.min(step, rows);
+    const needed = 4 * words * least;
+    const sentence = `${least} rows of ${n} values with k = ${k} need a binding of ${needed} bytes, but this device has at most ${maxBinding}`;
     throw createError('argument', sentence);
   }
   return aligned;

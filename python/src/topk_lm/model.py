@@ -12,6 +12,7 @@ Messages, each with `kind`:
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,29 @@ def model_files(folder: Path) -> dict[str, Path]:
     return files
 
 
+def whole(name: str, number: Any) -> int:
+    """A Python integer, of NumPy's too; 1.5 is none."""
+    try:
+        return operator.index(number)
+    except TypeError:
+        raise error_of("argument", f"{name} is {number!r}, but must be a whole number.") from None
+
+
+def ids_of(name: str, ids: Iterable) -> list[int]:
+    if isinstance(ids, str) or not isinstance(ids, Iterable):
+        raise error_of("argument", f"{name} is {ids!r}, but must be a list of token ids.")
+    return [whole(f"{name}[{at}]", each) for at, each in enumerate(ids)]
+
+
 def prompt_of(prompt: str | Sequence[int] | np.ndarray) -> str | list[int]:
-    return prompt if isinstance(prompt, str) else [int(each) for each in prompt]
+    return prompt if isinstance(prompt, str) else ids_of("prompt", prompt)
+
+
+def listed(name: str, given: Iterable) -> list:
+    """One name or one edit in place of a list of them would come apart into its letters or keys."""
+    if isinstance(given, (str, dict)) or not isinstance(given, Iterable):
+        raise error_of("argument", f"{name} is {given!r}, but must be a list.")
+    return list(given)
 
 
 def given(**options: Any) -> dict[str, Any]:
@@ -104,7 +126,7 @@ class Model(anywidget.AnyWidget):
         logits: str = "last",
     ) -> Call:
         """One forward pass; await it for a `RunResult`. `logits`: "none", "last" or "all". Hooks and edits: docs/semantics.md."""
-        options = given(hooks=list(hooks), edits=list(edits), promptLength=prompt_length, logits=logits)
+        options = given(hooks=listed("hooks", hooks), edits=listed("edits", edits), promptLength=prompt_length, logits=logits)
         return self._call("run", values.run_result, prompt=prompt_of(prompt), options=options)
 
     def generate(
@@ -130,18 +152,18 @@ class Model(anywidget.AnyWidget):
             topK=top_k,
             topP=top_p,
             repetitionPenalty=repetition_penalty,
-            seed=None if seed is None else str(seed),  # up to 2^64
+            seed=None if seed is None else str(whole("seed", seed)),  # up to 2^64
             stop=stop,
             ignoreEos=ignore_eos,
-            edits=list(edits),
-            hooks=list(hooks),
+            edits=listed("edits", edits),
+            hooks=listed("hooks", hooks),
             topLogprobs=top_logprobs,
         )
         return self._call("generate", kind=Generation, prompt=prompt_of(prompt), options=options)
 
     def logit_lens(self, prompt, *, layers: Sequence[int] | None = None, edits: Iterable[dict] = ()) -> Call:
         """What each of the layers would predict: an array [layers, T, d_vocab]."""
-        return self._call("logitLens", prompt=prompt_of(prompt), options=given(layers=layers, edits=list(edits)))
+        return self._call("logitLens", prompt=prompt_of(prompt), options=given(layers=layers, edits=listed("edits", edits)))
 
     def ablate(self, prompt, target: int, *, edits: Iterable[dict] = ()) -> Call:
         """An `Ablation`: what each active neuron at the last position does to the logit of the token `target`."""
@@ -149,7 +171,7 @@ class Model(anywidget.AnyWidget):
         def ablation(value):
             return values.Ablation(**{name: value[name] for name in ("logit", "layers", "indices", "values", "effects")})
 
-        return self._call("ablate", ablation, prompt=prompt_of(prompt), target=target, options={"edits": list(edits)})
+        return self._call("ablate", ablation, prompt=prompt_of(prompt), target=target, options={"edits": listed("edits", edits)})
 
     def encode(self, text: str) -> Call:
         """The ids of a text."""
@@ -157,7 +179,7 @@ class Model(anywidget.AnyWidget):
 
     def decode(self, ids: Sequence[int] | np.ndarray) -> Call:
         """The text of ids."""
-        return self._call("decode", ids=prompt_of(ids))
+        return self._call("decode", ids=ids_of("ids", ids))
 
     def dispose(self) -> Call:
         """Frees the model in the page. Later calls end with a `TopKDisposedError`."""

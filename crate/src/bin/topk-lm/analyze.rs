@@ -6,13 +6,15 @@ use clap::Args;
 use serde_json::json;
 use topk_lm::error::Result;
 use topk_lm::features::analyze::{self, AnalyzeOptions, Beyond};
-use topk_lm::features::saes::analyze_saes;
+use topk_lm::features::saes;
 use topk_lm::offline;
 
 use crate::common::{counted, print_line, sae_json, sae_lines, Backend, NoBackend, SaeArgs, ThreadArgs};
 
-/// Computes, for every neuron, where it is active over a corpus, on which tokens, and what it promotes; with --checkpoints, over training too.
-/// An interrupted run continues after the last saved part and produces the same files.
+/// Compute statistics of every neuron over a corpus
+///
+/// Where each is active, on which tokens, and what it promotes; with --checkpoints, over training too. An interrupted run continues after the last
+/// saved part and produces the same files.
 #[derive(Args)]
 pub struct AnalyzeArgs {
     /// Model folder in the Hugging Face layout
@@ -62,7 +64,9 @@ pub struct AnalyzeArgs {
     json: bool,
 }
 
-/// Merges the shards of an analysis; the result equals an analysis in one pass, byte for byte.
+/// Merge the shards of an analysis
+///
+/// The result equals an analysis in one pass, byte for byte.
 #[derive(Args)]
 pub struct MergeArgs {
     /// Output folder
@@ -106,6 +110,10 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
         stories: args.stories.clone().zip(args.states.clone()),
         part: args.part,
     };
+    let saes = args.saes.sources();
+    if !saes.is_empty() {
+        saes::attached(&args.model, &saes)?; // what cannot be attached is found out before the hours that the neurons may take
+    }
     let mut notices = Vec::new();
     let done = analyze::analyze(&options, &mut |notice| notices.push(notice.to_owned()))?;
     if done.cut.documents > 0 {
@@ -114,10 +122,9 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
             done.cut.documents, done.cut.windows
         ));
     }
-    let saes = args.saes.sources();
     let quality = match saes.as_slice() {
         [] => None,
-        saes => Some(analyze_saes(&args.model, &args.corpus, saes, &args.out)?),
+        saes => Some(saes::analyze_saes(&args.model, &args.corpus, saes, &args.out)?),
     };
     let rate = done.computed as f64 / done.seconds.max(1e-9);
     if args.json {

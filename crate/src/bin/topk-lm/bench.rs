@@ -17,6 +17,7 @@ use topk_lm::error::{Code, Error, Result};
 use topk_lm::exec::adapter::BackendChoice;
 #[cfg(feature = "gpu")]
 use topk_lm::exec::gpu::open;
+use topk_lm::offline::files;
 #[cfg(feature = "gpu")]
 use topk_lm::ops::tuning::Profile;
 use topk_lm::pace::Cancel;
@@ -25,6 +26,10 @@ use topk_lm::weights::Dtype;
 
 use crate::common::{load, print_line, threads, whole, Backend, KeptDtype, KvCache, ModelArgs};
 
+/// Time a model, or TopK on a shape
+///
+/// Prints medians after a warm-up as JSON. Beside the times of a model stand counts: what the WebGPU backend records for a token and for the
+/// prompt.
 #[derive(Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["model", "topk", "topk_plan"]))]
 pub struct BenchArgs {
@@ -94,15 +99,14 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         (None, Some(file)) => plan(args, file.as_deref())?,
         (None, None) => topk(args)?,
     };
-    if let Some(path) = &args.out {
-        std::fs::write(path, format!("{object:#}\n"))
-            .map_err(|error| Error::new(Code::Io, format!("{} cannot be written: {error}", path.display())))?;
-    }
-    if args.json {
-        print_line(&object.to_string())
-    } else {
-        print_line(&format!("{object:#}"))
-    }
+    let pretty = format!("{object:#}");
+    let written = args
+        .out
+        .as_ref()
+        .map(|path| files::replace(path, format!("{pretty}\n").as_bytes()));
+    // What took minutes is printed in any case.
+    print_line(&if args.json { object.to_string() } else { pretty })?;
+    written.unwrap_or(Ok(()))
 }
 
 fn model(args: &BenchArgs, folder: &std::path::Path) -> Result<serde_json::Value> {
@@ -160,13 +164,10 @@ fn topk(args: &BenchArgs) -> Result<serde_json::Value> {
 /// Measures TopK's constants, and puts them into the file of the plan.
 #[cfg(feature = "gpu")]
 fn plan(args: &BenchArgs, file: Option<&std::path::Path>) -> Result<serde_json::Value> {
-    let fault = |path: &std::path::Path, what, error| {
-        Error::new(Code::Io, format!("{} cannot be {what}: {error}", path.display()))
-    };
     // Before the minutes that it takes.
     let plan = match file {
         Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(|error| fault(path, "read", error))?;
+            let text = std::fs::read_to_string(path).map_err(|error| files::io_error(path, "read", &error))?;
             let plan = bench::plan::read(&text).map_err(|error| error.at(path.display()))?;
             Some((path, plan))
         }
@@ -181,7 +182,7 @@ fn plan(args: &BenchArgs, file: Option<&std::path::Path>) -> Result<serde_json::
     })?;
     if let Some((path, plan)) = plan {
         let text = bench::plan::written(plan, &figures)?;
-        std::fs::write(path, text).map_err(|error| fault(path, "written", error))?;
+        files::replace(path, text.as_bytes())?;
     }
     Ok(json!({ "topk_plan": figures }))
 }

@@ -9,10 +9,14 @@ use topk_lm::offline::convert::{self, ConvertOptions, Precision};
 
 use crate::common::{print_line, NoBackend};
 
-/// Checks a model folder as loading does and writes it again: smaller, and in pieces that a static host takes. Training checkpoints (step{N}/)
-/// come with it; statistics (features/) do not, since they belong to the weights: run `analyze` on the result.
+/// Check a model folder and write it smaller, or in pieces for a static host
+///
+/// The folder is checked as loading does. Training checkpoints (step{N}/) come with it; statistics (features/) do not, since they belong to the
+/// weights: run `analyze` on the result.
+///
 /// A GGUF file (llama, qwen2, qwen3) becomes such a folder: where its blocks are Q4_0 they stay so, bit for bit; other numbers in blocks become
 /// f16 unless --dtype says otherwise.
+///
 /// A sparse autoencoder's folder in SAELens' layout (cfg.json, sae_weights.safetensors) is written again in the same way.
 #[derive(Args)]
 pub struct ConvertArgs {

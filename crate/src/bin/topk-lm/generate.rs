@@ -9,6 +9,7 @@ use topk_lm::session::{Finish, GenerateOptions};
 
 use crate::common::{edit, load, print_line, print_text, remark, whole, ModelArgs, Prompt, SaeArgs, SamplingArgs};
 
+/// Continue a prompt
 #[derive(Args)]
 pub struct GenerateArgs {
     #[command(flatten)]

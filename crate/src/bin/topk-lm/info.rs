@@ -10,8 +10,9 @@ use topk_lm::error::Result;
 use topk_lm::offline::compare::compare;
 use topk_lm::tokenizer::Tokenizer;
 
-use crate::common::{counted, print_line, whole, KvCache, NoBackend};
+use crate::common::{counted, print_line, KvCache, NoBackend};
 
+/// Describe a model folder: sizes, weights, tokenizer, training checkpoints
 #[derive(Args)]
 pub struct InfoArgs {
     /// Model folder in the Hugging Face layout
@@ -30,7 +31,7 @@ pub struct InfoArgs {
     #[arg(long, value_name = "FILE", requires = "against")]
     text: Option<PathBuf>,
     /// Most tokens of the text
-    #[arg(long, value_name = "N", value_parser = whole::<usize>, default_value_t = 2000, requires = "against")]
+    #[arg(long, value_name = "N", value_parser = counted, default_value_t = 2000, requires = "against")]
     max_tokens: usize,
     #[command(flatten)]
     _backend: NoBackend,

@@ -41,29 +41,19 @@ struct Cli {
     command: Command,
 }
 
+/// What each does is said where its arguments are: of a doc comment here, clap would show nothing else.
 #[derive(Subcommand)]
 enum Command {
-    /// Describe a model folder: sizes, weights, tokenizer, training checkpoints
     Info(info::InfoArgs),
-    /// Continue a prompt
     Generate(generate::GenerateArgs),
-    /// Run one forward pass and save logits and hooks as safetensors
     Run(run::RunArgs),
-    /// Compute TopK of each row of a tensor
     Topk(topk::TopKArgs),
-    /// Compute statistics of every neuron over a corpus
     Analyze(analyze::AnalyzeArgs),
-    /// Merge the shards of an analysis
     Merge(analyze::MergeArgs),
-    /// Find the few neurons that make texts speak of given words
     Steer(steer::SteerArgs),
-    /// Write many documents at once, the same on every machine
     Write(write::WriteArgs),
-    /// Check a model folder and write it smaller, or in pieces for a static host
     Convert(convert::ConvertArgs),
-    /// Write manifest.json: what a site offers of a model folder
     Manifest(manifest::ManifestArgs),
-    /// Time a model, or TopK on a shape
     Bench(bench::BenchArgs),
 }
 

@@ -8,8 +8,9 @@ use topk_lm::offline::{files, manifest::manifest_of};
 
 use crate::common::{print_line, NoBackend};
 
-/// Writes manifest.json into model folders: the files that a site offers with their sizes and SHA-256, the training checkpoints, and whether
-/// there are statistics. Loaders verify downloads by it, and the explorer lists folders that have one. Run it again after every change.
+/// Write manifest.json: what a site offers of a model folder
+///
+/// The files with their sizes and SHA-256, the training checkpoints, and whether there are statistics. Loaders verify downloads by it, and the explorer lists folders that have one. Run it again after every change.
 #[derive(Args)]
 pub struct ManifestArgs {
     /// Model folders

@@ -5,13 +5,15 @@ use std::path::PathBuf;
 use clap::Args;
 use topk_lm::checkpoint::{safetensors_bytes, OutputTensor};
 use topk_lm::edits::Edit;
-use topk_lm::error::{Code, Error, Result};
+use topk_lm::error::Result;
 use topk_lm::exec::request::LogitRows;
+use topk_lm::offline::files;
 use topk_lm::pace::Cancel;
 use topk_lm::session::RunOptions;
 
 use crate::common::{edit, load, print_line, sae_lines, whole, ModelArgs, Prompt, SaeArgs};
 
+/// Run one forward pass and save logits and hooks as safetensors
 #[derive(Args)]
 pub struct RunArgs {
     #[command(flatten)]
@@ -58,6 +60,5 @@ pub fn run(args: &RunArgs) -> Result<()> {
             .iter()
             .map(|(name, hook)| OutputTensor::f32(name, &hook.shape, &hook.data)),
     );
-    std::fs::write(&args.out, safetensors_bytes(&tensors)?)
-        .map_err(|error| Error::new(Code::Io, format!("{} cannot be written: {error}", args.out.display())))
+    files::replace(&args.out, &safetensors_bytes(&tensors)?)
 }

@@ -9,8 +9,10 @@ use topk_lm::steer::{self, Concept, Found, Recipe, SteerOptions};
 
 use crate::common::{number, print_text, remark, whole, NoBackend, ThreadArgs};
 
-/// Finds the few neurons of one block, each with a value to add, that make texts speak of the given words while they still read; prints edits as
-/// `generate --edit` and JavaScript take them, with what they do to fresh texts.
+/// Find the few neurons that make texts speak of given words
+///
+/// They are neurons of one block, each with a value to add, so that texts still read. Prints edits as `generate --edit` and JavaScript take them,
+/// with what they do to fresh texts.
 #[derive(Args)]
 pub struct SteerArgs {
     /// Model folder in the Hugging Face layout, with a tokenizer.json
@@ -69,11 +71,15 @@ pub fn run(args: &SteerArgs) -> Result<()> {
         summary(found, args.curve).iter().for_each(|line| remark(line));
     }
     let recipes: Vec<Recipe> = found.into_iter().map(|found| found.recipe).collect();
-    let list = steer::into_list(args.out.as_deref(), &recipes)?;
-    match &args.out {
-        Some(file) => files::write_whole(file, list.as_bytes()),
-        None => print_text(&list),
+    let all = |file| steer::into_list(file, &recipes);
+    let Some(file) = &args.out else {
+        return print_text(&all(None)?);
+    };
+    let saved = all(Some(file)).and_then(|list| files::write_whole(file, list.as_bytes()));
+    if saved.is_err() {
+        print_text(&all(None)?)?; // what took minutes is not lost with a full disk
     }
+    saved
 }
 
 /// For a reader.

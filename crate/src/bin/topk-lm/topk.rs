@@ -7,10 +7,12 @@ use topk_lm::checkpoint::{read_f32, safetensors_bytes, OutputTensor};
 use topk_lm::error::{Code, Error, Result};
 use topk_lm::exec::gpu::open;
 use topk_lm::numerics::order::Select;
+use topk_lm::offline::files;
 use topk_lm::topk::{topk_cpu, TopKGpu};
 
 use crate::common::{whole, Backend};
 
+/// Compute TopK of each row of a tensor
 #[derive(Args)]
 pub struct TopKArgs {
     /// Input file with "x" f32 [R, N]
@@ -67,6 +69,5 @@ pub fn run(args: &TopKArgs) -> Result<()> {
         OutputTensor::f32("values", &shape, &result.values),
         OutputTensor::u32("indices", &shape, &result.indices),
     ];
-    std::fs::write(&args.out, safetensors_bytes(&tensors)?)
-        .map_err(|error| Error::new(Code::Io, format!("{} cannot be written: {error}", args.out.display())))
+    files::replace(&args.out, &safetensors_bytes(&tensors)?)
 }

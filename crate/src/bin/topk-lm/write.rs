@@ -10,8 +10,11 @@ use topk_lm::offline::{documents, write, OfflineModel};
 
 use crate::common::{print_line, whole, NoBackend, SamplingArgs, ThreadArgs};
 
+/// Write many documents at once, the same on every machine
+///
 /// Document i equals what `generate --backend cpu` writes for its prompt with a seed derived from S and i (words 0 and 1 of
 /// Philox4x32-10 with key S and counter (i, i >> 32, 0, 1)), on every machine and with any number of threads.
+///
 /// An interrupted run continues from FILE.part.
 #[derive(Args)]
 pub struct WriteArgs {
@@ -48,7 +51,13 @@ pub struct WriteArgs {
 pub fn run(args: &WriteArgs) -> Result<()> {
     let model = OfflineModel::load(FolderSource::new(&args.model)?, "")?;
     let prompts = match (&args.prompts, model.config.bos_token_id) {
-        (Some(path), _) => documents::read(&[path], &model.config, model.tokenizer.as_deref())?,
+        (Some(path), _) => match documents::read(&[path], &model.config, model.tokenizer.as_deref())? {
+            none if none.is_empty() => {
+                let message = format!("there are no prompts in {}", path.display());
+                return Err(Error::new(Code::Argument, message));
+            }
+            prompts => prompts,
+        },
         (None, Some(bos)) => vec![vec![bos]],
         (None, None) => {
             let message = "the model has no bos_token_id to start from; use --prompts";

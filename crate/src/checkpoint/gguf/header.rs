@@ -53,7 +53,7 @@ impl Header {
             size,
         };
         if reader.bytes(4)? != b"GGUF" {
-            fail!(Checkpoint, "the file does not begin with GGUF");
+            fail!(Checkpoint, "the file does not begin with GGUF; of any other model give the folder");
         }
         match reader.u32()? {
             2 | 3 => {}

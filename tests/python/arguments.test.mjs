@@ -1,0 +1,49 @@
+// What the Python package checks before anything goes to the page, where a string would come apart into letters and 1.5 would have become 1.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { test } from 'node:test';
+import { inRoot } from '../../scripts/lib/paths.mjs';
+import { which } from '../../scripts/lib/run.mjs';
+
+/** The package alone: the widget's base and what it imports are stand-ins. */
+const SCRIPT = `
+import sys, types
+from unittest.mock import MagicMock
+
+sys.modules |= {"numpy": MagicMock(), "traitlets": MagicMock(), "anywidget": types.SimpleNamespace(AnyWidget=object)}
+import topk_lm
+
+sent = []
+model = topk_lm.Model.__new__(topk_lm.Model)
+model._call = lambda method, *_, **more: sent.append(more)
+
+class Integer:  # as NumPy's are
+    def __index__(self):
+        return 7
+
+def refused(call, word):
+    try:
+        call()
+    except topk_lm.TopKArgumentError as error:
+        assert word in str(error), error
+    else:
+        raise AssertionError(word)
+
+refused(lambda: model.run([1, 1.5]), "prompt[1] is 1.5, but must be a whole number.")
+refused(lambda: model.run(5), "prompt is 5, but must be a list of token ids.")
+refused(lambda: model.decode("text"), "ids is 'text'")
+refused(lambda: model.run("x", hooks="hook_embed"), "hooks is 'hook_embed', but must be a list.")
+refused(lambda: model.generate("x", edits={"layer": 0}), "edits is {'layer': 0}, but must be a list.")
+refused(lambda: model.generate("x", seed=1.5), "seed is 1.5")
+refused(lambda: model.logit_lens(None), "prompt is None")
+assert sent == []
+model.run((Integer(), 2), hooks=("hook_embed",))
+model.generate("x", seed=Integer())
+assert [sent[0]["prompt"], sent[0]["options"]["hooks"], sent[1]["options"]["seed"]] == [[7, 2], ["hook_embed"], "7"], sent
+print("ok")
+`;
+
+test('wrong arguments are named, and whole numbers of any kind are taken', () => {
+  const env = { ...process.env, PYTHONPATH: inRoot('python/src'), PYTHONDONTWRITEBYTECODE: '1' };
+  assert.equal(execFileSync(which('python3', 'python'), ['-c', SCRIPT], { env, encoding: 'utf8' }).trim(), 'ok');
+});
