@@ -83,6 +83,9 @@ export class Explorer {
   /** Whether the neurons on screen are those of the tokens on screen. */
   isRead = $derived.by(() => this.activations !== null && this.tokens === this.activations.tokens);
 
+  /** Whether what is on screen is of the text before: a typed one is read once the model is there. */
+  isOld = $derived.by(() => this.activations !== null && this.wanted?.kind === 'text' && this.#app.session.model === null);
+
   promptLength = $derived.by(() => (this.wanted?.kind === 'stored' ? this.wanted.text.promptLength : 0));
 
   position = $derived.by(() => {
