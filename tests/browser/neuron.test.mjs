@@ -232,5 +232,6 @@ describe('neuron page', { timeout: 600_000, skip: !model.features && 'the shippe
   test('a neuron that does not exist is a sentence', async () => {
     await page.goto(`${site.url}?backend=cpu#/m/${model.name}/${layer}/99999`);
     await page.getByText(`must be below ${index.d_model}`).waitFor();
+    await page.locator('.steps').waitFor({ state: 'hidden' });
   });
 });
