@@ -5,7 +5,6 @@ import type { App } from './app.svelte';
 import { beginning, cutText, encodeToFit, fitIds } from './fit';
 import type { ModelEntry } from './models';
 import { labelOf, tokenText } from './neurons';
-import { isAbort } from './problem';
 import { type Activations, readActivations, storedActivations, type StoredActivations, type StoredText, storedTexts } from './activations';
 import type { Ranking } from './ranking';
 import { decodeIds, encodeIds, type NeuronId, parseNeuron } from './route';
@@ -224,7 +223,9 @@ export class Explorer {
         if (this.#key === key) this.activations = { ids: wanted.text.ids, tokens, rows, select, origin: 'stored' };
       }
     } catch (error) {
-      if (!isAbort(error) && this.#key === key) session.report(error);
+      if (this.#key !== key) return;
+      if (model) session.report(error);
+      else session.reportFile(error);
     } finally {
       if (this.#job === job) this.busy = false;
     }

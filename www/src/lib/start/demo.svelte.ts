@@ -45,7 +45,7 @@ export class Demo {
           if (example) this.#show(example.stored, 'stored', example.prompt);
         },
         (error) => {
-          if (!isAbort(error)) this.#app.session.report(error);
+          this.#app.session.reportFile(error);
         },
       )
       .finally(() => {
