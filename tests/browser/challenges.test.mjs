@@ -102,6 +102,21 @@ describe('challenges on the page', { skip, timeout: 600_000 }, () => {
     }
   });
 
+  test('a solution that was only shown is not counted as solved', async () => {
+    const { id, title } = challenges.at(-1);
+    const fresh = await openSite(browser, site, `#/challenges?c=${id}`);
+    try {
+      const mark = fresh.page.getByRole('link', { name: `${title} ✓ solved` });
+      await fresh.page.getByRole('button', { name: 'Show a solution' }).click();
+      await fresh.page.locator('[data-verdict=true]').waitFor({ timeout: 6 * STEP_TIMEOUT });
+      await fresh.page.getByText('This solves it').waitFor();
+      assert.equal(await mark.count(), 0);
+      assert.equal(await fresh.page.getByText(/challenges solved/).count(), 0);
+    } finally {
+      await fresh.close();
+    }
+  });
+
   test('a model without challenges says so', async () => {
     const other = offeredModels().find((each) => !each.challenges);
     if (!other) return;

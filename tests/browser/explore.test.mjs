@@ -64,6 +64,14 @@ describe('explore', { timeout: 600_000 }, () => {
     assert.ok((await page.getByRole('link', { name: 'Steer with this' }).getAttribute('href')).includes(`n=${layer}.${index}`));
   });
 
+  test('a text typed before the model is there is not shown as read', async () => {
+    await page.getByRole('textbox', { name: 'Text' }).fill('The cow said hello.');
+    await page.getByText('Shown is the text before; yours is read as soon as the model is loaded.').first().waitFor();
+    await page.getByRole('button', { name: model.read('examples/index.json').texts[0].title }).click();
+    await waitState(page, 'stored');
+    await page.getByText('Stored with the site').first().waitFor();
+  });
+
   test('once the model is there it reads the same text, and finds the same neurons', async () => {
     await waitState(page, 'stored');
     const stored = await lit(page);
@@ -309,6 +317,20 @@ describe('explore', { timeout: 600_000 }, () => {
     assert.equal(await page.getByRole('alert').count(), 0);
     await page.getByRole('textbox', { name: 'Text' }).fill('The dog ran');
     await cut.waitFor({ state: 'detached' });
+    await waitState(page, 'live');
+  });
+
+  test('the start is called so, and bytes of a character are explained', async () => {
+    const note = page.locator('[data-bytes]');
+    assert.equal(await note.count(), 0);
+    await page.getByRole('textbox', { name: 'Text' }).fill('A 🐶');
+    await note.waitFor();
+    await chips(page).first().click();
+    await page.getByRole('heading', { name: 'The network at ⟨start⟩' }).waitFor();
+    await page.getByRole('heading', { name: 'After ⟨start⟩' }).waitFor();
+    assert.equal(await page.getByText('<|endoftext|>').count(), 0);
+    await page.getByRole('textbox', { name: 'Text' }).fill('The dog ran');
+    await note.waitFor({ state: 'detached' });
     await waitState(page, 'live');
   });
 

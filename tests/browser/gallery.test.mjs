@@ -44,7 +44,9 @@ describe('the gallery of switches', { timeout: 300_000, skip: !model.features &&
     assert.equal(hashOf(page).params.q, 'WERE');
     await search(page).fill('submarine');
     await found(page, 0);
-    await page.getByRole('link', { name: 'Search all neurons' }).waitFor();
+    const ways = page.getByRole('link', { name: 'Search all neurons' });
+    await ways.waitFor();
+    assert.ok((await ways.boundingBox()).y < page.viewportSize().height / 2, 'what to do is below the room of the cards');
     await search(page).fill('');
     await page.getByRole('button', { name: 'punctuation' }).click();
     await found(page, 2);

@@ -113,6 +113,18 @@ describe('neuron page', { timeout: 600_000, skip: !model.features && 'the shippe
     }
   });
 
+  test('what setting it does is there without unfolding: tokens, and a contrast that it turns', async () => {
+    const start = model.start && model.read('start.json').edit;
+    if (!start) return;
+    const fresh = await openSite(browser, site, `#/m/${model.name}/${start.layer}/${start.index}`);
+    try {
+      await fresh.page.getByRole('heading', { name: 'Makes more likely, measured by setting it' }).waitFor();
+      await fresh.page.getByText(/^Turns .+ to “.+”: \d+\.\d\d × the best of 100 random neurons\.$/).waitFor();
+    } finally {
+      await fresh.close();
+    }
+  });
+
   test('a number’s definition shows on focus', async () => {
     const term = page.getByRole('button', { name: 'Token entropy' }).first();
     await term.focus();
@@ -220,5 +232,6 @@ describe('neuron page', { timeout: 600_000, skip: !model.features && 'the shippe
   test('a neuron that does not exist is a sentence', async () => {
     await page.goto(`${site.url}?backend=cpu#/m/${model.name}/${layer}/99999`);
     await page.getByText(`must be below ${index.d_model}`).waitFor();
+    await page.locator('.steps').waitFor({ state: 'hidden' });
   });
 });

@@ -88,6 +88,33 @@ describe('site in trouble', { timeout: 900_000 }, () => {
     });
   });
 
+  test('a page whose own file cannot be had says so, and the model goes on', () => {
+    let broken = true;
+    const intercept = (request, response) => {
+      if (!broken || !/\/(switches|challenges)\.json$/.test(request.url)) return false;
+      response.writeHead(503).end();
+      return true;
+    };
+    return withServer({ intercept }, async (site) => {
+      const { page, close } = await openSite(plain, site);
+      assert.equal(await loaded(page), 'cpu');
+      for (const [name, said] of [
+        ['Gallery', 'What this model’s neurons do could not be read.'],
+        ['Challenges', 'The challenges of this model could not be read.'],
+      ]) {
+        await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name }).click();
+        await alertOf(page).waitFor({ timeout: LOAD_TIMEOUT });
+        await page.getByText(said).waitFor({ timeout: LOAD_TIMEOUT });
+        assert.equal(await page.locator('[data-backend=cpu]').count(), 1, 'the model is gone');
+        await page.getByRole('button', { name: 'Close' }).click();
+      }
+      broken = false;
+      await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'Gallery' }).click();
+      await page.locator('[data-found]:not([data-found="0"])').waitFor();
+      await close();
+    });
+  });
+
   test('a folder without a model is a sentence; without statistics the page says how to make them', () =>
     withServer({}, async (site) => {
       const folder = `${site.url}nowhere/`;

@@ -98,6 +98,28 @@ describe('the start page', { timeout: 600_000, skip: !example && 'the shipped mo
     assert.equal(hashOf(page).params.off, undefined);
   });
 
+  test('before the model is there, typed words are not shown as if they had been continued', async () => {
+    const box = page.getByRole('textbox', { name: /continues your words/ });
+    const stored = await shownText(page, 'before');
+    await box.fill('The cow said');
+    await page.locator('[data-old=true]').waitFor();
+    await page.getByText(/Your words are continued as soon as the model is loaded/).waitFor();
+    assert.equal(await shownText(page, 'before'), stored);
+    await assertUsable(page);
+    const fresh = await openSite(browser, site, '#/?say=The%20cow%20said');
+    try {
+      // The stored example is there meanwhile, and the box has the words.
+      await fresh.page.locator('[data-old=true]').waitFor();
+      const own = fresh.page.getByRole('textbox', { name: /continues your words/ });
+      assert.equal(await own.inputValue(), 'The cow said');
+      assert.equal(await shownText(fresh.page, 'before'), stored);
+    } finally {
+      await fresh.close();
+    }
+    await box.fill(example.prompt);
+    await page.locator('[data-old=false]').waitFor();
+  });
+
   test('it is live as soon as the model is there, also for the reader’s own words', async () => {
     site.release();
     await page.locator('[data-origin=same]').waitFor({ timeout: 6 * STEP_TIMEOUT });
@@ -113,6 +135,13 @@ describe('the start page', { timeout: 600_000, skip: !example && 'the shipped mo
       await engine.dispose();
     }
     assert.equal(hashOf(page).params.say, typed);
+    // Without words there is nothing to continue: the page says whose texts it goes on showing.
+    const shown = await shownText(page, 'before');
+    await page.getByRole('textbox', { name: /continues your words/ }).fill('');
+    await page.getByText(`Shown: “${typed}”. Type some words for the model to continue.`).waitFor();
+    assert.equal(await shownText(page, 'before'), shown);
+    await page.getByRole('textbox', { name: /continues your words/ }).fill(typed);
+    await page.locator('[data-old=false]').waitFor();
     const fresh = await openSite(browser, site, new URL(page.url()).hash);
     try {
       await fresh.page.locator('[data-origin=live]').waitFor({ timeout: 6 * STEP_TIMEOUT });

@@ -115,7 +115,7 @@ describe('steering by what neurons write', { timeout: 600_000, skip: !model.feat
     assert.ok((await idsOf('steered')).length > 0);
     await editsAre('2.17_clamp_2.5_in_next');
     assert.equal(await page.getByLabel('Positions').inputValue(), 'next');
-    await page.getByText('Measured: at 2.50 the text still reads well (1.20 × the surprise).', { exact: true }).waitFor();
+    await page.getByText('Measured on short texts: at 2.50 the text still reads well (1.20 × the surprise).', { exact: true }).waitFor();
     assert.equal(await page.getByLabel('Words of the concept').inputValue(), 'dog');
     await page.getByText('Export: code').click();
     assert.match(await page.getByRole('region', { name: 'JavaScript' }).innerText(), /"positions":\{"from":\d+,"to":\d+\}/);

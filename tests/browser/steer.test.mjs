@@ -117,11 +117,39 @@ describe('steer page', { timeout: 600_000 }, () => {
     await page.locator('[data-shared=same]').waitFor();
   });
 
+  test('a neuron that another page sent brings its words, even if the vocabulary comes after its strength', async () => {
+    site.hold(/tokenizer\.json$/);
+    const fresh = await openSite(browser, site, `#/steer?len=${NEW_TOKENS}&n=${wanted.layer}.${wanted.index}`, { ignore: [/503/] });
+    try {
+      await fresh.page.getByRole('searchbox').waitFor();
+      await fresh.page.waitForTimeout(1000); // for the statistics, which no edit shows yet
+      site.release();
+      await fresh.page.locator('[data-divergence]').waitFor({ timeout: 6 * STEP_TIMEOUT });
+      assert.match(await fresh.page.getByLabel('Words of the concept').inputValue(), new RegExp(`\\b${wanted.word}\\b`));
+    } finally {
+      site.release();
+      await fresh.close();
+    }
+  });
+
+  test('the number of a neuron that the model does not have is answered with those that it has', async () => {
+    await page.getByRole('searchbox').fill('99.1');
+    await page.getByText(`with neurons 0 to ${(index.d_model - 1).toLocaleString('en')} in each`).waitFor();
+    await page.getByRole('searchbox').fill('');
+  });
+
   test('a sweep fills one row per strength', async () => {
     await page.getByRole('button', { name: /Sweep \d+ strengths/ }).click();
     await page.getByRole('region', { name: 'Strength sweep' }).locator('tbody tr').nth(7).waitFor();
     const cells = await page.getByRole('region', { name: 'Strength sweep' }).locator('tbody tr').first().locator('td').allInnerTexts();
     assert.match(cells[1], /^\d+\.\d\d$/);
+    assert.match(cells[0], /^\d+ of \d+$/);
+    // Without words of a concept nothing is counted.
+    await page.getByLabel('Words of the concept').fill('');
+    await page.getByRole('button', { name: /Sweep \d+ strengths/ }).click();
+    const rows = page.getByRole('region', { name: 'Strength sweep' }).locator('tbody tr');
+    await rows.filter({ hasText: '–' }).nth(7).waitFor();
+    assert.equal(await rows.first().locator('td').first().innerText(), '–');
   });
 
   test('what was made with other settings says so', async () => {

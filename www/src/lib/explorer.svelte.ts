@@ -5,7 +5,6 @@ import type { App } from './app.svelte';
 import { beginning, cutText, encodeToFit, fitIds } from './fit';
 import type { ModelEntry } from './models';
 import { labelOf, tokenText } from './neurons';
-import { isAbort } from './problem';
 import { type Activations, readActivations, storedActivations, type StoredActivations, type StoredText, storedTexts } from './activations';
 import type { Ranking } from './ranking';
 import { decodeIds, encodeIds, type NeuronId, parseNeuron } from './route';
@@ -82,6 +81,9 @@ export class Explorer {
 
   /** Whether the neurons on screen are those of the tokens on screen. */
   isRead = $derived.by(() => this.activations !== null && this.tokens === this.activations.tokens);
+
+  /** Whether what is on screen is of the text before: a typed one is read once the model is there. */
+  isOld = $derived.by(() => this.activations !== null && this.wanted?.kind === 'text' && this.#app.session.model === null);
 
   promptLength = $derived.by(() => (this.wanted?.kind === 'stored' ? this.wanted.text.promptLength : 0));
 
@@ -221,7 +223,9 @@ export class Explorer {
         if (this.#key === key) this.activations = { ids: wanted.text.ids, tokens, rows, select, origin: 'stored' };
       }
     } catch (error) {
-      if (!isAbort(error) && this.#key === key) session.report(error);
+      if (this.#key !== key) return;
+      if (model) session.report(error);
+      else session.reportFile(error);
     } finally {
       if (this.#job === job) this.busy = false;
     }

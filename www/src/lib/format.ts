@@ -33,6 +33,13 @@ export function quoted(token: string): string {
   return `“${visible(token).trim() || 'space'}”`;
 }
 
+/** The same of a token at its place in a text. */
+export const quotedAt = (token: string, position: number): string =>
+  position === 0 && isStart(token) ? visibleAt(token, position) : quoted(token);
+
+/** Whether a token is part of a character only: its bytes by themselves cannot be shown. */
+export const isBytes = (token: string): boolean => token.includes('\ufffd');
+
 /** An entropy; a dash where there is none. */
 export function bits(number: number | null): string {
   return number === null ? '–' : `${number.toFixed(2)} bits`;

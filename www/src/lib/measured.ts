@@ -1,5 +1,6 @@
 /** What `topk-lm analyze` measured of neurons beside the columns: contrasts, states of stories, clusters of tokens. For searches and a neuron’s page. */
-import type { Features } from 'topk-lm';
+import type { Features, NeuronRecord } from 'topk-lm';
+import { nameOfSide } from './contrast-names';
 import { isObject, isText, numberOf } from './values';
 
 export interface MeasuredContrast {
@@ -41,6 +42,29 @@ export function readMeasured(features: Features): Promise<Measured> {
   kept.set(features, reading);
   reading.catch(() => kept.delete(features)); // may be tried again
   return reading;
+}
+
+/** A contrast that a neuron turns, beside what the best of 100 random neurons of its layer does. */
+export interface Turn {
+  /** `he / she` */
+  name: string;
+  /** The plain name of what it turns to. */
+  side: string;
+  effect: number;
+  ablated: number | null;
+  control: number | null;
+  /** Effect over control. */
+  times: number | null;
+}
+
+export function turnsOf({ layer, writes }: NeuronRecord, { contrasts, layers }: Measured): Turn[] {
+  return (writes?.contrasts ?? []).flatMap(([number, effect, ablated]) => {
+    const contrast = contrasts[number];
+    if (!contrast) return [];
+    const control = contrast.controls[layers.indexOf(layer)] ?? null;
+    const times = control ? Math.abs(effect) / control : null;
+    return [{ name: contrast.name, side: nameOfSide(contrast.name, effect > 0), effect, ablated, control, times }];
+  });
 }
 
 async function read(features: Features): Promise<Measured> {

@@ -42,7 +42,8 @@ export class RecordReader {
       (error: unknown) => {
         if (controller.signal.aborted) return;
         this.#read = null;
-        this.missing = problemOf(error).message;
+        const { message } = problemOf(error);
+        this.missing = message.charAt(0).toUpperCase() + message.slice(1);
       },
     );
     return () => controller.abort();

@@ -307,6 +307,14 @@ export class Session {
     else this.problem = problemOf(error);
   }
 
+  /** Shows why a file that a page has beside the model could not be read: the model, or its download, goes on. */
+  reportFile(error: unknown): void {
+    if (isAbort(error)) return;
+    const problem = problemOf(error);
+    const advice = problem.code === 'offline' ? problem.advice : 'The rest still works; open the page again to try once more.';
+    this.problem = { ...problem, advice, remedy: 'none' };
+  }
+
   #failed(error: unknown): void {
     this.problem = problemOf(error);
     this.phase = 'failed';

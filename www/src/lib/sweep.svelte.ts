@@ -18,7 +18,8 @@ export interface SweepRow {
   edits: readonly FullEdit[];
   /** New tokens only. */
   text: string;
-  found: number;
+  /** Words of the concept; `null`: none were given. */
+  found: number | null;
   words: number;
   /** Nats per token under the unmodified model. */
   surprise: number | null;
@@ -88,6 +89,7 @@ export class Sweep {
           edits: sets[number]!,
           text: steered.text,
           ...countWords(steered.text, words),
+          ...(words.length === 0 && { found: null }),
           surprise: await surprise(model, steered.ids, ids.length, signal),
           equal: apart === null ? null : apart - ids.length,
         };

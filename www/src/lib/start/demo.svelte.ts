@@ -16,9 +16,13 @@ export class Demo {
   isRead = $state(false);
   prompt = $state('');
   shown = $state.raw<Comparison | null>(null);
+  /** The words that {@link shown} continues. */
+  shownPrompt = $state('');
   /** Of {@link shown}: stored with the site, computed here, or computed here and the same as what is stored. */
   origin = $state<'stored' | 'live' | 'same'>('stored');
   busy = $state(false);
+  /** Whether what is shown continues other words than those in the box. */
+  isOld = $derived.by(() => this.shown !== null && this.shownPrompt !== this.prompt);
 
   constructor(app: App) {
     this.#app = app;
@@ -38,10 +42,10 @@ export class Demo {
         (example) => {
           this.example = example;
           this.prompt = this.#app.router.route.params.say || example?.prompt || '';
-          if (this.prompt === example?.prompt) this.#show(example.stored, 'stored');
+          if (example) this.#show(example.stored, 'stored', example.prompt);
         },
         (error) => {
-          if (!isAbort(error)) this.#app.session.report(error);
+          this.#app.session.reportFile(error);
         },
       )
       .finally(() => {
@@ -50,8 +54,9 @@ export class Demo {
     return () => abort.abort();
   }
 
-  #show(shown: Comparison, origin: Demo['origin']): void {
+  #show(shown: Comparison, origin: Demo['origin'], prompt: string): void {
     this.shown = shown;
+    this.shownPrompt = prompt;
     this.origin = origin;
   }
 
@@ -79,7 +84,7 @@ export class Demo {
       const fitting = ids.slice(0, model.config.n_ctx - NEW_TOKENS);
       const result = await compare(model, fitting, example.edit, signal);
       if (signal.aborted) return;
-      this.#show(result, isStored && sameTexts(result, example.stored) ? 'same' : 'live');
+      this.#show(result, isStored && sameTexts(result, example.stored) ? 'same' : 'live', prompt);
     } catch (error) {
       if (!isAbort(error)) session.report(error);
     } finally {
