@@ -105,9 +105,9 @@ test('a row that no binding holds: what it needs', () => {
   const tuning = tuningOf('gpu');
   assert.throws(
     () => rowsAtOnce(1, 1000, 3, 400, tuning),
-    /^TopKArgumentError: 1 rows of 1000 values with k = 3 need a binding of 4000 bytes/,
+    /^TopKArgumentError: 1 × 1000 values with k = 3 need a binding of 4000 bytes/,
   );
-  assert.throws(() => rowsAtOnce(100, 1000, 3, 400, tuning), /: 64 rows of 1000 values with k = 3 need a binding of 256000 bytes/);
+  assert.throws(() => rowsAtOnce(100, 1000, 3, 400, tuning), /: 64 × 1000 values with k = 3 need a binding of 256000 bytes/);
 });
 
 test('unknown options of the operator are refused, with the one that was meant', async () => {

@@ -204,7 +204,7 @@ pub fn rows_at_once(rows: usize, n: usize, k: usize, max_binding: u64, tuning: T
         let least = step.min(rows);
         fail!(
             Argument,
-            "{least} rows of {n} values with k = {k} need a binding of {} bytes, but this device has at most {max_binding}",
+            "{least} × {n} values with k = {k} need a binding of {} bytes, but this device has at most {max_binding}",
             4 * words * least as u64
         );
     }
@@ -299,8 +299,8 @@ mod tests {
                 .unwrap_err()
                 .to_string()
         };
-        assert!(needs(1).starts_with("1 rows of 1000 values with k = 3 need a binding of 4000 bytes"));
-        assert!(needs(100).starts_with("64 rows of 1000 values with k = 3 need a binding of 256000 bytes"));
+        assert!(needs(1).starts_with("1 × 1000 values with k = 3 need a binding of 4000 bytes"));
+        assert!(needs(100).starts_with("64 × 1000 values with k = 3 need a binding of 256000 bytes"));
     }
 
     #[test]

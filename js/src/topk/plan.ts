@@ -128,7 +128,7 @@ export function rowsAtOnce(rows: number, n: number, k: number, maxBinding: numbe
   if (aligned === 0) {
     const least = Math.min(step, rows);
     const needed = 4 * words * least;
-    const sentence = `${least} rows of ${n} values with k = ${k} need a binding of ${needed} bytes, but this device has at most ${maxBinding}`;
+    const sentence = `${least} × ${n} values with k = ${k} need a binding of ${needed} bytes, but this device has at most ${maxBinding}`;
     throw createError('argument', sentence);
   }
   return aligned;
