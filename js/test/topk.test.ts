@@ -103,10 +103,7 @@ test('results that a device cannot hold or give back are refused', async () => {
 
 test('a row that no binding holds: what it needs', () => {
   const tuning = tuningOf('gpu');
-  assert.throws(
-    () => rowsAtOnce(1, 1000, 3, 400, tuning),
-    /^TopKArgumentError: 1 × 1000 values with k = 3 need a binding of 4000 bytes/,
-  );
+  assert.throws(() => rowsAtOnce(1, 1000, 3, 400, tuning), /^TopKArgumentError: 1 × 1000 values with k = 3 need a binding of 4000 bytes/);
   assert.throws(() => rowsAtOnce(100, 1000, 3, 400, tuning), /: 64 × 1000 values with k = 3 need a binding of 256000 bytes/);
 });
 
