@@ -2,10 +2,10 @@
  * What was measured of our models: `models/claims.json`, which the build makes from `training/claims/results/` (one key per file). Any figure may be
  * missing; the page says which.
  */
-import { type FactGroup, listAt, numberAt, type Tree, UNITS } from './claims/figures';
+import { at, type FactGroup, listAt, numberAt, type Tree, UNITS } from './claims/figures';
 import { paper } from './claims/paper';
 import { controls, saes, seeds } from './claims/reading';
-import { sets, steering } from './claims/steering';
+import { EQUAL, sets, steering, wordsAt } from './claims/steering';
 import { compute, saeTrace, sweep, sweepWide, trace } from './claims/training';
 import { consistency, quality } from './claims/writing';
 import { get } from './get';
@@ -51,8 +51,9 @@ function leadOf({ quality: written, controls: reads, sets: steered, consistency:
     ...sentence(
       [works('sae.8'), works('logits'), [steered, 'methods.logits.nll_ratio'], [steered, 'methods.topk.8.nll_ratio']],
       (sae, raised, surprise, ours) =>
-        `Neurons are not the best lever for a topic: as many features of an SAE on the twin bring ${UNITS.percent(sae)}, and raising the logits of the words, without any neuron, ${UNITS.percent(raised)}, for ${UNITS.two(surprise)} times the surprise (lists of eight: ${UNITS.two(ours)}).`,
+        `Up to eight features of an SAE on the twin bring ${UNITS.percent(sae)}. Neurons are not the best lever for a topic: raising the logits of the words, without any neuron, brings ${UNITS.percent(raised)}, for ${UNITS.two(surprise)} times the surprise (lists of eight: ${UNITS.two(ours)}).`,
     ),
+    ...equalOf(steered),
     ...sentence(
       [
         [written, 'gap_percent.test'],
@@ -62,6 +63,15 @@ function leadOf({ quality: written, controls: reads, sets: steered, consistency:
       (gap, ours, theirs) =>
         `On stories by which nothing was chosen TopK loses ${gap.toFixed(1)} %, and it knows less often who has a thing (${UNITS.percent(ours)} of the questions, the twin ${UNITS.percent(theirs)}; 50 % is guessing).`,
     ),
+  ];
+}
+
+/** Ways of steering where all make texts equally surprising. */
+function equalOf(steered: unknown): string[] {
+  const [ours, sae, dense] = ['topk', 'sae', 'dense'].map((way) => wordsAt(at(steered, `methods.${way}.8`), EQUAL));
+  if (ours == null || sae == null || dense == null) return [];
+  return [
+    `At equal surprise, ${EQUAL} times that of plain texts, up to eight neurons bring ${UNITS.two(ours)} words of a concept into a text, as many features ${UNITS.two(sae)}, coordinates of the twin ${UNITS.two(dense)}.`,
   ];
 }
 

@@ -57,10 +57,10 @@ const OTHER_WAYS: readonly (readonly [key: string, name: string, definition: str
 ];
 
 /** The surprise at which ways are compared. */
-const EQUAL = 1.2;
+export const EQUAL = 1.2;
 
 /** Words a text at so many times the surprise, where the curve of a way reaches that. */
-function wordsAt(of: unknown, ratio: number): number | null {
+export function wordsAt(of: unknown, ratio: number): number | null {
   const points = listAt(of, 'at') as readonly { nll_ratio?: number; words?: number }[];
   return points.find((point) => point.nll_ratio === ratio)?.words ?? null;
 }
