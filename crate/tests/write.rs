@@ -27,6 +27,16 @@ fn write(model: &str, out: &Path, more: &[&str]) -> Output {
     command(model, out, more).output().unwrap()
 }
 
+/// One document behind a prompt of the file.
+fn write_one(out: &Path, prompts: &Path) -> Output {
+    let prompts = prompts.to_str().unwrap();
+    write(
+        "llama-gqa",
+        out,
+        &["--documents", "1", "--seed", "1", "--prompts", prompts],
+    )
+}
+
 fn documents(out: &Path) -> Vec<Vec<u32>> {
     std::fs::read_to_string(out)
         .unwrap()
@@ -185,15 +195,7 @@ fn what_is_no_plain_file_stays_what_it_is() {
     std::os::unix::fs::symlink(&target, &link).unwrap();
     let prompts = folder.join("prompts.jsonl");
     std::fs::write(&prompts, "{\"ids\":[1]}\n").unwrap();
-    let settings = [
-        "--documents",
-        "1",
-        "--seed",
-        "1",
-        "--prompts",
-        prompts.to_str().unwrap(),
-    ];
-    let output = write("llama-gqa", &link, &settings);
+    let output = write_one(&link, &prompts);
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr.contains("--out must be a plain file"), "{stderr}");
@@ -218,15 +220,7 @@ fn a_byte_order_mark_is_no_part_of_a_text() {
     let folder = folder("write-mark");
     let (prompts, out) = (folder.join("prompts.jsonl"), folder.join("out.jsonl"));
     std::fs::write(&prompts, "\u{feff}{\"ids\":[7]}\n").unwrap();
-    let settings = [
-        "--documents",
-        "1",
-        "--seed",
-        "1",
-        "--prompts",
-        prompts.to_str().unwrap(),
-    ];
-    let output = write("llama-gqa", &out, &settings);
+    let output = write_one(&out, &prompts);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(documents(&out)[0][0], 7);
 }

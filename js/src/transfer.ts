@@ -1,4 +1,4 @@
-/** Fetches one file: resumes after an interruption, verifies it before it counts as complete, goes on in memory when the storage is full. */
+/** Fetches one file: resumes where an interruption left off, verifies the file before it counts as complete, and keeps it in memory if storage is full. */
 import { blobOf, hold, PART_BYTES, UNKNOWN_VERSION, type FileCache, type Held } from './cache.js';
 import { createError, throwIfAborted, TopKError } from './errors.js';
 import { canHash, sha256 as sha256Of } from './hash.js';

@@ -66,7 +66,7 @@ describe('explore', { timeout: 600_000 }, () => {
 
   test('a text typed before the model is there is not shown as read', async () => {
     await page.getByRole('textbox', { name: 'Text' }).fill('The cow said hello.');
-    await page.getByText('Shown is the text before; yours is read as soon as the model is loaded.').first().waitFor();
+    await page.getByText('This is still the previous text. Yours will be read once the model has loaded.').first().waitFor();
     await page.getByRole('button', { name: model.read('examples/index.json').texts[0].title }).click();
     await waitState(page, 'stored');
     await page.getByText('Stored with the site').first().waitFor();

@@ -103,7 +103,7 @@ describe('the start page', { timeout: 600_000, skip: !example && 'the shipped mo
     const stored = await shownText(page, 'before');
     await box.fill('The cow said');
     await page.locator('[data-old=true]').waitFor();
-    await page.getByText(/Your words are continued as soon as the model is loaded/).waitFor();
+    await page.getByText(/The model will continue your words once it has loaded/).waitFor();
     assert.equal(await shownText(page, 'before'), stored);
     await assertUsable(page);
     const fresh = await openSite(browser, site, '#/?say=The%20cow%20said');

@@ -1,6 +1,5 @@
 //! Where a few rows take fewer dispatches: the attention, or what joins its parts, with its output projection
-//! (`shaders/attention_out.wgsl`, `attention_merge_out.wgsl`), then the whole MLP
-//! (`shaders/mlp.wgsl`, behind a sparse stream `mlp_split.wgsl`). What each workgroup of theirs makes of the result is added where it is read, so no dispatch waits for the sum.
+//! (`shaders/attention_out.wgsl`, `attention_merge_out.wgsl`), then the whole MLP (`mlp.wgsl`, behind a sparse stream `mlp_split.wgsl`). What each workgroup of theirs makes of the result is added where it is read, so no dispatch waits for the sum.
 //! The operations stay four, each with its CPU twin: on the GPU two of them do the others' work, and those then plan nothing.
 
 use super::buffers::Buffer;

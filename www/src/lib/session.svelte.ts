@@ -307,7 +307,7 @@ export class Session {
     else this.problem = problemOf(error);
   }
 
-  /** Shows why a file that a page has beside the model could not be read: the model, or its download, goes on. */
+  /** Reports that a page could not read one of its own files. The model keeps running, and a download continues. */
   reportFile(error: unknown): void {
     if (isAbort(error)) return;
     const problem = problemOf(error);

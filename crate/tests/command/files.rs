@@ -1,0 +1,221 @@
+//! Files and streams: what is wrong with those that are read, and what becomes of those that are written.
+
+#[cfg(target_os = "linux")]
+use std::process::Command;
+
+use serde_json::Value;
+
+#[cfg(unix)]
+use crate::common::Tensors;
+use crate::common::{self, golden, root};
+use crate::{fails, text, topk_lm};
+
+#[test]
+fn figures_that_cannot_be_written_are_printed() {
+    let topk = ["bench", "--topk", "1,7,7", "--backend", "cpu", "--runs", "1"];
+    let output = topk_lm(&[&topk[..], &["--json", "--out", "no/such/folder/x.json"]].concat());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).starts_with("error: no/such/folder/x.json cannot be written"));
+    let figures: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(figures["topk"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn an_autoencoder_that_cannot_be_attached_is_found_out_before_the_analysis() {
+    let folder = common::folder("analyze-sae");
+    let (corpus, out) = (folder.join("corpus.jsonl"), folder.join("features"));
+    std::fs::write(&corpus, "{\"ids\":[1,2,3]}\n").unwrap();
+    let model = golden("llama-gqa").display().to_string();
+    let analyze = ["analyze", "--model", &model, "--corpus", corpus.to_str().unwrap()];
+    let more = ["--out", out.to_str().unwrap(), "--sae", "no/such/autoencoder"];
+    fails(
+        &[&analyze[..], &more].concat(),
+        1,
+        "no/such/autoencoder is not a folder",
+    );
+    assert!(!out.exists());
+}
+
+/// The site reads whichever of these files there are.
+#[test]
+fn an_analysis_leaves_nothing_of_an_earlier_one_that_measured_more() {
+    let folder = common::folder("analyze-again");
+    let (corpus, out) = (folder.join("corpus.jsonl"), folder.join("features"));
+    std::fs::write(&corpus, "{\"ids\":[1,2,3]}\n").unwrap();
+    std::fs::create_dir(&out).unwrap();
+    let names = ["states.json", "contrasts.json", "switches.json", "own.json"];
+    for name in names {
+        std::fs::write(out.join(name), "{}").unwrap();
+    }
+    let model = golden("llama-gqa").display().to_string();
+    let analyze = [
+        "analyze",
+        "--model",
+        &model,
+        "--corpus",
+        corpus.to_str().unwrap(),
+        "--out",
+    ];
+    let output = topk_lm(&[&analyze[..], &[out.to_str().unwrap()]].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(names.map(|name| out.join(name).exists()), [false, false, false, true]);
+    assert!(out.join("index.json").exists());
+}
+
+/// Scripts that write through a link keep it, and a run that fails leaves what was there.
+#[cfg(unix)]
+#[test]
+fn run_writes_through_a_link() {
+    let folder = common::folder("run-link");
+    let (target, link) = (folder.join("target.safetensors"), folder.join("link.safetensors"));
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    let model = golden("llama-gqa").display().to_string();
+    let run = ["run", "--model", &model, "--ids", "1", "--backend", "cpu", "--out"];
+    let output = topk_lm(&[&run[..], &[link.to_str().unwrap()]].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(link.is_symlink());
+    assert!(Tensors::open(&target).all().contains_key("logits"));
+}
+
+/// A full disk behind stderr or stdout is no bug of the command.
+#[cfg(target_os = "linux")]
+#[test]
+fn streams_that_are_full() {
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let folder = golden("llama-gqa").display().to_string();
+    let generate = [
+        "generate",
+        "--model",
+        &folder,
+        "--ids",
+        "0",
+        "--backend",
+        "cpu",
+        "--max-tokens",
+        "900",
+        "--ignore-eos",
+    ];
+    let run = Command::new(env!("CARGO_BIN_EXE_topk-lm"))
+        .args(generate)
+        .stderr(full())
+        .output()
+        .unwrap();
+    assert_eq!(run.status.code(), Some(0));
+    for arguments in [&["--help"][..], &generate] {
+        let command = Command::new(env!("CARGO_BIN_EXE_topk-lm"))
+            .args(arguments)
+            .stdout(full())
+            .output()
+            .unwrap();
+        assert_eq!(command.status.code(), Some(1));
+        let said = text(&command.stderr);
+        assert!(
+            said.starts_with("error: stdout: ") && said.lines().count() == 1,
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_folder_names_it() {
+    let folder = golden("llama-gqa").display().to_string();
+    let shipped = root().join("models/Llama-TopK-Stories-16M").display().to_string();
+    let readme = root().join("README.md").display().to_string();
+    let against = |other: &str, word: &str| {
+        fails(
+            &["info", "--model", &shipped, "--against", other, "--text", &readme],
+            1,
+            word,
+        );
+    };
+    against(&folder, "llama-gqa: tokenizer.json is missing");
+    against("no/such/folder", "no/such/folder is not a folder");
+    let run = [
+        "run",
+        "--model",
+        &folder,
+        "--ids",
+        "1",
+        "--backend",
+        "cpu",
+        "--out",
+        "x",
+        "--sae",
+        &folder,
+    ];
+    fails(
+        &run,
+        1,
+        "llama-gqa: cfg.json is missing; the folder of an autoencoder in SAELens' layout has",
+    );
+}
+
+#[test]
+fn what_fails_says_so_in_one_line() {
+    let folder = golden("llama-gqa").display().to_string();
+    let generate = |more: &[&'static str]| -> Vec<String> {
+        let mut arguments = vec![
+            "generate".into(),
+            "--model".into(),
+            folder.clone(),
+            "--backend".into(),
+            "cpu".into(),
+        ];
+        arguments.extend(more.iter().map(|s| (*s).to_owned()));
+        arguments
+    };
+    let check = |more: &[&'static str], code, word| {
+        let arguments = generate(more);
+        fails(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), code, word);
+    };
+    check(&["--ids", "0", "--no-such-flag"], 2, "--no-such-flag");
+    check(&[], 2, "--prompt");
+    check(&["--ids", "0", "--prompt", "x"], 2, "--prompt");
+    check(&["--ids", "0,x"], 2, "--ids");
+    check(&["--ids", "0", "--edit", "layer=1,index=2"], 2, "action");
+    check(&["--ids", "0", "--edit", "layer=1;index=2"], 2, "edit");
+    check(
+        &["--ids", "0", "--edit", "layer=44,index=2,action=ablate"],
+        1,
+        "layer is 44",
+    );
+    check(&["--ids", "100000"], 1, "100000");
+    check(&["--prompt", "text"], 1, "tokenizer.json");
+    check(&["--ids", "0", "--temperature", "-1"], 1, "temperature");
+    check(&["--ids", "0", "--top-p", "1.5"], 1, "top");
+    fails(
+        &["generate", "--model", "no/such/folder", "--ids", "0"],
+        1,
+        "no/such/folder",
+    );
+    fails(&["dance"], 2, "dance");
+    fails(
+        &[
+            "run",
+            "--model",
+            &folder,
+            "--ids",
+            "1",
+            "--hook",
+            "hook_x",
+            "--out",
+            "x",
+            "--backend",
+            "cpu",
+        ],
+        1,
+        "hook_x",
+    );
+    let beyond = [
+        "run",
+        "--model",
+        &folder,
+        "--ids",
+        "1",
+        "--out",
+        "no/such/folder/x.safetensors",
+        "--backend",
+        "cpu",
+    ];
+    fails(&beyond, 1, "no/such/folder");
+}
