@@ -37,9 +37,9 @@ export const checks = [
   { name: 'site-types', work: checkSiteTypes },
   { name: 'size', work: checkPackageSize },
   { name: 'js-tests', work: unitTests },
-  { name: 'package-tests', work: () => onPackage('tests/package') },
+  { name: 'package-tests', work: () => onPackage('tests/package', 2) },
   { name: 'environments', work: prepare, besideNext: true }, // at low priority
-  { name: 'browser-tests', work: () => onPackage('tests/browser') },
+  { name: 'browser-tests', work: () => onPackage('tests/browser', 2) },
   { name: 'js-fuzz', work: () => onPackage('tests/fuzz', 2), besideNext: true }, // busy cores; the next mostly installs and waits
   { name: 'python', work: () => nodeTests(testFiles('tests/python', '.test.mjs')) },
   { name: 'notebooks', work: () => onPackage('tests/notebooks') },

@@ -37,6 +37,8 @@ export class Explorer {
   #kept = $state('');
   /** Ids in the address that came from typing: the text box stays as it was typed. */
   #fromTyping = '';
+  /** How many ids the text box was filled from, 0 if it was typed into: another model may take more of the same ones. */
+  #filledFrom = 0;
   /** What was left out of a typed text, said while the address holds the rest: its `t` or `p`. */
   #left = $state.raw({ of: '', cut: '' });
   readonly #stepLabels = new StepLabels();
@@ -188,6 +190,7 @@ export class Explorer {
       const t = ids.length > 0 ? encodeIds(ids) : '';
       this.#left = { of: t || p, cut };
       this.#fromTyping = t;
+      this.#filledFrom = 0;
       this.#app.router.set(t ? { ...fresh, p: null, t } : { ...fresh, p, t: null });
     } catch (error) {
       this.#app.session.report(error);
@@ -246,7 +249,7 @@ export class Explorer {
   /** Puts the text of ids into the text box, unless they came from there. */
   #show(ids: readonly number[]): void {
     const { t } = this.#app.router.route.params;
-    if (t !== undefined && t === this.#fromTyping) return;
+    if (t !== undefined && t === this.#fromTyping && (this.#filledFrom === 0 || this.#filledFrom === ids.length)) return;
     this.#fromTyping = t ?? '';
     const { vocabulary } = this.#app.session;
     if (!vocabulary) {
@@ -255,6 +258,7 @@ export class Explorer {
     }
     const text = ids.map((id) => tokenText(vocabulary, id)).join('');
     this.typed = text.replace(/^<\|[^|]*\|>/, '');
+    this.#filledFrom = ids.length;
   }
 }
 
