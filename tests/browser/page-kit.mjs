@@ -133,6 +133,7 @@ const SHOWN = {
   explore: ['[data-state=live]'],
   browse: ['[data-row]'],
   steer: ['[data-side=base]:not([data-ids=""])'],
+  patch: ['[data-patched]', '[data-parts]'],
   trace: ['[data-step=final][data-written=true]'],
   byo: ['tr[data-state=there]'],
   about: ['[data-kept]', '[data-facts]'],

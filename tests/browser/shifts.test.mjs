@@ -6,7 +6,7 @@ import { loaded, offeredModels, openSite, shippedModel, shown, withSite } from '
 /** What is good by https://web.dev/articles/cls is 0.1. */
 const MOST = 0.05;
 
-const PAGES = ['start', 'gallery', 'challenges', 'explore', 'browse', 'steer', 'trace', 'byo', 'about', 'neuron'];
+const PAGES = ['start', 'gallery', 'challenges', 'explore', 'browse', 'steer', 'patch', 'trace', 'byo', 'about', 'neuron'];
 
 // States that a link opens: a switch turned off, a text with an edit, a topic searched, an answer that is run, the tour.
 const [challenge] = shippedModel().read('challenges.json').challenges;
@@ -24,7 +24,7 @@ if (compared) PAGES.push(`explore?model=${compared.name}&vs=0`);
 
 // The dense model has other words, other labels, and parts of its own.
 const dense = offeredModels().find(({ kind }) => kind === 'dense');
-for (const page of ['explore', 'browse', 'steer?n=2.100&len=20', 'trace', 'gallery', 'byo', 'neuron'])
+for (const page of ['explore', 'browse', 'steer?n=2.100&len=20', 'patch', 'trace', 'gallery', 'byo', 'neuron'])
   if (dense) PAGES.push(`${page}${page.includes('?') ? '&' : '?'}model=${dense.name}`);
 
 describe('loading shifts nothing', { timeout: 900_000 }, () => {

@@ -41,6 +41,7 @@ function pagesOf({ name, dense_twin: twin }) {
         await page.getByText(/→ \d+\.\d\d nats per token/).waitFor();
       },
     },
+    patch: asOpened('patch'),
     trace: asOpened('trace'),
     ...(twin && offeredModels().some((model) => model.name === twin && model.features)
       ? {
@@ -60,6 +61,7 @@ function pagesOf({ name, dense_twin: twin }) {
               for (const column of ['own', 'twin']) await page.locator(`[data-column=${column}] [data-outcome=done]`).waitFor();
             },
           },
+          'patch-dense': asOpened('patch', `#/patch?model=${twin}`),
           'trace-dense': asOpened('trace', `#/trace?model=${twin}`),
         }
       : {}),

@@ -52,6 +52,9 @@ export function share(number: number | null): string {
   return `${percent >= 10 || percent === 0 ? percent.toFixed(0) : percent.toPrecision(2)} %`;
 }
 
+/** A share that may be below 0 or above 1, as a whole percentage. */
+export const percent = (share: number): string => `${Math.round(100 * share) || 0} %`.replace('-', '−');
+
 /** A number with thousands separators. */
 export const count = (number: number): string => number.toLocaleString('en');
 

@@ -20,6 +20,7 @@ export const PAGES = [
   { name: 'browse', component: 'Browse', title: 'Browse', link: 'Browse' },
   { name: 'neuron', component: 'Neuron', title: 'Neuron', link: null, under: 'browse' },
   { name: 'steer', component: 'Steer', title: 'Steer', link: 'Steer' },
+  { name: 'patch', component: 'Patch', title: 'Patch', link: 'Patch' },
   { name: 'trace', component: 'Trace', title: 'Trace', link: 'Trace' },
   { name: 'challenges', component: 'Challenges', title: 'Challenges', link: 'Challenges' },
   { name: 'byo', component: 'Byo', title: 'Your model', link: 'Your model' },
