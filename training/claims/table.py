@@ -1,4 +1,4 @@
-"""What the JSON files in results/ say, as Markdown: tables in claims/README.md, three lines in the project's README.md.
+"""What the JSON files in results/ say, as Markdown: tables in claims/README.md, the lines of findings in the project's README.md.
 
     python -m claims.table            writes both between their markers
     python -m claims.table --check    exits 1 if either does not match the results
@@ -203,6 +203,39 @@ def judged_by_itself(method) -> bool:
     return method["judge"]["sha256"] == method["model"]["sha256"] and method["model"]["name"] != common.DENSE
 
 
+PATCH_ROWS = {
+    "topk": "TopK neurons",
+    "topk_rotated": "… the same states, rotated",
+    "dense": "dense coordinates",
+    "dense_rotated": "… the same states, rotated",
+}
+
+
+def patches(r):
+    """The first, the middle and the last block with the TopK activation."""
+    blocks = list(r["rows"])
+    sizes = list(next(iter(r["rows"][blocks[0]].values()))["together"])
+    rows = []
+    for block in dict.fromkeys((blocks[0], blocks[len(blocks) // 2], blocks[-1])):
+        for name, e in r["rows"][block].items():
+            label = PATCH_ROWS.get(name) or f"features of an SAE on the twin (`{name.removeprefix('sae ')}`)"
+            cells = [number(e["differ"], 0), percent(e["whole"]), *(percent(e["together"][n]) for n in sizes)]
+            rows.append((f"block {block}: {label}", *cells, units(e), percent(e["at_most_two"])))
+    yield from heading("How few units decide the next word", "patches")
+    head = ("", "differ", "the whole state", "1 unit", *(f"{n} units" for n in sizes[1:]), f"units for {percent(r['enough'])} of it", "at most 2")
+    yield from grid(head, rows)
+    yield ""
+    yield (
+        f"Two texts differ in one word. There the state of the one is put into the other, and the table says how far the log odds of the next word come over: medians over {r['kept']} pairs "
+        f"(of {r['pairs']}; the others move them by less than {r['least_odds']:g} nats in one of the models). Of single units those that bring most come first, in each pair. "
+        "“Units” is the least number with so much of what the whole state brings, and the last column the share of pairs in which one or two do; of an SAE, of what the twin's own state brings."
+    )
+
+
+def units(e) -> str:
+    return "more" if e["units"] is None else f"{e['units']:g}"
+
+
 SET_METHODS = {"topk": "TopK, {} neuron", "random": "TopK, {} random neuron", "dense": "dense twin, {} coordinate", "sae": "SAE on the twin, {} feature"}
 SINGLE_METHODS = {"first": "TopK, up to 8 neurons by the rule before", "means": "difference of means, one direction", "prompt": "a sentence before the prompt", "logits": "raised logits of the words"}
 
@@ -278,7 +311,7 @@ def edit_cost(r):
     yield f"Tokens per second relative to a run without edits ({r['backend']}): {text}."
 
 
-TABLES = (quality, controls, meaning, sae, seeds, consistency, sets, steering, ceiling, trace, sae_trace, compute, edit_cost, sweep, sweep_wide)
+TABLES = (quality, controls, meaning, sae, seeds, consistency, patches, sets, steering, ceiling, trace, sae_trace, compute, edit_cost, sweep, sweep_wide)
 PARTS = {"paper": paper_table} | {f.__name__: f for f in TABLES}
 
 
@@ -296,7 +329,7 @@ def table(results: Path) -> str:
 
 
 def headline(results: Path) -> str:
-    """The three lines of the project's README."""
+    """The lines of findings in the project's README."""
     q, m, s, c = (common.read(results, name) for name in ("quality", "meaning", "steering", "ceiling"))
     lines = []
     if "gap_percent" in q:
@@ -313,6 +346,15 @@ def headline(results: Path) -> str:
     elif "topk" in m:
         medians = [f"{number(m[key][COMPARED_END[key]]['all']['token_entropy']['median'])} bits for {label}" for key, label in KINDS if key in m]
         lines.append(f"- **Meaning**: a median token entropy of {listed(medians)}.")
+    patched = common.read(results, "patches").get("rows", {})
+    if patched:
+        middle = patched[list(patched)[len(patched) // 2]]
+        ways = {"coordinates of the dense twin": "dense", "the same neurons' states, rotated": "topk_rotated"}
+        others = [f"{name}: {units(middle[key])}" for name, key in ways.items() if key in middle]
+        lines.append(
+            f"- **Patching**: where two texts differ in one word, {units(middle['topk'])} neurons (median) of one text, put into the other, bring four fifths of what the whole state does to the next word "
+            f"({'; '.join(others)})."
+        )
     few = common.read(results, "sets").get("methods", {})
     if {"1", "8"} <= set(few.get("topk", {})):
         count = len(few["topk"]["8"]["concepts"])
@@ -351,7 +393,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("--results", type=Path, default=common.RESULTS)
     p.add_argument("--readme", type=Path, default=Path(__file__).with_name("README.md"), help="takes the tables")
-    p.add_argument("--headline", type=Path, default=common.ROOT / "README.md", help="takes the three lines")
+    p.add_argument("--headline", type=Path, default=common.ROOT / "README.md", help="takes the lines of findings")
     p.add_argument("--check", action="store_true")
     args = p.parse_args()
     verdicts = {"claims": paper.rows(args.results)}

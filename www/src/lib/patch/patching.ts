@@ -1,7 +1,7 @@
 /**
  * Activation patching (causal tracing, arXiv 2202.05262): the hidden state of one text is put into another at one position behind one block, and
  * the next word is asked for again. In a TopK model the state is a list of neurons, so a patch is a list of edits, exact, and can be taken apart
- * neuron by neuron.
+ * neuron by neuron. Twin: training/claims/patches.py, which measures it over many pairs.
  */
 import type { ActiveRows, Edit, TopKLM } from 'topk-lm';
 import { denseRows } from '../activity';
@@ -144,7 +144,7 @@ export interface Alone extends Difference {
   share: number;
 }
 
-/** How many neurons of a place are also patched together, the largest effects first. */
+/** How many neurons of a place are also patched together: those that bring most. */
 const TOGETHER = [2, 4, 8, 16];
 
 /** What the neurons of a place do. */
@@ -153,7 +153,7 @@ export interface Parts {
   differ: number;
   /** Each patched alone, the largest effect first. */
   alone: readonly Alone[];
-  /** The first `size` of them patched together. */
+  /** The `size` that bring most, patched together. */
   together: readonly { size: number; share: number }[];
 }
 
@@ -170,9 +170,10 @@ export async function takeApart(
     alone.push({ ...neuron, share: await shareOf(model, pair, patchOf([neuron], layer, position), signal) });
   }
   alone.sort((a, b) => Math.abs(b.share) - Math.abs(a.share) || a.index - b.index);
+  const helpful = [...alone].sort((a, b) => b.share - a.share || a.index - b.index);
   const together: { size: number; share: number }[] = [];
   for (const size of TOGETHER.filter((size) => size < neurons.length && size <= alone.length)) {
-    together.push({ size, share: await shareOf(model, pair, patchOf(alone.slice(0, size), layer, position), signal) });
+    together.push({ size, share: await shareOf(model, pair, patchOf(helpful.slice(0, size), layer, position), signal) });
   }
   return { differ: neurons.length, alone, together };
 }
