@@ -27,6 +27,15 @@ const saeOf = (kind, k) => ({
   loss_spliced: 2.84,
   loss_added_by_splice: 0.24,
 });
+const patchedOf = (units, more = {}) => ({
+  pairs: 50,
+  differ: 60,
+  whole: 0.98,
+  together: { 1: 0.6, 2: 0.9, 8: 0.97 },
+  units,
+  at_most_two: 0.5,
+  ...more,
+});
 /** Read off a curve of so many words times the surprise. */
 const atOf = (words) => [1.1, 1.2].map((ratio) => ({ nll_ratio: ratio, words: words * ratio, half: 0.5 }));
 const setsOf = (words, works) => ({ base: 0.18, words, two: 0.5, nll_ratio: 1.25, works, harmonic: 0.9 });
@@ -119,6 +128,19 @@ const WHOLE = {
       another_seed: { within_by_cosine: 0.3, within_by_tokens: 0.5 },
     },
   },
+  patches: {
+    kept: 50,
+    enough: 0.8,
+    rows: {
+      0: { topk: patchedOf(3) },
+      4: {
+        topk: patchedOf(2),
+        topk_rotated: patchedOf(400),
+        dense: patchedOf(384, { differ: 1024, whole: 0.6 }),
+        'sae x': patchedOf(null),
+      },
+    },
+  },
   sweep: {
     proxy: { tokens: 5013504 },
     settings: {
@@ -136,13 +158,14 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   const { claimsOf } = await siteModule('claims.ts');
   const claims = claimsOf(WHOLE);
   // The main figures in sentences.
-  assert.equal(claims.lead.length, 5);
+  assert.equal(claims.lead.length, 6);
   assert.match(claims.lead[0], /held-out stories by 4\.6 %/);
   assert.match(claims.lead[1], /F1 of 0\.25 .*rotated \(0\.06\).*twin’s coordinates \(0\.02\)/);
-  assert.match(claims.lead[2], /eight neurons bring 50 %.*twin bring 5 %, one neuron alone 0 %/);
-  assert.match(claims.lead[3], /SAE on the twin bring 55 %.*not the best lever.*without any neuron, brings 100 %/);
+  assert.match(claims.lead[2], /differ in one word, 2 neurons .*coordinates it takes 384, of the same states rotated 400/);
+  assert.match(claims.lead[3], /eight neurons bring 50 %.*twin bring 5 %, one neuron alone 0 %/);
+  assert.match(claims.lead[4], /SAE on the twin bring 55 %.*not the best lever.*without any neuron, brings 100 %/);
   assert.match(
-    claims.lead[4],
+    claims.lead[5],
     /1\.2 times that of plain texts, up to eight neurons bring 2\.40 words .*, as many features 1\.20, coordinates of the twin 0\.60/,
   );
   assert.deepEqual(rowOf(groupOf(claims, 'The paper’s claims, one by one'), 'Stays able'), ['partly', '+2.5 % of loss']);
@@ -175,6 +198,10 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
     '0 %',
     '–',
   ]);
+  const patched = groupOf(claims, 'How few units decide the next word?');
+  assert.deepEqual(rowOf(patched, 'dense coordinates'), ['1,024', '60 %', '60 %', '90 %', '97 %', '384']);
+  assert.deepEqual(rowOf(patched, 'SAE features').at(-1), '–');
+  assert.match(patched.note, /behind block 4.*over 50 pairs.*80 % of what the whole state brings/);
   const saes = groupOf(claims, 'Sparse autoencoders on the dense twin');
   assert.deepEqual(
     saes.facts.map(({ name }) => name),

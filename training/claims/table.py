@@ -232,8 +232,14 @@ def patches(r):
     )
 
 
+def shown_block(rows) -> str:
+    """The block behind which an SAE was measured too, else the one in the middle."""
+    blocks = list(rows)
+    return next((block for block in blocks if any(name.startswith("sae ") for name in rows[block])), blocks[len(blocks) // 2])
+
+
 def units(e) -> str:
-    return "more" if e["units"] is None else f"{e['units']:g}"
+    return "more than all" if e["units"] is None else f"{e['units']:g}"
 
 
 SET_METHODS = {"topk": "TopK, {} neuron", "random": "TopK, {} random neuron", "dense": "dense twin, {} coordinate", "sae": "SAE on the twin, {} feature"}
@@ -348,11 +354,12 @@ def headline(results: Path) -> str:
         lines.append(f"- **Meaning**: a median token entropy of {listed(medians)}.")
     patched = common.read(results, "patches").get("rows", {})
     if patched:
-        middle = patched[list(patched)[len(patched) // 2]]
-        ways = {"coordinates of the dense twin": "dense", "the same neurons' states, rotated": "topk_rotated"}
-        others = [f"{name}: {units(middle[key])}" for name, key in ways.items() if key in middle]
+        rows = patched[shown_block(patched)]
+        saes = [name for name in rows if name.startswith("sae ")]
+        ways = {"features of an SAE on the twin": next(iter(saes), ""), "the twin's coordinates": "dense", "the same states, rotated": "topk_rotated"}
+        others = [f"{name}: {units(rows[key])}" for name, key in ways.items() if key in rows]
         lines.append(
-            f"- **Patching**: where two texts differ in one word, {units(middle['topk'])} neurons (median) of one text, put into the other, bring four fifths of what the whole state does to the next word "
+            f"- **Patching**: where two texts differ in one word, {units(rows['topk'])} neurons (median) of one text, put into the other, bring four fifths of what the whole state does to the next word "
             f"({'; '.join(others)})."
         )
     few = common.read(results, "sets").get("methods", {})

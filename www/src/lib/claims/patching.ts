@@ -1,0 +1,49 @@
+/** How few units of a hidden state decide the next word. */
+import { at, type FactGroup, numberAt, shown, type Tree, UNITS } from './figures';
+
+const ROWS: Readonly<Record<string, readonly [name: string, definition: string]>> = {
+  topk: ['TopK neurons', 'Neurons of the TopK model whose values differ.'],
+  topk_rotated: ['the same states, rotated', 'Control: the same hidden states in a random orthogonal basis.'],
+  dense: ['dense coordinates', 'Coordinates of the dense twin.'],
+  dense_rotated: ['dense states, rotated', 'Control: the twin’s states in a random orthogonal basis.'],
+};
+const SAE: readonly [string, string] = [
+  'SAE features',
+  'Features of a sparse autoencoder on the dense twin; what it does not explain stays as it was.',
+];
+
+/** The block behind which an SAE was measured too, else the one in the middle. */
+export function shownBlock(tree: unknown): string | null {
+  const rows = (at(tree, 'rows') ?? {}) as Record<string, Tree>;
+  const blocks = Object.keys(rows);
+  return blocks.find((block) => Object.keys(rows[block]!).some((name) => name.startsWith('sae '))) ?? blocks[blocks.length >> 1] ?? null;
+}
+
+/** The least number of units with most of what the whole state brings, as a sentence has it. */
+export const unitsOf = (row: unknown): string => shown(numberAt(row, 'units'), 'count');
+
+export function patching(tree: unknown): FactGroup {
+  const block = shownBlock(tree);
+  const rows = (at(tree, `rows.${block}`) ?? {}) as Tree;
+  const facts = Object.entries(rows).map(([key, of]) => {
+    const [name, definition] = ROWS[key] ?? SAE;
+    const cells = [
+      shown(numberAt(of, 'differ'), 'whole'),
+      shown(numberAt(of, 'whole'), 'percent'),
+      ...['1', '2', '8'].map((size) => shown(numberAt(of, `together.${size}`), 'percent')),
+      unitsOf(of),
+    ];
+    return { name, definition, cells };
+  });
+  const kept = numberAt(tree, 'kept');
+  const note =
+    kept === null
+      ? ''
+      : `Two texts differ in one word. There, behind block ${block}, the state of the one is put into the other: how far the log odds of the next word come over, medians over ${UNITS.count(kept)} pairs of texts. Units that bring most come first. Last column: the least number of units with ${shown(numberAt(tree, 'enough'), 'percent')} of what the whole state brings. Patch does this with texts of yours.`;
+  return {
+    title: 'How few units decide the next word?',
+    columns: ['differ', 'all', 'one', 'two', 'eight', 'needed'],
+    facts,
+    note,
+  };
+}
