@@ -221,6 +221,7 @@ fn size(expression: &Expr) -> usize {
             true_branch,
             false_branch,
         } => [condition, true_branch, false_branch].into_iter().map(|part| size(part)).fold(1, usize::saturating_add),
+        Expr::Delegate { inner, .. } => 1 + inner.len() / 64,
         _ => 1,
     }
 }
@@ -354,14 +355,14 @@ fn model(file: &Object) -> Result<()> {
     let pieces = vocab.and_then(Value::as_array).into_iter().flatten();
     let words = vocab.and_then(Value::as_object).into_iter().flat_map(Map::keys);
     pieces.filter_map(|piece| piece.get(0)?.as_str()).chain(words.map(String::as_str)).try_for_each(|piece| short(piece, MAX_PIECE))?;
+    if model.get("max_input_chars_per_word").and_then(Value::as_u64) > Some(MAX_WORD) {
+        fail!(Tokenizer, "tokenizer.json: model: max_input_chars_per_word must be at most {MAX_WORD}");
+    }
     for affix in ["continuing_subword_prefix", "end_of_word_suffix"] {
         short(model.get(affix).and_then(Value::as_str).unwrap_or_default(), MAX_AFFIX)?;
     }
     match kind {
         "BPE" => bpe(model),
-        "WordPiece" if model.get("max_input_chars_per_word").and_then(Value::as_u64) > Some(MAX_WORD) => {
-            fail!(Tokenizer, "tokenizer.json: model: max_input_chars_per_word must be at most {MAX_WORD}")
-        }
         "WordLevel" | "WordPiece" | "Unigram" => Ok(()),
         _ => fail!(
             Tokenizer,

@@ -183,6 +183,9 @@ fn what_would_grow_without_bound_is_refused() {
     let many = |part: Value| json!({"type": "Sequence", "pretokenizers": vec![part; 300]});
     let word_piece = json!({"type": "WordPiece", "unk_token": "u", "continuing_subword_prefix": "##",
         "max_input_chars_per_word": 100_000, "vocab": {"u": 0}});
+    let mut taken_for_bpe = word_piece.clone();
+    taken_for_bpe.as_object_mut().unwrap().remove("type");
+    taken_for_bpe["merges"] = json!(1);
     let once = "name the text once, and put at most 4096 bytes";
     let patterns = "has more than 256 parts, or patterns of more than 1024 characters";
     let cases = [
@@ -193,6 +196,7 @@ fn what_would_grow_without_bound_is_refused() {
         (with(level(), "/model/continuing_subword_prefix", json!("a".repeat(17))), "has more than 16 bytes"),
         (with(level(), "/model/end_of_word_suffix", json!("a".repeat(17))), "has more than 16 bytes"),
         (with(level(), "/model", word_piece), "max_input_chars_per_word must be at most 1024"),
+        (with(level(), "/model", taken_for_bpe), "max_input_chars_per_word must be at most 1024"),
         (with(level(), "/post_processor/single", json!(vec![sequence; 2])), once),
         (with(level(), "/post_processor/single", json!(vec![special; 2000])), once),
         (with(level(), "/normalizer", json!({"type": "Prepend", "prepend": long})), "Prepend makes more than 4096 bytes of one"),
@@ -201,6 +205,7 @@ fn what_would_grow_without_bound_is_refused() {
         (with(level(), "/pre_tokenizer", many(split("\\w{5}"))), patterns),
         (with(level(), "/pre_tokenizer", split("(?:(?:ab){30}|c{1,9}){40}")), patterns),
         (with(level(), "/pre_tokenizer", split(&"(?=\\w{100})".repeat(20))), patterns),
+        (with(level(), "/pre_tokenizer", split(&format!("[{}]{{400}}", "a-z".repeat(50)))), patterns),
     ];
     for (file, expected) in cases {
         let message = read(&file, 300).map(|_| ()).unwrap_err().to_string();
