@@ -32,7 +32,11 @@
 //! ```
 //!
 //! [`Model::open`], [`Model::run_now`] and [`Generation::steps`] block. Behind them are `async` functions that also run in a browser, report
-//! progress, and end when a [`Cancel`] says so: [`Model::load`] from any [`Source`], [`Model::run`], [`Generation::next`].
+//! progress, and end when a [`Cancel`] says so: [`Model::load`] from any [`Source`], [`Model::run`], [`Generation::next`]. They need nothing of an
+//! executor: `pollster::block_on` will do.
+//!
+//! A model, and what is made of it, stays in the thread that loaded it (none is `Send`): load one in each thread, or give one thread the work of
+//! all; several generations together are a [`GenerationBatch`], and [`LoadOptions::threads`] has several threads compute one model.
 //!
 //! # Features
 //!
@@ -110,7 +114,7 @@ pub mod wasm;
 #[cfg(not(target_arch = "wasm32"))]
 pub use checkpoint::FolderSource;
 pub use checkpoint::MemorySource;
-pub use config::{Config, Sae, TopK};
+pub use config::{CacheDtype, Config, GenerationDefaults, Sae, TopK};
 pub use edits::{Action, Edit, Positions, Propagate, Site};
 pub use error::{Code, Error, Result};
 pub use exec::request::LogitRows;
@@ -121,10 +125,10 @@ pub use pace::Cancel;
 pub use session::Steps;
 pub use session::{
     Ablation, BackendChoice, BackendInfo, BackendKind, Finish, GenerateOptions, Generated, Generation, GenerationBatch,
-    LoadOptions, Model, Reconstruction, RunOptions, RunOutput, SaeOptions, SaeQuality, SamplingOptions, StepReport,
-    Swap,
+    KeptAs, LoadOptions, Model, Reconstruction, RunOptions, RunOutput, SaeOptions, SaeQuality, SamplingOptions,
+    StepReport, Swap,
 };
-pub use source::Source;
+pub use source::{LocalFuture, Source};
 pub use tokenizer::Tokenizer;
 
 /// The README's program compiles.

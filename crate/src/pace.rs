@@ -4,23 +4,46 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::{pin, Pin};
-use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::task::Poll;
 
 use crate::error::{fail, Result};
 
-/// A flag that ends a call at its next pause. Clones share it.
+/// A flag that ends a call at its next pause, some milliseconds later. Clones share it, in other threads too: a model stays in its own.
+///
+/// ```
+/// use std::time::Duration;
+/// use topk_lm::{BackendChoice, Cancel, Code, Model, RunOptions};
+///
+/// # fn main() -> topk_lm::Result<()> {
+/// # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/goldens/models/llama-gqa");
+/// let model = Model::open_on(folder, BackendChoice::Cpu)?;
+/// let cancel = Cancel::default();
+/// let from_elsewhere = cancel.clone();
+/// std::thread::spawn(move || from_elsewhere.cancel());
+/// let error = loop {
+///     match pollster::block_on(model.run(&[3, 1, 4], &RunOptions::default(), &cancel)) {
+///         Ok(_) => std::thread::sleep(Duration::from_millis(1)),
+///         Err(error) => break error,
+///     }
+/// };
+/// assert_eq!(error.code(), Code::Aborted);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
-pub struct Cancel(Rc<Cell<bool>>);
+pub struct Cancel(Arc<AtomicBool>);
 
 impl Cancel {
+    /// Ends the calls that were given this flag, and those that will be.
     pub fn cancel(&self) {
-        self.0.set(true);
+        self.0.store(true, Ordering::Relaxed);
     }
 
     /// An error with code `aborted` once [`Cancel::cancel`] was called.
     pub fn check(&self) -> Result<()> {
-        if self.0.get() {
+        if self.0.load(Ordering::Relaxed) {
             fail!(Aborted, "the call was aborted");
         }
         Ok(())
@@ -92,38 +115,44 @@ pub async fn all<R, E>(mut works: Vec<Boxed<'_, std::result::Result<R, E>>>) -> 
 #[cfg(target_arch = "wasm32")]
 const SLICE_MS: f64 = 8.0;
 
+/// About how many multiplications there are between two looks at the clock, which takes as long as thousands; natively, at the flag.
+const LOOK: usize = 4_000_000;
+
+thread_local! {
+    /// Multiplications since the last look.
+    static UNSEEN: Cell<usize> = const { Cell::new(0) };
+}
+
 #[cfg(target_arch = "wasm32")]
 thread_local! {
     /// When the thread last gave way. One clock for all calls: many short steps in a row give way as one long one does.
     static LAST_MS: Cell<f64> = const { Cell::new(0.0) };
 }
 
-/// About how many multiplications there are between two looks at the clock, which takes as long as thousands.
-#[cfg(target_arch = "wasm32")]
-const LOOK: usize = 4_000_000;
-
-#[cfg(target_arch = "wasm32")]
-thread_local! {
-    /// Multiplications since the last look.
-    static UNSEEN: Cell<usize> = const { Cell::new(0) };
-}
-
 /// [`pause`] behind so many multiplications; few only add up.
 pub async fn pause_after(work: usize) {
-    #[cfg(target_arch = "wasm32")]
-    {
-        let unseen = UNSEEN.get().saturating_add(work);
-        let looks = unseen >= LOOK;
-        UNSEEN.set(if looks { 0 } else { unseen });
-        if looks {
-            pause().await;
-        }
+    let unseen = UNSEEN.get().saturating_add(work);
+    let looks = unseen >= LOOK;
+    UNSEEN.set(if looks { 0 } else { unseen });
+    if looks {
+        pause().await;
     }
-    let _ = work;
 }
 
-/// Gives way to the event loop if the thread has not done so for a slice.
+/// Gives way to the event loop if the thread has not done so for a slice; natively to whoever polls, who may have been cancelled.
 pub async fn pause() {
+    #[cfg(not(target_arch = "wasm32"))]
+    {
+        let mut polled = false;
+        std::future::poll_fn(|context| {
+            if std::mem::replace(&mut polled, true) {
+                return Poll::Ready(());
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
     #[cfg(target_arch = "wasm32")]
     {
         if js_sys::Date::now() - LAST_MS.get() >= SLICE_MS {

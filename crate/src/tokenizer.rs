@@ -6,12 +6,16 @@
 mod check;
 mod stream;
 
+use std::fmt;
+
 use tokenizers::tokenizer::normalizer::Range;
 use tokenizers::tokenizer::{NormalizedString, Normalizer};
 use tokenizers::{DecoderWrapper, NormalizerWrapper};
 
 use crate::error::{fail, quoted, Code, Error, Result};
 
+#[cfg(feature = "cli")]
+pub(crate) use check::MAX_PIECE;
 pub use stream::StreamDecoder;
 
 /// A tokenizer that fits a model of `d_vocab` tokens.
@@ -21,6 +25,12 @@ pub struct Tokenizer {
     /// A token of plain text, put in front of another to see how that one reads when it is not the first.
     anchor: Option<u32>,
     how: Decoding,
+}
+
+impl fmt::Debug for Tokenizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokenizer").field("len", &self.len()).finish_non_exhaustive()
+    }
 }
 
 /// What streaming needs to know about the decoder.
@@ -256,11 +266,11 @@ fn guarded<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         .unwrap_or_else(|_| Err(unusable(what, "a bug in the tokenizers crate")))
 }
 
-fn invalid(error: impl std::fmt::Display) -> Error {
+fn invalid(error: impl fmt::Display) -> Error {
     Error::new(Code::Tokenizer, format!("tokenizer.json is not valid: {error}"))
 }
 
-fn unusable(what: &str, error: impl std::fmt::Display) -> Error {
+fn unusable(what: &str, error: impl fmt::Display) -> Error {
     Error::new(Code::Tokenizer, format!("tokenizer.json {what}: {error}"))
 }
 

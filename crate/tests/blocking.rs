@@ -2,10 +2,17 @@
 
 mod common;
 
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::pin;
 use std::process::Command;
+use std::task::{Context, Waker};
 
-use common::root;
-use topk_lm::{BackendChoice, Cancel, Code, Edit, GenerateOptions, Model, RunOptions, SamplingOptions};
+use common::{golden, root};
+use topk_lm::{
+    BackendChoice, CacheDtype, Cancel, Code, Edit, FolderSource, GenerateOptions, GenerationBatch, KeptAs, LoadOptions,
+    LogitRows, Model, RunOptions, SamplingOptions,
+};
 
 fn shipped() -> Model {
     Model::open_on(root().join("models/Llama-TopK-Stories-16M"), BackendChoice::Cpu).unwrap()
@@ -67,6 +74,89 @@ fn an_error_ends_the_steps_and_a_missing_folder_is_named() {
     assert_eq!(left.iter().filter(|step| step.is_err()).count(), 1);
     let error = Model::open("no/such/folder").err().unwrap().to_string();
     assert!(error.contains("no/such/folder"), "{error}");
+}
+
+#[test]
+fn a_load_ends_once_it_is_cancelled() {
+    let source = FolderSource::new(root().join("models/Llama-TopK-Stories-16M")).unwrap();
+    let cancel = Cancel::default();
+    let mut heard = 0;
+    let mut progress = |_, _| {
+        heard += 1;
+        cancel.cancel();
+    };
+    let error = pollster::block_on(Model::load(&source, BackendChoice::Cpu, &cancel, &mut progress)).unwrap_err();
+    assert_eq!((error.code(), heard < 5), (Code::Aborted, true));
+}
+
+#[test]
+fn a_run_ends_where_it_is_when_it_is_cancelled() {
+    let model = shipped();
+    let cancel = Cancel::default();
+    let options = RunOptions {
+        logits: LogitRows::All,
+        ..RunOptions::default()
+    };
+    let ids = [7; 100];
+    let mut run = pin!(model.run(&ids, &options, &cancel));
+    let mut context = Context::from_waker(Waker::noop());
+    for _ in 0..5 {
+        assert!(run.as_mut().poll(&mut context).is_pending());
+    }
+    let elsewhere = cancel.clone();
+    std::thread::spawn(move || elsewhere.cancel()).join().unwrap();
+    assert_eq!(pollster::block_on(run).unwrap_err().code(), Code::Aborted);
+    model.run_now(&ids, &options).unwrap();
+}
+
+/// Every option can be named, and what is made shows itself: `unwrap_err` and `dbg!` ask for it.
+#[test]
+fn all_options_are_to_be_had_without_async() {
+    fn shown<T: Debug>(what: &T, word: &str) {
+        assert!(format!("{what:?}").contains(word), "{what:?}");
+    }
+    let options = LoadOptions {
+        backend: BackendChoice::Cpu,
+        max_context: Some(16),
+        dtype: KeptAs::F16,
+        kv_cache: CacheDtype::F16,
+        threads: 2,
+    };
+    let model = Model::open_with(golden("llama-gqa"), &options).unwrap();
+    assert_eq!(
+        (model.config().n_ctx, model.config().cache_dtype),
+        (16, CacheDtype::F16)
+    );
+    shown(&model, "n_ctx: 16");
+    let generation = model
+        .generate(
+            &[1, 2],
+            &GenerateOptions {
+                seed: Some(77),
+                ..greedy(1, Vec::new())
+            },
+        )
+        .unwrap();
+    shown(&generation, "77");
+    shown(&generation.steps(), "Steps");
+    let batch: GenerationBatch = model.generate_batch(&[(vec![1], greedy(1, Vec::new()))]).unwrap();
+    shown(&batch, "seeds");
+    shown(shipped().tokenizer().unwrap(), "len");
+    Model::open("no/such/folder").unwrap_err();
+}
+
+#[test]
+fn a_checkpoint_is_named_with_a_slash() {
+    let folder = root().join("models/Llama-TopK-Stories-16M");
+    let (model, source) = (shipped(), FolderSource::new(folder).unwrap());
+    let load = |prefix| pollster::block_on(model.load_checkpoint(&source, prefix, &Cancel::default(), &mut |_, _| {}));
+    let error = load("step928").unwrap_err();
+    assert!(
+        error.code() == Code::Argument && error.to_string().contains("like step254/, not \"step928\""),
+        "{error}"
+    );
+    load("step928/").unwrap();
+    load("").unwrap();
 }
 
 /// `cargo test` builds the examples beside the command.

@@ -141,6 +141,51 @@ fn the_tokenizer_beside_the_file_comes_first() {
     );
 }
 
+/// A link may lead to what has no end.
+#[cfg(unix)]
+#[test]
+fn only_a_file_is_a_tokenizer_beside_the_file() {
+    let from = folder("gguf/endless");
+    std::fs::copy(golden("qwen3.gguf"), from.join("qwen3.gguf")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", from.join("tokenizer.json")).unwrap();
+    read(&from.join("qwen3.gguf")).unwrap();
+}
+
+/// Holes in a file cost nothing, and a value that has a byte there takes 32 in memory.
+#[test]
+fn lists_have_an_end_whatever_the_size_of_the_file() {
+    let path = folder("gguf/holes").join("model.gguf");
+    let list = |name: &[u8], count: u64| {
+        let counted = [
+            &(name.len() as u64).to_le_bytes(),
+            name,
+            &9u32.to_le_bytes(),
+            &0u32.to_le_bytes(),
+            &count.to_le_bytes(),
+        ];
+        counted.concat()
+    };
+    let head = [
+        &b"GGUF"[..],
+        &3u32.to_le_bytes(),
+        &0u64.to_le_bytes(),
+        &2u64.to_le_bytes(),
+    ]
+    .concat();
+    let small = [&list(b"a", 4)[..], &[0; 4], &list(b"b", (1 << 24) - 3)].concat();
+    for lists in [list(b"a", (1 << 24) + 1), small] {
+        std::fs::write(&path, [&head[..], &lists].concat()).unwrap();
+        std::fs::File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_len(1 << 26)
+            .unwrap();
+        let error = GgufSource::new(&path).err().unwrap().to_string();
+        assert!(error.contains("values of a list"), "{error}");
+    }
+}
+
 /// A golden file in which the first place that holds `from` holds `to`.
 fn changed(name: &str, from: &[u8], to: &[u8]) -> PathBuf {
     let mut bytes = std::fs::read(golden(&format!("{name}.gguf"))).unwrap();

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use half::f16;
 use serde_json::json;
 
-use super::check_range;
+use super::{check_range, read_file, FolderSource, MAX_TOKENIZER};
 use super::four_bit::write::GROUP;
 use crate::error::{fail, quoted, Code, Error, Result};
 use crate::memory::zeroed;
@@ -71,10 +71,11 @@ impl GgufSource {
         let header = Header::read(path)?;
         let kind = model::Kind::of(&header)?;
         let four_bits = kind.four_bits(&header);
-        let beside = path.with_file_name("tokenizer.json");
-        let (tokenizer, notice) = match std::fs::read(&beside) {
-            Ok(bytes) => (Some(bytes), None),
-            Err(_) => match tokenizer::written(&header)? {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let (folder, beside) = (FolderSource::new(folder.unwrap_or(Path::new(".")))?, "tokenizer.json");
+        let (tokenizer, notice) = match folder.size(beside) {
+            Some(_) => (Some(pollster::block_on(read_file(&folder, beside, MAX_TOKENIZER, Code::Tokenizer))?), None),
+            None => match tokenizer::written(&header)? {
                 Ok(json) => (Some(json.to_string().into_bytes()), None),
                 Err(why) => (
                     None,

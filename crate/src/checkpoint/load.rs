@@ -235,6 +235,9 @@ impl Reader<'_> {
         };
         self.done += bytes.len() as u64;
         (self.progress)(self.done, self.total);
+        // In browsers the source has waited.
+        #[cfg(not(target_arch = "wasm32"))]
+        crate::pace::pause().await;
         Ok(bytes)
     }
 }

@@ -123,7 +123,8 @@ fn kind(fields: &Fields, d_in: usize, d_sae: usize) -> Result<SaeKind> {
         Some("jumprelu") => Ok(SaeKind::JumpRelu),
         Some("topk") => top_k(fields),
         Some("matching_pursuit") => Ok(SaeKind::Pursuit {
-            iterations: fields.integer("max_iterations", 1, MAX_WIDTH)?.unwrap_or(d_in),
+            // More would find nothing new, for hours.
+            iterations: fields.integer("max_iterations", 1, d_in.max(d_sae))?.unwrap_or(d_in),
             residual: fields.number("residual_threshold")?.unwrap_or(1e-2) as f32,
             stop_on_duplicate: fields.boolean("stop_on_duplicate_support")?.unwrap_or(true),
         }),
@@ -186,8 +187,14 @@ mod tests {
             ("d_in", json!(0), "d_in"),
             ("metadata", json!({}), "metadata.hook_name"),
             ("architecture", json!("topk"), "k"),
+            (
+                "architecture",
+                json!("matching_pursuit"),
+                "max_iterations must be a whole number from 1 to 16",
+            ),
         ] {
             let mut cfg = base.clone();
+            cfg["max_iterations"] = json!(17);
             cfg[key] = value;
             let message = read(cfg).unwrap_err().to_string();
             assert!(message.starts_with("cfg.json") && message.contains(word), "{message}");

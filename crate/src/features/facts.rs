@@ -24,6 +24,9 @@ const EFFECTS: usize = 10;
 /// Most layers a facts file may name.
 #[cfg(feature = "cli")]
 const MOST_LAYERS: usize = 4096;
+/// Most tokens of a vocabulary: each is counted.
+#[cfg(feature = "cli")]
+const MOST_TOKENS: usize = 1 << 24;
 
 /// The corpus, as `index.json` names it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -142,6 +145,7 @@ impl Facts {
         let lists = self.promoted.iter().chain(&self.suppressed);
         let fits = self.format == FORMAT
             && self.d_model > 0
+            && (1..=MOST_TOKENS).contains(&self.d_vocab)
             && (1..=MOST_LAYERS).contains(&self.layers.len())
             && self.layers.is_sorted_by(|a, b| a < b)
             && self.steps.is_sorted_by(|a, b| a < b)

@@ -74,6 +74,9 @@ impl Whole {
             fail!(Argument, "there are no shards to merge; name at least one folder");
         };
         let (bytes, facts) = first.read_facts()?;
+        for step in std::iter::once(None).chain(facts.steps.iter().copied().map(Some)) {
+            store::check_size(&first.statistics_path(step), facts.layers.len() * facts.d_model)?;
+        }
         let mut parts = Vec::new();
         for shard in shards {
             if shard.read_facts()?.0 != bytes {

@@ -101,6 +101,19 @@ fn put_peak(out: &mut Vec<u8>, peak: &Peak) {
     out.extend(peak.position.to_le_bytes());
 }
 
+/// Refuses a file that cannot hold so many neurons, of which each takes at least 32 bytes, before there is room for them.
+pub fn check_size(path: &Path, neurons: usize) -> Result<()> {
+    let metadata = std::fs::metadata(path).map_err(|error| files::io_error(path, "read", &error))?;
+    if metadata.len() / 32 < neurons as u64 {
+        fail!(
+            Checkpoint,
+            "{} is too small for the {neurons} neurons of facts.json",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
 /// Reads statistics in the shape of `empty`.
 pub fn read_statistics(path: &Path, empty: &Statistics) -> Result<Statistics> {
     let bytes = unseal(path, STATISTICS)?;

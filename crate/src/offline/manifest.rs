@@ -1,7 +1,7 @@
 //! Writes `manifest.json`: what a static site offers of a model folder, and how a download is verified.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -31,7 +31,7 @@ pub fn manifest_of(folder: &Path) -> Result<String> {
     let config: serde_json::Value =
         serde_json::from_slice(&pollster::block_on(checkpoint::read_config_bytes(&source))?).unwrap_or_default();
     let mut names = Vec::new();
-    walk(&source, "", &mut names)?;
+    walk(&source, "", &mut BTreeSet::new(), &mut names)?;
     names.retain(|name| is_offered(name));
     names.sort();
     let mut written = Vec::with_capacity(names.len());
@@ -57,11 +57,19 @@ pub fn manifest_of(folder: &Path) -> Result<String> {
     Ok(text)
 }
 
-/// Paths of all files, relative to the folder.
-fn walk(source: &FolderSource, prefix: &str, names: &mut Vec<String>) -> Result<()> {
+/// Paths of all files, relative to the folder. Links may lead in circles: a folder that was `seen` is not entered again.
+fn walk(source: &FolderSource, prefix: &str, seen: &mut BTreeSet<PathBuf>, names: &mut Vec<String>) -> Result<()> {
+    let folder = source.root().join(prefix);
+    if !seen.insert(
+        folder
+            .canonicalize()
+            .map_err(|error| files::io_error(&folder, "read", &error))?,
+    ) {
+        return Ok(());
+    }
     names.extend(source.files(prefix)?.into_iter().map(|name| format!("{prefix}{name}")));
     for folder in source.folders(prefix)? {
-        walk(source, &format!("{prefix}{folder}/"), names)?;
+        walk(source, &format!("{prefix}{folder}/"), seen, names)?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::rc::Rc;
 
 use super::generate::{check_disposed, Generation};
@@ -219,6 +220,12 @@ impl GenerationBatch {
             state.alone = None;
         }
         Ok(made)
+    }
+}
+
+impl fmt::Debug for GenerationBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GenerationBatch").field("seeds", &self.seeds).finish_non_exhaustive()
     }
 }
 

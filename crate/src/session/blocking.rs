@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{BackendChoice, GenerateOptions, Generation, Model, RunOptions, RunOutput, StepReport};
+use super::{BackendChoice, GenerateOptions, Generation, LoadOptions, Model, RunOptions, RunOutput, StepReport};
 use crate::checkpoint::FolderSource;
 use crate::error::Result;
 use crate::pace::Cancel;
@@ -15,8 +15,15 @@ impl Model {
 
     /// [`Model::open`] onto a backend of one's choice.
     pub fn open_on(folder: impl AsRef<Path>, choice: BackendChoice) -> Result<Model> {
+        let options = LoadOptions { backend: choice, ..LoadOptions::default() };
+        Model::open_with(folder, &options)
+    }
+
+    /// [`Model::open`] with options.
+    pub fn open_with(folder: impl AsRef<Path>, options: &LoadOptions) -> Result<Model> {
         let source = FolderSource::new(folder)?;
-        pollster::block_on(Model::load(&source, choice, &Cancel::default(), &mut |_, _| {})).map_err(|error| source.named(error))
+        pollster::block_on(Model::load_with(&source, options, &Cancel::default(), &mut |_, _| {}))
+            .map_err(|error| source.named(error))
     }
 
     /// [`Model::run`], blocking.
@@ -42,6 +49,7 @@ impl Generation {
 }
 
 /// The tokens of a generation; see [`Generation::steps`].
+#[derive(Debug)]
 pub struct Steps {
     /// `None` once it has ended.
     generation: Option<Generation>,

@@ -1,6 +1,7 @@
 //! Generation: a stream of steps from one prompt, with its own cache.
 
 use std::cell::Cell;
+use std::fmt;
 use std::rc::Rc;
 
 use super::groups::StepGroups;
@@ -106,6 +107,13 @@ impl Generation {
             self.pool.give_back(sequence);
         }
         Ok(generated)
+    }
+}
+
+impl fmt::Debug for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Generation");
+        shown.field("seed", &self.seed()).field("ids", &self.text.ids).field("finish", &self.text.finish).finish_non_exhaustive()
     }
 }
 

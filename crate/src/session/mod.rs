@@ -14,6 +14,7 @@ mod stop;
 mod text;
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::rc::Rc;
 
 pub use crate::exec::adapter::{AdapterChoice as BackendInfo, BackendChoice, BackendKind};
@@ -32,7 +33,7 @@ pub use text::{Finish, GenerateOptions, Generated, StepReport};
 use crate::checkpoint;
 pub use crate::config::CacheDtype;
 use crate::config::{Config, GenerationDefaults};
-use crate::error::{fail, Result};
+use crate::error::{fail, quoted, Result};
 use crate::exec::backend::{self, Engine};
 use crate::exec::gpu::open;
 use crate::pace::{beside, Cancel};
@@ -134,6 +135,9 @@ impl Model {
         cancel: &Cancel,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<()> {
+        if !prefix.is_empty() && !prefix.ends_with('/') {
+            fail!(Argument, "the prefix of a checkpoint must be a folder with a slash behind it, like step254/, not {}", quoted(prefix));
+        }
         let current = self.engine()?;
         let engine = cancel
             .guard(backend::load_beside(&current, &self.config, source, prefix, self.dtype, progress))
@@ -252,6 +256,13 @@ impl Model {
             );
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Model");
+        shown.field("config", &self.config).field("backend", &self.backend).finish_non_exhaustive()
     }
 }
 

@@ -1,15 +1,26 @@
 //! What a `tokenizer.json` must look like before the `tokenizers` crate sees it: only components that language models use, and none of
 //! the settings that make the crate (0.22) panic, grow text without bound, or give a different result each time.
 
+use std::fmt;
+
 use fancy_regex::Expr;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::error::{fail, quoted, Code, Error, Result};
 
-/// Most bytes that a tokenizer's replacements may turn one byte into.
+/// Most bytes that a tokenizer's replacements may turn one byte into, and that its template may put around a text.
 const MAX_GROWTH: usize = 4096;
-/// Longest piece of a Unigram vocabulary, in bytes: the depth of the crate's tree of pieces.
-const MAX_PIECE: usize = 1024;
+/// Longest token, in bytes: the depth of the crate's tree of a Unigram's pieces, and what one id of a text may come to.
+pub(crate) const MAX_PIECE: usize = 1024;
+/// Longest prefix or suffix of a piece of a word, in bytes; the crate writes it for every character, with `byte_fallback` as tokens.
+const MAX_AFFIX: usize = 16;
+/// Longest word that WordPiece cuts, in characters: it looks up every end of every beginning.
+const MAX_WORD: u64 = 1024;
+/// Most normalizers, pre-tokenizers or decoders; each goes over the text.
+const MAX_COMPONENTS: usize = 256;
+/// Most characters and classes of their patterns, repetitions counted out; a compiled class like `\w` takes 60 KB.
+const MAX_PATTERN: usize = 1024;
 
 const NORMALIZERS: &[&str] = &[
     "BertNormalizer",
@@ -52,9 +63,39 @@ const DECODERS: &[&str] = &[
 
 type Object = Map<String, Value>;
 
+/// An object without a key that comes twice: the crate would also make the first, which nothing here has looked at.
+struct Once(Object);
+
+impl<'de> Deserialize<'de> for Once {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Keys;
+
+        impl<'de> Visitor<'de> for Keys {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Object, A::Error> {
+                let mut object = Object::new();
+                while let Some(key) = map.next_key::<String>()? {
+                    if object.contains_key(&key) {
+                        return Err(serde::de::Error::custom(format_args!("{} comes twice", quoted(key))));
+                    }
+                    object.insert(key, map.next_value()?);
+                }
+                Ok(object)
+            }
+        }
+
+        deserializer.deserialize_map(Keys).map(Once)
+    }
+}
+
 /// Refuses an unusable file; otherwise gives the added tokens and the ids that the file wants for them.
 pub(super) fn check(bytes: &[u8]) -> Result<Vec<(String, u64)>> {
-    let file: Object = serde_json::from_slice(bytes)
+    let Once(file) = serde_json::from_slice(bytes)
         .map_err(|error| Error::new(Code::Tokenizer, format!("tokenizer.json is not valid: {error}")))?;
     components(&file, "normalizer", "normalizers", NORMALIZERS)?;
     let pre_tokenizers = components(&file, "pre_tokenizer", "pretokenizers", PRE_TOKENIZERS)?;
@@ -167,6 +208,24 @@ fn may_be_empty(expression: &Expr) -> bool {
     }
 }
 
+/// How large `expression` is once it is compiled, in characters and classes.
+fn size(expression: &Expr) -> usize {
+    let all = |parts: &[Expr]| parts.iter().map(size).fold(1, usize::saturating_add);
+    match expression {
+        Expr::Literal { val, .. } => val.len(),
+        Expr::Concat(parts) | Expr::Alt(parts) => all(parts),
+        Expr::Group(part) | Expr::AtomicGroup(part) | Expr::LookAround(part, _) => size(part),
+        Expr::Repeat { child, lo, hi, .. } => size(child).saturating_mul(if *hi == usize::MAX { *lo } else { *hi }.max(1)),
+        Expr::Conditional {
+            condition,
+            true_branch,
+            false_branch,
+        } => [condition, true_branch, false_branch].into_iter().map(|part| size(part)).fold(1, usize::saturating_add),
+        Expr::Delegate { inner, .. } => 1 + inner.len() / 64,
+        _ => 1,
+    }
+}
+
 fn name(component: &Object) -> &str {
     component.get("type").and_then(Value::as_str).unwrap_or_default()
 }
@@ -174,7 +233,7 @@ fn name(component: &Object) -> &str {
 /// The components under `key`, with sequences unrolled; each must be one of `known`.
 fn components<'a>(file: &'a Object, key: &str, list: &str, known: &[&str]) -> Result<Vec<&'a Object>> {
     let mut found = Vec::new();
-    let mut growth = 1usize;
+    let (mut growth, mut patterns) = (1usize, 0usize);
     let mut open: Vec<&Value> = file.get(key).filter(|value| !value.is_null()).into_iter().collect();
     while let Some(value) = open.pop() {
         let Some(part) = value.as_object() else {
@@ -194,8 +253,22 @@ fn components<'a>(file: &'a Object, key: &str, list: &str, known: &[&str]) -> Re
                 Tokenizer,
                 "tokenizer.json: {key}: type {kind} is not supported; Sequence, {known} are", kind = quoted(kind));
         }
-        if kind == "Prepend" && part.get("prepend") == Some(&Value::from("")) {
-            fail!(Tokenizer, "tokenizer.json: {key}: prepend of Prepend must not be empty");
+        // Of a pattern that cannot be read the crate will say what is wrong.
+        let expression = pattern(part, "Regex").and_then(|text| Expr::parse_tree(text).ok());
+        patterns = patterns.saturating_add(expression.map_or(0, |tree| size(&tree.expr)));
+        if patterns > MAX_PATTERN || found.len() == MAX_COMPONENTS {
+            fail!(
+                Tokenizer,
+                "tokenizer.json: {key} has more than {MAX_COMPONENTS} parts, or patterns of more than {MAX_PATTERN} characters with what they repeat"
+            );
+        }
+        if kind == "Prepend" {
+            let prepended = part.get("prepend").and_then(Value::as_str).unwrap_or_default();
+            if prepended.is_empty() {
+                fail!(Tokenizer, "tokenizer.json: {key}: prepend of Prepend must not be empty");
+            }
+            // Added tokens cut a text into pieces, each of which gets it.
+            growth = growth.saturating_mul(1 + prepended.len());
         }
         if kind == "Replace" {
             if matches_nothing(part) {
@@ -206,19 +279,19 @@ fn components<'a>(file: &'a Object, key: &str, list: &str, known: &[&str]) -> Re
             }
             let content = part.get("content").and_then(Value::as_str).unwrap_or_default();
             growth = growth.saturating_mul(content.len().max(1));
-            if growth > MAX_GROWTH {
-                fail!(
-                    Tokenizer,
-                    "tokenizer.json: {key}: Replace makes more than {MAX_GROWTH} bytes of one"
-                );
-            }
+        }
+        if growth > MAX_GROWTH {
+            fail!(
+                Tokenizer,
+                "tokenizer.json: {key}: {kind} makes more than {MAX_GROWTH} bytes of one"
+            );
         }
         found.push(part);
     }
     Ok(found)
 }
 
-/// A template may name one sequence, and only special tokens that are listed beside it.
+/// A template may name one sequence, once, and only special tokens that are listed beside it.
 fn post_processor(parts: &[&Object]) -> Result<()> {
     let templates: Vec<_> = parts.iter().filter(|part| name(part) == "TemplateProcessing").collect();
     if templates.len() > 1 {
@@ -229,6 +302,7 @@ fn post_processor(parts: &[&Object]) -> Result<()> {
     }
     for template in templates {
         let special = template.get("special_tokens");
+        let (mut sequences, mut bytes) = (0, 0usize);
         for piece in template.get("single").and_then(Value::as_array).into_iter().flatten() {
             if piece.pointer("/Sequence/id").is_some_and(|id| id != "A") {
                 fail!(
@@ -236,6 +310,7 @@ fn post_processor(parts: &[&Object]) -> Result<()> {
                     "tokenizer.json: post_processor: single must not name a second sequence"
                 );
             }
+            sequences += usize::from(piece.get("Sequence").is_some());
             let Some(id) = piece.pointer("/SpecialToken/id").and_then(Value::as_str) else {
                 continue;
             };
@@ -251,6 +326,14 @@ fn post_processor(parts: &[&Object]) -> Result<()> {
                     Tokenizer,
                     "tokenizer.json: post_processor: {id} is not among special_tokens", id = quoted(id)),
             }
+            let tokens = special.and_then(|s| s.get(id)?.get("tokens")?.as_array()).into_iter().flatten();
+            bytes += tokens.map(|token| 1 + token.as_str().map_or(0, str::len)).sum::<usize>();
+        }
+        if sequences > 1 || bytes > MAX_GROWTH {
+            fail!(
+                Tokenizer,
+                "tokenizer.json: post_processor: single must name the text once, and put at most {MAX_GROWTH} bytes of tokens around it"
+            );
         }
     }
     Ok(())
@@ -260,6 +343,7 @@ fn model(file: &Object) -> Result<()> {
     let Some(model) = file.get("model").and_then(Value::as_object) else {
         fail!(Tokenizer, "tokenizer.json: model is missing");
     };
+    let vocab = model.get("vocab");
     // Files from before this key existed hold BPE.
     let untyped = if model.contains_key("merges") { "BPE" } else { "" };
     let kind = if model.contains_key("type") {
@@ -267,24 +351,31 @@ fn model(file: &Object) -> Result<()> {
     } else {
         untyped
     };
+    // Whatever the kind: of one that is not said, the crate takes the first that fits.
+    let pieces = vocab.and_then(Value::as_array).into_iter().flatten();
+    let words = vocab.and_then(Value::as_object).into_iter().flat_map(Map::keys);
+    pieces.filter_map(|piece| piece.get(0)?.as_str()).chain(words.map(String::as_str)).try_for_each(|piece| short(piece, MAX_PIECE))?;
+    if model.get("max_input_chars_per_word").and_then(Value::as_u64) > Some(MAX_WORD) {
+        fail!(Tokenizer, "tokenizer.json: model: max_input_chars_per_word must be at most {MAX_WORD}");
+    }
+    for affix in ["continuing_subword_prefix", "end_of_word_suffix"] {
+        short(model.get(affix).and_then(Value::as_str).unwrap_or_default(), MAX_AFFIX)?;
+    }
     match kind {
         "BPE" => bpe(model),
-        "Unigram" => {
-            let pieces = model.get("vocab").and_then(Value::as_array).into_iter().flatten();
-            for piece in pieces.filter_map(|piece| piece.get(0)?.as_str()) {
-                if piece.len() > MAX_PIECE {
-                    fail!(
-                        Tokenizer,
-                        "tokenizer.json: model: piece {piece} has more than {MAX_PIECE} bytes", piece = quoted(piece));
-                }
-            }
-            Ok(())
-        }
-        "WordLevel" | "WordPiece" => Ok(()),
+        "WordLevel" | "WordPiece" | "Unigram" => Ok(()),
         _ => fail!(
             Tokenizer,
             "tokenizer.json: model: type {kind} is not supported; BPE, Unigram, WordLevel and WordPiece are", kind = quoted(kind)),
     }
+}
+
+/// Refuses a token, or what is put before or behind one, of more than `most` bytes.
+fn short(piece: &str, most: usize) -> Result<()> {
+    if piece.len() > most {
+        fail!(Tokenizer, "tokenizer.json: {piece} has more than {most} bytes", piece = quoted(piece));
+    }
+    Ok(())
 }
 
 fn bpe(model: &Object) -> Result<()> {
@@ -327,6 +418,7 @@ fn added_tokens(file: &Object) -> Result<Vec<(String, u64)>> {
     let mut wanted = Vec::new();
     for token in tokens {
         let content = token.get("content").and_then(Value::as_str).unwrap_or_default();
+        short(content, MAX_PIECE)?;
         if swallows && is(token, "lstrip") && content.trim().is_empty() {
             fail!(
                 Tokenizer,

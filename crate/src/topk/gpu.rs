@@ -15,6 +15,21 @@ use crate::pace::now_ms;
 const MOST_GROUPS: usize = 65_535;
 
 /// TopK on a device; keeps its pipelines between calls.
+///
+/// ```no_run
+/// use topk_lm::topk::{open, TopKGpu};
+/// use topk_lm::{BackendChoice, Select};
+///
+/// # fn main() -> topk_lm::Result<()> {
+/// let (chosen, gpu) = pollster::block_on(open(BackendChoice::Gpu))?;
+/// let Some(gpu) = gpu else { return Ok(println!("{}", chosen.reason)) };
+/// let profile = gpu.profile();
+/// let topk = TopKGpu::new(gpu, profile);
+/// let best = pollster::block_on(topk.run(&[1.0, 5.0, 3.0, -7.0, 0.0, 2.0], 3, 2, Select::Abs))?;
+/// assert_eq!(best.indices, [1, 2, 0, 2]);
+/// # Ok(())
+/// # }
+/// ```
 pub struct TopKGpu {
     gpu: Rc<Gpu>,
     tuning: Tuning,

@@ -65,6 +65,16 @@ pub struct TopK {
 }
 
 /// TopK of rows of `n` values on the CPU.
+///
+/// ```
+/// use topk_lm::{topk::topk_cpu, Select};
+///
+/// # fn main() -> topk_lm::Result<()> {
+/// let best = topk_cpu(&[1.0, 5.0, 3.0, -7.0, 0.0, 2.0], 3, 2, Select::Abs)?;
+/// assert_eq!((best.values, best.indices), (vec![5.0, 3.0, -7.0, 2.0], vec![1, 2, 0, 2]));
+/// # Ok(())
+/// # }
+/// ```
 pub fn topk_cpu(input: &[f32], n: usize, k: usize, select: Select) -> Result<TopK> {
     let shape = Shape::new(input.len(), n, k)?;
     let mut result = TopK {

@@ -62,6 +62,25 @@ fn what_is_no_whole_is_refused() {
         merge(&out, &[parts[0].clone(), foreign[0].clone()]),
         "different analyses",
     );
+    // Facts that speak of more than the files hold: room for it would be more than there is.
+    let told = folder.join("told");
+    std::fs::create_dir_all(&told).unwrap();
+    for name in ["facts.json", "final.bin", "documents.bin"] {
+        std::fs::copy(parts[0].join(name), told.join(name)).unwrap();
+    }
+    let path = told.join("facts.json");
+    let mut facts: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let none = serde_json::json!(vec![[0; 0]; 1_000_000]);
+    (facts["d_model"], facts["promoted"], facts["suppressed"]) = (1_000_000.into(), none.clone(), none);
+    facts["layers"] = (0..4096).collect();
+    std::fs::write(&path, facts.to_string()).unwrap();
+    fails(
+        merge(&out, &[told.clone()]),
+        "final.bin is too small for the 4096000000 neurons",
+    );
+    (facts["d_vocab"], facts["texts"], facts["clusters"]) = (1_000_000_000_000u64.into(), ().into(), ().into());
+    std::fs::write(&path, facts.to_string()).unwrap();
+    fails(merge(&out, &[told]), "is not what a run of analyze writes");
     for part in ["0/3", "4/3", "1", "1/0", "a/b"] {
         let output = analyze(&golden("llama-gqa"), &out, &["--shard", part])
             .output()

@@ -13,6 +13,8 @@ use crate::error::{fail, quoted, Code, Error, Result};
 const LONGEST: u64 = 1 << 20;
 /// More tensors or keys than any model has.
 const MOST: u64 = 1 << 20;
+/// More values in lists than any model has, all lists together: one that takes a byte in the file takes 32 here.
+const LISTED: u64 = 1 << 24;
 
 /// A value of a key. Numbers of every type are one of three.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +53,7 @@ impl Header {
             file: BufReader::new(file),
             at: 0,
             size,
+            listed: 0,
         };
         if reader.bytes(4)? != b"GGUF" {
             fail!(Checkpoint, "the file does not begin with GGUF; of any other model give the folder");
@@ -183,6 +186,8 @@ struct Reader {
     file: BufReader<File>,
     at: u64,
     size: u64,
+    /// Values of lists so far.
+    listed: u64,
 }
 
 impl Reader {
@@ -240,7 +245,8 @@ impl Reader {
             8 => Value::Text(self.text()?),
             9 if lists => {
                 let kind = self.u32()?;
-                let count = self.count(u64::MAX, "values of a list")?;
+                let count = self.count(LISTED - self.listed, "values of a list")?;
+                self.listed += count;
                 let mut items = Vec::new();
                 for _ in 0..count {
                     items.push(self.value(kind, key, false)?);

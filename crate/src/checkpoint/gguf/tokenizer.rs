@@ -8,6 +8,7 @@ use serde_json::{json, Map, Value as Json};
 
 use super::header::{Header, Value};
 use crate::error::{fail, quoted, Result};
+use crate::tokenizer::MAX_PIECE;
 
 /// Kinds of tokens: a piece of text; what stands for unknown text; of control; added by those who made the model; a byte.
 const NORMAL: i64 = 1;
@@ -38,6 +39,9 @@ struct Tokens<'a> {
 impl<'a> Tokens<'a> {
     fn of(header: &'a Header) -> Result<Tokens<'a>> {
         let texts = header.texts("tokenizer.ggml.tokens")?;
+        if let Some(long) = texts.iter().find(|text| text.len() > MAX_PIECE) {
+            fail!(Checkpoint, "tokenizer.ggml.tokens has {}, of more than {MAX_PIECE} bytes", quoted(long));
+        }
         let listed = match header.values.get("tokenizer.ggml.token_type") {
             None => &[][..],
             Some(Value::List(kinds)) => kinds,

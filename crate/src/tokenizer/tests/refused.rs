@@ -155,12 +155,6 @@ fn what_the_crate_would_panic_on_is_refused() {
         let replace = json!({"type": "Replace", "pattern": {"Regex": some}, "content": "_"});
         read(&with(level(), "/normalizer", replace), 300).unwrap();
     }
-    let long = json!({"type": "Unigram", "unk_id": 0, "vocab": [["a".repeat(100_000), 0.0]]});
-    assert!(read(&with(level(), "/model", long), 300)
-        .map(|_| ())
-        .unwrap_err()
-        .to_string()
-        .contains("has more than 1024 bytes"));
     for bytes in [
         &b""[..],
         b"{",
@@ -169,5 +163,64 @@ fn what_the_crate_would_panic_on_is_refused() {
         b"{\"decoder\": {",
     ] {
         assert!(Tokenizer::from_bytes(bytes, 9).is_err());
+    }
+}
+
+/// What is small in the file and large, or slow, in what the crate makes of it.
+#[test]
+fn what_would_grow_without_bound_is_refused() {
+    let (level, piece) = (byte_level_bpe, sentencepiece_bpe);
+    let long = "a".repeat(100_000);
+    let unigram = json!({"type": "Unigram", "unk_id": 0, "vocab": [[long, 0.0]]});
+    let mut untyped = unigram.clone();
+    untyped.as_object_mut().unwrap().remove("type");
+    untyped["merges"] = json!([]);
+    let mut unknown = level();
+    (unknown["model"]["unk_token"], unknown["model"]["vocab"][&long]) = (json!(long), json!(260));
+    let sequence = json!({"Sequence": {"id": "A", "type_id": 0}});
+    let special = json!({"SpecialToken": {"id": "<s>", "type_id": 0}});
+    let split = |pattern: &str| json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false});
+    let many = |part: Value| json!({"type": "Sequence", "pretokenizers": vec![part; 300]});
+    let word_piece = json!({"type": "WordPiece", "unk_token": "u", "continuing_subword_prefix": "##",
+        "max_input_chars_per_word": 100_000, "vocab": {"u": 0}});
+    let mut taken_for_bpe = word_piece.clone();
+    taken_for_bpe.as_object_mut().unwrap().remove("type");
+    taken_for_bpe["merges"] = json!(1);
+    let once = "name the text once, and put at most 4096 bytes";
+    let patterns = "has more than 256 parts, or patterns of more than 1024 characters";
+    let cases = [
+        (with(level(), "/model", unigram), "has more than 1024 bytes"),
+        (with(level(), "/model", untyped), "has more than 1024 bytes"),
+        (unknown, "has more than 1024 bytes"),
+        (with(level(), "/added_tokens/0", added(0, &long)), "has more than 1024 bytes"),
+        (with(level(), "/model/continuing_subword_prefix", json!("a".repeat(17))), "has more than 16 bytes"),
+        (with(level(), "/model/end_of_word_suffix", json!("a".repeat(17))), "has more than 16 bytes"),
+        (with(level(), "/model", word_piece), "max_input_chars_per_word must be at most 1024"),
+        (with(level(), "/model", taken_for_bpe), "max_input_chars_per_word must be at most 1024"),
+        (with(level(), "/post_processor/single", json!(vec![sequence; 2])), once),
+        (with(level(), "/post_processor/single", json!(vec![special; 2000])), once),
+        (with(level(), "/normalizer", json!({"type": "Prepend", "prepend": long})), "Prepend makes more than 4096 bytes of one"),
+        (with(piece(), "/normalizer/normalizers/0/prepend", json!("a".repeat(2000))), "Replace makes more than 4096 bytes of one"),
+        (with(level(), "/pre_tokenizer", many(json!({"type": "Digits", "individual_digits": true}))), patterns),
+        (with(level(), "/pre_tokenizer", many(split("\\w{5}"))), patterns),
+        (with(level(), "/pre_tokenizer", split("(?:(?:ab){30}|c{1,9}){40}")), patterns),
+        (with(level(), "/pre_tokenizer", split(&"(?=\\w{100})".repeat(20))), patterns),
+        (with(level(), "/pre_tokenizer", split(&format!("[{}]{{400}}", "a-z".repeat(50)))), patterns),
+    ];
+    for (file, expected) in cases {
+        let message = read(&file, 300).map(|_| ()).unwrap_err().to_string();
+        assert!(message.starts_with("tokenizer.json") && message.contains(expected), "{expected}: {message}");
+    }
+    read(&with(level(), "/pre_tokenizer", split("\\p{N}{1,3}(?=(?:\\d{3})*\\b)|\\s+(?!\\S)|a{2,}|\\w{900}")), 300).unwrap();
+}
+
+/// The crate reads a key that comes twice twice: what was not looked at would be made, too.
+#[test]
+fn a_key_that_comes_twice_is_refused() {
+    let file = byte_level_bpe().to_string();
+    for key in ["model", "normalizer", "added_tokens"] {
+        let twice = file.replacen('{', &format!("{{\"{key}\": null,"), 1);
+        let message = Tokenizer::from_bytes(twice.as_bytes(), 300).map(|_| ()).unwrap_err().to_string();
+        assert!(message.contains(&format!("\"{key}\" comes twice")), "{message}");
     }
 }

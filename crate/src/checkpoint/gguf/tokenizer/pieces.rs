@@ -8,6 +8,7 @@ use serde_json::{json, Value as Json};
 
 use super::{first_token, Tokens, ADDED, BYTE, NORMAL, UNKNOWN};
 use crate::checkpoint::gguf::header::{Header, Value};
+use crate::checkpoint::MAX_TOKENIZER;
 use crate::error::{fail, Result};
 
 const SPACE: &str = "▁";
@@ -25,6 +26,9 @@ pub fn written(header: &Header, tokens: &Tokens) -> Result<std::result::Result<J
     if tokens.of_kind(ADDED).any(|(_, text)| text.contains(SPACE)) {
         return because("has added tokens with spaces");
     }
+    let Some(merges) = merges(tokens, &scores(header, tokens)?, MAX_TOKENIZER as usize) else {
+        return because("has more ways to cut its pieces in two than a tokenizer.json holds");
+    };
     let unknown = tokens.of_kind(UNKNOWN).next().map(|(_, text)| text);
     let (mut before, mut after) = (Vec::new(), vec![json!({ "type": "Replace", "pattern": { "String": SPACE }, "content": " " })]);
     after.extend([json!({ "type": "ByteFallback" }), json!({ "type": "Fuse" })]);
@@ -45,7 +49,7 @@ pub fn written(header: &Header, tokens: &Tokens) -> Result<std::result::Result<J
         "model": {
             "type": "BPE", "dropout": null, "unk_token": unknown, "continuing_subword_prefix": null, "end_of_word_suffix": null,
             "fuse_unk": true, "byte_fallback": tokens.of_kind(BYTE).next().is_some(), "ignore_merges": false, "vocab": tokens.vocab(),
-            "merges": merges(tokens, &scores(header, tokens)?),
+            "merges": merges,
         },
     })))
 }
@@ -67,8 +71,9 @@ fn scores(header: &Header, tokens: &Tokens) -> Result<Vec<f64>> {
     }
 }
 
-/// The pairs of pieces that make a piece, those of the highest score first, of equal score those of the lowest id.
-fn merges(tokens: &Tokens, scores: &[f64]) -> Vec<[String; 2]> {
+/// The pairs of pieces that make a piece, those of the highest score first, of equal score those of the lowest id; `None` where they have
+/// more bytes than `left`.
+fn merges(tokens: &Tokens, scores: &[f64], mut left: usize) -> Option<Vec<[String; 2]>> {
     let pieces: HashSet<&str> = tokens.of_kind(NORMAL).map(|(_, text)| text).collect();
     let mut whole: Vec<(usize, &str)> = tokens.of_kind(NORMAL).collect();
     whole.sort_by(|a, b| scores[b.0].total_cmp(&scores[a.0]).then(a.0.cmp(&b.0)));
@@ -76,7 +81,11 @@ fn merges(tokens: &Tokens, scores: &[f64]) -> Vec<[String; 2]> {
         let cuts = text.char_indices().skip(1).map(move |(at, _)| text.split_at(at));
         cuts.filter(|(first, second)| pieces.contains(first) && pieces.contains(second))
     });
-    pairs.map(|(first, second)| [first.to_owned(), second.to_owned()]).collect()
+    let pairs = pairs.map(|(first, second)| {
+        left = left.checked_sub(first.len() + second.len())?;
+        Some([first.to_owned(), second.to_owned()])
+    });
+    pairs.collect()
 }
 
 #[cfg(test)]
@@ -121,6 +130,17 @@ mod tests {
         assert_eq!(made["post_processor"], Json::Null);
     }
 
+    /// A piece of n characters may have n − 1 cuts: of all pieces of one letter there are far more bytes than in the file.
+    #[test]
+    fn merges_are_no_more_than_is_read_again() {
+        let letters = "a".repeat(40);
+        let texts = (1..=40).map(|n| &letters[..n]).collect();
+        let tokens = Tokens { texts, kinds: vec![NORMAL; 40] };
+        let bytes = (1..=40).map(|n| n * (n - 1)).sum();
+        assert_eq!(merges(&tokens, &[0.0; 40], bytes).unwrap().len(), 780);
+        assert_eq!(merges(&tokens, &[0.0; 40], bytes - 1), None);
+    }
+
     #[test]
     fn what_cannot_be_said_in_the_file_is_not_converted() {
         let spaces = ["<unk>", "<s>", "a", "b", "c", "ab", "bc", "abc", "x▁"];
@@ -134,6 +154,9 @@ mod tests {
             let why = tokenizer::written(&header(&more)).unwrap().unwrap_err();
             assert!(why.contains(word), "{why}");
         }
+        let long = "a".repeat(1025);
+        let error = tokenizer::written(&header(&[("tokens", texts(&[&long]))])).unwrap_err();
+        assert!(error.to_string().contains("of more than 1024 bytes"), "{error}");
         for scores in [Value::Int(1), Value::List(vec![Value::Bool(true); 8]), Value::List(vec![Value::Float(f64::NAN); 8])] {
             let error = tokenizer::written(&header(&[("scores", scores)])).unwrap_err();
             assert!(error.to_string().contains("tokenizer.ggml.scores"), "{error}");
