@@ -35,6 +35,33 @@ describe('by touch', { timeout: 300_000, skip }, () => {
   }
 });
 
+describe('a neuron tapped in the table on a phone', { timeout: 300_000, skip }, () => {
+  const context = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
+  let page;
+  withSite({ load: true, context }, (on) => {
+    ({ page } = on);
+  });
+
+  test('stays under the finger while its card comes up and goes, also where the browser does not see to that', async () => {
+    await page.evaluate(() => (document.documentElement.style.overflowAnchor = 'none'));
+    const cell = page.getByRole('table', { name: /one row per token/ }).locator('.cell.current button').nth(1);
+    await cell.scrollIntoViewIfNeeded();
+    const top = async () => (await cell.boundingBox()).y;
+    const before = await top();
+    await cell.tap();
+    await page.locator('.side.sheet').waitFor();
+    assert.ok(Math.abs((await top()) - before) < 2, `${before} px, then ${await top()}`);
+    await page.locator('.side.sheet').getByRole('button', { name: 'Unpin' }).tap();
+    await page.locator('.side.sheet').waitFor({ state: 'detached' });
+    assert.ok(Math.abs((await top()) - before) < 2, `${before} px, then ${await top()}`);
+  });
+
+  test('without a neuron there is no empty screen in the place of its card', async () => {
+    const side = page.locator('.side');
+    assert.ok((await side.boundingBox()).height < 300, `${(await side.boundingBox()).height} px`);
+  });
+});
+
 describe('in high contrast', { timeout: 300_000, skip }, () => {
   let page;
   const context = { viewport: { width: 1280, height: 900 }, forcedColors: 'active' };
