@@ -44,7 +44,10 @@ describe('a neuron tapped in the table on a phone', { timeout: 300_000, skip }, 
 
   test('stays under the finger while its card comes up and goes, also where the browser does not see to that', async () => {
     await page.evaluate(() => (document.documentElement.style.overflowAnchor = 'none'));
-    const cell = page.getByRole('table', { name: /one row per token/ }).locator('.cell.current button').nth(1);
+    const cell = page
+      .getByRole('table', { name: /one row per token/ })
+      .locator('.cell.current button')
+      .nth(1);
     await cell.scrollIntoViewIfNeeded();
     const top = async () => (await cell.boundingBox()).y;
     const before = await top();
@@ -77,7 +80,9 @@ describe('in high contrast', { timeout: 300_000, skip }, () => {
     const plain = tokens.locator('.s0').first();
     assert.notEqual(await style(lit, 'boxShadow'), 'none', 'a lit token has its line');
     assert.notEqual(await style(lit, 'backgroundColor'), await style(plain, 'backgroundColor'));
-    const [pressed, other] = ['true', 'false'].map((is) => page.getByRole('button', { name: /^(special|raw)$/ }).and(page.locator(`[aria-pressed=${is}]`)));
+    const [pressed, other] = ['true', 'false'].map((is) =>
+      page.getByRole('button', { name: /^(special|raw)$/ }).and(page.locator(`[aria-pressed=${is}]`)),
+    );
     assert.equal(await style(pressed, 'outlineStyle'), 'solid');
     assert.equal(await style(other, 'outlineStyle'), 'none');
   });

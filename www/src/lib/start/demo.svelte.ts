@@ -106,5 +106,8 @@ function endOf(ids: readonly number[], room: number, start: number | null): { id
   if (ids.length <= room) return { ids, cut: '' };
   const first = ids[0] === start ? ids.slice(0, 1) : [];
   const read = ids.slice(ids.length - room + first.length);
-  return { ids: [...first, ...read], cut: `Of your words’ ${count(ids.length - first.length)} tokens the model reads the last ${count(read.length)}.` };
+  return {
+    ids: [...first, ...read],
+    cut: `Of your words’ ${count(ids.length - first.length)} tokens the model reads the last ${count(read.length)}.`,
+  };
 }
