@@ -68,7 +68,7 @@ function answer(request, response, mounts, prefixes, compress) {
   let file = path.resolve(folder, `./${pathname.slice(prefix.length)}`);
   if (file !== folder && !file.startsWith(folder + path.sep)) return plain(404, 'Not found.');
   if (pathname.endsWith('/')) file = path.join(file, 'index.html');
-  const stat = fs.statSync(file, { throwIfNoEntry: false });
+  const stat = statOf(file);
   if (!stat?.isFile()) return plain(404, 'Not found.');
   const encoding =
     compress && stat.size >= SMALLEST && path.extname(file) in TYPES && !INCOMPRESSIBLE.has(path.extname(file))
@@ -77,6 +77,15 @@ function answer(request, response, mounts, prefixes, compress) {
   if (compress) response.setHeader('vary', 'accept-encoding');
   if (encoding && !request.headers.range) sendCompressed(request, response, file, stat, encoding);
   else sendFile(request, response, file, stat);
+}
+
+/** What there is at a path; `null` for what cannot be one: below a file (`config.json/x`), with too long a name. */
+function statOf(file) {
+  try {
+    return fs.statSync(file, { throwIfNoEntry: false }) ?? null;
+  } catch {
+    return null;
+  }
 }
 
 /** Smaller files gain nothing. */

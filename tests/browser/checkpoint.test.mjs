@@ -97,9 +97,39 @@ describe('training steps', { timeout: 600_000 }, () => {
       await fresh.page.getByText(`written at training step ${none}, whose weights could not be loaded`).waitFor({ timeout: LOAD_TIMEOUT });
       assert.deepEqual(await idsOf(fresh.page), expected);
       assert.equal(await fresh.page.locator('[data-shared]').getAttribute('data-shared'), 'shown');
+      // The advice is one that can be followed: there is no download that would go on.
+      await fresh.page.getByText('The previous weights stay in use.').waitFor();
+      assert.equal(await fresh.page.getByText('the download continues').count(), 0);
     } finally {
       await fresh.close();
     }
+  });
+
+  test('with the weights of a step, pages say that what was measured is of the final ones, and the gallery tries it with those', {
+    skip: !model.features && 'the shipped model has no statistics',
+  }, async () => {
+    for (const [name, filled] of [
+      ['browse', '[data-row]'],
+      ['gallery', '[data-found]'],
+      ['steer', '[data-side=base]'],
+    ]) {
+      await page.evaluate((to) => (location.hash = to), `#/${name}?ckpt=${early}`);
+      await page.locator(`main[data-page=${name}] ${filled}`).first().waitFor();
+      await ready(page, early);
+      await page
+        .locator(`main[data-page=${name}] [data-step-note]`)
+        .getByText(`those of the final weights, not of step ${early}`)
+        .waitFor();
+    }
+    await page.evaluate((to) => (location.hash = to), `#/gallery?ckpt=${early}`);
+    await page
+      .getByRole('link', { name: /Try it/ })
+      .first()
+      .click();
+    await page.locator('main[data-page=steer]').waitFor();
+    assert.equal(hashOf(page).params.ckpt, undefined);
+    await ready(page, null);
+    assert.equal(await page.locator('[data-step-note]').count(), 0);
   });
 
   test('other weights while a text is written: it ends by those it began with, the next one uses the new ones', async () => {

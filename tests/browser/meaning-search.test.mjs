@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { before, describe, test } from 'node:test';
-import { STEP_TIMEOUT, shippedModel, siteModule, withSite } from './page-kit.mjs';
+import { STEP_TIMEOUT, saved, shippedModel, siteModule, withSite } from './page-kit.mjs';
 
 let search;
 let words;
@@ -163,6 +163,12 @@ describe('on the shipped model', { timeout: 300_000, skip: !model.features && 't
     const [colours] = await page.locator('[data-row]').allInnerTexts();
     await page.getByRole('searchbox', { name: 'Word or meaning' }).fill('colors');
     assert.deepEqual((await page.locator('[data-row]').allInnerTexts())[0], colours);
+    // The table as a file has what it shows, its tested labels and measured effects too.
+    const { text } = await saved(page, () => page.getByRole('button', { name: /as CSV/ }).click());
+    const [head, row] = text.split('\r\n').map((line) => [...line.matchAll(/(?:^|,)("(?:[^"]|"")*"|[^,]*)/g)].map(([, field]) => field));
+    assert.deepEqual(head.slice(-3), ['labelF1', 'writes', 'writes_less']);
+    const shown = await page.locator('[data-row]').first().getByRole('cell').allInnerTexts();
+    assert.equal(Number(row[head.indexOf('labelF1')]).toFixed(2), shown[3]);
     await page.evaluate(() => {
       location.hash = '#/steer';
     });

@@ -135,6 +135,17 @@ describe('the start page', { timeout: 600_000, skip: !example && 'the shipped mo
       await engine.dispose();
     }
     assert.equal(hashOf(page).params.say, typed);
+    // It shows the neurons of a token, and says so: behind a full stop these are not its word's.
+    const box = page.getByRole('textbox', { name: /continues your words/ });
+    await box.fill('Hello there.');
+    await page.getByText(/^Layer \d+ at “\.”/).waitFor();
+    assert.match(await shownText(page, 'before'), /^Hello there\./, 'nothing was left out in front');
+    // Of words beyond the context the end is read, which is what the text stands behind.
+    await box.fill(`${'😀'.repeat(190)} The dog`);
+    await page.getByText(/Of your words’ \d+ tokens the model reads the last \d+\./).waitFor();
+    await page.getByText(/^Layer \d+ at “dog”/).waitFor();
+    await box.fill(typed);
+    await page.locator('[data-origin=live][data-busy=false][data-old=false]').waitFor();
     // Without words there is nothing to continue: the page says whose texts it goes on showing.
     const shown = await shownText(page, 'before');
     await page.getByRole('textbox', { name: /continues your words/ }).fill('');

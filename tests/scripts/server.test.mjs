@@ -55,6 +55,13 @@ test('nothing outside the folder is served', async () => {
   assert.equal((await get('%ff')).status, 400);
 });
 
+test('an address that can be no file is not found, and ends nothing', async () => {
+  assert.equal((await get('a.wasm/manifest.json')).status, 404);
+  assert.equal((await get('x'.repeat(5000))).status, 404);
+  assert.equal((await get('%00')).status, 404);
+  assert.equal((await get('')).status, 200);
+});
+
 test('text and wasm are compressed for who takes it, if asked for; ranges, small files and weights are not', async () => {
   const site = path.join(folder, 'site');
   const text = 'neurons '.repeat(500);

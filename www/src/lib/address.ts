@@ -162,4 +162,4 @@ export function linkOf(route: Route, defaultModel: string): { hash: string; whol
   return { hash: formatRoute({ ...route, params }, defaultModel), whole };
 }
 
-export const shortened = (value: string): string => (value.length > 40 ? `${value.slice(0, 40)}…` : value);
+export const shortened = (value: string): string => (value.length > 40 ? `${value.slice(0, 40).replace(/[\ud800-\udbff]$/, '')}…` : value);

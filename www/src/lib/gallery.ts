@@ -124,7 +124,7 @@ function cardOfRecipe(recipe: Recipe, topics: StoredTopics | null): Card[] {
 /** Cards that every word of a query fits a word of, by the rule of all searches; without a query, all. */
 export function findCards(cards: readonly Card[], query: string): Card[] {
   const wanted = stemsOf(query);
-  return wanted.length === 0 ? [...cards] : cards.filter(({ words }) => fitAll(wanted, stemsOf(words)) > 0);
+  return query.trim() === '' ? [...cards] : cards.filter(({ words }) => fitAll(wanted, stemsOf(words)) > 0);
 }
 
 /** Two texts, and where they part, at the beginning of a word. */

@@ -69,4 +69,7 @@ export const isFatal = (error: unknown): boolean => KNOWN[codeOf(error)]?.fatal 
 /** Whether even the old weights are gone: after other failures to load a checkpoint, the model keeps using them. */
 export const endsModel = (error: unknown): boolean => ['device-lost', 'worker', 'wasm', 'internal', 'disposed'].includes(codeOf(error));
 
+/** Whether a model was asked after it had been freed. */
+export const isDisposed = (error: unknown): boolean => codeOf(error) === 'disposed';
+
 export const isAbort = (error: unknown): boolean => error instanceof Error && error.name === 'AbortError';

@@ -3,7 +3,7 @@ import type { FeatureIndex, Features, LoadProgress, ModelSource, TopKLM } from '
 import { kindOf, type ModelKind, topkLayers } from './model-kind';
 import type { ModelEntry } from './models';
 import type { Engine } from './route';
-import { endsModel, isAbort, isFatal, type Problem, problemOf } from './problem';
+import { endsModel, isAbort, isDisposed, isFatal, type Problem, problemOf } from './problem';
 import { readVocabulary } from './vocabulary';
 
 /** The engine's code, apart from the pages: they are shown first. */
@@ -275,7 +275,11 @@ export class Session {
       return true;
     } catch (error) {
       if (this.model === model && endsModel(error)) this.#failed(error);
-      else if (this.model === model && !isAbort(error)) this.problem = { ...problemOf(error), remedy: 'none' };
+      else if (this.model === model && !isAbort(error)) {
+        const advice = 'The previous weights stay in use. Check your connection, or choose another training step.';
+        const problem = problemOf(error);
+        this.problem = { ...problem, ...(problem.code === 'download' && { advice }), remedy: 'none' };
+      }
       return false;
     } finally {
       if (this.#switch === controller) {
@@ -302,7 +306,8 @@ export class Session {
 
   /** Shows the error of a call, and frees the model if it does not survive that error. */
   report(error: unknown): void {
-    if (isAbort(error)) return;
+    // A call that outlived its model, which another has replaced since, is no trouble of that one.
+    if (isAbort(error) || isDisposed(error)) return;
     if (isFatal(error)) this.#failed(error);
     else this.problem = problemOf(error);
   }

@@ -236,10 +236,11 @@ export class Steering {
     this.#job = null;
   }
 
-  /** Runs what is due, once the weights of the address are in place. */
+  /** Runs what is due, once the model and the weights of the address are in place: the model of the last address still is for a moment. */
   begin(): void {
-    const { model, step } = this.#app.session;
-    if (!this.isDue || !model || step !== this.#app.router.route.ckpt) return;
+    const { entry, session, router } = this.#app;
+    const { model, step } = session;
+    if (!this.isDue || !model || session.entry?.name !== entry?.name || step !== router.route.ckpt) return;
     this.isDue = false;
     if (!this.isShared) void this.run();
     else if (step === this.#sharedStep) void this.rerun();

@@ -2,6 +2,7 @@
 import { untrack } from 'svelte';
 import type { App } from '../app.svelte';
 import { encodeToFit } from '../fit';
+import { count } from '../format';
 import { isAbort } from '../problem';
 import { type Comparison, compare, NEW_TOKENS, sameTexts } from './compare';
 import { type Example, readExample } from './example';
@@ -18,6 +19,10 @@ export class Demo {
   shown = $state.raw<Comparison | null>(null);
   /** The words that {@link shown} continues. */
   shownPrompt = $state('');
+  /** The token behind which they are continued; of what is stored, the last word. */
+  shownToken = $state('');
+  /** Says that only the end of the words was read; '' where all of them were. */
+  cut = $state('');
   /** Of {@link shown}: stored with the site, computed here, or computed here and the same as what is stored. */
   origin = $state<'stored' | 'live' | 'same'>('stored');
   busy = $state(false);
@@ -54,9 +59,11 @@ export class Demo {
     return () => abort.abort();
   }
 
-  #show(shown: Comparison, origin: Demo['origin'], prompt: string): void {
+  #show(shown: Comparison, origin: Demo['origin'], prompt: string, token = prompt.trim().split(/\s+/).at(-1) ?? '', cut = ''): void {
     this.shown = shown;
     this.shownPrompt = prompt;
+    this.shownToken = token;
+    this.cut = cut;
     this.origin = origin;
   }
 
@@ -80,15 +87,27 @@ export class Demo {
     if (!model) return;
     this.busy = true;
     try {
-      const { ids } = await encodeToFit(model, prompt);
-      const fitting = ids.slice(0, model.config.n_ctx - NEW_TOKENS);
-      const result = await compare(model, fitting, example.edit, signal);
+      const all = model.config.has_tokenizer ? [...(await model.tokenizer.encode(prompt))] : (await encodeToFit(model, prompt)).ids;
+      const { ids, cut } = endOf(all, model.config.n_ctx - NEW_TOKENS, model.config.bos_token_id);
+      const result = await compare(model, ids, example.edit, signal);
+      const [token] = await model.tokenizer.tokens(ids.slice(-1));
       if (signal.aborted) return;
-      this.#show(result, isStored && sameTexts(result, example.stored) ? 'same' : 'live', prompt);
+      this.#show(result, isStored && sameTexts(result, example.stored) ? 'same' : 'live', prompt, token, cut);
     } catch (error) {
       if (!isAbort(error)) session.report(error);
     } finally {
       if (!signal.aborted) this.busy = false;
     }
   }
+}
+
+/** The end of a text, which the reader sees continued, as far as there is room for it; the start token stays in front. */
+function endOf(ids: readonly number[], room: number, start: number | null): { ids: readonly number[]; cut: string } {
+  if (ids.length <= room) return { ids, cut: '' };
+  const first = ids[0] === start ? ids.slice(0, 1) : [];
+  const read = ids.slice(ids.length - room + first.length);
+  return {
+    ids: [...first, ...read],
+    cut: `Of your words’ ${count(ids.length - first.length)} tokens the model reads the last ${count(read.length)}.`,
+  };
 }
