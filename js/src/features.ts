@@ -3,7 +3,7 @@
  * cache as the model's and verified against the same manifest.
  */
 import { cacheOf, optionsOf, signalOf, sourceOf, wholeNumber } from './arguments.js';
-import { abortError, createError, throwIfAborted, typedCalls } from './errors.js';
+import { createError, throwIfAborted, typedCalls, until } from './errors.js';
 import { marker, markRecord } from './features/beginnings.js';
 import { objectOf, parseClusters, parseIndex, parseSteps, recordOf, type ShardLayout, trainingOf } from './features/check.js';
 import type { FeatureIndex, NeuronRecord, StepColumns, TokenClusters } from './features/types.js';
@@ -156,20 +156,9 @@ export class Features {
       readGiven(this.#source).then((source) => openSource(source, this.#cache)),
       () => (this.#files = undefined),
     );
-    return (await this.#files).file(path, signal);
+    return (await until(this.#files, signal)).file(path, signal);
   }
 }
 
 typedCalls(Features);
 typedCalls(Features.prototype);
-
-/** The result, or the abort of this one caller. */
-async function until<T>(result: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  throwIfAborted(signal);
-  if (!signal) return result;
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(abortError(signal));
-    signal.addEventListener('abort', onAbort, { once: true });
-    result.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
-}
