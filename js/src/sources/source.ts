@@ -38,6 +38,14 @@ export interface ModelFiles {
   readonly missing: 'checkpoint' | 'download';
 }
 
+/** The address of a file of a folder. What the folder's own has behind `?`, a token for example, holds for its files too. */
+export function fileUrl(folder: string | URL, path: string): string {
+  const url = new URL(folder);
+  url.pathname = `${url.pathname.replace(/\/?$/, '/')}${path.split('/').map(encodeURIComponent).join('/')}`;
+  url.hash = '';
+  return url.href;
+}
+
 /** For files that the page gave: nothing is fetched, nothing stored. */
 export const GIVEN: CacheInfo = { state: 'memory', reason: 'The page provided the files, so nothing was downloaded or stored.' };
 

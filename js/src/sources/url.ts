@@ -6,7 +6,7 @@ import { blobOf, FileCache, UNKNOWN_VERSION, type FileRecord, type SealedFile } 
 import { Download, fromCache } from '../download.js';
 import { createError, throwIfAborted } from '../errors.js';
 import { canHash } from '../hash.js';
-import type { ModelFiles, OpenContext, OpenFolder } from './source.js';
+import { fileUrl, type ModelFiles, type OpenContext, type OpenFolder } from './source.js';
 import { isMissing, bodyBytes, NETWORK, readBody, request, Retriable, retry, serverVersion, timely, type Network } from '../remote.js';
 import { looksLikeHtml, parseManifest, shardNames, type Manifest } from '../manifest.js';
 import type { Downloaded, DownloadContext, RemoteFile } from '../transfer.js';
@@ -85,10 +85,7 @@ export class UrlFiles implements ModelFiles {
   }
 
   #url(path: string): string {
-    const url = new URL(this.#base);
-    url.pathname = `${url.pathname.replace(/\/?$/, '/')}${path.split('/').map(encodeURIComponent).join('/')}`;
-    url.hash = '';
-    return url.href;
+    return fileUrl(this.#base, path);
   }
 
   #download(file: RemoteFile, signal: AbortSignal, onBytes: DownloadContext['onBytes'], turn?: Promise<unknown>): Download {
