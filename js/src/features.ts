@@ -36,6 +36,8 @@ export class Features {
   #clusters: Promise<TokenClusters | null> | undefined;
   /** The files of records read last, the newest at the end: neurons are often asked for one after the other. */
   readonly #recent = new Map<string, Record<string, unknown>>();
+  /** Those that are being read. */
+  readonly #reading = new Map<string, Promise<Record<string, unknown>>>();
 
   /** Use {@link Features.open}, or `model.features`. */
   constructor(source: GivenSource, cache: string | null) {
@@ -133,21 +135,37 @@ export class Features {
   }
 
   async #records(path: string, signal: AbortSignal | undefined): Promise<Record<string, unknown>> {
-    const file = this.#recent.get(path) ?? objectOf(await this.#read(path, signal), FOLDER + path);
-    this.#recent.delete(path);
-    this.#recent.set(path, file);
-    for (const oldest of this.#recent.keys()) if (this.#recent.size > RECENT_FILES) this.#recent.delete(oldest);
+    const file = this.#recent.get(path) ?? (await until(this.#readOnce(path), signal));
+    this.#keep(path, file);
     return file;
   }
 
-  async #read(path: string, signal?: AbortSignal): Promise<string> {
-    const blob = await this.#file(path, signal);
+  /** One read for all who ask while it is under way. */
+  #readOnce(path: string): Promise<Record<string, unknown>> {
+    const read = async () => {
+      const file = objectOf(await this.#read(path), FOLDER + path);
+      this.#keep(path, file);
+      return file;
+    };
+    const reading = this.#reading.get(path) ?? read().finally(() => this.#reading.delete(path));
+    this.#reading.set(path, reading);
+    return reading;
+  }
+
+  #keep(path: string, file: Record<string, unknown>): void {
+    this.#recent.delete(path);
+    this.#recent.set(path, file);
+    for (const oldest of this.#recent.keys()) if (this.#recent.size > RECENT_FILES) this.#recent.delete(oldest);
+  }
+
+  async #read(path: string): Promise<string> {
+    const blob = await this.#file(path);
     if (!blob) throw createError('features', `${FOLDER}${path} is missing; make the folder again with topk-lm analyze.`);
     return blob.text();
   }
 
-  #file(path: string, signal?: AbortSignal): Promise<Blob | undefined> {
-    return this.#open(FOLDER + path, signal);
+  #file(path: string): Promise<Blob | undefined> {
+    return this.#open(FOLDER + path);
   }
 
   async #open(path: string, signal = new AbortController().signal): Promise<Blob | undefined> {

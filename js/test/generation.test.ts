@@ -118,7 +118,12 @@ test('a stream that has ended listens to its signal no longer: one signal may se
   for await (const _ of hostOf([[1], [2]]).stream(signal)) most = Math.max(most, listeners());
   assert.ok(most > 0);
   for await (const _ of hostOf([[1], [2]]).stream(signal)) break;
-  await assert.rejects(hostOf([createError('non-finite', 'Layer 3 became infinite.')]).stream(signal).next(), /Layer 3/);
+  await assert.rejects(
+    hostOf([createError('non-finite', 'Layer 3 became infinite.')])
+      .stream(signal)
+      .next(),
+    /Layer 3/,
+  );
   await settle();
   assert.equal(listeners(), 0);
 });

@@ -182,7 +182,10 @@ test('what is kept from call to call is not destroyed before the commands that u
     queue: {
       submit() {
         submitted++;
-        assert.ok(used.length > 0 && used.every(({ destroyed }) => !destroyed), 'a buffer was destroyed before its commands were submitted');
+        assert.ok(
+          used.length > 0 && used.every(({ destroyed }) => !destroyed),
+          'a buffer was destroyed before its commands were submitted',
+        );
         used = [];
       },
     },
