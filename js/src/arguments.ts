@@ -81,6 +81,7 @@ interface CallOptions {
   attachSae: SaeOptions;
   saeQuality: { signal?: AbortSignal };
   features: { signal?: AbortSignal };
+  file: { keep?: boolean; signal?: AbortSignal };
   'Features.open': { cache?: boolean | string; hub?: string | URL };
 }
 
@@ -127,6 +128,7 @@ const OPTIONS: { readonly [C in keyof CallOptions]: Names<CallOptions[C]> } = {
   attachSae: { hook: true, errorTerm: true, hub: true, signal: true },
   saeQuality: { signal: true },
   features: { signal: true },
+  file: { keep: true, signal: true },
   'Features.open': { cache: true, hub: true },
 };
 

@@ -2,7 +2,7 @@
  * topk-lm/features: the neuron statistics of a model folder, without loading the model. Files are fetched on demand, stored in the same
  * cache as the model's and verified against the same manifest.
  */
-import { cacheOf, optionsOf, signalOf, sourceOf, wholeNumber } from './arguments.js';
+import { cacheOf, flag, optionsOf, signalOf, sourceOf, wholeNumber } from './arguments.js';
 import { createError, throwIfAborted, typedCalls, until } from './errors.js';
 import { marker, markRecord } from './features/beginnings.js';
 import { objectOf, parseClusters, parseIndex, parseSteps, recordOf, type ShardLayout, trainingOf } from './features/check.js';
@@ -24,6 +24,12 @@ const RECENT_FILES = 8;
 /** Option of every call: a signal that ends it. */
 export interface FeatureOptions {
   signal?: AbortSignal;
+}
+
+/** Options of {@link Features.file}. */
+export interface FileOptions extends FeatureOptions {
+  /** Whether the browser has to keep the file: where it does not, the call rejects with code `io` and says why. Files that the page gave are not asked for. */
+  keep?: boolean;
 }
 
 /** Neuron statistics of one model. Calls may overlap; each file is read once. */
@@ -108,10 +114,12 @@ export class Features {
    * Another file of the model folder, for example `tokenizer.json`, or weights to fetch in advance; `undefined`: there is no such file.
    *
    * @param path - relative to the model folder
+   * @param options - `keep`: reject where the browser does not store it
    */
-  async file(path: string, options?: FeatureOptions): Promise<Blob | undefined> {
+  async file(path: string, options?: FileOptions): Promise<Blob | undefined> {
     if (typeof path !== 'string' || !isInside(path)) throw createError('argument', 'path must be relative to the model folder.');
-    return this.#open(path, signalOf(optionsOf('features', options).signal));
+    const { signal, keep } = optionsOf('file', options);
+    return this.#open(path, signalOf(signal), flag('keep', keep));
   }
 
   #opened(options: FeatureOptions | undefined): Promise<{ index: FeatureIndex; shards: ShardLayout }> {
@@ -168,13 +176,13 @@ export class Features {
     return this.#open(FOLDER + path);
   }
 
-  async #open(path: string, signal = new AbortController().signal): Promise<Blob | undefined> {
+  async #open(path: string, signal = new AbortController().signal, keep = false): Promise<Blob | undefined> {
     throwIfAborted(signal);
     this.#files ??= this.#once(
       readGiven(this.#source).then((source) => openSource(source, this.#cache)),
       () => (this.#files = undefined),
     );
-    return (await until(this.#files, signal)).file(path, signal);
+    return (await until(this.#files, signal)).file(path, signal, keep);
   }
 }
 

@@ -190,6 +190,23 @@ test('from a server: only what is asked for, verified, then from the cache', asy
   assert.equal(await files.file('features/layer9/0.json', signal), undefined);
 });
 
+test('a file that the browser is to keep: an error where it does not, which says why', async (t) => {
+  const server = new FakeServer().put('config.json', '{}').put('model.safetensors', 'weights').putManifest();
+  t.mock.method(globalThis, 'fetch', server.fetch);
+  const open = (cache?: boolean) => Features.open('https://host.example/m/', cache === undefined ? {} : { cache });
+  await rejectsWith(open(false).file('model.safetensors', { keep: true }), 'io', /switched off/);
+  const caches = installCaches(t);
+  const features = open();
+  caches.quota = 0;
+  assert.equal(await (await features.file('model.safetensors'))?.text(), 'weights');
+  await rejectsWith(features.file('model.safetensors', { keep: true }), 'io', /storage for this site is full/);
+  caches.quota = Number.POSITIVE_INFINITY;
+  assert.equal(await (await features.file('model.safetensors', { keep: true }))?.text(), 'weights');
+  assert.equal(await features.file('absent.json', { keep: true }), undefined);
+  const wrong = features.file('config.json', { keep: 1 } as unknown as { keep: boolean });
+  await rejectsWith(wrong, 'argument', /^keep is 1, but must be true or false/);
+});
+
 test('calls that overlap read each file once, also where one of them is aborted', async (t) => {
   const server = new FakeServer().put('config.json', '{}').put('model.safetensors', 'weights');
   for (const [path, text] of Object.entries(featureFiles())) server.put(path, text);
