@@ -133,12 +133,19 @@ class Training(unittest.TestCase):
 
     def test_schedule(self):
         self.assertEqual(train.checkpoint_steps(5, 2, 16), [0, 2, 4, 8, 16])
+        self.assertEqual([train.checkpoint_steps(count, 4, 16) for count in (1, 2, 3)], [[0, 16], [0, 16], [0, 4, 16]])
         config = train.read_config(self.folder / "toy.toml", False)[2]
         rates = [train.rate(step, 100, config) for step in range(100)]
         self.assertEqual((rates[0], rates[30]), (0.5, 1.0))
         self.assertAlmostEqual(rates[-1], 0.05)
         annealed = train.TrainConfig(**{**config.__dict__, "anneal": ((0.25, 16), (0.5, 8))})
         self.assertEqual([train.annealed_k(step, 8, annealed) for step in range(8)], [16, 16, 8, 8, None, None, None, None])
+
+    def test_until_zero_trains_nothing(self):
+        trainer = self.trainer("nothing")
+        trainer.run(until=0)
+        self.assertEqual([path.name for path in (self.folder / "nothing/checkpoints").iterdir()], ["step0.safetensors"])
+        self.assertEqual(trainer.step, 0)
 
     def test_an_interrupted_run_goes_on_with_the_same_losses(self):
         self.trainer("straight").run()
