@@ -120,7 +120,15 @@ class Training(unittest.TestCase):
         self.assertTrue((again.windows(390, 10) == straight[390:]).all())
         self.assertTrue((again.windows(5, 10) == straight[5:15]).all())
         self.assertFalse((data.Packed(self.folder / "data", 32, seed=4).windows(0, 10) == straight[:10]).all())
-        self.assertTrue((straight[:3, 1:] == np.concatenate([straight[:3, 1:-1], straight[:3, -1:]], axis=1)).all())
+        # The last target of a window is the first input of the next: no token of an epoch is left out as a target.
+        self.assertTrue((straight[:3, -1] == straight[1:4, 0]).all())
+
+    def test_a_text_that_fills_no_window_is_refused(self):
+        one = {"epochs": {"a.txt": 1, "b.txt": 0}}
+        tokens = len(np.load(self.folder / "data/tokens.npz")["a.txt.ids"])
+        with self.assertRaisesRegex(ValueError, f"{tokens} tokens to train on, but a window takes {tokens + 1}"):
+            data.Packed(self.folder / "data", tokens, seed=3, **one)
+        self.assertEqual(data.Packed(self.folder / "data", tokens - 1, seed=3, **one).windows(0, 1).shape, (1, tokens))
 
     def test_evaluation_counts_every_token_once(self):
         ids = np.arange(1, 71)
