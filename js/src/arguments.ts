@@ -61,8 +61,9 @@ function list<T>(name: string, value: unknown): T[] {
 /** `what`: what else it may be, for the error. */
 function texts(name: string, value: unknown, what = ''): string[] {
   const all: unknown[] = value === undefined ? [] : Array.isArray(value) ? [...value] : [value];
-  const wrong = Array.isArray(value) ? all.find((item) => typeof item !== 'string') : value;
-  return wrong === undefined ? (all as string[]) : fail(`${name} must be ${what}a list of strings, not ${show(wrong)}.`);
+  const isList = value === undefined || Array.isArray(value);
+  if (isList && all.every((item) => typeof item === 'string')) return all;
+  return fail(`${name} must be ${what}a list of strings, not ${show(isList ? all.find((item) => typeof item !== 'string') : value)}.`);
 }
 
 /** The options of each call, as the compiler knows them. */
@@ -80,6 +81,7 @@ interface CallOptions {
   attachSae: SaeOptions;
   saeQuality: { signal?: AbortSignal };
   features: { signal?: AbortSignal };
+  file: { keep?: boolean; signal?: AbortSignal };
   'Features.open': { cache?: boolean | string; hub?: string | URL };
 }
 
@@ -126,6 +128,7 @@ const OPTIONS: { readonly [C in keyof CallOptions]: Names<CallOptions[C]> } = {
   attachSae: { hook: true, errorTerm: true, hub: true, signal: true },
   saeQuality: { signal: true },
   features: { signal: true },
+  file: { keep: true, signal: true },
   'Features.open': { cache: true, hub: true },
 };
 

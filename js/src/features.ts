@@ -2,8 +2,8 @@
  * topk-lm/features: the neuron statistics of a model folder, without loading the model. Files are fetched on demand, stored in the same
  * cache as the model's and verified against the same manifest.
  */
-import { cacheOf, optionsOf, signalOf, sourceOf, wholeNumber } from './arguments.js';
-import { abortError, createError, throwIfAborted, typedCalls } from './errors.js';
+import { cacheOf, flag, optionsOf, signalOf, sourceOf, wholeNumber } from './arguments.js';
+import { createError, throwIfAborted, typedCalls, until } from './errors.js';
 import { marker, markRecord } from './features/beginnings.js';
 import { objectOf, parseClusters, parseIndex, parseSteps, recordOf, type ShardLayout, trainingOf } from './features/check.js';
 import type { FeatureIndex, NeuronRecord, StepColumns, TokenClusters } from './features/types.js';
@@ -26,6 +26,12 @@ export interface FeatureOptions {
   signal?: AbortSignal;
 }
 
+/** Options of {@link Features.file}. */
+export interface FileOptions extends FeatureOptions {
+  /** Whether the browser has to keep the file: where it does not, the call rejects with code `io` and says why. Files that the page gave are not asked for. */
+  keep?: boolean;
+}
+
 /** Neuron statistics of one model. Calls may overlap; each file is read once. */
 export class Features {
   readonly #source: GivenSource;
@@ -36,6 +42,8 @@ export class Features {
   #clusters: Promise<TokenClusters | null> | undefined;
   /** The files of records read last, the newest at the end: neurons are often asked for one after the other. */
   readonly #recent = new Map<string, Record<string, unknown>>();
+  /** Those that are being read. */
+  readonly #reading = new Map<string, Promise<Record<string, unknown>>>();
 
   /** Use {@link Features.open}, or `model.features`. */
   constructor(source: GivenSource, cache: string | null) {
@@ -106,10 +114,12 @@ export class Features {
    * Another file of the model folder, for example `tokenizer.json`, or weights to fetch in advance; `undefined`: there is no such file.
    *
    * @param path - relative to the model folder
+   * @param options - `keep`: reject where the browser does not store it
    */
-  async file(path: string, options?: FeatureOptions): Promise<Blob | undefined> {
+  async file(path: string, options?: FileOptions): Promise<Blob | undefined> {
     if (typeof path !== 'string' || !isInside(path)) throw createError('argument', 'path must be relative to the model folder.');
-    return this.#open(path, signalOf(optionsOf('features', options).signal));
+    const { signal, keep } = optionsOf('file', options);
+    return this.#open(path, signalOf(signal), flag('keep', keep));
   }
 
   #opened(options: FeatureOptions | undefined): Promise<{ index: FeatureIndex; shards: ShardLayout }> {
@@ -133,43 +143,48 @@ export class Features {
   }
 
   async #records(path: string, signal: AbortSignal | undefined): Promise<Record<string, unknown>> {
-    const file = this.#recent.get(path) ?? objectOf(await this.#read(path, signal), FOLDER + path);
-    this.#recent.delete(path);
-    this.#recent.set(path, file);
-    for (const oldest of this.#recent.keys()) if (this.#recent.size > RECENT_FILES) this.#recent.delete(oldest);
+    const file = this.#recent.get(path) ?? (await until(this.#readOnce(path), signal));
+    this.#keep(path, file);
     return file;
   }
 
-  async #read(path: string, signal?: AbortSignal): Promise<string> {
-    const blob = await this.#file(path, signal);
+  /** One read for all who ask while it is under way. */
+  #readOnce(path: string): Promise<Record<string, unknown>> {
+    const read = async () => {
+      const file = objectOf(await this.#read(path), FOLDER + path);
+      this.#keep(path, file);
+      return file;
+    };
+    const reading = this.#reading.get(path) ?? read().finally(() => this.#reading.delete(path));
+    this.#reading.set(path, reading);
+    return reading;
+  }
+
+  #keep(path: string, file: Record<string, unknown>): void {
+    this.#recent.delete(path);
+    this.#recent.set(path, file);
+    for (const oldest of this.#recent.keys()) if (this.#recent.size > RECENT_FILES) this.#recent.delete(oldest);
+  }
+
+  async #read(path: string): Promise<string> {
+    const blob = await this.#file(path);
     if (!blob) throw createError('features', `${FOLDER}${path} is missing; make the folder again with topk-lm analyze.`);
     return blob.text();
   }
 
-  #file(path: string, signal?: AbortSignal): Promise<Blob | undefined> {
-    return this.#open(FOLDER + path, signal);
+  #file(path: string): Promise<Blob | undefined> {
+    return this.#open(FOLDER + path);
   }
 
-  async #open(path: string, signal = new AbortController().signal): Promise<Blob | undefined> {
+  async #open(path: string, signal = new AbortController().signal, keep = false): Promise<Blob | undefined> {
     throwIfAborted(signal);
     this.#files ??= this.#once(
       readGiven(this.#source).then((source) => openSource(source, this.#cache)),
       () => (this.#files = undefined),
     );
-    return (await this.#files).file(path, signal);
+    return (await until(this.#files, signal)).file(path, signal, keep);
   }
 }
 
 typedCalls(Features);
 typedCalls(Features.prototype);
-
-/** The result, or the abort of this one caller. */
-async function until<T>(result: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  throwIfAborted(signal);
-  if (!signal) return result;
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(abortError(signal));
-    signal.addEventListener('abort', onAbort, { once: true });
-    result.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
-}

@@ -69,6 +69,8 @@ export class StepStream<N extends string> implements Generation<N> {
   readonly #prompt: PromptData;
   readonly #options: WasmGenerateOptions;
   readonly #signal: AbortSignal | undefined;
+  /** A signal also ends a stream that nobody reads any more. */
+  readonly #onAbort = () => void this.#end();
   #opening: Promise<number> | undefined;
   #pending: Promise<WasmSteps> | undefined;
   #ready: Iterator<GenerationStep<N>> = NONE;
@@ -133,8 +135,7 @@ export class StepStream<N extends string> implements Generation<N> {
 
   async #open(): Promise<number> {
     const { handle, seed, promptIds } = await this.#connection.call('openGeneration', { prompt: this.#prompt, options: this.#options });
-    // A signal also ends a stream that nobody reads any more.
-    this.#signal?.addEventListener('abort', () => void this.#end(), { once: true });
+    this.#signal?.addEventListener('abort', this.#onAbort, { once: true });
     this.seed = seed;
     this.promptIds = promptIds;
     return handle;
@@ -157,6 +158,7 @@ export class StepStream<N extends string> implements Generation<N> {
     } catch {
       // disposed or crashed: nothing is left to free
     }
+    this.#signal?.removeEventListener('abort', this.#onAbort); // which may outlive many streams
   }
 }
 

@@ -39,8 +39,8 @@ class ModelHost {
   #inUse = 0;
   /** Disposed, but not freed yet: wasm-bindgen forbids to free what a running call borrows. */
   #retired: WasmModel | undefined;
-  /** The last swap of weights: one at a time, so that those of the last call stay, and no third set is in memory. */
-  #swap: Promise<unknown> = Promise.resolve();
+  /** The last change of weights or autoencoders: each makes a new engine out of the present one, and no third set of weights is in memory. */
+  #change: Promise<unknown> = Promise.resolve();
   #generations = new Map<number, OpenGeneration>();
   #nextHandle = 1;
   #onCrash: ((error: unknown) => void) | undefined;
@@ -97,22 +97,23 @@ class ModelHost {
       this.#cancellable(signal, (model, cancel) =>
         model.ablate(encode(model, prompt), target, edits, cancel, (done, total) => emit({ done, total })),
       ),
-    loadCheckpoint: ({ step }, context) => {
-      const swap = this.#swap.then(async () => {
-        throwIfAborted(context.signal);
+    loadCheckpoint: ({ step }, context) =>
+      this.#inTurn(context.signal, async () => {
         const { folder } = await this.#withFolder(checkpointFolder(step, this.#source()), context, (source, onTensor) =>
           this.#cancellable(context.signal, (model, cancel) => model.load_checkpoint(source, cancel, onTensor)),
         );
         return folder.cache;
-      });
-      this.#swap = swap.catch(() => {});
-      return swap;
-    },
-    attachSae: async ({ files, hook, errorTerm }) => {
-      const folder = await new BlobFiles(files).open('');
-      return this.#enter((model) => model.attach_sae(folder, hook, errorTerm));
-    },
-    detachSaes: () => this.#enter((model) => model.detach_saes()),
+      }),
+    attachSae: ({ files, hook, errorTerm }, { signal }) =>
+      this.#inTurn(signal, async () => {
+        const folder = await new BlobFiles(files).open('');
+        const read: OpenFolder['read'] = async (...part) => {
+          throwIfAborted(signal);
+          return folder.read(...part);
+        };
+        return this.#enter((model) => model.attach_sae({ ...folder, read }, hook, errorTerm));
+      }),
+    detachSaes: (_, { signal }) => this.#inTurn(signal, () => this.#enter((model) => model.detach_saes())),
     saeQuality: ({ prompt }, { signal }) => this.#cancellable(signal, (model, cancel) => model.sae_quality(encode(model, prompt), cancel)),
     memory: () => this.#enter((model) => model.memory()),
     dispose: () => this.#dispose(),
@@ -246,6 +247,16 @@ class ModelHost {
     this.#release(() => open.generation.cancel());
     await open.running?.catch(() => {}); // wasm-bindgen forbids to free what a running call borrows
     this.#release(() => open.generation.free());
+  }
+
+  /** Changes weights or autoencoders once the changes that were asked for before are made: what was asked for last holds. */
+  #inTurn<T>(signal: AbortSignal, change: () => Promise<T>): Promise<T> {
+    const turn = this.#change.then(() => {
+      throwIfAborted(signal);
+      return change();
+    });
+    this.#change = turn.catch(() => {});
+    return turn;
   }
 
   /** Runs `call` with the model and a Cancel that follows `signal`. */

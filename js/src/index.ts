@@ -13,6 +13,6 @@ export {
   TopKWorkerError,
   type ErrorCode,
 } from './errors.js';
-export { Features, type FeatureOptions } from './features.js';
+export { Features, type FeatureOptions, type FileOptions } from './features.js';
 export type * from './features/types.js';
 export type * from './types.js';

@@ -19,7 +19,7 @@ import {
 import { generateBatch } from './batch.js';
 import { ownWasm } from './beside.js';
 import { connect } from './connection.js';
-import { createError, throwIfAborted, TopKDisposedError, typedCalls } from './errors.js';
+import { createError, throwIfAborted, TopKDisposedError, typedCalls, until } from './errors.js';
 import { Features, type NeuronRecord } from './features.js';
 import { StepStream, type Generation } from './generation.js';
 import type { Connection, ModelDescription } from './protocol.js';
@@ -104,8 +104,13 @@ export class TopKLM {
     } = loadOptions(optionsOf('load', options));
     const given = sourceOf(source, hub);
     throwIfAborted(signal);
-    const data = await readGiven(given, signal);
-    const { connection, team } = await connect({ worker, workerUrl, threads });
+    const data = await until(readGiven(given, signal), signal);
+    const connecting = connect({ worker, workerUrl, threads });
+    const { connection, team } = await until(connecting, signal).catch((error: Error) => {
+      // A worker that starts after an abort has nobody left who would end it.
+      connecting.then((late) => late.connection.close(error)).catch(() => {});
+      throw error;
+    });
     try {
       const request = {
         source: data,
@@ -282,7 +287,7 @@ export class TopKLM {
   async attachSae(source: ModelSource, options?: SaeOptions): Promise<SaeInfo> {
     const { hook, errorTerm, hub, signal } = saeOptions(optionsOf('attachSae', options));
     if (this.#disposing) throw new TopKDisposedError(); // before anything is fetched
-    const files = await saeFiles(sourceOf(source, hub, 'autoencoder'), signal ?? new AbortController().signal);
+    const files = await until(saeFiles(sourceOf(source, hub, 'autoencoder'), signal ?? new AbortController().signal), signal);
     return this.#connection.call('attachSae', { files, hook, errorTerm }, { signal });
   }
 

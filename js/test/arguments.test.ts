@@ -56,6 +56,7 @@ test('generate: every argument is named when it is wrong', () => {
     [{ edits: {} }, /^edits must be a list, not \[object Object\]\.$/],
     [{ hooks: 'x' }, /^hooks must be a list of strings, not "x"\.$/],
     [{ hooks: [3] }, /^hooks must be a list of strings, not 3\.$/],
+    [{ hooks: ['x', undefined] }, /^hooks must be a list of strings, not undefined\.$/],
     [{ topLogprobs: -2 }, /topLogprobs/],
   ];
   for (const [options, pattern] of wrong) throwsArgument(() => generateOptions(options as GenerateOptions), pattern);

@@ -190,6 +190,43 @@ test('from a server: only what is asked for, verified, then from the cache', asy
   assert.equal(await files.file('features/layer9/0.json', signal), undefined);
 });
 
+test('a file that the browser is to keep: an error where it does not, which says why', async (t) => {
+  const server = new FakeServer().put('config.json', '{}').put('model.safetensors', 'weights').putManifest();
+  t.mock.method(globalThis, 'fetch', server.fetch);
+  const open = (cache?: boolean) => Features.open('https://host.example/m/', cache === undefined ? {} : { cache });
+  await rejectsWith(open(false).file('model.safetensors', { keep: true }), 'io', /switched off/);
+  const caches = installCaches(t);
+  const features = open();
+  caches.quota = 0;
+  assert.equal(await (await features.file('model.safetensors'))?.text(), 'weights');
+  await rejectsWith(features.file('model.safetensors', { keep: true }), 'io', /storage for this site is full/);
+  caches.quota = Number.POSITIVE_INFINITY;
+  assert.equal(await (await features.file('model.safetensors', { keep: true }))?.text(), 'weights');
+  assert.equal(await features.file('absent.json', { keep: true }), undefined);
+  const wrong = features.file('config.json', { keep: 1 } as unknown as { keep: boolean });
+  await rejectsWith(wrong, 'argument', /^keep is 1, but must be true or false/);
+});
+
+test('calls that overlap read each file once, also where one of them is aborted', async (t) => {
+  const server = new FakeServer().put('config.json', '{}').put('model.safetensors', 'weights');
+  for (const [path, text] of Object.entries(featureFiles())) server.put(path, text);
+  server.putManifest();
+  t.mock.method(globalThis, 'fetch', server.fetch);
+  const features = Features.open('https://host.example/m/', { cache: false });
+  await features.index();
+  const controller = new AbortController();
+  server.onChunk = () => controller.abort();
+  const aborted = features.neuron(0, 0, { signal: controller.signal });
+  const others = Promise.all([features.neuron(0, 1), features.neuron(0, 2), features.neuron(0, 1)]);
+  await rejectsWith(aborted, 'aborted', /aborted/);
+  assert.deepEqual(
+    (await others).map(({ index }) => index),
+    [1, 2, 1],
+  );
+  await features.neuron(0, 0);
+  for (const path of ['features/layer0/0.json', 'features/steps/layer0/0.json']) assert.equal(server.gets(path).length, 1, path);
+});
+
 test('a file that is not what the manifest says is refused', async (t) => {
   installCaches(t);
   const server = new FakeServer().put('config.json', '{}').put('features/index.json', 'one').putManifest();

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { test } from 'node:test';
 import { createError, TopKAbortError } from '../src/errors.ts';
 import { StepStream, stepsOf } from '../src/generation.ts';
@@ -108,6 +109,23 @@ test('an abort in the middle of a step is reported when the host has freed the g
   abort.abort();
   await assert.rejects(step, TopKAbortError);
   assert.ok(freed);
+});
+
+test('a stream that has ended listens to its signal no longer: one signal may serve many', async () => {
+  const { signal } = new AbortController();
+  const listeners = () => getEventListeners(signal, 'abort').length;
+  let most = 0;
+  for await (const _ of hostOf([[1], [2]]).stream(signal)) most = Math.max(most, listeners());
+  assert.ok(most > 0);
+  for await (const _ of hostOf([[1], [2]]).stream(signal)) break;
+  await assert.rejects(
+    hostOf([createError('non-finite', 'Layer 3 became infinite.')])
+      .stream(signal)
+      .next(),
+    /Layer 3/,
+  );
+  await settle();
+  assert.equal(listeners(), 0);
 });
 
 test('an error of the host ends the stream and closes it', async () => {

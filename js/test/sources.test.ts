@@ -172,6 +172,16 @@ test('an autoencoder without one of its files: which, and where', async (t) => {
   );
 });
 
+test('the files of an autoencoder are asked for as those of a model are: with what its address has behind ?', async (t) => {
+  const asked: string[] = [];
+  t.mock.method(globalThis, 'fetch', async (url: string) => asked.push(url) && new Response('x'));
+  for (const url of ['https://h.example/a/sae?token=1', 'https://h.example/a/sae/?token=1#top']) {
+    await saeFiles({ kind: 'url', url }, new AbortController().signal);
+  }
+  const files = ['cfg.json', 'sae_weights.safetensors'].map((name) => `https://h.example/a/sae/${name}?token=1`);
+  assert.deepEqual(asked, [...files, ...files]);
+});
+
 test('manifest.json is checked before it is trusted', () => {
   const sha256 = 'A'.repeat(64);
   const { files, steps } = parseManifest(

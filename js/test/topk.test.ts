@@ -162,3 +162,48 @@ test('an adapter gets the constants of its kind; where there are none, or no nam
     (error: unknown) => error instanceof TopKArgumentError && /one of gpu, fallback/.test(error.message),
   );
 });
+
+test('what is kept from call to call is not destroyed before the commands that use it are submitted', () => {
+  interface Made {
+    destroyed?: boolean;
+  }
+  let used: Made[] = [];
+  let submitted = 0;
+  const pass = { setPipeline() {}, setBindGroup: (_: number, group: Made[]) => used.push(...group), dispatchWorkgroups() {}, end() {} };
+  const device = {
+    limits: { maxStorageBufferBindingSize: 1 << 27, maxBufferSize: 1 << 28 },
+    createBuffer: () => {
+      const made: Made = {};
+      return { getMappedRange: () => new ArrayBuffer(64), unmap() {}, destroy: () => (made.destroyed = true), made };
+    },
+    createBindGroup: ({ entries }: { entries: { resource: { buffer: { made?: Made } } }[] }) =>
+      entries.map(({ resource }) => resource.buffer.made ?? {}),
+    createCommandEncoder: () => ({ beginComputePass: () => pass, finish() {} }),
+    queue: {
+      submit() {
+        submitted++;
+        assert.ok(
+          used.length > 0 && used.every(({ destroyed }) => !destroyed),
+          'a buffer was destroyed before its commands were submitted',
+        );
+        used = [];
+      },
+    },
+    ...Object.fromEntries(
+      ['createPipelineLayout', 'createBindGroupLayout', 'createShaderModule', 'createComputePipeline'].map((name) => [name, () => ({})]),
+    ),
+  };
+  const caller = () => {
+    const operator = createTopK(device as unknown as GPUDevice, 'gpu');
+    return (rows: number, n: number, k: number) => operator.run({ input: buffer(4 * rows * n), rows, n, k });
+  };
+  const large = 600_000;
+  assert.ok(passes(1, large, large, tuningOf('gpu')).length > 64, 'more passes in one call than uniforms are kept');
+  caller()(1, large, large);
+  const call = caller();
+  const n = 1 << 18;
+  for (let k = 64; k > 0; k--) call(128, n, k);
+  assert.equal(rowsAtOnce(129, n, 64, device.limits.maxStorageBufferBindingSize, tuningOf('gpu')), 128);
+  call(129, n, 64); // the shape of its first rows is the one that was kept longest, that of the last row is new
+  assert.equal(submitted, 66);
+});

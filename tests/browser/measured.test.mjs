@@ -11,6 +11,7 @@ const readsOf = (entropy, f1, more = {}) => ({
   at_10: entropy,
   f1,
   f1_shuffled: 0.003,
+  f1_even: 0.39,
   token: 0.8,
   layers: { same_index: 0.58, random_index: 0.007 },
   ...more,
@@ -158,14 +159,15 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   const { claimsOf } = await siteModule('claims.ts');
   const claims = claimsOf(WHOLE);
   // The main figures in sentences.
-  assert.equal(claims.lead.length, 6);
+  assert.equal(claims.lead.length, 7);
   assert.match(claims.lead[0], /held-out stories by 4\.6 %/);
   assert.match(claims.lead[1], /F1 of 0\.25 .*rotated \(0\.06\).*twin’s coordinates \(0\.02\)/);
-  assert.match(claims.lead[2], /differ in one word, 2 neurons .*coordinates it takes 384, of the same states rotated 400/);
-  assert.match(claims.lead[3], /eight neurons bring 50 %.*twin bring 5 %, one neuron alone 0 %/);
-  assert.match(claims.lead[4], /SAE on the twin bring 55 %.*not the best lever.*without any neuron, brings 100 %/);
+  assert.match(claims.lead[2], /active at far fewer positions than those: at equally many, .* F1 is 0\.39, 0\.39 and 0\.39/);
+  assert.match(claims.lead[3], /differ in one word, 2 neurons .*coordinates it takes 384, of the same states rotated 400/);
+  assert.match(claims.lead[4], /eight neurons bring 50 %.*twin bring 5 %, one neuron alone 0 %/);
+  assert.match(claims.lead[5], /SAE on the twin bring 55 %.*not the best lever.*without any neuron, brings 100 %/);
   assert.match(
-    claims.lead[5],
+    claims.lead[6],
     /1\.2 times that of plain texts, up to eight neurons bring 2\.40 words .*, as many features 1\.20, coordinates of the twin 0\.60/,
   );
   assert.deepEqual(rowOf(groupOf(claims, 'The paper’s claims, one by one'), 'Stays able'), ['partly', '+2.5 % of loss']);
@@ -186,7 +188,7 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
     [['k48', '3.706', '+2.1 %', '+2.4 %']],
   );
   const reads = groupOf(claims, 'What a unit reads, and what would refute it');
-  assert.deepEqual(rowOf(reads, 'TopK neurons'), ['3.52', '0.25 (0.00)', '80 %', '0.58 (0.01)']);
+  assert.deepEqual(rowOf(reads, 'TopK neurons'), ['3.52', '0.25 (0.00)', '0.39', '80 %', '0.58 (0.01)']);
   assert.deepEqual(rowOf(reads, 'token embedding alone').at(-1), '–');
   assert.deepEqual(
     reads.facts.map(({ name }) => name),
@@ -307,7 +309,7 @@ describe('measured, on the pages', { timeout: 600_000 }, () => {
           .getByRole('row', { name: /^TopK neurons/ })
           .getByRole('cell')
           .allInnerTexts(),
-        ['3.52', '0.25 (0.00)', '80 %', '0.58 (0.01)'],
+        ['3.52', '0.25 (0.00)', '0.39', '80 %', '0.58 (0.01)'],
       );
       assert.equal(await page.locator('[data-gaps]').count(), 0);
       await assertUsable(page);

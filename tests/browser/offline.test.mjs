@@ -133,6 +133,24 @@ describe('without a network', { timeout: 600_000 }, () => {
     assert.ok(await page.evaluate(async (file) => (await caches.match(new URL(file, document.baseURI))) !== undefined, MODULE));
   });
 
+  test('a model that the browser does not store is not called stored', async () => {
+    await page.evaluate(() => {
+      globalThis.put = Cache.prototype.put;
+      Cache.prototype.put = async () => {
+        throw new DOMException('Quota exceeded.', 'QuotaExceededError');
+      };
+    });
+    await page.getByRole('button', { name: /^Keep .* offline \(\d+\.\d MB\)/ }).click();
+    await page
+      .getByRole('alert')
+      .filter({ hasText: 'storage for this site is full' })
+      .waitFor({ timeout: 4 * STEP_TIMEOUT });
+    assert.equal(await page.getByText('now works offline').count(), 0);
+    await page.evaluate(() => {
+      Cache.prototype.put = globalThis.put;
+    });
+  });
+
   test('keeping the model offline shows its size and ends with all of its files', async () => {
     await page.getByRole('button', { name: /^Keep .* offline \(\d+\.\d MB\)/ }).click();
     await page.locator('[data-keeping=kept]').waitFor({ timeout: 4 * STEP_TIMEOUT });

@@ -75,6 +75,49 @@ test('overlapping generations and runs do not disturb each other, and take turns
   for (const name of ['a', 'b']) assert.ok(half.filter((one) => one === name).length >= ids.length / 4, `turns: ${result.order.join('')}`);
 });
 
+test('an abort ends a load at once while its worker starts, or what the caller gave is read', async (t) => {
+  let asked = () => {};
+  const requested = new Promise((resolve) => {
+    asked = resolve;
+  });
+  // A server that accepts the request for the worker's script and answers late.
+  const late = fs.readFileSync(path.join(root, 'dist/npm/worker.js'));
+  let answer;
+  const intercept = ({ url }, response) => {
+    if (url !== '/npm/late.js') return false;
+    answer = () => response.writeHead(200, { 'content-type': 'text/javascript' }).end(late);
+    asked();
+    return true;
+  };
+  const { page } = await open(t, { serving: { intercept } });
+  await page.evaluate(() => {
+    globalThis.abort = new AbortController();
+    globalThis.ended = new Promise((resolve) => {
+      const { terminate } = Worker.prototype;
+      Worker.prototype.terminate = function () {
+        terminate.call(this);
+        resolve('ended');
+      };
+    });
+    globalThis.outcomes = Promise.all([
+      failure(load({ workerUrl: '/npm/late.js', signal: abort.signal })),
+      failure(topk.TopKLM.load({ 'config.json': new ReadableStream({}) }, { backend: 'cpu', signal: abort.signal })),
+    ]);
+  });
+  await requested;
+  const outcomes = await page.evaluate(() => {
+    abort.abort();
+    globalThis.within = (promise) => Promise.race([promise, new Promise((resolve) => setTimeout(resolve, 10_000, []))]);
+    return within(outcomes);
+  });
+  assert.deepEqual(
+    outcomes.map(({ code }) => code),
+    ['aborted', 'aborted'],
+  );
+  answer();
+  assert.equal(await page.evaluate(() => within(ended)), 'ended', 'a worker that starts after the abort is ended');
+});
+
 test('two models at once', async (t) => {
   const { page } = await open(t);
   const both = await page.evaluate(

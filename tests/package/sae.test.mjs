@@ -85,3 +85,52 @@ test('Chromium: from a URL, on the CPU and on WebGPU, with the error term', asyn
     assert.ok(difference(logits, expected['error_term/logits']) < 1e-2, backend);
   }
 });
+
+test('autoencoders attached at once, and behind a checkpoint that is still being loaded, are all there', async (t) => {
+  const { page } = await openApi(browser, t, { mounts: { '/sae/': path.join(saes, 'standard-resid-post') } });
+  const places = [HOOK, 'blocks.0.hook_resid_post'];
+  for (const backend of ['cpu', 'webgpu']) {
+    const found = await page.evaluate(
+      async ([backend, ids, places]) => {
+        const names = ['cfg.json', 'sae_weights.safetensors'];
+        const blobs = await Promise.all(names.map(async (name) => [name, await (await fetch(`./sae/${name}`)).blob()]));
+        const source = Object.fromEntries(blobs); // so that the engine is asked at once
+        const model = await globalThis.topk.TopKLM.load('/model/', { backend });
+        const attach = () => places.map((hook) => model.attachSae(source, { hook }));
+        const attached = async () => {
+          const seen = await Promise.all(
+            places.map((hook) => model.run(ids, { hooks: [`${hook}.hook_sae_acts_post`] }).then(Boolean, () => false)),
+          );
+          await model.detachSaes();
+          return seen;
+        };
+        await Promise.all(attach());
+        const both = await attached();
+        await Promise.all([model.loadCheckpoint('final'), ...attach()]);
+        const behindCheckpoint = await attached();
+        await model.dispose();
+        return { both, behindCheckpoint };
+      },
+      [backend, spliced.ids, places],
+    );
+    assert.deepEqual(found, { both: [true, true], behindCheckpoint: [true, true] }, backend);
+  }
+});
+
+test('an aborted attachSae attaches nothing', async () => {
+  const model = await TopKLM.load(modelFolder, { backend: 'cpu' });
+  const folder = path.join(saes, 'standard-resid-post');
+  const abort = new AbortController();
+  /** Aborts when the engine first reads it. */
+  class Aborting extends Blob {
+    slice(...part) {
+      abort.abort();
+      return super.slice(...part);
+    }
+  }
+  const names = ['cfg.json', 'sae_weights.safetensors'];
+  const contents = names.map((name) => [name, new Aborting([fs.readFileSync(path.join(folder, name))])]);
+  await assert.rejects(model.attachSae(Object.fromEntries(contents), { signal: abort.signal }), { name: 'AbortError' });
+  await model.attachSae(folder);
+  await model.dispose();
+});

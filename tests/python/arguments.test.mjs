@@ -1,4 +1,5 @@
-// What the Python package checks before anything goes to the page, where a string would come apart into letters and 1.5 would have become 1.
+// What the Python package checks before anything goes to the page, where a string would come apart into letters and 1.5 would have become 1; and what it
+// keeps of an answer that nobody waits for any more.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
@@ -6,14 +7,17 @@ import { inRoot } from '../../scripts/lib/paths.mjs';
 import { which } from '../../scripts/lib/run.mjs';
 
 /** The package alone: the widget's base and what it imports are stand-ins. */
-const SCRIPT = `
-import sys, types
+const PACKAGE = `
+import itertools, sys, types
 from unittest.mock import MagicMock
 
 sys.modules |= {"numpy": MagicMock(), "traitlets": MagicMock(), "anywidget": types.SimpleNamespace(AnyWidget=object)}
 import topk_lm
 
 sent = []
+`;
+
+const ARGUMENTS = `
 model = topk_lm.Model.__new__(topk_lm.Model)
 model._call = lambda method, *_, **more: sent.append(more)
 
@@ -43,7 +47,24 @@ assert [sent[0]["prompt"], sent[0]["options"]["hooks"], sent[1]["options"]["seed
 print("ok")
 `;
 
-test('wrong arguments are named, and whole numbers of any kind are taken', () => {
+const STOPPED = `
+model = topk_lm.Model.__new__(topk_lm.Model)
+model._open, model._parts, model._ids, model._page, model.send = {}, {}, itertools.count(1), "page", sent.append
+call = model.run("x")
+part = lambda number: model._receive(None, {"kind": "answer", "id": 1, "part": number, "parts": 3}, [b"half"])
+part(0)
+assert model._parts == {1: [b"half"]}
+call.cancel()
+part(1)
+assert sent[-1] == {"kind": "abort", "id": 1} and model._open == model._parts == {}, model._parts
+print("ok")
+`;
+
+const run = (script) => {
   const env = { ...process.env, PYTHONPATH: inRoot('python/src'), PYTHONDONTWRITEBYTECODE: '1' };
-  assert.equal(execFileSync(which('python3', 'python'), ['-c', SCRIPT], { env, encoding: 'utf8' }).trim(), 'ok');
-});
+  assert.equal(execFileSync(which('python3', 'python'), ['-c', PACKAGE + script], { env, encoding: 'utf8' }).trim(), 'ok');
+};
+
+test('wrong arguments are named, and whole numbers of any kind are taken', () => run(ARGUMENTS));
+
+test('of an answer that was stopped half way nothing is kept', () => run(STOPPED));

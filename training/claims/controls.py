@@ -16,6 +16,9 @@ embedding: of whichever sign has the lower entropy); units with fewer than 20 ar
 entropy   token entropy, bits, of at most 100 activations drawn from the strongest 1 %, the strongest 10 %, and from all by value
 F1        the best tokens as a detector: at most 12 tokens by the share of their positions at which the unit is active, as long as F1
           rises; made from the documents of even number and scored on the odd ones, and the other way around
+even      the same at as many positions for every unit, so that no label is easier to find because its unit is active more often: active are
+          the strongest 3.2 % of all positions (the TopK neurons' own share; fewer where a unit is active at fewer), and the at most 12
+          tokens are chosen one after the other, each the one that raises F1 most. With it the entropy at the strongest tenth of these
 token     the share of the variance of the unit's value that the token alone foretells (means by token on one half of the documents,
           scored on the other): the rest is context
 layers    1 - Jensen-Shannon distance of one index's tokens (strongest 10 %) in neighboring blocks, and of random indices
@@ -36,6 +39,7 @@ from .sae import SAE
 
 SHARES = (0.01, 0.1)
 DRAWN, LONGEST, SEEN = 100, 12, 2
+EVEN = 0.032
 EARLY = 928
 CONFIG = Path(__file__).parents[1] / "configs" / "small.toml"
 
@@ -98,6 +102,29 @@ def best_tokens(active: np.ndarray, ids: np.ndarray, frequency: np.ndarray) -> n
     return candidates[: falls[0] + 1 if len(falls) else len(candidates)]
 
 
+def strongest_of_all(x: np.ndarray, share: float) -> np.ndarray:
+    """Where x [P] is above 0 and among its largest `share` of all positions."""
+    count = max(1, round(share * len(x)))
+    return (x > 0) & (x >= np.partition(x, -count)[-count])
+
+
+def rising_tokens(active: np.ndarray, ids: np.ndarray, frequency: np.ndarray) -> np.ndarray:
+    """The rule from one half: one token after the other, each the one that raises F1 most, until none does."""
+    at = np.bincount(ids[active], minlength=len(frequency))
+    candidates = np.flatnonzero(at >= SEEN)
+    chosen, hits, called, best = [], 0, active.sum(), 0.0
+    while len(candidates) and len(chosen) < LONGEST:
+        f1 = 2 * (hits + at[candidates]) / (called + frequency[candidates])
+        place = int(f1.argmax())
+        if f1[place] <= best:
+            break
+        token, best = candidates[place], f1[place]
+        hits, called = hits + at[token], called + frequency[token]
+        chosen.append(token)
+        candidates = np.delete(candidates, place)
+    return np.array(chosen, dtype=int)
+
+
 def f1_of(rule: np.ndarray, active: np.ndarray, ids: np.ndarray, frequency: np.ndarray) -> float:
     total = frequency[rule].sum() + active.sum()
     return float(2 * np.isin(ids[active], rule).sum() / total) if total else 0.0
@@ -120,31 +147,38 @@ def foretold(x: np.ndarray, text: Text, d_vocab: int) -> np.ndarray:
 def read(x: np.ndarray, text: Text, d_vocab: int, signed: bool, seed: int) -> tuple[dict, list[dict | None]]:
     """Columns of figures over the units of x [P, U], NaN where a unit is left out, and each unit's tokens at the strongest tenth."""
     units = x.shape[1]
-    columns = {name: np.full(units, np.nan) for name in ("density", "at_1", "at_10", "by_value", "f1", "f1_shuffled")}
-    tokens, rules = [None] * units, [None] * units
+    names = ("density", "at_1", "at_10", "by_value", "f1", "f1_shuffled", "at_even", "f1_even", "f1_even_shuffled")
+    columns = {name: np.full(units, np.nan) for name in names}
+    tokens = [None] * units
     half = [text.half == h for h in (0, 1)]
     frequency = [np.bincount(text.ids[h], minlength=d_vocab) for h in half]
-    masks = [None] * units
+    # Column of F1: how its label is made, where each unit is active, and each unit's labels, by the half that they were made from.
+    ways = {"f1": (best_tokens, [None] * units, [None] * units), "f1_even": (rising_tokens, [None] * units, [None] * units)}
     for unit in range(units):
         rng = np.random.default_rng([seed, unit])
         found = []
         for sign in (1, -1) if signed else (1,):
             column = sign * x[:, unit]
             if (column > 0).sum() >= stats.RARE_BELOW:
-                found.append((*entropies(column, text.ids, rng), column > 0))
+                found.append((*entropies(column, text.ids, rng), column))
         if not found:
             continue
-        bits, tokens[unit], active = min(found, key=lambda f: f[0][1] if np.isfinite(f[0][1]) else np.inf)
-        columns["density"][unit] = active.mean()
+        bits, tokens[unit], column = min(found, key=lambda f: f[0][1] if np.isfinite(f[0][1]) else np.inf)
+        columns["density"][unit] = (column > 0).mean()
         columns["at_1"][unit], columns["at_10"][unit], columns["by_value"][unit] = bits
-        masks[unit] = [active[h] for h in half]
-        rules[unit] = [best_tokens(masks[unit][h], text.ids[half[h]], frequency[h]) for h in (0, 1)]
-    for unit in range(units):
-        other = (unit + units // 2) % units
-        for name, of in (("f1", unit), ("f1_shuffled", other)):
-            if masks[unit] is not None and rules[of] is not None:
-                both = [f1_of(rules[of][1 - h], masks[unit][h], text.ids[half[h]], frequency[h]) for h in (0, 1)]
-                columns[name][unit] = np.mean(both)
+        narrow = np.flatnonzero(strongest_of_all(column, EVEN / 10))
+        if len(narrow) >= stats.RARE_BELOW:
+            some = narrow if len(narrow) <= DRAWN else rng.choice(narrow, DRAWN, replace=False)
+            columns["at_even"][unit] = stats.entropy(list(stats.counts(text.ids[some]).values()))
+        for active, (make, masks, rules) in zip((column > 0, strongest_of_all(column, EVEN)), ways.values(), strict=True):
+            masks[unit] = [active[h] for h in half]
+            rules[unit] = [make(masks[unit][h], text.ids[half[h]], frequency[h]) for h in (0, 1)]
+    for name, (_, masks, rules) in ways.items():
+        for unit in range(units):
+            for column, of in ((name, unit), (f"{name}_shuffled", (unit + units // 2) % units)):
+                if masks[unit] is not None and rules[of] is not None:
+                    both = [f1_of(rules[of][1 - h], masks[unit][h], text.ids[half[h]], frequency[h]) for h in (0, 1)]
+                    columns[column][unit] = np.mean(both)
     columns["token"] = np.where(np.isfinite(columns["density"]), foretold(x, text, d_vocab), np.nan)
     return columns, tokens
 

@@ -120,7 +120,15 @@ class Training(unittest.TestCase):
         self.assertTrue((again.windows(390, 10) == straight[390:]).all())
         self.assertTrue((again.windows(5, 10) == straight[5:15]).all())
         self.assertFalse((data.Packed(self.folder / "data", 32, seed=4).windows(0, 10) == straight[:10]).all())
-        self.assertTrue((straight[:3, 1:] == np.concatenate([straight[:3, 1:-1], straight[:3, -1:]], axis=1)).all())
+        # The last target of a window is the first input of the next: no token of an epoch is left out as a target.
+        self.assertTrue((straight[:3, -1] == straight[1:4, 0]).all())
+
+    def test_a_text_that_fills_no_window_is_refused(self):
+        one = {"epochs": {"a.txt": 1, "b.txt": 0}}
+        tokens = len(np.load(self.folder / "data/tokens.npz")["a.txt.ids"])
+        with self.assertRaisesRegex(ValueError, f"{tokens} tokens to train on, but a window takes {tokens + 1}"):
+            data.Packed(self.folder / "data", tokens, seed=3, **one)
+        self.assertEqual(data.Packed(self.folder / "data", tokens - 1, seed=3, **one).windows(0, 1).shape, (1, tokens))
 
     def test_evaluation_counts_every_token_once(self):
         ids = np.arange(1, 71)
@@ -133,12 +141,19 @@ class Training(unittest.TestCase):
 
     def test_schedule(self):
         self.assertEqual(train.checkpoint_steps(5, 2, 16), [0, 2, 4, 8, 16])
+        self.assertEqual([train.checkpoint_steps(count, 4, 16) for count in (1, 2, 3)], [[0, 16], [0, 16], [0, 4, 16]])
         config = train.read_config(self.folder / "toy.toml", False)[2]
         rates = [train.rate(step, 100, config) for step in range(100)]
         self.assertEqual((rates[0], rates[30]), (0.5, 1.0))
         self.assertAlmostEqual(rates[-1], 0.05)
         annealed = train.TrainConfig(**{**config.__dict__, "anneal": ((0.25, 16), (0.5, 8))})
         self.assertEqual([train.annealed_k(step, 8, annealed) for step in range(8)], [16, 16, 8, 8, None, None, None, None])
+
+    def test_until_zero_trains_nothing(self):
+        trainer = self.trainer("nothing")
+        trainer.run(until=0)
+        self.assertEqual([path.name for path in (self.folder / "nothing/checkpoints").iterdir()], ["step0.safetensors"])
+        self.assertEqual(trainer.step, 0)
 
     def test_an_interrupted_run_goes_on_with_the_same_losses(self):
         self.trainer("straight").run()

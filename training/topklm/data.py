@@ -8,6 +8,7 @@ last figure alone; `validation`), DATA/report.json. A document is BOS (id 0) and
 
 import argparse
 import json
+import math
 import re
 import tomllib
 from pathlib import Path
@@ -200,6 +201,9 @@ class Packed:
         if unknown:
             raise ValueError(f"epochs: {', '.join(sorted(unknown))} is not among the sources of {data / 'report.json'}")
         self.sources = [source | {"epochs": (epochs or {}).get(source["file"], source["epochs"])} for source in self.sources]
+        most = sum(len(self.arrays[f"{source['file']}.ids"]) * math.ceil(source["epochs"]) for source in self.sources)
+        if most <= n_ctx:  # no epoch would ever fill a window
+            raise ValueError(f"{data} has {most} tokens to train on, but a window takes {n_ctx + 1}: give more text, or a smaller n_ctx")
         self.n_ctx, self.seed = n_ctx, seed
         self._epoch, self._stream, self._first = -1, None, 0
         self._next_first = 0

@@ -101,10 +101,10 @@ def read_config(path: Path, dense: bool):
 
 
 def checkpoint_steps(checkpoints: int | list, first: int, last: int) -> list[int]:
-    """The steps of a list that the run reaches, 0 and the last; a number: 0, then as many less one from `first` to
-    `last`, evenly spaced in their logarithm."""
+    """0, the last, and the steps of a list that the run reaches; a number: as many in all (at least those two), from `first` on evenly
+    spaced in their logarithm."""
     if isinstance(checkpoints, int):
-        return sorted({0} | {round(s) for s in np.geomspace(min(first, last), last, checkpoints - 1)})
+        checkpoints = [round(s) for s in np.geomspace(min(first, last), last, checkpoints - 1)] if checkpoints > 2 else []
     return sorted({0, last} | {s for s in checkpoints if s < last})
 
 
@@ -344,7 +344,7 @@ class Trainer:
 
     def run(self, until: int | None = None):
         """Trains to the end, or to step `until`."""
-        until = min(self.steps, until or self.steps)
+        until = self.steps if until is None else min(self.steps, until)
         if self.step == 0:
             self.save_checkpoint()
         began, first, losses = time.monotonic(), self.step, []

@@ -19,9 +19,9 @@ export interface FeatureExample {
   value: number;
   /** Position of `ids[0]` in the document. */
   start: number;
-  /** Tokens around the position, at most 24. */
+  /** Tokens around the position, at most 20. */
   ids: number[];
-  /** Where else in `ids` the neuron is active: `[offset into ids, value]`. In a dense model: where it is at least a quarter as large. */
+  /** Where in `ids` the neuron is at least 5 % as large as its maximum (dense: 25 %), here among them: `[offset into ids, value]`. */
   acts: [offset: number, value: number][];
 }
 

@@ -3,6 +3,7 @@ import { createError } from '../errors.js';
 import { isMissing, NETWORK, readBody, request, Retriable, retry, timely } from '../remote.js';
 import { type GivenSource, readGiven } from './bytes.js';
 import { builtin, readFileUrl } from './node.js';
+import { fileUrl } from './source.js';
 
 export const SAE_FILES = ['cfg.json', 'sae_weights.safetensors'] as const;
 
@@ -26,7 +27,7 @@ export async function saeFiles(source: GivenSource, signal: AbortSignal): Promis
 async function finder(source: GivenSource, signal: AbortSignal): Promise<[string, (name: string) => Promise<Blob | undefined>]> {
   const data = await readGiven(source, signal);
   if (data.kind === 'path') return [data.path, (name) => fromDisk(data.path, name)];
-  if (data.kind === 'url') return [data.url, (name) => fetched(new URL(name, data.url.replace(/\/?$/, '/')).href, signal)];
+  if (data.kind === 'url') return [data.url, (name) => fetched(fileUrl(data.url, name), signal)];
   return ['the given files', async (name) => data.files.get(name)];
 }
 

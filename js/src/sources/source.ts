@@ -30,12 +30,20 @@ export interface OpenFolder extends WasmSource {
 export interface ModelFiles {
   /** Opens the model itself (`''`) or a checkpoint (`'step254/'`); paths are then relative to that. */
   open(folder: string, context: OpenContext): Promise<OpenFolder>;
-  /** A complete file next to the weights; `undefined`: there is no such file. With a manifest, only the files it lists exist. */
-  file(path: string, signal: AbortSignal): Promise<Blob | undefined>;
+  /** A complete file next to the weights; `undefined`: there is no such file. With a manifest, only the files it lists exist. `keep`: an error where it is not stored. */
+  file(path: string, signal: AbortSignal, keep?: boolean): Promise<Blob | undefined>;
   /** The training steps that are there, ascending; `undefined`: that is not known. */
   readonly checkpoints: number[] | undefined;
   /** The code of an error about a file that is not there. */
   readonly missing: 'checkpoint' | 'download';
+}
+
+/** The address of a file of a folder. What the folder's own has behind `?`, a token for example, holds for its files too. */
+export function fileUrl(folder: string | URL, path: string): string {
+  const url = new URL(folder);
+  url.pathname = `${url.pathname.replace(/\/?$/, '/')}${path.split('/').map(encodeURIComponent).join('/')}`;
+  url.hash = '';
+  return url.href;
 }
 
 /** For files that the page gave: nothing is fetched, nothing stored. */

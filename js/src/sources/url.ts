@@ -6,7 +6,7 @@ import { blobOf, FileCache, UNKNOWN_VERSION, type FileRecord, type SealedFile } 
 import { Download, fromCache } from '../download.js';
 import { createError, throwIfAborted } from '../errors.js';
 import { canHash } from '../hash.js';
-import type { ModelFiles, OpenContext, OpenFolder } from './source.js';
+import { fileUrl, type ModelFiles, type OpenContext, type OpenFolder } from './source.js';
 import { isMissing, bodyBytes, NETWORK, readBody, request, Retriable, retry, serverVersion, timely, type Network } from '../remote.js';
 import { looksLikeHtml, parseManifest, shardNames, type Manifest } from '../manifest.js';
 import type { Downloaded, DownloadContext, RemoteFile } from '../transfer.js';
@@ -17,6 +17,7 @@ import type { CacheInfo } from '../types.js';
 
 const INDEX = 'model.safetensors.index.json';
 const WEIGHTS = 'model.safetensors';
+const NOT_STORED = 'The browser did not store the files.';
 
 /** Network, storage and base URL of one model. */
 export class UrlFiles implements ModelFiles {
@@ -78,17 +79,17 @@ export class UrlFiles implements ModelFiles {
     }
   }
 
-  async file(path: string, signal: AbortSignal): Promise<Blob | undefined> {
+  async file(path: string, signal: AbortSignal, keep = false): Promise<Blob | undefined> {
     this.#manifest ??= await this.#fetchManifest(signal);
     const file = await this.#find(path, signal);
-    return file && blobOf(await this.#download(file, signal, () => {}).whole);
+    if (!file) return undefined;
+    const held = await this.#download(file, signal, () => {}).whole;
+    if (keep && !held.stored) throw createError('io', this.#memoryReason ?? NOT_STORED);
+    return blobOf(held);
   }
 
   #url(path: string): string {
-    const url = new URL(this.#base);
-    url.pathname = `${url.pathname.replace(/\/?$/, '/')}${path.split('/').map(encodeURIComponent).join('/')}`;
-    url.hash = '';
-    return url.href;
+    return fileUrl(this.#base, path);
   }
 
   #download(file: RemoteFile, signal: AbortSignal, onBytes: DownloadContext['onBytes'], turn?: Promise<unknown>): Download {
@@ -290,7 +291,7 @@ class UrlFolder implements OpenFolder {
   get cache(): CacheInfo {
     const reason = this.#memoryReason();
     if (reason !== undefined || !this.#results.every(({ stored }) => stored)) {
-      return { state: 'memory', reason: reason ?? 'The browser did not store the files.' };
+      return { state: 'memory', reason: reason ?? NOT_STORED };
     }
     return this.#results.every(({ verified }) => verified)
       ? { state: 'verified', reason: 'Every file is stored, and its SHA-256 matches manifest.json.' }

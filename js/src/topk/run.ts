@@ -109,8 +109,7 @@ export class Runner {
     }
     const compute = encoder.beginComputePass();
     for (const pass of plan) {
-      const uniform = this.#uniform(pass, submitted);
-      if (!submitted) scratch.push(uniform);
+      const uniform = this.#uniform(pass, submitted, scratch);
       const spans = spansOf(pass, slots);
       compute.setPipeline(this.#pipeline(pass, abs));
       compute.setBindGroup(0, this.#group(pass.kernel, uniform, spans));
@@ -177,7 +176,8 @@ export class Runner {
     });
   }
 
-  #uniform(pass: Pass, keep: boolean): GPUBuffer {
+  /** What is not kept, or no longer, goes into `scratch`: commands that are not submitted yet may use it. */
+  #uniform(pass: Pass, keep: boolean, scratch: GPUBuffer[]): GPUBuffer {
     const { rows, width, k, segments, padded, run, stride } = pass;
     const numbers = [rows, width, k, segments, padded, run, stride];
     const key = numbers.join();
@@ -186,14 +186,16 @@ export class Runner {
     const buffer = this.#device.createBuffer({ size: UNIFORM_BYTES, usage: BufferUsage.UNIFORM, mappedAtCreation: true });
     new Uint32Array(buffer.getMappedRange()).set(numbers);
     buffer.unmap();
-    if (keep) {
-      for (const [oldest, old] of this.#uniforms) {
-        if (this.#uniforms.size < UNIFORMS_KEPT) break;
-        this.#uniforms.delete(oldest);
-        old.destroy(); // what uses it has been submitted
-      }
-      this.#uniforms.set(key, buffer);
+    if (!keep) {
+      scratch.push(buffer);
+      return buffer;
     }
+    for (const [oldest, old] of this.#uniforms) {
+      if (this.#uniforms.size < UNIFORMS_KEPT) break;
+      this.#uniforms.delete(oldest);
+      scratch.push(old);
+    }
+    this.#uniforms.set(key, buffer);
     return buffer;
   }
 }

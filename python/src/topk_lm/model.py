@@ -198,6 +198,7 @@ class Model(anywidget.AnyWidget):
         return call
 
     def _abort(self, number: int) -> None:
+        self._parts.pop(number, None)
         if self._open.pop(number, None) is not None:
             self.send({"kind": "abort", "id": number})
 

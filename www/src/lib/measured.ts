@@ -44,6 +44,13 @@ export function readMeasured(features: Features): Promise<Measured> {
   return reading;
 }
 
+/** What a component that shows a neuron's measurements is given. */
+export interface MeasuredProps {
+  record: NeuronRecord;
+  features: Features;
+  vocabulary: readonly string[] | null;
+}
+
 /** A contrast that a neuron turns, beside what the best of 100 random neurons of its layer does. */
 export interface Turn {
   /** `he / she` */

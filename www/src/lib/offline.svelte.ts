@@ -55,7 +55,7 @@ export class Keeping {
       const queue = [...files];
       const fetchOne = async () => {
         for (let file = queue.shift(); file; file = queue.shift()) {
-          await features.file(file.path, { signal: controller.signal });
+          await features.file(file.path, { keep: true, signal: controller.signal });
           done += file.bytes;
           this.progress = { done, total };
         }
@@ -64,11 +64,17 @@ export class Keeping {
       this.result = 'kept';
     } catch (error) {
       controller.abort();
-      if (!isAbort(error)) this.problem = problemOf(error);
+      if (!isAbort(error)) this.problem = reasonOf(error);
     } finally {
-      this.progress = null;
+      if (this.#job === controller) this.progress = null;
     }
   }
+}
+
+/** A browser that stores nothing more can load the model all the same. */
+function reasonOf(error: unknown): Problem {
+  const problem = problemOf(error);
+  return problem.code === 'io' ? { ...problem, advice: 'The model works as before, but not offline.' } : problem;
 }
 
 export const bytesOf = (files: readonly Listed[]): number => files.reduce((sum, { bytes }) => sum + bytes, 0);

@@ -35,6 +35,7 @@ export function controls(tree: unknown): FactGroup {
       cells: [
         shown(numberAt(of, 'at_10'), 'two'),
         `${shown(numberAt(of, 'f1'), 'two')} (${shown(numberAt(of, 'f1_shuffled'), 'two')})`,
+        shown(numberAt(of, 'f1_even'), 'two'),
         shown(numberAt(of, 'token'), 'percent'),
         next === null ? NOT_MEASURED : `${UNITS.two(next)} (${shown(numberAt(of, 'layers.random_index'), 'two')})`,
       ],
@@ -44,10 +45,10 @@ export function controls(tree: unknown): FactGroup {
   const note =
     tokens === null
       ? ''
-      : `Medians over ${shown(units, 'count')} units a block and ${UNITS.count(tokens)} tokens of held-out stories. Entropy: of the tokens at the strongest tenth of the activations. Label: the best few tokens as a detector of where the unit is active (F1, on stories that the label was not made from; in brackets, another unit’s label). Token: the share of the unit’s variance that the token alone explains; the rest is context. Next block: similarity of one index’s tokens in neighboring blocks (in brackets, of random indices).`;
+      : `Medians over ${shown(units, 'count')} units a block and ${UNITS.count(tokens)} tokens of held-out stories. Entropy: of the tokens at the strongest tenth of the activations. Label: the best few tokens as a detector of where the unit is active (F1, on stories that the label was not made from; in brackets, another unit’s label). Evenly: the same at equally many positions, the strongest 3.2 % for every unit, with the tokens that fit best. Token: the share of the unit’s variance that the token alone explains; the rest is context. Next block: similarity of one index’s tokens in neighboring blocks (in brackets, of random indices).`;
   return {
     title: 'What a unit reads, and what would refute it',
-    columns: ['entropy (bits)', 'label', 'token', 'next block'],
+    columns: ['entropy (bits)', 'label', 'evenly', 'token', 'next block'],
     facts,
     note,
   };
