@@ -45,12 +45,12 @@ function leadOf({ quality: written, controls: reads, sets: steered, consistency:
       (neuron, rotated, dense) =>
         `A label of a few tokens tells where a neuron is active with an F1 of ${UNITS.two(neuron)} (median): better than for the same states rotated (${UNITS.two(rotated)}) and for the dense twin’s coordinates (${UNITS.two(dense)}), and far from 1.`,
     ),
-    ...fewOf(patched),
     ...sentence(
       [even('topk'), even('topk_rotated'), even('dense')],
       (neuron, rotated, dense) =>
         `Neurons are active at far fewer positions than those: at equally many, with the tokens that fit best, F1 is ${UNITS.two(neuron)}, ${UNITS.two(rotated)} and ${UNITS.two(dense)}.`,
     ),
+    ...fewOf(patched),
     ...sentence(
       [works('topk.1'), works('topk.8'), works('dense.8')],
       (one, eight, dense) =>
