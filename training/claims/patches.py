@@ -133,7 +133,7 @@ def read_pairs(tokenizer) -> tuple[list, float]:
 
 
 @torch.no_grad()
-def measure(topk, dense, saes=()) -> dict:
+def measure(topk, dense, saes=(), blocks=None) -> dict:
     texts, least = read_pairs(topk.tokenizer)
     models = {"topk": topk.model} | ({"dense": dense.model} if dense else {})
     read = [{key: Pair(model, *ids) for key, model in models.items()} for ids in texts]
@@ -141,7 +141,8 @@ def measure(topk, dense, saes=()) -> dict:
     basis = rotation(topk.model.config.d_model)
     result = {"pairs": len(texts), "kept": len(kept), "least_odds": least, "enough": ENOUGH, "rows": {}}
     whole = {}
-    for block in topk.cut_blocks:
+    cut = topk.cut_blocks
+    for block in blocks or dict.fromkeys((cut[len(cut) // 2], cut[-1])):
         rows = {}
         for key in models:
             pairs = [each[key] for each in kept]
@@ -161,12 +162,13 @@ def measure(topk, dense, saes=()) -> dict:
 def main():
     p = common.parser(__doc__, data=False)
     p.add_argument("--sae", type=Path, nargs="*", default=[], help="folders of SAEs on the dense twin")
+    p.add_argument("--blocks", type=int, nargs="*", help="behind which blocks; default: the one in the middle and the last with a TopK activation")
     args = p.parse_args()
     common.start(args)
     topk, dense = common.subjects(args)
     if args.sae and dense is None:
         p.error("--sae needs the dense twin that the SAEs were trained on")
-    result = measure(topk, dense, [(folder.name, SAE.load(folder)) for folder in args.sae])
+    result = measure(topk, dense, [(folder.name, SAE.load(folder)) for folder in args.sae], args.blocks)
     models = {"topk": topk.about} | ({"dense": dense.about} if dense else {})
     common.write(args.results, "patches", {"models": models} | result)
 

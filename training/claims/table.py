@@ -214,12 +214,10 @@ PATCH_ROWS = {
 
 
 def patches(r):
-    """The first, the middle and the last block with the TopK activation."""
-    blocks = list(r["rows"])
-    sizes = list(next(iter(r["rows"][blocks[0]].values()))["together"])
+    sizes = list(next(iter(next(iter(r["rows"].values())).values()))["together"])
     rows = []
-    for block in dict.fromkeys((blocks[0], blocks[len(blocks) // 2], blocks[-1])):
-        for name, e in r["rows"][block].items():
+    for block, units_there in r["rows"].items():
+        for name, e in units_there.items():
             label = PATCH_ROWS.get(name) or f"features of an SAE on the twin (`{name.removeprefix('sae ')}`)"
             cells = [number(e["differ"], 0), percent(e["whole"]), *(percent(e["together"][n]) for n in sizes)]
             rows.append((f"block {block}: {label}", *cells, units(e), percent(e["at_most_two"])))

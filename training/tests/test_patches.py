@@ -63,7 +63,7 @@ class Patches(ToyClaims):
     def test_the_command_and_its_table(self):
         folder = self.folder / "saes" / "patched"
         self.call(sae, "--out", folder, "--layer", 0, "--times", 2, "--k", 4, "--positions", 20_000)
-        result = self.call(patches, "--sae", folder, data=False)
+        result = self.call(patches, "--sae", folder, "--blocks", 0, data=False)
         self.assertEqual((result["pairs"], result["kept"]), (2, 2))
         self.assertEqual(set(result["rows"]["0"]), {"topk", "topk_rotated", "dense", "dense_rotated", "sae patched"})
         rows = result["rows"]["0"]
