@@ -75,7 +75,7 @@ fn what_is_no_whole_is_refused() {
     facts["layers"] = (0..4096).collect();
     std::fs::write(&path, facts.to_string()).unwrap();
     fails(
-        merge(&out, &[told.clone()]),
+        merge(&out, std::slice::from_ref(&told)),
         "final.bin is too small for the 4096000000 neurons",
     );
     (facts["d_vocab"], facts["texts"], facts["clusters"]) = (1_000_000_000_000u64.into(), ().into(), ().into());
