@@ -229,6 +229,13 @@ async fn effects(engine: &CpuEngine) -> Result<(Vec<Effects>, Vec<Effects>)> {
                 )
             })
             .collect();
+        // JSON has no number for it, and the facts are read again behind all documents.
+        if let Some((token, _)) = of.iter().find(|(_, effect)| !effect.is_finite()) {
+            fail!(
+                NonFinite,
+                "the weights of the last norm or of token {token} in the head are infinite, NaN or too large"
+            );
+        }
         promoted.push(first(&mut of, |a, b| b.1.total_cmp(&a.1)));
         suppressed.push(first(&mut of, |a, b| a.1.total_cmp(&b.1)));
         pause().await;

@@ -75,7 +75,7 @@ fn what_is_no_whole_is_refused() {
     facts["layers"] = (0..4096).collect();
     std::fs::write(&path, facts.to_string()).unwrap();
     fails(
-        merge(&out, &[told.clone()]),
+        merge(&out, std::slice::from_ref(&told)),
         "final.bin is too small for the 4096000000 neurons",
     );
     (facts["d_vocab"], facts["texts"], facts["clusters"]) = (1_000_000_000_000u64.into(), ().into(), ().into());
@@ -109,6 +109,25 @@ fn what_is_no_whole_is_refused() {
         .arg(golden("llama-gqa"));
     other.arg("--corpus").arg(&text).arg("--out").arg(&parts[0]);
     fails(other, "another run");
+}
+
+/// Nothing of what is counted says so, and it would be found only behind the last document.
+#[test]
+fn an_infinite_head_is_told_at_once() {
+    let model = folder("features-infinite");
+    for name in ["config.json", "model.safetensors"] {
+        std::fs::copy(golden("llama-gqa").join(name), model.join(name)).unwrap();
+    }
+    let path = model.join("model.safetensors");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let data = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header: serde_json::Value = serde_json::from_slice(&bytes[8..data]).unwrap();
+    let head = data + header["lm_head.weight"]["data_offsets"][0].as_u64().unwrap() as usize;
+    bytes[head..head + 4].copy_from_slice(&f32::INFINITY.to_le_bytes());
+    std::fs::write(&path, bytes).unwrap();
+    let out = folder("features-infinite-out");
+    fails(analyze(&model, &out, &[]), "token 0 in the head");
+    assert!(!out.join("analysis.part").exists());
 }
 
 #[test]
