@@ -136,9 +136,9 @@ const WHOLE = {
       0: { topk: patchedOf(3) },
       4: {
         topk: patchedOf(2),
-        topk_rotated: patchedOf(400),
-        dense: patchedOf(384, { differ: 1024, whole: 0.6 }),
-        'sae x': patchedOf(null),
+        topk_rotated: patchedOf(400, { together: { 8: 0.94 } }),
+        dense: patchedOf(384, { differ: 1024, whole: 0.6, together: { 1: 0.6, 2: 0.9, 8: 0.96 } }),
+        'sae x': patchedOf(null, { together: { 8: 0.95 } }),
       },
     },
   },
@@ -163,7 +163,10 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   assert.match(claims.lead[0], /held-out stories by 4\.6 %/);
   assert.match(claims.lead[1], /F1 of 0\.25 .*rotated \(0\.06\).*twin’s coordinates \(0\.02\)/);
   assert.match(claims.lead[2], /active at far fewer positions than those: at equally many, .* F1 is 0\.39, 0\.39 and 0\.39/);
-  assert.match(claims.lead[3], /differ in one word, 2 neurons .*coordinates it takes 384, of the same states rotated 400/);
+  assert.match(
+    claims.lead[3],
+    /behind block 4, bring its next word 97 % of the way .*coordinates of the twin 96 %, eight SAE features 95 %, .*rotated, 94 %/,
+  );
   assert.match(claims.lead[4], /eight neurons bring 50 %.*twin bring 5 %, one neuron alone 0 %/);
   assert.match(claims.lead[5], /SAE on the twin bring 55 %.*not the best lever.*without any neuron, brings 100 %/);
   assert.match(
@@ -201,7 +204,7 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
     '–',
   ]);
   const patched = groupOf(claims, 'How few units decide the next word?');
-  assert.deepEqual(rowOf(patched, 'dense coordinates'), ['1,024', '60 %', '60 %', '90 %', '97 %', '384']);
+  assert.deepEqual(rowOf(patched, 'dense coordinates'), ['1,024', '60 %', '60 %', '90 %', '96 %', '384']);
   assert.deepEqual(rowOf(patched, 'SAE features').at(-1), '–');
   assert.match(patched.note, /behind block 4.*over 50 pairs.*80 % of what the whole state brings/);
   const saes = groupOf(claims, 'Sparse autoencoders on the dense twin');

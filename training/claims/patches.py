@@ -14,7 +14,7 @@ dense       the coordinates of its dense twin
 sae NAME    the features of an SAE on the twin, behind its block, what it does not explain left as it is; `whole` is all features
 
 `units` is the least n of a grid with four fifths of what the whole state brings (of an SAE: of what the twin's whole state brings); pairs for which
-no n is enough count as more than all others. Twin: www/src/lib/patch/patching.ts, of the site's page Patch.
+no n is enough count as more than all others. `units_of_own` is of what the units have together. Twin: www/src/lib/patch/patching.ts, of the site's page Patch.
 """
 
 import tomllib
@@ -108,13 +108,18 @@ def summary(found, wholes) -> dict:
     """Medians over the pairs; a size beyond what differs is the whole."""
     at = {n: np.median([f["together"].get(n, f["whole"]) for f in found]) for n in SIZES}
     units = np.array([units_needed(f, whole) for f, whole in zip(found, wholes)])
-    middle = float(np.median(units)) if np.isfinite(np.median(units)) else None
+    own = np.array([units_needed(f, f["whole"]) for f in found])
+
+    def middle(counts):
+        return float(np.median(counts)) if np.isfinite(np.median(counts)) else None
+
     return {
         "pairs": len(found),
         "differ": np.median([f["differ"] for f in found]),
         "whole": np.median([f["whole"] for f in found]),
         "together": {str(n): share for n, share in at.items()},
-        "units": middle,
+        "units": middle(units),
+        "units_of_own": middle(own),
         "at_most_two": np.mean([f <= 2 for f in units]),
     }
 

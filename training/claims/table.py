@@ -220,7 +220,7 @@ def patches(r):
         for name, e in units_there.items():
             label = PATCH_ROWS.get(name) or f"features of an SAE on the twin (`{name.removeprefix('sae ')}`)"
             cells = [number(e["differ"], 0), percent(e["whole"]), *(percent(e["together"][n]) for n in sizes)]
-            rows.append((f"block {block}: {label}", *cells, units(e), percent(e["at_most_two"])))
+            rows.append((f"block {block}: {label}", *cells, needed(name, e), percent(e["at_most_two"])))
     yield from heading("How few units decide the next word", "patches")
     head = ("", "differ", "the whole state", "1 unit", *(f"{n} units" for n in sizes[1:]), f"units for {percent(r['enough'])} of it", "at most 2")
     yield from grid(head, rows)
@@ -228,7 +228,7 @@ def patches(r):
     yield (
         f"Two texts differ in one word. There the state of the one is put into the other, and the table says how far the log odds of the next word come over: medians over {r['kept']} pairs "
         f"(of {r['pairs']}; the others move them by less than {r['least_odds']:g} nats in one of the models). Of single units those that bring most come first, in each pair. "
-        "“Units” is the least number with so much of what the whole state brings, and the last column the share of pairs in which one or two do; of an SAE, of what the twin's own state brings."
+        "“Units” is the least number with so much of what the whole state brings, and the last column the share of pairs in which one or two do; of an SAE, of what the twin's own state brings, and in brackets of what all its features do."
     )
 
 
@@ -238,8 +238,11 @@ def shown_block(rows) -> str:
     return next((block for block in blocks if any(name.startswith("sae ") for name in rows[block])), blocks[len(blocks) // 2])
 
 
-def units(e) -> str:
-    return "more than all" if e["units"] is None else f"{e['units']:g}"
+def needed(name, e) -> str:
+    def said(count):
+        return "more than all" if count is None else f"{count:,.0f}"
+
+    return said(e["units"]) + (f" (of theirs: {said(e['units_of_own'])})" if name.startswith("sae ") else "")
 
 
 SET_METHODS = {"topk": "TopK, {} neuron", "random": "TopK, {} random neuron", "dense": "dense twin, {} coordinate", "sae": "SAE on the twin, {} feature"}
@@ -361,13 +364,15 @@ def headline(results: Path) -> str:
         lines.append(f"- **Meaning**: a median token entropy of {listed(medians)}.")
     patched = common.read(results, "patches").get("rows", {})
     if patched:
-        rows = patched[shown_block(patched)]
+        block = shown_block(patched)
+        rows = patched[block]
         saes = [name for name in rows if name.startswith("sae ")]
-        ways = {"features of an SAE on the twin": next(iter(saes), ""), "the twin's coordinates": "dense", "the same states, rotated": "topk_rotated"}
-        others = [f"{name}: {units(rows[key])}" for name, key in ways.items() if key in rows]
+        ways = {"eight features of an SAE on the twin": next(iter(saes), ""), "coordinates of the twin": "dense", "directions of the rotated states": "topk_rotated"}
+        others = [f"{name} {percent(rows[key]['together']['8'])}" for name, key in ways.items() if key in rows]
+        wholes = [f"{name} {percent(rows[key]['whole'])}" for name, key in (("the whole state", "topk"), ("the twin's", "dense")) if key in rows]
         lines.append(
-            f"- **Patching**: where two texts differ in one word, {units(rows['topk'])} neurons (median) of one text, put into the other, bring four fifths of what the whole state does to the next word "
-            f"({'; '.join(others)})."
+            f"- **Patching**: where two texts differ in one word, eight neurons of one, put into the other behind block {block}, bring its next word {percent(rows['topk']['together']['8'])} of the way over "
+            f"({listed(others)}; {listed(wholes)}; medians)."
         )
     few = common.read(results, "sets").get("methods", {})
     if {"1", "8"} <= set(few.get("topk", {})):

@@ -4,7 +4,7 @@
  */
 import { at, type FactGroup, listAt, numberAt, type Tree, UNITS } from './claims/figures';
 import { paper } from './claims/paper';
-import { patching, shownBlock, unitsOf } from './claims/patching';
+import { eightOf, patching, shownBlock } from './claims/patching';
 import { controls, saes, seeds } from './claims/reading';
 import { EQUAL, sets, steering, wordsAt } from './claims/steering';
 import { compute, saeTrace, sweep, sweepWide, trace } from './claims/training';
@@ -50,7 +50,7 @@ function leadOf({ quality: written, controls: reads, sets: steered, consistency:
       (neuron, rotated, dense) =>
         `Neurons are active at far fewer positions than those: at equally many, with the tokens that fit best, F1 is ${UNITS.two(neuron)}, ${UNITS.two(rotated)} and ${UNITS.two(dense)}.`,
     ),
-    ...fewOf(patched),
+    ...eightOf(patched),
     ...sentence(
       [works('topk.1'), works('topk.8'), works('dense.8')],
       (one, eight, dense) =>
@@ -80,16 +80,6 @@ function equalOf(steered: unknown): string[] {
   if (ours == null || sae == null || dense == null) return [];
   return [
     `At equal surprise, ${EQUAL} times that of plain texts, up to eight neurons bring ${UNITS.two(ours)} words of a concept into a text, as many features ${UNITS.two(sae)}, coordinates of the twin ${UNITS.two(dense)}.`,
-  ];
-}
-
-/** How few units decide the next word. */
-function fewOf(patched: unknown): string[] {
-  const rows = at(patched, `rows.${shownBlock(patched)}`);
-  const [neurons, dense, rotated] = ['topk', 'dense', 'topk_rotated'].map((row) => at(rows, row));
-  if ([neurons, dense, rotated].some((row) => numberAt(row, 'pairs') === null)) return [];
-  return [
-    `Where two texts differ in one word, ${unitsOf(neurons)} neurons (median) bring four fifths of what the whole state does to the next word; of the twin’s coordinates it takes ${unitsOf(dense)}, of the same states rotated ${unitsOf(rotated)}.`,
   ];
 }
 

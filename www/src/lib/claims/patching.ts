@@ -19,8 +19,21 @@ export function shownBlock(tree: unknown): string | null {
   return blocks.find((block) => Object.keys(rows[block]!).some((name) => name.startsWith('sae '))) ?? blocks[blocks.length >> 1] ?? null;
 }
 
-/** The least number of units with most of what the whole state brings, as a sentence has it. */
-export const unitsOf = (row: unknown): string => shown(numberAt(row, 'units'), 'count');
+/** The sentence among the main findings; [] where figures are missing. */
+export function eightOf(tree: unknown): string[] {
+  const block = shownBlock(tree);
+  const rows = (at(tree, `rows.${block}`) ?? {}) as Tree;
+  const eight = (name: string) => numberAt(rows[name], 'together.8');
+  const [neurons, dense, rotated] = [eight('topk'), eight('dense'), eight('topk_rotated')];
+  if (neurons === null || dense === null || rotated === null) return [];
+  const sae = Object.keys(rows).find((name) => name.startsWith('sae '));
+  const features = sae === undefined ? null : eight(sae);
+  return [
+    `Where two texts differ in one word, eight neurons of one, put into the other behind block ${block}, bring its next word ${UNITS.percent(neurons)} of the way over (median); eight coordinates of the twin ${UNITS.percent(dense)},${
+      features === null ? '' : ` eight SAE features ${UNITS.percent(features)},`
+    } eight directions of the same states, rotated, ${UNITS.percent(rotated)}.`,
+  ];
+}
 
 export function patching(tree: unknown): FactGroup {
   const block = shownBlock(tree);
@@ -31,7 +44,7 @@ export function patching(tree: unknown): FactGroup {
       shown(numberAt(of, 'differ'), 'whole'),
       shown(numberAt(of, 'whole'), 'percent'),
       ...['1', '2', '8'].map((size) => shown(numberAt(of, `together.${size}`), 'percent')),
-      unitsOf(of),
+      shown(numberAt(of, 'units'), 'count'),
     ];
     return { name, definition, cells };
   });
@@ -39,7 +52,7 @@ export function patching(tree: unknown): FactGroup {
   const note =
     kept === null
       ? ''
-      : `Two texts differ in one word. There, behind block ${block}, the state of the one is put into the other: how far the log odds of the next word come over, medians over ${UNITS.count(kept)} pairs of texts. Units that bring most come first. Last column: the least number of units with ${shown(numberAt(tree, 'enough'), 'percent')} of what the whole state brings. Patch does this with texts of yours.`;
+      : `Two texts differ in one word. There, behind block ${block}, the state of the one is put into the other: how far the log odds of the next word come over, medians over ${UNITS.count(kept)} pairs of texts. Units that bring most come first. Last column: the least number of units with ${shown(numberAt(tree, 'enough'), 'percent')} of what the model’s whole state brings; –: not all of them do. Patch does this with texts of yours.`;
   return {
     title: 'How few units decide the next word?',
     columns: ['differ', 'all', 'one', 'two', 'eight', 'needed'],
