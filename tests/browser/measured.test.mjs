@@ -206,7 +206,7 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   const patched = groupOf(claims, 'How few units decide the next word?');
   assert.deepEqual(rowOf(patched, 'dense coordinates'), ['1,024', '60 %', '60 %', '90 %', '96 %', '384']);
   assert.deepEqual(rowOf(patched, 'SAE features').at(-1), '–');
-  assert.match(patched.note, /behind block 4.*over 50 pairs.*80 % of what the whole state brings/);
+  assert.match(patched.note, /behind block 4.*over 50 pairs.*80 % of what the model’s whole state brings/);
   const saes = groupOf(claims, 'Sparse autoencoders on the dense twin');
   assert.deepEqual(
     saes.facts.map(({ name }) => name),
