@@ -20,6 +20,7 @@ describe('by keyboard', { timeout: 600_000 }, () => {
     gallery: ['#/gallery', (on) => on.locator('[data-found]')],
     browse: ['#/browse', (on) => on.locator('[data-row]').first()],
     steer: ['#/steer?len=6&e=1.2_ablate_0', (on) => on.locator('[data-divergence]')],
+    patch: ['#/patch', (on) => on.locator('[data-parts]')],
     trace: [
       '#/trace',
       (on) => on.locator('[data-step=final][data-written=true]'),

@@ -148,7 +148,7 @@ impl Model {
     /// Later calls run on `engine`; those under way end on what they began with.
     fn replace_engine(&self, engine: Rc<Engine>) -> Result<()> {
         self.engine()?; // disposed meanwhile: the new engine goes with this error
-        self.pool.clear();
+        self.pool.serve(Some(&engine));
         self.groups.forget();
         self.engine.replace(Some(engine));
         Ok(())
@@ -157,7 +157,7 @@ impl Model {
     /// Frees everything. Later calls, and generations under way, end with an error of code `disposed`.
     pub fn dispose(&self) {
         self.disposed.set(true);
-        self.pool.clear();
+        self.pool.serve(None);
         self.engine.replace(None);
     }
 

@@ -261,16 +261,19 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Frees the idle sequences, and keeps none that comes back before the next [`Pool::take`].
-    pub fn clear(&self) {
-        self.current.take();
+    /// Frees the idle sequences; from now on those of `engine` are kept, with `None` those that the next [`Pool::take`] is for.
+    pub fn serve(&self, engine: Option<&Rc<Engine>>) {
+        self.current.replace(engine.map(Rc::downgrade).unwrap_or_default());
         let gone = self.idle.take();
         drop(gone);
     }
 
     /// A sequence for these ids and edits that holds at most `reusable` of its positions already.
     pub fn take(&self, engine: &Rc<Engine>, ids: &[u32], edits: EditTable, reusable: usize) -> Result<Sequence> {
-        self.current.replace(Rc::downgrade(engine));
+        // Generations that began with weights before take theirs as late as they begin.
+        if self.current.borrow().strong_count() == 0 {
+            self.current.replace(Rc::downgrade(engine));
+        }
         let mut idle = self.idle.borrow_mut();
         let best = idle
             .iter()
@@ -307,5 +310,30 @@ impl Pool {
             idle.remove(0);
         }
         idle.push(sequence);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pollster::block_on;
+
+    use super::*;
+    use crate::pace::Cancel;
+    use crate::session::{BackendChoice, GenerateOptions, Model};
+
+    #[test]
+    fn what_begins_late_on_old_weights_keeps_none_of_them() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/goldens/models/llama-gqa");
+        let open = || Model::open_on(folder, BackendChoice::Cpu).unwrap();
+        let (model, other) = (open(), open());
+        let old = Rc::downgrade(&model.engine().unwrap());
+        let options = GenerateOptions { max_tokens: Some(3), ..GenerateOptions::default() };
+        let all: Vec<_> = (1..12).map(|id| (vec![id, 2], options.clone())).collect();
+        let mut batch = model.generate_batch(&all).unwrap();
+        block_on(batch.next(&Cancel::default())).unwrap();
+        model.replace_engine(other.engine().unwrap()).unwrap();
+        while !block_on(batch.next(&Cancel::default())).unwrap().is_empty() {}
+        drop(batch);
+        assert_eq!(old.strong_count(), 0);
     }
 }
