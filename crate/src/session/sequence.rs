@@ -327,12 +327,15 @@ mod tests {
         let open = || Model::open_on(folder, BackendChoice::Cpu).unwrap();
         let (model, other) = (open(), open());
         let old = Rc::downgrade(&model.engine().unwrap());
-        let options = GenerateOptions { max_tokens: Some(3), ..GenerateOptions::default() };
-        let all: Vec<_> = (1..12).map(|id| (vec![id, 2], options.clone())).collect();
+        let options = GenerateOptions { max_tokens: Some(20), ..GenerateOptions::default() };
+        // More than fit together, and than one call takes.
+        let all = vec![(vec![1, 2], options); 8 * model.engine().unwrap().rows_together(22)];
         let mut batch = model.generate_batch(&all).unwrap();
-        block_on(batch.next(&Cancel::default())).unwrap();
+        let mut next = || block_on(batch.next(&Cancel::default())).unwrap().len();
+        next();
         model.replace_engine(other.engine().unwrap()).unwrap();
-        while !block_on(batch.next(&Cancel::default())).unwrap().is_empty() {}
+        assert_ne!(next(), 0, "all had ended before");
+        while next() > 0 {}
         drop(batch);
         assert_eq!(old.strong_count(), 0);
     }
