@@ -231,7 +231,7 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw abortError(signal);
 }
 
-/** The result, or the abort of this one caller: what is waited for goes on. */
+/** Resolves with `result`, or rejects when `signal` aborts. Aborting stops only this wait, not the work behind it. */
 export async function until<T>(result: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return result;
   return new Promise((resolve, reject) => {

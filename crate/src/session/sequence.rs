@@ -261,7 +261,7 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Frees the idle sequences; from now on those of `engine` are kept, with `None` those that the next [`Pool::take`] is for.
+    /// Frees the idle sequences. From now on those of `engine` are kept; with `None`, those of the engine that the next [`Pool::take`] names.
     pub fn serve(&self, engine: Option<&Rc<Engine>>) {
         self.current.replace(engine.map(Rc::downgrade).unwrap_or_default());
         let gone = self.idle.take();
@@ -270,7 +270,7 @@ impl Pool {
 
     /// A sequence for these ids and edits that holds at most `reusable` of its positions already.
     pub fn take(&self, engine: &Rc<Engine>, ids: &[u32], edits: EditTable, reusable: usize) -> Result<Sequence> {
-        // Generations that began with weights before take theirs as late as they begin.
+        // A batch on older weights may still begin sequences: they must not become the ones to keep.
         if self.current.borrow().strong_count() == 0 {
             self.current.replace(Rc::downgrade(engine));
         }
@@ -328,7 +328,7 @@ mod tests {
         let (model, other) = (open(), open());
         let old = Rc::downgrade(&model.engine().unwrap());
         let options = GenerateOptions { max_tokens: Some(20), ..GenerateOptions::default() };
-        // More than fit together, and than one call takes.
+        // More than run together, and more than one call finishes.
         let all = vec![(vec![1, 2], options); 8 * model.engine().unwrap().rows_together(22)];
         let mut batch = model.generate_batch(&all).unwrap();
         let mut next = || block_on(batch.next(&Cancel::default())).unwrap().len();

@@ -62,7 +62,7 @@ fn an_analysis_leaves_nothing_of_an_earlier_one_that_measured_more() {
     assert!(out.join("index.json").exists());
 }
 
-/// Scripts that write through a link keep it, and a run that fails leaves what was there.
+/// Scripts that write through a link keep it.
 #[cfg(unix)]
 #[test]
 fn run_writes_through_a_link() {

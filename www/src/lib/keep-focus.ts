@@ -1,8 +1,8 @@
 import { tick } from 'svelte';
 
 /**
- * Call before a button takes itself away: who pressed it by key goes on at what takes its place, not at the top of the page. Who pressed it by
- * mouse or finger keeps the screen as it is; a field would bring up a phone's keyboard.
+ * Call before a button removes itself. If it was pressed by keyboard, focus moves to `next` instead of falling back to the top of the page. If
+ * it was clicked or tapped, focus is left alone: focusing a field would open a phone's keyboard.
  */
 export function keepFocus(within: Element, next: () => HTMLElement | null | undefined): void {
   const { activeElement } = document;
