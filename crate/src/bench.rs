@@ -88,7 +88,8 @@ pub struct ModelFigures {
     pub nine_strengths: BatchFigures,
     /// Over the new tokens of the timed runs, prefill left out; on the GPU only.
     pub traffic: Option<Traffic>,
-    /// Milliseconds of each kernel in one prefill and in the decoding of one token behind it, where the device has timestamps.
+    /// Milliseconds of each kernel in one prefill and in the decoding of one token behind it, medians of a few runs, where the device has
+    /// timestamps.
     pub prefill_kernels_ms: Option<BTreeMap<&'static str, f64>>,
     pub decode_kernels_ms: Option<BTreeMap<&'static str, f64>>,
 }
@@ -140,13 +141,18 @@ pub async fn model(model: &Model, bench: &ModelBench, cancel: &Cancel) -> Result
         bench.prompt_tokens,
         config.d_vocab,
     );
-    let (mut prefill_kernels, mut decode_kernels) = (None, None);
-    if let Some(gpu) = gpu.as_ref().filter(|gpu| gpu.start_clock()) {
-        prefill_of(model, &ids, cancel).await?;
-        prefill_kernels = Some(gpu.stop_clock()?);
-        gpu.start_clock();
-        decode_of(model, &ids, 1, cancel).await?;
-        decode_kernels = Some(gpu.stop_clock()?);
+    let (mut prefill_kernels, mut decode_kernels) = (Vec::new(), Vec::new());
+    if let Some(gpu) = &gpu {
+        for _ in 0..bench.runs.min(CLOCKED_RUNS) {
+            if !gpu.start_clock() {
+                break;
+            }
+            prefill_of(model, &ids, cancel).await?;
+            prefill_kernels.push(gpu.stop_clock()?);
+            gpu.start_clock();
+            decode_of(model, &ids, 1, cancel).await?;
+            decode_kernels.push(gpu.stop_clock()?);
+        }
     }
     let tokens = (bench.runs * bench.new_tokens) as f64;
     let (prefill, decode) = (Spread::of(prefill)?, Spread::of(decode)?);
@@ -181,9 +187,25 @@ pub async fn model(model: &Model, bench: &ModelBench, cancel: &Cancel) -> Result
             awaits_per_token: traffic_of_all[1] as f64 / tokens,
             exposed_awaits_per_token: traffic_of_all[2] as f64 / tokens,
         }),
-        prefill_kernels_ms: prefill_kernels,
-        decode_kernels_ms: decode_kernels,
+        prefill_kernels_ms: medians(prefill_kernels)?,
+        decode_kernels_ms: medians(decode_kernels)?,
     })
+}
+
+/// Most runs by the device's own clock.
+const CLOCKED_RUNS: usize = 9;
+
+/// The median of each kernel; none without runs.
+fn medians(runs: Vec<BTreeMap<&'static str, f64>>) -> Result<Option<BTreeMap<&'static str, f64>>> {
+    let mut kernels = BTreeMap::<_, Vec<f64>>::new();
+    for (kernel, ms) in runs.into_iter().flatten() {
+        kernels.entry(kernel).or_default().push(ms);
+    }
+    let medians = kernels
+        .into_iter()
+        .map(|(kernel, ms)| Ok((kernel, Spread::of(ms)?.median)))
+        .collect::<Result<BTreeMap<_, _>>>()?;
+    Ok(Some(medians).filter(|medians| !medians.is_empty()))
 }
 
 /// The ids of a run's prompt, by a fixed rule.
@@ -260,6 +282,8 @@ pub struct TopKFigures {
     pub k: usize,
     /// On the GPU with the input already there, including submit and wait.
     pub topk_ms: Spread,
+    /// Of its kernels alone, by the device's own clock, where it has one.
+    pub kernels_ms: Option<Spread>,
     /// For scale: the same result by sorting every row on the CPU.
     pub full_sort_ms: Spread,
 }
@@ -297,10 +321,19 @@ pub async fn topk(choice: BackendChoice, [rows, n, k]: [usize; 3], warmup: usize
     };
     let full_sort = || topk_cpu(&input, n, n, Select::Value).map(drop);
     let (backend, gpu) = open(choice).await?;
+    let mut kernels = Vec::new();
     let topk_ms = match gpu {
         Some(gpu) => {
             let operator = TopKGpu::new(gpu.clone(), gpu.profile());
-            Spread::of(operator.time(&input, n, k, Select::Value, warmup, runs).await?)?
+            let times = operator.time(&input, n, k, Select::Value, warmup, runs).await?;
+            for _ in 0..runs.min(CLOCKED_RUNS) {
+                if !gpu.start_clock() {
+                    break;
+                }
+                operator.time(&input, n, k, Select::Value, 0, 1).await?;
+                kernels.push(gpu.stop_clock()?.values().sum());
+            }
+            Spread::of(times)?
         }
         None => timed(&|| topk_cpu(&input, n, k, Select::Value).map(drop), runs)?,
     };
@@ -312,6 +345,7 @@ pub async fn topk(choice: BackendChoice, [rows, n, k]: [usize; 3], warmup: usize
         n,
         k,
         topk_ms,
+        kernels_ms: (!kernels.is_empty()).then(|| Spread::of(kernels)).transpose()?,
         full_sort_ms,
     })
 }

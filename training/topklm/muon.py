@@ -12,16 +12,17 @@ EPS = 1e-7
 
 
 def orthogonalised(gradient: torch.Tensor, steps: int, dtype: torch.dtype) -> torch.Tensor:
-    """U S' Vᵀ of gradient = U S Vᵀ [rows, columns], the singular values S' near 1 (0.5 to 1.5), computed in `dtype`."""
+    """U S' Vᵀ of gradient = U S Vᵀ [..., rows, columns], the singular values S' near 1 (0.5 to 1.5), computed in `dtype`."""
     a, b, c = COEFFICIENTS
     x = gradient.to(dtype)
-    tall = x.shape[0] > x.shape[1]
-    x = x.T if tall else x
-    x = x / x.norm().clamp(min=EPS)
+    tall = x.shape[-2] > x.shape[-1]
+    x = x.mT if tall else x
+    x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=EPS)
+    add = torch.baddbmm if x.ndim == 3 else torch.addmm
     for _ in range(steps):
-        gram = x @ x.T
-        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.T if tall else x
+        gram = x @ x.mT
+        x = add(x, add(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.mT if tall else x
 
 
 class Muon(torch.optim.Optimizer):
@@ -42,13 +43,26 @@ class Muon(torch.optim.Optimizer):
             raise ValueError("Muon takes no closure")
         for group in self.param_groups:
             lr, momentum = group["lr"], group["momentum"]
-            for p in group["params"]:
-                if p.grad is None:
-                    continue
-                state = self.state[p]
-                if "momentum_buffer" not in state:
-                    state["momentum_buffer"] = torch.zeros_like(p.grad)
-                buffer = state["momentum_buffer"].lerp_(p.grad, 1 - momentum)
-                update = orthogonalised(p.grad.lerp(buffer, momentum), group["ns_steps"], self.dtype)
-                p.mul_(1 - lr * group["weight_decay"])
-                p.add_(update.to(p.dtype), alpha=-lr * max(1.0, p.shape[0] / p.shape[1]) ** 0.5)
+            for same in together([p for p in group["params"] if p.grad is not None]):
+                for p in same:
+                    if "momentum_buffer" not in self.state[p]:
+                        self.state[p]["momentum_buffer"] = torch.zeros_like(p.grad)
+                gradients, buffers = [p.grad for p in same], [self.state[p]["momentum_buffer"] for p in same]
+                torch._foreach_lerp_(buffers, gradients, 1 - momentum)
+                ahead = torch._foreach_lerp(gradients, buffers, momentum)
+                if len(same) == 1:
+                    updates = [orthogonalised(ahead[0], group["ns_steps"], self.dtype).to(same[0].dtype)]
+                else:
+                    updates = orthogonalised(torch.stack(ahead), group["ns_steps"], self.dtype).to(same[0].dtype).unbind()
+                rows, columns = same[0].shape
+                torch._foreach_mul_(same, 1 - lr * group["weight_decay"])
+                torch._foreach_add_(same, updates, alpha=-lr * max(1.0, rows / columns) ** 0.5)
+
+
+def together(params: list[torch.Tensor]) -> list[list[torch.Tensor]]:
+    """The matrices that are iterated in one product: on a GPU all of one shape, whose many small products would leave it idle;
+    on a CPU each by itself."""
+    groups = {}
+    for number, p in enumerate(params):
+        groups.setdefault(tuple(p.shape) if p.is_cuda else number, []).append(p)
+    return list(groups.values())

@@ -1,7 +1,7 @@
 """The TopK activation in PyTorch.
 
 The ranking (docs/semantics.md): selection key descending (the value, or its magnitude for `abs`), then index ascending; -0 equals +0; every
-NaN is equal to every other and above +inf. Twins: topk.c beside this file (fast, for training on a CPU),
+NaN is equal to every other and above +inf. Twins: topk.c and topk_cuda.py beside this file (fast, for training on a CPU and on a GPU),
 tests/goldens/topk.py, crate/src/numerics/order.rs, shaders/parts/order.wgsl; all are tested on tests/goldens/topk_vectors.json.
 """
 
@@ -63,9 +63,22 @@ def _library():
     return library
 
 
+@lru_cache(maxsize=None)
+def _cuda():
+    """topk_cuda.py; None where there is no Triton (it comes with PyTorch for GPUs)."""
+    try:
+        from . import topk_cuda
+    except ImportError:
+        return None
+    return topk_cuda
+
+
 @torch.library.custom_op("topklm::topk_mask", mutates_args=())
 def topk_mask(x: torch.Tensor, k: int, select: str) -> torch.Tensor:
     """Which entries of f32 x [..., d] are among the k first of their row, bool [..., d]; 0 < k < d."""
+    if x.device.type == "cuda":
+        cuda = _cuda()
+        return mask_by_sort(x, k, select) if cuda is None else cuda.mask(x, k, select)
     library = _library() if x.device.type == "cpu" else None
     if library is None:
         return mask_by_sort(x, k, select)

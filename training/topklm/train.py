@@ -145,7 +145,8 @@ def evaluate(model: TopKLM, windows: np.ndarray, batch: int = 64, dtype: str = "
     total, count = 0.0, 0
     for at in range(0, len(windows), batch):
         part = torch.from_numpy(windows[at : at + batch]).to(device)
-        with autocast(device.type, dtype):
+        # Compiled blocks would be compiled again for these shapes.
+        with torch.compiler.set_stance("force_eager"), autocast(device.type, dtype):
             logits = model(part[:, 0]).float()
         loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), part[:, 1].flatten(), ignore_index=-1, reduction="sum")
         total, count = total + loss.item(), count + int((part[:, 1] >= 0).sum())
@@ -202,7 +203,13 @@ class Trainer:
         if self.world > 1:
             ids = None if self.device == "cpu" else [torch.device(self.device).index]
             runner = torch.nn.parallel.DistributedDataParallel(runner, device_ids=ids)
-        self.runner = torch.compile(runner) if self.c.compile else runner
+        self.runner = runner
+        if self.c.compile and self.device == "cpu":
+            self.runner = torch.compile(runner)
+        elif self.c.compile:
+            # On a GPU the blocks share one compilation: of the whole model it takes as long as the training of a small one.
+            for block in self.model.model.layers:
+                block.compile()
 
     def begin(self, weights: Path, step: int):
         """Goes on from stored weights at `step`, with fresh optimisers. Their k may be another one, since it may be annealed."""
@@ -304,13 +311,15 @@ class Trainer:
         rewarm = min(1.0, (self.step + 1 - self.began_at) / REWARM) if self.began_at else 1.0
         return rewarm * rate(self.step, self.planned, self.c)
 
-    def one_step(self) -> float:
-        """One optimiser step; the mean loss of its batch in nats a token (with the outward term, if there is one)."""
+    def one_step(self) -> torch.Tensor:
+        """One optimiser step; the mean loss of its batch in nats a token (with the outward term, if there is one), on the device."""
         c = self.c
         windows = self.windows(c.batch // self.world)
         ids = torch.from_numpy(windows).to(self.device)
+        # A k that is always given is compiled once for all values.
+        k = annealed_k(self.step, self.planned, c) or (self.model_config.topk_k if c.anneal else None)
         with autocast(self.device.split(":")[0], self.precision.products):
-            loss = self.runner(ids[:, :-1], ids[:, 1:], annealed_k(self.step, self.planned, c), c.outward)
+            loss = self.runner(ids[:, :-1], ids[:, 1:], k, c.outward)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), c.clip)
         for optimiser, lr in self.optimisers:
@@ -323,7 +332,7 @@ class Trainer:
             dist.all_reduce(loss, dist.ReduceOp.AVG if self.device != "cpu" else dist.ReduceOp.SUM)
             loss = loss if self.device != "cpu" else loss / self.world
         self.step += 1
-        return loss.item()
+        return loss
 
     def evaluate(self) -> dict:
         """Bits a byte and nats a token on the held-out documents and on the validation file, as far as there are such."""
@@ -355,7 +364,7 @@ class Trainer:
             if self.step % self.c.log_every == 0 or self.step == until:
                 speed = (self.step - first) * self.c.batch * self.model_config.n_ctx / (time.monotonic() - began)
                 left = (self.steps - self.step) * self.c.batch * self.model_config.n_ctx / speed
-                mean = sum(losses) / len(losses)
+                mean = torch.stack(losses).mean().item()  # here alone a GPU is waited for
                 self.log(loss=round(mean, 5), seconds=round(self.seconds, 1))
                 if self.rank == 0:
                     where = f"step {self.step}/{self.steps}  loss {mean:.3f}  {speed:,.0f} tokens/s"
