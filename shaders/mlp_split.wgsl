@@ -16,15 +16,28 @@ fn term(row: u32, n: u32) -> Term {
     return Term(i, bitcast<f32>(entries[at + 1u]) * vectors[gain_at + i]);
 }
 
+// What number i of the heads' values adds to a pair of outputs.
+fn of_head(row: u32, i: u32, column: u32) -> vec2<f32> {
+    let head = i / d_head;
+    let value = head_out[(row * n_heads + head) * (n_inputs + d_head) + n_inputs + i - head * d_head];
+    let at = i * n_outputs + column;
+    return value * vec2<f32>(product[at], product[at + 1u]);
+}
+
 fn first_product(row: u32, first: u32, thread: u32) -> vec2<f32> {
     var sum = pair_part(row, entries[row * (2u + 2u * capacity)], first, thread);
     let column = 2u * (first + thread % 16u);
     if (column < n_outputs) {
-        for (var i = thread / 16u; i < n_heads * d_head; i += 16u) {
-            let head = i / d_head;
-            let value = head_out[(row * n_heads + head) * (n_inputs + d_head) + n_inputs + i - head * d_head];
-            let at = i * n_outputs + column;
-            sum += value * vec2<f32>(product[at], product[at + 1u]);
+        var i = thread / 16u;
+        for (; i + 48u < n_heads * d_head; i += 64u) {
+            let a = of_head(row, i, column);
+            let b = of_head(row, i + 16u, column);
+            let c = of_head(row, i + 32u, column);
+            let d = of_head(row, i + 48u, column);
+            sum = sum + a + b + c + d;
+        }
+        for (; i < n_heads * d_head; i += 16u) {
+            sum += of_head(row, i, column);
         }
     }
     return sum;

@@ -56,7 +56,20 @@ fn attend(row: u32, head: u32, begin: u32, end: u32, thread: u32) -> Attended {
         at.sum = at.sum * shrink + total(thread, e); // its barriers also publish weight_tile
         at.weighted *= shrink;
         if (slice < slices) {
-            for (var j = slice; j < min(256u, end - tile); j += slices) {
+            // Four at once: one after the other, each would wait for memory as long as all of them.
+            let count = min(256u, end - tile);
+            var j = slice;
+            for (; j + 3u * slices < count; j += 4u * slices) {
+                let a = value_at(row, kv_head, tile + j, dim);
+                let b = value_at(row, kv_head, tile + j + slices, dim);
+                let c = value_at(row, kv_head, tile + j + 2u * slices, dim);
+                let d = value_at(row, kv_head, tile + j + 3u * slices, dim);
+                at.weighted += weight_tile[j] * a;
+                at.weighted += weight_tile[j + slices] * b;
+                at.weighted += weight_tile[j + 2u * slices] * c;
+                at.weighted += weight_tile[j + 3u * slices] * d;
+            }
+            for (; j < count; j += slices) {
                 at.weighted += weight_tile[j] * value_at(row, kv_head, tile + j, dim);
             }
         }

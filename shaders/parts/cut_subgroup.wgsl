@@ -63,10 +63,15 @@ fn reaching(base: u32, team: Team, keys: vec3<u32>) -> vec3<u32> {
     return vec3(two & 0xffffu, two >> 16u, subgroupAdd(sums.y));
 }
 
-// Of an entry: 1 where it is above the k-th key and active, 1 << 16 where it has that key.
-fn marks(bits: u32, last: u32) -> u32 {
-    let key = order_key(bits);
-    return select(0u, 1u, key > last && is_nonzero(after_post(bits))) | select(0u, 0x10000u, key == last);
+// Of a key: 1 where it is above the k-th one and active, 1 << 16 where it is that one. (Where keys have lost the sign that `topk_post` looks
+// at, the list is counted anew.)
+fn marks(key: u32, last: u32) -> u32 {
+    let is_active = select(key != SIGN, key > SIGN, post_relu != 0u);
+    return select(0u, 1u, key > last && is_active) | select(0u, 0x10000u, key == last);
+}
+
+fn key_at(base: u32, i: u32) -> u32 {
+    return select(0u, order_key(hidden[base + min(i, d_model - 1u)]), i < d_model);
 }
 
 // How many of so many are active, of those with the k-th key `wanted` at most.
@@ -80,12 +85,25 @@ fn cut(row: u32, begin: u32, end: u32, thread: u32) {
     storageBarrier();
     let team = seated();
     if (team.size * HELD >= d_model) {
-        for (var slot = 0u; slot < HELD; slot++) {
+        // Eight are asked for at once: one after the other, each would wait for memory as long as all of them.
+        for (var slot = 0u; slot < HELD; slot += 8u) {
             let i = slot * team.size + team.place;
-            held[slot] = 0u;
-            if (i < d_model) {
-                held[slot] = order_key(hidden[base + i]);
-            }
+            let a = key_at(base, i);
+            let b = key_at(base, i + team.size);
+            let c = key_at(base, i + 2u * team.size);
+            let d = key_at(base, i + 3u * team.size);
+            let e = key_at(base, i + 4u * team.size);
+            let f = key_at(base, i + 5u * team.size);
+            let g = key_at(base, i + 6u * team.size);
+            let h = key_at(base, i + 7u * team.size);
+            held[slot] = a;
+            held[slot + 1u] = b;
+            held[slot + 2u] = c;
+            held[slot + 3u] = d;
+            held[slot + 4u] = e;
+            held[slot + 5u] = f;
+            held[slot + 6u] = g;
+            held[slot + 7u] = h;
         }
     }
     var last = 0u; // the k-th key, from the top
@@ -108,8 +126,14 @@ fn cut(row: u32, begin: u32, end: u32, thread: u32) {
     let wanted = k - over; // how many entries with the k-th key stay: those of the lowest indices
 
     var mine = 0u;
-    for (var i = team.place; i < team.first; i += team.size) {
-        mine += marks(hidden[base + i], last);
+    if (team.size * HELD >= d_model) {
+        for (var slot = 0u; slot < HELD; slot++) {
+            mine += select(0u, marks(held[slot], last), slot * team.size + team.place < team.first);
+        }
+    } else {
+        for (var i = team.place; i < team.first; i += team.size) {
+            mine += marks(order_key(hidden[base + i]), last);
+        }
     }
     var before = subgroupAdd(mine);
     let recount = recounts();
@@ -122,7 +146,7 @@ fn cut(row: u32, begin: u32, end: u32, thread: u32) {
         var own = 0u;
         if (there) {
             bits = hidden[base + i];
-            own = marks(bits, last);
+            own = marks(order_key(bits), last);
         }
         let sum = before + subgroupExclusiveAdd(own);
         before += subgroupAdd(own);

@@ -33,20 +33,58 @@ fn four_of_down(first: u32) -> vec4<u32> {
     return vec4<u32>(two_of_down(first), two_of_down(first + 2u));
 }
 
-// Columns 4·quad … of the sum of `count` rows from `first` on. Of 8 and 4 bits, where four numbers are not in two words, they come from one
+fn two_down_pairs(row: u32, quad: u32) -> vec4<f32> {
+    return vec4<f32>(down_pair(row, 2u * quad), down_pair(row, 2u * quad + 1u));
+}
+
+// Columns 4·quad … of the sum of `count` rows from `first` on. Several rows are asked for at once: one after the other, each would wait for
+// memory as long as all of them. Of 8 and 4 bits, where four numbers are not in two words, they come from one
 // load, and their scales once, or once a group.
 fn down_sum(first: u32, count: u32, quad: u32) -> vec4<f32> {
     let quads = down_stride / 4u;
     var sum = vec4<f32>(0.0);
     if (down_stride % 4u != 0u || down_type < 3u) {
-        for (var j = 0u; j < count; j++) {
-            sum += factor(j) * vec4<f32>(down_pair(first + j, 2u * quad), down_pair(first + j, 2u * quad + 1u));
+        var j = 0u;
+        for (; j + 4u <= count; j += 4u) {
+            let a = two_down_pairs(first + j, quad);
+            let b = two_down_pairs(first + j + 1u, quad);
+            let c = two_down_pairs(first + j + 2u, quad);
+            let d = two_down_pairs(first + j + 3u, quad);
+            sum += factor(j) * a;
+            sum += factor(j + 1u) * b;
+            sum += factor(j + 2u) * c;
+            sum += factor(j + 3u) * d;
+        }
+        for (; j < count; j++) {
+            sum += factor(j) * two_down_pairs(first + j, quad);
         }
         return sum;
     }
     if (down_type == 3u) {
-        for (var j = 0u; j < count; j++) {
-            sum += factor(j) * four_bytes(down[down_stride + (first + j) * quads + quad]);
+        var at = down_stride + first * quads + quad;
+        var j = 0u;
+        for (; j + 8u <= count; j += 8u) {
+            let a = down[at];
+            let b = down[at + quads];
+            let c = down[at + 2u * quads];
+            let d = down[at + 3u * quads];
+            let e = down[at + 4u * quads];
+            let f = down[at + 5u * quads];
+            let g = down[at + 6u * quads];
+            let h = down[at + 7u * quads];
+            sum += factor(j) * four_bytes(a);
+            sum += factor(j + 1u) * four_bytes(b);
+            sum += factor(j + 2u) * four_bytes(c);
+            sum += factor(j + 3u) * four_bytes(d);
+            sum += factor(j + 4u) * four_bytes(e);
+            sum += factor(j + 5u) * four_bytes(f);
+            sum += factor(j + 6u) * four_bytes(g);
+            sum += factor(j + 7u) * four_bytes(h);
+            at += 8u * quads;
+        }
+        for (; j < count; j++) {
+            sum += factor(j) * four_bytes(down[at]);
+            at += quads;
         }
         return bitcast<vec4<f32>>(four_of_down(4u * quad)) * sum;
     }

@@ -28,6 +28,27 @@ fn factor(j: u32) -> f32 {
     return post[j];
 }
 
+// What the heads add to number i of the stream. Four are asked for at once.
+fn of_heads(row: u32, i: u32) -> f32 {
+    let step = n_inputs + d_head;
+    var at = row * n_heads * step + i;
+    var sum = 0.0;
+    var head = 0u;
+    for (; head + 4u <= n_heads; head += 4u) {
+        let a = head_out[at];
+        let b = head_out[at + step];
+        let c = head_out[at + 2u * step];
+        let d = head_out[at + 3u * step];
+        sum = sum + a + b + c + d;
+        at += 4u * step;
+    }
+    for (; head < n_heads; head++) {
+        sum += head_out[at];
+        at += step;
+    }
+    return sum;
+}
+
 @compute @workgroup_size(256)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -38,10 +59,7 @@ fn main(
     let parts = row * (groups.x + 1u) * n_inputs;
     var squares = 0.0;
     for (var i = thread; i < n_inputs; i += 256u) {
-        var attn_out = 0.0;
-        for (var head = 0u; head < n_heads; head++) {
-            attn_out += head_out[(row * n_heads + head) * (n_inputs + d_head) + i];
-        }
+        let attn_out = of_heads(row, i);
         let x = hidden[row * n_inputs + i] + attn_out;
         keep(i, x);
         squares += x * x;

@@ -1,27 +1,41 @@
 // @import parts/octets.wgsl
 // @import parts/source.wgsl
 // Linear op for many rows (prefill): a thread makes 8 or 4 rows × 8 columns in registers, out of memory alone: an input of each row and
-// eight weights feed 64 or 32 multiply-adds, and no thread waits for another. A workgroup has 32 rows × 128 columns, so that neighbours
-// read the same inputs and neighbouring weights. Behind an RMSNorm the squares are summed on the way, and the result is scaled; LayerNorm's
-// sums of two passes come first. Grid: (columns / 128, rows / 32).
+// eight weights feed 64 or 32 multiply-adds. A workgroup has a tile of four times so many rows and of 16 or 8 octets of columns, so that
+// neighbours read the same inputs and neighbouring weights. Where a device has more threads than a tile (ops/linear.rs), several share the
+// inputs of the same numbers, four inputs in turn each, and their sums meet in workgroup memory (8.5 KiB). Behind an RMSNorm the squares
+// are summed on the way, and the result is scaled; LayerNorm's sums of two passes come first. Grid: (columns / 8·octets, rows / 4·rows_each).
 
 override rows_each: u32 = 8u;     // 8: fewer reads a product; 4: twice the threads, and registers to spare
-override tile_threads: u32 = 64u; // 512 / rows_each
+override octets: u32 = 16u;       // of a tile
+override splits: u32 = 1u;        // threads that share the inputs; 8 with tiles of 32 threads
+override tile_threads: u32 = 64u; // 4 · octets · splits
+override meeting: u32 = 1u;       // 256 where splits are 8
+
+const ROW_GROUPS: u32 = 4u;
 
 struct Eight {
     low: vec4<f32>,
     high: vec4<f32>,
 }
 
-var<workgroup> shares: array<f32, 128>;
+var<workgroup> shares: array<f32, 256>;
+var<workgroup> met_low: array<vec4<f32>, meeting>;
+var<workgroup> met_high: array<vec4<f32>, meeting>;
+var<workgroup> met_squares: array<vec4<f32>, 32>;
 var<workgroup> tile_stats: array<vec2<f32>, 32>;
 
-// What the threads of each of the 32 rows, which are neighbours, have together.
+// Of a tile.
+fn tile_rows() -> u32 {
+    return ROW_GROUPS * rows_each;
+}
+
+// What the threads of each of the tile's rows, which are neighbours, have together.
 fn of_row(thread: u32, value: f32) -> f32 {
     workgroupBarrier();
     shares[thread] = value;
     workgroupBarrier();
-    let each = tile_threads / 32u;
+    let each = tile_threads / tile_rows();
     let first = thread / each * each;
     var sum = 0.0;
     for (var i = 0u; i < each; i++) {
@@ -30,9 +44,9 @@ fn of_row(thread: u32, value: f32) -> f32 {
     return sum;
 }
 
-// Mean and 1/deviation of each of the 32 rows.
+// Mean and 1/deviation of each of the tile's rows.
 fn layer_stats(first_row: u32, thread: u32) {
-    let each = tile_threads / 32u;
+    let each = tile_threads / tile_rows();
     let first = min(first_row + thread / each, params.rows - 1u) * n_inputs;
     var sum = 0.0;
     for (var i = thread % each; i < n_inputs; i += each) {
@@ -122,13 +136,50 @@ fn add(i: u32, low_at: vec4<u32>, high_at: vec4<u32>, octet: u32) {
     }
 }
 
+// The sums of the threads that share the inputs of the same numbers, of one row of each thread.
+fn meet(sums: mat2x4<f32>, n: u32, group: vec3<u32>, thread: u32) {
+    workgroupBarrier();
+    met_low[thread] = sums[0];
+    met_high[thread] = sums[1];
+    workgroupBarrier();
+    let places = ROW_GROUPS * octets;
+    let place = thread % places;
+    let half = thread / places;
+    if (half > 1u) {
+        return;
+    }
+    var sum = vec4<f32>(0.0);
+    var square = 0.0;
+    for (var split = 0u; split < splits; split++) {
+        if (half == 0u) {
+            sum += met_low[split * places + place];
+        } else {
+            sum += met_high[split * places + place];
+        }
+        square += met_squares[split * ROW_GROUPS + place / octets][n];
+    }
+    let row = group.y * tile_rows() + place / octets * rows_each + n;
+    let octet = group.x * octets + place % octets;
+    if (row >= params.rows || 8u * octet >= n_outputs) {
+        return;
+    }
+    if (norm == RMS_NORM) {
+        sum *= inverseSqrt(square / f32(n_inputs) + eps);
+    }
+    let units = octet_units(octet);
+    sum *= select(units[0], units[1], half == 1u);
+    finish(row, 4u * octet + 2u * half, sum.xy);
+    finish(row, 4u * octet + 2u * half + 1u, sum.zw);
+}
+
 @compute @workgroup_size(tile_threads)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let of_tile = thread / 16u * rows_each;
-    let row = group.y * 32u + of_tile;
-    let octet = group.x * 16u + thread % 16u;
+    let split = thread / (ROW_GROUPS * octets);
+    let of_tile = thread / octets % ROW_GROUPS * rows_each;
+    let row = group.y * tile_rows() + of_tile;
+    let octet = group.x * octets + thread % octets;
     if (norm == LAYER_NORM) {
-        layer_stats(group.y * 32u, thread);
+        layer_stats(group.y * tile_rows(), thread);
         let low = four_stats(of_tile);
         means.low = low[0];
         scales.low = low[1];
@@ -138,25 +189,38 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             scales.high = high[1];
         }
     }
-    if (row >= params.rows || 8u * octet >= n_outputs) {
-        return;
-    }
-    // Rows that are not there are the last one once more.
-    let last = vec4<u32>(params.rows - 1u);
-    let low_at = n_inputs * min(vec4<u32>(row) + vec4<u32>(0u, 1u, 2u, 3u), last);
-    let high_at = n_inputs * min(vec4<u32>(row) + vec4<u32>(4u, 5u, 6u, 7u), last);
-    var i = 0u;
-    if (rows_each == 4u) {
-        // A compiler asks for all that the four read at once.
-        for (; i + 4u <= n_inputs; i += 4u) {
+    let there = row < params.rows && 8u * octet < n_outputs;
+    if (there) {
+        // Rows that are not there are the last one once more.
+        let last = vec4<u32>(params.rows - 1u);
+        let low_at = n_inputs * min(vec4<u32>(row) + vec4<u32>(0u, 1u, 2u, 3u), last);
+        let high_at = n_inputs * min(vec4<u32>(row) + vec4<u32>(4u, 5u, 6u, 7u), last);
+        var i = 4u * split;
+        if (rows_each == 4u) {
+            // A compiler asks for all that the four read at once.
+            for (; i + 4u <= n_inputs; i += 4u * splits) {
+                add(i, low_at, high_at, octet);
+                add(i + 1u, low_at, high_at, octet);
+                add(i + 2u, low_at, high_at, octet);
+                add(i + 3u, low_at, high_at, octet);
+            }
+        }
+        for (; i < n_inputs; i++) {
             add(i, low_at, high_at, octet);
-            add(i + 1u, low_at, high_at, octet);
-            add(i + 2u, low_at, high_at, octet);
-            add(i + 3u, low_at, high_at, octet);
         }
     }
-    for (; i < n_inputs; i++) {
-        add(i, low_at, high_at, octet);
+    if (splits > 1u) {
+        if (thread % octets == 0u) {
+            met_squares[thread / octets] = squares.low;
+        }
+        meet(sum0, 0u, group, thread);
+        meet(sum1, 1u, group, thread);
+        meet(sum2, 2u, group, thread);
+        meet(sum3, 3u, group, thread);
+        return;
+    }
+    if (!there) {
+        return;
     }
     var low = vec4<f32>(1.0);
     var high = vec4<f32>(1.0);

@@ -29,7 +29,15 @@ fn score(row: u32, kv_head: u32, position: u32) -> f32 {
     }
     let first = (cached_at(row, position) * 2u * n_kv_heads + kv_head) * d_head;
     if (cache_type == 0u) {
-        for (var i = 0u; i < d_head; i++) {
+        var i = 0u;
+        for (; i + 4u <= d_head; i += 4u) {
+            let k = bitcast<vec4<f32>>(vec4<u32>(cache[first + i], cache[first + i + 1u], cache[first + i + 2u], cache[first + i + 3u]));
+            sum += query[i] * k.x;
+            sum += query[i + 1u] * k.y;
+            sum += query[i + 2u] * k.z;
+            sum += query[i + 3u] * k.w;
+        }
+        for (; i < d_head; i++) {
             sum += query[i] * bitcast<f32>(cache[first + i]);
         }
     } else {

@@ -27,12 +27,36 @@ fn plain_part(row: u32, count: u32, first: u32, thread: u32) -> vec2<f32> {
     let pair = first + thread % 16u;
     var sum = vec2<f32>(0.0);
     if (2u * pair < n_outputs) {
-        for (var n = thread / 16u; n < count; n += 16u) {
+        // Four at once: one after the other, each would wait for memory as long as all of them.
+        var n = thread / 16u;
+        for (; n + 48u < count; n += 64u) {
+            let a = term(row, n);
+            let b = term(row, n + 16u);
+            let c = term(row, n + 32u);
+            let d = term(row, n + 48u);
+            let w_a = weight_pair(a.at, pair);
+            let w_b = weight_pair(b.at, pair);
+            let w_c = weight_pair(c.at, pair);
+            let w_d = weight_pair(d.at, pair);
+            sum += a.factor * w_a;
+            sum += b.factor * w_b;
+            sum += c.factor * w_c;
+            sum += d.factor * w_d;
+        }
+        for (; n < count; n += 16u) {
             let one = term(row, n);
             sum += one.factor * weight_pair(one.at, pair);
         }
     }
     return sum;
+}
+
+fn sixteen_bytes(row: u32, sixteen: u32) -> vec4<u32> {
+    return weights[stride / 4u + row * (stride / 16u) + sixteen];
+}
+
+fn of_bytes(w: vec4<u32>) -> mat4x4<f32> {
+    return mat4x4<f32>(four_bytes(w.x), four_bytes(w.y), four_bytes(w.z), four_bytes(w.w));
 }
 
 // A thread's part of 16 outputs; of 8 bits without their scales.
@@ -43,10 +67,24 @@ fn sixteen_parts(row: u32, count: u32, first: u32, thread: u32) -> mat4x4<f32> {
         return sums;
     }
     if (weight_type == 3u) {
-        for (var n = thread / 2u; n < count; n += 128u) {
+        var n = thread / 2u;
+        for (; n + 384u < count; n += 512u) {
+            let a = term(row, n);
+            let b = term(row, n + 128u);
+            let c = term(row, n + 256u);
+            let d = term(row, n + 384u);
+            let w_a = sixteen_bytes(a.at, sixteen);
+            let w_b = sixteen_bytes(b.at, sixteen);
+            let w_c = sixteen_bytes(c.at, sixteen);
+            let w_d = sixteen_bytes(d.at, sixteen);
+            sums += a.factor * of_bytes(w_a);
+            sums += b.factor * of_bytes(w_b);
+            sums += c.factor * of_bytes(w_c);
+            sums += d.factor * of_bytes(w_d);
+        }
+        for (; n < count; n += 128u) {
             let one = term(row, n);
-            let w = weights[stride / 4u + one.at * (stride / 16u) + sixteen];
-            sums += one.factor * mat4x4<f32>(four_bytes(w.x), four_bytes(w.y), four_bytes(w.z), four_bytes(w.w));
+            sums += one.factor * of_bytes(sixteen_bytes(one.at, sixteen));
         }
         return sums;
     }

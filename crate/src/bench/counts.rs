@@ -114,6 +114,7 @@ impl Counter<'_> {
                 shards: &shards,
                 column: None,
                 fuse: true,
+                profile: self.profile,
             };
             let mut dispatches = Vec::new();
             (step.op.plan)(&plan, &mut dispatches);

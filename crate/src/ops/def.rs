@@ -132,6 +132,8 @@ pub struct PlanContext<'a> {
     pub column: Option<usize>,
     /// Whether nothing looks between the operations of a block, which then may be done together.
     pub fuse: bool,
+    /// The kind of adapter.
+    pub profile: Profile,
 }
 
 impl PlanContext<'_> {

@@ -9,16 +9,56 @@ use crate::config::{Config, Norm};
 use crate::error::Result;
 use crate::weights::{Tensor, Weight};
 
-/// Workgroups of a kernel for many rows (`shaders/parts/rows.wgsl`).
-pub fn many_rows(rows: usize, outputs: usize) -> [usize; 3] {
-    [outputs.div_ceil(128), rows.div_ceil(32), 1]
+/// How a workgroup of a kernel for many rows (`shaders/parts/rows.wgsl`) shares its work.
+#[derive(Clone, Copy)]
+pub struct Tile {
+    rows_each: usize,
+    octets: usize,
+    splits: usize,
 }
 
-/// How its workgroups share their rows. Where every read is dear and threads are none, a thread has eight; where threads wait for memory, more
-/// of them have four.
-pub fn tile(profile: Profile) -> [(&'static str, f64); 2] {
-    let rows_each = if profile.is_software() { 8 } else { 4 };
-    [("rows_each", f64::from(rows_each)), ("tile_threads", f64::from(512 / rows_each))]
+/// Where every read is dear and threads are none, a thread has eight rows.
+pub const WIDE: Tile = Tile {
+    rows_each: 8,
+    octets: 16,
+    splits: 1,
+};
+
+/// Where thousands of threads wait for memory, tiles are small, and eight threads share the inputs of the same numbers.
+const SPLIT: Tile = Tile {
+    rows_each: 4,
+    octets: 8,
+    splits: 8,
+};
+
+/// `ROW_GROUPS` of the kernel.
+const ROW_GROUPS: usize = 4;
+
+impl Tile {
+    pub fn of(profile: Profile) -> Tile {
+        if profile.is_software() {
+            WIDE
+        } else {
+            SPLIT
+        }
+    }
+
+    /// Workgroups.
+    pub fn grid(self, rows: usize, outputs: usize) -> [usize; 3] {
+        [outputs.div_ceil(8 * self.octets), rows.div_ceil(ROW_GROUPS * self.rows_each), 1]
+    }
+
+    /// The kernel's constants.
+    pub fn constants(self) -> [(&'static str, f64); 5] {
+        let threads = ROW_GROUPS * self.octets * self.splits;
+        [
+            ("rows_each", self.rows_each as f64),
+            ("octets", self.octets as f64),
+            ("splits", self.splits as f64),
+            ("tile_threads", threads as f64),
+            ("meeting", if self.splits > 1 { threads as f64 } else { 1.0 }),
+        ]
+    }
 }
 
 /// A weight of a layer.
@@ -87,7 +127,7 @@ impl Linear {
             constants: [&self.constants(cx), constants].concat(),
             binds: [&reads, others].concat(),
         });
-        kernels[1].constants.extend(tile(cx.profile));
+        kernels[1].constants.extend(Tile::of(cx.profile).constants());
         kernels.into()
     }
 
@@ -98,7 +138,7 @@ impl Linear {
         if plan.has_few_rows() {
             Dispatch::new(params, [outputs.div_ceil(32), rows, 1])
         } else {
-            Dispatch::new(params, many_rows(rows, outputs)).kernel(1)
+            Dispatch::new(params, Tile::of(plan.profile).grid(rows, outputs)).kernel(1)
         }
     }
 

@@ -99,7 +99,7 @@ fn kernels(cx: &KernelContext<'_>) -> Vec<Kernel> {
         kernel("qkv_matvec.wgsl", dense, Resource::Weight(w), constants.clone()),
         kernel("qkv_matmul.wgsl", dense, Resource::Weight(w), constants.clone()),
     ];
-    kernels[1].constants.extend(linear::tile(cx.profile));
+    kernels[1].constants.extend(linear::Tile::of(cx.profile).constants());
     if cx.step.input == ACTIVE {
         constants.extend([
             ("capacity", config.d_model as f64),

@@ -152,6 +152,7 @@ impl GpuEngine {
             shards: &prepared.shards,
             column,
             fuse,
+            profile: core.gpu.profile(),
         };
         (step.op.plan)(&plan, &mut dispatches);
         for dispatch in &dispatches {

@@ -94,7 +94,7 @@ impl Products {
             let buffers = [("source", &factor), ("vectors", &none), ("mlp_out", &product)];
             let group = pipelines.group(&pipeline, shards.chain(buffers))?;
             let params = Params::batch(rows, 0, Rows::Sequence);
-            recorder.dispatch(&pipeline, &group, params, linear::many_rows(rows, columns));
+            recorder.dispatch(&pipeline, &group, params, linear::WIDE.grid(rows, columns));
             recorder.submit();
             weights.made(Weight::MlpInProduct(layer), product, [rows, columns], Dtype::F32);
         }
