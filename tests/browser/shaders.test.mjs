@@ -1,7 +1,7 @@
 // Every kernel compiles in Chromium: Tint refuses shaders that naga accepts (barriers in non-uniform control flow).
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { assembledShader, assembleShaders, kernelNames } from '../../scripts/shaders.mjs';
+import { assembledShader, assembleShaders, forBrowsers, kernelNames } from '../../scripts/shaders.mjs';
 import { launch, openPage, serveBlank } from './harness.mjs';
 
 let server;
@@ -49,9 +49,6 @@ async function compile({ code, entryPoints, constants }) {
 }
 
 const kernels = kernelNames();
-
-/** Behind the lines that crate/src/exec/gpu/shader.rs puts in front in a browser. */
-const forBrowsers = (code) => (code.includes('subgroupAdd(') ? `enable subgroups;\ndiagnostic(off, subgroup_uniformity);\n${code}` : code);
 
 test('there are kernels', () => assert.ok(kernels.length > 0));
 
