@@ -24,10 +24,17 @@ export async function assembleShaders() {
 export const assembledShader = (name) => fs.readFileSync(inRoot(ASSEMBLED, name), 'utf8');
 
 /** Behind the lines that crate/src/exec/gpu/shader.rs puts in front in a browser. */
-export const forBrowsers = (code) => (code.includes('subgroupAdd(') ? `enable subgroups;\ndiagnostic(off, subgroup_uniformity);\n${code}` : code);
+export const forBrowsers = (code) =>
+  code.includes('subgroupAdd(') ? `enable subgroups;\ndiagnostic(off, subgroup_uniformity);\n${code}` : code;
 
-/** Without spaces that no token needs (their bytes count, shaders/ is there to be read). */
-const dense = (code) => code.replace(/\s*([{}()[\],:;]|->|(?<!> ?)[-+*\/%&|^!<>=]*[+*\/%&|^<>=])\s*/g, '$1');
+/** What a browser downloads of a kernel: without the functions of its parts that it does not call, and without spaces that no token needs. */
+export function dense(code) {
+  const unused = [...code.matchAll(/^fn (?!main\b)(\w+)\(.*?^\}\n/gms)].find(
+    ([, name]) => code.split(new RegExp(`\\b${name}\\b`)).length === 2,
+  );
+  if (unused) return dense(code.replace(unused[0], ''));
+  return code.replace(/\s*([{}()[\],:;]|->|(?<!> ?)[-+*/%&|^!<>=]*[+*/%&|^<>=])\s*/g, '$1').replace(/,(?=[})])/g, '');
+}
 
 /** Names of the kernels: every .wgsl directly in shaders/ (its folders hold parts). */
 export const kernelNames = () =>
@@ -37,7 +44,7 @@ export const kernelNames = () =>
     .sort();
 
 /** The kernels of the standalone operator `topk()`, whose host is in TypeScript. */
-const isOperatorShader = (name) => name.startsWith('topk_');
+export const isOperatorShader = (name) => name.startsWith('topk_');
 
 /** Writes js/src/generated/shaders.ts: the assembled kernels of the standalone operator, and its table. */
 export async function generateShaderModule() {

@@ -72,6 +72,12 @@ impl TopKGpu {
         }
     }
 
+    /// Takes other constants from now on.
+    #[cfg(feature = "cli")]
+    pub fn tune(&mut self, tuning: Tuning) {
+        self.tuning = tuning.on(self.gpu.subgroups());
+    }
+
     /// TopK of rows of `n` values, equal to [`super::topk_cpu`] bit for bit. Rows are processed in chunks that fit the device's bindings.
     pub async fn run(&self, input: &[f32], n: usize, k: usize, select: Select) -> Result<TopK> {
         let shape = Shape::new(input.len(), n, k)?;
@@ -232,7 +238,10 @@ fn kernel(pass: &Pass, select: Select) -> Kernel {
     let by = ("select_abs", f64::from(u8::from(select == Select::Abs)));
     let listed = ("listed", f64::from(u8::from(pass.from != Slot::Input)));
     let (file, constants) = match pass.kernel {
-        plan::Kernel::Lanes => ("topk_lanes.wgsl", vec![threads, by, listed, ("held", pass.stride as f64)]),
+        plan::Kernel::Lanes => (
+            "topk_lanes.wgsl",
+            vec![threads, by, listed, ("held", pass.stride as f64)],
+        ),
         plan::Kernel::Select => ("topk_select.wgsl", vec![threads, by, listed]),
         plan::Kernel::Count => ("topk_count.wgsl", vec![threads, by]),
         plan::Kernel::Split => ("topk_split.wgsl", vec![threads, by]),

@@ -377,14 +377,17 @@ mod tests {
         for (rows, n, k) in [(1, 1 << 24, 128), (2, 131_073, 1), (1, 1 << 20, 1 << 20), (9, 300, 299)] {
             for tuning in [Profile::Gpu, Profile::Fallback].map(tuning) {
                 for passes in [true, false].map(|subgroups| passes(rows, n, k, tuning.on(subgroups))) {
-                assert_eq!(passes.last().map(|pass| pass.to), Some(Slot::Result));
-                for pair in passes.windows(2).filter(|pair| matches!(pair[1].kernel, Kernel::Lanes | Kernel::Select)) {
-                    assert_eq!(pair[1].from, pair[0].to);
-                    assert_eq!(pair[1].width, pair[0].segments * k);
-                    assert!(pair[1].width * 2 <= pair[0].width);
+                    assert_eq!(passes.last().map(|pass| pass.to), Some(Slot::Result));
+                    for pair in passes
+                        .windows(2)
+                        .filter(|pair| matches!(pair[1].kernel, Kernel::Lanes | Kernel::Select))
+                    {
+                        assert_eq!(pair[1].from, pair[0].to);
+                        assert_eq!(pair[1].width, pair[0].segments * k);
+                        assert!(pair[1].width * 2 <= pair[0].width);
+                    }
                 }
             }
-        }
         }
     }
 }
