@@ -65,7 +65,7 @@ const CALLS = 4;
 async function operator({ shapes, unsorted = 0, rounds }) {
   const adapter = await navigator.gpu?.requestAdapter();
   if (!adapter) return null;
-  const device = await adapter.requestDevice();
+  const device = await adapter.requestDevice({ requiredFeatures: ['subgroups'].filter((name) => adapter.features.has(name)) });
   const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
   const members = shapes.map(([rows, n, k], at) => {
     const values = numbers(rows * n);

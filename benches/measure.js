@@ -40,7 +40,7 @@ async function readIndices(device, buffer, count) {
 export async function measureTopK({ runs, tell }) {
   const adapter = await navigator.gpu?.requestAdapter();
   if (!adapter) return { skipped: 'there is no WebGPU adapter here' };
-  const device = await adapter.requestDevice();
+  const device = await adapter.requestDevice({ requiredFeatures: ['subgroups'].filter((name) => adapter.features.has(name)) });
   const rowsOut = [];
   for (const [rows, n, k] of SHAPES) {
     tell(`TopK ${rows} × ${n}, k ${k}`);
@@ -83,7 +83,7 @@ const LONGEST_MS = 4000;
 export async function measureCrossovers({ runs, tell }) {
   const adapter = await navigator.gpu?.requestAdapter();
   if (!adapter) return { skipped: 'there is no WebGPU adapter here' };
-  const device = await adapter.requestDevice();
+  const device = await adapter.requestDevice({ requiredFeatures: ['subgroups'].filter((name) => adapter.features.has(name)) });
   const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
   const shapes = [];
   for (const [rows, k] of CROSSOVERS.lists) {

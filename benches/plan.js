@@ -10,6 +10,7 @@ const SHAPES = [
   [1, 4096, 64],
   [64, 1024, 32],
   [64, 512, 32],
+  [512, 1024, 48],
   [64, 1024, 96],
   [32, 2048, 128],
   [32, 4096, 128],
@@ -24,6 +25,9 @@ const SHAPES = [
 ];
 
 const CONSTANTS = {
+  lanes_most: [0, 32, 64, 128, 256],
+  lanes_segment: [512, 1024, 2048],
+  lanes_whole: [512, 1024, 2048, 4096],
   threads: [4, 8, 16, 32, 64, 128, 256],
   values_per_thread: [16, 64, 256, 1024, 4096],
   bitonic_most: [16, 32, 64, 96, 128],
@@ -43,6 +47,10 @@ const BATCH = 4;
 /** Whether another value can change how a shape is worked on: where it says so and it does not, that costs a measurement. */
 function concerns(constant, value, tuning, [rows, n, k]) {
   const other = { ...tuning, [constant]: value };
+  const isByLanes = ({ lanes_most, lanes_segment, lanes_whole }) => k <= lanes_most && (n <= lanes_whole || 4 * k <= lanes_segment);
+  if (constant === 'lanes_most') return isByLanes(other) !== isByLanes(tuning);
+  if (constant.startsWith('lanes')) return (isByLanes(other) || isByLanes(tuning)) && n > Math.min(tuning.lanes_whole, other.lanes_whole);
+  if (isByLanes(tuning)) return false;
   const isBitonic = ({ bitonic_most, bitonic_share }) => k <= bitonic_most && n >= k * bitonic_share;
   const isSegmented = ({ groups, segment_least, count_from }) =>
     rows < groups && n >= 2 * segment_least && (isBitonic(tuning) || n >= count_from);
@@ -61,10 +69,12 @@ export async function measurePlan({ runs, tell }) {
   const { profiles } = await (await fetch('./shaders/topk_plan.json')).json();
   const { info } = adapter;
   const profile = info.isFallbackAdapter ? 'fallback' : KINDS.includes(info.vendor) ? info.vendor : 'gpu';
-  const device = await adapter.requestDevice();
+  const requiredFeatures = ['subgroups'].filter((name) => adapter.features.has(name));
+  const device = await adapter.requestDevice({ requiredFeatures });
   let best = profiles[profile] ?? profiles.gpu;
   const tried = [];
   for (const [constant, values] of Object.entries(CONSTANTS)) {
+    if (constant.startsWith('lanes') && requiredFeatures.length === 0) continue;
     for (const value of values) {
       if (value === best[constant]) continue;
       tell(`TopK with ${constant} ${value}`);

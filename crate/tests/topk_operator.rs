@@ -8,6 +8,7 @@ use topk_lm::error::Code;
 use topk_lm::exec::adapter::BackendChoice;
 use topk_lm::exec::gpu::{open, Gpu};
 use topk_lm::numerics::order::Select;
+use topk_lm::ops::tuning::tuning;
 use topk_lm::topk::{topk_cpu, Profile, TopKGpu, Tuning};
 
 fn gpu() -> Rc<Gpu> {
@@ -51,6 +52,14 @@ fn expected(input: &[f32], n: usize, k: usize, select: Select) -> (Vec<u32>, Vec
         .flat_map(|(row, indices)| indices.iter().map(|&i| row[i as usize].to_bits()))
         .collect();
     (values, indices.concat())
+}
+
+/// As on a real device, by subgroups (of whatever size they are here) and without, and as on an emulated one.
+fn operators(gpu: &Rc<Gpu>) -> [TopKGpu; 3] {
+    assert!(gpu.subgroups(), "an adapter with subgroups, as lavapipe is");
+    let by_lanes = tuning(Profile::Gpu);
+    assert!(by_lanes.lanes_most > 0);
+    [by_lanes, by_lanes.on(false), tuning(Profile::Fallback)].map(|tuning| TopKGpu::tuned(gpu.clone(), tuning))
 }
 
 fn check(topk: &TopKGpu, input: &[f32], n: usize, k: usize, select: Select) -> Result<(), TestCaseError> {
@@ -112,8 +121,7 @@ fn case() -> impl Strategy<Value = Case> {
 #[test]
 fn equals_a_full_sort() {
     let gpu = gpu();
-    for profile in [Profile::Gpu, Profile::Fallback] {
-        let topk = TopKGpu::new(gpu.clone(), profile);
+    for (which, topk) in operators(&gpu).iter().enumerate() {
         let mut runner = TestRunner::new(Runs {
             cases: 100,
             max_shrink_iters: 300,
@@ -121,8 +129,8 @@ fn equals_a_full_sort() {
             ..Runs::default()
         });
         runner
-            .run(&case(), |case| check(&topk, &case.input, case.n, case.k, case.select))
-            .unwrap_or_else(|error| panic!("{profile:?}: {error}"));
+            .run(&case(), |case| check(topk, &case.input, case.n, case.k, case.select))
+            .unwrap_or_else(|error| panic!("{which}: {error}"));
     }
 }
 
@@ -137,9 +145,23 @@ fn any_tuning() -> impl Strategy<Value = Tuning> {
         1usize..9,
         1usize..600,
         1usize..600,
+        prop_oneof![Just(0usize), 1usize..257],
+        1usize..3000,
+        1usize..5000,
     )
         .prop_map(
-            |(threads, values_per_thread, bitonic_most, bitonic_share, groups, segment_least, count_from)| Tuning {
+            |(
+                threads,
+                values_per_thread,
+                bitonic_most,
+                bitonic_share,
+                groups,
+                segment_least,
+                count_from,
+                lanes_most,
+                lanes_segment,
+                lanes_whole,
+            )| Tuning {
                 threads,
                 values_per_thread: 256 * values_per_thread / threads,
                 bitonic_most,
@@ -147,6 +169,9 @@ fn any_tuning() -> impl Strategy<Value = Tuning> {
                 groups,
                 segment_least,
                 count_from,
+                lanes_most,
+                lanes_segment,
+                lanes_whole,
             },
         )
 }
@@ -190,8 +215,7 @@ fn row(length: usize, seed: u32) -> Vec<f32> {
 #[test]
 fn large_shapes() {
     let gpu = gpu();
-    for profile in [Profile::Gpu, Profile::Fallback] {
-        let topk = TopKGpu::new(gpu.clone(), profile);
+    for (which, topk) in operators(&gpu).iter().enumerate() {
         let mut shapes = vec![
             (1, 131_073, 50),
             (1, 131_073, 0),
@@ -205,13 +229,13 @@ fn large_shapes() {
             (2, 4096, 4096),
             (3000, 1, 1),
         ];
-        if profile == Profile::Fallback {
+        if which == 2 {
             // More rows than workgroups in one dimension; with large workgroups an emulation takes minutes for them.
             shapes.extend([(70_001, 5, 3), (70_001, 1, 1)]);
         }
         for (rows, n, k) in shapes {
             for select in [Select::Value, Select::Abs] {
-                check(&topk, &row(rows * n, 7), n, k, select)
+                check(topk, &row(rows * n, 7), n, k, select)
                     .unwrap_or_else(|error| panic!("{rows}, {n}, {k}: {error}"));
             }
         }
@@ -231,11 +255,11 @@ fn hard_rows() {
         (0..n).map(|i| if i < n - 40 { 1.0 } else { 2.0 }).collect(),
         (0..n).map(|i| if i % 7 == 0 { i as f32 } else { 0.0 }).collect(),
     ];
-    for profile in [Profile::Gpu, Profile::Fallback, Profile::Llvmpipe] {
-        let topk = TopKGpu::new(gpu.clone(), profile);
+    let llvmpipe = TopKGpu::new(gpu.clone(), Profile::Llvmpipe);
+    for topk in operators(&gpu).iter().chain([&llvmpipe]) {
         for row in &rows {
             for k in [1, 33, 128, 129, 3000] {
-                check(&topk, row, n, k, Select::Value).expect("equal");
+                check(topk, row, n, k, Select::Value).expect("equal");
             }
         }
     }
@@ -297,8 +321,7 @@ fn goldens() {
     let goldens: Goldens = serde_json::from_str(&text).expect("goldens");
     assert!(goldens.cases.len() > 50);
     let gpu = gpu();
-    for profile in [Profile::Gpu, Profile::Fallback] {
-        let topk = TopKGpu::new(gpu.clone(), profile);
+    for topk in operators(&gpu) {
         for Golden {
             name,
             select,

@@ -5,7 +5,7 @@
 import { createError, show, typed, typedCalls } from './errors.js';
 import { unknownName } from './names.js';
 import { BufferUsage, MAP_READ_MODE } from './topk/constants.js';
-import { PROFILES, type Profile, rowsAtOnce, type Tuning } from './topk/plan.js';
+import { LANES, PROFILES, type Profile, rowsAtOnce, type Tuning } from './topk/plan.js';
 import { type How, Runner } from './topk/run.js';
 
 export { TopKArgumentError, TopKError } from './errors.js';
@@ -55,7 +55,10 @@ export interface TopK {
 /** @param profile what the kernels are tuned for: a kind of adapter (default: the device's own), or constants of your own, which are not checked */
 export function createTopK(device: GPUDevice, profile?: Profile | Tuning): TopK {
   checkDevice(device);
-  const tuned = typed(() => tuningOf(profile ?? profileOf(device)));
+  const tuned = typed(() => {
+    const tuning = tuningOf(profile ?? profileOf(device));
+    return hasLanes(device) ? tuning : { ...tuning, lanes_most: 0 };
+  });
   const runner = typed(() => new Runner(device, tuned));
   return typedCalls<TopK>({
     async prepare(shape) {
@@ -214,6 +217,13 @@ function profileOf(device: GPUDevice): string {
   const info: { isFallbackAdapter?: boolean; vendor?: string } | undefined = device.adapterInfo;
   if (info?.isFallbackAdapter) return 'fallback';
   return info?.vendor && Object.hasOwn(PROFILES, info.vendor) ? info.vendor : 'gpu';
+}
+
+/** Whether kernels with operations of subgroups pay: Metal's lanes are 32, though it does not say so. */
+function hasLanes({ features, adapterInfo }: GPUDevice): boolean {
+  const info: { isFallbackAdapter?: boolean; vendor?: string; subgroupMinSize?: number } | undefined = adapterInfo;
+  if (!features?.has('subgroups' as GPUFeatureName)) return false;
+  return Boolean(info?.isFallbackAdapter || info?.vendor === 'apple' || (info?.subgroupMinSize ?? 0) >= LANES);
 }
 
 function tuningOf(profile: string | Tuning): Tuning {

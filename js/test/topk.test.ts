@@ -8,6 +8,7 @@ import { createTopK, readTopK, topk } from '../src/topk.ts';
 
 interface Vector {
   profile: Profile;
+  subgroups: boolean;
   rows: number;
   n: number;
   k: number;
@@ -16,28 +17,36 @@ interface Vector {
   passes: Pass[];
 }
 
-const tuningOf = (profile: Profile): Tuning => topkPlan.profiles[profile];
+const tuningOf = (profile: Profile, subgroups = false): Tuning => {
+  const tuning = topkPlan.profiles[profile];
+  return subgroups ? tuning : { ...tuning, lanes_most: 0 };
+};
 
 const vectors: Vector[] = JSON.parse(fs.readFileSync('tests/topk_plan_vectors.json', 'utf8'));
 
 test('plans are those of the vectors, which the Rust twin is tested on too', () => {
   assert.ok(vectors.length >= 30);
-  for (const { profile, rows, n, k, max_binding, rows_at_once, passes: expected } of vectors) {
-    const shape = JSON.stringify({ profile, rows, n, k, max_binding });
-    if (rows_at_once === null) assert.throws(() => rowsAtOnce(rows, n, k, max_binding, tuningOf(profile)), TopKArgumentError, shape);
-    else assert.equal(rowsAtOnce(rows, n, k, max_binding, tuningOf(profile)), rows_at_once, shape);
-    assert.deepEqual(passes(rows_at_once ?? rows, n, k, tuningOf(profile)), expected, shape);
+  for (const { profile, subgroups, rows, n, k, max_binding, rows_at_once, passes: expected } of vectors) {
+    const shape = JSON.stringify({ profile, subgroups, rows, n, k, max_binding });
+    const tuning = tuningOf(profile, subgroups);
+    if (rows_at_once === null) assert.throws(() => rowsAtOnce(rows, n, k, max_binding, tuning), TopKArgumentError, shape);
+    else assert.equal(rowsAtOnce(rows, n, k, max_binding, tuning), rows_at_once, shape);
+    assert.deepEqual(passes(rows_at_once ?? rows, n, k, tuning), expected, shape);
   }
 });
 
 test('without order, the passes that sort are left out', () => {
   let left = 0;
-  for (const { profile, rows, n, k, passes: expected } of vectors) {
+  let unranked = 0;
+  for (const { profile, subgroups, rows, n, k, passes: expected } of vectors) {
     const unsorted = expected.filter(({ kernel }) => kernel !== 'sort' && kernel !== 'step');
-    assert.deepEqual(passes(expected[0]?.rows ?? rows, n, k, tuningOf(profile), false), unsorted);
+    // By subgroups, the last pass does not rank.
+    const found = unsorted.map((pass) => (pass.kernel === 'lanes' ? { ...pass, run: 0, threads: 32 } : pass));
+    assert.deepEqual(passes(expected[0]?.rows ?? rows, n, k, tuningOf(profile, subgroups), false), found);
     left += expected.length - unsorted.length;
+    unranked += unsorted.filter(({ kernel, run }) => kernel === 'lanes' && run === 1).length;
   }
-  assert.ok(left > 0);
+  assert.ok(left > 0 && unranked > 0);
 });
 
 /** A device that records which calls it gets: enough for what is refused before anything is recorded. */
@@ -129,6 +138,37 @@ test('k = 0 gives empty results without a dispatch', () => {
   const { values, indices } = createTopK(device).run({ input: buffer(24), rows: 2, n: 3, k: 0 });
   assert.equal(made.length, 2);
   assert.notEqual(values, indices);
+});
+
+test('what takes subgroups is for devices that have them, of 32 lanes or more where they are real', () => {
+  const kernels = (features: string[], adapterInfo: object, profile?: Profile | Tuning) => {
+    const found: (string | undefined)[] = [];
+    const pass = { setPipeline() {}, setBindGroup() {}, dispatchWorkgroups() {}, end() {} };
+    const device = {
+      limits: { maxStorageBufferBindingSize: 1 << 20 },
+      features: new Set(features),
+      adapterInfo,
+      queue: { submit() {} },
+      createBuffer: () => ({ getMappedRange: () => new ArrayBuffer(64), unmap() {}, destroy() {} }),
+      createComputePipeline: ({ label }: { label?: string }) => found.push(label),
+      createCommandEncoder: () => ({ beginComputePass: () => pass, finish() {} }),
+      ...Object.fromEntries(
+        ['createPipelineLayout', 'createBindGroupLayout', 'createShaderModule', 'createBindGroup'].map((name) => [name, () => ({})]),
+      ),
+    };
+    createTopK(device as unknown as GPUDevice, profile).run({ input: buffer(400), rows: 1, n: 100, k: 2 });
+    return found;
+  };
+  const lanes = ['topk_lanes'];
+  const others = ['topk_select'];
+  assert.deepEqual(kernels(['subgroups'], { vendor: 'nvidia', subgroupMinSize: 32 }), lanes);
+  assert.deepEqual(kernels(['subgroups'], { vendor: 'apple', subgroupMinSize: 4 }), lanes);
+  assert.deepEqual(kernels(['subgroups'], { isFallbackAdapter: true, subgroupMinSize: 4 }, 'gpu'), lanes);
+  assert.deepEqual(kernels([], { vendor: 'nvidia', subgroupMinSize: 32 }), others);
+  assert.deepEqual(kernels(['subgroups'], { vendor: 'intel', subgroupMinSize: 8 }), others);
+  assert.deepEqual(kernels(['subgroups'], { vendor: 'nobody' }), others);
+  const { lanes_most: _, ...before } = topkPlan.profiles.gpu;
+  assert.deepEqual(kernels(['subgroups'], { subgroupMinSize: 32 }, before as Tuning), others, 'constants as they were in 0.1');
 });
 
 test('an adapter gets the constants of its kind; where there are none, or no name, those of any GPU', () => {

@@ -10,17 +10,18 @@ const MAGNITUDE: u32 = 0x7fffffffu;
 const INFINITY: u32 = 0x7f800000u;
 const PADDING = vec2<u32>(0u, 0u);
 
-// Order-preserving key of the bits of an f32. Integer operations only: a device may flush subnormals and ignore NaN.
+// Order-preserving key of the bits of an f32. Integer operations only: a device may flush subnormals and ignore NaN. Here and below | and &,
+// not || and &&, which are branches: a compiler may keep them.
 fn order_key(bits: u32) -> u32 {
     let magnitude = bits & MAGNITUDE;
-    let positive = (bits & SIGN) == 0u || select_abs != 0u;
-    let key = select(~bits, magnitude | SIGN, positive || magnitude == 0u); // -0 folds into +0
+    let positive = ((bits & SIGN) == 0u) | (select_abs != 0u);
+    let key = select(~bits, magnitude | SIGN, positive | (magnitude == 0u)); // -0 folds into +0
     return select(key, 0xffffffffu, magnitude > INFINITY);                  // every NaN
 }
 
 // Whether packed entry a comes before b.
 fn precedes(a: vec2<u32>, b: vec2<u32>) -> bool {
-    return a.x > b.x || (a.x == b.x && a.y > b.y);
+    return (a.x > b.x) | ((a.x == b.x) & (a.y > b.y));
 }
 
 // Neither +0 nor -0.

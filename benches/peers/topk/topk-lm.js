@@ -4,7 +4,7 @@ import { bySorting } from '/bench/numbers.js';
 async function device() {
   const adapter = await navigator.gpu?.requestAdapter();
   if (!adapter) throw new Error('there is no WebGPU adapter here');
-  return adapter.requestDevice();
+  return adapter.requestDevice({ requiredFeatures: ['subgroups'].filter((name) => adapter.features.has(name)) });
 }
 
 const USAGE = () => GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;

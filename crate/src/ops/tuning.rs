@@ -86,6 +86,12 @@ pub struct Tuning {
     pub segment_least: usize,
     /// Least values of a row whose keys are counted by segments before the radix select.
     pub count_from: usize,
+    /// Largest k of the select by subgroups, at most 256; 0 where there are none.
+    pub lanes_most: usize,
+    /// Values of a segment of it, four times k at least.
+    pub lanes_segment: usize,
+    /// Most values of a row that it does not cut into segments.
+    pub lanes_whole: usize,
 }
 
 /// The file: constants by kind of adapter (`topk-lm bench --topk-plan` measures them), and those that the kernels have too.
@@ -121,7 +127,20 @@ pub fn tuning(profile: Profile) -> Tuning {
 }
 
 impl Tuning {
-    /// Whether a row of so many values takes the bitonic select for its k.
+    /// Without what a device without subgroups cannot do.
+    pub fn on(self, subgroups: bool) -> Tuning {
+        Tuning {
+            lanes_most: if subgroups { self.lanes_most } else { 0 },
+            ..self
+        }
+    }
+
+    /// Whether a row of so many values takes the select by subgroups for its k.
+    pub fn is_by_lanes(&self, n: usize, k: usize) -> bool {
+        k <= self.lanes_most && (n <= self.lanes_whole || 4 * k <= self.lanes_segment)
+    }
+
+    /// Whether a row of so many values takes the bitonic select for its k, where not that by subgroups.
     pub fn is_bitonic(&self, n: usize, k: usize) -> bool {
         k <= self.bitonic_most && n >= k * self.bitonic_share
     }

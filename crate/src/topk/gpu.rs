@@ -60,6 +60,7 @@ impl TopKGpu {
 
     /// With constants of one's own.
     pub fn tuned(gpu: Rc<Gpu>, tuning: Tuning) -> TopKGpu {
+        let tuning = tuning.on(gpu.subgroups());
         let uniforms = uniform_ring(&gpu);
         let pipelines = Pipelines::new(gpu.clone(), uniforms.clone(), OPERATOR_SHADERS);
         TopKGpu {
@@ -69,6 +70,12 @@ impl TopKGpu {
             pipelines,
             pool: StagingPool::default(),
         }
+    }
+
+    /// Takes other constants from now on.
+    #[cfg(feature = "cli")]
+    pub fn tune(&mut self, tuning: Tuning) {
+        self.tuning = tuning.on(self.gpu.subgroups());
     }
 
     /// TopK of rows of `n` values, equal to [`super::topk_cpu`] bit for bit. Rows are processed in chunks that fit the device's bindings.
@@ -184,7 +191,7 @@ impl TopKGpu {
                 ..
             } = chunk;
             let buffers: &[(&'static str, &Buf)] = match pass.kernel {
-                plan::Kernel::Select => &[
+                plan::Kernel::Lanes | plan::Kernel::Select => &[
                     ("values_in", values),
                     ("indices_in", indices),
                     ("values_out", values_out),
@@ -231,6 +238,10 @@ fn kernel(pass: &Pass, select: Select) -> Kernel {
     let by = ("select_abs", f64::from(u8::from(select == Select::Abs)));
     let listed = ("listed", f64::from(u8::from(pass.from != Slot::Input)));
     let (file, constants) = match pass.kernel {
+        plan::Kernel::Lanes => (
+            "topk_lanes.wgsl",
+            vec![threads, by, listed, ("held", pass.stride as f64)],
+        ),
         plan::Kernel::Select => ("topk_select.wgsl", vec![threads, by, listed]),
         plan::Kernel::Count => ("topk_count.wgsl", vec![threads, by]),
         plan::Kernel::Split => ("topk_split.wgsl", vec![threads, by]),

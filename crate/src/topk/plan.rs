@@ -1,6 +1,7 @@
 //! Plans the GPU's passes for a TopK of a given shape. The constants come from `shaders/topk_plan.json`. `js/src/topk/plan.ts` is the
 //! twin in TypeScript; both are tested on `tests/topk_plan_vectors.json`.
 //!
+//! * k up to `lanes_most`, on devices with subgroups: select by a subgroup, one a segment of a row, whose winners form the row of the next pass.
 //! * k up to `bitonic_most`, and rows that are longer by `bitonic_share`: bitonic select, one workgroup per row. If there are few, long rows, each is first split into
 //!   segments, one per workgroup, whose winners form the row of the next pass.
 //! * larger k: radix select, one workgroup per row, then a bitonic sort of the k winners, padded to a power of two. If there are few, long
@@ -31,7 +32,7 @@ pub enum Slot {
     Result,
 }
 
-/// One dispatch; the numbers are the kernels' uniform (`shaders/parts/operator.wgsl`).
+/// One dispatch; of the select by subgroups, `run` is 1 where it ranks and `stride` the keys that a lane holds; the numbers are the kernels' uniform (`shaders/parts/operator.wgsl`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pass {
@@ -68,6 +69,7 @@ impl Pass {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kernel {
+    Lanes,
     Select,
     Count,
     Split,
@@ -99,15 +101,36 @@ pub fn passes(rows: usize, n: usize, k: usize, tuning: Tuning) -> Vec<Pass> {
         threads: tuning.threads_for(n),
     };
     let mut list = Vec::new();
+    if tuning.is_by_lanes(n, k) {
+        let (mut from, mut width) = (Slot::Input, n);
+        loop {
+            let segments = match width <= tuning.lanes_whole {
+                true => 1,
+                false => width.div_ceil(tuning.lanes_segment),
+            };
+            let to = winners(from, segments);
+            let run = usize::from(segments == 1);
+            list.push(Pass {
+                width,
+                segments,
+                run,
+                stride: held(width.div_ceil(segments)),
+                groups: rows * segments,
+                // Each thread ranks one.
+                threads: (run * k).next_power_of_two().max(LANES),
+                ..pass(Kernel::Lanes, from, to)
+            });
+            if segments == 1 {
+                return list;
+            }
+            (from, width) = (to, segments * k);
+        }
+    }
     if tuning.is_bitonic(n, k) {
         let (mut from, mut width) = (Slot::Input, n);
         loop {
             let segments = segments(rows, width, tuning.segment_least.max(2 * k), tuning);
-            let to = match from {
-                _ if segments == 1 => Slot::Result,
-                Slot::Even => Slot::Odd,
-                _ => Slot::Even,
-            };
+            let to = winners(from, segments);
             let threads = tuning.threads_for(width / segments);
             list.push(Pass {
                 width,
@@ -175,6 +198,23 @@ pub fn passes(rows: usize, n: usize, k: usize, tuning: Tuning) -> Vec<Pass> {
     list
 }
 
+/// Lanes that subgroups are planned for: where there are fewer, they do with it.
+const LANES: usize = 32;
+
+/// Keys that a lane holds of a segment of so many values: what `topk_lanes.wgsl` can.
+fn held(count: usize) -> usize {
+    count.div_ceil(LANES).next_power_of_two().clamp(16, 64)
+}
+
+/// Where the winners of so many segments go.
+fn winners(from: Slot, segments: usize) -> Slot {
+    match from {
+        _ if segments == 1 => Slot::Result,
+        Slot::Even => Slot::Odd,
+        _ => Slot::Even,
+    }
+}
+
 /// How many segments to split each row of this many entries into, of `least` entries each at least.
 fn segments(rows: usize, entries: usize, least: usize, tuning: Tuning) -> usize {
     let wanted = tuning.groups.div_ceil(rows);
@@ -187,7 +227,7 @@ fn segments(rows: usize, entries: usize, least: usize, tuning: Tuning) -> usize 
 pub fn rows_at_once(rows: usize, n: usize, k: usize, max_binding: u64, tuning: Tuning) -> Result<usize> {
     let table = table();
     // Words of a row in the largest binding: the row itself, or the pairs of a large k.
-    let pairs = if tuning.is_bitonic(n, k) {
+    let pairs = if tuning.is_by_lanes(n, k) || tuning.is_bitonic(n, k) {
         0
     } else {
         2 * k.next_power_of_two()
@@ -227,6 +267,7 @@ mod tests {
     #[derive(Serialize, Deserialize)]
     struct Vector {
         profile: Profile,
+        subgroups: bool,
         rows: usize,
         n: usize,
         k: usize,
@@ -236,11 +277,13 @@ mod tests {
         passes: Vec<Pass>,
     }
 
-    fn vector(profile: Profile, rows: usize, n: usize, k: usize, max_binding: u64) -> Vector {
-        let rows_at_once = rows_at_once(rows, n, k, max_binding, tuning(profile)).ok();
-        let passes = passes(rows_at_once.unwrap_or(rows), n, k, tuning(profile));
+    fn vector((profile, subgroups): (Profile, bool), rows: usize, n: usize, k: usize, max_binding: u64) -> Vector {
+        let tuning = tuning(profile).on(subgroups);
+        let rows_at_once = rows_at_once(rows, n, k, max_binding, tuning).ok();
+        let passes = passes(rows_at_once.unwrap_or(rows), n, k, tuning);
         Vector {
             profile,
+            subgroups,
             rows,
             n,
             k,
@@ -262,6 +305,9 @@ mod tests {
                 (128, 4096, 64),
                 (1, 32_000, 40),
                 (1, 128_000, 50),
+                (1, 128_000, 128),
+                (7, 4096, 256),
+                (2, 2049, 255),
                 (3, 131_073, 100),
                 (70_000, 5, 3),
                 (2, 5000, 1025),
@@ -273,9 +319,14 @@ mod tests {
             ];
             let mut lines = Vec::new();
             for (rows, n, k) in shapes {
-                for profile in [Profile::Gpu, Profile::Fallback, Profile::Llvmpipe] {
+                for device in [
+                    (Profile::Gpu, true),
+                    (Profile::Gpu, false),
+                    (Profile::Fallback, true),
+                    (Profile::Llvmpipe, true),
+                ] {
                     for max_binding in [1 << 27, 1 << 20, 1 << 12] {
-                        lines.push(serde_json::to_string(&vector(profile, rows, n, k, max_binding)).expect("json"));
+                        lines.push(serde_json::to_string(&vector(device, rows, n, k, max_binding)).expect("json"));
                     }
                 }
             }
@@ -285,8 +336,8 @@ mod tests {
         let vectors: Vec<Vector> = serde_json::from_str(&text).expect("vectors");
         assert!(vectors.len() >= 30);
         for v in vectors {
-            let ours = vector(v.profile, v.rows, v.n, v.k, v.max_binding);
-            let shape = (v.profile, v.rows, v.n, v.k, v.max_binding);
+            let ours = vector((v.profile, v.subgroups), v.rows, v.n, v.k, v.max_binding);
+            let shape = (v.profile, v.subgroups, v.rows, v.n, v.k, v.max_binding);
             assert_eq!(ours.rows_at_once, v.rows_at_once, "{shape:?}");
             assert_eq!(ours.passes, v.passes, "{shape:?}");
         }
@@ -313,6 +364,8 @@ mod tests {
             );
             assert!(tuning.bitonic_share > 0 && tuning.groups > 0 && tuning.segment_least > 0);
             assert!(tuning.bitonic_most <= 128, "the queue of parts/bitonic.wgsl");
+            assert!(tuning.lanes_most <= 256, "the entries of topk_lanes.wgsl");
+            assert!(tuning.lanes_segment.max(tuning.lanes_whole) < 1 << 16, "its counts");
         }
         assert_eq!(table().sort_block, 1024, "BLOCK of topk_sort.wgsl");
         assert_eq!(table().count_words, 2048 + 4, "WORDS of parts/counts.wgsl");
@@ -322,13 +375,17 @@ mod tests {
     #[test]
     fn passes_lead_to_the_result() {
         for (rows, n, k) in [(1, 1 << 24, 128), (2, 131_073, 1), (1, 1 << 20, 1 << 20), (9, 300, 299)] {
-            for profile in [Profile::Gpu, Profile::Fallback] {
-                let passes = passes(rows, n, k, tuning(profile));
-                assert_eq!(passes.last().map(|pass| pass.to), Some(Slot::Result));
-                for pair in passes.windows(2).filter(|pair| pair[1].kernel == Kernel::Select) {
-                    assert_eq!(pair[1].from, pair[0].to);
-                    assert_eq!(pair[1].width, pair[0].segments * k);
-                    assert!(pair[1].width * 2 <= pair[0].width);
+            for tuning in [Profile::Gpu, Profile::Fallback].map(tuning) {
+                for passes in [true, false].map(|subgroups| passes(rows, n, k, tuning.on(subgroups))) {
+                    assert_eq!(passes.last().map(|pass| pass.to), Some(Slot::Result));
+                    for pair in passes
+                        .windows(2)
+                        .filter(|pair| matches!(pair[1].kernel, Kernel::Lanes | Kernel::Select))
+                    {
+                        assert_eq!(pair[1].from, pair[0].to);
+                        assert_eq!(pair[1].width, pair[0].segments * k);
+                        assert!(pair[1].width * 2 <= pair[0].width);
+                    }
                 }
             }
         }

@@ -17,9 +17,9 @@ export const PROFILES: Readonly<Record<string, Tuning>> = topkPlan.profiles;
 /** A buffer that passes read and write: rows, winners of segments by turns, counts of keys, positions, packed entries, result. */
 export type Slot = 'input' | 'even' | 'odd' | 'counts' | 'places' | 'pairs' | 'result';
 
-export type Kernel = 'select' | 'count' | 'split' | 'radix' | 'sort' | 'step' | 'gather';
+export type Kernel = 'lanes' | 'select' | 'count' | 'split' | 'radix' | 'sort' | 'step' | 'gather';
 
-/** One dispatch; the numbers up to `stride` are the kernels' uniform (shaders/parts/operator.wgsl). */
+/** One dispatch; of the select by subgroups, `run` is 1 where it ranks and `stride` the keys that a lane holds. The numbers up to `stride` are the kernels' uniform (shaders/parts/operator.wgsl). */
 export interface Pass {
   /** shaders/topk_{kernel}.wgsl */
   kernel: Kernel;
@@ -37,6 +37,9 @@ export interface Pass {
   threads: number;
 }
 
+const isByLanes = (n: number, k: number, { lanes_most, lanes_segment, lanes_whole }: Tuning) =>
+  k <= lanes_most && (n <= lanes_whole || 4 * k <= lanes_segment);
+
 const isBitonic = (n: number, k: number, tuning: Tuning) => k <= tuning.bitonic_most && n >= k * tuning.bitonic_share;
 
 /** Threads of a workgroup that works on `width` values. */
@@ -48,17 +51,41 @@ function threadsFor(width: number, { threads: least, values_per_thread }: Tuning
 
 const powerOfTwoFrom = (n: number) => 2 ** Math.ceil(Math.log2(n));
 
-/** The passes over `rows` rows of `n` values each, for 1 ≤ k ≤ n. Not `sorted` (here alone): without those that sort what radix select has found. */
+/** The passes over `rows` rows of `n` values each, for 1 ≤ k ≤ n. Not `sorted` (here alone): without what sorts that has been found. */
 export function passes(rows: number, n: number, k: number, tuning: Tuning, sorted = true): Pass[] {
   const padded = powerOfTwoFrom(k);
   const pass = (kernel: Kernel, from: Slot, to: Slot, rest: Partial<Pass>): Pass => ({
     ...{ kernel, from, to, rows, width: n, k, segments: 1, padded, run: 0, stride: 0, groups: rows, threads: threadsFor(n, tuning) },
     ...rest,
   });
+  if (isByLanes(n, k, tuning)) return byLanes(rows, n, k, tuning, sorted, pass);
   return isBitonic(n, k, tuning) ? bitonic(rows, n, k, tuning, pass) : radix(rows, n, k, padded, tuning, sorted, pass);
 }
 
 type MakePass = (kernel: Kernel, from: Slot, to: Slot, rest: Partial<Pass>) => Pass;
+
+/** Where the winners of so many segments go. */
+const winnersOf = (from: Slot, segments: number): Slot => (segments === 1 ? 'result' : from === 'even' ? 'odd' : 'even');
+
+/** Lanes that subgroups are planned for: where there are fewer, they do with it. */
+export const LANES = 32;
+
+/** Select by subgroups, of segments and then of their winners. */
+function byLanes(rows: number, n: number, k: number, tuning: Tuning, sorted: boolean, pass: MakePass): Pass[] {
+  const list: Pass[] = [];
+  let from: Slot = 'input';
+  for (let width = n; ; ) {
+    const segments = width <= tuning.lanes_whole ? 1 : Math.ceil(width / tuning.lanes_segment);
+    const to = winnersOf(from, segments);
+    const run = Number(sorted && segments === 1);
+    const stride = Math.min(64, powerOfTwoFrom(Math.max(16, Math.ceil(width / segments / LANES))));
+    const threads = run ? Math.max(LANES, powerOfTwoFrom(k)) : LANES; // each ranks one
+    list.push(pass('lanes', from, to, { width, segments, run, stride, groups: rows * segments, threads }));
+    if (segments === 1) return list;
+    from = to;
+    width = segments * k;
+  }
+}
 
 /** How many segments to split each row of this many entries into, of `least` entries each at least. */
 const segmentsOf = (rows: number, entries: number, least: number, { groups }: Tuning) =>
@@ -70,7 +97,7 @@ function bitonic(rows: number, n: number, k: number, tuning: Tuning, pass: MakeP
   let from: Slot = 'input';
   for (let width = n; ; ) {
     const segments = segmentsOf(rows, width, Math.max(tuning.segment_least, 2 * k), tuning);
-    const to: Slot = segments === 1 ? 'result' : from === 'even' ? 'odd' : 'even';
+    const to = winnersOf(from, segments);
     const threads = threadsFor(Math.floor(width / segments), tuning);
     list.push(pass('select', from, to, { width, segments, groups: rows * segments, threads }));
     if (segments === 1) return list;
@@ -119,7 +146,7 @@ const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
  */
 export function rowsAtOnce(rows: number, n: number, k: number, maxBinding: number, tuning: Tuning): number {
   // Words of a row in the largest binding: the row itself, or the pairs of a large k.
-  const words = Math.max(n, isBitonic(n, k, tuning) ? 0 : 2 * powerOfTwoFrom(k));
+  const words = Math.max(n, isByLanes(n, k, tuning) || isBitonic(n, k, tuning) ? 0 : 2 * powerOfTwoFrom(k));
   const fit = Math.floor(maxBinding / 4 / Math.max(words, 1));
   if (fit >= rows) return rows;
   const { aligned_words } = topkPlan;

@@ -7,6 +7,7 @@ type Access = 'read' | 'write';
 
 /** Storage bindings from 1 on; 0 is the uniform. */
 const BINDINGS: Record<Kernel, readonly Access[]> = {
+  lanes: ['read', 'read', 'write', 'write'],
   select: ['read', 'read', 'write', 'write'],
   count: ['read', 'write'],
   split: ['read', 'write', 'write', 'write'],
@@ -17,7 +18,8 @@ const BINDINGS: Record<Kernel, readonly Access[]> = {
 };
 
 /** The override constants that each kernel has besides `threads`. */
-const CONSTANTS: Record<Kernel, readonly ('select_abs' | 'listed')[]> = {
+const CONSTANTS: Record<Kernel, readonly ('select_abs' | 'listed' | 'held')[]> = {
+  lanes: ['select_abs', 'listed', 'held'],
   select: ['select_abs', 'listed'],
   count: ['select_abs'],
   split: ['select_abs'],
@@ -139,7 +141,7 @@ export class Runner {
   #descriptor(pass: Pass, abs: boolean): GPUComputePipelineDescriptor {
     const { kernel, threads } = pass;
     const constants: Record<string, number> = { threads };
-    for (const name of CONSTANTS[kernel]) constants[name] = Number(name === 'listed' ? isListed(pass) : abs);
+    for (const name of CONSTANTS[kernel]) constants[name] = constantOf(name, pass, abs);
     return {
       label: `topk_${kernel}`,
       layout: this.#device.createPipelineLayout({ bindGroupLayouts: [this.#layout(kernel)] }),
@@ -200,16 +202,18 @@ export class Runner {
   }
 }
 
-const isListed = (pass: Pass) => pass.from !== 'input';
+const constantOf = (name: string, { from, stride }: Pass, abs: boolean) =>
+  name === 'held' ? stride : Number(name === 'listed' ? from !== 'input' : abs);
 
 const pipelineKey = (pass: Pass, abs: boolean) =>
-  [pass.kernel, pass.threads, ...CONSTANTS[pass.kernel].map((name) => (name === 'listed' ? isListed(pass) : abs))].join();
+  [pass.kernel, pass.threads, ...CONSTANTS[pass.kernel].map((name) => constantOf(name, pass, abs))].join();
 
 /** The storage bindings of a pass, in order. */
 function spansOf({ kernel, from, to }: Pass, slots: Map<Slot, Span[]>): Span[] {
   const of = (slot: Slot) => slots.get(slot) ?? [];
   const input = of('input').slice(0, 1);
   switch (kernel) {
+    case 'lanes':
     case 'select':
       return [...of(from), ...of(to)];
     case 'count':

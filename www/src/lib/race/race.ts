@@ -49,7 +49,8 @@ async function answered<T>(asked: Promise<T>): Promise<T> {
 export async function race(shape: Shape, signal: AbortSignal): Promise<RaceResult> {
   const adapter = navigator.gpu && (await answered(navigator.gpu.requestAdapter({ powerPreference: 'high-performance' })));
   if (!adapter) throw new Error('This browser offers no WebGPU here, so there is no GPU to race on.');
-  const device = await answered(adapter.requestDevice());
+  const requiredFeatures = (['subgroups'] as GPUFeatureName[]).filter((name) => adapter.features.has(name));
+  const device = await answered(adapter.requestDevice({ requiredFeatures }));
   try {
     return await onDevice(device, nameOf(adapter.info), shape, signal);
   } finally {
