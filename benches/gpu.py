@@ -21,7 +21,7 @@ TOPK = [[1, 1024, 32], [1, 4096, 64], [64, 1024, 32], [512, 1024, 48], [4096, 10
 SHAPES = {
     "tiny": (256, 6, 8, 8, 688, 4096, 1024, None),
     "small": (512, 8, 8, 8, 1376, 8192, 1024, None),
-    "topk": (1024, 6, 8, 8, 384, 4096, 512, 48),
+    "topk-model": (1024, 6, 8, 8, 384, 4096, 512, 48),
     "twin": (1024, 6, 8, 8, 384, 4096, 512, None),
     "smollm2": (576, 30, 9, 3, 1536, 49_152, 2048, None),
 }
@@ -138,6 +138,7 @@ def main():
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--runs", type=int, default=15)
     parser.add_argument("--only", nargs="*", default=["topk", *SHAPES])
+    parser.add_argument("--alone", action="store_true", help="without transformers")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     result = {"device": torch.cuda.get_device_name(), "torch": torch.__version__}
@@ -165,7 +166,7 @@ def main():
                 print(f"{name} {kind}: prompt {f['prefill_ms']['median']:.3f} ms (kernels {kernels[0]:.3f}), token {f['decode_ms_per_token']['median']:.3f} ms (kernels {kernels[1]:.3f})", flush=True)
             else:
                 print(name, kind, mine, flush=True)
-        if shape[-1] is None:
+        if shape[-1] is None and not args.alone:
             for kind, dtype in (("f16", torch.float16), ("f32", torch.float32)):
                 try:
                     entry[f"transformers_{kind}"] = in_transformers(folder, dtype, args.runs)
