@@ -26,8 +26,9 @@ const SHAPES = [
 
 const CONSTANTS = {
   lanes_most: [0, 32, 64, 128, 256],
-  lanes_segment: [512, 1024, 2048],
-  lanes_whole: [512, 1024, 2048, 4096],
+  lanes_part: [256, 512, 1024, 2048],
+  lanes_segment: [1024, 2048, 4096, 8192],
+  lanes_whole: [1024, 2048, 4096, 8192],
   threads: [4, 8, 16, 32, 64, 128, 256],
   values_per_thread: [16, 64, 256, 1024, 4096],
   bitonic_most: [16, 32, 64, 96, 128],
@@ -49,7 +50,7 @@ function concerns(constant, value, tuning, [rows, n, k]) {
   const other = { ...tuning, [constant]: value };
   const isByLanes = ({ lanes_most, lanes_segment, lanes_whole }) => k <= lanes_most && (n <= lanes_whole || 4 * k <= lanes_segment);
   if (constant === 'lanes_most') return isByLanes(other) !== isByLanes(tuning);
-  if (constant.startsWith('lanes')) return (isByLanes(other) || isByLanes(tuning)) && n > Math.min(tuning.lanes_whole, other.lanes_whole);
+  if (constant.startsWith('lanes')) return isByLanes(other) || isByLanes(tuning);
   if (isByLanes(tuning)) return false;
   const isBitonic = ({ bitonic_most, bitonic_share }) => k <= bitonic_most && n >= k * bitonic_share;
   const isSegmented = ({ groups, segment_least, count_from }) =>

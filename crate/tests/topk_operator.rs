@@ -146,7 +146,7 @@ fn any_tuning() -> impl Strategy<Value = Tuning> {
         1usize..600,
         1usize..600,
         prop_oneof![Just(0usize), 1usize..257],
-        1usize..3000,
+        (1usize..3000, 1usize..9000),
         1usize..5000,
     )
         .prop_map(
@@ -159,7 +159,7 @@ fn any_tuning() -> impl Strategy<Value = Tuning> {
                 segment_least,
                 count_from,
                 lanes_most,
-                lanes_segment,
+                (lanes_part, lanes_segment),
                 lanes_whole,
             )| Tuning {
                 threads,
@@ -170,6 +170,7 @@ fn any_tuning() -> impl Strategy<Value = Tuning> {
                 segment_least,
                 count_from,
                 lanes_most,
+                lanes_part,
                 lanes_segment,
                 lanes_whole,
             },

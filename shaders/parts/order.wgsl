@@ -10,8 +10,8 @@ const MAGNITUDE: u32 = 0x7fffffffu;
 const INFINITY: u32 = 0x7f800000u;
 const PADDING = vec2<u32>(0u, 0u);
 
-// Order-preserving key of the bits of an f32. Integer operations only: a device may flush subnormals and ignore NaN. Here and below | and &,
-// not || and &&, which are branches: a compiler may keep them.
+// Order-preserving key of the bits of an f32. Integer operations only: a device may flush subnormals and ignore NaN. No || and
+// &&, here and below: they are branches, which a compiler may keep.
 fn order_key(bits: u32) -> u32 {
     let magnitude = bits & MAGNITUDE;
     let positive = ((bits & SIGN) == 0u) | (select_abs != 0u);

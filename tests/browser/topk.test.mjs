@@ -133,7 +133,8 @@ test('no constant of the plan changes a result', { timeout: 600_000 }, async () 
       const threads = [4, 16, 64][next() % 3];
       const tuning = { threads, values_per_thread: 1 + (next() % 300), bitonic_most: next() % 129, bitonic_share: 1 + (next() % 40) };
       Object.assign(tuning, { groups: 1 + (next() % 8), segment_least: 1 + (next() % 600), count_from: 1 + (next() % 600) });
-      Object.assign(tuning, { lanes_most: next() % 257, lanes_segment: 1 + (next() % 3000), lanes_whole: 1 + (next() % 3000) });
+      Object.assign(tuning, { lanes_most: next() % 257, lanes_part: 1 + (next() % 2000) });
+      Object.assign(tuning, { lanes_segment: 1 + (next() % 5000), lanes_whole: 1 + (next() % 5000) });
       const topk = api.createTopK(device, tuning);
       const n = 1 + (next() % [80, 600, 3000, 9000][run % 4]);
       const count = 1 + (next() % 3);

@@ -36,10 +36,13 @@ const SHAPES: [[usize; 3]; 16] = [
 /// A constant: its name in the file, the values to try, and where it is.
 type Constant = (&'static str, &'static [usize], fn(&mut Tuning) -> &mut usize);
 
-const CONSTANTS: [Constant; 10] = [
+const CONSTANTS: [Constant; 11] = [
     ("lanes_most", &[0, 32, 64, 128, 256], |tuning| &mut tuning.lanes_most),
-    ("lanes_segment", &[512, 1024, 2048], |tuning| &mut tuning.lanes_segment),
-    ("lanes_whole", &[512, 1024, 2048, 4096], |tuning| {
+    ("lanes_part", &[256, 512, 1024, 2048], |tuning| &mut tuning.lanes_part),
+    ("lanes_segment", &[1024, 2048, 4096, 8192], |tuning| {
+        &mut tuning.lanes_segment
+    }),
+    ("lanes_whole", &[1024, 2048, 4096, 8192], |tuning| {
         &mut tuning.lanes_whole
     }),
     ("threads", &[4, 8, 16, 32, 64, 128, 256], |tuning| &mut tuning.threads),

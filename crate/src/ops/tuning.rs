@@ -88,6 +88,8 @@ pub struct Tuning {
     pub count_from: usize,
     /// Largest k of the select by subgroups, at most 256; 0 where there are none.
     pub lanes_most: usize,
+    /// Values that it gives a subgroup.
+    pub lanes_part: usize,
     /// Values of a segment of it, four times k at least.
     pub lanes_segment: usize,
     /// Most values of a row that it does not cut into segments.

@@ -1,7 +1,8 @@
 //! Plans the GPU's passes for a TopK of a given shape. The constants come from `shaders/topk_plan.json`. `js/src/topk/plan.ts` is the
 //! twin in TypeScript; both are tested on `tests/topk_plan_vectors.json`.
 //!
-//! * k up to `lanes_most`, on devices with subgroups: select by a subgroup, one a segment of a row, whose winners form the row of the next pass.
+//! * k up to `lanes_most`, on devices with subgroups: each subgroup of a workgroup selects from a part of its segment of a row, one of them from what
+//!   all have found. Winners of several segments form the row of the next pass.
 //! * k up to `bitonic_most`, and rows that are longer by `bitonic_share`: bitonic select, one workgroup per row. If there are few, long rows, each is first split into
 //!   segments, one per workgroup, whose winners form the row of the next pass.
 //! * larger k: radix select, one workgroup per row, then a bitonic sort of the k winners, padded to a power of two. If there are few, long
@@ -32,7 +33,7 @@ pub enum Slot {
     Result,
 }
 
-/// One dispatch; of the select by subgroups, `run` is 1 where it ranks and `stride` the keys that a lane holds; the numbers are the kernels' uniform (`shaders/parts/operator.wgsl`).
+/// One dispatch; of the select by subgroups, `padded` is the parts that a workgroup cuts its segment into, `run` 1 where it ranks, `stride` the keys that a lane holds. The numbers are the kernels' uniform (`shaders/parts/operator.wgsl`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pass {
@@ -110,14 +111,18 @@ pub fn passes(rows: usize, n: usize, k: usize, tuning: Tuning) -> Vec<Pass> {
             };
             let to = winners(from, segments);
             let run = usize::from(segments == 1);
+            let count = width.div_ceil(segments);
+            let parts = count.div_ceil(tuning.lanes_part).next_power_of_two();
+            let parts = parts.min(8).min(LANES_ROOM / k.next_power_of_two());
             list.push(Pass {
                 width,
                 segments,
+                padded: parts,
                 run,
-                stride: held(width.div_ceil(segments)),
+                stride: count.div_ceil(parts * LANES).next_power_of_two().clamp(16, 64),
                 groups: rows * segments,
-                // Each thread ranks one.
-                threads: (run * k).next_power_of_two().max(LANES),
+                // Each ranks one.
+                threads: (run * k).next_power_of_two().max(parts * LANES),
                 ..pass(Kernel::Lanes, from, to)
             });
             if segments == 1 {
@@ -201,10 +206,8 @@ pub fn passes(rows: usize, n: usize, k: usize, tuning: Tuning) -> Vec<Pass> {
 /// Lanes that subgroups are planned for: where there are fewer, they do with it.
 const LANES: usize = 32;
 
-/// Keys that a lane holds of a segment of so many values: what `topk_lanes.wgsl` can.
-fn held(count: usize) -> usize {
-    count.div_ceil(LANES).next_power_of_two().clamp(16, 64)
-}
+/// Positions that `topk_lanes.wgsl` has room for: the first of each part.
+const LANES_ROOM: usize = 1024;
 
 /// Where the winners of so many segments go.
 fn winners(from: Slot, segments: usize) -> Slot {

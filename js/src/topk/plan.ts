@@ -19,7 +19,7 @@ export type Slot = 'input' | 'even' | 'odd' | 'counts' | 'places' | 'pairs' | 'r
 
 export type Kernel = 'lanes' | 'select' | 'count' | 'split' | 'radix' | 'sort' | 'step' | 'gather';
 
-/** One dispatch; of the select by subgroups, `run` is 1 where it ranks and `stride` the keys that a lane holds. The numbers up to `stride` are the kernels' uniform (shaders/parts/operator.wgsl). */
+/** One dispatch; of the select by subgroups, `padded` is the parts that a workgroup cuts its segment into, `run` 1 where it ranks, `stride` the keys that a lane holds. The numbers up to `stride` are the kernels' uniform (shaders/parts/operator.wgsl). */
 export interface Pass {
   /** shaders/topk_{kernel}.wgsl */
   kernel: Kernel;
@@ -70,6 +70,9 @@ const winnersOf = (from: Slot, segments: number): Slot => (segments === 1 ? 'res
 /** Lanes that subgroups are planned for: where there are fewer, they do with it. */
 export const LANES = 32;
 
+/** Positions that topk_lanes.wgsl has room for: the first of each part. */
+const LANES_ROOM = 1024;
+
 /** Select by subgroups, of segments and then of their winners. */
 function byLanes(rows: number, n: number, k: number, tuning: Tuning, sorted: boolean, pass: MakePass): Pass[] {
   const list: Pass[] = [];
@@ -78,9 +81,11 @@ function byLanes(rows: number, n: number, k: number, tuning: Tuning, sorted: boo
     const segments = width <= tuning.lanes_whole ? 1 : Math.ceil(width / tuning.lanes_segment);
     const to = winnersOf(from, segments);
     const run = Number(sorted && segments === 1);
-    const stride = Math.min(64, powerOfTwoFrom(Math.max(16, Math.ceil(width / segments / LANES))));
-    const threads = run ? Math.max(LANES, powerOfTwoFrom(k)) : LANES; // each ranks one
-    list.push(pass('lanes', from, to, { width, segments, run, stride, groups: rows * segments, threads }));
+    const count = Math.ceil(width / segments);
+    const padded = Math.min(8, powerOfTwoFrom(Math.ceil(count / tuning.lanes_part)), LANES_ROOM / powerOfTwoFrom(k));
+    const stride = Math.min(64, Math.max(16, powerOfTwoFrom(Math.ceil(count / (padded * LANES)))));
+    const threads = Math.max(padded * LANES, run && powerOfTwoFrom(k)); // each ranks one
+    list.push(pass('lanes', from, to, { width, segments, padded, run, stride, groups: rows * segments, threads }));
     if (segments === 1) return list;
     from = to;
     width = segments * k;

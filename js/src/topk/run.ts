@@ -3,32 +3,6 @@ import { shaders } from '../generated/shaders.js';
 import { BufferUsage, COMPUTE_STAGE } from './constants.js';
 import { type Kernel, type Pass, type Slot, type Tuning, passes, wordsOf } from './plan.js';
 
-type Access = 'read' | 'write';
-
-/** Storage bindings from 1 on; 0 is the uniform. */
-const BINDINGS: Record<Kernel, readonly Access[]> = {
-  lanes: ['read', 'read', 'write', 'write'],
-  select: ['read', 'read', 'write', 'write'],
-  count: ['read', 'write'],
-  split: ['read', 'write', 'write', 'write'],
-  radix: ['read', 'read', 'read', 'write'],
-  sort: ['write'],
-  step: ['write'],
-  gather: ['read', 'read', 'write', 'write'],
-};
-
-/** The override constants that each kernel has besides `threads`. */
-const CONSTANTS: Record<Kernel, readonly ('select_abs' | 'listed' | 'held')[]> = {
-  lanes: ['select_abs', 'listed', 'held'],
-  select: ['select_abs', 'listed'],
-  count: ['select_abs'],
-  split: ['select_abs'],
-  radix: ['select_abs', 'listed'],
-  sort: [],
-  step: [],
-  gather: [],
-};
-
 const UNIFORM_BYTES = 64;
 /** Uniforms kept for calls of the same shape. */
 const UNIFORMS_KEPT = 64;
@@ -139,9 +113,8 @@ export class Runner {
   }
 
   #descriptor(pass: Pass, abs: boolean): GPUComputePipelineDescriptor {
-    const { kernel, threads } = pass;
-    const constants: Record<string, number> = { threads };
-    for (const name of CONSTANTS[kernel]) constants[name] = constantOf(name, pass, abs);
+    const { kernel } = pass;
+    const constants = Object.fromEntries(constantsOf(pass, abs));
     return {
       label: `topk_${kernel}`,
       layout: this.#device.createPipelineLayout({ bindGroupLayouts: [this.#layout(kernel)] }),
@@ -161,9 +134,14 @@ export class Runner {
   #layout(kernel: Kernel): GPUBindGroupLayout {
     let layout = this.#layouts.get(kernel);
     if (!layout) {
-      const types: GPUBufferBindingType[] = ['uniform'];
-      for (const access of BINDINGS[kernel]) types.push(access === 'read' ? 'read-only-storage' : 'storage');
-      const entries = types.map((type, binding) => ({ binding, visibility: COMPUTE_STAGE, buffer: { type } }));
+      // A uniform at 0, then storage: the bindings as the kernel declares them.
+      const entries = [...shaders[`topk_${kernel}`].matchAll(/var<(uniform|storage,read)(_write)?>/g)].map(
+        ([, space, writes], binding) => ({
+          binding,
+          visibility: COMPUTE_STAGE,
+          buffer: { type: (space === 'uniform' ? space : writes ? 'storage' : 'read-only-storage') as GPUBufferBindingType },
+        }),
+      );
       layout = this.#device.createBindGroupLayout({ label: `topk_${kernel}`, entries });
       this.#layouts.set(kernel, layout);
     }
@@ -202,11 +180,13 @@ export class Runner {
   }
 }
 
-const constantOf = (name: string, { from, stride }: Pass, abs: boolean) =>
-  name === 'held' ? stride : Number(name === 'listed' ? from !== 'input' : abs);
+/** Names and values of a pass' override constants. */
+const constantsOf = ({ kernel, threads, from, stride }: Pass, abs: boolean): [string, number][] =>
+  Object.entries({ threads, select_abs: Number(abs), listed: Number(from !== 'input'), held: stride }).filter(([name]) =>
+    shaders[`topk_${kernel}`].includes(`override ${name}:`),
+  );
 
-const pipelineKey = (pass: Pass, abs: boolean) =>
-  [pass.kernel, pass.threads, ...CONSTANTS[pass.kernel].map((name) => constantOf(name, pass, abs))].join();
+const pipelineKey = (pass: Pass, abs: boolean) => [pass.kernel, ...constantsOf(pass, abs)].join();
 
 /** The storage bindings of a pass, in order. */
 function spansOf({ kernel, from, to }: Pass, slots: Map<Slot, Span[]>): Span[] {
