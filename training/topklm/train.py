@@ -75,6 +75,7 @@ class TrainConfig:
     log_every: int = 10
     save_every: int = 100
     compile: bool = True
+    epochs: dict | None = None  # how often a source is read, where data.toml says otherwise; the other sources by data.toml
     finish: Finish | None = None
     more: tuple[More, ...] = ()
 
@@ -169,7 +170,7 @@ class Trainer:
         seed = self.table["seed"]
         torch.manual_seed(seed)
         self.model = TopKLM(self.model_config).init_weights(seed).to(self.device)
-        self.packed = Packed(data, self.model_config.n_ctx, seed)
+        self.packed = Packed(data, self.model_config.n_ctx, seed, self.c.epochs)
         if self.c.outward:
             if self.model_config.topk_k is None or self.model_config.n_nontopk == self.model_config.n_layers:
                 raise ValueError("outward needs a model with a TopK block: there are no neurons to speak")
