@@ -30,7 +30,7 @@ fn split_bin(base: u32, thread: u32) -> u32 {
     var wanted = eight.y;
     var bin = (eight.x + 1u) * (COUNTED / BINS) - 1u;
     var count = atomicLoad(&counts[base + bin]);
-    while (count < wanted) {
+    while (count < wanted && bin > 0u) {
         wanted -= count;
         bin--;
         count = atomicLoad(&counts[base + bin]);

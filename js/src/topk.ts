@@ -221,9 +221,9 @@ function profileOf(device: GPUDevice): string {
 
 /** Whether kernels with operations of subgroups pay: Metal's lanes are 32, though it does not say so. */
 function hasLanes({ features, adapterInfo }: GPUDevice): boolean {
-  const info: { isFallbackAdapter?: boolean; vendor?: string; subgroupMinSize?: number } | undefined = adapterInfo;
-  if (!features?.has('subgroups' as GPUFeatureName)) return false;
-  return Boolean(info?.isFallbackAdapter || info?.vendor === 'apple' || (info?.subgroupMinSize ?? 0) >= LANES);
+  const info: { isFallbackAdapter?: boolean; vendor?: string; subgroupMinSize?: number } = adapterInfo ?? {};
+  const { isFallbackAdapter, vendor, subgroupMinSize = 0 } = info;
+  return features?.has('subgroups' as GPUFeatureName) && (isFallbackAdapter || vendor === 'apple' || subgroupMinSize >= LANES);
 }
 
 function tuningOf(profile: string | Tuning): Tuning {

@@ -95,6 +95,8 @@ pub async fn plan(gpu: Rc<Gpu>, adapter: Option<String>, runs: usize) -> Result<
     let profile = gpu.profile();
     // One operator, which keeps what it has compiled.
     let mut operator = TopKGpu::new(gpu.clone(), profile);
+    // The host's part, which hides much of a real device's, is none of the constants'.
+    let by_clock = !profile.is_software();
     let mut best = tuning(profile);
     let mut tried = Vec::new();
     for (constant, values, place) in CONSTANTS {
@@ -108,7 +110,7 @@ pub async fn plan(gpu: Rc<Gpu>, adapter: Option<String>, runs: usize) -> Result<
                 if ours == others {
                     continue;
                 }
-                let ratio = ratio(&gpu, &mut operator, shape, [best, other], runs).await?;
+                let ratio = ratio(&gpu, by_clock, &mut operator, shape, [best, other], runs).await?;
                 logs.push(ratio.ln());
                 if ratio > MUCH_WORSE {
                     break;
@@ -160,14 +162,13 @@ pub fn written(mut plan: Table, figures: &PlanFigures) -> Result<String> {
 /// The time of a shape with the other constants by that with these, in turn.
 async fn ratio(
     gpu: &Gpu,
+    by_clock: bool,
     operator: &mut TopKGpu,
     [rows, n, k]: [usize; 3],
     tunings: [Tuning; 2],
     runs: usize,
 ) -> Result<f64> {
     let input = numbers(rows * n);
-    // The host's part, which hides much of a real device's, is none of the constants'.
-    let is_clocked = !gpu.profile().is_software();
     let (mut times, mut ratio) = ([Vec::new(), Vec::new()], 1.0);
     // At first one run each, so that what is much worse takes no more than that.
     for (round, runs) in [1, runs.div_ceil(2), runs.div_ceil(2)].into_iter().enumerate() {
@@ -176,7 +177,7 @@ async fn ratio(
             operator.tune(tunings[at]);
             // Compiles, and warms up.
             operator.time(&input, n, k, Select::Value, 0, 1).await?;
-            let has_clock = is_clocked && gpu.start_clock();
+            let has_clock = by_clock && gpu.start_clock();
             let timed = operator.time(&input, n, k, Select::Value, 0, runs).await?;
             match has_clock {
                 true => times[at].push(gpu.stop_clock()?.values().sum::<f64>() / runs as f64),
@@ -213,6 +214,22 @@ mod tests {
         expected.profiles.insert(Profile::Nvidia, found.tuning);
         assert_eq!(after, expected);
         assert_eq!(read("{}").expect_err("no plan").code(), crate::error::Code::Argument);
+    }
+
+    #[test]
+    fn by_the_device_clock_or_the_host_a_ratio_is_one() {
+        let opened = pollster::block_on(crate::exec::gpu::open(crate::exec::adapter::BackendChoice::Gpu));
+        let gpu = opened
+            .expect("a Vulkan adapter, for example lavapipe")
+            .1
+            .expect("a device");
+        let tunings = [tuning(Profile::Gpu), tuning(Profile::Gpu).on(false)];
+        let mut operator = TopKGpu::new(gpu.clone(), Profile::Gpu);
+        for by_clock in [true, false] {
+            let ratio = pollster::block_on(ratio(&gpu, by_clock, &mut operator, [3, 5000, 32], tunings, 4));
+            let ratio = ratio.expect("timed");
+            assert!(ratio.is_finite() && ratio > 0.0, "{ratio}");
+        }
     }
 
     /// A value that is tried is one that the kernels can do.
