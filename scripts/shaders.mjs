@@ -27,13 +27,38 @@ export const assembledShader = (name) => fs.readFileSync(inRoot(ASSEMBLED, name)
 export const forBrowsers = (code) =>
   code.includes('subgroupAdd(') ? `enable subgroups;\ndiagnostic(off, subgroup_uniformity);\n${code}` : code;
 
-/** What a browser downloads of a kernel: without the functions of its parts that it does not call, and without spaces that no token needs. */
+/** Names that are not ours to change: built-in ones that a kernel also declares, and `main`. */
+const KEPT = new Set(['main', 'all', 'any', 'max', 'min', 'step', 'select', 'length', 'sign', 'clamp', 'dot', 'mix', 'abs']);
+
+/** Of the operator's kernels: what a name is called in the package. One name is one everywhere, so that what kernels share packs well. */
+function shortNames() {
+  const code = kernelNames()
+    .filter(isOperatorShader)
+    .map(assembledShader)
+    .join('')
+    .replace(/\/\/.*/g, '');
+  const declared = /\b(?:fn|let|const|struct|var(?:<[^>]*>)?)\s+(\w{3,})|\b(\w{3,})\s*:/g;
+  const found = [...code.matchAll(declared)].map(([, named, typed]) => named ?? typed);
+  // JavaScript gives override constants their values by name.
+  const overrides = new Set([...code.matchAll(/\boverride\s+(\w+)/g)].map(([, name]) => name));
+  const times = (name) => code.split(new RegExp(`\\b${name}\\b`)).length;
+  const names = [...new Set(found)].filter((name) => !KEPT.has(name) && !overrides.has(name)).sort((a, b) => times(b) - times(a));
+  return new Map(names.map((name, at) => [name, String.fromCharCode(65 + (at % 26)) + (at < 26 ? '' : Math.floor(at / 26))]));
+}
+
+let names;
+
+/** What a browser downloads of a kernel: without the functions of its parts that it does not call, and without spaces that no token needs, under short names. */
 export function dense(code) {
   const unused = [...code.matchAll(/^fn (?!main\b)(\w+)\(.*?^\}\n/gms)].find(
     ([, name]) => code.split(new RegExp(`\\b${name}\\b`)).length === 2,
   );
   if (unused) return dense(code.replace(unused[0], ''));
-  return code.replace(/\s*([{}()[\],:;]|->|(?<!> ?)[-+*/%&|^!<>=]*[+*/%&|^<>=])\s*/g, '$1').replace(/,(?=[})])/g, '');
+  names ??= shortNames();
+  return code
+    .replace(/\s*([{}()[\],:;]|->|(?<!> ?)[-+*/%&|^!<>=]*[+*/%&|^<>=])\s*/g, '$1')
+    .replace(/,(?=[})])/g, '')
+    .replace(/@\w+(?:\(\w+\))?|\b[A-Za-z_]\w*/g, (word) => names.get(word) ?? word);
 }
 
 /** Names of the kernels: every .wgsl directly in shaders/ (its folders hold parts). */

@@ -63,8 +63,8 @@ fn reaching(base: u32, team: Team, keys: vec3<u32>) -> vec3<u32> {
     return vec3(two & 0xffffu, two >> 16u, subgroupAdd(sums.y));
 }
 
-// Of a key: 1 where it is above the k-th one and active, 1 << 16 where it is that one. (Where keys have lost the sign that `topk_post` looks
-// at, the list is counted anew.)
+// Of a key: 1 where it is above the k-th one and active, 1 << 16 where it is that one. (Where keys have lost the sign that `topk_post`
+// looks at, the list is counted anew.)
 fn marks(key: u32, last: u32) -> u32 {
     let is_active = select(key != SIGN, key > SIGN, post_relu != 0u);
     return select(0u, 1u, key > last && is_active) | select(0u, 0x10000u, key == last);

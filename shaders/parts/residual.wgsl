@@ -20,8 +20,8 @@ fn four_of_parts(at: u32) -> vec4<f32> {
     return vec4<f32>(mlp_out[at], mlp_out[at + 1u], mlp_out[at + 2u], mlp_out[at + 3u]);
 }
 
-// The sum of the parts `at` … before `end`, d_model apart, of four indices or of one. Four parts are asked for at once: one after the other,
-// each would wait for memory as long as all of them.
+// The sum of the parts `at` … before `end`, d_model apart, of four indices or of one. Four parts are asked for at once: one after the
+// other, each would wait for memory as long as all of them.
 fn four_added(first: u32, end: u32) -> vec4<f32> {
     var sum = four_of_parts(first);
     var at = first + d_model;

@@ -1,16 +1,17 @@
 // @import parts/octets.wgsl
 // @import parts/source.wgsl
+// @import parts/meet.wgsl
 // Linear op for many rows (prefill): a thread makes 8 or 4 rows × 8 columns in registers, out of memory alone: an input of each row and
 // eight weights feed 64 or 32 multiply-adds. A workgroup has a tile of four times so many rows and of 16 or 8 octets of columns, so that
 // neighbours read the same inputs and neighbouring weights. Where a device has more threads than a tile (ops/linear.rs), several share the
 // inputs of the same numbers, four inputs in turn each, and their sums meet in workgroup memory (8.5 KiB). Behind an RMSNorm the squares
-// are summed on the way, and the result is scaled; LayerNorm's sums of two passes come first. Grid: (columns / 8·octets, rows / 4·rows_each).
+// are summed on the way, and the result is scaled; LayerNorm's sums of two passes come first.
+// Grid: (columns / 8·octets, rows / 4·rows_each).
 
 override rows_each: u32 = 8u;     // 8: fewer reads a product; 4: twice the threads, and registers to spare
 override octets: u32 = 16u;       // of a tile
 override splits: u32 = 1u;        // threads that share the inputs; 8 with tiles of 32 threads
 override tile_threads: u32 = 64u; // 4 · octets · splits
-override meeting: u32 = 1u;       // 256 where splits are 8
 
 const ROW_GROUPS: u32 = 4u;
 
@@ -20,9 +21,6 @@ struct Eight {
 }
 
 var<workgroup> shares: array<f32, 256>;
-var<workgroup> met_low: array<vec4<f32>, meeting>;
-var<workgroup> met_high: array<vec4<f32>, meeting>;
-var<workgroup> met_squares: array<vec4<f32>, 32>;
 var<workgroup> tile_stats: array<vec2<f32>, 32>;
 
 // Of a tile.
@@ -134,42 +132,6 @@ fn add(i: u32, low_at: vec4<u32>, high_at: vec4<u32>, octet: u32) {
         sum6 += high.z * w;
         sum7 += high.w * w;
     }
-}
-
-// The sums of the threads that share the inputs of the same numbers, of one row of each thread.
-fn meet(sums: mat2x4<f32>, n: u32, group: vec3<u32>, thread: u32) {
-    workgroupBarrier();
-    met_low[thread] = sums[0];
-    met_high[thread] = sums[1];
-    workgroupBarrier();
-    let places = ROW_GROUPS * octets;
-    let place = thread % places;
-    let half = thread / places;
-    if (half > 1u) {
-        return;
-    }
-    var sum = vec4<f32>(0.0);
-    var square = 0.0;
-    for (var split = 0u; split < splits; split++) {
-        if (half == 0u) {
-            sum += met_low[split * places + place];
-        } else {
-            sum += met_high[split * places + place];
-        }
-        square += met_squares[split * ROW_GROUPS + place / octets][n];
-    }
-    let row = group.y * tile_rows() + place / octets * rows_each + n;
-    let octet = group.x * octets + place % octets;
-    if (row >= params.rows || 8u * octet >= n_outputs) {
-        return;
-    }
-    if (norm == RMS_NORM) {
-        sum *= inverseSqrt(square / f32(n_inputs) + eps);
-    }
-    let units = octet_units(octet);
-    sum *= select(units[0], units[1], half == 1u);
-    finish(row, 4u * octet + 2u * half, sum.xy);
-    finish(row, 4u * octet + 2u * half + 1u, sum.zw);
 }
 
 @compute @workgroup_size(tile_threads)

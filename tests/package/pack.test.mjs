@@ -7,7 +7,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { packageFolder, root } from './fixture.mjs';
 
-const MOST = { size: 2_420_000, unpackedSize: 5_600_000 };
+const MOST = { size: 2_430_000, unpackedSize: 5_600_000 };
 
 const [packed] = JSON.parse(
   execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts', '--offline'], {
