@@ -1,6 +1,10 @@
-"""The TopK activation on the vectors that also test Rust, WGSL and TypeScript, computed in both ways."""
+"""The TopK activation on the vectors that also test Rust, WGSL and TypeScript, computed in all three ways."""
 
+import importlib.util
 import json
+import os
+import subprocess
+import sys
 import unittest
 from pathlib import Path
 
@@ -12,7 +16,36 @@ from topklm import topk
 VECTORS = Path(__file__).parents[2] / "tests" / "goldens" / "topk_vectors.json"
 
 
+# Whether Triton interprets its kernels is settled when it is imported: a process of its own.
+INTERPRETED = """
+import json, sys
+import numpy as np, torch
+from topklm import topk, topk_cuda
+checked = 0
+for case in json.load(open(sys.argv[1]))["cases"]:
+    n, k = len(case["input"]), case["k"]
+    if 0 < k < n:
+        x = torch.from_numpy(np.array(case["input"], dtype=np.uint32).view(np.float32))[None]
+        found = topk_cuda.mask(x, k, case["select"])[0].nonzero()[:, 0].tolist()
+        assert found == sorted(case["indices"]), case["name"]
+        checked += 1
+x = (torch.randn(20, 65, generator=torch.Generator().manual_seed(1)) * 2).round()
+for select in ("value", "abs"):
+    for k in (1, 7, 64):
+        assert torch.equal(topk.mask_by_sort(x, k, select), topk_cuda.mask(x, k, select)), (select, k)
+print(checked)
+"""
+
+
 class TopK(unittest.TestCase):
+    @unittest.skipUnless(importlib.util.find_spec("triton"), "no Triton: it comes with PyTorch for GPUs")
+    def test_the_kernel_for_gpus(self):
+        environment = os.environ | {"TRITON_INTERPRET": "1"}
+        arguments = [sys.executable, "-c", INTERPRETED, str(VECTORS)]
+        done = subprocess.run(arguments, env=environment, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertGreater(int(done.stdout), 20)
+
     def test_vectors(self):
         cases = json.loads(VECTORS.read_text())["cases"]
         checked = 0
