@@ -30,7 +30,7 @@ PROMPT, NEW = 128, 32
 
 def config(d, layers, heads, kv_heads, ffn, vocab, context, k) -> dict:
     common = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": d, "num_hidden_layers": layers}
-    common |= {"num_attention_heads": heads, "num_key_value_heads": kv_heads, "head_dim": 64 if heads == 9 else 32 if d != 512 else 64}
+    common |= {"num_attention_heads": heads, "num_key_value_heads": kv_heads, "head_dim": 64 if d in (512, 576) else 32}
     common |= {"intermediate_size": ffn, "vocab_size": vocab, "max_position_embeddings": context, "rms_norm_eps": 1e-5, "rope_theta": 10000.0}
     common |= {"hidden_act": "silu", "tie_word_embeddings": False, "bos_token_id": 1, "eos_token_id": 2, "torch_dtype": "float16"}
     return common | ({"topk_k": k, "n_nontopk": 1, "topk_select": "value", "topk_post": "relu"} if k else {})
@@ -69,7 +69,7 @@ def ours(binary: Path, *arguments) -> dict:
 
 
 def device_ms(work, runs: int) -> float:
-    """Milliseconds of what `work` puts into the queue, by the device's clock: the median of `runs`, each of as many calls as take about a millisecond."""
+    """Milliseconds of what `work` puts into the queue, by the device's clock: the median of `runs`, each of 20 calls."""
     for _ in range(3):
         work()
     begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
@@ -137,10 +137,14 @@ def main():
     parser.add_argument("--binary", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--runs", type=int, default=15)
-    parser.add_argument("--only", nargs="*", default=["topk", *SHAPES])
+    parser.add_argument("--only", nargs="*", choices=["topk", *SHAPES], default=["topk", *SHAPES], metavar="WHAT", help="topk, or names of models")
     parser.add_argument("--alone", action="store_true", help="without transformers")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
+    if not torch.cuda.is_available():
+        parser.error("there is no GPU here that PyTorch can use (CUDA)")
+    if not args.binary.is_file():
+        parser.error(f"--binary {args.binary} does not exist: cargo build --release --bin topk-lm makes it")
     result = {"device": torch.cuda.get_device_name(), "torch": torch.__version__}
     if "topk" in args.only:
         result["topk"] = topk(args.binary, args.runs)

@@ -219,7 +219,7 @@ function profileOf(device: GPUDevice): string {
   return info?.vendor && Object.hasOwn(PROFILES, info.vendor) ? info.vendor : 'gpu';
 }
 
-/** Whether kernels with operations of subgroups pay: Metal's lanes are 32, though it does not say so. */
+/** Whether kernels with operations of subgroups pay: Metal's lanes are 32, though it does not say so. Twin: `subgroups_pay` in crate/src/exec/gpu/context.rs. */
 function hasLanes({ features, adapterInfo }: GPUDevice): boolean {
   const info: { isFallbackAdapter?: boolean; vendor?: string; subgroupMinSize?: number } = adapterInfo ?? {};
   const { isFallbackAdapter, vendor, subgroupMinSize = 0 } = info;

@@ -237,6 +237,18 @@ class Training(unittest.TestCase):
         self.assertEqual(begun.model.config.topk_k, 9)
         self.assertTrue(all(torch.equal(load_model(weights).state_dict()[n], p) for n, p in begun.model.state_dict().items()))
 
+    def test_the_main_part_reads_its_own_mixture(self):
+        name = self.config("epochs.toml", finish={"steps": 3, "epochs": {"b.txt": 0}})
+        with (self.folder / name).open("a") as file:
+            file.write('[train.epochs]\n"a.txt" = 0\n')
+        trainer = self.trainer("epochs", config=name)
+        here, elsewhere = (data.Packed(self.folder / "data", 32, seed=3, epochs=epochs) for epochs in ({"a.txt": 0}, None))
+        self.assertTrue((trainer.windows(4) == here.windows(0, 4)).all())
+        self.assertFalse((trainer.windows(4) == elsewhere.windows(0, 4)).all())
+        trainer.step = 5
+        last = data.Packed(self.folder / "data", 32, seed=4, epochs={"b.txt": 0})
+        self.assertTrue((trainer.windows(4) == last.windows(0, 4)).all())
+
     def test_the_last_phase_reads_another_mixture(self):
         config = self.config("finish.toml", checkpoints=[0, 2], finish={"steps": 3, "epochs": {"a.txt": 0}})
         trainer = self.trainer("finish", config=config)

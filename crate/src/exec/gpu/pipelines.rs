@@ -74,18 +74,10 @@ impl Pipelines {
         let shader = shader(self.shaders, kernel.file)?;
         let mut modules = self.modules.borrow_mut();
         let module = modules.entry(shader.file).or_insert_with(|| {
-            let descriptor = wgpu::ShaderModuleDescriptor {
+            device.create_shader_module(wgpu::ShaderModuleDescriptor {
                 label: Some(shader.file),
                 source: wgpu::ShaderSource::Wgsl(shader.source().into()),
-            };
-            // Else each loop counts its turns in two words, for fear that it has no end, and is not unrolled. Of the operator's kernels alone:
-            // without the count lavapipe compiles the nested loops of parts/terms.wgsl wrongly.
-            let checks = wgpu::ShaderRuntimeChecks {
-                force_loop_bounding: !shader.file.starts_with("topk_"),
-                ..wgpu::ShaderRuntimeChecks::checked()
-            };
-            // SAFETY: every loop of the operator's kernels, which are compiled in, ends, whatever it reads; the other checks stay.
-            unsafe { device.create_shader_module_trusted(descriptor, checks) }
+            })
         });
         let mut layouts = self.layouts.borrow_mut();
         let kinds = shader.bindings.iter().map(|b| (b.number, b.writes)).collect();
