@@ -110,11 +110,11 @@ async function firstOf(on, challenge, edits) {
   return null;
 }
 
-/** Neurons that are found by one of the words, at their strength and at half of it. */
+/** Neurons that are found by one of the words, at their strength and at parts of it. */
 function candidates(on, words, most) {
   const found = words.flatMap((word) => on.findNeurons(on.index, on.vocabulary, word, most));
   const neurons = [...new Map(found.map((neuron) => [`${neuron.layer}.${neuron.index}`, neuron])).values()];
-  return [0.5, 1].flatMap((times) => neurons.map((neuron) => firstEdit(on, neuron, times)).filter(Boolean));
+  return [0.5, 0.7, 0.85, 1].flatMap((times) => neurons.map((neuron) => firstEdit(on, neuron, times)).filter(Boolean));
 }
 
 function said(on, challenge) {

@@ -8,7 +8,7 @@ import { main } from './lib/run.mjs';
 const MODEL = 'Llama-TopK-Stories-16M';
 const PROMPT = 'The baby was tired, so';
 const LAYERS = [1, 2, 3];
-const EDIT = { layer: 3, index: 296, action: 'clamp', value: 24.7 };
+const EDIT = { layer: 1, index: 296, action: 'clamp', value: 18 };
 const MOST_LIKELY = 4;
 const NEW_TOKENS = 24;
 
@@ -19,6 +19,9 @@ const QUIET = '#5c6b68';
 const TEAL = '#0d7a70';
 const FAINT = '#b9c9c5';
 const ORANGE = '#c2410c';
+
+/** Where the bars of a row stand. */
+const baseOf = (row) => 138 + 62 * row;
 
 /** What the model says behind the prompt: its hidden state at the last token, the likeliest next tokens, and a greedy continuation. */
 async function outcome(model, edits) {
@@ -53,7 +56,7 @@ function draw(config, plain, edited) {
     text(40, 76, `the active neurons (at most ${config.topk_k} of ${config.d_model}) at “${plain.tokens.at(-1).trim()}”`, { fill: QUIET }),
   );
   edited.states.forEach((state, row) => {
-    const base = 138 + 62 * row;
+    const base = baseOf(row);
     const tallest = Math.max(...state.map(({ value }) => value));
     parts.push(text(40, base, `block ${LAYERS[row]}`, { size: 13, fill: QUIET }));
     for (const { index, value } of state) {
@@ -66,7 +69,14 @@ function draw(config, plain, edited) {
     }
   });
   const note = `neuron (${EDIT.layer}, ${EDIT.index}) set to ${EDIT.value}`;
-  parts.push(text(left + step * EDIT.index, 290, note, { size: 13, fill: ORANGE, weight: 600, anchor: 'middle' }));
+  parts.push(
+    text(left + step * EDIT.index, baseOf(LAYERS.indexOf(EDIT.layer)) + 15, note, {
+      size: 13,
+      fill: ORANGE,
+      weight: 600,
+      anchor: 'middle',
+    }),
+  );
   parts.push(...panel(40, 'as it is', plain, TEAL), ...panel(500, 'with the neuron set', edited, ORANGE));
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="system-ui, sans-serif" role="img">
 <!-- made by scripts/make-picture.mjs -->

@@ -9,7 +9,7 @@ fn main() -> topk_lm::Result<()> {
     let folder = arguments.next().unwrap_or("models/Llama-TopK-Stories-16M".into());
     let prompt = arguments.next().unwrap_or("The baby was tired, so".into());
     let model = Model::open(folder)?;
-    for edits in [vec![], vec![Edit::clamp(3, 296, 24.7)]] {
+    for edits in [vec![], vec![Edit::clamp(1, 296, 18.0)]] {
         let options = GenerateOptions {
             edits,
             max_tokens: Some(60),

@@ -26,7 +26,7 @@ def _(mo, topk_lm):
 @app.cell
 def _(dense, model):
     # Calls start here. Their answers come after this cell has ended; the cells below name the views, so they run again for each answer.
-    she = {"layer": 3, "index": 296, "action": "clamp", "value": 24.7}  # turns he into she
+    she = {"layer": 1, "index": 296, "action": "clamp", "value": 18}  # turns he into she
     words = "The dog ran to the park"
     call = model.run(words, hooks=["blocks.2.hook_topk_out"], logits="all")
     plain = model.generate("The baby was tired, so", temperature=0, max_tokens=20)

@@ -71,7 +71,7 @@ def main(folder):
     inputs = tokenizer("The baby was tired, so", return_tensors="pt")
     settings = {"do_sample": False, "max_new_tokens": 20}
     print("plain: ", tokenizer.decode(model.generate(**inputs, **settings)[0], skip_special_tokens=True))
-    with edited(model, layer=3, index=296, value=24.7):  # a neuron that turns he into she
+    with edited(model, layer=1, index=296, value=18):  # a neuron that turns he into she
         print("edited:", tokenizer.decode(model.generate(**inputs, **settings)[0], skip_special_tokens=True))
 
 

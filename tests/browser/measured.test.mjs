@@ -53,6 +53,7 @@ const steeringOf = (judge) => ({
 });
 
 /** Results as training/claims writes them once the twin and the SAE are measured. */
+const turnedOf = (median, still, switches, mean = 0.99) => ({ same_side: { mean }, times: { median, as_listed: still, switches } });
 const WHOLE = {
   quality: { topk: qualityOf(2.662, 0.0002144), dense: qualityOf(2.5, -0.00006407), gap_percent: { validation: 4.25, held_out: 4.61 } },
   controls: {
@@ -142,6 +143,14 @@ const WHOLE = {
       },
     },
   },
+  switches: {
+    ...turnedOf(1.31, 0.36, 4),
+    listed: 209,
+    switches: 3,
+    contrasts: 55,
+    of_switches: turnedOf(2.5, 0.67, 0),
+    random: turnedOf(-0.02, 0, 0, 0.54),
+  },
   sweep: {
     proxy: { tokens: 5013504 },
     settings: {
@@ -159,7 +168,7 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   const { claimsOf } = await siteModule('claims.ts');
   const claims = claimsOf(WHOLE);
   // The main figures in sentences.
-  assert.equal(claims.lead.length, 7);
+  assert.equal(claims.lead.length, 8);
   assert.match(claims.lead[0], /held-out stories by 4\.6 %/);
   assert.match(claims.lead[1], /F1 of 0\.25 .*rotated \(0\.06\).*twin’s coordinates \(0\.02\)/);
   assert.match(claims.lead[2], /active at far fewer positions than those: at equally many, .* F1 is 0\.39, 0\.39 and 0\.39/);
@@ -167,10 +176,14 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
     claims.lead[3],
     /behind block 4, bring its next word 97 % of the way .*coordinates of the twin 96 %, eight SAE features 95 %, .*rotated, 94 %/,
   );
-  assert.match(claims.lead[4], /eight neurons bring 50 %.*twin bring 5 %, one neuron alone 0 %/);
-  assert.match(claims.lead[5], /SAE on the twin bring 55 %.*not the best lever.*without any neuron, brings 100 %/);
   assert.match(
-    claims.lead[6],
+    claims.lead[4],
+    /^209 neurons turn .* still read; behind fresh prompts 36 % still do, and 99 % turn it the same way .*: 0 % and 54 %/,
+  );
+  assert.match(claims.lead[5], /eight neurons bring 50 %.*twin bring 5 %, one neuron alone 0 %/);
+  assert.match(claims.lead[6], /SAE on the twin bring 55 %.*not the best lever.*without any neuron, brings 100 %/);
+  assert.match(
+    claims.lead[7],
     /1\.2 times that of plain texts, up to eight neurons bring 2\.40 words .*, as many features 1\.20, coordinates of the twin 0\.60/,
   );
   assert.deepEqual(rowOf(groupOf(claims, 'The paper’s claims, one by one'), 'Stays able'), ['partly', '+2.5 % of loss']);
@@ -207,6 +220,11 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   assert.deepEqual(rowOf(patched, 'dense coordinates'), ['1,024', '60 %', '60 %', '90 %', '96 %', '384']);
   assert.deepEqual(rowOf(patched, 'SAE features').at(-1), '–');
   assert.match(patched.note, /behind block 4.*over 50 pairs.*80 % of what the model’s whole state brings/);
+  const turned = groupOf(claims, 'Do single neurons turn a contrast?');
+  assert.deepEqual(rowOf(turned, 'neurons of the Gallery'), ['209', '99 %', '1.31', '36 %', '4']);
+  assert.deepEqual(rowOf(turned, 'switches among them'), ['3', '99 %', '2.50', '67 %', '0']);
+  assert.deepEqual(rowOf(turned, 'random neurons'), ['209', '54 %', '−0.02', '0 %', '0']);
+  assert.match(turned.note, /\(55 contrasts\)/);
   const saes = groupOf(claims, 'Sparse autoencoders on the dense twin');
   assert.deepEqual(
     saes.facts.map(({ name }) => name),

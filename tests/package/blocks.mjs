@@ -64,7 +64,7 @@ export const SHELL = [
     'TEXT.jsonl is a text of three lines',
     [
       'topk-lm info --model models/Llama-TopK-Stories-16M',
-      'topk-lm generate --model models/Llama-TopK-Stories-16M --prompt "The baby was tired, so" --edit layer=3,index=296,action=clamp,value=24.7',
+      'topk-lm generate --model models/Llama-TopK-Stories-16M --prompt "The baby was tired, so" --edit layer=1,index=296,action=clamp,value=18',
       'topk-lm run --model models/Llama-TopK-Stories-16M --prompt "The dog ran" --hook blocks.2.hook_topk_out --out hidden.safetensors',
       'topk-lm run --model models/Llama-TopK-Stories-16M --prompt "The dog ran" --hook blocks.2.hook_topk_out --hook blocks.2.attn.hook_pattern --out hidden.safetensors',
       'topk-lm analyze --model models/Llama-TopK-Stories-16M --corpus TEXT.jsonl --out features --export export',

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import common
 
-NAMES = ("quality", "consistency", "trace", "sae", "controls", "patches", "sets", "seeds", "compute", "edit_cost", "recipes")
+NAMES = ("quality", "consistency", "trace", "sae", "controls", "patches", "switches", "sets", "seeds", "compute", "edit_cost", "recipes")
 # The SAE that stands beside neurons and coordinates: name of its folder, block.
 SAE, BLOCK = "topk-k48", 4
 
@@ -34,6 +34,7 @@ def commands(args) -> dict[str, list]:
         "sae": ["sae", *data, "--out", sae, "--layer", BLOCK, "--k", 48, "--positions", 400_000],
         "controls": ["controls", *data, *beside],
         "patches": ["patches", *shared, *beside],
+        "switches": ["switches", *shared],
         "sets": ["sets", *data, *beside],
         "seeds": ["seeds", *data, "--out", args.work / "wide"],
         "compute": ["compute", *shared, "--runs", args.work / "wide", *(["--binary", args.binary] if args.binary else [])],

@@ -64,7 +64,14 @@ def steering(f):
     method = lambda *path: f("sets", "methods", *path)  # noqa: E731
     count = len(method("topk", "1", "concepts"))
     one, eight, sae, logits = (nth(count, method(*path)["works"]) for path in (("topk", "1"), ("topk", "8"), ("sae", "8"), ("logits",)))
-    return f"one neuron brings {one} topics, up to eight {eight}, up to eight SAE features {sae}; raising the logits of the words, without a neuron, {logits}"
+    text = f"one neuron brings {one} topics, up to eight {eight}, up to eight SAE features {sae}; raising the logits of the words, without a neuron, {logits}"
+    turned = f("switches")
+    if not turned:
+        return text
+    return text + (
+        f". {turned['listed']} single neurons turn a contrast, such as he / she: behind fresh prompts to the same side in {share(turned['same_side']['mean'])}, "
+        f"{turned['times']['median']:.1f} times as far as the best of 100 random neurons (median; random ones in their place {turned['random']['times']['median']:.1f} times)"
+    )
 
 
 def across_steps(f):
@@ -106,7 +113,7 @@ CLAIMS = (
     ("Single neurons can be read, unlike those of a dense model", PARTLY, "controls", single_units),
     ("They are as interpretable as the features of an SAE", PARTLY, "controls", as_saes),
     ("No training afterwards, nothing to reconstruct", REPRODUCED, "sae, quality", no_second_training),
-    ("Setting single neurons steers the text", PARTLY, "sets", steering),
+    ("Setting single neurons steers the text", PARTLY, "sets, switches", steering),
     ("The forming of neurons can be followed over checkpoints", REPRODUCED, "trace", across_steps),
     ("… and over layers", REPRODUCED, "controls", across_layers),
     ("Neurons are stable", PARTLY, "seeds", stable),

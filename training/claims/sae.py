@@ -203,9 +203,10 @@ def loss(sae, x, silent):
     return error + AUX_WEIGHT * aux, error, codes
 
 
-def train(model, packed, layer, k, width, positions, lr=2e-3, sequences=16, say=None, seed=1, kind="topk"):
-    """An SAE after `positions` positions of the training text; batches of 16 × n_ctx positions."""
+def train(model, packed, layer, k, width, positions, lr=2e-3, batch=4096, say=None, seed=1, kind="topk"):
+    """An SAE after `positions` positions of the training text; whole windows of n_ctx, about `batch` positions a step."""
     sae = SAE(model.config.d_model, width, k, layer, seed, kind)
+    sequences = max(1, batch // model.config.n_ctx)
     steps = max(1, positions // (sequences * model.config.n_ctx))
     adam = torch.optim.Adam(sae.parameters(), lr=lr, betas=(0.9, 0.99))
     silent = torch.zeros(width)

@@ -245,6 +245,24 @@ def needed(name, e) -> str:
     return said(e["units"]) + (f" (of theirs: {said(e['units_of_own'])})" if name.startswith("sae ") else "")
 
 
+def switches(r):
+    def row(label, count, e):
+        times = e["times"]
+        return (label, f"{count:,}", percent(e["same_side"]["mean"]), number(times["median"]), percent(times["at_least_1"]), percent(times["as_listed"]), f"{times['switches']:,}")
+
+    rows = [row("neurons that are listed, from 1.5 times on", r["listed"], r)]
+    if "of_switches" in r:
+        rows.append(row("… of these, switches: from three times on", r["switches"], r["of_switches"]))
+    rows.append(row("as many random neurons in their place", r["listed"], r["random"]))
+    yield from heading("Single neurons that turn a contrast, behind fresh prompts", "switches")
+    yield from grid(("", "neurons", "to the same side", "times the best random neuron, median", "at least once", "at least 1.5 times", "three times"), rows)
+    yield ""
+    yield (
+        f"`topk-lm analyze --writes` lists the neurons that move the log odds of a contrast (was / were, he / she, …; {r['contrasts']} of them) at least 1.5 times as far as the best of 100 random neurons of the layer, "
+        "all set to the largest values at which their texts still read. Here each is set to the same value behind three prompts of the contrast that it was not found with, beside 100 other random neurons of its layer."
+    )
+
+
 SET_METHODS = {"topk": "TopK, {} neuron", "random": "TopK, {} random neuron", "dense": "dense twin, {} coordinate", "sae": "SAE on the twin, {} feature"}
 SINGLE_METHODS = {"first": "TopK, up to 8 neurons by the rule before", "means": "difference of means, one direction", "prompt": "a sentence before the prompt", "logits": "raised logits of the words"}
 
@@ -320,7 +338,7 @@ def edit_cost(r):
     yield f"Tokens per second relative to a run without edits ({r['backend']}): {text}."
 
 
-TABLES = (quality, controls, meaning, sae, seeds, consistency, patches, sets, steering, ceiling, trace, sae_trace, compute, edit_cost, sweep, sweep_wide)
+TABLES = (quality, controls, meaning, sae, seeds, consistency, patches, switches, sets, steering, ceiling, trace, sae_trace, compute, edit_cost, sweep, sweep_wide)
 PARTS = {"paper": paper_table} | {f.__name__: f for f in TABLES}
 
 
@@ -373,6 +391,13 @@ def headline(results: Path) -> str:
         lines.append(
             f"- **Patching**: where two texts differ in one word, eight neurons of one, put into the other behind block {block}, bring its next word {percent(rows['topk']['together']['8'])} of the way over "
             f"({listed(others)}; {listed(wholes)}; medians)."
+        )
+    turned = common.read(results, "switches")
+    if turned:
+        lines.append(
+            f"- **Switches**: {turned['listed']:,} neurons turn one contrast, such as he / she, at least 1.5 times as far as the best of 100 random neurons while their texts still read; behind prompts that they were "
+            f"not found with {percent(turned['times']['as_listed'])} still do, and {percent(turned['same_side']['mean'])} turn it the same way (other random neurons: {percent(turned['random']['times']['as_listed'])} and "
+            f"{percent(turned['random']['same_side']['mean'])})."
         )
     few = common.read(results, "sets").get("methods", {})
     if {"1", "8"} <= set(few.get("topk", {})):

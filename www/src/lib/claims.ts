@@ -8,6 +8,7 @@ import { eightOf, patching, shownBlock } from './claims/patching';
 import { controls, saes, seeds } from './claims/reading';
 import { EQUAL, sets, steering, wordsAt } from './claims/steering';
 import { compute, saeTrace, sweep, sweepWide, trace } from './claims/training';
+import { turnedOf, turning } from './claims/turning';
 import { consistency, quality } from './claims/writing';
 import { get } from './get';
 
@@ -27,7 +28,14 @@ export async function readClaims(signal: AbortSignal): Promise<Claims | null> {
 }
 
 /** The main findings, a sentence each; one whose figures were not measured is left out. */
-function leadOf({ quality: written, controls: reads, sets: steered, consistency: answers, patches: patched }: Tree): string[] {
+function leadOf({
+  quality: written,
+  controls: reads,
+  sets: steered,
+  consistency: answers,
+  patches: patched,
+  switches: turned,
+}: Tree): string[] {
   const sentence = (paths: readonly (readonly [tree: unknown, path: string])[], say: (...figures: number[]) => string): string[] => {
     const figures = paths.map(([tree, path]) => numberAt(tree, path));
     return figures.some((figure) => figure === null) ? [] : [say(...(figures as number[]))];
@@ -51,6 +59,7 @@ function leadOf({ quality: written, controls: reads, sets: steered, consistency:
         `Neurons are active at far fewer positions than those: at equally many, with the tokens that fit best, F1 is ${UNITS.two(neuron)}, ${UNITS.two(rotated)} and ${UNITS.two(dense)}.`,
     ),
     ...eightOf(patched),
+    ...turnedOf(turned),
     ...sentence(
       [works('topk.1'), works('topk.8'), works('dense.8')],
       (one, eight, dense) =>
@@ -96,6 +105,7 @@ function gapsOf(claims: Tree): string[] {
     [has(claims.seeds, 'mean.seeds.correlation'), 'neurons of another seed'],
     [has(claims.consistency, 'topk.figure'), 'consistency of stories'],
     [shownBlock(claims.patches) !== null, 'how few units decide the next word'],
+    [has(claims.switches, 'times.median'), 'whether single neurons turn a contrast behind fresh prompts'],
     [has(claims.sets, 'methods.topk.8.words'), 'steering by lists of neurons'],
     [listAt(claims.trace, 'topk.emerged_share').length > 0, 'emergence over the checkpoints'],
     [has(claims.compute, 'sizes.shipped.topk.flops'), 'loss against training FLOPs'],
@@ -113,6 +123,7 @@ export function claimsOf(claims: Tree): Claims {
     saes(claims.sae),
     consistency(claims.consistency),
     patching(claims.patches),
+    turning(claims.switches),
     sets(claims.sets),
     steering(claims.steering, claims.ceiling),
     trace(claims.trace),

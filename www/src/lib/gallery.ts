@@ -65,7 +65,7 @@ function cardOfSwitch(each: ReturnType<typeof distinct>[number]): Card {
     rates: '',
     how: [
       `Set to ${two(value)} from the last token of a prompt on, it moves the log odds of “${contrast}” by ${two(effect)} nats, to the same side at every test prompt.`,
-      `Of 100 random neurons of its layer, set the same way, the best moves them by ${two(control)}.`,
+      `Of 100 random neurons of its layer, each at the largest value at which its texts read, the best moves them by ${two(control)}.`,
       `The next token’s distribution moves by ${two(kl)} nats in all. Texts still read with the neuron at up to ${two(steer.value)}: they surprise the model ${two(steer.surprise)} times as much as its own.`,
       ...(others.length > 0 ? [`The same index does this in layer ${others.join(', ')} too.`] : []),
     ],

@@ -72,6 +72,18 @@ pub fn read(texts: &[String], encode: &dyn Fn(&str) -> Result<Vec<u32>>) -> Resu
     Ok(read)
 }
 
+impl Contrast {
+    /// The sides, that first from which a change of the log odds turns.
+    pub fn turned(&self, effect: f64) -> [&[u32]; 2] {
+        let [a, b] = [&self.sides[0][..], &self.sides[1][..]];
+        if effect > 0.0 {
+            [b, a]
+        } else {
+            [a, b]
+        }
+    }
+}
+
 /// ln of the odds of side a over side b, of probabilities.
 pub fn log_odds(contrast: &Contrast, probabilities: &[f32]) -> f64 {
     let mass = |side: &[u32]| -> f64 { side.iter().map(|id| f64::from(probabilities[*id as usize])).sum() };
@@ -118,6 +130,12 @@ mod tests {
             (3, [vec![1], vec![2]])
         );
         assert!(read.left_out.len() >= 39);
+        let [from, to] = read.contrasts[0].turned(-1.0);
+        assert_eq!(
+            [from, to],
+            [&read.contrasts[0].sides[0][..], &read.contrasts[0].sides[1][..]]
+        );
+        assert_eq!(read.contrasts[0].turned(1.0), [to, from]);
         let odds = log_odds(&read.contrasts[0], &[0.1, 0.6, 0.2, 0.1]);
         assert!((odds - 3f64.ln()).abs() < 1e-6);
     }

@@ -58,6 +58,8 @@ pub struct Written {
     pub ablations: Vec<Option<f64>>,
     /// The largest value at which text still reads, with its surprise over the model's own.
     pub steer: Option<(f32, f64)>,
+    /// `effects` of that value, and how far it moves the next token's distribution.
+    pub steered: Option<(Vec<(f64, bool)>, f64)>,
 }
 
 /// All that was measured.
@@ -85,6 +87,8 @@ pub fn measure(
     let engine = &model.engine;
     let mut layers = Vec::new();
     let mut controls = Vec::new();
+    // The same among those whose texts read, each at its largest value at which they do.
+    let mut reading = Vec::new();
     let progress = std::sync::Mutex::new(Progress::new("neurons"));
     let total: usize = values.iter().flatten().flatten().count();
     let mut before = 0;
@@ -107,18 +111,26 @@ pub fn measure(
             }
         };
         let written = measure_layer(engine, &prompts, &handles, threads, &show)?;
-        let random = &written[..written.len().min(CONTROLS)];
+        let random = written.len().min(CONTROLS);
         let most = |contrast: usize| {
-            random
-                .iter()
-                .map(|one| one.effects[contrast].0.abs())
-                .fold(0.0, f64::max)
+            let effects = written[..random].iter().map(|one| one.effects[contrast].0.abs());
+            effects.fold(0.0, f64::max)
         };
         controls.push((0..prompts.contrasts.len()).map(most).collect());
         let steers = steers(engine, &prompts, &facts.special, &handles, &written, threads)?;
+        let steered = steered(engine, &prompts, &handles, &steers, threads)?;
+        let most = |contrast: usize| {
+            let effects = steered[..random]
+                .iter()
+                .flatten()
+                .map(|(effects, _)| effects[contrast].0.abs());
+            effects.fold(0.0, f64::max)
+        };
+        reading.push((0..prompts.contrasts.len()).map(most).collect());
         let mut of_layer: Vec<Option<Written>> = vec![None; values.len()];
-        for ((handle, mut one), steer) in handles.iter().zip(written).zip(steers) {
+        for (((handle, mut one), steer), steered) in handles.iter().zip(written).zip(steers).zip(steered) {
             one.steer = steer;
+            one.steered = steered;
             of_layer[handle.index] = Some(one);
         }
         layers.push(of_layer);
@@ -126,7 +138,7 @@ pub fn measure(
     }
     drop(progress);
     let own = Writer::new(engine, &prompts, &facts.special)?.own;
-    let switches = switches::find(engine, &prompts, facts, &layers, &controls)?;
+    let switches = switches::find(engine, &prompts, facts, &layers, &reading)?;
     Ok(Measured {
         prompts: prompts.prompts.len(),
         contrasts: prompts.contrasts,
@@ -252,6 +264,50 @@ fn steers(
     Ok(found.into_iter().flatten().collect())
 }
 
+/// The effects of each neuron at the largest value at which text reads, and the mean KL.
+fn steered(
+    engine: &CpuEngine,
+    prompts: &Prompts,
+    handles: &[Handle],
+    steers: &[Option<(f32, f64)>],
+    threads: usize,
+) -> Result<Vec<Option<(Vec<(f64, bool)>, f64)>>> {
+    let set: Vec<Handle> = handles
+        .iter()
+        .zip(steers)
+        .filter_map(|(handle, steer)| steer.map(|(value, _)| Handle { value, ..*handle }))
+        .collect();
+    let parts: Vec<&[Handle]> = set.chunks(CHUNK).collect();
+    let begin = || Desk::new(engine, prompts);
+    let changes = in_threads(
+        threads,
+        parts.len(),
+        begin,
+        |desk, job| {
+            let changes = desk.change(parts[job], 1, false)?;
+            let of = |change: &Change| {
+                (
+                    effects(change),
+                    change.kl / change.prompts.iter().sum::<usize>().max(1) as f64,
+                )
+            };
+            Ok(changes.iter().map(of).collect::<Vec<_>>())
+        },
+        |_| {},
+    )?;
+    let mut found = changes.into_iter().flatten();
+    Ok(steers.iter().map(|steer| steer.and_then(|_| found.next())).collect())
+}
+
+/// Of each contrast, the mean effect and whether all prompts agree about its sign.
+fn effects(change: &Change) -> Vec<(f64, bool)> {
+    let of = |effects: &Vec<f64>| {
+        let one_sign = effects.iter().all(|e| *e > 0.0) || effects.iter().all(|e| *e < 0.0);
+        (mean(effects).unwrap_or(0.0), one_sign)
+    };
+    change.effects.iter().map(of).collect()
+}
+
 /// The tokens that take most of a change, up or down, with the change of ln p.
 fn tokens(change: &Change, halves: &[usize], sign: f32) -> Vec<(u32, f64)> {
     let prompts = halves.iter().map(|half| change.prompts[*half]).sum::<usize>().max(1) as f64;
@@ -308,16 +364,10 @@ impl Written {
             up,
             ablated,
             ablated_kl: (ablated > 0).then(|| change.ablated_kl / ablated as f64),
-            effects: change
-                .effects
-                .iter()
-                .map(|effects| {
-                    let one_sign = effects.iter().all(|e| *e > 0.0) || effects.iter().all(|e| *e < 0.0);
-                    (mean(effects).unwrap_or(0.0), one_sign)
-                })
-                .collect(),
+            effects: effects(change),
             ablations: change.ablated.iter().map(|effects| mean(effects)).collect(),
             steer: None,
+            steered: None,
         }
     }
 

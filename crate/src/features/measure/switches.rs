@@ -4,7 +4,7 @@ use serde_json::{json, Value};
 
 use super::contrasts::{Contrast, Prompts};
 use super::set::Handle;
-use super::texts::{write, LENGTH};
+use super::texts::{write, Text, LENGTH};
 use super::Written;
 use crate::error::Result;
 use crate::exec::cpu::{Branches, CpuEngine, Prefix};
@@ -50,22 +50,22 @@ pub fn find(
             let control = controls[contrast];
             for (index, one) in neurons.iter().enumerate() {
                 let Some(one) = one else { continue };
-                let (effect, agree) = one.effects[contrast];
-                let Some(steer) = one.steer.filter(|steer| steer.0.abs() >= one.value.abs()) else {
+                let (Some(steer), Some((effects, kl))) = (one.steer, &one.steered) else {
                     continue;
                 };
+                let (effect, agree) = effects[contrast];
                 if agree && effect.abs() >= LEAST.max(LISTED * control) {
                     let handle = Handle {
                         layer: *layer,
                         index,
-                        value: one.value,
+                        value: steer.0,
                     };
                     found.push(Switch {
                         handle,
                         contrast,
                         effect,
                         control,
-                        kl: one.kl,
+                        kl: *kl,
                         steer,
                         prompt: Vec::new(),
                         before: Vec::new(),
@@ -95,10 +95,13 @@ pub fn find(
             .flat_map(|prefix| [(prefix, None), (prefix, Some(switch.handle))])
             .collect();
         let texts = write(engine, &mut batched, &facts.special, &jobs)?;
-        // The first prompt behind which the next token changes; else the first whose text does.
+        // The first prompt behind which the next token goes from the one side to the other; else behind which it changes; else whose text does.
         let pairs = || prefixes.iter().zip(texts.chunks_exact(2));
-        let next = pairs().find(|(_, pair)| pair[0].ids.first() != pair[1].ids.first());
-        let shown = next
+        let [from, to] = prompts.contrasts[switch.contrast].turned(switch.effect);
+        let is_of = |text: &Text, side: &[u32]| text.ids.first().is_some_and(|id| side.contains(id));
+        let turns = pairs().find(|(_, pair)| is_of(&pair[0], from) && is_of(&pair[1], to));
+        let shown = turns
+            .or_else(|| pairs().find(|(_, pair)| pair[0].ids.first() != pair[1].ids.first()))
             .or_else(|| pairs().find(|(_, pair)| pair[0].ids != pair[1].ids))
             .or_else(|| pairs().next());
         if let Some((prefix, pair)) = shown {
@@ -117,15 +120,13 @@ impl Switch {
             let known = ids.iter().filter(|id| facts.special.binary_search(id).is_err());
             known.map(|id| facts.text(*id)).collect::<String>()
         };
-        let side = usize::from(self.effect < 0.0);
         let times = self.effect.abs() / self.control.max(1e-9);
-        let sides = [side, 1 - side].map(|side| {
-            contrast.sides[side]
-                .first()
+        let [from, to] = contrast.turned(self.effect).map(|side| {
+            side.first()
                 .map_or(String::new(), |id| facts.text(*id).trim().to_owned())
         });
         json!({
-            "layer": self.handle.layer, "index": self.handle.index, "name": format!("{} → {}", sides[1], sides[0]),
+            "layer": self.handle.layer, "index": self.handle.index, "name": format!("{from} → {to}"),
             "contrast": contrast.name, "kind": contrast.kind, "value": number(f64::from(self.handle.value)),
             "effect": number(self.effect), "control": number(self.control), "times": number(times), "switch": times >= SWITCH,
             "kl": number(self.kl), "steer": { "value": number(f64::from(self.steer.0)), "surprise": number(self.steer.1) },

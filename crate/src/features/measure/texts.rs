@@ -8,15 +8,23 @@ use crate::exec::cpu::{BatchedDecode, Branches, CpuEngine, Prefix, TokenInput};
 
 /// New tokens of a text.
 pub const LENGTH: usize = 12;
-/// Strengths tried, as multiples of the neuron's strong activation.
-pub const LEVELS: [f64; 5] = [0.5, 1.0, 2.0, 4.0, 8.0];
+/// Strengths tried, as multiples of the neuron's strong activation: this one, times two four levels on, and so up to the last.
+const WEAKEST: f64 = 0.25;
+const LEVELS: usize = 21;
+/// The level of four times the strong activation.
+const FOUR_TIMES: usize = 16;
 /// A text still reads if its surprise is at most so many times that of the model's own.
 pub const READS: f64 = 1.3;
-/// A neuron that, at the fourth level, moves the next token's distribution by less than this is not tried at lower ones, nats.
+/// A neuron that, at four times its strong activation, moves the next token's distribution by less than this is not tried at lower ones, nats.
 const STILL: f64 = 0.02;
 
 /// Texts side by side in one batch: each takes two sequences.
 const TEXTS: usize = 30;
+
+/// Powers of two come out exact.
+fn multiple(level: usize) -> f64 {
+    WEAKEST * 2f64.powf(level as f64 / 4.0)
+}
 
 /// What a thread works with.
 pub struct Writer<'a> {
@@ -75,16 +83,16 @@ impl<'a> Writer<'a> {
     }
 
     /// For each neuron, set to multiples of its value: the largest at which its texts read, with their surprise over the model's own; `moved`: how
-    /// far the distribution moves at the fourth level.
+    /// far the distribution moves at four times the value.
     pub fn strongest(&mut self, handles: &[(Handle, f64)]) -> Result<Vec<Option<(f32, f64)>>> {
         // The largest level known to read, and the smallest known not to.
         let mut bounds: Vec<(Option<usize>, usize)> = handles
             .iter()
-            .map(|(_, moved)| ((*moved < STILL).then_some(3), LEVELS.len()))
+            .map(|(_, moved)| ((*moved < STILL).then_some(FOUR_TIMES), LEVELS))
             .collect();
         let mut found: Vec<Option<(f32, f64)>> = vec![None; handles.len()];
         let at = |handle: &Handle, level: usize| Handle {
-            value: (f64::from(handle.value) * LEVELS[level]) as f32,
+            value: (f64::from(handle.value) * multiple(level)) as f32,
             ..*handle
         };
         for (found, ((handle, _), (reads, _))) in found.iter_mut().zip(handles.iter().zip(&bounds)) {
@@ -188,6 +196,11 @@ pub fn write(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn levels_double_every_four() {
+        assert_eq!([0, 8, FOUR_TIMES, LEVELS - 1].map(multiple), [0.25, 1.0, 4.0, 8.0]);
+    }
 
     #[test]
     fn three_times_the_same_is_a_stutter() {

@@ -1,0 +1,135 @@
+"""Whether single neurons still turn a contrast behind prompts that they were not found with.
+
+    python -m claims.switches
+
+`topk-lm analyze --writes` finds, for each contrast (was / were, he / she, …), the neurons that move its log odds at least 1.5 times as far as the
+best of 100 random neurons of the layer, each set to the largest value at which its texts still read (`features/switches.json`). Some of 5,000
+neurons do that at three prompts by chance. Here each is set to the same value behind three fresh prompts (`switches.toml`), and beside it 100 other
+random neurons of its layer at theirs.
+
+listed      how many there are
+same_side   share that move the log odds to the same side as before, in the mean over the fresh prompts; at every one of them
+times       effect to that side over the largest of the random ones; quartiles, shares of at least 1 and 1.5, number of at least 3 (`SWITCH`)
+random      the same figures of as many other random neurons, at the contrasts and sides of those listed: what chance does
+"""
+
+import json
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from . import common
+
+PROMPTS = Path(__file__).with_suffix(".toml")
+RANDOM = 100
+LISTED, SWITCH = 1.5, 3.0
+# Rows of a batch.
+ROWS = 256
+
+
+class Prompt:
+    """A prompt as the model reads it, and what becomes of a contrast behind it."""
+
+    def __init__(self, model, ids, sides):
+        self.model, self.ids, self.sides = model, torch.tensor([ids]), sides
+        self.streams = model.stream(self.ids)
+        self.plain = float(self.odds(self.streams[-1][:, -1])[0])
+
+    def odds(self, state) -> torch.Tensor:
+        """Log odds of the two sets of tokens [N] behind final states [N, d] of the last position."""
+        p = self.model.lm_head(self.model.model.norm(state)).float().softmax(-1)
+        first, second = (p[:, side].sum(-1).clamp(min=1e-30) for side in self.sides)
+        return (first / second).log()
+
+    def effects(self, block, indices, values) -> np.ndarray:
+        """Change of the log odds where each of the neurons [N] behind `block` is set to its value at the last position."""
+        model, T = self.model, self.ids.shape[1]
+        cos, sin, mask = model.cos[:T], model.sin[:T], model.causal[:T, :T]
+        out = []
+        for at in range(0, len(indices), ROWS):
+            own, to = torch.as_tensor(indices[at : at + ROWS]), torch.as_tensor(values[at : at + ROWS])
+            x = self.streams[block].repeat(len(own), 1, 1)
+            x[torch.arange(len(own)), -1, own] = to.to(x.dtype)
+            for layer in model.model.layers[block + 1 :]:
+                x = layer(x, cos, sin, mask, None)
+            out.append(self.odds(x[:, -1]) - self.plain)
+        return torch.cat(out).numpy()
+
+
+def figures(effects, side, best) -> dict:
+    """Of effects [N, prompts] with the sides [N] that they should go to, and the largest effect of random neurons [N]."""
+    toward = effects * side[:, None]
+    times = toward.mean(1) / best
+    return {
+        "same_side": {"mean": float((toward.mean(1) > 0).mean()), "every": float((toward > 0).all(1).mean())},
+        "times": common.quartiles(times)
+        | {"at_least_1": float((times >= 1).mean()), "as_listed": float((times >= LISTED).mean()), "switches": int((times >= SWITCH).sum())},
+    }
+
+
+def measure(subject, folder: Path, prompts: dict) -> dict:
+    """Figures of the neurons in FOLDER/switches.json."""
+    listed = json.loads((folder / "switches.json").read_text())["switches"]
+    contrasts = {c["name"]: c for c in json.loads((folder / "contrasts.json").read_text())["contrasts"]}
+    index = json.loads((folder / "index.json").read_text())
+    steer = np.array(index["columns"]["steer"], dtype=float).reshape(len(index["layers"]), -1)
+    encode = lambda text: subject.tokenizer.encode(text).ids  # noqa: E731
+    of_text = {subject.tokenizer.decode([t]): t for t in range(subject.tokenizer.get_vocab_size())}
+    rng = np.random.default_rng(0)
+    # By layer: the control of the neurons listed, and those that stand in for them.
+    known = {layer: rng.permutation(np.flatnonzero(np.isfinite(row))) for layer, row in zip(index["layers"], steer)}
+    values = {layer: steer[n].astype(np.float32) for n, layer in enumerate(index["layers"])}
+    rows, chance = [], []
+    for name, contrast in contrasts.items():
+        own = [s for s in listed if s["contrast"] == name]
+        if not own:
+            continue
+        sides = [[of_text[text] for text in contrast[side]] for side in ("a", "b")]
+        read = [Prompt(subject.model, encode(text), sides) for text in prompts[name]]
+        for layer in sorted({s["layer"] for s in own}):
+            here = [s for s in own if s["layer"] == layer]
+            random, stand_ins = known[layer][:RANDOM], known[layer][RANDOM : RANDOM + len(here)]
+            indices = np.concatenate([random, stand_ins, [s["index"] for s in here]]).astype(int)
+            set_to = np.concatenate([values[layer][random], values[layer][stand_ins], [s["value"] for s in here]]).astype(np.float32)
+            effects = np.stack([p.effects(layer, indices, set_to) for p in read], axis=1)
+            best = float(np.abs(effects[: len(random)].mean(1)).max())
+            sides_of = [1 if s["effect"] > 0 else -1 for s in here]
+            others = effects[len(random) : len(random) + len(stand_ins)]
+            chance += [(effect, side, best) for effect, side in zip(others, sides_of)]
+            rows += [(s, effect, side, best) for s, effect, side in zip(here, effects[-len(here) :], sides_of, strict=True)]
+    result = {
+        "model": subject.about,
+        "listed": len(rows),
+        "switches": sum(s["switch"] for s, *_ in rows),
+        "contrasts": len({s["contrast"] for s, *_ in rows}),
+    } | figures(*(np.array([row[n] for row in rows]) for n in (1, 2, 3)))
+    result["random"] = figures(*(np.array([row[n] for row in chance]) for n in range(3)))
+    strict = [row for row in rows if row[0]["switch"]]
+    if strict:
+        result["of_switches"] = figures(*(np.array([row[n] for row in strict]) for n in (1, 2, 3)))
+    best_first = sorted(rows, key=lambda row: -row[1].mean() * row[2] / row[3])
+    result["best"] = [
+        {"name": s["name"], "contrast": s["contrast"], "layer": s["layer"], "index": s["index"], "value": s["value"]}
+        | {"times": s["times"], "fresh_times": float(effect.mean() * side / best)}
+        for s, effect, side, best in best_first[:40]
+    ]
+    return result
+
+
+def main():
+    p = common.parser(__doc__, data=False)
+    args = p.parse_args()
+    common.start(args)
+    clock = common.Clock()
+    folder = args.topk or args.models / common.TOPK
+    subject = common.subject(folder)
+    with torch.no_grad():
+        result = measure(subject, folder / "features", tomllib.loads(PROMPTS.read_text())["prompts"])
+    common.write(args.results, "switches", result | {"seconds": clock()})
+    print(common.rounded({key: result[key] for key in ("listed", "switches", "times", "random")}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+/** Single neurons that turn a contrast, behind prompts that they were not found with. */
+import { at, type FactGroup, numberAt, shown, UNITS } from './figures';
+
+const ROWS = [
+  ['', 'listed', 'neurons of the Gallery', 'They turn a contrast at least 1.5 times as far as the best of 100 random neurons.'],
+  ['of_switches', 'switches', 'switches among them', 'They turn it at least three times as far.'],
+  ['random', 'listed', 'random neurons', 'Control: as many other neurons in their place.'],
+] as const;
+
+/** The sentence among the main findings; [] where figures are missing. */
+export function turnedOf(tree: unknown): string[] {
+  const paths = ['listed', 'times.as_listed', 'same_side.mean', 'random.times.as_listed', 'random.same_side.mean'];
+  const figures = paths.map((path) => numberAt(tree, path));
+  if (figures.some((figure) => figure === null)) return [];
+  const [listed, still, same, chance, chanceSame] = figures as [number, number, number, number, number];
+  return [
+    `${UNITS.count(listed)} neurons turn one contrast, such as he / she, at least 1.5 times as far as the best of 100 random neurons while their texts still read; behind fresh prompts ${UNITS.percent(still)} still do, and ${UNITS.percent(same)} turn it the same way (other random neurons: ${UNITS.percent(chance)} and ${UNITS.percent(chanceSame)}).`,
+  ];
+}
+
+export function turning(tree: unknown): FactGroup {
+  const facts = ROWS.flatMap(([path, count, name, definition]) => {
+    const of = path === '' ? tree : at(tree, path);
+    if (numberAt(of, 'times.median') === null) return [];
+    const cells = [
+      shown(numberAt(tree, count), 'count'),
+      shown(numberAt(of, 'same_side.mean'), 'percent'),
+      shown(numberAt(of, 'times.median'), 'two'),
+      shown(numberAt(of, 'times.as_listed'), 'percent'),
+      shown(numberAt(of, 'times.switches'), 'count'),
+    ];
+    return [{ name, definition, cells }];
+  });
+  const contrasts = numberAt(tree, 'contrasts');
+  const note =
+    contrasts === null
+      ? ''
+      : `Each neuron of the Gallery is set again, to the same value, behind three prompts of its contrast that it was not found with (${UNITS.count(contrasts)} contrasts), beside 100 other random neurons of its layer, each at the largest value at which its texts still read. Times: what it does over what the best of those does.`;
+  return { title: 'Do single neurons turn a contrast?', columns: ['neurons', 'same side', 'times', '≥ 1.5', '≥ 3'], facts, note };
+}
