@@ -178,7 +178,7 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   );
   assert.match(
     claims.lead[4],
-    /^209 neurons turn .* still read; behind fresh prompts 36 % still do, and 99 % turn it the same way .*: 0 % and 54 %/,
+    /^209 neurons turn .* still read; behind fresh prompts 36 % still do, and 99\.0 % turn it the same way .*: 0 % and 54\.0 %/,
   );
   assert.match(claims.lead[5], /eight neurons bring 50 %.*twin bring 5 %, one neuron alone 0 %/);
   assert.match(claims.lead[6], /SAE on the twin bring 55 %.*not the best lever.*without any neuron, brings 100 %/);
@@ -221,9 +221,9 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   assert.deepEqual(rowOf(patched, 'SAE features').at(-1), '–');
   assert.match(patched.note, /behind block 4.*over 50 pairs.*80 % of what the model’s whole state brings/);
   const turned = groupOf(claims, 'Do single neurons turn a contrast?');
-  assert.deepEqual(rowOf(turned, 'neurons of the Gallery'), ['209', '99 %', '1.31', '36 %', '4']);
-  assert.deepEqual(rowOf(turned, 'switches among them'), ['3', '99 %', '2.50', '67 %', '0']);
-  assert.deepEqual(rowOf(turned, 'random neurons'), ['209', '54 %', '−0.02', '0 %', '0']);
+  assert.deepEqual(rowOf(turned, 'neurons of the Gallery'), ['209', '99.0 %', '1.31', '36 %', '4']);
+  assert.deepEqual(rowOf(turned, 'switches among them'), ['3', '99.0 %', '2.50', '67 %', '0']);
+  assert.deepEqual(rowOf(turned, 'random neurons'), ['209', '54.0 %', '−0.02', '0 %', '0']);
   assert.match(turned.note, /\(55 contrasts\)/);
   const saes = groupOf(claims, 'Sparse autoencoders on the dense twin');
   assert.deepEqual(

@@ -69,7 +69,7 @@ def steering(f):
     if not turned:
         return text
     return text + (
-        f". {turned['listed']} single neurons turn a contrast, such as he / she: behind fresh prompts to the same side in {share(turned['same_side']['mean'])}, "
+        f". {turned['listed']} single neurons turn a contrast, such as he / she: behind fresh prompts to the same side in {share(turned['same_side']['mean'], 1)}, "
         f"{turned['times']['median']:.1f} times as far as the best of 100 random neurons (median; random ones in their place {turned['random']['times']['median']:.1f} times)"
     )
 

@@ -248,7 +248,7 @@ def needed(name, e) -> str:
 def switches(r):
     def row(label, count, e):
         times = e["times"]
-        return (label, f"{count:,}", percent(e["same_side"]["mean"]), number(times["median"]), percent(times["at_least_1"]), percent(times["as_listed"]), f"{times['switches']:,}")
+        return (label, f"{count:,}", percent(e["same_side"]["mean"], 1), number(times["median"]), percent(times["at_least_1"]), percent(times["as_listed"]), f"{times['switches']:,}")
 
     rows = [row("neurons that are listed, from 1.5 times on", r["listed"], r)]
     if "of_switches" in r:
@@ -396,8 +396,8 @@ def headline(results: Path) -> str:
     if turned:
         lines.append(
             f"- **Switches**: {turned['listed']:,} neurons turn one contrast, such as he / she, at least 1.5 times as far as the best of 100 random neurons while their texts still read; behind prompts that they were "
-            f"not found with {percent(turned['times']['as_listed'])} still do, and {percent(turned['same_side']['mean'])} turn it the same way (other random neurons: {percent(turned['random']['times']['as_listed'])} and "
-            f"{percent(turned['random']['same_side']['mean'])})."
+            f"not found with {percent(turned['times']['as_listed'])} still do, and {percent(turned['same_side']['mean'], 1)} turn it the same way (other random neurons: {percent(turned['random']['times']['as_listed'])} and "
+            f"{percent(turned['random']['same_side']['mean'], 1)})."
         )
     few = common.read(results, "sets").get("methods", {})
     if {"1", "8"} <= set(few.get("topk", {})):

@@ -58,8 +58,17 @@ pub struct Written {
     pub ablations: Vec<Option<f64>>,
     /// The largest value at which text still reads, with its surprise over the model's own.
     pub steer: Option<(f32, f64)>,
-    /// `effects` of that value, and how far it moves the next token's distribution.
-    pub steered: Option<(Vec<(f64, bool)>, f64)>,
+    /// What it does when set to that.
+    pub steered: Option<Steered>,
+}
+
+/// What a neuron does when set to the largest value at which text still reads.
+#[derive(Clone, Debug)]
+pub struct Steered {
+    /// As [`Written::effects`].
+    pub effects: Vec<(f64, bool)>,
+    /// As [`Written::kl`].
+    pub kl: f64,
 }
 
 /// All that was measured.
@@ -123,7 +132,7 @@ pub fn measure(
             let effects = steered[..random]
                 .iter()
                 .flatten()
-                .map(|(effects, _)| effects[contrast].0.abs());
+                .map(|one| one.effects[contrast].0.abs());
             effects.fold(0.0, f64::max)
         };
         reading.push((0..prompts.contrasts.len()).map(most).collect());
@@ -271,7 +280,7 @@ fn steered(
     handles: &[Handle],
     steers: &[Option<(f32, f64)>],
     threads: usize,
-) -> Result<Vec<Option<(Vec<(f64, bool)>, f64)>>> {
+) -> Result<Vec<Option<Steered>>> {
     let set: Vec<Handle> = handles
         .iter()
         .zip(steers)
@@ -285,11 +294,9 @@ fn steered(
         begin,
         |desk, job| {
             let changes = desk.change(parts[job], 1, false)?;
-            let of = |change: &Change| {
-                (
-                    effects(change),
-                    change.kl / change.prompts.iter().sum::<usize>().max(1) as f64,
-                )
+            let of = |change: &Change| Steered {
+                effects: effects(change),
+                kl: change.kl / change.prompts.iter().sum::<usize>().max(1) as f64,
             };
             Ok(changes.iter().map(of).collect::<Vec<_>>())
         },

@@ -50,10 +50,10 @@ pub fn find(
             let control = controls[contrast];
             for (index, one) in neurons.iter().enumerate() {
                 let Some(one) = one else { continue };
-                let (Some(steer), Some((effects, kl))) = (one.steer, &one.steered) else {
+                let (Some(steer), Some(steered)) = (one.steer, &one.steered) else {
                     continue;
                 };
-                let (effect, agree) = effects[contrast];
+                let (effect, agree) = steered.effects[contrast];
                 if agree && effect.abs() >= LEAST.max(LISTED * control) {
                     let handle = Handle {
                         layer: *layer,
@@ -65,7 +65,7 @@ pub fn find(
                         contrast,
                         effect,
                         control,
-                        kl: *kl,
+                        kl: steered.kl,
                         steer,
                         prompt: Vec::new(),
                         before: Vec::new(),

@@ -14,7 +14,7 @@ export function turnedOf(tree: unknown): string[] {
   if (figures.some((figure) => figure === null)) return [];
   const [listed, still, same, chance, chanceSame] = figures as [number, number, number, number, number];
   return [
-    `${UNITS.count(listed)} neurons turn one contrast, such as he / she, at least 1.5 times as far as the best of 100 random neurons while their texts still read; behind fresh prompts ${UNITS.percent(still)} still do, and ${UNITS.percent(same)} turn it the same way (other random neurons: ${UNITS.percent(chance)} and ${UNITS.percent(chanceSame)}).`,
+    `${UNITS.count(listed)} neurons turn one contrast, such as he / she, at least 1.5 times as far as the best of 100 random neurons while their texts still read; behind fresh prompts ${UNITS.percent(still)} still do, and ${UNITS.tenths(same)} turn it the same way (other random neurons: ${UNITS.percent(chance)} and ${UNITS.tenths(chanceSame)}).`,
   ];
 }
 
@@ -24,7 +24,7 @@ export function turning(tree: unknown): FactGroup {
     if (numberAt(of, 'times.median') === null) return [];
     const cells = [
       shown(numberAt(tree, count), 'count'),
-      shown(numberAt(of, 'same_side.mean'), 'percent'),
+      shown(numberAt(of, 'same_side.mean'), 'tenths'),
       shown(numberAt(of, 'times.median'), 'two'),
       shown(numberAt(of, 'times.as_listed'), 'percent'),
       shown(numberAt(of, 'times.switches'), 'count'),
