@@ -6,10 +6,12 @@ mod common;
 use std::path::PathBuf;
 
 use common::{generate, ids, json, largest_difference, load_on, root, Tensors};
+use serde_json::Value;
 use topk_lm::exec::request::LogitRows;
 use topk_lm::numerics::order::{topk_indices, Select};
 use topk_lm::pace::Cancel;
 use topk_lm::session::{BackendChoice, GenerateOptions, Model, RunOptions, SamplingOptions};
+use topk_lm::{Edit, Positions};
 
 fn folder() -> PathBuf {
     root().join("models/Llama-TopK-Stories-16M")
@@ -165,4 +167,66 @@ fn a_published_model_matches_its_reference() {
             model.backend().kind.name()
         );
     }
+}
+
+/// The neurons of features/switches.json do what stands there, by runs with edits.
+#[test]
+fn switches_turn_their_contrasts() {
+    let Some(model) = load_on(&folder(), BackendChoice::Cpu) else {
+        return;
+    };
+    let features = |name: &str| json(&folder().join("features").join(name));
+    let (listed, contrasts) = (features("switches.json"), features("contrasts.json"));
+    let written = json(&root().join("crate/src/features/measure/contrasts.json"));
+    let listed = listed["switches"].as_array().unwrap();
+    assert!(listed.len() >= 100);
+    let named = |file: &Value, name: &Value| -> Value {
+        let all = file["contrasts"].as_array().unwrap();
+        all.iter().find(|one| one["name"] == *name).unwrap().clone()
+    };
+    for switch in listed.iter().step_by(12) {
+        let contrast = named(&contrasts, &switch["contrast"]);
+        let sides = ["a", "b"].map(|side| -> Vec<usize> {
+            let texts = contrast[side].as_array().unwrap().iter().filter_map(Value::as_str);
+            texts.map(|text| token(&model, text)).collect()
+        });
+        let odds = |logits: &[f32]| {
+            let mass = |ids: &[usize]| ids.iter().map(|id| f64::from(logits[*id]).exp()).sum::<f64>();
+            (mass(&sides[0]) / mass(&sides[1])).ln()
+        };
+        let number = |key: &str| switch[key].as_f64().unwrap();
+        let written = named(&written, &switch["contrast"]);
+        let changes = written["prompts"].as_array().unwrap().iter().map(|prompt| {
+            let ids = model.encode_prompt(prompt.as_str().unwrap()).unwrap();
+            let edit = Edit::clamp(number("layer") as usize, number("index") as usize, number("value"));
+            let at_last = edit.positions(Positions::Range {
+                from: ids.len() - 1,
+                to: ids.len(),
+            });
+            let odds_with = |edits: Vec<Edit>| {
+                let options = RunOptions {
+                    edits,
+                    ..RunOptions::default()
+                };
+                let output = pollster::block_on(model.run(&ids, &options, &Cancel::default())).unwrap();
+                odds(&output.logits.data)
+            };
+            odds_with(vec![at_last]) - odds_with(vec![])
+        });
+        let changes: Vec<f64> = changes.collect();
+        let (mean, expected) = (changes.iter().sum::<f64>() / changes.len() as f64, number("effect"));
+        // The value is rounded to four digits in the file.
+        assert!((mean - expected).abs() < 0.01 * expected.abs(), "{mean}: {switch}");
+        assert!(changes.iter().all(|change| change * expected > 0.0), "{switch}");
+        let times = number("times");
+        assert!((times - expected.abs() / number("control")).abs() < 0.01 && times >= 1.5 && number("value") != 0.0);
+        assert_eq!(switch["switch"], times >= 3.0);
+        assert!(switch["steer"]["surprise"].as_f64() <= Some(1.3) && switch["steer"]["value"] == switch["value"]);
+    }
+}
+
+/// The id of a token's text.
+fn token(model: &Model, text: &str) -> usize {
+    let ids = model.encode_prompt(text).unwrap();
+    *ids.last().unwrap() as usize
 }

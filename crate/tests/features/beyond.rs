@@ -189,25 +189,8 @@ fn what_neurons_write_and_mark() {
         .collect();
     assert_eq!(found, ["subject: masculine", "subject: singular", "tense: past"]);
     assert_eq!(states["tokens"], 5 * 44);
-    assert!(switches_are_whole(&json(&out.join("switches.json"))));
-}
-
-fn switches_are_whole(file: &Value) -> bool {
-    let texts = |switch: &Value| {
-        ["name", "contrast", "prompt", "before", "after"]
-            .iter()
-            .all(|key| switch[key].is_string())
-    };
-    let strong = |switch: &Value| {
-        let times = switch["times"].as_f64().unwrap();
-        let marked = switch["switch"] == (times >= 3.0) || (times - 3.0).abs() < 0.01;
-        times >= 1.49 && marked && switch["steer"]["surprise"].as_f64() <= Some(1.301)
-    };
-    file["switches"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .all(|switch| texts(switch) && strong(switch))
+    // Its few neurons are all among the random ones, which none of them can outdo; crate/tests/shipped.rs has some that do.
+    assert_eq!(json(&out.join("switches.json"))["switches"], json!([]));
 }
 
 #[test]
