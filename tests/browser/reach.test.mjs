@@ -98,6 +98,20 @@ describe('in high contrast', { timeout: 300_000, skip }, () => {
     assert.ok(!others.includes(open[0]), `${open[0]} among ${others}`);
   });
 
+  test('the cells of maps keep their shades', async () => {
+    for (const [hash, cells] of [
+      ['#/explore?open=next.lens', page.getByRole('region', { name: 'Logit lens over positions' }).locator('tbody td')],
+      ['#/patch', page.locator('[data-share]')],
+    ]) {
+      await page.evaluate((to) => (location.hash = to), hash);
+      await cells.nth(20).waitFor({ timeout: 2 * STEP_TIMEOUT });
+      // Where the browser forces colors, all cells are painted alike.
+      assert.equal(await style(cells.first(), 'forcedColorAdjust'), 'none', hash);
+      const shades = await cells.evaluateAll((all) => all.map((cell) => getComputedStyle(cell).backgroundColor));
+      assert.ok(new Set(shades).size > 3, `${hash}: ${[...new Set(shades)]}`);
+    }
+  });
+
   test('filled buttons show their names', async () => {
     await page.evaluate(() => (location.hash = '#/steer'));
     const run = page.getByRole('button', { name: 'Run', exact: true });
