@@ -34,6 +34,8 @@ KINDS = ("topk", "jumprelu")
 BANDWIDTH, SPARSITY = 0.5, 0.05
 # TopK's: a feature is dead after so many positions without activity; so many of the dead ones explain the rest, with this weight.
 DEAD_AFTER, AUX_K, AUX_WEIGHT = 200_000, 256, 1 / 32
+# Most positions of a step: a model with longer windows is given as many steps.
+BATCH = 4096
 
 
 def products():
@@ -203,10 +205,10 @@ def loss(sae, x, silent):
     return error + AUX_WEIGHT * aux, error, codes
 
 
-def train(model, packed, layer, k, width, positions, lr=2e-3, batch=4096, say=None, seed=1, kind="topk"):
-    """An SAE after `positions` positions of the training text; whole windows of n_ctx, about `batch` positions a step."""
+def train(model, packed, layer, k, width, positions, lr=2e-3, sequences=16, say=None, seed=1, kind="topk"):
+    """An SAE after `positions` positions of the training text; batches of `sequences` windows of n_ctx, but of at most `BATCH` positions."""
     sae = SAE(model.config.d_model, width, k, layer, seed, kind)
-    sequences = max(1, batch // model.config.n_ctx)
+    sequences = max(1, min(sequences, BATCH // model.config.n_ctx))
     steps = max(1, positions // (sequences * model.config.n_ctx))
     adam = torch.optim.Adam(sae.parameters(), lr=lr, betas=(0.9, 0.99))
     silent = torch.zeros(width)
