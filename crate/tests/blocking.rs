@@ -32,9 +32,9 @@ fn a_text_is_written_with_and_without_an_edit() {
     let model = shipped();
     let text = model.write("The baby was tired, so", &greedy(20, Vec::new())).unwrap();
     assert!(text.starts_with(" he decided to take a nap."), "{text}");
-    let edits = vec![Edit::clamp(3, 296, 24.7)];
+    let edits = vec![Edit::clamp(1, 296, 18.0)];
     let text = model.write("The baby was tired, so", &greedy(20, edits)).unwrap();
-    assert!(text.starts_with(" she went to bed."), "{text}");
+    assert!(text.starts_with(" she decided to go for a walk."), "{text}");
 }
 
 #[test]
@@ -177,5 +177,5 @@ fn the_example_steers() {
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success());
-    assert!(text.contains("so he decided") && text.contains("so she went"), "{text}");
+    assert!(text.contains("so he decided") && text.contains("so she decided"), "{text}");
 }

@@ -120,4 +120,4 @@ export async function npmPackages(t, folder) {
 
 /** The texts that the shipped model writes greedily, plain and with the neuron that turns he into she. */
 export const PLAIN = ' he decided to take a nap. He was so excited to go to the park. He wanted';
-export const STEERED = ' she went to bed. The baby bird was sleeping in bed. The baby bird was sleeping';
+export const STEERED = ' she decided to go for a walk. She wanted to go to the park, but she was too';
