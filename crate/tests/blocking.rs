@@ -177,5 +177,8 @@ fn the_example_steers() {
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success());
-    assert!(text.contains("so he decided") && text.contains("so she decided"), "{text}");
+    assert!(
+        text.contains("so he decided") && text.contains("so she decided"),
+        "{text}"
+    );
 }
