@@ -82,6 +82,14 @@ def subjects(args, data: Path | None = None) -> tuple[Subject, Subject | None]:
     return topk, subject(path, data) if args.dense or (path / "config.json").exists() else None
 
 
+def onward(model: TopKLM, x: torch.Tensor, block: int) -> torch.Tensor:
+    """What the blocks behind `block` make of its states x [N, T, d]: the final states of the last position [N, d]."""
+    T = x.shape[1]
+    for layer in model.model.layers[block + 1 :]:
+        x = layer(x, model.cos[:T], model.sin[:T], model.causal[:T, :T], None)
+    return x[:, -1]
+
+
 def sha256(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

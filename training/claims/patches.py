@@ -55,15 +55,11 @@ class Pair:
 
     def shares(self, block, states) -> np.ndarray:
         """How far the log odds come over where the second text's state is one of `states` [N, d]."""
-        model, T = self.model, self.ids[1].shape[1]
-        cos, sin, mask = model.cos[:T], model.sin[:T], model.causal[:T, :T]
         out = []
         for rows in states.split(ROWS):
             x = self.streams[1][block].repeat(len(rows), 1, 1)
             x[:, self.position] = rows
-            for layer in model.model.layers[block + 1 :]:
-                x = layer(x, cos, sin, mask, None)
-            logits = self._end(x[:, -1])
+            logits = self._end(common.onward(self.model, x, block))
             out.append(logits[:, self.next[0]] - logits[:, self.next[1]])
         return ((torch.cat(out) - self.odds[1]) / (self.odds[0] - self.odds[1])).numpy()
 

@@ -24,6 +24,7 @@ from . import common
 
 PROMPTS = Path(__file__).with_suffix(".toml")
 RANDOM = 100
+# Twin, as the log odds are: crate/src/features/measure/ (switches.rs, contrasts.rs).
 LISTED, SWITCH = 1.5, 3.0
 # Rows of a batch.
 ROWS = 256
@@ -45,16 +46,12 @@ class Prompt:
 
     def effects(self, block, indices, values) -> np.ndarray:
         """Change of the log odds where each of the neurons [N] behind `block` is set to its value at the last position."""
-        model, T = self.model, self.ids.shape[1]
-        cos, sin, mask = model.cos[:T], model.sin[:T], model.causal[:T, :T]
         out = []
         for at in range(0, len(indices), ROWS):
             own, to = torch.as_tensor(indices[at : at + ROWS]), torch.as_tensor(values[at : at + ROWS])
             x = self.streams[block].repeat(len(own), 1, 1)
             x[torch.arange(len(own)), -1, own] = to.to(x.dtype)
-            for layer in model.model.layers[block + 1 :]:
-                x = layer(x, cos, sin, mask, None)
-            out.append(self.odds(x[:, -1]) - self.plain)
+            out.append(self.odds(common.onward(self.model, x, block)) - self.plain)
         return torch.cat(out).numpy()
 
 

@@ -121,21 +121,14 @@ pub fn measure(
         };
         let written = measure_layer(engine, &prompts, &handles, threads, &show)?;
         let random = written.len().min(CONTROLS);
-        let most = |contrast: usize| {
-            let effects = written[..random].iter().map(|one| one.effects[contrast].0.abs());
-            effects.fold(0.0, f64::max)
-        };
-        controls.push((0..prompts.contrasts.len()).map(most).collect());
+        let contrasts = prompts.contrasts.len();
+        controls.push(largest(written[..random].iter().map(|one| &one.effects), contrasts));
         let steers = steers(engine, &prompts, &facts.special, &handles, &written, threads)?;
         let steered = steered(engine, &prompts, &handles, &steers, threads)?;
-        let most = |contrast: usize| {
-            let effects = steered[..random]
-                .iter()
-                .flatten()
-                .map(|one| one.effects[contrast].0.abs());
-            effects.fold(0.0, f64::max)
-        };
-        reading.push((0..prompts.contrasts.len()).map(most).collect());
+        reading.push(largest(
+            steered[..random].iter().flatten().map(|one| &one.effects),
+            contrasts,
+        ));
         let mut of_layer: Vec<Option<Written>> = vec![None; values.len()];
         for (((handle, mut one), steer), steered) in handles.iter().zip(written).zip(steers).zip(steered) {
             one.steer = steer;
@@ -296,7 +289,7 @@ fn steered(
             let changes = desk.change(parts[job], 1, false)?;
             let of = |change: &Change| Steered {
                 effects: effects(change),
-                kl: change.kl / change.prompts.iter().sum::<usize>().max(1) as f64,
+                kl: change.mean_kl(),
             };
             Ok(changes.iter().map(of).collect::<Vec<_>>())
         },
@@ -304,6 +297,17 @@ fn steered(
     )?;
     let mut found = changes.into_iter().flatten();
     Ok(steers.iter().map(|steer| steer.and_then(|_| found.next())).collect())
+}
+
+/// Of each contrast, the largest of the neurons' effects.
+fn largest<'a>(neurons: impl Iterator<Item = &'a Vec<(f64, bool)>> + Clone, contrasts: usize) -> Vec<f64> {
+    let of = |contrast: usize| {
+        neurons
+            .clone()
+            .map(|effects| effects[contrast].0.abs())
+            .fold(0.0, f64::max)
+    };
+    (0..contrasts).map(of).collect()
 }
 
 /// Of each contrast, the mean effect and whether all prompts agree about its sign.
@@ -357,12 +361,11 @@ impl Written {
         let up = tokens(change, &[0, 1], 1.0);
         let halves = [0, 1].map(|half| tokens(change, &[half], 1.0));
         let common = |(id, _): &&(u32, f64)| halves.iter().all(|half| half.iter().any(|(other, _)| other == id));
-        let all = |prompts: &[usize; 2]| (prompts[0] + prompts[1]).max(1) as f64;
         let ablated: usize = change.ablated.iter().map(Vec::len).sum();
         Written {
             value: handle.value,
-            kl: change.kl / all(&change.prompts),
-            kl_stronger: stronger.kl / all(&stronger.prompts),
+            kl: change.mean_kl(),
+            kl_stronger: stronger.mean_kl(),
             down: tokens(change, &[0, 1], -1.0),
             up_stronger: tokens(stronger, &[0, 1], 1.0),
             gain: gain_of(&change.log[1]),

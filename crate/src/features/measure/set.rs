@@ -160,6 +160,11 @@ fn divergence(probabilities: &[f32], before: &[f32], after: &[f32]) -> f64 {
 }
 
 impl Change {
+    /// KL(before ‖ after), mean over the prompts.
+    pub fn mean_kl(&self) -> f64 {
+        self.kl / (self.prompts[0] + self.prompts[1]).max(1) as f64
+    }
+
     /// Adds a prompt; gives its divergence.
     fn add(&mut self, half: usize, before: (&[f32], &[f32]), after: (&[f32], &[f32])) -> f64 {
         self.prompts[half] += 1;
