@@ -45,12 +45,15 @@ def parser(doc: str, data: bool = True) -> argparse.ArgumentParser:
         p.add_argument("--data", type=Path, required=True, help="the folder that topklm.data wrote")
     p.add_argument("--results", type=Path, default=RESULTS, help="where the JSON goes")
     p.add_argument("--threads", type=int, help="PyTorch threads")
+    p.add_argument("--device", default="cpu", help="where models run: cpu, or cuda")
     return p
 
 
 def start(args):
     if args.threads:
         torch.set_num_threads(args.threads)
+    if args.device != "cpu":
+        torch.set_default_device(args.device)
     torch.manual_seed(0)
 
 
@@ -88,6 +91,22 @@ def onward(model: TopKLM, x: torch.Tensor, block: int) -> torch.Tensor:
     for layer in model.model.layers[block + 1 :]:
         x = layer(x, model.cos[:T], model.sin[:T], model.causal[:T, :T], None)
     return x[:, -1]
+
+
+def normal(shape, seed: int) -> torch.Tensor:
+    """Normal numbers of a seed, drawn on the CPU: the same on every device."""
+    drawn = torch.randn(shape, generator=torch.Generator().manual_seed(seed), device="cpu")
+    return drawn.to(torch.get_default_device())
+
+
+def rotation(d: int, seed: int) -> torch.Tensor:
+    """A random orthogonal [d, d]."""
+    return torch.linalg.qr(normal((d, d), seed))[0]
+
+
+def at_once(on_cpu: int, on_gpu: int) -> int:
+    """How many rows a batch is to have."""
+    return on_cpu if torch.get_default_device().type == "cpu" else on_gpu
 
 
 def sha256(path: Path) -> str:

@@ -49,11 +49,11 @@ class Text:
 
     def __init__(self, documents, n_ctx):
         self.batches = list(meaning.batches(documents, n_ctx))
-        self.ids = np.concatenate([ids[counted].numpy() for ids, counted, _ in self.batches])
+        self.ids = np.concatenate([ids[counted].numpy(force=True) for ids, counted, _ in self.batches])
         row, halves = 0, []
         for ids, counted, _ in self.batches:
             number = torch.arange(row, row + len(ids))[:, None].expand_as(counted)
-            halves.append((number[counted] % 2).numpy())
+            halves.append((number[counted] % 2).numpy(force=True))
             row += len(ids)
         self.half = np.concatenate(halves)
 
@@ -64,7 +64,7 @@ class Text:
         for ids, counted, _ in self.batches:
             streams = model.stream(ids)
             for block in blocks:
-                parts[block].append(pick(streams[block][counted], block).numpy())
+                parts[block].append(pick(streams[block][counted], block).numpy(force=True))
         return {block: np.concatenate(p) for block, p in parts.items()}
 
 
@@ -135,7 +135,7 @@ def foretold(x: np.ndarray, text: Text, d_vocab: int) -> np.ndarray:
     error, spread = np.zeros(x.shape[1]), np.zeros(x.shape[1])
     for half in (0, 1):
         learn, test = text.half != half, text.half == half
-        sums = torch.zeros(d_vocab, x.shape[1]).index_add_(0, torch.from_numpy(text.ids[learn]), torch.from_numpy(x[learn])).numpy()
+        sums = torch.zeros(d_vocab, x.shape[1]).index_add_(0, torch.as_tensor(text.ids[learn]), torch.as_tensor(x[learn])).numpy(force=True)
         number = np.bincount(text.ids[learn], minlength=d_vocab)[:, None]
         mean = x[learn].mean(0)
         guess = np.where(number > 0, sums / np.maximum(number, 1), mean)[text.ids[test]]
@@ -213,7 +213,7 @@ def described(states: dict[int, np.ndarray], text: Text, d_vocab: int, signed: b
 
 def rotation(d: int, block: int) -> torch.Tensor:
     """A random orthogonal [d, d]."""
-    return torch.linalg.qr(torch.randn(d, d, generator=torch.Generator().manual_seed(100 + block)))[0]
+    return common.rotation(d, 100 + block)
 
 
 def untrained(model: TopKLM) -> TopKLM:
@@ -234,7 +234,7 @@ def main():
     topk, dense = common.subjects(args, args.data)
     c = topk.model.config
     text = Text(meaning.held_out_documents(args.data, args.limit), c.n_ctx)
-    index = torch.from_numpy(np.sort(np.random.default_rng(11).permutation(c.d_model)[: args.units]))
+    index = torch.as_tensor(np.sort(np.random.default_rng(11).permutation(c.d_model)[: args.units]))
     blocks = topk.cut_blocks
     turns = {block: rotation(c.d_model, block)[:, index] for block in blocks}
     own, turned = (lambda x, _: x[:, index]), (lambda x, block: x @ turns[block])
@@ -243,7 +243,7 @@ def main():
         "topk": lambda: described(text.states(topk.model, blocks, own), text, c.d_vocab, False),
         "topk_rotated": lambda: described(text.states(topk.model, blocks, turned), text, c.d_vocab, True),
         "untrained": lambda: described(text.states(untrained(topk.model), blocks, own), text, c.d_vocab, False),
-        "embedding": lambda: described({0: topk.model.model.embed_tokens.weight[:, index].float().numpy()[text.ids]}, text, c.d_vocab, True),
+        "embedding": lambda: described({0: topk.model.model.embed_tokens.weight[:, index].float().numpy(force=True)[text.ids]}, text, c.d_vocab, True),
     }
     if (folder / f"step{EARLY}").exists():
         early = folder / f"step{EARLY}"
@@ -254,7 +254,7 @@ def main():
 
     def features(path: Path):
         sae = SAE.load(path)
-        at = torch.from_numpy(np.sort(np.random.default_rng(11).permutation(len(sae.decoder))[: args.units]))
+        at = torch.as_tensor(np.sort(np.random.default_rng(11).permutation(len(sae.decoder))[: args.units]))
         states = text.states(dense.model, [sae.layer], lambda x, _: sae.encode(x)[:, at])
         return {"layer": sae.layer, "kind": sae.kind, "k": sae.k} | described(states, text, c.d_vocab, False)
 

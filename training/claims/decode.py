@@ -8,6 +8,8 @@ import torch
 
 from topklm.generate import Decoder
 
+from . import common
+
 
 @dataclass(frozen=True)
 class Edit:
@@ -76,7 +78,7 @@ class RowEdits:
 
 @torch.no_grad()
 def generate(
-    model, prompts, seeds, max_tokens, temperature, edits=None, blocks=(), directions=None, stop=0, batch=512, watch=None, bias=None
+    model, prompts, seeds, max_tokens, temperature, edits=None, blocks=(), directions=None, stop=0, batch=None, watch=None, bias=None
 ):
     """New ids, a list a row; ends at `stop`, which is left out. Prompts may differ in length; the noise of a row is its
     seed's alone, so the same row with and without an edit draws the same numbers. With `watch` [V, C], a 0/1 column a
@@ -84,6 +86,7 @@ def generate(
     `bias(rows)` gives what is added to the logits of a slice of the rows, [len, V]."""
     out, expected = [], []
     edits = edits or [None] * len(prompts)
+    batch = batch or common.at_once(512, 4096)
     for at in range(0, len(prompts), batch):
         part = slice(at, at + batch)
         row_edits = RowEdits(edits[part], [len(p) for p in prompts[part]], blocks, directions)
@@ -103,18 +106,18 @@ def _generate(model, prompts, seeds, max_tokens, temperature, edits, stop, watch
     for row, prompt in enumerate(prompts):
         padded[row, : len(prompt)] = prompt
     decoder = Decoder(model, n, total)
-    logits = decoder.feed(torch.from_numpy(padded[:, :shortest]), edits.after, edits.before)
+    logits = decoder.feed(torch.as_tensor(padded[:, :shortest]), edits.after, edits.before)
     out, alive = [[] for _ in prompts], np.ones(n, dtype=bool)
     expected = None if watch is None else np.zeros((n, watch.shape[1]))
     for position in range(shortest, total + 1):
         step = position - lengths  # which new token this is, negative while the prompt lasts
-        draw = torch.from_numpy(noise[np.arange(n), step.clip(0, max_tokens - 1)]).float()
+        draw = torch.as_tensor(noise[np.arange(n), step.clip(0, max_tokens - 1)]).float()
         p = ((logits.float() + bias) / temperature).softmax(-1)
         cumulative = p.cumsum(-1)
-        ids = (cumulative < draw[:, None] * cumulative[:, -1:]).sum(-1).clamp(max=logits.shape[-1] - 1).numpy()
+        ids = (cumulative < draw[:, None] * cumulative[:, -1:]).sum(-1).clamp(max=logits.shape[-1] - 1).numpy(force=True)
         fresh = (step >= 0) & (step < max_tokens)
         if watch is not None:
-            expected += (p @ watch).float().numpy() * (fresh & alive)[:, None]
+            expected += (p @ watch).float().numpy(force=True) * (fresh & alive)[:, None]
         given = padded[:, min(position, padded.shape[1] - 1)]
         ids = np.where(step < 0, given, ids)
         alive &= ~(fresh & (ids == stop))
@@ -122,14 +125,15 @@ def _generate(model, prompts, seeds, max_tokens, temperature, edits, stop, watch
             out[row].append(int(ids[row]))
         if position == total or not (alive & (step + 1 < max_tokens)).any():
             break
-        logits = decoder.feed(torch.from_numpy(ids[:, None]), edits.after, edits.before)
+        logits = decoder.feed(torch.as_tensor(ids[:, None]), edits.after, edits.before)
     return out, expected
 
 
 @torch.no_grad()
-def nll(model, prompts, continuations, batch=16):
+def nll(model, prompts, continuations, batch=None):
     """(nats, tokens) a row: −log p of each continuation after its prompt under `model`, unedited."""
     nats, counts = np.zeros(len(prompts)), np.array([len(c) for c in continuations])
+    batch = batch or common.at_once(16, 512)
     order = np.argsort([len(p) + len(c) for p, c in zip(prompts, continuations, strict=True)], kind="stable")
     for at in range(0, len(order), batch):
         rows = order[at : at + batch]
@@ -139,7 +143,7 @@ def nll(model, prompts, continuations, batch=16):
             whole = [*prompts[r], *continuations[r]]
             ids[i, : len(whole)] = whole
             targets[i, len(prompts[r]) - 1 : len(whole) - 1] = continuations[r]
-        logits = model(torch.from_numpy(ids)).float().flatten(0, 1)
-        loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(targets).flatten(), ignore_index=-1, reduction="none")
-        nats[rows] = loss.view(len(rows), width).sum(-1).double().numpy()
+        logits = model(torch.as_tensor(ids)).float().flatten(0, 1)
+        loss = torch.nn.functional.cross_entropy(logits, torch.as_tensor(targets).flatten(), ignore_index=-1, reduction="none")
+        nats[rows] = loss.view(len(rows), width).sum(-1).double().numpy(force=True)
     return nats, counts

@@ -36,7 +36,7 @@ def extremes(model, windows: torch.Tensor, blocks, batch=32):
         for i, layer in enumerate(blocks):
             values = streams[layer][:, 1:].flatten(0, 1)
             top[i], low[i] = torch.maximum(top[i], values.amax(0)), torch.minimum(low[i], values.amin(0))
-    return top.numpy(), low.numpy()
+    return top.numpy(force=True), low.numpy(force=True)
 
 
 def coordinate_handles(method, model, windows, blocks, both_tails) -> Handles:
@@ -79,7 +79,7 @@ def effects(model, handles: Handles, ids: torch.Tensor, words: list[list[int]], 
 
     def mass(log_p):  # [n, P, last, V] -> [concepts, n]
         share = torch.stack([log_p[..., t].exp().sum(-1).mean((1, 2)) for t in tokens])
-        return share.clamp(min=1e-12).log().numpy()
+        return share.clamp(min=1e-12).log().numpy(force=True)
 
     before = outcome(base[-1])
     if strength == 0:
@@ -93,8 +93,8 @@ def effects(model, handles: Handles, ids: torch.Tensor, words: list[list[int]], 
         for at in range(0, len(mine), chunk):
             part = mine[at : at + chunk]
             x = base[layer].repeat(len(part), 1, 1)  # [chunk · P, T, d]
-            value = torch.from_numpy(strength * handles.top[part]).float().repeat_interleave(P)
-            which = torch.from_numpy(handles.index[part]).repeat_interleave(P)
+            value = torch.as_tensor(strength * handles.top[part]).float().repeat_interleave(P)
+            which = torch.as_tensor(handles.index[part]).repeat_interleave(P)
             if handles.directions is None:
                 x[torch.arange(len(x)), :, which] = value[:, None]
             else:
@@ -103,7 +103,7 @@ def effects(model, handles: Handles, ids: torch.Tensor, words: list[list[int]], 
                 x = block(x, cos, sin, mask, None)
             after = outcome(x).unflatten(0, (len(part), P))  # [chunk, P, last, V]
             log_mass[:, part] = mass(after)
-            divergence[part] = (before.exp() * (before - after)).sum(-1).mean((1, 2)).numpy()
+            divergence[part] = (before.exp() * (before - after)).sum(-1).mean((1, 2)).numpy(force=True)
     return log_mass, divergence
 
 

@@ -58,7 +58,7 @@ def batches(documents, n_ctx, size=32):
             ids[row, : len(d)] = d
             counted[row, 1 : len(d)] = np.array(d[1:]) != 0
             following[row, : len(d) - 1] = d[1:]
-        yield torch.from_numpy(ids), torch.from_numpy(counted), torch.from_numpy(following)
+        yield torch.as_tensor(ids), torch.as_tensor(counted), torch.as_tensor(following)
 
 
 @torch.no_grad()

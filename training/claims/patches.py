@@ -61,7 +61,7 @@ class Pair:
             x[:, self.position] = rows
             logits = self._end(common.onward(self.model, x, block))
             out.append(logits[:, self.next[0]] - logits[:, self.next[1]])
-        return ((torch.cat(out) - self.odds[1]) / (self.odds[0] - self.odds[1])).numpy()
+        return ((torch.cat(out) - self.odds[1]) / (self.odds[0] - self.odds[1])).numpy(force=True)
 
 
 def apart(pair, block, parts) -> dict:
@@ -69,7 +69,7 @@ def apart(pair, block, parts) -> dict:
     second = pair.states(block)[1]
     alone = pair.shares(block, second + parts) if len(parts) else np.zeros(0)
     order = np.argsort(-alone, kind="stable")
-    sums = torch.cumsum(parts[torch.from_numpy(order)], 0)
+    sums = torch.cumsum(parts[torch.as_tensor(order)], 0)
     sizes = [n for n in sorted({*SIZES, *GRID}) if n <= len(parts)]
     together = dict(zip(sizes, pair.shares(block, second + sums[[n - 1 for n in sizes]]))) if sizes else {}
     whole = float(pair.shares(block, (second + parts.sum(0))[None])[0])
@@ -97,7 +97,7 @@ def by_feature(sae, first, second):
 
 
 def rotation(d) -> torch.Tensor:
-    return torch.linalg.qr(torch.randn(d, d, generator=torch.Generator().manual_seed(0)))[0]
+    return common.rotation(d, 0)
 
 
 def summary(found, wholes) -> dict:

@@ -43,10 +43,10 @@ def space(data: Path, d_vocab: int, dims: int = 64, rare: int = 20) -> np.ndarra
             np.add.at(counts, (ids[1:], d_vocab + ids[:-1]), 1)
     total, row, column = counts.sum(), counts.sum(1, keepdims=True), counts.sum(0, keepdims=True)
     expected = np.maximum(row @ column / total, 1e-9)
-    ppmi = torch.from_numpy(np.log(np.maximum(counts / expected, 1.0)))
+    ppmi = torch.as_tensor(np.log(np.maximum(counts / expected, 1.0)))
     torch.manual_seed(0)
     u, s, _ = torch.svd_lowrank(ppmi, q=dims, niter=3)
-    vectors = (u * s.sqrt()).numpy()
+    vectors = (u * s.sqrt()).numpy(force=True)
     vectors -= vectors[row[:, 0] >= rare].mean(0)
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     vectors[row[:, 0] < rare] = 0
@@ -59,7 +59,7 @@ def windows(data: Path, n_ctx: int, positions: int) -> tuple[torch.Tensor, torch
     arrays = common.texts(data)
     ids, starts = arrays["held_out.ids"].astype(np.int64), arrays["held_out.starts"]
     rows = [ids[a : a + n_ctx + 1] for a, b in zip(starts[:-1], starts[1:], strict=True) if b - a > n_ctx]
-    part = torch.from_numpy(np.stack(rows[: max(1, positions // n_ctx)]))
+    part = torch.as_tensor(np.stack(rows[: max(1, positions // n_ctx)]))
     return part[:, :-1], part[:, 1:]
 
 
@@ -110,20 +110,20 @@ def written(model, handles: effect.Handles, ids: torch.Tensor, chunk: int = 32):
         for at in range(0, len(mine), chunk):
             part = mine[at : at + chunk]
             x = base[layer].repeat(len(part), 1, 1)
-            x[torch.arange(len(x)), -1, torch.from_numpy(handles.index[part]).repeat_interleave(P)] = (
-                torch.from_numpy(handles.top[part]).float().repeat_interleave(P)
+            x[torch.arange(len(x)), -1, torch.as_tensor(handles.index[part]).repeat_interleave(P)] = (
+                torch.as_tensor(handles.top[part]).float().repeat_interleave(P)
             )
             for block in model.model.layers[layer + 1 :]:
                 x = block(x, cos, sin, mask, None)
             after = outcome(x).unflatten(0, (len(part), P))
-            change[part] = (after - before).mean(1).numpy()
-            share[part] = (after.exp() * (after - before)).mean(1).numpy()
+            change[part] = (after - before).mean(1).numpy(force=True)
+            share[part] = (after.exp() * (after - before)).mean(1).numpy(force=True)
     return change, share
 
 
 def drawn(x: torch.Tensor, block: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     """(indices, 99th percentile of the activations) of `count` neurons drawn among those active at 20 positions or more."""
-    alive = np.flatnonzero(((x > 0).sum(0) >= 20).numpy())
+    alive = np.flatnonzero(((x > 0).sum(0) >= 20).numpy(force=True))
     index = np.sort(np.random.default_rng([7, block]).permutation(alive)[:count])
     top = [float(torch.quantile(x[:, i][x[:, i] > 0], 0.99)) for i in index]
     return index, np.array(top)
@@ -138,7 +138,7 @@ def measure(model, data: Path, positions: int = POSITIONS, neurons: int = NEURON
     if c.topk_k is None:
         blocks = blocks[:-1]  # what a cut model with one uncut block has
     x = activations(model, ids, blocks)
-    tokens, after = ids[:, 1:].flatten().numpy(), following[:, 1:].flatten().numpy()
+    tokens, after = ids[:, 1:].flatten().numpy(force=True), following[:, 1:].flatten().numpy(force=True)
     picked = {b: drawn(x[b], b, neurons) for b in blocks}
     layer = np.concatenate([np.full(len(picked[b][0]), b) for b in blocks])
     index, top = (np.concatenate([picked[b][i] for b in blocks]) for i in (0, 1))
@@ -154,7 +154,7 @@ def measure(model, data: Path, positions: int = POSITIONS, neurons: int = NEURON
     read, follows = [], []
     anywhere = rng.integers(0, len(after), 2000)
     for n, (b, i) in enumerate(zip(layer, index, strict=True)):
-        column = x[b][:, i].numpy()
+        column = x[b][:, i].numpy(force=True)
         read.append(reads(column, tokens, vectors))
         order = np.argsort(-column, kind="stable")[: max(20, int((column > 0).sum()) // 100)]
         follows.append(change[n][after[order]].mean() - change[n][after[anywhere]].mean())
@@ -168,7 +168,7 @@ def measure(model, data: Path, positions: int = POSITIONS, neurons: int = NEURON
         np.array(STRENGTHS), np.stack([m for m, _ in runs]), np.stack([d for _, d in runs]), base, DIVERGENCE
     )
     gain = mass - base
-    active = torch.cat([(x[b] != 0).float().mean(0) for b in blocks]).numpy()
+    active = torch.cat([(x[b] != 0).float().mean(0) for b in blocks]).numpy(force=True)
     return {
         "neurons": len(layer),
         "dead": float((active == 0).mean()),

@@ -40,12 +40,12 @@ BATCH = 4096
 
 def products():
     """Matrix products in the type that this machine multiplies faster."""
-    return torch.autocast("cpu", torch.bfloat16, enabled=type_of_products() == "bf16")
+    return torch.autocast(torch.get_default_device().type, torch.bfloat16, enabled=type_of_products() == "bf16")
 
 
 @lru_cache(maxsize=1)
 def type_of_products() -> str:
-    return precision.choose(precision.measure("cpu"), "auto").products
+    return precision.choose(precision.measure(torch.get_default_device().type), "auto").products
 
 
 class Jump(torch.autograd.Function):
@@ -84,7 +84,7 @@ class SAE(nn.Module):
     def __init__(self, d: int, width: int, k: int, layer: int, seed: int = 1, kind: str = "topk"):
         super().__init__()
         self.k, self.layer, self.kind = k, layer, kind
-        decoder = torch.randn(width, d, generator=torch.Generator().manual_seed(seed))
+        decoder = common.normal((width, d), seed)
         self.decoder = nn.Parameter(decoder / decoder.norm(dim=1, keepdim=True))
         self.encoder = nn.Parameter(self.decoder.detach().clone())
         self.bias = nn.Parameter(torch.zeros(width))
@@ -130,7 +130,7 @@ class SAE(nn.Module):
         for at in range(0, len(windows), batch):
             x = stream_at(model, windows[at : at + batch], self.layer)[:, 1:].flatten(0, 1)
             top = torch.maximum(top, self.encode(x).amax(0) * self.scale)
-        return top.numpy()
+        return top.numpy(force=True)
 
     def save(self, folder: Path):
         """SAELens' layout: pre = (x − b_dec) W_enc + b_enc, x̂ = codes W_dec + b_dec."""
@@ -213,7 +213,7 @@ def train(model, packed, layer, k, width, positions, lr=2e-3, sequences=16, say=
     adam = torch.optim.Adam(sae.parameters(), lr=lr, betas=(0.9, 0.99))
     silent = torch.zeros(width)
     for step in range(steps):
-        ids = torch.from_numpy(packed.windows(step * sequences, sequences)[:, :-1].copy())
+        ids = torch.as_tensor(packed.windows(step * sequences, sequences)[:, :-1].copy())
         # A window of the training text begins anywhere; it is given the BOS that evaluation windows have.
         ids[:, 0] = 0
         with products():
@@ -241,7 +241,7 @@ def measure(model, sae, windows, batch=32):
     squares, spread, active, positions = 0.0, 0.0, torch.zeros(len(sae.decoder)), 0
     losses, targets = {"plain": 0.0, "spliced": 0.0}, 0
     for at in range(0, len(windows), batch):
-        part = torch.from_numpy(windows[at : at + batch])
+        part = torch.as_tensor(windows[at : at + batch])
         real = (part[:, 1, 1:] >= 0).flatten()
         kept = {}
 

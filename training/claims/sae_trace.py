@@ -93,13 +93,13 @@ def matched(decoders: list[torch.Tensor], tokens: list[list[dict]]) -> dict:
     final, last = decoders[-1], tokens[-1]
     usable = np.array([sum(d.values()) for d in last]) >= stats.RARE_BELOW
     each = np.arange(len(last))
-    cosines = [(final @ d.T).numpy() for d in decoders]
+    cosines = [(final @ d.T).numpy(force=True) for d in decoders]
     every = [distances(last, t) for t in tokens]
     chain = [each]
     for later, earlier in zip(decoders[:0:-1], decoders[-2::-1], strict=True):
-        following = (later @ earlier.T).argmax(1).numpy()
+        following = (later @ earlier.T).argmax(1).numpy(force=True)
         chain.insert(0, following[chain[0]])
-    random = torch.randn(final.shape, generator=torch.Generator().manual_seed(0))
+    random = common.normal(final.shape, 0)
     random = random / random.norm(dim=1, keepdim=True)
     ways = {
         "cosine": [c.argmax(1) for c in cosines],
@@ -112,7 +112,7 @@ def matched(decoders: list[torch.Tensor], tokens: list[list[dict]]) -> dict:
         "features": len(last),
         "usable_features": int(usable.sum()),
         "mean_max_cosine": [float(c.max(1)[usable].mean()) for c in cosines],
-        "mean_max_cosine_of_random_directions": float((final @ random.T).max(1).values.numpy()[usable].mean()),
+        "mean_max_cosine_of_random_directions": float((final @ random.T).max(1).values.numpy(force=True)[usable].mean()),
         "matched_to_own_index": [float((c.argmax(1) == each)[usable].mean()) for c in cosines],
         "by": by,
     }

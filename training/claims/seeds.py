@@ -63,8 +63,8 @@ def matched(a: torch.Tensor, b: torch.Tensor) -> dict:
 
 def alike(a, b, at, ids) -> dict:
     """Similarity of the tokens of each column of a with those of its match in b, and of a random one."""
-    mine = [tokens_of(a[:, i].numpy(), ids, i) for i in range(a.shape[1])]
-    theirs = [tokens_of(b[:, i].numpy(), ids, i) for i in range(b.shape[1])]
+    mine = [tokens_of(a[:, i].numpy(force=True), ids, i) for i in range(a.shape[1])]
+    theirs = [tokens_of(b[:, i].numpy(force=True), ids, i) for i in range(b.shape[1])]
     other = np.random.default_rng(0).permutation(b.shape[1])
     pairs = {"match": at.tolist(), "random": [int(other[i % len(other)]) for i in range(len(mine))]}
     return {name: float(np.median([1 - stats.js_distance(s, theirs[j]) for s, j in zip(mine, of, strict=True)])) for name, of in pairs.items()}
@@ -75,7 +75,7 @@ def compare(one: TopKLM, other: TopKLM, fresh: TopKLM, ids: torch.Tensor) -> dic
     c = one.config
     blocks = [b for b in range(c.n_layers) if c.k_at(b) is not None]
     x, y, z = (proxy_meaning.activations(model, ids, blocks) for model in (one, other, fresh))
-    tokens = ids[:, 1:].flatten().numpy()
+    tokens = ids[:, 1:].flatten().numpy(force=True)
     result = {}
     for block in blocks:
         a, b = x[block][:, live(x[block])], y[block][:, live(y[block])]

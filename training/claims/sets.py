@@ -52,7 +52,7 @@ def mean_directions(model, data: Path, layer: int, words) -> torch.Tensor:
     total, counts, together, positions = torch.zeros(len(words), model.config.d_model), torch.zeros(len(words)), 0.0, 0
     with torch.no_grad():
         for at in range(0, len(windows), 32):
-            part = torch.from_numpy(windows[at : at + 32])
+            part = torch.as_tensor(windows[at : at + 32])
             x = model.stream(part[:, 0])[layer][:, 1:].flatten(0, 1)
             after = part[:, 1, 1:].flatten()
             x, after = x[after >= 0], after[after >= 0]

@@ -243,7 +243,7 @@ def main():
     subject, judge = topk if args.method == "topk" else dense, dense or topk
     arrays = common.texts(args.data)
     windows = evaluation_windows(arrays["held_out.ids"], subject.model.config.n_ctx, arrays["held_out.starts"])
-    windows = torch.from_numpy(windows[:: max(1, len(windows) // args.windows), 0])
+    windows = torch.as_tensor(windows[:: max(1, len(windows) // args.windows), 0])
 
     def store(**part):
         """Adds to the method's part of the file as it is now: another method may have been stored in the meantime. New picks

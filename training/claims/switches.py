@@ -52,7 +52,7 @@ class Prompt:
             x = self.streams[block].repeat(len(own), 1, 1)
             x[torch.arange(len(own)), -1, own] = to.to(x.dtype)
             out.append(self.odds(common.onward(self.model, x, block)) - self.plain)
-        return torch.cat(out).numpy()
+        return torch.cat(out).numpy(force=True)
 
 
 def figures(effects, side, best) -> dict:

@@ -179,7 +179,8 @@ class TopKLM(nn.Module):
             writes = name.endswith(("o_proj.weight", "down_proj.weight"))
             std = 0.02 / (2 * self.config.n_layers) ** 0.5 if writes else 0.02
             with torch.no_grad():
-                p.normal_(0, std, generator=generator)
+                # On the CPU, whose numbers are the same wherever the model is.
+                p.copy_(torch.empty(p.shape, device="cpu").normal_(0, std, generator=generator))
         if not self.config.tied:
             with torch.no_grad():
                 self.lm_head.weight.copy_(self.model.embed_tokens.weight)

@@ -30,7 +30,7 @@ class Precision:
 def product_speed(device: str, dtype: torch.dtype, size: int = SIZE, seconds: float = SECONDS) -> float:
     """FLOP/s of [size, size] products of `dtype`, the best of those that fit into `seconds` (at least one)."""
     generator = torch.Generator().manual_seed(0)
-    a = torch.randn(size, size, generator=generator).to(device, dtype)
+    a = torch.randn(size, size, generator=generator, device="cpu").to(device, dtype)
 
     def once() -> float:
         began = time.perf_counter()
