@@ -151,6 +151,17 @@ const WHOLE = {
     of_switches: turnedOf(2.5, 0.67, 0),
     random: turnedOf(-0.02, 0, 0, 0.54),
   },
+  longer: {
+    columns: ['short', 'long'],
+    rows: [
+      { name: 'validation text', definition: 'Bits.', unit: 'three', values: [0.968, 0.882] },
+      { name: 'which object', definition: 'Right.', unit: 'percent', values: [0.72, 0.97] },
+      { name: '… three times as far', definition: 'Of these.', unit: 'count', values: [3, 14] },
+      { name: "F1 of a neuron's label", definition: 'Median.', unit: 'two', values: [0.25, 0.18] },
+      { name: '… by up to 8 neurons', definition: 'Of 20.', unit: 'percent', values: [0.85, 0.35] },
+      { name: 'of another kind', definition: '', unit: 'furlongs', values: [1, 2] },
+    ],
+  },
   sweep: {
     proxy: { tokens: 5013504 },
     settings: {
@@ -168,7 +179,7 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   const { claimsOf } = await siteModule('claims.ts');
   const claims = claimsOf(WHOLE);
   // The main figures in sentences.
-  assert.equal(claims.lead.length, 8);
+  assert.equal(claims.lead.length, 9);
   assert.match(claims.lead[0], /held-out stories by 4\.6 %/);
   assert.match(claims.lead[1], /F1 of 0\.25 .*rotated \(0\.06\).*twin’s coordinates \(0\.02\)/);
   assert.match(claims.lead[2], /active at far fewer positions than those: at equally many, .* F1 is 0\.39, 0\.39 and 0\.39/);
@@ -225,6 +236,19 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   assert.deepEqual(rowOf(turned, 'switches among them'), ['3', '99.0 %', '2.50', '67 %', '0']);
   assert.deepEqual(rowOf(turned, 'random neurons'), ['209', '54.0 %', '−0.02', '0 %', '0']);
   assert.match(turned.note, /\(55 contrasts\)/);
+  assert.match(
+    claims.lead[8],
+    /bits per byte 0\.968 → 0\.882; .* 72 % → 97 % right\) and at switches \(3 → 14\), .*F1 0\.25 → 0\.18.*85 % → 35 %/,
+  );
+  const trained = groupOf(claims, 'What does longer training do?');
+  assert.deepEqual(
+    [trained.columns, rowOf(trained, 'which object')],
+    [
+      ['short', 'long'],
+      ['72 %', '97 %'],
+    ],
+  );
+  assert.deepEqual(rowOf(trained, 'of another kind'), ['–', '–']);
   const saes = groupOf(claims, 'Sparse autoencoders on the dense twin');
   assert.deepEqual(
     saes.facts.map(({ name }) => name),

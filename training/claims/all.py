@@ -20,7 +20,7 @@ SAE, BLOCK = "topk-k48", 4
 def commands(args) -> dict[str, list]:
     """Name -> module and arguments; what cannot run (no twin, no binary) is left out."""
     shared = ["--models", args.models, "--results", args.results]
-    for flag in ("topk", "dense", "threads"):
+    for flag in ("topk", "dense", "threads", "device"):
         if getattr(args, flag):
             shared += [f"--{flag}", getattr(args, flag)]
     data = [*shared, "--data", args.data]

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from claims import all as every
-from claims import ceiling, common, decode, edit_cost, effect, meaning, quality, sae, sae_trace, seeds, steer, sweep, table, trace
+from claims import ceiling, common, decode, edit_cost, effect, longer, meaning, quality, sae, sae_trace, seeds, steer, sweep, table, trace
 from tests import toy
 from tests.toy_claims import ToyClaims
 from topklm import generate, stats, train
@@ -427,6 +427,23 @@ class Commands(ToyClaims):
         self.assertTrue(all(path.read_text().endswith("\nrest\n") for path in (readme, headline)))
         headline.write_text(headline.read_text().replace("+3.0 %", "+2.0 %"))
         self.assertRaises(SystemExit, run, "--check")
+
+    def test_longer_trained_models_stand_beside_the_shipped_ones(self):
+        results = self.folder / "two"
+        bits = {"topk": {"validation": {"bits_per_byte": 0.9}}, "gap_percent": {"test": 2.5}}
+        curve = [{"nll_ratio": 1.5, "words": 5.0, "half": 0.5}]
+        few = {"methods": {"topk": {"8": {"works": 0.5, "base": 0.0, "curve": curve}}, "logits": {"works": 1.0}}}
+        for folder in (results, results / longer.LONGER):
+            common.write(folder, "quality", bits)
+            common.write(folder, "sets", few)
+        common.write(results / longer.LONGER, "quality", bits | {"topk": {"validation": {"bits_per_byte": 0.8}}})
+        rows = {row["name"]: row["values"] for row in longer.rows(results)}
+        self.assertEqual(rows["validation text"], [0.9, 0.8])
+        self.assertEqual((rows["… by up to 8 neurons"], rows["… by raised logits"]), ([0.5, 0.5], [1.0, 1.0]))
+        self.assertAlmostEqual(rows["words of a topic, 8 neurons"][0], 2.0)  # 1.2 is two fifths of the way to 1.5
+        self.assertNotIn("… of the dense twin", rows)  # not measured
+        common.write(results, "longer", {"columns": longer.MODELS, "rows": longer.rows(results)})
+        self.assertIn("| validation text | 0.900 | 0.800 |", list(table.longer_trained(common.read(results, "longer"))))
 
     def test_the_readmes_match_the_results(self):
         with mock.patch.object(sys, "argv", ["table", "--check"]):

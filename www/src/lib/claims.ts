@@ -4,6 +4,7 @@
  */
 import { at, type FactGroup, listAt, numberAt, type Tree, UNITS } from './claims/figures';
 import { paper } from './claims/paper';
+import { longer, longerOf } from './claims/longer';
 import { eightOf, patching, shownBlock } from './claims/patching';
 import { controls, saes, seeds } from './claims/reading';
 import { EQUAL, sets, steering, wordsAt } from './claims/steering';
@@ -35,6 +36,7 @@ function leadOf({
   consistency: answers,
   patches: patched,
   switches: turned,
+  longer: trainedLonger,
 }: Tree): string[] {
   const sentence = (paths: readonly (readonly [tree: unknown, path: string])[], say: (...figures: number[]) => string): string[] => {
     const figures = paths.map(([tree, path]) => numberAt(tree, path));
@@ -80,6 +82,7 @@ function leadOf({
       (gap, ours, theirs) =>
         `On stories by which nothing was chosen TopK loses ${gap.toFixed(1)} %, and it knows less often who has a thing (${UNITS.percent(ours)} of the questions, the twin ${UNITS.percent(theirs)}; 50 % is guessing).`,
     ),
+    ...longerOf(trainedLonger),
   ];
 }
 
@@ -126,6 +129,7 @@ export function claimsOf(claims: Tree): Claims {
     turning(claims.switches),
     sets(claims.sets),
     steering(claims.steering, claims.ceiling),
+    longer(claims.longer),
     trace(claims.trace),
     saeTrace(claims.sae_trace),
     compute(claims.compute),

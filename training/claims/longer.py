@@ -1,0 +1,71 @@
+"""What longer training does: the models of training/next, which read four times as much, beside the shipped ones, figure by figure.
+
+Both were measured by the same commands; the longer trained ones' results are in results/22M. `claims.table` writes results/longer.json with the
+tables. The two differ in more than what they read: training/next/README.md says in what.
+"""
+
+from pathlib import Path
+
+from .curves import words_at
+from .paper import Figures
+
+LONGER = "22M"
+MODELS = ("16 M parameters, 30 M tokens", "22 M parameters, 120 M tokens")
+AT = 1.2  # times the surprise of plain texts
+
+
+def works(method: str, size: str | None = None):
+    return lambda f: f("sets", "methods", method, *([size] if size else []), "works")
+
+
+def words(method: str, size: str):
+    return lambda f: words_at(f("sets", "methods", method, size), AT)
+
+
+def figure(*path):
+    return lambda f: f(*path)
+
+
+# (name, definition, unit as www/src/lib/claims/figures.ts has it, the figure of one of both)
+ROWS = (
+    ("validation text", "Bits per byte of the TinyStories validation text.", "three", figure("quality", "topk", "validation", "bits_per_byte")),
+    ("… of the dense twin", "The same text.", "three", figure("quality", "dense", "validation", "bits_per_byte")),
+    ("loss on test stories", "Nats per token above the dense twin's, on stories by which nothing was chosen, in percent.", "signed", figure("quality", "gap_percent", "test")),
+    ("who is named", "Questions on stories that are answered rightly; 50 % is guessing.", "percent", figure("consistency", "topk", "who", "right")),
+    ("who has it", "The same, after the whole story.", "percent", figure("consistency", "topk", "holder", "right")),
+    ("which object", "The same, within the story.", "percent", figure("consistency", "topk", "what", "right")),
+    ("F1 of a neuron's label", "How well a few tokens tell where it is active; median.", "two", figure("controls", "rows", "topk", "f1")),
+    ("… at step 928", "An eighth of the longer training, a quarter of the shorter.", "two", figure("controls", "rows", "early", "f1")),
+    ("… of the same states, rotated", "Control.", "two", figure("controls", "rows", "topk_rotated", "f1")),
+    ("… of SAE features", "TopK, k 48, block 4 of the twin.", "two", figure("controls", "rows", "sae topk-k48", "f1")),
+    ("same index, next block", "How alike the tokens are that one index reads in neighboring blocks.", "two", figure("controls", "rows", "topk", "layers", "same_index")),
+    ("not settled before the end", "Neurons whose tokens still change after the last checkpoint but one.", "percent", figure("trace", "topk", "not_settled")),
+    ("neurons that turn a contrast", "At least 1.5 times as far as the best of 100 random neurons.", "count", figure("switches", "listed")),
+    ("… three times as far", "Of these.", "count", figure("switches", "switches")),
+    ("… three times as far behind fresh prompts", "Behind prompts that they were not found with.", "count", figure("switches", "times", "switches")),
+    ("topics by one neuron", "Share of 20 topics brought into half of the texts, at most 1.3 times the surprise.", "percent", works("topk", "1")),
+    ("… by up to 8 neurons", "The same.", "percent", works("topk", "8")),
+    ("… by up to 32 neurons", "The same.", "percent", works("topk", "32")),
+    ("… by up to 8 coordinates", "Of the dense twin.", "percent", works("dense", "8")),
+    ("… by up to 8 SAE features", "TopK, k 48, block 4 of the twin.", "percent", works("sae", "8")),
+    ("… by raised logits", "Of the topic's words, without any neuron.", "percent", works("logits")),
+    ("words of a topic, 8 neurons", f"A text, at {AT} times the surprise of plain texts.", "two", words("topk", "8")),
+    ("words of a topic, 8 SAE features", "The same.", "two", words("sae", "8")),
+    ("next word by eight neurons", "How far eight neurons of another text, put in behind block 4, bring its next word over; median.", "percent", figure("patches", "rows", "4", "topk", "together", "8")),
+    ("variance that an SAE explains", "TopK, k 48, block 4 of the twin.", "tenths", figure("sae", "topk-k48", "variance_explained")),
+    ("… trained on so many positions", "Of the twin's states behind block 4.", "count", figure("sae", "topk-k48", "trained_positions")),
+    ("nats that it adds", "Per token, where its reconstruction stands in for the state.", "three", figure("sae", "topk-k48", "loss_added_by_splice")),
+)  # fmt: skip
+
+
+def rows(results: Path) -> list[dict]:
+    """Those with both figures."""
+    both, found = [Figures(results), Figures(results / LONGER)], []
+    for name, definition, unit, of in ROWS:
+        try:
+            values = [of(f) for f in both]
+        except KeyError:  # not measured
+            continue
+        if None not in values:
+            found.append({"name": name, "definition": definition, "unit": unit, "values": values})
+    return found
