@@ -11,7 +11,16 @@
 
 const HELD: u32 = 32u;
 
-var<private> held: array<u32, 32>; // keys of the lane's entries, 0 where there are none: less than any
+// Keys of the lane's entries, 0 where there are none: less than any. Each has a name and there is no loop over them: where a compiler does
+// not unroll one (wgpu counts the turns of each), an array is in memory, and each of its keys is waited for.
+var<private> held_0: vec4<u32>;
+var<private> held_1: vec4<u32>;
+var<private> held_2: vec4<u32>;
+var<private> held_3: vec4<u32>;
+var<private> held_4: vec4<u32>;
+var<private> held_5: vec4<u32>;
+var<private> held_6: vec4<u32>;
+var<private> held_7: vec4<u32>;
 var<workgroup> seats: atomic<u32>;
 
 struct Team {
@@ -32,46 +41,54 @@ fn seated() -> Team {
     return Team(size, place, seat * d_model / threads, (seat + size) * d_model / threads);
 }
 
-// 1 for each of three keys that is not above this one: the first two packed.
-fn reached(key: u32, keys: vec3<u32>) -> vec2<u32> {
-    return vec2(select(0u, 1u, key >= keys.x) | select(0u, 0x10000u, key >= keys.y), select(0u, 1u, key >= keys.z));
+fn added(four: vec4<u32>) -> u32 {
+    return four.x + four.y + four.z + four.w;
+}
+
+fn ones(which: vec4<bool>) -> vec4<u32> {
+    return select(vec4(0u), vec4(1u), which);
+}
+
+// How many of four entries reach each of three keys: the first two packed.
+fn reached(four: vec4<u32>, keys: vec3<u32>) -> vec2<u32> {
+    return vec2(added(ones(four >= vec4(keys.x)) | (ones(four >= vec4(keys.y)) << vec4(16u))), added(ones(four >= vec4(keys.z))));
 }
 
 // How many entries of the row reach each of three keys.
 fn reaching(base: u32, team: Team, keys: vec3<u32>) -> vec3<u32> {
     var sums = vec2(0u);
     if (team.size * HELD >= d_model) {
-        for (var slot = 0u; slot < HELD; slot++) {
-            sums += reached(held[slot], keys);
-        }
+        sums = reached(held_0, keys) + reached(held_1, keys) + reached(held_2, keys) + reached(held_3, keys)
+            + reached(held_4, keys) + reached(held_5, keys) + reached(held_6, keys) + reached(held_7, keys);
     } else {
         // Four at a time: an emulated device takes longer for a loop's step than for an entry.
-        let step = team.size;
-        var i = team.place;
-        for (; i + 3u * step < d_model; i += 4u * step) {
-            let at = base + i;
-            sums += reached(order_key(hidden[at]), keys);
-            sums += reached(order_key(hidden[at + step]), keys);
-            sums += reached(order_key(hidden[at + 2u * step]), keys);
-            sums += reached(order_key(hidden[at + 3u * step]), keys);
-        }
-        for (; i < d_model; i += step) {
-            sums += reached(order_key(hidden[base + i]), keys);
+        for (var i = team.place; i < d_model; i += 4u * team.size) {
+            sums += reached(four_keys(base, i, team.size), keys);
         }
     }
     let two = subgroupAdd(sums.x);
     return vec3(two & 0xffffu, two >> 16u, subgroupAdd(sums.y));
 }
 
-// Of a key: 1 where it is above the k-th one and active, 1 << 16 where it is that one. (Where keys have lost the sign that `topk_post`
+// Of keys: 1 where one is above the k-th and active, 1 << 16 where it is that one. (Where keys have lost the sign that `topk_post`
 // looks at, the list is counted anew.)
-fn marks(key: u32, last: u32) -> u32 {
-    let is_active = select(key != SIGN, key > SIGN, post_relu != 0u);
-    return select(0u, 1u, key > last && is_active) | select(0u, 0x10000u, key == last);
+fn marks(four: vec4<u32>, last: u32) -> vec4<u32> {
+    let is_active = select(four != vec4(SIGN), four > vec4(SIGN), post_relu != 0u);
+    return ones((four > vec4(last)) & is_active) | (ones(four == vec4(last)) << vec4(16u));
 }
 
 fn key_at(base: u32, i: u32) -> u32 {
     return select(0u, order_key(hidden[base + min(i, d_model - 1u)]), i < d_model);
+}
+
+// Those `step` apart.
+fn four_keys(base: u32, i: u32, step: u32) -> vec4<u32> {
+    return vec4(key_at(base, i), key_at(base, i + step), key_at(base, i + 2u * step), key_at(base, i + 3u * step));
+}
+
+// The sum of the marks of those of four entries, `step` apart, that are before an index.
+fn marked_before(four: vec4<u32>, i: u32, step: u32, first: u32, last: u32) -> u32 {
+    return added(select(vec4(0u), marks(four, last), vec4(i) + step * vec4(0u, 1u, 2u, 3u) < vec4(first)));
 }
 
 // How many of so many are active, of those with the k-th key `wanted` at most.
@@ -79,34 +96,42 @@ fn active_of(sum: u32, wanted: u32, last: u32) -> u32 {
     return (sum & 0xffffu) + select(0u, min(wanted, sum >> 16u), ties_active(last));
 }
 
+// What is decided for all entries of a row.
+struct Cut {
+    last: u32,   // the k-th key, from the top
+    wanted: u32, // how many entries with that key stay: those of the lowest indices
+    list: u32,
+    recount: bool,
+}
+
+// Stores an entry that has marks of so many before it.
+fn store(at: Cut, base: u32, i: u32, bits: u32, sum: u32) {
+    let key = order_key(bits);
+    let kept = key > at.last || (key == at.last && sum >> 16u < at.wanted);
+    let result = select(0u, after_post(bits), kept);
+    hidden[base + i] = result;
+    if (!at.recount && is_nonzero(result)) {
+        enlist(at.list, active_of(sum, at.wanted, at.last), i, result);
+    }
+}
+
 // The indices begin .. end of the row have been stored by this thread.
 fn cut(row: u32, begin: u32, end: u32, thread: u32) {
     let base = row * d_model;
     storageBarrier();
     let team = seated();
-    if (team.size * HELD >= d_model) {
-        // Eight are asked for at once: one after the other, each would wait for memory as long as all of them.
-        for (var slot = 0u; slot < HELD; slot += 8u) {
-            let i = slot * team.size + team.place;
-            let a = key_at(base, i);
-            let b = key_at(base, i + team.size);
-            let c = key_at(base, i + 2u * team.size);
-            let d = key_at(base, i + 3u * team.size);
-            let e = key_at(base, i + 4u * team.size);
-            let f = key_at(base, i + 5u * team.size);
-            let g = key_at(base, i + 6u * team.size);
-            let h = key_at(base, i + 7u * team.size);
-            held[slot] = a;
-            held[slot + 1u] = b;
-            held[slot + 2u] = c;
-            held[slot + 3u] = d;
-            held[slot + 4u] = e;
-            held[slot + 5u] = f;
-            held[slot + 6u] = g;
-            held[slot + 7u] = h;
-        }
+    let step = team.size;
+    if (step * HELD >= d_model) {
+        held_0 = four_keys(base, team.place, step);
+        held_1 = four_keys(base, 4u * step + team.place, step);
+        held_2 = four_keys(base, 8u * step + team.place, step);
+        held_3 = four_keys(base, 12u * step + team.place, step);
+        held_4 = four_keys(base, 16u * step + team.place, step);
+        held_5 = four_keys(base, 20u * step + team.place, step);
+        held_6 = four_keys(base, 24u * step + team.place, step);
+        held_7 = four_keys(base, 28u * step + team.place, step);
     }
-    var last = 0u; // the k-th key, from the top
+    var last = 0u;
     var over = 0u; // how many have a larger one
     for (var shift = 32u; shift > 0u && over < k;) {
         shift -= 2u;
@@ -123,54 +148,68 @@ fn cut(row: u32, begin: u32, end: u32, thread: u32) {
             last = last - 1u;
         }
     }
-    let wanted = k - over; // how many entries with the k-th key stay: those of the lowest indices
 
+    let first = team.first;
     var mine = 0u;
-    if (team.size * HELD >= d_model) {
-        for (var slot = 0u; slot < HELD; slot++) {
-            mine += select(0u, marks(held[slot], last), slot * team.size + team.place < team.first);
-        }
+    if (step * HELD >= d_model) {
+        mine = marked_before(held_0, team.place, step, first, last)
+            + marked_before(held_1, 4u * step + team.place, step, first, last)
+            + marked_before(held_2, 8u * step + team.place, step, first, last)
+            + marked_before(held_3, 12u * step + team.place, step, first, last)
+            + marked_before(held_4, 16u * step + team.place, step, first, last)
+            + marked_before(held_5, 20u * step + team.place, step, first, last)
+            + marked_before(held_6, 24u * step + team.place, step, first, last)
+            + marked_before(held_7, 28u * step + team.place, step, first, last);
     } else {
-        for (var i = team.place; i < team.first; i += team.size) {
-            mine += marks(order_key(hidden[base + i]), last);
+        for (var i = team.place; i < first; i += 4u * step) {
+            mine += marked_before(four_keys(base, i, step), i, step, first, last);
         }
     }
     var before = subgroupAdd(mine);
-    let recount = recounts();
-    let list = list_of(row);
+    let at = Cut(last, k - over, list_of(row), recounts());
     storageBarrier(); // all have read what others overwrite now
-    for (var at = team.first; at < team.until; at += team.size) {
-        let i = at + team.place;
-        let there = i < team.until;
-        var bits = 0u;
-        var own = 0u;
-        if (there) {
-            bits = hidden[base + i];
-            own = marks(order_key(bits), last);
+    // A lane stores four in a row.
+    for (var run = first; run < team.until; run += 4u * step) {
+        let i = run + 4u * team.place;
+        let most = d_model - 1u;
+        let bits = vec4(
+            hidden[base + min(i, most)],
+            hidden[base + min(i + 1u, most)],
+            hidden[base + min(i + 2u, most)],
+            hidden[base + min(i + 3u, most)],
+        );
+        let keys = vec4(order_key(bits.x), order_key(bits.y), order_key(bits.z), order_key(bits.w));
+        let there = vec4(i) + vec4(0u, 1u, 2u, 3u) < vec4(team.until);
+        let own = select(vec4(0u), marks(keys, last), there);
+        let sum = before + subgroupExclusiveAdd(added(own));
+        before += subgroupAdd(added(own));
+        if (there.x) {
+            store(at, base, i, bits.x, sum);
         }
-        let sum = before + subgroupExclusiveAdd(own);
-        before += subgroupAdd(own);
-        if (there) {
-            let key = order_key(bits);
-            let kept = key > last || (key == last && sum >> 16u < wanted);
-            let result = select(0u, after_post(bits), kept);
-            hidden[base + i] = result;
-            if (!recount && is_nonzero(result)) {
-                enlist(list, active_of(sum, wanted, last), i, result);
-            }
+        if (there.y) {
+            store(at, base, i + 1u, bits.y, sum + own.x);
+        }
+        if (there.z) {
+            store(at, base, i + 2u, bits.z, sum + own.x + own.y);
+        }
+        if (there.w) {
+            store(at, base, i + 3u, bits.w, sum + own.x + own.y + own.z);
         }
     }
-    var count = active_of(before, wanted, last);
-    if (recount) {
-        edit_row(TOPK_OUT, row, (team.first + team.place) % team.size, team.size, team.first, team.until);
+    var count = active_of(before, at.wanted, last);
+    if (at.recount) {
+        for (var run = first; run < team.until; run += 4u * step) {
+            let i = run + 4u * team.place;
+            edit_row(TOPK_OUT, row, 0u, 1u, i, min(i + 4u, team.until));
+        }
         storageBarrier();
         mine = 0u;
-        for (var i = team.place; i < team.first; i += team.size) {
+        for (var i = team.place; i < first; i += step) {
             mine += select(0u, 1u, is_nonzero(hidden[base + i]));
         }
         count = subgroupAdd(mine);
-        for (var at = team.first; at < team.until; at += team.size) {
-            let i = at + team.place;
+        for (var run = first; run < team.until; run += step) {
+            let i = run + team.place;
             var bits = 0u;
             if (i < team.until) {
                 bits = hidden[base + i];
@@ -179,11 +218,11 @@ fn cut(row: u32, begin: u32, end: u32, thread: u32) {
             let rank = count + subgroupExclusiveAdd(own);
             count += subgroupAdd(own);
             if (own == 1u) {
-                enlist(list, rank, i, bits);
+                enlist(at.list, rank, i, bits);
             }
         }
     }
     if (team.until == d_model && team.place == 0u) {
-        end_list(list, count);
+        end_list(at.list, count);
     }
 }
