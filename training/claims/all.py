@@ -1,6 +1,6 @@
-"""Runs all claims one after the other, each in its own process, then the recipes and the tables.
+"""Runs all claims, each in its own process, then the recipes and the tables.
 
-    python -m claims.all --data DATA --work DIR [--binary TOPK-LM] [--also DIR …] [--only NAME …]
+    python -m claims.all --data DATA --work DIR [--binary TOPK-LM] [--also DIR …] [--only NAME …] [--jobs N] [--device cuda]
 
 DIR keeps what is no part of the repository: the SAE, the proxy's runs. Searches and trainings that are cut off go on when it is called again.
 `seeds` trains two proxies, and is left out unless --only names it. The sweeps and the older commands (README.md) are not included.
@@ -8,6 +8,7 @@ DIR keeps what is no part of the repository: the SAE, the proxy's runs. Searches
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import common
@@ -15,6 +16,9 @@ from . import common
 NAMES = ("quality", "consistency", "trace", "sae", "controls", "patches", "switches", "sets", "seeds", "compute", "edit_cost", "recipes")
 # The SAE that stands beside neurons and coordinates: name of its folder, block.
 SAE, BLOCK = "topk-k48", 4
+# What waits for another; and what is left until all else has ended: it needs the machine to itself, or what the others wrote.
+AFTER = {"controls": "sae", "patches": "sae", "sets": "sae"}
+LAST = ("compute", "edit_cost", "recipes")
 
 
 def commands(args) -> dict[str, list]:
@@ -56,16 +60,41 @@ def arguments():
     p.add_argument("--binary", type=Path, help="the topk-lm command")
     p.add_argument("--also", type=Path, nargs="*", default=[])
     p.add_argument("--only", nargs="*", choices=NAMES)
+    p.add_argument("--jobs", type=int, default=1, help="claims at a time, as where a GPU is shared")
     return p.parse_args()
+
+
+def run_all(runs: dict[str, list], jobs: int, run):
+    """`run(name)` for each of `commands`, at most `jobs` at a time, each after what it rests on. The first error ends it."""
+    with ThreadPoolExecutor(jobs) as pool:
+        going = {}
+
+        def in_turn(name):
+            if AFTER.get(name) in going:
+                going[AFTER[name]].result()
+            run(name)
+
+        # What others wait for comes first, so that no thread waits for one that has none.
+        for name in sorted((n for n in runs if n not in LAST), key=lambda n: n not in AFTER.values()):
+            going[name] = pool.submit(in_turn, name)
+        for future in going.values():
+            future.result()
+    for name in LAST:
+        if name in runs:
+            run(name)
 
 
 def main():
     args = arguments()
-    for name, run in commands(args).items():
-        clock = common.Clock()
+    runs = commands(args)
+
+    def run(name):
+        clock, (module, *rest) = common.Clock(), runs[name]
         print(f"{name} …", flush=True)
-        subprocess.run([sys.executable, "-m", f"claims.{run[0]}", *map(str, run[1:])], check=True)
+        subprocess.run([sys.executable, "-m", f"claims.{module}", *map(str, rest)], check=True)
         print(f"{name}: {clock()} s", flush=True)
+
+    run_all(runs, args.jobs, run)
     subprocess.run([sys.executable, "-m", "claims.table", "--results", str(args.results)], check=True)
 
 

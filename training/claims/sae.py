@@ -1,9 +1,10 @@
 """Trains sparse autoencoders on the dense twin's stream, for comparison: the thing that a TopK model replaces.
 
     python -m claims.sae --data DATA --out DIR [--kind topk|jumprelu] [--layer 2] [--k K] [--times 8] [--seed 1] [--positions 1000000]
+    python -m claims.sae --data DATA --out DIR --every      both kinds, k and half of it, at every block; a second seed behind the last TopK block
 
 DIR becomes a folder in SAELens' layout, which the engine and the site attach; each run adds its figures to results/sae.json under the
-folder's name. Trained on the training text (never on held-out text) with unit-norm decoder rows and Adam.
+folder's name; with --every each has a folder in DIR, and those that are there already are kept. Trained on the training text (never on held-out text) with unit-norm decoder rows and Adam.
 
 topk      the k largest codes of a position, by the TopK ranking, and ReLU after it; features that have not been active for a while
           learn from what the others leave over (`AuxK`, Gao et al. 2024, arXiv 2406.04093)
@@ -274,6 +275,19 @@ def measure(model, sae, windows, batch=32):
     }
 
 
+def every(blocks: int, last: int, k: int) -> dict[str, tuple]:
+    """Name -> (kind, block, k, seed) of all that --every trains: those behind block `last` first, whose names leave the block out."""
+    found = {}
+    for layer in [last, *(block for block in range(blocks) if block != last)]:
+        at = "" if layer == last else f"-block{layer}"
+        for kind in KINDS:
+            for size in (k, max(1, k // 2)):
+                found[f"{kind}-k{size}{at}"] = (kind, layer, size, 1)
+        if layer == last:
+            found[f"topk-k{k}-seed2"] = ("topk", layer, k, 2)
+    return found
+
+
 def main():
     p = common.parser(__doc__)
     p.add_argument("--out", type=Path, required=True, help="the SAE's folder; not part of the repository")
@@ -285,9 +299,9 @@ def main():
     p.add_argument("--seed", type=int, default=1, help="of the first decoder")
     p.add_argument("--positions", type=int, default=1_000_000)
     p.add_argument("--windows", type=int, default=120, help="held-out windows that it is measured on")
+    p.add_argument("--every", action="store_true", help="one after the other, in folders of --out: all kinds and blocks, k and half of it, two seeds at one block")
     args = p.parse_args()
     common.start(args)
-    clock = common.Clock()
     topk, dense = common.subjects(args, args.data)
     if dense is None:
         p.error("the SAE is trained on the dense twin: there is none yet")
@@ -295,23 +309,23 @@ def main():
     k = args.k or topk.model.config.topk_k
     source = json.loads((args.data / "report.json").read_text())["unique_tokens"]
     packed = Packed(args.data, c.n_ctx, seed=2)
-    sae = train(dense.model, packed, args.layer, k, args.features or args.times * c.d_model, args.positions, say=print, seed=args.seed, kind=args.kind)
-    sae.save(args.out)
     arrays = common.texts(args.data)
     windows = evaluation_windows(arrays["held_out.ids"], c.n_ctx, arrays["held_out.starts"])
-    figures = measure(dense.model, sae, windows[:: max(1, len(windows) // args.windows)])
-    about = {
-        "model": dense.about,
-        "kind": args.kind,
-        "layer": args.layer,
-        "k": k,
-        "width": len(sae.decoder),
-        "seed": args.seed,
-        "trained_positions": args.positions,
-    }
-    result = common.read(args.results, "sae")
-    result[args.out.name] = about | {"text_tokens": source} | figures | {"seconds": clock()}
-    common.write(args.results, "sae", result)
+    windows = windows[:: max(1, len(windows) // args.windows)]
+    wanted = {args.out: (args.kind, args.layer, k, args.seed)}
+    if args.every:
+        wanted = {args.out / name: one for name, one in every(c.n_layers, topk.cut_blocks[-1], k).items()}
+        wanted = {out: one for out, one in wanted.items() if not (out / "cfg.json").exists()}
+    for out, (kind, layer, k, seed) in wanted.items():
+        clock = common.Clock()
+        print(out.name, flush=True)
+        sae = train(dense.model, packed, layer, k, args.features or args.times * c.d_model, args.positions, say=print, seed=seed, kind=kind)
+        sae.save(out)
+        about = {"model": dense.about, "kind": kind, "layer": layer, "k": k, "width": len(sae.decoder), "seed": seed, "trained_positions": args.positions}
+        figures = measure(dense.model, sae, windows)
+        # Another process may have stored others in the meantime.
+        result = common.read(args.results, "sae") | {out.name: about | {"text_tokens": source} | figures | {"seconds": clock()}}
+        common.write(args.results, "sae", result)
 
 
 if __name__ == "__main__":

@@ -80,18 +80,22 @@ def sae(r):
             f"{e['width']:,}",
             str(e["k"]),
             str(e["seed"]),
+            f"{e['trained_positions']:,}",
             number(e["active_a_position"], 1),
             percent(e["variance_explained"], 1),
             percent(e["dead_share"], 1),
             f"{e['loss_added_by_splice']:+.3f}",
         )
-        for e in sorted(r.values(), key=lambda e: (e["layer"], e["kind"] == "jumprelu", -e["k"], e["seed"]))
+        for e in sorted(r.values(), key=lambda e: (e["layer"], e["kind"] == "jumprelu", -e["k"], e["seed"], e["trained_positions"]))
     ]
     yield from heading("The autoencoders beside them", "sae")
-    yield from grid(("kind", "block", "features", "k", "seed", "active a position", "variance explained", "dead", "nats per token added when spliced in"), rows)
+    yield from grid(("kind", "block", "features", "k", "seed", "positions", "active a position", "variance explained", "dead", "nats per token added when spliced in"), rows)
     any_one = next(iter(r.values()))
     yield ""
-    yield f"Trained on {any_one['trained_positions']:,} positions of the dense twin's stream, whose own loss is {number(any_one['loss'], 3)} nats per token. That is short: [ten times as many](#what-longer-training-does) explain more."
+    yield (
+        f"Trained on so many positions of the dense twin's stream, whose own loss is {number(any_one['loss'], 3)} nats per token. Most are short trainings: longer ones explain more, here and "
+        "[on another twin](#what-longer-training-does)."
+    )
     if any(e["kind"] == "jumprelu" for e in r.values()):
         yield (
             "A JumpReLU's k is what its penalty aims at; none reached it. So short a training leaves them with fewer active features and more dead ones than TopK, "

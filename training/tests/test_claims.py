@@ -4,6 +4,7 @@ import argparse
 import importlib
 import json
 import sys
+import time
 import tomllib
 import unittest
 from pathlib import Path
@@ -311,6 +312,17 @@ class Commands(ToyClaims):
         self.assertIn("| TopK neurons | 33.3 % | 66.7 % |", text)
         self.assertIn("Step 0 is chance: 33.3 %.", text)
 
+    def test_every_sae(self):
+        self.assertEqual(set(sae.every(6, 4, 48)), {name for name in common.read(common.RESULTS, "sae") if "long" not in name})
+        folder = self.folder / "saes"
+        given = ["--out", folder, "--every", "--times", 1, "--k", 4, "--positions", 600]
+        found = self.call(sae, *given)
+        names = set(sae.every(3, 1, 4))
+        self.assertEqual(names, {path.parent.name for path in folder.glob("*/cfg.json")} & set(found))
+        self.assertEqual((found["topk-k4"]["layer"], found["jumprelu-k2-block0"]["k"], found["topk-k4-seed2"]["seed"]), (1, 2, 2))
+        with mock.patch.object(sae, "train", side_effect=AssertionError):  # those that are there are kept
+            self.assertEqual(self.call(sae, *given), found)
+
     def test_sae_trace(self):
         common_arguments = ["--layer", 1, "--positions", 4000, "--text-positions", 10**6]
         for more in (["--run", self.folder / "runs" / common.DENSE], []):
@@ -405,6 +417,30 @@ class Commands(ToyClaims):
                 self.assertRaises(Parsed),
             ):
                 importlib.import_module(f"claims.{module}").main()
+
+    def test_claims_run_side_by_side_after_what_they_rest_on(self):
+        for jobs in (1, 4):
+            done, going, most = [], set(), [0]
+
+            def run(name, done=done, going=going, most=most):
+                if name in every.AFTER:
+                    self.assertIn(every.AFTER[name], done)
+                if name in every.LAST:
+                    self.assertEqual(going, set())
+                going.add(name)
+                most[0] = max(most[0], len(going))
+                time.sleep(0.02)
+                going.discard(name)
+                done.append(name)
+
+            every.run_all(dict.fromkeys(every.NAMES, []), jobs, run)
+            self.assertEqual((set(done), most[0]), (set(every.NAMES), jobs))
+
+        def fails(name):
+            if name == "sae":
+                raise ValueError(name)
+
+        self.assertRaises(ValueError, every.run_all, {"sae": [], "sets": []}, 2, fails)
 
     def test_table_check(self):
         readme, headline = self.folder / "README.md", self.folder / "HEADLINE.md"
