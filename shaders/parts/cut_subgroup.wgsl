@@ -166,7 +166,8 @@ fn cut(row: u32, begin: u32, end: u32, thread: u32) {
         }
     }
     var before = subgroupAdd(mine);
-    let at = Cut(last, k - over, list_of(row), recounts());
+    let recount = recounts(); // by itself, so that it is seen to be the same for all
+    let at = Cut(last, k - over, list_of(row), recount);
     storageBarrier(); // all have read what others overwrite now
     // A lane stores four in a row.
     for (var run = first; run < team.until; run += 4u * step) {
@@ -197,7 +198,7 @@ fn cut(row: u32, begin: u32, end: u32, thread: u32) {
         }
     }
     var count = active_of(before, at.wanted, last);
-    if (at.recount) {
+    if (recount) {
         for (var run = first; run < team.until; run += 4u * step) {
             let i = run + 4u * team.place;
             edit_row(TOPK_OUT, row, 0u, 1u, i, min(i + 4u, team.until));

@@ -14,8 +14,8 @@ Of each block the same indices are drawn. A unit's activations are its positive 
 embedding: of whichever sign has the lower entropy); units with fewer than 20 are left out. Definitions as in docs/statistics.md:
 
 entropy   token entropy, bits, of at most 100 activations drawn from the strongest 1 %, the strongest 10 %, and from all by value
-F1        the best tokens as a detector: at most 12 tokens by the share of their positions at which the unit is active, as long as F1
-          rises; made from the documents of even number and scored on the odd ones, and the other way around
+F1        a few tokens as a detector: at most 12, by the share of their positions at which the unit is active, as long as F1
+          rises (as labels were made until they took the rule of `even`); made from the documents of even number and scored on the odd ones, and the other way around
 even      the same at as many positions for every unit, so that no label is easier to find because its unit is active more often: active are
           the strongest 3.2 % of all positions (the TopK neurons' own share; fewer where a unit is active at fewer), and the at most 12
           tokens are chosen one after the other, each the one that raises F1 most. With it the entropy at the strongest tenth of these

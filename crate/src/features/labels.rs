@@ -119,7 +119,7 @@ fn first_tokens(ids: &mut dyn Iterator<Item = u32>) -> Rule {
 }
 
 /// Tokens in a label.
-const SHOWN: usize = 3;
+pub const SHOWN: usize = 3;
 
 /// The first three tokens as a label shows them.
 pub fn listed(facts: &Facts, ids: &mut dyn Iterator<Item = u32>) -> String {

@@ -1,7 +1,6 @@
 //! What a neuron reads: the tokens at fixed shares of its activations, a label, and how well that label tells where the neuron is active.
 //! [docs/statistics.md](../../../docs/statistics.md) has the definitions.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use serde_json::{json, Value};
@@ -9,7 +8,8 @@ use serde_json::{json, Value};
 use super::bands::{strongest, weight, Point};
 use super::facts::Facts;
 use super::json::{maybe, number};
-use super::labels::{label, listed, Evidence, Label};
+use super::kinds::word;
+use super::labels::{label, listed, Evidence, Label, SHOWN};
 use super::peaks::mix;
 use super::places::{Place, PLACES};
 use super::rules::{Lexicon, Rule};
@@ -49,6 +49,24 @@ impl Score {
         } else {
             0.0
         }
+    }
+}
+
+/// A token among a neuron's activations.
+#[derive(Clone, Copy, Default)]
+struct Active {
+    /// At how many of its positions the neuron is active, and at how many it stands.
+    hits: f64,
+    there: f64,
+    /// The sum of the neuron's values there.
+    sum: f64,
+    seen: usize,
+}
+
+impl Active {
+    /// How much the token tells of the neuron: the sum of its values, times the share of the token's positions at which it is active.
+    fn told(&self) -> f64 {
+        self.sum * self.hits / self.there
     }
 }
 
@@ -248,41 +266,61 @@ impl Corpus<'_> {
         }
     }
 
-    /// The set of tokens with the best F1: tokens by the share of their positions at which the neuron is active, at most MOST, as long as
-    /// F1 rises.
+    /// A few tokens with a high F1: one after the other, each the one that raises it most, at most MOST.
     fn best_tokens(&self, points: &[Point], scale: f64) -> Label {
-        let mut active: BTreeMap<u32, (f64, usize)> = BTreeMap::new();
+        let mut active: BTreeMap<u32, Active> = BTreeMap::new();
         for point in points {
             if let Some(id) = self.token(point, 0) {
                 let of = active.entry(id).or_default();
-                *of = (of.0 + point.weight * scale, of.1 + 1);
+                of.hits += point.weight * scale;
+                of.sum += point.weight * f64::from(point.peak.value.abs());
+                of.seen += 1;
             }
         }
-        let all = weight(points) * scale;
-        let mut tokens: Vec<(f64, f64, u32)> = active
+        let mut left: Vec<(u32, Active)> = active
             .into_iter()
-            .filter(|(_, (_, seen))| *seen >= SEEN)
-            .map(|(id, (hits, _))| {
+            .filter(|(_, of)| of.seen >= SEEN)
+            .map(|(id, of)| {
                 let there = self.lexicon.count(id) as f64;
-                (hits.min(there), there, id)
+                let hits = of.hits.min(there);
+                (id, Active { hits, there, ..of })
             })
             .collect();
-        tokens.sort_by(|a, b| (b.0 * a.1).total_cmp(&(a.0 * b.1)).then(a.2.cmp(&b.2)));
-        let (mut hits, mut there, mut best, mut kept) = (0.0, 0.0, 0.0, 0);
-        for (i, token) in tokens.iter().enumerate().take(MOST) {
-            (hits, there) = (hits + token.0, there + token.1);
-            let f1 = 2.0 * hits / (all + there);
-            if f1 > best {
-                (best, kept) = (f1, i + 1);
+        let mut tokens: Vec<(u32, Active)> = Vec::new();
+        // F1 is 2 · hits / (activations + positions of the tokens).
+        let (mut hits, mut called, mut best) = (0.0, weight(points) * scale, 0.0);
+        while tokens.len() < MOST {
+            let f1 = |(_, of): &(u32, Active)| 2.0 * (hits + of.hits) / (called + of.there);
+            // Of equal ones the lowest id.
+            let Some((place, next)) = left
+                .iter()
+                .map(f1)
+                .enumerate()
+                .reduce(|most, next| if next.1 > most.1 { next } else { most })
+                .filter(|(_, next)| *next > best)
+            else {
+                break;
+            };
+            let token = left.remove(place);
+            (hits, called, best) = (hits + token.1.hits, called + token.1.there, next);
+            tokens.push(token);
+        }
+        // Shown first: where the neuron is strongest in sum, and seldom silent.
+        tokens.sort_by(|a, b| b.1.told().total_cmp(&a.1.told()).then(a.0.cmp(&b.0)));
+        // Forms of a word are shown once.
+        let mut shown: Vec<(String, u32)> = Vec::new();
+        for (id, _) in &tokens {
+            let form = word(&self.facts.text(*id));
+            if shown.len() < SHOWN && shown.iter().all(|(other, _)| *other != form) {
+                shown.push((form, *id));
             }
         }
-        tokens.truncate(kept);
-        tokens.sort_by_key(|(hits, _, id)| (Reverse((hits * 1024.0) as u64), *id));
-        let mut text = listed(self.facts, &mut tokens.iter().map(|(.., id)| *id));
-        if kept > 3 {
-            text += &format!(" +{}", kept - 3);
+        let mut text = listed(self.facts, &mut shown.iter().map(|(_, id)| *id));
+        let more = tokens.len() - shown.len();
+        if more > 0 {
+            text += &format!(" +{more}");
         }
-        let mut ids: Vec<u32> = tokens.into_iter().map(|(.., id)| id).collect();
+        let mut ids: Vec<u32> = tokens.into_iter().map(|(id, _)| id).collect();
         ids.sort_unstable();
         Label {
             text,
