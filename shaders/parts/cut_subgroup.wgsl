@@ -104,8 +104,11 @@ struct Cut {
     recount: bool,
 }
 
-// Stores an entry that has marks of so many before it.
-fn store(at: Cut, base: u32, i: u32, bits: u32, sum: u32) {
+// Stores an entry that has marks of so many before it, if it is there.
+fn store(at: Cut, base: u32, i: u32, there: bool, bits: u32, sum: u32) {
+    if (!there) {
+        return;
+    }
     let key = order_key(bits);
     let kept = key > at.last || (key == at.last && sum >> 16u < at.wanted);
     let result = select(0u, after_post(bits), kept);
@@ -172,30 +175,17 @@ fn cut(row: u32, begin: u32, end: u32, thread: u32) {
     // A lane stores four in a row.
     for (var run = first; run < team.until; run += 4u * step) {
         let i = run + 4u * team.place;
-        let most = d_model - 1u;
-        let bits = vec4(
-            hidden[base + min(i, most)],
-            hidden[base + min(i + 1u, most)],
-            hidden[base + min(i + 2u, most)],
-            hidden[base + min(i + 3u, most)],
-        );
+        let four = vec4(base) + min(vec4(i) + vec4(0u, 1u, 2u, 3u), vec4(d_model - 1u));
+        let bits = vec4(hidden[four.x], hidden[four.y], hidden[four.z], hidden[four.w]);
         let keys = vec4(order_key(bits.x), order_key(bits.y), order_key(bits.z), order_key(bits.w));
         let there = vec4(i) + vec4(0u, 1u, 2u, 3u) < vec4(team.until);
         let own = select(vec4(0u), marks(keys, last), there);
         let sum = before + subgroupExclusiveAdd(added(own));
         before += subgroupAdd(added(own));
-        if (there.x) {
-            store(at, base, i, bits.x, sum);
-        }
-        if (there.y) {
-            store(at, base, i + 1u, bits.y, sum + own.x);
-        }
-        if (there.z) {
-            store(at, base, i + 2u, bits.z, sum + own.x + own.y);
-        }
-        if (there.w) {
-            store(at, base, i + 3u, bits.w, sum + own.x + own.y + own.z);
-        }
+        store(at, base, i, there.x, bits.x, sum);
+        store(at, base, i + 1u, there.y, bits.y, sum + own.x);
+        store(at, base, i + 2u, there.z, bits.z, sum + own.x + own.y);
+        store(at, base, i + 3u, there.w, bits.w, sum + own.x + own.y + own.z);
     }
     var count = active_of(before, at.wanted, last);
     if (recount) {
@@ -211,10 +201,7 @@ fn cut(row: u32, begin: u32, end: u32, thread: u32) {
         count = subgroupAdd(mine);
         for (var run = first; run < team.until; run += step) {
             let i = run + team.place;
-            var bits = 0u;
-            if (i < team.until) {
-                bits = hidden[base + i];
-            }
+            let bits = select(0u, hidden[base + min(i, d_model - 1u)], i < team.until);
             let own = select(0u, 1u, is_nonzero(bits));
             let rank = count + subgroupExclusiveAdd(own);
             count += subgroupAdd(own);

@@ -130,7 +130,11 @@ fn tokens_that_cover_most_come_before_rare_ones() {
         lexicon: &lexicon,
     };
     let points: Vec<Point> = (0u32..100)
-        .flat_map(|document| (1u32..9).filter(|position| *position != 5).map(move |position| (document, position)))
+        .flat_map(|document| {
+            (1u32..9)
+                .filter(|position| *position != 5)
+                .map(move |position| (document, position))
+        })
         .filter(|(document, position)| documents[*document as usize][*position as usize] < 38)
         .map(|(document, position)| Point {
             peak: Peak {
@@ -142,7 +146,9 @@ fn tokens_that_cover_most_come_before_rare_ones() {
         })
         .collect();
     let label = corpus.best_tokens(&points, 1.0);
-    let Rule::Tokens(ids) = &label.rule else { panic!("tokens") };
+    let Rule::Tokens(ids) = &label.rule else {
+        panic!("tokens")
+    };
     assert_eq!(ids.len(), MOST);
     assert!([1, 2, 3].iter().all(|id| ids.contains(id)), "{ids:?}");
     // 12 tokens, of which three are shown and one is a form of these.
