@@ -84,6 +84,7 @@ const WHOLE = {
       random: { 8: setsOf(0.5, 0) },
       dense: { 8: { ...setsOf(1, 0.05), at: atOf(0.5) } },
       sae: { 8: { ...setsOf(3.2, 0.55), at: atOf(1) } },
+      sae_long: { 8: { ...setsOf(3.6, 0.65), at: atOf(1.25) } },
       prompt: setsOf(0.4, 0),
       logits: setsOf(4.7, 1),
     },
@@ -192,10 +193,13 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
     /^209 neurons turn .* still read; behind fresh prompts 36 % still do, and 99\.0 % turn it the same way .*: 0 % and 54\.0 %/,
   );
   assert.match(claims.lead[5], /eight neurons bring 50 %.*twin bring 5 %, one neuron alone 0 %/);
-  assert.match(claims.lead[6], /SAE on the twin bring 55 %.*not the best lever.*without any neuron, brings 100 %/);
+  assert.match(
+    claims.lead[6],
+    /SAE on the twin bring 55 %, those of one that was trained three times as long 65 %\. .*not the best lever.*without any neuron, brings 100 %/,
+  );
   assert.match(
     claims.lead[7],
-    /1\.2 times that of plain texts, up to eight neurons bring 2\.40 words .*, as many features 1\.20, coordinates of the twin 0\.60/,
+    /1\.2 times that of plain texts, up to eight neurons bring 2\.40 words .*, as many features 1\.20 \(of the longer trained SAE 1\.50\), coordinates of the twin 0\.60/,
   );
   assert.deepEqual(rowOf(groupOf(claims, 'The paper’s claims, one by one'), 'Stays able'), ['partly', '+2.5 % of loss']);
   const emerged = groupOf(claims, 'When neurons take on their meaning');
@@ -265,6 +269,7 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
       'up to 8 random neurons',
       'up to 8 coordinates of the twin',
       'up to 8 SAE features',
+      'up to 8 features of a longer trained SAE',
       'a sentence before the prompt',
       'raised logits, no neuron',
     ],

@@ -47,9 +47,10 @@ def single_units(f):
 
 
 def as_saes(f):
-    ours, sae = (f("controls", "rows", row) for row in ("topk", "sae topk-k48"))
+    rows = f("controls", "rows")
+    ours, sae = rows["topk"], rows.get("sae topk-k48-long", rows["sae topk-k48"])
     return (
-        f"F1 of the label {ours['f1']:.2f} against {sae['f1']:.2f}; but SAE features read fewer tokens ({sae['at_10']:.1f} against {ours['at_10']:.1f} bits) "
+        f"F1 of the label {ours['f1']:.2f} against {sae['f1']:.2f}; SAE features read fewer tokens ({sae['at_10']:.1f} against {ours['at_10']:.1f} bits), "
         f"and less of what they do is the token alone ({share(sae['token'])} against {share(ours['token'])})"
     )
 
@@ -64,6 +65,8 @@ def steering(f):
     method = lambda *path: f("sets", "methods", *path)  # noqa: E731
     count = len(method("topk", "1", "concepts"))
     one, eight, sae, logits = (nth(count, method(*path)["works"]) for path in (("topk", "1"), ("topk", "8"), ("sae", "8"), ("logits",)))
+    longer = f("sets", "methods").get("sae_long", {}).get("8")
+    sae += f" ({nth(count, longer['works'])} of an SAE trained three times as long)" if longer else ""
     text = f"one neuron brings {one} topics, up to eight {eight}, up to eight SAE features {sae}; raising the logits of the words, without a neuron, {logits}"
     turned = f("switches")
     if not turned:

@@ -268,7 +268,8 @@ def switches(r):
     )
 
 
-SET_METHODS = {"topk": "TopK, {} neuron", "random": "TopK, {} random neuron", "dense": "dense twin, {} coordinate", "sae": "SAE on the twin, {} feature"}
+SET_METHODS = {"topk": "TopK, {} neuron", "random": "TopK, {} random neuron", "dense": "dense twin, {} coordinate", "sae": "SAE on the twin, {} feature",
+               "sae_long": "SAE trained three times as long, {} feature"}  # fmt: skip
 SINGLE_METHODS = {"first": "TopK, up to 8 neurons by the rule before", "means": "difference of means, one direction", "prompt": "a sentence before the prompt", "logits": "raised logits of the words"}
 
 
@@ -427,10 +428,11 @@ def headline(results: Path) -> str:
         others = {
             "as many coordinates of the dense twin": few.get("dense", {}).get("8"),
             "SAE features": few.get("sae", {}).get("8"),
+            "those of an SAE trained three times as long": few.get("sae_long", {}).get("8"),
             "raised logits of the words, without any neuron": few.get("logits"),
         }
         lines.append("; ".join([text, *(f"{name}: {round(e['works'] * count)}" for name, e in others.items() if e)]) + ").")
-        ways = {"the lists": few["topk"]["8"], "SAE features": few.get("sae", {}).get("8"), "coordinates": few.get("dense", {}).get("8"), "raised logits": few.get("logits")}
+        ways = {"the lists": few["topk"]["8"], "SAE features": few.get("sae", {}).get("8"), "those of the longer trained one": few.get("sae_long", {}).get("8"), "coordinates": few.get("dense", {}).get("8"), "raised logits": few.get("logits")}
         equal = {name: words for name, way in ways.items() if way and "curve" in way and (words := words_at(way, 1.2)) is not None}
         if "the lists" in equal and len(equal) > 1:
             ours, *rest = equal.items()

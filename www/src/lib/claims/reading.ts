@@ -17,7 +17,7 @@ const READERS: Readonly<Record<string, readonly [name: string, definition: strin
 const KINDS: Readonly<Record<string, string>> = { topk: 'TopK', jumprelu: 'JumpReLU' };
 /** What an SAE is called in a table. */
 const saeName = (of: unknown, name: string): string =>
-  `SAE ${KINDS[textAt(of, 'kind')] ?? textAt(of, 'kind')}, k = ${shown(numberAt(of, 'k'), 'count')}, behind block ${shown(numberAt(of, 'layer'), 'count')}${/seed\d+$/.test(name) ? ', another seed' : ''}`;
+  `SAE ${KINDS[textAt(of, 'kind')] ?? textAt(of, 'kind')}, k = ${shown(numberAt(of, 'k'), 'count')}, behind block ${shown(numberAt(of, 'layer'), 'count')}${/seed\d+$/.test(name) ? ', another seed' : ''}${name.endsWith('-long') ? ', trained longer' : ''}`;
 
 export function controls(tree: unknown): FactGroup {
   const rows = (at(tree, 'rows') ?? {}) as Tree;
@@ -65,7 +65,7 @@ export function saes(tree: unknown): FactGroup {
     });
   const facts = entries.map(([name, of]) => ({
     name: saeName(of, name),
-    definition: `${shown(numberAt(of, 'width'), 'count')} features on block ${numberAt(of, 'layer')} of the dense twin.`,
+    definition: `${shown(numberAt(of, 'width'), 'count')} features on block ${numberAt(of, 'layer')} of the dense twin, trained on ${shown(numberAt(of, 'trained_positions'), 'count')} positions.`,
     cells: [
       shown(numberAt(of, 'active_a_position'), 'brief'),
       shown(numberAt(of, 'variance_explained'), 'tenths'),
@@ -77,7 +77,7 @@ export function saes(tree: unknown): FactGroup {
   const note =
     first === undefined
       ? ''
-      : `On held-out stories, after ${shown(numberAt(first, 'trained_positions'), 'count')} positions of training; ${shown(numberAt(first, 'width'), 'count')} features each. Loss added: nats per token with the reconstruction in place of the hidden state. That is a short training: a longer one explains more. A TopK model has nothing to reconstruct.`;
+      : `On held-out stories, ${shown(numberAt(first, 'width'), 'count')} features each. Loss added: nats per token with the reconstruction in place of the hidden state. Most were trained shortly; longer training explains more. A TopK model has nothing to reconstruct.`;
   return {
     title: 'Sparse autoencoders on the dense twin',
     columns: ['active', 'explained', 'never active', 'loss added'],
