@@ -199,7 +199,7 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   );
   assert.match(
     claims.lead[7],
-    /1\.2 times that of plain texts, up to eight neurons bring 2\.40 words .*, as many features 1\.20 \(of the longer trained SAE 1\.50\), coordinates of the twin 0\.60/,
+    /1\.2 times that of plain texts, up to eight neurons bring 2\.40 words .*, as many features 1\.20 \(of the SAE trained longer 1\.50\), coordinates of the twin 0\.60/,
   );
   assert.deepEqual(rowOf(groupOf(claims, 'The paper’s claims, one by one'), 'Stays able'), ['partly', '+2.5 % of loss']);
   const emerged = groupOf(claims, 'When neurons take on their meaning');
@@ -269,7 +269,7 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
       'up to 8 random neurons',
       'up to 8 coordinates of the twin',
       'up to 8 SAE features',
-      'up to 8 features of a longer trained SAE',
+      'up to 8 features of an SAE trained longer',
       'a sentence before the prompt',
       'raised logits, no neuron',
     ],

@@ -8,7 +8,7 @@ DIR keeps what is no part of the repository: the SAE, the proxy's runs. Searches
 
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from . import common
@@ -65,7 +65,7 @@ def arguments():
 
 
 def run_all(runs: dict[str, list], jobs: int, run):
-    """`run(name)` for each of `commands`, at most `jobs` at a time, each after what it rests on. The first error ends it."""
+    """`run(name)` for each of `commands`, at most `jobs` at a time, each after what it rests on. After an error none is begun."""
     with ThreadPoolExecutor(jobs) as pool:
         going = {}
 
@@ -77,7 +77,10 @@ def run_all(runs: dict[str, list], jobs: int, run):
         # What others wait for comes first, so that no thread waits for one that has none.
         for name in sorted((n for n in runs if n not in LAST), key=lambda n: n not in AFTER.values()):
             going[name] = pool.submit(in_turn, name)
-        for future in going.values():
+        done, _ = wait(going.values(), return_when=FIRST_EXCEPTION)
+        if any(future.exception() for future in done):
+            pool.shutdown(wait=False, cancel_futures=True)
+        for future in done:
             future.result()
     for name in LAST:
         if name in runs:

@@ -93,7 +93,7 @@ def sae(r):
     any_one = next(iter(r.values()))
     yield ""
     yield (
-        f"Trained on so many positions of the dense twin's stream, whose own loss is {number(any_one['loss'], 3)} nats per token. Most are short trainings: longer ones explain more, here and "
+        f"Positions: of the dense twin's stream that each was trained on. The twin's own loss is {number(any_one['loss'], 3)} nats per token. Most trainings were short; longer ones explain more, here and "
         "[on another twin](#what-longer-training-does)."
     )
     if any(e["kind"] == "jumprelu" for e in r.values()):
@@ -337,8 +337,8 @@ def longer_trained(r):
     yield from grid(("", *r["columns"]), [(e["name"], *(UNITS[e["unit"]](value) for value in e["values"])) for e in r["rows"]])
     yield ""
     yield (
-        "The models of [training/next](../next/README.md) beside the shipped ones, by the same commands (`results/22M`). They differ in shape and mixture too, and their autoencoders read more. "
-        "Read as well: [what longer training does](#what-longer-training-does)."
+        "The models of [training/next](../next/README.md) beside the shipped ones, by the same commands (`results/22M`). They also differ in shape and mixture, and their autoencoders read more: see "
+        "[what longer training does](#what-longer-training-does)."
     )
 
 
@@ -432,7 +432,7 @@ def headline(results: Path) -> str:
             "raised logits of the words, without any neuron": few.get("logits"),
         }
         lines.append("; ".join([text, *(f"{name}: {round(e['works'] * count)}" for name, e in others.items() if e)]) + ").")
-        ways = {"the lists": few["topk"]["8"], "SAE features": few.get("sae", {}).get("8"), "those of the longer trained one": few.get("sae_long", {}).get("8"), "coordinates": few.get("dense", {}).get("8"), "raised logits": few.get("logits")}
+        ways = {"the lists": few["topk"]["8"], "SAE features": few.get("sae", {}).get("8"), "those of the SAE trained longer": few.get("sae_long", {}).get("8"), "coordinates": few.get("dense", {}).get("8"), "raised logits": few.get("logits")}
         equal = {name: words for name, way in ways.items() if way and "curve" in way and (words := words_at(way, 1.2)) is not None}
         if "the lists" in equal and len(equal) > 1:
             ours, *rest = equal.items()
@@ -447,7 +447,7 @@ def headline(results: Path) -> str:
     if both:
         lines.append(
             "- **Longer training**: [larger models](training/next/README.md) that read four times as much need {} bits per byte instead of {}, tell which object a story means in {} of the questions ({}), and have {} neurons that "
-            "turn a contrast three times as far as the best random one ({}); but a label's F1 is {} ({}), and lists of at most 8 neurons bring {} of the topics ({}). What we ship are the more legible ones.".format(
+            "turn a contrast three times as far as the best random one ({}); but a label's F1 is {} ({}), and lists of at most 8 neurons bring {} of the topics ({}). We ship the smaller models, whose neurons are easier to read.".format(
                 *(cell for name in LONGER_LINE for cell in both[name][::-1])
             )
         )

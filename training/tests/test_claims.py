@@ -436,11 +436,16 @@ class Commands(ToyClaims):
             every.run_all(dict.fromkeys(every.NAMES, []), jobs, run)
             self.assertEqual((set(done), most[0]), (set(every.NAMES), jobs))
 
+        begun = []
+
         def fails(name):
+            begun.append(name)
+            time.sleep(0.05)
             if name == "sae":
                 raise ValueError(name)
 
-        self.assertRaises(ValueError, every.run_all, {"sae": [], "sets": []}, 2, fails)
+        self.assertRaises(ValueError, every.run_all, dict.fromkeys(every.NAMES, []), 2, fails)
+        self.assertFalse({*every.AFTER, *every.LAST} & set(begun))
 
     def test_table_check(self):
         readme, headline = self.folder / "README.md", self.folder / "HEADLINE.md"

@@ -97,7 +97,7 @@ function equalOf(steered: unknown): string[] {
   const [ours, sae, dense, longer] = ['topk', 'sae', 'dense', 'sae_long'].map((way) => wordsAt(at(steered, `methods.${way}.8`), EQUAL));
   if (ours == null || sae == null || dense == null) return [];
   return [
-    `At equal surprise, ${EQUAL} times that of plain texts, up to eight neurons bring ${UNITS.two(ours)} words of a concept into a text, as many features ${UNITS.two(sae)}${longer == null ? '' : ` (of the longer trained SAE ${UNITS.two(longer)})`}, coordinates of the twin ${UNITS.two(dense)}.`,
+    `At equal surprise, ${EQUAL} times that of plain texts, up to eight neurons bring ${UNITS.two(ours)} words of a concept into a text, as many features ${UNITS.two(sae)}${longer == null ? '' : ` (of the SAE trained longer ${UNITS.two(longer)})`}, coordinates of the twin ${UNITS.two(dense)}.`,
   ];
 }
 

@@ -18,7 +18,7 @@ export function longer(tree: unknown): FactGroup {
     title: 'What does longer training do?',
     columns,
     facts,
-    note: 'The longer trained models write better stories, and more of their neurons turn a contrast far. But a few tokens say less of what a neuron reads, and a topic takes more neurons; features of an autoencoder do better there. So this site shows the others. The two pairs differ in shape and mixture too.',
+    note: 'The models trained longer write better stories, and more of their neurons turn a contrast strongly. But a few tokens tell less about what a neuron reads, and a topic takes more neurons than it takes features of an autoencoder. So this site shows the smaller models. The two pairs also differ in shape and in the mixture of texts.',
   };
 }
 

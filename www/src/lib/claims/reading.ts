@@ -77,7 +77,7 @@ export function saes(tree: unknown): FactGroup {
   const note =
     first === undefined
       ? ''
-      : `On held-out stories, ${shown(numberAt(first, 'width'), 'count')} features each. Loss added: nats per token with the reconstruction in place of the hidden state. Most were trained shortly; longer training explains more. A TopK model has nothing to reconstruct.`;
+      : `On held-out stories, ${shown(numberAt(first, 'width'), 'count')} features each. Loss added: nats per token with the reconstruction in place of the hidden state. Most trainings were short; longer ones explain more. A TopK model has nothing to reconstruct.`;
   return {
     title: 'Sparse autoencoders on the dense twin',
     columns: ['active', 'explained', 'never active', 'loss added'],

@@ -44,7 +44,7 @@ const WAYS: readonly (readonly [key: string, one: string, many: string, definiti
   ['random', 'random neuron', 'random neurons', 'Control: as many neurons at random, with the best amounts for them.'],
   ['dense', 'coordinate of the twin', 'coordinates of the twin', 'Coordinates of the dense twin, found by the same rule.'],
   ['sae', 'SAE feature', 'SAE features', 'Features of a sparse autoencoder on the twin, found by the same rule.'],
-  ['sae_long', 'feature of a longer trained SAE', 'features of a longer trained SAE', 'Of an autoencoder that read three times as much.'],
+  ['sae_long', 'feature of an SAE trained longer', 'features of an SAE trained longer', 'Of an autoencoder that read three times as much.'],
 ];
 const OTHER_WAYS: readonly (readonly [key: string, name: string, definition: string])[] = [
   [
