@@ -13,7 +13,7 @@ from pathlib import Path
 
 from . import common
 
-NAMES = ("quality", "consistency", "trace", "sae", "controls", "patches", "switches", "sets", "seeds", "compute", "edit_cost", "recipes")
+NAMES = ("quality", "copies", "consistency", "trace", "sae", "controls", "patches", "switches", "sets", "seeds", "compute", "edit_cost", "recipes")
 # The SAE that stands beside neurons and coordinates: name of its folder, block.
 SAE, BLOCK = "topk-k48", 4
 # What waits for another; and what is left until all else has ended: it needs the machine to itself, or what the others wrote.
@@ -33,6 +33,7 @@ def commands(args) -> dict[str, list]:
     beside = ["--sae", sae] if has_twin else []
     runs = {
         "quality": ["quality", *data, *(["--also", *args.also] if args.also else [])],
+        "copies": ["copies", *data],
         "consistency": ["consistency", *shared, *(["--data", args.data] if args.topk or args.dense else [])],
         "trace": ["trace", *shared],
         "sae": ["sae", *data, "--out", sae, "--layer", BLOCK, "--k", 48, "--positions", 400_000],

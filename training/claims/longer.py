@@ -44,6 +44,8 @@ ROWS = (
     ("who is named", "Questions on stories that are answered rightly; 50 % is guessing.", "percent", figure("consistency", "topk", "who", "right")),
     ("who has it", "The same, after the whole story.", "percent", figure("consistency", "topk", "holder", "right")),
     ("which object", "The same, within the story.", "percent", figure("consistency", "topk", "what", "right")),
+    ("written by heart", "Runs of 13 words that are in the training text, of all that the model writes.", "tenths", figure("copies", "rows", "topk", "known")),
+    ("… in held-out stories", "The same of stories that it was not trained on.", "tenths", figure("copies", "rows", "held_out", "known")),
     ("F1 of a neuron's label", "How well a few tokens tell where it is active; median.", "two", figure("controls", "rows", "topk", "f1")),
     ("… at step 928", "An eighth of the longer training, a quarter of the shorter.", "two", figure("controls", "rows", "early", "f1")),
     ("… of the same states, rotated", "Control.", "two", figure("controls", "rows", "topk_rotated", "f1")),

@@ -163,6 +163,17 @@ def seeds(r):
     )
 
 
+def copies(r):
+    names = {"topk": "TopK", "dense": "dense twin", "held_out": "held-out documents", "validation": "TinyStories validation text"}
+    yield from heading("What is written by heart", "copies")
+    yield from grid(("", "runs", "in the training text"), [(label, f"{row['runs']:,}", percent(row["known"], 2)) for name, label in names.items() if (row := r["rows"].get(name))])
+    yield ""
+    yield (
+        f"Runs of {r['words']} words, beyond the first {r['after']}, of {r['rows']['topk']['documents']} documents that each model writes from nothing (temperature {number(r['temperature'], 1)}), beside stories that were not trained on. "
+        "[How texts are kept apart](../README.md#data) bounds what the latter can share."
+    )
+
+
 def consistency(r):
     def row(label, e):
         return (label, *(percent(e[kind]["right"]) if kind in e else "–" for kind in ("who", "holder", "what")), number(e["figure"]))
@@ -342,6 +353,24 @@ def longer_trained(r):
     )
 
 
+def longer_settings(r):
+    done = r["settings"]
+    head = ("setting", "what it is", "tokens", "held-out documents, bits per byte", "validation text", "F1", "at step 928", "who", "which object")
+    yield from heading("Settings of the longer training", "table")
+    yield from grid(
+        head,
+        [
+            (
+                f"`{name}`", e["why"], f"{e['tokens'] / 1e6:.0f} M", *(number(e[text]["bits_per_byte"], 3) for text in ("held_out", "validation")),
+                *(number(e.get(key)) for key in ("f1", "f1_at_step_928")), *(percent(e.get(key)) for key in ("who", "what")),
+            )
+            for name, e in done.items()
+        ],
+    )  # fmt: skip
+    yield ""
+    yield f"`configs/{r['config']}` but for what is said ({r['device']}). Weights are kept of the first alone."
+
+
 def edit_cost(r):
     ratios = r["processor_ratio_to_no_edit" if r["backend"] == "cpu" else "speed_ratio_to_no_edit"]
     text = " · ".join(f"{n} edit{'s' if n != '1' else ''} {number(v)} ×" for n, v in ratios.items())
@@ -359,7 +388,7 @@ UNITS = {
     "count": lambda value: f"{value:,}",
 }
 LONGER_LINE = ("validation text", "which object", "… three times as far", "F1 of a neuron's label", "… by up to 8 neurons")
-TABLES = (quality, controls, meaning, sae, seeds, consistency, patches, switches, sets, steering, ceiling, trace, sae_trace, compute, edit_cost, sweep, sweep_wide)
+TABLES = (quality, copies, controls, meaning, sae, seeds, consistency, patches, switches, sets, steering, ceiling, trace, sae_trace, compute, edit_cost, sweep, sweep_wide)
 PARTS = {"paper": paper_table} | {f.__name__: f for f in TABLES} | {"longer": longer_trained}
 
 
@@ -369,6 +398,8 @@ def table(results: Path) -> str:
     for name, part in PARTS.items():
         result = common.read(results, name)
         lines += part(result) if result else ()
+    tried = common.read(results / longer.LONGER, "settings")
+    lines += longer_settings(tried) if tried else ()
     if "dense" not in common.read(results, "quality"):
         lines += ["", "Not measured yet: the dense twin and the SAEs on it."]
     if not common.read(results, "sweep").get("settings"):

@@ -35,10 +35,11 @@ class Training(unittest.TestCase):
     def trainer(self, run, dense=False, begin=None, config="toy.toml"):
         return train.Trainer(self.folder / config, self.folder / "data", self.folder / run, dense, begin)
 
-    def config(self, name, checkpoints=None, finish=None, more=(), k=6, d_mlp=24):
+    def config(self, name, checkpoints=None, finish=None, more=(), k=6, d_mlp=24, train=""):
         """The toy config with other checkpoints, a last phase {steps, epochs} and further ones {steps, rate, epochs}, another k or
-        d_mlp, under a name of its own."""
+        d_mlp, more lines under [train], under a name of its own."""
         text = toy.MODEL.replace("topk_k = 6", f"topk_k = {k}").replace("d_mlp = 24", f"d_mlp = {d_mlp}")
+        text = text.replace("checkpoints = 4", f"{train}\ncheckpoints = 4")
         if checkpoints is not None:
             text = text.replace("checkpoints = 4", f"checkpoints = {checkpoints}")
         if finish is not None:
@@ -280,6 +281,32 @@ class Training(unittest.TestCase):
         plain = toy.losses(self.folder / "no-finish")
         self.assertEqual(losses[:5], plain[:5])
         self.assertNotEqual(losses[5:], plain[5:])
+
+    def test_what_a_step_leaves_out_depends_on_the_step_alone(self):
+        config = self.config("dropped.toml", train="dropout = 0.2\nnoise = 0.1")
+        self.trainer("dropped-straight", config=config).run()
+        for until in (3, None):
+            self.trainer("dropped-pieces", config=config).run(until=until)
+        losses = toy.losses(self.folder / "dropped-straight")
+        self.assertEqual(losses, toy.losses(self.folder / "dropped-pieces"))
+        self.trainer("nothing-dropped").run()
+        self.assertFalse(set(losses) & set(toy.losses(self.folder / "nothing-dropped")))
+        trainer = self.trainer("dropped-straight", config=config)
+        ids = torch.from_numpy(trainer.windows(4))[:, :-1]
+        model = trainer.model
+        self.assertFalse(torch.equal(model(ids), model(ids)))
+        self.assertEqual(trainer.evaluate(), trainer.evaluate())  # nothing is left out there
+        self.assertTrue(model.training)
+
+    def test_noise_replaces_so_many_tokens_and_no_beginning(self):
+        ids = torch.from_numpy(np.random.default_rng(3).integers(0, 40, (50, 200)))
+        read = train.replaced(ids, 0.25)
+        self.assertTrue(torch.equal(read == data.BOS, ids == data.BOS))
+        self.assertLess(abs((read != ids).float().mean().item() - 0.25 * (39 / 40) ** 3), 0.02)
+        for key, value in (("dropout", 1.0), ("noise", -0.1)):
+            config = self.config("wrong-share.toml", train=f"{key} = {value}")
+            with self.assertRaisesRegex(ValueError, f"{key} must be from 0 to below 1, not {value}"):
+                self.trainer("wrong", config=config)
 
     def test_more_steps_after_the_schedule_change_nothing_before_them(self):
         finish = {"steps": 3, "epochs": {"a.txt": 0}}

@@ -90,6 +90,7 @@ class Attention(nn.Module):
         self.k_proj = nn.Linear(c.d_model, inner, bias=False)
         self.v_proj = nn.Linear(c.d_model, inner, bias=False)
         self.o_proj = nn.Linear(inner, c.d_model, bias=False)
+        self.drop = 0.0  # share of what the heads read that a training step leaves out
 
     def projected(self, x, most):
         """q, k, v of x, each [B, T, inner]. `most`: how many entries of x may differ from 0 where the product is to be sparse."""
@@ -107,10 +108,13 @@ class Attention(nn.Module):
         q, k = rotate(q, cos, sin).to(v.dtype), rotate(k, cos, sin).to(v.dtype)
         if x.is_cuda:
             mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-            return self.o_proj(mixed.transpose(1, 2).reshape(B, T, -1))
+            return self.o_proj(self.dropped(mixed.transpose(1, 2).reshape(B, T, -1)))
         scores = (q @ k.transpose(-1, -2)).float() * self.d_head**-0.5
         pattern = (scores + mask).softmax(-1).to(v.dtype)
-        return self.o_proj((pattern @ v).transpose(1, 2).reshape(B, T, -1))
+        return self.o_proj(self.dropped((pattern @ v).transpose(1, 2).reshape(B, T, -1)))
+
+    def dropped(self, x):
+        return F.dropout(x, self.drop, self.training) if self.drop else x
 
 
 class MLP(nn.Module):
@@ -119,9 +123,11 @@ class MLP(nn.Module):
         self.gate_proj = nn.Linear(c.d_model, c.d_mlp, bias=False)
         self.up_proj = nn.Linear(c.d_model, c.d_mlp, bias=False)
         self.down_proj = nn.Linear(c.d_mlp, c.d_model, bias=False)
+        self.drop = 0.0  # share of the inner activations that a training step leaves out
 
     def forward(self, x):
-        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        inner = F.silu(self.gate_proj(x)) * self.up_proj(x)
+        return self.down_proj(F.dropout(inner, self.drop, self.training) if self.drop else inner)
 
 
 class Block(nn.Module):
@@ -184,6 +190,13 @@ class TopKLM(nn.Module):
         if not self.config.tied:
             with torch.no_grad():
                 self.lm_head.weight.copy_(self.model.embed_tokens.weight)
+        return self
+
+    def use_dropout(self, share: float):
+        """Leaves out so much of what attention and MLP write from, while `training`: of their inner activations, not of neurons, which
+        would learn to stand in for each other."""
+        for block in self.model.layers:
+            block.self_attn.drop = block.mlp.drop = share
         return self
 
     def use_sparse(self, sparse: bool):

@@ -24,7 +24,7 @@ import torch.distributed as dist
 from safetensors.torch import save_file
 
 from . import precision, sparse
-from .data import Packed, evaluation_windows
+from .data import BOS, Packed, evaluation_windows
 from .export import load_model
 from .model import ModelConfig, TopKLM
 from .muon import Muon
@@ -72,6 +72,8 @@ class TrainConfig:
     eval_windows: int = 0  # windows of n_ctx of each held-out text that are evaluated, evenly spread; 0: all
     anneal: tuple = ()  # [[share of the steps, k until then], …], ascending; afterwards topk_k
     outward: float = 0.0  # weight of the loss that makes a neuron's promoted tokens foretell what follows (TopKLM.outward)
+    dropout: float = 0.0  # share of the inner activations of attention and MLP that a step leaves out (TopKLM.use_dropout)
+    noise: float = 0.0  # share of the tokens read that are replaced by others of the batch; what is to be foretold stays
     log_every: int = 10
     save_every: int = 100
     compile: bool = True
@@ -139,10 +141,19 @@ def autocast(device: str, dtype: str):
     return torch.autocast(device, torch.bfloat16) if dtype == "bf16" else nullcontext()
 
 
+def replaced(ids: torch.Tensor, share: float) -> torch.Tensor:
+    """ids [B, T], of which a share is replaced by ids from elsewhere in the batch; the first of a document (BOS) stays, and none comes."""
+    others = ids.flatten()[torch.randint(ids.numel(), ids.shape, device=ids.device)]
+    which = (torch.rand(ids.shape, device=ids.device) < share) & (ids != BOS) & (others != BOS)
+    return torch.where(which, others, ids)
+
+
 @torch.no_grad()
 def evaluate(model: TopKLM, windows: np.ndarray, batch: int = 64, dtype: str = "f32") -> tuple[float, int]:
     """(total loss in nats, number of targets) over windows of `evaluation_windows`."""
     device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
     total, count = 0.0, 0
     for at in range(0, len(windows), batch):
         part = torch.from_numpy(windows[at : at + batch]).to(device)
@@ -151,6 +162,7 @@ def evaluate(model: TopKLM, windows: np.ndarray, batch: int = 64, dtype: str = "
             logits = model(part[:, 0]).float()
         loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), part[:, 1].flatten(), ignore_index=-1, reduction="sum")
         total, count = total + loss.item(), count + int((part[:, 1] >= 0).sum())
+    model.train(was_training)
     return total, count
 
 
@@ -165,6 +177,9 @@ class Trainer:
             dist.init_process_group("nccl" if self.device != "cpu" else "gloo")
         if self.c.batch % self.world:
             raise ValueError(f"batch {self.c.batch} must be a multiple of the number of processes {self.world}")
+        for key in ("dropout", "noise"):
+            if not 0 <= getattr(self.c, key) < 1:
+                raise ValueError(f"{key} must be from 0 to below 1, not {getattr(self.c, key)}")
         self.out, self.data = out, data
         (out / "checkpoints").mkdir(parents=True, exist_ok=True)
         seed = self.table["seed"]
@@ -194,7 +209,7 @@ class Trainer:
         path = out / "state.pt"
         state = torch.load(path, map_location=self.device, weights_only=True) if path.exists() else None
         self.precision = self.choose_precision(state)
-        self.model.use_sparse(self.choose_sparse(state))
+        self.model.use_sparse(self.choose_sparse(state)).use_dropout(self.c.dropout)
         self.optimisers = optimisers(self.model, self.c, precision.DTYPES[self.precision.muon])
         if state is not None:
             self.load(state)
@@ -317,10 +332,14 @@ class Trainer:
         c = self.c
         windows = self.windows(c.batch // self.world)
         ids = torch.from_numpy(windows).to(self.device)
+        if c.dropout or c.noise:
+            # What is left out depends on the step alone, as the windows do, so that a resumed run goes on as it would have.
+            torch.manual_seed(hash((self.table["seed"], self.step, self.rank)))
+        read = replaced(ids[:, :-1], c.noise) if c.noise else ids[:, :-1]
         # A k that is always given is compiled once for all values.
         k = annealed_k(self.step, self.planned, c) or (self.model_config.topk_k if c.anneal else None)
         with autocast(self.device.split(":")[0], self.precision.products):
-            loss = self.runner(ids[:, :-1], ids[:, 1:], k, c.outward)
+            loss = self.runner(read, ids[:, 1:], k, c.outward)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), c.clip)
         for optimiser, lr in self.optimisers:
