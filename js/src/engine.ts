@@ -31,6 +31,7 @@ export class Instance {
 
   /** Calls `listener` when a trap stops this instance, until `signal` is aborted. */
   onTrap(listener: (trap: unknown) => void, signal: AbortSignal): void {
+    if (signal.aborted) return; // a load that failed before the engine had started
     this.#listeners.add(listener);
     signal.addEventListener('abort', () => this.#listeners.delete(listener), { once: true });
   }
