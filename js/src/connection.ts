@@ -62,11 +62,6 @@ async function startHere(): Promise<Connection> {
     throw createError('worker', message, { cause: error });
   });
   const connection = new LocalConnection(host.handlers);
-  const close = connection.close.bind(connection);
-  connection.close = (reason) => {
-    close(reason);
-    host.dispose(); // of a load that failed, too: nothing of it goes on listening
-  };
   host.onCrash((error) => connection.close(error as Error));
   return connection;
 }
