@@ -14,7 +14,7 @@ import {
   withSite,
 } from './page-kit.mjs';
 
-const { plainLabel } = await siteModule('neurons.ts');
+const { namedIn, plainLabel, readsOf } = await siteModule('neurons.ts');
 const { marker } = await siteModule('../../../js/src/features/beginnings.ts');
 const model = shippedModel();
 
@@ -96,6 +96,31 @@ describe('neuron page', { timeout: 600_000, skip: !model.features && 'the shippe
     assert.ok(wide <= 390, `${wide} px wide`);
     assert.deepEqual(await accessibilityFindings(page), []);
     await page.setViewportSize(before);
+  });
+
+  test('where a label names none of the tokens at which the neuron is strongest, they stand beside it', async () => {
+    const { page: other } = await openSite(browser, site, `#/m/${model.name}/${index.layers[0]}/0`);
+    const found = [];
+    try {
+      for (let number = 0; number < index.shards.per_file; number++) {
+        await other.locator(`[data-neuron="${index.layers[0]}.${number}"]`).waitFor();
+        const tokens = await other.locator('[aria-labelledby=fires-title] ul').first().locator('.token').allInnerTexts();
+        const said = (await other.locator('p.label').innerText()).replace(' (a guess, made by a rule)', '');
+        const [label, strongest] = said.split('· strongest at ');
+        const first = tokens.slice(0, 3).map((token) => readsOf(token.trim()));
+        if (strongest !== undefined) assert.equal(strongest, first.join(', '));
+        assert.equal(
+          strongest !== undefined,
+          first.length > 0 && !first.some((token) => namedIn(label.trim()).includes(token)),
+          `${label}: ${first}`,
+        );
+        found.push(strongest !== undefined);
+        await other.getByRole('button', { name: /Next/ }).click();
+      }
+    } finally {
+      await other.close();
+    }
+    assert.ok(found.includes(true) && found.includes(false), String(found));
   });
 
   test('one that is close to itself only at the last step has not settled', { skip: index.steps.length === 0 && 'no steps' }, async () => {

@@ -12,6 +12,10 @@ from .linear import POWER, at_random, chosen
 from .scoring import chosen_strength, earlier
 
 
+# Methods whose unit is a number of a coordinate, behind several blocks.
+INDEX = ("index", "dense_index")
+
+
 @dataclass
 class Option:
     """A list of neurons that is tried for a concept: rows `picked` of the coordinates (or of a basis) behind the blocks `layers`."""
@@ -29,7 +33,9 @@ class Option:
 
 def options(name, concept, tokens, found, layers, size, config, basis) -> list[Option]:
     """The lists of one size that are tried: behind each block and behind all of them by each weighting; of one neuron the first few
-    behind each block."""
+    behind each block. `index` and `dense_index`: one coordinate's number, with one amount behind all blocks or all but the first."""
+    if name in INDEX:
+        return indices(concept, tokens, found, layers, config)
     rule = config["sets"]
     places = [[layer] for layer in layers] + [layers] * (len(layers) > 1 and size > 1)
     powers = rule.get("powers", [POWER])
@@ -46,6 +52,19 @@ def options(name, concept, tokens, found, layers, size, config, basis) -> list[O
             else:
                 picked, amounts = chosen(F, g, size, basis, rank=rank)
             result.append(Option(concept, place, picked, amounts))
+    return result
+
+
+def indices(concept, tokens, found, layers, config) -> list[Option]:
+    """One number of a coordinate, the same amount behind each of several blocks: the first few by the linear prediction."""
+    gain, result = found.gain(tokens, POWER), []
+    for place in [layers, layers[1:]][: len(layers)]:
+        columns = found.columns(place)
+        d = len(columns) // len(place)
+        together = torch.eye(d, dtype=torch.float64).repeat(1, len(place))  # row i: coordinate i behind every block
+        for rank in range(config["sets"].get("ranks", len(config["sets"].get("powers", [POWER])))):
+            picked, amounts = chosen(found.F[columns][:, columns], gain[columns], 1, together, rank=rank)
+            result.append(Option(concept, place, [picked[0] + d * n for n in range(len(place))], amounts.repeat(len(place))))
     return result
 
 

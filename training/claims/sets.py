@@ -13,6 +13,8 @@ fresh prompts (concepts.toml, [sets]). A search that is cut off goes on when it 
 topk      neurons behind the block, 1 to 32
 dense     coordinates of the dense twin behind the same block, by the same rule
 sae       features of an SAE on the twin behind that block (their decoder rows), by the same rule
+index     one number of a neuron, with one value behind all TopK blocks that are edited or all but the first: an index keeps its meaning from
+          block to block. dense_index: the same of the dense twin's coordinates
 random    the control of the neurons: as many random ones, with the best amounts for them; as many lists of them are tried
 means     mean state where a word of the concept comes next, less the mean state: one direction, no sparsity
 prompt    "This is a story about CONCEPT." before the prompt, and nothing else
@@ -39,7 +41,7 @@ from . import ceiling, common, decode, effect, steer
 from .curves import read_off
 from .linear import Effect
 from .scoring import Bench, Prompted, fresh, scored, tuned
-from .searching import Search, best, options
+from .searching import INDEX, Search, best, options
 
 FACTORS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)  # of a list's strength: its curve
 AMOUNTS = tuple(0.25 * n for n in range(2, 27))  # of raised logits: 0.5 to 6.5
@@ -128,6 +130,7 @@ def again(subject, judge, config, chosen, rows=None) -> list[dict]:
 def run_sets(name, subject, judge, config, found, layers, sizes, store, path, basis=None):
     """Stores {size: figures} of lists of at most that size as it goes; `chosen` holds the edits. `found()` gives the `Effect`."""
     words = [effect.token_ids(subject.tokenizer, c["words"]) for c in config["concept"]]
+    sizes = [1] if name in INDEX else sizes
     made = sorted({*sizes, *(size for size in config["sets"]["sizes"] if size <= max(sizes))})
     about = {"model": subject.about, "judge": judge.about, "layers": layers, "made": made, "config": config}
     about["basis"] = None if basis is None else [*basis.shape, float(basis.abs().sum())]
@@ -143,7 +146,7 @@ def run_sets(name, subject, judge, config, found, layers, sizes, store, path, ba
 
     result = {}
     for size in sizes:
-        numbers = [n for n, option in enumerate(tried) if len(option.picked) <= size]
+        numbers = [n for n, option in enumerate(tried) if name in INDEX or len(option.picked) <= size]
         taken = best(bench, search, numbers, edit_at, config)
         lists = [[(layer, row, a * amount) for layer, row, amount in tried[n].rows(len(rows))] for n, a in taken]
         # What is scored is what is stored.
@@ -159,7 +162,7 @@ def main():
     p = common.parser(__doc__)
     p.add_argument("--layer", type=int, help="the block, in place of concepts.toml's; where there are none: the last TopK block")
     p.add_argument("--sae", type=Path, help="an SAE on the twin behind that block")
-    p.add_argument("--methods", nargs="*", default=["topk", "random", "dense", "sae", "means", "prompt", "logits"])
+    p.add_argument("--methods", nargs="*", default=["topk", "random", "dense", "index", "dense_index", "sae", "means", "prompt", "logits"])
     p.add_argument("--sizes", type=int, nargs="+", help="default: those of concepts.toml")
     p.add_argument("--again", nargs="*", default=[], metavar="METHOD", help="the stored lists of these sizes: strengths chosen anew, scored; no search")
     p.add_argument("--curves", nargs="*", default=[], metavar="METHOD", help="words against surprise for the stored lists of these sizes: no search")
@@ -199,6 +202,9 @@ def main():
             search(name, topk, layers)
     if "dense" in args.methods and dense is not None:
         search("dense", dense, layers)
+    for name, subject in zip(INDEX, (topk, dense), strict=True):
+        if name in args.methods and subject is not None:
+            search(name, subject, layers)
     features = None
     if dense is not None and args.sae:
         from .sae import SAE
@@ -215,7 +221,7 @@ def main():
         lists = [{"layer": [earlier_sets["layer"]] * len(c["index"])} | c for c in earlier_sets["methods"]["topk"]["8"]["chosen"]]
         store("first", scored(*given(topk, judge, config, lists), config))
     stored = common.read(args.results, "sets").get("methods", {})
-    for name, subject, rows in (("topk", topk, None), ("random", topk, None), ("dense", dense, None), ("sae", dense, features)):
+    for name, subject, rows in (("topk", topk, None), ("random", topk, None), ("dense", dense, None), ("index", topk, None), ("dense_index", dense, None), ("sae", dense, features)):
         if name in (*args.again, *args.curves) and name == "sae" and features is None:
             p.error("--again sae and --curves sae take --sae DIR")
         for size, figures in stored.get(name, {}).items():

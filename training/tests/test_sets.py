@@ -23,7 +23,12 @@ class Sets(ToyClaims):
             result = self.call(sets, "--sae", folder)
             self.assertEqual(result["layers"], [0, 1])
             methods = result["methods"]
-            self.assertEqual(set(methods), {"topk", "random", "dense", "sae", "means", "prompt", "logits"})
+            self.assertEqual(set(methods), {"topk", "random", "dense", "index", "dense_index", "sae", "means", "prompt", "logits"})
+            for name in ("index", "dense_index"):
+                self.assertEqual(set(methods[name]), {"1"})
+                for c in methods[name]["1"]["chosen"]:
+                    self.assertEqual((len(set(c["index"])), len(set(c["value"]))), (1, 1))
+                    self.assertIn(c["layer"], ([0, 1], [1]))
             for name in ("topk", "random", "dense", "sae"):
                 self.assertEqual(set(methods[name]), {"1", "3"})
                 for size, figures in methods[name].items():

@@ -91,6 +91,13 @@ export function semanticNote(index: FeatureIndex | null, { n }: { n: number | nu
 /** Of a label such as `reads “very” · writes quiet, long`, what the neuron reads. */
 export const readsOf = (label: string): string => plainLabel(label.replace(/ · writes .*$/s, '')).replace(/^reads /, '');
 
+/** The words that it names as read. */
+export const namedIn = (label: string): string[] =>
+  readsOf(label)
+    .replace(/( and \d+ more)?( \(unsure\))?$/, '')
+    .replace(/^various: /, '')
+    .split(', ');
+
 /** The same where there is little room: without how sure that is, how much more there is, or that the tokens are of no kind. */
 export const whatItReads = (label: string): string =>
   readsOf(label)

@@ -41,8 +41,15 @@ export function steering(tree: unknown, ceiling: unknown): FactGroup {
 /** The ways of claims.sets, and whether they come in several sizes. */
 const WAYS: readonly (readonly [key: string, one: string, many: string, definition: string])[] = [
   ['topk', 'neuron', 'neurons', 'Neurons of the TopK model, each with a value that is added to it.'],
+  [
+    'index',
+    'index behind several blocks',
+    'indices behind several blocks',
+    'One index of the TopK model, with one value behind blocks 2 to 4 or 3 and 4.',
+  ],
   ['random', 'random neuron', 'random neurons', 'Control: as many neurons at random, with the best amounts for them.'],
   ['dense', 'coordinate of the twin', 'coordinates of the twin', 'Coordinates of the dense twin, found by the same rule.'],
+  ['dense_index', 'index of the twin behind several blocks', 'indices of the twin behind several blocks', 'The same of the dense twin.'],
   ['sae', 'SAE feature', 'SAE features', 'Features of a sparse autoencoder on the twin, found by the same rule.'],
   ['sae_long', 'feature of an SAE trained longer', 'features of an SAE trained longer', 'Of an autoencoder that read three times as much.'],
 ];
