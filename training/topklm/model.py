@@ -90,7 +90,7 @@ class Attention(nn.Module):
         self.k_proj = nn.Linear(c.d_model, inner, bias=False)
         self.v_proj = nn.Linear(c.d_model, inner, bias=False)
         self.o_proj = nn.Linear(inner, c.d_model, bias=False)
-        self.drop = 0.0  # share of what the heads read that a training step leaves out
+        self.drop = 0.0  # share of what o_proj reads that a training step leaves out
 
     def projected(self, x, most):
         """q, k, v of x, each [B, T, inner]. `most`: how many entries of x may differ from 0 where the product is to be sparse."""
@@ -123,7 +123,7 @@ class MLP(nn.Module):
         self.gate_proj = nn.Linear(c.d_model, c.d_mlp, bias=False)
         self.up_proj = nn.Linear(c.d_model, c.d_mlp, bias=False)
         self.down_proj = nn.Linear(c.d_mlp, c.d_model, bias=False)
-        self.drop = 0.0  # share of the inner activations that a training step leaves out
+        self.drop = 0.0  # share of what down_proj reads that a training step leaves out
 
     def forward(self, x):
         inner = F.silu(self.gate_proj(x)) * self.up_proj(x)
