@@ -29,7 +29,7 @@ def documents(arrays: dict, name: str, tokenizer) -> list[str]:
 
 
 class Runs:
-    """Runs of RUN words of texts, as numbers."""
+    """Runs of RUN words of texts, as numbers: the tuples of `topklm.data.ngrams` would take gigabytes for all of the training text."""
 
     def __init__(self):
         self.numbers = {}

@@ -3,6 +3,17 @@
 from . import paper as claims_of_the_paper
 from .markdown import grid, heading, listed, number, percent
 
+# As on the site (www/src/lib/claims/figures.ts).
+UNITS = {
+    "three": lambda value: number(value, 3),
+    "two": number,
+    "percent": percent,
+    "tenths": lambda value: percent(value, 1),
+    "signed": lambda value: f"{value:+.1f} %",
+    "count": lambda value: f"{value:,}",
+}
+LONGER_LINE = ("validation text", "which object", "… three times as far", "F1 of a neuron's label", "… by up to 8 neurons")
+
 
 def paper(r):
     yield from heading("The paper's qualitative claims", "table")
@@ -141,3 +152,31 @@ def sweep(r):
             "saved per 1 % of loss. The rule favors large k. The dense median covers all blocks, the others the TopK blocks; dense coordinates count by their better tail, "
             "neurons by their highest values."
         )
+
+
+def longer_trained(r):
+    yield from heading("Trained four times as long", "table")
+    yield from grid(("", *r["columns"]), [(e["name"], *(UNITS[e["unit"]](value) for value in e["values"])) for e in r["rows"]])
+    yield ""
+    yield (
+        "The models of [training/next](../next/README.md) beside the shipped ones, by the same commands (`results/22M`). They also differ in shape and mixture, and their autoencoders read more: see "
+        "[what longer training does](#what-longer-training-does)."
+    )
+
+
+def longer_settings(r):
+    done = r["settings"]
+    head = ("setting", "what it is", "tokens", "held-out documents, bits per byte", "validation text", "F1", "at step 928", "who", "which object")
+    yield from heading("Settings of the longer training", "table")
+    yield from grid(
+        head,
+        [
+            (
+                f"`{name}`", e["why"], f"{e['tokens'] / 1e6:.0f} M", *(number(e[text]["bits_per_byte"], 3) for text in ("held_out", "validation")),
+                *(number(e.get(key)) for key in ("f1", "f1_at_step_928")), *(percent(e.get(key)) for key in ("who", "what")),
+            )
+            for name, e in done.items()
+        ],
+    )  # fmt: skip
+    yield ""
+    yield f"`configs/{r['config']}` but for what is said ({r['device']}). Weights are kept of the first alone."

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from claims import all as every
-from claims import ceiling, common, decode, edit_cost, effect, longer, meaning, quality, sae, sae_trace, seeds, steer, sweep, table, trace
+from claims import ceiling, common, decode, edit_cost, effect, longer, markdown, meaning, quality, sae, sae_trace, seeds, steer, sweep, table, trace
 from tests import toy
 from tests.toy_claims import ToyClaims
 from topklm import generate, stats, train
@@ -255,7 +255,7 @@ class Commands(ToyClaims):
         self.assertEqual(spread["topk"]["upper_tail"]["all"]["neurons"], 64)
         self.assertEqual(spread["sae"]["better_tail"]["all"]["neurons"], 32)
         for name, end in meaning.COMPARED_END.items():
-            median = table.number(spread[name][end]["all"]["token_entropy"]["median"])
+            median = markdown.number(spread[name][end]["all"]["token_entropy"]["median"])
             self.assertIn(median, next(row for row in table.meaning(spread) if row.startswith("| Token entropy")))
         self.assertIsNone(spread["topk"]["better_tail"]["all"]["semantic_entropy"])
         with mock.patch.object(steer, "CONFIG", self.folder / "concepts.toml"):

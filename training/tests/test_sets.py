@@ -9,8 +9,8 @@ from unittest import mock
 import numpy as np
 import torch
 
-from claims import common, decode, linear, recipes, sae, scoring, searching, sets, steer, table
-from claims.curves import read_off
+from claims import common, decode, linear, recipes, sae, scoring, searching, sets, steer, table, table_steering
+from claims.curves import read_off, words_at
 from tests.toy_claims import ToyClaims
 from topklm.model import ModelConfig, TopKLM
 
@@ -179,9 +179,9 @@ class Rules(unittest.TestCase):
     def test_a_curve_is_read_at_a_surprise(self):
         points = [{"nll_ratio": 1.1, "words": 1.1, "half": 0.1}, {"nll_ratio": 1.3, "words": 2.1, "half": 0.5}]
         figures = {"base": 0.1, "concepts": [{}] * 20, "curve": points}
-        self.assertEqual(table.on_curve(figures), ["0.60 (1)", "1.10 (2)", "1.60 (6)", "2.10 (10)", "–"])
-        self.assertAlmostEqual(table.words_at(figures, 1.2), 1.6)
-        self.assertIsNone(table.words_at(figures, 1.5))
+        self.assertEqual(table_steering.on_curve(figures), ["0.60 (1)", "1.10 (2)", "1.60 (6)", "2.10 (10)", "–"])
+        self.assertAlmostEqual(words_at(figures, 1.2), 1.6)
+        self.assertIsNone(words_at(figures, 1.5))
 
     def test_concept_and_fluency(self):
         plain, loop = list(range(20)), [1, 2, 3, 4] * 5

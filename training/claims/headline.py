@@ -1,0 +1,91 @@
+"""The lines of findings in the project's README, from the JSON files in results/."""
+
+from pathlib import Path
+
+from . import common
+from .curves import words_at
+from .markdown import listed, number, percent
+from .meaning import COMPARED_END
+from .table_reading import KINDS
+from .table_steering import shown_block
+from .table_training import LONGER_LINE, UNITS
+
+READ = {"validation": "the validation text", "held_out": "held-out documents", "test": "test stories by which nothing was chosen"}
+
+
+def headline(results: Path) -> str:
+    """The lines of findings in the project's README."""
+    q, m, s, c = (common.read(results, name) for name in ("quality", "meaning", "steering", "ceiling"))
+    lines = []
+    if "gap_percent" in q:
+        gap = q["gap_percent"]
+        gaps = listed([f"{gap[which]:+.1f} % on {READ[which]}" for which in READ if which in gap])
+        lines.append(f"- **Loss**: {gaps}, in nats per token, against the dense twin.")
+    reads = common.read(results, "controls").get("rows", {})
+    if {"topk", "topk_rotated", "dense"} <= set(reads):
+        f1 = {name: number(row["f1"]) for name, row in reads.items()}
+        lines.append(
+            f"- **Reading**: a label of a few tokens tells where a neuron is active with an F1 of {f1['topk']} (median); where the same states are rotated, {f1['topk_rotated']}; "
+            f"for the dense twin's coordinates, {f1['dense']}."
+        )
+        if all("f1_even" in reads[name] for name in ("topk", "topk_rotated", "dense")):
+            rows = [reads[name] for name in ("topk", "topk_rotated", "dense")]
+            f1_even, bits = (listed([number(row[key], digits) for row in rows]) for key, digits in (("f1_even", 2), ("at_even", 1)))
+            lines[-1] += (
+                f" Neurons are active at {percent(rows[0]['density'])} of the positions, the others at {percent(rows[1]['density'])}: at equally many, with the tokens that fit best, "
+                f"F1 is {f1_even}, and the tokens there have {bits} bits."
+            )
+    elif "topk" in m:
+        medians = [f"{number(m[key][COMPARED_END[key]]['all']['token_entropy']['median'])} bits for {label}" for key, label in KINDS if key in m]
+        lines.append(f"- **Meaning**: a median token entropy of {listed(medians)}.")
+    patched = common.read(results, "patches").get("rows", {})
+    if patched:
+        block = shown_block(patched)
+        rows = patched[block]
+        saes = [name for name in rows if name.startswith("sae ")]
+        ways = {"eight features of an SAE on the twin": next(iter(saes), ""), "coordinates of the twin": "dense", "directions of the rotated states": "topk_rotated"}
+        others = [f"{name} {percent(rows[key]['together']['8'])}" for name, key in ways.items() if key in rows]
+        wholes = [f"{name} {percent(rows[key]['whole'])}" for name, key in (("the whole state", "topk"), ("the twin's", "dense")) if key in rows]
+        lines.append(
+            f"- **Patching**: where two texts differ in one word, eight neurons of one, put into the other behind block {block}, bring its next word {percent(rows['topk']['together']['8'])} of the way over "
+            f"({listed(others)}; {listed(wholes)}; medians)."
+        )
+    turned = common.read(results, "switches")
+    if turned:
+        lines.append(
+            f"- **Switches**: {turned['listed']:,} neurons turn one contrast, such as he / she, at least 1.5 times as far as the best of 100 random neurons while their texts still read; behind prompts that they were "
+            f"not found with {percent(turned['times']['as_listed'])} still do, and {percent(turned['same_side']['mean'], 1)} turn it the same way (other random neurons: {percent(turned['random']['times']['as_listed'])} and "
+            f"{percent(turned['random']['same_side']['mean'], 1)})."
+        )
+    few = common.read(results, "sets").get("methods", {})
+    if {"1", "8"} <= set(few.get("topk", {})):
+        count = len(few["topk"]["8"]["concepts"])
+        works = {size: round(few["topk"][size]["works"] * count) for size in ("1", "8")}
+        text = f"- **Steering**: lists of at most 8 neurons bring {works['8']} of {count} concepts into half of the texts that still read (one neuron: {works['1']}"
+        others = {
+            "as many coordinates of the dense twin": few.get("dense", {}).get("8"),
+            "SAE features": few.get("sae", {}).get("8"),
+            "those of an SAE trained three times as long": few.get("sae_long", {}).get("8"),
+            "raised logits of the words, without any neuron": few.get("logits"),
+        }
+        lines.append("; ".join([text, *(f"{name}: {round(e['works'] * count)}" for name, e in others.items() if e)]) + ").")
+        ways = {"the lists": few["topk"]["8"], "SAE features": few.get("sae", {}).get("8"), "those of the SAE trained longer": few.get("sae_long", {}).get("8"), "coordinates": few.get("dense", {}).get("8"), "raised logits": few.get("logits")}
+        equal = {name: words for name, way in ways.items() if way and "curve" in way and (words := words_at(way, 1.2)) is not None}
+        if "the lists" in equal and len(equal) > 1:
+            ours, *rest = equal.items()
+            lines[-1] += f" At 1.2 times the surprise {ours[0]} bring {number(ours[1])} words of a concept a text, {listed([f'{name} {number(words)}' for name, words in rest])}."
+    elif "score" in s.get("topk", {}):
+        score = s["topk"]["score"]
+        count = len(score["concepts"])
+        strict, free = (round(score[key] * count) for key in ("works", "works_without_likelihood"))
+        text = f"- **Steering**: one neuron steers {strict} of {count} concepts by our strict criterion, {free} without its bound on likelihood"
+        lines.append(f"{text}; raising the logits themselves steers {round(c['works'] * len(c['concepts']))}." if c else f"{text}.")
+    both = {e["name"]: [UNITS[e["unit"]](value) for value in e["values"]] for e in common.read(results, "longer").get("rows", ())}
+    if both:
+        lines.append(
+            "- **Longer training**: [larger models](training/next/README.md) that read four times as much need {} bits per byte instead of {}, tell which object a story means in {} of the questions ({}), and have {} neurons that "
+            "turn a contrast three times as far as the best random one ({}); but a label's F1 is {} ({}), and lists of at most 8 neurons bring {} of the topics ({}). We ship the smaller models, whose neurons are easier to read.".format(
+                *(cell for name in LONGER_LINE for cell in both[name][::-1])
+            )
+        )
+    return "\n".join(lines) or "Nothing has been measured yet."

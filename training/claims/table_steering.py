@@ -1,0 +1,162 @@
+"""Tables on what units do: patches, switches, sets, and the older measure of one unit."""
+
+from . import common
+from .curves import AT, read_off
+from .markdown import grid, heading, listed, number, percent
+from .table_reading import KINDS
+
+
+def steering(r):
+    kinds = [(key, label) for key, label in KINDS if "score" in r.get(key, {})]
+    if not kinds:
+        return
+    bounds, scores = r["bounds"], {key: r[key]["score"] for key, _ in kinds}
+    count = len(next(iter(scores.values()))["concepts"])
+    rows = [
+        (label, *(str(round(scores[key][name] * len(scores[key]["concepts"]))) for key, _ in kinds))
+        for label, name in (
+            ("by the criterion", "works"),
+            (f"{bounds['relaxed_success']:g} instead of {bounds['success']:g} times the words", "works_relaxed"),
+            (f"negative log-likelihood up to {r['search']['middle_margin']:g} times", "works_with_middle_margin"),
+            ("no bound on the likelihood", "works_without_likelihood"),
+        )
+    ]
+    mean = (percent(mean_of([c["bounded"] for c in scores[key]["concepts"]], "success")) for key, _ in kinds)
+    rows.append(("texts that reach the word count, mean over concepts (within the bound)", *mean))
+    yield from heading("Steering by one unit", "steer")
+    yield (
+        f"Concepts, of {count}, that one edit steers. **Criterion**: at least {percent(bounds['works'])} of the texts have {bounds['success']:g} times as many of the "
+        f"concept's words, (steered + 1) / (base + 1), while their negative log-likelihood per token stays within {bounds['likelihood']:g} times that of the unsteered texts."
+    )
+    yield ""
+    yield from grid(("", *(label for _, label in kinds)), rows)
+    alone = [label for key, label in kinds if judged_by_itself(r[key])]
+    if alone:
+        yield from ("", f"For want of the twin the unsteered model itself judged the likelihood of {listed(alone)}.")
+
+
+def judged_by_itself(method) -> bool:
+    return method["judge"]["sha256"] == method["model"]["sha256"] and method["model"]["name"] != common.DENSE
+
+
+PATCH_ROWS = {
+    "topk": "TopK neurons",
+    "topk_rotated": "… the same states, rotated",
+    "dense": "dense coordinates",
+    "dense_rotated": "… the same states, rotated",
+}
+
+
+def patches(r):
+    sizes = list(next(iter(next(iter(r["rows"].values())).values()))["together"])
+    rows = []
+    for block, units_there in r["rows"].items():
+        for name, e in units_there.items():
+            label = PATCH_ROWS.get(name) or f"features of an SAE on the twin (`{name.removeprefix('sae ')}`)"
+            cells = [number(e["differ"], 0), percent(e["whole"]), *(percent(e["together"][n]) for n in sizes)]
+            rows.append((f"block {block}: {label}", *cells, needed(name, e), percent(e["at_most_two"])))
+    yield from heading("How few units decide the next word", "patches")
+    head = ("", "differ", "the whole state", "1 unit", *(f"{n} units" for n in sizes[1:]), f"units for {percent(r['enough'])} of it", "at most 2")
+    yield from grid(head, rows)
+    yield ""
+    yield (
+        f"Two texts differ in one word. There the state of the one is put into the other, and the table says how far the log odds of the next word come over: medians over {r['kept']} pairs "
+        f"(of {r['pairs']}; the others move them by less than {r['least_odds']:g} nats in one of the models). Of single units those that bring most come first, in each pair. "
+        "“Units” is the least number with so much of what the whole state brings, and the last column the share of pairs in which one or two do; of an SAE, of what the twin's own state brings, and in brackets of what all its features do."
+    )
+
+
+def shown_block(rows) -> str:
+    """The block behind which an SAE was measured too, else the one in the middle."""
+    blocks = list(rows)
+    return next((block for block in blocks if any(name.startswith("sae ") for name in rows[block])), blocks[len(blocks) // 2])
+
+
+def needed(name, e) -> str:
+    def said(count):
+        return "more than all" if count is None else f"{count:,.0f}"
+
+    return said(e["units"]) + (f" (of theirs: {said(e['units_of_own'])})" if name.startswith("sae ") else "")
+
+
+def switches(r):
+    def row(label, count, e):
+        times = e["times"]
+        return (label, f"{count:,}", percent(e["same_side"]["mean"], 1), number(times["median"]), percent(times["at_least_1"]), percent(times["as_listed"]), f"{times['switches']:,}")
+
+    rows = [row("neurons that are listed, from 1.5 times on", r["listed"], r)]
+    if "of_switches" in r:
+        rows.append(row("… of these, switches: from three times on", r["switches"], r["of_switches"]))
+    rows.append(row("as many random neurons in their place", r["listed"], r["random"]))
+    yield from heading("Single neurons that turn a contrast, behind fresh prompts", "switches")
+    yield from grid(("", "neurons", "to the same side", "times the best random neuron, median", "at least once", "at least 1.5 times", "three times"), rows)
+    yield ""
+    yield (
+        f"`topk-lm analyze --writes` lists the neurons that move the log odds of a contrast (was / were, he / she, …; {r['contrasts']} of them) at least 1.5 times as far as the best of 100 random neurons of the layer, "
+        "all set to the largest values at which their texts still read. Here each is set to the same value behind three prompts of the contrast that it was not found with, beside 100 other random neurons of its layer."
+    )
+
+
+SET_METHODS = {"topk": "TopK, {} neuron", "index": "TopK, {} index behind several blocks", "random": "TopK, {} random neuron", "dense": "dense twin, {} coordinate",
+               "dense_index": "dense twin, {} index behind several blocks", "sae": "SAE on the twin, {} feature",
+               "sae_long": "SAE trained three times as long, {} feature"}  # fmt: skip
+SINGLE_METHODS = {"first": "TopK, up to 8 neurons by the rule before", "means": "difference of means, one direction", "prompt": "a sentence before the prompt", "logits": "raised logits of the words"}
+
+
+def sets(r):
+    def row(label, e):
+        count = len(e["concepts"])
+        return (label, number(e["words"]), percent(e["two"]), number(e["nll_ratio"]), f"{round(e['works'] * count)} of {count}",
+                f"{round(e['works_strictly'] * count)} of {count}", number(e["harmonic"]))  # fmt: skip
+
+    def units(label, size, figures):
+        """With the block where it is not one of several that were tried."""
+        text = label.format("1") if size == "1" else label.format(f"up to {size}") + "s"
+        behind = {layer for own in figures.get("chosen", []) for layer in own["layer"]}
+        return text + (f" (block {behind.pop()})" if len(behind) == 1 < len(r["layers"]) else "")
+
+    named = [
+        (units(label, size, r["methods"][name][size]), r["methods"][name][size])
+        for name, label in SET_METHODS.items()
+        for size in sorted(r["methods"].get(name, {}), key=int)
+    ]
+    rows = [row(label, figures) for label, figures in named]
+    rows += [row(label, r["methods"][name]) for name, label in SINGLE_METHODS.items() if name in r["methods"]]
+    base = next(iter(r["methods"].values()))
+    base = base["base"] if "base" in base else next(iter(base.values()))["base"]
+    yield from heading("Steering by a few units", "sets")
+    yield from grid(("behind blocks " + listed([str(layer) for layer in r["layers"]]), "words a text", "texts with two", "surprise", "concepts that work", "by the strict bar", "harmonic mean"), rows)
+    yield ""
+    yield (
+        f"Means over the concepts, on {r['texts']} texts of {r['tokens']} tokens from prompts that nothing was chosen on; without an edit a text has {number(base)} words of a concept. "
+        f"Blocks, lists and strengths were chosen on other prompts, strengths for two words in {percent(r['enough'])} of the texts, but for at most {number(r['surprise'])} times the surprise; {r['judge']['name']} judges. "
+        "A concept works if half of its texts have two of its words within 1.3 times the surprise; "
+        "the strict bar asks for five times the words, (steered + 1) / (base + 1)."
+    )
+    named += [(label, r["methods"][name]) for name, label in SINGLE_METHODS.items() if name in r["methods"]]
+    curves = [(label, figures) for label, figures in named if "curve" in figures]
+    if curves:
+        yield ""
+        yield from grid(("words a text (concepts with two in half of the texts) at a surprise of", *map(number, AT)), [(label, *on_curve(figures)) for label, figures in curves])
+        yield ""
+        yield "The same lists and prompts, all values of a list times one factor for all concepts; read off between the factors measured."
+
+
+def on_curve(figures) -> list[str]:
+    """Words and how many concepts have two where the curve reaches each surprise of `AT`; nothing beyond its end."""
+    count = len(figures["concepts"])
+    cells = [f"{number(at['words'])} ({round(at['half'] * count)})" for at in read_off(figures["base"], figures["curve"])]
+    return cells + ["–"] * (len(AT) - len(cells))
+
+
+def ceiling(r):
+    count = len(r["concepts"])
+    yield ""
+    yield (
+        f"For scale (`claims.ceiling`): raising the logits of the words themselves, with no neuron involved, meets the criterion for "
+        f"{round(r['works'] * count)} of {count} concepts; on average {percent(mean_of(r['concepts'], 'success'))} of the texts reach the word count."
+    )
+
+
+def mean_of(rows, key) -> float:
+    return sum(row[key] for row in rows) / len(rows)
