@@ -124,9 +124,9 @@ pub use pace::Cancel;
 #[cfg(not(target_arch = "wasm32"))]
 pub use session::Steps;
 pub use session::{
-    Ablation, BackendChoice, BackendInfo, BackendKind, Finish, GenerateOptions, Generated, Generation, GenerationBatch,
-    KeptAs, LoadOptions, Model, Reconstruction, RunOptions, RunOutput, SaeOptions, SaeQuality, SamplingOptions,
-    StepReport, Swap,
+    Ablation, BackendChoice, BackendInfo, BackendKind, EachSet, Finish, GenerateOptions, Generated, Generation,
+    GenerationBatch, KeptAs, LoadOptions, Model, Reconstruction, RunOptions, RunOutput, SaeOptions, SaeQuality,
+    SamplingOptions, Setting, StepReport, Swap,
 };
 pub use source::{LocalFuture, Source};
 pub use tokenizer::Tokenizer;

@@ -11,6 +11,7 @@ import type {
   BatchOptions,
   BatchRequest,
   Edit,
+  EffectOptions,
   FileContent,
   FeatureEdit,
   GenerateOptions,
@@ -18,6 +19,7 @@ import type {
   LoadProgress,
   ModelSource,
   NeuronEdit,
+  NeuronValues,
   Prompt,
   RunOptions,
   SaeOptions,
@@ -76,7 +78,8 @@ interface CallOptions {
   /** Each of these. */
   'a generation of generateBatch': BatchRequest;
   logitLens: { layers?: readonly number[]; edits?: readonly Edit[]; signal?: AbortSignal };
-  ablate: { edits?: readonly Edit[]; onProgress?: (done: number, total: number) => void; signal?: AbortSignal };
+  ablate: EffectOptions;
+  setEach: EffectOptions;
   loadCheckpoint: { onProgress?: (progress: LoadProgress) => void; signal?: AbortSignal };
   attachSae: SaeOptions;
   saeQuality: { signal?: AbortSignal };
@@ -124,6 +127,7 @@ const OPTIONS: { readonly [C in keyof CallOptions]: Names<CallOptions[C]> } = {
   'a generation of generateBatch': { prompt: true, ...GENERATION },
   logitLens: { layers: true, edits: true, signal: true },
   ablate: { edits: true, onProgress: true, signal: true },
+  setEach: { edits: true, onProgress: true, signal: true },
   loadCheckpoint: { onProgress: true, signal: true },
   attachSae: { hook: true, errorTerm: true, hub: true, signal: true },
   saeQuality: { signal: true },
@@ -207,6 +211,33 @@ export function idsOf(name: string, ids: unknown, item = 'token id', other = '')
 /** The layers of `logitLens`; `undefined`: all. */
 export function layersOf(layers: unknown): Uint32Array | undefined {
   return layers === undefined ? undefined : idsOf('layers', layers, 'layer number');
+}
+
+/** The arguments of a call for effects on the logit of `target`. */
+export function effectsOf(
+  call: 'ablate' | 'setEach',
+  prompt: Prompt,
+  target: number,
+  options: EffectOptions | undefined,
+  neurons?: Float32Array,
+) {
+  const { onProgress, edits, signal } = optionsOf(call, options);
+  if (target === undefined) fail('target is missing; pass the id of the token whose logit you want to explain.');
+  const args = { prompt: promptOf(prompt), target: wholeNumber('target', target) as number, edits: editsOf(edits), neurons };
+  const report = functionOf('onProgress', onProgress);
+  const onEvent = report && (({ done, total }: { done: number; total: number }) => report(done, total));
+  return [args, { signal: signalOf(signal), onEvent }] as const;
+}
+
+/** The neurons of `setEach`, one after the other; the engine checks that each is one of the model's, with a finite value. */
+export function neuronsOf(neurons: NeuronValues): Float32Array {
+  const { layers, indices, values } = Object(neurons) as NeuronValues;
+  const numbers = [idsOf('neurons.layers', layers, 'layer number'), idsOf('neurons.indices', indices, 'neuron number')] as const;
+  const count = numbers[0].length;
+  if (values?.length !== count || numbers[1].length !== count) {
+    fail('neurons must have layers, indices and values of one length.');
+  }
+  return Float32Array.from({ length: 3 * count }, (_, at) => (numbers[at % 3] ?? values)[Math.floor(at / 3)]!);
 }
 
 /** Options of `attachSae`. */

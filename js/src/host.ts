@@ -93,9 +93,9 @@ class ModelHost {
       }),
     logitLens: ({ prompt, layers, edits }, { signal }) =>
       this.#cancellable(signal, (model, cancel) => model.logit_lens(encode(model, prompt), layers, edits, cancel)),
-    ablate: ({ prompt, target, edits }, { signal, emit }) =>
+    ablate: ({ prompt, target, edits, neurons }, { signal, emit }) =>
       this.#cancellable(signal, (model, cancel) =>
-        model.ablate(encode(model, prompt), target, edits, cancel, (done, total) => emit({ done, total })),
+        model.ablate(encode(model, prompt), target, edits, cancel, (done, total) => emit({ done, total }), neurons),
       ),
     loadCheckpoint: ({ step }, context) =>
       this.#inTurn(context.signal, async () => {

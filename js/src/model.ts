@@ -7,6 +7,8 @@ import {
   generateOptions,
   idsOf,
   layersOf,
+  effectsOf,
+  neuronsOf,
   loadOptions,
   optionsOf,
   promptOf,
@@ -30,13 +32,16 @@ import type {
   BatchRequest,
   BatchResult,
   CacheInfo,
+  EachSetResult,
   Edit,
+  EffectOptions,
   GenerateOptions,
   LoadOptions,
   LoadProgress,
   MemoryInfo,
   ModelConfig,
   ModelSource,
+  NeuronValues,
   Prompt,
   RunOptions,
   RunResult,
@@ -232,19 +237,26 @@ export class TopKLM {
    * @param target - a token id
    * @param options - `edits`: in effect in every run · `onProgress`: runs done, of how many
    */
-  async ablate(
-    prompt: Prompt,
-    target: number,
-    options?: { edits?: readonly Edit[]; onProgress?: (done: number, total: number) => void; signal?: AbortSignal },
-  ): Promise<AblationResult> {
-    const { onProgress, edits, signal } = optionsOf('ablate', options);
-    if (target === undefined) throw createError('argument', 'target is missing; pass the id of the token whose logit you want to explain.');
-    const args = { prompt: promptOf(prompt), target: wholeNumber('target', target) as number, edits: editsOf(edits) };
-    const report = functionOf('onProgress', onProgress);
-    return this.#connection.call('ablate', args, {
-      signal: signalOf(signal),
-      onEvent: report && (({ done, total }) => report(done, total)),
-    });
+  async ablate(prompt: Prompt, target: number, options?: EffectOptions): Promise<AblationResult> {
+    return this.#connection.call('ablate', ...effectsOf('ablate', prompt, target, options));
+  }
+
+  /**
+   * Sets each of some neurons alone to its value (site `topk_out`, last position), runs the model again, and gives the effect on the logit of
+   * `target`: thousands of neurons in one call, each computed from its own block on. The difference of the effects on two tokens says which
+   * neurons turn the one into the other.
+   *
+   * @param target - a token id
+   * @param neurons - `layers`, `indices`, `values`: of any blocks, in any order
+   * @param options - as of {@link TopKLM.ablate}
+   * @example
+   * const neurons = { layers: [1, 1], indices: [296, 12], values: [18, 18] };
+   * const { effects } = await model.setEach('The baby was tired, so', she, neurons);
+   */
+  async setEach(prompt: Prompt, target: number, neurons: NeuronValues, options?: EffectOptions): Promise<EachSetResult> {
+    const [args, more] = effectsOf('setEach', prompt, target, options, neuronsOf(neurons));
+    const { logit, effects } = await this.#connection.call('ablate', args, more);
+    return { logit, effects };
   }
 
   /**

@@ -92,7 +92,8 @@ export interface Methods {
   };
   logitLens: { args: { prompt: PromptData; layers: Uint32Array | undefined; edits: readonly Edit[] }; result: Tensor; event: never };
   ablate: {
-    args: { prompt: PromptData; target: number; edits: readonly Edit[] };
+    /** `neurons`: layer, index, value, layer, … of `setEach`. */
+    args: { prompt: PromptData; target: number; edits: readonly Edit[]; neurons: Float32Array | undefined };
     result: AblationResult;
     event: { done: number; total: number };
   };

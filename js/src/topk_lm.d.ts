@@ -131,6 +131,8 @@ export class WasmModel {
     edits: readonly Edit[],
     cancel: Cancel,
     onProgress: (done: number, total: number) => void,
+    /** layer, index, value, layer, …: what is set instead; `effects` is then logit with it − logit. */
+    neurons: Float32Array | undefined,
   ): Promise<AblationResult>;
   load_checkpoint(source: WasmSource, cancel: Cancel, onTensor: (bytesDone: number, bytesTotal: number) => void): Promise<void>;
   attach_sae(source: WasmSource, hook: string | undefined, errorTerm: boolean): Promise<SaeInfo>;

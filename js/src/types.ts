@@ -347,6 +347,30 @@ export interface AblationResult {
   effects: Float32Array;
 }
 
+/** Options of {@link TopKLM.ablate} and {@link TopKLM.setEach}. */
+export interface EffectOptions {
+  /** In effect in every run. */
+  edits?: readonly Edit[];
+  /** Runs done, of how many. */
+  onProgress?: (done: number, total: number) => void;
+  signal?: AbortSignal;
+}
+
+/** Neurons for {@link TopKLM.setEach}, each with the value that it is set to: three lists of one length. */
+export interface NeuronValues {
+  layers: Uint32Array | readonly number[];
+  indices: Uint32Array | readonly number[];
+  values: Float32Array | readonly number[];
+}
+
+/** Result of {@link TopKLM.setEach}. */
+export interface EachSetResult {
+  /** The target's logit in the unedited model. */
+  logit: number;
+  /** [n] logit with that one neuron set (site `topk_out`, last position) − logit, in the order of the neurons. */
+  effects: Float32Array;
+}
+
 /** GPU memory of one model; all 0 on the CPU. */
 export interface MemoryInfo {
   /** Live GPU buffers. */

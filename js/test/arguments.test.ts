@@ -5,7 +5,9 @@ import {
   editsOf,
   generateOptions,
   idsOf,
+  effectsOf,
   layersOf,
+  neuronsOf,
   loadOptions,
   optionsOf,
   promptOf,
@@ -87,6 +89,24 @@ test('run: defaults and checks', () => {
     /logits is "some", but must be one of "none", "last", "all"/,
   );
   throwsArgument(() => runOptions({ promptLength: -3 }), /promptLength/);
+});
+
+test('setEach: neurons as one list, and what is wrong with them', () => {
+  const neurons = { layers: [0, 3], indices: Uint32Array.of(7, 9), values: [1.5, -2] };
+  assert.deepEqual(neuronsOf(neurons), Float32Array.of(0, 7, 1.5, 3, 9, -2));
+  assert.equal(neuronsOf({ layers: [], indices: [], values: [] }).length, 0);
+  for (const [wrong, pattern] of [
+    [undefined, /^neurons\.layers must be a list of layer numbers/],
+    [{ ...neurons, layers: [0, -3] }, /^neurons\.layers\[1\] is -3, but must be a layer number/],
+    [{ ...neurons, indices: [0.5, 1] }, /^neurons\.indices\[0\] is 0\.5/],
+    [{ ...neurons, values: [1] }, /^neurons must have layers, indices and values of one length/],
+    [{ ...neurons, values: undefined }, /of one length/],
+    [{ ...neurons, indices: [1] }, /of one length/],
+  ] as const) {
+    throwsArgument(() => neuronsOf(wrong as unknown as NeuronValues), pattern);
+  }
+  throwsArgument(() => effectsOf('setEach', 'a', undefined as unknown as number, {}), /^target is missing/);
+  throwsArgument(() => effectsOf('setEach', 'a', 1, { edit: [] } as never), /"edit" is no option of setEach; did you mean edits/);
 });
 
 test('edits: whole numbers, and undefined is as if left out', () => {

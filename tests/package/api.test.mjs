@@ -155,6 +155,7 @@ for (const worker of [true, false]) {
         generate: (signal) => collect(model.generate('The', { maxTokens: 200, ignoreEos: true, signal })),
         logitLens: (signal) => model.logitLens(long, { signal }),
         ablate: (signal) => model.ablate(long, 7, { signal }),
+        setEach: (signal) => model.setEach(long, 7, { layers: [1, 4], indices: [2, 3], values: [5, 5] }, { signal }),
         loadCheckpoint: (signal) => model.loadCheckpoint('final', { signal }),
       };
       const aborts = [];

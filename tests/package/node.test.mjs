@@ -92,6 +92,31 @@ test('ablate: the effects are those of edits made one by one', async () => {
   await model.dispose();
 });
 
+test('setEach: the effects are those of edits made one by one, in any order', async () => {
+  const model = await TopKLM.load(modelFolder, { backend: 'cpu' });
+  const ids = golden().prompt_ids;
+  const target = golden().ids[0];
+  const neurons = { layers: [1, 0, 1, 0], indices: new Uint32Array([3, 5, 8, 2]), values: [2.5, -1, 0, 4] };
+  const heard = [];
+  const { logit, effects } = await model.setEach(ids, target, neurons, { onProgress: (done, total) => heard.push([done, total]) });
+  assert.equal(effects.length, 4);
+  assert.deepEqual([heard[0], heard.at(-1)], [
+    [0, 4],
+    [4, 4],
+  ]);
+  for (const [at, effect] of effects.entries()) {
+    const positions = { from: ids.length - 1, to: ids.length };
+    const edits = [{ layer: neurons.layers[at], index: neurons.indices[at], action: 'clamp', value: neurons.values[at], positions }];
+    const { logits } = await model.run(ids, { edits });
+    assert.ok(Math.abs(logits.data[target] - logit - effect) < 1e-6);
+  }
+  const { effects: none } = await model.setEach(ids, target, { layers: [], indices: [], values: [] });
+  assert.equal(none.length, 0);
+  await rejectsWith(model.setEach(ids, target, { layers: [9], indices: [0], values: [1] }), 'argument', /^1 at neuron 9\.0 cannot be set/);
+  await rejectsWith(model.setEach(ids, target, { layers: [0], indices: [0], values: [Number.NaN] }), 'argument', /values finite$/);
+  await model.dispose();
+});
+
 test('a batch gives what its generations give alone', async () => {
   const model = await TopKLM.load(modelFolder, { backend: 'cpu' });
   const { prompt_ids } = golden();

@@ -58,6 +58,7 @@ const CALLS = {
   'the next steps of a batch': ['wasmgenerationbatch_next', (model) => model.generateBatch([{ prompt: [1], maxTokens: 2 }])],
   logitLens: ['wasmmodel_logit_lens', (model) => model.logitLens([1])],
   ablate: ['wasmmodel_ablate', (model) => model.ablate([1], 2)],
+  setEach: ['wasmmodel_ablate', (model) => model.setEach([1], 2, { layers: [0], indices: [0], values: [1] })],
   loadCheckpoint: ['wasmmodel_load_checkpoint', (model) => model.loadCheckpoint('final')],
   detachSaes: ['wasmmodel_detach_saes', (model) => model.detachSaes()],
   saeQuality: ['wasmmodel_sae_quality', (model) => model.saeQuality([1, 2, 3])],

@@ -1,5 +1,5 @@
-//! The exact effect of every active neuron on one logit: each is ablated alone at the last position (site `topk_out`), and the
-//! rest of the model runs on, hundreds of one-token continuations of one prefix in a few batches. These begin behind the blocks of their neurons;
+//! The exact effect of single neurons on one logit: each is ablated, or set to a value, alone at the last position (site `topk_out`), and the
+//! rest of the model runs on, thousands of one-token continuations of one prefix in a few batches. These begin behind the blocks of their neurons;
 //! what is in front of a block is the same for all. Only where an autoencoder stands at the end of a block they are computed whole.
 
 use super::Model;
@@ -24,12 +24,60 @@ pub struct Ablation {
     pub effects: Vec<f32>,
 }
 
+/// A neuron, and the value that [`Model::set_each`] sets it to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Setting {
+    pub layer: usize,
+    pub index: usize,
+    pub value: f32,
+}
+
+/// Effects of [`Model::set_each`] on the target's logit after the last position, in the order of the neurons.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EachSet {
+    /// The target's logit with nothing set.
+    pub logit: f32,
+    /// logit with that one neuron set − logit.
+    pub effects: Vec<f32>,
+}
+
 impl Model {
     /// Ablates every neuron that is active at the last position of `ids`, one at a time. `progress` hears how many are done, of how many.
     pub async fn ablate(
         &self,
         ids: &[u32],
         target: u32,
+        edits: &[Edit],
+        cancel: &Cancel,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Ablation> {
+        self.effects(ids, target, None, edits, cancel, progress).await
+    }
+
+    /// Sets each of `neurons`, of any blocks and in any order, alone to its value at the last position of `ids`: what that does to `target`'s logit.
+    /// The difference of the effects on two tokens is how far a neuron turns the one into the other. `progress` as in [`Model::ablate`].
+    pub async fn set_each(
+        &self,
+        ids: &[u32],
+        target: u32,
+        neurons: &[Setting],
+        edits: &[Edit],
+        cancel: &Cancel,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<EachSet> {
+        let found = self.effects(ids, target, Some(neurons), edits, cancel, progress).await?;
+        Ok(EachSet {
+            logit: found.logit,
+            effects: found.effects,
+        })
+    }
+
+    /// Of [`Model::set_each`], or without `neurons` of [`Model::ablate`].
+    pub(crate) async fn effects(
+        &self,
+        ids: &[u32],
+        target: u32,
+        neurons: Option<&[Setting]>,
         edits: &[Edit],
         cancel: &Cancel,
         progress: &mut dyn FnMut(usize, usize),
@@ -44,10 +92,26 @@ impl Model {
                 config.d_vocab - 1
             );
         }
-        let blocks: Vec<usize> = (0..config.n_layers)
-            .filter(|layer| config.is_topk_block(*layer))
-            .collect();
-        if blocks.is_empty() {
+        let given = neurons.unwrap_or_default();
+        for Setting { layer, index, value } in given {
+            if *layer >= config.n_layers || *index >= config.d_model || !value.is_finite() {
+                fail!(
+                    Argument,
+                    "{value} at neuron {layer}.{index} cannot be set: neurons are 0.0 to {}.{}, and values finite",
+                    config.n_layers - 1,
+                    config.d_model - 1
+                );
+            }
+        }
+        let is_changed = |layer: &usize| match neurons {
+            Some(_) => given.iter().any(|neuron| neuron.layer == *layer),
+            None => config.is_topk_block(*layer),
+        };
+        let blocks: Vec<usize> = (0..config.n_layers).filter(is_changed).collect();
+        // The numbers of the neurons, by layer.
+        let of_block = |block: usize| (0..given.len()).filter(move |number| given[*number].layer == block);
+        let order: Vec<usize> = blocks.iter().flat_map(|block| of_block(*block)).collect();
+        if blocks.is_empty() && neurons.is_none() {
             fail!(
                 Argument,
                 "this model has no TopK block, so there are no active neurons to ablate; it needs a model with topk_k"
@@ -73,41 +137,45 @@ impl Model {
             logit: output.logits.first().copied().unwrap_or_default(),
             ..Ablation::default()
         };
-        for (layer, row) in blocks.iter().zip(&output.captured) {
-            for (index, value) in (0u32..).zip(row).filter(|(_, value)| **value != 0.0) {
-                ablation.layers.push(*layer as u32);
-                ablation.indices.push(index);
-                ablation.values.push(*value);
+        let mut settings: Vec<Setting> = Vec::new();
+        if let Some(neurons) = neurons {
+            settings.extend(order.iter().map(|number| neurons[*number]));
+        } else {
+            for (layer, row) in blocks.iter().zip(&output.captured) {
+                for (index, value) in row.iter().enumerate().filter(|(_, value)| **value != 0.0) {
+                    ablation.layers.push(*layer as u32);
+                    ablation.indices.push(index as u32);
+                    ablation.values.push(*value);
+                    settings.push(Setting {
+                        layer: *layer,
+                        index,
+                        value: 0.0,
+                    });
+                }
             }
         }
 
-        let total = ablation.indices.len();
+        let total = settings.len();
         progress(0, total);
         let rows = engine.max_rows();
-        let neurons: Vec<(u32, u32)> = ablation
-            .layers
-            .iter()
-            .copied()
-            .zip(ablation.indices.iter().copied())
-            .collect();
-        let groups: Vec<&[(u32, u32)]> = if engine.resumes() && !engine.joins_rows() {
-            let of_layer = neurons.chunk_by(|a, b| a.0 == b.0);
+        let groups: Vec<&[Setting]> = if engine.resumes() && !engine.joins_rows() {
+            let of_layer = settings.chunk_by(|a, b| a.layer == b.layer);
             of_layer.flat_map(|neurons| neurons.chunks(rows)).collect()
         } else {
-            neurons.chunks(rows).collect()
+            settings.chunks(rows).collect()
         };
         for group in groups {
             let logits = if engine.resumes() {
-                let layers: Vec<usize> = group.iter().map(|(layer, _)| *layer as usize).collect();
-                let hidden = without_each(&blocks, &output.captured, group)?;
+                let layers: Vec<usize> = group.iter().map(|neuron| neuron.layer).collect();
+                let hidden = with_each(&blocks, &output.captured, group)?;
                 cancel
                     .guard(sequence.resumed(ids[last], &layers, &hidden, target))
                     .await?
             } else {
-                let table = with_each(&base, group);
+                let table = edits_of_each(&base, group);
                 let alternatives = vec![ids[last]; group.len()];
-                let ablated = sequence.alternatives(&alternatives, &table, LogitRows::Token(target));
-                cancel.guard(ablated).await?.logits
+                let changed = sequence.alternatives(&alternatives, &table, LogitRows::Token(target));
+                cancel.guard(changed).await?.logits
             };
             ablation
                 .effects
@@ -115,38 +183,44 @@ impl Model {
             progress(ablation.effects.len(), total);
         }
         self.pool.give_back(sequence);
+        if neurons.is_some() {
+            let sorted = std::mem::replace(&mut ablation.effects, vec![0.0; total]);
+            for (number, effect) in order.into_iter().zip(sorted) {
+                ablation.effects[number] = -effect;
+            }
+        }
         Ok(ablation)
     }
 }
 
-/// Of each neuron the stream behind its block, with that one at 0; `streams` are those behind `blocks`.
-fn without_each(blocks: &[usize], streams: &[Vec<f32>], group: &[(u32, u32)]) -> Result<Vec<f32>> {
+/// Of each neuron the stream behind its block, with that one set; `streams` are those behind `blocks`.
+fn with_each(blocks: &[usize], streams: &[Vec<f32>], group: &[Setting]) -> Result<Vec<f32>> {
     let mut hidden = Vec::new();
-    for (layer, index) in group {
-        let (_, row) = blocks.iter().zip(streams).find(|(block, _)| **block == *layer as usize).unzip();
+    for Setting { layer, index, value } in group {
+        let (_, row) = blocks.iter().zip(streams).find(|(block, _)| *block == layer).unzip();
         let first = hidden.len();
         append(&mut hidden, row.map_or(&[][..], Vec::as_slice), "the rows of an ablation")?;
-        if let Some(value) = hidden.get_mut(first + *index as usize) {
-            *value = 0.0;
+        if let Some(entry) = hidden.get_mut(first + index) {
+            *entry = *value;
         }
     }
     Ok(hidden)
 }
 
-/// The edits, with one row for each neuron in which that one is ablated.
-fn with_each(base: &EditTable, group: &[(u32, u32)]) -> EditTable {
+/// The edits, with one row for each neuron in which that one is set.
+fn edits_of_each(base: &EditTable, group: &[Setting]) -> EditTable {
     let mut table = base.clone();
-    for (row, (layer, index)) in (0u32..).zip(group) {
+    for (row, neuron) in (0u32..).zip(group) {
         let edit = ResolvedEdit {
-            index: *index,
-            action: Action::Ablate,
-            value: 0.0,
+            index: neuron.index as u32,
+            action: Action::Clamp,
+            value: neuron.value,
             site: Site::TopkOut,
             from: 0,
             to: u32::MAX,
             row,
         };
-        table.push(*layer as usize, edit);
+        table.push(neuron.layer, edit);
     }
     table
 }

@@ -1,4 +1,5 @@
-//! A loaded model and what is done with it: [`Model::run`], [`Model::generate`], [`Model::logit_lens`], [`Model::ablate`].
+//! A loaded model and what is done with it: [`Model::run`], [`Model::generate`], [`Model::logit_lens`], [`Model::ablate`],
+//! [`Model::set_each`].
 
 mod ablate;
 mod batch;
@@ -18,7 +19,7 @@ use std::fmt;
 use std::rc::Rc;
 
 pub use crate::exec::adapter::{AdapterChoice as BackendInfo, BackendChoice, BackendKind};
-pub use ablate::Ablation;
+pub use ablate::{Ablation, EachSet, Setting};
 pub use batch::GenerationBatch;
 #[cfg(not(target_arch = "wasm32"))]
 pub use blocking::Steps;

@@ -15,7 +15,7 @@ use crate::numerics::team;
 use crate::pace::Cancel;
 use crate::session::{
     max_tokens, BackendChoice, BackendKind, CacheDtype, KeptAs, LoadOptions, Model, RunOptions, SaeOptions,
-    SamplingOptions,
+    SamplingOptions, Setting,
 };
 
 pub(super) type JsResult<T> = std::result::Result<T, JsValue>;
@@ -203,7 +203,8 @@ impl WasmModel {
             .map_err(thrown)
     }
 
-    /// The exact effect of every active neuron of the last position on `target`'s logit.
+    /// The exact effect of every active neuron of the last position on `target`'s logit; or, where neurons are given (layer, index, value, layer, …),
+    /// of setting each of these.
     pub async fn ablate(
         &self,
         ids: Vec<u32>,
@@ -211,12 +212,19 @@ impl WasmModel {
         edits: JsValue,
         cancel: &WasmCancel,
         progress: Option<Function>,
+        neurons: Option<Vec<f32>>,
     ) -> JsResult<JsValue> {
         let (model, cancel) = (self.model.clone(), cancel.0.clone());
         let edits = edits_from(&edits).map_err(thrown)?;
         let mut heard = |done: usize, total: usize| call(progress.as_ref(), done as f64, total as f64);
+        let setting = |one: &[f32]| Setting {
+            layer: one[0] as usize,
+            index: one[1] as usize,
+            value: one[2],
+        };
+        let neurons: Option<Vec<Setting>> = neurons.map(|all| all.chunks_exact(3).map(setting).collect());
         let ablation = model
-            .ablate(&ids, target, &edits, &cancel, &mut heard)
+            .effects(&ids, target, neurons.as_deref(), &edits, &cancel, &mut heard)
             .await
             .map_err(thrown)?;
         Ok(object([

@@ -7,7 +7,7 @@ use topk_lm::edits::{Action, EditTable, ResolvedEdit, Site, EVERY_ROW};
 use topk_lm::exec::request::{Batch, Capture, LogitRows, Resume};
 use topk_lm::ops::buffers::HIDDEN;
 use topk_lm::ops::def::{Point, Rows, FEW_ROWS};
-use topk_lm::session::BackendChoice;
+use topk_lm::session::{BackendChoice, Setting};
 use topk_lm::weights::Dtype;
 
 use crate::architectures::{gemma, neox};
@@ -207,5 +207,36 @@ fn an_ablation_is_the_same_on_both_executors() {
         );
         assert!(difference(&on_cpu.effects, &on_gpu.effects) < 1e-3, "{name}");
         assert_eq!(done.last(), Some(&(on_gpu.effects.len(), on_gpu.effects.len())));
+    }
+}
+
+/// Neurons of all blocks, set, by the call that a user makes; the same where an ablation of an active one is asked for by a value of 0.
+#[test]
+fn neurons_that_are_set_do_the_same_on_both_executors() {
+    for name in ["llama-gqa", "gpt2", "llama-i8", "gemma2-dense"] {
+        let Some(gpu) = load_on(&golden(name), BackendChoice::Gpu) else {
+            return;
+        };
+        let Some(cpu) = load_on(&golden(name), BackendChoice::Cpu) else {
+            return;
+        };
+        let ids = [0u32, 9, 33, 71, 12];
+        let (layers, width) = (cpu.config().n_layers, cpu.config().d_model);
+        let neurons: Vec<Setting> = (0..300)
+            .map(|n| Setting {
+                layer: n % layers,
+                index: n * 11 % width,
+                value: (n % 7) as f32,
+            })
+            .collect();
+        let [on_cpu, on_gpu] = [&cpu, &gpu].map(|model| {
+            let progress = &mut |_, _| {};
+            block_on(model.set_each(&ids, 7, &neurons, &[], &Default::default(), progress)).unwrap()
+        });
+        assert!(
+            on_cpu.effects.iter().filter(|effect| effect.abs() > 1e-3).count() > 100,
+            "{name}"
+        );
+        assert!(difference(&on_cpu.effects, &on_gpu.effects) < 1e-2, "{name}");
     }
 }

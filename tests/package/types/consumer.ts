@@ -1,5 +1,5 @@
 // A TypeScript user's file: it only has to compile. Each assignment fixes a type of the public API.
-import { type ActiveRows, type GenerationStep, type RunResult, type Tensor, TopKError, TopKLM } from 'topk-lm';
+import { type ActiveRows, type EachSetResult, type GenerationStep, type RunResult, type Tensor, TopKError, TopKLM } from 'topk-lm';
 
 export async function use(files: FileList, signal: AbortSignal): Promise<void> {
   const model: TopKLM = await TopKLM.load('https://host.example/model/', {
@@ -43,7 +43,8 @@ export async function use(files: FileList, signal: AbortSignal): Promise<void> {
   const finish: 'length' | 'stop' | 'context' | null = generation.finish;
   const lens: Tensor = await model.logitLens(ids, { layers: [0, 1] });
   const { effects }: { effects: Float32Array } = await model.ablate(ids, 3);
+  const each: EachSetResult = await model.setEach(ids, 3, { layers: [0], indices: new Uint32Array(1), values: [2] }, { edits: [] });
   await model.loadCheckpoint(254).catch((error: unknown) => error instanceof TopKError && error.code === 'download');
-  console.log(written, finish, lens.shape, effects);
+  console.log(written, finish, lens.shape, effects, each.effects);
   await model.dispose();
 }
