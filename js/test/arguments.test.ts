@@ -28,7 +28,7 @@ import {
   typedCalls,
 } from '../src/errors.ts';
 import { threadsFor } from '../src/team.ts';
-import type { GenerateOptions, LoadOptions, ModelSource, RunOptions } from '../src/types.ts';
+import type { GenerateOptions, LoadOptions, ModelSource, NeuronValues, RunOptions } from '../src/types.ts';
 
 const throwsArgument = (call: () => unknown, pattern: RegExp) =>
   assert.throws(call, (error) => error instanceof TopKArgumentError && error.code === 'argument' && pattern.test(error.message));

@@ -93,7 +93,7 @@ for (const kind of ['a port', 'the page itself'] as const) {
     const third = event();
     const call = connection.call(
       'ablate',
-      { prompt: 'x', target: 1, edits: [] },
+      { prompt: 'x', target: 1, edits: [], neurons: undefined },
       {
         signal: abort.signal,
         onEvent: ({ done }) => {

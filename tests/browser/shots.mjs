@@ -41,6 +41,10 @@ function pagesOf({ name, dense_twin: twin }) {
         await page.getByText(/→ \d+\.\d\d nats per token/).waitFor();
       },
     },
+    turn: {
+      hash: '#/steer?len=40&p=They%20had%20a%20little&from=dog&to=cat',
+      ready: (page) => page.locator('[data-turning]').waitFor(),
+    },
     patch: asOpened('patch'),
     trace: asOpened('trace'),
     ...(twin && offeredModels().some((model) => model.name === twin && model.features)

@@ -100,10 +100,13 @@ test('setEach: the effects are those of edits made one by one, in any order', as
   const heard = [];
   const { logit, effects } = await model.setEach(ids, target, neurons, { onProgress: (done, total) => heard.push([done, total]) });
   assert.equal(effects.length, 4);
-  assert.deepEqual([heard[0], heard.at(-1)], [
-    [0, 4],
-    [4, 4],
-  ]);
+  assert.deepEqual(
+    [heard[0], heard.at(-1)],
+    [
+      [0, 4],
+      [4, 4],
+    ],
+  );
   for (const [at, effect] of effects.entries()) {
     const positions = { from: ids.length - 1, to: ids.length };
     const edits = [{ layer: neurons.layers[at], index: neurons.indices[at], action: 'clamp', value: neurons.values[at], positions }];

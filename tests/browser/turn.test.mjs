@@ -1,0 +1,171 @@
+// Neurons that turn one word into another: what is found holds where it was not looked for, and the page finds it, adds it and shares it.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { inRoot } from '../../scripts/lib/paths.mjs';
+import { assertUsable, hashOf, offeredModels, shippedModel, siteModule, withSite } from './page-kit.mjs';
+
+const { placesFor, RANDOM, ranked, settable, tokenOf, valuesOf } = await siteModule('turn.ts');
+const PROMPT = 'The baby was tired, so';
+/** Behind which nothing was looked for. */
+const FRESH = ['The teacher laughed because', 'When the doctor opened the door,', 'The puppy was hungry, so'];
+const { signal } = new AbortController();
+
+describe('the ranking', () => {
+  const settableOf = (layer, count) =>
+    Array.from({ length: count }, (_, index) => ({ layer, index, strength: { value: 1 + index, from: 'reads' } }));
+  /** Effects of which the second word has all. */
+  const places = (...all) => all.map((to) => ({ from: new Float32Array(to.length), to: Float32Array.from(to) }));
+
+  test('only what goes the same way everywhere and beats the random neurons of its own layer, the furthest first', () => {
+    // Layer 0: as many as are drawn, so that all of them are random. Layer 1: many more, of which all but three do nothing.
+    const neurons = [...settableOf(0, RANDOM), ...settableOf(1, 10 * RANDOM)];
+    const effects = neurons.map(({ layer }) => (layer === 0 ? 9 : 0));
+    const chosen = [200, 201, 202].map((index) => RANDOM + index);
+    const [steady, turning, other] = chosen;
+    const first = effects.with(steady, 2).with(turning, 5).with(other, 3);
+    const second = effects.with(steady, 2).with(turning, -1).with(other, 1.5);
+    const found = ranked(neurons, places(first, second));
+    const names = found.map(({ layer, index }) => `${layer}.${index}`);
+    // Whichever of them are drawn themselves cannot beat themselves; nothing of layer 0 does, and what turns about is left out.
+    assert.ok(
+      names.every((name) => ['1.200', '1.202'].includes(name)),
+      `${names}`,
+    );
+    assert.ok(names.length > 0 && found.every(({ times }) => times > 1));
+    assert.deepEqual(
+      found.map(({ effect }) => effect),
+      found.map(({ effect }) => effect).sort((a, b) => b - a),
+    );
+    assert.deepEqual(ranked(neurons, places(neurons.map(() => 1))), [], 'equal ones do not beat each other');
+    assert.deepEqual(ranked(neurons, places(first.map((effect) => -effect))), [], 'the other direction');
+  });
+
+  test('a word is a token after a space, in any case; or none', () => {
+    const vocabulary = ['she', ' she', 'He', ' Once', ' dog'];
+    assert.deepEqual(
+      ['she', ' she ', 'he', 'once', 'Dog', 'cat', ''].map((word) => tokenOf(vocabulary, word)),
+      [1, 1, null, 3, 4, null, null],
+    );
+    assert.equal(tokenOf(vocabulary, 'He'), 2);
+  });
+});
+
+describe('on the shipped model', { timeout: 300_000 }, () => {
+  let model;
+  before(async () => {
+    const { TopKLM } = await import('topk-lm');
+    model = await TopKLM.load(inRoot('models', shippedModel().name), { backend: 'cpu' });
+  });
+  after(() => model.dispose());
+
+  test('an effect is that of an edit, and holds behind fresh prompts', async () => {
+    const index = await model.features.index();
+    const neurons = settable(index);
+    const values = valuesOf(neurons);
+    const vocabulary = await model.tokenizer.tokens(Array.from({ length: model.config.d_vocab }, (_, id) => id));
+    const pair = [tokenOf(vocabulary, 'he'), tokenOf(vocabulary, 'she')];
+    const prompt = [...(await model.tokenizer.encode(PROMPT))];
+    const places = await placesFor(model, prompt, pair, signal, () => {});
+    assert.equal(places.length, 5);
+    assert.deepEqual(places[0], prompt);
+    assert.ok(places.slice(1).every((ids) => ids.length > prompt.length && prompt.every((id, at) => ids[at] === id)));
+    const both = async (ids, some = values) => {
+      const [from, to] = [await model.setEach(ids, pair[0], some), await model.setEach(ids, pair[1], some)];
+      return { from: from.effects, to: to.effects };
+    };
+    const effects = [];
+    for (const ids of places) effects.push(await both(ids));
+    const found = ranked(neurons, effects).slice(0, 8);
+    assert.equal(found.length, 8);
+
+    const [{ layer, index: at, strength, effect }] = found;
+    let sum = 0;
+    for (const ids of places) {
+      const odds = async (edits) => {
+        const { logits } = await model.run(ids, { logits: 'last', edits });
+        return logits.data[pair[1]] - logits.data[pair[0]];
+      };
+      const positions = { from: ids.length - 1, to: ids.length };
+      sum += (await odds([{ layer, index: at, action: 'clamp', value: strength.value, positions }])) - (await odds([]));
+    }
+    assert.ok(Math.abs(sum / places.length - effect) < 1e-3, `${sum / places.length} is not ${effect}`);
+
+    for (const text of FRESH) {
+      const { from, to } = await both(text, valuesOf(found));
+      const turned = [...to].map((value, number) => value - from[number]);
+      console.log(`${text}: ${turned.map((value) => value.toFixed(1)).join(', ')} nats`);
+      assert.ok(turned.filter((value) => value > 0).length >= 6, `${turned}`);
+    }
+  });
+});
+
+describe('the page', { timeout: 300_000 }, () => {
+  let page;
+  withSite({ hash: `#/steer?p=${encodeURIComponent(PROMPT)}&len=8&temp=0`, load: true }, (on) => {
+    ({ page } = on);
+  });
+  const summary = () => page.getByText('Find neurons that turn one word into another');
+  const found = () => page.locator('[data-turning]');
+  const field = (name) => page.getByLabel(name, { exact: true });
+
+  test('opened, it suggests two words that could come next; what is no token is said', async () => {
+    await summary().click();
+    await page.waitForFunction(() =>
+      [...document.querySelectorAll('details .ask input')].every((input) => /^\p{L}{2,}$/u.test(input.value)),
+    );
+    const [from, to] = [await field('From').inputValue(), await field('to').inputValue()];
+    assert.notEqual(from, to);
+    for (const [first, second, said] of [
+      ['he', 'qwxyz', /“qwxyz” is not one token of this model/],
+      ['', 'she', /Enter two words/],
+      ['she', ' she', /Enter two different words/],
+    ]) {
+      await field('From').fill(first);
+      await field('to').fill(second);
+      await page.getByRole('button', { name: 'Find', exact: true }).click();
+      await page.getByRole('alert').filter({ hasText: said }).waitFor();
+    }
+    assert.equal(await found().count(), 0);
+  });
+
+  test('what is found is listed with its effect; one of them is added, and writes the word', async () => {
+    await field('From').fill('he');
+    await field('to').fill('she');
+    await page.getByRole('button', { name: 'Find', exact: true }).click();
+    await found().waitFor({ timeout: 120_000 });
+    assert.ok(Number(await found().getAttribute('data-turning')) >= 8);
+    const rows = found().locator('ul > li');
+    assert.equal(await rows.count(), 8);
+    for (const row of await rows.all()) assert.ok(Number(await row.getAttribute('data-times')) > 1);
+    assert.deepEqual([hashOf(page).params.from, hashOf(page).params.to], ['he', 'she']);
+    const name = await rows.first().getByRole('link').innerText();
+    await rows.first().getByRole('button').click();
+    await page.locator('[data-divergence]').waitFor();
+    assert.match(await page.locator('[data-side=steered]').innerText(), /\bshe\b/);
+    assert.match(await page.locator('[data-side=base]').innerText(), /\bhe\b/);
+    await page.waitForFunction((name) => location.hash.includes(`e=${name}_clamp_`), name);
+    await assertUsable(page);
+  });
+
+  test('another prompt: the list is of the one before until it is asked again', async () => {
+    await page.getByRole('textbox', { name: 'Prompt' }).fill('The girl and the');
+    await page.getByText('From another prompt or other weights').waitFor();
+  });
+
+  test('a link with two words finds them again', async () => {
+    const address = page.url().replace(/#.*$/, '');
+    await page.goto('about:blank');
+    await page.goto(`${address}#/steer?p=${encodeURIComponent(PROMPT)}&from=he&to=she`);
+    await found().waitFor({ timeout: 120_000 });
+    assert.equal(await field('to').inputValue(), 'she');
+    assert.equal(await page.getByText('From another prompt').count(), 0);
+  });
+
+  test('another model: what was found goes, and the same words are turned by its own', async () => {
+    const [, other] = offeredModels();
+    await page.getByRole('combobox', { name: 'Model' }).selectOption(other.name);
+    await page.waitForFunction((name) => location.hash.includes(name) && !document.querySelector('[data-turning]'), other.name);
+    await found().waitFor({ timeout: 180_000 });
+    assert.match(await found().innerText(), /coordinates? of [\d,]+ turns? “he” into “she”|No coordinate turns/);
+  });
+});

@@ -1,0 +1,146 @@
+/**
+ * Which neurons turn one next word into another: each is set in turn, to its strength, behind a prompt and at places of texts that go on from it
+ * where both words fit; how much likelier the one word becomes against the other is compared with random neurons. Twin, for the contrasts of the
+ * gallery: crate/src/features/measure/.
+ */
+import type { FeatureIndex, NeuronValues, TopKLM } from 'topk-lm';
+import { neuronAt } from './neurons';
+import type { NeuronId } from './route';
+import { type Strength, strengthOf } from './strength';
+import { writeTogether } from './together';
+
+/** Random neurons of a layer that the others are compared with. */
+export const RANDOM = 100;
+
+/** Texts that are written, tokens of each, and how many places in them are taken. */
+const TEXTS = 8;
+const LENGTH = 48;
+const PLACES = 4;
+
+export interface Turning extends NeuronId {
+  strength: Strength;
+  /** Nats by which the odds of the second word over the first rise, mean over the places; they rise at each. */
+  effect: number;
+  /** The same, as a multiple of the most that one of the random neurons of its layer moves them, either way. */
+  times: number;
+}
+
+/** A neuron that can be set, and to what. */
+export interface Settable extends NeuronId {
+  strength: Strength;
+}
+
+/** All neurons of which a strength is known, by layer. */
+export function settable(index: FeatureIndex): Settable[] {
+  return Array.from({ length: index.columns.label.length }, (_, entry) => {
+    const neuron = neuronAt(index, entry);
+    const strength = strengthOf(index, neuron);
+    return strength === null ? [] : [{ ...neuron, strength }];
+  }).flat();
+}
+
+/** The same as `setEach` takes them. */
+export const valuesOf = (neurons: readonly Settable[]): NeuronValues => ({
+  layers: neurons.map(({ layer }) => layer),
+  indices: neurons.map(({ index }) => index),
+  values: neurons.map(({ strength }) => strength.value),
+});
+
+/** A number that looks random, the same for the same neuron. */
+function drawn({ layer, index }: NeuronId): number {
+  let x = Math.imul(layer + 1, 0x9e3779b1) ^ Math.imul(index + 1, 0x85ebca6b);
+  x = Math.imul(x ^ (x >>> 16), 0x7feb352d);
+  x = Math.imul(x ^ (x >>> 15), 0x846ca68b);
+  return (x ^ (x >>> 16)) >>> 0;
+}
+
+/** Of each layer the largest effect among `RANDOM` neurons drawn from it. */
+function controls(neurons: readonly Settable[], effects: readonly number[]): Map<number, number> {
+  const largest = new Map<number, number>();
+  for (const layer of new Set(neurons.map((neuron) => neuron.layer))) {
+    const own = neurons.flatMap((neuron, at) => (neuron.layer === layer ? [{ key: drawn(neuron), effect: Math.abs(effects[at]!) }] : []));
+    const random = own.sort((a, b) => a.key - b.key).slice(0, RANDOM);
+    largest.set(layer, Math.max(...random.map(({ effect }) => effect)));
+  }
+  return largest;
+}
+
+/** What setting each neuron does to the logits of both words, at one place. */
+export interface Effects {
+  from: Float32Array;
+  to: Float32Array;
+}
+
+/** Neurons that turn the first word into the second at all places, and in the mean further than the best of the random ones; those first that do most. */
+export function ranked(neurons: readonly Settable[], places: readonly Effects[]): Turning[] {
+  const at = ({ from, to }: Effects, number: number) => to[number]! - from[number]!;
+  const effects = neurons.map((_, number) => places.reduce((sum, place) => sum + at(place, number), 0) / places.length);
+  const control = controls(neurons, effects);
+  return neurons
+    .map((neuron, number) => ({
+      ...neuron,
+      number,
+      effect: effects[number]!,
+      times: effects[number]! / Math.max(control.get(neuron.layer)!, 1e-6),
+    }))
+    .filter(({ number, times }) => times > 1 && places.every((place) => at(place, number) > 0))
+    .sort((a, b) => b.effect - a.effect || a.number - b.number)
+    .map(({ number: _, ...turning }) => turning);
+}
+
+/** ln p of two tokens after each position of logits [T, V]. */
+function bothAt({ data, shape }: { data: Float32Array; shape: readonly number[] }, pair: readonly [number, number]): [number, number][] {
+  const [rows = 0, width = 1] = shape;
+  return Array.from({ length: rows }, (_, row) => {
+    const logits = data.subarray(row * width, (row + 1) * width);
+    let most = Number.NEGATIVE_INFINITY;
+    for (const logit of logits) most = Math.max(most, logit);
+    let sum = 0;
+    for (const logit of logits) sum += Math.exp(logit - most);
+    const total = most + Math.log(sum);
+    return [logits[pair[0]]! - total, logits[pair[1]]! - total];
+  });
+}
+
+/**
+ * The prompt, and places where both words fit, in texts that the model writes on from it: of each text the one at which the less likely of the two
+ * words is likeliest, of these the best few.
+ *
+ * @param onProgress - tokens written, of how many
+ * @returns ids up to each place
+ */
+export async function placesFor(
+  model: TopKLM,
+  prompt: readonly number[],
+  pair: readonly [number, number],
+  signal: AbortSignal,
+  onProgress: (progress: { done: number; total: number }) => void,
+): Promise<number[][]> {
+  const wanted = Array.from({ length: TEXTS }, (_, seed) => ({ sampling: { seed, temperature: 0.8, maxTokens: LENGTH }, edits: [] }));
+  const written = await writeTogether(model, prompt, wanted, signal, onProgress);
+  const best: { ids: number[]; score: number }[] = [];
+  for (const { ids } of written) {
+    if (ids.length === prompt.length) continue;
+    const { logits } = await model.run(ids, { logits: 'all', signal });
+    let place = { ids: [] as number[], score: Number.NEGATIVE_INFINITY };
+    for (const [position, both] of bothAt(logits!, pair).entries()) {
+      const score = Math.min(...both);
+      if (position >= prompt.length && score > place.score) place = { ids: ids.slice(0, position + 1), score };
+    }
+    if (place.ids.length > 0) best.push(place);
+  }
+  best.sort((a, b) => b.score - a.score);
+  return [[...prompt], ...best.slice(0, PLACES).map(({ ids }) => ids)];
+}
+
+/** The id of a word as the next token, after a space; as it is written, or with the other first letter; `null`: it is not one token. */
+export function tokenOf(vocabulary: readonly string[], word: string): number | null {
+  const plain = word.trim();
+  if (plain === '') return null;
+  const other = plain[0] === plain[0]!.toLowerCase() ? plain[0]!.toUpperCase() : plain[0]!.toLowerCase();
+  for (const text of [` ${plain}`, plain, ` ${other}${plain.slice(1)}`]) {
+    const id = vocabulary.indexOf(text);
+    if (id >= 0) return id;
+  }
+  return null;
+}
