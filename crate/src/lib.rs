@@ -108,6 +108,9 @@ pub mod offline;
 #[doc(hidden)]
 pub mod steer;
 pub mod topk;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod turn;
 #[cfg(target_arch = "wasm32")]
 pub mod wasm;
 

@@ -12,7 +12,7 @@ import { Failure, query } from './run.mjs';
 /** Code in a sentence that is a command line. */
 const INLINE = /^(?:topk-lm \w|npm (?:run|test|start)\b|cargo \w|node \w|python3? (?:-m )?\w)/;
 /** Subcommands that run in seconds on the shipped model. */
-const QUICK = new Set(['info', 'generate', 'run', 'analyze']);
+const QUICK = new Set(['info', 'generate', 'run', 'analyze', 'turn']);
 /** Those that take a minute and more: run in `npm run soak`. */
 const SLOW = new Set(['steer']);
 /** What `TEXT.jsonl` stands for in a command that is run. */

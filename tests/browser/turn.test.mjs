@@ -1,5 +1,6 @@
 // Neurons that turn one word into another: what is found holds where it was not looked for, and the page finds it, adds it and shares it.
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { inRoot } from '../../scripts/lib/paths.mjs';
 import { assertUsable, hashOf, offeredModels, shippedModel, siteModule, withSite } from './page-kit.mjs';
@@ -75,8 +76,19 @@ describe('on the shipped model', { timeout: 300_000 }, () => {
     };
     const effects = [];
     for (const ids of places) effects.push(await both(ids));
-    const found = ranked(neurons, effects).slice(0, 8);
-    assert.equal(found.length, 8);
+    const all = ranked(neurons, effects);
+    const found = all.slice(0, 8);
+
+    // The command finds the same.
+    const vectors = JSON.parse(fs.readFileSync(inRoot('tests/turn_vectors.json'), 'utf8'));
+    const [expected] = vectors.cases;
+    assert.deepEqual([expected.prompt, expected.from, expected.to], [PROMPT, 'he', 'she']);
+    assert.deepEqual(await Promise.all(places.map((ids) => model.tokenizer.decode(ids))), expected.places);
+    assert.equal(all.length, expected.found);
+    for (const [at, [layer, neuron, nats, times]] of expected.turning.entries()) {
+      assert.deepEqual([found[at].layer, found[at].index], [layer, neuron]);
+      assert.ok(Math.abs(found[at].effect - nats) < 1e-3 && Math.abs(found[at].times - times) < 1e-3, `${at}`);
+    }
 
     const [{ layer, index: at, strength, effect }] = found;
     let sum = 0;

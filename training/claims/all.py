@@ -13,12 +13,12 @@ from pathlib import Path
 
 from . import common
 
-NAMES = ("quality", "copies", "consistency", "trace", "sae", "controls", "patches", "switches", "sets", "seeds", "compute", "edit_cost", "recipes")
+NAMES = ("quality", "copies", "consistency", "trace", "sae", "controls", "patches", "switches", "sets", "seeds", "turning", "compute", "edit_cost", "recipes")
 # The SAE that stands beside neurons and coordinates: name of its folder, block.
 SAE, BLOCK = "topk-k48", 4
 # What waits for another; and what is left until all else has ended: it needs the machine to itself, or what the others wrote.
 AFTER = {"controls": "sae", "patches": "sae", "sets": "sae"}
-LAST = ("compute", "edit_cost", "recipes")
+LAST = ("turning", "compute", "edit_cost", "recipes")
 
 
 def commands(args) -> dict[str, list]:
@@ -42,6 +42,7 @@ def commands(args) -> dict[str, list]:
         "switches": ["switches", *shared],
         "sets": ["sets", *data, *beside],
         "seeds": ["seeds", *data, "--out", args.work / "wide"],
+        "turning": ["turning", *shared, "--binary", args.binary],
         "compute": ["compute", *shared, "--runs", args.work / "wide", *(["--binary", args.binary] if args.binary else [])],
         "edit_cost": ["edit_cost", *shared, "--binary", args.binary],
         "recipes": ["recipes", *shared],
@@ -49,7 +50,7 @@ def commands(args) -> dict[str, list]:
     if not has_twin:
         del runs["sae"]
     if args.binary is None:
-        del runs["edit_cost"]
+        del runs["turning"], runs["edit_cost"]
     if "seeds" not in (args.only or ()):
         del runs["seeds"]
     return {name: run for name, run in runs.items() if not args.only or name in args.only}

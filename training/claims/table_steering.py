@@ -97,6 +97,23 @@ def switches(r):
     )
 
 
+def turning(r):
+    def row(label, e, kept):
+        times = e["times"]
+        return (label, percent(e["same_side"]["mean"], 1), percent(e["same_side"]["every"], 1), kept, number(times["median"]), percent(times["at_least_1"]))
+
+    yield from heading("Neurons found for any two words, behind fresh prompts", "turning")
+    yield from grid(
+        ("", "to the same side", "… at each of three prompts", "of the effect where they were found", "times the best random neuron, median", "at least once"),
+        (row(f"{r['listed']:,} neurons that were found", r, percent(r["kept"]["median"])), row("as many random neurons of their layers", r["random"], "–")),
+    )
+    yield ""
+    yield (
+        f"`topk-lm turn` sets each neuron in turn and lists those that turn one next word into another behind a prompt and at four places of texts that go on from it, further than the best of 100 random neurons of the layer. "
+        f"Of {r['pairs']} pairs of words it found such neurons for {r['found']} ({percent(r['share']['median'], 1)} of all neurons, median); the first eight of each are set behind three prompts that they were not looked for behind."
+    )
+
+
 SET_METHODS = {"topk": "TopK, {} neuron", "index": "TopK, {} index behind several blocks", "random": "TopK, {} random neuron", "dense": "dense twin, {} coordinate",
                "dense_index": "dense twin, {} index behind several blocks", "sae": "SAE on the twin, {} feature",
                "sae_long": "SAE trained three times as long, {} feature"}  # fmt: skip

@@ -392,7 +392,7 @@ class Commands(ToyClaims):
 
         whole = names("--binary", "topk-lm")
         self.assertEqual(tuple(whole), tuple(name for name in every.NAMES if name != "seeds"))
-        self.assertEqual(set(whole) - set(names(models=self.folder)), {"sae", "edit_cost"})
+        self.assertEqual(set(whole) - set(names(models=self.folder)), {"sae", "turning", "edit_cost"})
         self.assertNotIn("--sae", names(models=self.folder)["sets"])
         self.assertEqual(list(names("--only", "sae", "seeds")), ["sae", "seeds"])
 

@@ -21,6 +21,7 @@ mod manifest;
 mod run;
 mod steer;
 mod topk;
+mod turn;
 mod write;
 
 use std::ffi::OsString;
@@ -51,6 +52,7 @@ enum Command {
     Analyze(analyze::AnalyzeArgs),
     Merge(analyze::MergeArgs),
     Steer(steer::SteerArgs),
+    Turn(turn::TurnArgs),
     Write(write::WriteArgs),
     Convert(convert::ConvertArgs),
     Manifest(manifest::ManifestArgs),
@@ -100,6 +102,7 @@ fn main() -> ExitCode {
         Command::Analyze(args) => analyze::run(args),
         Command::Merge(args) => analyze::merge(args),
         Command::Steer(args) => steer::run(args),
+        Command::Turn(args) => turn::run(args),
         Command::Write(args) => write::run(args),
         Command::Convert(args) => convert::run(args),
         Command::Manifest(args) => manifest::run(args),

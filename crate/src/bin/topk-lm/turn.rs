@@ -1,0 +1,85 @@
+//! `topk-lm turn`: the neurons that turn one word into another.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{json, Value};
+use topk_lm::error::Result;
+use topk_lm::offline::Progress;
+use topk_lm::turn;
+
+use crate::common::{load, print_line, remark, whole, ModelArgs};
+
+/// Find the neurons that turn one next word into another
+///
+/// Each neuron is set in turn, to the largest value at which its texts still read, behind a prompt and at places of texts that go on from it where
+/// both words fit. Those that turn the first word into the second at all of them, further than the best of 100 random neurons of their layer, are
+/// printed as edits, those first that do most.
+#[derive(Args)]
+pub struct TurnArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// The word that would come
+    #[arg(long, value_name = "WORD")]
+    from: String,
+    /// The word that is to come instead
+    #[arg(long, value_name = "WORD")]
+    to: String,
+    /// Where either could come next
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    prompt: String,
+    /// Places in texts that the model writes on from the prompt, at most 8
+    #[arg(long, value_name = "N", value_parser = whole::<usize>, default_value_t = 4)]
+    places: usize,
+    /// Neurons to print
+    #[arg(long, value_name = "N", value_parser = whole::<usize>, default_value_t = 8)]
+    most: usize,
+    /// Statistics that `topk-lm analyze` wrote, which say how strongly each neuron can be set [default: features/ in the model's folder]
+    #[arg(long, value_name = "DIR")]
+    features: Option<PathBuf>,
+}
+
+pub fn run(args: &TurnArgs) -> Result<()> {
+    let model = load(&args.model)?;
+    let features = args
+        .features
+        .clone()
+        .unwrap_or_else(|| args.model.model.join("features"));
+    let neurons = turn::settable(&features, &model)?;
+    let ids: Vec<u32> = (0..model.config().d_vocab as u32).collect();
+    let tokenizer = model.tokenizer()?;
+    let vocabulary = tokenizer.tokens(&ids)?;
+    let pair = turn::pair(&vocabulary, &args.from, &args.to)?;
+    let prompt = model.encode_prompt(&args.prompt)?;
+    let places = turn::places(&model, &prompt, pair, args.places)?;
+    let mut progress = Progress::new("runs");
+    let mut heard = |done: usize, total: usize| progress.show(done as u64, total as u64, " with one neuron set");
+    let found = turn::turning(&model, &neurons, &places, pair, &mut heard)?;
+    drop(progress);
+    remark(&format!(
+        "{} of {} neurons turn “{}” into “{}” at each of {} places, further than the best of {} random ones of their layer",
+        found.len(),
+        neurons.len(),
+        args.from,
+        args.to,
+        places.len(),
+        turn::RANDOM
+    ));
+    let shown: Vec<Value> = found
+        .iter()
+        .take(args.most)
+        .map(|one| {
+            let neuron = one.neuron;
+            json!({
+                "layer": neuron.layer, "index": neuron.index, "action": "clamp", "value": neuron.value,
+                "effect": one.effect, "times": one.times,
+            })
+        })
+        .collect();
+    let texts = places.iter().map(|ids| tokenizer.decode(ids, true));
+    let object = json!({
+        "from": vocabulary[pair[0] as usize], "to": vocabulary[pair[1] as usize], "neurons": neurons.len(), "found": found.len(),
+        "places": texts.collect::<Result<Vec<_>>>()?, "turning": shown,
+    });
+    print_line(&object.to_string())
+}

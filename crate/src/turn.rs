@@ -1,0 +1,299 @@
+//! Neurons that turn one next word into another: `topk-lm turn`, and live on the site's Steer page. Twin: www/src/lib/turn.ts, which gives the same
+//! neurons in the same order. docs/statistics.md has the definition. Native only.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::error::{fail, Code, Error, Result};
+use crate::exec::request::LogitRows;
+use crate::pace::Cancel;
+use crate::session::{GenerateOptions, Model, RunOptions, SamplingOptions, Setting};
+
+/// Random neurons of a layer that the others are compared with.
+pub const RANDOM: usize = 100;
+/// Texts that are written, and tokens of each.
+const TEXTS: u64 = 8;
+const LENGTH: usize = 48;
+
+/// One of those found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Turning {
+    pub neuron: Setting,
+    /// Nats by which the odds of the second word over the first rise, mean over the places; they rise at each.
+    pub effect: f64,
+    /// The same, as a multiple of the most that one of the random neurons of its layer moves them, either way.
+    pub times: f64,
+}
+
+/// What is read of `features/index.json`.
+#[derive(Deserialize)]
+struct Index {
+    layers: Vec<usize>,
+    d_model: usize,
+    columns: Columns,
+}
+
+/// By layer, then index.
+#[derive(Deserialize)]
+struct Columns {
+    #[serde(default)]
+    steer: Vec<Option<f64>>,
+    #[serde(default)]
+    strong: Vec<Option<f64>>,
+    max: Vec<Option<f64>>,
+}
+
+/// All neurons of which a strength is known: the largest value at which text still reads, else the strong activation, else the largest.
+pub fn settable(features: &Path, model: &Model) -> Result<Vec<Setting>> {
+    let file = features.join("index.json");
+    let wrong = |what: String| Error::new(Code::Argument, format!("{}: {what}", file.display()));
+    let bytes = std::fs::read(&file).map_err(|error| {
+        wrong(format!(
+            "{error}; `topk-lm analyze` writes the statistics that say how strongly each neuron can be set"
+        ))
+    })?;
+    let index: Index = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
+    let config = model.config();
+    let many = index.layers.len() * index.d_model;
+    let fits = index.layers.iter().all(|layer| *layer < config.n_layers) && index.d_model == config.d_model;
+    if !fits || index.columns.max.len() != many {
+        return Err(wrong(format!(
+            "these are not the statistics of this model, which has {} layers of {} neurons",
+            config.n_layers, config.d_model
+        )));
+    }
+    let Columns { steer, strong, max } = &index.columns;
+    let known = |entry: usize| {
+        [steer, strong, max]
+            .into_iter()
+            .find_map(|column| column.get(entry).copied().flatten().filter(|value| *value != 0.0))
+    };
+    let setting = |entry: usize| {
+        Some(Setting {
+            layer: index.layers[entry / index.d_model],
+            index: entry % index.d_model,
+            value: known(entry)? as f32,
+        })
+    };
+    Ok((0..many).filter_map(setting).collect())
+}
+
+/// The id of a word as the next token, after a space; as it is written, or with the other first letter.
+fn token(vocabulary: &[String], word: &str) -> Result<u32> {
+    let plain = word.trim();
+    let mut letters = plain.chars();
+    let first = letters.next();
+    let other: String = first.map_or(String::new(), |letter| {
+        if letter.is_lowercase() {
+            letter.to_uppercase().collect()
+        } else {
+            letter.to_lowercase().collect()
+        }
+    });
+    let texts = [
+        format!(" {plain}"),
+        plain.to_owned(),
+        format!(" {other}{}", letters.as_str()),
+    ];
+    let id_of = |text: &String| vocabulary.iter().position(|token| token == text);
+    match texts.iter().filter(|_| first.is_some()).find_map(id_of) {
+        Some(id) => Ok(id as u32),
+        None => fail!(Argument, "“{plain}” is not one token of this model; give another word"),
+    }
+}
+
+/// The tokens of two different words.
+pub fn pair(vocabulary: &[String], from: &str, to: &str) -> Result<[u32; 2]> {
+    let pair = [token(vocabulary, from)?, token(vocabulary, to)?];
+    if pair[0] == pair[1] {
+        fail!(
+            Argument,
+            "“{from}” and “{to}” are the same token; give two different words"
+        );
+    }
+    Ok(pair)
+}
+
+/// The prompt, and the best `count` of places where both words fit, in texts that the model writes on from it: of each text the one at which the less
+/// likely of the two words is likeliest.
+pub fn places(model: &Model, prompt: &[u32], pair: [u32; 2], count: usize) -> Result<Vec<Vec<u32>>> {
+    let cancel = Cancel::default();
+    let mut all = vec![prompt.to_vec()];
+    if count == 0 {
+        return Ok(all);
+    }
+    let options = |seed: u64| GenerateOptions {
+        max_tokens: Some(LENGTH),
+        sampling: SamplingOptions {
+            temperature: Some(0.8),
+            ..SamplingOptions::default()
+        },
+        seed: Some(seed),
+        ..GenerateOptions::default()
+    };
+    let wanted: Vec<_> = (0..TEXTS).map(|seed| (prompt.to_vec(), options(seed))).collect();
+    let mut texts = vec![prompt.to_vec(); wanted.len()];
+    let mut batch = model.generate_batch(&wanted)?;
+    loop {
+        let made = pollster::block_on(batch.next(&cancel))?;
+        if made.is_empty() {
+            break;
+        }
+        for (number, generated) in made {
+            texts[number].extend(generated.steps.iter().map(|step| step.id));
+        }
+    }
+    let mut best: Vec<(f64, Vec<u32>)> = Vec::new();
+    for ids in texts.into_iter().filter(|ids| ids.len() > prompt.len()) {
+        let options = RunOptions {
+            logits: LogitRows::All,
+            ..RunOptions::default()
+        };
+        let logits = pollster::block_on(model.run(&ids, &options, &cancel))?.logits;
+        let rows = logits
+            .data
+            .chunks_exact(model.config().d_vocab)
+            .enumerate()
+            .skip(prompt.len());
+        let mut place: Option<(f64, usize)> = None;
+        for (position, row) in rows {
+            let score = less_likely(row, pair);
+            if place.is_none_or(|(most, _)| score > most) {
+                place = Some((score, position));
+            }
+        }
+        best.extend(place.map(|(score, position)| (score, ids[..=position].to_vec())));
+    }
+    best.sort_by(|a, b| b.0.total_cmp(&a.0));
+    all.extend(best.into_iter().take(count).map(|(_, ids)| ids));
+    Ok(all)
+}
+
+/// ln p of the less likely of two tokens.
+fn less_likely(logits: &[f32], pair: [u32; 2]) -> f64 {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits.iter().map(|x| f64::from(x - most).exp()).sum();
+    let total = f64::from(most) + sum.ln();
+    pair.map(|id| f64::from(logits[id as usize]) - total)
+        .into_iter()
+        .fold(f64::INFINITY, f64::min)
+}
+
+/// Neurons that turn the first token of the pair into the second at all places, and in the mean further than the best of the random ones of their layer;
+/// those first that do most. `progress` hears how many runs are done, of how many.
+pub fn turning(
+    model: &Model,
+    neurons: &[Setting],
+    places: &[Vec<u32>],
+    pair: [u32; 2],
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Vec<Turning>> {
+    let cancel = Cancel::default();
+    let total = 2 * places.len() * neurons.len();
+    let mut begun = 0;
+    let mut effects = Vec::new();
+    for ids in places {
+        let mut both = Vec::new();
+        for target in pair {
+            let mut heard = |done: usize, _: usize| progress(begun + done, total);
+            both.push(pollster::block_on(model.set_each(ids, target, neurons, &[], &cancel, &mut heard))?.effects);
+            begun += neurons.len();
+        }
+        let turned = both[0].iter().zip(&both[1]);
+        effects.push(turned.map(|(from, to)| f64::from(*to) - f64::from(*from)).collect());
+    }
+    Ok(ranked(neurons, &effects))
+}
+
+/// Of effects by place, then neuron.
+fn ranked(neurons: &[Setting], effects: &[Vec<f64>]) -> Vec<Turning> {
+    let mean = |number: usize| effects.iter().map(|place| place[number]).sum::<f64>() / effects.len() as f64;
+    let means: Vec<f64> = (0..neurons.len()).map(mean).collect();
+    let controls = controls(neurons, &means);
+    let mut found: Vec<Turning> = (0..neurons.len())
+        .filter(|number| effects.iter().all(|place| place[*number] > 0.0))
+        .map(|number| Turning {
+            neuron: neurons[number],
+            effect: means[number],
+            times: means[number] / controls[neurons[number].layer].max(1e-6),
+        })
+        .filter(|turning| turning.times > 1.0)
+        .collect();
+    found.sort_by(|a, b| b.effect.total_cmp(&a.effect));
+    found
+}
+
+/// By layer the largest effect among [`RANDOM`] neurons drawn from it.
+fn controls(neurons: &[Setting], effects: &[f64]) -> Vec<f64> {
+    let layers = neurons.iter().map(|neuron| neuron.layer + 1).max().unwrap_or(0);
+    let largest = |layer: usize| {
+        let own = neurons.iter().zip(effects).filter(|(neuron, _)| neuron.layer == layer);
+        let mut own: Vec<(u32, f64)> = own.map(|(neuron, effect)| (drawn(neuron), effect.abs())).collect();
+        own.sort_by_key(|(key, _)| *key);
+        own.into_iter()
+            .take(RANDOM)
+            .map(|(_, effect)| effect)
+            .fold(0.0, f64::max)
+    };
+    (0..layers).map(largest).collect()
+}
+
+/// A number that looks random, the same for the same neuron.
+fn drawn(neuron: &Setting) -> u32 {
+    let mut x =
+        (neuron.layer as u32 + 1).wrapping_mul(0x9e37_79b1) ^ (neuron.index as u32 + 1).wrapping_mul(0x85eb_ca6b);
+    x = (x ^ (x >> 16)).wrapping_mul(0x7feb_352d);
+    x = (x ^ (x >> 15)).wrapping_mul(0x846c_a68b);
+    x ^ (x >> 16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_layer(layer: usize, count: usize) -> Vec<Setting> {
+        let at = |index: usize| Setting {
+            layer,
+            index,
+            value: 1.0,
+        };
+        (0..count).map(at).collect()
+    }
+
+    #[test]
+    fn what_beats_the_random_ones_everywhere_is_found() {
+        let neurons = [of_layer(0, RANDOM), of_layer(1, 10 * RANDOM)].concat();
+        let plain: Vec<f64> = neurons
+            .iter()
+            .map(|neuron| if neuron.layer == 0 { 9.0 } else { 0.0 })
+            .collect();
+        // Three that are not drawn themselves.
+        let mut undrawn: Vec<usize> = (RANDOM..neurons.len()).collect();
+        undrawn.sort_by_key(|number| drawn(&neurons[*number]));
+        let [steady, turning, other] = [RANDOM, RANDOM + 1, RANDOM + 2].map(|rank| undrawn[rank]);
+        let (mut first, mut second) = (plain.clone(), plain);
+        [(steady, 2.0, 2.0), (turning, 5.0, -1.0), (other, 3.0, 2.0)].map(|(number, a, b)| {
+            (first[number], second[number]) = (a, b);
+        });
+        let found = ranked(&neurons, &[first.clone(), second]);
+        let names: Vec<(Setting, f64)> = found.iter().map(|one| (one.neuron, one.effect)).collect();
+        assert_eq!(names, [(neurons[other], 2.5), (neurons[steady], 2.0)]);
+        assert!(found.iter().all(|one| one.times > 1.0));
+        let away: Vec<f64> = first.iter().map(|effect| -effect).collect();
+        assert_eq!(ranked(&neurons, &[away]), []);
+        assert_eq!(ranked(&[], &[vec![]]), []);
+    }
+
+    #[test]
+    fn a_word_is_a_token_after_a_space_in_any_case() {
+        let vocabulary = ["she", " she", "He", " Once", " dog"].map(str::to_owned);
+        for (word, id) in [("she", 1), (" she ", 1), ("once", 3), ("Dog", 4), ("He", 2)] {
+            assert_eq!(token(&vocabulary, word).unwrap(), id, "{word}");
+        }
+        for word in ["he", "cat", "", " "] {
+            let error = token(&vocabulary, word).unwrap_err().to_string();
+            assert!(error.contains("is not one token"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Neurons that turn one word into another: the same as on the site (tests/turn_vectors.json), with effects that edits have, and what is wrong said.
+
+mod common;
+
+use std::process::{Command, Output};
+
+use common::{golden, json, load_on, root};
+use serde_json::Value;
+use topk_lm::pace::Cancel;
+use topk_lm::session::{BackendChoice, RunOptions};
+use topk_lm::turn::{self, RANDOM};
+use topk_lm::{Edit, Positions};
+
+const MODEL: &str = "models/Llama-TopK-Stories-16M";
+
+fn topk_lm(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_topk-lm"));
+    command
+        .current_dir(root())
+        .arg("turn")
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn the_site_finds_the_same_and_edits_do_it() {
+    let Some(model) = load_on(&root().join(MODEL), BackendChoice::Cpu) else {
+        return;
+    };
+    let vectors = json(&root().join("tests/turn_vectors.json"));
+    let neurons = turn::settable(&root().join(MODEL).join("features"), &model).unwrap();
+    assert!(neurons.len() > 4 * RANDOM);
+    let ids: Vec<u32> = (0..model.config().d_vocab as u32).collect();
+    let vocabulary = model.tokenizer().unwrap().tokens(&ids).unwrap();
+    for case in vectors["cases"].as_array().unwrap() {
+        let text = |name: &str| case[name].as_str().unwrap();
+        let pair = turn::pair(&vocabulary, text("from"), text("to")).unwrap();
+        let prompt = model.encode_prompt(text("prompt")).unwrap();
+        let places = turn::places(&model, &prompt, pair, 4).unwrap();
+        let decoded = places
+            .iter()
+            .map(|ids| model.tokenizer().unwrap().decode(ids, true).unwrap());
+        assert_eq!(Value::from(decoded.collect::<Vec<_>>()), case["places"]);
+        let mut heard = Vec::new();
+        let found = turn::turning(&model, &neurons, &places, pair, &mut |done, total| {
+            heard.push((done, total))
+        })
+        .unwrap();
+        let total = 2 * places.len() * neurons.len();
+        assert_eq!((heard[0], heard.last()), ((0, total), Some(&(total, total))));
+        assert_eq!(case["found"], found.len());
+        for (one, expected) in found.iter().zip(case["turning"].as_array().unwrap()) {
+            assert_eq!(
+                (&expected[0], &expected[1]),
+                (&one.neuron.layer.into(), &one.neuron.index.into())
+            );
+            assert!((one.effect - expected[2].as_f64().unwrap()).abs() < 1e-3, "{one:?}");
+            assert!(
+                (one.times - expected[3].as_f64().unwrap()).abs() < 1e-3 && one.times > 1.0,
+                "{one:?}"
+            );
+        }
+
+        let first = found[0];
+        let turned = places.iter().map(|ids| {
+            let last = Positions::Range {
+                from: ids.len() - 1,
+                to: ids.len(),
+            };
+            let value = f64::from(first.neuron.value);
+            let edit = Edit::clamp(first.neuron.layer, first.neuron.index, value).positions(last);
+            let [with, without] = [vec![edit], vec![]].map(|edits| {
+                let options = RunOptions {
+                    edits,
+                    ..RunOptions::default()
+                };
+                let logits = pollster::block_on(model.run(ids, &options, &Cancel::default()))
+                    .unwrap()
+                    .logits
+                    .data;
+                f64::from(logits[pair[1] as usize]) - f64::from(logits[pair[0] as usize])
+            });
+            with - without
+        });
+        let mean = turned.sum::<f64>() / places.len() as f64;
+        assert!((mean - first.effect).abs() < 1e-4, "{mean} {first:?}");
+    }
+}
+
+#[test]
+fn the_command_prints_edits_and_says_what_is_wrong() {
+    let base = [
+        "--model",
+        MODEL,
+        "--backend",
+        "cpu",
+        "--prompt",
+        "They had a little",
+        "--places",
+        "0",
+        "--most",
+        "3",
+    ];
+    let output = topk_lm(&[&base[..], &["--from", "dog", "--to", "cat"]].concat());
+    let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    assert!(
+        output.status.success() && stderr.contains("turn “dog” into “cat” at each of 1 places"),
+        "{stderr}"
+    );
+    let found: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((&found["from"], &found["to"]), (&" dog".into(), &" cat".into()));
+    let turning = found["turning"].as_array().unwrap();
+    assert!(
+        turning.len() == 3
+            && found["found"].as_u64() >= Some(3)
+            && found["places"] == serde_json::json!(["They had a little"])
+    );
+    let as_edit = turning[0].as_object().unwrap();
+    assert!(["layer", "index", "action", "value", "effect", "times"]
+        .iter()
+        .all(|field| as_edit.contains_key(*field)));
+
+    for (more, said) in [
+        (&["--from", "qwxyz", "--to", "cat"][..], "“qwxyz” is not one token"),
+        (&["--from", "dog", "--to", "dog"], "are the same token"),
+        (
+            &["--from", "dog", "--to", "cat", "--features", "docs"],
+            "docs/index.json",
+        ),
+    ] {
+        let output = topk_lm(&[&base[..], more].concat());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), stderr.lines().count()), (Some(1), 1), "{stderr}");
+        assert!(stderr.contains(said), "{stderr}");
+    }
+    let other = golden("llama-gqa");
+    let features = root().join(MODEL).join("features");
+    let [model, features] = [&other, &features].map(|path| path.to_str().unwrap());
+    let wrong = [
+        "--model",
+        model,
+        "--features",
+        features,
+        "--prompt",
+        "a",
+        "--from",
+        "a",
+        "--to",
+        "b",
+        "--backend",
+        "cpu",
+    ];
+    let stderr = String::from_utf8(topk_lm(&wrong).stderr).unwrap();
+    assert!(
+        stderr.contains("these are not the statistics of this model"),
+        "{stderr}"
+    );
+}
