@@ -273,9 +273,9 @@ mod tests {
         undrawn.sort_by_key(|number| drawn(&neurons[*number]));
         let [steady, turning, other] = [RANDOM, RANDOM + 1, RANDOM + 2].map(|rank| undrawn[rank]);
         let (mut first, mut second) = (plain.clone(), plain);
-        [(steady, 2.0, 2.0), (turning, 5.0, -1.0), (other, 3.0, 2.0)].map(|(number, a, b)| {
+        for (number, a, b) in [(steady, 2.0, 2.0), (turning, 5.0, -1.0), (other, 3.0, 2.0)] {
             (first[number], second[number]) = (a, b);
-        });
+        }
         let found = ranked(&neurons, &[first.clone(), second]);
         let names: Vec<(Setting, f64)> = found.iter().map(|one| (one.neuron, one.effect)).collect();
         assert_eq!(names, [(neurons[other], 2.5), (neurons[steady], 2.0)]);
