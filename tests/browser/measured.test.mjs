@@ -152,6 +152,7 @@ const WHOLE = {
     of_switches: turnedOf(2.5, 0.67, 0),
     random: turnedOf(-0.02, 0, 0, 0.54),
   },
+  turning: { ...turnedOf(1.09, 0.18, 1, 1), pairs: 104, listed: 803, kept: { median: 0.972 }, random: turnedOf(0, 0, 0, 0.504) },
   longer: {
     columns: ['short', 'long'],
     rows: [
@@ -180,7 +181,7 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   const { claimsOf } = await siteModule('claims.ts');
   const claims = claimsOf(WHOLE);
   // The main figures in sentences.
-  assert.equal(claims.lead.length, 9);
+  assert.equal(claims.lead.length, 10);
   assert.match(claims.lead[0], /held-out stories by 4\.6 %/);
   assert.match(claims.lead[1], /F1 of 0\.25 .*rotated \(0\.06\).*twin’s coordinates \(0\.02\)/);
   assert.match(claims.lead[2], /active at far fewer positions than those: at equally many, .* F1 is 0\.39, 0\.39 and 0\.39/);
@@ -192,13 +193,13 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
     claims.lead[4],
     /^209 neurons turn .* still read; behind fresh prompts 36 % still do, and 99\.0 % turn it the same way .*: 0 % and 54\.0 %/,
   );
-  assert.match(claims.lead[5], /eight neurons bring 50 %.*twin bring 5 %, one neuron alone 0 %/);
+  assert.match(claims.lead[6], /eight neurons bring 50 %.*twin bring 5 %, one neuron alone 0 %/);
   assert.match(
-    claims.lead[6],
+    claims.lead[7],
     /SAE on the twin bring 55 %, those of one that was trained three times as long 65 %\. .*not the best lever.*without any neuron, brings 100 %/,
   );
   assert.match(
-    claims.lead[7],
+    claims.lead[8],
     /1\.2 times that of plain texts, up to eight neurons bring 2\.40 words .*, as many features 1\.20 \(of the SAE trained longer 1\.50\), coordinates of the twin 0\.60/,
   );
   assert.deepEqual(rowOf(groupOf(claims, 'The paper’s claims, one by one'), 'Stays able'), ['partly', '+2.5 % of loss']);
@@ -241,8 +242,12 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   assert.deepEqual(rowOf(turned, 'random neurons'), ['209', '54.0 %', '−0.02', '0 %', '0']);
   assert.match(turned.note, /\(55 contrasts\)/);
   assert.match(
-    claims.lead[8],
+    claims.lead[9],
     /bits per byte 0\.968 → 0\.882; .* 72 % → 97 % right\) and at switches \(3 → 14\), .*F1 0\.25 → 0\.18.*85 % → 35 %/,
+  );
+  assert.match(
+    claims.lead.find((sentence) => sentence.startsWith('Steer finds')),
+    /104 pairs \(803 in all\) 100\.0 % turn it the same way .* by 97 % of what .* \(random neurons: 50\.4 % the same way\)/,
   );
   const trained = groupOf(claims, 'What does longer training do?');
   assert.deepEqual(

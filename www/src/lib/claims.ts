@@ -9,7 +9,7 @@ import { eightOf, patching, shownBlock } from './claims/patching';
 import { controls, saes, seeds } from './claims/reading';
 import { EQUAL, sets, steering, wordsAt } from './claims/steering';
 import { compute, saeTrace, sweep, sweepWide, trace } from './claims/training';
-import { turnedOf, turning } from './claims/turning';
+import { foundOf, turnedOf, turning } from './claims/turning';
 import { consistency, quality } from './claims/writing';
 import { get } from './get';
 
@@ -36,6 +36,7 @@ function leadOf({
   consistency: answers,
   patches: patched,
   switches: turned,
+  turning: found,
   longer: trainedLonger,
 }: Tree): string[] {
   const sentence = (paths: readonly (readonly [tree: unknown, path: string])[], say: (...figures: number[]) => string): string[] => {
@@ -62,6 +63,7 @@ function leadOf({
     ),
     ...eightOf(patched),
     ...turnedOf(turned),
+    ...foundOf(found),
     ...sentence(
       [works('topk.1'), works('topk.8'), works('dense.8')],
       (one, eight, dense) =>
@@ -115,6 +117,7 @@ function gapsOf(claims: Tree): string[] {
     [has(claims.consistency, 'topk.figure'), 'consistency of stories'],
     [shownBlock(claims.patches) !== null, 'how few units decide the next word'],
     [has(claims.switches, 'times.median'), 'whether single neurons turn a contrast behind fresh prompts'],
+    [has(claims.turning, 'kept.median'), 'whether neurons found for two words turn them behind fresh prompts'],
     [has(claims.sets, 'methods.topk.8.words'), 'steering by lists of neurons'],
     [listAt(claims.trace, 'topk.emerged_share').length > 0, 'emergence over the checkpoints'],
     [has(claims.compute, 'sizes.shipped.topk.flops'), 'loss against training FLOPs'],

@@ -18,6 +18,17 @@ export function turnedOf(tree: unknown): string[] {
   ];
 }
 
+/** The same of neurons that were looked for by what they do, for any two words. */
+export function foundOf(tree: unknown): string[] {
+  const paths = ['pairs', 'listed', 'kept.median', 'same_side.mean', 'random.same_side.mean'];
+  const figures = paths.map((path) => numberAt(tree, path));
+  if (figures.some((figure) => figure === null)) return [];
+  const [pairs, listed, kept, same, chance] = figures as [number, number, number, number, number];
+  return [
+    `Steer finds neurons that turn one word into another, for any two: of the first eight for each of ${UNITS.count(pairs)} pairs (${UNITS.count(listed)} in all) ${UNITS.tenths(same)} turn it the same way behind fresh prompts, by ${UNITS.percent(kept)} of what they did where they were found (random neurons: ${UNITS.tenths(chance)} the same way).`,
+  ];
+}
+
 export function turning(tree: unknown): FactGroup {
   const facts = ROWS.flatMap(([path, count, name, definition]) => {
     const of = path === '' ? tree : at(tree, path);
