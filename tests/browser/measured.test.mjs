@@ -152,7 +152,14 @@ const WHOLE = {
     of_switches: turnedOf(2.5, 0.67, 0),
     random: turnedOf(-0.02, 0, 0, 0.54),
   },
-  turning: { ...turnedOf(1.09, 0.18, 1, 1), pairs: 104, listed: 803, kept: { median: 0.972 }, random: turnedOf(0, 0, 0, 0.504) },
+  turning: {
+    ...turnedOf(1.09, 0.18, 1, 1),
+    pairs: 104,
+    listed: 803,
+    kept: { median: 0.972 },
+    random: turnedOf(0, 0, 0, 0.504),
+    dense: { same_side: { mean: 0.999 }, kept: { median: 0.925 } },
+  },
   longer: {
     columns: ['short', 'long'],
     rows: [
@@ -247,7 +254,7 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   );
   assert.match(
     claims.lead.find((sentence) => sentence.startsWith('Steer finds')),
-    /104 pairs \(803 in all\) 100\.0 % turn it the same way .* by 97 % of what .* \(random neurons: 50\.4 % the same way\)/,
+    /104 pairs \(803 in all\) 100\.0 % turn it the same way .* by 97 % of what .* \(random neurons: 50\.4 % the same way\)\. Coordinates .*: 99\.9 %, by 93 %\.$/,
   );
   const trained = groupOf(claims, 'What does longer training do?');
   assert.deepEqual(

@@ -62,8 +62,10 @@ def headline(results: Path) -> str:
         lines.append(
             f"- **Finding neurons**: asked for {sought['pairs']} pairs of words, such as dog / cat, `topk-lm turn` finds neurons that turn the one into the other; of the first eight of each ({sought['listed']:,} in all) "
             f"{percent(sought['same_side']['mean'], 1)} do so behind prompts where they were not looked for, by {percent(sought['kept']['median'])} of what they did where they were found (other random neurons: "
-            f"{percent(sought['random']['same_side']['mean'], 1)} to the same side, {percent(sought['random']['times']['at_least_1'], 1)} as far as the best of 100 random ones, which {percent(sought['times']['at_least_1'])} of those found reach)."
+            f"{percent(sought['random']['same_side']['mean'], 1)})."
         )
+        if "dense" in sought:
+            lines[-1] += f" Coordinates of the twin, at values at which texts need not read, do as well: {percent(sought['dense']['same_side']['mean'], 1)}, by {percent(sought['dense']['kept']['median'])}."
     few = common.read(results, "sets").get("methods", {})
     if {"1", "8"} <= set(few.get("topk", {})):
         count = len(few["topk"]["8"]["concepts"])

@@ -44,15 +44,23 @@ class Prompt:
         first, second = (p[:, side].sum(-1).clamp(min=1e-30) for side in self.sides)
         return (first / second).log()
 
-    def effects(self, block, indices, values) -> np.ndarray:
-        """Change of the log odds where each of the neurons [N] behind `block` is set to its value at the last position."""
-        out = []
+    def states(self, block, indices, values):
+        """Final states of the last position [n, d], some at a time, where each of the neurons [N] behind `block` is set to its value there."""
         for at in range(0, len(indices), ROWS):
             own, to = torch.as_tensor(indices[at : at + ROWS]), torch.as_tensor(values[at : at + ROWS])
             x = self.streams[block].repeat(len(own), 1, 1)
             x[torch.arange(len(own)), -1, own] = to.to(x.dtype)
-            out.append(self.odds(common.onward(self.model, x, block)) - self.plain)
-        return torch.cat(out).numpy(force=True)
+            yield common.onward(self.model, x, block)
+
+    def effects(self, block, indices, values) -> np.ndarray:
+        """Change of the log odds where each of the neurons is so set, [N]."""
+        return torch.cat([self.odds(x) - self.plain for x in self.states(block, indices, values)]).numpy(force=True)
+
+    def divergence(self, block, indices, values) -> np.ndarray:
+        """KL(before ‖ after) of the next token where each of the neurons is so set, nats [N]."""
+        log = lambda x: self.model.lm_head(self.model.model.norm(x)).float().log_softmax(-1)  # noqa: E731
+        before = log(self.streams[-1][:, -1])
+        return torch.cat([(before.exp() * (before - log(x))).sum(-1) for x in self.states(block, indices, values)]).numpy(force=True)
 
 
 def figures(effects, side, best) -> dict:

@@ -98,19 +98,21 @@ def switches(r):
 
 
 def turning(r):
-    def row(label, e, kept):
-        times = e["times"]
-        return (label, percent(e["same_side"]["mean"], 1), percent(e["same_side"]["every"], 1), kept, number(times["median"]), percent(times["at_least_1"]))
+    def row(label, e, of=None):
+        times, of = e["times"], of or {}
+        medians = [percent(of["kept"]["median"]), number(of["nats"]["median"], 1), number(of["kl"]["median"])] if of else ["–"] * 3
+        return (label, percent(e["same_side"]["mean"], 1), percent(e["same_side"]["every"], 1), *medians, number(times["median"]), percent(times["at_least_1"]))
 
+    rows = [row(f"{r['listed']:,} neurons that were found", r, r), row("as many random neurons of their layers", r["random"])]
+    if "dense" in r:
+        rows += [row(f"{r['dense']['listed']:,} coordinates of the dense twin, found in the same way", r["dense"], r["dense"]), row("as many random coordinates", r["dense"]["random"])]
     yield from heading("Neurons found for any two words, behind fresh prompts", "turning")
-    yield from grid(
-        ("", "to the same side", "… at each of three prompts", "of the effect where they were found", "times the best random neuron, median", "at least once"),
-        (row(f"{r['listed']:,} neurons that were found", r, percent(r["kept"]["median"])), row("as many random neurons of their layers", r["random"], "–")),
-    )
+    yield from grid(("", "to the same side", "… at each of three prompts", "of the effect where they were found", "nats", "moves the next token by, nats", "times the best random one, median", "at least once"), rows)
     yield ""
     yield (
         f"`topk-lm turn` sets each neuron in turn and lists those that turn one next word into another behind a prompt and at four places of texts that go on from it, further than the best of 100 random neurons of the layer. "
-        f"Of {r['pairs']} pairs of words it found such neurons for {r['found']} ({percent(r['share']['median'], 1)} of all neurons, median); the first eight of each are set behind three prompts that they were not looked for behind."
+        f"Of {r['pairs']} pairs of words it found such neurons for {r['found']} ({percent(r['share']['median'], 1)} of all neurons, median); the first eight of each are set behind three prompts that they were not looked for behind. "
+        "Nats: how far the log odds of the two words turn; medians. Neurons are set to the largest values at which their texts still read. For coordinates none such is known: they are set to their largest values over a text."
     )
 
 

@@ -8,9 +8,11 @@ that turn one next word into another at all of them, further than the best of 10
 
 pairs, found     how many pairs there are, and for how many of them something was found
 listed           neurons in all; of each pair the share of the neurons of the model, `share`
+nats, kl         how far the log odds turn behind the fresh prompts, and how far the next token's distribution moves there: quartiles over the neurons
 kept             effect behind the fresh prompts over that where it was found, each the mean of a pair: quartiles over the pairs
 same_side, times as of claims.switches
 random           the same figures of as many other random neurons of the same layers: what chance does
+dense            all of it for coordinates of the dense twin. No value at which their texts still read is known, so that they are set to their largest values
 """
 
 import json
@@ -54,7 +56,7 @@ def measure(subject, index: dict, pairs: list[dict], look) -> dict:
     known = {layer: rng.permutation(np.flatnonzero(np.isfinite(row))) for layer, row in values.items()}
     encode = lambda text: subject.tokenizer.encode(text).ids  # noqa: E731
     of_text = {subject.tokenizer.decode([t]): t for t in range(subject.tokenizer.get_vocab_size())}
-    rows, chance, kept, best, counts = [], [], [], [], []
+    rows, chance, kept, best, counts, moved = [], [], [], [], [], []
     for pair in pairs:
         result = look(pair)
         counts.append(result["found"])
@@ -74,6 +76,7 @@ def measure(subject, index: dict, pairs: list[dict], look) -> dict:
             chance += [(effect, 1, control) for effect in effects[len(random) :][: len(stand_ins)]]
             here = effects[-len(own) :]
             rows += [(effect, 1, control) for effect in here]
+            moved += list(np.mean([p.divergence(layer, indices[-len(own) :], set_to[-len(own) :]) for p in prompts], axis=0))
             mine += list(here.mean(1))
             best += [
                 {"from": pair["from"], "to": pair["to"]} | {key: t[key] for key in ("layer", "index", "effect")} | {"fresh": float(effect.mean())}
@@ -89,6 +92,8 @@ def measure(subject, index: dict, pairs: list[dict], look) -> dict:
         "listed": len(rows),
         "share": common.quartiles(np.array(counts) / total),
         "kept": common.quartiles(np.array(kept)),
+        "nats": common.quartiles(columns[0].mean(1)),
+        "kl": common.quartiles(np.array(moved)),
         **figures(*columns),
         "random": figures(*(np.array([row[n] for row in chance]) for n in range(3))),
         "best": sorted(best, key=lambda one: -one["fresh"])[:40],
@@ -101,13 +106,17 @@ def main():
     args = p.parse_args()
     common.start(args)
     clock = common.Clock()
-    folder = args.topk or args.models / common.TOPK
-    subject = common.subject(folder)
-    index = json.loads((folder / "features" / "index.json").read_text())
-    with torch.no_grad():
-        result = measure(subject, index, tomllib.loads(PAIRS.read_text())["pair"], lambda pair: found(args.binary, folder, pair))
+    pairs = tomllib.loads(PAIRS.read_text())["pair"]
+    result = {}
+    for name, folder in (("", args.topk or args.models / common.TOPK), ("dense", args.dense or args.models / common.DENSE)):
+        if not (folder / "features" / "index.json").exists():
+            continue
+        index = json.loads((folder / "features" / "index.json").read_text())
+        with torch.no_grad():
+            own = measure(common.subject(folder), index, pairs, lambda pair: found(args.binary, folder, pair))  # noqa: B023
+        result |= {name: own} if name else own
+        print(name, common.rounded({key: own[key] for key in ("pairs", "found", "listed", "nats", "kl", "kept", "same_side", "times", "random")}), flush=True)
     common.write(args.results, "turning", result | {"seconds": clock()})
-    print(common.rounded({key: result[key] for key in ("pairs", "found", "listed", "kept", "same_side", "times", "random")}))
 
 
 if __name__ == "__main__":
