@@ -158,7 +158,8 @@ const WHOLE = {
     listed: 803,
     kept: { median: 0.972 },
     random: turnedOf(0, 0, 0, 0.504),
-    dense: { same_side: { mean: 0.999 }, kept: { median: 0.925 } },
+    nats: { median: 2.96 },
+    dense: { same_side: { mean: 0.999 }, kept: { median: 0.925 }, nats: { median: 0.906 } },
   },
   longer: {
     columns: ['short', 'long'],
@@ -254,7 +255,7 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   );
   assert.match(
     claims.lead.find((sentence) => sentence.startsWith('Steer finds')),
-    /104 pairs \(803 in all\) 100\.0 % turn it the same way .* by 97 % of what .* \(random neurons: 50\.4 % the same way\)\. Coordinates .*: 99\.9 %, by 93 %\.$/,
+    /104 pairs \(803 in all\) 100\.0 % turn it the same way .* by 97 % of what .* \(random neurons: 50\.4 % the same way\)\. Coordinates .*\(99\.9 %, by 93 %\), but .* by 0\.9 nats where neurons do by 3\.0\.$/,
   );
   const trained = groupOf(claims, 'What does longer training do?');
   assert.deepEqual(

@@ -65,7 +65,11 @@ def headline(results: Path) -> str:
             f"{percent(sought['random']['same_side']['mean'], 1)})."
         )
         if "dense" in sought:
-            lines[-1] += f" Coordinates of the twin, at values at which texts need not read, do as well: {percent(sought['dense']['same_side']['mean'], 1)}, by {percent(sought['dense']['kept']['median'])}."
+            ours, theirs = (number(e["nats"]["median"], 1) for e in (sought, sought["dense"]))
+            lines[-1] += (
+                f" Coordinates of the twin, at their largest values, hold as well ({percent(sought['dense']['same_side']['mean'], 1)}, by {percent(sought['dense']['kept']['median'])}), but turn the words by {theirs} nats where neurons, "
+                f"at values at which texts still read, do by {ours}."
+            )
     few = common.read(results, "sets").get("methods", {})
     if {"1", "8"} <= set(few.get("topk", {})):
         count = len(few["topk"]["8"]["concepts"])

@@ -24,11 +24,11 @@ export function foundOf(tree: unknown): string[] {
   const figures = paths.map((path) => numberAt(tree, path));
   if (figures.some((figure) => figure === null)) return [];
   const [pairs, listed, kept, same, chance] = figures as [number, number, number, number, number];
-  const [denseSame, denseKept] = ['dense.same_side.mean', 'dense.kept.median'].map((path) => numberAt(tree, path));
-  const twin =
-    denseSame == null || denseKept == null
-      ? ''
-      : ` Coordinates of the twin, at values at which texts need not read, do as well: ${UNITS.tenths(denseSame)}, by ${UNITS.percent(denseKept)}.`;
+  const ofTwin = ['dense.same_side.mean', 'dense.kept.median', 'dense.nats.median', 'nats.median'].map((path) => numberAt(tree, path));
+  const [twinSame, twinKept, twinNats, nats] = ofTwin as [number, number, number, number];
+  const twin = ofTwin.includes(null)
+    ? ''
+    : ` Coordinates of the twin, at their largest values, hold as well (${UNITS.tenths(twinSame)}, by ${UNITS.percent(twinKept)}), but turn the words by ${twinNats.toFixed(1)} nats where neurons do by ${nats.toFixed(1)}.`;
   return [
     `Steer finds neurons that turn one word into another, for any two: of the first eight for each of ${UNITS.count(pairs)} pairs (${UNITS.count(listed)} in all) ${UNITS.tenths(same)} turn it the same way behind fresh prompts, by ${UNITS.percent(kept)} of what they did where they were found (random neurons: ${UNITS.tenths(chance)} the same way).${twin}`,
   ];
