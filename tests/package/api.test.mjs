@@ -147,6 +147,14 @@ for (const worker of [true, false]) {
       };
       const model = await topk.TopKLM.load(STORY, options);
       const long = Array.from({ length: model.config.n_ctx }, (_, at) => 5 + (at % 100));
+      const many = { layers: [], indices: [], values: [] };
+      for (let n = 0; n < 3000; n++)
+        for (const [name, number] of [
+          ['layers', n % 5],
+          ['indices', n % 1000],
+          ['values', 5],
+        ])
+          many[name].push(number);
       const greedy = () => collect(model.generate('Once upon a time', { maxTokens: 8, temperature: 0 }));
       const before = await greedy();
       const one = await timed(() => model.run([1], { logits: 'none' }));
@@ -155,7 +163,7 @@ for (const worker of [true, false]) {
         generate: (signal) => collect(model.generate('The', { maxTokens: 200, ignoreEos: true, signal })),
         logitLens: (signal) => model.logitLens(long, { signal }),
         ablate: (signal) => model.ablate(long, 7, { signal }),
-        setEach: (signal) => model.setEach(long, 7, { layers: [1, 4], indices: [2, 3], values: [5, 5] }, { signal }),
+        setEach: (signal) => model.setEach(long, 7, many, { signal }),
         loadCheckpoint: (signal) => model.loadCheckpoint('final', { signal }),
       };
       const aborts = [];

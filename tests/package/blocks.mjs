@@ -68,6 +68,7 @@ export const SHELL = [
       'topk-lm run --model models/Llama-TopK-Stories-16M --prompt "The dog ran" --hook blocks.2.hook_topk_out --out hidden.safetensors',
       'topk-lm run --model models/Llama-TopK-Stories-16M --prompt "The dog ran" --hook blocks.2.hook_topk_out --hook blocks.2.attn.hook_pattern --out hidden.safetensors',
       'topk-lm analyze --model models/Llama-TopK-Stories-16M --corpus TEXT.jsonl --out features --export export',
+      'topk-lm turn --model models/Llama-TopK-Stories-16M --from he --to she --prompt "The baby was tired, so"',
     ],
   ],
   [

@@ -56,13 +56,16 @@ pub fn run(args: &TurnArgs) -> Result<()> {
     let mut heard = |done: usize, total: usize| progress.show(done as u64, total as u64, " with one neuron set");
     let found = turn::turning(&model, &neurons, &places, pair, &mut heard)?;
     drop(progress);
+    let wherever = match places.len() {
+        1 => "behind the prompt".to_owned(),
+        many => format!("at each of {many} places"),
+    };
     remark(&format!(
-        "{} of {} neurons turn “{}” into “{}” at each of {} places, further than the best of {} random ones of their layer",
+        "{} of {} neurons turn “{}” into “{}” {wherever}, further than the best of {} random ones of their layer",
         found.len(),
         neurons.len(),
         args.from,
         args.to,
-        places.len(),
         turn::RANDOM
     ));
     let shown: Vec<Value> = found
