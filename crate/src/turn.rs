@@ -55,8 +55,9 @@ pub fn settable(features: &Path, model: &Model) -> Result<Vec<Setting>> {
     })?;
     let index: Index = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
     let config = model.config();
-    let many = index.layers.len() * index.d_model;
     let fits = index.layers.iter().all(|layer| *layer < config.n_layers) && index.d_model == config.d_model;
+    // What the file says is multiplied only where it is the model's own width.
+    let many = if fits { index.layers.len() * config.d_model } else { 0 };
     if !fits || index.columns.max.len() != many {
         return Err(wrong(format!(
             "these are not the statistics of this model, which has {} layers of {} neurons",

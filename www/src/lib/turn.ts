@@ -4,6 +4,7 @@
  * gallery: crate/src/features/measure/.
  */
 import type { FeatureIndex, NeuronValues, TopKLM } from 'topk-lm';
+import { logTotal } from './distribution';
 import { neuronAt } from './neurons';
 import type { NeuronId } from './route';
 import { type Strength, strengthOf } from './strength';
@@ -93,11 +94,7 @@ function bothAt({ data, shape }: { data: Float32Array; shape: readonly number[] 
   const [rows = 0, width = 1] = shape;
   return Array.from({ length: rows }, (_, row) => {
     const logits = data.subarray(row * width, (row + 1) * width);
-    let most = Number.NEGATIVE_INFINITY;
-    for (const logit of logits) most = Math.max(most, logit);
-    let sum = 0;
-    for (const logit of logits) sum += Math.exp(logit - most);
-    const total = most + Math.log(sum);
+    const total = logTotal(logits);
     return [logits[pair[0]]! - total, logits[pair[1]]! - total];
   });
 }
