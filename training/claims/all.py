@@ -1,9 +1,9 @@
 """Runs all claims, each in its own process, then the recipes and the tables.
 
-    python -m claims.all --data DATA --work DIR [--binary TOPK-LM] [--also DIR …] [--only NAME …] [--jobs N] [--device cuda]
+    python -m claims.all --data DATA --work DIR [--binary TOPK-LM] [--other-seed FILE] [--also DIR …] [--only NAME …] [--jobs N] [--device cuda]
 
 DIR keeps what is no part of the repository: the SAE, the proxy's runs. Searches and trainings that are cut off go on when it is called again.
-`seeds` trains two proxies, and is left out unless --only names it. The sweeps and the older commands (README.md) are not included.
+`seeds` needs another training of the TopK model (`--other-seed`). The sweeps and the older commands (README.md) are not included.
 """
 
 import subprocess
@@ -41,7 +41,7 @@ def commands(args) -> dict[str, list]:
         "patches": ["patches", *shared, *beside],
         "switches": ["switches", *shared],
         "sets": ["sets", *data, *beside],
-        "seeds": ["seeds", *data, "--out", args.work / "wide"],
+        "seeds": ["seeds", *data, "--other", args.other_seed],
         "turning": ["turning", *shared, "--binary", args.binary],
         "compute": ["compute", *shared, "--runs", args.work / "wide", *(["--binary", args.binary] if args.binary else [])],
         "edit_cost": ["edit_cost", *shared, "--binary", args.binary],
@@ -51,7 +51,7 @@ def commands(args) -> dict[str, list]:
         del runs["sae"]
     if args.binary is None:
         del runs["turning"], runs["edit_cost"]
-    if "seeds" not in (args.only or ()):
+    if args.other_seed is None:
         del runs["seeds"]
     return {name: run for name, run in runs.items() if not args.only or name in args.only}
 
@@ -60,6 +60,7 @@ def arguments():
     p = common.parser(__doc__)
     p.add_argument("--work", type=Path, required=True, help="folder for what is not part of the repository")
     p.add_argument("--binary", type=Path, help="the topk-lm command")
+    p.add_argument("--other-seed", type=Path, help="a trainer's checkpoint of the TopK model from another seed")
     p.add_argument("--also", type=Path, nargs="*", default=[])
     p.add_argument("--only", nargs="*", choices=NAMES)
     p.add_argument("--jobs", type=int, default=1, help="claims at a time, as where a GPU is shared")

@@ -77,12 +77,12 @@ def headline(results: Path) -> str:
         text = f"- **Steering**: lists of at most 8 neurons bring {works['8']} of {count} concepts into half of the texts that still read (one neuron: {works['1']}"
         others = {
             "as many coordinates of the dense twin": few.get("dense", {}).get("8"),
-            "SAE features": few.get("sae", {}).get("8"),
-            "those of an SAE trained three times as long": few.get("sae_long", {}).get("8"),
+            "features of an SAE on the twin": few.get("sae", {}).get("8"),
+            "one feature": few.get("sae", {}).get("1"),
             "raised logits of the words, without any neuron": few.get("logits"),
         }
         lines.append("; ".join([text, *(f"{name}: {round(e['works'] * count)}" for name, e in others.items() if e)]) + ").")
-        ways = {"the lists": few["topk"]["8"], "SAE features": few.get("sae", {}).get("8"), "those of the SAE trained longer": few.get("sae_long", {}).get("8"), "coordinates": few.get("dense", {}).get("8"), "raised logits": few.get("logits")}
+        ways = {"the lists": few["topk"]["8"], "SAE features": few.get("sae", {}).get("8"), "coordinates": few.get("dense", {}).get("8"), "raised logits": few.get("logits")}
         equal = {name: words for name, way in ways.items() if way and "curve" in way and (words := words_at(way, 1.2)) is not None}
         if "the lists" in equal and len(equal) > 1:
             ours, *rest = equal.items()

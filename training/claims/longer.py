@@ -26,16 +26,6 @@ def figure(*path):
     return lambda f: f(*path)
 
 
-def of_sae(f, name: str, *path):
-    """Of the longest trained autoencoder (TopK, k 48, block 4): `path` within it in a result, where `name` is what it is called there."""
-    known = f(*path)
-    return known[next((longer for longer in (f"{name}-long", f"{name}_long") if longer in known), name)]
-
-
-def sae_eight(f):
-    return of_sae(f, "sae", "sets", "methods")["8"]
-
-
 # (name, definition, unit as www/src/lib/claims/figures.ts has it, the figure of one of both)
 ROWS = (
     ("validation text", "Bits per byte of the TinyStories validation text.", "three", figure("quality", "topk", "validation", "bits_per_byte")),
@@ -49,7 +39,7 @@ ROWS = (
     ("F1 of a neuron's label", "How well a few tokens tell where it is active; median.", "two", figure("controls", "rows", "topk", "f1")),
     ("… at step 928", "An eighth of the longer training, a quarter of the shorter.", "two", figure("controls", "rows", "early", "f1")),
     ("… of the same states, rotated", "Control.", "two", figure("controls", "rows", "topk_rotated", "f1")),
-    ("… of SAE features", "TopK, k 48, block 4 of the twin.", "two", lambda f: of_sae(f, "sae topk-k48", "controls", "rows")["f1"]),
+    ("… of SAE features", "TopK, k 48, block 4 of the twin.", "two", figure("controls", "rows", "sae topk-k48", "f1")),
     ("same index, next block", "How alike the tokens are that one index reads in neighboring blocks.", "two", figure("controls", "rows", "topk", "layers", "same_index")),
     ("not settled before the end", "Neurons whose tokens still change after the last checkpoint but one.", "percent", figure("trace", "topk", "not_settled")),
     ("neurons that turn a contrast", "At least 1.5 times as far as the best of 100 random neurons.", "count", figure("switches", "listed")),
@@ -59,14 +49,15 @@ ROWS = (
     ("… by up to 8 neurons", "The same.", "percent", works("topk", "8")),
     ("… by up to 32 neurons", "The same.", "percent", works("topk", "32")),
     ("… by up to 8 coordinates", "Of the dense twin.", "percent", works("dense", "8")),
-    ("… by up to 8 SAE features", "TopK, k 48, block 4 of the twin.", "percent", lambda f: sae_eight(f)["works"]),
+    ("… by one SAE feature", "TopK, k 48, block 4 of the twin.", "percent", works("sae", "1")),
+    ("… by up to 8 SAE features", "TopK, k 48, block 4 of the twin.", "percent", works("sae", "8")),
     ("… by raised logits", "Of the topic's words, without any neuron.", "percent", works("logits")),
     ("words of a topic, 8 neurons", f"A text, at {AT} times the surprise of plain texts.", "two", words("topk", "8")),
-    ("words of a topic, 8 SAE features", "The same.", "two", lambda f: words_at(sae_eight(f), AT)),
+    ("words of a topic, 8 SAE features", "The same.", "two", words("sae", "8")),
     ("next word by eight neurons", "How far eight neurons of another text, put in behind block 4, bring its next word over; median.", "percent", figure("patches", "rows", "4", "topk", "together", "8")),
-    ("variance that an SAE explains", "TopK, k 48, block 4 of the twin.", "tenths", lambda f: of_sae(f, "topk-k48", "sae")["variance_explained"]),
-    ("… trained on so many positions", "Of the twin's states behind block 4.", "count", lambda f: of_sae(f, "topk-k48", "sae")["trained_positions"]),
-    ("nats that it adds", "Per token, where its reconstruction stands in for the state.", "three", lambda f: of_sae(f, "topk-k48", "sae")["loss_added_by_splice"]),
+    ("variance that an SAE explains", "TopK, k 48, block 4 of the twin.", "tenths", figure("sae", "topk-k48", "variance_explained")),
+    ("… trained on so many positions", "Of the twin's states behind block 4.", "count", figure("sae", "topk-k48", "trained_positions")),
+    ("nats that it adds", "Per token, where its reconstruction stands in for the state.", "three", figure("sae", "topk-k48", "loss_added_by_splice")),
 )  # fmt: skip
 
 

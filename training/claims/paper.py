@@ -48,10 +48,10 @@ def single_units(f):
 
 def as_saes(f):
     rows = f("controls", "rows")
-    ours, sae = rows["topk"], rows.get("sae topk-k48-long", rows["sae topk-k48"])
+    ours, sae = rows["topk"], rows["sae topk-k48"]
     return (
-        f"F1 of the label {ours['f1']:.2f} against {sae['f1']:.2f}; SAE features read fewer tokens ({sae['at_10']:.1f} against {ours['at_10']:.1f} bits), "
-        f"and less of what they do is the token alone ({share(sae['token'])} against {share(ours['token'])})"
+        f"F1 of the label {ours['f1']:.2f} against {sae['f1']:.2f} of SAE features (at equally many positions {ours['f1_even']:.2f} against {sae['f1_even']:.2f}); "
+        f"the tokens at their strong activations have {ours['at_10']:.1f} against {sae['at_10']:.1f} bits, and {share(ours['token'])} against {share(sae['token'])} of what they do is the token alone"
     )
 
 
@@ -64,10 +64,9 @@ def no_second_training(f):
 def steering(f):
     method = lambda *path: f("sets", "methods", *path)  # noqa: E731
     count = len(method("topk", "1", "concepts"))
-    one, eight, sae, logits = (nth(count, method(*path)["works"]) for path in (("topk", "1"), ("topk", "8"), ("sae", "8"), ("logits",)))
-    longer = f("sets", "methods").get("sae_long", {}).get("8")
-    sae += f" ({nth(count, longer['works'])} of an SAE trained three times as long)" if longer else ""
-    text = f"one neuron brings {one} topics, up to eight {eight}, up to eight SAE features {sae}; raising the logits of the words, without a neuron, {logits}"
+    paths = (("topk", "1"), ("topk", "8"), ("sae", "1"), ("sae", "8"), ("logits",))
+    one, eight, feature, sae, logits = (nth(count, method(*path)["works"]) for path in paths)
+    text = f"one neuron brings {one} topics, up to eight {eight}; one SAE feature {feature}, up to eight {sae}; raising the logits of the words, without a neuron, {logits}"
     turned = f("switches")
     if not turned:
         return text

@@ -1,9 +1,9 @@
 """Whether another seed finds the same neurons.
 
-    python -m claims.seeds --data DATA --out RUNS
+    python -m claims.seeds --data DATA --other RUN/checkpoints/stepN.safetensors [--seed 2]
 
-Trains the setting that the shipped model was given (`sweep_wide`: k annealed to 48 of 1,024, a free head, `outward`) at the proxy's size
-with two seeds, each resumably (the same command goes on), and compares the neurons of each cut block over the same held-out text.
+Compares the neurons of each cut block with those of another training of the same config that began with another seed (`topklm.train --config
+configs/small.toml --seed 2`), over the same held-out text.
 Initial weights, and so the numbers of the neurons, have nothing in common. A neuron of the one is matched to the neuron of the other
 whose activations correlate most with its own. Controls: the other model's states in a random orthogonal basis (the same information,
 without neurons), the other model before training, and the same index.
@@ -14,19 +14,18 @@ tokens        1 - Jensen-Shannon distance of the tokens at the strongest tenth o
 """
 
 import json
-import tomllib
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from topklm import stats
+from topklm.data import evaluation_windows
 from topklm.model import TopKLM
+from topklm.train import evaluate
 
-from . import common, controls, proxy_meaning, sweep_wide
+from . import common, controls, proxy_meaning
 
-SETTING = "k48-untied-anneal-outward"
-SEEDS = (1, 2)
 HIGH = 0.5
 
 
@@ -110,33 +109,32 @@ def means(blocks: dict) -> dict:
     return out
 
 
+def held_out_nats(model: TopKLM, data: Path) -> float:
+    """Nats per token on the held-out documents."""
+    arrays = common.texts(data)
+    total, count = evaluate(model, evaluation_windows(arrays["held_out.ids"], model.config.n_ctx, arrays["held_out.starts"]))
+    return total / count
+
+
 def main():
     p = common.parser(__doc__)
-    p.add_argument("--out", type=Path, required=True, help="folder for the runs")
-    p.add_argument("--base", type=Path, default=sweep_wide.BASE, help="the proxy's config")
+    p.add_argument("--other", type=Path, required=True, help="a trainer's checkpoint, or a model's folder, from another seed")
+    p.add_argument("--seed", type=int, default=2, help="the seed of --other")
     p.add_argument("--positions", type=int, default=proxy_meaning.POSITIONS, help="of the held-out text")
     args = p.parse_args()
     common.start(args)
     clock = common.Clock()
-    base, setting = tomllib.loads(args.base.read_text()), sweep_wide.settings()[SETTING]
-    runs = []
-    for seed in SEEDS:
-        run = sweep_wide.trainer(f"{SETTING}-seed{seed}", setting | {"seed": seed}, base, args.data, args.out)
-        if run.step < run.steps or not any("eval" in line for line in sweep_wide.logged(run)):
-            run.run()
-        runs.append(run)
-    ids, _ = proxy_meaning.windows(args.data, runs[0].model_config.n_ctx, args.positions)
-    models = [run.model.eval().requires_grad_(False) for run in runs]
-    fresh = TopKLM(models[1].config).init_weights(SEEDS[1]).eval().requires_grad_(False)
-    blocks = compare(*models, fresh, ids)
-    losses = [next(line["eval"] for line in reversed(sweep_wide.logged(run)) if "eval" in line) for run in runs]
+    one, other = common.subject(args.topk or args.models / common.TOPK, args.data), common.subject(args.other, args.data)
+    if one.model.config != other.model.config:
+        p.error(f"--other: {args.other} has another config than {one.about['name']}")
+    ids, _ = proxy_meaning.windows(args.data, one.model.config.n_ctx, args.positions)
+    fresh = TopKLM(other.model.config).init_weights(args.seed).eval().requires_grad_(False)
+    blocks = compare(one.model, other.model, fresh, ids)
     result = {
-        "setting": SETTING,
-        "config": args.base.name,
-        "seeds": list(SEEDS),
-        "tokens": runs[0].tokens_seen(),
+        "model": one.about,
+        "other": other.about | {"seed": args.seed},
         "positions": ids.numel(),
-        "held_out_nats": [loss["held_out"]["nats_per_token"] for loss in losses],
+        "held_out_nats": [held_out_nats(model, args.data) for model in (one.model, other.model)],
         "mean": means(blocks),
         "blocks": blocks,
         "seconds": clock(),

@@ -16,7 +16,7 @@ from .headline import headline
 from .markdown import grid, heading, listed, number, percent
 from .table_reading import consistency, controls, copies, meaning, sae, seeds
 from .table_steering import ceiling, patches, sets, steering, switches, turning
-from .table_training import compute, longer_settings, longer_trained, sae_trace, sweep, sweep_wide, trace
+from .table_training import compute, lasting, longer_settings, longer_trained, sae_trace, sweep, sweep_wide, trace
 from .table_training import paper as paper_table
 
 BEGIN, END = "<!-- claims: made by `python -m claims.table` -->", "<!-- /claims -->"
@@ -68,6 +68,8 @@ def table(results: Path) -> str:
         lines += part(result) if result else ()
     tried = common.read(results / longer.LONGER, "settings")
     lines += longer_settings(tried) if tried else ()
+    ahead = common.read(results, "lasting")
+    lines += lasting(ahead) if ahead else ()
     if "dense" not in common.read(results, "quality"):
         lines += ["", "Not measured yet: the dense twin and the SAEs on it."]
     if not common.read(results, "sweep").get("settings"):

@@ -49,13 +49,12 @@ def sae(r):
     any_one = next(iter(r.values()))
     yield ""
     yield (
-        f"Positions: of the dense twin's stream that each was trained on. The twin's own loss is {number(any_one['loss'], 3)} nats per token. Most trainings were short; longer ones explain more, here and "
-        "[on another twin](#what-longer-training-does)."
+        f"Positions: of the dense twin's stream that each was trained on. The twin's own loss is {number(any_one['loss'], 3)} nats per token. Ten times fewer positions leave much worse ones: [what that does](#reading-the-sets)."
     )
     if any(e["kind"] == "jumprelu" for e in r.values()):
         yield (
-            "A JumpReLU's k is what its penalty aims at; none reached it. So short a training leaves them with fewer active features and more dead ones than TopK, "
-            "and their rows are no verdict on the method."
+            "A JumpReLU's k is what its penalty aims at; behind the first blocks fewer features are active. More of them are dead than with TopK: we took the penalty and the bandwidth as they were, so these rows are no "
+            "verdict on the method."
         )
     yield (
         "The stream gets harder to reconstruct from block to block, and half as many active features cost more behind every one. "
@@ -114,7 +113,7 @@ def seeds(r):
     tokens, losses = mean["seeds"]["tokens"], listed([number(v, 3) for v in r["held_out_nats"]])
     yield ""
     yield (
-        f"At the proxy's size ({r['config']}, {r['tokens'] / 1e6:.1f} M tokens; {losses} nats per token held out), over {r['positions']:,} positions of held-out text, mean over the cut blocks. "
+        f"The shipped model and another training of its config ({losses} nats per token held out), over {r['positions']:,} positions of held-out text, mean over the cut blocks. "
         f"The tokens of matched neurons have a similarity of {number(tokens['match'])}, of random pairs {number(tokens['random'])}."
     )
 

@@ -117,8 +117,7 @@ def turning(r):
 
 
 SET_METHODS = {"topk": "TopK, {} neuron", "index": "TopK, {} index behind several blocks", "random": "TopK, {} random neuron", "dense": "dense twin, {} coordinate",
-               "dense_index": "dense twin, {} index behind several blocks", "sae": "SAE on the twin, {} feature",
-               "sae_long": "SAE trained three times as long, {} feature"}  # fmt: skip
+               "dense_index": "dense twin, {} index behind several blocks", "sae": "SAE on the twin, {} feature"}  # fmt: skip
 SINGLE_METHODS = {"first": "TopK, up to 8 neurons by the rule before", "means": "difference of means, one direction", "prompt": "a sentence before the prompt", "logits": "raised logits of the words"}
 
 

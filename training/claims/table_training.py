@@ -180,3 +180,25 @@ def longer_settings(r):
     )  # fmt: skip
     yield ""
     yield f"`configs/{r['config']}` but for what is said ({r['device']}). Weights are kept of the first alone."
+
+
+def lasting(r):
+    """Settings with the loss that looks ahead (`lasting`), beside those without."""
+    head = ("setting", "what it is", "tokens", "held-out documents, bits per byte", "validation text", "active at", "F1", "evenly: F1", "who", "which object", "topics by one neuron", "by up to 8", "words by one", "by up to 8")
+    yield from heading("Neurons that foretell what comes later", "table")
+    yield from grid(
+        head,
+        [
+            (
+                f"`{name}`", e["why"], f"{e['tokens'] / 1e6:.0f} M", *(number(e[text]["bits_per_byte"], 3) for text in ("held_out", "validation")),
+                percent(e["density"], 1), number(e["f1"]), number(e["f1_even"]), *(percent(e[key]) for key in ("who", "what")),
+                *(str(round(e["sets"][size]["works"] * r["concepts"])) for size in ("1", "8")), *(number(e["sets"][size]["words"]) for size in ("1", "8")),
+            )
+            for name, e in r["settings"].items()
+        ],
+    )  # fmt: skip
+    yield ""
+    yield (
+        f"`configs/{r['config']}` but for what is said ({r['device']}; the first on a CPU). Topics: of {r['concepts']}, as in `sets`, surprise told by `{r['judge']}`, of `22M-120M` by its own twin; uncertain by about three. "
+        f"Words: a text, at {r['surprise']} times the surprise of plain texts. [Reading it](#neurons-that-look-ahead)."
+    )

@@ -313,7 +313,7 @@ class Commands(ToyClaims):
         self.assertIn("Step 0 is chance: 33.3 %.", text)
 
     def test_every_sae(self):
-        self.assertEqual(set(sae.every(6, 4, 48)), {name for name in common.read(common.RESULTS, "sae") if "long" not in name})
+        self.assertEqual(set(sae.every(6, 4, 48)), set(common.read(common.RESULTS, "sae")))
         folder = self.folder / "saes"
         given = ["--out", folder, "--every", "--times", 1, "--k", 4, "--positions", 600]
         found = self.call(sae, *given)
@@ -394,10 +394,10 @@ class Commands(ToyClaims):
         self.assertEqual(tuple(whole), tuple(name for name in every.NAMES if name != "seeds"))
         self.assertEqual(set(whole) - set(names(models=self.folder)), {"sae", "turning", "edit_cost"})
         self.assertNotIn("--sae", names(models=self.folder)["sets"])
-        self.assertEqual(list(names("--only", "sae", "seeds")), ["sae", "seeds"])
+        self.assertEqual(list(names("--other-seed", "s", "--only", "sae", "seeds")), ["sae", "seeds"])
 
     def test_all_gives_arguments_that_the_commands_take(self):
-        given = ["all", "--data", "d", "--work", "w", "--binary", "b", "--threads", "1", "--only", *every.NAMES]
+        given = ["all", "--data", "d", "--work", "w", "--binary", "b", "--other-seed", "s", "--threads", "1", "--only", *every.NAMES]
         with mock.patch.object(sys, "argv", given):
             runs = every.commands(every.arguments())
         self.assertEqual(tuple(runs), every.NAMES)

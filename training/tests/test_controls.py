@@ -12,6 +12,7 @@ from claims import controls, sae, seeds, sweep, table
 from tests import toy
 from tests.toy_claims import ToyClaims
 from topklm.export import to_8bit
+from topklm.train import Trainer
 
 
 class Controls(ToyClaims):
@@ -108,15 +109,21 @@ class Controls(ToyClaims):
         self.assertLess(told[1], 0.1)
 
     def test_another_seed(self):
-        base = tomllib.loads(toy.MODEL)
-        base["model"] |= {"d_model": 64, "topk_k": 8}
-        (self.folder / "seeds.toml").write_text(sweep.config_text(base, {}))
-        setting = {"why": "", "model": {"tied": False}, "train": {}}
-        with mock.patch.object(seeds.sweep_wide, "settings", lambda: {seeds.SETTING: setting}):
-            result = self.call(seeds, "--out", self.folder / "seeds", "--base", self.folder / "seeds.toml", "--positions", 4000)
-        self.assertEqual(len(result["held_out_nats"]), 2)
+        config = self.folder / "seeds.toml"
+        text = tomllib.loads(toy.MODEL)
+        text["model"] |= {"d_model": 64, "topk_k": 8}
+        config.write_text(sweep.config_text(text, {}))
+        files = []
+        for seed in (None, 2):
+            run = Trainer(config, self.folder / "data", self.folder / f"seed-{seed}", False, seed=seed)
+            run.run()
+            files.append(run.out / "checkpoints" / f"step{run.step}.safetensors")
+        result = self.call(seeds, "--topk", files[0], "--other", files[1], "--positions", 4000)
+        self.assertEqual(result["other"]["seed"], 2)
         self.assertNotEqual(*result["held_out_nats"])
         self.assertIn("| neurons of the other seed | ", table.table(self.results))
+        with self.assertRaises(SystemExit):
+            self.call(seeds, "--other", files[1])
 
     def test_neurons_are_matched_whatever_their_number(self):
         x = torch.randn(300, 6, generator=torch.Generator().manual_seed(0)).relu()

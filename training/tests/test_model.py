@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file
 
+from topklm.data import BOS
 from topklm.export import config_of, hf_config, load_model, read_weights, to_8bit, to_f16
 from topklm.generate import Decoder, sample
-from topklm.model import ModelConfig, TopKLM
+from topklm.model import LASTING, ModelConfig, TopKLM
 
 GOLDENS = Path(__file__).parents[2] / "tests" / "goldens" / "models"
 CONFIG = ModelConfig(d_vocab=50, d_model=24, n_layers=3, n_heads=2, d_head=8, d_mlp=16, n_ctx=20, topk_k=5, n_nontopk=1)
@@ -48,14 +49,16 @@ class Model(unittest.TestCase):
         self.assertIsNot(free.lm_head.weight, free.model.embed_tokens.weight)
 
     def test_outward_asks_the_neuron_nearest_its_largest_value(self):
+        """About the next token, and about the next LASTING ones of the document."""
         model = TopKLM(replace(CONFIG, tied=False, topk_post="relu")).init_weights(3)
         generator = torch.Generator().manual_seed(4)
         ids = torch.randint(CONFIG.d_vocab, (2, 17), generator=generator)
+        ids[0, 12] = BOS
         ids, targets = ids[:, :-1], ids[:, 1:]
         model.unigram.copy_(torch.rand(CONFIG.d_vocab, generator=generator).log_softmax(-1))
         with torch.no_grad():
             model.model.norm.weight.copy_(torch.rand(CONFIG.d_model, generator=generator) + 0.5)
-            streams, expected = model.stream(ids), []
+            streams, expected, lasting = model.stream(ids), [], []
             for x in streams[: CONFIG.n_layers - CONFIG.n_nontopk]:
                 x = x.flatten(0, 1)
                 for at in range(0, len(x), 8):
@@ -63,10 +66,16 @@ class Model(unittest.TestCase):
                     alone = torch.zeros(CONFIG.d_model)
                     alone[i] = x[at, i] * (x[at].pow(2).mean() + CONFIG.norm_eps) ** -0.5 * model.model.norm.weight[i]
                     p = (model.unigram + model.lm_head(alone)).log_softmax(-1)
-                    expected.append(-p[targets.flatten()[at]])
+                    row, column = divmod(at, ids.shape[1])
+                    after = targets[row, column : column + LASTING].tolist()
+                    if BOS in after[1:]:
+                        after = after[: after.index(BOS, 1)]
+                    expected.append(-p[after[0]])
+                    lasting.append(-p[after].mean())
             outward = model.outward(streams, targets)
-            torch.testing.assert_close(outward, torch.stack(expected).mean())
-            torch.testing.assert_close(model(ids, targets, outward=0.5), model(ids, targets) + 0.5 * outward)
+            torch.testing.assert_close(outward, torch.stack([torch.stack(expected).mean(), torch.stack(lasting).mean()]))
+            together = model(ids, targets) + 0.5 * outward[0] + 0.25 * outward[1]
+            torch.testing.assert_close(model(ids, targets, outward=0.5, lasting=0.25), together)
 
     def test_the_embedding_may_be_cut_too(self):
         cut = TopKLM(replace(CONFIG, topk_embed=True, topk_post="relu")).init_weights(3).eval()

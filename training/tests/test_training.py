@@ -32,8 +32,8 @@ class Training(unittest.TestCase):
     def tearDownClass(cls):
         cls._folder.cleanup()
 
-    def trainer(self, run, dense=False, begin=None, config="toy.toml"):
-        return train.Trainer(self.folder / config, self.folder / "data", self.folder / run, dense, begin)
+    def trainer(self, run, dense=False, begin=None, config="toy.toml", seed=None):
+        return train.Trainer(self.folder / config, self.folder / "data", self.folder / run, dense, begin, seed)
 
     def config(self, name, checkpoints=None, finish=None, more=(), k=6, d_mlp=24, train=""):
         """The toy config with other checkpoints, a last phase {steps, epochs} and further ones {steps, rate, epochs}, another k or
@@ -179,22 +179,28 @@ class Training(unittest.TestCase):
             self.assertTrue(torch.equal(a, b), name)
 
     def test_neurons_trained_to_speak_for_themselves_foretell_more(self):
-        outward = {}
-        for weight in (0.0, 1.0):
-            name = f"outward-{weight}.toml"
-            text = toy.MODEL.replace("tokens = 1024", f"tokens = 5120\noutward = {weight}").replace("topk_k = 6", "topk_k = 6\ntied = false")
+        found = {}
+        for weights in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0)):
+            name = "outward-{}-{}.toml".format(*weights)
+            text = toy.MODEL.replace("tokens = 1024", "tokens = 5120\noutward = {}\nlasting = {}".format(*weights)).replace("topk_k = 6", "topk_k = 6\ntied = false")
             (self.folder / name).write_text(text.replace("save_every = 1", "save_every = 1000"))
-            run = self.trainer(f"outward-{weight}", config=name)
+            run = self.trainer(name.removesuffix(".toml"), config=name)
             run.run()
             ids = torch.from_numpy(run.windows(16))
             run.model.unigram.copy_(run.packed.unigram(run.model_config.d_vocab))
             with torch.no_grad():
-                outward[weight] = run.model.outward(run.model.stream(ids[:, :-1]), ids[:, 1:]).item()
-        self.assertLess(outward[1.0], outward[0.0] - 0.05)
-        with self.assertRaisesRegex(ValueError, "outward needs a model with a TopK block"):
-            text = toy.MODEL.replace("n_nontopk = 1", "n_nontopk = 3").replace("tokens =", "outward = 0.1\ntokens =")
-            (self.folder / "all.toml").write_text(text)
-            self.trainer("all", config="all.toml")
+                found[weights] = run.model.outward(run.model.stream(ids[:, :-1]), ids[:, 1:]).tolist()
+        self.assertLess(found[1.0, 0.0][0], found[0.0, 0.0][0] - 0.05)
+        self.assertLess(found[0.0, 1.0][1], found[0.0, 0.0][1] - 0.05)
+        for weight in ("outward", "lasting"):
+            with self.assertRaisesRegex(ValueError, "outward and lasting need a model with a TopK block"):
+                text = toy.MODEL.replace("n_nontopk = 1", "n_nontopk = 3").replace("tokens =", f"{weight} = 0.1\ntokens =")
+                (self.folder / "all.toml").write_text(text)
+                self.trainer("all", config="all.toml")
+
+    def test_another_seed_is_another_training(self):
+        first, second = self.trainer("seed").model, self.trainer("seed-2", seed=2).model
+        self.assertFalse(torch.equal(first.lm_head.weight, second.lm_head.weight))
 
     def test_a_run_may_begin_with_stored_weights(self):
         config = self.config("whole.toml", checkpoints=[0, 4])

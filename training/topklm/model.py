@@ -10,11 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .data import BOS
 from .sparse import sparse_product
 from .topk import topk_cut
 
-# One position in so many is asked by `TopKLM.outward`.
+# One position in so many is asked by `TopKLM.outward`; `lasting` looks so many tokens ahead.
 OUTWARD_EVERY = 8
+LASTING = 32
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,15 @@ class Trunk(nn.Module):
         self.norm = RMSNorm(c.d_model, c.norm_eps)
 
 
+def following(targets, count):
+    """The `count` tokens from each position of targets [B, T] on, and what each weighs, both [B, T, count]: those of the same document
+    (the first always counts) weigh the same, and 1 in all."""
+    ahead = F.pad(targets, (0, count - 1), value=BOS).unfold(1, count, 1)
+    own = (ahead[..., 1:] != BOS).cumprod(-1)
+    weight = torch.cat([torch.ones_like(own[..., :1]), own], -1).float()
+    return ahead, weight / weight.sum(-1, keepdim=True)
+
+
 class TopKLM(nn.Module):
     """ids [B, T] -> logits [B, T, V]."""
 
@@ -225,10 +236,12 @@ class TopKLM(nn.Module):
         return out
 
     def outward(self, streams, targets):
-        """How badly single neurons foretell the next token, in nats, mean over the cut blocks. At every OUTWARD_EVERY-th position the
-        neuron that is nearest to its largest value of the batch speaks alone: what it adds to the logits through final norm and head,
-        on top of each token's own frequency. Trained down, what a neuron promotes is what follows its strongest activations."""
-        after = targets.flatten()[::OUTWARD_EVERY]
+        """How badly single neurons foretell the next token, and how badly the next LASTING tokens of the document, each in nats a token,
+        mean over the cut blocks. At every OUTWARD_EVERY-th position the neuron that is nearest to its largest value of the batch speaks
+        alone: what it adds to the logits through final norm and head, on top of each token's own frequency. Trained down, what a neuron
+        promotes is what follows its strongest activations, at once or for some time."""
+        after, weight = following(targets, LASTING)
+        after, weight = after.flatten(0, 1)[::OUTWARD_EVERY], weight.flatten(0, 1)[::OUTWARD_EVERY]
         norm, losses = self.model.norm, []
         for layer, x in enumerate(streams):
             if self.config.k_at(layer) is None:
@@ -239,14 +252,19 @@ class TopKLM(nn.Module):
             index = (rows.detach() / largest).argmax(-1)
             scale = rows.gather(1, index[:, None]) * torch.rsqrt(rows.pow(2).mean(-1, keepdim=True) + norm.eps)
             logits = self.unigram + scale * norm.weight[index, None] * self.lm_head.weight.t()[index]
-            losses.append(F.cross_entropy(logits.float(), after))
-        return torch.stack(losses).mean()
+            nats = -logits.float().log_softmax(-1).gather(1, after)
+            losses.append(torch.stack([nats[:, 0].mean(), (nats * weight).sum(1).mean()]))
+        return torch.stack(losses).mean(0)
 
-    def forward(self, ids, targets=None, k=None, outward=0.0):
-        """Logits [B, T, V]; with `targets` [B, T] the mean loss in nats a token instead, plus `outward` times the loss of that name."""
+    def forward(self, ids, targets=None, k=None, outward=0.0, lasting=0.0):
+        """Logits [B, T, V]; with `targets` [B, T] the mean loss in nats a token instead, plus `outward` times the first and `lasting`
+        times the second of the losses of `TopKLM.outward`."""
         streams = self.stream(ids, k)
         logits = self.lm_head(self.model.norm(streams[-1]))
         if targets is None:
             return logits
         loss = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
-        return loss + outward * self.outward(streams, targets) if outward else loss
+        if not (outward or lasting):
+            return loss
+        once, long = self.outward(streams, targets)
+        return loss + outward * once + lasting * long

@@ -1,6 +1,6 @@
 """Trains one model of a config file, resumably.
 
-    python -m topklm.train --config configs/small.toml --data DATA --out RUN [--dense] [--from FOLDER --step N]
+    python -m topklm.train --config configs/small.toml --data DATA --out RUN [--dense] [--seed N] [--from FOLDER --step N]
     torchrun --nproc_per_node N -m topklm.train …            # more devices: DistributedDataParallel
 
 RUN/log.jsonl: one line a logged step. RUN/checkpoints/step{N}.safetensors: the trail, f32. RUN/state.pt: everything a
@@ -72,6 +72,7 @@ class TrainConfig:
     eval_windows: int = 0  # windows of n_ctx of each held-out text that are evaluated, evenly spread; 0: all
     anneal: tuple = ()  # [[share of the steps, k until then], …], ascending; afterwards topk_k
     outward: float = 0.0  # weight of the loss that makes a neuron's promoted tokens foretell what follows (TopKLM.outward)
+    lasting: float = 0.0  # weight of the loss that makes them foretell the next 32 tokens
     dropout: float = 0.0  # share of the inner activations of attention and MLP that a step leaves out (TopKLM.use_dropout)
     noise: float = 0.0  # share of the tokens read that are replaced by others of the batch; what is to be foretold stays
     log_every: int = 10
@@ -95,7 +96,7 @@ def read_config(path: Path, dense: bool):
     model = ModelConfig(d_vocab=table.get("d_vocab", 4096), **shapes)
     train = dict(table["train"])
     if dense:
-        for key in ("anneal", "outward"):
+        for key in ("anneal", "outward", "lasting"):
             train.pop(key, None)
     if "finish" in train:
         train["finish"] = Finish(**train["finish"])
@@ -169,8 +170,10 @@ def evaluate(model: TopKLM, windows: np.ndarray, batch: int = 64, dtype: str = "
 class Trainer:
     """One run: model, optimisers, data position, log."""
 
-    def __init__(self, config: Path, data: Path, out: Path, dense: bool, begin: tuple[Path, int] | None = None):
+    def __init__(self, config: Path, data: Path, out: Path, dense: bool, begin: tuple[Path, int] | None = None, seed: int | None = None):
         self.table, self.model_config, self.c = read_config(config, dense)
+        if seed is not None:
+            self.table["seed"] = seed
         self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
         self.device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
         if self.world > 1 and not dist.is_initialized():
@@ -186,9 +189,9 @@ class Trainer:
         torch.manual_seed(seed)
         self.model = TopKLM(self.model_config).init_weights(seed).to(self.device)
         self.packed = Packed(data, self.model_config.n_ctx, seed, self.c.epochs)
-        if self.c.outward:
+        if self.c.outward or self.c.lasting:
             if self.model_config.topk_k is None or self.model_config.n_nontopk == self.model_config.n_layers:
-                raise ValueError("outward needs a model with a TopK block: there are no neurons to speak")
+                raise ValueError("outward and lasting need a model with a TopK block: there are no neurons to speak")
             self.model.unigram.copy_(self.packed.unigram(self.model_config.d_vocab))
         # `mixtures`: (the step from which it is read, its windows), the last first.
         self.planned = self.steps = self.c.steps(self.model_config.n_ctx)
@@ -328,7 +331,7 @@ class Trainer:
         return rewarm * rate(self.step, self.planned, self.c)
 
     def one_step(self) -> torch.Tensor:
-        """One optimiser step; the mean loss of its batch in nats a token (with the outward term, if there is one), on the device."""
+        """One optimiser step; the mean loss of its batch in nats a token (with the terms of `outward` and `lasting`, if there are any), on the device."""
         c = self.c
         windows = self.windows(c.batch // self.world)
         ids = torch.from_numpy(windows).to(self.device)
@@ -339,7 +342,7 @@ class Trainer:
         # A k that is always given is compiled once for all values.
         k = annealed_k(self.step, self.planned, c) or (self.model_config.topk_k if c.anneal else None)
         with autocast(self.device.split(":")[0], self.precision.products):
-            loss = self.runner(read, ids[:, 1:], k, c.outward)
+            loss = self.runner(read, ids[:, 1:], k, c.outward, c.lasting)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), c.clip)
         for optimiser, lr in self.optimisers:
@@ -408,6 +411,7 @@ def main():
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--dense", action="store_true", help="train the dense twin: the same config without the cut")
+    parser.add_argument("--seed", type=int, help="in place of the config's, for another training of the same setting")
     parser.add_argument("--until", type=int, help="stop after this step; a later call goes on")
     parser.add_argument("--from", dest="begin", type=Path, metavar="FOLDER", help="begin with these weights, at --step")
     parser.add_argument("--step", type=int, help="the step that the weights of --from stand at")
@@ -415,7 +419,7 @@ def main():
     if (args.begin is None) != (args.step is None):
         parser.error("--from and --step belong together")
     begin = None if args.begin is None else (args.begin, args.step)
-    Trainer(args.config, args.data, args.out, args.dense, begin).run(args.until)
+    Trainer(args.config, args.data, args.out, args.dense, begin, args.seed).run(args.until)
     if dist.is_initialized():
         dist.barrier()  # the first process evaluates after the last step; the others wait for it
         dist.destroy_process_group()

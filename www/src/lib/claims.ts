@@ -8,7 +8,7 @@ import { longer, longerOf } from './claims/longer';
 import { eightOf, patching, shownBlock } from './claims/patching';
 import { controls, saes, seeds } from './claims/reading';
 import { EQUAL, sets, steering, wordsAt } from './claims/steering';
-import { compute, saeTrace, sweep, sweepWide, trace } from './claims/training';
+import { compute, lookingAhead, saeTrace, sweep, sweepWide, trace } from './claims/training';
 import { foundOf, turnedOf, turning } from './claims/turning';
 import { consistency, quality } from './claims/writing';
 import { get } from './get';
@@ -70,9 +70,9 @@ function leadOf({
         `Lists of up to eight neurons bring ${UNITS.percent(eight)} of the concepts into half of the texts that still read; up to eight coordinates of the twin bring ${UNITS.percent(dense)}, one neuron alone ${UNITS.percent(one)}.`,
     ),
     ...sentence(
-      [works('sae.8'), works('logits'), [steered, 'methods.logits.nll_ratio'], [steered, 'methods.topk.8.nll_ratio']],
-      (sae, raised, surprise, ours) =>
-        `Up to eight features of an SAE on the twin bring ${UNITS.percent(sae)}${longerSae(steered)}. Neurons are not the best lever for a topic: raising the logits of the words, without any neuron, brings ${UNITS.percent(raised)}, for ${UNITS.two(surprise)} times the surprise (lists of eight: ${UNITS.two(ours)}).`,
+      [works('sae.1'), works('sae.8'), works('logits'), [steered, 'methods.logits.nll_ratio'], [steered, 'methods.topk.8.nll_ratio']],
+      (feature, sae, raised, surprise, ours) =>
+        `Up to eight features of an SAE on the twin bring ${UNITS.percent(sae)}, one alone ${UNITS.percent(feature)}. Neurons are not the best lever for a topic: raising the logits of the words, without any neuron, brings ${UNITS.percent(raised)}, for ${UNITS.two(surprise)} times the surprise (lists of eight: ${UNITS.two(ours)}).`,
     ),
     ...equalOf(steered),
     ...sentence(
@@ -88,18 +88,12 @@ function leadOf({
   ];
 }
 
-/** What the features of a longer trained autoencoder bring, as the end of a sentence; '' where it was not measured. */
-function longerSae(steered: unknown): string {
-  const works = numberAt(steered, 'methods.sae_long.8.works');
-  return works === null ? '' : `, those of one that was trained three times as long ${UNITS.percent(works)}`;
-}
-
 /** Ways of steering where all make texts equally surprising. */
 function equalOf(steered: unknown): string[] {
-  const [ours, sae, dense, longer] = ['topk', 'sae', 'dense', 'sae_long'].map((way) => wordsAt(at(steered, `methods.${way}.8`), EQUAL));
+  const [ours, sae, dense] = ['topk', 'sae', 'dense'].map((way) => wordsAt(at(steered, `methods.${way}.8`), EQUAL));
   if (ours == null || sae == null || dense == null) return [];
   return [
-    `At equal surprise, ${EQUAL} times that of plain texts, up to eight neurons bring ${UNITS.two(ours)} words of a concept into a text, as many features ${UNITS.two(sae)}${longer == null ? '' : ` (of the SAE trained longer ${UNITS.two(longer)})`}, coordinates of the twin ${UNITS.two(dense)}.`,
+    `At equal surprise, ${EQUAL} times that of plain texts, up to eight neurons bring ${UNITS.two(ours)} words of a concept into a text, as many features ${UNITS.two(sae)}, coordinates of the twin ${UNITS.two(dense)}.`,
   ];
 }
 
@@ -139,6 +133,7 @@ export function claimsOf(claims: Tree): Claims {
     sets(claims.sets),
     steering(claims.steering, claims.ceiling),
     longer(claims.longer),
+    lookingAhead(claims.lasting),
     trace(claims.trace),
     saeTrace(claims.sae_trace),
     compute(claims.compute),

@@ -17,7 +17,7 @@ const READERS: Readonly<Record<string, readonly [name: string, definition: strin
 const KINDS: Readonly<Record<string, string>> = { topk: 'TopK', jumprelu: 'JumpReLU' };
 /** What an SAE is called in a table. */
 const saeName = (of: unknown, name: string): string =>
-  `SAE ${KINDS[textAt(of, 'kind')] ?? textAt(of, 'kind')}, k = ${shown(numberAt(of, 'k'), 'count')}, behind block ${shown(numberAt(of, 'layer'), 'count')}${/seed\d+$/.test(name) ? ', another seed' : ''}${name.endsWith('-long') ? ', trained longer' : ''}`;
+  `SAE ${KINDS[textAt(of, 'kind')] ?? textAt(of, 'kind')}, k = ${shown(numberAt(of, 'k'), 'count')}, behind block ${shown(numberAt(of, 'layer'), 'count')}${/seed\d+$/.test(name) ? ', another seed' : ''}`;
 
 export function controls(tree: unknown): FactGroup {
   const rows = (at(tree, 'rows') ?? {}) as Tree;
@@ -77,7 +77,7 @@ export function saes(tree: unknown): FactGroup {
   const note =
     first === undefined
       ? ''
-      : `On held-out stories, ${shown(numberAt(first, 'width'), 'count')} features each. Loss added: nats per token with the reconstruction in place of the hidden state. Most trainings were short; longer ones explain more. A TopK model has nothing to reconstruct.`;
+      : `On held-out stories, ${shown(numberAt(first, 'width'), 'count')} features each. Loss added: nats per token with the reconstruction in place of the hidden state. A TopK model has nothing to reconstruct.`;
   return {
     title: 'Sparse autoencoders on the dense twin',
     columns: ['active', 'explained', 'never active', 'loss added'],
@@ -111,10 +111,9 @@ export function seeds(tree: unknown): FactGroup {
           },
         ];
   });
-  const tokens = numberAt(tree, 'tokens');
   const note =
-    tokens === null
+    facts.length === 0
       ? ''
-      : `Two small models of the same kind, trained on ${(tokens / 1e6).toFixed(1)} million tokens, which differ only in their seed. Mutual: the two choose each other.`;
+      : 'The shipped model and another training of the same setting, from another seed. Mutual: the two choose each other.';
   return { title: 'Does another seed find the same neurons?', columns: ['correlation', 'above 0.5', 'mutual'], facts, note };
 }

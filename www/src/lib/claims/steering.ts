@@ -51,7 +51,6 @@ const WAYS: readonly (readonly [key: string, one: string, many: string, definiti
   ['dense', 'coordinate of the twin', 'coordinates of the twin', 'Coordinates of the dense twin, found by the same rule.'],
   ['dense_index', 'index of the twin behind several blocks', 'indices of the twin behind several blocks', 'The same of the dense twin.'],
   ['sae', 'SAE feature', 'SAE features', 'Features of a sparse autoencoder on the twin, found by the same rule.'],
-  ['sae_long', 'feature of an SAE trained longer', 'features of an SAE trained longer', 'Of an autoencoder that read three times as much.'],
 ];
 const OTHER_WAYS: readonly (readonly [key: string, name: string, definition: string])[] = [
   [
