@@ -89,6 +89,13 @@ function pagesOf({ name, dense_twin: twin }) {
     ),
     byo: asOpened('byo'),
     about: asOpened('about'),
+    tables: {
+      hash: '#/about',
+      ready: async (page) => {
+        await shown(page, 'about');
+        await page.getByText('All measurements, in tables').click();
+      },
+    },
   };
 }
 
