@@ -16,6 +16,8 @@ from . import common
 NAMES = ("quality", "copies", "consistency", "trace", "sae", "controls", "patches", "switches", "sets", "seeds", "turning", "compute", "edit_cost", "recipes")
 # The SAE that stands beside neurons and coordinates: name of its folder, block.
 SAE, BLOCK = "topk-k48", 4
+# What it reads: two hours of a core, a minute of a GPU. With a tenth of it an SAE is no rival (README.md, "Reading the sets").
+POSITIONS = 4_000_000
 # What waits for another; and what is left until all else has ended: it needs the machine to itself, or what the others wrote.
 AFTER = {"controls": "sae", "patches": "sae", "sets": "sae"}
 LAST = ("turning", "compute", "edit_cost", "recipes")
@@ -36,7 +38,7 @@ def commands(args) -> dict[str, list]:
         "copies": ["copies", *data],
         "consistency": ["consistency", *shared, *(["--data", args.data] if args.topk or args.dense else [])],
         "trace": ["trace", *shared],
-        "sae": ["sae", *data, "--out", sae, "--layer", BLOCK, "--k", 48, "--positions", 400_000],
+        "sae": ["sae", *data, "--out", sae, "--layer", BLOCK, "--k", 48, "--positions", POSITIONS],
         "controls": ["controls", *data, *beside],
         "patches": ["patches", *shared, *beside],
         "switches": ["switches", *shared],
