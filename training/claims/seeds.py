@@ -20,11 +20,9 @@ import numpy as np
 import torch
 
 from topklm import stats
-from topklm.data import evaluation_windows
 from topklm.model import TopKLM
-from topklm.train import evaluate
 
-from . import common, controls, proxy_meaning
+from . import common, controls, proxy_meaning, quality
 
 HIGH = 0.5
 
@@ -109,13 +107,6 @@ def means(blocks: dict) -> dict:
     return out
 
 
-def held_out_nats(model: TopKLM, data: Path) -> float:
-    """Nats per token on the held-out documents."""
-    arrays = common.texts(data)
-    total, count = evaluate(model, evaluation_windows(arrays["held_out.ids"], model.config.n_ctx, arrays["held_out.starts"]))
-    return total / count
-
-
 def main():
     p = common.parser(__doc__)
     p.add_argument("--other", type=Path, required=True, help="a trainer's checkpoint, or a model's folder, from another seed")
@@ -127,6 +118,7 @@ def main():
     one, other = common.subject(args.topk or args.models / common.TOPK, args.data), common.subject(args.other, args.data)
     if one.model.config != other.model.config:
         p.error(f"--other: {args.other} has another config than {one.about['name']}")
+    arrays = common.texts(args.data)
     ids, _ = proxy_meaning.windows(args.data, one.model.config.n_ctx, args.positions)
     fresh = TopKLM(other.model.config).init_weights(args.seed).eval().requires_grad_(False)
     blocks = compare(one.model, other.model, fresh, ids)
@@ -134,7 +126,7 @@ def main():
         "model": one.about,
         "other": other.about | {"seed": args.seed},
         "positions": ids.numel(),
-        "held_out_nats": [held_out_nats(model, args.data) for model in (one.model, other.model)],
+        "held_out_nats": [quality.bits_per_byte(subject, arrays, one.tokenizer, "held_out")["nats_per_token"] for subject in (one, other)],
         "mean": means(blocks),
         "blocks": blocks,
         "seconds": clock(),
