@@ -20,10 +20,11 @@ AMOUNTS = (2.0, 3.0, 4.0, 5.0, 6.0)
 
 @dataclass(frozen=True)
 class Raise:
-    """`amount` is added to the logits of the one-token words of concept number `concept`."""
+    """`amount` is added to the logits of the one-token words of concept number `concept`, at the first `until` new tokens if that is given."""
 
     concept: int
     amount: float
+    until: int | None = None
 
     def table(self):
         return {"raised_logits": self.amount}
@@ -38,7 +39,7 @@ class Ceiling(steer.Bench):
         temperature = self.config["bounds"]["temperature"]
         given = bias if edits else None
         return steer.decode.generate(
-            self.subject.model, prompts, seeds, tokens, temperature, watch=self.watch, bias=given
+            self.subject.model, prompts, seeds, tokens, temperature, watch=self.watch, bias=given, bias_until=edits[0].until if edits else None
         )
 
 

@@ -11,6 +11,9 @@ from topklm.generate import Decoder
 from . import common
 
 
+NEVER = 1 << 30  # no position
+
+
 @dataclass(frozen=True)
 class Edit:
     """An edit as the engine takes it. `feature` stands for `index` where a direction (an SAE's decoder row) is added."""
@@ -22,9 +25,10 @@ class Edit:
     site: str = "topk_out"  # topk_out | topk_in
     positions: str = "all"  # all | generated
     propagate: str = "layer"  # layer | from_layer
+    until: int | None = None  # let go once so many new tokens are written; the engine takes `positions` {from, to} for it
 
     def table(self) -> dict:
-        return asdict(self)
+        return {key: value for key, value in asdict(self).items() if key != "until" or value is not None}
 
 
 class RowEdits:
@@ -42,15 +46,16 @@ class RowEdits:
             if directions is not None and edit.action != "add":
                 raise ValueError(f"a direction can only be added, not {edit.action}")
             first = prompt_lengths[row] if edit.positions == "generated" else 0
+            end = NEVER if edit.until is None else prompt_lengths[row] + edit.until - 1
             for layer in [b for b in blocks if b > edit.layer] if edit.propagate == "from_layer" else []:
-                self._put(layer, edit, row, first)
-            self._put(edit.layer, edit, row, first)
+                self._put(layer, edit, row, first, end)
+            self._put(edit.layer, edit, row, first, end)
         for key, entries in self.groups.items():
-            rows, index, value, first = (torch.tensor(column) for column in zip(*entries, strict=True))
-            self.groups[key] = rows, index, value.float(), first
+            rows, index, value, first, end = (torch.tensor(column) for column in zip(*entries, strict=True))
+            self.groups[key] = rows, index, value.float(), first, end
 
-    def _put(self, layer, edit, row, first):
-        self.groups.setdefault((layer, edit.site, edit.action), []).append((row, edit.index, edit.value, first))
+    def _put(self, layer, edit, row, first, end):
+        self.groups.setdefault((layer, edit.site, edit.action), []).append((row, edit.index, edit.value, first, end))
 
     def apply(self, site, layer, x, start):
         """x [B, T, d] at positions start…, changed in a copy."""
@@ -58,8 +63,9 @@ class RowEdits:
             group = self.groups.get((layer, site, action))
             if group is None:
                 continue
-            rows, index, value, first = group
-            on = start + torch.arange(x.shape[1])[None, :] >= first[:, None]  # [R, T]
+            rows, index, value, first, end = group
+            at = start + torch.arange(x.shape[1])[None, :]
+            on = (at >= first[:, None]) & (at < end[:, None])  # [R, T]
             x = x.clone()
             if self.directions is not None:
                 x[rows] += (value[:, None] * on)[..., None] * self.directions[index][:, None, :]
@@ -78,25 +84,25 @@ class RowEdits:
 
 @torch.no_grad()
 def generate(
-    model, prompts, seeds, max_tokens, temperature, edits=None, blocks=(), directions=None, stop=0, batch=None, watch=None, bias=None
+    model, prompts, seeds, max_tokens, temperature, edits=None, blocks=(), directions=None, stop=0, batch=None, watch=None, bias=None, bias_until=None
 ):
     """New ids, a list a row; ends at `stop`, which is left out. Prompts may differ in length; the noise of a row is its
     seed's alone, so the same row with and without an edit draws the same numbers. With `watch` [V, C], a 0/1 column a
     family of tokens, also how many of each family were to be expected: probabilities summed over the steps, [rows, C].
-    `bias(rows)` gives what is added to the logits of a slice of the rows, [len, V]."""
+    `bias(rows)` gives what is added to the logits of a slice of the rows, [len, V], at the first `bias_until` new tokens alone if that is given."""
     out, expected = [], []
     edits = edits or [None] * len(prompts)
     batch = batch or common.at_once(512, 4096)
     for at in range(0, len(prompts), batch):
         part = slice(at, at + batch)
         row_edits = RowEdits(edits[part], [len(p) for p in prompts[part]], blocks, directions)
-        ids, sums = _generate(model, prompts[part], seeds[part], max_tokens, temperature, row_edits, stop, watch, bias(part) if bias else 0)
+        ids, sums = _generate(model, prompts[part], seeds[part], max_tokens, temperature, row_edits, stop, watch, bias(part) if bias else 0, bias_until)
         out += ids
         expected.append(sums)
     return out if watch is None else (out, np.concatenate(expected))
 
 
-def _generate(model, prompts, seeds, max_tokens, temperature, edits, stop, watch, bias):
+def _generate(model, prompts, seeds, max_tokens, temperature, edits, stop, watch, bias, bias_until):
     lengths = np.array([len(p) for p in prompts])
     shortest, n = int(lengths.min()), len(prompts)
     total = min(int(lengths.max()) + max_tokens, model.config.n_ctx)
@@ -112,7 +118,8 @@ def _generate(model, prompts, seeds, max_tokens, temperature, edits, stop, watch
     for position in range(shortest, total + 1):
         step = position - lengths  # which new token this is, negative while the prompt lasts
         draw = torch.as_tensor(noise[np.arange(n), step.clip(0, max_tokens - 1)]).float()
-        p = ((logits.float() + bias) / temperature).softmax(-1)
+        raised = bias if bias_until is None else bias * torch.as_tensor(step < bias_until)[:, None]
+        p = ((logits.float() + raised) / temperature).softmax(-1)
         cumulative = p.cumsum(-1)
         ids = (cumulative < draw[:, None] * cumulative[:, -1:]).sum(-1).clamp(max=logits.shape[-1] - 1).numpy(force=True)
         fresh = (step >= 0) & (step < max_tokens)

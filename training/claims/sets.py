@@ -83,23 +83,26 @@ def summed(lists, rows: torch.Tensor):
     return torch.stack(directions), parts
 
 
-def edit_of(parts, factor: float) -> tuple:
-    return tuple(decode.Edit(layer, number, "add", float(factor)) for layer, number in parts)
+def edit_of(parts, factor: float, until: int | None = None) -> tuple:
+    return tuple(decode.Edit(layer, number, "add", float(factor), until=until) for layer, number in parts)
 
 
-def given(subject, judge, config, chosen, rows=None, factor=1.0):
-    """(bench, trials [(concept, edit)]) of stored lists of coordinates, or of rows of a basis, with `factor` times the values that they have."""
+def given(subject, judge, config, chosen, rows=None, factor=1.0, until=None):
+    """(bench, trials [(concept, edit)]) of stored lists of coordinates, or of rows of a basis, with `factor` times the values that they have,
+    let go after `until` new tokens if that is given."""
     lists = [list(zip(c["layer"], c["index"], c["value"], strict=True)) for c in chosen]
     directions, parts = summed(lists, torch.eye(subject.model.config.d_model) if rows is None else rows)
     layers = sorted({layer for own in parts for layer, _ in own})
-    return direction_bench(subject, judge, config, layers, directions), [(i, edit_of(own, factor)) for i, own in enumerate(parts)]
+    return direction_bench(subject, judge, config, layers, directions), [(i, edit_of(own, factor, until)) for i, own in enumerate(parts)]
 
 
-def curve(config, at) -> list[dict]:
-    """Words against surprise: means over the concepts at each of `FACTORS`; `at(factor)` gives (bench, trials [(concept, edit)])."""
+def curve(config, at, factors=FACTORS, more=None) -> list[dict]:
+    """Words against surprise: means over the concepts at each of `factors`; `at(factor)` gives (bench, trials [(concept, edit)]), `more(bench,
+    results)` further figures of a point."""
     bounds, points = config["bounds"], []
-    for factor in FACTORS:
-        results, _ = fresh(*at(factor), config)
+    for factor in factors:
+        bench, trials = at(factor)
+        results, _ = fresh(bench, trials, config)
         two = np.array([(r["steered"] >= 2).mean() for r in results])
         ratios = np.array([r["nll_ratio"] for r in results])
         points.append(
@@ -111,6 +114,7 @@ def curve(config, at) -> list[dict]:
                 "nll_ratio": float(ratios.mean()),
                 "half": float((two >= bounds["works"]).mean()),
                 "works": float(((two >= bounds["works"]) & (ratios <= bounds["likelihood"])).mean()),
+                **(more(bench, results) if more else {}),
             }
         )
     return points

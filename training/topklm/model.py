@@ -17,6 +17,9 @@ from .topk import topk_cut
 # One position in so many is asked by `TopKLM.outward`; `lasting` looks so many tokens ahead.
 OUTWARD_EVERY = 8
 LASTING = 32
+# A neuron is idle that is active at no more than one in so many positions of a batch; it is moved at so many of them (`below_cut`).
+IDLE = 2_000
+NEAREST = 8
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,20 @@ class MLP(nn.Module):
         return self.down_proj(F.dropout(inner, self.drop, self.training) if self.drop else inner)
 
 
+def below_cut(x, kept):
+    """How far idle neurons are below the cut where they are nearest to it, mean over all neurons of a block (others count 0); x [B, T, d] before
+    and `kept` after the cut. The positions are divided into NEAREST parts, in each of which a neuron counts at the one where it is nearest,
+    in units of the root mean square of the stream there. Trained down, it comes among the active ones, where the loss on text then reaches it
+    (as the auxiliary loss of sparse autoencoders does for dead features, Gao et al., arXiv 2406.04093, which has a target that a stream lacks)."""
+    x, kept = x.flatten(0, 1), kept.detach().flatten(0, 1)
+    least = torch.where(kept > 0, kept, torch.inf).amin(-1, keepdim=True)
+    scale = x.detach().pow(2).mean(-1, keepdim=True).clamp_min(1e-12).rsqrt()
+    gap = ((least - x) * scale).nan_to_num(0.0, 0.0, 0.0)  # a position with nothing above 0 has no bound
+    nearest = gap[: len(gap) // NEAREST * NEAREST].unflatten(0, (NEAREST, -1)).amin(1).relu()
+    idle = (kept > 0).sum(0) <= len(kept) / IDLE
+    return (nearest.mean(0) * idle).mean()
+
+
 class Block(nn.Module):
     def __init__(self, c: ModelConfig, layer: int):
         super().__init__()
@@ -144,12 +161,16 @@ class Block(nn.Module):
         self.k_in = c.k_at(layer - 1) if layer else c.topk_k if c.topk_embed else None
         self.sparse = False  # whether the products behind that cut are computed by sparse.c
 
-    def forward(self, x, cos, sin, mask, k):
-        """x [B, T, d] f32 -> the next residual stream; `k` overrides the block's own while it is annealed."""
+    def forward(self, x, cos, sin, mask, k, idle=False):
+        """x [B, T, d] f32 -> the next residual stream; `k` overrides the block's own while it is annealed. With `idle` also `below_cut`, 0 for a
+        block that is not cut."""
         most = (k or self.k_in) if self.sparse and self.k_in is not None else None
         x = x + self.self_attn(self.input_layernorm(x), cos, sin, mask, most).float()
         x = x + self.mlp(self.post_attention_layernorm(x)).float()
-        return topk_cut(x, self.k if k is None or self.k is None else k, self.select, self.post)
+        kept = topk_cut(x, self.k if k is None or self.k is None else k, self.select, self.post)
+        if not idle:
+            return kept
+        return kept, x.new_zeros(()) if self.k is None else below_cut(x, kept)
 
 
 class Trunk(nn.Module):
@@ -222,14 +243,19 @@ class TopKLM(nn.Module):
         c = self.config
         return topk_cut(x, k or c.topk_k, c.topk_select, c.topk_post) if c.topk_embed else x
 
-    def stream(self, ids, k=None, edit=None):
-        """The residual stream after every block, a list of L tensors [B, T, d]. `edit(layer, x) -> x` may change each."""
+    def stream(self, ids, k=None, edit=None, idle=None):
+        """The residual stream after every block, a list of L tensors [B, T, d]. `edit(layer, x) -> x` may change each. A list `idle` is
+        given `below_cut` of every block."""
         T = ids.shape[1]
         x = self.embed(ids, k)
         cos, sin, mask = self.cos[:T], self.sin[:T], self.causal[:T, :T]
         out = []
         for layer, block in enumerate(self.model.layers):
-            x = block(x, cos, sin, mask, k)
+            if idle is None:
+                x = block(x, cos, sin, mask, k)
+            else:
+                x, below = block(x, cos, sin, mask, k, True)
+                idle.append(below)
             if edit is not None:
                 x = edit(layer, x)
             out.append(x)
@@ -256,14 +282,17 @@ class TopKLM(nn.Module):
             losses.append(torch.stack([nats[:, 0].mean(), (nats * weight).sum(1).mean()]))
         return torch.stack(losses).mean(0)
 
-    def forward(self, ids, targets=None, k=None, outward=0.0, lasting=0.0):
+    def forward(self, ids, targets=None, k=None, outward=0.0, lasting=0.0, revive=0.0):
         """Logits [B, T, V]; with `targets` [B, T] the mean loss in nats a token instead, plus `outward` times the first and `lasting`
-        times the second of the losses of `TopKLM.outward`."""
-        streams = self.stream(ids, k)
+        times the second of the losses of `TopKLM.outward`, and `revive` times `below_cut`, summed over the blocks."""
+        below = [] if revive else None
+        streams = self.stream(ids, k, idle=below)
         logits = self.lm_head(self.model.norm(streams[-1]))
         if targets is None:
             return logits
         loss = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
+        if revive:
+            loss = loss + revive * torch.stack(below).sum()
         if not (outward or lasting):
             return loss
         once, long = self.outward(streams, targets)

@@ -73,6 +73,7 @@ class TrainConfig:
     anneal: tuple = ()  # [[share of the steps, k until then], …], ascending; afterwards topk_k
     outward: float = 0.0  # weight of the loss that makes a neuron's promoted tokens foretell what follows (TopKLM.outward)
     lasting: float = 0.0  # weight of the loss that makes them foretell the next 32 tokens
+    revive: float = 0.0  # weight of the loss that brings idle neurons back among the active ones (model.below_cut)
     dropout: float = 0.0  # share of the inner activations of attention and MLP that a step leaves out (TopKLM.use_dropout)
     noise: float = 0.0  # share of the tokens read that are replaced by others of the batch; what is to be foretold stays
     log_every: int = 10
@@ -96,7 +97,7 @@ def read_config(path: Path, dense: bool):
     model = ModelConfig(d_vocab=table.get("d_vocab", 4096), **shapes)
     train = dict(table["train"])
     if dense:
-        for key in ("anneal", "outward", "lasting"):
+        for key in ("anneal", "outward", "lasting", "revive"):
             train.pop(key, None)
     if "finish" in train:
         train["finish"] = Finish(**train["finish"])
@@ -189,9 +190,9 @@ class Trainer:
         torch.manual_seed(seed)
         self.model = TopKLM(self.model_config).init_weights(seed).to(self.device)
         self.packed = Packed(data, self.model_config.n_ctx, seed, self.c.epochs)
-        if self.c.outward or self.c.lasting:
+        if self.c.outward or self.c.lasting or self.c.revive:
             if self.model_config.topk_k is None or self.model_config.n_nontopk == self.model_config.n_layers:
-                raise ValueError("outward and lasting need a model with a TopK block: there are no neurons to speak")
+                raise ValueError("outward, lasting and revive need a model with a TopK block: there are no neurons without")
             self.model.unigram.copy_(self.packed.unigram(self.model_config.d_vocab))
         # `mixtures`: (the step from which it is read, its windows), the last first.
         self.planned = self.steps = self.c.steps(self.model_config.n_ctx)
@@ -331,7 +332,7 @@ class Trainer:
         return rewarm * rate(self.step, self.planned, self.c)
 
     def one_step(self) -> torch.Tensor:
-        """One optimiser step; the mean loss of its batch in nats a token (with the terms of `outward` and `lasting`, if there are any), on the device."""
+        """One optimiser step; the mean loss of its batch in nats a token (with the terms of `outward`, `lasting` and `revive`, if there are any), on the device."""
         c = self.c
         windows = self.windows(c.batch // self.world)
         ids = torch.from_numpy(windows).to(self.device)
@@ -342,7 +343,7 @@ class Trainer:
         # A k that is always given is compiled once for all values.
         k = annealed_k(self.step, self.planned, c) or (self.model_config.topk_k if c.anneal else None)
         with autocast(self.device.split(":")[0], self.precision.products):
-            loss = self.runner(read, ids[:, 1:], k, c.outward, c.lasting)
+            loss = self.runner(read, ids[:, 1:], k, c.outward, c.lasting, c.revive)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), c.clip)
         for optimiser, lr in self.optimisers:
