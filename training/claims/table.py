@@ -15,8 +15,8 @@ from . import common, longer, paper
 from .headline import headline
 from .markdown import grid, heading, listed, number, percent
 from .table_reading import consistency, controls, copies, meaning, sae, seeds
-from .table_steering import ceiling, patches, sets, steering, switches, turning
-from .table_training import compute, lasting, longer_settings, longer_trained, sae_trace, sweep, sweep_wide, trace
+from .table_steering import ceiling, letting_go, patches, sets, steering, switches, turning
+from .table_training import compute, idle, lasting, longer_settings, longer_trained, sae_trace, shares, sweep, sweep_wide, trace
 from .table_training import paper as paper_table
 
 BEGIN, END = "<!-- claims: made by `python -m claims.table` -->", "<!-- /claims -->"
@@ -66,10 +66,13 @@ def table(results: Path) -> str:
     for name, part in PARTS.items():
         result = common.read(results, name)
         lines += part(result) if result else ()
+        let_go = common.read(results, "letting_go") if name == "sets" else None
+        lines += letting_go(let_go, result) if let_go else ()
     tried = common.read(results / longer.LONGER, "settings")
     lines += longer_settings(tried) if tried else ()
-    ahead = common.read(results, "lasting")
-    lines += lasting(ahead) if ahead else ()
+    for name, part in {"lasting": lasting, "idle": idle, "shares": shares}.items():
+        result = common.read(results, name)
+        lines += part(result) if result else ()
     if "dense" not in common.read(results, "quality"):
         lines += ["", "Not measured yet: the dense twin and the SAEs on it."]
     if not common.read(results, "sweep").get("settings"):

@@ -160,6 +160,39 @@ def sets(r):
         yield "The same lists and prompts, all values of a list times one factor for all concepts; read off between the factors measured."
 
 
+LET_GO = {"topk 1": "TopK, 1 neuron", "topk 8": "TopK, up to 8 neurons", "dense 8": "dense twin, up to 8 coordinates", "sae 1": "SAE on the twin, 1 feature",
+          "sae 8": "SAE on the twin, up to 8 features", "logits": "raised logits of the words"}  # fmt: skip
+
+
+def letting_go(r, to_the_end):
+    """Lists that are let go after some tokens, beside the same to the end (`sets`)."""
+    rows = []
+    for name, label in LET_GO.items():
+        own = r["methods"].get(name)
+        if own is None:
+            continue
+        method, *size = name.split()
+        whole = to_the_end["methods"][method]
+        whole = whole[size[0]] if size else whole
+        count = len(whole["concepts"])
+        at = {e["nll_ratio"]: e for e in read_off(own["base"], own["curve"])}
+        end = {e["nll_ratio"]: e for e in read_off(whole["base"], whole["curve"])} if "curve" in whole else {}
+        later = {e["nll_ratio"]: e["later"] for e in own["later"]}
+        cells = []
+        for ratio in AT[1:3]:
+            cells += [f"{number(e[ratio]['words'])} ({round(e[ratio]['half'] * count)})" if ratio in e else "–" for e in (end, at)]
+            cells.append(number(later.get(ratio)))
+        rows.append((label, *cells))
+    heads = [cell for ratio in AT[1:3] for cell in (f"at {ratio:g} times the surprise: to the end", "let go", "of it behind that")]
+    yield from heading("Lists that are let go", "letting_go")
+    yield from grid(("words a text (topics with two in half of the texts)", *heads), rows)
+    yield ""
+    yield (
+        f"The lists and amounts of `sets`, applied while the first {r['until']} of {to_the_end['tokens']} new tokens are written, with values times factors; the same prompts, seeds and judge. "
+        f"Behind that: words that come after token {r['until']}, less those of a text without an edit. [Reading it](#reading-the-sets)."
+    )
+
+
 def on_curve(figures) -> list[str]:
     """Words and how many concepts have two where the curve reaches each surprise of `AT`; nothing beyond its end."""
     count = len(figures["concepts"])

@@ -202,3 +202,44 @@ def lasting(r):
         f"`configs/{r['config']}` but for what is said ({r['device']}; the first on a CPU). Topics: of {r['concepts']}, as in `sets`, surprise told by `{r['judge']}`, of `22M-120M` by its own twin; uncertain by about three. "
         f"Words: a text, at {r['surprise']} times the surprise of plain texts. [Reading it](#neurons-that-look-ahead)."
     )
+
+
+def idle(r):
+    """What the loss that brings idle neurons back (`revive`) does, on a wide proxy."""
+    yield from heading("Idle neurons put to work, on a wide proxy", "table")
+    yield from grid(
+        ("setting", "what it is", "idle, by block", "never active, by block", "held-out documents, nats", "validation text, nats", "F1"),
+        [
+            (
+                f"`{name}`", e["why"], *(f"{percent(min(e[key]), 1)} to {percent(max(e[key]), 1)}" for key in ("idle", "never")),
+                *(number(e[text]["nats_per_token"], 3) for text in ("held_out", "validation")), number(e.get("f1")),
+            )
+            for name, e in r["settings"].items()
+        ],
+    )  # fmt: skip
+    yield ""
+    yield (
+        f"d_model {r['d_model']:,}, k {r['topk_k']}, {r['tokens'] / 1e6:.1f} M tokens, one seed. Idle: active at fewer than {r['idle_below']} of {r['of']:,} positions of held-out documents. "
+        "[Reading it](#idle-neurons)."
+    )
+
+
+def shares(r):
+    """How much of our own stories is read, on a proxy."""
+    yield from heading("How much of our own stories to read, on a proxy", "table")
+    kinds = ("who", "holder", "what")
+    yield from grid(
+        ("share of the tokens", "held-out documents, bits per byte", "validation text", *("who is named", "who has it", "which object"), "figure", "… sentences shuffled"),
+        [
+            (
+                percent(e["share"]), *(number(e[text]["bits_per_byte"], 3) for text in ("held_out", "validation")),
+                *(percent(e[kind]) for kind in kinds), number(e["figure"]), number(e["shuffled"]),
+            )
+            for e in r["settings"]
+        ],
+    )  # fmt: skip
+    yield ""
+    yield (
+        f"d_model {r['d_model']}, k {r['topk_k']}, {r['tokens'] / 1e6:.1f} M tokens, one seed; {r['items']} questions of each kind, each put twice, as in `consistency` (a share right has a standard error of 3.5 points, the figure "
+        "of 0.04). The stories of the questions are of our own kind, though of none that was read. [Reading it](#our-own-stories-by-share)."
+    )

@@ -166,6 +166,14 @@ class Edits(unittest.TestCase):
         x = rows.after(0, torch.zeros(3, 3, 5), 1)  # positions 1, 2, 3
         self.assertEqual(x[:, :, 2].tolist(), [[0, 1, 1], [0, 0, 0], [0, 0, 0]])
 
+    def test_an_edit_is_let_go_once_so_many_tokens_are_written(self):
+        """The token after the prompt is written at the prompt's last position."""
+        let_go = decode.Edit(0, 2, "add", 1.0, until=2)
+        rows = decode.RowEdits([let_go, let_go, decode.Edit(0, 2, "add", 1.0)], [2, 3, 2], [0])
+        x = rows.after(0, torch.zeros(3, 3, 5), 1)  # positions 1, 2, 3
+        self.assertEqual(x[:, :, 2].tolist(), [[1, 1, 0], [1, 1, 1], [1, 1, 1]])
+        self.assertEqual((let_go.table()["until"], "until" in decode.Edit(0, 2).table()), (2, False))
+
     def test_a_direction_is_added(self):
         directions = torch.eye(4)[:2] * 3
         rows = decode.RowEdits([decode.Edit(1, 1, "add", 2.0)], [1], [0, 1], directions)

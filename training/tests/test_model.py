@@ -13,7 +13,8 @@ from safetensors.numpy import load_file
 from topklm.data import BOS
 from topklm.export import config_of, hf_config, load_model, read_weights, to_8bit, to_f16
 from topklm.generate import Decoder, sample
-from topklm.model import LASTING, ModelConfig, TopKLM
+from topklm.model import IDLE, LASTING, NEAREST, ModelConfig, TopKLM, below_cut
+from topklm.topk import topk_cut
 
 GOLDENS = Path(__file__).parents[2] / "tests" / "goldens" / "models"
 CONFIG = ModelConfig(d_vocab=50, d_model=24, n_layers=3, n_heads=2, d_head=8, d_mlp=16, n_ctx=20, topk_k=5, n_nontopk=1)
@@ -76,6 +77,39 @@ class Model(unittest.TestCase):
             torch.testing.assert_close(outward, torch.stack([torch.stack(expected).mean(), torch.stack(lasting).mean()]))
             together = model(ids, targets) + 0.5 * outward[0] + 0.25 * outward[1]
             torch.testing.assert_close(model(ids, targets, outward=0.5, lasting=0.25), together)
+
+    def test_idle_neurons_are_told_how_far_below_the_cut_they_are(self):
+        """At the positions where they are nearest to it; nothing else has a gradient."""
+        generator = torch.Generator().manual_seed(5)
+        x = torch.randn((2, 12, 6), generator=generator)
+        x[..., 4], x[..., 5] = x[..., 4] - 20, x[..., 5] - 30
+        x[0, 0] = -1.0  # nothing above 0 there: no bound
+        x.requires_grad_()
+        kept = topk_cut(x, 2, post="relu")
+        loss = below_cut(x, kept)
+        expected, at = 0.0, []
+        rows, left = x.detach().flatten(0, 1), kept.detach().flatten(0, 1)
+        for i in range(6):
+            if (left[:, i] > 0).sum() > len(rows) / IDLE:
+                continue
+            for part in range(NEAREST):
+                some = range(part * len(rows) // NEAREST, (part + 1) * len(rows) // NEAREST)
+                gaps = {n: float((min(v for v in left[n] if v > 0) - rows[n, i]) / rows[n].pow(2).mean().sqrt()) if (left[n] > 0).any() else 0.0 for n in some}
+                nearest = min(gaps, key=gaps.get)
+                expected += max(gaps[nearest], 0) / NEAREST / 6
+                at += [(nearest, i)] if gaps[nearest] > 0 else []
+        self.assertEqual({i for _, i in at}, {4, 5})
+        self.assertAlmostEqual(float(loss.detach()), expected, places=5)
+        loss.backward()
+        self.assertEqual({tuple(n) for n in x.grad.flatten(0, 1).nonzero().tolist()}, set(at))
+        self.assertLess(float(x.grad.max()), 1e-9)  # downhill is up
+        model = TopKLM(CONFIG).init_weights(3)
+        ids = torch.arange(16).view(2, 8)
+        below = []
+        model.stream(ids[:, :-1], idle=below)
+        self.assertEqual([bool(b > 0) for b in below], [True, True, False])
+        together = model(ids[:, :-1], ids[:, 1:]) + 0.5 * sum(below)
+        torch.testing.assert_close(model(ids[:, :-1], ids[:, 1:], revive=0.5), together)
 
     def test_the_embedding_may_be_cut_too(self):
         cut = TopKLM(replace(CONFIG, topk_embed=True, topk_post="relu")).init_weights(3).eval()

@@ -9,7 +9,7 @@ from unittest import mock
 import numpy as np
 import torch
 
-from claims import common, decode, linear, recipes, sae, scoring, searching, sets, steer, table, table_steering
+from claims import common, decode, letting_go, linear, recipes, sae, scoring, searching, sets, steer, table, table_steering
 from claims.curves import read_off, words_at
 from tests.toy_claims import ToyClaims
 from topklm.model import ModelConfig, TopKLM
@@ -61,7 +61,20 @@ class Sets(ToyClaims):
                 for key in ("words", "two", "nll_ratio", "works"):
                     self.assertAlmostEqual(one[key], whole[key], delta=1e-3 * one[key])
             self.assertNotIn("curve", curves["topk"]["1"])
-        self.assertIn("| TopK, up to 3 neurons | ", table.table(self.results))
+            lists = (("topk", "1"), ("topk", "3"), ("sae", "3"))
+            with mock.patch.multiple(letting_go, UNTIL=3, LISTS=lists, FACTORS=(1.0, 2.0), LOGIT_FACTORS=(1.0, 2.0)):
+                went_on = self.call(letting_go, "--sae", folder)["methods"]
+            self.assertEqual(set(went_on), {"topk 1", "topk 3", "sae 3", "logits"})
+            for own in went_on.values():
+                self.assertEqual([point["factor"] for point in own["curve"]], [1.0, 2.0])
+                self.assertTrue(all(0 <= point["later_base"] <= own["base"] for point in own["curve"]))
+            # Raised for three tokens, words come more seldom than for all eight.
+            three, eight = went_on["logits"]["curve"][0]["words"], methods["logits"]["words"]
+            self.assertLessEqual(methods["logits"]["base"], three)
+            self.assertLess(three, eight)
+        text = table.table(self.results)
+        self.assertIn("| TopK, up to 3 neurons | ", text)
+        self.assertIn("### Lists that are let go", text)
 
 
 class Rules(unittest.TestCase):

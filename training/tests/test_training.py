@@ -192,11 +192,25 @@ class Training(unittest.TestCase):
                 found[weights] = run.model.outward(run.model.stream(ids[:, :-1]), ids[:, 1:]).tolist()
         self.assertLess(found[1.0, 0.0][0], found[0.0, 0.0][0] - 0.05)
         self.assertLess(found[0.0, 1.0][1], found[0.0, 0.0][1] - 0.05)
-        for weight in ("outward", "lasting"):
-            with self.assertRaisesRegex(ValueError, "outward and lasting need a model with a TopK block"):
+        for weight in ("outward", "lasting", "revive"):
+            with self.assertRaisesRegex(ValueError, "outward, lasting and revive need a model with a TopK block"):
                 text = toy.MODEL.replace("n_nontopk = 1", "n_nontopk = 3").replace("tokens =", f"{weight} = 0.1\ntokens =")
                 (self.folder / "all.toml").write_text(text)
                 self.trainer("all", config="all.toml")
+
+    def test_idle_neurons_come_back(self):
+        idle = []
+        for weight in (0.0, 2.0):
+            text = toy.MODEL.replace("d_model = 32", "d_model = 128").replace("topk_k = 6", "topk_k = 2\ntopk_post = \"relu\"").replace("tokens = 1024", f"tokens = 5120\nrevive = {weight}")
+            (self.folder / "idle.toml").write_text(text.replace("save_every = 1", "save_every = 1000"))
+            run = self.trainer(f"idle-{weight}", config="idle.toml")
+            run.run()
+            with torch.no_grad():
+                states = run.model.stream(torch.from_numpy(run.windows(16))[:, :-1])
+            cut = [x.flatten(0, 1) for layer, x in enumerate(states) if run.model_config.k_at(layer) is not None]
+            idle.append(sum(int((x > 0).sum(0).eq(0).sum()) for x in cut))
+        self.assertGreater(idle[0], 10)
+        self.assertLess(idle[1], 0.85 * idle[0])
 
     def test_another_seed_is_another_training(self):
         first, second = self.trainer("seed").model, self.trainer("seed-2", seed=2).model
