@@ -6,11 +6,12 @@ import numpy as np
 AT = (1.05, 1.1, 1.2, 1.3, 1.5)
 
 
-def read_off(base: float, points) -> list[dict]:
-    """Words a text and the share of concepts with two of them in half of the texts, at each surprise of `AT` that the curve reaches; `base`: words without an edit."""
-    points = [{"nll_ratio": 1.0, "words": base, "half": 0.0}, *points]
+def read_off(base: float, points, keys=("words", "half")) -> list[dict]:
+    """Words a text, the share of concepts with two of them in half of the texts and other figures of the points that are 0 without an edit, at each surprise
+    of `AT` that the curve reaches; `base`: words without an edit."""
+    points = [{"nll_ratio": 1.0} | dict.fromkeys(keys, 0.0) | {"words": base}, *points]
     ratios = np.maximum.accumulate([point["nll_ratio"] for point in points])
-    return [{"nll_ratio": at} | {key: float(np.interp(at, ratios, [point[key] for point in points])) for key in ("words", "half")} for at in AT if at <= ratios[-1]]
+    return [{"nll_ratio": at} | {key: float(np.interp(at, ratios, [point[key] for point in points])) for key in keys} for at in AT if at <= ratios[-1]]
 
 
 def words_at(figures, ratio) -> float | None:

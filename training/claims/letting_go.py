@@ -6,8 +6,8 @@ The lists that claims.sets found, and raised logits, are applied while the first
 factors, since so short an edit can be a stronger one. Prompts, seeds, judge and counts are those of claims.sets, whose curves, with edits to the end,
 stand beside them (results/sets.json). Nothing is chosen here.
 
-at       words a text and the share of concepts with two of them in half of the texts, at times the surprise (claims.sets)
-later    words behind the tokens that were written under the edit, less those of a text without one, at the same: what the text carries on by itself
+at       words: words a text; half: the share of concepts with two of them in half of the texts, at times the surprise (claims.sets)
+         later: words behind the tokens that were written under the edit, less those of a text without one
 """
 
 import functools
@@ -23,6 +23,7 @@ UNTIL = 12
 FACTORS = (0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 # Of raised logits, whose amounts are added to a log: times 4 is beyond all sense.
 LOGIT_FACTORS = (0.75, 1.0, 1.25, 1.5, 2.0)
+READ = ("words", "half", "later")  # of a point, at the surprises of curves.AT
 # What is let go: method and size of claims.sets.
 LISTS = (("topk", "1"), ("topk", "8"), ("dense", "8"), ("sae", "1"), ("sae", "8"))
 
@@ -30,19 +31,12 @@ LISTS = (("topk", "1"), ("topk", "8"), ("dense", "8"), ("sae", "1"), ("sae", "8"
 def words_later(bench, results) -> dict:
     """The figure `later` of one point, and `later_base`, words there without an edit."""
     (plain, _, _) = next(iter(bench.base.values()))
-    later, base = [], []
-    for r in results:
-        count = lambda ids, concept=r["concept"]: bench._count(ids[UNTIL:], concept)  # noqa: E731
-        later.append(np.mean([count(ids) for ids in r["texts"]]))
-        base.append(np.mean([count(ids) for ids in plain]))
-    return {"later": float(np.mean(later) - np.mean(base)), "later_base": float(np.mean(base))}
 
+    def mean(texts, concept):
+        return np.mean([bench._count(ids[UNTIL:], concept) for ids in texts])
 
-def later_at(points) -> list[dict]:
-    """`later` at each surprise that the curve reaches."""
-    points = [{"nll_ratio": 1.0, "later": 0.0}, *points]
-    ratios = np.maximum.accumulate([p["nll_ratio"] for p in points])
-    return [{"nll_ratio": e["nll_ratio"], "later": float(np.interp(e["nll_ratio"], ratios, [p["later"] for p in points]))} for e in read_off(0.0, [p | {"words": 0.0, "half": 0.0} for p in points])]
+    base = float(np.mean([mean(plain, r["concept"]) for r in results]))
+    return {"later": float(np.mean([mean(r["texts"], r["concept"]) for r in results])) - base, "later_base": base}
 
 
 def main():
@@ -65,10 +59,10 @@ def main():
 
     def store(name, base, points):
         result = common.read(args.results, "letting_go")
-        figures = {"base": base, "curve": points, "at": read_off(base, points), "later": later_at(points)}
+        figures = {"base": base, "curve": points, "at": read_off(base, points, READ)}
         result |= {"model": topk.about, "judge": judge.about, "until": UNTIL, "methods": result.get("methods", {}) | {name: figures}, "seconds": clock()}
         common.write(args.results, "letting_go", result)
-        print(name, common.rounded({"at": figures["at"], "later": figures["later"]}), flush=True)
+        print(name, common.rounded(figures["at"]), flush=True)
 
     for name, size in LISTS:
         subject = topk if name == "topk" else dense

@@ -175,13 +175,12 @@ def letting_go(r, to_the_end):
         whole = to_the_end["methods"][method]
         whole = whole[size[0]] if size else whole
         count = len(whole["concepts"])
-        at = {e["nll_ratio"]: e for e in read_off(own["base"], own["curve"])}
+        at = {e["nll_ratio"]: e for e in read_off(own["base"], own["curve"], ("words", "half", "later"))}
         end = {e["nll_ratio"]: e for e in read_off(whole["base"], whole["curve"])} if "curve" in whole else {}
-        later = {e["nll_ratio"]: e["later"] for e in own["later"]}
         cells = []
         for ratio in AT[1:3]:
             cells += [f"{number(e[ratio]['words'])} ({round(e[ratio]['half'] * count)})" if ratio in e else "–" for e in (end, at)]
-            cells.append(number(later.get(ratio)))
+            cells.append(number(at.get(ratio, {}).get("later")))
         rows.append((label, *cells))
     heads = [cell for ratio in AT[1:3] for cell in (f"at {ratio:g} times the surprise: to the end", "let go", "of it behind that")]
     yield from heading("Lists that are let go", "letting_go")
