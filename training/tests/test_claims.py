@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from claims import all as every
-from claims import ceiling, common, edit_cost, effect, longer, markdown, meaning, quality, sae, sae_trace, seeds, steer, sweep, table, trace
+from claims import ceiling, common, edit_cost, effect, longer, markdown, meaning, quality, sae, sae_trace, steer, sweep, table, trace
 from tests import toy
 from tests.toy_claims import ToyClaims
 from topklm import stats, train
