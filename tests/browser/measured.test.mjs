@@ -39,6 +39,7 @@ const patchedOf = (units, more = {}) => ({
 });
 /** Read off a curve of so many words times the surprise. */
 const atOf = (words) => [1.1, 1.2].map((ratio) => ({ nll_ratio: ratio, words: words * ratio, half: 0.5 }));
+const pointOf = (ratio, words, later) => ({ nll_ratio: ratio, words, half: 0.5, later });
 const setsOf = (words, works) => ({ base: 0.18, words, two: 0.5, nll_ratio: 1.25, works, harmonic: 0.9 });
 const qualityOf = (nats, cost) => ({
   validation: { nats_per_token: nats, bits_per_byte: nats / 2.5, tokens: 213692 },
@@ -95,6 +96,14 @@ const WHOLE = {
     sae: steeringOf('D'),
   },
   ceiling: { works: 0.8 },
+  letting_go: {
+    until: 12,
+    methods: {
+      'topk 8': { at: [pointOf(1.1, 3.1, 1.2), pointOf(1.2, 3.9)] },
+      logits: { at: [pointOf(1.1, 2.8, 0.7)] },
+      'sae 8': { at: [] },
+    },
+  },
   trace: {
     js_bound: 0.5,
     topk: { steps: [0, 181, 312], last_step: 1600, emerged_share: [0.003, 0.07, 0.12], not_settled: 0.21 },
@@ -306,6 +315,14 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   );
   assert.deepEqual(rowOf(few, 'up to 8 neurons'), ['3.20', '1.25', '2.40', '50 %', '0.90']);
   assert.deepEqual(rowOf(few, 'raised logits, no neuron')[2], '–');
+  const freed = groupOf(claims, 'Lists that are let go');
+  assert.deepEqual(
+    freed.facts.map(({ name }) => name),
+    ['up to 8 neurons', 'raised logits, no neuron'],
+  );
+  assert.deepEqual(rowOf(freed, 'up to 8 neurons'), ['2.20', '3.10', '2.40', '3.90', '1.20']);
+  assert.deepEqual(rowOf(freed, 'raised logits, no neuron'), ['–', '2.80', '–', '–', '0.70']);
+  assert.match(freed.note, /the first 12 of 60 new tokens/);
   assert.match(few.note, /0\.18 words of the concept a text without an edit/);
   const quality = groupOf(claims, 'Language modeling');
   assert.deepEqual(rowOf(quality, 'Cost of 8-bit weights'), ['under 0.001', 'under 0.001']);

@@ -201,6 +201,41 @@ describe('steering by what neurons write', { timeout: 600_000, skip: !model.feat
     assert.match(await setSlider().getAttribute('aria-valuetext'), /^1\.10 ×/, 'a set is known again by its recipe');
   });
 
+  test('a set is let go after some new tokens: in the address, through the slider, and back', async () => {
+    const all = await idsOf('steered');
+    const letGo = page.getByRole('checkbox', { name: 'Let go of all neurons after' });
+    assert.equal(await letGo.isChecked(), false);
+    await letGo.check();
+    assert.equal(
+      await page.getByRole('button', { name: /^Animals/ }).getAttribute('aria-pressed'),
+      'false',
+      'its rate was measured to the end',
+    );
+    await editsAre('2.17_clamp_4.4_out_generated12*3.18_clamp_-2.2_out_generated12');
+    await done();
+    assert.equal(await idsOf('steered'), all, 'texts of fewer tokens are written under the edits to the end');
+    const tokens = page.getByRole('spinbutton', { name: 'Tokens until then' });
+    await tokens.fill('1');
+    await tokens.press('Tab');
+    await editsAre('2.17_clamp_4.4_out_generated1*3.18_clamp_-2.2_out_generated1');
+    await done();
+    const [base, freed] = [await idsOf('base'), await idsOf('steered')].map((ids) => ids.split(',').length);
+    assert.equal(freed, base, 'a whole text');
+    await setSlider().focus();
+    await page.keyboard.press('ArrowRight');
+    await editsAre('2.17_clamp_4.6_out_generated1*3.18_clamp_-2.3_out_generated1');
+    await page.keyboard.press('ArrowLeft');
+    await page.getByLabel('Positions').selectOption('prompt');
+    await editsAre('2.17_clamp_4.4_out_prompt*3.18_clamp_-2.2_out_generated1');
+    await page.getByLabel('Positions').selectOption('generated');
+    await letGo.check();
+    await letGo.uncheck();
+    await editsAre('2.17_clamp_4.4_out_generated*3.18_clamp_-2.2_out_generated');
+    await done();
+    assert.equal(await idsOf('steered'), all);
+    assert.match(await setSlider().getAttribute('aria-valuetext'), /^1\.10 ×/, 'the recipe again');
+  });
+
   test('the sweep of a set scales all of it, and a row of it sets the slider', async () => {
     const sweep = page.locator('[data-results=sweep]');
     await sweep.getByText('8 strengths of all 2 neurons').waitFor();

@@ -106,6 +106,41 @@ test('an edit from the prompt’s end on: in the address and back, and in the po
   assert.match(code.asCommand(run), /positions=4\.\.256/);
 });
 
+test('edits that are let go after some new tokens: in the address and back, and in the positions of the engine', () => {
+  const ends = [
+    ['all', { from: 0, to: 16 }],
+    ['next', { from: 4, to: 16 }],
+    ['generated', { from: 5, to: 16 }],
+  ];
+  for (const [start, positions] of ends) {
+    const edit = edits.letGo(clamp(2, 3.5, { positions: start }), 12);
+    assert.equal(edits.formatEdits([edit]), `1.2_clamp_3.5_in_${start}12`);
+    assert.deepEqual(edits.parseEdits(`1.2_clamp_3.5_in_${start}12`), [edit]);
+    assert.deepEqual(edits.engineEdit(edit, prompted).positions, positions);
+    assert.equal(edits.kindOf(edit.positions), start);
+    assert.equal(edits.letGo(edit, null).positions, start);
+    assert.equal(edits.letGo(edit, 3).positions.tokens, 3);
+    assert.equal(edits.scaledEdit(edit, 2).positions, edit.positions);
+  }
+  // One token: the state at the prompt's last position decides it; nothing beyond the context, and never an empty range.
+  assert.deepEqual(edits.positionsOf({ start: 'next', tokens: 1 }, prompted), { from: 4, to: 5 });
+  assert.deepEqual(edits.positionsOf({ start: 'generated', tokens: 1 }, prompted), { from: 5, to: 6 });
+  assert.deepEqual(edits.positionsOf({ start: 'all', tokens: 999 }, prompted), { from: 0, to: 256 });
+  assert.match(edits.commandEdit(clamp(2, 1, { positions: { start: 'all', tokens: 12 } }), prompted), /positions=0\.\.16/);
+  for (const wrong of ['all0', 'prompt3', 'range4', 'all-3', 'all12345', 'next1.5'])
+    assert.deepEqual(edits.parseEdits(`1.2_clamp_3_in_${wrong}`), []);
+
+  const [prompt, range] = [clamp(2, 1, { positions: 'prompt' }), clamp(2, 1, { positions: { from: 1, to: 3 } })];
+  for (const edit of [prompt, range]) {
+    assert.equal(edits.letGo(edit, 12), edit);
+    assert.equal(edits.goesOn(edit), false);
+  }
+  const both = [clamp(2, 1), clamp(3, 1, { positions: 'next' })].map((edit) => edits.letGo(edit, 8));
+  assert.equal(edits.letGoOf(both), 8);
+  assert.equal(edits.letGoOf([...both, clamp(4, 1)]), null);
+  assert.equal(edits.letGoOf([]), null);
+});
+
 test('a set is scaled as a whole, and known again at any scale', () => {
   const set = [clamp(2, 4), clamp(3, -1.5), clamp(4, 3, { action: 'scale' }), clamp(5, 0, { action: 'ablate' })];
   const twice = set.map((edit) => edits.scaledEdit(edit, 2));

@@ -7,7 +7,7 @@ import { paper } from './claims/paper';
 import { longer, longerOf } from './claims/longer';
 import { eightOf, patching, shownBlock } from './claims/patching';
 import { controls, saes, seeds } from './claims/reading';
-import { EQUAL, sets, steering, wordsAt } from './claims/steering';
+import { EQUAL, lettingGo, sets, steering, wordsAt } from './claims/steering';
 import { compute, lookingAhead, saeTrace, sweep, sweepWide, trace } from './claims/training';
 import { foundOf, turnedOf, turning } from './claims/turning';
 import { consistency, quality } from './claims/writing';
@@ -131,6 +131,7 @@ export function claimsOf(claims: Tree): Claims {
     patching(claims.patches),
     turning(claims.switches),
     sets(claims.sets),
+    lettingGo(claims.letting_go, claims.sets),
     steering(claims.steering, claims.ceiling),
     longer(claims.longer),
     lookingAhead(claims.lasting),

@@ -1,5 +1,5 @@
 /**
- * Edits as text: in the address (`4.17_clamp_8_in_generated_from`, joined by `*`, trailing defaults left out), on the command line and in
+ * Edits as text: in the address (`4.17_clamp_8_in_generated_from`, joined by `*`, trailing defaults left out; `generated12`: for 12 new tokens), on the command line and in
  * JavaScript.
  */
 import type { Edit, EditPositions } from 'topk-lm';
@@ -9,14 +9,23 @@ import { type NeuronId, parseNeuron } from './route';
 export const ACTIONS = ['clamp', 'add', 'scale', 'ablate'] as const;
 export type Action = (typeof ACTIONS)[number];
 
+/** Where an edit begins that goes on to the end. `next`: at the prompt's last position, which decides the first new token; so strengths are measured. */
+const BEGINNINGS = ['all', 'next', 'generated'] as const;
+export type Beginning = (typeof BEGINNINGS)[number];
+
+/** From a beginning on, until so many new tokens are written; then the edit is let go. */
+export interface LetGo {
+  start: Beginning;
+  tokens: number;
+}
+
 /** An edit with every field given. */
 export interface FullEdit extends NeuronId {
   action: Action;
   /** Unused by `ablate`. */
   value: number;
   site: 'topk_in' | 'topk_out';
-  /** `next`: from the prompt's last position on, which decides the first new token; so strengths are measured. */
-  positions: EditPositions | 'next';
+  positions: EditPositions | 'next' | LetGo;
   propagate: 'layer' | 'from_layer';
 }
 
@@ -50,8 +59,37 @@ export function engineEdit({ value, ...fields }: FullEdit, prompted: Prompted): 
 
 /** Positions as the engine takes them. */
 export function positionsOf(positions: FullEdit['positions'], { promptLength, context }: Prompted): EditPositions {
-  if (positions !== 'next') return positions;
-  return { from: Math.max(0, Math.min(promptLength, context) - 1), to: context };
+  const last = Math.max(0, Math.min(promptLength, context) - 1);
+  if (positions === 'next') return { from: last, to: context };
+  if (!isLetGo(positions)) return positions;
+  // Position `last` decides the first new token; the engine takes no empty range.
+  const from = { all: 0, next: last, generated: last + 1 }[positions.start];
+  return { from, to: Math.max(from + 1, Math.min(context, last + positions.tokens)) };
+}
+
+const isLetGo = (positions: FullEdit['positions']): positions is LetGo => typeof positions === 'object' && 'tokens' in positions;
+const isBeginning = (text: unknown): text is Beginning => BEGINNINGS.some((name) => name === text);
+
+/** Where an edit acts, as a choice. */
+export function kindOf(positions: FullEdit['positions']): Beginning | 'prompt' | 'range' {
+  if (typeof positions === 'string') return positions;
+  return isLetGo(positions) ? positions.start : 'range';
+}
+
+/** After how many new tokens all edits are let go; `null`: never, or not all alike. */
+export function letGoOf(edits: readonly FullEdit[]): number | null {
+  const tokens = new Set(edits.map(({ positions }) => (isLetGo(positions) ? positions.tokens : null)));
+  return tokens.size === 1 ? [...tokens][0]! : null;
+}
+
+/** Whether an edit goes on to the end, unless it is let go. */
+export const goesOn = ({ positions }: FullEdit): boolean => isBeginning(kindOf(positions));
+
+/** The same edit let go after so many new tokens (`null`: never), if it goes on to the end. */
+export function letGo(edit: FullEdit, tokens: number | null): FullEdit {
+  const start = kindOf(edit.positions);
+  if (!isBeginning(start)) return edit;
+  return { ...edit, positions: tokens === null ? start : { start, tokens } };
 }
 
 /** The same edit at a multiple of its strength: values grow by it, and factors by how far they are from 1. */
@@ -73,7 +111,8 @@ export function timesOf(set: readonly FullEdit[], edits: readonly FullEdit[]): n
 const SITES = { in: 'topk_in', out: 'topk_out' } as const;
 
 function formatPositions(positions: FullEdit['positions'], between: string): string {
-  return typeof positions === 'string' ? positions : `${positions.from}${between}${positions.to}`;
+  if (typeof positions === 'string') return positions;
+  return isLetGo(positions) ? `${positions.start}${positions.tokens}` : `${positions.from}${between}${positions.to}`;
 }
 
 function formatEdit({ layer, index, action, value, site, positions, propagate }: FullEdit): string {
@@ -115,7 +154,9 @@ export function parseEdits(text: string | undefined): FullEdit[] {
 }
 
 function parsePositions(text: string): FullEdit['positions'] | null {
-  if (text === 'all' || text === 'next' || text === 'prompt' || text === 'generated') return text;
+  if (isBeginning(text) || text === 'prompt') return text;
+  const [, start, tokens] = /^([a-z]+)(\d{1,4})$/.exec(text) ?? [];
+  if (isBeginning(start) && Number(tokens) > 0) return { start, tokens: Number(tokens) };
   const match = /^(\d{1,6})-(\d{1,6})$/.exec(text);
   return match && { from: Number(match[1]), to: Number(match[2]) };
 }

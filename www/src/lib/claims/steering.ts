@@ -66,10 +66,47 @@ const OTHER_WAYS: readonly (readonly [key: string, name: string, definition: str
 /** The surprise at which ways are compared. */
 export const EQUAL = 1.2;
 
-/** Words a text at so many times the surprise, where the curve of a way reaches that. */
-export function wordsAt(of: unknown, ratio: number): number | null {
-  const points = listAt(of, 'at') as readonly { nll_ratio?: number; words?: number }[];
-  return points.find((point) => point.nll_ratio === ratio)?.words ?? null;
+type Point = { nll_ratio?: number; words?: number; later?: number };
+
+/** Words a text at so many times the surprise, where the curve of a way reaches that; `later`: those behind a list that was let go. */
+export function wordsAt(of: unknown, ratio: number, key: 'words' | 'later' = 'words'): number | null {
+  const points = listAt(of, 'at') as readonly Point[];
+  return points.find((point) => point.nll_ratio === ratio)?.[key] ?? null;
+}
+
+const LET_GO: readonly (readonly [key: string, name: string])[] = [
+  ['topk 1', '1 neuron'],
+  ['topk 8', 'up to 8 neurons'],
+  ['dense 8', 'up to 8 coordinates of the twin'],
+  ['sae 1', '1 SAE feature'],
+  ['sae 8', 'up to 8 SAE features'],
+  ['logits', 'raised logits, no neuron'],
+];
+/** Surprises at which lists were compared when let go: below {@link EQUAL} it helps. */
+const MILD = 1.1;
+
+/** The same lists let go before the text ends. */
+export function lettingGo(tree: unknown, toTheEnd: unknown): FactGroup {
+  const facts = LET_GO.flatMap(([key, name]) => {
+    const own = at(tree, `methods.${key}`);
+    const whole = at(toTheEnd, `methods.${key.replace(' ', '.')}`);
+    if (wordsAt(own, MILD) === null) return [];
+    const cells = [MILD, EQUAL].flatMap((ratio) => [wordsAt(whole, ratio), wordsAt(own, ratio)]);
+    return [
+      {
+        name,
+        definition: 'Words of a concept a text: with the list to the end of the text, and with the same list let go.',
+        cells: [...cells, wordsAt(own, MILD, 'later')].map((words) => shown(words, 'two')),
+      },
+    ];
+  });
+  const until = shown(numberAt(tree, 'until'), 'count');
+  return {
+    title: 'Lists that are let go',
+    columns: [...[MILD, EQUAL].flatMap((ratio) => [`to the end, ${ratio} ×`, `let go, ${ratio} ×`]), `of it later, ${MILD} ×`],
+    facts,
+    note: `Words of a concept a text where texts are ${MILD} and ${EQUAL} times as surprising. Let go: applied while the first ${until} of ${shown(numberAt(toTheEnd, 'tokens'), 'count')} new tokens are written. Later: words that come after that, less those of a text without an edit.`,
+  };
 }
 
 /** Steering by short lists of units. */
