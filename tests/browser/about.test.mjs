@@ -149,9 +149,13 @@ describe('about and your model', { timeout: 600_000 }, () => {
   test('a picked folder runs; one without a model is named', async () => {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'topk-lm-picked-'));
     const empty = fs.mkdtempSync(path.join(os.tmpdir(), 'topk-lm-empty-'));
+    const holder = fs.mkdtempSync(path.join(os.tmpdir(), 'topk-lm-holder-'));
     try {
-      for (const name of ['config.json', 'tokenizer.json', 'model.safetensors'])
-        fs.copyFileSync(path.join(model.folder, name), path.join(folder, name));
+      const namesake = path.join(holder, model.name);
+      fs.mkdirSync(namesake);
+      for (const into of [folder, namesake])
+        for (const name of ['config.json', 'tokenizer.json', 'model.safetensors'])
+          fs.copyFileSync(path.join(model.folder, name), path.join(into, name));
       fs.writeFileSync(path.join(empty, 'notes.txt'), 'no model');
       const input = page.locator('main input[type=file]');
       await input.setInputFiles(empty);
@@ -164,8 +168,12 @@ describe('about and your model', { timeout: 600_000 }, () => {
       await page.getByRole('spinbutton', { name: 'New tokens' }).fill('4');
       await page.getByRole('button', { name: 'Run' }).click();
       await page.locator('[data-side=base]').getByText('4 new tokens').waitFor();
+      await page.getByRole('link', { name: 'Your model', exact: true }).click();
+      await input.setInputFiles(namesake);
+      await page.getByRole('heading', { name: /\(yours\) includes$/ }).waitFor();
+      await page.locator('tr[data-state=missing]', { hasText: 'topk-lm analyze' }).first().waitFor();
     } finally {
-      for (const name of [folder, empty]) fs.rmSync(name, { recursive: true, force: true });
+      for (const name of [folder, empty, holder]) fs.rmSync(name, { recursive: true, force: true });
     }
   });
 });

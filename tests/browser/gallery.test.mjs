@@ -127,6 +127,32 @@ describe('texts without and with a topic', { timeout: 300_000, skip: !model.topi
   });
 });
 
+test('a text stands on a card where its next word is of the side that the neuron turns to; such cards come first', () => {
+  const towards = (contrast, effect, after, index) => ({ ...SWITCHES[0], contrast, effect, after, index, times: 3 });
+  const switches = [
+    towards('he / she', -2, ' the girl was', 1), // not “she”
+    towards('he / she', 2, ' her mother', 2), // “he” begins another word
+    towards('he / she', 2, ' he ran', 3),
+    towards('comma / stop', 1, ', and then', 4),
+    towards('of no list', 1, ' anything', 5),
+  ];
+  const contrasts = [
+    { name: 'he / she', sides: [[' he', ' He'], [' she']] },
+    { name: 'comma / stop', sides: [[','], ['.']] },
+  ];
+  const cards = gallery.cardsOf(switches, contrasts, [], null, () => '');
+  assert.deepEqual(
+    cards.map(({ neuron, line, rates }) => [neuron.index, line !== null, rates === '']),
+    [
+      [3, true, true],
+      [4, true, true],
+      [5, true, true],
+      [1, false, false],
+      [2, false, false],
+    ],
+  );
+});
+
 test('texts part at the beginning of a word', () => {
   assert.equal(gallery.partOf(' was very', ' were very'), 1);
   assert.equal(gallery.partOf(' a dog', ' a dog'), 6);

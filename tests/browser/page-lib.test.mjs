@@ -384,6 +384,27 @@ test('token texts before the model are the model’s own', async () => {
   }
 });
 
+test('ids of a tokenizer that leave far too much room make no list', async () => {
+  const readIt = (vocab, added_tokens = []) => {
+    const file = { model: { vocab }, decoder: { type: 'ByteLevel' }, added_tokens };
+    return vocabulary.readVocabulary({ file: async () => ({ text: async () => JSON.stringify(file) }) });
+  };
+  assert.deepEqual(await readIt({ a: 0, c: 2 }, [{ id: 3, content: '<e>' }]), ['a', '', 'c', '<e>']);
+  for (const id of [4294967294, 110_000_000, -1, 1.5, null]) {
+    assert.equal(await readIt({ a: 0, g: id }), null, String(id));
+    assert.equal(await readIt({ a: 0 }, [{ id, content: 'g' }]), null, String(id));
+  }
+});
+
+test('a command that is copied runs nothing that a name says', () => {
+  const run = { url: 'u', folder: 'https://models.example/$(touch x)/', step: 3, ids: [1, 2], hooks: ['hook_embed'] };
+  const command = taken.asCommand(run);
+  assert.match(
+    command,
+    /--model 'https:\/\/models\.example\/\$\(touch x\)\/\/step3' --ids 1,2 --hook hook_embed --out activations\.safetensors$/,
+  );
+});
+
 test('a model has a short name: without its prefix, or a URL’s folder and host', () => {
   assert.equal(models.shortName('Llama-TopK-Stories-16M'), 'TopK Stories 16M');
   assert.equal(models.shortName('https://models.example/a/My%20model/'), 'My model (models.example)');

@@ -146,6 +146,14 @@ describe('the start page', { timeout: 600_000, skip: !example && 'the shipped mo
     await page.getByText(/^Layer \d+ at “dog”/).waitFor();
     await box.fill(typed);
     await page.locator('[data-origin=live][data-busy=false][data-old=false]').waitFor();
+    // A space behind the words, where the next is about to be typed, is none of them.
+    const spoken = await shownText(page, 'before');
+    await box.fill(`${typed} `);
+    await page.locator('[data-old=true]').waitFor();
+    await page.locator('[data-origin=live][data-busy=false][data-old=false]').waitFor();
+    assert.equal(await shownText(page, 'before'), spoken);
+    await box.fill(typed);
+    await page.locator('[data-origin=live][data-busy=false][data-old=false]').waitFor();
     // Without words there is nothing to continue: the page says whose texts it goes on showing.
     const shown = await shownText(page, 'before');
     await page.getByRole('textbox', { name: /continues your words/ }).fill('');

@@ -197,7 +197,15 @@ test('recipes: one neuron or a set, their rate in words, the prompts they were t
     { layer: 2, index: 3, action: 'ablate' },
   ];
   const set = { concept: 'dogs', words: ['dog'], edits: both, about: 0.97, prompts: ['One day', 'Once'] };
-  const given = [flat, set, { concept: 'x', words: [], edits: [] }, { concept: 'y', words: [], edits: [{ layer: 1 }] }, { words: [] }];
+  const given = [
+    flat,
+    set,
+    { concept: 'x', words: [], edits: [] },
+    { concept: 'y', words: [], edits: [{ layer: 1 }] },
+    { words: [] },
+    null,
+    3,
+  ];
   const read = await recipes.readRecipes(fileOf(given));
   assert.deepEqual(
     read.map(({ concept }) => concept),
@@ -222,6 +230,13 @@ test('words of a concept are marked in a text, whole words only', () => {
     parts.filter(({ isConcept }) => isConcept).map(({ text }) => text),
     ['dog', 'DOG'],
   );
+});
+
+test('a run of four words that comes three times is a repetition', () => {
+  assert.equal(compare.repeated('The dream was sad. The dream was sad, the dream was sad.'), 'the dream was sad');
+  assert.equal(compare.repeated('The dream was sad. The dream was sad.'), '');
+  assert.equal(compare.repeated('so so so so so so'), 'so so so so');
+  assert.equal(compare.repeated(''), '');
 });
 
 test('ten seeds: in how many texts the words appear, how many, and the price', () => {

@@ -64,6 +64,11 @@ export class App {
     const { entry, session } = this;
     const { ckpt } = this.router.route;
     if (!entry) return;
+    if (ckpt !== null && entry.steps.length > 0 && !entry.steps.some(({ step }) => step === ckpt)) {
+      this.router.replace({ ckpt: null });
+      this.router.errors = [`${shortName(entry.name)} has no training step ${ckpt}, so the final weights are shown.`];
+      return;
+    }
     const isChosen = session.entry?.name === entry.name && session.entry.files === entry.files;
     if (isChosen && session.model) this.#before = entry;
     if (isChosen && session.phase === 'failed' && this.#giveBack(entry)) return;
@@ -108,9 +113,11 @@ export class App {
   /** Uses files by path that the reader picked or dropped. */
   useFiles(name: string, files: Readonly<Record<string, Blob>>): void {
     this.refused = null;
-    this.#own = pickedModel(name, files);
+    // A shipped model of that name is another one.
+    const own = this.models.some((shipped) => shipped.name === name) ? `${name} (yours)` : name;
+    this.#own = pickedModel(own, files);
     void this.session.choose(this.#own);
-    this.router.go({ model: name, ckpt: null });
+    this.router.go({ model: own, ckpt: null });
   }
 
   /** Address of a neuron's page. */

@@ -22,6 +22,22 @@ export function countWords(text: string, concept: readonly string[]): ConceptCou
   return { found: words.filter((word) => wanted.has(word)).length, words: words.length };
 }
 
+/** Words of a run, and how often it must come, to count as repeated. */
+const RUN = { words: 4, times: 3 };
+
+/** A run of words that a text repeats; '' if there is none. */
+export function repeated(text: string): string {
+  const words = text.toLowerCase().match(WORD) ?? [];
+  const seen = new Map<string, number>();
+  for (let at = 0; at + RUN.words <= words.length; at++) {
+    const run = words.slice(at, at + RUN.words).join(' ');
+    const times = (seen.get(run) ?? 0) + 1;
+    if (times >= RUN.times) return run;
+    seen.set(run, times);
+  }
+  return '';
+}
+
 /** A text in parts, those that are words of `concept` told from the rest. */
 export function conceptParts(text: string, concept: readonly string[]): { text: string; isConcept: boolean }[] {
   const wanted = new Set(concept);

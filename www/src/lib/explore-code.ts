@@ -4,6 +4,7 @@ import type { Activations } from './activations';
 import { hookOf, type ModelKind } from './model-kind';
 import { safetensors } from './safetensors';
 import { csv } from './save';
+import { shellWord } from './steer-code';
 
 export interface ExploreRun {
   /** URL of the model folder. */
@@ -32,7 +33,16 @@ await model.dispose();
 
 export function asCommand({ folder, step, ids, hooks }: ExploreRun): string {
   const model = step === null ? folder : `${folder}/step${step}`;
-  return `topk-lm run --model ${model} --ids ${ids.join(',')} ${hooks.map((name) => `--hook ${name}`).join(' ')} --out activations.safetensors`;
+  const words = [
+    '--model',
+    model,
+    '--ids',
+    ids.join(','),
+    ...hooks.flatMap((name) => ['--hook', name]),
+    '--out',
+    'activations.safetensors',
+  ];
+  return `topk-lm run ${words.map(shellWord).join(' ')}`;
 }
 
 /** One line per active neuron. */

@@ -5,7 +5,8 @@ import { type Recipe, showsIn } from './recipes';
 import type { NeuronId } from './route';
 import { rate, topicName } from './start/words';
 import type { StoredTopics } from './stored-topics';
-import { distinct, editOfSwitch, type Switch } from './switches';
+import { distinct, editOfSwitch, isShown, type Switch } from './switches';
+import type { MeasuredContrast } from './measured';
 import { fitAll, stemsOf } from './words';
 
 export interface Card {
@@ -16,7 +17,7 @@ export interface Card {
   kind: string;
   /** What it is about: the contrast, or the concept’s first words. */
   about: string;
-  /** How the model continues a prompt, without and with the neuron; `null`: not stored. */
+  /** How the model continues a prompt, without and with the neuron; `null`: not stored, or nothing to be seen in it. */
   line: { prompt: string; before: string; after: string; seed: number | null; temperature: number; maxTokens: number } | null;
   /** Words to be marked in it. */
   marked: readonly string[];
@@ -37,21 +38,28 @@ const GREEDY = { seed: null, temperature: 0, maxTokens: 24 };
 
 const two = (number: number): string => number.toFixed(2).replace('-', '−');
 
-/** Cards of a model. @param labelOf - a neuron’s label as a search goes by it, '' where there is none */
+/**
+ * Cards of a model: topics, neurons whose turn a continuation shows, the others.
+ * @param labelOf - a neuron’s label as a search goes by it, '' where there is none
+ */
 export function cardsOf(
   switches: readonly Switch[],
+  contrasts: readonly MeasuredContrast[],
   recipes: readonly Recipe[],
   topics: StoredTopics | null,
   labelOf: (neuron: NeuronId) => string,
 ): Card[] {
-  const cards = distinct(switches).map((each) => cardOfSwitch(each));
-  return [...recipes.flatMap((recipe) => cardOfRecipe(recipe, topics)), ...cards].map((card) => ({
+  const cards = distinct(switches).map((each) =>
+    cardOfSwitch(each, isShown(each, contrasts.find(({ name }) => name === each.contrast)?.sides)),
+  );
+  const sorted = [...cards.filter(({ line }) => line), ...cards.filter(({ line }) => !line)];
+  return [...recipes.flatMap((recipe) => cardOfRecipe(recipe, topics)), ...sorted].map((card) => ({
     ...card,
     words: `${card.name} ${card.about} ${card.kind} ${card.words} ${labelOf(card.neuron)}`,
   }));
 }
 
-function cardOfSwitch(each: ReturnType<typeof distinct>[number]): Card {
+function cardOfSwitch(each: ReturnType<typeof distinct>[number], isSeen: boolean): Card {
   const { layer, index, contrast, kind, effect, control, times, kl, value, steer, layers } = each;
   const others = layers.slice(1).sort((a, b) => a - b);
   return {
@@ -59,10 +67,10 @@ function cardOfSwitch(each: ReturnType<typeof distinct>[number]): Card {
     name: nameOfSide(contrast, effect > 0),
     kind,
     about: contrast,
-    line: { prompt: each.prompt, before: each.before, after: each.after, ...GREEDY },
+    line: isSeen ? { prompt: each.prompt, before: each.before, after: each.after, ...GREEDY } : null,
     marked: [],
     beside: { effect: Math.abs(effect), control, times, than: 'as far as the best of 100 random neurons' },
-    rates: '',
+    rates: isSeen ? '' : 'Its odds turn, but behind the test prompts another word stays the likeliest.',
     how: [
       `Set to ${two(value)} from the last token of a prompt on, it moves the log odds of “${contrast}” by ${two(effect)} nats, to the same side at every test prompt.`,
       `Of 100 random neurons of its layer, each at the largest value at which its texts read, the best moves them by ${two(control)}.`,

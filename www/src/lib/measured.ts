@@ -6,6 +6,8 @@ import { isObject, isText, numberOf } from './values';
 export interface MeasuredContrast {
   /** `was / were` */
   name: string;
+  /** Tokens of its first side and of its second. */
+  sides: readonly [readonly string[], readonly string[]];
   /** The largest effect of 100 random neurons, by row of {@link Measured.layers}, nats of log odds. */
   controls: readonly (number | null)[];
   /** Those that move it most; a positive effect is towards the first side. */
@@ -107,6 +109,7 @@ const nameOf = (entry: unknown): string => (isObject(entry) && isText(entry.name
 
 const contrastOf = (entry: unknown): MeasuredContrast => ({
   name: nameOf(entry),
+  sides: [listOf(entry, 'a').filter(isText), listOf(entry, 'b').filter(isText)],
   controls: listOf(entry, 'controls').map(numberOf),
   neurons: triples(entry).map(([layer, index, effect]) => ({ layer, index, effect })),
 });

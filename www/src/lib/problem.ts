@@ -57,8 +57,9 @@ const OFFLINE: Problem = {
 };
 
 export function problemOf(error: unknown): Problem {
-  if (!navigator.onLine && codeOf(error) === 'download') return OFFLINE;
   const code = codeOf(error);
+  // `fetch` itself fails with a TypeError.
+  if (!navigator.onLine && (code === 'download' || error instanceof TypeError)) return OFFLINE;
   const { advice, remedy } = KNOWN[code] ?? { advice: `Restart to load the model again. ${KEPT}`, remedy: 'restart' as const };
   return { code, message: error instanceof Error ? error.message : String(error), advice, remedy };
 }

@@ -1,7 +1,7 @@
 /** Ready-made recipes of a model, found by measurement: `recipes.json` of its folder. */
 import type { Features } from 'topk-lm';
 import { ACTIONS, type FullEdit } from './edits';
-import { numberOf } from './values';
+import { isObject, numberOf } from './values';
 
 export interface Recipe {
   concept: string;
@@ -53,10 +53,7 @@ export async function readRecipes(features: Features, signal: AbortSignal): Prom
   if (!blob) return [];
   const entries: unknown = JSON.parse(await blob.text());
   if (!Array.isArray(entries)) throw new Error('recipes.json must hold a list of recipes.');
-  return entries.flatMap((entry: Record<string, unknown>) => {
-    const recipe = recipeOf(entry);
-    return recipe ? [recipe] : [];
-  });
+  return entries.flatMap((entry: unknown) => (isObject(entry) && recipeOf(entry)) || []);
 }
 
 /** `null`: not a recipe. */

@@ -33,7 +33,7 @@ await model.dispose();
 }
 
 /** A word for a POSIX shell. */
-const quoted = (word: string): string => (/^[\w./:=,-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`);
+export const shellWord = (word: string): string => (/^[\w./:=,-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`);
 
 export function asCommand({ folder, step, prompt, seed, temperature, maxTokens, edits, prompted }: SteerRun): string {
   const model = step === null ? folder : `${folder}/step${step}`;
@@ -51,5 +51,5 @@ export function asCommand({ folder, step, prompt, seed, temperature, maxTokens, 
     seed,
   ];
   for (const edit of edits) words.push('--edit', commandEdit(edit, prompted));
-  return words.map((word) => quoted(String(word))).join(' ');
+  return words.map((word) => shellWord(String(word))).join(' ');
 }

@@ -44,6 +44,13 @@ function switchOf(entry: unknown): Switch | null {
   return { ...(entry as unknown as Switch), steer: { value: limit, surprise } };
 }
 
+/** Whether a continuation shows it: it begins with a token of the side that the neuron turns to. Without the sides, all do. */
+export function isShown({ effect, after }: Switch, sides: readonly [readonly string[], readonly string[]] | undefined): boolean {
+  if (!sides) return true;
+  const isWhole = (token: string) => !/\p{L}$/u.test(token) || !/^\p{L}/u.test(after.slice(token.length));
+  return sides[effect > 0 ? 0 : 1].some((token) => after.startsWith(token) && isWhole(token));
+}
+
 /** The edit with which a switch was measured. */
 export function editOfSwitch({ layer, index, value }: Switch): FullEdit {
   return { layer, index, action: 'clamp', value, site: 'topk_out', positions: MEASURED_AT, propagate: 'layer' };

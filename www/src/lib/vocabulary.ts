@@ -19,6 +19,9 @@ interface TokenizerFile {
   added_tokens?: { id: number; content: string }[];
 }
 
+/** Most ids without a token. */
+const MOST_GAPS = 1 << 16;
+
 /** Text of each id; `null` if the model has no byte-level tokenizer. */
 export async function readVocabulary(features: Features): Promise<string[] | null> {
   const blob = await features.file('tokenizer.json');
@@ -28,8 +31,13 @@ export async function readVocabulary(features: Features): Promise<string[] | nul
   if (!model?.vocab || !isByteLevel) return null;
   const alphabet = byteAlphabet();
   const utf8 = new TextDecoder();
+  const entries = Object.entries(model.vocab);
+  // Ids may leave gaps, but a number far beyond the tokens would make a list of billions.
+  const most = MOST_GAPS + entries.length + added_tokens.length;
+  const isId = (id: unknown): id is number => Number.isInteger(id) && (id as number) >= 0 && (id as number) < most;
+  if (!entries.every(([, id]) => isId(id)) || !added_tokens.every(({ id }) => isId(id))) return null;
   const texts: string[] = [];
-  for (const [token, id] of Object.entries(model.vocab)) {
+  for (const [token, id] of entries) {
     texts[id] = utf8.decode(Uint8Array.from(token, (character) => alphabet.get(character) ?? 0x3f));
   }
   for (const { id, content } of added_tokens) texts[id] = content;

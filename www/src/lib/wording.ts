@@ -22,7 +22,7 @@ export interface Wording {
 /** @param tail - of a dense coordinate whose statistics are known: the tail that was ranked */
 export function wordingOf(kind: ModelKind | null, tail?: NeuronScalars['tail']): Wording {
   if (kind !== 'dense' && tail === undefined)
-    return { isDense: false, one: 'neuron', reads: 'Active at', inText: 'Examples', strongest: 'Top activations', end: '' };
+    return { isDense: false, one: 'neuron', reads: 'Strongest at', inText: 'Examples', strongest: 'Top activations', end: '' };
   const end = tail === -1 ? 'lowest' : 'highest';
   return {
     isDense: true,

@@ -87,7 +87,9 @@ export class Demo {
     if (!model) return;
     this.busy = true;
     try {
-      const all = model.config.has_tokenizer ? [...(await model.tokenizer.encode(prompt))] : (await encodeToFit(model, prompt)).ids;
+      // Words begin with their space: behind one, hardly any word would come.
+      const words = prompt.trimEnd();
+      const all = model.config.has_tokenizer ? [...(await model.tokenizer.encode(words))] : (await encodeToFit(model, words)).ids;
       const { ids, cut } = endOf(all, model.config.n_ctx - NEW_TOKENS, model.config.bos_token_id);
       const result = await compare(model, ids, example.edit, signal);
       const [token] = await model.tokenizer.tokens(ids.slice(-1));
