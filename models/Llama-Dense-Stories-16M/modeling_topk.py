@@ -11,6 +11,7 @@ A TopK block has a submodule `topk` without weights: its input is TransformerLen
 neurons: a forward pre-hook before they compete, a forward hook after.
 """
 
+import json
 from pathlib import Path
 
 import torch
@@ -95,7 +96,10 @@ def _cut_block(block, _args, out):
 
 
 def _widened(folder):
-    """The tensors of a folder with 8-bit weights in f32: `NAME` I8 [out, in] and `NAME.scale` F32 [out] mean q · scale. None of any other."""
+    """
+    The tensors of a folder with 8-bit weights in f32: `NAME` I8 [out, in] and `NAME.scale` F32 [out] mean q · scale. None of any other.
+    GPT-2 stores what is in its blocks as [in, out].
+    """
     files = sorted(Path(folder).glob("model*.safetensors")) if Path(folder).is_dir() else []
     names = {}
     for file in files:
@@ -108,7 +112,15 @@ def _widened(folder):
         with safe_open(file, "pt") as stored:
             tensors |= {name: stored.get_tensor(name) for name in of_file}
     scales = {name: tensors.pop(name) for name in [*tensors] if name.endswith(".scale")}
-    return {name: x.float() * scales[f"{name}.scale"][:, None] if f"{name}.scale" in scales else x.float() for name, x in tensors.items()}
+    is_gpt2 = json.loads((Path(folder) / "config.json").read_text("utf8")).get("model_type") == "gpt2"
+
+    def widened(name, x):
+        scale = scales.get(f"{name}.scale")
+        if scale is None:
+            return x.float()
+        return x.float() * (scale if is_gpt2 and ".h." in f".{name}" else scale[:, None])
+
+    return {name: widened(name, x) for name, x in tensors.items()}
 
 
 class TopKMixin:

@@ -38,8 +38,8 @@ const patchedOf = (units, more = {}) => ({
   ...more,
 });
 /** Read off a curve of so many words times the surprise. */
-const atOf = (words) => [1.1, 1.2].map((ratio) => ({ nll_ratio: ratio, words: words * ratio, half: 0.5 }));
-const pointOf = (ratio, words, later) => ({ nll_ratio: ratio, words, half: 0.5, later });
+const atOf = (words) => [0.2, 0.4].map((nats) => ({ nats, words: words * (1 + nats / 2), half: 0.5 }));
+const pointOf = (nats, words, later) => ({ nats, words, half: 0.5, later });
 const setsOf = (words, works) => ({ base: 0.18, words, two: 0.5, nll_ratio: 1.25, works, harmonic: 0.9 });
 const qualityOf = (nats, cost) => ({
   validation: { nats_per_token: nats, bits_per_byte: nats / 2.5, tokens: 213692 },
@@ -99,8 +99,8 @@ const WHOLE = {
   letting_go: {
     until: 12,
     methods: {
-      'topk 8': { at: [pointOf(1.1, 3.1, 1.2), pointOf(1.2, 3.9)] },
-      logits: { at: [pointOf(1.1, 2.8, 0.7)] },
+      'topk 8': { at: [pointOf(0.2, 3.1, 1.2), pointOf(0.4, 3.9)] },
+      logits: { at: [pointOf(0.2, 2.8, 0.7)] },
       'sae 8': { at: [] },
     },
   },
@@ -220,13 +220,13 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   );
   assert.match(
     claims.lead[4],
-    /^209 neurons turn .* still read; behind fresh prompts 36 % still do, and 99\.0 % turn it the same way .*: 0 % and 54\.0 %/,
+    /^209 times a neuron turns .* still read; behind fresh prompts 36 % still do, and 99\.0 % turn it the same way .*: 0 % and 54\.0 %/,
   );
   assert.match(claims.lead[6], /eight neurons bring 50 %.*twin bring 5 %, one neuron alone 0 %/);
   assert.match(claims.lead[7], /SAE on the twin bring 55 %, one alone 45 %\. .*not the best lever.*without any neuron, brings 100 %/);
   assert.match(
     claims.lead[8],
-    /1\.2 times that of plain texts, up to eight neurons bring 2\.40 words .*, as many features 1\.20, coordinates of the twin 0\.60/,
+    /^Where texts are 0\.4 nats a token more surprising than plain ones, up to eight neurons bring 2\.40 words .*, as many features 1\.20, coordinates of the twin 0\.60/,
   );
   assert.deepEqual(rowOf(groupOf(claims, 'The paper’s claims, one by one'), 'Stays able'), ['partly', '+2.5 % of loss']);
   const emerged = groupOf(claims, 'When neurons take on their meaning');

@@ -23,7 +23,7 @@ UNTIL = 12
 FACTORS = (0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 # Of raised logits, whose amounts are added to a log: times 4 is beyond all sense.
 LOGIT_FACTORS = (0.75, 1.0, 1.25, 1.5, 2.0)
-READ = ("words", "half", "later")  # of a point, at the surprises of curves.AT
+READ = ("words", "half", "later")  # of a point, at curves.AT
 # What is let go: method and size of claims.sets.
 LISTS = (("topk", "1"), ("topk", "8"), ("dense", "8"), ("sae", "1"), ("sae", "8"))
 

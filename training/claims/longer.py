@@ -6,12 +6,11 @@ tables. The two differ in more than what they read: training/next/README.md says
 
 from pathlib import Path
 
-from .curves import words_at
+from .curves import EQUAL, words_at
 from .paper import Figures
 
 LONGER = "22M"
 MODELS = ("16 M parameters, 30 M tokens", "22 M parameters, 120 M tokens")
-AT = 1.2  # times the surprise of plain texts
 
 
 def works(method: str, size: str | None = None):
@@ -19,7 +18,7 @@ def works(method: str, size: str | None = None):
 
 
 def words(method: str, size: str):
-    return lambda f: words_at(f("sets", "methods", method, size), AT)
+    return lambda f: words_at(f("sets", "methods", method, size))
 
 
 def figure(*path):
@@ -42,7 +41,7 @@ ROWS = (
     ("… of SAE features", "TopK, k 48, block 4 of the twin.", "two", figure("controls", "rows", "sae topk-k48", "f1")),
     ("same index, next block", "How alike the tokens are that one index reads in neighboring blocks.", "two", figure("controls", "rows", "topk", "layers", "same_index")),
     ("not settled before the end", "Neurons whose tokens still change after the last checkpoint but one.", "percent", figure("trace", "topk", "not_settled")),
-    ("neurons that turn a contrast", "At least 1.5 times as far as the best of 100 random neurons.", "count", figure("switches", "listed")),
+    ("times that a neuron turns a contrast", "At least 1.5 times as far as the best of 100 random neurons; at most three neurons a contrast and side are listed.", "count", figure("switches", "listed")),
     ("… three times as far", "Of these.", "count", figure("switches", "switches")),
     ("… three times as far behind fresh prompts", "Behind prompts that they were not found with.", "count", figure("switches", "times", "switches")),
     ("topics by one neuron", "Share of 20 topics brought into half of the texts, at most 1.3 times the surprise.", "percent", works("topk", "1")),
@@ -52,7 +51,7 @@ ROWS = (
     ("… by one SAE feature", "TopK, k 48, block 4 of the twin.", "percent", works("sae", "1")),
     ("… by up to 8 SAE features", "TopK, k 48, block 4 of the twin.", "percent", works("sae", "8")),
     ("… by raised logits", "Of the topic's words, without any neuron.", "percent", works("logits")),
-    ("words of a topic, 8 neurons", f"A text, at {AT} times the surprise of plain texts.", "two", words("topk", "8")),
+    ("words of a topic, 8 neurons", f"A text, where texts are {EQUAL} nats a token more surprising than plain ones.", "two", words("topk", "8")),
     ("words of a topic, 8 SAE features", "The same.", "two", words("sae", "8")),
     ("next word by eight neurons", "How far eight neurons of another text, put in behind block 4, bring its next word over; median.", "percent", figure("patches", "rows", "4", "topk", "together", "8")),
     ("variance that an SAE explains", "TopK, k 48, block 4 of the twin.", "tenths", figure("sae", "topk-k48", "variance_explained")),

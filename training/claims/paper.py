@@ -48,9 +48,11 @@ def single_units(f):
 
 def as_saes(f):
     rows = f("controls", "rows")
-    ours, sae = rows["topk"], rows["sae topk-k48"]
+    sae = rows["sae topk-k48"]
+    (block,) = sae["blocks"]
+    ours = rows["topk"]["blocks"][block]
     return (
-        f"F1 of the label {ours['f1']:.2f} against {sae['f1']:.2f} of SAE features (at equally many positions {ours['f1_even']:.2f} against {sae['f1_even']:.2f}); "
+        f"behind block {block}, F1 of the label {ours['f1']:.2f} against {sae['f1']:.2f} of SAE features; "
         f"the tokens at their strong activations have {ours['at_10']:.1f} against {sae['at_10']:.1f} bits, and {share(ours['token'])} against {share(sae['token'])} of what they do is the token alone"
     )
 
@@ -71,7 +73,7 @@ def steering(f):
     if not turned:
         return text
     return text + (
-        f". {turned['listed']} single neurons turn a contrast, such as he / she: behind fresh prompts to the same side in {share(turned['same_side']['mean'], 1)}, "
+        f". {turned['listed']} times a single neuron turns a contrast, such as he / she: behind fresh prompts to the same side in {share(turned['same_side']['mean'], 1)}, "
         f"{turned['times']['median']:.1f} times as far as the best of 100 random neurons (median; random ones in their place {turned['random']['times']['median']:.1f} times)"
     )
 

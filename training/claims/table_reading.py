@@ -90,7 +90,7 @@ def controls(r):
     yield ""
     yield (
         f"Medians over {r['units_a_block']} units a block, {r['text']['tokens']:,} tokens of held-out documents; entropies in bits, of at most {r['text']['drawn']} activations. "
-        "Evenly: every unit at as many positions, its strongest 3.2 % (for the entropy 0.32 %), with the tokens that raise F1 most. The definitions are in `controls.py`."
+        "Evenly: every unit at its strongest 3.2 % of the positions (for the entropy 0.32 %; a feature that is active at fewer at all of these), with the tokens that raise F1 most. The definitions are in `controls.py`."
     )
 
 

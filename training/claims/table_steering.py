@@ -1,7 +1,7 @@
 """Tables on what units do: patches, switches, sets, and the older measure of one unit."""
 
 from . import common
-from .curves import AT, read_off
+from .curves import AT, EQUAL, plain_nats, read_off
 from .markdown import grid, heading, listed, number, percent
 from .table_reading import KINDS
 
@@ -121,10 +121,24 @@ SET_METHODS = {"topk": "TopK, {} neuron", "index": "TopK, {} index behind severa
 SINGLE_METHODS = {"first": "TopK, up to 8 neurons by the rule before", "means": "difference of means, one direction", "prompt": "a sentence before the prompt", "logits": "raised logits of the words"}
 
 
+OF_TWIN = ("dense", "dense_index", "sae")  # methods whose texts the twin writes
+
+
 def sets(r):
-    def row(label, e):
+    # How surprising plain texts are to the judge, and the nats that its own texts may have more by the bar.
+    plain = {name: plain_nats(next(e for e in r["methods"][name].values() if "curve" in e)) for name in ("topk", "dense") if any("curve" in e for e in r["methods"].get(name, {}).values())}
+    bar = 0.3 * plain["dense"] if len(plain) == 2 else None
+
+    def within(name, e):
+        """Concepts by the bar where every way may cost as many nats."""
+        if bar is None:
+            return "–"
+        base = plain["dense" if name in OF_TWIN else "topk"]
+        return f"{sum(c['two'] >= 0.5 and (c['nll_ratio'] - 1) * base <= bar for c in e['concepts'])} of {len(e['concepts'])}"
+
+    def row(label, e, name):
         count = len(e["concepts"])
-        return (label, number(e["words"]), percent(e["two"]), number(e["nll_ratio"]), f"{round(e['works'] * count)} of {count}",
+        return (label, number(e["words"]), percent(e["two"]), number(e["nll_ratio"]), f"{round(e['works'] * count)} of {count}", within(name, e),
                 f"{round(e['works_strictly'] * count)} of {count}", number(e["harmonic"]))  # fmt: skip
 
     def units(label, size, figures):
@@ -134,32 +148,36 @@ def sets(r):
         return text + (f" (block {behind.pop()})" if len(behind) == 1 < len(r["layers"]) else "")
 
     named = [
-        (units(label, size, r["methods"][name][size]), r["methods"][name][size])
+        (units(label, size, r["methods"][name][size]), r["methods"][name][size], name)
         for name, label in SET_METHODS.items()
         for size in sorted(r["methods"].get(name, {}), key=int)
     ]
-    rows = [row(label, figures) for label, figures in named]
-    rows += [row(label, r["methods"][name]) for name, label in SINGLE_METHODS.items() if name in r["methods"]]
+    named += [(label, r["methods"][name], name) for name, label in SINGLE_METHODS.items() if name in r["methods"]]
+    rows = [row(*each) for each in named]
     base = next(iter(r["methods"].values()))
     base = base["base"] if "base" in base else next(iter(base.values()))["base"]
     yield from heading("Steering by a few units", "sets")
-    yield from grid(("behind blocks " + listed([str(layer) for layer in r["layers"]]), "words a text", "texts with two", "surprise", "concepts that work", "by the strict bar", "harmonic mean"), rows)
+    yield from grid(("behind blocks " + listed([str(layer) for layer in r["layers"]]), "words a text", "texts with two", "surprise", "concepts that work", "… at equal nats", "by the strict bar", "harmonic mean"), rows)
     yield ""
     yield (
         f"Means over the concepts, on {r['texts']} texts of {r['tokens']} tokens from prompts that nothing was chosen on; without an edit a text has {number(base)} words of a concept. "
         f"Blocks, lists and strengths were chosen on other prompts, strengths for two words in {percent(r['enough'])} of the texts, but for at most {number(r['surprise'])} times the surprise; {r['judge']['name']} judges. "
-        "A concept works if half of its texts have two of its words within 1.3 times the surprise; "
+        "A concept works if half of its texts have two of its words and all together are at most 1.3 times as surprising; at equal nats: "
+        f"{'not counted' if bar is None else f'{number(bar)} nats a token more than plain texts, what 1.3 times is of the judge, the twin'}; "
         "the strict bar asks for five times the words, (steered + 1) / (base + 1)."
     )
-    named += [(label, r["methods"][name]) for name, label in SINGLE_METHODS.items() if name in r["methods"]]
-    curves = [(label, figures) for label, figures in named if "curve" in figures]
+    curves = [(label, figures) for label, figures, _ in named if "curve" in figures]
     if curves:
         yield ""
-        yield from grid(("words a text (concepts with two in half of the texts) at a surprise of", *map(number, AT)), [(label, *on_curve(figures)) for label, figures in curves])
+        yield from grid(("words a text (concepts with two in half of the texts), where texts are more surprising by", *(f"{number(at, 1)} nats" for at in AT)), [(label, *on_curve(figures)) for label, figures in curves])
         yield ""
-        yield "The same lists and prompts, all values of a list times one factor for all concepts; read off between the factors measured."
+        yield (
+            "The same lists and prompts, all values of a list times one factor for all concepts; read off between the factors measured. Nats a token above plain texts: by their number ways compare, not by factors"
+            + (f", since the judge finds plain texts of the TopK model more surprising ({number(plain['topk'])} nats) than its own ({number(plain['dense'])})." if bar else ".")
+        )
 
 
+MILD = 0.2  # nats a token: there letting go helps
 LET_GO = {"topk 1": "TopK, 1 neuron", "topk 8": "TopK, up to 8 neurons", "dense 8": "dense twin, up to 8 coordinates", "sae 1": "SAE on the twin, 1 feature",
           "sae 8": "SAE on the twin, up to 8 features", "logits": "raised logits of the words"}  # fmt: skip
 
@@ -175,16 +193,16 @@ def letting_go(r, to_the_end):
         whole = to_the_end["methods"][method]
         whole = whole[size[0]] if size else whole
         count = len(whole["concepts"])
-        at = {e["nll_ratio"]: e for e in read_off(own["base"], own["curve"], ("words", "half", "later"))}
-        end = {e["nll_ratio"]: e for e in read_off(whole["base"], whole["curve"])} if "curve" in whole else {}
+        at = {e["nats"]: e for e in read_off(own["base"], own["curve"], ("words", "half", "later"))}
+        end = {e["nats"]: e for e in read_off(whole["base"], whole["curve"])} if "curve" in whole else {}
         cells = []
-        for ratio in AT[1:3]:
-            cells += [f"{number(e[ratio]['words'])} ({round(e[ratio]['half'] * count)})" if ratio in e else "–" for e in (end, at)]
-            cells.append(number(at.get(ratio, {}).get("later")))
+        for nats in (MILD, EQUAL):
+            cells += [f"{number(e[nats]['words'])} ({round(e[nats]['half'] * count)})" if nats in e else "–" for e in (end, at)]
+            cells.append(number(at.get(nats, {}).get("later")))
         rows.append((label, *cells))
-    heads = [cell for ratio in AT[1:3] for cell in (f"at {ratio:g} times the surprise: to the end", "let go", "of it behind that")]
+    heads = [cell for nats in (MILD, EQUAL) for cell in (f"{nats} nats more: to the end", "let go", "of it behind that")]
     yield from heading("Lists that are let go", "letting_go")
-    yield from grid(("words a text (topics with two in half of the texts)", *heads), rows)
+    yield from grid(("words a text (topics with two in half of the texts), where texts are more surprising by", *heads), rows)
     yield ""
     yield (
         f"The lists and amounts of `sets`, applied while the first {r['until']} of {to_the_end['tokens']} new tokens are written, with values times factors; the same prompts, seeds and judge. "
@@ -193,7 +211,7 @@ def letting_go(r, to_the_end):
 
 
 def on_curve(figures) -> list[str]:
-    """Words and how many concepts have two where the curve reaches each surprise of `AT`; nothing beyond its end."""
+    """Words and how many concepts have two where the curve reaches each of `AT`; nothing beyond its end."""
     count = len(figures["concepts"])
     cells = [f"{number(at['words'])} ({round(at['half'] * count)})" for at in read_off(figures["base"], figures["curve"])]
     return cells + ["–"] * (len(AT) - len(cells))

@@ -374,7 +374,7 @@ class Commands(ToyClaims):
     def test_longer_trained_models_stand_beside_the_shipped_ones(self):
         results = self.folder / "two"
         bits = {"topk": {"validation": {"bits_per_byte": 0.9}}, "gap_percent": {"test": 2.5}}
-        curve = [{"nll_ratio": 1.5, "words": 5.0, "half": 0.5}]
+        curve = [{"nats": 1.0, "words": 5.0, "half": 0.5}]
         few = {"methods": {"topk": {"8": {"works": 0.5, "base": 0.0, "curve": curve}}, "logits": {"works": 1.0}}}
         for folder in (results, results / longer.LONGER):
             common.write(folder, "quality", bits)
@@ -383,7 +383,7 @@ class Commands(ToyClaims):
         rows = {row["name"]: row["values"] for row in longer.rows(results)}
         self.assertEqual(rows["validation text"], [0.9, 0.8])
         self.assertEqual((rows["… by up to 8 neurons"], rows["… by raised logits"]), ([0.5, 0.5], [1.0, 1.0]))
-        self.assertAlmostEqual(rows["words of a topic, 8 neurons"][0], 2.0)  # 1.2 is two fifths of the way to 1.5
+        self.assertAlmostEqual(rows["words of a topic, 8 neurons"][0], 2.0)  # 0.4 nats are two fifths of the way
         self.assertNotIn("… of the dense twin", rows)  # not measured
         common.write(results, "longer", {"columns": longer.MODELS, "rows": longer.rows(results)})
         self.assertIn("| validation text | 0.900 | 0.800 |", list(table.longer_trained(common.read(results, "longer"))))

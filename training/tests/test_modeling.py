@@ -15,7 +15,7 @@ from unittest import mock
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_model
 
 from topklm.export import MODELING, hf_config, load_model
@@ -155,6 +155,27 @@ class Modeling(unittest.TestCase):
             with torch.no_grad():
                 ours = load_model(folder)(ids)
                 torch.testing.assert_close(load(folder)(ids).logits, ours, atol=1e-3, rtol=0)
+
+    def test_8_bit_weights_as_each_architecture_stores_them(self):
+        """GPT-2 stores what is in its blocks as [in, out], all else is [out, in]: the scales are of the outputs."""
+        for source in (GOLDENS / "models" / name for name in ("gpt2", "gpt-neo", "llama-gqa")):
+            folder, stored, meant = self.folder / f"{source.name}-int8".replace("-", "_"), {}, {}
+            shutil.copytree(source, folder)
+            runs(folder, json.loads((source / "config.json").read_text()))
+            for name, x in load_file(source / "model.safetensors").items():
+                stored[name] = meant[name] = x
+                if x.ndim == 2 and ("c_attn" in name or "mlp" in name):
+                    inputs = 0 if source.name == "gpt2" else 1
+                    scale = np.abs(x).max(axis=inputs) / 127
+                    wide = np.expand_dims(scale, inputs)
+                    stored |= {name: np.round(x / wide).astype(np.int8), f"{name}.scale": scale}
+                    meant[name] = stored[name] * wide
+            self.assertTrue(any(x.dtype == np.int8 and x.shape[0] != x.shape[1] for x in stored.values()), source.name)
+            save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
+            own = load(folder).state_dict()
+            for name, x in meant.items():
+                if name in own:
+                    np.testing.assert_array_equal(own[name], x.astype(np.float32), err_msg=name)
 
     def test_a_config_that_means_nothing_is_refused(self):
         source = GOLDENS / "models/llama-gqa"

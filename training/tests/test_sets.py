@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from claims import common, decode, letting_go, linear, recipes, sae, scoring, searching, sets, steer, table, table_steering
-from claims.curves import read_off, words_at
+from claims.curves import plain_nats, read_off, words_at
 from tests.toy_claims import ToyClaims
 from topklm.model import ModelConfig, TopKLM
 
@@ -190,11 +190,13 @@ class Rules(unittest.TestCase):
         self.assertAlmostEqual(scoring.two(result)[1], (1 - 2 / np.e) / 2 + 1 / 3)
 
     def test_a_curve_is_read_at_a_surprise(self):
-        points = [{"nll_ratio": 1.1, "words": 1.1, "half": 0.1}, {"nll_ratio": 1.3, "words": 2.1, "half": 0.5}]
+        points = [{"nats": 0.2, "words": 1.1, "half": 0.1}, {"nats": 0.5, "words": 2.6, "half": 0.4}]
         figures = {"base": 0.1, "concepts": [{}] * 20, "curve": points}
-        self.assertEqual(table_steering.on_curve(figures), ["0.60 (1)", "1.10 (2)", "1.60 (6)", "2.10 (10)", "–"])
-        self.assertAlmostEqual(words_at(figures, 1.2), 1.6)
-        self.assertIsNone(words_at(figures, 1.5))
+        self.assertEqual(table_steering.on_curve(figures), ["0.60 (1)", "1.10 (2)", "1.60 (4)", "2.10 (6)", "–"])
+        self.assertAlmostEqual(words_at(figures), 2.1)
+        self.assertIsNone(words_at(figures, 0.6))
+        # What 1.25 times is of 2 nats are 0.5.
+        self.assertAlmostEqual(plain_nats(figures | {"curve": [points[0] | {"nll_ratio": 1.1}, points[1] | {"nll_ratio": 1.25}]}), 2)
 
     def test_concept_and_fluency(self):
         plain, loop = list(range(20)), [1, 2, 3, 4] * 5

@@ -64,11 +64,6 @@ export class App {
     const { entry, session } = this;
     const { ckpt } = this.router.route;
     if (!entry) return;
-    if (ckpt !== null && entry.steps.length > 0 && !entry.steps.some(({ step }) => step === ckpt)) {
-      this.router.replace({ ckpt: null });
-      this.router.errors = [`${shortName(entry.name)} has no training step ${ckpt}, so the final weights are shown.`];
-      return;
-    }
     const isChosen = session.entry?.name === entry.name && session.entry.files === entry.files;
     if (isChosen && session.model) this.#before = entry;
     if (isChosen && session.phase === 'failed' && this.#giveBack(entry)) return;
@@ -89,7 +84,11 @@ export class App {
   async #switchTo(ckpt: number | null): Promise<boolean> {
     const { session, router } = this;
     const isIn = await session.loadCheckpoint(ckpt);
-    if (!isIn && session.model && router.route.ckpt === ckpt) router.replace({ ckpt: session.step });
+    if (!isIn && session.model && router.route.ckpt === ckpt) {
+      router.replace({ ckpt: session.step });
+      const isKnown = session.steps.length === 0 || session.steps.some(({ step }) => step === ckpt);
+      if (ckpt !== null && !isKnown) router.errors = [`This model has no training step ${ckpt}; the weights in place stay in use.`];
+    }
     return isIn;
   }
 

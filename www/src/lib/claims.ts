@@ -67,7 +67,7 @@ function leadOf({
     ...sentence(
       [works('topk.1'), works('topk.8'), works('dense.8')],
       (one, eight, dense) =>
-        `Lists of up to eight neurons bring ${UNITS.percent(eight)} of the concepts into half of the texts that still read; up to eight coordinates of the twin bring ${UNITS.percent(dense)}, one neuron alone ${UNITS.percent(one)}.`,
+        `Lists of up to eight neurons bring ${UNITS.percent(eight)} of the concepts (two of their words in half of the texts, which are at most 1.3 times as surprising in all); up to eight coordinates of the twin bring ${UNITS.percent(dense)}, one neuron alone ${UNITS.percent(one)}.`,
     ),
     ...sentence(
       [works('sae.1'), works('sae.8'), works('logits'), [steered, 'methods.logits.nll_ratio'], [steered, 'methods.topk.8.nll_ratio']],
@@ -82,18 +82,18 @@ function leadOf({
         [answers, 'dense.holder.right'],
       ],
       (gap, ours, theirs) =>
-        `On stories by which nothing was chosen TopK loses ${gap.toFixed(1)} %, and it knows less often who has a thing (${UNITS.percent(ours)} of the questions, the twin ${UNITS.percent(theirs)}; 50 % is guessing).`,
+        `On stories by which nothing was chosen the loss is ${gap.toFixed(1)} % higher with TopK, and it may know less often who has a thing (${UNITS.percent(ours)} of 120 questions, the twin ${UNITS.percent(theirs)}; 50 % is guessing).`,
     ),
     ...longerOf(trainedLonger),
   ];
 }
 
-/** Ways of steering where all make texts equally surprising. */
+/** Ways of steering where all make texts more surprising by equally many nats. */
 function equalOf(steered: unknown): string[] {
   const [ours, sae, dense] = ['topk', 'sae', 'dense'].map((way) => wordsAt(at(steered, `methods.${way}.8`), EQUAL));
   if (ours == null || sae == null || dense == null) return [];
   return [
-    `At equal surprise, ${EQUAL} times that of plain texts, up to eight neurons bring ${UNITS.two(ours)} words of a concept into a text, as many features ${UNITS.two(sae)}, coordinates of the twin ${UNITS.two(dense)}.`,
+    `Where texts are ${EQUAL} nats a token more surprising than plain ones, up to eight neurons bring ${UNITS.two(ours)} words of a concept into a text, as many features ${UNITS.two(sae)}, coordinates of the twin ${UNITS.two(dense)}.`,
   ];
 }
 

@@ -28,10 +28,16 @@ export function eightOf(tree: unknown): string[] {
   if (neurons === null || dense === null || rotated === null) return [];
   const sae = Object.keys(rows).find((name) => name.startsWith('sae '));
   const features = sae === undefined ? null : eight(sae);
+  const whole = numberAt(rows.topk, 'whole');
+  const all = sae === undefined ? null : numberAt(rows[sae], 'whole');
   return [
     `Where two texts differ in one word, eight neurons of one, put into the other behind block ${block}, bring its next word ${UNITS.percent(neurons)} of the way over (median); eight coordinates of the twin ${UNITS.percent(dense)},${
       features === null ? '' : ` eight SAE features ${UNITS.percent(features)},`
-    } eight directions of the same states, rotated, ${UNITS.percent(rotated)}.`,
+    } eight directions of the same states, rotated, ${UNITS.percent(rotated)}.${
+      whole === null || all === null || features === null
+        ? ''
+        : ` Features bring about as large a share of what all that differ do: they ${UNITS.percent(all)}, the whole state ${UNITS.percent(whole)}.`
+    }`,
   ];
 }
 

@@ -63,15 +63,15 @@ const OTHER_WAYS: readonly (readonly [key: string, name: string, definition: str
   ['logits', 'raised logits, no neuron', 'Baseline: the logits of the concept’s words raised, and no edit.'],
 ];
 
-/** The surprise at which ways are compared. */
-export const EQUAL = 1.2;
+/** Where ways are compared: nats a token above plain texts (`claims/curves.py` says why nats). */
+export const EQUAL = 0.4;
 
-type Point = { nll_ratio?: number; words?: number; later?: number };
+type Point = { nats?: number; words?: number; later?: number };
 
-/** Words a text at so many times the surprise, where the curve of a way reaches that; `later`: those behind a list that was let go. */
-export function wordsAt(of: unknown, ratio: number, key: 'words' | 'later' = 'words'): number | null {
+/** Words a text at so many nats above plain texts, where the curve of a way reaches that; `later`: those behind a list that was let go. */
+export function wordsAt(of: unknown, nats: number, key: 'words' | 'later' = 'words'): number | null {
   const points = listAt(of, 'at') as readonly Point[];
-  return points.find((point) => point.nll_ratio === ratio)?.[key] ?? null;
+  return points.find((point) => point.nats === nats)?.[key] ?? null;
 }
 
 const LET_GO: readonly (readonly [key: string, name: string])[] = [
@@ -82,8 +82,8 @@ const LET_GO: readonly (readonly [key: string, name: string])[] = [
   ['sae 8', 'up to 8 SAE features'],
   ['logits', 'raised logits, no neuron'],
 ];
-/** Surprises at which lists were compared when let go: below {@link EQUAL} it helps. */
-const MILD = 1.1;
+/** There letting go helps, nats a token. */
+const MILD = 0.2;
 
 /** The same lists let go before the text ends. */
 export function lettingGo(tree: unknown, toTheEnd: unknown): FactGroup {
@@ -91,7 +91,7 @@ export function lettingGo(tree: unknown, toTheEnd: unknown): FactGroup {
     const own = at(tree, `methods.${key}`);
     const whole = at(toTheEnd, `methods.${key.replace(' ', '.')}`);
     if (wordsAt(own, MILD) === null) return [];
-    const cells = [MILD, EQUAL].flatMap((ratio) => [wordsAt(whole, ratio), wordsAt(own, ratio)]);
+    const cells = [MILD, EQUAL].flatMap((nats) => [wordsAt(whole, nats), wordsAt(own, nats)]);
     return [
       {
         name,
@@ -103,9 +103,9 @@ export function lettingGo(tree: unknown, toTheEnd: unknown): FactGroup {
   const until = shown(numberAt(tree, 'until'), 'count');
   return {
     title: 'Lists that are let go',
-    columns: [...[MILD, EQUAL].flatMap((ratio) => [`to the end, ${ratio} ×`, `let go, ${ratio} ×`]), `of it later, ${MILD} ×`],
+    columns: [...[MILD, EQUAL].flatMap((nats) => [`to the end, ${nats}`, `let go, ${nats}`]), `of it later, ${MILD}`],
     facts,
-    note: `Words of a concept a text where texts are ${MILD} and ${EQUAL} times as surprising. Let go: applied while the first ${until} of ${shown(numberAt(toTheEnd, 'tokens'), 'count')} new tokens are written. Later: words that come after that, less those of a text without an edit.`,
+    note: `Words of a concept a text where texts are ${MILD} and ${EQUAL} nats a token more surprising than plain ones. Let go: applied while the first ${until} of ${shown(numberAt(toTheEnd, 'tokens'), 'count')} new tokens are written. Later: words that come after that, less those of a text without an edit.`,
   };
 }
 
@@ -135,6 +135,6 @@ export function sets(tree: unknown): FactGroup {
   const note =
     texts == null
       ? ''
-      : `Means over 20 concepts, each on ${UNITS.count(texts)} texts of ${shown(tokens ?? null, 'count')} tokens from prompts on which nothing was chosen; ${shown(base ?? null, 'two')} words of the concept a text without an edit. Words at ${EQUAL} ×: with the strengths at which texts are ${EQUAL} times as surprising, so that ways compare. Works: the share of concepts for which half of the texts have two of its words within 1.3 times the surprise. Score: harmonic mean of concept and fluency, 0 to 2.`;
-  return { title: 'Steering with a few neurons', columns: ['words', 'surprise', `words at ${EQUAL} ×`, 'works', 'score'], facts, note };
+      : `Means over 20 concepts, each on ${UNITS.count(texts)} texts of ${shown(tokens ?? null, 'count')} tokens from prompts on which nothing was chosen; ${shown(base ?? null, 'two')} words of the concept a text without an edit. Words at +${EQUAL}: with the strengths at which texts are ${EQUAL} nats a token more surprising than plain ones, so that ways compare. Works: the share of concepts for which half of the texts have two of its words and all are at most 1.3 times as surprising. Score: harmonic mean of concept and fluency, 0 to 2.`;
+  return { title: 'Steering with a few neurons', columns: ['words', 'surprise', `words at +${EQUAL}`, 'works', 'score'], facts, note };
 }

@@ -14,7 +14,7 @@ export function turnedOf(tree: unknown): string[] {
   if (figures.some((figure) => figure === null)) return [];
   const [listed, still, same, chance, chanceSame] = figures as [number, number, number, number, number];
   return [
-    `${UNITS.count(listed)} neurons turn one contrast, such as he / she, at least 1.5 times as far as the best of 100 random neurons while their texts still read; behind fresh prompts ${UNITS.percent(still)} still do, and ${UNITS.tenths(same)} turn it the same way (other random neurons: ${UNITS.percent(chance)} and ${UNITS.tenths(chanceSame)}).`,
+    `${UNITS.count(listed)} times a neuron turns a contrast, such as he / she, at least 1.5 times as far as the best of 100 random neurons, all at values at which short texts still read; behind fresh prompts ${UNITS.percent(still)} still do, and ${UNITS.tenths(same)} turn it the same way (other random neurons: ${UNITS.percent(chance)} and ${UNITS.tenths(chanceSame)}).`,
   ];
 }
 
