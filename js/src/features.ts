@@ -23,13 +23,13 @@ const RECENT_FILES = 8;
 
 /** Option of every call: a signal that ends it. */
 export interface FeatureOptions {
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** Options of {@link Features.file}. */
 export interface FileOptions extends FeatureOptions {
   /** Whether the browser has to keep the file: where it does not, the call rejects with code `io` and says why. Files that the page gave are not asked for. */
-  keep?: boolean;
+  keep?: boolean | undefined;
 }
 
 /** Neuron statistics of one model. Calls may overlap; each file is read once. */
@@ -59,7 +59,7 @@ export class Features {
    * const features = Features.open('/models/topk/');
    * const { label, tokenEntropy, examples } = await features.neuron(2, 406);
    */
-  static open(source: ModelSource, options?: { cache?: boolean | string; hub?: string | URL }): Features {
+  static open(source: ModelSource, options?: { cache?: boolean | string | undefined; hub?: string | URL | undefined }): Features {
     const { cache, hub } = optionsOf('Features.open', options);
     return new Features(sourceOf(source, hub), cacheOf(cache));
   }
