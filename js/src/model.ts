@@ -59,7 +59,7 @@ const DISPOSE_TIMEOUT = 5000;
 
 /** The model's tokenizer. It runs where the engine does, hence the promises. */
 export interface Tokenizer {
-  /** Ids of a text, with the special tokens that the post-processor of `tokenizer.json` adds, and no others. */
+  /** Ids of a text, with the special tokens that the post-processor of `tokenizer.json` adds. One that is written out in the text counts as that token. */
   encode(text: string): Promise<Uint32Array>;
   /** Text of ids. `skipSpecial` (default true) leaves special tokens out. */
   decode(ids: readonly number[] | Uint32Array, options?: { skipSpecial?: boolean | undefined }): Promise<string>;

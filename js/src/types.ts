@@ -131,7 +131,7 @@ export type ModelSource =
   | Readonly<Record<string, FileContent>>
   | ReadonlyMap<string, FileContent>;
 
-/** A text, encoded as `tokenizer.json` says, or token ids. */
+/** A text, encoded as `tokenizer.json` says (special tokens that are written out in it count as such), or token ids. */
 export type Prompt = string | readonly number[] | Uint32Array;
 
 /** A dense array, row-major. */
@@ -280,7 +280,7 @@ export interface GenerateOptions<N extends string = string> {
   ignoreEos?: boolean | undefined;
   edits?: readonly Edit[] | undefined;
   hooks?: readonly N[] | undefined;
-  /** Also returns this many of the most likely tokens with every step. */
+  /** Also gives this many of the tokens with every step that are most likely by the model's own probability, whatever the sampling. Default 0. */
   topLogprobs?: number | undefined;
   signal?: AbortSignal | undefined;
 }
@@ -298,7 +298,7 @@ export interface GenerationStep<N extends string = string> {
   hooks: Hooks<N>;
   evicted: TopkChange[];
   admitted: TopkChange[];
-  /** Most likely first. */
+  /** Most likely first, with ln of the model's own probability; there if {@link GenerateOptions.topLogprobs} is above 0. */
   topLogprobs?: { ids: Uint32Array; logprobs: Float32Array };
 }
 

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { serve } from '../../scripts/lib/server.mjs';
-import { createProject, golden, goldenFile, modelFolder, packageFolder } from './fixture.mjs';
+import { createProject, golden, goldenFile, modelFolder, packageFolder, root } from './fixture.mjs';
 
 const { TopKLM, TopKError } = await import(pathToFileURL(path.join(packageFolder, 'index.js')).href);
 
@@ -50,6 +50,15 @@ test('the number of new tokens that a model asks for holds where the caller give
     for await (const { id } of model.generate([1, 2], { maxTokens, temperature: 0, ignoreEos: true })) written.push(id);
     assert.equal(written.length, count);
   }
+  await model.dispose();
+});
+
+test('a special token that is written out in a text, or a prompt, counts as that token', async () => {
+  const model = await TopKLM.load(path.join(root, 'models/Llama-TopK-Stories-16M'), { backend: 'cpu' });
+  const text = '<|endoftext|>a<|endoftext|>b';
+  assert.equal((await model.run('a<|endoftext|>b', { logits: 'none' })).tokens.join(''), text);
+  const [first, , second] = await model.tokenizer.encode('a<|endoftext|>b');
+  assert.equal(second, first);
   await model.dispose();
 });
 
