@@ -188,6 +188,11 @@ test('from a server: only what is asked for, verified, then from the cache', asy
   );
   const files = await UrlFiles.create('https://host.example/m/', 'name', server);
   assert.equal(await files.file('features/layer9/0.json', signal), undefined);
+  // Refused, but not said to be without a network: what is stored is not asked for again and again.
+  server.offline = true;
+  server.online = () => true;
+  assert.equal(await read(), featureFiles()['features/layer0/0.json']);
+  assert.deepEqual(server.pauses, []);
 });
 
 test('a file that the browser is to keep: an error where it does not, which says why', async (t) => {
