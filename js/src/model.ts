@@ -129,7 +129,7 @@ export class TopKLM {
         ...(team === undefined ? {} : { team }),
       };
       const description = await connection.call('load', request, { signal, onEvent: onProgress, transfer: team ? [team.port] : [] });
-      return new TopKLM(connection, description, new Features(data, cache));
+      return new TopKLM(connection, description, new Features(data, cache, description.config));
     } catch (error) {
       connection.close(error as Error);
       throw error;

@@ -223,6 +223,13 @@ test('errors are typed and name what is wrong', async () => {
   await rejectsWith(model.attachSae('https://host.invalid/sae/'), 'disposed', /load it again/); // without asking the host
 });
 
+test('statistics of another model are refused', async () => {
+  const index = fs.readFileSync(path.join(root, 'models/Llama-TopK-Stories-16M/features/index.json'));
+  const model = await TopKLM.load({ ...bytesOf(modelFolder), 'features/index.json': index }, { backend: 'cpu' });
+  await rejectsWith(model.features.index(), 'features', /features\/index\.json: d_model is 1024, but the model's is \d+;/);
+  await model.dispose();
+});
+
 test('a script ends by itself when its work is done', () => {
   const folder = createProject('node');
   const script = `import { TopKLM } from 'topk-lm';
