@@ -311,7 +311,11 @@ export interface BatchRequest<N extends string = string> extends Omit<GenerateOp
 }
 
 /** Names of the hooks that a request asks for; `never`: it asks for none. */
-type Asked<R> = R extends { hooks?: infer Names } ? (NonNullable<Names> extends readonly (infer N extends string)[] ? N : never) : never;
+export type AskedHooks<R> = R extends { hooks?: infer Names }
+  ? NonNullable<Names> extends readonly (infer N extends string)[]
+    ? N
+    : never
+  : never;
 
 /** Fields that no request has, so that the compiler refuses a misspelled option. */
 export type NoOthers<B extends readonly BatchRequest[]> = {
@@ -319,11 +323,12 @@ export type NoOthers<B extends readonly BatchRequest[]> = {
 };
 
 /** A step of a request; of several, one for each. */
-export type BatchStep<R extends BatchRequest> = R extends BatchRequest ? GenerationStep<Asked<R>> : never;
+export type BatchStep<R extends BatchRequest> = R extends BatchRequest ? GenerationStep<AskedHooks<R>> : never;
 
 /** What {@link TopKLM.generateBatch} gives for a list of requests: a result for each, with the hooks that this one asks for. */
-export type BatchResults<B extends readonly BatchRequest[]> = { -readonly [K in keyof B]: ResultOf<B[K]> };
-type ResultOf<R> = R extends BatchRequest ? BatchResult<Asked<R>> : never;
+export type BatchResults<B extends readonly BatchRequest[]> = { -readonly [K in keyof B]: BatchResultOf<B[K]> };
+/** The result of a request; of several, one for each. */
+export type BatchResultOf<R> = R extends BatchRequest ? BatchResult<AskedHooks<R>> : never;
 
 /** Options of {@link TopKLM.generateBatch}. */
 export interface BatchOptions<R extends BatchRequest = BatchRequest> {
