@@ -71,21 +71,21 @@ function texts(name: string, value: unknown, what = ''): string[] {
 /** The options of each call, as the compiler knows them. */
 interface CallOptions {
   load: LoadOptions;
-  decode: { skipSpecial?: boolean };
+  decode: { skipSpecial?: boolean | undefined };
   run: RunOptions;
   generate: GenerateOptions;
   generateBatch: BatchOptions;
   /** Each of these. */
   'a generation of generateBatch': BatchRequest;
-  logitLens: { layers?: readonly number[]; edits?: readonly Edit[]; signal?: AbortSignal };
+  logitLens: { layers?: readonly number[] | undefined; edits?: readonly Edit[] | undefined; signal?: AbortSignal | undefined };
   ablate: EffectOptions;
   setEach: EffectOptions;
-  loadCheckpoint: { onProgress?: (progress: LoadProgress) => void; signal?: AbortSignal };
+  loadCheckpoint: { onProgress?: ((progress: LoadProgress) => void) | undefined; signal?: AbortSignal | undefined };
   attachSae: SaeOptions;
-  saeQuality: { signal?: AbortSignal };
-  features: { signal?: AbortSignal };
-  file: { keep?: boolean; signal?: AbortSignal };
-  'Features.open': { cache?: boolean | string; hub?: string | URL };
+  saeQuality: { signal?: AbortSignal | undefined };
+  features: { signal?: AbortSignal | undefined };
+  file: { keep?: boolean | undefined; signal?: AbortSignal | undefined };
+  'Features.open': { cache?: boolean | string | undefined; hub?: string | URL | undefined };
 }
 
 type Names<T> = { readonly [K in keyof Required<T>]: true };
@@ -271,7 +271,7 @@ export function generateOptions(options: GenerateOptions): WasmGenerateOptions {
   // The engine computes in f32, in which a large number may be infinite and a small one 0.
   const real = (name: keyof GenerateOptions, rule: string, fits: (value: number) => boolean) =>
     number(name, options[name], rule, (value) => fits(Math.fround(value)));
-  const all: WasmGenerateOptions = {
+  const all: { [K in keyof WasmGenerateOptions]: WasmGenerateOptions[K] | undefined } = {
     maxTokens: wholeNumber('maxTokens', options.maxTokens),
     temperature: real('temperature', 'a finite number of at least 0', (value) => Number.isFinite(value) && value >= 0),
     topK: wholeNumber('topK', options.topK),

@@ -6,12 +6,8 @@ import type { BatchOptions, BatchResult, FinishReason, GenerationStep } from './
 
 type Requests = Methods['generateBatch']['args']['requests'];
 
-export async function generateBatch<N extends string>(
-  connection: Connection,
-  requests: Requests,
-  { onStep, signal }: BatchOptions<N>,
-): Promise<BatchResult<N>[]> {
-  const made = requests.map(() => ({ steps: [] as GenerationStep<N>[], finish: null as FinishReason | null }));
+export async function generateBatch(connection: Connection, requests: Requests, { onStep, signal }: BatchOptions): Promise<BatchResult[]> {
+  const made = requests.map(() => ({ steps: [] as GenerationStep[], finish: null as FinishReason | null }));
   const begun = await connection.call(
     'generateBatch',
     { requests },
@@ -21,9 +17,9 @@ export async function generateBatch<N extends string>(
         for (const { number, ...steps } of all) {
           const generation = made[number] as (typeof made)[number];
           generation.finish = steps.finish;
-          for (const step of stepsOf<N>(steps)) {
+          for (const step of stepsOf(steps)) {
             generation.steps.push(step);
-            notify((given: GenerationStep<N>) => onStep?.(given, number), step);
+            notify((given: GenerationStep) => onStep?.(given, number), step);
           }
         }
       },

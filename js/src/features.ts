@@ -5,7 +5,16 @@
 import { cacheOf, flag, optionsOf, signalOf, sourceOf, wholeNumber } from './arguments.js';
 import { createError, throwIfAborted, typedCalls, until } from './errors.js';
 import { marker, markRecord } from './features/beginnings.js';
-import { objectOf, parseClusters, parseIndex, parseSteps, recordOf, type ShardLayout, trainingOf } from './features/check.js';
+import {
+  type ModelShape,
+  objectOf,
+  parseClusters,
+  parseIndex,
+  parseSteps,
+  recordOf,
+  type ShardLayout,
+  trainingOf,
+} from './features/check.js';
 import type { FeatureIndex, NeuronRecord, StepColumns, TokenClusters } from './features/types.js';
 import { isInside } from './manifest.js';
 import { type GivenSource, readGiven } from './sources/bytes.js';
@@ -23,19 +32,21 @@ const RECENT_FILES = 8;
 
 /** Option of every call: a signal that ends it. */
 export interface FeatureOptions {
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** Options of {@link Features.file}. */
 export interface FileOptions extends FeatureOptions {
   /** Whether the browser has to keep the file: where it does not, the call rejects with code `io` and says why. Files that the page gave are not asked for. */
-  keep?: boolean;
+  keep?: boolean | undefined;
 }
 
 /** Neuron statistics of one model. Calls may overlap; each file is read once. */
 export class Features {
   readonly #source: GivenSource;
   readonly #cache: string | null;
+  /** What the statistics are of, where a loaded model says it. */
+  readonly #model: ModelShape | undefined;
   #files: Promise<ModelFiles> | undefined;
   #index: Promise<{ index: FeatureIndex; shards: ShardLayout }> | undefined;
   #steps: Promise<StepColumns | null> | undefined;
@@ -46,9 +57,10 @@ export class Features {
   readonly #reading = new Map<string, Promise<Record<string, unknown>>>();
 
   /** Use {@link Features.open}, or `model.features`. */
-  constructor(source: GivenSource, cache: string | null) {
+  constructor(source: GivenSource, cache: string | null, model?: ModelShape) {
     this.#source = source;
     this.#cache = cache;
+    this.#model = model;
   }
 
   /**
@@ -59,7 +71,7 @@ export class Features {
    * const features = Features.open('/models/topk/');
    * const { label, tokenEntropy, examples } = await features.neuron(2, 406);
    */
-  static open(source: ModelSource, options?: { cache?: boolean | string; hub?: string | URL }): Features {
+  static open(source: ModelSource, options?: { cache?: boolean | string | undefined; hub?: string | URL | undefined }): Features {
     const { cache, hub } = optionsOf('Features.open', options);
     return new Features(sourceOf(source, hub), cacheOf(cache));
   }
@@ -129,7 +141,7 @@ export class Features {
         if (!blob) {
           throw createError('no-features', 'The model folder has no features/index.json; make it with topk-lm analyze.');
         }
-        return parseIndex(await blob.text(), `${FOLDER}index.json`);
+        return parseIndex(await blob.text(), `${FOLDER}index.json`, this.#model);
       }),
       () => (this.#index = undefined),
     );

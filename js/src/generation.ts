@@ -1,5 +1,5 @@
 /** A stream of new tokens: an async iterator over batches from the host, which works one batch ahead of the reader. */
-import { throwIfAborted, typedCalls } from './errors.js';
+import { throwIfAborted, typedCalls, until } from './errors.js';
 import type { Connection, PromptData } from './protocol.js';
 import type { WasmGenerateOptions, WasmSteps } from './topk_lm.js';
 import type { ActiveRows, FinishReason, GenerationStep, Tensor, TopkChange } from './types.js';
@@ -134,7 +134,12 @@ export class StepStream<N extends string> implements Generation<N> {
   }
 
   async #open(): Promise<number> {
-    const { handle, seed, promptIds } = await this.#connection.call('openGeneration', { prompt: this.#prompt, options: this.#options });
+    const opening = this.#connection.call('openGeneration', { prompt: this.#prompt, options: this.#options });
+    const { handle, seed, promptIds } = await until(opening, this.#signal).catch((error: Error) => {
+      // What opens after an abort has nobody left who would close it.
+      opening.then((late) => this.#connection.call('closeGeneration', { handle: late.handle })).catch(() => {});
+      throw error;
+    });
     this.#signal?.addEventListener('abort', this.#onAbort, { once: true });
     this.seed = seed;
     this.promptIds = promptIds;

@@ -30,7 +30,7 @@ import type {
   BackendInfo,
   BatchOptions,
   BatchRequest,
-  BatchResult,
+  BatchResults,
   CacheInfo,
   EachSetResult,
   Edit,
@@ -42,6 +42,7 @@ import type {
   ModelConfig,
   ModelSource,
   NeuronValues,
+  NoOthers,
   Prompt,
   RunOptions,
   RunResult,
@@ -58,10 +59,10 @@ const DISPOSE_TIMEOUT = 5000;
 
 /** The model's tokenizer. It runs where the engine does, hence the promises. */
 export interface Tokenizer {
-  /** Ids of a text, with the special tokens that the post-processor of `tokenizer.json` adds, and no others. */
+  /** Ids of a text, with the special tokens that the post-processor of `tokenizer.json` adds. One that is written out in the text counts as that token. */
   encode(text: string): Promise<Uint32Array>;
   /** Text of ids. `skipSpecial` (default true) leaves special tokens out. */
-  decode(ids: readonly number[] | Uint32Array, options?: { skipSpecial?: boolean }): Promise<string>;
+  decode(ids: readonly number[] | Uint32Array, options?: { skipSpecial?: boolean | undefined }): Promise<string>;
   /** Each id alone as text; U+FFFD where a token is a part of a character. */
   tokens(ids: readonly number[] | Uint32Array): Promise<string[]>;
 }
@@ -128,7 +129,7 @@ export class TopKLM {
         ...(team === undefined ? {} : { team }),
       };
       const description = await connection.call('load', request, { signal, onEvent: onProgress, transfer: team ? [team.port] : [] });
-      return new TopKLM(connection, description, new Features(data, cache));
+      return new TopKLM(connection, description, new Features(data, cache, description.config));
     } catch (error) {
       connection.close(error as Error);
       throw error;
@@ -204,15 +205,13 @@ export class TopKLM {
    * const seeds = [1, 2, 3, 4, 5].map((seed) => ({ prompt: 'Once upon a time', seed, maxTokens: 40 }));
    * for (const { text } of await model.generateBatch(seeds)) console.log(text);
    */
-  async generateBatch<const N extends string = never>(
-    generations: readonly BatchRequest<N>[],
-    options?: BatchOptions<N>,
-  ): Promise<BatchResult<N>[]> {
+  async generateBatch<const B extends readonly BatchRequest[]>(
+    generations: B & NoOthers<B>,
+    options?: BatchOptions<B[number]>,
+  ): Promise<BatchResults<B>> {
     const { onStep, signal } = optionsOf('generateBatch', options as BatchOptions | undefined);
-    return generateBatch<N>(this.#connection, batchOf(generations), {
-      onStep: functionOf('onStep', onStep) as BatchOptions<N>['onStep'],
-      signal: signalOf(signal),
-    } as BatchOptions<N>);
+    const given = { onStep: functionOf('onStep', onStep), signal: signalOf(signal) };
+    return (await generateBatch(this.#connection, batchOf(generations), given)) as BatchResults<B>;
   }
 
   /**
@@ -223,7 +222,7 @@ export class TopKLM {
    */
   async logitLens(
     prompt: Prompt,
-    options?: { layers?: readonly number[]; edits?: readonly Edit[]; signal?: AbortSignal },
+    options?: { layers?: readonly number[] | undefined; edits?: readonly Edit[] | undefined; signal?: AbortSignal | undefined },
   ): Promise<Tensor> {
     const { layers, edits, signal } = optionsOf('logitLens', options);
     const args = { prompt: promptOf(prompt), layers: layersOf(layers), edits: editsOf(edits) };
@@ -266,7 +265,7 @@ export class TopKLM {
    * @example
    * const { label, tokenEntropy, examples } = await model.neuron(2, 406);
    */
-  async neuron(layer: number, index: number, options?: { signal?: AbortSignal }): Promise<NeuronRecord> {
+  async neuron(layer: number, index: number, options?: { signal?: AbortSignal | undefined }): Promise<NeuronRecord> {
     return this.features.neuron(layer, index, options);
   }
 
@@ -277,7 +276,7 @@ export class TopKLM {
    */
   async loadCheckpoint(
     step: number | 'final',
-    options?: { onProgress?: (progress: LoadProgress) => void; signal?: AbortSignal },
+    options?: { onProgress?: ((progress: LoadProgress) => void) | undefined; signal?: AbortSignal | undefined },
   ): Promise<void> {
     const { onProgress, signal } = optionsOf('loadCheckpoint', options);
     if (step === undefined) throw createError('argument', "step is missing; pass a training step or 'final'.");
@@ -309,7 +308,7 @@ export class TopKLM {
   }
 
   /** Reconstruction errors over a text, and the loss with the attached autoencoders spliced in next to the loss without them. */
-  async saeQuality(prompt: Prompt, options?: { signal?: AbortSignal }): Promise<SaeQuality> {
+  async saeQuality(prompt: Prompt, options?: { signal?: AbortSignal | undefined }): Promise<SaeQuality> {
     const { signal } = optionsOf('saeQuality', options);
     return this.#connection.call('saeQuality', { prompt: promptOf(prompt) }, { signal: signalOf(signal) });
   }

@@ -11,6 +11,9 @@ export type Sleep = (ms: number, signal: AbortSignal) => Promise<void>;
 /** After this long (ms) without an answer or a byte, a connection counts as broken. */
 export const SILENCE = 30_000;
 
+/** After this long (ms) a server is not waited for any more, if what it is asked about is stored already. */
+export const BRIEF_SILENCE = 3000;
+
 /** The outside world; tests provide their own. */
 export interface Network {
   fetch: typeof fetch;
@@ -49,13 +52,14 @@ export function attemptsUsed(failure: Retriable): number {
 }
 
 /**
- * Runs `use` with a signal that is aborted after {@link SILENCE} without a call of `alive`, and at the end, which frees the connection where
+ * Runs `use` with a signal that is aborted after `silence` (ms) without a call of `alive`, and at the end, which frees the connection where
  * reading stopped early. `what`: names the request in the error.
  */
 export async function timely<T>(
   what: string,
   signal: AbortSignal | undefined,
   use: (signal: AbortSignal, alive: () => void) => Promise<T>,
+  silence = SILENCE,
 ): Promise<T> {
   const over = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -65,9 +69,9 @@ export async function timely<T>(
       clearTimeout(timer);
       if (over.signal.aborted) return;
       timer = setTimeout(() => {
-        reject(new Silent(`${what}: the server said nothing for ${SILENCE / 1000} s; check the connection and try again.`));
+        reject(new Silent(`${what}: the server said nothing for ${silence / 1000} s; check the connection and try again.`));
         over.abort();
-      }, SILENCE);
+      }, silence);
     };
   });
   alive();

@@ -20,18 +20,18 @@ export interface TopKOptions {
   /** From 0 to n. */
   k: number;
   /** How entries are ranked: by signed value (default) or by magnitude. */
-  select?: 'value' | 'abs';
+  select?: 'value' | 'abs' | undefined;
   /**
    * Whether each row of the result is in descending order (default). `false` leaves the order open, and may change it from call to call: faster for a k
    * of hundreds and more, whose sort is left out.
    */
-  sorted?: boolean;
+  sorted?: boolean | undefined;
   /** f32 [rows, k] for the values, usage STORAGE (and COPY_SRC for {@link readTopK}); without it one is created, which is yours to destroy. */
-  values?: GPUBuffer;
+  values?: GPUBuffer | undefined;
   /** u32 [rows, k] for the indices, likewise. */
-  indices?: GPUBuffer;
+  indices?: GPUBuffer | undefined;
   /** Records here instead of submitting; call `release()` of the result once you have submitted it. */
-  encoder?: GPUCommandEncoder;
+  encoder?: GPUCommandEncoder | undefined;
 }
 
 /** Both [rows, k], each row in descending order unless `sorted` was false; values are the input's own bits. Buffers created here also have COPY_SRC and COPY_DST. */

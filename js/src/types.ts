@@ -81,38 +81,38 @@ export interface LoadProgress {
 /** Options of {@link TopKLM.load}. */
 export interface LoadOptions {
   /** Default `auto`. `webgpu` fails where there is no adapter. */
-  backend?: BackendChoice;
+  backend?: BackendChoice | undefined;
   /** Most positions of a sequence, where the model's own context is longer: a smaller cache of keys and values. `model.config.n_ctx` says what holds. */
-  maxContext?: number;
+  maxContext?: number | undefined;
   /**
    * In which numbers matrices are kept in memory. `stored` (default): as the files have them. `f16`: rounded to f16, which takes half the memory
    * of f32 and twice that of 8 bits. A result that holds in both cases does not depend on how weights are rounded.
    */
-  dtype?: WeightDtype;
+  dtype?: WeightDtype | undefined;
   /**
    * In which numbers keys and values are cached. `f32` (default), or `f16`: rounded to f16 when they are cached, in half the memory; results
    * differ a little, and are the same whether or not positions were cached before.
    */
-  kvCache?: CacheDtype;
+  kvCache?: CacheDtype | undefined;
   /**
    * CPU threads, at most 16; results are the same with any number. Default: half of the cores, up to 4, if the page is isolated
    * (`crossOriginIsolated`); otherwise 1.
    */
-  threads?: number;
+  threads?: number | undefined;
   /** Compute in a module worker. Default: true in browsers; in Node only `false` exists. */
-  worker?: boolean;
+  worker?: boolean | undefined;
   /** Where `worker.js` is served, if not next to this module. */
-  workerUrl?: string | URL;
+  workerUrl?: string | URL | undefined;
   /** Where `topk_lm_bg.wasm` is served, if not next to this module. */
-  wasmUrl?: string | URL;
+  wasmUrl?: string | URL | undefined;
   /** The bytes of `topk_lm_bg.wasm` themselves, as they are or as gzip, instead of `wasmUrl`. */
-  wasm?: ArrayBuffer | ArrayBufferView;
-  onProgress?: (progress: LoadProgress) => void;
-  signal?: AbortSignal;
+  wasm?: ArrayBuffer | ArrayBufferView | undefined;
+  onProgress?: ((progress: LoadProgress) => void) | undefined;
+  signal?: AbortSignal | undefined;
   /** `false`: store nothing. A string names the cache; default `topk-lm`. */
-  cache?: boolean | string;
+  cache?: boolean | string | undefined;
   /** Where `owner/name` is looked up, as `{hub}/{owner}/{name}/resolve/{revision}/{file}`. Default `https://huggingface.co`. */
-  hub?: string | URL;
+  hub?: string | URL | undefined;
 }
 
 /** The content of one file. Streams and responses are read once, to their end. */
@@ -131,7 +131,7 @@ export type ModelSource =
   | Readonly<Record<string, FileContent>>
   | ReadonlyMap<string, FileContent>;
 
-/** A text, encoded as `tokenizer.json` says, or token ids. */
+/** A text, encoded as `tokenizer.json` says (special tokens that are written out in it count as such), or token ids. */
 export type Prompt = string | readonly number[] | Uint32Array;
 
 /** A dense array, row-major. */
@@ -185,13 +185,13 @@ export interface NeuronEdit {
   /** `add`: v + value · `clamp`: = value · `scale`: v · value · `ablate`: = 0 */
   action: 'add' | 'clamp' | 'scale' | 'ablate';
   /** Finite in f32; required, but for `ablate`. */
-  value?: number;
+  value?: number | undefined;
   /** After TopK (default: the neuron is set unconditionally) or before it (it competes and may evict another). */
-  site?: 'topk_out' | 'topk_in';
+  site?: 'topk_out' | 'topk_in' | undefined;
   /** Default `all`. */
-  positions?: EditPositions;
+  positions?: EditPositions | undefined;
   /** `from_layer`: the same index in that and every later TopK block. Default `layer`. */
-  propagate?: 'layer' | 'from_layer';
+  propagate?: 'layer' | 'from_layer' | undefined;
 }
 
 /** Neurons that `topk_in` edits pushed out of the k kept at a position, or let in. */
@@ -206,12 +206,12 @@ export interface TopkChange {
 /** How {@link TopKLM.attachSae} attaches an autoencoder. */
 export interface SaeOptions {
   /** `blocks.{i}.` with `hook_resid_pre`, `hook_resid_mid`, `hook_resid_post`, `hook_mlp_out` or `attn.hook_z`. Default: the hook that cfg.json names. */
-  hook?: string;
+  hook?: string | undefined;
   /** Add what the autoencoder leaves over to what takes the hook's place, so the model computes what it does without it, except for edits. Default `false`. */
-  errorTerm?: boolean;
+  errorTerm?: boolean | undefined;
   /** As for {@link TopKLM.load}. */
-  hub?: string | URL;
-  signal?: AbortSignal;
+  hub?: string | URL | undefined;
+  signal?: AbortSignal | undefined;
 }
 
 /** An attached autoencoder. */
@@ -238,13 +238,13 @@ export interface SaeQuality {
 /** Options of {@link TopKLM.run}. */
 export interface RunOptions<N extends string = string> {
   /** Hook names as in TransformerLens, for example `blocks.0.hook_topk_out`. An unknown one is an error that lists the valid names. */
-  hooks?: readonly N[];
-  edits?: readonly Edit[];
+  hooks?: readonly N[] | undefined;
+  edits?: readonly Edit[] | undefined;
   /** Positions below it are "prompt", for edits. Default: all. */
-  promptLength?: number;
+  promptLength?: number | undefined;
   /** Default `last`. */
-  logits?: 'none' | 'last' | 'all';
-  signal?: AbortSignal;
+  logits?: 'none' | 'last' | 'all' | undefined;
+  signal?: AbortSignal | undefined;
 }
 
 /** Result of {@link TopKLM.run}. */
@@ -263,26 +263,26 @@ export interface RunResult<N extends string = string> {
 /** Options of {@link TopKLM.generate}. What is left out comes from `generation_config.json`, else from the defaults here. */
 export interface GenerateOptions<N extends string = string> {
   /** Most new tokens. Default: `max_new_tokens` of `generation_config.json`, else 64. */
-  maxTokens?: number;
+  maxTokens?: number | undefined;
   /** 0: greedy, always the most likely token. Default 1. */
-  temperature?: number;
+  temperature?: number | undefined;
   /** Samples from this many of the most likely tokens; 0: no limit (default). */
-  topK?: number;
+  topK?: number | undefined;
   /** Samples from the smallest set of most likely tokens with at least this probability, 0 < topP ≤ 1. Default 1. */
-  topP?: number;
+  topP?: number | undefined;
   /** Hugging Face's rule over prompt and new tokens; 1: none (default). */
-  repetitionPenalty?: number;
+  repetitionPenalty?: number | undefined;
   /** 0 ≤ seed < 2^64. The same seed gives the same text on the same device. Default: random, see {@link Generation.seed}. */
-  seed?: number | bigint;
+  seed?: number | bigint | undefined;
   /** Texts that end the generation. */
-  stop?: string | readonly string[];
+  stop?: string | readonly string[] | undefined;
   /** Continues after an end-of-text token. */
-  ignoreEos?: boolean;
-  edits?: readonly Edit[];
-  hooks?: readonly N[];
-  /** Also returns this many of the most likely tokens with every step. */
-  topLogprobs?: number;
-  signal?: AbortSignal;
+  ignoreEos?: boolean | undefined;
+  edits?: readonly Edit[] | undefined;
+  hooks?: readonly N[] | undefined;
+  /** Also gives this many of the tokens with every step that are most likely by the model's own probability, whatever the sampling. Default 0. */
+  topLogprobs?: number | undefined;
+  signal?: AbortSignal | undefined;
 }
 
 /** One new token. */
@@ -298,7 +298,7 @@ export interface GenerationStep<N extends string = string> {
   hooks: Hooks<N>;
   evicted: TopkChange[];
   admitted: TopkChange[];
-  /** Most likely first. */
+  /** Most likely first, with ln of the model's own probability; there if {@link GenerateOptions.topLogprobs} is above 0. */
   topLogprobs?: { ids: Uint32Array; logprobs: Float32Array };
 }
 
@@ -310,12 +310,32 @@ export interface BatchRequest<N extends string = string> extends Omit<GenerateOp
   prompt: Prompt;
 }
 
+/** Names of the hooks that a request asks for; `never`: it asks for none. */
+export type AskedHooks<R> = R extends { hooks?: infer Names }
+  ? NonNullable<Names> extends readonly (infer N extends string)[]
+    ? N
+    : never
+  : never;
+
+/** Fields that no request has, so that the compiler refuses a misspelled option. */
+export type NoOthers<B extends readonly BatchRequest[]> = {
+  readonly [K in keyof B]: { readonly [Name in Exclude<keyof B[K], keyof BatchRequest>]: never };
+};
+
+/** A step of a request; of several, one for each. */
+export type BatchStep<R extends BatchRequest> = R extends BatchRequest ? GenerationStep<AskedHooks<R>> : never;
+
+/** What {@link TopKLM.generateBatch} gives for a list of requests: a result for each, with the hooks that this one asks for. */
+export type BatchResults<B extends readonly BatchRequest[]> = { -readonly [K in keyof B]: BatchResultOf<B[K]> };
+/** The result of a request; of several, one for each. */
+export type BatchResultOf<R> = R extends BatchRequest ? BatchResult<AskedHooks<R>> : never;
+
 /** Options of {@link TopKLM.generateBatch}. */
-export interface BatchOptions<N extends string = string> {
+export interface BatchOptions<R extends BatchRequest = BatchRequest> {
   /** Called for each new token, with the number of its generation. */
-  onStep?: (step: GenerationStep<N>, generation: number) => void;
+  onStep?: ((step: BatchStep<R>, generation: number) => void) | undefined;
   /** Ends all of them. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** What one generation of {@link TopKLM.generateBatch} gave. */
@@ -350,10 +370,10 @@ export interface AblationResult {
 /** Options of {@link TopKLM.ablate} and {@link TopKLM.setEach}. */
 export interface EffectOptions {
   /** In effect in every run. */
-  edits?: readonly Edit[];
+  edits?: readonly Edit[] | undefined;
   /** Runs done, of how many. */
-  onProgress?: (done: number, total: number) => void;
-  signal?: AbortSignal;
+  onProgress?: ((done: number, total: number) => void) | undefined;
+  signal?: AbortSignal | undefined;
 }
 
 /** Neurons for {@link TopKLM.setEach}, each with the value that it is set to: three lists of one length. */

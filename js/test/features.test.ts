@@ -139,6 +139,17 @@ test('damaged files are named', async () => {
   await rejectsWith(wrong('features/index.json', indexFile({ format: 3 })).index(), 'features', /format is 3/);
   await rejectsWith(wrong('features/index.json', indexFile({ d_model: 5 })).index(), 'features', /columns\.density/);
   await rejectsWith(wrong('features/index.json', indexFile({ shards: { per_file: 3, path: '../{layer}' } })).index(), 'features', /shards/);
+  const none = Object.fromEntries(Object.keys((indexFile() as { columns: object }).columns).map((name) => [name, []]));
+  const huge = indexFile({ d_model: 300_000_000, layers: [], columns: none });
+  await rejectsWith(wrong('features/index.json', huge).index(), 'features', /index\.json: layers is not what/);
+  for (const [from, to] of [
+    ['[', ']'],
+    ['{"a":', '}'],
+  ] as const) {
+    const deep = `${from.repeat(100_000)}1${to.repeat(100_000)}`;
+    const inLayer = wrong('features/layer0/0.json', `{"format":1,"layer":0,"neurons":[{"index":0,"tokens":${deep}}]}`);
+    await rejectsWith(inLayer.neuron(0, 0), 'features', /layer0\/0\.json: objects or lists are more than 64 deep/);
+  }
   const shard = { format: 1, layer: 0, start: 0, neurons: [{ ...record(0, 0), examples: {} }] };
   await rejectsWith(wrong('features/layer0/0.json', shard).neuron(0, 0), 'features', /layer0\/0\.json: neuron 0: examples/);
   await rejectsWith(wrong('features/layer0/0.json', shard).neuron(0, 1), 'features', /neuron 1 is missing/);
@@ -153,6 +164,14 @@ test('damaged files are named', async () => {
   );
   const { 'features/layer0/0.json': _, ...without } = files;
   await rejectsWith(open(without).neuron(0, 0), 'features', /features\/layer0\/0\.json is missing/);
+});
+
+test('statistics of another model are refused where the model is known', async () => {
+  const files = new Map(Object.entries(featureFiles()).map(([path, text]) => [path, new Blob([text])]));
+  const of = (d_model: number, n_layers: number) => new Features({ kind: 'files', files }, null, { d_model, n_layers });
+  assert.equal((await of(4, 3).index()).dModel, 4);
+  await rejectsWith(of(8, 3).index(), 'features', /features\/index\.json: d_model is 4, but the model's is 8/);
+  await rejectsWith(of(4, 2).neuron(0, 0), 'features', /layers has 2, but the model's are 0 to 1/);
 });
 
 test('a signal ends the call; the next one works', async () => {
@@ -188,6 +207,11 @@ test('from a server: only what is asked for, verified, then from the cache', asy
   );
   const files = await UrlFiles.create('https://host.example/m/', 'name', server);
   assert.equal(await files.file('features/layer9/0.json', signal), undefined);
+  // Refused, but not said to be without a network: what is stored is not asked for again and again.
+  server.offline = true;
+  server.online = () => true;
+  assert.equal(await read(), featureFiles()['features/layer0/0.json']);
+  assert.deepEqual(server.pauses, []);
 });
 
 test('a file that the browser is to keep: an error where it does not, which says why', async (t) => {

@@ -111,6 +111,35 @@ test('an abort in the middle of a step is reported when the host has freed the g
   assert.ok(freed);
 });
 
+test('an abort while the host opens is reported at once, whatever comes of it, and what opens late is closed', async () => {
+  const late = { handle: 7, seed: 42n, promptIds: Uint32Array.of(5) };
+  for (const fails of [false, true]) {
+    const closed: number[] = [];
+    let finish!: () => void;
+    const opening = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    const host: Partial<Handlers> = {
+      openGeneration: async () => {
+        await opening;
+        if (fails) throw createError('context', 'The prompt is too long.');
+        return late;
+      },
+      closeGeneration: async ({ handle }) => void closed.push(handle),
+    };
+    const abort = new AbortController();
+    const generation = new StepStream(new LocalConnection(host as Handlers), 'x', OPTIONS, abort.signal);
+    const step = generation.next();
+    await settle();
+    abort.abort();
+    await assert.rejects(step, TopKAbortError);
+    finish();
+    await settle();
+    assert.deepEqual(closed, fails ? [] : [7]);
+    assert.equal(getEventListeners(abort.signal, 'abort').length, 0);
+  }
+});
+
 test('a stream that has ended listens to its signal no longer: one signal may serve many', async () => {
   const { signal } = new AbortController();
   const listeners = () => getEventListeners(signal, 'abort').length;

@@ -1,9 +1,10 @@
 /** What is stored of a model on a server: verified, resumed, told from other versions, thrown away when it is damaged. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { PART_BYTES } from '../src/cache.ts';
 import { TopKAbortError } from '../src/errors.ts';
+import { BRIEF_SILENCE } from '../src/remote.ts';
 import { type FakeCaches, installCaches } from './support/caches.ts';
 import { FakeServer, pattern } from './support/server.ts';
 import { assertMonotonic, modelServer, open, readAll, rejectsWith, WEIGHTS, weights } from './support/visit.ts';
@@ -133,6 +134,63 @@ test('without a network everything comes from the cache, with and without a mani
     const opened = await open(server);
     assert.deepEqual(await readAll(opened), weights);
     assert.equal(opened.folder.cache.state, manifest ? 'verified' : 'unverified');
+  }
+});
+
+/** Opens a stored model whose server accepts what `ask` says and never answers: ends after one attempt of three seconds. */
+async function openBriefly(t: TestContext, server: FakeServer, ask: string[]) {
+  for (const request of ask) server.silent.add(request);
+  server.log.length = 0;
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const opening = open(server);
+  const isAsked = () => server.log.some(({ method, path }) => ask.includes(`${method} ${path}`));
+  while (!isAsked()) await new Promise((resolve) => setImmediate(resolve));
+  t.mock.timers.tick(BRIEF_SILENCE);
+  const opened = await opening;
+  t.mock.timers.reset();
+  return opened;
+}
+
+test('a server that says nothing holds up a stored model for three seconds', { timeout: 60_000 }, async (t) => {
+  for (const manifest of [true, false]) {
+    installCaches(t);
+    const server = modelServer();
+    if (manifest) server.putManifest({ steps: [7] });
+    await (await open(server)).folder.complete();
+    const opened = await openBriefly(t, server, ['GET manifest.json', `GET ${WEIGHTS}`]);
+    assert.deepEqual(await readAll(opened), weights);
+    await opened.folder.complete();
+    assert.equal(opened.folder.cache.state, manifest ? 'verified' : 'unverified');
+    assert.equal(server.log.length, 1);
+  }
+});
+
+test('without a manifest: where one question stays open, all files are the stored ones', { timeout: 60_000 }, async (t) => {
+  installCaches(t);
+  const shard = pattern(3000);
+  const index = JSON.stringify({ weight_map: { x: 'model-1.safetensors' } });
+  const server = new FakeServer().put('config.json', '{}').put('model.safetensors.index.json', index).put('model-1.safetensors', shard);
+  await (await open(server)).folder.complete();
+  server.put('config.json', '{"other":1}', { modified: 'Tue, 03 Nov 2026 10:00:00 GMT' });
+  const opened = await openBriefly(t, server, ['HEAD model-1.safetensors']);
+  assert.equal(new TextDecoder().decode(await readAll(opened, 'config.json')), '{}');
+  assert.deepEqual(await readAll(opened, 'model-1.safetensors'), shard);
+});
+
+test('a server that refuses holds up no stored model, and one that is not whole is asked for again and again', async (t) => {
+  for (const manifest of [true, false]) {
+    const caches = installCaches(t);
+    const server = modelServer();
+    if (manifest) server.putManifest();
+    await (await open(server)).folder.complete();
+    server.offline = true;
+    server.online = () => true;
+    const opened = await open(server);
+    assert.deepEqual(await readAll(opened), weights);
+    assert.deepEqual(server.pauses, []);
+    for (const url of [...caches.entries.keys()]) if (url.includes(WEIGHTS)) caches.entries.delete(url);
+    await rejectsWith(open(server).then(readAll), 'download', /model\.safetensors/);
+    assert.deepEqual(server.pauses.slice(0, 3), [500, 1000, 2000]);
   }
 });
 

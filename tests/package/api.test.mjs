@@ -118,6 +118,22 @@ test('an abort ends a load at once while its worker starts, or what the caller g
   assert.equal(await page.evaluate(() => within(ended)), 'ended', 'a worker that starts after the abort is ended');
 });
 
+test('an abort ends a generation at once while its text is encoded, and the model stays usable', async (t) => {
+  const { page } = await open(t);
+  const [aborted, after] = await page.evaluate(async () => {
+    const model = await topk.TopKLM.load('/models/Llama-TopK-Stories-16M/', { backend: 'cpu' });
+    const abort = new AbortController();
+    const outcome = failure(collect(model.generate('The dog '.repeat(300_000), { signal: abort.signal })));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    abort.abort();
+    const found = [await outcome, await collect(model.generate('The dog', { maxTokens: 2, ignoreEos: true }))];
+    await model.dispose();
+    return found;
+  });
+  assert.deepEqual([aborted.name, aborted.code], ['AbortError', 'aborted']); // and not `context`, which it turns out to exceed
+  assert.equal(after.length, 2);
+});
+
 test('two models at once', async (t) => {
   const { page } = await open(t);
   const both = await page.evaluate(

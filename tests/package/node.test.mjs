@@ -6,7 +6,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { serve } from '../../scripts/lib/server.mjs';
-import { createProject, golden, goldenFile, modelFolder, packageFolder } from './fixture.mjs';
+import { createProject, golden, goldenFile, modelFolder, packageFolder, root } from './fixture.mjs';
 
 const { TopKLM, TopKError } = await import(pathToFileURL(path.join(packageFolder, 'index.js')).href);
 
@@ -50,6 +50,15 @@ test('the number of new tokens that a model asks for holds where the caller give
     for await (const { id } of model.generate([1, 2], { maxTokens, temperature: 0, ignoreEos: true })) written.push(id);
     assert.equal(written.length, count);
   }
+  await model.dispose();
+});
+
+test('a special token that is written out in a text, or a prompt, counts as that token', async () => {
+  const model = await TopKLM.load(path.join(root, 'models/Llama-TopK-Stories-16M'), { backend: 'cpu' });
+  const text = '<|endoftext|>a<|endoftext|>b';
+  assert.equal((await model.run('a<|endoftext|>b', { logits: 'none' })).tokens.join(''), text);
+  const [first, , second] = await model.tokenizer.encode('a<|endoftext|>b');
+  assert.equal(second, first);
   await model.dispose();
 });
 
@@ -212,6 +221,13 @@ test('errors are typed and name what is wrong', async () => {
   await model.dispose();
   await rejectsWith(model.run([0]), 'disposed', /load it again/);
   await rejectsWith(model.attachSae('https://host.invalid/sae/'), 'disposed', /load it again/); // without asking the host
+});
+
+test('statistics of another model are refused', async () => {
+  const index = fs.readFileSync(path.join(root, 'models/Llama-TopK-Stories-16M/features/index.json'));
+  const model = await TopKLM.load({ ...bytesOf(modelFolder), 'features/index.json': index }, { backend: 'cpu' });
+  await rejectsWith(model.features.index(), 'features', /features\/index\.json: d_model is 1024, but the model's is \d+;/);
+  await model.dispose();
 });
 
 test('a script ends by itself when its work is done', () => {

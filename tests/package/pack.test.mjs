@@ -5,9 +5,10 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import { slugOf } from '../../scripts/lib/links.mjs';
 import { packageFolder, root } from './fixture.mjs';
 
-const MOST = { size: 2_430_000, unpackedSize: 5_600_000 };
+const MOST = { size: 2_440_000, unpackedSize: 5_630_000 };
 
 const [packed] = JSON.parse(
   execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts', '--offline'], {
@@ -44,6 +45,18 @@ test('each script names a source map that is packed, and the map holds its sourc
     const { sources, sourcesContent } = JSON.parse(read(map).toString('utf8'));
     assert.equal(sourcesContent.length, sources.length, map);
     for (const source of sources) assert.ok(!path.isAbsolute(source), `${map}: ${source}`);
+  }
+});
+
+test('links of the README lead to its own headings, into the package, or to the web', () => {
+  const text = read('README.md').toString('utf8');
+  const prose = text.replaceAll(/^```[\s\S]*?^```|`[^`\n]+`/gm, '');
+  const headings = new Set([...prose.matchAll(/^#+ (.*)$/gm)].map(([, title]) => slugOf(title)));
+  const links = [...prose.matchAll(/\]\(([^)\s]+)\)/g)].map(([, link]) => link);
+  assert.ok(links.length > 0);
+  for (const link of links) {
+    const isThere = link.startsWith('#') ? headings.has(link.slice(1)) : /^https:/.test(link) || files.includes(link.replace(/#.*/, ''));
+    assert.ok(isThere, link);
   }
 });
 

@@ -78,6 +78,19 @@ test('the second visit loads nothing but the manifest, and the third works witho
   assert.deepEqual(third.ids, ids);
 });
 
+test('a server that accepts requests and says nothing is asked once about a stored model', { timeout: 120_000 }, async (t) => {
+  let isSilent = false;
+  const { page, log, reopen } = await open(t, { intercept: ({ url }) => isSilent && url.startsWith('/listed/') });
+  await visit(page);
+  await reopen();
+  log.length = 0;
+  isSilent = true;
+  const again = await visit(page);
+  assert.deepEqual(again.ids, ids);
+  assert.equal(again.cache.state, 'verified');
+  assert.deepEqual(log, ['GET manifest.json']);
+});
+
 test('clearCache deletes what is stored under its name, and nothing else', async (t) => {
   const { page, log } = await open(t);
   for (const cache of [true, 'mine']) assert.deepEqual((await visit(page, { cache })).ids, ids);

@@ -13,7 +13,7 @@ const sources = fileURLToPath(new URL('./types', import.meta.url));
 function compile(name, compiler, files, options) {
   const folder = createProject(`types-${name}`);
   for (const file of files) fs.copyFileSync(path.join(sources, file), path.join(folder, file));
-  const compilerOptions = { noEmit: true, strict: true, target: 'es2022', types: [], ...options };
+  const compilerOptions = { noEmit: true, strict: true, exactOptionalPropertyTypes: true, target: 'es2022', types: [], ...options };
   fs.writeFileSync(path.join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }));
   try {
     execFileSync(process.execPath, [path.join(root, 'node_modules', compiler, 'bin/tsc'), '-p', '.'], { cwd: folder, encoding: 'utf8' });
@@ -29,7 +29,8 @@ for (const compiler of ['typescript', 'typescript-5.4']) {
   ]) {
     const options = { module, moduleResolution };
     const name = `${compiler}-${moduleResolution}`;
-    test(`${compiler}, moduleResolution ${moduleResolution}`, () => compile(name, compiler, ['consumer.ts', 'minimal.ts'], options));
+    test(`${compiler}, moduleResolution ${moduleResolution}`, () =>
+      compile(name, compiler, ['consumer.ts', 'minimal.ts', 'optional.ts'], options));
     test(`${compiler}, moduleResolution ${moduleResolution}, without the library dom`, () =>
       compile(`${name}-without-dom`, compiler, ['minimal.ts'], { ...options, lib: ['es2022'] }));
   }

@@ -2,6 +2,7 @@
 import { createError, show } from '../errors.js';
 import { isInside } from '../manifest.js';
 import { markColumns } from './beginnings.js';
+import type { ModelConfig } from '../types.js';
 import type { FeatureIndex, NeuronRecord, NeuronStep, StepColumns, TokenClusters } from './types.js';
 
 /** The newest version of the format that this package reads; it reads the ones before too. */
@@ -148,11 +149,16 @@ const columns = (length: number): Fields => ({
 
 const camel = (key: string) => key.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
+/** Objects and lists within each other; the format has seven or so. */
+const DEEPEST = 64;
+
 /** Keys of all objects in camelCase. Lists of numbers are left as they are. */
-function camelKeys(value: unknown): unknown {
-  if (Array.isArray(value)) return typeof value[0] === 'object' ? value.map(camelKeys) : value;
+function camelKeys(value: unknown, path: string, depth = 0): unknown {
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [camel(key), camelKeys(inner)]));
+  if (depth > DEEPEST) fail(path, `objects or lists are more than ${DEEPEST} deep`);
+  const within = (inner: unknown) => camelKeys(inner, path, depth + 1);
+  if (Array.isArray(value)) return typeof value[0] === 'object' ? value.map(within) : value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [camel(key), within(inner)]));
 }
 
 function fail(path: string, what: string): never {
@@ -167,7 +173,7 @@ export function objectOf(text: string, path: string): Record<string, unknown> {
   } catch {
     return fail(path, 'not valid JSON');
   }
-  const object = camelKeys(json) as Record<string, unknown>;
+  const object = camelKeys(json, path) as Record<string, unknown>;
   const format = object?.format as number;
   if (!isCount(format) || format < 1 || format > FORMAT) fail(path, `format is ${show(format)}, but this version reads 1 to ${FORMAT}`);
   return object;
@@ -179,8 +185,11 @@ function checkFields(object: unknown, fields: Fields, path: string, prefix = '')
   }
 }
 
-/** `index.json`. */
-export function parseIndex(text: string, path: string): { index: FeatureIndex; shards: ShardLayout } {
+/** What of a model its statistics have to agree with. */
+export type ModelShape = Pick<ModelConfig, 'd_model' | 'n_layers'>;
+
+/** `index.json`; of `model`, where that is known. */
+export function parseIndex(text: string, path: string, model?: ModelShape): { index: FeatureIndex; shards: ShardLayout } {
   const object = objectOf(text, path);
   checkFields(
     object,
@@ -189,7 +198,7 @@ export function parseIndex(text: string, path: string): { index: FeatureIndex; s
       model: isText,
       kind: (kind) => kind === 'topk' || kind === 'dense',
       dModel: (d) => isCount(d) && d !== 0,
-      layers: isIds,
+      layers: (layers) => isIds(layers) && (layers as number[]).length > 0,
       topkK: orNull(isCount),
       step: orNull(isCount),
       corpus: shape({ files: listOf(isText), documents: isCount, tokens: isCount, positions: isCount, sha256: isText }),
@@ -204,9 +213,16 @@ export function parseIndex(text: string, path: string): { index: FeatureIndex; s
   );
   const { format: _, shards, ...rest } = object;
   const index = { beginnings: [], ...rest } as unknown as FeatureIndex;
+  if (model) checkModel(index, path, model);
   checkFields(index.columns, columns(index.dModel * index.layers.length), path, 'columns.');
   markColumns(index);
   return { index, shards: shards as ShardLayout };
+}
+
+function checkModel({ dModel, layers }: FeatureIndex, path: string, { d_model, n_layers }: ModelShape): void {
+  if (dModel !== d_model) fail(path, `d_model is ${dModel}, but the model's is ${d_model}`);
+  const beyond = layers.find((layer) => layer >= n_layers);
+  if (beyond !== undefined) fail(path, `layers has ${beyond}, but the model's are 0 to ${n_layers - 1}`);
 }
 
 /** The record of one neuron in a file of records ({@link objectOf}), without its training. */

@@ -2,12 +2,24 @@
  * A model folder on a server. With `manifest.json` everything about its files is known at once; without, the server is
  * asked (HEAD). Weights may be read as they come in, before the file is whole and verified, so that the engine is built meanwhile.
  */
-import { blobOf, FileCache, UNKNOWN_VERSION, type FileRecord, type SealedFile } from '../cache.js';
+import { blobOf, FileCache, type Held, UNKNOWN_VERSION, type SealedFile } from '../cache.js';
 import { Download, fromCache } from '../download.js';
 import { createError, throwIfAborted } from '../errors.js';
 import { canHash } from '../hash.js';
 import { fileUrl, type ModelFiles, type OpenContext, type OpenFolder } from './source.js';
-import { isMissing, bodyBytes, NETWORK, readBody, request, Retriable, retry, serverVersion, timely, type Network } from '../remote.js';
+import {
+  bodyBytes,
+  BRIEF_SILENCE,
+  isMissing,
+  NETWORK,
+  type Network,
+  readBody,
+  request,
+  Retriable,
+  retry,
+  serverVersion,
+  timely,
+} from '../remote.js';
 import { looksLikeHtml, parseManifest, shardNames, type Manifest } from '../manifest.js';
 import type { Downloaded, DownloadContext, RemoteFile } from '../transfer.js';
 import { ByteProgress } from '../progress.js';
@@ -17,7 +29,15 @@ import type { CacheInfo } from '../types.js';
 
 const INDEX = 'model.safetensors.index.json';
 const WEIGHTS = 'model.safetensors';
+const MANIFEST = 'manifest.json';
 const NOT_STORED = 'The browser did not store the files.';
+
+/** Where files are found: on the server, or in the storage. */
+interface Finder {
+  /** What is known of a file before it is fetched; `undefined`: it is not there. */
+  find(path: string): Promise<RemoteFile | undefined>;
+  read(file: RemoteFile): Promise<Held>;
+}
 
 /** Network, storage and base URL of one model. */
 export class UrlFiles implements ModelFiles {
@@ -50,8 +70,7 @@ export class UrlFiles implements ModelFiles {
 
   async open(folder: string, { signal, onProgress, early }: OpenContext): Promise<OpenFolder> {
     this.#openStored(folder, signal);
-    this.#manifest ??= await this.#fetchManifest(signal);
-    const files = await this.#list(folder, signal);
+    const files = await this.#found(signal, (finder) => this.#list(folder, finder));
     const progress = new ByteProgress('download', totalBytes(files), onProgress);
     const fetchFile = (file: RemoteFile, turn: Promise<unknown> | undefined) => {
       const download = this.#download(file, signal, (bytes, cached) => progress.update(file.path, bytes, cached), turn);
@@ -80,8 +99,7 @@ export class UrlFiles implements ModelFiles {
   }
 
   async file(path: string, signal: AbortSignal, keep = false): Promise<Blob | undefined> {
-    this.#manifest ??= await this.#fetchManifest(signal);
-    const file = await this.#find(path, signal);
+    const file = await this.#found(signal, ({ find }) => find(path));
     if (!file) return undefined;
     const held = await this.#download(file, signal, () => {}).whole;
     if (keep && !held.stored) throw createError('io', this.#memoryReason ?? NOT_STORED);
@@ -103,12 +121,58 @@ export class UrlFiles implements ModelFiles {
     return download;
   }
 
-  /** The manifest; `null` where there is none. Without a network: the stored one. */
-  async #fetchManifest(signal: AbortSignal): Promise<Manifest | null> {
-    const url = this.#url('manifest.json');
-    const file: RemoteFile = { path: 'manifest.json', url, bytes: null, sha256: null, version: UNKNOWN_VERSION, offline: true };
+  /**
+   * Finds files on the server. It is asked but once, and not for long, where all of them are stored: if it then says nothing, the stored ones are
+   * taken, all of them, so that no two versions mix.
+   */
+  async #found<T>(signal: AbortSignal, from: (finder: Finder) => Promise<T>): Promise<T> {
+    const stored = this.#manifest ? undefined : await this.#foundStored(signal, from);
+    const isBrief = stored !== undefined;
     try {
-      const text = await this.#ask(url, 'GET', signal, async (response, alive) => {
+      this.#manifest ??= await this.#fetchManifest(signal, isBrief);
+      return await from({
+        find: (path) => this.#find(path, signal, isBrief),
+        read: (file) => this.#download(file, signal, () => {}).whole,
+      });
+    } catch (error) {
+      throwIfAborted(signal);
+      if (!stored || !(error instanceof Retriable)) throw error;
+      this.#manifest ??= stored.manifest;
+      return stored.found;
+    }
+  }
+
+  /** The same of what is stored; `undefined` where that does not hold all of it, as far as can be told. */
+  async #foundStored<T>(
+    signal: AbortSignal,
+    from: (finder: Finder) => Promise<T>,
+  ): Promise<{ manifest: Manifest | null; found: T } | undefined> {
+    try {
+      const manifest = (await this.#storedManifest(signal)) ?? null;
+      const find = async (path: string) => {
+        const kept = await this.#kept(path);
+        const listed = manifest && this.#listed(manifest, path);
+        if (listed && kept?.version !== listed.version) throw new Error(`${path} is not stored`);
+        return manifest ? (listed ?? undefined) : kept;
+      };
+      const read = async (file: RemoteFile) => {
+        const held = await fromCache(file, this.#context(signal));
+        if (!held) throw new Error(`${file.path} is not stored`);
+        return held;
+      };
+      const found = await from({ find, read });
+      return manifest || found !== undefined ? { manifest, found } : undefined;
+    } catch {
+      throwIfAborted(signal);
+      return undefined;
+    }
+  }
+
+  /** The manifest; `null` where there is none. Without a network: the stored one. `isBrief`: as for {@link UrlFiles.#ask}. */
+  async #fetchManifest(signal: AbortSignal, isBrief: boolean): Promise<Manifest | null> {
+    const url = this.#url(MANIFEST);
+    try {
+      const text = await this.#ask(url, 'GET', signal, isBrief, async (response, alive) => {
         if (isMissing(response)) return null;
         if (!response.ok) throw createError('download', `${url} could not be fetched: the server responded with ${response.status}.`);
         const body = await readBody(response, alive).catch((error) => {
@@ -126,11 +190,19 @@ export class UrlFiles implements ModelFiles {
       return manifest;
     } catch (error) {
       throwIfAborted(signal);
-      const stored = await fromCache(file, this.#context(signal));
-      if (stored) return parseManifest(await blobOf(stored).text(), url);
-      if (await this.#recorded(this.#url('config.json'))) return null; // a model without one, and without a network
+      if (isBrief && error instanceof Retriable) throw error;
+      const stored = await this.#storedManifest(signal);
+      if (stored) return stored;
+      if (await this.#kept('config.json')) return null; // a model without one, and without a network
       throw error;
     }
+  }
+
+  async #storedManifest(signal: AbortSignal): Promise<Manifest | undefined> {
+    const url = this.#url(MANIFEST);
+    const file: RemoteFile = { path: MANIFEST, url, bytes: null, sha256: null, version: UNKNOWN_VERSION, offline: true };
+    const stored = await fromCache(file, this.#context(signal));
+    return stored && parseManifest(await blobOf(stored).text(), url);
   }
 
   #context(signal: AbortSignal): DownloadContext {
@@ -138,16 +210,16 @@ export class UrlFiles implements ModelFiles {
   }
 
   /** The files of a folder that are there; without those that must be there it fails. */
-  async #list(folder: string, signal: AbortSignal): Promise<RemoteFile[]> {
-    const [config, weights, index, ...others] = await Promise.all(namesIn(folder).map((name) => this.#find(folder + name, signal)));
+  async #list(folder: string, { find, read }: Finder): Promise<RemoteFile[]> {
+    const [config, weights, index, ...others] = await Promise.all(namesIn(folder).map((name) => find(folder + name)));
     if (folder === '' && !config) throw this.#notFound('config.json');
     const files = [config, ...others].filter((file) => file !== undefined);
     if (weights) return [...files, weights];
     if (!index) throw this.#notFound(folder + WEIGHTS);
-    const blob = blobOf(await this.#download(index, signal, () => {}).whole);
+    const blob = blobOf(await read(index));
     const shards = await Promise.all(
       shardNames(await blob.text()).map(async (name) => {
-        const shard = await this.#find(folder + name, signal);
+        const shard = await find(folder + name);
         if (!shard) throw this.#notFound(folder + name);
         return shard;
       }),
@@ -157,49 +229,60 @@ export class UrlFiles implements ModelFiles {
 
   #notFound(path: string): Error {
     return this.#manifest
-      ? createError('download', `${path} is not listed in ${this.#url('manifest.json')}; add it with its size and SHA-256.`)
+      ? createError('download', `${path} is not listed in ${this.#url(MANIFEST)}; add it with its size and SHA-256.`)
       : createError('download', `${this.#url(path)} was not found; the URL must point to a model folder.`);
   }
 
-  /** What is known of a file before it is fetched; `undefined`: it is not there. */
-  async #find(path: string, signal: AbortSignal): Promise<RemoteFile | undefined> {
+  async #find(path: string, signal: AbortSignal, isBrief: boolean): Promise<RemoteFile | undefined> {
+    if (this.#manifest) return this.#listed(this.#manifest, path);
     const url = this.#url(path);
-    if (this.#manifest) {
-      const entry = this.#manifest.files.get(path);
-      return entry && { path, url, bytes: entry.bytes, sha256: entry.sha256, version: `sha256-${entry.sha256}` };
-    }
     try {
-      const head = await this.#ask(url, 'HEAD', signal, async (response) => response);
+      const head = await this.#ask(url, 'HEAD', signal, isBrief, async (response) => response);
       // HEAD is not allowed, for example: GET will tell.
-      const response = head.ok || isMissing(head) ? head : await this.#ask(url, 'GET', signal, async (answer) => answer);
+      const response = head.ok || isMissing(head) ? head : await this.#ask(url, 'GET', signal, isBrief, async (answer) => answer);
       if (!response.ok || isMissing(response)) return undefined;
       return { path, url, bytes: bodyBytes(response), sha256: null, version: serverVersion(response.headers) };
     } catch (error) {
       throwIfAborted(signal);
+      if (isBrief && error instanceof Retriable) throw error;
       // Without a network: what is stored is there.
-      const record = await this.#recorded(url);
-      if (record) return { path, url, bytes: record.bytes, sha256: null, version: record.version, offline: true };
-      if (await this.#recorded(this.#url('config.json'))) return undefined;
+      const kept = await this.#kept(path);
+      if (kept || (await this.#kept('config.json'))) return kept;
       throw error;
     }
   }
 
-  async #recorded(url: string): Promise<FileRecord | undefined> {
-    return this.#cache?.record(url).catch(() => undefined);
+  #listed(manifest: Manifest, path: string): RemoteFile | undefined {
+    const entry = manifest.files.get(path);
+    return entry && { path, url: this.#url(path), bytes: entry.bytes, sha256: entry.sha256, version: `sha256-${entry.sha256}` };
   }
 
-  /** Asks the server, again where that may help; it has to go on answering. The body that `use` leaves unread is not fetched. */
+  /** A file as it is stored, whatever the server has. */
+  async #kept(path: string): Promise<RemoteFile | undefined> {
+    const url = this.#url(path);
+    const record = await this.#cache?.record(url).catch(() => undefined);
+    return record && { path, url, bytes: record.bytes, sha256: null, version: record.version, offline: true };
+  }
+
+  /**
+   * Asks the server, again where that may help; it has to go on answering. The body that `use` leaves unread is not fetched. `isBrief`: it is asked
+   * once, not for long, and {@link Retriable} thrown as it is.
+   */
   #ask<T>(
     url: string,
     method: 'GET' | 'HEAD',
     signal: AbortSignal,
+    isBrief: boolean,
     use: (response: Response, alive: () => void) => Promise<T>,
   ): Promise<T> {
-    return retry(this.#network, signal, () =>
-      timely(url, signal, async (within, alive) =>
-        use(await request(this.#network, url, { method, signal: within, cache: 'no-cache' }), alive),
-      ),
-    );
+    const attempt = (silence?: number) =>
+      timely(
+        url,
+        signal,
+        async (within, alive) => use(await request(this.#network, url, { method, signal: within, cache: 'no-cache' }), alive),
+        silence,
+      );
+    return isBrief ? attempt(BRIEF_SILENCE) : retry(this.#network, signal, attempt);
   }
 }
 
