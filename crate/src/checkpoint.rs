@@ -138,6 +138,12 @@ pub(crate) fn is_inside(path: &str) -> bool {
     path.split('/').all(plain) && !path.contains(['\\', ':']) && !path.contains(char::is_control)
 }
 
+/// Whether `path` is that of a folder beside a model's: `../NAME`.
+#[cfg(feature = "cli")]
+pub(crate) fn is_beside(path: &str) -> bool {
+    path.strip_prefix("../").is_some_and(|name| is_inside(name) && !name.contains('/'))
+}
+
 /// Refuses a read beyond the end of a file, before anything is allocated for it.
 fn check_range(path: &str, size: Option<u64>, offset: u64, length: usize) -> Result<()> {
     match size {

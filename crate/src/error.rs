@@ -93,7 +93,7 @@ impl Error {
         };
         Error::new(
             Code::NonFinite,
-            format!("{place}; the weights or the edits up to there are too large"),
+            format!("{place}; the weights or the edits up to there are too large, or not finite"),
         )
     }
 

@@ -175,11 +175,16 @@ impl Table<'_> {
     }
 }
 
+/// The layer that a name begins with, however it is written, and what comes behind it.
+fn block<'a>(config: &Config, name: &'a str) -> Option<(usize, &'a str)> {
+    let (layer, rest) = name.strip_prefix("blocks.")?.split_once('.')?;
+    let layer = layer.parse().ok().filter(|layer| *layer < config.n_layers)?;
+    Some((layer, rest))
+}
+
 /// Where the hook of an autoencoder is: the point of the program, and the buffer whose values it replaces.
 pub fn splice(config: &Config, hook: &str) -> Result<(Point, Buffer)> {
-    let found = hook.strip_prefix("blocks.").and_then(|rest| rest.split_once('.'));
-    let at = found.and_then(|(layer, name)| {
-        let layer = layer.parse::<usize>().ok().filter(|layer| *layer < config.n_layers)?;
+    let at = block(config, hook).and_then(|(layer, name)| {
         match name {
             "hook_resid_pre" => Some((Point::start(layer), HIDDEN)),
             "hook_resid_mid" if config.residual == Residual::Serial => {
@@ -213,13 +218,7 @@ pub fn find(config: &Config, names: &[String]) -> Result<Vec<Hook>> {
         .map(|name| match hooks.get(name) {
             Some(hook) => Ok(hook.clone()),
             None => {
-                let mut block = name.splitn(3, '.');
-                let prefix = match (block.next(), block.next()) {
-                    (Some("blocks"), Some(layer)) if layer.parse().is_ok_and(|l: usize| l < config.n_layers) => {
-                        format!("blocks.{layer}.")
-                    }
-                    _ => String::new(),
-                };
+                let prefix = block(config, name).map_or(String::new(), |(layer, _)| format!("blocks.{layer}."));
                 let there: Vec<&str> = hooks
                     .keys()
                     .map(String::as_str)

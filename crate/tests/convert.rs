@@ -191,6 +191,48 @@ fn checkpoints_come_along_and_statistics_do_not() {
     );
 }
 
+/// A copy shows what a link leads to; those of Hugging Face's cache lead to its own blobs.
+#[cfg(unix)]
+#[test]
+fn a_link_out_of_the_folder_is_not_followed() {
+    use std::os::unix::fs::symlink;
+    let cache = folder("cache");
+    let (blobs, snapshot) = (cache.join("blobs"), cache.join("snapshots/4f1e"));
+    std::fs::create_dir_all(&snapshot).unwrap();
+    std::fs::create_dir(&blobs).unwrap();
+    for name in ["config.json", "model.safetensors"] {
+        std::fs::copy(
+            root().join("tests/goldens/models/llama-gqa").join(name),
+            blobs.join(name),
+        )
+        .unwrap();
+        symlink(Path::new("../../blobs").join(name), snapshot.join(name)).unwrap();
+    }
+    std::fs::write(blobs.join("card"), "a card").unwrap();
+    symlink("../../blobs/card", snapshot.join("README.md")).unwrap();
+    let to = folder("from-cache");
+    convert(&snapshot, &to, &[]);
+    assert_eq!(std::fs::read(to.join("README.md")).unwrap(), b"a card");
+    std::fs::write(cache.join("secret"), "a secret").unwrap();
+    for target in [Path::new("../../secret"), &cache.join("secret")] {
+        std::fs::remove_file(snapshot.join("README.md")).unwrap();
+        symlink(target, snapshot.join("README.md")).unwrap();
+        let to = folder("from-elsewhere");
+        fails(
+            &topk_lm("convert", &[&snapshot, &to], &[]),
+            "README.md is a link that leads out of the folder",
+        );
+        assert!(std::fs::read_dir(&to).unwrap().next().is_none());
+    }
+    // Elsewhere a folder of that name is like any other.
+    let model = copy(&root().join("tests/goldens/models/llama-gqa"), "beside-blobs/model");
+    symlink(blobs.join("card"), model.join("LICENSE")).unwrap();
+    fails(
+        &topk_lm("convert", &[&model, &folder("from-beside")], &[]),
+        "LICENSE is a link that leads out of the folder",
+    );
+}
+
 #[test]
 fn what_cannot_be_converted_is_named() {
     let model = root().join("tests/goldens/models/llama-gqa");

@@ -5,6 +5,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{folder, ids, json, largest_difference, root};
 use proptest::prelude::*;
@@ -186,14 +187,132 @@ fn lists_have_an_end_whatever_the_size_of_the_file() {
     }
 }
 
+/// A file of its own.
+fn written(bytes: &[u8]) -> PathBuf {
+    static FILES: AtomicUsize = AtomicUsize::new(0);
+    let path = folder(&format!("gguf/changed/{}", FILES.fetch_add(1, Ordering::Relaxed))).join("model.gguf");
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
 /// A golden file in which the first place that holds `from` holds `to`.
 fn changed(name: &str, from: &[u8], to: &[u8]) -> PathBuf {
     let mut bytes = std::fs::read(golden(&format!("{name}.gguf"))).unwrap();
     let at = bytes.windows(from.len()).position(|window| window == from).unwrap();
     bytes[at..at + from.len()].copy_from_slice(to);
-    let path = folder("gguf/changed").join("model.gguf");
-    std::fs::write(&path, bytes).unwrap();
-    path
+    written(&bytes)
+}
+
+/// A golden file of the kind qwen2 with one more key, in front of the others.
+fn with_key(key: &str, kind: u32, value: &[u8]) -> PathBuf {
+    let mut bytes = std::fs::read(golden("qwen2.gguf")).unwrap();
+    bytes[16] += 1;
+    let entry = [
+        &(key.len() as u64).to_le_bytes(),
+        key.as_bytes(),
+        &kind.to_le_bytes(),
+        value,
+    ];
+    bytes.splice(24..24, entry.concat());
+    written(&bytes)
+}
+
+#[test]
+fn a_name_comes_once() {
+    let said = |path: &Path| read(path).unwrap_err().to_string();
+    let twice = said(&with_key("qwen2.block_count", 4, &9u32.to_le_bytes()));
+    assert_eq!(twice, "key \"qwen2.block_count\" comes twice");
+    for (from, to) in [
+        ("blk.1.ffn_gate.weight", "blk.0.ffn_gate.weight"),
+        ("blk.1.attn_norm.weight", "blk.00.ffn_norm.weight"),
+    ] {
+        let twice = said(&changed("qwen2", from.as_bytes(), to.as_bytes()));
+        assert!(
+            twice.starts_with("tensor ") && twice.ends_with(" comes twice"),
+            "{twice}"
+        );
+    }
+}
+
+/// What a value says that nothing here honours, or that other values contradict.
+#[test]
+fn a_value_that_cannot_be_followed_is_refused() {
+    let int = |key: &str, value: u32| with_key(&format!("qwen2.{key}"), 4, &value.to_le_bytes());
+    let float = |key: &str, value: f32| with_key(&format!("qwen2.{key}"), 6, &value.to_le_bytes());
+    let said = |path: &Path| read(path).unwrap_err().to_string();
+    for (path, expected) in [
+        (int("expert_count", 8), "qwen2.expert_count = 8 is not supported"),
+        (
+            int("attention.sliding_window", 64),
+            "qwen2.attention.sliding_window = 64 is not supported",
+        ),
+        (
+            float("attention.clamp_kqv", 8.0),
+            "qwen2.attention.clamp_kqv = 8 is not supported",
+        ),
+        (
+            float("attention.scale", 0.5),
+            "qwen2.attention.scale = 0.5 is not supported",
+        ),
+        (float("logit_scale", 0.5), "qwen2.logit_scale = 0.5 is not supported"),
+        (
+            float("embedding_scale", 12.0),
+            "qwen2.embedding_scale = 12 is not supported",
+        ),
+        (
+            float("residual_scale", 0.5),
+            "qwen2.residual_scale = 0.5 is not supported",
+        ),
+        (
+            float("logit_scale", f32::NAN),
+            "qwen2.logit_scale is NaN; it must be finite",
+        ),
+        (
+            with_key("qwen2.attention.causal", 7, &[0]),
+            "qwen2.attention.causal = false is not supported",
+        ),
+        (
+            int("rope.dimension_count", 8),
+            "qwen2.rope.dimension_count is 8; it must be the 16 numbers of a head",
+        ),
+        (
+            int("attention.value_length", 32),
+            "qwen2.attention.value_length is 32; it must be the 16 numbers of a head",
+        ),
+        (
+            int("vocab_size", 299),
+            "qwen2.vocab_size is 299; it must be the 300 rows of token_embd.weight",
+        ),
+    ] {
+        assert_eq!(said(&path), expected);
+    }
+    for (key, was, value) in [
+        ("attention.layer_norm_rms_epsilon", 1e-5, f32::NAN),
+        ("rope.freq_base", 10_000.0, f32::INFINITY),
+    ] {
+        let entry = |value: f32| [key.as_bytes(), &6u32.to_le_bytes(), &value.to_le_bytes()].concat();
+        let said = said(&changed("qwen2", &entry(was), &entry(value)));
+        assert!(
+            said.starts_with(&format!("qwen2.{key} is ")) && said.ends_with("; it must be finite"),
+            "{said}"
+        );
+    }
+    let pair = |second: f32| [32f32.to_le_bytes(), second.to_le_bytes()].concat();
+    assert!(said(&changed("llama-k", &pair(32.0), &pair(f32::NAN))).contains("rope_freqs.weight"));
+}
+
+#[test]
+fn values_that_change_nothing_are_taken() {
+    for (key, kind, value) in [
+        ("qwen2.attention.causal", 7, vec![1]),
+        ("qwen2.rope.dimension_count", 4, 16u32.to_le_bytes().to_vec()),
+        ("qwen2.attention.value_length", 4, 16u32.to_le_bytes().to_vec()),
+        ("qwen2.vocab_size", 4, 300u32.to_le_bytes().to_vec()),
+        ("qwen2.logit_scale", 6, 1f32.to_le_bytes().to_vec()),
+        ("qwen2.expert_count", 4, vec![0; 4]),
+    ] {
+        GgufSource::new(with_key(key, kind, &value)).unwrap_or_else(|error| panic!("{key}: {error}"));
+    }
 }
 
 #[test]

@@ -200,6 +200,11 @@ fn what_does_not_fit_is_refused() {
     };
     let beyond = block_on(model.run(&[1], &options, &Cancel::default())).unwrap_err();
     assert!(beyond.to_string().contains("are 0 to 95"), "{beyond}");
+    for ids in [&[1][..], &[]] {
+        let short = block_on(model.sae_quality(ids, &Cancel::default())).unwrap_err();
+        assert_eq!(short.code(), Code::Argument);
+        assert!(short.to_string().contains("at least"), "{short}");
+    }
     assert!(golden_models().len() > 10);
 }
 
@@ -211,12 +216,13 @@ fn analysis_of_features() {
     let corpus = out.join("corpus.jsonl");
     std::fs::write(
         &corpus,
-        "{\"ids\": [3, 1, 4, 1, 5, 9, 2, 6]}\n{\"ids\": [2, 7, 1, 8, 2, 8]}\n",
+        "{\"ids\": [3, 1, 4, 1, 5, 9, 2, 6]}\n{\"ids\": [7]}\n{\"ids\": [2, 7, 1, 8, 2, 8]}\n",
     )
     .unwrap();
     let model = root().join("tests/goldens/models/llama-gqa");
     let saes = [(folder("standard-resid-post"), SaeOptions::default())];
-    let quality = topk_lm::features::saes::analyze_saes(&model, &[corpus], &saes, &out).unwrap();
+    let analyze = || topk_lm::features::saes::analyze_saes(&model, std::slice::from_ref(&corpus), &saes, &out);
+    let quality = analyze().unwrap();
     assert_eq!((quality.tokens, quality.saes[0].positions), (12, 14));
     let written = json(&out.join("saes/0.json"));
     assert_eq!(
@@ -241,5 +247,7 @@ fn analysis_of_features() {
         .unwrap();
     assert!(features[busiest]["density"].as_f64().unwrap() > 0.3);
     assert!(features[busiest]["tokens"].as_array().unwrap().len() > 1);
+    std::fs::write(&corpus, "{\"ids\": [7]}\n").unwrap();
+    assert!(analyze().unwrap_err().to_string().contains("two tokens or more"));
     std::fs::remove_dir_all(&out).unwrap();
 }

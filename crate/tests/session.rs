@@ -227,6 +227,11 @@ fn wrong_arguments_are_errors_of_one_sentence() {
     let last = model.config().n_layers - 1;
     assert!(run(&[1], hooks(&format!("blocks.{last}.hook_topk_in"))).contains("does not exist"));
     assert!(run(&[1], hooks("hook_pos_embed")).contains("hook_embed"));
+    // A layer in other digits is that layer.
+    for layer in ["00", "+0"] {
+        let message = run(&[1], hooks(&format!("blocks.{layer}.hook_topk_out")));
+        assert!(message.contains("blocks.0.hook_{attn_out, "), "{message}");
+    }
     let edit = |edit: Edit| RunOptions {
         edits: vec![edit],
         ..RunOptions::default()

@@ -11,7 +11,7 @@ use super::header::{StoredDtype, TensorInfo};
 use super::index::{Checkpoint, INDEX, SINGLE};
 use super::load::dequantize;
 use super::narrow::f16_bytes;
-use super::plan::plan;
+use super::plan::{check_tied, plan};
 use super::planned::{Layout, Part};
 use super::sae::{self, read_sae};
 use super::write::{model_bytes, OutputTensor};
@@ -63,6 +63,7 @@ pub async fn convert(
 ) -> Result<Converted> {
     let checkpoint = Checkpoint::open(source, prefix).await?;
     let planned = plan(config, &checkpoint)?;
+    check_tied(source, config, &checkpoint, &planned).await?;
     let mut used: Vec<Used> = Vec::new();
     for (item, part) in planned.iter().flat_map(|item| item.parts.iter().map(move |part| (item, part))) {
         // What is multiplied together has 4 bits together.

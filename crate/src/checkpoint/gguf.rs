@@ -106,6 +106,10 @@ impl GgufSource {
                 fail!(Checkpoint, "tensor {} has {} rows, which are no heads of {d_head}", quoted(&name), stored.shape[0]);
             }
             for (name, content, dtype, shape, bytes) in parts(&name, stored, four_bits)? {
+                // blk.00 is blk.0, too.
+                if entries.contains_key(&name) {
+                    fail!(Checkpoint, "tensor {} comes twice", quoted(&name));
+                }
                 entries.insert(
                     name,
                     json!({ "dtype": dtype, "shape": shape, "data_offsets": [end, end + bytes as u64] }),

@@ -27,6 +27,9 @@ pub async fn load_weights(
 ) -> Result<()> {
     let checkpoint = Checkpoint::open(source, folder_prefix).await?;
     let planned = plan(config, &checkpoint)?;
+    // In browsers weights come one after the other, and the code would have to be fetched by all.
+    #[cfg(not(target_arch = "wasm32"))]
+    super::plan::check_tied(source, config, &checkpoint, &planned).await?;
     let zeros = four_bit::zeros(&checkpoint, &planned);
     let names = planned
         .iter()

@@ -6,6 +6,8 @@ use super::header::{StoredDtype, TensorInfo};
 use super::index::Checkpoint;
 use super::names;
 use super::planned::{Layout, Part, Planned};
+#[cfg(not(target_arch = "wasm32"))]
+use super::Source;
 use crate::config::Config;
 use crate::error::{fail, quoted, Result};
 use crate::weights::{Dtype, Weight};
@@ -44,6 +46,27 @@ pub(super) fn plan(config: &Config, checkpoint: &Checkpoint) -> Result<Vec<Plann
         planned.insert(at.unwrap_or(planned.len()), head);
     }
     Ok(planned)
+}
+
+/// A head beside tied embeddings must be the same table: another would be left out without a word. `planned`: of [`plan`].
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) async fn check_tied(source: &dyn Source, config: &Config, checkpoint: &Checkpoint, planned: &[Planned]) -> Result<()> {
+    let embed = &planned[0].parts[0].name;
+    let heads = config.architecture.definition().tensors.heads;
+    let is_other = |name: &&&str| **name != embed && checkpoint.get(name).is_some();
+    let Some(head) = heads.iter().find(is_other).filter(|_| config.tie_word_embeddings) else {
+        return Ok(());
+    };
+    for end in ["", ".scale"] {
+        let (head, embed) = (format!("{head}{end}"), format!("{embed}{end}"));
+        if checkpoint.read(source, &head).await? != checkpoint.read(source, &embed).await? {
+            fail!(
+                Checkpoint,
+                "tensor {head:?} is not {embed:?}, though config.json ties the two; set tie_word_embeddings to false, or leave it out"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Checks names, shapes and dtypes; the dtype in which the weight is kept: that of its parts where they agree, else F32.

@@ -290,7 +290,11 @@ fn gpt2_layout_with_and_without_prefix() {
         // Ballast of older writers.
         fill(&mut stored, &format!("{prefix}h.0.attn.bias"), &[1, 1, 4, 4], "U8");
         fill(&mut stored, &format!("{prefix}h.0.attn.masked_bias"), &[], "F32");
+        let embed = stored[&format!("{prefix}wte.weight")].clone();
         fill(&mut stored, "lm_head.weight", &[9, 5], dtype);
+        let error = load(&config, &stored).err().unwrap().to_string();
+        assert!(error.contains("\"lm_head.weight\" is not") && error.contains("tie_word_embeddings"), "{error}");
+        stored.insert("lm_head.weight".into(), embed);
         let kept = load(&config, &stored).unwrap();
         let name = |part: &str| format!("{prefix}h.0.{part}");
         let qkv = kept.get(Weight::Qkv(0));

@@ -32,6 +32,7 @@ pub(super) fn config(bytes: &[u8], max_context: Option<usize>) -> Result<Config>
     let architecture = architecture(&fields)?;
     let mut config = plain(&fields, architecture)?;
     (architecture.definition().properties)(&fields, &mut config)?;
+    fields.only("is_causal", true)?;
     dtype(&fields)?;
     config.quantization = quantization(&fields)?;
     (config.topk, config.n_nontopk) = topk(&fields, config.n_layers)?;
@@ -96,7 +97,10 @@ fn architecture(fields: &Fields) -> Result<Architecture> {
                 let supported = all(Architecture::model_type);
                 return fields.refuse(
                     "model_type",
-                    format!("{name} is not supported; {supported} are", name = quoted(name)),
+                    format!(
+                        "{name} is not supported; it must be one of {supported}",
+                        name = quoted(name)
+                    ),
                 );
             }
             found => found,
@@ -112,7 +116,11 @@ fn architecture(fields: &Fields) -> Result<Architecture> {
         [] => None,
         [name] => match name.as_str().and_then(|name| find(name, Architecture::class_name)) {
             None => {
-                let sentence = format!("[{}] is not supported; {} are", shown(name), supported());
+                let sentence = format!(
+                    "[{}] is not supported; it must be a list of one of {}",
+                    shown(name),
+                    supported()
+                );
                 return fields.refuse("architectures", sentence);
             }
             found => found,
@@ -242,6 +250,7 @@ fn dtype(fields: &Fields) -> Result<()> {
 }
 
 fn topk(fields: &Fields, n_layers: usize) -> Result<(Option<TopK>, usize)> {
+    fields.only("topk_embed", false)?;
     let k = fields.integer("topk_k", 1, u32::MAX as usize)?;
     let n_nontopk = fields.integer("n_nontopk", 0, n_layers)?.unwrap_or(0);
     let select = match fields.text("topk_select")? {

@@ -222,12 +222,7 @@ async fn effects(engine: &CpuEngine) -> Result<(Vec<Effects>, Vec<Effects>)> {
     let (mut promoted, mut suppressed) = (Vec::new(), Vec::new());
     for index in 0..config.d_model {
         let mut of: Effects = (0..config.d_vocab)
-            .map(|token| {
-                (
-                    token as u32,
-                    round4(f64::from(gain[index] * rows[token * head.stride + index])),
-                )
-            })
+            .map(|token| (token as u32, f64::from(gain[index] * rows[token * head.stride + index])))
             .collect();
         // JSON has no number for it, and the facts are read again behind all documents.
         if let Some((token, _)) = of.iter().find(|(_, effect)| !effect.is_finite()) {
@@ -243,7 +238,7 @@ async fn effects(engine: &CpuEngine) -> Result<(Vec<Effects>, Vec<Effects>)> {
     Ok((promoted, suppressed))
 }
 
-/// The first [`EFFECTS`] in an order, lower ids first at a tie.
+/// The first [`EFFECTS`] in an order, lower ids first at a tie; then rounded.
 fn first(of: &mut Effects, order: impl Fn(&(u32, f64), &(u32, f64)) -> Ordering) -> Effects {
     let order = |a: &(u32, f64), b: &(u32, f64)| order(a, b).then(a.0.cmp(&b.0));
     let kept = of.len().min(EFFECTS);
@@ -253,4 +248,7 @@ fn first(of: &mut Effects, order: impl Fn(&(u32, f64), &(u32, f64)) -> Ordering)
     let mut first = of[..kept].to_vec();
     first.sort_by(order);
     first
+        .into_iter()
+        .map(|(token, effect)| (token, round4(effect)))
+        .collect()
 }

@@ -7,7 +7,7 @@ use super::cluster::{self, Clusters};
 use super::facts::{CorpusFacts, Facts, Ours, Subject};
 use crate::checkpoint::{self, FolderSource};
 use crate::config::Config;
-use crate::error::{fail, Result};
+use crate::error::{fail, quoted, Result};
 use crate::offline::OfflineModel;
 
 /// Collects everything about a model and its corpus.
@@ -68,6 +68,13 @@ fn clusters(
         (Some(folder), _) => (folder.to_owned(), format!("../{}", name_of(folder))),
         (None, _) if own => (model.source.root().to_owned(), ".".to_owned()),
         (None, Some(name)) => {
+            if !checkpoint::is_beside(&name) {
+                fail!(
+                    Argument,
+                    "dense_twin is {}; it must be ../NAME, a folder beside the model's; choose another with --twin",
+                    quoted(&name)
+                );
+            }
             let folder = model.source.root().join(&name);
             if !folder.is_dir() {
                 fail!(

@@ -12,7 +12,7 @@ use super::statistics::{count, entropy};
 use super::{RARE_BELOW, TOP};
 use crate::checkpoint::FolderSource;
 use crate::config::Sae;
-use crate::error::Result;
+use crate::error::{fail, Result};
 use crate::offline::{documents, files};
 use crate::pace::Cancel;
 use crate::session::{BackendChoice, Model, Reconstruction, RunOptions, SaeOptions, SaeQuality};
@@ -90,7 +90,8 @@ pub fn analyze_saes(model: &Path, corpus: &[PathBuf], saes: &[SaeSource], out: &
     let mut total = SaeQuality::default();
     let mut positions = 0;
     let (documents, _) = windows(documents::read(corpus, model.config(), tokenizer)?, model.config());
-    for (number, document) in documents.iter().enumerate() {
+    // One token alone has no loss, and no position that counts.
+    for (number, document) in documents.iter().enumerate().filter(|(_, document)| document.len() > 1) {
         let quality = pollster::block_on(model.sae_quality(document, &cancel))?;
         add(&mut total, &quality);
         let options = RunOptions {
@@ -108,6 +109,12 @@ pub fn analyze_saes(model: &Path, corpus: &[PathBuf], saes: &[SaeSource], out: &
                 }
             }
         }
+    }
+    if total.tokens == 0 {
+        fail!(
+            Argument,
+            "--corpus has no document of two tokens or more, which --sae needs"
+        );
     }
     for (n, ((sae, features), sums)) in attached.iter().zip(&features).zip(&total.saes).enumerate() {
         let object = report(sae, features, sums, &total, documents.len(), positions);

@@ -61,6 +61,7 @@ pub fn convert(options: &ConvertOptions) -> Result<Done> {
     }
     let source = FolderSource::new(from)?;
     check_empty(to)?;
+    check_links(&source)?;
     if source.size("config.json").is_none() && source.size(SAE_FILES[0]).is_some() {
         return convert_sae(&source, options).map_err(named);
     }
@@ -95,6 +96,34 @@ pub fn convert(options: &ConvertOptions) -> Result<Done> {
 fn check_empty(to: &Path) -> Result<()> {
     if fs::read_dir(to).is_ok_and(|mut entries| entries.next().is_some()) || to.is_file() {
         fail!(Argument, "{} is not an empty folder; choose another", to.display());
+    }
+    Ok(())
+}
+
+/// Refuses a link to what is not the model's: the copy would show it to whoever gets the new folder. The snapshots of Hugging Face's cache
+/// link to its `blobs`.
+fn check_links(source: &FolderSource) -> Result<()> {
+    let whole = |path: &Path| {
+        path.canonicalize()
+            .map_err(|error| files::io_error(path, "read", &error))
+    };
+    let folder = whole(source.root())?;
+    let snapshots = folder.ancestors().skip(1).find(|above| above.ends_with("snapshots"));
+    let blobs = snapshots.and_then(Path::parent).map(|cache| cache.join("blobs"));
+    for name in COPIED
+        .iter()
+        .chain(&SAE_FILES[..1])
+        .filter(|name| source.size(name).is_some())
+    {
+        let path = source.root().join(name);
+        let target = whole(&path)?;
+        if !target.starts_with(&folder) && !blobs.as_ref().is_some_and(|blobs| target.starts_with(blobs)) {
+            fail!(
+                Argument,
+                "{} is a link that leads out of the folder; put the file itself there, or remove the link",
+                path.display()
+            );
+        }
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::files;
 use crate::checkpoint::{self, FolderSource, Manifest, ManifestFile};
-use crate::error::Result;
+use crate::error::{fail, quoted, Result};
 
 #[derive(Serialize)]
 struct Written<'a> {
@@ -16,7 +16,7 @@ struct Written<'a> {
     steps: &'a BTreeSet<u64>,
     /// A path relative to the folder.
     #[serde(skip_serializing_if = "Option::is_none")]
-    dense_twin: Option<String>,
+    dense_twin: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     features: Option<&'static str>,
     /// Folders of autoencoders on this model.
@@ -30,6 +30,15 @@ pub fn manifest_of(folder: &Path) -> Result<String> {
     pollster::block_on(checkpoint::read_config(&source)).map_err(|error| source.named(error))?;
     let config: serde_json::Value =
         serde_json::from_slice(&pollster::block_on(checkpoint::read_config_bytes(&source))?).unwrap_or_default();
+    let dense_twin = config["dense_twin"].as_str();
+    if let Some(twin) = dense_twin.filter(|twin| !checkpoint::is_beside(twin)) {
+        fail!(
+            Config,
+            "{}: config.json: dense_twin is {}; it must be ../NAME, a folder beside this one",
+            folder.display(),
+            quoted(twin)
+        );
+    }
     let mut names = Vec::new();
     walk(&source, "", &mut BTreeSet::new(), &mut names)?;
     names.retain(|name| is_offered(name));
@@ -44,7 +53,7 @@ pub fn manifest_of(folder: &Path) -> Result<String> {
         format: 1,
         files: &written,
         steps: &written.iter().filter_map(step).collect(),
-        dense_twin: config["dense_twin"].as_str().map(str::to_owned),
+        dense_twin,
         features: written
             .iter()
             .any(|file| file.path == "features/index.json")

@@ -174,21 +174,34 @@ fn draw_portable(logits: &[f32], seen: &[bool], settings: Settings, position: u3
     }
 }
 
+/// ln of the probability of `id` under the softmax of `logits` (all finite).
+pub fn logprob(logits: &[f32], id: u32) -> f32 {
+    logprobs(logits)(id)
+}
+
+/// The same for many ids of one row, whose sum is made once.
+pub fn logprobs(logits: &[f32]) -> impl Fn(u32) -> f32 + '_ {
+    let (max, ln_total) = normalizer(logits);
+    move |id| {
+        let at = logits.get(id as usize).copied().unwrap_or(f32::NEG_INFINITY);
+        (at - max) - ln_total
+    }
+}
+
 dispatch!(
-    /// ln of the probability of `id` under the softmax of `logits` (all finite).
-    pub logprob, logprob_portable, (logits: &[f32], id: u32) -> f32
+    /// The largest of `logits`, and ln of the sum of e^(l − largest).
+    normalizer, normalizer_portable, (logits: &[f32]) -> (f32, f32)
 );
 
 #[inline(always)]
-fn logprob_portable(logits: &[f32], id: u32) -> f32 {
+fn normalizer_portable(logits: &[f32]) -> (f32, f32) {
     let max = math::largest(logits);
     let mut total = 0;
     // A loop, since the code of adapters would be compiled without the registers at hand.
     for logits in logits.chunks(EXACT) {
         total += total_mass(logits, max);
     }
-    let at = logits.get(id as usize).copied().unwrap_or(f32::NEG_INFINITY);
-    (at - max) - math::ln(total as f32 / ONE)
+    (max, math::ln(total as f32 / ONE))
 }
 
 /// The first entry in the ranking.

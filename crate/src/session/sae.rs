@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::run::RunOptions;
-use super::Model;
+use super::{Model, IDS};
 use crate::checkpoint::read_sae;
 use crate::config::{Config, Sae};
 use crate::error::{fail, Result};
@@ -129,9 +129,12 @@ impl Model {
     }
 
     /// Reconstruction errors over `ids` and the loss with the attached autoencoders spliced in (their error terms left out),
-    /// beside the loss without them.
+    /// beside the loss without them. Two tokens at least: the first has no loss, and alone no variance.
     pub async fn sae_quality(&self, ids: &[u32], cancel: &Cancel) -> Result<SaeQuality> {
         self.check_ids(ids)?;
+        if ids.len() < 2 {
+            fail!(Argument, "{IDS} holds one token; a loss needs at least two");
+        }
         let attached = self.engine()?;
         let mut config = attached.config().clone();
         if config.saes.is_empty() {
@@ -191,11 +194,11 @@ fn inserted(config: &Config) -> Result<Vec<Step>> {
     Ok(steps)
 }
 
-/// Mean −ln p of the ids behind the first; 0 of a single one.
+/// Mean −ln p of the ids behind the first.
 fn loss(logits: &[f32], ids: &[u32], d_vocab: usize) -> f64 {
     let rows = logits.chunks_exact(d_vocab).zip(ids.iter().skip(1));
     let losses: Vec<f64> = rows.map(|(row, next)| -log_probability(row, *next as usize)).collect();
-    losses.iter().sum::<f64>() / losses.len().max(1) as f64
+    losses.iter().sum::<f64>() / losses.len() as f64
 }
 
 fn log_probability(logits: &[f32], id: usize) -> f64 {

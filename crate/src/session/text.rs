@@ -214,7 +214,8 @@ impl Text {
             return Vec::new();
         }
         let ids = order::topk_indices(logits, self.top_logprobs, Select::Value);
-        ids.into_iter().map(|id| (id, sampling::logprob(logits, id))).collect()
+        let logprob = sampling::logprobs(logits);
+        ids.into_iter().map(|id| (id, logprob(id))).collect()
     }
 }
 

@@ -21,6 +21,10 @@ const MAX_WORD: u64 = 1024;
 const MAX_COMPONENTS: usize = 256;
 /// Most characters and classes of their patterns, repetitions counted out; a compiled class like `\w` takes 60 KB.
 const MAX_PATTERN: usize = 1024;
+/// The characters that a repetition without an end counts as in [`MAX_STEPS`].
+const ENDLESS: usize = 1024;
+/// Most steps of their patterns at one place of a text: those of known tokenizers take up to eight times [`ENDLESS`].
+const MAX_STEPS: f64 = 16.0 * ENDLESS as f64;
 
 const NORMALIZERS: &[&str] = &[
     "BertNormalizer",
@@ -226,6 +230,109 @@ fn size(expression: &Expr) -> usize {
     }
 }
 
+/// How often a part of a pattern may be left for what comes behind it, and the steps until it has been left in every way: what the crate
+/// does where nothing behind it matches, since it takes back one step after another. Floats, for which too much is infinite.
+#[derive(Clone, Copy)]
+struct Tried {
+    ways: f64,
+    steps: f64,
+    /// Fewest bytes.
+    width: f64,
+}
+
+impl Tried {
+    const NOTHING: Tried = Tried {
+        ways: 1.0,
+        ..Tried::once(0.0, 0.0)
+    };
+
+    const fn once(width: f64, steps: f64) -> Tried {
+        Tried {
+            ways: 1.0,
+            steps,
+            width,
+        }
+    }
+
+    fn then(self, next: Tried) -> Tried {
+        Tried {
+            ways: self.ways * next.ways,
+            steps: self.steps + self.ways * next.steps,
+            width: self.width + next.width,
+        }
+    }
+
+    fn or(self, other: Tried) -> Tried {
+        Tried {
+            ways: self.ways + other.ways,
+            steps: self.steps + other.steps,
+            width: self.width.min(other.width),
+        }
+    }
+
+    fn repeated(self, least: usize, most: usize) -> Tried {
+        let longest = ENDLESS / (self.width as usize).max(1);
+        let (least, most) = (least.min(longest), most.min(longest));
+        let mut so_far = Tried::NOTHING;
+        let mut ways = 0.0;
+        for count in 0..most {
+            if count >= least {
+                ways += so_far.ways;
+            }
+            so_far = so_far.then(self);
+        }
+        Tried {
+            ways: ways + so_far.ways,
+            width: self.width * least as f64,
+            ..so_far
+        }
+    }
+}
+
+fn tried(expression: &Expr) -> Tried {
+    match expression {
+        Expr::Concat(parts) => parts.iter().map(tried).fold(Tried::NOTHING, Tried::then),
+        Expr::Alt(parts) => parts.iter().map(tried).reduce(Tried::or).unwrap_or(Tried::NOTHING),
+        Expr::Group(part) | Expr::AtomicGroup(part) => tried(part),
+        Expr::LookAround(part, _) => Tried {
+            width: 0.0,
+            ..tried(part)
+        },
+        Expr::Repeat { child, lo, hi, .. } => tried(child).repeated(*lo, *hi),
+        Expr::Conditional {
+            condition,
+            true_branch,
+            false_branch,
+        } => tried(condition).then(tried(true_branch).or(tried(false_branch))),
+        Expr::Literal { val, .. } => Tried::once(val.len() as f64, 1.0),
+        Expr::Any { .. } | Expr::Delegate { .. } => Tried::once(1.0, 1.0),
+        _ => Tried::once(0.0, 1.0),
+    }
+}
+
+/// Steps of a whole pattern at one place of a text: it ends where it matches, so that its last part is left once. What it steps over is not
+/// counted, since the next match begins behind it.
+fn steps(expression: &Expr) -> f64 {
+    match expression {
+        Expr::Concat(parts) => {
+            let never_fails = |part: &&Expr| matches!(part, Expr::Repeat { lo: 0, .. });
+            let behind = parts.iter().rev().take_while(never_fails).count();
+            let (before, behind) = parts.split_at(parts.len() - behind);
+            let behind: f64 = behind.iter().map(steps).sum();
+            let Some((last, before)) = before.split_last() else {
+                return behind;
+            };
+            let before = before.iter().map(tried).fold(Tried::NOTHING, Tried::then);
+            before.then(Tried::once(0.0, steps(last))).steps + behind
+        }
+        Expr::Alt(parts) => parts.iter().map(steps).sum(),
+        Expr::Group(part) | Expr::AtomicGroup(part) => steps(part),
+        Expr::Repeat { child, lo: 0 | 1, .. } => steps(child),
+        Expr::Repeat { child, lo, .. } => tried(child).repeated(*lo, *lo).steps,
+        other => tried(other).steps,
+    }
+}
+
 fn name(component: &Object) -> &str {
     component.get("type").and_then(Value::as_str).unwrap_or_default()
 }
@@ -233,7 +340,7 @@ fn name(component: &Object) -> &str {
 /// The components under `key`, with sequences unrolled; each must be one of `known`.
 fn components<'a>(file: &'a Object, key: &str, list: &str, known: &[&str]) -> Result<Vec<&'a Object>> {
     let mut found = Vec::new();
-    let (mut growth, mut patterns) = (1usize, 0usize);
+    let (mut growth, mut patterns, mut tries) = (1usize, 0usize, 0.0);
     let mut open: Vec<&Value> = file.get(key).filter(|value| !value.is_null()).into_iter().collect();
     while let Some(value) = open.pop() {
         let Some(part) = value.as_object() else {
@@ -255,11 +362,18 @@ fn components<'a>(file: &'a Object, key: &str, list: &str, known: &[&str]) -> Re
         }
         // Of a pattern that cannot be read the crate will say what is wrong.
         let expression = pattern(part, "Regex").and_then(|text| Expr::parse_tree(text).ok());
-        patterns = patterns.saturating_add(expression.map_or(0, |tree| size(&tree.expr)));
+        patterns = patterns.saturating_add(expression.as_ref().map_or(0, |tree| size(&tree.expr)));
         if patterns > MAX_PATTERN || found.len() == MAX_COMPONENTS {
             fail!(
                 Tokenizer,
                 "tokenizer.json: {key} has more than {MAX_COMPONENTS} parts, or patterns of more than {MAX_PATTERN} characters with what they repeat"
+            );
+        }
+        tries += expression.map_or(0.0, |tree| steps(&tree.expr));
+        if tries > MAX_STEPS {
+            fail!(
+                Tokenizer,
+                "tokenizer.json: {key} has patterns that take more than {MAX_STEPS} steps at one place of a text"
             );
         }
         if kind == "Prepend" {

@@ -184,6 +184,46 @@ fn clusters_come_from_the_twin_and_from_a_dense_model_itself() {
     );
 }
 
+/// What config.json or manifest.json names is read without a question, and its name is published.
+#[test]
+fn a_twin_that_a_file_names_lies_beside_the_model() {
+    let folder = folder("features-twin");
+    let model = copy("llama-abs-relu", &folder.join("model"));
+    let twin = copy("llama-dense-bias", &folder.join("twin"));
+    let name = |twin: &str| {
+        let mut config = json(&model.join("config.json"));
+        config["dense_twin"] = twin.into();
+        std::fs::write(model.join("config.json"), config.to_string()).unwrap();
+    };
+    let manifest = || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_topk-lm"));
+        command.arg("manifest").arg(&model);
+        command
+    };
+    for elsewhere in [
+        twin.to_str().unwrap(),
+        "../../features-twin/twin",
+        "../model/../twin",
+        "..",
+        "twin",
+    ] {
+        name(elsewhere);
+        fails(analyze(&model, &folder.join("no"), &[]), "choose another with --twin");
+        fails(manifest(), "it must be ../NAME");
+    }
+    // The one that is chosen comes first.
+    succeeds(analyze(
+        &model,
+        &folder.join("chosen"),
+        &["--twin", twin.to_str().unwrap()],
+    ));
+    name("../twin");
+    succeeds(manifest());
+    let out = folder.join("out");
+    succeeds(analyze(&model, &out, &[]));
+    assert_eq!(json(&out.join("index.json"))["clusters"]["source"], "../twin");
+}
+
 fn columns(index: &Value, name: &str) -> Vec<Value> {
     index["columns"][name].as_array().unwrap().clone()
 }

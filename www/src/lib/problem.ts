@@ -61,7 +61,9 @@ export function problemOf(error: unknown): Problem {
   // `fetch` itself fails with a TypeError.
   if (!navigator.onLine && (code === 'download' || error instanceof TypeError)) return OFFLINE;
   const { advice, remedy } = KNOWN[code] ?? { advice: `Restart to load the model again. ${KEPT}`, remedy: 'restart' as const };
-  return { code, message: error instanceof Error ? error.message : String(error), advice, remedy };
+  const said = error instanceof Error ? error.message : String(error);
+  // The engine's sentences have no stop, and the advice follows.
+  return { code, message: /[.!?…]$/.test(said) ? said : `${said}.`, advice, remedy };
 }
 
 /** Whether the model cannot be used after this. */

@@ -34,8 +34,9 @@ pub fn run(args: &ManifestArgs) -> Result<()> {
             return Err(Error::new(
                 Code::Checkpoint,
                 format!(
-                    "{} is out of date: run topk-lm manifest {}",
+                    "{} is {}: run topk-lm manifest {}",
                     path.display(),
+                    if path.exists() { "out of date" } else { "missing" },
                     folder.display()
                 ),
             ));

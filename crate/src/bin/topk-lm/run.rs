@@ -49,7 +49,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
         swaps: false,
     };
     let output = pollster::block_on(model.run(&ids, &options, &Cancel::default()))?;
-    if !args.saes.saes.is_empty() {
+    if !args.saes.saes.is_empty() && ids.len() > 1 {
         let quality = pollster::block_on(model.sae_quality(&ids, &Cancel::default()))?;
         sae_lines(&quality).iter().try_for_each(|line| print_line(line))?;
     }

@@ -68,6 +68,9 @@ impl Header {
             let name = reader.text()?;
             let kind = reader.u32()?;
             let value = reader.value(kind, &name, true)?;
+            if header.values.contains_key(&name) {
+                fail!(Checkpoint, "key {} comes twice", quoted(&name));
+            }
             header.values.insert(name, value);
         }
         let mut placed = Vec::new();
@@ -92,6 +95,9 @@ impl Header {
         let data = reader.at.next_multiple_of(alignment);
         for (name, shape, kind, offset) in placed {
             let stored = stored(&name, &shape, kind, data.checked_add(offset), size)?;
+            if header.tensors.contains_key(&name) {
+                fail!(Checkpoint, "tensor {} comes twice", quoted(&name));
+            }
             header.tensors.insert(name, stored);
         }
         Ok(header)
@@ -107,9 +113,13 @@ impl Header {
         }
     }
 
+    /// A number that an f32 holds.
     pub fn float(&self, key: &str) -> Result<Option<f64>> {
         match self.values.get(key) {
             None => Ok(None),
+            Some(Value::Float(number)) if !(*number as f32).is_finite() => {
+                fail!(Checkpoint, "{key} is {number}; it must be finite")
+            }
             Some(Value::Float(number)) => Ok(Some(*number)),
             Some(Value::Int(number)) => Ok(Some(*number as f64)),
             Some(_) => fail!(Checkpoint, "{key} must be a number"),

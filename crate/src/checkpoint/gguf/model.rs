@@ -33,6 +33,17 @@ const PARTS: [(&str, &str); 11] = [
 /// Divisors of the frequencies of a rotation that Llama 3's scaling gives.
 pub const FREQUENCIES: &str = "rope_freqs.weight";
 
+/// Keys that would change what a model computes, and the values with which they do not.
+const NEUTRAL: [(&str, &[f64]); 7] = [
+    ("expert_count", &[0.0]),
+    ("attention.sliding_window", &[0.0]),
+    ("attention.clamp_kqv", &[0.0]),
+    ("attention.scale", &[0.0]),
+    ("logit_scale", &[0.0, 1.0]),
+    ("embedding_scale", &[0.0, 1.0]),
+    ("residual_scale", &[0.0, 1.0]),
+];
+
 /// A kind of model.
 pub struct Kind {
     name: &'static str,
@@ -119,15 +130,28 @@ impl Kind {
 
     /// `config.json`. `frequencies`: what the tensor [`FREQUENCIES`] holds.
     pub fn config(&self, header: &Header, four_bits: bool, frequencies: Option<&[f32]>) -> Result<Json> {
-        for key in ["expert_count", "attention.sliding_window"] {
-            if let Some(number @ 1..) = header.integer(&self.key(key))? {
+        for (key, harmless) in NEUTRAL {
+            if let Some(number) = header.float(&self.key(key))?.filter(|number| !harmless.contains(number)) {
                 fail!(Checkpoint, "{} = {number} is not supported", self.key(key));
             }
+        }
+        if header.boolean(&self.key("attention.causal"))? == Some(false) {
+            fail!(Checkpoint, "{} = false is not supported", self.key("attention.causal"));
         }
         let size = |key: &str| self.size(header, key);
         let Some(embed) = header.tensors.get("token_embd.weight") else {
             fail!(Checkpoint, "tensor \"token_embd.weight\" is missing")
         };
+        let d_head = self.d_head(header)?;
+        for (key, expected, of) in [
+            ("rope.dimension_count", d_head, "numbers of a head"),
+            ("attention.value_length", d_head, "numbers of a head"),
+            ("vocab_size", embed.shape[0] as i64, "rows of token_embd.weight"),
+        ] {
+            if let Some(size) = header.integer(&self.key(key))?.filter(|size| *size != expected) {
+                fail!(Checkpoint, "{} is {size}; it must be the {expected} {of}", self.key(key));
+            }
+        }
         let heads = size("attention.head_count")?;
         let Some(eps) = header.float(&self.key("attention.layer_norm_rms_epsilon"))? else {
             fail!(Checkpoint, "{} is missing", self.key("attention.layer_norm_rms_epsilon"))
@@ -146,7 +170,7 @@ impl Kind {
             "num_key_value_heads",
             header.integer(&self.key("attention.head_count_kv"))?.unwrap_or(heads).into(),
         );
-        set("head_dim", self.d_head(header)?.into());
+        set("head_dim", d_head.into());
         set("max_position_embeddings", size("context_length")?.into());
         // As decimals they are the f32 that the file holds.
         set("rms_norm_eps", shortest(eps));
@@ -188,7 +212,8 @@ impl Kind {
             let smooth = ((turns - low) / (high - low)).clamp(0.0, 1.0);
             1.0 / ((1.0 - smooth) / f64::from(factor) + smooth)
         };
-        if divisors.iter().enumerate().any(|(pair, divisor)| (f64::from(*divisor) / expected(pair) - 1.0).abs() > 1e-3) {
+        let is_expected = |(pair, divisor): (usize, &f32)| (f64::from(*divisor) / expected(pair) - 1.0).abs() <= 1e-3;
+        if !divisors.iter().enumerate().all(is_expected) {
             fail!(Checkpoint, "tensor {FREQUENCIES:?} is not what the scaling of Llama 3 comes to; no other is supported");
         }
         Ok(Some(json!({
@@ -198,7 +223,7 @@ impl Kind {
     }
 }
 
-/// A number that is an f32, with its own digits.
+/// A number that is a finite f32, with its own digits.
 fn shortest(number: f64) -> Json {
     (number as f32).to_string().parse::<f64>().map_or(Json::Null, Json::from)
 }

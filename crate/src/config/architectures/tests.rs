@@ -63,6 +63,10 @@ fn all_are_found_by_either_name_and_take_topk() {
 fn an_unknown_model_is_told_what_is_supported() {
     let error = |json: Value| Config::from_json(json.to_string().as_bytes()).unwrap_err().to_string();
     let by_type = error(json!({"model_type": "mistral"}));
+    assert!(
+        by_type.contains("model_type \"mistral\" is not supported; it must be one of llama, "),
+        "{by_type}"
+    );
     let by_class = error(json!({"architectures": ["MistralForCausalLM"]}));
     let neither = error(json!({}));
     for architecture in Architecture::ALL {
@@ -275,6 +279,8 @@ fn gemma() {
         ("attn_logit_softcapping", json!(50)),
         ("final_logit_softcapping", json!(0)),
         ("use_bidirectional_attention", json!(true)),
+        ("is_causal", json!(false)),
+        ("topk_embed", json!(true)),
         ("rope_parameters", json!({"rope_type": "default"})),
         (
             "rope_parameters",

@@ -229,6 +229,7 @@ fn masses_add_up_exactly() {
         for id in [0, n as u32 / 2] {
             let expected = (logits[id as usize] - 3.0) - math::ln(exact as f32 / ONE);
             assert_eq!(logprob(&logits, id), expected, "{n} logits");
+            assert_eq!(logprobs(&logits)(id), expected, "{n} logits");
         }
         let parts = logits.chunks(EXACT).map(|logits| total_mass(logits, 3.0));
         assert_eq!(parts.sum::<u64>(), exact, "{n} logits");

@@ -5,6 +5,10 @@ use serde_json::{json, Value};
 use super::*;
 use crate::error::Code;
 
+fn split(pattern: &str) -> Value {
+    json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false})
+}
+
 #[test]
 fn what_the_crate_would_panic_on_is_refused() {
     let (level, piece) = (byte_level_bpe, sentencepiece_bpe);
@@ -179,7 +183,6 @@ fn what_would_grow_without_bound_is_refused() {
     (unknown["model"]["unk_token"], unknown["model"]["vocab"][&long]) = (json!(long), json!(260));
     let sequence = json!({"Sequence": {"id": "A", "type_id": 0}});
     let special = json!({"SpecialToken": {"id": "<s>", "type_id": 0}});
-    let split = |pattern: &str| json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false});
     let many = |part: Value| json!({"type": "Sequence", "pretokenizers": vec![part; 300]});
     let word_piece = json!({"type": "WordPiece", "unk_token": "u", "continuing_subword_prefix": "##",
         "max_input_chars_per_word": 100_000, "vocab": {"u": 0}});
@@ -222,5 +225,73 @@ fn a_key_that_comes_twice_is_refused() {
         let twice = file.replacen('{', &format!("{{\"{key}\": null,"), 1);
         let message = Tokenizer::from_bytes(twice.as_bytes(), 300).map(|_| ()).unwrap_err().to_string();
         assert!(message.contains(&format!("\"{key}\" comes twice")), "{message}");
+    }
+}
+
+/// Pre-tokenizers of known models.
+const KNOWN: [(&str, &[&str]); 15] = [
+    ("GPT-2", &[r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"]),
+    ("GPT-4", &[r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+"]),
+    (
+        "Llama 3",
+        &[r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"],
+    ),
+    (
+        "Qwen 2 and 3",
+        &[r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"],
+    ),
+    ("GPT-4o, Phi-4", &[O200K]),
+    (
+        "Mistral NeMo",
+        &[r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"],
+    ),
+    (
+        "DeepSeek 3",
+        &[
+            r"\p{N}{1,3}",
+            r"[一-龥぀-ゟ゠-ヿ]+",
+            r##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"##,
+        ],
+    ),
+    ("DeepSeek Coder", &[r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", r"[一-龥ࠀ-一가-퟿]+", r"\p{N}"]),
+    ("DeepSeek LLM", &[r"[\r\n]", r"\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿ]+", r"\s?[!-/:-~！-／：-～‘-‟　-。]+", r"\s+$", r"[一-龥ࠀ-一가-퟿]+"]),
+    ("Falcon, StarCoder", &[r"[0-9][0-9][0-9]", r"\p{N}{1}"]),
+    ("BLOOM", &[r" ?[^(\s|[.,!?…。，、।۔،])]+"]),
+    ("Kimi K2", &[KIMI]),
+    ("SuperBPE", &[r"\p{N}+", r"(?=(\d{3})+(?!\d))"]),
+    ("digits from the right", &[r"\p{N}{1,3}(?=(?:\d{3})*\b)", O200K]),
+    ("Gemma, GPT-NeoX, SmolLM, CodeLlama, CLIP", &[r" ", r"\s+", r"\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"]),
+];
+const O200K: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const KIMI: &str = r"[\p{Han}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
+/// The crate takes back one step of a pattern after another: what is short in the file may take hours over a page of text.
+#[test]
+fn patterns_that_take_too_long_are_refused() {
+    let sequence = |patterns: &[&str]| {
+        let parts: Vec<Value> = patterns.iter().map(|pattern| split(pattern)).collect();
+        let file = with(byte_level_bpe(), "/pre_tokenizer", json!({"type": "Sequence", "pretokenizers": parts}));
+        read(&file, 300).map(|_| ()).map_err(|error| error.to_string())
+    };
+    let slow = r"[\s\S]*(?:(?=[\s\S]*\x01)b)";
+    let look = r"(?=[\s\S]*\x01)b";
+    let ahead = [look; 16].join("|");
+    for patterns in [
+        &[slow; 80][..],
+        &[slow],
+        &[look; 16],
+        &[&ahead],
+        &[r"(?:a|a)*b(?!c)"],
+        &[r"(?:a+)+b(?!c)"],
+        &[r"\s*\s*\s*x(?!y)"],
+        &[r"\w{0,900}\w{0,100}x(?!y)"],
+        &[r"(?(a*)a*a*|b)c"],
+        &[r"b(?:a*a*c)?"],
+    ] {
+        let error = sequence(patterns).unwrap_err();
+        assert!(error.contains("pre_tokenizer has patterns that take more than 16384 steps"), "{patterns:?}: {error}");
+    }
+    for (model, patterns) in KNOWN {
+        sequence(patterns).unwrap_or_else(|error| panic!("{model}: {error}"));
     }
 }
