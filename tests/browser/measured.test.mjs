@@ -68,6 +68,17 @@ const WHOLE = {
       'sae x': readsOf(2, 0.3, { kind: 'topk', k: 48, layer: 4, layers: null }),
     },
   },
+  strongest: {
+    block: 4,
+    tokens: 57_994,
+    shares: [0.004, 0.032],
+    rows: {
+      topk: { 0.004: { f1: 0.58 }, 0.032: { f1: 0.32 } },
+      topk_rotated: { 0.004: { f1: 0.42 }, 0.032: { f1: 0.35 } },
+      dense: { 0.004: { f1: 0.25 }, 0.032: { f1: null } },
+      'sae x': { 0.004: { f1: 0.12 } },
+    },
+  },
   seeds: {
     mean: { seeds: { correlation: 0.61, above_half: 0.7, mutual: 0.5 }, same_index: { correlation: 0.01, above_half: 0 } },
   },
@@ -210,22 +221,35 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   const { claimsOf } = await siteModule('claims.ts');
   const claims = claimsOf(WHOLE);
   // The main figures in sentences.
-  assert.equal(claims.lead.length, 10);
+  assert.equal(claims.lead.length, 11);
   assert.match(claims.lead[0], /held-out stories by 4\.6 %/);
   assert.match(claims.lead[1], /F1 of 0\.25 .*rotated \(0\.06\).*twin’s coordinates \(0\.02\)/);
   assert.match(claims.lead[2], /active at far fewer positions than those: at equally many, .* F1 is 0\.39, 0\.39 and 0\.39/);
   assert.match(
     claims.lead[3],
-    /behind block 4, bring its next word 97 % of the way .*coordinates of the twin 96 %, eight SAE features 95 %, .*rotated, 94 %/,
+    /at 0\.4 % of the positions, F1 is 0\.58 for neurons, 0\.42 .* rotated, 0\.25 for coordinates and 0\.12 for SAE features/,
+  );
+  const sharp = groupOf(claims, 'Where a unit is strong');
+  assert.deepEqual(
+    [sharp.columns, rowOf(sharp, 'dense coordinates'), rowOf(sharp, 'SAE features')],
+    [
+      ['0.4 %', '3.2 %'],
+      ['0.25', '–'],
+      ['0.12', '–'],
+    ],
   );
   assert.match(
     claims.lead[4],
+    /behind block 4, bring its next word 97 % of the way .*coordinates of the twin 96 %, eight SAE features 95 %, .*rotated, 94 %/,
+  );
+  assert.match(
+    claims.lead[5],
     /^209 times a neuron turns .* still read; behind fresh prompts 36 % still do, and 99\.0 % turn it the same way .*: 0 % and 54\.0 %/,
   );
-  assert.match(claims.lead[6], /eight neurons bring 50 %.*twin bring 5 %, one neuron alone 0 %/);
-  assert.match(claims.lead[7], /SAE on the twin bring 55 %, one alone 45 %\. .*not the best lever.*without any neuron, brings 100 %/);
+  assert.match(claims.lead[7], /eight neurons bring 50 %.*twin bring 5 %, one neuron alone 0 %/);
+  assert.match(claims.lead[8], /SAE on the twin bring 55 %, one alone 45 %\. .*not the best lever.*without any neuron, brings 100 %/);
   assert.match(
-    claims.lead[8],
+    claims.lead[9],
     /^Where texts are 0\.4 nats a token more surprising than plain ones, up to eight neurons bring 2\.40 words .*, as many features 1\.20, coordinates of the twin 0\.60/,
   );
   assert.deepEqual(rowOf(groupOf(claims, 'The paper’s claims, one by one'), 'Stays able'), ['partly', '+2.5 % of loss']);
@@ -268,7 +292,7 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   assert.deepEqual(rowOf(turned, 'random neurons'), ['209', '54.0 %', '−0.02', '0 %', '0']);
   assert.match(turned.note, /\(55 contrasts\)/);
   assert.match(
-    claims.lead[9],
+    claims.lead[10],
     /bits per byte 0\.968 → 0\.882; .* 72 % → 97 % right\) and at switches \(3 → 14\), .*F1 0\.25 → 0\.18.*85 % → 35 %/,
   );
   assert.match(

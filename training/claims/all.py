@@ -13,13 +13,13 @@ from pathlib import Path
 
 from . import common
 
-NAMES = ("quality", "copies", "consistency", "trace", "sae", "controls", "patches", "switches", "sets", "seeds", "turning", "compute", "edit_cost", "recipes")
+NAMES = ("quality", "copies", "consistency", "trace", "sae", "controls", "strongest", "patches", "switches", "sets", "seeds", "turning", "compute", "edit_cost", "recipes")
 # The SAE that stands beside neurons and coordinates: name of its folder, block.
 SAE, BLOCK = "topk-k48", 4
 # What it reads: two hours of a core, a minute of a GPU. With a tenth of it an SAE is no rival (README.md, "Reading the sets").
 POSITIONS = 4_000_000
 # What waits for another; and what is left until all else has ended: it needs the machine to itself, or what the others wrote.
-AFTER = {"controls": "sae", "patches": "sae", "sets": "sae"}
+AFTER = {"controls": "sae", "strongest": "sae", "patches": "sae", "sets": "sae"}
 LAST = ("turning", "compute", "edit_cost", "recipes")
 
 
@@ -40,6 +40,7 @@ def commands(args) -> dict[str, list]:
         "trace": ["trace", *shared],
         "sae": ["sae", *data, "--out", sae, "--layer", BLOCK, "--k", 48, "--positions", POSITIONS],
         "controls": ["controls", *data, *beside],
+        "strongest": ["strongest", *data, *beside],
         "patches": ["patches", *shared, *beside],
         "switches": ["switches", *shared],
         "sets": ["sets", *data, *beside],

@@ -10,6 +10,7 @@ from .table_reading import KINDS
 from .table_steering import shown_block
 from .table_training import LONGER_LINE, UNITS
 
+SHARPEST = "0.004"  # of the shares of claims.strongest
 READ = {"validation": "the validation text", "held_out": "held-out documents", "test": "test stories by which nothing was chosen"}
 
 
@@ -35,6 +36,11 @@ def headline(results: Path) -> str:
                 f" Neurons are active at {percent(rows[0]['density'])} of the positions, the others at {percent(rows[1]['density'])}: at equally many, with the tokens that fit best, "
                 f"F1 is {f1_even}, and the kinds of tokens at a tenth of these have an entropy of {bits} bits. (Labels on the site are made by that second rule, and have 0.42 over the model's own text.)"
             )
+        sharp = common.read(results, "strongest")
+        if sharp:
+            names = {"topk": "for neurons", "topk_rotated": "where the states are rotated", "dense": "for coordinates"} | {name: "for SAE features" for name in sharp["rows"] if name.startswith("sae ")}
+            told = listed([f"{number(sharp['rows'][name][SHARPEST]['f1'])} {what}" for name, what in names.items() if name in sharp["rows"]])
+            lines[-1] += f" Where each is strongest, at {percent(float(SHARPEST), 1)} of the positions, it is {told} (behind block {sharp['block']})."
     elif "topk" in m:
         medians = [f"{number(m[key][COMPARED_END[key]]['all']['token_entropy']['median'])} bits for {label}" for key, label in KINDS if key in m]
         lines.append(f"- **Meaning**: a median token entropy of {listed(medians)}.")

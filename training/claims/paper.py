@@ -42,8 +42,14 @@ def single_units(f):
     return (
         f"a few tokens tell where a neuron is active with an F1 of {f1[0]:.2f}; the same states rotated {f1[1]:.2f}, dense coordinates {f1[2]:.2f}. "
         f"At equally many positions, with the tokens that fit best, {f1_even[0]:.2f}, {f1_even[1]:.2f} and {f1_even[2]:.2f} "
-        f"(the tokens have {bits[0]:.1f}, {bits[1]:.1f} and {bits[2]:.1f} bits)"
+        f"(the tokens have {bits[0]:.1f}, {bits[1]:.1f} and {bits[2]:.1f} bits)" + where_strongest(f)
     )
+
+
+def where_strongest(f):
+    """At a sharper share; '' where that was not measured."""
+    rows = (f("strongest") or {}).get("rows")
+    return "; where each is strongest, at 0.4 % of the positions, {:.2f}, {:.2f} and {:.2f}".format(*(rows[name]["0.004"]["f1"] for name in ("topk", "topk_rotated", "dense"))) if rows else ""
 
 
 def as_saes(f):

@@ -14,7 +14,7 @@ from pathlib import Path
 from . import common, longer, paper
 from .headline import headline
 from .markdown import grid, heading, listed, number, percent
-from .table_reading import consistency, controls, copies, meaning, sae, seeds
+from .table_reading import consistency, controls, copies, meaning, sae, seeds, strongest
 from .table_steering import ceiling, letting_go, patches, sets, steering, switches, turning
 from .table_training import compute, idle, lasting, longer_settings, longer_trained, sae_trace, shares, sweep, sweep_wide, trace
 from .table_training import paper as paper_table
@@ -56,7 +56,7 @@ def edit_cost(r):
     yield f"Tokens per second relative to a run without edits ({r['backend']}): {text}."
 
 
-TABLES = (quality, copies, controls, meaning, sae, seeds, consistency, patches, switches, turning, sets, steering, ceiling, trace, sae_trace, compute, edit_cost, sweep, sweep_wide)
+TABLES = (quality, copies, controls, strongest, meaning, sae, seeds, consistency, patches, switches, turning, sets, steering, ceiling, trace, sae_trace, compute, edit_cost, sweep, sweep_wide)
 PARTS = {"paper": paper_table} | {f.__name__: f for f in TABLES} | {"longer": longer_trained}
 
 

@@ -94,6 +94,23 @@ def controls(r):
     )
 
 
+def strongest(r):
+    def cell(e):
+        reach = "" if e["reach"] == 1 else f", {percent(e['reach'])} of them"
+        return "–" if e["f1"] is None else f"{number(e['f1'])} ({number(e['f1_shuffled'])}{reach})"
+
+    def label(name):
+        return CONTROL_ROWS.get(name, f"SAE features (`{name.removeprefix('sae ')}`)")
+
+    yield from heading("Where a unit is strong", "strongest")
+    yield from grid((f"F1 behind block {r['block']}, at the strongest", *(percent(share, 1) for share in r["shares"])), [(label(name), *map(cell, e.values())) for name, e in r["rows"].items()])
+    yield ""
+    yield (
+        f"Of the positions of {r['tokens']:,} tokens of held-out documents; medians over {r['units']} units, in brackets with another unit's tokens, and how many units are active so often (the others are left out there). "
+        "Of coordinates and rotated states the better tail is taken. [Reading it](#reading-the-controls)."
+    )
+
+
 def seeds(r):
     mean = r["mean"]
 

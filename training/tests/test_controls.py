@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from claims import controls, sae, seeds, sweep, table
+from claims import controls, sae, seeds, strongest, sweep, table
 from tests import toy
 from tests.toy_claims import ToyClaims
 from topklm.export import to_8bit
@@ -40,8 +40,14 @@ class Controls(ToyClaims):
         self.assertIsNone(rows["embedding"]["layers"])
         again = self.call(controls, "--units", 16, "--only", "topk")
         self.assertEqual(again["rows"], rows)
+        sharp = self.call(strongest, "--sae", *folders, "--units", 16)["rows"]
+        self.assertEqual(set(sharp), {"topk", "topk_rotated", "dense", "sae topk", "sae jumprelu"})
+        for name, at in sharp.items():
+            known = [e for e in at.values() if e["f1"] is not None]
+            self.assertTrue(all(0 <= e["f1_shuffled"] <= e["f1"] + 0.2 and 0 < e["reach"] <= 1 for e in known if e["f1_shuffled"] is not None), name)
         written = table.table(self.results)
         self.assertIn("| TopK neurons | ", written)
+        self.assertIn("### Where a unit is strong", written)
         self.assertIn("| JumpReLU | 1 | 128 | 4 | 1 | ", written)
 
     def test_an_sae_is_saved_as_sae_lens_reads_it(self):

@@ -130,7 +130,7 @@ fn a_backend_is_taken_everywhere() {
     }
     let folder = golden("llama-gqa").display().to_string();
     let manifest = topk_lm(&["manifest", "--check", &folder, "--backend", "gpu"]);
-    assert!(text(&manifest.stderr).contains("manifest.json is out of date"));
+    assert!(text(&manifest.stderr).contains("manifest.json is missing: run topk-lm manifest"));
 }
 
 #[test]

@@ -6,7 +6,7 @@ import { at, type FactGroup, listAt, numberAt, type Tree, UNITS } from './claims
 import { paper } from './claims/paper';
 import { longer, longerOf } from './claims/longer';
 import { eightOf, patching, shownBlock } from './claims/patching';
-import { controls, saes, seeds } from './claims/reading';
+import { controls, f1At, saes, seeds, strongest } from './claims/reading';
 import { EQUAL, lettingGo, sets, steering, wordsAt } from './claims/steering';
 import { compute, lookingAhead, saeTrace, sweep, sweepWide, trace } from './claims/training';
 import { foundOf, turnedOf, turning } from './claims/turning';
@@ -28,6 +28,9 @@ export async function readClaims(signal: AbortSignal): Promise<Claims | null> {
   return claimsOf((await response.json()) as Tree);
 }
 
+/** The share of positions that is quoted of `claims.strongest`. */
+const SHARPEST = 0.004;
+
 /** The main findings, a sentence each; one whose figures were not measured is left out. */
 function leadOf({
   quality: written,
@@ -35,6 +38,7 @@ function leadOf({
   sets: steered,
   consistency: answers,
   patches: patched,
+  strongest: sharp,
   switches: turned,
   turning: found,
   longer: trainedLonger,
@@ -61,6 +65,7 @@ function leadOf({
       (neuron, rotated, dense) =>
         `Neurons are active at far fewer positions than those: at equally many, with the tokens that fit best, F1 is ${UNITS.two(neuron)}, ${UNITS.two(rotated)} and ${UNITS.two(dense)}.`,
     ),
+    ...strongestOf(sharp),
     ...eightOf(patched),
     ...turnedOf(turned),
     ...foundOf(found),
@@ -85,6 +90,17 @@ function leadOf({
         `On stories by which nothing was chosen the loss is ${gap.toFixed(1)} % higher with TopK, and it may know less often who has a thing (${UNITS.percent(ours)} of 120 questions, the twin ${UNITS.percent(theirs)}; 50 % is guessing).`,
     ),
     ...longerOf(trainedLonger),
+  ];
+}
+
+/** Where each is strongest. */
+function strongestOf(sharp: unknown): string[] {
+  const rows = (at(sharp, 'rows') ?? {}) as Tree;
+  const sae = Object.keys(rows).find((name) => name.startsWith('sae '));
+  const [ours, rotated, dense, features] = ['topk', 'topk_rotated', 'dense', sae ?? ''].map((name) => f1At(rows[name], SHARPEST));
+  if (ours == null || rotated == null || dense == null || features == null) return [];
+  return [
+    `Where each is strongest, at ${UNITS.tenths(SHARPEST)} of the positions, F1 is ${UNITS.two(ours)} for neurons, ${UNITS.two(rotated)} where the states are rotated, ${UNITS.two(dense)} for coordinates and ${UNITS.two(features)} for SAE features.`,
   ];
 }
 
@@ -125,6 +141,7 @@ export function claimsOf(claims: Tree): Claims {
     paper(claims.paper),
     quality(claims.quality),
     controls(claims.controls),
+    strongest(claims.strongest),
     seeds(claims.seeds),
     saes(claims.sae),
     consistency(claims.consistency),

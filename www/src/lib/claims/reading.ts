@@ -1,5 +1,5 @@
 /** What units read, beside controls, sparse autoencoders and another seed. */
-import { at, type FactGroup, NOT_MEASURED, numberAt, shown, textAt, type Tree, UNITS } from './figures';
+import { at, type FactGroup, listAt, NOT_MEASURED, numberAt, shown, textAt, type Tree, UNITS } from './figures';
 
 /** The rows of claims.controls as a reader knows them, and what each is there for. */
 const READERS: Readonly<Record<string, readonly [name: string, definition: string]>> = {
@@ -53,6 +53,30 @@ export function controls(tree: unknown): FactGroup {
     note,
   };
 }
+
+/** Where a unit is strong: F1 by the share of all positions. */
+export function strongest(tree: unknown): FactGroup {
+  const rows = (at(tree, 'rows') ?? {}) as Tree;
+  const shares = listAt(tree, 'shares').filter((share) => typeof share === 'number');
+  const facts = Object.entries(rows).map(([name, of]) => ({
+    name: READERS[name]?.[0] ?? 'SAE features',
+    definition: READERS[name]?.[1] ?? 'Features of a sparse autoencoder on the dense twin.',
+    cells: shares.map((share) => shown(f1At(of, share), 'two')),
+  }));
+  const [block, tokens] = [numberAt(tree, 'block'), numberAt(tree, 'tokens')];
+  return {
+    title: 'Where a unit is strong',
+    columns: shares.map((share) => UNITS.tenths(share)),
+    facts,
+    note:
+      tokens === null
+        ? ''
+        : `How well at most 12 tokens tell where a unit is strongest (F1, median), at so many of ${UNITS.count(tokens)} positions of held-out stories, behind block ${shown(block, 'count')}; units that are active at fewer are left out. Of rotated states and coordinates the better tail.`,
+  };
+}
+
+/** F1 of a row at one of the shares, whose keys are numbers with a point. */
+export const f1At = (row: unknown, share: number): number | null => numberAt((row as Tree | null | undefined)?.[String(share)], 'f1');
 
 /** Sparse autoencoders on the dense twin: what they are to a TopK model, which has nothing to reconstruct. */
 export function saes(tree: unknown): FactGroup {
