@@ -4,6 +4,7 @@
 //! `check.rs` refuses those first, because a panic ends the wasm module.
 
 mod check;
+mod patterns;
 mod stream;
 
 use std::fmt;

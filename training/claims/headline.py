@@ -80,7 +80,7 @@ def headline(results: Path) -> str:
     if {"1", "8"} <= set(few.get("topk", {})):
         count = len(few["topk"]["8"]["concepts"])
         works = {size: round(few["topk"][size]["works"] * count) for size in ("1", "8")}
-        text = f"- **Steering**: lists of at most 8 neurons bring {works['8']} of {count} concepts (two of their words in half of the texts, which are at most 1.3 times as surprising in all; one neuron: {works['1']}"
+        text = f"- **Steering**: lists of at most 8 neurons bring {works['8']} of {count} concepts into the text: two of its words in half of the texts, which together are at most 1.3 times as surprising as plain ones (one neuron: {works['1']}"
         others = {
             "as many coordinates of the dense twin": few.get("dense", {}).get("8"),
             "features of an SAE on the twin": few.get("sae", {}).get("8"),
@@ -92,7 +92,7 @@ def headline(results: Path) -> str:
         equal = {name: words for name, way in ways.items() if way and "curve" in way and (words := words_at(way)) is not None}
         if "the lists" in equal and len(equal) > 1:
             ours, *rest = equal.items()
-            lines[-1] += f" Where texts are {EQUAL} nats a token more surprising, {ours[0]} bring {number(ours[1])} words of a concept a text, {listed([f'{name} {number(words)}' for name, words in rest])}."
+            lines[-1] += f" At the price of {EQUAL} nats per token {ours[0]} bring {number(ours[1])} words of a concept a text, {listed([f'{name} {number(words)}' for name, words in rest])}."
     elif "score" in s.get("topk", {}):
         score = s["topk"]["score"]
         count = len(score["concepts"])

@@ -162,9 +162,9 @@ def sets(r):
     yield (
         f"Means over the concepts, on {r['texts']} texts of {r['tokens']} tokens from prompts that nothing was chosen on; without an edit a text has {number(base)} words of a concept. "
         f"Blocks, lists and strengths were chosen on other prompts, strengths for two words in {percent(r['enough'])} of the texts, but for at most {number(r['surprise'])} times the surprise; {r['judge']['name']} judges. "
-        "A concept works if half of its texts have two of its words and all together are at most 1.3 times as surprising; at equal nats: "
-        f"{'not counted' if bar is None else f'{number(bar)} nats a token more than plain texts, what 1.3 times is of the judge, the twin'}; "
-        "the strict bar asks for five times the words, (steered + 1) / (base + 1)."
+        "A concept works if half of its texts have two of its words, and its texts together are at most 1.3 times as surprising as plain ones. At equal nats: "
+        f"{'not counted' if bar is None else f'at most {number(bar)} nats per token more than plain texts, which is 1.3 times for the texts of the twin'}. "
+        "The strict bar asks for five times the words, (steered + 1) / (base + 1)."
     )
     curves = [(label, figures) for label, figures, _ in named if "curve" in figures]
     if curves:
@@ -172,8 +172,8 @@ def sets(r):
         yield from grid(("words a text (concepts with two in half of the texts), where texts are more surprising by", *(f"{number(at, 1)} nats" for at in AT)), [(label, *on_curve(figures)) for label, figures in curves])
         yield ""
         yield (
-            "The same lists and prompts, all values of a list times one factor for all concepts; read off between the factors measured. Nats a token above plain texts: by their number ways compare, not by factors"
-            + (f", since the judge finds plain texts of the TopK model more surprising ({number(plain['topk'])} nats) than its own ({number(plain['dense'])})." if bar else ".")
+            "The same lists and prompts, all values of a list times one factor for all concepts; read off between the factors measured. Nats are per token, above plain texts. Ways are compared by nats and not by factors"
+            + (f": the judge finds plain texts of the TopK model more surprising ({number(plain['topk'])} nats) than its own ({number(plain['dense'])})." if bar else ".")
         )
 
 

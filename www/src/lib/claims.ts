@@ -72,7 +72,7 @@ function leadOf({
     ...sentence(
       [works('topk.1'), works('topk.8'), works('dense.8')],
       (one, eight, dense) =>
-        `Lists of up to eight neurons bring ${UNITS.percent(eight)} of the concepts (two of their words in half of the texts, which are at most 1.3 times as surprising in all); up to eight coordinates of the twin bring ${UNITS.percent(dense)}, one neuron alone ${UNITS.percent(one)}.`,
+        `Lists of up to eight neurons bring ${UNITS.percent(eight)} of the concepts into the text (two of a concept’s words in half of the texts, which together are at most 1.3 times as surprising as plain ones); up to eight coordinates of the twin bring ${UNITS.percent(dense)}, one neuron alone ${UNITS.percent(one)}.`,
     ),
     ...sentence(
       [works('sae.1'), works('sae.8'), works('logits'), [steered, 'methods.logits.nll_ratio'], [steered, 'methods.topk.8.nll_ratio']],
@@ -109,7 +109,7 @@ function equalOf(steered: unknown): string[] {
   const [ours, sae, dense] = ['topk', 'sae', 'dense'].map((way) => wordsAt(at(steered, `methods.${way}.8`), EQUAL));
   if (ours == null || sae == null || dense == null) return [];
   return [
-    `Where texts are ${EQUAL} nats a token more surprising than plain ones, up to eight neurons bring ${UNITS.two(ours)} words of a concept into a text, as many features ${UNITS.two(sae)}, coordinates of the twin ${UNITS.two(dense)}.`,
+    `At the price of ${EQUAL} nats per token, up to eight neurons bring ${UNITS.two(ours)} words of a concept into a text, as many features ${UNITS.two(sae)}, coordinates of the twin ${UNITS.two(dense)}.`,
   ];
 }
 
