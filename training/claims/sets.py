@@ -1,7 +1,7 @@
 """Steering by a short signed list of neurons: how few it takes for a concept, beside dense coordinates, SAE features and plain means.
 
     python -m claims.sets --data DATA [--layer 4] [--sae DIR] [--methods NAME …] [--sizes N …] [--again METHOD …]
-        [--curves METHOD …]
+        [--curves METHOD …] [--judge DIR]
 
 A concept is a list of neurons, each with a value that is added to it at every position: plain edits. It is found from how the next token
 depends on the blocks, on contexts that the model wrote itself (`Effect`), and chosen greedily (`chosen`). Twin: `topk-lm steer --words`
@@ -25,6 +25,9 @@ words, base     words of the concept a text of 60 tokens, steered and not
 two             share of the texts with at least two; `works`: half of them, within 1.3 times the surprise
 harmonic        mean over texts of the harmonic mean of concept (0, 1, 2 words) and fluency (2: at most 1.3 times the surprise and no
                 4-gram thrice, 1: at most 1.8 times), 0 to 2, as AxBench counts (arXiv 2501.17148)
+
+With --judge another model tells how surprising texts are, in place of the dense twin, which wrote those of dense coordinates and of features
+itself; its curves are results/judged.json.
 """
 
 import functools
@@ -170,12 +173,15 @@ def main():
     p.add_argument("--sizes", type=int, nargs="+", help="default: those of concepts.toml")
     p.add_argument("--again", nargs="*", default=[], metavar="METHOD", help="the stored lists of these sizes: strengths chosen anew, scored; no search")
     p.add_argument("--curves", nargs="*", default=[], metavar="METHOD", help="words against surprise for the stored lists of these sizes: no search")
+    p.add_argument("--judge", type=Path, metavar="DIR", help="with --curves: the model that tells surprise, in place of the dense twin")
     p.add_argument("--first", type=Path, help="an earlier results/sets.json, whose lists of eight neurons are scored, too")
     args = p.parse_args()
+    if args.judge and (args.methods or args.again):
+        p.error("--judge goes with --methods (none) and --curves: lists and strengths stay those that the twin's judgement chose")
     common.start(args)
     clock, config = common.Clock(), tomllib.loads(steer.CONFIG.read_text())
     topk, dense = common.subjects(args, args.data)
-    judge = dense or topk
+    judge = common.subject(args.judge) if args.judge else dense or topk
     last = topk.cut_blocks[-1] if args.layer is None else args.layer
     layers = [last] if args.layer is not None else config["sets"].get("layers", [last])
     sizes = args.sizes or config["sets"]["sizes"]
@@ -191,6 +197,11 @@ def main():
         now = common.read(args.results, "sets").get("methods", {})
         now[name] = figures if "words" in figures else now.get(name, {}) | figures
         common.write(args.results, "sets", result | {"methods": now, "seconds": clock()})
+
+    def judged(name, size, figures):
+        now = common.read(args.results, "judged").get("methods", {})
+        now[name] = now.get(name, {}) | {size: figures}
+        common.write(args.results, "judged", {"model": topk.about, "judge": judge.about, "methods": now})
 
     @functools.lru_cache(maxsize=1)
     def effects(dense_twin: bool):
@@ -237,7 +248,11 @@ def main():
                 store(name, {size: figures})
             if name in args.curves:
                 points = curve(config, functools.partial(given, subject, judge, config, figures["chosen"], rows))
-                store(name, {size: figures | {"curve": points, "at": read_off(figures["base"], points)}})
+                read = {"curve": points, "at": read_off(figures["base"], points)}
+                if args.judge:
+                    judged(name, size, {"base": figures["base"]} | read)
+                else:
+                    store(name, {size: figures | read})
     def single(name, bench, edit_at, grid):
         """One amount a concept, chosen among `grid`."""
         amounts = common.rounded(tuned(bench, numbers, edit_at, grid, config))

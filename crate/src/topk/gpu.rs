@@ -14,6 +14,10 @@ use crate::pace::now_ms;
 /// Most workgroups in one dimension of a dispatch (WebGPU's guaranteed limit).
 const MOST_GROUPS: usize = 65_535;
 
+/// Longest row that llvmpipe gets. It leaves all loops of a thread, and says nothing, once they have gone round 65,535 times together
+/// (`LP_MAX_TGSI_LOOP_ITERATIONS` in Mesa); a row of so many values takes 45,000 at worst.
+const MOST_ON_LLVMPIPE: usize = 1 << 20;
+
 /// TopK on a device; keeps its pipelines between calls.
 ///
 /// ```no_run
@@ -78,12 +82,16 @@ impl TopKGpu {
         self.tuning = tuning.on(self.gpu.subgroups());
     }
 
-    /// TopK of rows of `n` values, equal to [`super::topk_cpu`] bit for bit. Rows are processed in chunks that fit the device's bindings.
+    /// TopK of rows of `n` values, equal to [`super::topk_cpu`] bit for bit. Rows are processed in chunks that fit the device's bindings;
+    /// rows that are too long for llvmpipe, which is a CPU, are left to `topk_cpu`.
     pub async fn run(&self, input: &[f32], n: usize, k: usize, select: Select) -> Result<TopK> {
         let shape = Shape::new(input.len(), n, k)?;
         let mut result = TopK::default();
         if shape.results() == 0 {
             return Ok(result);
+        }
+        if n > MOST_ON_LLVMPIPE && self.gpu.profile() == Profile::Llvmpipe {
+            return super::topk_cpu(input, n, k, select);
         }
         let at_once = plan::rows_at_once(shape.rows, n, k, self.gpu.max_binding(), self.tuning)?;
         for rows in input.chunks(at_once * n) {
