@@ -1,4 +1,4 @@
-//! Neurons that turn one next word into another: `topk-lm turn`, and live on the site's Steer page. Twin: www/src/lib/turn.ts, which gives the same
+//! Neurons that turn one next word, or any of some, into another: `topk-lm turn`, and live on the site's Steer page. Twin: www/src/lib/turn.ts, which gives the same
 //! neurons in the same order. docs/statistics.md has the definition. Native only.
 
 use std::path::Path;
@@ -8,19 +8,24 @@ use serde::Deserialize;
 use crate::error::{fail, Code, Error, Result};
 use crate::exec::request::LogitRows;
 use crate::pace::Cancel;
-use crate::session::{GenerateOptions, Model, RunOptions, SamplingOptions, Setting};
+use crate::session::{EachSet, GenerateOptions, Model, RunOptions, SamplingOptions, Setting};
 
 /// Random neurons of a layer that the others are compared with.
 pub const RANDOM: usize = 100;
+/// Words of a side at most.
+pub const WORDS: usize = 8;
 /// Texts that are written, and tokens of each.
 const TEXTS: u64 = 8;
 const LENGTH: usize = 48;
+
+/// Tokens of which any may come, and those that are to come instead.
+pub type Sides = [Vec<u32>; 2];
 
 /// One of those found.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Turning {
     pub neuron: Setting,
-    /// Nats by which the odds of the second word over the first rise, mean over the places; they rise at each.
+    /// Nats by which the odds of the second side's words over the first's rise, mean over the places; they rise at each.
     pub effect: f64,
     /// The same, as a multiple of the most that one of the random neurons of its layer moves them, either way.
     pub times: f64,
@@ -104,21 +109,38 @@ fn token(vocabulary: &[String], word: &str) -> Result<u32> {
     }
 }
 
-/// The tokens of two different words.
-pub fn pair(vocabulary: &[String], from: &str, to: &str) -> Result<[u32; 2]> {
-    let pair = [token(vocabulary, from)?, token(vocabulary, to)?];
-    if pair[0] == pair[1] {
-        fail!(
-            Argument,
-            "“{from}” and “{to}” are the same token; give two different words"
-        );
+/// The tokens of one side's words, which commas separate.
+fn side(vocabulary: &[String], words: &str) -> Result<Vec<u32>> {
+    let words: Vec<&str> = words.split(',').collect();
+    if words.len() > WORDS {
+        fail!(Argument, "a side has at most {WORDS} words, not {}", words.len());
     }
-    Ok(pair)
+    let mut ids = Vec::new();
+    for word in words {
+        let id = token(vocabulary, word)?;
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    Ok(ids)
 }
 
-/// The prompt, and the best `count` of places where both words fit, in texts that the model writes on from it: of each text the one at which the less
-/// likely of the two words is likeliest.
-pub fn places(model: &Model, prompt: &[u32], pair: [u32; 2], count: usize) -> Result<Vec<Vec<u32>>> {
+/// The tokens of the words of both sides, which have none in common.
+pub fn sides(vocabulary: &[String], from: &str, to: &str) -> Result<Sides> {
+    let sides = [side(vocabulary, from)?, side(vocabulary, to)?];
+    if let Some(id) = sides[0].iter().find(|id| sides[1].contains(id)) {
+        fail!(
+            Argument,
+            "“{}” is on both sides; give different words",
+            vocabulary[*id as usize].trim()
+        );
+    }
+    Ok(sides)
+}
+
+/// The prompt, and the best `count` of places where both sides fit, in texts that the model writes on from it: of each text the one at which the less
+/// likely of the two is likeliest.
+pub fn places(model: &Model, prompt: &[u32], sides: &Sides, count: usize) -> Result<Vec<Vec<u32>>> {
     let cancel = Cancel::default();
     let mut all = vec![prompt.to_vec()];
     if count == 0 {
@@ -159,7 +181,7 @@ pub fn places(model: &Model, prompt: &[u32], pair: [u32; 2], count: usize) -> Re
             .skip(prompt.len());
         let mut place: Option<(f64, usize)> = None;
         for (position, row) in rows {
-            let score = less_likely(row, pair);
+            let score = less_likely(row, sides);
             if place.is_none_or(|(most, _)| score > most) {
                 place = Some((score, position));
             }
@@ -171,38 +193,70 @@ pub fn places(model: &Model, prompt: &[u32], pair: [u32; 2], count: usize) -> Re
     Ok(all)
 }
 
-/// ln p of the less likely of two tokens.
-fn less_likely(logits: &[f32], pair: [u32; 2]) -> f64 {
-    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits.iter().map(|x| f64::from(x - most).exp()).sum();
-    let total = f64::from(most) + sum.ln();
-    pair.map(|id| f64::from(logits[id as usize]) - total)
+/// ln of a sum of exponentials, of at least one.
+fn log_sum(logits: impl Iterator<Item = f64> + Clone) -> f64 {
+    let most = logits.clone().fold(f64::NEG_INFINITY, f64::max);
+    most + logits.map(|x| (x - most).exp()).sum::<f64>().ln()
+}
+
+/// ln p of the less likely of two sides.
+fn less_likely(logits: &[f32], sides: &Sides) -> f64 {
+    let total = log_sum(logits.iter().map(|x| f64::from(*x)));
+    sides
+        .each_ref()
+        .map(|ids| log_sum(ids.iter().map(|id| f64::from(logits[*id as usize]))) - total)
         .into_iter()
         .fold(f64::INFINITY, f64::min)
 }
 
-/// Neurons that turn the first token of the pair into the second at all places, and in the mean further than the best of the random ones of their layer;
-/// those first that do most. `progress` hears how many runs are done, of how many.
+/// How far each neuron moves the odds that any of some tokens comes next, by what it does to the logit of each.
+fn moved(tokens: &[EachSet]) -> Vec<f64> {
+    let odds = |number: usize| {
+        if let [one] = tokens {
+            return f64::from(one.effects[number]);
+        }
+        let before = tokens.iter().map(|token| f64::from(token.logit));
+        let after = tokens
+            .iter()
+            .map(|token| f64::from(token.logit) + f64::from(token.effects[number]));
+        log_sum(after) - log_sum(before)
+    };
+    let many = tokens.first().map_or(0, |token| token.effects.len());
+    (0..many).map(odds).collect()
+}
+
+/// Neurons that turn the words of the first side into those of the second at all places, and in the mean further than the best of the random ones of
+/// their layer; those first that do most. `progress` hears how many runs are done, of how many.
 pub fn turning(
     model: &Model,
     neurons: &[Setting],
     places: &[Vec<u32>],
-    pair: [u32; 2],
+    sides: &Sides,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Vec<Turning>> {
     let cancel = Cancel::default();
-    let total = 2 * places.len() * neurons.len();
+    let total = sides.concat().len() * places.len() * neurons.len();
     let mut begun = 0;
     let mut effects = Vec::new();
     for ids in places {
         let mut both = Vec::new();
-        for target in pair {
-            let mut heard = |done: usize, _: usize| progress(begun + done, total);
-            both.push(pollster::block_on(model.set_each(ids, target, neurons, &[], &cancel, &mut heard))?.effects);
-            begun += neurons.len();
+        for side in sides {
+            let mut tokens = Vec::new();
+            for target in side {
+                let mut heard = |done: usize, _: usize| progress(begun + done, total);
+                tokens.push(pollster::block_on(model.set_each(
+                    ids,
+                    *target,
+                    neurons,
+                    &[],
+                    &cancel,
+                    &mut heard,
+                ))?);
+                begun += neurons.len();
+            }
+            both.push(moved(&tokens));
         }
-        let turned = both[0].iter().zip(&both[1]);
-        effects.push(turned.map(|(from, to)| f64::from(*to) - f64::from(*from)).collect());
+        effects.push(both[0].iter().zip(&both[1]).map(|(from, to)| to - from).collect());
     }
     Ok(ranked(neurons, &effects))
 }
@@ -284,6 +338,46 @@ mod tests {
         let away: Vec<f64> = first.iter().map(|effect| -effect).collect();
         assert_eq!(ranked(&neurons, &[away]), []);
         assert_eq!(ranked(&[], &[vec![]]), []);
+    }
+
+    #[test]
+    fn any_of_some_words_counts() {
+        let token = |logit: f32, effects: &[f32]| EachSet {
+            logit,
+            effects: effects.to_vec(),
+        };
+        assert_eq!(moved(&[token(3.0, &[0.5, -1.0])]), [0.5, -1.0]);
+        // Probabilities of 1 and 3 parts become 2 and 6, then 3 and 3.
+        let [one, three] = [1.0_f64, 3.0].map(f64::ln);
+        let two = [2.0_f64.ln() as f32, three as f32];
+        let both = moved(&[token(one as f32, &two), token(three as f32, &[two[0], 0.0])]);
+        let expected = [2.0_f64.ln(), 1.5_f64.ln()];
+        assert!(
+            both.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6),
+            "{both:?} {expected:?}"
+        );
+        assert!(moved(&[]).is_empty());
+        let logits = [0.0, 1.0, 2.0, 3.0];
+        let total: f64 = logits.iter().map(|x: &f32| f64::from(*x).exp()).sum();
+        let fits = less_likely(&logits, &[vec![0, 1], vec![3]]);
+        assert!((fits - ((1.0 + 1.0_f64.exp()) / total).ln()).abs() < 1e-9, "{fits}");
+    }
+
+    #[test]
+    fn sides_have_words_of_their_own() {
+        let vocabulary = [" he", " she", " her", "him"].map(str::to_owned);
+        let of = |from: &str, to: &str| sides(&vocabulary, from, to).map_err(|error| error.to_string());
+        assert_eq!(of("he, him,he", "she,her"), Ok([vec![0, 3], vec![1, 2]]));
+        assert_eq!(of("he", "she"), Ok([vec![0], vec![1]]));
+        let nine = "he,".repeat(8) + "he";
+        for (from, to, said) in [
+            ("he,she", "her,she", "“she” is on both sides"),
+            ("he,", "she", "“” is not one token"),
+            ("he", nine.as_str(), "at most 8 words, not 9"),
+        ] {
+            let error = of(from, to).unwrap_err();
+            assert!(error.contains(said), "{error}");
+        }
     }
 
     #[test]

@@ -35,19 +35,19 @@ fn the_site_finds_the_same_and_edits_do_it() {
     let vocabulary = model.tokenizer().unwrap().tokens(&ids).unwrap();
     for case in vectors["cases"].as_array().unwrap() {
         let text = |name: &str| case[name].as_str().unwrap();
-        let pair = turn::pair(&vocabulary, text("from"), text("to")).unwrap();
+        let sides = turn::sides(&vocabulary, text("from"), text("to")).unwrap();
         let prompt = model.encode_prompt(text("prompt")).unwrap();
-        let places = turn::places(&model, &prompt, pair, 4).unwrap();
+        let places = turn::places(&model, &prompt, &sides, 4).unwrap();
         let decoded = places
             .iter()
             .map(|ids| model.tokenizer().unwrap().decode(ids, true).unwrap());
         assert_eq!(Value::from(decoded.collect::<Vec<_>>()), case["places"]);
         let mut heard = Vec::new();
-        let found = turn::turning(&model, &neurons, &places, pair, &mut |done, total| {
+        let found = turn::turning(&model, &neurons, &places, &sides, &mut |done, total| {
             heard.push((done, total))
         })
         .unwrap();
-        let total = 2 * places.len() * neurons.len();
+        let total = sides.concat().len() * places.len() * neurons.len();
         assert_eq!((heard[0], heard.last()), ((0, total), Some(&(total, total))));
         assert_eq!(case["found"], found.len());
         for (one, expected) in found.iter().zip(case["turning"].as_array().unwrap()) {
@@ -79,7 +79,11 @@ fn the_site_finds_the_same_and_edits_do_it() {
                     .unwrap()
                     .logits
                     .data;
-                f64::from(logits[pair[1] as usize]) - f64::from(logits[pair[0] as usize])
+                let [from, to] = sides.each_ref().map(|ids| {
+                    let parts = ids.iter().map(|id| f64::from(logits[*id as usize]).exp());
+                    parts.sum::<f64>().ln()
+                });
+                to - from
             });
             with - without
         });
@@ -123,7 +127,7 @@ fn the_command_prints_edits_and_says_what_is_wrong() {
 
     for (more, said) in [
         (&["--from", "qwxyz", "--to", "cat"][..], "“qwxyz” is not one token"),
-        (&["--from", "dog", "--to", "dog"], "are the same token"),
+        (&["--from", "dog", "--to", "dog"], "“dog” is on both sides"),
         (
             &["--from", "dog", "--to", "cat", "--features", "docs"],
             "docs/index.json",

@@ -117,6 +117,20 @@ describe('challenges on the page', { skip, timeout: 600_000 }, () => {
     }
   });
 
+  test('an address that names what the model does not have says so', async () => {
+    const go = (hash) => page.evaluate((to) => (location.hash = to), hash);
+    await go('#/challenges?c=nothing-of-the-kind');
+    await page.getByText('There is no challenge “nothing-of-the-kind” for this model. Here is the first.').waitFor();
+    await go('#/challenges');
+    await page.locator('[data-unknown]').waitFor({ state: 'detached' });
+    await go('#/explore?n=99.3');
+    await page.getByRole('alert').getByText('The link names the neuron 99.3. This model has no layer 99').waitFor();
+    await go('#/explore?n=1.3');
+    await page.getByRole('alert').waitFor({ state: 'detached' });
+    await go(`#/m/${shippedModel().name}/1/3?vs=1.999999`);
+    await page.getByRole('alert').getByText('This model has no index 999999').waitFor();
+  });
+
   test('a model without challenges says so', async () => {
     const other = offeredModels().find((each) => !each.challenges);
     if (!other) return;

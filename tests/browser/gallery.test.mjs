@@ -127,7 +127,7 @@ describe('texts without and with a topic', { timeout: 300_000, skip: !model.topi
   });
 });
 
-test('a text stands on a card where its next word is of the side that the neuron turns to; such cards come first', () => {
+test('a text stands on a card where its next word is of the side that the neuron turns to; such cards come first, and one side has one', () => {
   const towards = (contrast, effect, after, index) => ({ ...SWITCHES[0], contrast, effect, after, index, times: 3 });
   const switches = [
     towards('he / she', -2, ' the girl was', 1), // not “she”
@@ -142,15 +142,15 @@ test('a text stands on a card where its next word is of the side that the neuron
   ];
   const cards = gallery.cardsOf(switches, contrasts, [], null, () => '');
   assert.deepEqual(
-    cards.map(({ neuron, line, rates }) => [neuron.index, line !== null, rates === '']),
+    cards.map(({ neuron, line, rates, also }) => [neuron.index, line !== null, rates === '', also.map(({ index }) => index)]),
     [
-      [3, true, true],
-      [4, true, true],
-      [5, true, true],
-      [1, false, false],
-      [2, false, false],
+      [3, true, true, [2]],
+      [4, true, true, []],
+      [5, true, true, []],
+      [1, false, false, []],
     ],
   );
+  assert.equal(cards[0].also[0].times, 3);
 });
 
 test('texts part at the beginning of a word', () => {

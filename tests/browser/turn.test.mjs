@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { inRoot } from '../../scripts/lib/paths.mjs';
 import { assertUsable, hashOf, offeredModels, shippedModel, siteModule, withSite } from './page-kit.mjs';
 
-const { placesFor, RANDOM, ranked, settable, tokenOf, valuesOf } = await siteModule('turn.ts');
+const { moved, placesFor, RANDOM, ranked, settable, sidesOf, tokenOf, valuesOf } = await siteModule('turn.ts');
 const PROMPT = 'The baby was tired, so';
 /** Behind which nothing was looked for. */
 const FRESH = ['The teacher laughed because', 'When the doctor opened the door,', 'The puppy was hungry, so'];
@@ -15,7 +15,7 @@ describe('the ranking', () => {
   const settableOf = (layer, count) =>
     Array.from({ length: count }, (_, index) => ({ layer, index, strength: { value: 1 + index, from: 'reads' } }));
   /** Effects of which the second word has all. */
-  const places = (...all) => all.map((to) => ({ from: new Float32Array(to.length), to: Float32Array.from(to) }));
+  const places = (...all) => all.map((to) => ({ from: new Float64Array(to.length), to: Float64Array.from(to) }));
 
   test('only what goes the same way everywhere and beats the random neurons of its own layer, the furthest first', () => {
     // Layer 0: as many as are drawn, so that all of them are random. Layer 1: many more, of which all but three do nothing.
@@ -49,6 +49,31 @@ describe('the ranking', () => {
     );
     assert.equal(tokenOf(vocabulary, 'He'), 2);
   });
+
+  test('several words on a side, none on both', () => {
+    const vocabulary = [' he', ' she', ' her', 'him'];
+    assert.deepEqual(sidesOf(vocabulary, 'he, him,he', 'she,her'), [
+      [0, 3],
+      [1, 2],
+    ]);
+    for (const [from, to, said] of [
+      ['he,she', 'her,she', /“she” is on both sides/],
+      ['he,', 'she', /between the commas/],
+      [`${'he,'.repeat(8)}he`, 'she', /at most 8 words/],
+      ['he', 'they', /“they” is not one token/],
+    ])
+      assert.match(sidesOf(vocabulary, from, to), said);
+  });
+
+  test('any of some words counts', () => {
+    // As in crate/src/turn.rs: probabilities of 1 and 3 parts become 2 and 6, then 3 and 3.
+    const tokens = [
+      { logit: 0, effects: Float32Array.of(Math.log(2), Math.log(3)) },
+      { logit: Math.log(3), effects: Float32Array.of(Math.log(2), 0) },
+    ];
+    for (const [at, ratio] of [2, 1.5].entries()) assert.ok(Math.abs(moved(tokens)[at] - Math.log(ratio)) < 1e-6);
+    assert.deepEqual([...moved([{ logit: 3, effects: Float32Array.of(0.5, -1) }])], [0.5, -1]);
+  });
 });
 
 describe('on the shipped model', { timeout: 300_000 }, () => {
@@ -64,31 +89,40 @@ describe('on the shipped model', { timeout: 300_000 }, () => {
     const neurons = settable(index);
     const values = valuesOf(neurons);
     const vocabulary = await model.tokenizer.tokens(Array.from({ length: model.config.d_vocab }, (_, id) => id));
-    const pair = [tokenOf(vocabulary, 'he'), tokenOf(vocabulary, 'she')];
-    const prompt = [...(await model.tokenizer.encode(PROMPT))];
-    const places = await placesFor(model, prompt, pair, signal, () => {});
-    assert.equal(places.length, 5);
-    assert.deepEqual(places[0], prompt);
-    assert.ok(places.slice(1).every((ids) => ids.length > prompt.length && prompt.every((id, at) => ids[at] === id)));
-    const both = async (ids, some = values) => {
-      const [from, to] = [await model.setEach(ids, pair[0], some), await model.setEach(ids, pair[1], some)];
-      return { from: from.effects, to: to.effects };
-    };
-    const effects = [];
-    for (const ids of places) effects.push(await both(ids));
-    const all = ranked(neurons, effects);
-    const found = all.slice(0, 8);
-
-    // The command finds the same.
     const vectors = JSON.parse(fs.readFileSync(inRoot('tests/turn_vectors.json'), 'utf8'));
-    const [expected] = vectors.cases;
-    assert.deepEqual([expected.prompt, expected.from, expected.to], [PROMPT, 'he', 'she']);
-    assert.deepEqual(await Promise.all(places.map((ids) => model.tokenizer.decode(ids))), expected.places);
-    assert.equal(all.length, expected.found);
-    for (const [at, [layer, neuron, nats, times]] of expected.turning.entries()) {
-      assert.deepEqual([found[at].layer, found[at].index], [layer, neuron]);
-      assert.ok(Math.abs(found[at].effect - nats) < 1e-3 && Math.abs(found[at].times - times) < 1e-3, `${at}`);
+    const ofSide = async (ids, side, some) => {
+      const tokens = [];
+      for (const target of side) tokens.push(await model.setEach(ids, target, some));
+      return moved(tokens);
+    };
+    const both = async (ids, sides, some = values) => ({ from: await ofSide(ids, sides[0], some), to: await ofSide(ids, sides[1], some) });
+    const find = async ({ prompt, from, to }) => {
+      const sides = sidesOf(vocabulary, from, to);
+      const ids = [...(await model.tokenizer.encode(prompt))];
+      const places = await placesFor(model, ids, sides, signal, () => {});
+      assert.equal(places.length, 5);
+      assert.deepEqual(places[0], ids);
+      assert.ok(places.slice(1).every((place) => place.length > ids.length && ids.every((id, at) => place[at] === id)));
+      const effects = [];
+      for (const place of places) effects.push(await both(place, sides));
+      return { sides, places, all: ranked(neurons, effects) };
+    };
+    // The command finds the same: one word on a side, and several.
+    const [one, several] = [vectors.cases[0], vectors.cases.at(-1)];
+    assert.deepEqual([one.prompt, one.from, one.to, several.from], [PROMPT, 'he', 'she', 'he, his, him']);
+    const made = [];
+    for (const expected of [several, one]) {
+      const { sides, places, all } = await find(expected);
+      assert.deepEqual(await Promise.all(places.map((ids) => model.tokenizer.decode(ids))), expected.places);
+      assert.equal(all.length, expected.found);
+      for (const [at, [layer, neuron, nats, times]] of expected.turning.entries()) {
+        assert.deepEqual([all[at].layer, all[at].index], [layer, neuron]);
+        assert.ok(Math.abs(all[at].effect - nats) < 1e-3 && Math.abs(all[at].times - times) < 1e-3, `${at}`);
+      }
+      made.push({ sides, places, found: all.slice(0, 8) });
     }
+    const { sides, places, found } = made[1];
+    const pair = sides.map(([id]) => id);
 
     const [{ layer, index: at, strength, effect }] = found;
     let sum = 0;
@@ -103,7 +137,7 @@ describe('on the shipped model', { timeout: 300_000 }, () => {
     assert.ok(Math.abs(sum / places.length - effect) < 1e-3, `${sum / places.length} is not ${effect}`);
 
     for (const text of FRESH) {
-      const { from, to } = await both(text, valuesOf(found));
+      const { from, to } = await both(text, sides, valuesOf(found));
       const turned = [...to].map((value, number) => value - from[number]);
       console.log(`${text}: ${turned.map((value) => value.toFixed(1)).join(', ')} nats`);
       assert.ok(turned.filter((value) => value > 0).length >= 6, `${turned}`);
@@ -128,6 +162,7 @@ describe('the page', { timeout: 300_000 }, () => {
     const [from, to] = [await field('From').inputValue(), await field('to').inputValue()];
     assert.notEqual(from, to);
     for (const [first, second, said] of [
+      ['he,', 'she', /Enter a word between the commas/],
       ['he', 'qwxyz', /“qwxyz” is not one token of this model/],
       ['', 'she', /Enter two words/],
       ['she', ' she', /Enter two different words/],

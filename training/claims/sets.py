@@ -199,9 +199,11 @@ def main():
         common.write(args.results, "sets", result | {"methods": now, "seconds": clock()})
 
     def judged(name, size, figures):
-        now = common.read(args.results, "judged").get("methods", {})
-        now[name] = now.get(name, {}) | {size: figures}
-        common.write(args.results, "judged", {"model": topk.about, "judge": judge.about, "methods": now})
+        judges = common.read(args.results, "judged").get("judges", {})
+        methods = judges.get(judge.about["name"], {}).get("methods", {})
+        methods[name] = methods.get(name, {}) | {size: figures}
+        judges[judge.about["name"]] = judge.about | {"methods": methods}
+        common.write(args.results, "judged", {"model": topk.about, "judges": judges})
 
     @functools.lru_cache(maxsize=1)
     def effects(dense_twin: bool):

@@ -15,7 +15,7 @@ from . import common, longer, paper
 from .headline import headline
 from .markdown import grid, heading, listed, number, percent
 from .table_reading import consistency, controls, copies, meaning, sae, seeds, strongest
-from .table_steering import ceiling, letting_go, patches, sets, steering, switches, turning
+from .table_steering import ceiling, judged, letting_go, patches, sets, steering, switches, turning
 from .table_training import compute, idle, lasting, longer_settings, longer_trained, sae_trace, shares, sweep, sweep_wide, trace
 from .table_training import paper as paper_table
 
@@ -67,6 +67,8 @@ def table(results: Path) -> str:
         result = common.read(results, name)
         lines += part(result) if result else ()
         let_go = common.read(results, "letting_go") if name == "sets" else None
+        others = common.read(results, "judged") if name == "sets" else None
+        lines += judged(others, result) if others else ()
         lines += letting_go(let_go, result) if let_go else ()
     tried = common.read(results / longer.LONGER, "settings")
     lines += longer_settings(tried) if tried else ()

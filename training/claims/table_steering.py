@@ -141,15 +141,15 @@ def sets(r):
         return (label, number(e["words"]), percent(e["two"]), number(e["nll_ratio"]), f"{round(e['works'] * count)} of {count}", within(name, e),
                 f"{round(e['works_strictly'] * count)} of {count}", number(e["harmonic"]))  # fmt: skip
 
-    def units(label, size, figures):
+    def units(name, size, figures):
         """With the block where it is not one of several that were tried."""
-        text = label.format("1") if size == "1" else label.format(f"up to {size}") + "s"
+        text = unit(name, size)
         behind = {layer for own in figures.get("chosen", []) for layer in own["layer"]}
         return text + (f" (block {behind.pop()})" if len(behind) == 1 < len(r["layers"]) else "")
 
     named = [
-        (units(label, size, r["methods"][name][size]), r["methods"][name][size], name)
-        for name, label in SET_METHODS.items()
+        (units(name, size, r["methods"][name][size]), r["methods"][name][size], name)
+        for name in SET_METHODS
         for size in sorted(r["methods"].get(name, {}), key=int)
     ]
     named += [(label, r["methods"][name], name) for name, label in SINGLE_METHODS.items() if name in r["methods"]]
@@ -178,6 +178,39 @@ def sets(r):
 
 
 MILD = 0.2  # nats a token: there letting go helps
+
+
+def unit(name: str, size: str) -> str:
+    """What a method sets, by the most that a list of it holds."""
+    label = SET_METHODS[name]
+    return label.format("1") if size == "1" else label.format(f"up to {size}") + "s"
+
+
+def judged(r, sets):
+    """The same lists, their surprise told by models that wrote none of the texts."""
+    judges = {f"`{sets['judge']['name']}`": sets["methods"]} | {f"`{name}`": judge["methods"] for name, judge in r["judges"].items()}
+    wanted = {(name, size) for judge in r["judges"].values() for name, sizes in judge["methods"].items() for size in sizes}
+    rows = []
+    for name in SET_METHODS:
+        for size in sorted((size for own, size in wanted if own == name), key=int):
+            count, cells = len(sets["methods"][name][size]["concepts"]), []
+            for methods in judges.values():
+                figures = methods.get(name, {}).get(size, {})
+                at = {e["nats"]: e for e in read_off(figures["base"], figures["curve"])} if "curve" in figures else {}
+                cells += [f"{number(at[nats]['words'])} ({round(at[nats]['half'] * count)})" if nats in at else "–" for nats in (MILD, EQUAL)]
+            rows.append((unit(name, size), *cells))
+    heads = [cell for name in judges for cell in (f"{name}: {MILD} nats", f"{EQUAL} nats")]
+    yield from heading("The same lists by other judges", "sets --judge")
+    yield from grid(("words a text (concepts with two in half of the texts), where texts are more surprising to", *heads), rows)
+    plain = {name: {way: plain_nats(next(iter(methods[way].values()))) for way in ("topk", "sae") if methods.get(way)} for name, methods in ((n, j["methods"]) for n, j in r["judges"].items())}
+    told = "; ".join(f"to {name} {number(p['topk'])} and {number(p['sae'])}" for name, p in plain.items() if len(p) == 2)
+    yield ""
+    yield (
+        "Lists, strengths, prompts and seeds are those of the table above; only who tells the surprise differs. The first judge wrote the texts of coordinates and features itself, the others none."
+        + (f" Plain texts of the TopK model and of the twin have, in nats per token, {told}." if told else "")
+    )
+
+
 LET_GO = {"topk 1": "TopK, 1 neuron", "topk 8": "TopK, up to 8 neurons", "dense 8": "dense twin, up to 8 coordinates", "sae 1": "SAE on the twin, 1 feature",
           "sae 8": "SAE on the twin, up to 8 features", "logits": "raised logits of the words"}  # fmt: skip
 

@@ -61,6 +61,17 @@ class Sets(ToyClaims):
                 for key in ("words", "two", "nll_ratio", "works"):
                     self.assertAlmostEqual(one[key], whole[key], delta=1e-3 * one[key])
             self.assertNotIn("curve", curves["topk"]["1"])
+            # By another judge: the same texts at other nats, and what was stored stays.
+            judge = self.folder / "models" / common.TOPK
+            again = self.call(sets, "--methods", "--curves", "topk", "dense", "--sizes", 3, "--judge", judge)["methods"]
+            self.assertEqual(again, curves)
+            by_other = common.read(self.results, "judged")["judges"][common.TOPK]["methods"]
+            for name in ("topk", "dense"):
+                for one, two in zip(by_other[name]["3"]["curve"], curves[name]["3"]["curve"], strict=True):
+                    self.assertEqual((one["words"], one["two"]), (two["words"], two["two"]))
+                    self.assertNotEqual(one["nats"], two["nats"])
+            with self.assertRaises(SystemExit), mock.patch("sys.stderr"):
+                self.call(sets, "--methods", "topk", "--judge", judge)
             lists = (("topk", "1"), ("topk", "3"), ("sae", "3"))
             with mock.patch.multiple(letting_go, UNTIL=3, LISTS=lists, FACTORS=(1.0, 2.0), LOGIT_FACTORS=(1.0, 2.0)):
                 went_on = self.call(letting_go, "--sae", folder)["methods"]
@@ -75,6 +86,7 @@ class Sets(ToyClaims):
         text = table.table(self.results)
         self.assertIn("| TopK, up to 3 neurons | ", text)
         self.assertIn("### Lists that are let go", text)
+        self.assertIn("### The same lists by other judges", text)
 
 
 class Rules(unittest.TestCase):

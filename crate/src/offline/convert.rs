@@ -53,7 +53,12 @@ pub struct Done {
 /// Writes the folder; loads the result, as a reader will.
 pub fn convert(options: &ConvertOptions) -> Result<Done> {
     let ConvertOptions { from, to, .. } = options;
-    let named = |error: Error| Error::new(error.code(), format!("{}: {error}", from.display()));
+    // What could not be written names its own path.
+    let of_result = to.display().to_string();
+    let named = |error: Error| match error.to_string() {
+        said if said.starts_with(&of_result) => error,
+        said => Error::new(error.code(), format!("{}: {said}", from.display())),
+    };
     if from.is_file() {
         let source = GgufSource::new(from).map_err(named)?;
         check_empty(to)?;

@@ -1,8 +1,9 @@
 /** What all pages share: the address, the available models, and the model in use. Each page gets it as its property `app`. */
 import { shortened } from './address';
+import { whyNoNeuron } from './model-kind';
 import { foreignModel, type ModelEntry, pickedModel, shippedModels, shortName, twinOf } from './models';
 import { type Problem, problemOf } from './problem';
-import { type NeuronId, visit } from './route';
+import { formatNeuron, type NeuronId, parseNeuron, visit } from './route';
 import { Router } from './router.svelte';
 import { Session } from './session.svelte';
 import { OwnStatistics } from './statistics/own-statistics.svelte';
@@ -46,6 +47,17 @@ export class App {
     const { model } = this.router.route;
     if (model === null || this.models.length === 0 || this.entry !== this.models[0] || this.entry.name === model) return '';
     return `There is no model “${shortened(model)}” here, so ${this.entry.name} is shown instead. After a reload, choose your own folder again.`;
+  });
+
+  /** Why the neuron that the address names beside its text cannot be shown; '' where it can, or as long as no model has been loaded. */
+  absent = $derived.by(() => {
+    const { page, params } = this.router.route;
+    const named = page === 'explore' ? params.n : page === 'neuron' ? params.vs : undefined;
+    const neuron = parseNeuron(named);
+    const { model } = this.session;
+    if (!neuron || !model || this.session.entry !== this.entry) return '';
+    const why = whyNoNeuron(model.config, neuron);
+    return why && `The link names the neuron ${formatNeuron(neuron)}. ${why}`;
   });
 
   /** The dense twin of the TopK model in use, or the other way round. */

@@ -21,6 +21,8 @@ export interface Card {
   line: { prompt: string; before: string; after: string; seed: number | null; temperature: number; maxTokens: number } | null;
   /** Words to be marked in it. */
   marked: readonly string[];
+  /** Others that do the same, those first that do most beside random neurons. */
+  also: readonly (NeuronId & { times: number })[];
   /** What it does beside random neurons; `null`: not measured. */
   beside: { effect: number; control: number; times: number; than: string } | null;
   /** What it does in the mean over many texts; '' where that was not counted. */
@@ -39,7 +41,8 @@ const GREEDY = { seed: null, temperature: 0, maxTokens: 24 };
 const two = (number: number): string => number.toFixed(2).replace('-', '−');
 
 /**
- * Cards of a model: topics, neurons whose turn a continuation shows, the others.
+ * Cards of a model: topics, neurons whose turn a continuation shows, the others. Neurons that turn a contrast to the same side share a card: that of the
+ * first of them.
  * @param labelOf - a neuron’s label as a search goes by it, '' where there is none
  */
 export function cardsOf(
@@ -49,14 +52,24 @@ export function cardsOf(
   topics: StoredTopics | null,
   labelOf: (neuron: NeuronId) => string,
 ): Card[] {
-  const cards = distinct(switches).map((each) =>
+  const all = distinct(switches).map((each) =>
     cardOfSwitch(each, isShown(each, contrasts.find(({ name }) => name === each.contrast)?.sides)),
   );
-  const sorted = [...cards.filter(({ line }) => line), ...cards.filter(({ line }) => !line)];
-  return [...recipes.flatMap((recipe) => cardOfRecipe(recipe, topics)), ...sorted].map((card) => ({
+  const sorted = [...all.filter(({ line }) => line), ...all.filter(({ line }) => !line)];
+  const named = [...recipes.flatMap((recipe) => cardOfRecipe(recipe, topics)), ...sorted].map((card) => ({
     ...card,
     words: `${card.name} ${card.about} ${card.kind} ${card.words} ${labelOf(card.neuron)}`,
   }));
+  const first = new Map<string, Card>();
+  for (const card of named) {
+    const { neuron, name, about, beside, words } = card;
+    const key = `${about}|${name}`;
+    const same = first.get(key);
+    if (same && beside)
+      first.set(key, { ...same, also: [...same.also, { ...neuron, times: beside.times }], words: `${same.words} ${words}` });
+    else if (!same) first.set(key, card);
+  }
+  return [...first.values()];
 }
 
 function cardOfSwitch(each: ReturnType<typeof distinct>[number], isSeen: boolean): Card {
@@ -69,6 +82,7 @@ function cardOfSwitch(each: ReturnType<typeof distinct>[number], isSeen: boolean
     about: contrast,
     line: isSeen ? { prompt: each.prompt, before: each.before, after: each.after, ...GREEDY } : null,
     marked: [],
+    also: [],
     beside: { effect: Math.abs(effect), control, times, than: 'as far as the best of 100 random neurons' },
     rates: isSeen ? '' : 'Its odds turn, but behind the test prompts another word stays the likeliest.',
     how: [
@@ -98,6 +112,7 @@ function cardOfRecipe(recipe: Recipe, topics: StoredTopics | null): Card[] {
       about: words.slice(0, 4).join(', '),
       line: stored && topics ? { ...stored, seed: topics.seed, temperature: topics.temperature, maxTokens: topics.maxTokens } : null,
       marked: words,
+      also: [],
       beside:
         steeredRate === null || !controlRate
           ? null

@@ -1,10 +1,11 @@
 /**
- * Which neurons turn one next word into another: each is set in turn, to its strength, behind a prompt and at places of texts that go on from it
- * where both words fit; how much likelier the one word becomes against the other is compared with random neurons. Twin, for the contrasts of the
+ * Which neurons turn one next word, or any of some, into another: each is set in turn, to its strength, behind a prompt and at places of texts that go on
+ * from it where both sides fit; how much likelier the one side becomes against the other is compared with random neurons. Twin, for the contrasts of the
  * gallery: crate/src/features/measure/.
  */
-import type { FeatureIndex, NeuronValues, TopKLM } from 'topk-lm';
+import type { EachSetResult, FeatureIndex, NeuronValues, TopKLM } from 'topk-lm';
 import { logTotal } from './distribution';
+import { quoted } from './format';
 import { neuronAt } from './neurons';
 import type { NeuronId } from './route';
 import { type Strength, strengthOf } from './strength';
@@ -13,6 +14,9 @@ import { writeTogether } from './together';
 /** Random neurons of a layer that the others are compared with. */
 export const RANDOM = 100;
 
+/** Words of a side at most. */
+const WORDS = 8;
+
 /** Texts that are written, tokens of each, and how many places in them are taken. */
 const TEXTS = 8;
 const LENGTH = 48;
@@ -20,7 +24,7 @@ const PLACES = 4;
 
 export interface Turning extends NeuronId {
   strength: Strength;
-  /** Nats by which the odds of the second word over the first rise, mean over the places; they rise at each. */
+  /** Nats by which the odds of the second side’s words over the first’s rise, mean over the places; they rise at each. */
   effect: number;
   /** The same, as a multiple of the most that one of the random neurons of its layer moves them, either way. */
   times: number;
@@ -66,13 +70,30 @@ function controls(neurons: readonly Settable[], effects: readonly number[]): Map
   return largest;
 }
 
-/** What setting each neuron does to the logits of both words, at one place. */
+/** Ids of which any may come, and those that are to come instead. */
+export type Sides = readonly [from: readonly number[], to: readonly number[]];
+
+/** How far setting each neuron moves the odds of either side, at one place. */
 export interface Effects {
-  from: Float32Array;
-  to: Float32Array;
+  from: Float64Array;
+  to: Float64Array;
 }
 
-/** Neurons that turn the first word into the second at all places, and in the mean further than the best of the random ones; those first that do most. */
+/** ln of a sum of exponentials, of at least one. */
+function logSum(logits: readonly number[]): number {
+  const most = Math.max(...logits);
+  return most + Math.log(logits.reduce((sum, x) => sum + Math.exp(x - most), 0));
+}
+
+/** How far each neuron moves the odds that any of some tokens comes next, by what it does to the logit of each. */
+export function moved(tokens: readonly Pick<EachSetResult, 'logit' | 'effects'>[]): Float64Array {
+  const [first] = tokens;
+  if (tokens.length === 1) return Float64Array.from(first!.effects);
+  const before = logSum(tokens.map(({ logit }) => logit));
+  return Float64Array.from(first!.effects, (_, number) => logSum(tokens.map(({ logit, effects }) => logit + effects[number]!)) - before);
+}
+
+/** Neurons that turn the first side into the second at all places, and in the mean further than the best of the random ones; those first that do most. */
 export function ranked(neurons: readonly Settable[], places: readonly Effects[]): Turning[] {
   const at = ({ from, to }: Effects, number: number) => to[number]! - from[number]!;
   const effects = neurons.map((_, number) => places.reduce((sum, place) => sum + at(place, number), 0) / places.length);
@@ -89,19 +110,19 @@ export function ranked(neurons: readonly Settable[], places: readonly Effects[])
     .map(({ number: _, ...turning }) => turning);
 }
 
-/** ln p of two tokens after each position of logits [T, V]. */
-function bothAt({ data, shape }: { data: Float32Array; shape: readonly number[] }, pair: readonly [number, number]): [number, number][] {
+/** ln p of both sides after each position of logits [T, V]. */
+function bothAt({ data, shape }: { data: Float32Array; shape: readonly number[] }, sides: Sides): number[][] {
   const [rows = 0, width = 1] = shape;
   return Array.from({ length: rows }, (_, row) => {
     const logits = data.subarray(row * width, (row + 1) * width);
     const total = logTotal(logits);
-    return [logits[pair[0]]! - total, logits[pair[1]]! - total];
+    return sides.map((ids) => logSum(ids.map((id) => logits[id]!)) - total);
   });
 }
 
 /**
- * The prompt, and places where both words fit, in texts that the model writes on from it: of each text the one at which the less likely of the two
- * words is likeliest, of these the best few.
+ * The prompt, and places where both sides fit, in texts that the model writes on from it: of each text the one at which the less likely of the two
+ * is likeliest, of these the best few.
  *
  * @param onProgress - tokens written, of how many
  * @returns ids up to each place
@@ -109,7 +130,7 @@ function bothAt({ data, shape }: { data: Float32Array; shape: readonly number[] 
 export async function placesFor(
   model: TopKLM,
   prompt: readonly number[],
-  pair: readonly [number, number],
+  sides: Sides,
   signal: AbortSignal,
   onProgress: (progress: { done: number; total: number }) => void,
 ): Promise<number[][]> {
@@ -120,7 +141,7 @@ export async function placesFor(
     if (ids.length === prompt.length) continue;
     const { logits } = await model.run(ids, { logits: 'all', signal });
     let place = { ids: [] as number[], score: Number.NEGATIVE_INFINITY };
-    for (const [position, both] of bothAt(logits!, pair).entries()) {
+    for (const [position, both] of bothAt(logits!, sides).entries()) {
       const score = Math.min(...both);
       if (position >= prompt.length && score > place.score) place = { ids: ids.slice(0, position + 1), score };
     }
@@ -140,4 +161,29 @@ export function tokenOf(vocabulary: readonly string[], word: string): number | n
     if (id >= 0) return id;
   }
   return null;
+}
+
+/** The ids of the words of both sides, which commas separate; or a sentence on what is wrong with them. */
+export function sidesOf(vocabulary: readonly string[], from: string, to: string): Sides | string {
+  const sides: number[][] = [];
+  for (const side of [from, to]) {
+    const words = side.split(',').map((word) => word.trim());
+    if (words.length > WORDS) return `Enter at most ${WORDS} words on a side.`;
+    const ids = new Set<number>();
+    for (const word of words) {
+      if (word === '') return words.length > 1 ? 'Enter a word between the commas.' : 'Enter two words.';
+      const id = tokenOf(vocabulary, word);
+      if (id === null) return `${quoted(word)} is not one token of this model: enter another word.`;
+      ids.add(id);
+    }
+    sides.push([...ids]);
+  }
+  const [first = [], second = []] = sides;
+  const common = first.find((id) => second.includes(id));
+  if (common !== undefined) {
+    return first.length + second.length === 2
+      ? 'Enter two different words.'
+      : `${quoted(vocabulary[common]!.trim())} is on both sides: enter different words.`;
+  }
+  return [first, second];
 }

@@ -1,4 +1,4 @@
-//! `topk-lm turn`: the neurons that turn one word into another.
+//! `topk-lm turn`: the neurons that turn one word, or any of some, into another.
 
 use std::path::PathBuf;
 
@@ -13,19 +13,19 @@ use crate::common::{load, print_line, remark, whole, ModelArgs};
 /// Find the neurons that turn one next word into another
 ///
 /// Each neuron is set in turn, to the largest value at which its texts still read, behind a prompt and at places of texts that go on from it where
-/// both words fit. Those that turn the first word into the second at all of them, further than the best of 100 random neurons of their layer, are
+/// both sides fit. Those that turn the first into the second at all of them, further than the best of 100 random neurons of their layer, are
 /// printed as edits, those first that do most.
 #[derive(Args)]
 pub struct TurnArgs {
     #[command(flatten)]
     model: ModelArgs,
-    /// The word that would come
+    /// The word that would come, or up to 8 of which any would, with commas between them
     #[arg(long, value_name = "WORD")]
     from: String,
-    /// The word that is to come instead
+    /// The word that is to come instead, or words
     #[arg(long, value_name = "WORD")]
     to: String,
-    /// Where either could come next
+    /// Where words of either side could come next
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     prompt: String,
     /// Places in texts that the model writes on from the prompt, at most 8
@@ -49,12 +49,12 @@ pub fn run(args: &TurnArgs) -> Result<()> {
     let ids: Vec<u32> = (0..model.config().d_vocab as u32).collect();
     let tokenizer = model.tokenizer()?;
     let vocabulary = tokenizer.tokens(&ids)?;
-    let pair = turn::pair(&vocabulary, &args.from, &args.to)?;
+    let sides = turn::sides(&vocabulary, &args.from, &args.to)?;
     let prompt = model.encode_prompt(&args.prompt)?;
-    let places = turn::places(&model, &prompt, pair, args.places)?;
+    let places = turn::places(&model, &prompt, &sides, args.places)?;
     let mut progress = Progress::new("runs");
     let mut heard = |done: usize, total: usize| progress.show(done as u64, total as u64, " with one neuron set");
-    let found = turn::turning(&model, &neurons, &places, pair, &mut heard)?;
+    let found = turn::turning(&model, &neurons, &places, &sides, &mut heard)?;
     drop(progress);
     let wherever = match places.len() {
         1 => "behind the prompt".to_owned(),
@@ -80,8 +80,16 @@ pub fn run(args: &TurnArgs) -> Result<()> {
         })
         .collect();
     let texts = places.iter().map(|ids| tokenizer.decode(ids, true));
+    // One word is a string, several are a list.
+    let [from, to] = sides.each_ref().map(|ids| {
+        let mut words = ids.iter().map(|id| json!(vocabulary[*id as usize]));
+        match ids.len() {
+            1 => words.next().unwrap_or_default(),
+            _ => words.collect(),
+        }
+    });
     let object = json!({
-        "from": vocabulary[pair[0] as usize], "to": vocabulary[pair[1] as usize], "neurons": neurons.len(), "found": found.len(),
+        "from": from, "to": to, "neurons": neurons.len(), "found": found.len(),
         "places": texts.collect::<Result<Vec<_>>>()?, "turning": shown,
     });
     print_line(&object.to_string())
