@@ -99,6 +99,16 @@ const WHOLE = {
       logits: setsOf(4.7, 1),
     },
   },
+  judged: {
+    judges: {
+      'Llama-Dense-Stories-22M': {
+        methods: {
+          topk: { 8: { at: [pointOf(0.2, 1.8), pointOf(0.4, 3.3)] } },
+          sae: { 8: { at: [pointOf(0.2, 1.4), pointOf(0.4, 3.1)] } },
+        },
+      },
+    },
+  },
   steering: {
     bounds: { success: 5, relaxed_success: 3, works: 0.5, likelihood: 1.3 },
     search: { middle_margin: 1.6 },
@@ -250,7 +260,7 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   assert.match(claims.lead[8], /SAE on the twin bring 55 %, one alone 45 %\. .*not the best lever.*without any neuron, brings 100 %/);
   assert.match(
     claims.lead[9],
-    /^At the price of 0\.4 nats per token, up to eight neurons bring 2\.40 words .*, as many features 1\.20, coordinates of the twin 0\.60/,
+    /^At the price of 0\.4 nats per token, up to eight neurons bring 2\.40 words .*, as many features 1\.20, coordinates of the twin 0\.60 .*wrote none, neurons and features bring 3\.30 and 3\.10/,
   );
   assert.deepEqual(rowOf(groupOf(claims, 'The paper’s claims, one by one'), 'Stays able'), ['partly', '+2.5 % of loss']);
   const emerged = groupOf(claims, 'When neurons take on their meaning');
@@ -339,6 +349,10 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   );
   assert.deepEqual(rowOf(few, 'up to 8 neurons'), ['3.20', '1.25', '2.40', '50 %', '0.90']);
   assert.deepEqual(rowOf(few, 'raised logits, no neuron')[2], '–');
+  const judged = groupOf(claims, 'The same lists, by other judges');
+  assert.deepEqual(judged.columns, ['the twin, +0.2', 'the twin, +0.4', 'Dense 22M, +0.2', 'Dense 22M, +0.4']);
+  assert.deepEqual(rowOf(judged, 'up to 8 neurons'), ['2.20', '2.40', '1.80', '3.30']);
+  assert.deepEqual(rowOf(judged, 'up to 8 SAE features').slice(2), ['1.40', '3.10']);
   const freed = groupOf(claims, 'Lists that are let go');
   assert.deepEqual(
     freed.facts.map(({ name }) => name),

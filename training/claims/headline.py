@@ -93,6 +93,11 @@ def headline(results: Path) -> str:
         if "the lists" in equal and len(equal) > 1:
             ours, *rest = equal.items()
             lines[-1] += f" At the price of {EQUAL} nats per token {ours[0]} bring {number(ours[1])} words of a concept a text, {listed([f'{name} {number(words)}' for name, words in rest])}."
+            judges = common.read(results, "judged").get("judges", {})
+            both = [[j["methods"].get(way, {}).get("8") for way in ("topk", "sae")] for j in judges.values()]
+            told = [" and ".join(number(words_at(figures)) for figures in pair) for pair in both if all(pair)]
+            if told:
+                lines[-1] += f" There the twin tells how surprising texts are, which wrote those of features itself; to judges that wrote none, the lists and features bring {', or '.join(told)}."
     elif "score" in s.get("topk", {}):
         score = s["topk"]["score"]
         count = len(score["concepts"])

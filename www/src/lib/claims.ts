@@ -7,7 +7,7 @@ import { paper } from './claims/paper';
 import { longer, longerOf } from './claims/longer';
 import { eightOf, patching, shownBlock } from './claims/patching';
 import { controls, f1At, saes, seeds, strongest } from './claims/reading';
-import { EQUAL, lettingGo, sets, steering, wordsAt } from './claims/steering';
+import { EQUAL, judgesOf, lettingGo, otherJudges, sets, steering, wordsAt } from './claims/steering';
 import { compute, lookingAhead, saeTrace, sweep, sweepWide, trace } from './claims/training';
 import { foundOf, turnedOf, turning } from './claims/turning';
 import { consistency, quality } from './claims/writing';
@@ -36,6 +36,7 @@ function leadOf({
   quality: written,
   controls: reads,
   sets: steered,
+  judged,
   consistency: answers,
   patches: patched,
   strongest: sharp,
@@ -79,7 +80,7 @@ function leadOf({
       (feature, sae, raised, surprise, ours) =>
         `Up to eight features of an SAE on the twin bring ${UNITS.percent(sae)}, one alone ${UNITS.percent(feature)}. Neurons are not the best lever for a topic: raising the logits of the words, without any neuron, brings ${UNITS.percent(raised)}, for ${UNITS.two(surprise)} times the surprise (lists of eight: ${UNITS.two(ours)}).`,
     ),
-    ...equalOf(steered),
+    ...equalOf(steered, judged),
     ...sentence(
       [
         [written, 'gap_percent.test'],
@@ -105,11 +106,20 @@ function strongestOf(sharp: unknown): string[] {
 }
 
 /** Ways of steering where all make texts more surprising by equally many nats. */
-function equalOf(steered: unknown): string[] {
-  const [ours, sae, dense] = ['topk', 'sae', 'dense'].map((way) => wordsAt(at(steered, `methods.${way}.8`), EQUAL));
+function equalOf(steered: unknown, judged: unknown): string[] {
+  const byEight = (methods: unknown) => ['topk', 'sae', 'dense'].map((way) => wordsAt(at(methods, `methods.${way}.8`), EQUAL));
+  const [ours, sae, dense] = byEight(steered);
   if (ours == null || sae == null || dense == null) return [];
+  const others = judgesOf(judged).flatMap(([, judge]) => {
+    const [neurons, features] = byEight(judge);
+    return neurons == null || features == null ? [] : [`${UNITS.two(neurons)} and ${UNITS.two(features)}`];
+  });
+  const told =
+    others.length === 0
+      ? ''
+      : ` (the twin, which wrote those of features itself, tells how surprising texts are; by judges that wrote none, neurons and features bring ${others.join(', or ')})`;
   return [
-    `At the price of ${EQUAL} nats per token, up to eight neurons bring ${UNITS.two(ours)} words of a concept into a text, as many features ${UNITS.two(sae)}, coordinates of the twin ${UNITS.two(dense)}.`,
+    `At the price of ${EQUAL} nats per token, up to eight neurons bring ${UNITS.two(ours)} words of a concept into a text, as many features ${UNITS.two(sae)}, coordinates of the twin ${UNITS.two(dense)}${told}.`,
   ];
 }
 
@@ -148,6 +158,7 @@ export function claimsOf(claims: Tree): Claims {
     patching(claims.patches),
     turning(claims.switches),
     sets(claims.sets),
+    otherJudges(claims.judged, claims.sets),
     lettingGo(claims.letting_go, claims.sets),
     steering(claims.steering, claims.ceiling),
     longer(claims.longer),

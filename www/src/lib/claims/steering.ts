@@ -109,6 +109,34 @@ export function lettingGo(tree: unknown, toTheEnd: unknown): FactGroup {
   };
 }
 
+/** The judges of `claims.sets --judge`, by name: models that wrote none of the texts. */
+export const judgesOf = (judged: unknown): [name: string, judge: unknown][] => Object.entries((at(judged, 'judges') ?? {}) as Tree);
+
+/** The same lists, their surprise told by models that wrote none of the texts. */
+export function otherJudges(judged: unknown, toTheTwin: unknown): FactGroup {
+  const judges = judgesOf(judged);
+  const facts = WAYS.flatMap(([key, one, many, definition]) => {
+    const sizes = new Set(judges.flatMap(([, judge]) => Object.keys((at(judge, `methods.${key}`) ?? {}) as Tree)));
+    return [...sizes]
+      .sort((a, b) => Number(a) - Number(b))
+      .map((size) => ({
+        name: size === '1' ? `1 ${one}` : `up to ${size} ${many}`,
+        definition,
+        cells: [toTheTwin, ...judges.map(([, judge]) => judge)].flatMap((judge) =>
+          [MILD, EQUAL].map((nats) => shown(wordsAt(at(judge, `methods.${key}.${size}`), nats), 'two')),
+        ),
+      }));
+  });
+  return {
+    title: 'The same lists, by other judges',
+    columns: ['the twin', ...judges.map(([name]) => name.replace(/^Llama-/, '').replace('-Stories-', ' '))].flatMap((name) =>
+      [MILD, EQUAL].map((nats) => `${name}, +${nats}`),
+    ),
+    facts,
+    note: 'Words of a concept a text where its judge finds texts so many nats a token more surprising than plain ones. The twin wrote the texts of its coordinates and of the features itself; the other judges wrote none.',
+  };
+}
+
 /** Steering by short lists of units. */
 export function sets(tree: unknown): FactGroup {
   const fact = (name: string, definition: string, of: unknown): Fact[] => {
