@@ -239,6 +239,11 @@ fn what_cannot_be_converted_is_named() {
     let full = folder("full");
     std::fs::write(full.join("something"), "").unwrap();
     fails(&topk_lm("convert", &[&model, &full], &[]), "is not an empty folder");
+    let within_a_file = full.join("something/new");
+    fails(
+        &topk_lm("convert", &[&model, &within_a_file], &[]),
+        &format!("error: {} cannot be made", within_a_file.display()),
+    );
     fails(
         &topk_lm("convert", &[&root().join("docs"), &folder("none")], &[]),
         "config.json is missing",

@@ -55,8 +55,12 @@ pub fn convert(options: &ConvertOptions) -> Result<Done> {
     let ConvertOptions { from, to, .. } = options;
     // What could not be written names its own path.
     let of_result = to.display().to_string();
+    let is_of_result = |said: &str| {
+        let rest = said.strip_prefix(&of_result);
+        rest.is_some_and(|rest| rest.starts_with(|c| c == ' ' || std::path::is_separator(c)))
+    };
     let named = |error: Error| match error.to_string() {
-        said if said.starts_with(&of_result) => error,
+        said if is_of_result(&said) => error,
         said => Error::new(error.code(), format!("{}: {said}", from.display())),
     };
     if from.is_file() {
