@@ -43,7 +43,7 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   assert.match(claims.lead[8], /SAE on the twin bring 55 %, one alone 45 %\. .*not the best lever.*without any neuron, brings 100 %/);
   assert.match(
     claims.lead[9],
-    /^At the price of 0\.4 nats per token, up to eight neurons bring 2\.40 words .*, as many features 1\.20, coordinates of the twin 0\.60 .*wrote none, neurons and features bring 3\.30 and 3\.10/,
+    /^At the price of 0\.4 nats per token, up to eight neurons bring 2\.40 words .*, as many features 1\.20, coordinates of the twin 0\.60\. .*wrote none of the texts, neurons and features bring 3\.30 and 3\.10 words\.$/,
   );
   assert.deepEqual(rowOf(groupOf(claims, 'The paper’s claims, one by one'), 'Stays able'), ['partly', '+2.5 % of loss']);
   const emerged = groupOf(claims, 'When neurons take on their meaning');

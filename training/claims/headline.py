@@ -97,7 +97,7 @@ def headline(results: Path) -> str:
             both = [[j["methods"].get(way, {}).get("8") for way in ("topk", "sae")] for j in judges.values()]
             told = [" and ".join(number(words_at(figures)) for figures in pair) for pair in both if all(pair)]
             if told:
-                lines[-1] += f" There the twin tells how surprising texts are, which wrote those of features itself; to judges that wrote none, the lists and features bring {', or '.join(told)}."
+                lines[-1] += f" Here the twin measures surprise, and it wrote the texts for the features itself. Measured by larger models that wrote none of the texts, the lists and features bring {' words, or '.join(told)} words."
     elif "score" in s.get("topk", {}):
         score = s["topk"]["score"]
         count = len(score["concepts"])

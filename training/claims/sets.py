@@ -26,8 +26,8 @@ two             share of the texts with at least two; `works`: half of them, wit
 harmonic        mean over texts of the harmonic mean of concept (0, 1, 2 words) and fluency (2: at most 1.3 times the surprise and no
                 4-gram thrice, 1: at most 1.8 times), 0 to 2, as AxBench counts (arXiv 2501.17148)
 
-With --judge another model tells how surprising texts are, in place of the dense twin, which wrote those of dense coordinates and of features
-itself; its curves are results/judged.json.
+With --judge another model measures how surprising texts are, in place of the dense twin, which wrote the texts for dense coordinates and for
+features itself. Its curves go to results/judged.json.
 """
 
 import functools
@@ -173,11 +173,11 @@ def main():
     p.add_argument("--sizes", type=int, nargs="+", help="default: those of concepts.toml")
     p.add_argument("--again", nargs="*", default=[], metavar="METHOD", help="the stored lists of these sizes: strengths chosen anew, scored; no search")
     p.add_argument("--curves", nargs="*", default=[], metavar="METHOD", help="words against surprise for the stored lists of these sizes: no search")
-    p.add_argument("--judge", type=Path, metavar="DIR", help="with --curves: the model that tells surprise, in place of the dense twin")
+    p.add_argument("--judge", type=Path, metavar="DIR", help="with --curves: the model that measures surprise, in place of the dense twin")
     p.add_argument("--first", type=Path, help="an earlier results/sets.json, whose lists of eight neurons are scored, too")
     args = p.parse_args()
     if args.judge and (args.methods or args.again):
-        p.error("--judge goes with --methods (none) and --curves: lists and strengths stay those that the twin's judgement chose")
+        p.error("--judge goes with --methods (none) and --curves: lists and strengths stay those that the twin's judgment chose")
     common.start(args)
     clock, config = common.Clock(), tomllib.loads(steer.CONFIG.read_text())
     topk, dense = common.subjects(args, args.data)

@@ -187,7 +187,7 @@ def unit(name: str, size: str) -> str:
 
 
 def judged(r, sets):
-    """The same lists, their surprise told by models that wrote none of the texts."""
+    """The same lists, their surprise measured by models that wrote none of the texts."""
     judges = {f"`{sets['judge']['name']}`": sets["methods"]} | {f"`{name}`": judge["methods"] for name, judge in r["judges"].items()}
     wanted = {(name, size) for judge in r["judges"].values() for name, sizes in judge["methods"].items() for size in sizes}
     rows = []
@@ -201,13 +201,16 @@ def judged(r, sets):
             rows.append((unit(name, size), *cells))
     heads = [cell for name in judges for cell in (f"{name}: {MILD} nats", f"{EQUAL} nats")]
     yield from heading("The same lists by other judges", "sets --judge")
-    yield from grid(("words a text (concepts with two in half of the texts), where texts are more surprising to", *heads), rows)
-    plain = {name: {way: plain_nats(next(iter(methods[way].values()))) for way in ("topk", "sae") if methods.get(way)} for name, methods in ((n, j["methods"]) for n, j in r["judges"].items())}
-    told = "; ".join(f"to {name} {number(p['topk'])} and {number(p['sae'])}" for name, p in plain.items() if len(p) == 2)
+    yield from grid(("words a text (concepts with two in half of the texts), where texts are more surprising, as judged by", *heads), rows)
+    told = []
+    for name, judge in r["judges"].items():
+        sizes = [judge["methods"].get(way) for way in ("topk", "sae")]
+        if all(sizes):
+            told.append(f"`{name}` gives {' and '.join(number(plain_nats(next(iter(own.values())))) for own in sizes)}")
     yield ""
     yield (
-        "Lists, strengths, prompts and seeds are those of the table above; only who tells the surprise differs. The first judge wrote the texts of coordinates and features itself, the others none."
-        + (f" Plain texts of the TopK model and of the twin have, in nats per token, {told}." if told else "")
+        "Lists, strengths, prompts and seeds are those of the table above; only the judge of surprise differs. The first judge wrote the texts for coordinates and features itself; the others wrote none of the texts."
+        + (f" Nats per token of unedited texts of the TopK model and of the twin: {'; '.join(told)}." if told else "")
     )
 
 

@@ -14,7 +14,7 @@ use crate::pace::now_ms;
 /// Most workgroups in one dimension of a dispatch (WebGPU's guaranteed limit).
 const MOST_GROUPS: usize = 65_535;
 
-/// Longest row that llvmpipe gets. It leaves all loops of a thread, and says nothing, once they have gone round 65,535 times together
+/// Longest row that llvmpipe gets. It silently ends all loops of a thread once they have made 65,535 rounds together
 /// (`LP_MAX_TGSI_LOOP_ITERATIONS` in Mesa); a row of so many values takes 45,000 at worst.
 const MOST_ON_LLVMPIPE: usize = 1 << 20;
 

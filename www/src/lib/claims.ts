@@ -117,9 +117,9 @@ function equalOf(steered: unknown, judged: unknown): string[] {
   const told =
     others.length === 0
       ? ''
-      : ` (the twin, which wrote those of features itself, tells how surprising texts are; by judges that wrote none, neurons and features bring ${others.join(', or ')})`;
+      : ` Here the twin measures surprise, and it wrote the texts for the features itself. Measured by larger models that wrote none of the texts, neurons and features bring ${others.join(' words, or ')} words.`;
   return [
-    `At the price of ${EQUAL} nats per token, up to eight neurons bring ${UNITS.two(ours)} words of a concept into a text, as many features ${UNITS.two(sae)}, coordinates of the twin ${UNITS.two(dense)}${told}.`,
+    `At the price of ${EQUAL} nats per token, up to eight neurons bring ${UNITS.two(ours)} words of a concept into a text, as many features ${UNITS.two(sae)}, coordinates of the twin ${UNITS.two(dense)}.${told}`,
   ];
 }
 

@@ -7,7 +7,7 @@ export interface Likely {
 }
 
 /** ln of the sum of exp of a row of logits: a logit less this is ln p. */
-export function logTotal(logits: Float32Array): number {
+export function logTotal(logits: Float32Array | readonly number[]): number {
   let largest = Number.NEGATIVE_INFINITY;
   for (const logit of logits) largest = Math.max(largest, logit);
   let sum = 0;

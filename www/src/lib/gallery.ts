@@ -41,8 +41,7 @@ const GREEDY = { seed: null, temperature: 0, maxTokens: 24 };
 const two = (number: number): string => number.toFixed(2).replace('-', '−');
 
 /**
- * Cards of a model: topics, neurons whose turn a continuation shows, the others. Neurons that turn a contrast to the same side share a card: that of the
- * first of them.
+ * Cards of a model: topics, neurons whose turn a continuation shows, the others.
  * @param labelOf - a neuron’s label as a search goes by it, '' where there is none
  */
 export function cardsOf(
@@ -56,18 +55,22 @@ export function cardsOf(
     cardOfSwitch(each, isShown(each, contrasts.find(({ name }) => name === each.contrast)?.sides)),
   );
   const sorted = [...all.filter(({ line }) => line), ...all.filter(({ line }) => !line)];
-  const named = [...recipes.flatMap((recipe) => cardOfRecipe(recipe, topics)), ...sorted].map((card) => ({
+  const named = (card: Card): Card => ({
     ...card,
     words: `${card.name} ${card.about} ${card.kind} ${card.words} ${labelOf(card.neuron)}`,
-  }));
+  });
+  return [...recipes.flatMap((recipe) => cardOfRecipe(recipe, topics)).map(named), ...bySide(sorted.map(named))];
+}
+
+/** One card for all neurons that turn a contrast to the same side: the first of theirs, which names the others. */
+function bySide(cards: readonly Card[]): Card[] {
   const first = new Map<string, Card>();
-  for (const card of named) {
+  for (const card of cards) {
     const { neuron, name, about, beside, words } = card;
     const key = `${about}|${name}`;
     const same = first.get(key);
-    if (same && beside)
-      first.set(key, { ...same, also: [...same.also, { ...neuron, times: beside.times }], words: `${same.words} ${words}` });
-    else if (!same) first.set(key, card);
+    const also = { ...neuron, times: beside?.times ?? 0 };
+    first.set(key, same ? { ...same, also: [...same.also, also], words: `${same.words} ${words}` } : card);
   }
   return [...first.values()];
 }

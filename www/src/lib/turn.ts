@@ -79,18 +79,12 @@ export interface Effects {
   to: Float64Array;
 }
 
-/** ln of a sum of exponentials, of at least one. */
-function logSum(logits: readonly number[]): number {
-  const most = Math.max(...logits);
-  return most + Math.log(logits.reduce((sum, x) => sum + Math.exp(x - most), 0));
-}
-
 /** How far each neuron moves the odds that any of some tokens comes next, by what it does to the logit of each. */
 export function moved(tokens: readonly Pick<EachSetResult, 'logit' | 'effects'>[]): Float64Array {
   const [first] = tokens;
   if (tokens.length === 1) return Float64Array.from(first!.effects);
-  const before = logSum(tokens.map(({ logit }) => logit));
-  return Float64Array.from(first!.effects, (_, number) => logSum(tokens.map(({ logit, effects }) => logit + effects[number]!)) - before);
+  const before = logTotal(tokens.map(({ logit }) => logit));
+  return Float64Array.from(first!.effects, (_, number) => logTotal(tokens.map(({ logit, effects }) => logit + effects[number]!)) - before);
 }
 
 /** Neurons that turn the first side into the second at all places, and in the mean further than the best of the random ones; those first that do most. */
@@ -116,7 +110,7 @@ function bothAt({ data, shape }: { data: Float32Array; shape: readonly number[] 
   return Array.from({ length: rows }, (_, row) => {
     const logits = data.subarray(row * width, (row + 1) * width);
     const total = logTotal(logits);
-    return sides.map((ids) => logSum(ids.map((id) => logits[id]!)) - total);
+    return sides.map((ids) => logTotal(ids.map((id) => logits[id]!)) - total);
   });
 }
 

@@ -19,10 +19,10 @@ use crate::common::{load, print_line, remark, whole, ModelArgs};
 pub struct TurnArgs {
     #[command(flatten)]
     model: ModelArgs,
-    /// The word that would come, or up to 8 of which any would, with commas between them
+    /// The word that would come next, or up to 8 words separated by commas
     #[arg(long, value_name = "WORD")]
     from: String,
-    /// The word that is to come instead, or words
+    /// The word that is to come instead, or up to 8 words separated by commas
     #[arg(long, value_name = "WORD")]
     to: String,
     /// Where words of either side could come next

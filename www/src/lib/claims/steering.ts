@@ -95,7 +95,7 @@ export function lettingGo(tree: unknown, toTheEnd: unknown): FactGroup {
     return [
       {
         name,
-        definition: 'Words of a concept a text: with the list to the end of the text, and with the same list let go.',
+        definition: 'Words of a concept per text: with the list applied to the end of the text, and with the same list let go.',
         cells: [...cells, wordsAt(own, MILD, 'later')].map((words) => shown(words, 'two')),
       },
     ];
@@ -105,14 +105,14 @@ export function lettingGo(tree: unknown, toTheEnd: unknown): FactGroup {
     title: 'Lists that are let go',
     columns: [...[MILD, EQUAL].flatMap((nats) => [`to the end, ${nats}`, `let go, ${nats}`]), `of it later, ${MILD}`],
     facts,
-    note: `Words of a concept a text where texts are ${MILD} and ${EQUAL} nats a token more surprising than plain ones. Let go: applied while the first ${until} of ${shown(numberAt(toTheEnd, 'tokens'), 'count')} new tokens are written. Later: words that come after that, less those of a text without an edit.`,
+    note: `Words of a concept per text, where texts are ${MILD} and ${EQUAL} nats per token more surprising than unedited ones. Let go: applied while the first ${until} of ${shown(numberAt(toTheEnd, 'tokens'), 'count')} new tokens are written. Later: words that come after that, less those of a text without an edit.`,
   };
 }
 
 /** The judges of `claims.sets --judge`, by name: models that wrote none of the texts. */
 export const judgesOf = (judged: unknown): [name: string, judge: unknown][] => Object.entries((at(judged, 'judges') ?? {}) as Tree);
 
-/** The same lists, their surprise told by models that wrote none of the texts. */
+/** The same lists, their surprise measured by models that wrote none of the texts. */
 export function otherJudges(judged: unknown, toTheTwin: unknown): FactGroup {
   const judges = judgesOf(judged);
   const facts = WAYS.flatMap(([key, one, many, definition]) => {
@@ -133,7 +133,7 @@ export function otherJudges(judged: unknown, toTheTwin: unknown): FactGroup {
       [MILD, EQUAL].map((nats) => `${name}, +${nats}`),
     ),
     facts,
-    note: 'Words of a concept a text where its judge finds texts so many nats a token more surprising than plain ones. The twin wrote the texts of its coordinates and of the features itself; the other judges wrote none.',
+    note: `Words of a concept per text, with edits just strong enough that the judge finds the texts ${MILD} or ${EQUAL} nats per token more surprising than unedited ones. The twin wrote the texts for its coordinates and for the SAE features itself; the other judges wrote none of the texts.`,
   };
 }
 
