@@ -17,7 +17,7 @@ await main(async () => {
     return;
   }
   // One thread per process: the toy model is too small for more, and the machine may be busy.
-  const env = { OMP_NUM_THREADS: '1', PYTHONDONTWRITEBYTECODE: '1' };
+  const env = { OMP_NUM_THREADS: '1' };
   const { code, output } = await capture(python, ['-m', 'unittest', 'discover', '-s', 'tests', '-t', '.'], {
     env,
     cwd: inRoot('training'),
@@ -35,7 +35,9 @@ async function environment() {
   if (system === null) throw new Failure('python3 was not found: install Python 3.11 or later.');
   const version = query(system, ['-c', 'import sys; print(sys.version_info >= (3, 11))']);
   if (version !== 'True') throw new Failure(`${system} is too old: install Python 3.11 or later, or set PYTHON.`);
-  const pip = (...options) => run(bin('python'), ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...options]);
+  // Python compiles what is imported; all that is installed would take it half a minute.
+  const install = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-compile'];
+  const pip = (...options) => run(bin('python'), [...install, ...options]);
   const outputs = ['training/.venv'];
   const attempt = async (work) => {
     try {

@@ -80,8 +80,9 @@ async function rustLint() {
 }
 
 async function rustTests() {
-  // Without a display, Mesa's device-select layer complains for each instance.
-  const env = { NODEVICE_SELECT: '1' };
+  // Without a display, Mesa's device-select layer complains for each instance. Kernels take lavapipe longer to compile than to run, so that those
+  // of one test are kept for the next, also where the home folder cannot be written.
+  const env = { NODEVICE_SELECT: '1', MESA_SHADER_CACHE_DIR: inRoot('target/kernels') };
   const { code, output } = await capture('cargo', ['test', '-p', 'topk-lm', '--no-fail-fast'], { env });
   const counts = { passed: 0, failed: 0, skipped: 0 };
   for (const [, passed, failed, ignored] of output.matchAll(/^test result: .* (\d+) passed; (\d+) failed; (\d+) ignored/gm)) {

@@ -106,7 +106,8 @@ export async function checkCratePackage() {
   try {
     await run('tar', ['-xzf', path.relative(folder, file), '-C', '.'], { cwd: folder });
     // The same profile as here, so that the dependencies need not be built once more.
-    const env = { CARGO_TARGET_DIR: paths.target, CARGO_PROFILE_DEV_OPT_LEVEL: '2', CARGO_PROFILE_DEV_DEBUG: '1' };
+    const debug = process.env.CARGO_PROFILE_DEV_DEBUG ?? '1';
+    const env = { CARGO_TARGET_DIR: paths.target, CARGO_PROFILE_DEV_OPT_LEVEL: '2', CARGO_PROFILE_DEV_DEBUG: debug };
     await run('cargo', ['check', '--locked', '--lib', '--bins', '--examples'], { cwd: path.join(folder, name), env });
   } finally {
     fs.rmSync(folder, { recursive: true, force: true });

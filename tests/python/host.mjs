@@ -39,7 +39,8 @@ export async function environment(t, name, { own = false, nice = false } = {}) {
     t.skip('Python 3.11 or later was not found');
     return null;
   }
-  const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'];
+  // Python compiles what is imported.
+  const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-compile'];
   const outputs = [path.relative(inRoot(), folder)];
   try {
     await step(`environment of ${name}`, { inputs: [requirements], outputs, facts: python }, async () => {

@@ -1,10 +1,16 @@
-//! The command as a shell sees it: exit codes, the one line on stderr, the JSON on the last line, the safetensors file.
+//! The command as a shell sees it: exit codes, the one line on stderr, the JSON on the last line, the files that it writes.
 
 mod arguments;
 #[path = "../common/mod.rs"]
 mod common;
+mod convert;
 mod files;
+mod info;
 mod results;
+mod steer;
+mod topk;
+mod turn;
+mod write;
 
 use std::process::{Command, Output};
 

@@ -189,7 +189,7 @@ fn what_neurons_write_and_mark() {
         .collect();
     assert_eq!(found, ["subject: masculine", "subject: singular", "tense: past"]);
     assert_eq!(states["tokens"], 5 * 44);
-    // Its few neurons are all among the random ones, which none of them can outdo; crate/tests/shipped.rs has some that do.
+    // Its few neurons are all among the random ones, which none of them can outdo; crate/tests/model/shipped.rs has some that do.
     assert_eq!(json(&out.join("switches.json"))["switches"], json!([]));
 }
 

@@ -124,18 +124,16 @@ fn ablated(both: &Both, prefix: &Prefix, caches: &mut Caches, neurons: &[(usize,
     ([whole, resumed, on_cpu, whole_on_cpu], dispatches)
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
-
-    /// Any neurons behind any text, with edits of the text: bit for bit where the same kernels do it.
-    #[test]
-    fn what_is_resumed_is_what_a_whole_pass_gives(
+/// Any neurons behind any text, with edits of the text: bit for bit where the same kernels do it.
+#[test]
+fn what_is_resumed_is_what_a_whole_pass_gives() {
+    let Some(gpu) = device() else { return };
+    proptest!(ProptestConfig { cases: 24, ..ProptestConfig::default() }, |(
         shape in 0usize..4,
         length in 1usize..40,
         picks in prop::collection::vec(0usize..1000, 1..40),
         late in prop::option::of((0usize..4, 0u32..60, -2.0f32..2.0)),
-    ) {
-        let Some(gpu) = device() else { return Ok(()) };
+    )| {
         let config = deep([llama(), gpt2(), neox(), gemma()][shape].clone());
         let both = load(&gpu, &config, Dtype::F32, shape as u64 + 60);
         let mut edits = EditTable::none(config.n_layers);
@@ -157,7 +155,7 @@ proptest! {
         for row in agree {
             prop_assert!((on_cpu[row] - resumed[row]).abs() < NEAR * size, "{:?} {:?}", on_cpu, resumed);
         }
-    }
+    });
 }
 
 /// One neuron takes the dispatches of the blocks behind its own; neurons of several blocks together those behind the first.

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use super::buffers::{Buf, Ledger};
+use super::pipelines::Compiled;
 use crate::error::{fail, Code, Error, Result};
 use crate::exec::adapter::{AdapterChoice, BackendChoice, BackendKind};
 use crate::ops::tuning::Profile;
@@ -24,6 +25,7 @@ pub struct Gpu {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     ledger: Rc<Ledger>,
+    pub(super) compiled: Compiled,
     events: Arc<Mutex<Events>>,
     profile: Cell<Profile>,
     subgroups: Cell<bool>,
@@ -220,6 +222,7 @@ impl Gpu {
             device,
             queue,
             ledger: Rc::default(),
+            compiled: Compiled::default(),
             events,
             max_binding: Cell::new(limits.max_storage_buffer_binding_size),
             max_buffer: limits.max_buffer_size,

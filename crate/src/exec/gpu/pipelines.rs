@@ -1,4 +1,4 @@
-//! Compute pipelines, each made once a device and model: shader modules by file, layouts by bindings, pipelines by constants.
+//! Compute pipelines, each made once a device: shader modules by file, layouts by bindings, pipelines by constants.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -33,15 +33,20 @@ impl Pipeline {
 type Constants = Vec<(&'static str, u64)>;
 type Layout = (wgpu::BindGroupLayout, wgpu::PipelineLayout);
 
-/// All pipelines of a model.
+/// What has been made of the kernels on a device; models that share it share them.
+#[derive(Debug, Default)]
+pub(super) struct Compiled {
+    modules: RefCell<HashMap<&'static str, wgpu::ShaderModule>>,
+    layouts: RefCell<HashMap<Vec<(u32, bool)>, Layout>>,
+    pipelines: RefCell<HashMap<(&'static str, Constants), Rc<Pipeline>>>,
+}
+
+/// The pipelines of a model.
 #[derive(Debug)]
 pub struct Pipelines {
     gpu: Rc<Gpu>,
     uniforms: Rc<Buf>,
     shaders: &'static [Shader],
-    modules: RefCell<HashMap<&'static str, wgpu::ShaderModule>>,
-    layouts: RefCell<HashMap<Vec<(u32, bool)>, Layout>>,
-    made: RefCell<HashMap<(&'static str, Constants), Rc<Pipeline>>>,
     /// For [`Pipelines::take_new`].
     fresh: RefCell<Vec<Rc<Pipeline>>>,
 }
@@ -53,9 +58,6 @@ impl Pipelines {
             gpu,
             uniforms,
             shaders,
-            modules: RefCell::default(),
-            layouts: RefCell::default(),
-            made: RefCell::default(),
             fresh: RefCell::default(),
         }
     }
@@ -67,19 +69,19 @@ impl Pipelines {
             kernel.file,
             constants.map(|(name, value)| (*name, value.to_bits())).collect(),
         );
-        if let Some(pipeline) = self.made.borrow().get(&key) {
+        let Gpu { device, compiled, .. } = &*self.gpu;
+        if let Some(pipeline) = compiled.pipelines.borrow().get(&key) {
             return Ok(pipeline.clone());
         }
-        let device = &self.gpu.device;
         let shader = shader(self.shaders, kernel.file)?;
-        let mut modules = self.modules.borrow_mut();
+        let mut modules = compiled.modules.borrow_mut();
         let module = modules.entry(shader.file).or_insert_with(|| {
             device.create_shader_module(wgpu::ShaderModuleDescriptor {
                 label: Some(shader.file),
                 source: wgpu::ShaderSource::Wgsl(shader.source().into()),
             })
         });
-        let mut layouts = self.layouts.borrow_mut();
+        let mut layouts = compiled.layouts.borrow_mut();
         let kinds = shader.bindings.iter().map(|b| (b.number, b.writes)).collect();
         let (layout, pipeline_layout) = layouts
             .entry(kinds)
@@ -100,12 +102,12 @@ impl Pipelines {
             layout: layout.clone(),
             shader,
         });
-        self.made.borrow_mut().insert(key, pipeline.clone());
+        compiled.pipelines.borrow_mut().insert(key, pipeline.clone());
         self.fresh.borrow_mut().push(pipeline.clone());
         Ok(pipeline)
     }
 
-    /// Those that are new since the last call.
+    /// Those that this model was the first to ask for, since the last call.
     pub fn take_new(&self) -> Vec<Rc<Pipeline>> {
         self.fresh.take()
     }

@@ -1,8 +1,6 @@
 //! A context that is capped at load: smaller caches, the same numbers.
 
-mod common;
-
-use common::{load_on, root};
+use crate::common::{load_on, root};
 use topk_lm::checkpoint::FolderSource;
 use topk_lm::error::{Code, Result};
 use topk_lm::pace::Cancel;

@@ -1,9 +1,7 @@
 //! Sparse autoencoders attached to golden models, against SAELens' arithmetic in `tests/goldens/saes`: activations, reconstructions,
 //! errors, what takes the hook's place, logits and losses, with and without the error term, with and without edits.
 
-mod common;
-
-use common::{golden_models, ids, json, largest_difference, load, load_on, root, Tensors};
+use crate::common::{golden_models, ids, json, largest_difference, load, load_on, root, Tensors};
 use pollster::block_on;
 use serde_json::Value;
 use topk_lm::checkpoint::FolderSource;

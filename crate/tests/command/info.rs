@@ -1,11 +1,9 @@
 //! `topk-lm info` and the manners of the command: exit codes, one line on stderr.
 
-mod common;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use common::{folder, tiny};
+use crate::common::{folder, tiny};
 use serde_json::{json, Value};
 use topk_lm::checkpoint::{self, FolderSource};
 use topk_lm::ops::weights::CpuWeights;

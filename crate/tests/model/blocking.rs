@@ -1,14 +1,12 @@
 //! The calls that block: the same results as the `async` ones, and the example program.
 
-mod common;
-
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::pin;
 use std::process::Command;
 use std::task::{Context, Waker};
 
-use common::{golden, root};
+use crate::common::{golden, root};
 use topk_lm::{
     BackendChoice, CacheDtype, Cancel, Code, Edit, FolderSource, GenerateOptions, GenerationBatch, KeptAs, LoadOptions,
     LogitRows, Model, RunOptions, SamplingOptions,

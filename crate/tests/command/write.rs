@@ -1,12 +1,10 @@
 //! `topk-lm write`: every document is what `generate` gives for its seed, whatever the threads; an interrupted run ends the same.
 
-mod common;
-
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use common::{folder, golden, load};
+use crate::common::{folder, golden, load};
 use topk_lm::offline::files;
 use topk_lm::offline::write::seed_of;
 use topk_lm::pace::Cancel;
@@ -41,7 +39,7 @@ fn documents(out: &Path) -> Vec<Vec<u32>> {
     std::fs::read_to_string(out)
         .unwrap()
         .lines()
-        .map(|line| common::ids(&serde_json::from_str::<serde_json::Value>(line).unwrap()["ids"]))
+        .map(|line| crate::common::ids(&serde_json::from_str::<serde_json::Value>(line).unwrap()["ids"]))
         .collect()
 }
 

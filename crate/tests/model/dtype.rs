@@ -1,11 +1,9 @@
 //! In which numbers matrices are kept: `LoadOptions::dtype`.
 
-mod common;
-
 use std::path::Path;
 use std::process::Command;
 
-use common::{largest_difference, load_on, root};
+use crate::common::{largest_difference, load_on, root};
 use topk_lm::checkpoint::FolderSource;
 use topk_lm::pace::Cancel;
 use topk_lm::session::{BackendChoice, KeptAs, LoadOptions, Model, RunOptions};

@@ -1,8 +1,6 @@
 //! `LoadOptions::threads`: the same numbers, whoever computes them.
 
-mod common;
-
-use common::root;
+use crate::common::root;
 use topk_lm::checkpoint::FolderSource;
 use topk_lm::pace::Cancel;
 use topk_lm::session::{BackendChoice, GenerateOptions, KeptAs, LoadOptions, Model, RunOptions, SamplingOptions};

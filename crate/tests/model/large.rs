@@ -1,11 +1,9 @@
 //! Models of a billion parameters in 8 and in 4 bits: they load on the GPU, take what `info` says, and agree with the CPU. The numbers are random,
 //! made as they are read; half a minute each on an emulated GPU, so only `npm run soak` runs it.
 
-mod common;
-
 use std::collections::BTreeMap;
 
-use common::largest_difference;
+use crate::common::largest_difference;
 use half::f16;
 use serde_json::{json, Value};
 use topk_lm::checkpoint;

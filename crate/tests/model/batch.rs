@@ -1,9 +1,7 @@
 //! Generations side by side against the same ones alone: every bit of every report, whatever their prompts, edits, seeds, lengths and ends.
 
-mod common;
-
-use common::edits::{an_edit, MODELS};
-use common::{json, load_on, root};
+use crate::common::edits::{an_edit, MODELS};
+use crate::common::{json, load_on, root};
 use pollster::block_on;
 use proptest::prelude::*;
 use topk_lm::checkpoint::FolderSource;

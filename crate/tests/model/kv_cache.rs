@@ -1,11 +1,9 @@
 //! Keys and values cached in f16: half the bytes, near the numbers of f32, and the same however positions came to be cached.
 
-mod common;
-
 use std::process::Command;
 
-use common::edits::{an_edit, MODELS};
-use common::{generate, golden, golden_models, ids, json, largest_difference, load_on, root, Tensors};
+use crate::common::edits::{an_edit, MODELS};
+use crate::common::{generate, golden, golden_models, ids, json, largest_difference, load_on, root, Tensors};
 use proptest::prelude::*;
 use topk_lm::checkpoint::FolderSource;
 use topk_lm::edits::{Edit, Positions};

@@ -1,10 +1,8 @@
 //! Neurons that turn one word into another: the same as on the site (tests/turn_vectors.json), with effects that edits have, and what is wrong said.
 
-mod common;
-
 use std::process::{Command, Output};
 
-use common::{golden, json, load_on, root};
+use crate::common::{golden, json, load_on, root};
 use serde_json::Value;
 use topk_lm::pace::Cancel;
 use topk_lm::session::{BackendChoice, RunOptions};

@@ -1,8 +1,6 @@
 //! `shaders/topk.wgsl`, `subgroup_topk.wgsl` and `residual.wgsl` against plain Rust on the same bits: random rows full of ties, random edits.
 
-mod kernel;
-
-use kernel::{bits, Gpu, Slot};
+use crate::runner::{bits, Gpu, Slot};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Runs, TestRunner};
 use topk_lm::edits::{Action, ResolvedEdit, Site, EVERY_ROW};

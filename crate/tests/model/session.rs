@@ -1,9 +1,7 @@
 //! Sessions: the cache against fresh runs, edits, stops, aborts, overlapping calls.
 
-mod common;
-
-use common::edits::{an_edit, MODELS};
-use common::{json, load, root};
+use crate::common::edits::{an_edit, MODELS};
+use crate::common::{json, load, root};
 use proptest::prelude::*;
 use topk_lm::checkpoint::FolderSource;
 use topk_lm::edits::{Action, Edit, Positions, Propagate, Site};

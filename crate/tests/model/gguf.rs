@@ -1,13 +1,11 @@
 //! GGUF files: what `topk-lm convert` makes of them, against transformers, and what is refused. `tests/goldens/make_gguf.py` wrote the files,
 //! with the format's own package.
 
-mod common;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::{folder, ids, json, largest_difference, root};
+use crate::common::{folder, ids, json, largest_difference, root};
 use proptest::prelude::*;
 use serde_json::Value;
 use topk_lm::checkpoint::{self, GgufSource};

@@ -1,18 +1,16 @@
 //! `topk-lm convert` and `topk-lm manifest`: the same model in other files, and what a site offers of it.
 
-mod common;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use common::{golden_models, json, root, Tensors};
+use crate::common::{golden_models, json, root, Tensors};
 use serde_json::Value;
 use topk_lm::checkpoint::{safetensors_bytes, OutputTensor};
 use topk_lm::{BackendChoice, LogitRows, Model, RunOptions};
 
 /// An empty folder of this name.
 fn folder(name: &str) -> PathBuf {
-    common::folder(&format!("convert/{name}"))
+    crate::common::folder(&format!("convert/{name}"))
 }
 
 fn topk_lm(command: &str, folders: &[&Path], more: &[&str]) -> Output {

@@ -1,11 +1,9 @@
 //! The shipped model against PyTorch (`tests/goldens/shipped.py`): long greedy texts token by token, and how often the most
 //! likely next token agrees over 10,000 given tokens. `SOAK=1` runs the GPU at full length too.
 
-mod common;
-
 use std::path::PathBuf;
 
-use common::{generate, ids, json, largest_difference, load_on, root, Tensors};
+use crate::common::{generate, ids, json, largest_difference, load_on, root, Tensors};
 use serde_json::Value;
 use topk_lm::exec::request::LogitRows;
 use topk_lm::numerics::order::{topk_indices, Select};

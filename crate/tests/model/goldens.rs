@@ -1,11 +1,9 @@
 //! Whole models against PyTorch and `transformers` (`tests/goldens/make.py`): logits, hidden states, active sets, hooks, edits,
 //! evicted and admitted neurons, greedy tokens; on the CPU and on the GPU.
 
-mod common;
-
 use std::path::Path;
 
-use common::{generate, golden_models, ids, json, largest_difference, load_on, usizes, Tensors};
+use crate::common::{generate, golden_models, ids, json, largest_difference, load_on, usizes, Tensors};
 use serde_json::Value;
 use topk_lm::edits::Edit;
 use topk_lm::exec::request::LogitRows;

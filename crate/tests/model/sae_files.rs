@@ -1,12 +1,10 @@
 //! Autoencoders' folders in 16 and 8 bits: `topk-lm convert`, what is read of them, and what is refused.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use common::{root, Tensors};
+use crate::common::{root, Tensors};
 use pollster::block_on;
 use topk_lm::checkpoint::{read_sae, safetensors_bytes, FolderSource, OutputTensor};
 use topk_lm::error::{Code, Result};
@@ -15,7 +13,7 @@ const WEIGHTS: &str = "sae_weights.safetensors";
 
 /// An empty folder of this name.
 fn folder(name: &str) -> PathBuf {
-    common::folder(&format!("sae-files/{name}"))
+    crate::common::folder(&format!("sae-files/{name}"))
 }
 
 fn goldens() -> Vec<PathBuf> {

@@ -1,9 +1,7 @@
 //! `shaders/sample.wgsl` against `sampling.rs`. Both take the same steps on integers; only the exponential is in floats, and an
 //! emulated device rounds it as the CPU does, so the same id is asked for without exception.
 
-mod kernel;
-
-use kernel::{bits, Gpu, Slot};
+use crate::runner::{bits, Gpu, Slot};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Runs, TestRunner};
 use topk_lm::ops::def::Params;

@@ -1,13 +1,11 @@
 //! Matrices of 4 bits: what `convert --dtype int4` writes, what is refused, and what `info --against` says of the difference.
 //! `goldens.rs` compares both layouts with PyTorch.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use common::{folder, golden, json, largest_difference, load, load_on};
+use crate::common::{folder, golden, json, largest_difference, load, load_on};
 use half::f16;
 use proptest::prelude::*;
 use safetensors::SafeTensors;
@@ -298,7 +296,7 @@ fn both_backends_read_it_and_keep_it_narrow() {
 
 #[test]
 fn the_difference_is_measured() {
-    let from = common::root().join("models/Llama-TopK-Stories-16M");
+    let from = crate::common::root().join("models/Llama-TopK-Stories-16M");
     let to = folder("four-bit/shipped");
     let (from, to) = (from.to_str().unwrap(), to.to_str().unwrap());
     assert!(topk_lm(&["convert", from, to, "--dtype", "int4"]).status.success());

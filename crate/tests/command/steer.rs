@@ -1,11 +1,9 @@
 //! `topk-lm steer`: the effect of neurons against runs with edits, the edits against what is predicted of them, and the command.
 
-mod common;
-
 use std::path::Path;
 use std::process::{Command, Output};
 
-use common::{folder, golden, json, load, words};
+use crate::common::{folder, golden, json, load, words};
 use serde_json::Value;
 use topk_lm::checkpoint::FolderSource;
 use topk_lm::offline::OfflineModel;
