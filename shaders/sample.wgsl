@@ -71,17 +71,27 @@ fn draw(row: u32, thread: u32) -> Descent {
         let x = (bitcast<f32>(scratch[own + 2u * i]) - max_logit) * bitcast<f32>(sampling[settings]);
         scratch[own + 2u * i + 1u] = bitcast<u32>(exp_of_negative(x));
     }
-    var last = PADDING;
-    if (sampling[settings + 3u] < d_vocab) {
-        last = cut_after(descend(d_vocab, false, last, vec2(sampling[settings + 3u] - 1u, 0u), thread));
-    }
-    if (sampling[settings + 4u] < 0x1000000u) {
-        let needed = wide_share(kept_mass(last, thread), sampling[settings + 4u], true);
-        last = cut_after(descend(d_vocab, true, last, wide_subtract(needed, vec2(1u, 0u)), thread));
-    }
     let random = philox(vec2(sampling[settings + 5u], sampling[settings + 6u]), vec4(position_of(row) + 1u, 0u, 0u, 0u)).x >> 8u;
-    let sum = wide_share(kept_mass(last, thread), random, false);
-    return descend(d_vocab, true, last, sum, thread);
+    // In turn top k, top p and the draw: compilers take a loop once, and what is called in three places three times.
+    var at = Descent(vec2(0u), vec2(0u), PADDING);
+    for (var turn = 0u; turn < 3u; turn++) {
+        let setting = sampling[settings + 3u + min(turn, 1u)];
+        if (turn < 2u && setting >= select(0x1000000u, d_vocab, turn == 0u)) {
+            continue;
+        }
+        var target_sum = vec2(setting - 1u, 0u);
+        if (turn > 0u) {
+            target_sum = wide_share(kept_mass(at.last, thread), select(random, setting, turn == 1u), turn == 1u);
+        }
+        if (turn == 1u) {
+            target_sum = wide_subtract(target_sum, vec2(1u, 0u));
+        }
+        at = descend(d_vocab, turn > 0u, at.last, target_sum, thread);
+        if (turn < 2u) {
+            at.last = cut_after(at);
+        }
+    }
+    return at;
 }
 
 @compute @workgroup_size(threads)
