@@ -8,6 +8,7 @@ mod patterns;
 mod stream;
 
 use std::fmt;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use tokenizers::tokenizer::normalizer::Range;
 use tokenizers::tokenizer::{NormalizedString, Normalizer};
@@ -21,7 +22,8 @@ pub use stream::StreamDecoder;
 
 /// A tokenizer that fits a model of `d_vocab` tokens.
 pub struct Tokenizer {
-    inner: tokenizers::Tokenizer,
+    /// Written for the time of [`Tokenizer::encode_split`] alone.
+    inner: RwLock<tokenizers::Tokenizer>,
     d_vocab: usize,
     /// A token of plain text, put in front of another to see how that one reads when it is not the first.
     anchor: Option<u32>,
@@ -55,7 +57,7 @@ impl Tokenizer {
         inner.with_truncation(None).map_err(invalid)?.with_padding(None);
         let mut tokenizer = Tokenizer {
             how: decoding(inner.get_decoder()),
-            inner,
+            inner: RwLock::new(inner),
             d_vocab,
             anchor: None,
         };
@@ -64,9 +66,13 @@ impl Tokenizer {
         Ok(tokenizer)
     }
 
+    fn inner(&self) -> RwLockReadGuard<'_, tokenizers::Tokenizer> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Number of tokens, including added ones.
     pub fn len(&self) -> usize {
-        self.inner.get_vocab_size(true)
+        self.inner().get_vocab_size(true)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -75,19 +81,29 @@ impl Tokenizer {
 
     /// Ids of `text`, including what the post-processor adds. An id that the model does not have is an error that names it.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        self.encode_with(text, true)
+        self.encode_with(&self.inner(), text, true)
+    }
+
+    /// The same, but a special token that is written out in the text is text like any other, as `split_special_tokens` of transformers has it: for
+    /// texts from people who must not write such tokens.
+    pub fn encode_split(&self, text: &str) -> Result<Vec<u32>> {
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        inner.set_encode_special_tokens(true);
+        let ids = self.encode_with(&inner, text, true);
+        inner.set_encode_special_tokens(false);
+        ids
     }
 
     /// The same without what the post-processor adds.
     #[cfg(feature = "cli")]
     pub fn encode_alone(&self, text: &str) -> Result<Vec<u32>> {
-        self.encode_with(text, false)
+        self.encode_with(&self.inner(), text, false)
     }
 
-    fn encode_with(&self, text: &str, special: bool) -> Result<Vec<u32>> {
+    fn encode_with(&self, inner: &tokenizers::Tokenizer, text: &str, special: bool) -> Result<Vec<u32>> {
         let what = "cannot encode this text";
         let encoding = guarded(what, || {
-            self.inner.encode(text, special).map_err(|error| unusable(what, error))
+            inner.encode(text, special).map_err(|error| unusable(what, error))
         })?;
         for (&id, token) in encoding.get_ids().iter().zip(encoding.get_tokens()) {
             if id as usize >= self.d_vocab {
@@ -113,7 +129,7 @@ impl Tokenizer {
         }
         let what = "cannot decode these ids";
         guarded(what, || {
-            self.inner
+            self.inner()
                 .decode(&visible, false)
                 .map_err(|error| unusable(what, error))
         })
@@ -137,12 +153,13 @@ impl Tokenizer {
 
     /// The token as it is in the vocabulary.
     pub fn id_to_token(&self, id: u32) -> Option<String> {
-        self.inner.id_to_token(id)
+        self.inner().id_to_token(id)
     }
 
     /// Ids of the special tokens, ascending.
     pub fn special_ids(&self) -> Vec<u32> {
-        let tokens = self.inner.get_added_tokens_decoder();
+        let inner = self.inner();
+        let tokens = inner.get_added_tokens_decoder();
         let mut ids: Vec<u32> = tokens
             .iter()
             .filter(|(_, token)| token.special)
@@ -160,8 +177,9 @@ impl Tokenizer {
     }
 
     fn is_visible(&self, id: u32, skip_special: bool) -> bool {
-        let special = |token: &str| self.inner.get_added_vocabulary().is_special_token(token);
-        self.inner
+        let inner = self.inner();
+        let special = |token: &str| inner.get_added_vocabulary().is_special_token(token);
+        inner
             .id_to_token(id)
             .is_some_and(|token| !(skip_special && special(&token)))
     }
@@ -169,8 +187,9 @@ impl Tokenizer {
     /// The crate gives added tokens the next free ids, whatever the file says; and a token that normalizes to nothing
     /// would match everywhere, even inside characters.
     fn check_tokens(&self, wanted: &[(String, u64)]) -> Result<()> {
+        let inner = self.inner();
         for (content, id) in wanted.iter().filter(|(content, _)| !content.is_empty()) {
-            if self.inner.token_to_id(content).map(u64::from) != Some(*id) {
+            if inner.token_to_id(content).map(u64::from) != Some(*id) {
                 fail!(
                     Tokenizer,
                     "tokenizer.json: added_tokens: {content} cannot have the id {id}", content = quoted(content));
@@ -183,22 +202,21 @@ impl Tokenizer {
             fail!(Tokenizer, "tokenizer.json: added_tokens: {} is listed twice", quoted(pair[0]));
         }
         // A stream can tell the suffix from other text only at the end of a token.
-        if let Some(DecoderWrapper::BPE(decoder)) = self.inner.get_decoder() {
+        if let Some(DecoderWrapper::BPE(decoder)) = inner.get_decoder() {
             let suffix = &decoder.suffix;
             let inside = |token: &String| token.strip_suffix(suffix).unwrap_or(token).contains(suffix);
-            if let Some(token) = self.inner.get_vocab(true).keys().find(|token| inside(token)) {
+            if let Some(token) = inner.get_vocab(true).keys().find(|token| inside(token)) {
                 fail!(
                     Tokenizer,
                     "tokenizer.json: decoder: {token} has the suffix {suffix} inside", token = quoted(token), suffix = quoted(suffix));
             }
         }
-        let Some(normalizer) = self.inner.get_normalizer() else {
+        let Some(normalizer) = inner.get_normalizer() else {
             return Ok(());
         };
         keeps_alignment(normalizer)?;
-        let swallows = self.inner.get_added_tokens_decoder().values().any(|token| token.rstrip);
-        for token in self
-            .inner
+        let swallows = inner.get_added_tokens_decoder().values().any(|token| token.rstrip);
+        for token in inner
             .get_added_tokens_decoder()
             .values()
             .filter(|token| token.normalized)
@@ -224,9 +242,10 @@ impl Tokenizer {
     }
 
     fn find_anchor(&self) -> Option<u32> {
-        let encoding = self.inner.encode("a", false).ok()?;
+        let inner = self.inner();
+        let encoding = inner.encode("a", false).ok()?;
         let id = *encoding.get_ids().last()?;
-        let plain = (id as usize) < self.d_vocab && self.inner.decode(&[id], false).ok()?.ends_with('a');
+        let plain = (id as usize) < self.d_vocab && inner.decode(&[id], false).ok()?.ends_with('a');
         plain.then_some(id)
     }
 }

@@ -72,6 +72,7 @@ function texts(name: string, value: unknown, what = ''): string[] {
 interface CallOptions {
   load: LoadOptions;
   decode: { skipSpecial?: boolean | undefined };
+  encode: { splitSpecialTokens?: boolean | undefined };
   run: RunOptions;
   generate: GenerateOptions;
   generateBatch: BatchOptions;
@@ -121,6 +122,7 @@ const OPTIONS: { readonly [C in keyof CallOptions]: Names<CallOptions[C]> } = {
     hub: true,
   },
   decode: { skipSpecial: true },
+  encode: { splitSpecialTokens: true },
   run: { hooks: true, edits: true, promptLength: true, logits: true, signal: true },
   generate: { ...GENERATION, signal: true },
   generateBatch: { onStep: true, signal: true },

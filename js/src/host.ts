@@ -57,7 +57,7 @@ class ModelHost {
       await serveEngine(module, block, number, members, () => emit('joined'));
       return undefined;
     },
-    encode: ({ text }) => this.#enter((model) => model.encode(text)),
+    encode: ({ text, splitSpecialTokens = false }) => this.#enter((model) => model.encode(text, splitSpecialTokens)),
     decode: ({ ids, skipSpecial }) => this.#enter((model) => model.decode(ids, skipSpecial)),
     tokens: ({ ids }) => this.#enter((model) => model.tokens(ids)),
     run: ({ prompt, options }, { signal }) =>
@@ -363,5 +363,5 @@ function crashError(cause: unknown): Error {
 }
 
 function encode(model: WasmModel, prompt: PromptData): Uint32Array {
-  return typeof prompt === 'string' ? model.encode(prompt) : prompt;
+  return typeof prompt === 'string' ? model.encode(prompt, false) : prompt;
 }

@@ -21,7 +21,7 @@ import {
 import { generateBatch } from './batch.js';
 import { ownWasm } from './beside.js';
 import { connect } from './connection.js';
-import { createError, throwIfAborted, TopKDisposedError, typedCalls, until } from './errors.js';
+import { createError, isPlain, throwIfAborted, TopKDisposedError, typedCalls, until } from './errors.js';
 import { Features, type NeuronRecord } from './features.js';
 import { StepStream, type Generation } from './generation.js';
 import type { Connection, ModelDescription } from './protocol.js';
@@ -59,8 +59,11 @@ const DISPOSE_TIMEOUT = 5000;
 
 /** The model's tokenizer. It runs where the engine does, hence the promises. */
 export interface Tokenizer {
-  /** Ids of a text, with the special tokens that the post-processor of `tokenizer.json` adds. One that is written out in the text counts as that token. */
-  encode(text: string): Promise<Uint32Array>;
+  /**
+   * Ids of a text, with the special tokens that the post-processor of `tokenizer.json` adds. One that is written out in the text counts as that token;
+   * with `splitSpecialTokens` (default false) it is text like any other, as texts from strangers should be.
+   */
+  encode(text: string, options?: { splitSpecialTokens?: boolean | undefined }): Promise<Uint32Array>;
   /** Text of ids. `skipSpecial` (default true) leaves special tokens out. */
   decode(ids: readonly number[] | Uint32Array, options?: { skipSpecial?: boolean | undefined }): Promise<string>;
   /** Each id alone as text; U+FFFD where a token is a part of a character. */
@@ -157,9 +160,11 @@ export class TopKLM {
   }
 
   readonly tokenizer: Tokenizer = typedCalls({
-    encode: async (text) => {
+    encode: async (text, options) => {
       if (typeof text !== 'string') throw createError('argument', 'text must be a string.');
-      return this.#connection.call('encode', { text });
+      // `texts.map(encode)` hands on a number.
+      const { splitSpecialTokens } = optionsOf('encode', isPlain(options) ? options : {});
+      return this.#connection.call('encode', { text, splitSpecialTokens: flag('splitSpecialTokens', splitSpecialTokens) ?? false });
     },
     decode: async (ids, options) =>
       this.#connection.call('decode', {

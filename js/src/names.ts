@@ -24,6 +24,7 @@ const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
   errorTerm: ['use_error_term'],
   hook: ['hook_name', 'hook_point'],
   skipSpecial: ['skip_special_tokens'],
+  splitSpecialTokens: ['encode_special_tokens'],
   select: ['largest', 'sorted', 'mode'],
 };
 

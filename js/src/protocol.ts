@@ -74,7 +74,7 @@ export interface Methods {
     result: undefined;
     event: 'joined';
   };
-  encode: { args: { text: string }; result: Uint32Array; event: never };
+  encode: { args: { text: string; splitSpecialTokens?: boolean }; result: Uint32Array; event: never };
   decode: { args: { ids: Uint32Array; skipSpecial: boolean }; result: string; event: never };
   tokens: { args: { ids: Uint32Array }; result: string[]; event: never };
   run: { args: { prompt: PromptData; options: WasmRunOptions }; result: RunData; event: never };

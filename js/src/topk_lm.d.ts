@@ -118,7 +118,7 @@ export class WasmModel {
     team: (() => Promise<{ block: SharedArrayBuffer; members: number } | undefined>) | undefined,
   ): Promise<WasmModel>;
   info(): WasmInfo;
-  encode(text: string): Uint32Array;
+  encode(text: string, split: boolean): Uint32Array;
   decode(ids: Uint32Array, skipSpecial: boolean): string;
   tokens(ids: Uint32Array): string[];
   run(ids: Uint32Array, options: WasmRunOptions, cancel: Cancel): Promise<WasmRunResult>;

@@ -131,7 +131,7 @@ export type ModelSource =
   | Readonly<Record<string, FileContent>>
   | ReadonlyMap<string, FileContent>;
 
-/** A text, encoded as `tokenizer.json` says (special tokens that are written out in it count as such), or token ids. */
+/** A text, encoded as `tokenizer.json` says (special tokens that are written out in it count as such; `tokenizer.encode` can split them), or token ids. */
 export type Prompt = string | readonly number[] | Uint32Array;
 
 /** A dense array, row-major. */

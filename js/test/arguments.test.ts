@@ -148,6 +148,8 @@ test('unknown options are refused, with the one that was meant', () => {
     ['run', { maxTokens: 3 }, /"maxTokens" is no option of run; there are hooks, /],
     ['attachSae', { errorterm: true }, /did you mean errorTerm\?/],
     ['decode', { skip_special_tokens: true }, /did you mean skipSpecial\?/],
+    ['encode', { split_special_tokens: true }, /did you mean splitSpecialTokens\?/],
+    ['encode', { add_special_tokens: false }, /^"add_special_tokens" is no option of encode; /],
     ['Features.open', { cahce: false }, /did you mean cache\?/],
     ['features', [], /must be an object/],
     ['run', { [`x${'y'.repeat(1000)}`]: 1 }, /^.{1,150}$/],

@@ -1,11 +1,11 @@
-// The native fuzz targets (crate/tests/fuzz): a process each, two at a time, FUZZ_SECONDS each: 30, or an hour with SOAK=1.
+// The native fuzz targets (crate/tests/fuzz): a process each, two at a time, FUZZ_SECONDS each: 15, or an hour with SOAK=1.
 import { capture, Failure } from './run.mjs';
 
 const TARGETS = ['tokenizer', 'features', 'decoder', 'weights', 'config', 'sae', 'edits', 'manifest'];
 const AT_ONCE = 2;
 
 export async function fuzz() {
-  const seconds = process.env.FUZZ_SECONDS ?? (process.env.SOAK ? '3600' : '30');
+  const seconds = process.env.FUZZ_SECONDS ?? (process.env.SOAK ? '3600' : '15');
   const command = ['test', '-q', '-p', 'topk-lm', '--test', 'fuzz'];
   const built = await capture('cargo', [...command, '--no-run'], {});
   if (built.code !== 0) throw new Failure('The fuzz targets do not compile; the compiler says why above.');

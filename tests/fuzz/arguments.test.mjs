@@ -32,6 +32,7 @@ const OPTIONS = [
   'hook',
   'errorTerm',
   'skipSpecial',
+  'splitSpecialTokens',
   'backend',
   'worker',
   'threads',
@@ -119,7 +120,7 @@ const CALLS = {
     return local(source) ? model.attachSae(source, only(['hook', 'errorTerm', 'signal'])(random)) : undefined;
   },
   saeQuality: (random, model) => model.saeQuality(prompt(random), optionsFor(random)),
-  encode: (random, model) => model.tokenizer.encode(oddValue(random)),
+  encode: (random, model) => model.tokenizer.encode(oddValue(random), optionsFor(random, ['splitSpecialTokens'])),
   decode: (random, model) => model.tokenizer.decode(oddValue(random), optionsFor(random)),
   tokens: (random, model) => model.tokenizer.tokens(oddValue(random)),
   index: (random, model) => model.features.index(optionsFor(random)),

@@ -9,7 +9,7 @@ import { Random } from './random.mjs';
 const CASES = path.join(path.dirname(fileURLToPath(import.meta.url)), 'cases');
 const { FUZZ_SECONDS, FUZZ_RUNS, FUZZ_SEED, SOAK } = process.env;
 /** Seconds a target, unless FUZZ_RUNS says how many runs. */
-const SECONDS = Number(FUZZ_SECONDS ?? (SOAK ? 3600 : 30));
+const SECONDS = Number(FUZZ_SECONDS ?? (SOAK ? 3600 : 15));
 /** The soak, and whoever gives a time, look for what is new; otherwise the runs are the same each time, as many of them as the machine does. */
 const FIRST = Number(FUZZ_SEED ?? (SOAK || FUZZ_SECONDS ? Date.now() % 2 ** 31 : 1));
 /** How many tenths of a second one run may take. They are counted, not measured: a process that is kept waiting by others counts none. */

@@ -53,12 +53,20 @@ test('the number of new tokens that a model asks for holds where the caller give
   await model.dispose();
 });
 
-test('a special token that is written out in a text, or a prompt, counts as that token', async () => {
+test('a special token that is written out in a text, or a prompt, counts as that token unless it is to be split', async () => {
   const model = await TopKLM.load(path.join(root, 'models/Llama-TopK-Stories-16M'), { backend: 'cpu' });
   const text = '<|endoftext|>a<|endoftext|>b';
   assert.equal((await model.run('a<|endoftext|>b', { logits: 'none' })).tokens.join(''), text);
   const [first, , second] = await model.tokenizer.encode('a<|endoftext|>b');
   assert.equal(second, first);
+  const { encode, decode } = model.tokenizer;
+  const split = await encode('a<|endoftext|>b', { splitSpecialTokens: true });
+  assert.equal(split.filter((id) => id === first).length, 1, 'the one in front');
+  assert.equal(await decode(split), 'a<|endoftext|>b');
+  assert.deepEqual(await encode('a<|endoftext|>b', { splitSpecialTokens: undefined }), await encode('a<|endoftext|>b'));
+  assert.deepEqual(await Promise.all(['a', 'b'].map(encode)), await Promise.all(['a', 'b'].map((word) => encode(word))));
+  await rejectsWith(encode('a', { splitSpecialTokens: 1 }), 'argument', /splitSpecialTokens/);
+  await rejectsWith(encode('a', { add_special_tokens: false }), 'argument', /no option of encode/);
   await model.dispose();
 });
 

@@ -201,7 +201,7 @@ def main():
     def judged(name, size, figures):
         judges = common.read(args.results, "judged").get("judges", {})
         methods = judges.get(judge.about["name"], {}).get("methods", {})
-        methods[name] = methods.get(name, {}) | {size: figures}
+        methods[name] = dict(sorted((methods.get(name, {}) | {size: figures}).items(), key=lambda item: int(item[0])))
         judges[judge.about["name"]] = judge.about | {"methods": methods}
         common.write(args.results, "judged", {"model": topk.about, "judges": judges})
 

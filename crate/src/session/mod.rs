@@ -210,7 +210,15 @@ impl Model {
 
     /// Ids of a prompt, exactly as the tokenizer's post-processor says; an empty result is BOS if there is one, else an error.
     pub fn encode_prompt(&self, text: &str) -> Result<Vec<u32>> {
-        let ids = self.tokenizer()?.encode(text)?;
+        self.not_empty(self.tokenizer()?.encode(text)?)
+    }
+
+    /// The same, but special tokens that are written out in the text are text like any other ([`Tokenizer::encode_split`]).
+    pub fn encode_split(&self, text: &str) -> Result<Vec<u32>> {
+        self.not_empty(self.tokenizer()?.encode_split(text)?)
+    }
+
+    fn not_empty(&self, ids: Vec<u32>) -> Result<Vec<u32>> {
         match (ids.is_empty(), self.config.bos_token_id) {
             (false, _) => Ok(ids),
             (true, Some(bos)) => Ok(vec![bos]),

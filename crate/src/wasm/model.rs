@@ -158,9 +158,13 @@ impl WasmModel {
             .map_err(|error| thrown(Error::new(Code::Argument, error.to_string())))
     }
 
-    /// Ids of a text, as the tokenizer's post-processor says; an empty text is BOS.
-    pub fn encode(&self, text: &str) -> JsResult<Vec<u32>> {
-        self.model.encode_prompt(text).map_err(thrown)
+    /// Ids of a text, as the tokenizer's post-processor says; an empty text is BOS. `split`: special tokens that are written out in it are text.
+    pub fn encode(&self, text: &str, split: bool) -> JsResult<Vec<u32>> {
+        let ids = match split {
+            true => self.model.encode_split(text),
+            false => self.model.encode_prompt(text),
+        };
+        ids.map_err(thrown)
     }
 
     /// Text of ids.

@@ -74,6 +74,7 @@ export async function use(source: ModelSource, { onLoad, signal, ...mine }: Mine
     await model.attachSae('./sae/', { hook: mine.hook, errorTerm: mine.cpu, hub: mine.store, signal }),
     await model.saeQuality('Once', { signal }),
     await model.neuron(0, 1, { signal }),
+    await model.tokenizer.encode('a', { splitSpecialTokens: mine.cpu }),
     await model.tokenizer.decode([1], { skipSpecial: mine.cpu }),
     await Features.open(source, { cache: mine.store, hub: mine.store }).file('config.json', { keep: mine.cpu, signal }),
   ];

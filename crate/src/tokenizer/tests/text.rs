@@ -28,6 +28,25 @@ fn byte_level() {
 }
 
 #[test]
+fn special_tokens_in_a_text() {
+    for (file, special) in [(byte_level_bpe(), "<s>"), (sentencepiece_bpe(), "</s>")] {
+        let tokenizer = read(&file, 266).unwrap();
+        let id = *tokenizer.encode(special).unwrap().last().unwrap();
+        assert!(tokenizer.special_ids().contains(&id));
+        let text = format!("a{special}b");
+        let count = |ids: Vec<u32>| ids.iter().filter(|found| **found == id).count();
+        let in_front = count(tokenizer.encode("ab").unwrap());
+        assert_eq!(count(tokenizer.encode(&text).unwrap()), in_front + 1);
+        let split = tokenizer.encode_split(&text).unwrap();
+        assert_eq!(tokenizer.decode(&split, true).unwrap(), text);
+        assert_eq!(count(split), in_front);
+        // One call's choice is not the next one's.
+        assert_eq!(count(tokenizer.encode(&text).unwrap()), in_front + 1);
+        assert_eq!(tokenizer.encode_split("ab a").unwrap(), tokenizer.encode("ab a").unwrap());
+    }
+}
+
+#[test]
 fn sentencepiece() {
     let tokenizer = Rc::new(read(&sentencepiece_bpe(), 266).unwrap());
     let (space, a, under_a) = (259, 260, 262);
