@@ -84,20 +84,21 @@ impl Tokenizer {
         self.encode_with(&self.inner(), text, true)
     }
 
-    /// The same, but a special token that is written out in the text is text like any other, as `split_special_tokens` of transformers has it: for
-    /// texts from people who must not write such tokens.
+    /// The same without what the post-processor adds.
+    #[cfg(feature = "cli")]
+    pub fn encode_alone(&self, text: &str) -> Result<Vec<u32>> {
+        self.encode_with(&self.inner(), text, false)
+    }
+
+    /// [`Tokenizer::encode`], but a special token that is written out in the text is text like any other, as `split_special_tokens` of transformers
+    /// has it: for texts from people who must not write such tokens. Its id can still come where it is a piece of the vocabulary's own as well, as
+    /// Unigram models may have it.
     pub fn encode_split(&self, text: &str) -> Result<Vec<u32>> {
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
         inner.set_encode_special_tokens(true);
         let ids = self.encode_with(&inner, text, true);
         inner.set_encode_special_tokens(false);
         ids
-    }
-
-    /// The same without what the post-processor adds.
-    #[cfg(feature = "cli")]
-    pub fn encode_alone(&self, text: &str) -> Result<Vec<u32>> {
-        self.encode_with(&self.inner(), text, false)
     }
 
     fn encode_with(&self, inner: &tokenizers::Tokenizer, text: &str, special: bool) -> Result<Vec<u32>> {

@@ -61,7 +61,7 @@ const DISPOSE_TIMEOUT = 5000;
 export interface Tokenizer {
   /**
    * Ids of a text, with the special tokens that the post-processor of `tokenizer.json` adds. One that is written out in the text counts as that token;
-   * with `splitSpecialTokens` (default false) it is text like any other, as texts from strangers should be.
+   * with `splitSpecialTokens` (default false) it is text like any other, as texts from strangers should be (Unigram models may have it as a piece all the same).
    */
   encode(text: string, options?: { splitSpecialTokens?: boolean | undefined }): Promise<Uint32Array>;
   /** Text of ids. `skipSpecial` (default true) leaves special tokens out. */
