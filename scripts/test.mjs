@@ -51,7 +51,7 @@ async function attempt(work) {
     return counts ?? { passed: 1, failed: 0, skipped: 0 };
   } catch (error) {
     console.error(error instanceof Failure ? error.message : error);
-    return { passed: 0, failed: 1, skipped: 0 };
+    return { passed: 0, failed: 1, skipped: 0, why: error instanceof Failure ? error.message : String(error) };
   }
 }
 
@@ -61,6 +61,8 @@ function report(results) {
     const cells = [passed, failed, skipped].map((count) => String(count).padStart(8)).join('');
     console.log(`${failed > 0 ? '✗' : '✓'} ${name.padEnd(22)}${cells}${seconds.toFixed(1).padStart(10)}`);
   }
+  // Once more at the end, where the end is all that is kept.
+  for (const { name, why } of results) if (why) console.log(`\n${name}: ${why}`);
   const sum = (key) => results.reduce((total, result) => total + result[key], 0);
   const skipped = sum('skipped');
   console.log(`\n${sum('passed')} passed, ${sum('failed')} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);

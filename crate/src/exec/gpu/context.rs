@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use super::buffers::{Buf, Ledger};
-use super::pipelines::Compiled;
+use super::compiled::Compiled;
 use crate::error::{fail, Code, Error, Result};
 use crate::exec::adapter::{AdapterChoice, BackendChoice, BackendKind};
 use crate::ops::tuning::Profile;

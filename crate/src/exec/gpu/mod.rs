@@ -8,6 +8,7 @@ mod cache;
 mod capture;
 #[cfg(feature = "cli")]
 mod clock;
+mod compiled;
 mod context;
 mod core;
 mod decode;

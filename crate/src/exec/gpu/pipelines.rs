@@ -1,45 +1,14 @@
-//! Compute pipelines, each made once a device: shader modules by file, layouts by bindings, pipelines by constants.
+//! The compute pipelines of a model, and their bind groups.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::buffers::Buf;
+use super::compiled::{Found, Pipeline};
 use super::context::Gpu;
-use super::shader::{shader, Binding, Shader};
+use super::shader::Shader;
 use crate::error::{fail, Result};
 use crate::ops::def::{Kernel, Params};
-
-/// A compiled kernel and the layout of its one bind group.
-#[derive(Debug)]
-pub struct Pipeline {
-    pub(super) raw: wgpu::ComputePipeline,
-    layout: wgpu::BindGroupLayout,
-    shader: &'static Shader,
-}
-
-impl Pipeline {
-    pub(super) fn bindings(&self) -> &'static [Binding] {
-        self.shader.bindings
-    }
-
-    /// Its shader's file.
-    #[cfg(feature = "cli")]
-    pub fn file(&self) -> &'static str {
-        self.shader.file
-    }
-}
-
-type Constants = Vec<(&'static str, u64)>;
-type Layout = (wgpu::BindGroupLayout, wgpu::PipelineLayout);
-
-/// What has been made of the kernels on a device; models that share it share them.
-#[derive(Debug, Default)]
-pub(super) struct Compiled {
-    modules: RefCell<HashMap<&'static str, wgpu::ShaderModule>>,
-    layouts: RefCell<HashMap<Vec<(u32, bool)>, Layout>>,
-    pipelines: RefCell<HashMap<(&'static str, Constants), Rc<Pipeline>>>,
-}
 
 /// The pipelines of a model.
 #[derive(Debug)]
@@ -64,46 +33,10 @@ impl Pipelines {
 
     /// The pipeline of a kernel; the first request starts its compilation.
     pub fn get(&self, kernel: &Kernel) -> Result<Rc<Pipeline>> {
-        let constants = kernel.constants.iter();
-        let key = (
-            kernel.file,
-            constants.map(|(name, value)| (*name, value.to_bits())).collect(),
-        );
-        let Gpu { device, compiled, .. } = &*self.gpu;
-        if let Some(pipeline) = compiled.pipelines.borrow().get(&key) {
-            return Ok(pipeline.clone());
+        let Found { pipeline, is_new } = self.gpu.compiled.get(&self.gpu.device, self.shaders, kernel)?;
+        if is_new {
+            self.fresh.borrow_mut().push(pipeline.clone());
         }
-        let shader = shader(self.shaders, kernel.file)?;
-        let mut modules = compiled.modules.borrow_mut();
-        let module = modules.entry(shader.file).or_insert_with(|| {
-            device.create_shader_module(wgpu::ShaderModuleDescriptor {
-                label: Some(shader.file),
-                source: wgpu::ShaderSource::Wgsl(shader.source().into()),
-            })
-        });
-        let mut layouts = compiled.layouts.borrow_mut();
-        let kinds = shader.bindings.iter().map(|b| (b.number, b.writes)).collect();
-        let (layout, pipeline_layout) = layouts
-            .entry(kinds)
-            .or_insert_with(|| make_layout(device, shader.bindings));
-        let raw = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(shader.file),
-            layout: Some(pipeline_layout),
-            module,
-            entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                constants: &kernel.constants,
-                ..Default::default()
-            },
-            cache: None,
-        });
-        let pipeline = Rc::new(Pipeline {
-            raw,
-            layout: layout.clone(),
-            shader,
-        });
-        compiled.pipelines.borrow_mut().insert(key, pipeline.clone());
-        self.fresh.borrow_mut().push(pipeline.clone());
         Ok(pipeline)
     }
 
@@ -151,34 +84,4 @@ impl Pipelines {
             entries: &entries,
         }))
     }
-}
-
-fn make_layout(device: &wgpu::Device, bindings: &[Binding]) -> (wgpu::BindGroupLayout, wgpu::PipelineLayout) {
-    let entry = |binding, ty, has_dynamic_offset| wgpu::BindGroupLayoutEntry {
-        binding,
-        visibility: wgpu::ShaderStages::COMPUTE,
-        ty: wgpu::BindingType::Buffer {
-            ty,
-            has_dynamic_offset,
-            min_binding_size: None,
-        },
-        count: None,
-    };
-    let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform, true)];
-    for binding in bindings {
-        let ty = wgpu::BufferBindingType::Storage {
-            read_only: !binding.writes,
-        };
-        entries.push(entry(binding.number, ty, false));
-    }
-    let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-        label: None,
-        entries: &entries,
-    });
-    let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-        label: None,
-        bind_group_layouts: &[Some(&layout)],
-        immediate_size: 0,
-    });
-    (layout, pipeline_layout)
 }

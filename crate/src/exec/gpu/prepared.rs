@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::buffers::Buf;
 use super::cache::GpuCache;
 use super::core::{Core, Prepared};
-use super::pipelines::Pipeline;
+use super::compiled::Pipeline;
 use crate::error::{fail, Result};
 use crate::ops::def::{Dispatch, Kernel, KernelContext, Resource, Step};
 use crate::weights::Dtype;

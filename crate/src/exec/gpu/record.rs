@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::buffers::Buf;
 use super::context::Gpu;
-use super::pipelines::Pipeline;
+use super::compiled::Pipeline;
 use crate::ops::def::Params;
 
 /// Distance of two blocks of the uniform ring: the largest offset alignment that WebGPU allows a device to ask for.
