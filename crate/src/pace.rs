@@ -155,10 +155,20 @@ pub async fn pause() {
     }
     #[cfg(target_arch = "wasm32")]
     {
-        if js_sys::Date::now() - LAST_MS.get() >= SLICE_MS {
-            macrotask().await;
-            LAST_MS.set(js_sys::Date::now());
+        if now_ms() - LAST_MS.get() >= SLICE_MS {
+            give_way().await;
         }
+    }
+}
+
+/// [`pause`], however long ago the last was: what has come meanwhile is heard.
+pub async fn give_way() {
+    #[cfg(not(target_arch = "wasm32"))]
+    pause().await;
+    #[cfg(target_arch = "wasm32")]
+    {
+        macrotask().await;
+        LAST_MS.set(now_ms());
     }
 }
 
@@ -192,7 +202,13 @@ async fn macrotask() {
 pub fn now_ms() -> f64 {
     #[cfg(target_arch = "wasm32")]
     {
-        js_sys::Date::now()
+        #[wasm_bindgen::prelude::wasm_bindgen]
+        extern "C" {
+            // The clock of the day may go back.
+            #[wasm_bindgen(js_namespace = performance)]
+            fn now() -> f64;
+        }
+        now()
     }
     #[cfg(not(target_arch = "wasm32"))]
     {

@@ -157,6 +157,13 @@ impl Tokenizer {
         self.inner().id_to_token(id)
     }
 
+    /// The id of a special token by its text; `None` for other texts.
+    pub fn special_id(&self, text: &str) -> Option<u32> {
+        let inner = self.inner();
+        let is_special = inner.get_added_vocabulary().is_special_token(text);
+        inner.token_to_id(text).filter(|_| is_special)
+    }
+
     /// Ids of the special tokens, ascending.
     pub fn special_ids(&self) -> Vec<u32> {
         let inner = self.inner();

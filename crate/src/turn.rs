@@ -168,7 +168,12 @@ pub fn places(model: &Model, prompt: &[u32], sides: &Sides, count: usize) -> Res
         }
     }
     let mut best: Vec<(f64, Vec<u32>)> = Vec::new();
-    for ids in texts.into_iter().filter(|ids| ids.len() > prompt.len()) {
+    for mut ids in texts {
+        // The last token of a text may lie beyond the context.
+        ids.truncate(model.config().n_ctx);
+        if ids.len() == prompt.len() {
+            continue;
+        }
         let options = RunOptions {
             logits: LogitRows::All,
             ..RunOptions::default()

@@ -18,6 +18,7 @@ export async function generateBatch(connection: Connection, requests: Requests, 
           const generation = made[number] as (typeof made)[number];
           generation.finish = steps.finish;
           for (const step of stepsOf(steps)) {
+            if (signal?.aborted) return;
             generation.steps.push(step);
             notify((given: GenerationStep) => onStep?.(given, number), step);
           }

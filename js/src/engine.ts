@@ -37,11 +37,6 @@ export class Instance {
   }
 }
 
-/** Whether an error left the engine in the middle of a call: a trap, or a stack that overflowed. */
-export function isTrap(error: unknown): boolean {
-  return error instanceof WebAssembly.RuntimeError || (error instanceof Error && /call stack size|too much recursion/.test(error.message));
-}
-
 let started: Promise<Instance> | undefined;
 /** Whether the bindings have an instance that nothing has trapped. */
 let isReady = false;

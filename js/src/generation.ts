@@ -15,8 +15,14 @@ export interface Generation<N extends string = string> extends AsyncIterableIter
   return(): Promise<IteratorResult<GenerationStep<N>, undefined>>;
 }
 
-/** Steps as callers get them, each made when it is asked for; they share the buffer of {@link WasmSteps.words}. */
-export function* stepsOf<N extends string>({ first, words, text, names }: WasmSteps): Generator<GenerationStep<N>, undefined> {
+/** Steps as callers get them, each made when it is asked for, then why they end; they share the buffer of {@link WasmSteps.words}. */
+export function* stepsOf<N extends string>({
+  first,
+  words,
+  text,
+  names,
+  finish,
+}: WasmSteps): Generator<GenerationStep<N>, FinishReason | null> {
   let at = 0;
   let unit = 0;
   const list = (count: number) => {
@@ -56,9 +62,10 @@ export function* stepsOf<N extends string>({ first, words, text, names }: WasmSt
     }
     yield { ...step, ...changes, hooks } as unknown as GenerationStep<N>;
   }
+  return finish;
 }
 
-const NONE: Iterator<never> = { next: () => ({ done: true, value: undefined }) };
+const NONE: Iterator<never, null> = { next: () => ({ done: true, value: null }) };
 
 /** Starts on the first `next()`. */
 export class StepStream<N extends string> implements Generation<N> {
@@ -73,7 +80,7 @@ export class StepStream<N extends string> implements Generation<N> {
   readonly #onAbort = () => void this.#end();
   #opening: Promise<number> | undefined;
   #pending: Promise<WasmSteps> | undefined;
-  #ready: Iterator<GenerationStep<N>> = NONE;
+  #ready: Iterator<GenerationStep<N>, FinishReason | null | undefined> = NONE;
   #ending: Promise<void> | undefined;
   /** Overlapping `next()` calls wait for each other, as those of async generators do. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -107,6 +114,7 @@ export class StepStream<N extends string> implements Generation<N> {
       for (;;) {
         const step = this.#ready.next();
         if (!step.done) return step;
+        this.finish ??= step.value ?? null;
         if (this.#ending) return { done: true, value: undefined };
         await this.#receive();
       }
@@ -128,7 +136,6 @@ export class StepStream<N extends string> implements Generation<N> {
       this.#pending = this.#ask(handle); // the engine works on while the reader looks at these
       this.#pending.catch(() => {}); // reported by the next `next()`
     } else {
-      this.finish = batch.finish;
       await this.#end();
     }
   }

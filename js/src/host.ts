@@ -1,5 +1,5 @@
 /** The engine's host: holds one model of the wasm module and answers the calls of `protocol.ts`. Runs in a worker, a page or Node. */
-import { assemble, isTrap, serveEngine, startEngine, type Instance } from './engine.js';
+import { assemble, serveEngine, startEngine, type Instance } from './engine.js';
 import { abortError, createError, throwIfAborted, toTopKError, TopKDisposedError, type ErrorCode } from './errors.js';
 import type { CallContext, Handlers, LoadRequest, ModelDescription, PromptData } from './protocol.js';
 import { ByteProgress } from './progress.js';
@@ -7,6 +7,7 @@ import { BlobFiles } from './sources/files.js';
 import { openSource } from './sources/open.js';
 import { checkpointFolder, type ModelFiles, type OpenFolder } from './sources/source.js';
 import type { Cancel, WasmGeneration, WasmModel } from './topk_lm.js';
+import { calledByEngine, isOwnTrap, isTrap } from './trap.js';
 import type { LoadProgress } from './types.js';
 
 /** A host, and a notification of its end: after a trap the engine no longer answers. */
@@ -111,7 +112,7 @@ class ModelHost {
           throwIfAborted(signal);
           return folder.read(...part);
         };
-        return this.#enter((model) => model.attach_sae({ ...folder, read }, hook, errorTerm));
+        return this.#cancellable(signal, (model, cancel) => model.attach_sae({ ...folder, read }, hook, errorTerm, cancel));
       }),
     detachSaes: (_, { signal }) => this.#inTurn(signal, () => this.#enter((model) => model.detach_saes())),
     saeQuality: ({ prompt }, { signal }) => this.#cancellable(signal, (model, cancel) => model.sae_quality(encode(model, prompt), cancel)),
@@ -124,8 +125,11 @@ class ModelHost {
     // A trap inside a task of the engine reaches nobody who waits: only the realm hears of it.
     const realm = globalThis as Partial<EventTarget>;
     const { signal } = this.#listening;
-    realm.addEventListener?.('error', (event) => this.#checkTrap((event as ErrorEvent).error), { signal });
-    realm.addEventListener?.('unhandledrejection', (event) => this.#checkTrap((event as PromiseRejectionEvent).reason), { signal });
+    const check = (error: unknown) => {
+      if (isOwnTrap(error)) this.#checkTrap(error);
+    };
+    realm.addEventListener?.('error', (event) => check((event as ErrorEvent).error), { signal });
+    realm.addEventListener?.('unhandledrejection', (event) => check((event as PromiseRejectionEvent).reason), { signal });
   }
 
   async #load(request: LoadRequest, context: CallContext<'load'>): Promise<ModelDescription> {
@@ -134,7 +138,12 @@ class ModelHost {
     let untold: LoadProgress | undefined;
     const starting = startEngine(request.wasm, context.emit).then((instance) => {
       this.#instance = instance;
-      instance.onTrap((trap) => this.#onCrash?.(crashError(trap)), this.#listening.signal);
+      instance.onTrap((trap) => {
+        this.#onCrash?.(crashError(trap));
+        // The connection is closed: no `dispose` comes any more.
+        this.#listening.abort();
+        this.#files = undefined;
+      }, this.#listening.signal);
       if (untold) context.emit(untold);
       told = context.emit;
       return instance;
@@ -170,7 +179,8 @@ class ModelHost {
 
   /**
    * Opens a folder of the model for `use`; a download that failed, or the caller's abort, is what a failure then says. With `discard`, weights may be
-   * read before they are verified: what `use` made of wrong ones is discarded, and made anew if the server then had the right ones.
+   * read before they are verified: what `use` made of wrong ones is discarded, and made anew if the server then had the right ones. Without, all files
+   * have to come first.
    */
   async #withFolder<T>(
     path: string,
@@ -193,12 +203,14 @@ class ModelHost {
         progress.update(`${path}model.safetensors`, loaded[0]);
       };
       const onTensor = (done: number, total: number) => {
+        calledByEngine();
         loaded = [done, total];
         tell();
       };
       for (;;) {
         let made: { result: T } | undefined;
         try {
+          if (!discard) await opened.complete(true);
           made = { result: await use(opened, onTensor) };
           if (!(await opened.misled())) {
             await opened.complete();

@@ -21,7 +21,7 @@ import {
 import { generateBatch } from './batch.js';
 import { ownWasm } from './beside.js';
 import { connect } from './connection.js';
-import { createError, isPlain, throwIfAborted, TopKDisposedError, typedCalls, until } from './errors.js';
+import { createError, throwIfAborted, TopKDisposedError, typedCalls, until } from './errors.js';
 import { Features, type NeuronRecord } from './features.js';
 import { StepStream, type Generation } from './generation.js';
 import type { Connection, ModelDescription } from './protocol.js';
@@ -163,7 +163,7 @@ export class TopKLM {
     encode: async (text, options) => {
       if (typeof text !== 'string') throw createError('argument', 'text must be a string.');
       // `texts.map(encode)` hands on a number.
-      const { splitSpecialTokens } = optionsOf('encode', isPlain(options) ? options : {});
+      const { splitSpecialTokens } = optionsOf('encode', typeof options === 'number' ? undefined : options);
       return this.#connection.call('encode', { text, splitSpecialTokens: flag('splitSpecialTokens', splitSpecialTokens) ?? false });
     },
     decode: async (ids, options) =>
@@ -295,7 +295,7 @@ export class TopKLM {
    * hooks are `{hook}.hook_sae_input`, `.hook_sae_acts_post`, `.hook_sae_recons` and `.hook_sae_error`, and edits `{ sae: hook, index, … }` set its
    * features. One per hook; {@link TopKLM.loadCheckpoint} detaches all.
    *
-   * @param source - URL of the folder, files of a picked folder, or bytes by path
+   * @param source - URL of the folder, `owner/name` on a hub, files of a picked folder, or files by path
    * @example
    * const { hook } = await model.attachSae('./sae/', { errorTerm: true });
    * const { hooks } = await model.run('The dog ran', { hooks: [`${hook}.hook_sae_acts_post`] });

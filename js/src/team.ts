@@ -62,9 +62,10 @@ export class Team {
         resolve();
       };
       // A member serves as long as there is an engine.
-      member.call('join', args, { onEvent }).catch((error: Error) => {
-        if (isThere && !this.#closed) this.#onLost(error);
-        else reject(error);
+      member.call('join', args, { onEvent }).catch((cause: Error) => {
+        const lost = createError('device-lost', 'A thread of the engine stopped; load the model again.', { cause });
+        if (isThere && !this.#closed) this.#onLost(lost);
+        else reject(cause);
       });
     });
   }

@@ -135,7 +135,7 @@ export class WasmModel {
     neurons: Float32Array | undefined,
   ): Promise<AblationResult>;
   load_checkpoint(source: WasmSource, cancel: Cancel, onTensor: (bytesDone: number, bytesTotal: number) => void): Promise<void>;
-  attach_sae(source: WasmSource, hook: string | undefined, errorTerm: boolean): Promise<SaeInfo>;
+  attach_sae(source: WasmSource, hook: string | undefined, errorTerm: boolean, cancel: Cancel): Promise<SaeInfo>;
   detach_saes(): Promise<undefined>;
   sae_quality(ids: Uint32Array, cancel: Cancel): Promise<SaeQuality>;
   memory(): MemoryInfo;

@@ -52,6 +52,7 @@ test('steps come one by one, empty batches are passed over, the end is said and 
   const ids = [];
   for await (const step of generation) {
     assert.equal(generation.seed, 42n);
+    assert.equal(generation.finish, null);
     assert.deepEqual(step, { index: ids.length, id: step.id, text: `<${step.id}>`, logprob: -1, hooks: {}, evicted: [], admitted: [] });
     ids.push(step.id);
   }
@@ -79,6 +80,24 @@ test('leaving the loop ends the generation', async () => {
   assert.equal(asked.at(-1), 'close');
   assert.equal(generation.finish, null);
   assert.equal((await generation.next()).done, true);
+});
+
+test('why it ended is said at the end, and not of one that was left when its last steps were made', async () => {
+  const left = hostOf([[1, 2]]).stream();
+  for await (const { id } of left) if (id === 1) break;
+  assert.equal((await left.next()).done, true);
+  assert.equal(left.finish, null);
+  const abort = new AbortController();
+  const aborted = hostOf([[1, 2]]).stream(abort.signal);
+  await aborted.next();
+  abort.abort();
+  await assert.rejects(aborted.next(), TopKAbortError);
+  assert.equal(aborted.finish, null);
+  const whole = hostOf([[1], [2]]).stream();
+  for await (const _ of whole);
+  await whole.return();
+  await whole.next();
+  assert.equal(whole.finish, 'length');
 });
 
 test('an abort rejects the next step and closes, whether someone reads or not', async () => {

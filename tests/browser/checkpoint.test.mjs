@@ -100,6 +100,18 @@ describe('training steps', { timeout: 600_000 }, () => {
       // The advice is one that can be followed: there is no download that would go on.
       await fresh.page.getByText('The previous weights stay in use.').waitFor();
       assert.equal(await fresh.page.getByText('the download continues').count(), 0);
+      // Named by an address again, they are asked for once.
+      await fresh.page.evaluate((step) => {
+        globalThis.asked = 0;
+        const { postMessage } = Worker.prototype;
+        Worker.prototype.postMessage = function (message, ...rest) {
+          if (message.method === 'loadCheckpoint') globalThis.asked++;
+          postMessage.call(this, message, ...rest);
+        };
+        location.hash = `#/steer?ckpt=${step}`;
+      }, none);
+      await fresh.page.waitForURL(/#\/steer$/);
+      assert.equal(await fresh.page.evaluate(() => globalThis.asked), 1);
     } finally {
       await fresh.close();
     }
@@ -130,6 +142,28 @@ describe('training steps', { timeout: 600_000 }, () => {
     assert.equal(hashOf(page).params.ckpt, undefined);
     await ready(page, null);
     assert.equal(await page.locator('[data-step-note]').count(), 0);
+  });
+
+  test('nothing is swept or written with ten seeds until the weights of the address are in place', async () => {
+    const { page: fresh, close } = await openSite(browser, site, '#/steer?len=4&temp=0&e=1.2_clamp_3');
+    try {
+      fresh.setDefaultTimeout(STEP_TIMEOUT);
+      await loaded(fresh);
+      await fresh.locator('[data-divergence]').waitFor();
+      await idle(fresh);
+      const buttons = [/^Sweep \d+ strengths/, /^Write with \d+ seeds/].map((name) => fresh.getByRole('button', { name }));
+      for (const button of buttons) assert.equal(await button.isEnabled(), true);
+      site.hold(/model\.safetensors/);
+      await fresh.getByRole('slider', { name: 'Training' }).press('Home');
+      await fresh.getByText('Loading a checkpoint.').waitFor({ state: 'attached' });
+      for (const button of buttons) assert.equal(await button.isDisabled(), true);
+      site.release();
+      await ready(fresh, early);
+      for (const button of buttons) assert.equal(await button.isEnabled(), true);
+    } finally {
+      site.release();
+      await close();
+    }
   });
 
   test('other weights while a text is written: it ends by those it began with, the next one uses the new ones', async () => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { describe, test } from 'node:test';
 import { inRoot } from '../../scripts/lib/paths.mjs';
-import { CLIPBOARD, loaded, STEP_TIMEOUT, siteModule, withSite } from './page-kit.mjs';
+import { CLIPBOARD, hashOf, loaded, shippedModel, STEP_TIMEOUT, siteModule, withSite } from './page-kit.mjs';
 
 const GOLDENS = inRoot('tests/goldens/models');
 const { encodeIds } = await siteModule('route.ts');
@@ -92,5 +92,33 @@ describe('models from elsewhere', { timeout: 600_000 }, () => {
       await page.getByText(sentence).waitFor();
       assert.equal(await page.getByRole('link', { name: 'Steer with this' }).count(), 0);
     }
+  });
+
+  test('a click on its map of patches leaves the map', async () => {
+    await open(`#/patch?model=${addressOf('llama-gqa')}&p=1+2+3&q=1+4+3`);
+    await page.locator('[data-patched=whole]').waitFor();
+    const place = page.locator('[data-place]').last();
+    await place.click();
+    await page.locator(`[data-parts$="${await place.getAttribute('data-place')}"]`).waitFor();
+    assert.equal(hashOf(page).params.at, await place.getAttribute('data-place'));
+  });
+
+  test('the next model reads the words in the box, not the ids of this one; the step back has the ids', async () => {
+    await open(`#/explore?model=${addressOf('llama-gqa')}&t=${encodeIds(IDS)}&n=1.3`);
+    await page.locator('[data-state=live]').waitFor();
+    const t = encodeIds([3, 5, 9]);
+    await page.getByRole('textbox', { name: 'Text' }).fill('3 5 9');
+    await page.waitForURL((url) => url.hash.includes(`&t=${t}`));
+    await page.getByRole('combobox', { name: 'Model' }).selectOption(shippedModel().name);
+    await page.waitForURL(/#\/explore\?p=3\+5\+9$/);
+    assert.equal(await loaded(page), 'cpu');
+    await page.locator('[data-state=live]').waitFor();
+    assert.equal(await page.getByRole('textbox', { name: 'Text' }).inputValue(), '3 5 9');
+    const tokens = await page.getByRole('listbox', { name: 'The text' }).getByRole('option').allInnerTexts();
+    assert.ok(tokens.join('').replaceAll('␣', ' ').endsWith('3 5 9'), `${tokens}`);
+    await page.goBack();
+    await page.waitForURL((url) => url.hash.includes(`t=${t}`));
+    await page.getByRole('button', { name: 'Load the model' }).waitFor();
+    assert.deepEqual([hashOf(page).params.t, hashOf(page).params.p], [t, undefined]);
   });
 });

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { paths } from '../../scripts/lib/paths.mjs';
+import { inRoot, paths } from '../../scripts/lib/paths.mjs';
 import { serve } from '../../scripts/lib/server.mjs';
 import { policy, writeHostFiles } from '../../scripts/lib/site-files.mjs';
 import { launch, openPage } from './harness.mjs';
@@ -120,11 +120,25 @@ describe('without a network', { timeout: 600_000 }, () => {
   test('a new version waits until it is wanted, then the whole shell is new', async () => {
     await page.goto(`${site.url}?backend=cpu#/about`);
     await page.reload();
+    await page.getByRole('heading', { name: 'About', level: 1 }).waitFor();
+    // A tab with a model of the reader's own files, which a reload would lose.
+    const own = await page.context().newPage();
+    await own.goto(`${site.url}?backend=cpu#/byo`);
+    await own.getByLabel(/A folder on this device/).setInputFiles(inRoot('tests/goldens/models/llama-dense-bias'));
+    await own.getByText('The model is dense').waitFor();
     worker = (source) => source.replace(/const VERSION = '[^']*'/, "const VERSION = 'next'");
     await page.evaluate(async () => (await navigator.serviceWorker.ready).update());
     await page.getByRole('button', { name: 'Update' }).waitFor();
+    await page.getByText('Nothing on the page is lost.').waitFor();
+    const isTaken = own.evaluate(
+      () => new Promise((resolve) => navigator.serviceWorker.addEventListener('controllerchange', () => setTimeout(resolve, 500))),
+    );
     await Promise.all([page.waitForEvent('load'), page.getByRole('button', { name: 'Update' }).click()]);
     await page.getByRole('heading', { name: 'About', level: 1 }).waitFor();
+    await isTaken; // fails where the tab reloads
+    await own.getByText('After the update, choose your model’s folder again.').waitFor();
+    await Promise.all([own.waitForEvent('load'), own.getByRole('button', { name: 'Update' }).click()]);
+    await own.close();
     await page.waitForFunction(async () => {
       const names = (await caches.keys()).filter((name) => name.startsWith('topk-lm-shell:'));
       return names.length === 1 && names[0] === `topk-lm-shell:${encodeURIComponent(new URL('./', document.baseURI).pathname)}:next`;

@@ -69,13 +69,13 @@ export function openSite(browser, site, hash = '#/explore', { search = '?backend
 }
 
 /** From now on the page asks its worker for the next steps of a text only after a while: other work is then quicker than a text. */
-export const slowDown = (page) =>
-  page.evaluate(() => {
+export const slowDown = (page, slow = ['nextSteps']) =>
+  page.evaluate((methods) => {
     const { postMessage } = Worker.prototype;
     Worker.prototype.postMessage = function (message, ...rest) {
-      setTimeout(() => postMessage.call(this, message, ...rest), message.method === 'nextSteps' ? 300 : 0);
+      setTimeout(() => postMessage.call(this, message, ...rest), methods.includes(message.method) ? 300 : 0);
     };
-  });
+  }, slow);
 
 /** Requests for weights. */
 export const WEIGHTS = /model\.safetensors$/;

@@ -88,6 +88,24 @@ describe('site in trouble', { timeout: 900_000 }, () => {
     });
   });
 
+  test('without the list of models the site says so, until it is there', () => {
+    let broken = true;
+    const intercept = (request, response) => {
+      if (!broken || !request.url.endsWith('/models/index.json')) return false;
+      response.writeHead(503).end();
+      return true;
+    };
+    return withServer({ intercept }, async (site) => {
+      const { page, close } = await openSite(plain, site);
+      await alertOf(page).getByText('models/index.json could not be fetched').waitFor({ timeout: LOAD_TIMEOUT });
+      broken = false;
+      await alertOf(page).getByRole('button').click();
+      await alertOf(page).waitFor({ state: 'detached' });
+      assert.equal(await loaded(page), 'cpu');
+      await close();
+    });
+  });
+
   test('a page whose own file cannot be had says so, and the model goes on', () => {
     let broken = true;
     const intercept = (request, response) => {

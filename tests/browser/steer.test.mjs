@@ -1,7 +1,7 @@
 // Steering as a person does it: find a neuron, set it, compare, share; a shared text is shown before the model and run again after it.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { assertUsable, hashOf, openSite, saved, shippedModel, siteModule, STEP_TIMEOUT, withSite } from './page-kit.mjs';
+import { assertUsable, hashOf, openSite, saved, shippedModel, siteModule, slowDown, STEP_TIMEOUT, withSite } from './page-kit.mjs';
 
 const { DEFAULTS } = await siteModule('stored-steering.ts');
 
@@ -163,6 +163,7 @@ describe('steer page', { timeout: 600_000 }, () => {
   });
 
   test('stopping keeps what was written, and the code names this very run', async () => {
+    await page.getByRole('spinbutton', { name: 'Temperature' }).fill('0.75'); // between two steps of the field
     await page.getByRole('spinbutton', { name: 'New tokens' }).fill('200');
     await page.getByRole('spinbutton', { name: 'New tokens' }).press('Tab');
     await page.getByRole('button', { name: 'Run' }).click();
@@ -179,6 +180,27 @@ describe('steer page', { timeout: 600_000 }, () => {
     assert.match(command, new RegExp(`--edit layer=${wanted.layer},index=${wanted.index},action=clamp,value=[\\d.]+,site=topk_in`));
     const file = await saved(page, () => page.getByRole('button', { name: 'Save both texts as JSON' }).click());
     assert.equal(JSON.parse(file.text).edits[0].index, wanted.index);
+  });
+
+  test('a strength that changes while it writes: the texts begin anew, and are not called stopped or written', async () => {
+    await slowDown(page, ['nextSteps', 'closeGeneration']);
+    await page.getByRole('button', { name: 'Run' }).click();
+    await side(page, 'steered')
+      .getByText(/^writing, [1-9]/)
+      .waitFor();
+    await page.locator('input[type=range][aria-valuetext*=" × "]').first().press('ArrowRight');
+    await page.waitForTimeout(600); // by then the texts before have ended
+    const said = await page.evaluate(() => ({
+      doing: document.querySelector('[data-doing]').dataset.doing,
+      sides: [...document.querySelectorAll('[data-side] .titled .note')].map(({ textContent }) => textContent),
+      status: [...document.querySelectorAll('[role=status]')].map(({ textContent }) => textContent).join(),
+    }));
+    assert.equal(said.doing, 'writing');
+    assert.match(said.sides[0], /^writing, \d+ new tokens?$/);
+    assert.match(said.sides[1], /^writing, \d+ new tokens?$/);
+    assert.match(said.status, /The model is writing\./);
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await page.locator('[data-doing=nothing]').waitFor({ state: 'attached' });
   });
 
   test('ready recipes set their edit and words', async () => {

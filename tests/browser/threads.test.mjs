@@ -9,6 +9,8 @@ const ISOLATED = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-em
 const TOPK = '/models/Llama-TopK-Stories-16M/';
 /** Matrices that are large enough to be shared. */
 const FOUR_BITS = { name: 'four-bit', d: 512, layers: 2, heads: 8, ffn: 1024, vocab: 4096, context: 256 };
+/** A table that is just large enough to be shared. */
+const FEW_WORDS = { name: 'few-words', d: 256, layers: 1, heads: 4, ffn: 512, vocab: 512, context: 64 };
 const DENSE = '/models/Llama-Dense-Stories-16M/';
 
 describe('threads', { timeout: 600_000 }, () => {
@@ -64,6 +66,33 @@ describe('threads', { timeout: 600_000 }, () => {
       assert.equal(threads, at + 1);
       assert.deepEqual({ logits, written }, { logits: alone.logits, written: alone.written }, `${threads} threads`);
     }
+  });
+
+  test('a table of two blocks of rows, of which the third of three threads has none', async () => {
+    await makeModel(FEW_WORDS, ['f32/model.safetensors']);
+    const [alone, ...shared] = await visit(isolated, async () => {
+      const { TopKLM } = await import('/npm/index.js');
+      const names = ['config.json', 'model.safetensors'];
+      const blobs = await Promise.all(names.map(async (name) => (await fetch(`/random/few-words/f32/${name}`)).blob()));
+      const files = { [names[0]]: blobs[0], [names[1]]: blobs[1] };
+      const results = [];
+      for (const threads of [1, 2, 3]) {
+        const model = await TopKLM.load(files, { backend: 'cpu', threads });
+        const { logits } = await model.run(
+          Uint32Array.from({ length: 9 }, (_, at) => 3 + 31 * at),
+          { logits: 'all' },
+        );
+        results.push({ threads: model.backend.threads, logits: Array.from(logits.data) });
+        await model.dispose();
+      }
+      return results;
+    });
+    assert.equal(alone.logits.length, 9 * FEW_WORDS.vocab);
+    assert.ok(new Set(alone.logits).size > 1000);
+    assert.deepEqual(
+      shared,
+      [2, 3].map((threads) => ({ threads, logits: alone.logits })),
+    );
   });
 
   for (const [name, entry] of [

@@ -4,16 +4,18 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { paths } from '../../scripts/lib/paths.mjs';
-import { assertUsable, hashOf, loaded, offeredModels, shippedModel, slowDown, withSite } from './page-kit.mjs';
+import { assertUsable, hashOf, loaded, offeredModels, openSite, shippedModel, slowDown, STEP_TIMEOUT, withSite } from './page-kit.mjs';
 
 describe('trace page', { timeout: 600_000 }, () => {
   const model = shippedModel();
   const index = model.features ? model.read('features/index.json') : null;
   const hasSteps = index !== null && index.steps.length > 0;
   const steps = model.steps.map(({ step }) => step);
+  let site;
+  let browser;
   let page;
   withSite({ hash: '#/trace' }, (on) => {
-    ({ page } = on);
+    ({ site, browser, page } = on);
   });
 
   test('the numbers of the charts are those of the files', async () => {
@@ -117,17 +119,75 @@ describe('trace page', { timeout: 600_000 }, () => {
     await name('final').locator('[aria-pressed=true]').waitFor();
   });
 
-  test('all checkpoints in a round, which can be cancelled', async () => {
-    await page.getByRole('textbox', { name: 'Prompt' }).fill('The cat');
+  const begin = async (prompt, step = 'final') => {
+    await page.getByRole('textbox', { name: 'Prompt' }).fill(prompt);
     await page.getByRole('button', { name: 'Run', exact: true }).click();
-    await page.locator('[data-step=final][data-written=true]', { hasText: 'The cat' }).waitFor();
-    await slowDown(page);
+    await page.locator(`[data-step="${step}"][data-written=true]`, { hasText: prompt }).waitFor();
     await page.getByRole('button', { name: 'Run every checkpoint' }).click();
     await page.getByText(/Checkpoint \d+ of \d+/).waitFor();
-    await page.locator(`[data-step="${steps.at(-1)}"] [aria-pressed=true]`).waitFor();
-    await page.getByRole('button', { name: 'Cancel' }).last().click();
-    await page.getByText(/Checkpoint \d+ of \d+/).waitFor({ state: 'detached' });
-    await page.locator('[data-step=final] [aria-pressed=true]').waitFor();
+  };
+  const ended = (on) => on.getByText(/Checkpoint \d+ of \d+/).waitFor({ state: 'detached' });
+  const inUse = (step) => page.locator(`[data-step="${step}"] [aria-pressed=true]`).waitFor();
+
+  test('all checkpoints in a round, which can be cancelled: no row stays cut off', async () => {
+    await slowDown(page);
+    await begin('The cat');
+    await inUse(steps.at(-1));
+    await page.waitForFunction((step) => {
+      const row = document.querySelector(`[data-step="${step}"]`);
+      if (row.textContent.includes('not run yet') || row.dataset.written === 'true') return false;
+      [...document.querySelectorAll('button')].findLast((button) => button.textContent === 'Cancel').click();
+      return true;
+    }, steps.at(-1));
+    await ended(page);
+    await inUse('final');
+    assert.match(await page.locator(`[data-step="${steps.at(-1)}"] td`).innerText(), /^not run yet/);
+  });
+
+  test('another step that is chosen in a round ends it and stays; a page that is opened has the step that was chosen', async () => {
+    const [early] = steps;
+    await page.locator(`[data-step="${early}"]`).getByRole('button').click();
+    await inUse(early);
+    await begin('The dog', early);
+    await inUse('final');
+    assert.equal(hashOf(page).params.ckpt, String(early));
+    await page.locator('[data-step=final]').getByRole('button').click();
+    await ended(page);
+    await page.locator('[data-step=final][data-written=true]', { hasText: 'The dog' }).waitFor();
+    await inUse('final');
+    assert.equal(hashOf(page).params.ckpt, undefined);
+    await begin('The bird');
+    await inUse(early);
+    await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'Explore' }).click();
+    await page.locator('main[data-page=explore]').waitFor();
+    await page.getByText('The model is ready.').waitFor({ state: 'attached' });
+    assert.equal(hashOf(page).params.ckpt, undefined);
+    await page.evaluate(() => (location.hash = '#/trace'));
+    await inUse('final');
+  });
+
+  test('a round that is cancelled in its first download asks for nothing more', async () => {
+    const { page: own, close } = await openSite(browser, site, '#/trace');
+    try {
+      own.setDefaultTimeout(STEP_TIMEOUT);
+      assert.equal(await loaded(own), 'cpu');
+      await own.locator('[data-step=final][data-written=true]').waitFor();
+      const asked = () => site.requests.filter((url) => url.includes(`step${steps[0]}/model.safetensors`)).length;
+      const before = asked();
+      site.hold(/model\.safetensors/);
+      await own.getByRole('button', { name: 'Run every checkpoint' }).click();
+      await own.getByText('Loading a checkpoint.').waitFor({ state: 'attached' });
+      while (asked() === before) await own.waitForTimeout(20);
+      const first = asked();
+      await own.getByRole('button', { name: 'Cancel' }).last().click();
+      await ended(own);
+      await own.getByRole('button', { name: 'Cancel' }).first().waitFor({ state: 'detached' });
+      await own.locator('[data-step=final] [aria-pressed=true]').waitFor();
+      assert.equal(asked(), first);
+    } finally {
+      site.release();
+      await close();
+    }
   });
 
   test('accessible in both themes, no sideways scrolling on a phone', () => assertUsable(page));

@@ -199,10 +199,23 @@ describe('the page', { timeout: 300_000 }, () => {
     await page.getByText('From another prompt or other weights').waitFor();
   });
 
-  test('a link with two words finds them again', async () => {
+  test('a link with two words finds them again, unless it is cancelled', async () => {
     const address = page.url().replace(/#.*$/, '');
-    await page.goto('about:blank');
-    await page.goto(`${address}#/steer?p=${encodeURIComponent(PROMPT)}&from=he&to=she`);
+    const visit = async () => {
+      await page.goto('about:blank');
+      await page.goto(`${address}#/steer?p=${encodeURIComponent(PROMPT)}&from=he&to=she`);
+    };
+    await visit();
+    const cancel = page.locator('details').getByRole('button', { name: 'Cancel' });
+    await cancel.click();
+    await cancel.waitFor({ state: 'detached' });
+    await field('From').fill('boy');
+    await page.getByRole('spinbutton', { name: 'Seed' }).fill('11');
+    await page.getByRole('spinbutton', { name: 'Seed' }).blur();
+    await page.waitForURL(/[?&]seed=11/);
+    assert.equal(await field('From').inputValue(), 'boy');
+    assert.equal(await cancel.count(), 0);
+    await visit();
     await found().waitFor({ timeout: 120_000 });
     assert.equal(await field('to').inputValue(), 'she');
     assert.equal(await page.getByText('From another prompt').count(), 0);

@@ -36,7 +36,6 @@ class Sae:
         if kind == "constant_norm_rescale":
             factor = x.dtype.type(np.sqrt(x.shape[-1])) / np.linalg.norm(x, axis=-1, keepdims=True)
             return x * factor, lambda out: out / factor
-        # expected_average_only_in is folded into the weights before a file is written.
         return x, lambda out: out
 
     def encode(self, x):

@@ -4,9 +4,10 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { serve } from '../../scripts/lib/server.mjs';
-import { golden, modelFolder, packageFolder } from './fixture.mjs';
+import { golden, modelFolder, packageFolder, root } from './fixture.mjs';
 
 const { TopKLM, TopKError } = await import(pathToFileURL(path.join(packageFolder, 'index.js')).href);
+const { Features } = await import(pathToFileURL(path.join(packageFolder, 'features.js')).href);
 
 test('owner/name and owner/name@revision', async (t) => {
   const asked = new Set();
@@ -39,4 +40,20 @@ test('owner/name and owner/name@revision', async (t) => {
     (error) =>
       error instanceof TopKError && error.code === 'download' && /owner\/other\/resolve\/main\/.* was not found/.test(error.message),
   );
+});
+
+test('autoencoders and statistics are found there, too', async (t) => {
+  const asked = new Set();
+  const intercept = ({ url }) => {
+    asked.add(url);
+    return false;
+  };
+  const server = await serve({ '/hub/owner/sae/resolve/main/': path.join(root, 'tests/goldens/saes/standard-resid-post') }, { intercept });
+  t.after(() => server.close());
+  const hub = `${server.url}hub`;
+  const model = await TopKLM.load(modelFolder, { backend: 'cpu' });
+  assert.equal((await model.attachSae('owner/sae', { hub })).kind, 'standard');
+  await model.dispose();
+  await assert.rejects(Features.open('owner/other', { hub }).index(), { code: 'no-features' });
+  assert.ok(asked.has('/hub/owner/other/resolve/main/features/index.json'));
 });

@@ -1,10 +1,12 @@
 // Node: models from a path, a file: URL, an http URL and bytes; computed in the process itself.
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import vm from 'node:vm';
 import { serve } from '../../scripts/lib/server.mjs';
 import { createProject, golden, goldenFile, modelFolder, packageFolder, root } from './fixture.mjs';
 
@@ -63,6 +65,13 @@ test('a special token that is written out in a text, or a prompt, counts as that
   const split = await encode('a<|endoftext|>b', { splitSpecialTokens: true });
   assert.equal(split.filter((id) => id === first).length, 1, 'the one in front');
   assert.equal(await decode(split), 'a<|endoftext|>b');
+  class Options {
+    splitSpecialTokens = true;
+  }
+  const elsewhere = vm.runInNewContext('({ splitSpecialTokens: true })');
+  for (const options of [Object.assign(Object.create(null), { splitSpecialTokens: true }), new Options(), elsewhere]) {
+    assert.deepEqual(await encode('a<|endoftext|>b', options), split, 'whatever kind of object they are in');
+  }
   assert.deepEqual(await encode('a<|endoftext|>b', { splitSpecialTokens: undefined }), await encode('a<|endoftext|>b'));
   assert.deepEqual(await Promise.all(['a', 'b'].map(encode)), await Promise.all(['a', 'b'].map((word) => encode(word))));
   await rejectsWith(encode('a', { splitSpecialTokens: 1 }), 'argument', /splitSpecialTokens/);
@@ -195,8 +204,13 @@ test('a batch says which generation is wrong, and ends as a whole', async () => 
   await rejectsWith(model.generateBatch(good), 'argument', /list of/);
   await rejectsWith(model.generateBatch([good], { onToken: () => {} }), 'argument', /did you mean onStep/);
   const controller = new AbortController();
-  const aborted = model.generateBatch([good, good], { signal: controller.signal, onStep: () => controller.abort() });
-  await assert.rejects(aborted, { name: 'AbortError' });
+  let heard = 0;
+  const onStep = () => {
+    heard++;
+    controller.abort();
+  };
+  await assert.rejects(model.generateBatch([good, good], { signal: controller.signal, onStep }), { name: 'AbortError' });
+  assert.equal(heard, 1, 'none after the abort');
   assert.equal((await model.generateBatch([good]))[0].ids.length, 30);
   const running = model.generateBatch([good, good]);
   await Promise.all([rejectsWith(running, 'disposed', /disposed/), model.dispose()]);
@@ -229,6 +243,38 @@ test('errors are typed and name what is wrong', async () => {
   await model.dispose();
   await rejectsWith(model.run([0]), 'disposed', /load it again/);
   await rejectsWith(model.attachSae('https://host.invalid/sae/'), 'disposed', /load it again/); // without asking the host
+});
+
+test('a checkpoint whose files do not all come as they should leaves the weights as they are', async (t) => {
+  const { 'config.json': config, 'model.safetensors': weights } = bytesOf(modelFolder);
+  const files = {
+    'config.json': config,
+    'model.safetensors': weights,
+    'step5/config.json': config,
+    'step5/model.safetensors': Buffer.from(weights),
+  };
+  files['step5/model.safetensors'].fill(0, 8 + Number(weights.readBigUInt64LE()));
+  const listed = Object.entries(files).map(([name, bytes]) => ({
+    path: name,
+    bytes: bytes.length,
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+  }));
+  files['manifest.json'] = Buffer.from(JSON.stringify({ format: 1, files: listed }));
+  files['step5/config.json'] = Buffer.from(String(config).replace('{', '\n')); // as long as before
+  const intercept = ({ url }, response) => {
+    const bytes = files[url.slice(1)];
+    response.writeHead(bytes ? 200 : 404, { 'content-type': 'application/octet-stream' }).end(bytes);
+    return true;
+  };
+  const server = await serve({}, { intercept });
+  t.after(() => server.close());
+  const model = await TopKLM.load(server.url, { backend: 'cpu' });
+  await rejectsWith(model.loadCheckpoint(5), 'integrity', /step5\/config\.json does not match manifest\.json/);
+  assert.deepEqual(await greedy(model), golden().ids);
+  files['step5/config.json'] = config;
+  await model.loadCheckpoint(5);
+  assert.ok((await model.run([1])).logits.data.every((logit) => logit === 0));
+  await model.dispose();
 });
 
 test('statistics of another model are refused', async () => {

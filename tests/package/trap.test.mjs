@@ -1,5 +1,6 @@
 // After a trap inside the engine: nobody calls that instance again, every call says what to do, and the next load gets a sound instance.
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -9,12 +10,12 @@ import { openApi, openBrowser } from './page.mjs';
 
 /** Makes the engine's export `name` trap while `name` is set; `calls` counts calls of any export after that. */
 const instrument = () => {
-  const faults = { name: '', after: 0, exports: [] };
+  const faults = { name: '', after: 0, exports: {} };
   const { Instance, instantiate } = WebAssembly;
   const wrapped = (instance) => {
     const state = { trapped: false };
     const exports = {};
-    faults.exports = Object.keys(instance.exports);
+    faults.exports = instance.exports;
     for (const [name, value] of Object.entries(instance.exports)) {
       exports[name] =
         typeof value !== 'function'
@@ -35,6 +36,7 @@ const instrument = () => {
   return faults;
 };
 
+const faults = instrument();
 const { TopKLM, TopKError } = await import(pathToFileURL(path.join(packageFolder, 'index.js')).href);
 const saePath = path.join(root, 'tests/goldens/saes');
 const textModel = path.join(root, 'models/Llama-TopK-Stories-16M');
@@ -72,7 +74,6 @@ const isOver = (error) =>
   /^The engine stopped working \(unreachable\); load the model again\.$/.test(error.message);
 
 test('in the process itself: whichever call traps, all others say so, and a new load works', { timeout: 600_000 }, async () => {
-  const faults = instrument();
   for (const [name, [entry, call]] of Object.entries(CALLS)) {
     const source = /encod|code|tokens/.test(name) ? textModel : modelFolder;
     const model = await TopKLM.load(source, { backend: 'cpu' });
@@ -91,7 +92,7 @@ test('in the process itself: whichever call traps, all others say so, and a new 
     assert.equal(faults.after, 0, `${name}: the instance that trapped was called again`);
   }
   const tried = new Set(Object.values(CALLS).map(([entry]) => entry));
-  const ways = faults.exports.filter((name) =>
+  const ways = Object.keys(faults.exports).filter((name) =>
     /^wasm(model|generation|generationbatch)_(?!load$|info$|seeds?$|cancel$|dispose$)/.test(name),
   );
   assert.deepEqual(new Set(ways), tried, 'every way into the engine is tried');
@@ -99,6 +100,39 @@ test('in the process itself: whichever call traps, all others say so, and a new 
   const { prompt_ids, ids } = golden();
   assert.deepEqual(await collect(model.generate(prompt_ids, { maxTokens: ids.length, temperature: 0 })), ids);
   await model.dispose();
+});
+
+/** Another module, whose only function `f` traps. */
+const OTHER = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 7, 5, 1, 1, 102, 0, 0, 10, 5, 1, 3, 0, 0, 11);
+
+test('as on a page: of errors that nobody caught, only a trap of the engine ends a model, which then listens no longer', async (t) => {
+  const realm = new EventTarget();
+  globalThis.addEventListener = realm.addEventListener.bind(realm);
+  t.after(() => delete globalThis.addEventListener);
+  const thrown = (call) => {
+    try {
+      call();
+    } catch (error) {
+      return error;
+    }
+  };
+  for (const [type, key] of [
+    ['error', 'error'],
+    ['unhandledrejection', 'reason'],
+  ]) {
+    const uncaught = (error) => realm.dispatchEvent(Object.assign(new Event(type), { [key]: error }));
+    const model = await TopKLM.load(modelFolder, { backend: 'cpu' });
+    const engine = faults.exports;
+    const recurse = () => 1 + recurse();
+    uncaught(thrown(recurse));
+    uncaught(thrown(new WebAssembly.Instance(new WebAssembly.Module(OTHER)).exports.f));
+    assert.equal((await model.run([1])).ids.length, 1);
+    assert.ok(getEventListeners(realm, type).length > 0);
+    uncaught(thrown(() => engine.wasmmodel_memory(-8))); // no place in its memory
+    await assert.rejects(model.run([1]), /^TopKWorkerError: The engine stopped working \(.*\); load the model again\.$/);
+    assert.equal(getEventListeners(realm, type).length, 0);
+    await model.dispose();
+  }
 });
 
 test('in a worker: the same', async (t) => {

@@ -146,19 +146,21 @@ pub(super) fn place(
         let columns: Vec<usize> = (0..outputs).map(|o| part.columns.of(o)).collect();
         let (words, numbers) = data.split_at_mut(4 * inputs.div_ceil(group) * stride);
         let is_awq = quantization.method == QuantMethod::Awq;
-        let less_one = u32::from(quantization.method == QuantMethod::Gptq { v1: true });
+        // Version 1 has zeros less one, subtracted from whole words: a zero of 0 has borrowed from the next.
+        let ones = if quantization.method == (QuantMethod::Gptq { v1: true }) { 0x1111_1111 } else { 0 };
         // Where output `o` of eight is in a word of them.
         let place = |o: usize| if is_awq { o / 2 + o % 2 * 4 } else { o };
         for (of_group, row) in words.chunks_exact_mut(4 * stride).enumerate() {
             let from = of_group * group / stored;
             for (o, column) in columns.iter().enumerate() {
-                let zero = word(qzeros, (from * outputs + o) / IN_WORD) >> (4 * place(o % IN_WORD)) & 15;
+                let zeros = word(qzeros, (from * outputs + o) / IN_WORD).wrapping_add(ones);
+                let zero = zeros >> (4 * place(o % IN_WORD)) & 15;
                 let at = 2 * (from * outputs + o);
                 let scale = u16::from_le_bytes([scales[at], scales[at + 1]]);
                 if !f16::from_bits(scale).is_finite() {
                     fail!(Checkpoint, "tensor {:?} has a value that is infinite or NaN", names.0[2]);
                 }
-                let both = u32::from(scale) | (zero + less_one) << 16;
+                let both = u32::from(scale) | zero << 16;
                 row[4 * column..4 * column + 4].copy_from_slice(&both.to_le_bytes());
             }
         }

@@ -77,23 +77,21 @@ impl Sae {
             None => fields.refuse(key, "is missing"),
         };
         let (d_in, d_sae) = (width("d_in")?, width("d_sae")?);
-        let named = match fields.object("metadata")? {
-            Some(metadata) => metadata.text("hook_name")?,
-            None => fields.text("hook_name")?,
-        };
-        let Some(hook) = hook.or(named) else {
+        let metadata = fields.object("metadata")?;
+        let about = metadata.as_ref().unwrap_or(&fields);
+        let Some(hook) = hook.or(about.text("hook_name")?) else {
             return fields.refuse(
                 "metadata.hook_name",
                 "is missing; say at which hook the autoencoder belongs",
             );
         };
         let normalize = match fields.text("normalize_activations")? {
-            // Folded into the weights before they are saved.
-            None | Some("none" | "expected_average_only_in") => Normalize::None,
+            // Not "expected_average_only_in": the factor is not in the file, until SAELens scales the weights by it and says "none".
+            None | Some("none") => Normalize::None,
             Some("layer_norm") => Normalize::LayerNorm,
             Some("constant_norm_rescale") => Normalize::ConstantNorm,
             Some(other) => {
-                let known = "\"none\", \"expected_average_only_in\", \"layer_norm\" and \"constant_norm_rescale\" are";
+                let known = "\"none\", \"layer_norm\" and \"constant_norm_rescale\" are";
                 return fields.refuse(
                     "normalize_activations",
                     format!("{other} is not supported; {known}", other = quoted(other)),
@@ -101,6 +99,10 @@ impl Sae {
             }
         };
         fields.only("finetuning_scaling_factor", false)?;
+        // Of TransformerLens: it would see states whose mean is 0.
+        if let Some(kwargs) = about.object("model_from_pretrained_kwargs")? {
+            kwargs.only("center_writing_weights", false)?;
+        }
         Ok(Sae {
             hook: hook.to_owned(),
             d_in,
@@ -184,6 +186,16 @@ mod tests {
         for (key, value, word) in [
             ("architecture", json!("gated"), "architecture"),
             ("normalize_activations", json!("other"), "normalize_activations"),
+            (
+                "normalize_activations",
+                json!("expected_average_only_in"),
+                "\"expected_average_only_in\" is not supported",
+            ),
+            (
+                "metadata",
+                json!({"hook_name": "x", "model_from_pretrained_kwargs": {"center_writing_weights": true}}),
+                "metadata.model_from_pretrained_kwargs.center_writing_weights = true is not supported; only false is",
+            ),
             ("d_in", json!(0), "d_in"),
             ("metadata", json!({}), "metadata.hook_name"),
             ("architecture", json!("topk"), "k"),

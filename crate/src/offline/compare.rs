@@ -7,7 +7,7 @@ use crate::checkpoint::FolderSource;
 use crate::error::{fail, Result};
 use crate::exec::request::LogitRows;
 use crate::pace::Cancel;
-use crate::session::{BackendChoice, Model, RunOptions};
+use crate::session::{BackendChoice, LoadOptions, Model, RunOptions};
 
 /// Largest text that is read.
 const MAX_TEXT: u64 = 1 << 30;
@@ -28,17 +28,21 @@ pub struct Compared {
 }
 
 /// Both models read the file `text` on the CPU, in pieces of the shorter context of the two, each piece begun by the model's BOS if it has one; at most
-/// `most` tokens.
+/// `most` tokens. `options` are those of the first; the other is loaded as it is.
 ///
 /// # Errors
 /// `tokenizer` where there is none; `io` where the text cannot be read; `argument` where the two do not have the same tokens, or the text has none to foretell.
-pub fn compare(model: &Path, other: &Path, text: &Path, most: usize) -> Result<Compared> {
+pub fn compare(model: &Path, options: &LoadOptions, other: &Path, text: &Path, most: usize) -> Result<Compared> {
     let bytes = files::read_whole(text, MAX_TEXT)?;
     let Ok(content) = std::str::from_utf8(&bytes) else {
         fail!(Argument, "{} must be a text in UTF-8", text.display())
     };
-    let (first, ids) = opened(model, content)?;
-    let (second, of_other) = opened(other, content)?;
+    let plain = LoadOptions {
+        backend: BackendChoice::Cpu,
+        ..LoadOptions::default()
+    };
+    let (first, ids) = opened(model, options, content)?;
+    let (second, of_other) = opened(other, &plain, content)?;
     let models = [first, second];
     if ids != of_other || models[0].config().d_vocab != models[1].config().d_vocab {
         fail!(
@@ -93,15 +97,10 @@ pub fn compare(model: &Path, other: &Path, text: &Path, most: usize) -> Result<C
 }
 
 /// A model and its ids of the text; what is wrong with either names the folder.
-fn opened(folder: &Path, text: &str) -> Result<(Model, Vec<u32>)> {
+fn opened(folder: &Path, options: &LoadOptions, text: &str) -> Result<(Model, Vec<u32>)> {
     let source = FolderSource::new(folder)?;
     let open = || {
-        let model = pollster::block_on(Model::load(
-            &source,
-            BackendChoice::Cpu,
-            &Cancel::default(),
-            &mut |_, _| {},
-        ))?;
+        let model = pollster::block_on(Model::load_with(&source, options, &Cancel::default(), &mut |_, _| {}))?;
         if !model.has_tokenizer() {
             fail!(Tokenizer, "tokenizer.json is missing, which reads the text");
         }

@@ -3,12 +3,15 @@
 //! what is in front of a block is the same for all. Only where an autoencoder stands at the end of a block they are computed whole.
 
 use super::Model;
+use crate::config::{Config, Sae};
 use crate::edits::{Action, Edit, EditTable, ResolvedEdit, Site};
 use crate::error::{fail, Result};
 use crate::exec::request::{Capture, LogitRows};
+use crate::hooks::splice;
 use crate::memory::append;
 use crate::ops::buffers::HIDDEN;
 use crate::ops::def::Point;
+use crate::ops::sae;
 use crate::pace::Cancel;
 
 /// Effects on the target's logit after the last position, by layer, then index.
@@ -125,10 +128,7 @@ impl Model {
             .guard(sequence.extend(&ids[cached..last], &[], LogitRows::None))
             .await?;
 
-        let captures: Vec<Capture> = blocks
-            .iter()
-            .map(|layer| Capture::buffer(Point::end(*layer), HIDDEN))
-            .collect();
+        let captures: Vec<Capture> = blocks.iter().map(|layer| cut(engine.config(), *layer)).collect();
         let output = cancel
             .guard(sequence.extend(&ids[last..], &captures, LogitRows::Token(target)))
             .await?;
@@ -191,6 +191,14 @@ impl Model {
         }
         Ok(ablation)
     }
+}
+
+/// The stream behind a block, in front of an autoencoder that stands there.
+fn cut(config: &Config, layer: usize) -> Capture {
+    let end = (Point::end(layer), HIDDEN);
+    let stands_there = |sae: &Sae| splice(config, &sae.hook).is_ok_and(|place| place == end);
+    let sae = config.saes.iter().enumerate().find(|(_, sae)| stands_there(sae));
+    Capture::buffer(end.0, sae.map_or(HIDDEN, |(number, sae)| sae::input(sae, number)))
 }
 
 /// Of each neuron the stream behind its block, with that one set; `streams` are those behind `blocks`.

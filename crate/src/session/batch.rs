@@ -120,7 +120,9 @@ impl GenerationBatch {
                 },
             });
             let steps = [group.min(most), group, most];
-            let (all, ms) = cancel.guard(step_together(&self.engine, fed.collect(), steps)).await?;
+            let stepped = cancel.guard(step_together(&self.engine, fed.collect(), steps)).await;
+            // An error may be of prompts that are kept as read.
+            let (all, ms) = stepped.inspect_err(|_| self.pool.forget())?;
             if let Some(ms) = ms {
                 self.groups[1].took(all.iter().map(Vec::len).max().unwrap_or(1), ms);
             }

@@ -12,7 +12,7 @@ use crate::hooks::splice;
 use crate::numerics::math;
 use crate::ops::def::Step;
 use crate::ops::sae;
-use crate::pace::Cancel;
+use crate::pace::{give_way, Cancel};
 use crate::source::Source;
 use crate::weights::Weight;
 
@@ -76,6 +76,11 @@ impl Model {
     /// hooks are `….hook_sae_input`, `….hook_sae_acts_post`, `….hook_sae_recons`, `….hook_sae_error`. One for each hook; loading
     /// another checkpoint detaches all.
     pub async fn attach_sae(&self, source: &dyn Source, options: &SaeOptions) -> Result<Sae> {
+        self.attach_sae_unless(source, options, &Cancel::default()).await
+    }
+
+    /// [`Model::attach_sae`], unless it is cancelled: then nothing is attached.
+    pub async fn attach_sae_unless(&self, source: &dyn Source, options: &SaeOptions, cancel: &Cancel) -> Result<Sae> {
         let (mut sae, weights) = read_sae(source, options.hook.as_deref()).await?;
         sae.error_term = options.error_term;
         let engine = self.engine()?;
@@ -108,6 +113,8 @@ impl Model {
             .map(|(part, tensor)| (Weight::Sae(number, part), tensor))
             .collect();
         let with = engine.with_saes(&config, &inserted(&config)?, added).await?;
+        give_way().await; // to what the caller has said meanwhile
+        cancel.check()?;
         self.replace_engine(Rc::new(with))?;
         Ok(sae)
     }

@@ -264,6 +264,11 @@ impl Pool {
     /// Frees the idle sequences. From now on those of `engine` are kept; with `None`, those of the engine that the next [`Pool::take`] names.
     pub fn serve(&self, engine: Option<&Rc<Engine>>) {
         self.current.replace(engine.map(Rc::downgrade).unwrap_or_default());
+        self.forget();
+    }
+
+    /// Frees the idle sequences.
+    pub fn forget(&self) {
         let gone = self.idle.take();
         drop(gone);
     }
@@ -338,5 +343,20 @@ mod tests {
         while next() > 0 {}
         drop(batch);
         assert_eq!(old.strong_count(), 0);
+    }
+
+    /// What a batch reads may fail after it was kept as read.
+    #[test]
+    fn nothing_is_kept_of_a_batch_that_failed() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/goldens/models/llama-gqa");
+        let model = Model::open_on(folder, BackendChoice::Cpu).unwrap();
+        block_on(model.run(&[1, 2, 3], &Default::default(), &Cancel::default())).unwrap();
+        assert_eq!(model.pool.idle.borrow().len(), 1);
+        let all = vec![(vec![1, 2], GenerateOptions::default()); 2];
+        let mut batch = model.generate_batch(&all).unwrap();
+        let cancel = Cancel::default();
+        cancel.cancel();
+        assert!(block_on(batch.next(&cancel)).is_err());
+        assert_eq!(model.pool.idle.borrow().len(), 0);
     }
 }

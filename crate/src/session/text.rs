@@ -116,11 +116,15 @@ impl Text {
         }
         let edits = EditTable::new(engine.config(), &options.edits, ids.len())?;
         let captures = Captures::new(engine.config(), &options.hooks, &edits, options.swaps)?;
-        let eos = if options.ignore_eos {
+        let mut eos = if options.ignore_eos {
             Vec::new()
         } else {
             model.eos_token_ids().to_vec()
         };
+        // Special tokens leave no text in which a stop string could be found.
+        if let Some(tokenizer) = &model.tokenizer {
+            eos.extend(options.stop.iter().filter_map(|stop| tokenizer.special_id(stop)));
+        }
         Ok(Text {
             config: model.config.clone(),
             edits,

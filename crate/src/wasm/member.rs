@@ -172,9 +172,6 @@ impl Member {
 
     /// The rows of the table in `of` that are kept here: they lie one behind the other.
     fn dots(&mut self, id: i32, rows: usize, of: Range<usize>) -> Result<()> {
-        let Some(table) = self.matrices.get(&id) else {
-            fail!(Device, "there is no table {id}")
-        };
         let kept = |of| {
             blocks(of, self.number + 1, self.threads)
                 .iter()
@@ -182,9 +179,13 @@ impl Member {
                 .sum::<usize>()
         };
         let (first, count) = (kept(0..of.start), kept(of));
+        // A small table has no rows for every thread, and then there is none here.
         if count == 0 {
             return Ok(());
         }
+        let Some(table) = self.matrices.get(&id) else {
+            fail!(Device, "there is no table {id}")
+        };
         let inputs = table.stride;
         self.x.resize(rows * inputs, 0.0);
         self.input.subarray(0, self.x.len() as u32).copy_to(&mut self.x);

@@ -257,11 +257,20 @@ impl WasmModel {
     }
 
     /// Attaches a sparse autoencoder whose two files `source` gives; `{ hook, kind, dIn, dSae, errorTerm }`.
-    pub async fn attach_sae(&self, source: JsValue, hook: Option<String>, error_term: bool) -> JsResult<JsValue> {
-        let model = self.model.clone();
+    pub async fn attach_sae(
+        &self,
+        source: JsValue,
+        hook: Option<String>,
+        error_term: bool,
+        cancel: &WasmCancel,
+    ) -> JsResult<JsValue> {
+        let (model, cancel) = (self.model.clone(), cancel.0.clone());
         let source = JsSource::new(source).map_err(thrown)?;
         let options = SaeOptions { hook, error_term };
-        let sae = model.attach_sae(&source, &options).await.map_err(thrown)?;
+        let sae = model
+            .attach_sae_unless(&source, &options, &cancel)
+            .await
+            .map_err(thrown)?;
         Ok(object([
             ("hook", sae.hook.as_str().into()),
             ("kind", sae.kind.name().into()),

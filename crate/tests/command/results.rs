@@ -2,8 +2,11 @@
 
 use serde_json::Value;
 
-use crate::common::{golden, ids, json, largest_difference, Tensors};
+use crate::common::{folder, golden, ids, json, largest_difference, root, Tensors};
 use crate::{fails, generate, text, topk_lm};
+use topk_lm::config::CacheDtype;
+use topk_lm::offline::compare::compare;
+use topk_lm::session::{BackendChoice, LoadOptions};
 
 #[test]
 fn generate_gives_its_json_on_the_last_line() {
@@ -130,6 +133,11 @@ fn bench_gives_medians() {
     fails(&["bench"], 2, "--topk");
     fails(&["bench", "--topk-plan", "no-such-plan.json"], 1, "no-such-plan.json");
     fails(
+        &["bench", "--topk-plan", "--backend", "cpu"],
+        1,
+        "leave --backend cpu out",
+    );
+    fails(
         &["bench", "--topk-plan", "Cargo.toml"],
         1,
         "Cargo.toml: not a plan of TopK's constants",
@@ -154,6 +162,55 @@ fn info_lists_the_architectures_and_describes_each() {
         assert_eq!(info["config"]["architecture"], list[model_type], "{name}");
     }
     fails(&["info"], 2, "--model");
+}
+
+/// The numbers of the cache are those of --model alone, so that it may be compared with itself.
+#[test]
+fn info_says_what_a_rounding_costs() {
+    let model = root().join("models/Llama-TopK-Stories-16M").display().to_string();
+    if !std::path::Path::new(&model).exists() {
+        return println!("skipped: there is no {model}");
+    }
+    let file = folder("info-against").join("text.txt");
+    std::fs::write(
+        &file,
+        "Once upon a time there was a little dog. It liked to dig in the garden.",
+    )
+    .unwrap();
+    let file = file.display().to_string();
+    let compared = |more: &[&str]| {
+        let both = [
+            "info",
+            "--model",
+            &model,
+            "--against",
+            &model,
+            "--text",
+            &file,
+            "--json",
+        ];
+        let info: Value = serde_json::from_slice(&topk_lm(&[&both[..], more].concat()).stdout).unwrap();
+        info["compared"].clone()
+    };
+    let same = compared(&[]);
+    assert_eq!(same["divergence_bits"], 0.0);
+    assert_eq!(same["bits_per_byte"], same["bits_per_byte_against"]);
+    let rounded = compared(&["--kv-cache", "f16"]);
+    assert_eq!(rounded["bits_per_byte_against"], same["bits_per_byte"]);
+    // It is less than the command prints.
+    let options = LoadOptions {
+        backend: BackendChoice::Cpu,
+        kv_cache: CacheDtype::F16,
+        ..LoadOptions::default()
+    };
+    let (model_at, file_at) = (std::path::Path::new(&model), std::path::Path::new(&file));
+    assert!(compare(model_at, &options, model_at, file_at, 99).unwrap().divergence > 0.0);
+    // Pieces of so many tokens foretell fewer.
+    let pieces = compared(&["--max-context", "8"]);
+    assert!(
+        pieces["tokens"].as_u64() < same["tokens"].as_u64() || pieces["bits_per_byte"] != same["bits_per_byte"],
+        "{pieces}"
+    );
 }
 
 #[test]

@@ -21,6 +21,19 @@ fn topk_lm(arguments: &[&str]) -> Output {
         .unwrap()
 }
 
+/// A text may end with a token beyond the context.
+#[test]
+fn a_prompt_may_fill_the_context() {
+    let model = load_on(&golden("llama-gqa"), BackendChoice::Cpu).unwrap();
+    let n_ctx = model.config().n_ctx;
+    for length in [n_ctx - 3, n_ctx] {
+        let prompt: Vec<u32> = (0..length as u32).map(|i| i * i % 61 + 1).collect();
+        let places = turn::places(&model, &prompt, &[vec![5], vec![6]], 4).unwrap();
+        assert!(places.iter().all(|ids| ids.len() <= n_ctx), "{places:?}");
+        assert_eq!(places.len() > 1, length < n_ctx);
+    }
+}
+
 #[test]
 fn the_site_finds_the_same_and_edits_do_it() {
     let Some(model) = load_on(&root().join(MODEL), BackendChoice::Cpu) else {

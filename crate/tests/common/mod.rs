@@ -57,6 +57,43 @@ pub fn golden_models() -> Vec<PathBuf> {
     models
 }
 
+/// `SOAK=1`: everything at full length.
+pub fn soak() -> bool {
+    std::env::var_os("SOAK").is_some()
+}
+
+/// Those that go through the GPU, where each has kernels of its own to be compiled: of every architecture, kind of block, cut and stored number
+/// one; with `SOAK=1` all. What kernels do, `gpu/` checks operation by operation.
+const ON_GPU: [&str; 16] = [
+    "gemma2",
+    "gemma3",
+    "gpt-neo",
+    "gpt2",
+    "gpt2-odd-f16",
+    "llama-abs-relu",
+    "llama-dense-bias",
+    "llama-gptq",
+    "llama-gqa",
+    "llama-i8",
+    "llama-odd-bf16",
+    "neox-parallel",
+    "neox-serial",
+    "qwen2-awq",
+    "qwen2-dense-window",
+    "qwen3",
+];
+
+/// Golden models for the GPU.
+pub fn golden_models_on_gpu() -> Vec<PathBuf> {
+    let all = golden_models();
+    if soak() {
+        return all;
+    }
+    let some: Vec<PathBuf> = ON_GPU.iter().map(|name| golden(name)).collect();
+    assert!(some.iter().all(|folder| all.contains(folder)));
+    some
+}
+
 pub fn json(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }

@@ -88,6 +88,12 @@ fn what_is_no_whole_is_refused() {
         assert_eq!(output.status.code(), Some(2), "{part}");
         assert_eq!(String::from_utf8_lossy(&output.stderr).lines().count(), 1);
     }
+    // An autoencoder's statistics are of a whole corpus.
+    let output = analyze(&golden("llama-gqa"), &out, &["--shard", "1/3", "--sae", "somewhere"])
+        .output()
+        .unwrap();
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--sae"));
+    assert_eq!(output.status.code(), Some(2));
     // A damaged byte, a cut file.
     let damaged = parts[2].join("final.bin");
     let whole = std::fs::read(&damaged).unwrap();

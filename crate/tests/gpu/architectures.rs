@@ -8,6 +8,7 @@ use topk_lm::program::Program;
 use topk_lm::weights::Dtype;
 
 use crate::cases::{biases, device, difference, gpt2, llama, load, topk};
+use crate::common::soak;
 use crate::ops::{compare, compare_late};
 
 fn rotary(dims: usize, local_theta: Option<f64>) -> Positions {
@@ -168,6 +169,10 @@ fn caches_in_half_precision() {
     .into_iter()
     .enumerate()
     {
+        // Of positions, windows and heads these have all kinds.
+        if !soak() && ["llama", "gpt2", "qwen3"].contains(&name) {
+            continue;
+        }
         let config = half(config);
         let both = load(&gpu, &config, Dtype::F32, 171 + number as u64);
         compare(name, &config, &both, 20, 2, Rows::Sequence);

@@ -53,10 +53,10 @@ fn grows_with_its_text(cache_dtype: CacheDtype) {
     };
     let text: Vec<u32> = (0..500).map(|i| i * i % 61).collect();
     // Over the two ends at which a cache of 256 grows, with steps under way while it does so.
-    let drawn = |cache: &mut GpuCache, prompt: usize| {
+    let drawn = |cache: &mut GpuCache, prompt: usize, groups: &[(usize, usize)]| {
         feed(&both.gpu, cache, &text[..prompt - 1], &edits);
         let mut ids = text[..prompt].to_vec();
-        for (steps, ahead) in [(3, 2), (4, 0), (1, 9), (16, 3)] {
+        for (steps, ahead) in groups.iter().copied() {
             let decode = Decode {
                 ids: &ids,
                 steps,
@@ -70,16 +70,21 @@ fn grows_with_its_text(cache_dtype: CacheDtype) {
         }
         ids
     };
-    let mut grows = both.gpu.new_cache().unwrap();
     let mut has_room = both.gpu.new_cache().unwrap();
     let bytes = || gpu.ledger().bytes();
     let (small, ids) = (bytes(), vec![1; N_CTX]);
     feed(&both.gpu, &mut has_room, &ids, &edits);
     assert!(bytes() > small);
-    for prompt in [245, 500] {
-        let ids = drawn(&mut grows, prompt);
-        assert_eq!(ids.len(), prompt + 24);
-        assert_eq!(ids, drawn(&mut has_room, prompt));
+    // The last: fewer steps are asked for than are under way, and more begin behind those.
+    let groups = [(3, 2), (4, 0), (1, 9), (16, 3)];
+    for (prompt, groups, length) in [
+        (245, &groups[..], 269),
+        (500, &groups, 524),
+        (220, &[(1, 30), (8, 24), (24, 0), (8, 0)], 283),
+    ] {
+        let ids = drawn(&mut both.gpu.new_cache().unwrap(), prompt, groups);
+        assert_eq!(ids.len(), length);
+        assert_eq!(ids, drawn(&mut has_room, prompt, groups));
     }
 }
 

@@ -1,6 +1,6 @@
 //! A context that is capped at load: smaller caches, the same numbers.
 
-use crate::common::{load_on, root};
+use crate::common::{load_on, root, soak};
 use topk_lm::checkpoint::FolderSource;
 use topk_lm::error::{Code, Result};
 use topk_lm::pace::Cancel;
@@ -23,6 +23,10 @@ const MODELS: [&str; 4] = ["gpt2", "llama-rope-llama3", "gemma2", "llama-i8"];
 fn a_capped_model_gives_the_same_numbers() {
     for name in MODELS {
         for backend in [BackendChoice::Cpu, BackendChoice::Gpu] {
+            // There the others have what these two have.
+            if backend == BackendChoice::Gpu && !["gpt2", "gemma2"].contains(&name) && !soak() {
+                continue;
+            }
             let folder = root().join("tests/goldens/models").join(name);
             let Some(whole) = load_on(&folder, backend) else {
                 continue;

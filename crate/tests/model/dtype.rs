@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::common::{largest_difference, load_on, root};
+use crate::common::{largest_difference, load_on, root, soak};
 use topk_lm::checkpoint::FolderSource;
 use topk_lm::pace::Cancel;
 use topk_lm::session::{BackendChoice, KeptAs, LoadOptions, Model, RunOptions};
@@ -46,6 +46,10 @@ fn matrices_are_kept_as_f16() {
             Some(kept)
         };
         let cpu = on(BackendChoice::Cpu).unwrap();
+        // Kernels of their own have f16, f32 and 8 bits.
+        if !soak() && ["llama-f16-linear", "llama-tied-bf16"].contains(&name) {
+            continue;
+        }
         if let Some(gpu) = on(BackendChoice::Gpu) {
             let apart = largest_difference(&cpu, &gpu);
             assert!(apart < 1e-3, "{name}: {apart}");

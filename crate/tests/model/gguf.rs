@@ -9,6 +9,7 @@ use crate::common::{folder, ids, json, largest_difference, root};
 use proptest::prelude::*;
 use serde_json::Value;
 use topk_lm::checkpoint::{self, GgufSource};
+use topk_lm::config::{Config, RopeScaling};
 use topk_lm::source::Source;
 use topk_lm::{BackendChoice, LogitRows, Model, RunOptions};
 
@@ -201,9 +202,14 @@ fn changed(name: &str, from: &[u8], to: &[u8]) -> PathBuf {
     written(&bytes)
 }
 
-/// A golden file of the kind qwen2 with one more key, in front of the others.
+/// The golden file of the kind qwen2 with one more key.
 fn with_key(key: &str, kind: u32, value: &[u8]) -> PathBuf {
-    let mut bytes = std::fs::read(golden("qwen2.gguf")).unwrap();
+    with_key_of("qwen2", key, kind, value)
+}
+
+/// A golden file with one more key, in front of the others.
+fn with_key_of(name: &str, key: &str, kind: u32, value: &[u8]) -> PathBuf {
+    let mut bytes = std::fs::read(golden(&format!("{name}.gguf"))).unwrap();
     bytes[16] += 1;
     let entry = [
         &(key.len() as u64).to_le_bytes(),
@@ -262,6 +268,10 @@ fn a_value_that_cannot_be_followed_is_refused() {
             "qwen2.residual_scale = 0.5 is not supported",
         ),
         (
+            float("rope.scaling.attn_factor", 0.5),
+            "qwen2.rope.scaling.attn_factor = 0.5 is not supported",
+        ),
+        (
             float("logit_scale", f32::NAN),
             "qwen2.logit_scale is NaN; it must be finite",
         ),
@@ -297,6 +307,40 @@ fn a_value_that_cannot_be_followed_is_refused() {
     }
     let pair = |second: f32| [32f32.to_le_bytes(), second.to_le_bytes()].concat();
     assert!(said(&changed("llama-k", &pair(32.0), &pair(f32::NAN))).contains("rope_freqs.weight"));
+}
+
+/// The config that transformers would read, of a file.
+fn config(path: &Path) -> Config {
+    pollster::block_on(checkpoint::read_config(&GgufSource::new(path).unwrap())).unwrap()
+}
+
+/// As llama.cpp reads it: linear where no type is said, by the key of today or that of the first files; 0 is no factor.
+#[test]
+fn a_linear_scaling_needs_no_type() {
+    let scaling = |key: &str, factor: f32| {
+        let path = with_key(&format!("qwen2.rope.{key}"), 6, &factor.to_le_bytes());
+        config(&path).rope().unwrap().scaling.clone()
+    };
+    for key in ["scaling.factor", "scale_linear"] {
+        assert_eq!(scaling(key, 4.0), RopeScaling::Linear { factor: 4.0 });
+        assert_eq!(scaling(key, 0.0), RopeScaling::None);
+        assert_eq!(scaling(key, 1.0), RopeScaling::None);
+    }
+    let both = with_key_of("llama-k", "llama.rope.scaling.factor", 6, &2f32.to_le_bytes());
+    let error = GgufSource::new(&both).unwrap_err().to_string();
+    assert!(
+        error.contains("a linear scaling beside tensor \"rope_freqs.weight\""),
+        "{error}"
+    );
+}
+
+/// Chat models have one id for the end of a text and another for that of a turn.
+#[test]
+fn the_end_of_a_turn_ends_a_text() {
+    let eot = with_key("tokenizer.ggml.eot_token_id", 4, &5u32.to_le_bytes());
+    assert_eq!(config(&eot).eos_token_ids, [0, 5]);
+    let eos = with_key("tokenizer.ggml.eot_token_id", 4, &0u32.to_le_bytes());
+    assert_eq!(config(&eos).eos_token_ids, [0]);
 }
 
 #[test]

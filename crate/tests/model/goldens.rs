@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use crate::common::{generate, golden_models, ids, json, largest_difference, load_on, usizes, Tensors};
+use crate::common::{
+    generate, golden_models, golden_models_on_gpu, ids, json, largest_difference, load_on, usizes, Tensors,
+};
 use serde_json::Value;
 use topk_lm::edits::Edit;
 use topk_lm::exec::request::LogitRows;
@@ -28,7 +30,7 @@ fn cpu_matches_transformers() {
 
 #[test]
 fn gpu_matches_transformers() {
-    for folder in golden_models() {
+    for folder in golden_models_on_gpu() {
         check(&folder, BackendChoice::Gpu, GPU);
     }
 }

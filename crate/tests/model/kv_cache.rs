@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::common::edits::{an_edit, MODELS};
-use crate::common::{generate, golden, golden_models, ids, json, largest_difference, load_on, root, Tensors};
+use crate::common::{generate, golden, golden_models, ids, json, largest_difference, load_on, root, soak, Tensors};
 use proptest::prelude::*;
 use topk_lm::checkpoint::FolderSource;
 use topk_lm::edits::{Edit, Positions};
@@ -63,6 +63,7 @@ const NEAR: f32 = 1e-2;
 #[test]
 fn dense_models_are_near_the_goldens_on_both_devices() {
     let mut names = 0;
+    let has_gpu = load_on(&golden("llama-gqa"), BackendChoice::Gpu).is_some();
     for folder in golden_models() {
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
         let Ok(cpu) = load_in(&name, BackendChoice::Cpu, CacheDtype::F16) else {
@@ -71,7 +72,7 @@ fn dense_models_are_near_the_goldens_on_both_devices() {
         if cpu.config().topk.is_some() {
             continue;
         }
-        let on_gpu = load_on(&folder, BackendChoice::Gpu).is_some();
+        let on_gpu = has_gpu && (soak() || ["llama-dense-bias", "gemma2-dense"].contains(&name.as_str()));
         let gpu = on_gpu.then(|| half(&name, BackendChoice::Gpu));
         let tensors = Tensors::open(&folder.join("golden.safetensors"));
         let (tensors, golden) = (tensors.all(), json(&folder.join("golden.json")));

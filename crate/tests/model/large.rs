@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::common::largest_difference;
+use crate::common::{largest_difference, soak};
 use half::f16;
 use serde_json::{json, Value};
 use topk_lm::checkpoint;
@@ -151,7 +151,7 @@ fn made([d, layers, heads, kv_heads, mlp, vocab]: [usize; 6], four_bits: bool) -
 
 #[test]
 fn a_billion_parameters_fit() {
-    if std::env::var_os("SOAK").is_none() {
+    if !soak() {
         println!("SKIPPED: models of a billion parameters (npm run soak)");
         return;
     }

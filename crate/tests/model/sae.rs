@@ -10,6 +10,7 @@ use topk_lm::error::Code;
 use topk_lm::exec::request::LogitRows;
 use topk_lm::pace::Cancel;
 use topk_lm::session::{BackendChoice, GenerateOptions, Model, RunOptions, SaeOptions, SamplingOptions};
+use topk_lm::source::{LocalFuture, Source};
 
 fn folder(name: &str) -> std::path::PathBuf {
     root().join("tests/goldens/saes").join(name)
@@ -163,6 +164,85 @@ fn generation_follows_the_features() {
     for (row, next) in whole.data.chunks_exact(whole.shape[1]).zip(&edited[1..]).skip(2) {
         let best = topk_lm::numerics::order::topk_indices(row, 1, Default::default())[0];
         assert_eq!(best, *next);
+    }
+}
+
+/// A folder whose last file is read while its caller gives up.
+struct GivenUp(FolderSource, Cancel);
+
+impl Source for GivenUp {
+    fn size(&self, path: &str) -> Option<u64> {
+        self.0.size(path)
+    }
+
+    fn read<'a>(&'a self, path: &'a str, offset: u64, length: usize) -> LocalFuture<'a, topk_lm::Result<Vec<u8>>> {
+        if path == "sae_weights.safetensors" {
+            self.1.cancel();
+        }
+        self.0.read(path, offset, length)
+    }
+}
+
+#[test]
+fn what_was_given_up_is_not_attached() {
+    let model = load(&root().join("tests/goldens/models/llama-gqa"), BackendChoice::Cpu).unwrap();
+    let cancel = Cancel::default();
+    let source = GivenUp(
+        FolderSource::new(folder("standard-resid-post")).unwrap(),
+        cancel.clone(),
+    );
+    let attached = block_on(model.attach_sae_unless(&source, &SaeOptions::default(), &cancel));
+    assert_eq!(attached.unwrap_err().code(), Code::Aborted);
+    assert_eq!(model.saes().unwrap(), []);
+    attach(&model, "standard-resid-post", false).unwrap();
+    assert_eq!(model.saes().unwrap().len(), 1);
+}
+
+/// Behind a block with an autoencoder stands what that makes of the stream; what is ablated is what the block has cut.
+#[test]
+fn ablation_is_of_the_neurons_in_front_of_an_autoencoder() {
+    let model = load(&root().join("tests/goldens/models/llama-gqa"), BackendChoice::Cpu).unwrap();
+    attach(&model, "standard-resid-post", false).unwrap();
+    let (ids, target, layer) = ([3, 1, 4, 1, 5], 9, 1);
+    let run = |edits: Vec<Edit>| {
+        let options = RunOptions {
+            hooks: vec!["blocks.1.hook_resid_post.hook_sae_input".into()],
+            edits,
+            ..RunOptions::default()
+        };
+        let output = block_on(model.run(&ids, &options, &Cancel::default())).unwrap();
+        let row = output.hooks["blocks.1.hook_resid_post.hook_sae_input"].data.clone();
+        (row, output.logits.data[target])
+    };
+    let (input, logit) = run(Vec::new());
+    let cut = &input[input.len() - model.config().d_model..];
+    let found = block_on(model.ablate(&ids, target as u32, &[], &Cancel::default(), &mut |_, _| {})).unwrap();
+    let all = found
+        .layers
+        .iter()
+        .zip(&found.indices)
+        .zip(found.values.iter().zip(&found.effects));
+    let own: Vec<_> = all.filter(|((of, _), _)| **of == layer).collect();
+    let active: Vec<(usize, f32)> = cut
+        .iter()
+        .copied()
+        .enumerate()
+        .filter(|(_, value)| *value != 0.0)
+        .collect();
+    assert!(!active.is_empty() && active.len() <= 9);
+    assert_eq!(
+        own.iter()
+            .map(|((_, index), (value, _))| (**index as usize, **value))
+            .collect::<Vec<_>>(),
+        active
+    );
+    for ((_, index), (_, effect)) in own {
+        let last = topk_lm::Positions::Range {
+            from: ids.len() - 1,
+            to: ids.len(),
+        };
+        let (_, without) = run(vec![Edit::ablate(layer as usize, *index as usize).positions(last)]);
+        assert!((logit - without - effect).abs() < 1e-4, "{index}: {effect}");
     }
 }
 

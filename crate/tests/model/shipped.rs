@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use crate::common::{generate, ids, json, largest_difference, load_on, root, Tensors};
+use crate::common::{generate, ids, json, largest_difference, load_on, root, soak, Tensors};
 use serde_json::Value;
 use topk_lm::exec::request::LogitRows;
 use topk_lm::numerics::order::{topk_indices, Select};
@@ -13,10 +13,6 @@ use topk_lm::{Edit, Positions};
 
 fn folder() -> PathBuf {
     root().join("models/Llama-TopK-Stories-16M")
-}
-
-fn soak() -> bool {
-    std::env::var_os("SOAK").is_some()
 }
 
 fn greedy(model: &Model, prompt: &[u32], new_tokens: usize) -> Vec<u32> {
@@ -53,6 +49,32 @@ fn greedy_texts(choice: BackendChoice, most: usize, rest: usize) {
             model.backend().kind.name()
         );
     }
+}
+
+/// It leaves no text in which it could be found.
+#[test]
+fn a_special_token_is_a_stop_text() {
+    let Some(model) = load_on(&folder(), BackendChoice::Cpu) else {
+        return;
+    };
+    let prompt = model.encode_prompt("They were happy again. The end.").unwrap();
+    let end = model.eos_token_ids()[0];
+    let name = model.tokenizer().unwrap().id_to_token(end).unwrap();
+    let options = |seed| GenerateOptions {
+        seed: Some(seed),
+        max_tokens: Some(160),
+        ignore_eos: true,
+        ..GenerateOptions::default()
+    };
+    let mut texts = (1..40).map(|seed| (seed, generate(&model, &prompt, &options(seed))));
+    let ends = |(seed, ids): (u64, Vec<u32>)| Some((seed, ids.iter().position(|id| *id == end)?, ids));
+    let (seed, at, on) = texts.find_map(ends).expect("an end of text");
+    assert!(at + 1 < on.len());
+    let stopped = GenerateOptions {
+        stop: vec!["no such text".into(), name],
+        ..options(seed)
+    };
+    assert_eq!(generate(&model, &prompt, &stopped), on[..=at]);
 }
 
 #[test]

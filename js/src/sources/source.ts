@@ -18,8 +18,8 @@ export interface OpenFolder extends WasmSource {
   readonly isWhole: boolean;
   /** Waits until what was read early is verified; `true`: it turned out to be wrong and was fetched again, so read everything once more. */
   misled(): Promise<boolean>;
-  /** Waits until every file is there, also those the engine did not read. */
-  complete(): Promise<void>;
+  /** Waits until every file is there, also those the engine did not read. `isRead`: it will be after that. */
+  complete(isRead?: boolean): Promise<void>;
   /** Forgets stored copies that no SHA-256 vouches for: the engine could not read what they hold, and the server may have better ones. */
   distrust(): Promise<void>;
   /** Of the files of this folder; final after {@link complete}. */

@@ -359,8 +359,8 @@ class UrlFolder implements OpenFolder {
     return was;
   }
 
-  async complete(): Promise<void> {
-    for (const { download } of this.#files.values()) await download.release();
+  async complete(isRead = false): Promise<void> {
+    for (const { download } of this.#files.values()) await (isRead ? download.whole : download.release());
   }
 
   async distrust(): Promise<void> {

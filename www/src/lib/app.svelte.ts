@@ -23,6 +23,10 @@ export class App {
   refused = $state.raw<Problem | null>(null);
   /** The last model that was ready. */
   #before: ModelEntry | null = null;
+  /** The step that is being put in place, until the address says what came of it. */
+  #asked: { ckpt: number | null } | null = null;
+  /** Whether a round through the training steps has the weights: they are not those of the address until it ends. */
+  isLent = $state(false);
 
   constructor() {
     const { engine, embed } = visit(location.search);
@@ -32,9 +36,12 @@ export class App {
     this.statistics = new OwnStatistics(this.session);
   }
 
+  /** Alone, so that {@link entry} stays the same object whatever else of the address changes. */
+  #named = $derived.by(() => this.router.route.model);
+
   /** The model that the address names; `null` until the list is there. */
   entry = $derived.by((): ModelEntry | null => {
-    const { model } = this.router.route;
+    const model = this.#named;
     if (model === null) return this.models[0] ?? null;
     const shipped = this.models.find(({ name }) => name === model);
     if (shipped) return shipped;
@@ -63,7 +70,20 @@ export class App {
   /** The dense twin of the TopK model in use, or the other way round. */
   twin = $derived.by(() => (this.entry ? twinOf(this.entry, this.models) : null));
 
+  /** The training step that is in use, or about to be. */
+  get step(): number | null {
+    const { session, router } = this;
+    return this.isLent ? (session.switching ?? session).step : router.route.ckpt;
+  }
+
+  /** What an update, which reloads the tab, would lose: a sentence; '' for nothing. */
+  get lost(): string {
+    if (this.session.entry?.files) return 'After the update, choose your model’s folder again.';
+    return this.statistics.isRunning ? 'The update ends the statistics that are being computed here.' : '';
+  }
+
   async start(): Promise<void> {
+    this.problem = null;
     try {
       this.models = await shippedModels();
     } catch (error) {
@@ -80,28 +100,21 @@ export class App {
     if (isChosen && session.model) this.#before = entry;
     if (isChosen && session.phase === 'failed' && this.#giveBack(entry)) return;
     if (!isChosen) void session.choose(entry, { agreed: this.#before?.name === entry.name });
-    else if (session.model && ckpt !== session.step && session.switching?.step !== ckpt) void this.#switchTo(ckpt);
-  }
-
-  /**
-   * Shows a training step: in the address, and its weights in place.
-   * @returns whether they are in place now; the address then holds the step, else that of the weights that stayed
-   */
-  async showCheckpoint(step: number | null): Promise<boolean> {
-    this.router.replace({ ckpt: step });
-    return this.#switchTo(step);
+    else if (session.model && !this.isLent && ckpt !== session.step && this.#asked?.ckpt !== ckpt) void this.#switchTo(ckpt);
   }
 
   /** The address goes back to the weights in place where others could not be loaded. */
-  async #switchTo(ckpt: number | null): Promise<boolean> {
+  async #switchTo(ckpt: number | null): Promise<void> {
     const { session, router } = this;
+    const asked = { ckpt };
+    this.#asked = asked;
     const isIn = await session.loadCheckpoint(ckpt);
-    if (!isIn && session.model && router.route.ckpt === ckpt) {
+    if (this.#asked === asked) this.#asked = null;
+    if (!isIn && session.model && !this.isLent && router.route.ckpt === ckpt) {
       router.replace({ ckpt: session.step });
       const isKnown = session.steps.length === 0 || session.steps.some(({ step }) => step === ckpt);
       if (ckpt !== null && !isKnown) router.errors = [`This model has no training step ${ckpt}; the weights in place stay in use.`];
     }
-    return isIn;
   }
 
   /** A model of the reader's that cannot be loaded gives way to the one before it. @returns whether there is one */

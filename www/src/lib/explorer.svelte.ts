@@ -3,7 +3,7 @@ import { untrack } from 'svelte';
 import type { FeatureIndex } from 'topk-lm';
 import type { App } from './app.svelte';
 import { beginning, cutText, encodeToFit, fitIds } from './fit';
-import type { ModelEntry } from './models';
+import { type ModelEntry, twinOf } from './models';
 import { labelOf, tokenText } from './neurons';
 import { type Activations, readActivations, storedActivations, type StoredActivations, type StoredText, storedTexts } from './activations';
 import type { Ranking } from './ranking';
@@ -33,6 +33,8 @@ export class Explorer {
   #rows: { entry: ModelEntry; number: number; reading: Promise<StoredActivations> } | null = null;
   #job: AbortController | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Of which model the text was, and its ids in the address. */
+  #last: { entry: ModelEntry | null; t: string | undefined } = { entry: null, t: undefined };
   /** The text that was on screen when the model was changed: one without stored texts reads that. */
   #kept = $state('');
   /** Ids in the address that came from typing: the text box stays as it was typed. */
@@ -137,6 +139,7 @@ export class Explorer {
   async openModel(): Promise<void> {
     const { entry } = this.#app;
     this.#kept = untrack(() => this.typed);
+    untrack(() => this.#carryOver(entry));
     this.stored = null;
     this.activations = null;
     this.#key = '';
@@ -153,10 +156,21 @@ export class Explorer {
     }
   }
 
+  /** To a model of another vocabulary, the ids in the address are other words: it reads those in the text box. A twin shares its vocabulary. */
+  #carryOver(entry: ModelEntry | null): void {
+    const { models, router } = this.#app;
+    const { entry: before, t } = this.#last;
+    if (!entry || !before || entry.name === before.name || entry === twinOf(before, models)) return;
+    // Other ids came with this model, in a link or by the step back.
+    if (t === undefined || t !== router.route.params.t) return;
+    router.set({ t: null, p: beginning(this.typed) || null, at: null, n: null, set: null, why: null });
+  }
+
   /** Reads what is wanted: call in an effect. */
   read(): void {
     const { wanted } = this;
-    const { session } = this.#app;
+    const { session, entry, router } = this.#app;
+    this.#last = { entry, t: router.route.params.t };
     const { model, weights, vocabulary } = session;
     if (!wanted) return;
     if (wanted.kind === 'stored' && !model && !vocabulary) return;
@@ -248,11 +262,13 @@ export class Explorer {
 
   /** Puts the text of ids into the text box, unless they came from there. */
   #show(ids: readonly number[]): void {
-    const { t } = this.#app.router.route.params;
+    const { router, session, entry } = this.#app;
+    const { t } = router.route.params;
     if (t !== undefined && t === this.#fromTyping && (this.#filledFrom === 0 || this.#filledFrom === ids.length)) return;
     this.#fromTyping = t ?? '';
-    const { vocabulary } = this.#app.session;
-    if (!vocabulary) {
+    const { vocabulary } = session;
+    // That of the model before is there for a moment.
+    if (!vocabulary || session.entry?.name !== entry?.name) {
       this.#fromTyping = '?'; // again when the vocabulary is there
       return;
     }

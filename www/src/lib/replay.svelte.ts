@@ -49,6 +49,7 @@ export class Replay {
     const controller = new AbortController();
     this.#job = controller;
     this.writing = { step };
+    let text: string | undefined;
     try {
       const { ids, cut } = await encodeToFit(model, this.prompt);
       controller.signal.throwIfAborted();
@@ -59,32 +60,36 @@ export class Replay {
       const before = (await textOf(model, all)).length;
       for await (const { id } of generation) {
         all.push(id);
-        const text = (await textOf(model, all)).slice(before);
-        if (!controller.signal.aborted) this.texts = new Map(this.texts).set(step, text);
+        const longer = (await textOf(model, all)).slice(before);
+        controller.signal.throwIfAborted();
+        text = longer;
+        this.texts = new Map(this.texts).set(step, text);
       }
     } catch (error) {
+      // A row that was cut off would pass for a whole one.
+      if (this.texts.get(step) === text) this.texts = new Map([...this.texts].filter(([at]) => at !== step));
       if (!isAbort(error)) session.report(error);
     } finally {
       if (this.#job === controller) this.writing = null;
     }
   }
 
-  /** Runs every checkpoint, the final weights last, then returns to the original step. */
+  /** Runs every checkpoint, the final weights last; the address keeps its step, whose weights come back at the end. */
   async all(): Promise<void> {
-    const { session, router } = this.#app;
+    const { session } = this.#app;
     this.#round?.abort();
     const controller = new AbortController();
     this.#round = controller;
     const { signal } = controller;
-    const before = router.route.ckpt;
     const stops = [...session.steps.map(({ step }) => step), null];
     this.round = { done: 0, total: stops.length };
+    this.#app.isLent = true;
     try {
       await session.ready(signal);
       for (const [done, step] of stops.entries()) {
         this.round = { done, total: stops.length };
         if (this.texts.has(step) && session.step !== step) continue;
-        if (!(await this.#app.showCheckpoint(step)) || signal.aborted) return;
+        if (!(await session.loadCheckpoint(step)) || signal.aborted) return;
         await this.write();
         if (signal.aborted) return;
       }
@@ -93,7 +98,7 @@ export class Replay {
     } finally {
       if (this.#round === controller) {
         this.round = null;
-        if (router.route.page === 'trace') router.replace({ ckpt: before });
+        this.#app.isLent = false;
       }
     }
   }

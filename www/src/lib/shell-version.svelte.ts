@@ -4,20 +4,28 @@
 export const update = $state({ isReady: false });
 
 let waiting: ServiceWorker | null = null;
+/** Whether the reader wants the new version in this tab. */
+let isWanted = false;
 
 /**
  * Registers the worker of the built site. Without one (plain http, private windows) the site only works online.
  *
  * @param settled - on a first visit the worker, which fetches the whole shell, waits for this: the reader waits for the model
+ * @param isKept - whether a reload loses nothing of this tab
  */
-export async function keepShell(settled: Promise<void>): Promise<void> {
+export async function keepShell(settled: Promise<void>, isKept: () => boolean): Promise<void> {
   if (!import.meta.env.PROD || !('serviceWorker' in navigator)) return;
   const { serviceWorker } = navigator;
   // Without a controller this page is the first: the worker takes it over without a change of version.
   let isFirst = serviceWorker.controller === null;
   if (isFirst) await settled;
   serviceWorker.addEventListener('controllerchange', () => {
-    if (!isFirst) location.reload(); // the address holds the state
+    if (!isFirst && (isWanted || isKept()))
+      location.reload(); // the address holds the state
+    else if (!isFirst) {
+      waiting = null; // another tab took it
+      update.isReady = true;
+    }
     isFirst = false;
   });
   try {
@@ -39,7 +47,9 @@ export async function keepShell(settled: Promise<void>): Promise<void> {
   }
 }
 
-/** Switches every open page of the site to the new version. */
+/** Switches this page to the new version, and every other open one that loses nothing by it. */
 export function takeUpdate(): void {
-  waiting?.postMessage('take-over');
+  isWanted = true;
+  if (waiting) waiting.postMessage('take-over');
+  else location.reload();
 }

@@ -131,7 +131,8 @@ export async function placesFor(
   const wanted = Array.from({ length: TEXTS }, (_, seed) => ({ sampling: { seed, temperature: 0.8, maxTokens: LENGTH }, edits: [] }));
   const written = await writeTogether(model, prompt, wanted, signal, onProgress);
   const best: { ids: number[]; score: number }[] = [];
-  for (const { ids } of written) {
+  for (const text of written) {
+    const ids = text.ids.slice(0, model.config.n_ctx); // its last token may lie beyond the context
     if (ids.length === prompt.length) continue;
     const { logits } = await model.run(ids, { logits: 'all', signal });
     let place = { ids: [] as number[], score: Number.NEGATIVE_INFINITY };

@@ -21,6 +21,8 @@ export class Writing {
   isWriting = $state(false);
   /** From the call to the last token, including the prompt; s. */
   seconds = $state(0);
+  /** Counts the texts: one that another has replaced ends without a word. */
+  #number = 0;
 
   get newTokens(): number {
     return this.ids.length - this.promptLength;
@@ -42,12 +44,15 @@ export class Writing {
     this.evicted = [];
     this.admitted = [];
     this.finish = null;
+    this.isWriting = false;
     this.seconds = 0;
+    this.#number++;
   }
 
   /** Generates until the end or until `signal` aborts; what was written by then stays. */
   async write(model: TopKLM, prompt: readonly number[], sampling: Sampling, edits: readonly Edit[], signal: AbortSignal): Promise<void> {
     this.#begin(prompt, prompt.length);
+    const number = this.#number;
     this.isWriting = true;
     const began = performance.now();
     const generation = model.generate(prompt, { ...sampling, edits, signal });
@@ -61,10 +66,10 @@ export class Writing {
       }
       this.finish = generation.finish;
     } catch (error) {
-      this.finish = 'stopped';
+      if (this.#number === number) this.finish = 'stopped';
       if (!isAbort(error)) throw error;
     } finally {
-      this.isWriting = false;
+      if (this.#number === number) this.isWriting = false;
     }
   }
 }

@@ -31,7 +31,7 @@ pub struct AnalyzeArgs {
     #[arg(long)]
     checkpoints: bool,
     /// Analyze only the i-th of n parts of the documents, with i from 1
-    #[arg(long, value_name = "i/n", value_parser = shard, allow_hyphen_values = true)]
+    #[arg(long, value_name = "i/n", value_parser = shard, allow_hyphen_values = true, conflicts_with = "saes")]
     shard: Option<(u64, u64)>,
     /// Dense twin, whose embedding defines the clusters of tokens [default: dense_twin in manifest.json or config.json]
     #[arg(long, value_name = "DIR")]

@@ -164,6 +164,10 @@ fn topk(args: &BenchArgs) -> Result<serde_json::Value> {
 /// Measures TopK's constants, and puts them into the file of the plan.
 #[cfg(feature = "gpu")]
 fn plan(args: &BenchArgs, file: Option<&std::path::Path>) -> Result<serde_json::Value> {
+    if args.backend.choice() == BackendChoice::Cpu {
+        let said = "--topk-plan measures kernels of the GPU; leave --backend cpu out";
+        return Err(Error::new(Code::Argument, said));
+    }
     // Before the minutes that it takes.
     let plan = match file {
         Some(path) => {

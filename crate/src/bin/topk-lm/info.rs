@@ -8,6 +8,7 @@ use topk_lm::checkpoint::{self, FolderSource, Summary};
 use topk_lm::config::{Architecture, Config, Residual, Rope, RopeScaling};
 use topk_lm::error::Result;
 use topk_lm::offline::compare::compare;
+use topk_lm::session::{BackendChoice, LoadOptions};
 use topk_lm::tokenizer::Tokenizer;
 
 use crate::common::{counted, print_line, KvCache, NoBackend};
@@ -24,7 +25,8 @@ pub struct InfoArgs {
     /// In which numbers keys and values are cached, likewise
     #[arg(long, value_enum, default_value_t)]
     kv_cache: KvCache,
-    /// Another form of the same model, say before a rounding: also print how the two foretell --text
+    /// Another form of the same model, say before a rounding: also print how the two foretell --text. It is read as it is; --max-context and
+    /// --kv-cache are those of --model, which may be the same
     #[arg(long, value_name = "DIR", requires_all = ["model", "text"])]
     against: Option<PathBuf>,
     /// Text file for --against
@@ -50,7 +52,13 @@ pub fn run(args: &InfoArgs) -> Result<()> {
     let source = FolderSource::new(model)?;
     let mut info = pollster::block_on(gather(&source, args)).map_err(|error| source.named(error))?;
     if let (Some(other), Some(text)) = (&args.against, &args.text) {
-        let compared = compare(model, other, text, args.max_tokens)?;
+        let options = LoadOptions {
+            backend: BackendChoice::Cpu,
+            max_context: args.max_context,
+            kv_cache: args.kv_cache.dtype(),
+            ..LoadOptions::default()
+        };
+        let compared = compare(model, &options, other, text, args.max_tokens)?;
         let [ours, others] = compared.bits_per_byte;
         info["compared"] = json!({
             "against": other.display().to_string(), "tokens": compared.tokens, "bytes": compared.bytes,

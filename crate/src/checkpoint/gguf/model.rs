@@ -1,11 +1,13 @@
 //! Kinds of models: their `config.json`, and Hugging Face's names of their tensors.
 
+use std::collections::HashSet;
 use std::f64::consts::PI;
 
 use serde_json::{json, Map, Value as Json};
 
 use super::blocks::GgufType;
 use super::header::Header;
+use super::tokenizer;
 use crate::error::{fail, quoted, Result};
 
 /// `general.architecture`, class in transformers.
@@ -34,11 +36,12 @@ const PARTS: [(&str, &str); 11] = [
 pub const FREQUENCIES: &str = "rope_freqs.weight";
 
 /// Keys that would change what a model computes, and the values with which they do not.
-const NEUTRAL: [(&str, &[f64]); 7] = [
+const NEUTRAL: [(&str, &[f64]); 8] = [
     ("expert_count", &[0.0]),
     ("attention.sliding_window", &[0.0]),
     ("attention.clamp_kqv", &[0.0]),
     ("attention.scale", &[0.0]),
+    ("rope.scaling.attn_factor", &[1.0]),
     ("logit_scale", &[0.0, 1.0]),
     ("embedding_scale", &[0.0, 1.0]),
     ("residual_scale", &[0.0, 1.0]),
@@ -181,9 +184,20 @@ impl Kind {
             set("attention_bias", header.tensors.contains_key("blk.0.attn_q.bias").into());
             set("mlp_bias", header.tensors.contains_key("blk.0.ffn_up.bias").into());
         }
-        for (key, of) in [("bos_token_id", "bos"), ("eos_token_id", "eos")] {
-            set(key, header.integer(&format!("tokenizer.ggml.{of}_token_id"))?.map_or(Json::Null, Json::from));
-        }
+        let token = |of: &str| header.integer(&format!("tokenizer.ggml.{of}_token_id"));
+        set("bos_token_id", token("bos")?.map_or(Json::Null, Json::from));
+        let mut ends: Vec<i64> = [token("eos")?, token("eot")?, token("eom")?].into_iter().flatten().collect();
+        ends.extend(tokenizer::ends(header)?);
+        let mut seen = HashSet::new();
+        ends.retain(|id| seen.insert(*id));
+        set(
+            "eos_token_id",
+            match ends[..] {
+                [] => Json::Null,
+                [id] => id.into(),
+                _ => ends.into(),
+            },
+        );
         if let Some(scaling) = self.scaling(header, theta, frequencies)? {
             set("rope_scaling", scaling);
         }
@@ -196,10 +210,17 @@ impl Kind {
     fn scaling(&self, header: &Header, theta: f64, frequencies: Option<&[f32]>) -> Result<Option<Json>> {
         let kind = self.key("rope.scaling.type");
         match header.text(&kind)? {
-            None | Some("none") => {}
-            Some("linear") => {
+            Some("none") => {}
+            // llama.cpp takes what has no type for linear, and a factor of 0 for none.
+            None | Some("linear") => {
                 let factor = header.float(&self.key("rope.scaling.factor"))?;
-                return Ok(factor.map(|factor| json!({ "rope_type": "linear", "factor": shortest(factor) })));
+                let factor = factor.or(header.float(&self.key("rope.scale_linear"))?);
+                if let Some(factor) = factor.filter(|factor| ![0.0, 1.0].contains(factor)) {
+                    if frequencies.is_some() {
+                        fail!(Checkpoint, "a linear scaling beside tensor {FREQUENCIES:?} is not supported");
+                    }
+                    return Ok(Some(json!({ "rope_type": "linear", "factor": shortest(factor) })));
+                }
             }
             Some(other) => fail!(Checkpoint, "{kind} {} is not supported; none and linear are", quoted(other)),
         }

@@ -20,6 +20,9 @@ const BYTE: i64 = 6;
 /// `tokenizer.json`, or why it cannot be made.
 pub fn written(header: &Header) -> Result<std::result::Result<Json, String>> {
     let tokens = Tokens::of(header)?;
+    if header.boolean("tokenizer.ggml.add_eos_token")? == Some(true) {
+        return Ok(Err("its tokenizer puts a token behind each text and was not converted".into()));
+    }
     match header.text("tokenizer.ggml.model")? {
         Some("gpt2") => bytes::written(header, &tokens),
         Some("llama") => pieces::written(header, &tokens),
@@ -28,6 +31,25 @@ pub fn written(header: &Header) -> Result<std::result::Result<Json, String>> {
             Ok(Err(format!("its tokenizer, {model}, is neither a byte-level BPE nor SentencePiece's and was not converted")))
         }
     }
+}
+
+/// Tokens of control that end a text or a turn, beside the one that the file calls so, as llama.cpp knows them: by their texts.
+const ENDS: [&str; 8] = [
+    "<|endoftext|>",
+    "<|end_of_text|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|im_end|>",
+    "<|end|>",
+    "<end_of_turn>",
+    "<EOT>",
+];
+
+/// The ids of those of [`ENDS`] that there are.
+pub fn ends(header: &Header) -> Result<Vec<i64>> {
+    let tokens = Tokens::of(header)?;
+    let found = tokens.of_kind(CONTROL).filter(|(_, text)| ENDS.contains(text));
+    Ok(found.map(|(id, _)| id as i64).collect())
 }
 
 /// The vocabulary: texts by id, with their kinds.

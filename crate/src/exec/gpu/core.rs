@@ -6,8 +6,8 @@ use std::rc::{Rc, Weak};
 
 use super::buffers::Buf;
 use super::cache::Variant;
-use super::context::Gpu;
 use super::compiled::Pipeline;
+use super::context::Gpu;
 use super::pipelines::Pipelines;
 use super::record::Recorder;
 use super::slots::Slots;

@@ -31,7 +31,10 @@ impl GpuEngine {
     ) -> Result<(Vec<Drawn>, Option<f64>)> {
         let core = &*self.core;
         let ahead = ahead.min(MAX_STEPS);
-        self.ready(cache, (decode.ids.len() + decode.steps + ahead).saturating_sub(1)).await?;
+        // What is under way may be more than is asked for, and `ahead` begins behind it.
+        let under_way = cache.flight.as_ref().filter(|flight| flight.start + 1 == decode.ids.len());
+        let steps = under_way.map_or(0, |flight| flight.steps).max(decode.steps);
+        self.ready(cache, (decode.ids.len() + steps + ahead).saturating_sub(1)).await?;
         let mut ids = decode.ids.to_vec();
         let mut steps = Vec::with_capacity(decode.steps);
         let mut ms = None;

@@ -21,9 +21,11 @@ pub fn written(header: &Header, tokens: &Tokens) -> Result<std::result::Result<J
         json!({ "type": "Split", "pattern": { "Regex": pattern }, "behavior": "Isolated", "invert": false })
     };
     let sequence = |first: Json, then: Json| json!({ "type": "Sequence", "pretokenizers": [first, then] });
-    let pre = header.text("tokenizer.ggml.pre")?.unwrap_or("gpt-2");
+    let Some(pre) = header.text("tokenizer.ggml.pre")? else {
+        return Ok(Err("tokenizer.ggml.pre, how its tokenizer cuts text, is missing".into()));
+    };
     let cut = match pre {
-        "gpt-2" | "default" => bytes(true),
+        "gpt-2" => bytes(true),
         "smollm" => sequence(json!({ "type": "Digits", "individual_digits": true }), bytes(true)),
         "llama-bpe" | "llama3" | "llama-v3" => sequence(split(WORDS[0]), bytes(false)),
         "qwen2" => sequence(split(WORDS[1]), bytes(false)),
@@ -44,11 +46,75 @@ pub fn written(header: &Header, tokens: &Tokens) -> Result<std::result::Result<J
         "added_tokens": tokens.added(),
         "normalizer": if pre == "qwen2" { json!({ "type": "NFC" }) } else { Json::Null },
         "pre_tokenizer": cut,
-        "post_processor": first_token(header, tokens, false)?,
+        "post_processor": first_token(header, tokens, pre.starts_with("llama"))?,
         "decoder": bytes(true),
         "model": {
             "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null, "end_of_word_suffix": null,
             "fuse_unk": false, "byte_fallback": false, "ignore_merges": pre.starts_with("llama"), "vocab": tokens.vocab(), "merges": pairs,
         },
     })))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::checkpoint::gguf::header::{Header, Value};
+    use crate::checkpoint::gguf::tokenizer;
+
+    fn header(more: &[(&str, Value)]) -> Header {
+        let texts = |all: &[&str]| Value::List(all.iter().map(|text| Value::Text((*text).into())).collect());
+        let mut header = Header::default();
+        for (key, value) in [
+            ("model", Value::Text("gpt2".into())),
+            ("tokens", texts(&["a", "b", "ab", "<|begin|>", "<|eot_id|>", "<|im_end|>"])),
+            ("token_type", Value::List([1, 1, 1, 3, 3, 1].map(Value::Int).to_vec())),
+            ("merges", texts(&["a b"])),
+            ("bos_token_id", Value::Int(3)),
+        ] {
+            header.values.insert(format!("tokenizer.ggml.{key}"), value);
+        }
+        for (key, value) in more {
+            header.values.insert(format!("tokenizer.ggml.{key}"), value.clone());
+        }
+        header
+    }
+
+    /// As in llama.cpp, which looks at the name first.
+    #[test]
+    fn llama_3_begins_with_its_first_token_unless_the_file_says_otherwise() {
+        let first = |more: &[(&str, Value)]| {
+            let made = tokenizer::written(&header(more)).unwrap().unwrap();
+            made["post_processor"]["special_tokens"]["<|begin|>"]["ids"].clone()
+        };
+        let pre = |name: &str| ("pre", Value::Text(name.into()));
+        for name in ["llama-bpe", "llama3", "llama-v3"] {
+            assert_eq!(first(&[pre(name)]), json!([3]));
+            assert_eq!(first(&[pre(name), ("add_bos_token", Value::Bool(false))]), json!(null));
+        }
+        assert_eq!(first(&[pre("qwen2")]), json!(null));
+        assert_eq!(first(&[pre("qwen2"), ("add_bos_token", Value::Bool(true))]), json!([3]));
+    }
+
+    /// Llama 3 and Qwen cut otherwise than GPT-2; the files from before the key do not say which they are.
+    #[test]
+    fn how_text_is_cut_is_not_guessed() {
+        for (more, word) in [
+            (vec![], "tokenizer.ggml.pre"),
+            (vec![("pre", Value::Text("default".into()))], "\"default\", is not known"),
+            (
+                vec![("pre", Value::Text("gpt-2".into())), ("add_eos_token", Value::Bool(true))],
+                "behind each text",
+            ),
+        ] {
+            let why = tokenizer::written(&header(&more)).unwrap().unwrap_err();
+            assert!(why.contains(word), "{why}");
+        }
+    }
+
+    /// A text that only looks like such a token ends nothing.
+    #[test]
+    fn a_turn_ends_a_text() {
+        assert_eq!(tokenizer::ends(&header(&[])).unwrap(), [4]);
+    }
 }
