@@ -24,6 +24,7 @@ from transformers import (
     GPT2LMHeadModel,
     GPTNeoForCausalLM,
     GPTNeoXForCausalLM,
+    GenerationConfig,
     LlamaForCausalLM,
     Qwen2ForCausalLM,
     Qwen3ForCausalLM,
@@ -132,6 +133,9 @@ class TopKMixin:
         if weights is None:
             return super().from_pretrained(folder, *args, **kwargs)
         config = kwargs.pop("config", None) or AutoConfig.from_pretrained(folder)
+        # transformers looks for it in a folder, and gets none here.
+        if (Path(folder) / "generation_config.json").exists():
+            kwargs.setdefault("generation_config", GenerationConfig.from_pretrained(folder))
         return super().from_pretrained(None, *args, config=config, state_dict=weights, **kwargs)
 
     def __init__(self, config, *args, **kwargs):

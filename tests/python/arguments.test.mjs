@@ -49,14 +49,30 @@ print("ok")
 
 const STOPPED = `
 model = topk_lm.Model.__new__(topk_lm.Model)
-model._open, model._parts, model._ids, model._page, model.send = {}, {}, itertools.count(1), "page", sent.append
+model._open, model._parts, model._owners, model._ids, model._page, model.send = {}, {}, {}, itertools.count(1), "page", sent.append
 call = model.run("x")
-part = lambda number: model._receive(None, {"kind": "answer", "id": 1, "part": number, "parts": 3}, [b"half"])
+part = lambda number, page="page": model._receive(None, {"kind": "answer", "id": 1, "page": page, "part": number, "parts": 3}, [page.encode()])
 part(0)
-assert model._parts == {1: [b"half"]}
+part(0, "other")  # a second tab, which hears the call too
+part(1, "other")
+assert model._parts == {1: [b"page"]}, model._parts
 call.cancel()
 part(1)
-assert sent[-1] == {"kind": "abort", "id": 1} and model._open == model._parts == {}, model._parts
+assert sent[-1] == {"kind": "abort", "id": 1} and model._open == model._parts == model._owners == {}, model._parts
+
+generation = model.generate("x")
+for page in ("page", "other"):
+    for kind, more in (("steps", {"value": []}), ("answer", {"error": {"code": "aborted", "message": page}})):
+        model._receive(None, {"kind": kind, "id": 2, "page": page, "part": 0, "parts": 1, **more}, [])
+assert "page" in str(generation._future.exception()), generation._future.exception()
+
+rows = topk_lm.values.ActiveRows((2, 9), [0, 1, 2], None, None)
+for position in (2, -3):
+    try:
+        rows.row(position)
+    except IndexError:
+        continue
+    raise AssertionError(position)
 print("ok")
 `;
 

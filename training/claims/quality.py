@@ -45,7 +45,7 @@ def bits_per_byte(subject, arrays, owner, which, limit=None) -> dict:
 
 
 def in_8bit(subject):
-    """The same model with its matrices rounded to 8 bits and a scale a row, as shipped checkpoints are."""
+    """The same model with its matrices but the head rounded to 8 bits and a scale a row, as shipped checkpoints are; of one stored in 8 bits it is the same."""
     tensors = {name: p for name, p in subject.model.state_dict().items() if name != "lm_head.weight"}
     stored = to_8bit(tensors)
     model = copy.deepcopy(subject.model)

@@ -155,6 +155,9 @@ class Modeling(unittest.TestCase):
             with torch.no_grad():
                 ours = load_model(folder)(ids)
                 torch.testing.assert_close(load(folder)(ids).logits, ours, atol=1e-3, rtol=0)
+            told = json.loads((folder / "generation_config.json").read_text())
+            generation = load(folder).generation_config
+            self.assertEqual((generation.do_sample, generation.temperature), (told["do_sample"], told["temperature"]))
 
     def test_8_bit_weights_as_each_architecture_stores_them(self):
         """GPT-2 stores what is in its blocks as [in, out], all else is [out, in]: the scales are of the outputs."""

@@ -51,9 +51,9 @@ class Training(unittest.TestCase):
         (self.folder / name).write_text(text)
         return name
 
-    def documents(self, name):
+    def documents(self, name, of="data"):
         """The documents of one of the arrays, as tuples of ids."""
-        arrays = np.load(self.folder / "data" / "tokens.npz")
+        arrays = np.load(self.folder / of / "tokens.npz")
         ids, starts = arrays[f"{name}.ids"], arrays[f"{name}.starts"]
         return [tuple(ids[a:b].tolist()) for a, b in zip(starts[:-1], starts[1:], strict=True)]
 
@@ -75,6 +75,18 @@ class Training(unittest.TestCase):
         trained = [d for file in ("a.txt", "b.txt") for d in self.documents(file)]
         self.assertGreater(sum(s["dropped_set_aside"] for s in self.report["sources"]), 0)
         self.assertTrue(all(aside.isdisjoint(data.ngrams(decode(d), 16, 12)) for d in trained))
+
+    def test_a_short_document_that_is_set_aside_is_not_trained_on(self):
+        # Of fewer words than an opening and a run have, each twice.
+        jokes = [f"Why did {name} take the {thing} to the {place}?" for name in toy.NAMES for thing in toy.THINGS for place in toy.PLACES] * 2
+        (self.folder / "corpus" / "jokes.txt").write_text("\n<|endoftext|>\n".join(jokes) + "\n")
+        config = tomllib.loads(toy.DATA) | {"source": [{"file": "jokes.txt", "epochs": 1}]}
+        report = data.prepare([self.folder / "corpus"], config, self.folder / "jokes")
+        held = self.documents("held_out", "jokes") + self.documents("test", "jokes")
+        trained = {tuple(d) for d in self.documents("jokes.txt", "jokes")}
+        self.assertTrue(held and trained)
+        self.assertTrue(trained.isdisjoint(map(tuple, held)))
+        self.assertGreater(report["sources"][0]["dropped_set_aside"], 0)
 
     def test_an_added_source_leaves_what_is_set_aside_as_it_was(self):
         config = tomllib.loads(toy.DATA)
@@ -163,6 +175,13 @@ class Training(unittest.TestCase):
         self.assertEqual(toy.losses(self.folder / "straight"), toy.losses(self.folder / "halves"))
         steps = sorted(int(p.stem.removeprefix("step")) for p in (self.folder / "straight/checkpoints").iterdir())
         self.assertEqual(steps, [0, 2, 4, 8])
+
+    def test_the_state_of_another_model_or_seed_is_not_gone_on_with(self):
+        self.trainer("whose").run(until=1)
+        for dense, seed in ((True, None), (False, 4)):
+            with self.assertRaisesRegex(ValueError, "state.pt is of another model or seed"):
+                self.trainer("whose", dense, seed=seed)
+        self.assertEqual(self.trainer("whose").step, 1)
 
     def test_checkpoints_may_be_a_list(self):
         self.assertEqual(train.checkpoint_steps([5, 2, 40], 4, 16), [0, 2, 5, 16])

@@ -195,7 +195,7 @@ def export(run: Path, data: Path, out: Path, steps: bool | list[int], twin: str 
     out.mkdir(parents=True, exist_ok=True)
     config, tensors, meta = read_checkpoint(trail[-1])
     extra = {"training_step": int(meta["step"]), "tokens_seen": int(meta["tokens"]), "dense_twin": twin}
-    generation = {"bos_token_id": 0, "eos_token_id": 0, "do_sample": True, "temperature": 0.7}
+    generation = {"bos_token_id": 0, "eos_token_id": 0, "do_sample": True, "temperature": 0.7, "top_k": 0}
     tables = {"config": hf_config(config, **extra), "generation_config": generation, "tokenizer_config": tokenizer_config(config.n_ctx)}
     for name, table in tables.items():
         (out / f"{name}.json").write_text(json.dumps(table, indent=2) + "\n")

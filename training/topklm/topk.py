@@ -41,7 +41,13 @@ def compiled(name: str):
     if compiler is None:
         return None
     tag = hashlib.sha256(source.read_bytes() + platform.node().encode()).hexdigest()[:16]
-    target = Path(tempfile.gettempdir()) / f"topklm-{os.getuid()}-{tag}.so"
+    # A folder of one's own: what lies in a shared one may be somebody else's code.
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "topklm"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        folder = Path(tempfile.mkdtemp(prefix="topklm-"))
+    target = folder / f"{tag}.so"
     if not target.exists():
         part = target.with_suffix(f".{os.getpid()}.so")
         flags = ["-O3", "-march=native", "-fopenmp", "-shared", "-fPIC"]

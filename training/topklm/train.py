@@ -212,6 +212,9 @@ class Trainer:
         self.step, self.seconds, self.began_at = 0, 0.0, 0
         path = out / "state.pt"
         state = torch.load(path, map_location=self.device, weights_only=True) if path.exists() else None
+        # States from before these were stored have none.
+        if state is not None and state.get("of", self.of()) != self.of():
+            raise ValueError(f"{path} is of another model or seed than this run's; give another --out, or remove it")
         self.precision = self.choose_precision(state)
         self.model.use_sparse(self.choose_sparse(state)).use_dropout(self.c.dropout)
         self.optimisers = optimisers(self.model, self.c, precision.DTYPES[self.precision.muon])
@@ -275,6 +278,10 @@ class Trainer:
             print(f"q, k, v behind a cut: {times}; {'sparse' if chosen else 'dense'}", flush=True)
         return chosen
 
+    def of(self) -> dict:
+        """Whose state this run's is."""
+        return {"model": asdict(self.model_config), "seed": self.table["seed"]}
+
     def load(self, state: dict):
         self.model.load_state_dict(state["model"])
         for (optimiser, _), saved in zip(self.optimisers, state["optimisers"], strict=True):
@@ -286,6 +293,7 @@ class Trainer:
         if self.rank:
             return
         state = {
+            "of": self.of(),
             "model": self.model.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser, _ in self.optimisers],
             "step": self.step,

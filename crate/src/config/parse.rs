@@ -114,7 +114,11 @@ fn architecture(fields: &Fields) -> Result<Architecture> {
     let supported = || all(Architecture::class_name);
     let by_name = match names {
         [] => None,
-        [name] => match name.as_str().and_then(|name| find(name, Architecture::class_name)) {
+        // As our classes for transformers are called (`modeling_topk.py`), which write their own names.
+        [name] => match name
+            .as_str()
+            .and_then(|name| find(name.strip_prefix("TopK").unwrap_or(name), Architecture::class_name))
+        {
             None => {
                 let sentence = format!(
                     "[{}] is not supported; it must be a list of one of {}",

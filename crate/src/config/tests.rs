@@ -29,6 +29,9 @@ fn merge(config: &mut Value, changes: Value) {
 
 #[test]
 fn defaults_are_those_of_transformers() {
+    // Saved by transformers with the class of modeling_topk.py.
+    let ours = br#"{"architectures": ["TopKLlamaForCausalLM"], "model_type": "llama"}"#;
+    assert_eq!(Config::from_json(ours).unwrap().architecture, Architecture::Llama);
     let config = Config::from_json(br#"{"architectures": ["LlamaForCausalLM"]}"#).unwrap();
     assert_eq!(
         (config.d_vocab, config.d_model, config.d_mlp, config.n_layers),

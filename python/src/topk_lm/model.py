@@ -103,6 +103,7 @@ class Model(anywidget.AnyWidget):
             described = {"files": list(self._files)}
         self._open: dict[int, tuple[dict, Call]] = {}
         self._parts: dict[int, list[bytes]] = {}
+        self._owners: dict[int, str] = {}  # the page that answers a call
         self._ids = itertools.count(1)
         #: The page that has said hello last.
         self._page: str | None = None
@@ -199,6 +200,7 @@ class Model(anywidget.AnyWidget):
 
     def _abort(self, number: int) -> None:
         self._parts.pop(number, None)
+        self._owners.pop(number, None)
         if self._open.pop(number, None) is not None:
             self.send({"kind": "abort", "id": number})
 
@@ -210,6 +212,7 @@ class Model(anywidget.AnyWidget):
                 return
             self._page = message["page"]
             self._parts.clear()
+            self._owners.clear()
             for number, (sent, call) in list(self._open.items()):
                 if isinstance(call, Generation) and call.steps:
                     del self._open[number]
@@ -233,8 +236,13 @@ class Model(anywidget.AnyWidget):
         self.send({"kind": "part", "name": name, "offset": offset, "total": path.stat().st_size}, buffers=[data])
 
     def _answer(self, kind: str, message: dict, part: bytes) -> None:
-        number = message["id"]
+        number, page = message["id"], message["page"]
         if number not in self._open:
+            return
+        # A notebook may be open in several pages, which all hear the call: the first to answer answers it.
+        if message["part"] == 0:
+            self._owners.setdefault(number, page)
+        if self._owners.get(number) != page:
             return
         parts = self._parts.setdefault(number, [])
         parts.append(part)
@@ -245,7 +253,7 @@ class Model(anywidget.AnyWidget):
         if kind == "steps":
             call._add([values.step(each) for each in values.decoded(message["value"], payload)])
             return
-        del self._open[number]
+        del self._open[number], self._owners[number]
         if "error" in message:
             call._settle(error_of(message["error"]["code"], message["error"]["message"]))
             return

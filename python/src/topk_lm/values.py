@@ -25,7 +25,8 @@ class ActiveRows:
 
     def row(self, position: int) -> dict[int, float]:
         """{neuron: value} at a position, highest first."""
-        start, end = (int(self.row_start[position % self.shape[0] + more]) for more in (0, 1))
+        at = range(self.shape[0])[position]
+        start, end = int(self.row_start[at]), int(self.row_start[at + 1])
         order = np.argsort(-self.values[start:end], kind="stable") + start
         return {int(self.indices[i]): float(self.values[i]) for i in order}
 

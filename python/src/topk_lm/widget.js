@@ -41,6 +41,8 @@ class Engine {
   /** What the grid shows: `rows[t]` is a Map of neuron → value, or undefined while unknown. */
   grid = { ids: [], tokens: [], rows: [], edits: [], promptLength: undefined };
   #model;
+  /** Which page this is: others may show the same model. */
+  #page = crypto.getRandomValues(new Uint32Array(2)).join('-');
   #loaded;
   #calls = new Map();
   /** Whoever waits for a message, by the message's key. */
@@ -93,7 +95,7 @@ class Engine {
   }
 
   async #load() {
-    await this.#ask({ kind: 'hello', page: crypto.getRandomValues(new Uint32Array(2)).join('-') }, 'welcome');
+    await this.#ask({ kind: 'hello', page: this.#page }, 'welcome');
     // After a reload. At first it says so by itself, and a message too many might come late.
     if (this.#model.get('status').phase !== 'starting') this.#status({ phase: 'starting' });
     const { TopKLM } = await this.#bundle();
@@ -118,16 +120,14 @@ class Engine {
     return { lm, TopKLM };
   }
 
-  #bundle() {
-    globalThis[SHARED] ??= this.#read('bundle')
-      .then(async (bytes) => {
-        const url = URL.createObjectURL(new Blob([bytes], { type: 'text/javascript' }));
-        return import(/* @vite-ignore */ /* webpackIgnore: true */ url);
-      })
-      .catch((error) => {
-        globalThis[SHARED] = undefined;
-        throw error;
-      });
+  /** Each engine reads it itself, unless it is there: one that is closed while it reads would keep the others waiting. */
+  async #bundle() {
+    if (!globalThis[SHARED]) {
+      const bytes = await this.#read('bundle');
+      const url = URL.createObjectURL(new Blob([bytes], { type: 'text/javascript' }));
+      const bundle = await import(/* @vite-ignore */ /* webpackIgnore: true */ url);
+      globalThis[SHARED] ??= bundle;
+    }
     return globalThis[SHARED];
   }
 
@@ -208,7 +208,7 @@ class Engine {
     const parts = Math.max(1, Math.ceil(payload.length / PART));
     for (let part = 0; part < parts; part++) {
       const buffer = new DataView(payload.slice(part * PART, (part + 1) * PART).buffer);
-      this.#model.send({ kind, id, part, parts, ...(part + 1 === parts ? content : {}) }, undefined, [buffer]);
+      this.#model.send({ kind, id, page: this.#page, part, parts, ...(part + 1 === parts ? content : {}) }, undefined, [buffer]);
     }
   }
 
