@@ -26,7 +26,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let width = f32(n_inputs);
     // Most entries are 0, so the mean is small beside the deviation: nothing is lost where its square is taken off.
     let mean = select(0.0, sum / width, norm == LAYER_NORM);
-    let stats = vec2<f32>(mean, inverseSqrt(squares / width - mean * mean + eps));
+    let spread = squares / width;
+    // Beyond f32 the norm divides by infinity, as elsewhere; less the square of the mean it would be no number.
+    let variance = select(spread - mean * mean, spread, spread > 3.4e38);
+    let stats = vec2<f32>(mean, inverseSqrt(variance + eps));
     sums = in_units(sums, stats.y, octet_units(octet));
     finish_gathered(row, 4u * octet, sums[0].xy, stats);
     finish_gathered(row, 4u * octet + 1u, sums[0].zw, stats);

@@ -38,7 +38,7 @@ fn activated(x: f32) -> f32 {
     switch activation {
         case GELU_TANH: { return gelu_new(x); }
         case GELU: { return 0.5 * x * (1.0 + erf(x * 0.70710678)); }
-        case RELU: { return max(x, 0.0); }
+        case RELU: { return select(x, 0.0, x < 0.0); } // NaN stays
         default: { return silu(x); }
     }
 }

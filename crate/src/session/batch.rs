@@ -88,10 +88,12 @@ impl GenerationBatch {
     pub async fn next(&mut self, cancel: &Cancel) -> Result<Vec<(usize, Generated)>> {
         let mut state = std::mem::take(&mut self.state);
         let made = if self.rows > 1 {
-            self.together(&mut state, cancel).await?
+            self.together(&mut state, cancel).await
         } else {
-            self.one_by_one(&mut state, cancel).await?
+            self.one_by_one(&mut state, cancel).await
         };
+        // An error may be of prompts that are kept as read.
+        let made = made.inspect_err(|_| self.pool.forget())?;
         self.state = state;
         Ok(made)
     }
@@ -120,9 +122,7 @@ impl GenerationBatch {
                 },
             });
             let steps = [group.min(most), group, most];
-            let stepped = cancel.guard(step_together(&self.engine, fed.collect(), steps)).await;
-            // An error may be of prompts that are kept as read.
-            let (all, ms) = stepped.inspect_err(|_| self.pool.forget())?;
+            let (all, ms) = cancel.guard(step_together(&self.engine, fed.collect(), steps)).await?;
             if let Some(ms) = ms {
                 self.groups[1].took(all.iter().map(Vec::len).max().unwrap_or(1), ms);
             }

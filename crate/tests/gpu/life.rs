@@ -16,7 +16,7 @@ use topk_lm::ops::sampling::Sampling;
 use topk_lm::session::{Model, RunOptions};
 use topk_lm::weights::{Dtype, Weight, WeightSink};
 
-use crate::cases::{device, llama, load_gpu, topk, weights};
+use crate::cases::{device, gpt2, llama, load, load_gpu, topk, weights};
 use crate::common::{golden, largest_difference};
 
 fn batch<'a>(ids: &'a [u32], edits: &'a EditTable, captures: &'a [Capture]) -> Batch<'a> {
@@ -189,6 +189,33 @@ fn values_beyond_a_norm_are_the_same_on_both() {
     let ids = [1, 2, 3];
     let [cpu, gpu] = [cpu, gpu].map(|model| model.run_now(&ids, &options).unwrap().logits.data);
     assert!(largest_difference(&cpu, &gpu) <= 1e-3);
+}
+
+/// Of many rows behind a narrow cut, whose norm is made on the way.
+#[test]
+fn values_beyond_a_norm_of_many_rows_are_the_same_on_both() {
+    let Some(gpu) = device() else { return };
+    let config = Config {
+        topk: topk(7),
+        ..gpt2()
+    };
+    let both = load(&gpu, &config, Dtype::F32, 57);
+    let mut edits = EditTable::none(config.n_layers);
+    let edit = ResolvedEdit {
+        index: 1,
+        action: Action::Clamp,
+        value: 1e25,
+        site: Site::TopkOut,
+        from: 4,
+        to: 5,
+        row: EVERY_ROW,
+    };
+    edits.push(0, edit);
+    let ids: Vec<u32> = (0..20).map(|i| i * i % 61).collect();
+    let text = Batch::text(&ids, &edits, LogitRows::Last);
+    let cpu = block_on(both.cpu.forward(&mut both.cpu.new_cache(), &text)).unwrap();
+    let gpu = block_on(both.gpu.forward(&mut both.gpu.new_cache().unwrap(), &text)).unwrap();
+    assert!(largest_difference(&cpu.logits, &gpu.logits) <= 1e-3);
 }
 
 #[test]
