@@ -36,7 +36,7 @@ function isContent(content: unknown): content is FileContent {
 }
 
 /** Reads what has to be read: streams and responses, one after the other. */
-export async function readGiven(source: GivenSource, signal = new AbortController().signal): Promise<SourceData> {
+export async function readGiven(source: GivenSource, signal?: AbortSignal): Promise<SourceData> {
   if (source.kind !== 'files') return source;
   const files = new Map<string, Blob>();
   for (const [path, content] of source.files) {
@@ -47,18 +47,15 @@ export async function readGiven(source: GivenSource, signal = new AbortControlle
 }
 
 /** A file's content in one piece. */
-async function blobOf(path: string, content: FileContent, signal: AbortSignal): Promise<Blob> {
+async function blobOf(path: string, content: FileContent, signal: AbortSignal | undefined): Promise<Blob> {
   if (content instanceof Blob) return content;
   if (isBytes(content)) return new Blob([content as BlobPart]);
   if (content instanceof Response && !content.ok) {
     throw createError('download', `${path}: the server responded with ${content.status}.`);
   }
   try {
-    if (content instanceof Response || isStream(content)) {
-      // What was read from before is refused; an abort cancels the rest.
-      const { body } = new Response(content instanceof Response ? content.body : content);
-      return await new Response(body?.pipeThrough(new TransformStream(), { signal })).blob();
-    }
+    if (content instanceof Response) return await content.blob();
+    if (isStream(content)) return await new Response(content).blob();
     const chunks: BlobPart[] = [];
     for await (const chunk of content) {
       throwIfAborted(signal);
