@@ -51,9 +51,9 @@ class Training(unittest.TestCase):
         (self.folder / name).write_text(text)
         return name
 
-    def documents(self, name, of="data"):
+    def documents(self, name):
         """The documents of one of the arrays, as tuples of ids."""
-        arrays = np.load(self.folder / of / "tokens.npz")
+        arrays = np.load(self.folder / "data" / "tokens.npz")
         ids, starts = arrays[f"{name}.ids"], arrays[f"{name}.starts"]
         return [tuple(ids[a:b].tolist()) for a, b in zip(starts[:-1], starts[1:], strict=True)]
 
@@ -75,18 +75,6 @@ class Training(unittest.TestCase):
         trained = [d for file in ("a.txt", "b.txt") for d in self.documents(file)]
         self.assertGreater(sum(s["dropped_set_aside"] for s in self.report["sources"]), 0)
         self.assertTrue(all(aside.isdisjoint(data.ngrams(decode(d), 16, 12)) for d in trained))
-
-    def test_a_short_document_that_is_set_aside_is_not_trained_on(self):
-        # Of fewer words than an opening and a run have, each twice.
-        jokes = [f"Why did {name} take the {thing} to the {place}?" for name in toy.NAMES for thing in toy.THINGS for place in toy.PLACES] * 2
-        (self.folder / "corpus" / "jokes.txt").write_text("\n<|endoftext|>\n".join(jokes) + "\n")
-        config = tomllib.loads(toy.DATA) | {"source": [{"file": "jokes.txt", "epochs": 1}]}
-        report = data.prepare([self.folder / "corpus"], config, self.folder / "jokes")
-        held = self.documents("held_out", "jokes") + self.documents("test", "jokes")
-        trained = {tuple(d) for d in self.documents("jokes.txt", "jokes")}
-        self.assertTrue(held and trained)
-        self.assertTrue(trained.isdisjoint(map(tuple, held)))
-        self.assertGreater(report["sources"][0]["dropped_set_aside"], 0)
 
     def test_an_added_source_leaves_what_is_set_aside_as_it_was(self):
         config = tomllib.loads(toy.DATA)

@@ -149,11 +149,9 @@ def prepare(corpora: list[Path], config: dict, out: Path, tokenizer: Path | None
     # What is trained on is no near-copy of a story that was set aside either, of whatever source.
     n = config["ngram_set_aside"]
     leaks = set().union(*(ngrams(d, n, opening) for d in held_out + test))
-    whole = {tuple(words(d)) for d in held_out + test}  # of which short ones have no such run
     for entry in report["sources"]:
         before = len(train[entry["file"]])
-        kept = (d for d in train[entry["file"]] if leaks.isdisjoint(ngrams(d, n, opening)))
-        train[entry["file"]] = [d for d in kept if tuple(words(d)) not in whole]
+        train[entry["file"]] = [d for d in train[entry["file"]] if leaks.isdisjoint(ngrams(d, n, opening))]
         entry |= {"dropped_set_aside": before - len(train[entry["file"]]), "train": len(train[entry["file"]])}
     if not any(train.values()):
         raise ValueError("no document is left to train on: all were set aside, or share a run of words with one that was; give more text, or a larger ngram_set_aside")
