@@ -1,8 +1,8 @@
 //! `topk-lm write`: documents written by a model.
 //!
 //! Document i equals what `generate` gives on the CPU for its prompt with the seed [`seed_of`]`(S, i)`, but for a last token beyond the context,
-//! which `analyze` could not read. It depends on nothing else: not on threads, on the documents beside it, or on the machine. An interrupted run continues after the last document of
-//! `FILE.part`, whose first line identifies the run.
+//! which `analyze` could not read. It depends on nothing else: not on threads, on the documents beside it, or on the machine. An interrupted
+//! run continues after the last document of `FILE.part`, whose first line identifies the run.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};

@@ -13,7 +13,8 @@ use crate::common::{print_line, whole, NoBackend, SamplingArgs, ThreadArgs};
 /// Write many documents at once, the same on every machine
 ///
 /// Document i equals what `generate --backend cpu` writes for its prompt with a seed derived from S and i (words 0 and 1 of
-/// Philox4x32-10 with key S and counter (i, i >> 32, 0, 1)), on every machine and with any number of threads.
+/// Philox4x32-10 with key S and counter (i, i >> 32, 0, 1)), but for a last token beyond the context, on every machine and with any number of
+/// threads.
 ///
 /// An interrupted run continues from FILE.part.
 #[derive(Args)]

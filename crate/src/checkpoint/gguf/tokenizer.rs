@@ -120,3 +120,21 @@ fn first_token(header: &Header, tokens: &Tokens, always: bool) -> Result<Json> {
         "special_tokens": special,
     }))
 }
+
+#[cfg(test)]
+mod written_out {
+    use super::{Header, Value};
+
+    pub fn texts(all: &[&str]) -> Value {
+        Value::List(all.iter().map(|text| Value::Text((*text).into())).collect())
+    }
+
+    /// The header of a file with these keys of its tokenizer, the later ones in place of the earlier.
+    pub fn header(keys: &[(&str, Value)], more: &[(&str, Value)]) -> Header {
+        let mut header = Header::default();
+        for (key, value) in keys.iter().chain(more) {
+            header.values.insert(format!("tokenizer.ggml.{key}"), value.clone());
+        }
+        header
+    }
+}

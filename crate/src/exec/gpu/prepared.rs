@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use super::buffers::Buf;
 use super::cache::GpuCache;
-use super::core::{Core, Prepared};
 use super::compiled::Pipeline;
+use super::core::{Core, Prepared};
 use crate::error::{fail, Result};
 use crate::ops::def::{Dispatch, Kernel, KernelContext, Resource, Step};
 use crate::weights::Dtype;

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use super::buffers::Buf;
-use super::context::Gpu;
 use super::compiled::Pipeline;
+use super::context::Gpu;
 use crate::ops::def::Params;
 
 /// Distance of two blocks of the uniform ring: the largest offset alignment that WebGPU allows a device to ask for.

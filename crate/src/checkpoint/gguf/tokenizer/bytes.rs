@@ -60,24 +60,17 @@ mod tests {
     use serde_json::json;
 
     use crate::checkpoint::gguf::header::{Header, Value};
-    use crate::checkpoint::gguf::tokenizer;
+    use crate::checkpoint::gguf::tokenizer::{self, written_out, written_out::texts};
 
     fn header(more: &[(&str, Value)]) -> Header {
-        let texts = |all: &[&str]| Value::List(all.iter().map(|text| Value::Text((*text).into())).collect());
-        let mut header = Header::default();
-        for (key, value) in [
+        let keys = [
             ("model", Value::Text("gpt2".into())),
             ("tokens", texts(&["a", "b", "ab", "<|begin|>", "<|eot_id|>", "<|im_end|>"])),
             ("token_type", Value::List([1, 1, 1, 3, 3, 1].map(Value::Int).to_vec())),
             ("merges", texts(&["a b"])),
             ("bos_token_id", Value::Int(3)),
-        ] {
-            header.values.insert(format!("tokenizer.ggml.{key}"), value);
-        }
-        for (key, value) in more {
-            header.values.insert(format!("tokenizer.ggml.{key}"), value.clone());
-        }
-        header
+        ];
+        written_out::header(&keys, more)
     }
 
     /// As in llama.cpp, which looks at the name first.

@@ -91,30 +91,20 @@ fn merges(tokens: &Tokens, scores: &[f64], mut left: usize) -> Option<Vec<[Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::gguf::tokenizer;
-
-    fn texts(all: &[&str]) -> Value {
-        Value::List(all.iter().map(|text| Value::Text((*text).into())).collect())
-    }
+    use crate::checkpoint::gguf::tokenizer::{self, written_out, written_out::texts};
 
     fn header(more: &[(&str, Value)]) -> Header {
-        let mut header = Header::default();
         let pieces = ["<unk>", "<s>", "a", "b", "c", "ab", "bc", "abc", "x▁"];
         let kinds = [2, 3, 1, 1, 1, 1, 1, 1, 4].map(Value::Int);
         let scores = [0., 0., -9., -9., -9., -2., -1., -3., 0.].map(Value::Float);
-        for (key, value) in [
+        let keys = [
             ("model", Value::Text("llama".into())),
             ("tokens", texts(&pieces[..8])),
             ("token_type", Value::List(kinds.to_vec())),
             ("scores", Value::List(scores[..8].to_vec())),
             ("bos_token_id", Value::Int(1)),
-        ] {
-            header.values.insert(format!("tokenizer.ggml.{key}"), value);
-        }
-        for (key, value) in more {
-            header.values.insert(format!("tokenizer.ggml.{key}"), value.clone());
-        }
-        header
+        ];
+        written_out::header(&keys, more)
     }
 
     #[test]
