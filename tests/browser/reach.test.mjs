@@ -65,6 +65,39 @@ describe('a neuron tapped in the table on a phone', { timeout: 300_000, skip }, 
   });
 });
 
+describe('the table of neurons under a mouse', { timeout: 300_000, skip }, () => {
+  let page;
+  withSite({ load: true }, (on) => {
+    ({ page } = on);
+  });
+  const table = () => page.getByRole('table', { name: /one row per token/ });
+  const top = async () => Math.round((await table().boundingBox()).y + (await page.evaluate(() => scrollY)));
+  const drawn = () => page.locator('canvas[data-network=whole]').waitFor();
+
+  for (const width of [1440, 1280, 1024, 768]) {
+    test(`stays where it is whatever is pointed at or chosen, ${width} px wide`, async () => {
+      await page.setViewportSize({ width, height: 900 });
+      await page.mouse.move(5, 5);
+      await drawn();
+      const tops = new Map([['at first', await top()]]);
+      const token = (at) => page.getByRole('listbox', { name: /one option per token/ }).getByRole('option').nth(at);
+      for (const at of [2, 4]) {
+        // The picture of another token takes a moment: what stands in its place meanwhile is as high.
+        await token(at).click();
+        tops.set(`token ${at}`, await top());
+        await drawn();
+        tops.set(`token ${at}, drawn`, await top());
+        for (const cell of await table().locator('.cell.current button').all()) {
+          await cell.hover();
+          await page.locator(`[data-lit]`).waitFor();
+          tops.set(await cell.getAttribute('title'), await top());
+        }
+      }
+      assert.equal(new Set(tops.values()).size, 1, JSON.stringify([...tops], null, 1));
+    });
+  }
+});
+
 describe('in high contrast', { timeout: 300_000, skip }, () => {
   let page;
   const context = { viewport: { width: 1280, height: 900 }, forcedColors: 'active' };
