@@ -84,7 +84,7 @@ test('files by path: Blobs, responses, streams and async iterables are read once
         yield 'text';
       })(),
     ),
-    { code: 'argument', message: /must give pieces of bytes/ },
+    { code: 'argument', message: /must come in pieces of bytes/ },
   );
   await assert.rejects(
     reading(
@@ -97,6 +97,33 @@ test('files by path: Blobs, responses, streams and async iterables are read once
   );
   const aborted = AbortSignal.abort();
   await assert.rejects(readGiven(sourceOf(given), aborted), { name: 'AbortError' });
+});
+
+test('an abort cancels the stream that is read; one that was read before is refused', async () => {
+  for (const wrap of [(stream: ReadableStream) => stream, (stream: ReadableStream) => new Response(stream)]) {
+    const abort = new AbortController();
+    let pulled = 0;
+    const ended = new Promise((end) => {
+      const stream = new ReadableStream({
+        pull: async (controller) => {
+          await new Promise((resolve) => setTimeout(resolve));
+          controller.enqueue(Uint8Array.of(1));
+          if (++pulled === 3) abort.abort('enough');
+          if (pulled === 20) end(controller.close());
+        },
+        cancel: end,
+      });
+      const reading = readGiven(sourceOf({ 'config.json': wrap(stream) as FileContent }), abort.signal);
+      void assert.rejects(reading, { name: 'AbortError' });
+    });
+    assert.equal(await ended, 'enough');
+
+    const begun = wrap(new Blob(['{}']).stream() as ReadableStream);
+    const reader = (begun instanceof Response ? (begun.body as ReadableStream) : begun).getReader();
+    await reader.read();
+    reader.releaseLock();
+    await assert.rejects(readGiven(sourceOf({ 'config.json': begun as FileContent })), { code: 'io' });
+  }
 });
 
 test('owner/name is looked up on a hub, and nothing else is', (t) => {

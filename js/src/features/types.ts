@@ -135,7 +135,7 @@ export interface NeuronRecord extends NeuronScalars {
   promoted: TokenEffect[];
   /** Tokens whose logits it lowers most. */
   suppressed: TokenEffect[];
-  /** The same index in the other layers: `[layer, 1 − Jensen–Shannon distance of the top tokens]`. */
+  /** The same index in each layer, its own (1) among them: `[layer, 1 − Jensen–Shannon distance of the top tokens]`. */
   layers: [layer: number, similarity: number | null][];
   examples: {
     /** Top activations, highest first; two from one document only if there are no others. */

@@ -54,12 +54,11 @@ async function blobOf(path: string, content: FileContent, signal: AbortSignal | 
     throw createError('download', `${path}: the server responded with ${content.status}.`);
   }
   try {
-    if (content instanceof Response) return await content.blob();
-    if (isStream(content)) return await new Response(content).blob();
+    const pieces = content instanceof Response || isStream(content) ? piecesOf(content, signal) : content;
     const chunks: BlobPart[] = [];
-    for await (const chunk of content) {
+    for await (const chunk of pieces) {
       throwIfAborted(signal);
-      if (!isBytes(chunk)) throw createError('argument', `${path}: its async iterable must give pieces of bytes (Uint8Array).`);
+      if (!isBytes(chunk)) throw createError('argument', `${path} must come in pieces of bytes (Uint8Array).`);
       chunks.push(new Uint8Array(ArrayBuffer.isView(chunk) ? new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength) : chunk));
     }
     return new Blob(chunks);
@@ -67,5 +66,18 @@ async function blobOf(path: string, content: FileContent, signal: AbortSignal | 
     throwIfAborted(signal);
     if (error instanceof TopKError) throw error;
     throw createError('io', `${path} could not be read (${String(error)}).`, { cause: error });
+  }
+}
+
+/** What a stream gives, until an abort cancels it. One that was read from before is refused: a part of it is gone. */
+async function* piecesOf(content: Response | ReadableStream<Uint8Array>, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+  const reader = new Response(content instanceof Response ? content.body : content).body?.getReader();
+  const cancel = () => void reader?.cancel(signal?.reason).catch(() => {}); // the abort is what is told
+  signal?.addEventListener('abort', cancel, { once: true });
+  try {
+    for (let piece = await reader?.read(); piece && !piece.done; piece = await reader?.read()) yield piece.value;
+  } finally {
+    signal?.removeEventListener('abort', cancel);
+    cancel(); // whatever ended the reading: nothing more is fetched
   }
 }

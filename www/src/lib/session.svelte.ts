@@ -39,6 +39,8 @@ export class Session {
   missing = $state<string | null>(null);
   /** Text of each token id, as soon as tokenizer.json is there. */
   vocabulary = $state.raw<readonly string[] | null>(null);
+  /** Whether the model's folder has been asked for its {@link vocabulary}. */
+  isVocabularyAsked = $state(false);
   /** Training step of the loaded weights; `null`: the final ones. */
   step = $state<number | null>(null);
   /** The checkpoint being loaded; the old weights stay in use until it is complete. */
@@ -103,6 +105,7 @@ export class Session {
     this.problem = null;
     this.progress = null;
     this.vocabulary = null;
+    this.isVocabularyAsked = false;
     this.index = null;
     this.missing = null;
     this.lacksFeatures = false;
@@ -161,7 +164,9 @@ export class Session {
 
   async #readVocabulary(features: Features): Promise<void> {
     const vocabulary = await readVocabulary(features).catch(() => null); // the loaded model's own follows
-    if (this.folder === features) this.vocabulary ??= vocabulary;
+    if (this.folder !== features) return;
+    this.vocabulary ??= vocabulary;
+    this.isVocabularyAsked = true;
   }
 
   /** Loads the model, also after a failure; stored files are not downloaded again. It is ready only with the weights that the address names. */
