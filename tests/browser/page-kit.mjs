@@ -186,3 +186,15 @@ export async function assertUsable(page) {
   assert.equal(await sidewaysScroll(page), 0, 'sideways scrolling at 390 px');
   await page.setViewportSize(before);
 }
+
+/** LEB128 varints as base64url, as www/src/lib/route.ts writes them. */
+export function encodeIds(ids) {
+  const bytes = ids.flatMap((id) =>
+    id < 0x80 ? [id] : id < 0x4000 ? [(id & 0x7f) | 0x80, id >> 7] : [(id & 0x7f) | 0x80, ((id >> 7) & 0x7f) | 0x80, id >> 14],
+  );
+  return Buffer.from(bytes).toString('base64url');
+}
+
+/** The address follows a moment behind the page: waits until it has the ids of the steered text. */
+export const addressHasSteered = (page, ids) =>
+  page.waitForFunction((wanted) => new URLSearchParams(location.hash.split('?')[1]).get('s') === wanted, encodeIds(ids));

@@ -80,7 +80,11 @@ describe('the table of neurons under a mouse', { timeout: 300_000, skip }, () =>
       await page.mouse.move(5, 5);
       await drawn();
       const tops = new Map([['at first', await top()]]);
-      const token = (at) => page.getByRole('listbox', { name: /one option per token/ }).getByRole('option').nth(at);
+      const token = (at) =>
+        page
+          .getByRole('listbox', { name: /one option per token/ })
+          .getByRole('option')
+          .nth(at);
       for (const at of [2, 4]) {
         // The picture of another token takes a moment: what stands in its place meanwhile is as high.
         await token(at).click();

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { serveFiles } from './many-neurons.mjs';
-import { assertUsable, hashOf, offeredModels, shippedModel, siteModule, STEP_TIMEOUT, withSite } from './page-kit.mjs';
+import { addressHasSteered, assertUsable, hashOf, offeredModels, shippedModel, siteModule, STEP_TIMEOUT, withSite } from './page-kit.mjs';
 
 const { DEFAULTS } = await siteModule('stored-steering.ts');
 
@@ -196,6 +196,7 @@ describe('steering by what neurons write', { timeout: 600_000, skip: !model.feat
     assert.match(await setSlider().getAttribute('aria-valuetext'), /^1\.10 ×/);
     await done();
     assert.equal(await idsOf('base'), before);
+    await addressHasSteered(page, (await idsOf('steered')).split(',').map(Number));
     await page.reload();
     await page.locator('[data-shared=same]').waitFor({ timeout: 2 * STEP_TIMEOUT });
     assert.match(await setSlider().getAttribute('aria-valuetext'), /^1\.10 ×/, 'a set is known again by its recipe');

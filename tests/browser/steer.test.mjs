@@ -1,7 +1,20 @@
 // Steering as a person does it: find a neuron, set it, compare, share; a shared text is shown before the model and run again after it.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { assertUsable, hashOf, openSite, saved, shippedModel, siteModule, slowDown, STEP_TIMEOUT, withSite } from './page-kit.mjs';
+import {
+  addressHasSteered,
+  assertUsable,
+  encodeIds,
+  hashOf,
+  LOAD_TIMEOUT,
+  openSite,
+  saved,
+  shippedModel,
+  siteModule,
+  slowDown,
+  STEP_TIMEOUT,
+  withSite,
+} from './page-kit.mjs';
 
 const { DEFAULTS } = await siteModule('stored-steering.ts');
 
@@ -72,8 +85,7 @@ describe('steer page', { timeout: 600_000 }, () => {
 
   test('a shared link shows the same texts before the model is there, runs them again, and says where a text departs', async () => {
     const expected = [await idsOf(page, 'base'), await idsOf(page, 'steered')];
-    // The address follows a moment behind the page.
-    await page.waitForFunction((wanted) => new URLSearchParams(location.hash.split('?')[1]).get('s') === wanted, encodeIds(expected[1]));
+    await addressHasSteered(page, expected[1]);
     const { hash } = new URL(page.url());
     site.hold(/model\.safetensors/);
     const fresh = await openSite(browser, site, hash, { ignore: [/503/] });
@@ -82,7 +94,7 @@ describe('steer page', { timeout: 600_000 }, () => {
       await fresh.page.locator('[data-shared=shown]').waitFor();
       assert.deepEqual([await idsOf(fresh.page, 'base'), await idsOf(fresh.page, 'steered')], expected);
       site.release();
-      await fresh.page.locator('[data-shared=same]').waitFor();
+      await fresh.page.locator('[data-shared=same]').waitFor({ timeout: LOAD_TIMEOUT });
       assert.deepEqual([await idsOf(fresh.page, 'base'), await idsOf(fresh.page, 'steered')], expected);
       // A link whose text another device wrote otherwise: where it departs is said, and why.
       const { params } = hashOf(page);
@@ -114,7 +126,7 @@ describe('steer page', { timeout: 600_000 }, () => {
     await page.goBack();
     await side(page, 'steered').locator('.chip').first().waitFor();
     assert.deepEqual([await idsOf(page, 'base'), await idsOf(page, 'steered')], texts);
-    await page.locator('[data-shared=same]').waitFor();
+    await page.locator('[data-shared=same]').waitFor({ timeout: LOAD_TIMEOUT });
   });
 
   test('a neuron that another page sent brings its words, even if the vocabulary comes after its strength', async () => {
@@ -231,14 +243,6 @@ describe('steer page', { timeout: 600_000 }, () => {
 async function waitForParam(page, name) {
   await page.waitForFunction((wanted) => new URLSearchParams(location.hash.split('?')[1]).has(wanted), name);
   return hashOf(page).params[name];
-}
-
-/** LEB128 varints as base64url, as www/src/lib/route.ts writes them. */
-function encodeIds(ids) {
-  const bytes = ids.flatMap((id) =>
-    id < 0x80 ? [id] : id < 0x4000 ? [(id & 0x7f) | 0x80, id >> 7] : [(id & 0x7f) | 0x80, ((id >> 7) & 0x7f) | 0x80, id >> 14],
-  );
-  return Buffer.from(bytes).toString('base64url');
 }
 
 function specialised({ columns, d_model: width, layers, entropy }, words) {

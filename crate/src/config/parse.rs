@@ -47,16 +47,23 @@ fn quantization(fields: &Fields) -> Result<Option<Quantization>> {
     let Some(fields) = fields.object("quantization_config")? else {
         return Ok(None);
     };
+    // transformers 5 calls "format" what had a name of each method's own.
+    let layout = |keys: &'static [&'static str]| -> Result<Option<(&str, String)>> {
+        let text = fields.agreed(keys, |key| Ok(fields.text(key)?.map(str::to_ascii_lowercase)))?;
+        let key = keys.iter().find(|key| fields.get(key).is_some());
+        Ok(key.copied().zip(text))
+    };
     let method = match fields.text("quant_method")? {
-        Some("gptq") => match fields.text("checkpoint_format")? {
-            None | Some("gptq") => QuantMethod::Gptq { v1: true },
-            Some("gptq_v2") => QuantMethod::Gptq { v1: false },
-            Some(other) => return fields.wrong("checkpoint_format", "\"gptq\" or \"gptq_v2\"", &other.into()),
+        Some("gptq") => match layout(&["checkpoint_format", "format"])? {
+            None => QuantMethod::Gptq { v1: true },
+            Some((_, text)) if text == "gptq" => QuantMethod::Gptq { v1: true },
+            Some((_, text)) if text == "gptq_v2" => QuantMethod::Gptq { v1: false },
+            Some((key, other)) => return fields.wrong(key, "\"gptq\" or \"gptq_v2\"", &other.into()),
         },
-        Some("awq") => match fields.text("version")? {
+        Some("awq") => match layout(&["version", "format"])? {
             None => QuantMethod::Awq,
-            Some(version) if version.eq_ignore_ascii_case("gemm") => QuantMethod::Awq,
-            Some(other) => return fields.wrong("version", "\"gemm\"", &other.into()),
+            Some((_, text)) if text == "gemm" => QuantMethod::Awq,
+            Some((key, other)) => return fields.wrong(key, "\"gemm\"", &other.into()),
         },
         Some(other) => return fields.wrong("quant_method", "\"gptq\" or \"awq\"", &other.into()),
         None => return fields.refuse("quant_method", "is missing; \"gptq\" and \"awq\" are supported"),

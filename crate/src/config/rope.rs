@@ -205,7 +205,7 @@ fn scaling(fields: &Fields, original: impl Fn(Option<f64>) -> Result<f64>) -> Re
         Some(x) => Ok(x),
         None => fields.refuse(key, "is missing"),
     };
-    let kind = fields.text(type_key)?;
+    let kind = fields.agreed(&["rope_type", "type"], |key| fields.text(key))?;
     if let (None, Some(key)) = (kind, OF_A_SCALING.iter().find(|key| fields.get(key).is_some())) {
         let sentence = format!("is missing beside {key}; \"default\", \"linear\" and \"llama3\" are supported");
         return fields.refuse("rope_type", sentence);

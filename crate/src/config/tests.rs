@@ -234,10 +234,13 @@ fn every_refusal_names_its_key() {
             json!({"quant_method": "gptq", "bits": 4, "group_size": 32, "checkpoint_format": "marlin"}),
         ),
         (
+            "quantization_config.format",
+            json!({"quant_method": "gptq", "bits": 4, "group_size": 32, "format": "marlin"}),
+        ),
+        (
             "quantization_config.version",
             json!({"quant_method": "awq", "bits": 4, "group_size": 32, "version": "gemv"}),
         ),
-        ("pretraining_tp", json!(2)),
         ("tie_word_embeddings", json!("yes")),
         ("attention_bias", json!(1)),
         ("mlp_bias", json!([])),
@@ -297,7 +300,7 @@ fn refused(result: Result<Config>, key: &str, value: &Value) {
 #[test]
 fn what_changes_nothing_is_accepted() {
     let same = llama(json!({})).unwrap();
-    let harmless = json!({"sliding_window": 64, "pretraining_tp": 1, "hidden_act": "silu", "partial_rotary_factor": 1.0,
+    let harmless = json!({"sliding_window": 64, "pretraining_tp": 2, "hidden_act": "silu", "partial_rotary_factor": 1.0,
         "layer_types": ["full_attention"], "rope_scaling": {"rope_type": "default"}, "topk_post": "identity"});
     assert_eq!(llama(harmless).unwrap(), same);
     assert_eq!(
@@ -313,6 +316,16 @@ fn contradictions_are_refused() {
         .unwrap_err()
         .to_string()
         .contains("rope_scaling contradicts rope_parameters"));
+    let types = json!({"rope_scaling": {"rope_type": "default", "type": "linear", "factor": 8.0}});
+    assert!(llama(types)
+        .unwrap_err()
+        .to_string()
+        .contains("rope_type is default, but type is linear"));
+    let formats = json!({"quantization_config": {"quant_method": "gptq", "bits": 4, "group_size": 32, "checkpoint_format": "gptq", "format": "gptq_v2"}});
+    assert!(llama(formats)
+        .unwrap_err()
+        .to_string()
+        .contains("checkpoint_format is gptq, but format is gptq_v2"));
     let theta = json!({"rope_theta": 10.0, "rope_parameters": {"rope_theta": 20.0}});
     assert!(llama(theta)
         .unwrap_err()

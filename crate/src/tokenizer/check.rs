@@ -7,7 +7,7 @@ use fancy_regex::Expr;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::patterns::{may_be_empty, size, steps, MAX_STEPS};
+use super::patterns::{counts_and_keeps, may_be_empty, size, steps, MAX_STEPS};
 use crate::error::{fail, quoted, Code, Error, Result};
 
 /// Most bytes that a tokenizer's replacements may turn one byte into, and that its template may put around a text.
@@ -218,6 +218,12 @@ fn components<'a>(file: &'a Object, key: &str, list: &str, known: &[&str]) -> Re
             fail!(
                 Tokenizer,
                 "tokenizer.json: {key} has more than {MAX_COMPONENTS} parts, or patterns of more than {MAX_PATTERN} characters with what they repeat"
+            );
+        }
+        if expression.as_ref().is_some_and(|tree| counts_and_keeps(&tree.expr)) {
+            fail!(
+                Tokenizer,
+                "tokenizer.json: {key} has a pattern with {{n,m}}+, which Python's tokenizers read otherwise: write (?:…{{n,m}})+"
             );
         }
         tries += expression.map_or(0.0, |tree| steps(&tree.expr));

@@ -32,6 +32,23 @@ pub(super) fn may_be_empty(expression: &Expr) -> bool {
     }
 }
 
+/// Whether `expression` has what is written `X{2,3}+`: here it gives nothing back, in Python's tokenizers (Oniguruma, Ruby's syntax) it is `(?:X{2,3})+`.
+pub(super) fn counts_and_keeps(expression: &Expr) -> bool {
+    let any = |parts: &[Expr]| parts.iter().any(counts_and_keeps);
+    match expression {
+        Expr::AtomicGroup(part) if matches!(**part, Expr::Repeat { hi: 2..usize::MAX, .. }) => true,
+        Expr::Concat(parts) | Expr::Alt(parts) => any(parts),
+        Expr::Group(part) | Expr::AtomicGroup(part) | Expr::LookAround(part, _) => counts_and_keeps(part),
+        Expr::Repeat { child, .. } => counts_and_keeps(child),
+        Expr::Conditional {
+            condition,
+            true_branch,
+            false_branch,
+        } => [condition, true_branch, false_branch].into_iter().any(|part| counts_and_keeps(part)),
+        _ => false,
+    }
+}
+
 /// How large `expression` is once it is compiled, in characters and classes.
 pub(super) fn size(expression: &Expr) -> usize {
     let all = |parts: &[Expr]| parts.iter().map(size).fold(1, usize::saturating_add);

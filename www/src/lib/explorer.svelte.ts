@@ -33,6 +33,8 @@ export class Explorer {
   #rows: { entry: ModelEntry; number: number; reading: Promise<StoredActivations> } | null = null;
   #job: AbortController | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Names what was typed while the address does not have it yet: until then the text box is the reader's. */
+  #typing: symbol | null = null;
   /** Of which model the text was, and its ids in the address. */
   #last: { entry: ModelEntry | null; t: string | undefined } = { entry: null, t: undefined };
   /** The text that was on screen when the model was changed: one without stored texts reads that. */
@@ -175,8 +177,10 @@ export class Explorer {
     if (!wanted) return;
     if (wanted.kind === 'stored' && !model && !vocabulary) return;
     const ids = this.#knownIds;
-    if (ids) this.#show(ids);
-    else if (wanted.kind === 'text' && this.typed === '') this.typed = wanted.text;
+    if (this.#typing === null) {
+      if (ids) this.#show(ids);
+      else if (wanted.kind === 'text' && this.typed === '') this.typed = wanted.text;
+    }
     const key = JSON.stringify([wanted.kind === 'text' ? wanted.text : ids, model ? weights : wanted.kind === 'stored']);
     if (key === this.#key) return;
     this.#key = key;
@@ -186,27 +190,46 @@ export class Explorer {
   /** The text box changed. */
   type(): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.#typedPause(), PAUSE);
+    const typing = Symbol();
+    this.#typing = typing;
+    this.#timer = setTimeout(() => void this.#typedPause(typing), PAUSE);
   }
 
-  async #typedPause(): Promise<void> {
+  /** Another text is chosen: what was typed and is not in the address yet is dropped. */
+  dropTyped(): void {
+    clearTimeout(this.#timer);
+    this.#typing = null;
+  }
+
+  /** The page is left. */
+  stop(): void {
+    this.dropTyped();
+    this.#key = '';
+    this.#job?.abort();
+  }
+
+  async #typedPause(typing: symbol): Promise<void> {
     const { model } = this.#app.session;
     const text = this.typed;
     const fresh = { x: null, at: null, why: null };
     const p = beginning(text);
     if (!model) {
       this.#left = { of: p, cut: cutText(text) };
+      this.#typing = null;
       return this.#app.router.set({ ...fresh, p, t: null });
     }
     try {
       const { ids, cut } = await encodeToFit(model, text);
-      if (text !== this.typed) return;
+      if (this.#typing !== typing) return;
+      this.#typing = null;
       const t = ids.length > 0 ? encodeIds(ids) : '';
       this.#left = { of: t || p, cut };
       this.#fromTyping = t;
       this.#filledFrom = 0;
       this.#app.router.set(t ? { ...fresh, p: null, t } : { ...fresh, p, t: null });
     } catch (error) {
+      if (this.#typing !== typing) return;
+      this.#typing = null;
       this.#app.session.report(error);
     }
   }
@@ -232,7 +255,8 @@ export class Explorer {
           return;
         }
         const activations = await readActivations(model, ids, job.signal);
-        if (this.#key === key) this.activations = activations;
+        if (this.#key !== key) return;
+        this.activations = activations;
         if (session.problem) session.problem = null;
       } else if (wanted.kind === 'stored' && entry) {
         const tokens = wanted.text.ids.map((id) => tokenText(vocabulary, id));

@@ -20,6 +20,8 @@ export class Session {
   readonly engine: Engine;
   /** Training step that the address names; `null`: the final weights. */
   readonly #wanted: () => number | null;
+  /** Counts the calls of {@link adopt}: the last one holds, whichever ends last. */
+  #adoptions = 0;
   entry = $state.raw<ModelEntry | null>(null);
   phase = $state<Phase>('idle');
   progress = $state.raw<LoadProgress | null>(null);
@@ -146,6 +148,7 @@ export class Session {
   async adopt(files: Readonly<Record<string, Blob>> | null): Promise<void> {
     const { folder } = this;
     if (!folder || !this.lacksFeatures) return;
+    const number = ++this.#adoptions;
     if (!files) {
       this.features = folder;
       this.index = null;
@@ -155,7 +158,7 @@ export class Session {
     const [{ Features }, config = new Blob()] = await Promise.all([code, folder.file('config.json')]);
     const features = Features.open({ ...files, 'config.json': config }); // which makes it a model folder
     const index = await features.index();
-    if (this.folder !== folder) return;
+    if (this.folder !== folder || this.#adoptions !== number) return;
     this.features = features;
     this.index = index;
     this.missing = null;

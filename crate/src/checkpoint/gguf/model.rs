@@ -184,7 +184,7 @@ impl Kind {
             set("attention_bias", header.tensors.contains_key("blk.0.attn_q.bias").into());
             set("mlp_bias", header.tensors.contains_key("blk.0.ffn_up.bias").into());
         }
-        let token = |of: &str| header.integer(&format!("tokenizer.ggml.{of}_token_id"));
+        let token = |of: &str| tokenizer::id_of(header, of);
         set("bos_token_id", token("bos")?.map_or(Json::Null, Json::from));
         let mut ends: Vec<i64> = [token("eos")?, token("eot")?, token("eom")?].into_iter().flatten().collect();
         ends.extend(tokenizer::ends(header)?);

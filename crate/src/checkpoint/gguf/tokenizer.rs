@@ -33,8 +33,9 @@ pub fn written(header: &Header) -> Result<std::result::Result<Json, String>> {
     }
 }
 
-/// Tokens of control that end a text or a turn, beside the one that the file calls so, as llama.cpp knows them: by their texts.
-const ENDS: [&str; 8] = [
+/// Tokens that end a text or a turn, beside the one that the file calls so, as llama.cpp knows them: by their texts. They are of control,
+/// whatever the file says. The last are those between the parts of code that is filled in.
+const ENDS: [&str; 23] = [
     "<|endoftext|>",
     "<|end_of_text|>",
     "<|eot_id|>",
@@ -42,7 +43,22 @@ const ENDS: [&str; 8] = [
     "<|im_end|>",
     "<|end|>",
     "<end_of_turn>",
+    "<end_of_utterance>",
     "<EOT>",
+    "_<EOT>",
+    "[EOT]",
+    "[EOS]",
+    "<eos>",
+    "</s>",
+    "<|fim_pad|>",
+    "<fim-pad>",
+    "<fim_pad>",
+    "<PAD>",
+    "[PAD]",
+    "<|fim_repo|>",
+    "<|repo_name|>",
+    "<reponame>",
+    "<|file_sep|>",
 ];
 
 /// The ids of those of [`ENDS`] that there are.
@@ -52,10 +68,25 @@ pub fn ends(header: &Header) -> Result<Vec<i64>> {
     Ok(found.map(|(id, _)| id as i64).collect())
 }
 
+/// The id that the file gives as its `name` ("bos", "eos"); SentencePiece's of Llama are 1 and 2 where it gives none.
+pub fn id_of(header: &Header, name: &str) -> Result<Option<i64>> {
+    if let Some(id) = header.integer(&format!("tokenizer.ggml.{name}_token_id"))? {
+        return Ok(Some(id));
+    }
+    let usual = match (header.text("tokenizer.ggml.model")?, name) {
+        (Some("llama"), "bos") => 1,
+        (Some("llama"), "eos") => 2,
+        _ => return Ok(None),
+    };
+    Ok((usual < Tokens::of(header)?.texts.len()).then_some(usual as i64))
+}
+
 /// The vocabulary: texts by id, with their kinds.
 struct Tokens<'a> {
     texts: Vec<&'a str>,
     kinds: Vec<i64>,
+    /// Whether its tokens of control swallow the spaces behind them: of Phi 3, as llama.cpp does it, since the file does not say so.
+    strips: bool,
 }
 
 impl<'a> Tokens<'a> {
@@ -69,12 +100,15 @@ impl<'a> Tokens<'a> {
             Some(Value::List(kinds)) => kinds,
             Some(_) => fail!(Checkpoint, "tokenizer.ggml.token_type must be a list"),
         };
-        let kind = |id: usize| match listed.get(id) {
+        let kind = |(id, text): (usize, &&str)| match listed.get(id) {
+            _ if ENDS.contains(text) => CONTROL,
             Some(Value::Int(kind)) => *kind,
             _ => NORMAL,
         };
-        let kinds = (0..texts.len()).map(kind).collect();
-        Ok(Tokens { texts, kinds })
+        let kinds = texts.iter().enumerate().map(kind).collect();
+        let name = header.text("general.name")?.unwrap_or_default().to_lowercase();
+        let strips = ["phi-3", "phi3"].iter().any(|known| name.contains(known));
+        Ok(Tokens { texts, kinds, strips })
     }
 
     /// (id, text) of those of one kind.
@@ -92,8 +126,9 @@ impl<'a> Tokens<'a> {
         let mut ids: Vec<_> = [UNKNOWN, CONTROL, ADDED].into_iter().flat_map(|kind| self.of_kind(kind)).collect();
         ids.sort_unstable();
         let entry = |(id, content): (usize, &str)| {
+            let strips = self.strips && !["<unk>", "<s>", "<|endoftext|>"].contains(&content);
             json!({
-                "id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
+                "id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": strips, "normalized": false,
                 "special": self.kinds[id] != ADDED,
             })
         };
@@ -103,7 +138,7 @@ impl<'a> Tokens<'a> {
 
 /// What puts the first token before a text, where the file says so, or `always` where it says nothing.
 fn first_token(header: &Header, tokens: &Tokens, always: bool) -> Result<Json> {
-    let bos = header.integer("tokenizer.ggml.bos_token_id")?.and_then(|id| usize::try_from(id).ok());
+    let bos = id_of(header, "bos")?.and_then(|id| usize::try_from(id).ok());
     let token = bos.and_then(|id| Some((id, *tokens.texts.get(id)?)));
     let wanted = header.boolean("tokenizer.ggml.add_bos_token")?.unwrap_or(always);
     let (Some((id, token)), true) = (token, wanted) else {

@@ -45,13 +45,27 @@ pub(super) static DEFINITION: Definition = Definition {
 };
 
 const ROPE: RopeKeys = RopeKeys {
-    theta: &["rotary_emb_base", "rope_theta"],
+    theta: &[OWN[0].0, OWN[0].1],
     default_theta: 10_000.0,
-    fraction: &["rotary_pct", "partial_rotary_factor"],
+    fraction: &[OWN[1].0, OWN[1].1],
     default_fraction: 0.25,
 };
 
+/// What this architecture calls its settings, and what others call them: transformers heeds the latter in `rope_parameters` alone.
+const OWN: [(&str, &str); 2] = [
+    ("rotary_emb_base", "rope_theta"),
+    ("rotary_pct", "partial_rotary_factor"),
+];
+
 fn properties(fields: &Fields, config: &mut Config) -> Result<()> {
+    for ((own, other), usual) in OWN.into_iter().zip([ROPE.default_theta, ROPE.default_fraction]) {
+        if fields.get(own).is_none() && fields.positive(other)?.is_some_and(|value| value != usual) {
+            return fields.refuse(
+                other,
+                format!("without {own} is not heeded by transformers; call it {own}"),
+            );
+        }
+    }
     let attention_bias = fields.boolean("attention_bias")?.unwrap_or(true);
     config.norm = Norm::Layer;
     config.positions = Positions::Rotary(rope(fields, config.n_ctx, config.d_head, &ROPE)?);

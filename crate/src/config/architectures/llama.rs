@@ -49,7 +49,6 @@ pub(super) const TENSORS: Tensors = Tensors {
 };
 
 fn properties(fields: &Fields, config: &mut Config) -> Result<()> {
-    fields.only_one("pretraining_tp")?;
     let attention_bias = fields.boolean("attention_bias")?.unwrap_or(false);
     let mlp_bias = fields.boolean("mlp_bias")?.unwrap_or(false);
     config.norm = Norm::Rms;

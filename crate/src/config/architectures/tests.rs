@@ -118,6 +118,12 @@ fn gpt_neox() {
     ] {
         refused(Architecture::GptNeoX, key, value);
     }
+    // transformers does not heed the others' names here.
+    for (key, usual, other) in [("rope_theta", 10_000.0, 1e6), ("partial_rotary_factor", 0.25, 0.5)] {
+        assert!(neox(json!({key: usual})).is_ok());
+        let error = neox(json!({key: other})).unwrap_err().to_string();
+        assert!(error.contains(&format!("{key} without rotary_")), "{error}");
+    }
     let twice = neox(json!({"rotary_pct": 0.5, "partial_rotary_factor": 1.0})).unwrap_err();
     assert!(twice
         .to_string()

@@ -209,6 +209,7 @@ fn what_would_grow_without_bound_is_refused() {
         (with(level(), "/pre_tokenizer", split("(?:(?:ab){30}|c{1,9}){40}")), patterns),
         (with(level(), "/pre_tokenizer", split(&"(?=\\w{100})".repeat(20))), patterns),
         (with(level(), "/pre_tokenizer", split(&format!("[{}]{{400}}", "a-z".repeat(50)))), patterns),
+        (with(level(), "/pre_tokenizer", split("a|(?:\\p{N}{1,3}+)b")), "has a pattern with {n,m}+"),
     ];
     for (file, expected) in cases {
         let message = read(&file, 300).map(|_| ()).unwrap_err().to_string();

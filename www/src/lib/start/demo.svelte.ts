@@ -78,6 +78,7 @@ export class Demo {
     return () => {
       clearTimeout(timer);
       abort.abort();
+      this.busy = false;
     };
   }
 

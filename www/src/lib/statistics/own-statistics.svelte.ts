@@ -159,7 +159,7 @@ export class OwnStatistics {
     if (!files || !archive || this.#session.entry !== entry) return;
     this.#show(entry, files, archive, false);
     const identity = await this.#identity();
-    if (identity === null) return;
+    if (identity === null || this.archive !== archive) return; // or they were deleted
     await keep(identity, archive);
     this.isKept = this.archive === archive;
   }

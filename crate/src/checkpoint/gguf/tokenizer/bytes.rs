@@ -105,9 +105,27 @@ mod tests {
         }
     }
 
-    /// A text that only looks like such a token ends nothing.
+    /// By its text, whatever the file says that it is, and it is no part of the text.
     #[test]
     fn a_turn_ends_a_text() {
-        assert_eq!(tokenizer::ends(&header(&[])).unwrap(), [4]);
+        assert_eq!(tokenizer::ends(&header(&[])).unwrap(), [4, 5]);
+        let made = tokenizer::written(&header(&[("pre", Value::Text("qwen2".into()))])).unwrap().unwrap();
+        let added = made["added_tokens"].as_array().unwrap();
+        let special: Vec<_> = added.iter().map(|token| (token["id"].clone(), token["special"].clone())).collect();
+        assert_eq!(special, [3, 4, 5].map(|id| (json!(id), json!(true))));
+        assert_eq!(tokenizer::id_of(&header(&[]), "eos").unwrap(), None);
+    }
+
+    #[test]
+    fn control_tokens_of_phi_3_swallow_the_spaces_behind_them() {
+        let strips = |name: &str| {
+            let mut header = header(&[("pre", Value::Text("qwen2".into())), ("tokens", texts(&["a", "b", "ab", "<s>", "<|user|>", "c"]))]);
+            header.values.insert("general.name".into(), Value::Text(name.into()));
+            let made = tokenizer::written(&header).unwrap().unwrap();
+            let added = made["added_tokens"].as_array().unwrap();
+            added.iter().map(|token| token["rstrip"] == true).collect::<Vec<_>>()
+        };
+        assert_eq!(strips("Phi-3-mini-4k-instruct"), [false, true]);
+        assert_eq!(strips("Llama"), [false, false]);
     }
 }

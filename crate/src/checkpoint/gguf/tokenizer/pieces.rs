@@ -26,7 +26,12 @@ pub fn written(header: &Header, tokens: &Tokens) -> Result<std::result::Result<J
     if tokens.of_kind(ADDED).any(|(_, text)| text.contains(SPACE)) {
         return because("has added tokens with spaces");
     }
-    let Some(merges) = merges(tokens, &scores(header, tokens)?, MAX_TOKENIZER as usize) else {
+    let scores = scores(header, tokens)?;
+    if has_ties(tokens, &scores) {
+        // The leftmost of such pairs comes first, whichever it is.
+        return because("has pieces of equal score");
+    }
+    let Some(merges) = merges(tokens, &scores, MAX_TOKENIZER as usize) else {
         return because("has more ways to cut its pieces in two than a tokenizer.json holds");
     };
     let unknown = tokens.of_kind(UNKNOWN).next().map(|(_, text)| text);
@@ -71,16 +76,27 @@ fn scores(header: &Header, tokens: &Tokens) -> Result<Vec<f64>> {
     }
 }
 
-/// The pairs of pieces that make a piece, those of the highest score first, of equal score those of the lowest id; `None` where they have
-/// more bytes than `left`.
+/// The ways to cut `text` into two of `pieces`.
+fn cuts<'a>(text: &'a str, pieces: &'a HashSet<&str>) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let cuts = text.char_indices().skip(1).map(move |(at, _)| text.split_at(at));
+    cuts.filter(|(first, second)| pieces.contains(first) && pieces.contains(second))
+}
+
+/// Whether two pieces that are made of others have one score.
+fn has_ties(tokens: &Tokens, scores: &[f64]) -> bool {
+    let pieces: HashSet<&str> = tokens.of_kind(NORMAL).map(|(_, text)| text).collect();
+    let made = tokens.of_kind(NORMAL).filter(|(_, text)| cuts(text, &pieces).next().is_some());
+    let mut made: Vec<f64> = made.map(|(id, _)| scores[id]).collect();
+    made.sort_by(f64::total_cmp);
+    made.windows(2).any(|pair| pair[0] == pair[1])
+}
+
+/// The pairs of pieces that make a piece, those of the highest score first; `None` where they have more bytes than `left`.
 fn merges(tokens: &Tokens, scores: &[f64], mut left: usize) -> Option<Vec<[String; 2]>> {
     let pieces: HashSet<&str> = tokens.of_kind(NORMAL).map(|(_, text)| text).collect();
     let mut whole: Vec<(usize, &str)> = tokens.of_kind(NORMAL).collect();
     whole.sort_by(|a, b| scores[b.0].total_cmp(&scores[a.0]).then(a.0.cmp(&b.0)));
-    let pairs = whole.into_iter().flat_map(|(_, text)| {
-        let cuts = text.char_indices().skip(1).map(move |(at, _)| text.split_at(at));
-        cuts.filter(|(first, second)| pieces.contains(first) && pieces.contains(second))
-    });
+    let pairs = whole.into_iter().flat_map(|(_, text)| cuts(text, &pieces));
     let pairs = pairs.map(|(first, second)| {
         left = left.checked_sub(first.len() + second.len())?;
         Some([first.to_owned(), second.to_owned()])
@@ -120,12 +136,22 @@ mod tests {
         assert_eq!(made["post_processor"], Json::Null);
     }
 
+    /// As SentencePiece numbers them.
+    #[test]
+    fn first_and_last_token_are_1_and_2_where_the_file_does_not_say() {
+        let mut header = header(&[]);
+        header.values.remove("tokenizer.ggml.bos_token_id");
+        assert_eq!(["bos", "eos", "eot"].map(|name| tokenizer::id_of(&header, name).unwrap()), [Some(1), Some(2), None]);
+        let made = tokenizer::written(&header).unwrap().unwrap();
+        assert_eq!(made["post_processor"]["special_tokens"]["<s>"]["ids"], json!([1]));
+    }
+
     /// A piece of n characters may have n − 1 cuts: of all pieces of one letter there are far more bytes than in the file.
     #[test]
     fn merges_are_no_more_than_is_read_again() {
         let letters = "a".repeat(40);
         let texts = (1..=40).map(|n| &letters[..n]).collect();
-        let tokens = Tokens { texts, kinds: vec![NORMAL; 40] };
+        let tokens = Tokens { texts, kinds: vec![NORMAL; 40], strips: false };
         let bytes = (1..=40).map(|n| n * (n - 1)).sum();
         assert_eq!(merges(&tokens, &[0.0; 40], bytes).unwrap().len(), 780);
         assert_eq!(merges(&tokens, &[0.0; 40], bytes - 1), None);
@@ -139,6 +165,7 @@ mod tests {
             (vec![("precompiled_charsmap", Value::List(Vec::new()))], "by a table"),
             (vec![("remove_extra_whitespaces", Value::Bool(true))], "leaves spaces out"),
             (vec![("tokens", texts(&spaces)), ("scores", scores)], "added tokens with spaces"),
+            (vec![("scores", Value::List(vec![Value::Float(-1.0); 8]))], "pieces of equal score"),
             (vec![("model", Value::Text("t5".into()))], "\"t5\""),
         ] {
             let why = tokenizer::written(&header(&more)).unwrap().unwrap_err();
