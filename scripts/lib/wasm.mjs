@@ -128,6 +128,8 @@ async function optimize({ name, bindings, generated }) {
     '-O2',
     // Once more: half a KB (gzip) of the package.
     ...(name === ENGINE.name ? ['-O2'] : []),
+    // What the passes behind these decide by size: 1.8 KB (gzip), and measured no slower.
+    '--shrink-level=1',
     // Takes another 1.7 KB (gzip): locals share their places better.
     '--coalesce-locals-learning',
     // What is alike then lies together: gzip takes 24 KB less.
