@@ -179,7 +179,7 @@ export class Explorer {
     const ids = this.#knownIds;
     if (this.#typing === null) {
       if (ids) this.#show(ids);
-      else if (wanted.kind === 'text' && this.typed === '') this.typed = wanted.text;
+      else if (wanted.kind === 'text' && untrack(() => this.typed) === '') this.typed = wanted.text;
     }
     const key = JSON.stringify([wanted.kind === 'text' ? wanted.text : ids, model ? weights : wanted.kind === 'stored']);
     if (key === this.#key) return;

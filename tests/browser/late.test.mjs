@@ -1,0 +1,82 @@
+// What comes late does not take the place of what the reader has done since, nor stand for another model's.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { loaded, offeredModels, openSite, shippedModel, STEP_TIMEOUT, WEIGHTS, withSite } from './page-kit.mjs';
+
+const model = shippedModel();
+const twin = offeredModels().find(({ name }) => name === model.dense_twin);
+
+describe('what comes late', { timeout: 300_000 }, () => {
+  let site;
+  let browser;
+  withSite({ hash: null }, (on) => {
+    ({ site, browser } = on);
+  });
+
+  async function visit(hash, work) {
+    const { page, close } = await openSite(browser, site, hash, { ignore: [/404/] });
+    page.setDefaultTimeout(STEP_TIMEOUT);
+    try {
+      await work(page);
+    } finally {
+      site.release();
+      await close();
+    }
+  }
+  const box = (page) => page.getByRole('textbox', { name: 'Text' });
+
+  test('the model that gets ready while one types does not replace what is typed', async () => {
+    site.hold(WEIGHTS);
+    await visit('#/explore', async (page) => {
+      await page.locator('[data-state=stored]').waitFor();
+      await box(page).fill('The ');
+      site.release();
+      // Never a pause long enough for the text to be read, until the model is there.
+      let typed = 'The ';
+      for (let there = false, more = 4; more > 0; there = (await page.locator('[data-backend]').count()) > 0, more -= there) {
+        await box(page).press('a');
+        typed += 'a';
+      }
+      await page.locator('[data-state=live]').waitFor();
+      await page.waitForFunction(() => /[?&][tp]=/.test(location.hash));
+      assert.equal(await box(page).inputValue(), typed);
+    });
+  });
+
+  test('an example that is chosen right after typing is shown', async () => {
+    await visit('#/explore', async (page) => {
+      await loaded(page);
+      const [{ title }] = model.read('examples/index.json').texts;
+      await box(page).fill('A cow');
+      await page.getByRole('button', { name: title }).click();
+      await page.waitForTimeout(500); // longer than the pause after which a typed text is read
+      assert.equal(await page.getByRole('button', { name: title }).getAttribute('aria-pressed'), 'true');
+    });
+  });
+
+  test('a text that came with a link can be cleared', async () => {
+    await visit('#/explore?p=A+cat+sat', async (page) => {
+      await loaded(page);
+      await page.locator('[data-state=live]').waitFor();
+      await box(page).fill('');
+      await page.waitForTimeout(500);
+      assert.equal(await box(page).inputValue(), '');
+      await box(page).fill('A dog');
+      await page.waitForFunction(() => /[?&]t=/.test(location.hash));
+      assert.equal(await box(page).inputValue(), 'A dog');
+    });
+  });
+
+  test('a neuron’s own text is shaded by its own model alone', { skip: !twin && 'the twin is not offered' }, async () => {
+    await visit(`#/m/${model.name}/2/100`, async (page) => {
+      await loaded(page);
+      await page.locator('[data-own]').waitFor();
+      site.hold(WEIGHTS);
+      await page.getByRole('combobox', { name: 'Model' }).selectOption(twin.name);
+      await page.getByText('Shaded once the model is loaded.').waitFor();
+      assert.equal(await page.locator('[data-own]').count(), 0);
+      site.release();
+      await page.locator('[data-own]').waitFor();
+    });
+  });
+});
