@@ -166,6 +166,10 @@ fn are_what_they_mean(rounded: impl Fn(usize, Weight, &Tensor) -> [Tensor; 2]) {
             (17, &inside[..]),
             (33, &inside[..]),
         ] {
+            // Products of many rows are made for each model, a second's work or two: two of the models take them all.
+            if rows > 12 && start > 0 && !([2, 5].contains(&number) || soak()) {
+                continue;
+            }
             let ids: Vec<u32> = (0..rows).map(|i| (i * 31 + 7) as u32 % config.d_vocab as u32).collect();
             let batch = Batch {
                 ids: &ids,
