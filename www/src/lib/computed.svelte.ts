@@ -14,6 +14,8 @@ const painted = () =>
 export class Computed<T> {
   value = $state.raw<T | null>(null);
   busy = $state(false);
+  /** Whether the last computation ended with an error. */
+  failed = $state(false);
   #job: AbortController | null = null;
   readonly #report: (error: unknown) => void;
 
@@ -27,6 +29,7 @@ export class Computed<T> {
     const job = new AbortController();
     this.#job = job;
     this.busy = true;
+    this.failed = false;
     painted()
       .then(() => {
         job.signal.throwIfAborted();
@@ -37,7 +40,9 @@ export class Computed<T> {
           if (this.#job === job) this.value = value;
         },
         (error: unknown) => {
-          if (!isAbort(error)) this.#report(error);
+          if (isAbort(error)) return;
+          if (this.#job === job) this.failed = true;
+          this.#report(error);
         },
       )
       .finally(() => {

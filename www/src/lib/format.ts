@@ -5,14 +5,18 @@ export function megabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
+/** From here on a number is written with its power of ten. */
+const LARGE = 1e6;
+
 /** A neuron's value: two decimals, with a real minus sign. */
 export function value(number: number): string {
-  return number.toFixed(2).replace('-', '−');
+  const text = Math.abs(number) >= LARGE ? number.toExponential(2) : number.toFixed(2);
+  return text.replaceAll('-', '−');
 }
 
 /** A multiple, as on the slider. */
 export function multiple(number: number): string {
-  return `${number.toFixed(2).replace('-', '−')} ×`;
+  return `${value(number)} ×`;
 }
 
 /** A token as a chip shows it: invisible characters get a symbol. */
@@ -49,6 +53,7 @@ export function bits(number: number | null): string {
 export function share(number: number | null): string {
   if (number === null) return '–';
   const percent = 100 * number;
+  if (percent > 0 && percent < 0.001) return '< 0.001 %';
   return `${percent >= 10 || percent === 0 ? percent.toFixed(0) : percent.toPrecision(2)} %`;
 }
 

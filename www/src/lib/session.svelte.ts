@@ -26,6 +26,8 @@ export class Session {
   phase = $state<Phase>('idle');
   progress = $state.raw<LoadProgress | null>(null);
   problem = $state.raw<Problem | null>(null);
+  /** The last problem that is not of the model, but of one call or of a page's file. */
+  #passing: { problem: Problem; of: 'call' | 'file' } | null = null;
   model = $state.raw<TopKLM | null>(null);
   /** The files of the chosen model's folder; works before the model is loaded. */
   folder = $state.raw<Features | null>(null);
@@ -317,7 +319,7 @@ export class Session {
     // A call that outlived its model, which another has replaced since, is no trouble of that one.
     if (isAbort(error) || isDisposed(error)) return;
     if (isFatal(error)) this.#failed(error);
-    else this.problem = problemOf(error);
+    else this.#pass(problemOf(error), 'call');
   }
 
   /** Reports that a page could not read one of its own files. The model keeps running, and a download continues. */
@@ -325,7 +327,23 @@ export class Session {
     if (isAbort(error)) return;
     const problem = problemOf(error);
     const advice = problem.code === 'offline' ? problem.advice : 'The rest still works; open the page again to try once more.';
-    this.problem = { ...problem, advice, remedy: 'none' };
+    this.#pass({ ...problem, advice, remedy: 'none' }, 'file');
+  }
+
+  #pass(problem: Problem, of: 'call' | 'file'): void {
+    this.problem = problem;
+    this.#passing = problem.remedy === 'none' ? { problem, of } : null;
+  }
+
+  /** A call like the one that failed has succeeded: its problem is over. That of a file is not. */
+  succeeded(): void {
+    if (this.#passing?.of === 'call') this.forgetPassing();
+  }
+
+  /** Another page opens, which has nothing to do with what failed on the one before. */
+  forgetPassing(): void {
+    if (this.problem !== null && this.problem === this.#passing?.problem) this.problem = null;
+    this.#passing = null;
   }
 
   #failed(error: unknown): void {

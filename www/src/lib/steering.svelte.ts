@@ -8,7 +8,7 @@ import { surprise } from './compare';
 import { engineEdit, formatEdits, newEdit, parseEdits, type FullEdit, type Prompted } from './edits';
 import { beginning, encodeToFit, fitIds } from './fit';
 import { whyNoNeuron } from './model-kind';
-import { isAbort } from './problem';
+import { isAbort, problemOf } from './problem';
 import { decodeIds, encodeIds, type NeuronId, parseNeuron } from './route';
 import { DEFAULTS, type StoredSteering } from './stored-steering';
 import { positionsFor, type Strength } from './strength';
@@ -63,6 +63,8 @@ export class Steering {
   /** A neuron, and perhaps the ids of a text, that another page sent here: {@link adopt} makes an edit and a prompt of them. */
   sent = $state.raw<{ neuron: NeuronId; ids: readonly number[] | null } | null>(null);
   #written = $state({ base: '', steered: '' });
+  /** Whether the last run failed because the model does not take its edits. */
+  #wasRefused = $state(false);
   /** What was left out of the prompt or of a shared text: a sentence; '' for nothing. */
   cut = $state('');
   /** The texts come from a link and have not been reproduced yet. */
@@ -88,6 +90,8 @@ export class Steering {
   #editKey = $derived.by(() => this.textKey + formatEdits(this.edits));
   isBaseCurrent = $derived.by(() => this.base.ids.length > 0 && this.#written.base === this.textKey);
   isSteeredCurrent = $derived.by(() => this.steered.ids.length > 0 && this.#written.steered === this.#editKey);
+  /** Whether the model does not take the edits on the page: other texts with them would fail too. */
+  isRefused = $derived.by(() => this.#wasRefused && this.isSteeredCurrent);
 
   #keyOf(step: number | null): string {
     return JSON.stringify([this.#app.router.route.model, step, this.prompt, this.seed, this.temperature, this.maxTokens]);
@@ -232,6 +236,7 @@ export class Steering {
 
   stop(): void {
     this.isDue = false;
+    this.#wasRefused = false;
     this.#job?.abort();
     this.#job = null;
   }
@@ -341,10 +346,15 @@ export class Steering {
     const controller = new AbortController();
     this.#job = controller;
     this.doing = 'waiting';
+    const { session } = this.#app;
     try {
-      await job(await this.#app.session.ready(controller.signal), controller.signal);
+      await job(await session.ready(controller.signal), controller.signal);
+      if (!controller.signal.aborted) session.succeeded();
     } catch (error) {
-      if (!isAbort(error)) this.#app.session.report(error);
+      if (!isAbort(error)) {
+        if (this.#job === controller) this.#wasRefused = problemOf(error).code === 'edit';
+        session.report(error);
+      }
     } finally {
       if (this.#job === controller || this.#job === null) this.doing = 'nothing';
       if (this.#job === controller) this.#job = null;

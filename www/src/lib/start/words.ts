@@ -17,7 +17,7 @@ export const rate = (number: number): string => number.toFixed(number < 1 ? 2 : 
 export function figuresText({ name, figures }: Example): string {
   if (figures.kind === 'switch') {
     const { contrast, times, surprise } = figures;
-    return `Measured on ${contrast}: it moves the odds ${times.toFixed(1)} times as far as the best of 100 random neurons of its layer, and the text surprises the model at most ${surprise.toFixed(2)} times as much as its own.`;
+    return `Measured on ${contrast}: it moves the odds ${times.toFixed(1)} times as far as the best of 100 random neurons of its layer, and short texts written so surprise the model ${surprise.toFixed(2)} times as much as its own.`;
   }
   const { baseRate, steeredRate, tokens, success, surprise } = figures;
   return `Measured over many prompts: words of “${name}” go from ${rate(baseRate)} to ${rate(steeredRate)} in ${tokens} tokens, and the text surprises another model ${surprise.toFixed(2)} times as much. It shows in ${share(success)} of the texts.`;
