@@ -76,7 +76,7 @@ describe('the gallery of topics', { timeout: 300_000 }, () => {
 
   test('stands before the switches, and is found by its concept', { skip: !recipes && 'the shipped model has no recipes' }, async () => {
     await page.locator('[data-found]').waitFor();
-    const { concept, edits } = recipes[0];
+    const { concept, edits, words } = recipes[0];
     assert.ok((await page.getByRole('article').count()) >= recipes.length);
     await search(page).fill(concept);
     const name = concept[0].toUpperCase() + concept.slice(1);
@@ -90,15 +90,18 @@ describe('the gallery of topics', { timeout: 300_000 }, () => {
       .getByRole('link', { name: /Try it/ })
       .click();
     await page.locator('main[data-page=steer]').waitFor();
+    assert.equal(hashOf(page).params.w, words.map((word) => word.toLowerCase()).join(', '));
     assert.match(hashOf(page).params.e, new RegExp(`^${edits[0].layer}\\.${edits[0].index}_`));
   });
 
-  test('of a model with neither, the page says what makes it', async () => {
+  test('of a dense model, the page leads to the TopK model', async () => {
     const twin = offeredModels().find(({ name, kind }) => kind === 'dense' && name !== model.name);
     if (!twin) return;
     await page.evaluate((name) => (location.hash = `#/gallery?model=${name}`), twin.name);
-    await page.getByText('There is nothing here yet for this model').waitFor();
+    await page.getByText('The gallery is of TopK models').waitFor();
     await assertUsable(page);
+    await page.getByRole('link', { name: /^Show that of / }).click();
+    await page.getByText('The gallery is of TopK models').waitFor({ state: 'detached' });
   });
 });
 

@@ -135,5 +135,8 @@ describe('links and files', { timeout: 600_000 }, () => {
     assert.equal(await page.getByLabel('Prompt').inputValue(), 'A dog');
     await page.goto(`${site.url}?backend=cpu#/explore?model=Some-Model`);
     await alert.getByText('There is no model “Some-Model” here').waitFor();
+    await alert.getByRole('button', { name: 'Close' }).click();
+    await alert.waitFor({ state: 'detached' });
+    assert.equal(hashOf(page).params.model, undefined);
   });
 });

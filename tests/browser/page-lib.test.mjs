@@ -201,6 +201,9 @@ test('a file that is none, and an address of nothing, are said in a sentence', (
     ['#/nowhere', /no page “nowhere”/],
     ['#/m/M/x/1', /no neuron/],
     ['#/explore?n=a', /neuron is “a”/],
+    ['#/explore?at=1.5', /position is “1\.5”, not a whole number from 0 to 999999/],
+    ['#/steer?seed=1e16', /seed is “1e16”, not a whole number from 0 to 9007199254740991/],
+    ['#/steer?len=1.5', /new tokens is “1\.5”, not a whole number/],
     [`#/explore?p=${'a'.repeat(1 << 21)}`, /too long/],
   ]) {
     assert.match(address.readAddress(hash, 'This link').errors.at(-1), said);

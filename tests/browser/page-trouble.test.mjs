@@ -155,6 +155,9 @@ describe('site in trouble', { timeout: 900_000 }, () => {
         asked.filter((url) => url.includes('models.invalid')),
         [],
       );
+      await page.getByRole('button', { name: 'Cancel' }).click();
+      assert.equal(await loaded(page), 'cpu');
+      assert.doesNotMatch(page.url(), /model=/);
       await close();
     }));
 

@@ -28,7 +28,11 @@ test('an address, a path, a name on the hub; anything else is a sentence', () =>
   }
   assert.match(folderOf('hello', BASE).fault, /^“hello” is neither an address nor a model’s name/);
   assert.match(folderOf('http://a.example/m/', BASE).fault, /must begin with https:/);
-  assert.match(folderOf('ftp://a.example/m/', BASE).fault, /not ftp:/);
+  for (const text of ['ftp://a.example/m/', 'javascript:alert()']) assert.match(folderOf(text, BASE).fault, /must begin with https:/, text);
+  assert.match(folderOf('localhost:1', BASE).fault, /^Write http:\/\/localhost:1 /);
+  assert.match(folderOf('a.example:8000/m', BASE).fault, /^Write https:\/\/a\.example:8000\/m /);
+  for (const text of ['C:\\models\\x', 'c:/models/x', '~/models/x', 'file:///models/x'])
+    assert.match(folderOf(text, BASE).fault, /choose the folder under “A folder on this device”/, text);
 });
 
 test('the files of a folder, wherever in it the model is', () => {

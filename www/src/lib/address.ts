@@ -31,12 +31,12 @@ const text =
   (value) =>
     decodeIds(value) ? null : `${name} cannot be read: it was cut short or changed.`;
 const numberIn =
-  (name: string, least: number, most: number): Check =>
+  (name: string, least: number, most: number, kind: 'number' | 'whole number' = 'number'): Check =>
   (value) => {
     const number = Number(value);
-    if (value !== '' && number >= least && number <= most) return null;
-    const range = most < 1e9 ? `a number from ${least} to ${most}` : 'a whole number';
-    return `${name} is “${shortened(value)}”, not ${range}.`;
+    const isKind = kind === 'number' || Number.isInteger(number);
+    if (value !== '' && isKind && number >= least && number <= most) return null;
+    return `${name} is “${shortened(value)}”, not a ${kind} from ${least} to ${most}.`;
   };
 const neuron: Check = (value) =>
   value === '-' || parseNeuron(value) ? null : `Its neuron is “${shortened(value)}”, not a layer and an index such as 4.17.`;
@@ -52,9 +52,9 @@ const CHECKS: Partial<Record<Route['page'], Record<string, Check>>> = {
   explore: {
     t: text('Its text'),
     n: neuron,
-    at: numberIn('Its position', 0, 999_999),
+    at: numberIn('Its position', 0, 999_999, 'whole number'),
     set: numberIn('The value that its neuron is set to', -1e6, 1e6),
-    vs: numberIn('The layer that it compares', 0, 9999),
+    vs: numberIn('The layer that it compares', 0, 9999, 'whole number'),
   },
   steer: {
     t: text('Its text'),
@@ -62,9 +62,9 @@ const CHECKS: Partial<Record<Route['page'], Record<string, Check>>> = {
     s: text('Its steered text'),
     n: neuron,
     e: edits,
-    seed: numberIn('Its seed', 0, Number.MAX_SAFE_INTEGER),
+    seed: numberIn('Its seed', 0, Number.MAX_SAFE_INTEGER, 'whole number'),
     temp: numberIn('Its temperature', 0, 2),
-    len: numberIn('Its number of new tokens', 1, 4096),
+    len: numberIn('Its number of new tokens', 1, 4096, 'whole number'),
     vs: (value) =>
       value === '-' || parseEdits(value).length === 1 ? null : `The edit of its twin is “${shortened(value)}”, which cannot be read.`,
     vf: (value) => (parseFeature(value) ? null : `Its feature is “${shortened(value)}”, not a number and a value such as 117_4.5.`),

@@ -8,6 +8,9 @@ import { Router } from './router.svelte';
 import { Session } from './session.svelte';
 import { OwnStatistics } from './statistics/own-statistics.svelte';
 
+/** Keeps the name of the last folder that the reader chose, for the tab: a reload loses the files alone. */
+const OWN_KEY = 'topk-lm-own-folder';
+
 export class App {
   readonly embed: boolean;
   readonly session: Session;
@@ -53,7 +56,10 @@ export class App {
   lacking = $derived.by(() => {
     const { model } = this.router.route;
     if (model === null || this.models.length === 0 || this.entry !== this.models[0] || this.entry.name === model) return '';
-    return `There is no model “${shortened(model)}” here, so ${this.entry.name} is shown instead. After a reload, choose your own folder again.`;
+    const names = this.models.map(({ name }) => shortName(name));
+    const advice =
+      model === lastOwn() ? 'After a reload, choose your own folder again.' : names.length > 1 ? `This site has ${names.join(', ')}.` : '';
+    return `There is no model “${shortened(model)}” here, so ${shortName(this.entry.name)} is shown instead. ${advice}`.trim();
   });
 
   /** Why the neuron that the address names beside its text cannot be shown; '' where it can, or as long as no model has been loaded. */
@@ -66,6 +72,14 @@ export class App {
     const why = whyNoNeuron(model.config, neuron);
     return why && `The link names the neuron ${formatNeuron(neuron)}. ${why}`;
   });
+
+  /** Takes what the address names wrongly out of it, and with that the messages about it. */
+  mendAddress(): void {
+    const { router, lacking, absent } = this;
+    router.errors = [];
+    router.replace(lacking ? { model: null } : {});
+    if (absent) router.set(router.route.page === 'neuron' ? { vs: null } : { n: null, set: null });
+  }
 
   /** The dense twin of the TopK model in use, or the other way round. */
   twin = $derived.by(() => (this.entry ? twinOf(this.entry, this.models) : null));
@@ -123,9 +137,18 @@ export class App {
     const { problem } = this.session;
     if (!before || !problem || before.name === failed.name || this.models.includes(failed)) return false;
     this.refused = { ...problem, advice: `${shortName(before.name)} is in use again.`, remedy: 'none' };
-    if (before.files) this.#own = before;
-    this.router.replace({ model: before === this.models[0] ? null : before.name, ckpt: null });
+    this.goBack();
     return true;
+  }
+
+  /** Back to the last model that was ready, or to the site's first. */
+  goBack(): void {
+    const first = this.models[0];
+    const model = this.#before ?? first;
+    if (model?.files) this.#own = model;
+    // A neuron's page always names its model.
+    const isUnnamed = model === first && this.router.route.page !== 'neuron';
+    this.router.replace({ model: isUnnamed ? null : (model?.name ?? null), ckpt: null });
   }
 
   /** Opens a model folder on this site or elsewhere. */
@@ -140,6 +163,7 @@ export class App {
     // A shipped model of that name is another one.
     const own = this.models.some((shipped) => shipped.name === name) ? `${name} (yours)` : name;
     this.#own = pickedModel(own, files);
+    keepOwn(own);
     void this.session.choose(this.#own);
     this.router.go({ model: own, ckpt: null });
   }
@@ -147,5 +171,21 @@ export class App {
   /** Address of a neuron's page. */
   neuronHref({ layer, index }: NeuronId): string {
     return this.router.href({ page: 'neuron', neuron: { layer, index } });
+  }
+}
+
+function lastOwn(): string | null {
+  try {
+    return sessionStorage.getItem(OWN_KEY);
+  } catch {
+    return null; // storage is forbidden here
+  }
+}
+
+function keepOwn(name: string): void {
+  try {
+    sessionStorage.setItem(OWN_KEY, name);
+  } catch {
+    // then a reload gives other advice
   }
 }

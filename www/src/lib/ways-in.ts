@@ -13,6 +13,13 @@ export function folderOf(text: string, base: string): { url: URL } | { fault: st
   const typed = text.trim();
   const [, owner, name, revision = 'main'] = NAME.exec(typed) ?? [];
   if (owner !== undefined) return { url: new URL(`${HUB}/${owner}/${name}/resolve/${encodeURIComponent(revision)}/`) };
+  if (/^([a-z]:([\\/]|$)|\\\\|~|file:)/i.test(typed))
+    return { fault: `“${typed}” is on a disk, which no page can read by its path: choose the folder under “A folder on this device”.` };
+  const [, host] = /^([\w.-]+):\d{1,5}(\/|$)/.exec(typed) ?? [];
+  if (host !== undefined) {
+    const scheme = OWN_HOSTS.includes(host.toLowerCase()) ? 'http' : 'https';
+    return { fault: `Write ${scheme}://${typed} instead of “${typed}”.` };
+  }
   const isPath = /^\.{0,2}\//.test(typed); // a bare word is more likely a mistake
   if (!URL.canParse(typed, isPath ? base : undefined)) {
     return {
@@ -24,7 +31,7 @@ export function folderOf(text: string, base: string): { url: URL } | { fault: st
     url.origin === new URL(base).origin || url.protocol === 'https:' || (url.protocol === 'http:' && OWN_HOSTS.includes(url.hostname));
   if (!isAllowed) {
     return {
-      fault: `The address must begin with https://, not ${url.protocol}//; only http://localhost and http://127.0.0.1 may go without.`,
+      fault: 'The address must begin with https://; only http://localhost and http://127.0.0.1 may go without.',
     };
   }
   url.hash = '';
