@@ -8,7 +8,7 @@ import { which } from '../../scripts/lib/run.mjs';
 
 /** The package alone: the widget's base and what it imports are stand-ins. */
 const PACKAGE = `
-import itertools, sys, types
+import itertools, sys, threading, types
 from unittest.mock import MagicMock
 
 sys.modules |= {"numpy": MagicMock(), "traitlets": MagicMock(), "anywidget": types.SimpleNamespace(AnyWidget=object)}
@@ -49,22 +49,32 @@ print("ok")
 
 const STOPPED = `
 model = topk_lm.Model.__new__(topk_lm.Model)
-model._open, model._parts, model._owners, model._ids, model._page, model.send = {}, {}, {}, itertools.count(1), "page", sent.append
+model._open, model._parts, model._owners, model._inboxes, model._lock = {}, {}, {}, {}, threading.RLock()
+model._ids, model._page, model.send = itertools.count(1), "page", sent.append
 call = model.run("x")
-part = lambda number, page="page": model._receive(None, {"kind": "answer", "id": 1, "page": page, "part": number, "parts": 3}, [page.encode()])
+part = lambda number, page="page": model._receive(None, {"kind": "answer", "id": 1, "page": page, "order": number, "part": number, "parts": 3}, [page.encode()])
 part(0)
 part(0, "other")  # a second tab, which hears the call too
 part(1, "other")
 assert model._parts == {1: [b"page"]}, model._parts
 call.cancel()
 part(1)
-assert sent[-1] == {"kind": "abort", "id": 1} and model._open == model._parts == model._owners == {}, model._parts
+assert sent[-1] == {"kind": "abort", "id": 1} and model._open == model._parts == model._owners == model._inboxes == {}, model._parts
 
 generation = model.generate("x")
 for page in ("page", "other"):
-    for kind, more in (("steps", {"value": []}), ("answer", {"error": {"code": "aborted", "message": page}})):
-        model._receive(None, {"kind": kind, "id": 2, "page": page, "part": 0, "parts": 1, **more}, [])
+    for order, (kind, more) in enumerate((("steps", {"value": []}), ("answer", {"error": {"code": "aborted", "message": page}}))):
+        model._receive(None, {"kind": kind, "id": 2, "page": page, "order": order, "part": 0, "parts": 1, **more}, [])
 assert "page" in str(generation._future.exception()), generation._future.exception()
+
+generation = model.generate("x")
+step = lambda index: {"index": index, "id": index, "text": str(index), "logprob": 0, "evicted": [], "admitted": [], "hooks": {}}
+ended = {"finish": "length", "seed": None, "promptIds": []}
+for order in (1, 3, 0, 2):  # as marimo may deliver them
+    kind, value = ("answer", ended) if order == 3 else ("steps", [step(order)])
+    model._receive(None, {"kind": kind, "id": 3, "page": "page", "order": order, "part": 0, "parts": 1, "value": value}, [])
+assert generation.text == "012" and generation.finish == "length" and generation.done(), generation.text
+assert model._open == model._inboxes == model._owners == {}, model._inboxes
 
 rows = topk_lm.values.ActiveRows((2, 9), [0, 1, 2], None, None)
 for position in (2, -3):

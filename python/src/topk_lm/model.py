@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import itertools
 import operator
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,8 @@ class Model(anywidget.AnyWidget):
         self._open: dict[int, tuple[dict, Call]] = {}
         self._parts: dict[int, list[bytes]] = {}
         self._owners: dict[int, str] = {}  # the page that answers a call
+        self._inboxes: dict[int, dict[str, Inbox]] = {}  # by call and page
+        self._lock = threading.RLock()
         self._ids = itertools.count(1)
         #: The page that has said hello last.
         self._page: str | None = None
@@ -199,10 +202,15 @@ class Model(anywidget.AnyWidget):
         return call
 
     def _abort(self, number: int) -> None:
-        self._parts.pop(number, None)
-        self._owners.pop(number, None)
-        if self._open.pop(number, None) is not None:
+        with self._lock:
+            self._forget(number)
+            call = self._open.pop(number, None)
+        if call is not None:
             self.send({"kind": "abort", "id": number})
+
+    def _forget(self, number: int) -> None:
+        for kept in (self._parts, self._owners, self._inboxes):
+            kept.pop(number, None)
 
     def _receive(self, _widget, message: dict, buffers: list) -> None:
         kind = message.get("kind")
@@ -236,9 +244,17 @@ class Model(anywidget.AnyWidget):
         self.send({"kind": "part", "name": name, "offset": offset, "total": path.stat().st_size}, buffers=[data])
 
     def _answer(self, kind: str, message: dict, part: bytes) -> None:
+        number = message["id"]
+        with self._lock:
+            if number not in self._open:
+                return
+            inbox = self._inboxes.setdefault(number, {}).setdefault(message["page"], Inbox())
+            for each in inbox.take(message["order"], (kind, message, part)):
+                if number in self._open:
+                    self._take(*each)
+
+    def _take(self, kind: str, message: dict, part: bytes) -> None:
         number, page = message["id"], message["page"]
-        if number not in self._open:
-            return
         # A notebook may be open in several pages, which all hear the call: the first to answer answers it.
         if message["part"] == 0:
             self._owners.setdefault(number, page)
@@ -253,7 +269,8 @@ class Model(anywidget.AnyWidget):
         if kind == "steps":
             call._add([values.step(each) for each in values.decoded(message["value"], payload)])
             return
-        del self._open[number], self._owners[number]
+        del self._open[number]
+        self._forget(number)
         if "error" in message:
             call._settle(error_of(message["error"]["code"], message["error"]["message"]))
             return
@@ -263,6 +280,19 @@ class Model(anywidget.AnyWidget):
             call._settle(call.steps)
         else:
             call._settle(call._convert(value))
+
+
+class Inbox:
+    """What a page says of a call, in the order in which it was sent: marimo may deliver it in another."""
+
+    def __init__(self):
+        self._due, self._early = 0, {}
+
+    def take(self, order: int, message: Any) -> Iterator[Any]:
+        self._early[order] = message
+        while self._due in self._early:
+            self._due += 1
+            yield self._early.pop(self._due - 1)
 
 
 def load(source: str | Path, *, backend: str = "auto", worker: bool = True, layer: int = 0) -> Model:

@@ -45,6 +45,8 @@ class Engine {
   #page = crypto.getRandomValues(new Uint32Array(2)).join('-');
   #loaded;
   #calls = new Map();
+  /** How many messages were sent of a call: their order, which not every host keeps. */
+  #sent = new Map();
   /** Whoever waits for a message, by the message's key. */
   #waiting = new Map();
   #isClosed = false;
@@ -186,6 +188,7 @@ class Engine {
   async #answer({ id, method, args }) {
     const controller = new AbortController();
     this.#calls.set(id, controller);
+    this.#sent.delete(id);
     let answer;
     try {
       const { lm } = await this.#loaded;
@@ -208,7 +211,9 @@ class Engine {
     const parts = Math.max(1, Math.ceil(payload.length / PART));
     for (let part = 0; part < parts; part++) {
       const buffer = new DataView(payload.slice(part * PART, (part + 1) * PART).buffer);
-      this.#model.send({ kind, id, page: this.#page, part, parts, ...(part + 1 === parts ? content : {}) }, undefined, [buffer]);
+      const order = this.#sent.get(id) ?? 0;
+      this.#sent.set(id, order + 1);
+      this.#model.send({ kind, id, page: this.#page, order, part, parts, ...(part + 1 === parts ? content : {}) }, undefined, [buffer]);
     }
   }
 

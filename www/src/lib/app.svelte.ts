@@ -84,6 +84,14 @@ export class App {
   /** The dense twin of the TopK model in use, or the other way round. */
   twin = $derived.by(() => (this.entry ? twinOf(this.entry, this.models) : null));
 
+  /** Whether the model in use is one of the site's. */
+  isShipped = $derived.by(() => this.models.some(({ name }) => name === this.entry?.name));
+
+  /** Where the model in use is a dense one of the site: the TopK model that has what it lacks. */
+  topkInstead = $derived.by(() =>
+    this.isShipped && this.session.kind === 'dense' ? [this.twin, ...this.models].find((model) => model?.kind === 'topk') : undefined,
+  );
+
   /** The training step that is in use, or about to be. */
   get step(): number | null {
     const { session, router } = this;
