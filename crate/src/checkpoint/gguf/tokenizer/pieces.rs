@@ -27,11 +27,12 @@ pub fn written(header: &Header, tokens: &Tokens) -> Result<std::result::Result<J
         return because("has added tokens with spaces");
     }
     let scores = scores(header, tokens)?;
-    if has_ties(tokens, &scores) {
+    let pieces = pieces(tokens);
+    if has_ties(tokens, &pieces, &scores) {
         // The leftmost of such pairs comes first, whichever it is.
         return because("has pieces of equal score");
     }
-    let Some(merges) = merges(tokens, &scores, MAX_TOKENIZER as usize) else {
+    let Some(merges) = merges(tokens, &pieces, &scores, MAX_TOKENIZER as usize) else {
         return because("has more ways to cut its pieces in two than a tokenizer.json holds");
     };
     let unknown = tokens.of_kind(UNKNOWN).next().map(|(_, text)| text);
@@ -76,6 +77,11 @@ fn scores(header: &Header, tokens: &Tokens) -> Result<Vec<f64>> {
     }
 }
 
+/// What may be joined, and what joining may give.
+fn pieces<'a>(tokens: &Tokens<'a>) -> HashSet<&'a str> {
+    tokens.of_kind(NORMAL).map(|(_, text)| text).collect()
+}
+
 /// The ways to cut `text` into two of `pieces`.
 fn cuts<'a>(text: &'a str, pieces: &'a HashSet<&str>) -> impl Iterator<Item = (&'a str, &'a str)> {
     let cuts = text.char_indices().skip(1).map(move |(at, _)| text.split_at(at));
@@ -83,20 +89,18 @@ fn cuts<'a>(text: &'a str, pieces: &'a HashSet<&str>) -> impl Iterator<Item = (&
 }
 
 /// Whether two pieces that are made of others have one score.
-fn has_ties(tokens: &Tokens, scores: &[f64]) -> bool {
-    let pieces: HashSet<&str> = tokens.of_kind(NORMAL).map(|(_, text)| text).collect();
-    let made = tokens.of_kind(NORMAL).filter(|(_, text)| cuts(text, &pieces).next().is_some());
+fn has_ties(tokens: &Tokens, pieces: &HashSet<&str>, scores: &[f64]) -> bool {
+    let made = tokens.of_kind(NORMAL).filter(|(_, text)| cuts(text, pieces).next().is_some());
     let mut made: Vec<f64> = made.map(|(id, _)| scores[id]).collect();
     made.sort_by(f64::total_cmp);
     made.windows(2).any(|pair| pair[0] == pair[1])
 }
 
 /// The pairs of pieces that make a piece, those of the highest score first; `None` where they have more bytes than `left`.
-fn merges(tokens: &Tokens, scores: &[f64], mut left: usize) -> Option<Vec<[String; 2]>> {
-    let pieces: HashSet<&str> = tokens.of_kind(NORMAL).map(|(_, text)| text).collect();
+fn merges(tokens: &Tokens, pieces: &HashSet<&str>, scores: &[f64], mut left: usize) -> Option<Vec<[String; 2]>> {
     let mut whole: Vec<(usize, &str)> = tokens.of_kind(NORMAL).collect();
     whole.sort_by(|a, b| scores[b.0].total_cmp(&scores[a.0]).then(a.0.cmp(&b.0)));
-    let pairs = whole.into_iter().flat_map(|(_, text)| cuts(text, &pieces));
+    let pairs = whole.into_iter().flat_map(|(_, text)| cuts(text, pieces));
     let pairs = pairs.map(|(first, second)| {
         left = left.checked_sub(first.len() + second.len())?;
         Some([first.to_owned(), second.to_owned()])
@@ -153,8 +157,8 @@ mod tests {
         let texts = (1..=40).map(|n| &letters[..n]).collect();
         let tokens = Tokens { texts, kinds: vec![NORMAL; 40], strips: false };
         let bytes = (1..=40).map(|n| n * (n - 1)).sum();
-        assert_eq!(merges(&tokens, &[0.0; 40], bytes).unwrap().len(), 780);
-        assert_eq!(merges(&tokens, &[0.0; 40], bytes - 1), None);
+        assert_eq!(merges(&tokens, &pieces(&tokens), &[0.0; 40], bytes).unwrap().len(), 780);
+        assert_eq!(merges(&tokens, &pieces(&tokens), &[0.0; 40], bytes - 1), None);
     }
 
     #[test]
