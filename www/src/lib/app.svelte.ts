@@ -176,6 +176,14 @@ export class App {
     this.router.go({ model: own, ckpt: null });
   }
 
+  /** Address of Steer as it was left, with this neuron set too; `null` where nothing is set there. */
+  addHref(neuron: NeuronId): string | null {
+    const { page, params } = this.router.asLeft('steer');
+    if (!params?.e) return null;
+    const { b, s, pl, ...others } = params;
+    return this.router.href({ page, params: { ...others, n: formatNeuron(neuron) } });
+  }
+
   /** Address of a neuron's page. */
   neuronHref({ layer, index }: NeuronId): string {
     return this.router.href({ page: 'neuron', neuron: { layer, index } });

@@ -4,6 +4,7 @@
  */
 import { type Checked, linkOf, readAddress } from './address';
 import type { PageName } from './pages';
+import { Places } from './places';
 import { formatRoute, type Route } from './route';
 
 /** Longest wait for a frame that shows what comes next (ms): a page in the background paints none. */
@@ -24,9 +25,14 @@ export class Router {
   #next: Route | null = null;
   /** What was in the browser's bar when it was last read: it changes a moment before the page is told. */
   #seen = location.hash;
+  /** The pages that were left, as they last were, and the model's name then. */
+  #left = $state.raw<Partial<Record<PageName, Route>>>({});
+  readonly places: Places;
 
   constructor(defaultModel: () => string) {
     this.#defaultModel = defaultModel;
+    this.#nameEntry();
+    this.places = new Places(() => (this.opening === null ? (stateOf().entry ?? null) : null));
     addEventListener('hashchange', () => this.#read());
     addEventListener('popstate', () => this.#read());
   }
@@ -34,6 +40,31 @@ export class Router {
   /** Address of a change from here; another page starts without this page's own parameters. */
   href(change: Partial<Route>): string {
     return linkOf(this.#changed(change), this.#defaultModel()).hash;
+  }
+
+  /** A page as this model's reader left it; its training step and the tour are those of now. */
+  asLeft(page: PageName): Partial<Route> & { page: PageName } {
+    const left = this.#left[page];
+    const route = this.#next ?? this.route;
+    if (!left || page === route.page || left.model !== this.#nameOf(route)) return { page };
+    const { b, s, pl, ...params } = left.params;
+    const texts = left.ckpt === route.ckpt ? { b, s, pl } : {};
+    const known = Object.entries({ ...params, ...texts }).filter((entry): entry is [string, string] => entry[1] !== undefined);
+    return { page, neuron: left.neuron, params: Object.fromEntries(known) };
+  }
+
+  /** The default is that of the model in use. */
+  #nameOf({ model }: Route): string {
+    return model ?? this.#defaultModel();
+  }
+
+  /** The address has room for a page as it was left, or it is opened from here: call on a click on its link. */
+  follow(event: MouseEvent, page: PageName): void {
+    const left = this.asLeft(page);
+    if (event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    if (linkOf(this.#changed(left), '').whole) return;
+    event.preventDefault();
+    this.go(left);
   }
 
   /** What is shown, as a link that names its model, for other places than this browser. */
@@ -85,18 +116,25 @@ export class Router {
 
   #write(route: Route, how: 'pushState' | 'replaceState'): void {
     const { hash, whole } = linkOf(route, this.#defaultModel());
-    history[how](whole ? null : { address: formatRoute(route, this.#defaultModel()) }, '', hash);
+    const entry = how === 'replaceState' ? stateOf().entry : newEntry();
+    history[how]({ entry, ...(whole ? {} : { address: formatRoute(route, this.#defaultModel()) }) }, '', hash);
     this.#seen = location.hash;
     this.#arrive(this.#inBar().route);
   }
 
   /** What the browser's bar says, or the history where that is more. */
   #inBar(): Checked {
-    const kept = (history.state as { address?: unknown } | null)?.address;
+    const kept = stateOf().address;
     return readAddress(typeof kept === 'string' ? kept : location.hash, 'This link');
   }
 
+  /** An entry of the history that a link made has no name yet. */
+  #nameEntry(): void {
+    if (stateOf().entry === undefined) history.replaceState({ ...stateOf(), entry: newEntry() }, '');
+  }
+
   #read(): void {
+    this.#nameEntry();
     const { route, errors } = this.#inBar();
     this.#seen = location.hash;
     this.errors = errors;
@@ -122,9 +160,15 @@ export class Router {
     if (this.#next !== next) return;
     this.#next = null;
     this.opening = null;
+    this.#left = { ...this.#left, [this.route.page]: { ...this.route, model: this.#nameOf(this.route) } };
     this.route = next;
   }
 }
+
+/** What the browser keeps of this entry of the history: its name, and an address that is too long for a link. */
+const stateOf = (): { entry?: string; address?: unknown } => (history.state as object | null) ?? {};
+
+const newEntry = (): string => `${Date.now()}-${Math.random()}`;
 
 function painted(): Promise<void> {
   return new Promise((resolve) => {

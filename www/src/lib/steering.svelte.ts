@@ -5,7 +5,7 @@ import { readActivations } from './activations';
 import { divergence, valuesOf } from './activity';
 import type { App } from './app.svelte';
 import { surprise } from './compare';
-import { engineEdit, formatEdits, newEdit, parseEdits, type FullEdit, type Prompted } from './edits';
+import { engineEdit, formatEdits, goesOn, letGo, letGoOf, newEdit, parseEdits, type FullEdit, type Prompted } from './edits';
 import { beginning, encodeToFit, fitIds } from './fit';
 import { whyNoNeuron } from './model-kind';
 import { isAbort, problemOf } from './problem';
@@ -190,15 +190,24 @@ export class Steering {
     this.sent = neuron && { neuron, ids: decodeIds(params.t) };
   }
 
-  /** Takes what another page sent: the strength of the neuron, if one is known, and the text of the ids. */
+  /** Takes what another page sent, beside the edits of the address: the strength of the neuron, if one is known, and the text of the ids. */
   adopt(strength: Strength | null, text: string | null, words: string): void {
     const { sent } = this;
     if (!sent) return;
     this.sent = null;
-    this.edits = [newEdit(sent.neuron, strength?.value ?? null, positionsFor(strength))];
+    const { layer, index } = sent.neuron;
+    const at = this.edits.findIndex((edit) => edit.layer === layer && edit.index === index);
+    if (at === -1) this.edits = this.withNeuron(sent.neuron, strength);
+    this.chosen = at === -1 ? this.edits.length - 1 : at;
     if (text) this.prompt = text;
     if (this.words === '') this.words = words;
     this.isDue = true;
+  }
+
+  /** The edits and one of a neuron more, which is let go where they are. */
+  withNeuron(neuron: NeuronId, strength: Strength | null): FullEdit[] {
+    const tokens = letGoOf(this.edits.filter(goesOn));
+    return [...this.edits, letGo(newEdit(neuron, strength?.value ?? null, positionsFor(strength)), tokens)];
   }
 
   /**

@@ -1,0 +1,129 @@
+// Work and place are kept from page to page: the navigation leads to a page as it was left, the step back to where one was on it.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { loaded, offeredModels, openSite, shippedModel, STEP_TIMEOUT, withSite } from './page-kit.mjs';
+
+const model = shippedModel();
+const twin = offeredModels().find(({ name }) => name === model.dense_twin);
+
+describe('work and place, from page to page', { timeout: 300_000 }, () => {
+  let site;
+  let browser;
+  withSite({ hash: null }, (on) => {
+    ({ site, browser } = on);
+  });
+
+  async function visit(hash, work) {
+    const { page, close } = await openSite(browser, site, hash);
+    page.setDefaultTimeout(STEP_TIMEOUT);
+    try {
+      await work(page);
+    } finally {
+      await close();
+    }
+  }
+  const goTo = async (page, link) => {
+    await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: link }).click();
+    await page.locator(`main[data-page=${link.toLowerCase()}]`).waitFor();
+  };
+  const chips = (page) => page.getByRole('list', { name: 'Edits' }).getByRole('listitem');
+  const params = (page) => page.evaluate(() => Object.fromEntries(new URLSearchParams(location.hash.split('?')[1])));
+
+  test('the navigation leads back to the text and the edits of the same model', { skip: !twin && 'the twin is not offered' }, async () => {
+    await visit('#/explore', async (page) => {
+      await loaded(page);
+      const box = page.getByRole('textbox', { name: 'Text' });
+      await box.fill('The cat ran home');
+      await page.waitForFunction(() => /[?&]t=/.test(location.hash));
+      await goTo(page, 'Gallery');
+      await page.getByRole('searchbox').fill('plural');
+      await goTo(page, 'Explore');
+      assert.equal(await box.inputValue(), 'The cat ran home');
+      await goTo(page, 'Gallery');
+      assert.equal(await page.getByRole('searchbox').inputValue(), 'plural');
+      await goTo(page, 'Explore');
+      // Another model's ids and neurons are others.
+      await page.getByRole('combobox', { name: 'Model' }).selectOption(twin.name);
+      await goTo(page, 'Gallery');
+      assert.equal(await page.getByRole('searchbox').inputValue(), '');
+    });
+  });
+
+  test('a text too long for a link is there again, too', async () => {
+    const text = 'The cat ran home. '.repeat(200).trim();
+    await visit('#/steer', async (page) => {
+      const prompt = page.getByRole('textbox', { name: 'Prompt' });
+      await prompt.fill(text);
+      await page.waitForFunction(() => history.state?.address?.includes('p='));
+      await goTo(page, 'Gallery');
+      await goTo(page, 'Steer');
+      assert.equal(await prompt.inputValue(), text);
+    });
+  });
+
+  test('a neuron is set alone, or beside the edits that Steer has', async () => {
+    await visit('#/m/x/1/296', async (page) => {
+      await page.getByRole('link', { name: 'Steer with this' }).waitFor();
+      assert.equal(await page.getByRole('link', { name: 'Add to your edits' }).count(), 0);
+      await page.getByRole('link', { name: 'Steer with this' }).click();
+      await page.waitForFunction(() => /[?&]e=1\.296_/.test(location.hash));
+      await page.getByRole('textbox', { name: 'Prompt' }).fill('The baby was tired, so');
+      await page.waitForFunction(() => /[?&]p=The/.test(location.hash));
+      const { e: first } = await params(page);
+      await page.evaluate(() => (location.hash = '#/m/x/2/17'));
+      await page.getByRole('link', { name: 'Add to your edits' }).click();
+      await page.waitForFunction(() => /[?&]e=[^&]*2\.17_/.test(location.hash));
+      const { e, p } = await params(page);
+      assert.deepEqual([e.split('*')[0], e.split('*').length, p], [first, 2, 'The baby was tired, so']);
+      assert.equal(await chips(page).count(), 2);
+      // Once more, it is the edit that is there.
+      await page.evaluate(() => (location.hash = '#/m/x/2/17'));
+      await page.getByRole('link', { name: 'Add to your edits' }).click();
+      await page.waitForFunction(() => /[?&]e=[^&]*2\.17_/.test(location.hash));
+      assert.equal(await chips(page).count(), 2);
+      await page.evaluate(() => (location.hash = '#/m/x/2/18'));
+      await page.getByRole('link', { name: 'Steer with this' }).click();
+      await page.waitForFunction(() => /[?&]e=2\.18_[^*]*(&|$)/.test(location.hash));
+      assert.equal(await chips(page).count(), 1);
+    });
+  });
+
+  const topOf = (locator) => locator.evaluate((element) => element.getBoundingClientRect().top);
+
+  test('the step back leads to the card that was followed in the gallery', async () => {
+    await visit('#/gallery', async (page) => {
+      await page.locator('[data-found]').waitFor();
+      const link = page.locator('#main article').nth(20).getByRole('link').first();
+      await link.scrollIntoViewIfNeeded();
+      const [href, before] = [await link.getAttribute('href'), await topOf(link)];
+      assert.ok((await page.evaluate(() => scrollY)) > 300, 'the page is scrolled');
+      await link.click();
+      await page.waitForFunction((there) => location.hash === there, href);
+      await page.locator('main:not([data-page=gallery])').waitFor();
+      assert.equal(await page.evaluate(() => scrollY), 0, 'the next page begins at its top');
+      await page.goBack();
+      await page.waitForFunction((href) => document.activeElement?.getAttribute('href') === href, href);
+      assert.ok(Math.abs((await topOf(link)) - before) <= 2, 'it is where it was');
+    });
+  });
+
+  test('the step back leads to the row that was followed in the table of neurons', async () => {
+    await visit('#/browse', async (page) => {
+      await page.locator('[data-row]').first().waitFor();
+      const table = page.locator('[data-scrolls]');
+      await table.evaluate((element) => (element.scrollTop = 40_000));
+      await page.locator('[data-row="1250"]').waitFor();
+      const link = page.locator('[data-row="1255"]').getByRole('link').first();
+      const href = await link.getAttribute('href');
+      await link.click();
+      await page.locator('main[data-page=neuron]').waitFor();
+      await page.goBack();
+      await page.waitForFunction((href) => document.activeElement?.getAttribute('href') === href, href);
+      assert.ok(Math.abs((await table.evaluate(({ scrollTop }) => scrollTop)) - 40_000) < 300);
+      // The place is not held against the reader.
+      await table.hover();
+      await page.mouse.wheel(0, -50_000);
+      await page.locator('[data-row="0"]').waitFor();
+    });
+  });
+});
