@@ -6,6 +6,7 @@ use topk_lm::ops::def::Rows;
 use topk_lm::weights::Dtype;
 
 use crate::cases::{device, gpt2, llama, load};
+use crate::common::soak;
 use crate::ops::compare;
 
 fn heads(d_head: usize, n_heads: usize, n_kv_heads: usize) -> Config {
@@ -46,6 +47,10 @@ const WIDTHS: [(usize, usize, usize); 8] = [
 fn heads_of_every_width() {
     let Some(gpu) = device() else { return };
     for (number, (d_head, n_heads, n_kv_heads)) in WIDTHS.into_iter().enumerate() {
+        // The next test has heads of 32 and 64, and of 40 there is little to learn behind 36, 80 and 132.
+        if !soak() && (1..4).contains(&number) {
+            continue;
+        }
         let mut config = heads(d_head, n_heads, n_kv_heads);
         if number % 2 == 1 {
             config.cache_dtype = CacheDtype::F16;
