@@ -180,14 +180,15 @@ export function editsOf(edits: unknown): Edit[] {
     const { value } = edit;
     if (value !== undefined && value !== null && typeof value !== 'number') wrong(`value is ${show(value)}, but must be a number.`);
     // A plain copy: an object with code in it, a proxy for example, would throw in the midst of the engine.
-    return structuredClone(Object.fromEntries(Object.entries(edit).filter(([, value]) => value !== undefined))) as unknown as Edit;
+    const copy = { ...edit, positions: positions && typeof positions === 'object' ? { ...positions } : positions };
+    return structuredClone(Object.fromEntries(Object.entries(copy).filter(([, value]) => value !== undefined))) as unknown as Edit;
   });
 }
 
 export function signalOf(signal: unknown): AbortSignal | undefined {
   if (signal === undefined) return undefined;
   try {
-    AbortSignal.any([signal as AbortSignal]); // refuses what only looks like one
+    Reflect.get(AbortSignal.prototype, 'aborted', signal); // refuses what only looks like one
     return signal as AbortSignal;
   } catch {
     return fail('signal must be an AbortSignal.');
@@ -202,7 +203,8 @@ export function functionOf<F>(name: string, value: F | undefined): F | undefined
 
 /** Ids as the engine takes them. `item`: what one is, `other`: what else than a list may be given, for the error. */
 export function idsOf(name: string, ids: unknown, item = 'token id', other = ''): Uint32Array {
-  if (ids instanceof Uint32Array) return Uint32Array.from(ids); // the caller may go on changing its own
+  // Also of another realm, a frame for example; a copy, as the caller may go on changing its own.
+  if (ArrayBuffer.isView(ids) && show(ids) === '[object Uint32Array]') return Uint32Array.from(ids as Uint32Array);
   if (!Array.isArray(ids)) return fail(`${name} must be ${other}a list of ${item}s or a Uint32Array, not ${show(ids)}.`);
   for (const [position, id] of ids.entries()) {
     if (!isWhole(id)) fail(`${name}[${position}] is ${show(id)}, but must be a ${item}.`);

@@ -5,7 +5,7 @@ import type { Connection, TeamRequest } from './protocol.js';
 import { LocalConnection, RpcClient } from './rpc.js';
 import { isNode } from './sources/node.js';
 import { Team, threadsFor } from './team.js';
-import { scriptsAt, type WorkerScript } from './worker-script.js';
+import { scriptsAt, trusted, type WorkerScript } from './worker-script.js';
 
 /** How long a worker may take to fetch and evaluate its scripts, in ms. */
 const START_TIMEOUT = 60_000;
@@ -80,7 +80,7 @@ async function startFirst(ways: () => WorkerScript[]): Promise<Connection> {
 }
 
 async function startWorker({ from, start }: WorkerScript): Promise<Connection> {
-  const worker = attempt(start);
+  const worker = attempt(() => trusted(start));
   const client = new RpcClient(worker);
   const close = client.close.bind(client);
   client.close = (reason) => {

@@ -1,5 +1,5 @@
 /** A stream of new tokens: an async iterator over batches from the host, which works one batch ahead of the reader. */
-import { throwIfAborted, typedCalls, until } from './errors.js';
+import { throwIfAborted, TopKAbortError, typedCalls, until } from './errors.js';
 import type { Connection, PromptData } from './protocol.js';
 import type { WasmGenerateOptions, WasmSteps } from './topk_lm.js';
 import type { ActiveRows, FinishReason, GenerationStep, Tensor, TopkChange } from './types.js';
@@ -13,6 +13,8 @@ export interface Generation<N extends string = string> extends AsyncIterableIter
   /** Why it ended; `null` before that, and if it was aborted or left early. */
   readonly finish: FinishReason | null;
   return(): Promise<IteratorResult<GenerationStep<N>, undefined>>;
+  /** Ends it, and rejects with `error`. */
+  throw(error?: unknown): Promise<IteratorResult<GenerationStep<N>, undefined>>;
 }
 
 /** Steps as callers get them, each made when it is asked for, then why they end; they share the buffer of {@link WasmSteps.words}. */
@@ -67,6 +69,14 @@ export function* stepsOf<N extends string>({
 
 const NONE: Iterator<never, null> = { next: () => ({ done: true, value: null }) };
 
+/** What is left of streams that nobody has any more, neither at their end nor left: the host frees what it holds for them. */
+const LOST = new FinalizationRegistry<{ connection: Connection; handle: number; signal: AbortSignal | undefined; onAbort: () => void }>(
+  ({ connection, handle, signal, onAbort }) => {
+    signal?.removeEventListener('abort', onAbort);
+    connection.call('closeGeneration', { handle }).catch(() => {}); // disposed or crashed
+  },
+);
+
 /** Starts on the first `next()`. */
 export class StepStream<N extends string> implements Generation<N> {
   seed: bigint | null = null;
@@ -77,11 +87,12 @@ export class StepStream<N extends string> implements Generation<N> {
   readonly #options: WasmGenerateOptions;
   readonly #signal: AbortSignal | undefined;
   /** A signal also ends a stream that nobody reads any more. */
-  readonly #onAbort = () => void this.#end();
+  readonly #onAbort = StepStream.#ender(new WeakRef(this));
   #opening: Promise<number> | undefined;
   #pending: Promise<WasmSteps> | undefined;
   #ready: Iterator<GenerationStep<N>, FinishReason | null | undefined> = NONE;
   #ending: Promise<void> | undefined;
+  #isLeft = false;
   /** Overlapping `next()` calls wait for each other, as those of async generators do. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -103,9 +114,24 @@ export class StepStream<N extends string> implements Generation<N> {
   }
 
   async return(): Promise<IteratorResult<GenerationStep<N>, undefined>> {
+    this.#isLeft = true;
     this.#ready = NONE;
     await this.#end();
     return { done: true, value: undefined };
+  }
+
+  /** For `yield*`. No method, whose errors are made {@link TopKError}s below: this one is the caller's. */
+  readonly throw = async (error?: unknown): Promise<IteratorResult<GenerationStep<N>, undefined>> => {
+    await this.return();
+    throw error;
+  };
+
+  /** A function of its own, as its result must not hold the stream. */
+  static #ender(stream: WeakRef<StepStream<string>>): () => void {
+    return () => {
+      const living = stream.deref();
+      if (living) living.#end();
+    };
   }
 
   async #next(): Promise<IteratorResult<GenerationStep<N>, undefined>> {
@@ -120,6 +146,8 @@ export class StepStream<N extends string> implements Generation<N> {
       }
     } catch (error) {
       await this.#end();
+      // Whoever left ended this step too.
+      if (this.#isLeft && error instanceof TopKAbortError && !this.#signal?.aborted) return { done: true, value: undefined };
       throw error;
     }
   }
@@ -148,6 +176,7 @@ export class StepStream<N extends string> implements Generation<N> {
       throw error;
     });
     this.#signal?.addEventListener('abort', this.#onAbort, { once: true });
+    LOST.register(this, { connection: this.#connection, handle, signal: this.#signal, onAbort: this.#onAbort }, this);
     this.seed = seed;
     this.promptIds = promptIds;
     return handle;
@@ -170,6 +199,7 @@ export class StepStream<N extends string> implements Generation<N> {
     } catch {
       // disposed or crashed: nothing is left to free
     }
+    LOST.unregister(this);
     this.#signal?.removeEventListener('abort', this.#onAbort); // which may outlive many streams
   }
 }

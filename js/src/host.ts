@@ -3,6 +3,7 @@ import { assemble, serveEngine, startEngine, type Instance } from './engine.js';
 import { abortError, createError, throwIfAborted, toTopKError, TopKDisposedError, type ErrorCode } from './errors.js';
 import type { CallContext, Handlers, LoadRequest, ModelDescription, PromptData } from './protocol.js';
 import { ByteProgress } from './progress.js';
+import { eitherOf } from './remote.js';
 import { BlobFiles } from './sources/files.js';
 import { openSource } from './sources/open.js';
 import { checkpointFolder, type ModelFiles, type OpenFolder } from './sources/source.js';
@@ -189,7 +190,7 @@ class ModelHost {
     discard?: (result: T) => void,
   ): Promise<{ result: T; folder: OpenFolder }> {
     const over = new AbortController();
-    const signal = AbortSignal.any([context.signal, over.signal]);
+    const signal = eitherOf(context.signal, over);
     let folder: OpenFolder | undefined;
     try {
       const opened = await this.#source().open(path, { signal, onProgress: context.emit, early: discard !== undefined });

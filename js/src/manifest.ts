@@ -31,6 +31,16 @@ export function looksLikeHtml(text: string): boolean {
   return /^\s*<(?:!doctype|!--|html|head|body|\?xml)/i.test(text);
 }
 
+/** Whether it is another file of that name, as of a web app. */
+export function isOther(text: string): boolean {
+  try {
+    const { format, files } = JSON.parse(text) as Record<string, unknown>;
+    return format === undefined && files === undefined;
+  } catch {
+    return false;
+  }
+}
+
 /** Checks `manifest.json`; `where` names it in errors. */
 export function parseManifest(text: string, where: string): Manifest {
   const fail = (what: string): never => {

@@ -51,6 +51,16 @@ export function attemptsUsed(failure: Retriable): number {
   return failure instanceof Silent ? ATTEMPTS / 2 : 1;
 }
 
+/** A signal that is aborted with `signal` and with `over`, which has to be aborted in the end. */
+export function eitherOf(signal: AbortSignal, over: AbortController): AbortSignal {
+  // Safari has it from 17.4 on, Firefox from 124, Chrome from 116.
+  if ((AbortSignal as Partial<typeof AbortSignal>).any) return AbortSignal.any([signal, over.signal]);
+  const abort = () => over.abort(signal.reason);
+  if (signal.aborted) abort();
+  signal.addEventListener('abort', abort, { signal: over.signal });
+  return over.signal;
+}
+
 /**
  * Runs `use` with a signal that is aborted after `silence` (ms) without a call of `alive`, and at the end, which frees the connection where
  * reading stopped early. `what`: names the request in the error.
@@ -76,7 +86,7 @@ export async function timely<T>(
   });
   alive();
   try {
-    return await Promise.race([use(signal ? AbortSignal.any([signal, over.signal]) : over.signal, alive), silent]);
+    return await Promise.race([use(signal ? eitherOf(signal, over) : over.signal, alive), silent]);
   } finally {
     clearTimeout(timer);
     over.abort();

@@ -14,6 +14,37 @@ export function hasOwnOrigin(url: string): boolean {
   return globalThis.origin !== 'null' && (protocol === 'file:' || protocol === 'blob:' || origin === globalThis.origin);
 }
 
+interface TrustedTypes {
+  createPolicy(name: string, rules: object): { createScriptURL(url: string | URL): string };
+}
+
+let policy: ReturnType<TrustedTypes['createPolicy']> | undefined;
+
+/**
+ * Starts a worker, also where the page demands trusted types. `new Worker(new URL(…))` has to stay as bundlers look for it, so that the global
+ * `Worker` has a stand-in meanwhile.
+ */
+export function trusted(start: () => Worker): Worker {
+  try {
+    return start();
+  } catch (error) {
+    const { trustedTypes, Worker } = globalThis as typeof globalThis & { trustedTypes?: TrustedTypes };
+    if (!trustedTypes) throw error;
+    policy ??= trustedTypes.createPolicy('topk-lm', { createScriptURL: (url: string) => url });
+    const ours = policy;
+    try {
+      globalThis.Worker = class extends Worker {
+        constructor(url: string | URL, options?: WorkerOptions) {
+          super(ours.createScriptURL(url), options);
+        }
+      };
+      return start();
+    } finally {
+      globalThis.Worker = Worker;
+    }
+  }
+}
+
 /** A module at any URL. */
 export function scriptsAt(url: string): WorkerScript[] {
   return hasOwnOrigin(url) ? [{ from: url, start: () => new Worker(url, { type: 'module' }) }] : importing(url);

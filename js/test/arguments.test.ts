@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { runInNewContext } from 'node:vm';
 import {
   batchOf,
   editsOf,
@@ -12,6 +13,7 @@ import {
   optionsOf,
   promptOf,
   runOptions,
+  signalOf,
   sourceOf,
   wholeNumber,
 } from '../src/arguments.ts';
@@ -112,6 +114,12 @@ test('setEach: neurons as one list, and what is wrong with them', () => {
 test('edits: whole numbers, and undefined is as if left out', () => {
   const edit = { layer: 1, index: 2, action: 'ablate', value: undefined, site: undefined } as const;
   assert.deepEqual(editsOf([edit]), [{ layer: 1, index: 2, action: 'ablate' }]);
+  const range = { from: 1, to: 3 };
+  assert.deepEqual(
+    editsOf([new Proxy({ ...edit, positions: new Proxy(range, {}) }, {})]),
+    [{ layer: 1, index: 2, action: 'ablate', positions: range }],
+    'of a store that wraps what it holds',
+  );
   for (const [wrong, pattern] of [
     [{ ...edit, index: -1 }, /^edit 1: index is -1, but must be a whole number from 0 to 4294967295\.$/],
     [{ ...edit, layer: 2 ** 32 }, /^edit 1: layer is 4294967296, but must be a whole number from 0/],
@@ -196,6 +204,9 @@ test('ids and prompts', () => {
   const ids = Uint32Array.of(3);
   assert.deepEqual(idsOf('ids', ids), ids);
   assert.notEqual(idsOf('ids', ids), ids, 'the caller may go on changing its own');
+  const foreign = runInNewContext('Uint32Array.of(3)') as Uint32Array;
+  assert.ok(!(foreign instanceof Uint32Array));
+  assert.deepEqual(idsOf('ids', foreign), ids, 'of a frame');
   throwsArgument(() => idsOf('ids', [1, -2]), /ids\[1\] is -2, but must be a token id/);
   throwsArgument(() => idsOf('ids', [1.5]), /ids\[0\]/);
   throwsArgument(() => idsOf('ids', 5), /^ids must be a list of token ids or a Uint32Array, not 5\.$/);
@@ -211,6 +222,20 @@ test('ids and prompts', () => {
   assert.equal(wholeNumber('step', undefined), undefined);
   assert.equal(wholeNumber('target', 2 ** 32 - 1), 2 ** 32 - 1);
   throwsArgument(() => wholeNumber('target', 2 ** 32), /^target is 4294967296, but must be a whole number from 0 to 4294967295\.$/);
+});
+
+test('signals: what only looks like one is refused, without AbortSignal.any too', (t) => {
+  const { any } = AbortSignal;
+  t.after(() => Object.defineProperty(AbortSignal, 'any', { value: any, configurable: true, writable: true }));
+  for (const value of [any, undefined]) {
+    Object.defineProperty(AbortSignal, 'any', { value, configurable: true, writable: true });
+    const { signal } = new AbortController();
+    assert.equal(signalOf(signal), signal);
+    assert.equal(signalOf(undefined), undefined);
+    for (const wrong of [null, 3, {}, { aborted: false, addEventListener() {} }, new EventTarget(), new AbortController()]) {
+      throwsArgument(() => signalOf(wrong), /^signal must be an AbortSignal\.$/);
+    }
+  }
 });
 
 test('load: options and kinds of sources', () => {

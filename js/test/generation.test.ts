@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { createError, TopKAbortError } from '../src/errors.ts';
 import { StepStream, stepsOf } from '../src/generation.ts';
 import type { Handlers } from '../src/protocol.ts';
@@ -174,6 +176,63 @@ test('a stream that has ended listens to its signal no longer: one signal may se
   );
   await settle();
   assert.equal(listeners(), 0);
+});
+
+test('whoever leaves while a step is awaited ends it: no error, unless it was aborted', async () => {
+  const hosted = (signal?: AbortSignal) => {
+    let cancel!: (error: Error) => void;
+    const host: Partial<Handlers> = {
+      openGeneration: async () => ({ handle: 1, seed: 42n, promptIds: Uint32Array.of(5) }),
+      nextSteps: () =>
+        new Promise((_, reject) => {
+          cancel = reject;
+        }),
+      closeGeneration: async () => {
+        cancel(createError('aborted', 'The generation has already ended.'));
+      },
+    };
+    return new StepStream(new LocalConnection(host as Handlers), 'x', OPTIONS, signal);
+  };
+  const left = hosted();
+  const step = left.next();
+  await settle();
+  await left.return();
+  assert.deepEqual(await step, { done: true, value: undefined });
+  const abort = new AbortController();
+  const aborted = hosted(abort.signal);
+  const last = aborted.next();
+  await settle();
+  abort.abort();
+  await aborted.return();
+  await assert.rejects(last, TopKAbortError);
+});
+
+test('throw() ends the generation with the error that it is given, also through yield*', async () => {
+  const { asked, stream } = hostOf([[1], [2], [3]]);
+  async function* through() {
+    yield* stream();
+  }
+  const outer = through();
+  await outer.next();
+  const error = new Error('mine');
+  await assert.rejects(outer.throw(error), (thrown) => thrown === error);
+  assert.equal(asked.at(-1), 'close');
+});
+
+test('a stream that nobody has any more is closed, whether its signal lives or not', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const { signal } = new AbortController();
+  for (const given of [undefined, signal]) {
+    const { asked, stream } = hostOf([[1], [2], [3], [4]]);
+    await (async () => void (await stream(given).next()))();
+    for (let round = 0; round < 50 && asked.at(-1) !== 'close'; round++) {
+      await settle();
+      collect();
+    }
+    assert.equal(asked.at(-1), 'close');
+  }
+  assert.equal(getEventListeners(signal, 'abort').length, 0);
 });
 
 test('an error of the host ends the stream and closes it', async () => {

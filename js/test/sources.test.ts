@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { TopKError } from '../src/errors.ts';
-import { checkpointSteps, isInside, parseManifest } from '../src/manifest.ts';
+import { checkpointSteps, isInside, isOther, parseManifest } from '../src/manifest.ts';
 import { sourceOf } from '../src/arguments.ts';
 import { mapBytes, readGiven } from '../src/sources/bytes.ts';
 import { BlobFiles, mapFiles } from '../src/sources/files.ts';
@@ -229,6 +229,8 @@ test('manifest.json is checked before it is trusted', () => {
   ];
   for (const [json, pattern] of wrong) assert.throws(() => parseManifest(JSON.stringify(json), 'manifest.json'), pattern);
   assert.throws(() => parseManifest('{', 'manifest.json'), /manifest\.json: not valid JSON/);
+  assert.ok(isOther('{"name":"An app","share_target":{"params":{"files":[]}}}'), 'that of a web app');
+  for (const ours of ['{"format":2}', '{"files":[]}', '{', 'null']) assert.ok(!isOther(ours), ours);
 });
 
 test('paths stay in their folder', () => {

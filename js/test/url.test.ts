@@ -151,6 +151,51 @@ test('what is not there, what the server refuses, and what does not come back', 
   await rejectsWith(open(unreachable, { cache: null }), 'download', /could not be fetched .* check the connection/);
 });
 
+test('a store that refuses what is missing: no manifest is none, and a refused file says so', async (t) => {
+  installCaches(t);
+  for (const status of [401, 403]) {
+    const server = modelServer();
+    server.missing = status;
+    assert.deepEqual(await readAll(await open(server, { cache: null })), weights);
+    server.files.delete('config.json');
+    await rejectsWith(open(server, { cache: null }), 'download', new RegExp(`m/config\\.json could not be fetched: .* ${status}\\.$`));
+  }
+});
+
+test('a server that came to refuse everything: what is stored is used', async (t) => {
+  installCaches(t);
+  const server = modelServer().putManifest();
+  await readAll(await open(server));
+  server.files.clear();
+  server.missing = 403;
+  assert.deepEqual(await readAll(await open(server)), weights);
+});
+
+test('that there is no manifest is asked once; of a web app it is another file of that name', async (t) => {
+  installCaches(t);
+  for (const server of [modelServer(), modelServer().put('manifest.json', '{"name":"An app","start_url":"/"}')]) {
+    const files = await UrlFiles.create(BASE, 'name', server);
+    const { signal } = new AbortController();
+    for (let round = 0; round < 3; round++) assert.ok(await files.file('config.json', signal));
+    assert.equal(server.gets('manifest.json').length, 1);
+  }
+});
+
+test('without AbortSignal.any (Safari below 17.4): files come, and an abort ends them', async (t) => {
+  installCaches(t);
+  const { any } = AbortSignal;
+  Object.defineProperty(AbortSignal, 'any', { value: undefined, configurable: true, writable: true });
+  t.after(() => Object.defineProperty(AbortSignal, 'any', { value: any, configurable: true, writable: true }));
+  assert.deepEqual(await readAll(await open(modelServer())), weights);
+  const server = modelServer();
+  server.silent.add('GET manifest.json');
+  const abort = new AbortController();
+  const opening = open(server, { cache: null, signal: abort.signal });
+  setTimeout(() => abort.abort(), 5);
+  await assert.rejects(opening, TopKAbortError);
+  await assert.rejects(open(modelServer(), { cache: null, signal: abort.signal }), TopKAbortError);
+});
+
 test('a server that neither answers HEAD nor says lengths', async (t: TestContext) => {
   installCaches(t);
   const server = modelServer();

@@ -38,6 +38,15 @@ describe('about and your model', { timeout: 600_000 }, () => {
     await page.locator(`[data-kept="${k - 1}"]`).waitFor();
   });
 
+  test('a text longer than the model takes is cut in the picture, and said', async () => {
+    const text = page.getByLabel('Text (its last token is shown)');
+    await text.fill('a cat '.repeat(500));
+    await page.getByText(/this model takes at most/).waitFor();
+    assert.equal(await page.getByRole('alert').count(), 0);
+    await text.fill('The cat sat on the bed');
+    await page.getByText(/this model takes at most/).waitFor({ state: 'detached' });
+  });
+
   test('without WebGPU the race says so, and times the CPU’s sort', async () => {
     const { hidden_size: width, topk_k: k } = model.read('config.json');
     assert.equal(

@@ -30,7 +30,14 @@ describe('training steps', { timeout: 600_000 }, () => {
   let site;
   let browser;
   let page;
-  withSite({ hash: `#/steer?len=12&ckpt=${early}`, context: CLIPBOARD }, (on) => {
+  /** Weights that the server does not have. */
+  let gone = null;
+  const intercept = (request, response) => {
+    if (gone === null || !request.url.includes(`/step${gone}/`)) return false;
+    response.writeHead(404).end();
+    return true;
+  };
+  withSite({ hash: `#/steer?len=12&ckpt=${early}`, context: CLIPBOARD, serve: { intercept } }, (on) => {
     ({ site, browser, page } = on);
   });
 
@@ -89,12 +96,12 @@ describe('training steps', { timeout: 600_000 }, () => {
   });
 
   test('where those weights cannot be loaded, the text is shown and not run again by others', async () => {
-    const none = 987_654;
-    const hash = new URL(link).hash.replace(`ckpt=${early}`, `ckpt=${none}`);
+    gone = early;
+    const { hash } = new URL(link);
     const fresh = await openSite(browser, site, hash, { ignore: [/404/] });
     try {
       fresh.page.setDefaultTimeout(STEP_TIMEOUT);
-      await fresh.page.getByText(`written at training step ${none}, whose weights could not be loaded`).waitFor({ timeout: LOAD_TIMEOUT });
+      await fresh.page.getByText(`written at training step ${early}, whose weights could not be loaded`).waitFor({ timeout: LOAD_TIMEOUT });
       assert.deepEqual(await idsOf(fresh.page), expected);
       assert.equal(await fresh.page.locator('[data-shared]').getAttribute('data-shared'), 'shown');
       // The advice is one that can be followed: there is no download that would go on.
@@ -109,11 +116,27 @@ describe('training steps', { timeout: 600_000 }, () => {
           postMessage.call(this, message, ...rest);
         };
         location.hash = `#/steer?ckpt=${step}`;
-      }, none);
+      }, early);
       await fresh.page.waitForURL(/#\/steer$/);
       assert.equal(await fresh.page.evaluate(() => globalThis.asked), 1);
     } finally {
+      gone = null;
       await fresh.close();
+    }
+  });
+
+  test('a step that the model does not have is said once, and not asked for', async () => {
+    const fresh = await openSite(browser, site, '#/steer');
+    try {
+      fresh.page.setDefaultTimeout(STEP_TIMEOUT);
+      await loaded(fresh.page);
+      await fresh.page.evaluate(() => (location.hash = '#/steer?ckpt=987654'));
+      await fresh.page.waitForURL(/#\/steer$/);
+      const alert = fresh.page.getByRole('alert');
+      await alert.getByText('This model has no training step 987654').waitFor();
+      assert.equal(await alert.count(), 1);
+    } finally {
+      await fresh.close(); // a request for its weights would be an error here
     }
   });
 

@@ -43,6 +43,24 @@ describe('what comes late', { timeout: 300_000 }, () => {
     });
   });
 
+  test('characters of several tokens are in the text again after a reload, and in what is sent to Steer', async () => {
+    const text = 'The café was naïve — 🙂';
+    await visit('#/explore', async (page) => {
+      await loaded(page);
+      await box(page).fill(text);
+      await page.waitForFunction(() => /[?&]t=/.test(location.hash));
+      await page.reload();
+      await page.waitForFunction(() => document.querySelector('textarea')?.value !== '');
+      assert.equal(await box(page).inputValue(), text);
+      await page.locator('[data-state=live]').waitFor();
+      await page.locator('.cell .neuron').first().click();
+      await page.getByRole('link', { name: 'Steer with this' }).click();
+      const prompt = page.getByRole('textbox', { name: 'Prompt' });
+      await page.waitForFunction(() => /[?&]p=/.test(location.hash));
+      assert.equal(await prompt.inputValue(), text);
+    });
+  });
+
   test('an example that is chosen right after typing is shown', async () => {
     await visit('#/explore', async (page) => {
       await loaded(page);

@@ -3,7 +3,18 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { assertUsable, hashOf, LOAD_TIMEOUT, loaded, openSite, saved, shippedModel, STEP_TIMEOUT, withSite } from './page-kit.mjs';
+import {
+  assertUsable,
+  encodeIds,
+  hashOf,
+  LOAD_TIMEOUT,
+  loaded,
+  openSite,
+  saved,
+  shippedModel,
+  STEP_TIMEOUT,
+  withSite,
+} from './page-kit.mjs';
 
 const chips = (page) => page.getByRole('listbox', { name: 'The text' }).getByRole('option');
 /** Before the vocabulary is there, tokens are shown by their ids: `#17`. */
@@ -49,6 +60,16 @@ describe('links and files', { timeout: 600_000 }, () => {
     await on.dispatchEvent('main', 'drop', { dataTransfer: transfer });
     await on.getByText('Drop a saved text or a model’s folder to open it.').waitFor({ state: 'detached' });
   }
+
+  test('a shared text whose prompt has no length is shown, and not run again', async () => {
+    const ids = encodeIds([1, 20, 30, 40]);
+    const fresh = await openSite(browser, site, `#/steer?b=${ids}&s=${ids}&e=1.2_ablate_0&len=2`, { ignore: [/404/] });
+    await loaded(fresh.page);
+    await fresh.page.waitForTimeout(500);
+    assert.deepEqual(await idsOf(fresh.page, 'base'), [1, 20, 30, 40]);
+    assert.equal(await fresh.page.locator('[data-shared]').count(), 0);
+    await fresh.close();
+  });
 
   test('a text too long for a link is kept by a reload, and saved as a file', async () => {
     await page.evaluate((url) => (location.hash = `#/explore?model=${encodeURIComponent(url)}`), `${site.url}roomy/`);

@@ -255,6 +255,43 @@ describe('several deployments', { timeout: 300_000 }, () => {
   });
 });
 
+describe('a host that leaves `.html` out of addresses', { timeout: 300_000 }, () => {
+  let server;
+  let browser;
+  before(async () => {
+    const intercept = (request, response) => {
+      const { pathname } = new URL(request.url, 'http://host.invalid');
+      if (pathname.endsWith('.html')) {
+        response.writeHead(308, { location: pathname.replace(/(index)?\.html$/, '') }).end();
+        return true;
+      }
+      const file = path.join(paths.site, `${pathname}.html`);
+      if (pathname.endsWith('/') || !fs.existsSync(file)) return false;
+      response.setHeader('content-type', 'text/html; charset=utf-8');
+      response.end(fs.readFileSync(file));
+      return true;
+    };
+    server = await serve({ '/': paths.site }, { intercept });
+    browser = await launch({ webgpu: false });
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.close();
+  });
+
+  test('without a network its pages open, by their file or by their folder', async () => {
+    const { page, close } = await openPage(browser, `${server.url}?backend=cpu#/about`, { ignore: [/ERR_INTERNET_DISCONNECTED/] });
+    await page.evaluate(() => navigator.serviceWorker.ready.then(() => true));
+    await page.waitForFunction(() => navigator.serviceWorker.controller);
+    await page.context().setOffline(true);
+    for (const place of ['docs/statistics.html', 'docs/']) {
+      await page.goto(`${server.url}${place}`);
+      await page.locator('h1').first().waitFor();
+    }
+    await close();
+  });
+});
+
 describe('published under a path', { timeout: 300_000 }, () => {
   const PATH = '/some/path/';
   let folder;

@@ -382,6 +382,13 @@ test('token texts before the model are the model’s own', async () => {
     const texts = await vocabulary.readVocabulary(model.features);
     const ids = Array.from({ length: model.config.d_vocab }, (_, id) => id);
     assert.deepEqual(texts, await model.tokenizer.tokens(ids));
+    // Characters that are spread over several tokens, and half of one.
+    for (const text of ['The café was naïve — 🙂', '日本語, “then” …']) {
+      const [start, ...inside] = await model.tokenizer.encode(text);
+      assert.equal(vocabulary.textOfIds(texts, inside), text);
+      assert.equal(vocabulary.textOfIds(texts, [start, ...inside]), texts[start] + text);
+      assert.equal(vocabulary.textOfIds([...texts], inside), inside.map((id) => texts[id]).join('')); // of a vocabulary without bytes
+    }
   } finally {
     await model.dispose();
   }

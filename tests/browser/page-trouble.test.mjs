@@ -97,7 +97,9 @@ describe('site in trouble', { timeout: 900_000 }, () => {
     };
     return withServer({ intercept }, async (site) => {
       const { page, close } = await openSite(plain, site);
-      await alertOf(page).getByText('models/index.json could not be fetched').waitFor({ timeout: LOAD_TIMEOUT });
+      await alertOf(page)
+        .getByText('The list of models could not be read: the server responded with 503.')
+        .waitFor({ timeout: LOAD_TIMEOUT });
       broken = false;
       await alertOf(page).getByRole('button').click();
       await alertOf(page).waitFor({ state: 'detached' });

@@ -5,10 +5,10 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { inRoot } from '../../scripts/lib/paths.mjs';
 import { serve } from '../../scripts/lib/server.mjs';
-import { assertUsable, LOAD_TIMEOUT, loaded, shippedModel, siteModule, withSite } from './page-kit.mjs';
+import { assertUsable, LOAD_TIMEOUT, loaded, openSite, shippedModel, siteModule, withSite } from './page-kit.mjs';
 
 const GOLDENS = inRoot('tests/goldens/models');
-const { folderOf, modelFiles } = await siteModule('ways-in.ts');
+const { folderOf, modelFiles, otherFormat } = await siteModule('ways-in.ts');
 const { hubFolder } = await siteModule('../../../js/src/sources/hub.ts');
 
 const BASE = 'https://site.example/project/';
@@ -45,9 +45,21 @@ test('the files of a folder, wherever in it the model is', () => {
   assert.deepEqual(files, { 'config.json': 'c', 'features/index.json': 'i', 'step3/config.json': 's' });
   assert.match(modelFiles([['a/readme.md', 'r']]), /has no config\.json/);
   assert.match(modelFiles([]), /empty/);
+  for (const names of [['m.Q4_K.gguf'], ['config.json', 'm.gguf']]) {
+    assert.match(modelFiles(names.map((name) => [`a/${name}`, ''])), /^“m\..*gguf” is a GGUF file: .* topk-lm convert makes a folder/);
+  }
+  assert.match(modelFiles([['a/pytorch_model.bin', '']]), /safetensors/);
+  assert.equal(otherFormat('text.json'), null);
+});
+
+test('a long address is quoted by its beginning', () => {
+  const { fault } = folderOf(`ftp${'x'.repeat(300)}`, BASE);
+  assert.ok(fault.length < 200, fault);
 });
 
 describe('ways in', { timeout: 600_000 }, () => {
+  let site;
+  let browser;
   let page;
   let elsewhere;
   before(async () => {
@@ -55,7 +67,7 @@ describe('ways in', { timeout: 600_000 }, () => {
   });
   after(() => elsewhere?.close());
   withSite({ hash: '#/byo', load: true, ignore: [/404/, /Failed to load/] }, (on) => {
-    ({ page } = on);
+    ({ site, browser, page } = on);
   });
   const shipped = shippedModel();
   const enter = async (text) => {
@@ -83,6 +95,16 @@ describe('ways in', { timeout: 600_000 }, () => {
     assert.doesNotMatch(await chosen().innerText(), /nowhere/);
     await alert.getByRole('button', { name: 'Close' }).click();
     assert.equal(await alert.count(), 0);
+  });
+
+  test('a link to a folder that is none leads to the site’s own model', async () => {
+    const { page: fresh, close } = await openSite(browser, site, `#/byo?model=${encodeURIComponent(`${elsewhere.url}nowhere/`)}`, {
+      ignore: [/404/, /Failed to load/],
+    });
+    await fresh.getByRole('button', { name: /^Download from localhost/ }).click();
+    await fresh.getByRole('alert').getByText('is in use instead').waitFor({ timeout: LOAD_TIMEOUT });
+    await fresh.locator('[data-backend=cpu]').waitFor({ timeout: LOAD_TIMEOUT });
+    await close();
   });
 
   test('a folder of this device, served without encryption', async () => {

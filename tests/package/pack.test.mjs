@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { slugOf } from '../../scripts/lib/links.mjs';
 import { packageFolder, root } from './fixture.mjs';
 
-const MOST = { size: 2_440_000, unpackedSize: 5_630_000 };
+const MOST = { size: 2_450_000, unpackedSize: 5_630_000 };
 
 const [packed] = JSON.parse(
   execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts', '--offline'], {

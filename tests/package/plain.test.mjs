@@ -82,6 +82,20 @@ test('a page that is isolated from other origins (COOP, COEP)', async (t) => {
   }
 });
 
+test('a page that demands trusted types: the worker starts through the policy `topk-lm`', async (t) => {
+  const cdn = await serve({ '/npm/': packageFolder }, { headers: { 'access-control-allow-origin': '*' } });
+  t.after(() => cdn.close());
+  const policy = (names) => ({ 'content-security-policy': `require-trusted-types-for 'script'; trusted-types ${names}` });
+  for (const entry of ['/npm/index.js', '/npm/bundle.js', `${cdn.url}npm/index.js`]) {
+    const url = await serveApp(t, entry, { headers: policy('topk-lm'), mounts: { '/npm/': packageFolder } });
+    await assertGolden(browser, url, '/model/', { backend: 'cpu', worker: true });
+  }
+  const url = await serveApp(t, '/npm/index.js', { headers: policy("'none'"), mounts: { '/npm/': packageFolder } });
+  const { error } = await outcomeOf(browser, url, goldenParameters('/model/', { backend: 'cpu' }));
+  assert.equal(error.code, 'worker');
+  assert.match(error.message, /topk-lm/);
+});
+
 test('an adapter that is passed over for the CPU is named by the reason only', async (t) => {
   const url = await serveApp(t, '/npm/index.js', { mounts: { '/npm/': packageFolder } });
   const { kind, adapter, reason } = await outcomeOf(browser, url, goldenParameters('/model/', { backend: 'auto' }));

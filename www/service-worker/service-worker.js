@@ -50,14 +50,19 @@ async function rolesKept() {
   return kept;
 }
 
-/** The response that holds exactly what was built. The second try passes by what caches on the way have kept. */
+/**
+ * The response that holds exactly what was built. The second try passes by what caches on the way have kept. Some hosts redirect addresses that end
+ * in `.html`, and a navigation takes no response that was redirected: such a one is made anew.
+ */
 async function fetched(url, hash) {
   for (const cache of ['no-cache', 'reload']) {
     const response = await fetch(new Request(url, { cache, signal: AbortSignal.timeout(TIMEOUT) }));
     if (!response.ok) continue;
     const digest = await crypto.subtle.digest('SHA-256', await response.clone().arrayBuffer());
     const hex = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
-    if (hex === hash) return response;
+    if (hex !== hash) continue;
+    const { status, statusText, headers } = response;
+    return response.redirected ? new Response(response.body, { status, statusText, headers }) : response;
   }
   throw new Error(`${url} is not of version ${VERSION}`);
 }
@@ -87,9 +92,11 @@ self.addEventListener('fetch', (event) => {
   const url = new URL(request.url);
   url.search = '';
   url.hash = '';
-  const isPage = request.mode === 'navigate' && (url.href === PAGE || url.href === `${PAGE}index.html`);
+  const isNavigation = request.mode === 'navigate';
+  const isPage = isNavigation && (url.href === PAGE || url.href === `${PAGE}index.html`);
+  const isFolder = isNavigation && url.href.endsWith('/');
   // A navigation carries its fragment.
-  const wanted = isPage ? PAGE : request.url.split('#')[0];
+  const wanted = isPage ? PAGE : isFolder ? `${url.href}index.html` : request.url.split('#')[0];
   if (!hashes.has(wanted) && !onDemand.has(wanted)) return;
   event.respondWith(answer(request, wanted));
 });

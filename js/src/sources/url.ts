@@ -20,7 +20,7 @@ import {
   serverVersion,
   timely,
 } from '../remote.js';
-import { looksLikeHtml, parseManifest, shardNames, type Manifest } from '../manifest.js';
+import { isOther, looksLikeHtml, parseManifest, shardNames, type Manifest } from '../manifest.js';
 import type { Downloaded, DownloadContext, RemoteFile } from '../transfer.js';
 import { ByteProgress } from '../progress.js';
 import type { Pieces } from '../topk_lm.js';
@@ -48,6 +48,8 @@ export class UrlFiles implements ModelFiles {
   /** Why nothing is stored, if so. */
   #memoryReason: string | undefined;
   #manifest: Manifest | null | undefined;
+  /** What the server said to files that it neither has nor lacks, by path. */
+  readonly #refused = new Map<string, number>();
   /** Stored files that are read already, by URL. */
   readonly #opened = new Map<string, Promise<SealedFile | undefined>>();
 
@@ -129,7 +131,7 @@ export class UrlFiles implements ModelFiles {
     const stored = this.#manifest ? undefined : await this.#foundStored(signal, from);
     const isBrief = stored !== undefined;
     try {
-      this.#manifest ??= await this.#fetchManifest(signal, isBrief);
+      if (this.#manifest === undefined) this.#manifest = await this.#fetchManifest(signal, isBrief);
       return await from({
         find: (path) => this.#find(path, signal, isBrief),
         read: (file) => this.#download(file, signal, () => {}).whole,
@@ -137,7 +139,7 @@ export class UrlFiles implements ModelFiles {
     } catch (error) {
       throwIfAborted(signal);
       if (!stored || !(error instanceof Retriable)) throw error;
-      this.#manifest ??= stored.manifest;
+      if (stored.manifest) this.#manifest ??= stored.manifest; // that there is none, the server did not say
       return stored.found;
     }
   }
@@ -174,13 +176,15 @@ export class UrlFiles implements ModelFiles {
     try {
       const text = await this.#ask(url, 'GET', signal, isBrief, async (response, alive) => {
         if (isMissing(response)) return null;
-        if (!response.ok) throw createError('download', `${url} could not be fetched: the server responded with ${response.status}.`);
+        if ([401, 403].includes(response.status)) return undefined; // or missing, where files may not be listed (S3)
+        if (!response.ok) throw refusal(url, response.status);
         const body = await readBody(response, alive).catch((error) => {
           throw new Retriable(`${url}: the download stopped (${String(error)}).`);
         });
         return body.text();
       });
-      if (text === null || looksLikeHtml(text)) return null;
+      if (text === undefined) return (await this.#storedManifest(signal)) ?? null;
+      if (text === null || looksLikeHtml(text) || isOther(text)) return null;
       const manifest = parseManifest(text, url);
       const blob = new Blob([text]);
       await this.#cache
@@ -228,9 +232,11 @@ export class UrlFiles implements ModelFiles {
   }
 
   #notFound(path: string): Error {
-    return this.#manifest
-      ? createError('download', `${path} is not listed in ${this.#url(MANIFEST)}; add it with its size and SHA-256.`)
-      : createError('download', `${this.#url(path)} was not found; the URL must point to a model folder.`);
+    if (this.#manifest)
+      return createError('download', `${path} is not listed in ${this.#url(MANIFEST)}; add it with its size and SHA-256.`);
+    const status = this.#refused.get(path);
+    const url = this.#url(path);
+    return status ? refusal(url, status) : createError('download', `${url} was not found; the URL must point to a model folder.`);
   }
 
   async #find(path: string, signal: AbortSignal, isBrief: boolean): Promise<RemoteFile | undefined> {
@@ -240,6 +246,7 @@ export class UrlFiles implements ModelFiles {
       const head = await this.#ask(url, 'HEAD', signal, isBrief, async (response) => response);
       // HEAD is not allowed, for example: GET will tell.
       const response = head.ok || isMissing(head) ? head : await this.#ask(url, 'GET', signal, isBrief, async (answer) => answer);
+      this.#refused.set(path, response.ok || isMissing(response) ? 0 : response.status);
       if (!response.ok || isMissing(response)) return undefined;
       return { path, url, bytes: bodyBytes(response), sha256: null, version: serverVersion(response.headers) };
     } catch (error) {
@@ -284,6 +291,10 @@ export class UrlFiles implements ModelFiles {
       );
     return isBrief ? attempt(BRIEF_SILENCE) : retry(this.#network, signal, attempt);
   }
+}
+
+function refusal(url: string, status: number): Error {
+  return createError('download', `${url} could not be fetched: the server responded with ${status}.`);
 }
 
 /** Files that a folder may have, but for shards. The tokenizer belongs to the model, not to its checkpoints. */

@@ -26,6 +26,8 @@ export class FakeServer implements Network {
   lengths = true;
   /** Unknown paths get the start page with 200, as single-page hosts do. */
   fallback = false;
+  /** What it answers to what is not there. */
+  missing = 404;
   offline = false;
   /** Requests (`GET config.json`) that are accepted and never answered. */
   readonly silent = new Set<string>();
@@ -78,7 +80,7 @@ export class FakeServer implements Network {
     if (!file) {
       return this.fallback
         ? new Response('<!doctype html><p>start page', { headers: { 'content-type': 'text/html' } })
-        : new Response('not found', { status: 404 });
+        : new Response('not found', { status: this.missing });
     }
     if (method === 'HEAD' && !this.head) return new Response(null, { status: 405 });
     const headers = new Headers({ 'content-type': file.type ?? 'application/octet-stream' });

@@ -4,7 +4,7 @@ import { denseRows } from './activity';
 import { hookOf, kindOf, shownLayers } from './model-kind';
 import type { ModelEntry } from './models';
 import type { NeuronId } from './route';
-import { get } from './get';
+import { getJson } from './get';
 
 export interface Activations {
   /** [T] */
@@ -63,9 +63,7 @@ interface StoredRows {
 /** Texts stored with a model; [] if there are none. */
 export async function storedTexts(model: ModelEntry): Promise<StoredText[]> {
   if (!model.hasExamples) return [];
-  const response = await get(new URL('examples/index.json', model.url));
-  if (!response.ok) throw new Error(`The stored examples could not be fetched: the server responded with ${response.status}.`);
-  const { texts } = (await response.json()) as StoredFile;
+  const { texts } = (await getJson('The stored examples', new URL('examples/index.json', model.url))) as StoredFile;
   return texts.map(({ title, ids, prompt_length, neuron: [layer, index], at = ids.length - 1 }) => ({
     title,
     ids,
@@ -80,9 +78,7 @@ export type StoredActivations = Pick<Activations, 'rows' | 'select'>;
 
 /** The stored activations of a text. */
 export async function storedActivations(model: ModelEntry, number: number): Promise<StoredActivations> {
-  const response = await get(new URL(`examples/${number}.json`, model.url));
-  if (!response.ok) throw new Error(`The stored example could not be fetched: the server responded with ${response.status}.`);
-  const { select, d_model, layers } = (await response.json()) as StoredRows;
+  const { select, d_model, layers } = (await getJson('The stored example', new URL(`examples/${number}.json`, model.url))) as StoredRows;
   const rows = layers.map(({ layer, row_start, indices, values }): [number, ActiveRows] => [
     layer,
     {

@@ -130,21 +130,22 @@ export class App {
     const { session, router } = this;
     const asked = { ckpt };
     this.#asked = asked;
-    const isIn = await session.loadCheckpoint(ckpt);
+    const isKnown = ckpt === null || session.steps.length === 0 || session.steps.some(({ step }) => step === ckpt);
+    if (!isKnown) session.cancelCheckpoint(); // another one may be under way
+    const isIn = await (isKnown && session.loadCheckpoint(ckpt));
     if (this.#asked === asked) this.#asked = null;
     if (!isIn && session.model && !this.isLent && router.route.ckpt === ckpt) {
       router.replace({ ckpt: session.step });
-      const isKnown = session.steps.length === 0 || session.steps.some(({ step }) => step === ckpt);
-      if (ckpt !== null && !isKnown) router.errors = [`This model has no training step ${ckpt}; the weights in place stay in use.`];
+      if (!isKnown) router.errors = [`This model has no training step ${ckpt}; the weights in place stay in use.`];
     }
   }
 
   /** A model of the reader's that cannot be loaded gives way to the one before it. @returns whether there is one */
   #giveBack(failed: ModelEntry): boolean {
-    const before = this.#before;
+    const before = this.#before ?? this.models[0];
     const { problem } = this.session;
     if (!before || !problem || before.name === failed.name || this.models.includes(failed)) return false;
-    this.refused = { ...problem, advice: `${shortName(before.name)} is in use again.`, remedy: 'none' };
+    this.refused = { ...problem, advice: `${shortName(before.name)} is in use ${this.#before ? 'again' : 'instead'}.`, remedy: 'none' };
     this.goBack();
     return true;
   }

@@ -1,5 +1,5 @@
 /** One prompt continued by the weights of every training step, stored with a model: `continuations.json`, by scripts/make-continuations.mjs. */
-import { get } from './get';
+import { getJson } from './get';
 import type { ModelEntry } from './models';
 
 export interface Continuations {
@@ -11,8 +11,7 @@ export interface Continuations {
 /** `null`: the model has none. */
 export async function readContinuations(model: ModelEntry, signal: AbortSignal): Promise<Continuations | null> {
   if (!model.hasContinuations) return null;
-  const response = await get(new URL('continuations.json', model.url), signal);
-  if (!response.ok) throw new Error(`The stored continuations could not be fetched: the server responded with ${response.status}.`);
-  const { prompt, texts } = (await response.json()) as Continuations;
+  const file = await getJson('The stored continuations', new URL('continuations.json', model.url), signal);
+  const { prompt, texts } = file as Continuations;
   return { prompt, texts };
 }

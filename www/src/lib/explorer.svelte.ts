@@ -9,6 +9,7 @@ import { type Activations, readActivations, storedActivations, type StoredActiva
 import type { Ranking } from './ranking';
 import { decodeIds, encodeIds, type NeuronId, parseNeuron } from './route';
 import { StepLabels } from './step-labels.svelte';
+import { textOfIds } from './vocabulary';
 
 /** How long typing must pause before the text is read (ms). */
 const PAUSE = 150;
@@ -296,8 +297,7 @@ export class Explorer {
       this.#fromTyping = '?'; // again when the vocabulary is there
       return;
     }
-    const text = ids.map((id) => tokenText(vocabulary, id)).join('');
-    this.typed = text.replace(/^<\|[^|]*\|>/, '');
+    this.typed = textOfIds(vocabulary, ids).replace(/^<\|[^|]*\|>/, '');
     this.#filledFrom = ids.length;
   }
 }

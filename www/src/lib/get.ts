@@ -11,3 +11,23 @@ export function get(url: URL, signal?: AbortSignal, most = TIMEOUT): Promise<Res
   const late = AbortSignal.timeout(most);
   return fetch(url, { signal: signal ? AbortSignal.any([signal, late]) : late });
 }
+
+/** JSON of one of the site's own files. @param what - what it holds, as the subject of a sentence: “The list of models” */
+export async function getJson(what: string, url: URL, signal?: AbortSignal): Promise<unknown> {
+  let why: string;
+  try {
+    const response = await get(url, signal);
+    if (response.ok) return await response.json();
+    why = `the server responded with ${response.status}`;
+  } catch (error) {
+    // Without a network every page says the same.
+    if (signal?.aborted || (error instanceof TypeError && !navigator.onLine)) throw error;
+    why = error instanceof SyntaxError ? `${url.pathname.split('/').at(-1)} is not JSON` : 'the server did not answer';
+  }
+  throw new SiteFileError(`${what} could not be read: ${why}.`);
+}
+
+/** A file of the site could not be read: no fault of the model. */
+export class SiteFileError extends Error {
+  readonly code = 'site-file';
+}

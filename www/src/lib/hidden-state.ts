@@ -25,15 +25,21 @@ export async function storedState(features: Features, signal: AbortSignal): Prom
   return { text, token, layer, k, select: select === 'abs' ? 'abs' : 'value', post: post === 'relu' ? 'relu' : 'identity', values };
 }
 
-/** Read from the loaded model at the last token of a text. */
-export async function readState(model: TopKLM, text: string, layer: number, signal: AbortSignal): Promise<HiddenState> {
+/** Read from the loaded model at the last token of a text, which has these ids. */
+export async function readState(
+  model: TopKLM,
+  text: string,
+  ids: readonly number[],
+  layer: number,
+  signal: AbortSignal,
+): Promise<HiddenState> {
   const { topk_k: k, topk_select: select, topk_post: post, d_model: width } = model.config;
   const hook = `blocks.${layer}.hook_topk_in` as const;
-  const { tokens, hooks } = await model.run(text, { hooks: [hook], logits: 'none', signal });
+  const { tokens, hooks } = await model.run(ids, { hooks: [hook], logits: 'none', signal });
   const { data, shape } = hooks[hook]!;
   const last = shape[0]! - 1;
   const values = [...data.subarray(last * width, (last + 1) * width)];
-  return { text, token: tokens?.[last] ?? '', layer, k: k ?? width, select, post, values };
+  return { text, token: tokens?.[last] ?? `#${ids[last]}`, layer, k: k ?? width, select, post, values };
 }
 
 /**

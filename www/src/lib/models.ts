@@ -1,7 +1,7 @@
 /** The models that the site offers: `models/index.json`, which the build makes from the folders in models/. */
 
 import type { ModelKind } from './model-kind';
-import { get } from './get';
+import { getJson, SiteFileError } from './get';
 
 /** An autoencoder in the folder of its model. */
 export interface ShippedSae {
@@ -67,9 +67,9 @@ interface IndexFile {
 /** The models of this site; it opens with the first. */
 export async function shippedModels(): Promise<ModelEntry[]> {
   const base = new URL('models/', document.baseURI);
-  const response = await get(new URL('index.json', base));
-  if (!response.ok) throw new Error(`models/index.json could not be fetched: the server responded with ${response.status}.`);
-  const { models } = (await response.json()) as IndexFile;
+  const what = 'The list of models';
+  const { models } = ((await getJson(what, new URL('index.json', base))) ?? {}) as Partial<IndexFile>;
+  if (!Array.isArray(models)) throw new SiteFileError(`${what} could not be read: index.json does not hold one.`);
   return models.map(
     ({ name, kind, bytes, steps, dense_twin, features, examples, continuations, start, steered, topics, saes, challenges }) => ({
       name,

@@ -51,7 +51,8 @@ export class Keeping {
     let done = 0;
     this.progress = { done, total };
     try {
-      await navigator.storage?.persist?.(); // asks the browser not to clear it by itself; a no changes nothing else
+      // Asks the browser not to clear it by itself; a no changes nothing else.
+      await navigator.storage?.persist?.().catch(() => {});
       const queue = [...files];
       const fetchOne = async () => {
         for (let file = queue.shift(); file; file = queue.shift()) {

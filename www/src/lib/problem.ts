@@ -26,6 +26,7 @@ const KNOWN: Record<string, { advice: string; remedy: Remedy; fatal: boolean }> 
   },
   internal: { advice: `Restart to load the model again. ${KEPT}`, remedy: 'restart', fatal: true },
   disposed: { advice: `Restart to load the model again. ${KEPT}`, remedy: 'restart', fatal: true },
+  'site-file': { advice: 'Check your connection and load again.', remedy: 'retry', fatal: false },
   features: { advice: 'The rest of the page still works.', remedy: 'none', fatal: false },
   'no-features': { advice: 'Pages that need no statistics still work.', remedy: 'none', fatal: false },
   'non-finite': { advice: 'Use a strength closer to 1 × and try again.', remedy: 'none', fatal: false },

@@ -33,8 +33,9 @@ export class Router {
     this.#defaultModel = defaultModel;
     this.#nameEntry();
     this.places = new Places(() => (this.opening === null ? (stateOf().entry ?? null) : null));
-    addEventListener('hashchange', () => this.#read());
     addEventListener('popstate', () => this.#read());
+    // Browsers tell of a link twice: what was said of it in between stays.
+    addEventListener('hashchange', () => location.hash !== this.#seen && this.#read());
   }
 
   /** Address of a change from here; another page starts without this page's own parameters. */

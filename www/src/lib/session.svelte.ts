@@ -54,6 +54,8 @@ export class Session {
   /** By the configuration of the model that was loaded last. */
   #loadedKind = $state<ModelKind | null>(null);
   #source: ModelSource | null = null;
+  /** Ends when the folder has been asked for its {@link vocabulary}. */
+  #reading: Promise<void> = Promise.resolve();
   #loading: AbortController | null = null;
   #switch: AbortController | null = null;
   /** Callers of {@link ready}. */
@@ -130,8 +132,9 @@ export class Session {
     this.features = this.folder = features;
     const { connection } = navigator as { connection?: { saveData?: boolean } };
     const modest = entry.bytes !== null && entry.bytes <= UNASKED_BYTES && !connection?.saveData;
+    this.#reading = this.#readVocabulary(features);
     if (modest || source !== entry.url || agreed) void this.load();
-    await Promise.all([this.#readIndex(features), this.#readVocabulary(features)]);
+    await Promise.all([this.#readIndex(features), this.#reading]);
   }
 
   async #readIndex(features: Features): Promise<void> {
@@ -203,7 +206,8 @@ export class Session {
       this.model = model;
       this.phase = 'ready';
       for (const { resolve } of this.#waiting.splice(0)) resolve(model);
-      if (!this.vocabulary && model.config.has_tokenizer) {
+      await this.#reading; // that of the folder knows the bytes of each token too
+      if (this.entry === entry && !this.vocabulary && model.config.has_tokenizer) {
         this.vocabulary = await model.tokenizer.tokens(Array.from({ length: model.config.d_vocab }, (_, id) => id));
       }
     } catch (error) {

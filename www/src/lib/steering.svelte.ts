@@ -178,14 +178,14 @@ export class Steering {
     this.surprise = null;
     const ids = decodeIds(params.b);
     const length = ids ? within(params.pl, { min: 0, max: ids.length }, 0) : 0;
-    this.isShared = ids !== null;
+    this.isShared = length > 0; // else it cannot be told what wrote the text
     this.#sharedStep = this.#app.router.route.ckpt;
     this.lacking = null;
     this.isStored = { base: false, steered: false };
     this.base.show(ids ?? [], length);
     this.steered.show((ids && decodeIds(params.s)) ?? [], length);
     this.#written = { base: ids ? this.textKey : '', steered: this.steered.ids.length > 0 ? this.#editKey : '' };
-    this.isDue = ids !== null || this.edits.length > 0;
+    this.isDue = this.isShared || (ids === null && this.edits.length > 0);
     const neuron = parseNeuron(params.n);
     this.sent = neuron && { neuron, ids: decodeIds(params.t) };
   }

@@ -1,5 +1,5 @@
 /** What the Steer page shows before the weights are there: texts of its first prompt, without and with each recipe; by scripts/make-steered.mjs. */
-import { get } from './get';
+import { getJson } from './get';
 import type { ModelEntry } from './models';
 
 /**
@@ -30,9 +30,7 @@ export interface StoredFile {
 /** `null`: the model has none. */
 export async function readStoredSteering(model: ModelEntry, signal: AbortSignal): Promise<StoredSteering | null> {
   if (!model.hasSteered) return null;
-  const response = await get(new URL('steered.json', model.url), signal);
-  if (!response.ok) throw new Error(`The stored texts could not be fetched: the server responded with ${response.status}.`);
-  return storedFrom(await response.json());
+  return storedFrom((await getJson('The stored texts', new URL('steered.json', model.url), signal)) as StoredFile);
 }
 
 export function storedFrom({ prompt, seed, temperature, max_tokens, prompt_ids, texts }: StoredFile): StoredSteering {

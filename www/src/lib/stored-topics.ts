@@ -1,5 +1,5 @@
 /** The gallery’s texts of topics: a prompt continued without and with each recipe, `topics.json`; by scripts/make-steered.mjs. */
-import { get } from './get';
+import { getJson } from './get';
 import type { ModelEntry } from './models';
 
 /** How they were sampled. */
@@ -34,8 +34,7 @@ export interface TopicsFile {
 /** `null`: the model has none. */
 export async function readStoredTopics(model: ModelEntry, signal: AbortSignal): Promise<StoredTopics | null> {
   if (!model.hasTopics) return null;
-  const response = await get(new URL('topics.json', model.url), signal);
-  if (!response.ok) throw new Error(`The stored texts could not be fetched: the server responded with ${response.status}.`);
-  const { seed, temperature, max_tokens: maxTokens, lines } = (await response.json()) as TopicsFile;
+  const file = (await getJson('The stored texts', new URL('topics.json', model.url), signal)) as TopicsFile;
+  const { seed, temperature, max_tokens: maxTokens, lines } = file;
   return { seed, temperature, maxTokens, lines: new Map(lines.map(({ edits, ...line }) => [edits, line])) };
 }

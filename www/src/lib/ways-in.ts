@@ -1,4 +1,5 @@
 /** Where a model comes from: what a person types, picks or drops. */
+import { shortened } from './address';
 
 /** Hosts of this device, which may serve without encryption; the page's policy allows them too. */
 const OWN_HOSTS = ['localhost', '127.0.0.1'];
@@ -14,16 +15,18 @@ export function folderOf(text: string, base: string): { url: URL } | { fault: st
   const [, owner, name, revision = 'main'] = NAME.exec(typed) ?? [];
   if (owner !== undefined) return { url: new URL(`${HUB}/${owner}/${name}/resolve/${encodeURIComponent(revision)}/`) };
   if (/^([a-z]:([\\/]|$)|\\\\|~|file:)/i.test(typed))
-    return { fault: `“${typed}” is on a disk, which no page can read by its path: choose the folder under “A folder on this device”.` };
+    return {
+      fault: `“${shortened(typed)}” is on a disk, which no page can read by its path: choose the folder under “A folder on this device”.`,
+    };
   const [, host] = /^([\w.-]+):\d{1,5}(\/|$)/.exec(typed) ?? [];
   if (host !== undefined) {
     const scheme = OWN_HOSTS.includes(host.toLowerCase()) ? 'http' : 'https';
-    return { fault: `Write ${scheme}://${typed} instead of “${typed}”.` };
+    return { fault: `Write ${scheme}://${shortened(typed)} instead of “${shortened(typed)}”.` };
   }
   const isPath = /^\.{0,2}\//.test(typed); // a bare word is more likely a mistake
   if (!URL.canParse(typed, isPath ? base : undefined)) {
     return {
-      fault: `“${typed}” is neither an address nor a model’s name: enter https://… of its folder, or owner/name on huggingface.co.`,
+      fault: `“${shortened(typed)}” is neither an address nor a model’s name: enter https://… of its folder, or owner/name on huggingface.co.`,
     };
   }
   const url = new URL(typed, isPath ? base : undefined);
@@ -38,10 +41,24 @@ export function folderOf(text: string, base: string): { url: URL } | { fault: st
   return { url: url.href.endsWith('/') ? url : new URL(`${url.href}/`) };
 }
 
+/** What to do with weights in a file of a kind that this site does not read: a sentence; `null`: it is no such file. */
+export function otherFormat(path: string): string | null {
+  const name = path.split('/').at(-1) ?? '';
+  if (/\.gguf$/i.test(name))
+    return `“${shortened(name)}” is a GGUF file: the command topk-lm convert makes a folder of it that this site reads.`;
+  if (/\.(bin|pth?)$/i.test(name))
+    return `“${shortened(name)}” is a PyTorch file: save the model as safetensors, with its config.json, to open it here.`;
+  return null;
+}
+
 /** Files by path below the folder that holds config.json; or a sentence. */
 export function modelFiles(paths: Iterable<[string, File]>): Record<string, Blob> | string {
   const all = [...paths];
   if (all.length === 0) return 'The folder is empty.';
+  // Of a folder with config.json too: a hub's repositories of such files have one.
+  const hasWeights = all.some(([path]) => path.endsWith('.safetensors'));
+  const other = hasWeights ? undefined : all.map(([path]) => otherFormat(path)).find(Boolean);
+  if (other) return other;
   const configs = all.map(([path]) => path).filter((path) => /(^|\/)config\.json$/.test(path));
   const config = configs.sort((a, b) => a.length - b.length)[0];
   if (config === undefined) return 'This folder has no config.json. Choose the folder of a single model in the Hugging Face layout.';

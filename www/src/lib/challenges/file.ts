@@ -1,5 +1,5 @@
 /** Challenges of a model: `challenges.json` of its folder, by scripts/make-challenges.mjs, which has solved each of them. */
-import { get } from '../get';
+import { getJson, SiteFileError } from '../get';
 import type { ModelEntry } from '../models';
 import { parseNeuron } from '../route';
 import { isObject, isText, numberOf } from '../values';
@@ -51,11 +51,9 @@ export type Challenge = Say | Turn | Silence | Find | Guess;
 
 export async function readChallenges(model: ModelEntry, signal: AbortSignal): Promise<Challenge[]> {
   if (!model.hasChallenges) return [];
-  const response = await get(new URL('challenges.json', model.url), signal);
-  if (!response.ok) throw new Error(`The challenges could not be fetched: the server responded with ${response.status}.`);
-  const file: unknown = await response.json();
+  const file = await getJson('The list of challenges', new URL('challenges.json', model.url), signal);
   if (!isObject(file) || file.format !== 1 || !Array.isArray(file.challenges))
-    throw new Error('challenges.json is not in the format that this site reads; make it again with scripts/make-challenges.mjs.');
+    throw new SiteFileError('challenges.json is not in the format that this site reads; make it again with scripts/make-challenges.mjs.');
   return file.challenges.filter(isChallenge);
 }
 

@@ -1,6 +1,6 @@
 /** What the start page shows of a model: `start.json` of its folder, by scripts/make-start.mjs. */
 import type { FullEdit } from '../edits';
-import { get } from '../get';
+import { getJson, SiteFileError } from '../get';
 import type { ModelEntry } from '../models';
 import { editOf } from '../recipes';
 import { isObject, isText, numberOf } from '../values';
@@ -50,10 +50,8 @@ export interface Example {
 /** `null`: the model has none. */
 export async function readExample(model: ModelEntry, signal: AbortSignal): Promise<Example | null> {
   if (!model.hasStart) return null;
-  const response = await get(new URL('start.json', model.url), signal);
-  if (!response.ok) throw new Error(`The stored example could not be fetched: the server responded with ${response.status}.`);
-  const example = exampleOf(await response.json());
-  if (!example) throw new Error('start.json is not in the format that this site reads; make it again with scripts/make-start.mjs.');
+  const example = exampleOf(await getJson('The example of this page', new URL('start.json', model.url), signal));
+  if (!example) throw new SiteFileError('start.json is not in the format that this site reads; make it again with scripts/make-start.mjs.');
   return example;
 }
 

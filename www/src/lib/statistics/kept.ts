@@ -12,7 +12,11 @@ const PIECES = 256;
 
 /** The storage; `null` where the browser has none (plain http, or it refuses). */
 async function storage(): Promise<Cache | null> {
-  return typeof caches === 'undefined' ? null : caches.open(NAME).catch(() => null);
+  try {
+    return typeof caches === 'undefined' ? null : await caches.open(NAME);
+  } catch {
+    return null; // already reading `caches` may be refused
+  }
 }
 
 /** What a model is known by: its configuration, tokenizer and weights, the latter by a part of their bytes; `null` where nothing can be kept. */
