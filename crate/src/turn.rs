@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::error::{fail, Code, Error, Result};
 use crate::exec::request::LogitRows;
+use crate::features::control::Control;
 use crate::pace::Cancel;
 use crate::session::{EachSet, GenerateOptions, Model, RunOptions, SamplingOptions, Setting};
 
@@ -231,7 +232,7 @@ fn moved(tokens: &[EachSet]) -> Vec<f64> {
 }
 
 /// Neurons that turn the words of the first side into those of the second at all places, and in the mean further than the best of the random ones of
-/// their layer; those first that do most. `progress` hears how many runs are done, of how many.
+/// their layer but themselves; those first that do most. `progress` hears how many runs are done, of how many.
 pub fn turning(
     model: &Model,
     neurons: &[Setting],
@@ -271,12 +272,13 @@ fn ranked(neurons: &[Setting], effects: &[Vec<f64>]) -> Vec<Turning> {
     let mean = |number: usize| effects.iter().map(|place| place[number]).sum::<f64>() / effects.len() as f64;
     let means: Vec<f64> = (0..neurons.len()).map(mean).collect();
     let controls = controls(neurons, &means);
+    let times = |number: usize| means[number] / controls[neurons[number].layer].beside(number).max(1e-6);
     let mut found: Vec<Turning> = (0..neurons.len())
         .filter(|number| effects.iter().all(|place| place[*number] > 0.0))
         .map(|number| Turning {
             neuron: neurons[number],
             effect: means[number],
-            times: means[number] / controls[neurons[number].layer].max(1e-6),
+            times: times(number),
         })
         .filter(|turning| turning.times > 1.0)
         .collect();
@@ -284,19 +286,29 @@ fn ranked(neurons: &[Setting], effects: &[Vec<f64>]) -> Vec<Turning> {
     found
 }
 
-/// By layer the largest effect among [`RANDOM`] neurons drawn from it.
-fn controls(neurons: &[Setting], effects: &[f64]) -> Vec<f64> {
+/// By layer, what [`RANDOM`] neurons drawn from it do, by their numbers.
+fn controls(neurons: &[Setting], effects: &[f64]) -> Vec<Control> {
     let layers = neurons.iter().map(|neuron| neuron.layer + 1).max().unwrap_or(0);
-    let largest = |layer: usize| {
-        let own = neurons.iter().zip(effects).filter(|(neuron, _)| neuron.layer == layer);
-        let mut own: Vec<(u32, f64)> = own.map(|(neuron, effect)| (drawn(neuron), effect.abs())).collect();
-        own.sort_by_key(|(key, _)| *key);
-        own.into_iter()
-            .take(RANDOM)
-            .map(|(_, effect)| effect)
-            .fold(0.0, f64::max)
+    let of_layer = |layer: usize| {
+        let mut own: Vec<usize> = (0..neurons.len())
+            .filter(|number| neurons[*number].layer == layer)
+            .collect();
+        own.sort_by_key(|number| drawn(&neurons[*number]));
+        Control::of(own.into_iter().take(RANDOM).map(|number| (number, effects[number])))
     };
-    (0..layers).map(largest).collect()
+    (0..layers).map(of_layer).collect()
+}
+
+/// With how many random neurons each is compared at least: fewer than [`RANDOM`] in a narrow layer.
+pub fn compared(neurons: &[Setting]) -> usize {
+    let layers = neurons.iter().map(|neuron| neuron.layer);
+    let many = |layer: usize| neurons.iter().filter(|neuron| neuron.layer == layer).count();
+    let layers: std::collections::BTreeSet<usize> = layers.collect();
+    layers
+        .into_iter()
+        .map(|layer| many(layer).saturating_sub(1).min(RANDOM))
+        .min()
+        .unwrap_or(0)
 }
 
 /// A number that looks random, the same for the same neuron.
@@ -343,6 +355,16 @@ mod tests {
         let away: Vec<f64> = first.iter().map(|effect| -effect).collect();
         assert_eq!(ranked(&neurons, &[away]), []);
         assert_eq!(ranked(&[], &[vec![]]), []);
+        // One that was drawn is compared with the others that were.
+        let mut third = vec![0.0; neurons.len()];
+        (third[0], third[1]) = (4.0, 3.0);
+        let found = ranked(&neurons, &[third]);
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].neuron, found[0].times), (neurons[0], 4.0 / 3.0));
+        assert_eq!(
+            (compared(&neurons), compared(&of_layer(0, 64)), compared(&[])),
+            (RANDOM - 1, 63, 0)
+        );
     }
 
     #[test]

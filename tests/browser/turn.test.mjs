@@ -27,7 +27,7 @@ describe('the ranking', () => {
     const second = effects.with(steady, 2).with(turning, -1).with(other, 1.5);
     const found = ranked(neurons, places(first, second));
     const names = found.map(({ layer, index }) => `${layer}.${index}`);
-    // Whichever of them are drawn themselves cannot beat themselves; nothing of layer 0 does, and what turns about is left out.
+    // Nothing of layer 0 beats the others, and what turns about is left out.
     assert.ok(
       names.every((name) => ['1.200', '1.202'].includes(name)),
       `${names}`,
@@ -39,6 +39,10 @@ describe('the ranking', () => {
     );
     assert.deepEqual(ranked(neurons, places(neurons.map(() => 1))), [], 'equal ones do not beat each other');
     assert.deepEqual(ranked(neurons, places(first.map((effect) => -effect))), [], 'the other direction');
+    // Where all are random ones, each is compared with the others.
+    const few = settableOf(0, 64);
+    const [best, ...rest] = ranked(few, places(few.map((_, index) => [4, 3][index] ?? 0)));
+    assert.deepEqual([best.index, best.times, rest], [0, 4 / 3, []]);
   });
 
   test('a word is a token after a space, in any case; or none', () => {

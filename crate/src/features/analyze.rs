@@ -195,6 +195,8 @@ pub fn merge(
     let mut export = export
         .map(|folder| Export::new(folder, &whole.facts, whole.last.tokens))
         .transpose()?;
+    // Without it nothing is taken for statistics until all of them are there.
+    remove(&out.join("index.json"))?;
     pollster::block_on(report::write(
         &whole,
         &more,
@@ -210,13 +212,26 @@ pub fn merge(
         ("states.json", more.states.is_some()),
         ("contrasts.json", more.measured.is_some()),
         ("switches.json", more.measured.is_some()),
+        ("clusters.json", whole.facts.clusters.is_some()),
+        ("steps", !whole.facts.steps.is_empty()),
     ] {
-        let path = out.join(name);
-        if !is_ours && path.exists() {
-            std::fs::remove_file(&path).map_err(|error| files::io_error(&path, "removed", &error))?;
+        if !is_ours {
+            remove(&out.join(name))?;
         }
     }
     export.map_or(Ok(()), Export::finish)
+}
+
+/// Removes a file or a folder, if it is there.
+fn remove(path: &Path) -> Result<()> {
+    let removed = if path.is_dir() {
+        std::fs::remove_dir_all(path)
+    } else if path.exists() {
+        std::fs::remove_file(path)
+    } else {
+        Ok(())
+    };
+    removed.map_err(|error| files::io_error(path, "removed", &error))
 }
 
 /// The strong activation of each neuron of each layer, of the tail that is shown; `None` if it is rare.

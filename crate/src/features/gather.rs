@@ -33,6 +33,12 @@ pub fn gather(
             "config.json has no training_step, which --checkpoints needs to place the final weights among the steps"
         );
     }
+    if let (Some(last), Some(step)) = (steps.last(), facts.step.filter(|step| steps.last() >= Some(step))) {
+        fail!(
+            Config,
+            "config.json has the training_step {step}, but the final weights come after step{last}/"
+        );
+    }
     facts.weights.push(model.fingerprint("")?);
     for step in steps {
         facts.weights.push(model.fingerprint(&format!("step{step}/"))?);

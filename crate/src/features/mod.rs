@@ -10,6 +10,8 @@ pub mod analyze;
 mod bands;
 mod beginnings;
 mod cluster;
+#[cfg(feature = "cli")]
+pub mod control;
 mod corpus;
 mod examples;
 #[cfg(feature = "cli")]

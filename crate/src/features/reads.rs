@@ -10,7 +10,7 @@ use super::facts::Facts;
 use super::json::{maybe, number};
 use super::kinds::word;
 use super::labels::{label, listed, Evidence, Label, SHOWN};
-use super::peaks::mix;
+use super::peaks::{mix, Peak};
 use super::places::{Place, PLACES};
 use super::rules::{Lexicon, Rule};
 use super::statistics::{count, entropy, Counts};
@@ -84,7 +84,7 @@ pub struct Reads {
     pub shares: Vec<AtShare>,
     pub label: Label,
     pub score: Score,
-    /// F1 on the half of the documents that the label was not made from, mean of both ways.
+    /// F1 on the half of the documents (of a document alone, its other stretches) that the label was not made from, mean of both ways.
     pub f1: f64,
     /// Whether both halves give the same label.
     pub stable: bool,
@@ -98,7 +98,8 @@ impl Reads {
         if weight(points) < RARE_BELOW as f64 {
             return None;
         }
-        let halves = [0, 1].map(|half| -> Vec<Point> { of_half(points, half) });
+        let isolated = corpus.documents.len() == 1;
+        let halves = [0, 1].map(|half| -> Vec<Point> { of_half(points, half, isolated) });
         let [even, odd] = &halves;
         let f1_of =
             |rules: [&Rule; 2]| (corpus.score(rules[0], odd, 2.0).f1() + corpus.score(rules[1], even, 2.0).f1()) / 2.0;
@@ -186,13 +187,17 @@ impl AtShare {
     }
 }
 
-/// The points in documents of even or of odd number.
-fn of_half(points: &[Point], half: u32) -> Vec<Point> {
-    points
-        .iter()
-        .filter(|point| point.peak.document % 2 == half)
-        .copied()
-        .collect()
+/// Positions side by side that belong to one half, where there is but one document.
+const STRETCH: u32 = 16;
+
+/// The points in documents of even or of odd number; of a document alone, those in every other stretch of it.
+fn of_half(points: &[Point], half: u32, isolated: bool) -> Vec<Point> {
+    let number = |peak: &Peak| match isolated {
+        true => peak.position / STRETCH,
+        false => peak.document,
+    };
+    let own = points.iter().filter(|point| number(&point.peak) % 2 == half);
+    own.copied().collect()
 }
 
 /// At most [`TOP`] of the points, drawn without replacement by their weights, or by what they stand for of the sum of values. The draw depends on the

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::documents::{self, Part};
 use super::files;
 use crate::checkpoint::FolderSource;
 use crate::error::{fail, Result};
@@ -27,8 +28,9 @@ pub struct Compared {
     pub divergence: f64,
 }
 
-/// Both models read the file `text` on the CPU, in pieces of the shorter context of the two, each piece begun by the model's BOS if it has one; at most
-/// `most` tokens. `options` are those of the first; the other is loaded as it is.
+/// Both models read the documents of the file `text` ([`documents`]) on the CPU, each in pieces of the shorter context of the two, each piece begun by
+/// the model's BOS if it has one; at most `most` tokens. Special tokens are read, but not foretold: they are no bytes of a text. `options` are those of
+/// the first; the other is loaded as it is.
 ///
 /// # Errors
 /// `tokenizer` where there is none; `io` where the text cannot be read; `argument` where the two do not have the same tokens, or the text has none to foretell.
@@ -41,10 +43,13 @@ pub fn compare(model: &Path, options: &LoadOptions, other: &Path, text: &Path, m
         backend: BackendChoice::Cpu,
         ..LoadOptions::default()
     };
-    let (first, ids) = opened(model, options, content)?;
-    let (second, of_other) = opened(other, &plain, content)?;
+    let name = text.display().to_string();
+    documents::refuse_json(&name, content)?;
+    let parts = documents::parts(&name, content);
+    let (first, read) = opened(model, options, &name, &parts)?;
+    let (second, of_other) = opened(other, &plain, &name, &parts)?;
     let models = [first, second];
-    if ids != of_other || models[0].config().d_vocab != models[1].config().d_vocab {
+    if read != of_other || models[0].config().d_vocab != models[1].config().d_vocab {
         fail!(
             Argument,
             "{} and {} do not have the same tokens; compare forms of one model",
@@ -56,7 +61,16 @@ pub fn compare(model: &Path, options: &LoadOptions, other: &Path, text: &Path, m
     let bos = models[0].config().bos_token_id;
     let mut compared = Compared::default();
     let (mut nats, mut same, mut divergence) = ([0f64; 2], 0usize, 0f64);
-    for piece in ids[..ids.len().min(most)].chunks(context.saturating_sub(bos.iter().count()).max(1)) {
+    let special = models[0].tokenizer()?.special_ids();
+    let size = context.saturating_sub(bos.iter().count()).max(1);
+    let mut left = most;
+    let pieces = read.iter().flat_map(|ids| ids.chunks(size));
+    for piece in pieces {
+        let piece = &piece[..piece.len().min(left)];
+        left -= piece.len();
+        if piece.is_empty() {
+            break;
+        }
         let input: Vec<u32> = bos.into_iter().chain(piece.iter().copied()).collect();
         let options = RunOptions {
             logits: LogitRows::All,
@@ -73,6 +87,9 @@ pub fn compare(model: &Path, options: &LoadOptions, other: &Path, text: &Path, m
             .chunks_exact(width)
             .zip(second.logits.data.chunks_exact(width));
         for ((a, b), next) in rows.zip(&input[1..]) {
+            if special.contains(next) {
+                continue;
+            }
             let (a, b) = (log_probs(a), log_probs(b));
             nats[0] -= a[*next as usize];
             nats[1] -= b[*next as usize];
@@ -96,16 +113,24 @@ pub fn compare(model: &Path, options: &LoadOptions, other: &Path, text: &Path, m
     Ok(compared)
 }
 
-/// A model and its ids of the text; what is wrong with either names the folder.
-fn opened(folder: &Path, options: &LoadOptions, text: &str) -> Result<(Model, Vec<u32>)> {
+/// A model and its ids of each document, without a BOS in front; what is wrong with either names the folder.
+fn opened(folder: &Path, options: &LoadOptions, name: &str, parts: &[Part<'_>]) -> Result<(Model, Vec<Vec<u32>>)> {
     let source = FolderSource::new(folder)?;
     let open = || {
         let model = pollster::block_on(Model::load_with(&source, options, &Cancel::default(), &mut |_, _| {}))?;
         if !model.has_tokenizer() {
             fail!(Tokenizer, "tokenizer.json is missing, which reads the text");
         }
-        let ids = model.tokenizer()?.encode_alone(text)?;
-        Ok((model, ids))
+        let bos = model.config().bos_token_id;
+        let ids = |part: &Part<'_>| -> Result<Vec<u32>> {
+            let mut ids = part.ids(name, model.config(), Some(model.tokenizer()?))?;
+            if bos.is_some() && ids.first() == bos.as_ref() {
+                ids.remove(0);
+            }
+            Ok(ids)
+        };
+        let read = parts.iter().map(ids).collect::<Result<Vec<_>>>()?;
+        Ok((model, read))
     };
     open().map_err(|error| source.named(error))
 }

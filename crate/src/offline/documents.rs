@@ -1,4 +1,4 @@
-//! The documents that a command reads. `.jsonl` has one per line, `{"ids": […]}` or `{"text": "…"}`; any other file is text with
+//! The documents that a command reads. `.jsonl` (or `.ndjson`) has one per line, `{"ids": […]}` or `{"text": "…"}`; any other file is text with
 //! `<|endoftext|>` lines between documents. Ids are used as they are. Text is encoded as tokenizer.json says, and the model's
 //! BOS is put in front unless the encoding already begins with it.
 
@@ -48,7 +48,7 @@ impl Part<'_> {
 
 /// The documents of a file of that name, in order.
 pub fn parts<'a>(name: &str, text: &'a str) -> Vec<Part<'a>> {
-    if !name.ends_with(".jsonl") {
+    if !is_lines(name) {
         return split(text).map(|text| Part { text, line: None }).collect();
     }
     let lines = text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty());
@@ -60,6 +60,12 @@ pub fn parts<'a>(name: &str, text: &'a str) -> Vec<Part<'a>> {
         .collect()
 }
 
+/// Whether a file of that name has a document on each line, as JSON.
+fn is_lines(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    [".jsonl", ".ndjson"].iter().any(|end| name.ends_with(end))
+}
+
 /// All documents of the files, in order, except empty ones.
 #[cfg(feature = "cli")]
 pub fn read(paths: &[impl AsRef<Path>], config: &Config, tokenizer: Option<&Tokenizer>) -> Result<Vec<Document>> {
@@ -67,12 +73,28 @@ pub fn read(paths: &[impl AsRef<Path>], config: &Config, tokenizer: Option<&Toke
     for path in paths {
         let path = path.as_ref();
         let (text, name) = (text_of(path)?, path.display().to_string());
+        refuse_json(&name, &text)?;
         for part in parts(&name, &text) {
             documents.push(part.ids(&name, config, tokenizer)?);
         }
     }
     documents.retain(|document| !document.is_empty());
     Ok(documents)
+}
+
+/// JSON lines under another name would be read as prose, braces and all.
+#[cfg(feature = "cli")]
+pub fn refuse_json(name: &str, text: &str) -> Result<()> {
+    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    if !is_lines(name)
+        && serde_json::from_str::<Line>(first).is_ok_and(|line| line.ids.is_some() || line.text.is_some())
+    {
+        fail!(
+            Argument,
+            "{name} begins with a line of JSON that holds a document; files of such lines must end in .jsonl"
+        );
+    }
+    Ok(())
 }
 
 /// The documents of a text file, as texts.
@@ -159,9 +181,26 @@ pub fn encode(
     Ok(ids)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "cli"))]
 mod tests {
-    use super::split;
+    use super::{parts, refuse_json, split};
+
+    #[test]
+    fn json_lines_are_known_by_their_name() {
+        let text = "{\"text\": \"One.\"}\n\n{\"ids\": [1]}\n";
+        for name in ["a.jsonl", "a.JSONL", "a.ndjson"] {
+            let lines: Vec<Option<usize>> = parts(name, text).iter().map(|part| part.line).collect();
+            assert_eq!(lines, [Some(1), Some(3)], "{name}");
+            assert!(refuse_json(name, text).is_ok());
+        }
+        assert!(refuse_json("a.txt", text)
+            .unwrap_err()
+            .to_string()
+            .contains("must end in .jsonl"));
+        for prose in ["{\"key\": 1}", "", "{ she said"] {
+            assert!(refuse_json("a.txt", prose).is_ok(), "{prose}");
+        }
+    }
 
     #[test]
     fn texts_stand_between_separator_lines() {

@@ -179,22 +179,30 @@ fn info_says_what_a_rounding_costs() {
     .unwrap();
     let file = file.display().to_string();
     let compared = |more: &[&str]| {
-        let both = [
-            "info",
-            "--model",
-            &model,
-            "--against",
-            &model,
-            "--text",
-            &file,
-            "--json",
-        ];
-        let info: Value = serde_json::from_slice(&topk_lm(&[&both[..], more].concat()).stdout).unwrap();
+        let both = ["info", "--model", &model, "--against", &model, "--json"];
+        let more = if more.first() == Some(&"--text") {
+            more.to_vec()
+        } else {
+            [&["--text", &file], more].concat()
+        };
+        let info: Value = serde_json::from_slice(&topk_lm(&[&both[..], &more].concat()).stdout).unwrap();
         info["compared"].clone()
     };
     let same = compared(&[]);
     assert_eq!(same["divergence_bits"], 0.0);
     assert_eq!(same["bits_per_byte"], same["bits_per_byte_against"]);
+    // Documents are read one by one, and the line between them is no text of theirs.
+    let [text, lines] = ["two.txt", "two.jsonl"].map(|name| std::path::Path::new(&file).with_file_name(name));
+    std::fs::write(&text, "Tom ran home.\n<|endoftext|>\nThe dog was happy.\n").unwrap();
+    std::fs::write(
+        &lines,
+        "{\"text\": \"Tom ran home.\"}\n{\"text\": \"The dog was happy.\"}\n",
+    )
+    .unwrap();
+    let [text, lines] = [text, lines].map(|file| file.display().to_string());
+    let of = |file: &str| compared(&["--text", file]);
+    assert_eq!(of(&text), of(&lines));
+    assert_eq!(of(&text)["tokens"], 9);
     let rounded = compared(&["--kv-cache", "f16"]);
     assert_eq!(rounded["bits_per_byte_against"], same["bits_per_byte"]);
     // It is less than the command prints.

@@ -59,15 +59,18 @@ function drawn({ layer, index }: NeuronId): number {
   return (x ^ (x >>> 16)) >>> 0;
 }
 
-/** Of each layer the largest effect among `RANDOM` neurons drawn from it. */
-function controls(neurons: readonly Settable[], effects: readonly number[]): Map<number, number> {
-  const largest = new Map<number, number>();
+/** What each neuron is compared with, by its number: the largest effect among `RANDOM` neurons drawn from its layer, but its own. */
+function controls(neurons: readonly Settable[], effects: readonly number[]): (number: number) => number {
+  const largest = new Map<number, { number: number; effect: number }[]>();
   for (const layer of new Set(neurons.map((neuron) => neuron.layer))) {
-    const own = neurons.flatMap((neuron, at) => (neuron.layer === layer ? [{ key: drawn(neuron), effect: Math.abs(effects[at]!) }] : []));
+    const own = neurons.flatMap((neuron, at) => (neuron.layer === layer ? [{ key: drawn(neuron), number: at, effect: Math.abs(effects[at]!) }] : []));
     const random = own.sort((a, b) => a.key - b.key).slice(0, RANDOM);
-    largest.set(layer, Math.max(...random.map(({ effect }) => effect)));
+    largest.set(
+      layer,
+      random.sort((a, b) => b.effect - a.effect),
+    );
   }
-  return largest;
+  return (number) => largest.get(neurons[number]!.layer)?.find((one) => one.number !== number)?.effect ?? 0;
 }
 
 /** Ids of which any may come, and those that are to come instead. */
@@ -87,7 +90,7 @@ export function moved(tokens: readonly Pick<EachSetResult, 'logit' | 'effects'>[
   return Float64Array.from(first!.effects, (_, number) => logTotal(tokens.map(({ logit, effects }) => logit + effects[number]!)) - before);
 }
 
-/** Neurons that turn the first side into the second at all places, and in the mean further than the best of the random ones; those first that do most. */
+/** Neurons that turn the first side into the second at all places, and in the mean further than the best of the random ones but themselves; those first that do most. */
 export function ranked(neurons: readonly Settable[], places: readonly Effects[]): Turning[] {
   const at = ({ from, to }: Effects, number: number) => to[number]! - from[number]!;
   const effects = neurons.map((_, number) => places.reduce((sum, place) => sum + at(place, number), 0) / places.length);
@@ -97,7 +100,7 @@ export function ranked(neurons: readonly Settable[], places: readonly Effects[])
       ...neuron,
       number,
       effect: effects[number]!,
-      times: effects[number]! / Math.max(control.get(neuron.layer)!, 1e-6),
+      times: effects[number]! / Math.max(control(number), 1e-6),
     }))
     .filter(({ number, times }) => times > 1 && places.every((place) => at(place, number) > 0))
     .sort((a, b) => b.effect - a.effect || a.number - b.number)

@@ -1,11 +1,11 @@
 //! `topk-lm run`: one forward pass, saved as safetensors.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use topk_lm::checkpoint::{safetensors_bytes, OutputTensor};
 use topk_lm::edits::Edit;
-use topk_lm::error::Result;
+use topk_lm::error::{Code, Error, Result};
 use topk_lm::exec::request::LogitRows;
 use topk_lm::offline::files;
 use topk_lm::pace::Cancel;
@@ -48,6 +48,13 @@ pub fn run(args: &RunArgs) -> Result<()> {
         logits: LogitRows::All,
         swaps: false,
     };
+    if is_of_model(&args.out, &args.model.model) {
+        let message = format!(
+            "--out {} would take the place of a file of the model; choose another",
+            args.out.display()
+        );
+        return Err(Error::new(Code::Argument, message));
+    }
     let output = pollster::block_on(model.run(&ids, &options, &Cancel::default()))?;
     if !args.saes.saes.is_empty() && ids.len() > 1 {
         let quality = pollster::block_on(model.sae_quality(&ids, &Cancel::default()))?;
@@ -61,4 +68,14 @@ pub fn run(args: &RunArgs) -> Result<()> {
             .map(|(name, hook)| OutputTensor::f32(name, &hook.shape, &hook.data)),
     );
     files::replace(&args.out, &safetensors_bytes(&tensors)?)
+}
+
+/// Whether a path is that of a file which the model is loaded from.
+fn is_of_model(out: &Path, folder: &Path) -> bool {
+    let name = out.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let is_beside = match (out.canonicalize(), folder.canonicalize()) {
+        (Ok(file), Ok(folder)) => file.parent() == Some(&folder),
+        _ => false, // it does not exist yet
+    };
+    is_beside && (name.starts_with("model") || ["config.json", "tokenizer.json"].contains(&name.as_ref()))
 }

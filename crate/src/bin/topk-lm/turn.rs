@@ -14,7 +14,7 @@ use crate::common::{load, print_line, remark, whole, ModelArgs};
 ///
 /// Each neuron is set in turn, to the largest value at which its texts still read, behind a prompt and at places of texts that go on from it where
 /// both sides fit. Those that turn the first into the second at all of them, further than the best of 100 random neurons of their layer, are
-/// printed as edits, those first that do most.
+/// printed as edits at the last position of the prompt, those first that do most.
 #[derive(Args)]
 pub struct TurnArgs {
     #[command(flatten)]
@@ -66,7 +66,7 @@ pub fn run(args: &TurnArgs) -> Result<()> {
         neurons.len(),
         args.from,
         args.to,
-        turn::RANDOM
+        turn::compared(&neurons)
     ));
     let shown: Vec<Value> = found
         .iter()
@@ -75,6 +75,7 @@ pub fn run(args: &TurnArgs) -> Result<()> {
             let neuron = one.neuron;
             json!({
                 "layer": neuron.layer, "index": neuron.index, "action": "clamp", "value": neuron.value,
+                "positions": { "from": prompt.len() - 1, "to": prompt.len() },
                 "effect": one.effect, "times": one.times,
             })
         })
@@ -90,7 +91,7 @@ pub fn run(args: &TurnArgs) -> Result<()> {
     });
     let object = json!({
         "from": from, "to": to, "neurons": neurons.len(), "found": found.len(),
-        "places": texts.collect::<Result<Vec<_>>>()?, "turning": shown,
+        "random": turn::compared(&neurons), "places": texts.collect::<Result<Vec<_>>>()?, "place_ids": places, "turning": shown,
     });
     print_line(&object.to_string())
 }

@@ -12,6 +12,7 @@ use self::contrasts::Prompts;
 use self::set::{Change, Desk, Handle};
 pub use self::switches::Switch;
 use self::texts::Writer;
+use super::control::Control;
 use super::facts::Facts;
 use super::peaks::mix;
 use super::threads::in_threads;
@@ -76,8 +77,10 @@ pub struct Measured {
     pub contrasts: Vec<Contrast>,
     /// By layer of the analysis, then index; `None` for a neuron with too few activations.
     pub layers: Vec<Vec<Option<Written>>>,
-    /// By layer, then contrast: the largest effect among the random neurons.
-    pub controls: Vec<Vec<f64>>,
+    /// By layer, then contrast: what the random neurons do.
+    pub controls: Vec<Vec<Control>>,
+    /// How many random neurons of a layer there are at least.
+    pub random: usize,
     pub switches: Vec<Switch>,
     /// Prompts, and nats per token of the model's own greedy texts.
     pub prompts: usize,
@@ -96,6 +99,7 @@ pub fn measure(
     let engine = &model.engine;
     let mut layers = Vec::new();
     let mut controls = Vec::new();
+    let mut drawn_of_each = CONTROLS;
     // The same among those whose texts read, each at its largest value at which they do.
     let mut reading = Vec::new();
     let progress = std::sync::Mutex::new(Progress::new("neurons"));
@@ -121,12 +125,18 @@ pub fn measure(
         };
         let written = measure_layer(engine, &prompts, &handles, threads, &show)?;
         let random = written.len().min(CONTROLS);
+        drawn_of_each = drawn_of_each.min(random);
         let contrasts = prompts.contrasts.len();
-        controls.push(largest(written[..random].iter().map(|one| &one.effects), contrasts));
+        let drawn = || handles[..random].iter().map(|handle| handle.index);
+        controls.push(controls_of(
+            drawn().zip(written[..random].iter().map(|one| &one.effects)),
+            contrasts,
+        ));
         let steers = steers(engine, &prompts, &facts.special, &handles, &written, threads)?;
         let steered = steered(engine, &prompts, &handles, &steers, threads)?;
-        reading.push(largest(
-            steered[..random].iter().flatten().map(|one| &one.effects),
+        let reads = drawn().zip(&steered[..random]);
+        reading.push(controls_of(
+            reads.filter_map(|(index, one)| Some((index, &one.as_ref()?.effects))),
             contrasts,
         ));
         let mut of_layer: Vec<Option<Written>> = vec![None; values.len()];
@@ -146,6 +156,7 @@ pub fn measure(
         contrasts: prompts.contrasts,
         layers,
         controls,
+        random: drawn_of_each,
         switches,
         own,
     })
@@ -299,14 +310,12 @@ fn steered(
     Ok(steers.iter().map(|steer| steer.and_then(|_| found.next())).collect())
 }
 
-/// Of each contrast, the largest of the neurons' effects.
-fn largest<'a>(neurons: impl Iterator<Item = &'a Vec<(f64, bool)>> + Clone, contrasts: usize) -> Vec<f64> {
-    let of = |contrast: usize| {
-        neurons
-            .clone()
-            .map(|effects| effects[contrast].0.abs())
-            .fold(0.0, f64::max)
-    };
+/// Of each contrast, what the neurons of these indices do.
+fn controls_of<'a>(
+    neurons: impl Iterator<Item = (usize, &'a Vec<(f64, bool)>)> + Clone,
+    contrasts: usize,
+) -> Vec<Control> {
+    let of = |contrast: usize| Control::of(neurons.clone().map(|(index, effects)| (index, effects[contrast].0)));
     (0..contrasts).map(of).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{json, Value};
 
-use super::{Measured, Written, CONTROLS};
+use super::{Measured, Written};
 use crate::features::facts::Facts;
 use crate::features::json::{maybe, number};
 use crate::features::FORMAT;
@@ -45,14 +45,14 @@ impl Measured {
                 .take(20)
                 .map(|(effect, layer, index, ablated)| json!([layer, index, number(effect), maybe(ablated)]))
                 .collect();
-            let controls: Vec<Value> = self.controls.iter().map(|of_layer| number(of_layer[n])).collect();
+            let controls: Vec<Value> = self.controls.iter().map(|of_layer| number(of_layer[n].largest())).collect();
             json!({
                 "name": contrast.name, "kind": contrast.kind, "a": text(&contrast.sides[0]), "b": text(&contrast.sides[1]),
                 "controls": controls, "neurons": neurons,
             })
         });
         json!({
-            "format": FORMAT, "layers": facts.layers, "prompts": self.prompts, "random": CONTROLS,
+            "format": FORMAT, "layers": facts.layers, "prompts": self.prompts, "random": self.random,
             "surprise": number(self.own), "contrasts": contrasts.collect::<Vec<_>>(),
         })
     }

@@ -8,6 +8,7 @@ use super::texts::{write, Text, LENGTH};
 use super::Written;
 use crate::error::Result;
 use crate::exec::cpu::{Branches, CpuEngine, Prefix};
+use crate::features::control::Control;
 use crate::features::facts::Facts;
 use crate::features::json::number;
 
@@ -41,19 +42,19 @@ pub fn find(
     prompts: &Prompts,
     facts: &Facts,
     layers: &[Vec<Option<Written>>],
-    controls: &[Vec<f64>],
+    controls: &[Vec<Control>],
 ) -> Result<Vec<Switch>> {
     let mut switches = Vec::new();
     for contrast in 0..prompts.contrasts.len() {
         let mut found = Vec::new();
         for ((layer, neurons), controls) in facts.layers.iter().zip(layers).zip(controls) {
-            let control = controls[contrast];
             for (index, one) in neurons.iter().enumerate() {
                 let Some(one) = one else { continue };
                 let (Some(steer), Some(steered)) = (one.steer, &one.steered) else {
                     continue;
                 };
                 let (effect, agree) = steered.effects[contrast];
+                let control = controls[contrast].beside(index);
                 if agree && effect.abs() >= LEAST.max(LISTED * control) {
                     let handle = Handle {
                         layer: *layer,

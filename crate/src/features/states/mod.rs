@@ -60,7 +60,7 @@ pub struct States {
     pub holds: Vec<u64>,
     pub stories: usize,
     pub tokens: u64,
-    /// By layer, then index: the best states, and the best F1 with the states of another story.
+    /// By layer, then index: the best states, and the best F1 with the states of another story, where that has a word too; NaN where there is no other.
     pub matches: Vec<Vec<(Vec<Match>, f64)>>,
 }
 
@@ -100,11 +100,8 @@ pub fn measure(
                 let Some(states) = states.as_ref().filter(|_| counted[position]) else {
                     continue;
                 };
-                let elsewhere = other
-                    .states
-                    .get(position)
-                    .and_then(Option::as_deref)
-                    .unwrap_or_default();
+                let elsewhere = other.states.get(position).and_then(Option::as_deref);
+                counts.pair(elsewhere);
                 for (slot, stream) in streams.iter().enumerate() {
                     let Activations::Active(active) = stream else { continue };
                     for index in active.row(position).0 {
@@ -122,7 +119,12 @@ pub fn measure(
     let mut parts = in_threads(threads, threads, || Ok(engine.new_cache()), count, |_| {})?.into_iter();
     let mut counts = parts.next().unwrap_or_else(|| Counts::new(layers.len() * d, n));
     parts.for_each(|part| counts.merge(&part));
-    let matches = (0..layers.len()).map(|slot| (0..d).map(|index| counts.best(slot * d + index, &holds)).collect());
+    // A story alone has no other one: chance would be what it is compared with.
+    let best = |neuron: usize| match counts.best(neuron, &holds) {
+        (own, _) if told.len() < 2 => (own, f64::NAN),
+        both => both,
+    };
+    let matches = (0..layers.len()).map(|slot| (0..d).map(|index| best(slot * d + index)).collect());
     let tokens = told.iter().flat_map(|story| &story.states).flatten().count() as u64;
     Ok(States {
         matches: matches.collect(),
@@ -223,12 +225,17 @@ fn frequent(told: &mut [Told], names: Vec<String>) -> (Vec<String>, Vec<u64>) {
     )
 }
 
-/// At how many tokens each neuron is active, and with each state, its own and that of another story.
+/// At how many tokens each neuron is active, and with each state, its own and that of another story. What the other story has no word for does not
+/// count for chance: neither the neuron's activity there nor the state.
 struct Counts {
     states: usize,
     active: Vec<u64>,
     both: Vec<u32>,
+    /// Of each neuron, tokens at which both stories have a word.
+    paired: Vec<u64>,
     elsewhere: Vec<u32>,
+    /// Of each state of the other story.
+    held_elsewhere: Vec<u64>,
 }
 
 impl Counts {
@@ -237,17 +244,29 @@ impl Counts {
             states,
             active: vec![0; neurons],
             both: vec![0; neurons * states],
+            paired: vec![0; neurons],
             elsewhere: vec![0; neurons * states],
+            held_elsewhere: vec![0; states],
         }
     }
 
-    fn add(&mut self, neuron: usize, states: &[u16], elsewhere: &[u16]) {
+    /// The states of the other story at a token, which are then given to each neuron that is active there.
+    fn pair(&mut self, elsewhere: Option<&[u16]>) {
+        let states = elsewhere.unwrap_or_default();
+        states
+            .iter()
+            .for_each(|state| self.held_elsewhere[usize::from(*state)] += 1);
+    }
+
+    fn add(&mut self, neuron: usize, states: &[u16], elsewhere: Option<&[u16]>) {
         self.active[neuron] += 1;
+        self.paired[neuron] += u64::from(elsewhere.is_some());
         let first = neuron * self.states;
         states
             .iter()
             .for_each(|state| self.both[first + usize::from(*state)] += 1);
         elsewhere
+            .unwrap_or_default()
             .iter()
             .for_each(|state| self.elsewhere[first + usize::from(*state)] += 1);
     }
@@ -255,28 +274,30 @@ impl Counts {
     fn merge(&mut self, other: &Counts) {
         self.active.iter_mut().zip(&other.active).for_each(|(a, b)| *a += b);
         self.both.iter_mut().zip(&other.both).for_each(|(a, b)| *a += b);
-        self.elsewhere
-            .iter_mut()
-            .zip(&other.elsewhere)
-            .for_each(|(a, b)| *a += b);
+        self.paired.iter_mut().zip(&other.paired).for_each(|(a, b)| *a += b);
+        let elsewhere = self.elsewhere.iter_mut().zip(&other.elsewhere);
+        elsewhere.for_each(|(a, b)| *a += b);
+        let held = self.held_elsewhere.iter_mut().zip(&other.held_elsewhere);
+        held.for_each(|(a, b)| *a += b);
     }
 
     /// The best states of a neuron, and the best F1 by chance.
     fn best(&self, neuron: usize, holds: &[u64]) -> (Vec<Match>, f64) {
-        let matches = |counts: &[u32]| -> Vec<Match> {
+        let matches = |counts: &[u32], active: u64, holds: &[u64]| -> Vec<Match> {
             let counts = counts[neuron * self.states..][..self.states]
                 .iter()
                 .zip(holds)
                 .enumerate();
             counts
-                .map(|(state, (both, holds))| Match::new(state, u64::from(*both), self.active[neuron], *holds))
+                .map(|(state, (both, holds))| Match::new(state, u64::from(*both), active, *holds))
                 .collect()
         };
-        let mut own = matches(&self.both);
+        let mut own = matches(&self.both, self.active[neuron], holds);
         own.retain(|one| one.f1() > 0.0);
         own.sort_by(|a, b| b.f1().total_cmp(&a.f1()).then(a.state.cmp(&b.state)));
         own.truncate(SHOWN);
-        (own, matches(&self.elsewhere).iter().map(Match::f1).fold(0.0, f64::max))
+        let by_chance = matches(&self.elsewhere, self.paired[neuron], &self.held_elsewhere);
+        (own, by_chance.iter().map(Match::f1).fold(0.0, f64::max))
     }
 }
 
@@ -330,12 +351,16 @@ mod tests {
     #[test]
     fn the_best_state_and_chance() {
         let mut counts = Counts::new(2, 2);
-        // Neuron 1 is active at 4 tokens: state 1 holds at 3 of them; in another story, state 0 at one.
-        counts.add(1, &[1], &[]);
-        counts.add(1, &[0, 1], &[0]);
+        // Neuron 1 is active at 4 tokens: state 1 holds at 3 of them; another story has words at two of those, with state 0 at one.
+        counts.add(1, &[1], None);
+        counts.pair(Some(&[0]));
+        counts.add(1, &[0, 1], Some(&[0]));
         let mut more = Counts::new(2, 2);
-        more.add(1, &[1], &[]);
-        more.add(1, &[], &[]);
+        more.add(1, &[1], None);
+        more.pair(Some(&[]));
+        more.add(1, &[], Some(&[]));
+        // A token at which the neuron is not active.
+        more.pair(Some(&[0, 1]));
         counts.merge(&more);
         let (best, chance) = counts.best(1, &[5, 3]);
         assert_eq!(
@@ -346,7 +371,8 @@ mod tests {
                 recall: 1.0
             }
         );
-        assert!((best[1].f1() - 2.0 / 9.0).abs() < 1e-12 && (chance - 2.0 / 9.0).abs() < 1e-12);
+        // Chance: one of two at which it is active, one of two at which the state holds.
+        assert!((best[1].f1() - 2.0 / 9.0).abs() < 1e-12 && (chance - 0.5).abs() < 1e-12);
         assert_eq!(counts.best(0, &[5, 3]), (vec![], 0.0));
     }
 
