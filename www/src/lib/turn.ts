@@ -63,7 +63,9 @@ function drawn({ layer, index }: NeuronId): number {
 function controls(neurons: readonly Settable[], effects: readonly number[]): (number: number) => number {
   const largest = new Map<number, { number: number; effect: number }[]>();
   for (const layer of new Set(neurons.map((neuron) => neuron.layer))) {
-    const own = neurons.flatMap((neuron, at) => (neuron.layer === layer ? [{ key: drawn(neuron), number: at, effect: Math.abs(effects[at]!) }] : []));
+    const own = neurons.flatMap((neuron, at) =>
+      neuron.layer === layer ? [{ key: drawn(neuron), number: at, effect: Math.abs(effects[at]!) }] : [],
+    );
     const random = own.sort((a, b) => a.key - b.key).slice(0, RANDOM);
     largest.set(
       layer,
