@@ -205,13 +205,14 @@ impl LayerStatistics {
         let (mut document, mut of_document) = (places[*first as usize].of, 0.0);
         let (mut max, mut min) = (self.max[index], self.min[index]);
         let mut sum = self.sum[index];
+        let by_size = self.ranks == [Rank::Magnitude];
         for (place, value) in entries {
             let of = places[*place as usize].of;
             if of != document {
                 sum = sum.saturating_add((of_document * UNIT) as i128);
                 (document, of_document) = (of, 0.0);
             }
-            of_document += f64::from(*value);
+            of_document += f64::from(if by_size { value.abs() } else { *value });
             max = max.max(*value);
             min = min.min(*value);
         }
@@ -292,7 +293,7 @@ impl LayerStatistics {
         self.bands[index].points(self.ranks[tail], &self.peaks[tail * self.d_model + index].peaks)
     }
 
-    /// Mean of the active values; 0 if there are none.
+    /// Mean of the active values, of their magnitudes where the model selects by these; 0 if there are none.
     pub fn mean(&self, index: usize) -> f64 {
         self.sum[index] as f64 / UNIT / (self.active[index].max(1) as f64)
     }

@@ -15,6 +15,7 @@ use super::measure;
 use super::record::{More, Neuron};
 use super::report;
 use super::runner::{self, Runner};
+use super::saes;
 use super::shard::{Shard, Whole};
 use super::states;
 use super::store;
@@ -218,6 +219,13 @@ pub fn merge(
         if !is_ours {
             remove(&out.join(name))?;
         }
+    }
+    for n in 0.. {
+        let file = out.join(saes::file(n));
+        if !file.is_file() {
+            break;
+        }
+        remove(&file)?;
     }
     export.map_or(Ok(()), Export::finish)
 }

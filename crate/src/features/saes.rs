@@ -63,6 +63,11 @@ impl Feature {
     }
 }
 
+/// Where the statistics of the n-th autoencoder stand, below the folder of all.
+pub(super) fn file(n: usize) -> String {
+    format!("saes/{n}.json")
+}
+
 /// The model of a folder with all of `saes` attached; an error names the folder that it is about.
 pub fn attached(model: &Path, saes: &[SaeSource]) -> Result<Model> {
     let source = FolderSource::new(model)?;
@@ -93,7 +98,7 @@ pub fn analyze_saes(model: &Path, corpus: &[PathBuf], saes: &[SaeSource], out: &
     // One token alone has no loss, and no position that counts.
     for (number, document) in documents.iter().enumerate().filter(|(_, document)| document.len() > 1) {
         let quality = pollster::block_on(model.sae_quality(document, &cancel))?;
-        add(&mut total, &quality);
+        total.add(&quality);
         let options = RunOptions {
             hooks: hooks.clone(),
             ..RunOptions::default()
@@ -118,7 +123,7 @@ pub fn analyze_saes(model: &Path, corpus: &[PathBuf], saes: &[SaeSource], out: &
     }
     for (n, ((sae, features), sums)) in attached.iter().zip(&features).zip(&total.saes).enumerate() {
         let object = report(sae, features, sums, &total, documents.len(), positions);
-        files::write_whole(&out.join(format!("saes/{n}.json")), object.to_string().as_bytes())?;
+        files::write_whole(&out.join(file(n)), object.to_string().as_bytes())?;
     }
     Ok(total)
 }
@@ -147,26 +152,4 @@ fn report(
         "spliced_loss": number(total.spliced_loss),
         "features": features.iter().enumerate().map(|(index, feature)| feature.json(index, positions)).collect::<Vec<_>>(),
     })
-}
-
-/// Adds a document: losses by tokens, reconstructions as sums.
-fn add(total: &mut SaeQuality, one: &SaeQuality) {
-    let tokens = total.tokens + one.tokens;
-    let mean = |a: f64, b: f64| (a * total.tokens as f64 + b * one.tokens as f64) / tokens.max(1) as f64;
-    (total.base_loss, total.spliced_loss) = (
-        mean(total.base_loss, one.base_loss),
-        mean(total.spliced_loss, one.spliced_loss),
-    );
-    total.tokens = tokens;
-    if total.saes.is_empty() {
-        total.saes = one.saes.clone();
-        return;
-    }
-    for (total, one) in total.saes.iter_mut().zip(&one.saes) {
-        total.squared_error += one.squared_error;
-        total.variance += one.variance;
-        total.numbers += one.numbers;
-        total.active += one.active;
-        total.positions += one.positions;
-    }
 }

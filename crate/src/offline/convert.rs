@@ -50,7 +50,7 @@ pub struct Done {
     pub notices: Vec<String>,
 }
 
-/// Writes the folder; loads the result, as a reader will.
+/// Writes the folder; loads the result, as a reader will. Of what fails nothing stays.
 pub fn convert(options: &ConvertOptions) -> Result<Done> {
     let ConvertOptions { from, to, .. } = options;
     // What could not be written names its own path.
@@ -65,23 +65,49 @@ pub fn convert(options: &ConvertOptions) -> Result<Done> {
     };
     if from.is_file() {
         let source = GgufSource::new(from).map_err(named)?;
-        check_empty(to)?;
-        return convert_gguf(&source, options).map_err(named);
+        return into_empty(to, || convert_gguf(&source, options).map_err(named));
     }
     let source = FolderSource::new(from)?;
+    into_empty(to, || {
+        check_links(&source)?;
+        if source.size("config.json").is_none() && source.size(SAE_FILES[0]).is_some() {
+            convert_sae(&source, options).map_err(named)
+        } else {
+            convert_model(&source, options, &named)
+        }
+    })
+}
+
+/// Writes into an empty folder, which is empty again if that fails: half a model would be in the way of the next try.
+fn into_empty(to: &Path, write: impl FnOnce() -> Result<Done>) -> Result<Done> {
+    let was_there = to.is_dir();
     check_empty(to)?;
-    check_links(&source)?;
-    if source.size("config.json").is_none() && source.size(SAE_FILES[0]).is_some() {
-        return convert_sae(&source, options).map_err(named);
+    let done = write();
+    if done.is_err() {
+        for entry in fs::read_dir(to).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let _ = if path.is_dir() {
+                fs::remove_dir_all(path)
+            } else {
+                fs::remove_file(path)
+            };
+        }
+        if !was_there {
+            let _ = fs::remove_dir(to);
+        }
     }
-    let config = read_all(&source).map_err(named)?;
+    done
+}
+
+fn convert_model(source: &FolderSource, options: &ConvertOptions, named: &dyn Fn(Error) -> Error) -> Result<Done> {
+    let config = read_all(source).map_err(named)?;
     let mut done = Done {
         steps: source.steps()?,
         ..Done::default()
     };
     let steps: Vec<String> = done.steps.iter().map(|step| format!("step{step}/")).collect();
     for prefix in std::iter::once("").chain(steps.iter().map(String::as_str)) {
-        weights(&source, prefix, &config, options, &mut done).map_err(named)?;
+        weights(source, prefix, &config, options, &mut done).map_err(named)?;
         if prefix.is_empty() {
             let weights = source
                 .files("")?
@@ -90,15 +116,15 @@ pub fn convert(options: &ConvertOptions) -> Result<Done> {
             done.before = weights.filter_map(|name| source.size(&name)).sum();
         }
     }
-    copy(&source, options, COPIED)?;
+    copy(source, options, COPIED)?;
     if options.precision == Precision::Int4 && config.quantization.is_none() {
-        say_four_bits(&source, options).map_err(named)?;
+        say_four_bits(source, options).map_err(named)?;
     }
     if source.size("features/index.json").is_some() {
         done.notices
             .push("features/ belongs to the old weights and was left out; run topk-lm analyze on the result".into());
     }
-    OfflineModel::load(FolderSource::new(to)?, "")?;
+    OfflineModel::load(FolderSource::new(&options.to)?, "")?;
     Ok(done)
 }
 

@@ -38,14 +38,16 @@ pub struct SaeQuality {
     pub saes: Vec<Reconstruction>,
 }
 
-/// One autoencoder's part of it, as sums, so that those of several texts add up.
+/// One autoencoder's part of it, as sums, so that [those of several texts add up](SaeQuality::add).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reconstruction {
     pub hook: String,
     /// Σ (x − x̂)² over positions and numbers.
     pub squared_error: f64,
-    /// Σ (x − x̄)², x̄ the mean over the text's positions.
+    /// Σ (x − x̄)² over the same.
     pub variance: f64,
+    /// x̄, the mean over the positions [d_in].
+    pub mean: Vec<f64>,
     /// Numbers summed.
     pub numbers: usize,
     /// Features that are not 0, over all positions.
@@ -53,7 +55,41 @@ pub struct Reconstruction {
     pub positions: usize,
 }
 
+impl SaeQuality {
+    /// Adds what the same autoencoders do over another text; both then count as one.
+    pub fn add(&mut self, other: &SaeQuality) {
+        let (ours, theirs) = (self.tokens as f64, other.tokens as f64);
+        let mean = |a: f64, b: f64| (a * ours + b * theirs) / (ours + theirs).max(1.0);
+        self.base_loss = mean(self.base_loss, other.base_loss);
+        self.spliced_loss = mean(self.spliced_loss, other.spliced_loss);
+        self.tokens += other.tokens;
+        if self.saes.is_empty() {
+            self.saes.clone_from(&other.saes);
+            return;
+        }
+        for (ours, theirs) in self.saes.iter_mut().zip(&other.saes) {
+            ours.add(theirs);
+        }
+    }
+}
+
 impl Reconstruction {
+    /// Squares around the mean of both parts are those around each one's own, and what lies between the two (Chan, Golub and `LeVeque` 1979).
+    fn add(&mut self, other: &Reconstruction) {
+        let (ours, theirs) = (self.positions as f64, other.positions as f64);
+        let both = (ours + theirs).max(1.0);
+        self.squared_error += other.squared_error;
+        self.variance += other.variance;
+        for (mean, other) in self.mean.iter_mut().zip(&other.mean) {
+            let apart = other - *mean;
+            self.variance += apart * apart * ours * theirs / both;
+            *mean += apart * theirs / both;
+        }
+        self.numbers += other.numbers;
+        self.active += other.active;
+        self.positions += other.positions;
+    }
+
     /// Fraction of variance unexplained.
     pub fn fvu(&self) -> f64 {
         self.squared_error / self.variance
@@ -232,8 +268,40 @@ fn reconstruction(hook: &str, x: &[f32], out: &[f32], d: usize, acts: &[f32]) ->
             .map(|(x, out)| squares(f64::from(*x), f64::from(*out)))
             .sum(),
         variance: centred.map(|(x, mean)| squares(f64::from(*x), *mean)).sum(),
+        mean,
         numbers: x.len(),
         active: acts.iter().filter(|value| **value != 0.0).count(),
         positions,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_texts_are_as_unlike_their_mean_as_one() {
+        let numbers = |seed: u32, count: u32| -> Vec<f32> { (0..count).map(|i| ((i * seed) % 17) as f32 - 3.0).collect() };
+        let (x, out, acts) = (numbers(5, 24), numbers(11, 24), numbers(7, 48));
+        let of = |from: usize, to: usize| {
+            let part = |all: &[f32], d: usize| all[from * d..to * d].to_vec();
+            reconstruction("at", &part(&x, 3), &part(&out, 3), 3, &part(&acts, 6))
+        };
+        let quality = |sums: Reconstruction, tokens: usize| SaeQuality {
+            base_loss: tokens as f64,
+            tokens,
+            saes: vec![sums],
+            ..SaeQuality::default()
+        };
+        let (whole, mut sum) = (of(0, 8), SaeQuality::default());
+        for (from, to) in [(0, 2), (2, 7), (7, 8)] {
+            sum.add(&quality(of(from, to), to - from));
+        }
+        let sums = &sum.saes[0];
+        assert!((sums.variance - whole.variance).abs() < 1e-9 * whole.variance);
+        assert!(sums.mean.iter().zip(&whole.mean).all(|(a, b)| (a - b).abs() < 1e-9));
+        assert_eq!(sums.squared_error, whole.squared_error);
+        assert_eq!((sums.numbers, sums.active, sums.positions), (whole.numbers, whole.active, whole.positions));
+        assert!((sum.base_loss - (4.0 + 25.0 + 1.0) / 8.0).abs() < 1e-12 && sum.tokens == 8);
     }
 }

@@ -59,6 +59,10 @@ const OPENINGS: [&str; 12] = [
     "Maya thought about it for a long time. Then she",
 ];
 
+/// Seeds of the texts that choose the strength, and of those by which the list is then scored.
+const CHOOSING_SEED: u64 = 1;
+const SCORING_SEED: u64 = 2;
+
 /// What to look for, and how.
 #[derive(Clone, Debug)]
 pub struct SteerOptions {
@@ -173,7 +177,10 @@ pub fn steer(options: &SteerOptions) -> Result<Vec<Found>> {
     drop(effect);
 
     let plain = EditTable::none(config.n_layers);
-    let (choosing, scoring) = (bench.write(1, TEXTS, &plain)?, bench.write(2, 2 * TEXTS, &plain)?);
+    let (choosing, scoring) = (
+        bench.write(CHOOSING_SEED, TEXTS, &plain)?,
+        bench.write(SCORING_SEED, 2 * TEXTS, &plain)?,
+    );
     let mut found = Vec::new();
     for ((concept, (_, only_counted)), list) in options.concepts.iter().zip(concepts).zip(&lists) {
         if list.indices.is_empty() {
@@ -194,9 +201,9 @@ pub fn steer(options: &SteerOptions) -> Result<Vec<Found>> {
                     .collect()
             };
             let table = |edits: &[Edit]| EditTable::new(config, edits, 0);
-            let write = |strength: f64| bench.write(1, TEXTS, &table(&edits_at(strength))?);
+            let write = |strength: f64| bench.write(CHOOSING_SEED, TEXTS, &table(&edits_at(strength))?);
             let edits = edits_at(strength::strongest(&choosing, options.surprise, &write)?);
-            let steered = bench.write(2, 2 * TEXTS, &table(&edits)?)?;
+            let steered = bench.write(SCORING_SEED, 2 * TEXTS, &table(&edits)?)?;
             let recipe = recipe::of(concept, edits, (&scoring, &steered), options, &prompts);
             if *size == options.size {
                 best = Some((recipe.clone(), samples(&scoring, &steered, concept)));

@@ -5,8 +5,8 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::texts::{Texts, TOKENS};
-use super::{strength, Concept, Prompt, SteerOptions, GENTLE};
+use super::texts::{Texts, TEMPERATURE, TOKENS};
+use super::{strength, Concept, Prompt, SteerOptions, GENTLE, SCORING_SEED};
 use crate::edits::Edit;
 use crate::error::{fail, Code, Error, Result};
 use crate::offline::files;
@@ -31,6 +31,10 @@ pub struct Recipe {
     pub gentle: bool,
     pub judge: String,
     pub tokens: usize,
+    /// How many texts with the edits, as many of each prompt, and how they were drawn: the words of no other sampling count.
+    pub texts: usize,
+    pub temperature: f64,
+    pub seed: u64,
     pub prompts: Vec<String>,
 }
 
@@ -58,6 +62,9 @@ pub(super) fn of(
         gentle: ratio <= GENTLE && strength::reads(plain, steered),
         judge: name_of(options.judge.as_deref().unwrap_or(&options.model)),
         tokens: TOKENS,
+        texts: of_steered.len(),
+        temperature: thousandths(TEMPERATURE.into()),
+        seed: SCORING_SEED,
         prompts: prompts.iter().map(|prompt| prompt.text.clone()).collect(),
     }
 }

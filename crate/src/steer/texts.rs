@@ -13,7 +13,7 @@ use crate::tokenizer::Tokenizer;
 
 /// New tokens of a text, and how they are drawn.
 pub const TOKENS: usize = 60;
-const TEMPERATURE: f32 = 0.8;
+pub const TEMPERATURE: f32 = 0.8;
 /// A text loops if some tokens, at most so many, come three times in a row.
 const LOOP: usize = 8;
 

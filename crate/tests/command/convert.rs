@@ -262,10 +262,17 @@ fn what_cannot_be_converted_is_named() {
             .iter()
             .map(|(name, (shape, data))| OutputTensor::f32(name, shape, data))
             .collect();
-        std::fs::write(broken.join("model.safetensors"), safetensors_bytes(&outputs).unwrap()).unwrap();
-        let output = topk_lm("convert", &[&broken, &folder("out")], &["--dtype", dtype]);
-        fails(&output, "model.layers.0.mlp.up_proj.weight");
-        fails(&output, word);
+        // In a training step: the model's own weights are written by then, and do not stay.
+        let step = broken.join("step3");
+        std::fs::create_dir_all(&step).unwrap();
+        std::fs::write(step.join("model.safetensors"), safetensors_bytes(&outputs).unwrap()).unwrap();
+        let (empty, new) = (folder("out"), folder("out").join("new"));
+        for to in [&empty, &new] {
+            let output = topk_lm("convert", &[&broken, to], &["--dtype", dtype]);
+            fails(&output, "model.layers.0.mlp.up_proj.weight");
+            fails(&output, word);
+        }
+        assert!(std::fs::read_dir(&empty).unwrap().next().is_none());
     }
     let output = topk_lm("convert", &[&model, &folder("out")], &["--shard-size", "big"]);
     assert_eq!(output.status.code(), Some(2));

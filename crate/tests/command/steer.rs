@@ -227,6 +227,10 @@ fn the_command_gives_edits_that_work() {
             (&60.into(), 12)
         );
         assert_eq!(recipe["judge"], "steer-model");
+        assert_eq!(
+            (&recipe["texts"], &recipe["temperature"], &recipe["seed"]),
+            (&48.into(), &0.8.into(), &2.into())
+        );
         let rate = |key: &str| recipe[key].as_f64().unwrap();
         assert!(rate("steered_rate") > 2.0 * rate("base_rate"), "{recipe}");
         assert!((0.0..=1.0).contains(&rate("success")) && rate("nll_ratio") > 0.5);
