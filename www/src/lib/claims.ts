@@ -3,10 +3,11 @@
  * missing; the page says which.
  */
 import { at, type FactGroup, listAt, numberAt, type Tree, UNITS } from './claims/figures';
+import { type Glance, glanceOf } from './claims/glance';
 import { paper } from './claims/paper';
 import { longer, longerOf } from './claims/longer';
 import { eightOf, patching, shownBlock } from './claims/patching';
-import { controls, f1At, saes, seeds, strongest } from './claims/reading';
+import { controls, f1At, SHARPEST, saes, seeds, strongest } from './claims/reading';
 import { EQUAL, judgesOf, lettingGo, otherJudges, sets, steering, wordsAt } from './claims/steering';
 import { compute, lookingAhead, saeTrace, sweep, sweepWide, trace } from './claims/training';
 import { foundOf, turnedOf, turning } from './claims/turning';
@@ -14,6 +15,8 @@ import { consistency, quality } from './claims/writing';
 import { get } from './get';
 
 export interface Claims {
+  /** The main findings as bars. */
+  glance: Glance[];
   /** The main figures in sentences, the bad ones too. */
   lead: string[];
   groups: FactGroup[];
@@ -27,9 +30,6 @@ export async function readClaims(signal: AbortSignal): Promise<Claims | null> {
   if (!response.ok) return null;
   return claimsOf((await response.json()) as Tree);
 }
-
-/** The share of positions that is quoted of `claims.strongest`. */
-const SHARPEST = 0.004;
 
 /** The main findings, a sentence each; one whose figures were not measured is left out. */
 function leadOf({
@@ -169,5 +169,5 @@ export function claimsOf(claims: Tree): Claims {
     sweep(claims.sweep),
     sweepWide(claims.sweep_wide),
   ];
-  return { lead: leadOf(claims), groups: groups.filter(({ facts }) => facts.length > 0), gaps: gapsOf(claims) };
+  return { glance: glanceOf(claims), lead: leadOf(claims), groups: groups.filter(({ facts }) => facts.length > 0), gaps: gapsOf(claims) };
 }

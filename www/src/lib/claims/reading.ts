@@ -75,6 +75,9 @@ export function strongest(tree: unknown): FactGroup {
   };
 }
 
+/** The share of positions that is quoted of `claims.strongest`. */
+export const SHARPEST = 0.004;
+
 /** F1 of a row at one of the shares, whose keys are numbers with a point. */
 export const f1At = (row: unknown, share: number): number | null => numberAt((row as Tree | null | undefined)?.[String(share)], 'f1');
 
