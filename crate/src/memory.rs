@@ -5,8 +5,9 @@ use std::fmt::Display;
 
 use crate::error::{fail, Result};
 
-/// Requests from this size on leave [`HEADROOM`]; smaller ones are what it is for.
-const LARGE: usize = 1 << 20;
+/// Requests from this size on leave [`HEADROOM`]; smaller ones are what it is for. In WebAssembly, where nobody survives an allocation that
+/// fails, and asking costs next to nothing, the pieces of a KV cache are large.
+const LARGE: usize = if cfg!(target_family = "wasm") { 1 << 15 } else { 1 << 20 };
 /// Bytes that stay free behind a large allocation, for all the small ones that are not checked one by one.
 pub const HEADROOM: usize = 32 << 20;
 

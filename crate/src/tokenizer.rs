@@ -15,6 +15,10 @@ use tokenizers::tokenizer::{NormalizedString, Normalizer};
 use tokenizers::{DecoderWrapper, NormalizerWrapper};
 
 use crate::error::{fail, quoted, Code, Error, Result};
+use crate::memory::reserve;
+
+/// What the library takes for each byte of a text, about.
+const TEXT_BYTES: usize = 50;
 
 #[cfg(feature = "cli")]
 pub(crate) use check::MAX_PIECE;
@@ -103,6 +107,8 @@ impl Tokenizer {
 
     fn encode_with(&self, inner: &tokenizers::Tokenizer, text: &str, special: bool) -> Result<Vec<u32>> {
         let what = "cannot encode this text";
+        // The library asks for it in pieces, and does not survive where there is none.
+        reserve(&mut Vec::<[u8; TEXT_BYTES]>::new(), text.len(), "the tokens of a text")?;
         let encoding = guarded(what, || {
             inner.encode(text, special).map_err(|error| unusable(what, error))
         })?;

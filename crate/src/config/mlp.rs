@@ -42,7 +42,7 @@ fn activation(fields: &Fields, key: &str, default: Activation) -> Result<Activat
         None => fields.refuse(
             key,
             format!(
-                "{found} is not supported; \"silu\", \"gelu\", \"gelu_new\" and \"relu\" are",
+                "{found} is not supported; \"silu\", \"gelu\", \"gelu_new\", \"relu\" and their other names are",
                 found = quoted(found)
             ),
         ),

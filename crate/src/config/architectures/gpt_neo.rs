@@ -54,17 +54,17 @@ fn properties(fields: &Fields, config: &mut Config) -> Result<()> {
 
 /// By layer, whether it is local. `attention_types` is a list of [kinds, how often]; `attention_layers` says the same by layer.
 fn local_layers(fields: &Fields, n_layers: usize) -> Result<Vec<bool>> {
-    const KINDS: &str = "a list of [[\"global\" or \"local\", …], how often]";
+    const KINDS: &str = "must be a list of [[\"global\" or \"local\", …], how often]";
     let default = serde_json::json!([[["global", "local"], 12]]);
     let types = fields.get("attention_types").unwrap_or(&default);
     let mut local = Vec::new();
     for item in types.as_array().map(Vec::as_slice).unwrap_or_default() {
         let (Some(kinds), Some(times)) = (item[0].as_array(), item[1].as_u64()) else {
-            return fields.wrong("attention_types", KINDS, item);
+            return fields.refuse("attention_types", KINDS);
         };
         let kinds: Option<Vec<bool>> = kinds.iter().map(is_local).collect();
         let Some(kinds) = kinds.filter(|kinds| !kinds.is_empty()) else {
-            return fields.wrong("attention_types", KINDS, item);
+            return fields.refuse("attention_types", KINDS);
         };
         if times.saturating_mul(kinds.len() as u64) > n_layers as u64 {
             break;

@@ -66,6 +66,13 @@ fn properties(fields: &Fields, config: &mut Config) -> Result<()> {
             );
         }
     }
+    // transformers would rotate so many numbers for each of heads that are as wide as ever.
+    if fields
+        .number("head_dim")?
+        .is_some_and(|width| width != config.d_head as f64)
+    {
+        return fields.refuse("head_dim", "must be hidden_size / num_attention_heads");
+    }
     let attention_bias = fields.boolean("attention_bias")?.unwrap_or(true);
     config.norm = Norm::Layer;
     config.positions = Positions::Rotary(rope(fields, config.n_ctx, config.d_head, &ROPE)?);

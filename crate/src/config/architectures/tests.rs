@@ -115,6 +115,7 @@ fn gpt_neox() {
         ("sliding_window", json!(8)),
         ("use_parallel_residual", json!(1)),
         ("num_attention_heads", json!(5)),
+        ("head_dim", json!(7)),
     ] {
         refused(Architecture::GptNeoX, key, value);
     }

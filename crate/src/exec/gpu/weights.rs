@@ -119,7 +119,7 @@ impl GpuWeights {
         if fit == 0 || (all_bytes as u64 > most && !which.is_table()) {
             fail!(
                 Device,
-                "{which:?} has {all_bytes} bytes, more than the GPU's largest binding of {most}"
+                "{which:?} has {all_bytes} bytes, more than the GPU's largest binding of {most}; the cpu backend runs it"
             );
         }
         let data = packed(which, tensor);
