@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { paths } from '../../scripts/lib/paths.mjs';
+import { collectClaims } from '../../scripts/lib/claims.mjs';
+import { inRoot, paths } from '../../scripts/lib/paths.mjs';
 import { WHOLE } from './measured-kit.mjs';
 import { accessibilityFindings, assertUsable, openSite, shippedModel, siteModule, STEP_TIMEOUT, WEIGHTS, withSite } from './page-kit.mjs';
 
@@ -17,10 +18,13 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   assert.equal(claims.lead.length, 11);
   assert.match(claims.lead[0], /held-out stories by 4\.6 %/);
   assert.match(claims.lead[1], /F1 of 0\.25 .*rotated \(0\.06\).*twin’s coordinates \(0\.02\)/);
-  assert.match(claims.lead[2], /active at far fewer positions than those: at equally many, .* F1 is 0\.39, 0\.39 and 0\.39/);
+  assert.match(
+    claims.lead[2],
+    /active at far fewer positions than those: at the strongest 3 % of the positions .* F1 is 0\.39, 0\.39 and 0\.39/,
+  );
   assert.match(
     claims.lead[3],
-    /at 0\.4 % of the positions, F1 is 0\.58 for neurons, 0\.42 .* rotated, 0\.25 for coordinates and 0\.12 for SAE features/,
+    /at 0\.4 % of the positions, where neurons do best, F1 is 0\.58 for neurons, 0\.42 .* rotated, 0\.25 for coordinates and 0\.12 for SAE features/,
   );
   const sharp = groupOf(claims, 'Where a unit is strong');
   assert.deepEqual(
@@ -161,11 +165,33 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   assert.doesNotMatch(everything, /640","3200|NaN|undefined|0\.0000/);
 });
 
+test('the findings at a glance are those of the README, each beside its controls', async () => {
+  const { claimsOf } = await siteModule('claims.ts');
+  const { glance } = claimsOf(collectClaims(inRoot('training/claims/results')));
+  const cells = (line) => line.split('|').slice(2, 4).join(' ');
+  const figures = (text) => text.match(/\d+\.?\d*(?: %)?(?=\*| ·| *$| {2})/g) ?? [];
+  const readme = fs.readFileSync(inRoot('README.md'), 'utf8').split('\n');
+  const rows = readme.filter((line) => /^\| \*\*.*\?\*\* /.test(line));
+  assert.equal(rows.length, 6); // one question of the page is two rows there
+  assert.deepEqual(
+    rows.flatMap((line) => figures(cells(line).trim())).sort(),
+    glance.flatMap(({ bars }) => bars.map(({ text }) => text)).sort(),
+  );
+  for (const { question, bars } of glance) {
+    assert.ok(
+      readme.some((line) => line.includes(`**${question}**`)),
+      question,
+    );
+    assert.ok(bars.some(({ isOurs }) => isOurs) && bars.some(({ isOurs }) => !isOurs), question);
+    assert.ok(bars.every(({ value }) => value >= 0 && value <= 1));
+  }
+});
+
 test('what is not measured is named, and has no column or row', async () => {
   const { claimsOf } = await siteModule('claims.ts');
   const alone = claimsOf({ quality: { topk: WHOLE.quality.topk }, controls: { rows: { topk: WHOLE.controls.rows.topk } } });
   assert.deepEqual(groupOf(alone, 'Language modeling').columns, ['TopK']);
-  assert.deepEqual(alone.lead, []);
+  assert.deepEqual([alone.lead, alone.glance], [[], []]);
   assert.equal(groupOf(alone, 'What a unit reads, and what would refute it').facts.length, 1);
   for (const what of [/dense twin’s loss/, /sparse autoencoders/, /dense twin’s coordinates/, /lists of neurons/, /another seed/])
     assert.ok(
@@ -217,8 +243,16 @@ describe('measured, on the pages', { timeout: 600_000 }, () => {
     }
   }
 
-  test('About shows them as tables', () =>
+  test('About shows the main findings as bars, and all of them as tables', () =>
     about(async (page) => {
+      const topics = page.locator('[data-glance="Can you steer towards a topic?"]');
+      assert.deepEqual(await topics.getByRole('listitem').allInnerTexts(), [
+        'up to eight neurons\n50 %',
+        'one neuron\n0 %',
+        'up to eight SAE features on the twin\n55 %',
+        'up to eight coordinates of the twin\n5 %',
+        'the words’ logits raised, without any neuron\n100 %',
+      ]);
       await tables(page).click();
       const table = page.getByRole('table', { name: 'What a unit reads, and what would refute it' });
       await table.waitFor();

@@ -85,6 +85,12 @@ def subjects(args, data: Path | None = None) -> tuple[Subject, Subject | None]:
     return topk, subject(path, data) if args.dense or (path / "config.json").exists() else None
 
 
+def same_tokens(subject: Subject, data: Path):
+    """Refuses ids that DATA's tokenizer made for another vocabulary: the model would read other words, and say nothing of it."""
+    if Tokenizer.from_file(str(data / "tokenizer.json")).get_vocab() != subject.tokenizer.get_vocab():
+        raise ValueError(f"{data} was made with another tokenizer than {subject.about['name']}'s: make it with topklm.data --tokenizer MODEL/tokenizer.json")
+
+
 def onward(model: TopKLM, x: torch.Tensor, block: int) -> torch.Tensor:
     """What the blocks behind `block` make of its states x [N, T, d]: the final states of the last position [N, d]."""
     T = x.shape[1]

@@ -232,6 +232,7 @@ def main():
     common.start(args)
     clock = common.Clock()
     topk, dense = common.subjects(args, args.data)
+    common.same_tokens(topk, args.data)
     c = topk.model.config
     text = Text(meaning.held_out_documents(args.data, args.limit), c.n_ctx)
     index = torch.as_tensor(np.sort(np.random.default_rng(11).permutation(c.d_model)[: args.units]))

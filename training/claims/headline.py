@@ -1,21 +1,21 @@
-"""The lines of findings in the project's README, from the JSON files in results/."""
+"""The findings in the project's README, from the JSON files in results/: a table, and lines with all of them."""
 
 from pathlib import Path
 
 from . import common
-from .curves import EQUAL, words_at
+from .curves import EQUAL, plain_nats, words_at
+from .glance import SHARPEST, glance, label_f1
 from .markdown import listed, number, percent
 from .meaning import COMPARED_END
 from .table_reading import KINDS
 from .table_steering import shown_block
 from .table_training import LONGER_LINE, UNITS
 
-SHARPEST = "0.004"  # of the shares of claims.strongest
 READ = {"validation": "the validation text", "held_out": "held-out documents", "test": "test stories by which nothing was chosen"}
 
 
 def headline(results: Path) -> str:
-    """The lines of findings in the project's README."""
+    """The table, and the lines in a fold."""
     q, m, s, c = (common.read(results, name) for name in ("quality", "meaning", "steering", "ceiling"))
     lines = []
     if "gap_percent" in q:
@@ -33,14 +33,19 @@ def headline(results: Path) -> str:
             rows = [reads[name] for name in ("topk", "topk_rotated", "dense")]
             f1_even, bits = (listed([number(row[key], digits) for row in rows]) for key, digits in (("f1_even", 2), ("at_even", 1)))
             lines[-1] += (
-                f" Neurons are active at {percent(rows[0]['density'])} of the positions, the others at {percent(rows[1]['density'])}: at equally many, with the tokens that fit best, "
+                f" Neurons are active at {percent(rows[0]['density'])} of the positions, the others at {percent(rows[1]['density'])}: at the strongest {percent(rows[0]['density'])} of the positions (of a neuron that is active at fewer, at all of these), with the tokens that fit best, "
                 f"F1 is {f1_even}, and the kinds of tokens at a tenth of these have an entropy of {bits} bits. (Labels on the site are made by that second rule, and have 0.42 over the model's own text.)"
             )
         sharp = common.read(results, "strongest")
         if sharp:
-            names = {"topk": "for neurons", "topk_rotated": "where the states are rotated", "dense": "for coordinates"} | {name: "for SAE features" for name in sharp["rows"] if name.startswith("sae ")}
+            names = {"topk": "for neurons", "topk_rotated": "where the states are rotated", "dense": "for coordinates"} | {
+                name: f"for the {percent(row[SHARPEST]['reach'])} of the SAE features that are active so often" for name, row in sharp["rows"].items() if name.startswith("sae ")
+            }
             told = listed([f"{number(sharp['rows'][name][SHARPEST]['f1'])} {what}" for name, what in names.items() if name in sharp["rows"]])
-            lines[-1] += f" Where each is strongest, at {percent(float(SHARPEST), 1)} of the positions, it is {told} (behind block {sharp['block']})."
+            lines[-1] += f" Where each is strongest, at {percent(float(SHARPEST), 1)} of the positions, where neurons do best, it is {told} (behind block {sharp['block']})."
+            labels = label_f1(reads, sharp["block"])
+            if labels:
+                lines[-1] += f" By labels of all their activations SAE features there have {number(labels['sae'])}, neurons {number(labels['topk'])}."
     elif "topk" in m:
         medians = [f"{number(m[key][COMPARED_END[key]]['all']['token_entropy']['median'])} bits for {label}" for key, label in KINDS if key in m]
         lines.append(f"- **Meaning**: a median token entropy of {listed(medians)}.")
@@ -53,7 +58,7 @@ def headline(results: Path) -> str:
         others = [f"{name} {percent(rows[key]['together']['8'])}" for name, key in ways.items() if key in rows]
         wholes = [f"{name} {percent(rows[key]['whole'])}" for name, key in (("the whole state", "topk"), ("the twin's", "dense")) if key in rows]
         lines.append(
-            f"- **Patching**: where two texts differ in one word, eight neurons of one, put into the other behind block {block}, bring its next word {percent(rows['topk']['together']['8'])} of the way over "
+            f"- **Patching**: where two texts differ in one word, eight neurons of one, put into the other behind block {block}, bring its next word {percent(rows['topk']['together']['8'])} of the way over; of each pair the eight that do most "
             f"({listed(others)}; {listed(wholes)}; medians). Features bring as large a share of what all features that differ do ({percent(rows[saes[0]]['whole'])})." if saes else f"({listed(others)}; {listed(wholes)}; medians)."
         )
     turned = common.read(results, "switches")
@@ -88,6 +93,9 @@ def headline(results: Path) -> str:
             "raised logits of the words, without any neuron": few.get("logits"),
         }
         lines.append("; ".join([text, *(f"{name}: {round(e['works'] * count)}" for name, e in others.items() if e)]) + ").")
+        allowed = [0.3 * plain_nats(few[way]["8"]) for way in ("topk", "dense") if few.get(way, {}).get("8", {}).get("curve")]
+        if len(allowed) == 2:
+            lines[-1] += f" (1.3 times allows neurons {number(allowed[0])} nats per token, the twin's coordinates and features {number(allowed[1])}.)"
         ways = {"the lists": few["topk"]["8"], "SAE features": few.get("sae", {}).get("8"), "coordinates": few.get("dense", {}).get("8"), "raised logits": few.get("logits")}
         equal = {name: words for name, way in ways.items() if way and "curve" in way and (words := words_at(way)) is not None}
         if "the lists" in equal and len(equal) > 1:
@@ -112,4 +120,7 @@ def headline(results: Path) -> str:
                 *(cell for name in LONGER_LINE for cell in both[name][::-1])
             )
         )
-    return "\n".join(lines) or "Nothing has been measured yet."
+    if not lines:
+        return "Nothing has been measured yet."
+    folded = "\n".join(("<details><summary>All findings, in sentences</summary>", "", *lines, "", "</details>"))
+    return "\n\n".join(part for part in (glance(results), folded) if part)

@@ -12,7 +12,10 @@ def percent(value, digits=0) -> str:
 
 
 def number(value, digits=2) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
+    if value is None:
+        return "–"
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text
 
 
 def grid(head, rows):

@@ -141,6 +141,8 @@ def main():
     common.start(args)
     clock = common.Clock()
     topk, dense = common.subjects(args, args.data)
+    if args.text is None:
+        common.same_tokens(topk, args.data)
     if args.text:
         documents, whole = read_documents(args.text, args.limit)
         digest = hashlib.sha256(b"".join(path.read_bytes() for path in args.text)).hexdigest()

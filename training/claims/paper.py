@@ -7,6 +7,7 @@ results/paper.json with the tables. The paper's own numbers are not repeated: it
 from pathlib import Path
 
 from . import common
+from .markdown import number
 from .markdown import percent as share
 
 VERDICTS = REPRODUCED, PARTLY = "reproduced", "partly"
@@ -41,7 +42,7 @@ def single_units(f):
     f1, f1_even, bits = ([f("controls", "rows", row, key) for row in ("topk", "topk_rotated", "dense")] for key in ("f1", "f1_even", "at_even"))
     return (
         f"a few tokens tell where a neuron is active with an F1 of {f1[0]:.2f}; the same states rotated {f1[1]:.2f}, dense coordinates {f1[2]:.2f}. "
-        f"At equally many positions, with the tokens that fit best, {f1_even[0]:.2f}, {f1_even[1]:.2f} and {f1_even[2]:.2f} "
+        f"At the strongest 3 % of the positions, or at all where a neuron is active at fewer, with the tokens that fit best, {f1_even[0]:.2f}, {f1_even[1]:.2f} and {f1_even[2]:.2f} "
         f"(the tokens have {bits[0]:.1f}, {bits[1]:.1f} and {bits[2]:.1f} bits)" + where_strongest(f)
     )
 
@@ -80,7 +81,7 @@ def steering(f):
         return text
     return text + (
         f". {turned['listed']} times a single neuron turns a contrast, such as he / she: behind fresh prompts to the same side in {share(turned['same_side']['mean'], 1)}, "
-        f"{turned['times']['median']:.1f} times as far as the best of 100 random neurons (median; random ones in their place {turned['random']['times']['median']:.1f} times)"
+        f"{turned['times']['median']:.1f} times as far as the best of 100 random neurons (median; random ones in their place {number(turned['random']['times']['median'], 1)} times)"
     )
 
 

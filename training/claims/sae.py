@@ -303,6 +303,7 @@ def main():
     args = p.parse_args()
     common.start(args)
     topk, dense = common.subjects(args, args.data)
+    common.same_tokens(topk, args.data)
     if dense is None:
         p.error("the SAE is trained on the dense twin: there is none yet")
     c = dense.model.config

@@ -118,6 +118,7 @@ def main():
     one, other = common.subject(args.topk or args.models / common.TOPK, args.data), common.subject(args.other, args.data)
     if one.model.config != other.model.config:
         p.error(f"--other: {args.other} has another config than {one.about['name']}")
+    common.same_tokens(one, args.data)
     arrays = common.texts(args.data)
     ids, _ = proxy_meaning.windows(args.data, one.model.config.n_ctx, args.positions)
     fresh = TopKLM(other.model.config).init_weights(args.seed).eval().requires_grad_(False)

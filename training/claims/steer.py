@@ -238,6 +238,7 @@ def main():
     if args.concepts:
         config["concept"] = [c for c in config["concept"] if c["name"] in args.concepts]
     topk, dense = common.subjects(args, args.data)
+    common.same_tokens(topk, args.data)
     if args.method != "topk" and dense is None:
         p.error(f"--method {args.method} needs the dense twin")
     subject, judge = topk if args.method == "topk" else dense, dense or topk

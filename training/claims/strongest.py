@@ -59,6 +59,7 @@ def main():
     common.start(args)
     clock = common.Clock()
     topk, dense = common.subjects(args, args.data)
+    common.same_tokens(topk, args.data)
     c, block = topk.model.config, topk.cut_blocks[-1]
     text = Text(meaning.held_out_documents(args.data, args.limit), c.n_ctx)
     index = torch.as_tensor(np.sort(np.random.default_rng(11).permutation(c.d_model)[: args.units]))

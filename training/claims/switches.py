@@ -10,7 +10,7 @@ random neurons of its layer at theirs.
 listed      how many there are
 same_side   share that move the log odds to the same side as before, in the mean over the fresh prompts; at every one of them
 times       effect to that side over the largest of the random ones; quartiles, shares of at least 1 and 1.5, number of at least 3 (`SWITCH`)
-random      the same figures of as many other random neurons, at the contrasts and sides of those listed: what chance does
+random      the same figures of as many other random neurons, drawn anew for each contrast and layer, at the sides of those listed: what chance does
 """
 
 import json
@@ -63,6 +63,17 @@ class Prompt:
         return torch.cat([(before.exp() * (before - log(x))).sum(-1) for x in self.states(block, indices, values)]).numpy(force=True)
 
 
+def control(random, effects, index) -> float:
+    """The largest mean effect of the random neurons (effects [N, prompts]), without the neuron itself."""
+    return float(np.abs(effects.mean(1)[random != index]).max())
+
+
+def stand_ins(rng, neurons, own) -> np.ndarray:
+    """As many of the neurons as there are `own`, others than these, drawn anew."""
+    others = np.setdiff1d(neurons, own)
+    return rng.choice(others, min(len(own), len(others)), replace=False)
+
+
 def figures(effects, side, best) -> dict:
     """Of effects [N, prompts] with the sides [N] that they should go to, and the largest effect of random neurons [N]."""
     toward = effects * side[:, None]
@@ -83,7 +94,7 @@ def measure(subject, folder: Path, prompts: dict) -> dict:
     encode = lambda text: subject.tokenizer.encode(text).ids  # noqa: E731
     of_text = {subject.tokenizer.decode([t]): t for t in range(subject.tokenizer.get_vocab_size())}
     rng = np.random.default_rng(0)
-    # By layer: the control of the neurons listed, and those that stand in for them.
+    # By layer, in random order: the first are the control of the neurons listed.
     known = {layer: rng.permutation(np.flatnonzero(np.isfinite(row))) for layer, row in zip(index["layers"], steer)}
     values = {layer: steer[n].astype(np.float32) for n, layer in enumerate(index["layers"])}
     rows, chance = [], []
@@ -95,15 +106,15 @@ def measure(subject, folder: Path, prompts: dict) -> dict:
         read = [Prompt(subject.model, encode(text), sides) for text in prompts[name]]
         for layer in sorted({s["layer"] for s in own}):
             here = [s for s in own if s["layer"] == layer]
-            random, stand_ins = known[layer][:RANDOM], known[layer][RANDOM : RANDOM + len(here)]
-            indices = np.concatenate([random, stand_ins, [s["index"] for s in here]]).astype(int)
-            set_to = np.concatenate([values[layer][random], values[layer][stand_ins], [s["value"] for s in here]]).astype(np.float32)
+            random, own_indices = known[layer][:RANDOM], [s["index"] for s in here]
+            others = stand_ins(rng, known[layer][RANDOM:], own_indices)
+            indices = np.concatenate([random, others, own_indices]).astype(int)
+            set_to = np.concatenate([values[layer][random], values[layer][others], [s["value"] for s in here]]).astype(np.float32)
             effects = np.stack([p.effects(layer, indices, set_to) for p in read], axis=1)
-            best = float(np.abs(effects[: len(random)].mean(1)).max())
+            of_random = effects[: len(random)]
             sides_of = [1 if s["effect"] > 0 else -1 for s in here]
-            others = effects[len(random) : len(random) + len(stand_ins)]
-            chance += [(effect, side, best) for effect, side in zip(others, sides_of)]
-            rows += [(s, effect, side, best) for s, effect, side in zip(here, effects[-len(here) :], sides_of, strict=True)]
+            chance += [(effect, side, control(random, of_random, None)) for effect, side in zip(effects[len(random) : len(random) + len(others)], sides_of)]
+            rows += [(s, effect, side, control(random, of_random, s["index"])) for s, effect, side in zip(here, effects[-len(here) :], sides_of, strict=True)]
     result = {
         "model": subject.about,
         "listed": len(rows),

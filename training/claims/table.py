@@ -1,4 +1,4 @@
-"""What the JSON files in results/ say, as Markdown: tables in claims/README.md, the lines of findings in the project's README.md.
+"""What the JSON files in results/ say, as Markdown: tables in claims/README.md, the findings in the project's README.md.
 
     python -m claims.table            writes both between their markers
     python -m claims.table --check    exits 1 if either does not match the results
@@ -95,7 +95,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("--results", type=Path, default=common.RESULTS)
     p.add_argument("--readme", type=Path, default=Path(__file__).with_name("README.md"), help="takes the tables")
-    p.add_argument("--headline", type=Path, default=common.ROOT / "README.md", help="takes the lines of findings")
+    p.add_argument("--headline", type=Path, default=common.ROOT / "README.md", help="takes the findings")
     p.add_argument("--check", action="store_true")
     args = p.parse_args()
     derived = {"paper": {"claims": paper.rows(args.results)}}

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from . import common
-from .switches import Prompt, figures
+from .switches import Prompt, control, figures, stand_ins
 
 PAIRS = Path(__file__).with_suffix(".toml")
 RANDOM, MOST = 100, 8
@@ -68,14 +68,15 @@ def measure(subject, index: dict, pairs: list[dict], look) -> dict:
         mine = []
         for layer in sorted({t["layer"] for t in turning}):
             own = [t for t in turning if t["layer"] == layer]
-            random, stand_ins = known[layer][:RANDOM], known[layer][RANDOM : RANDOM + len(own)]
-            indices = np.concatenate([random, stand_ins, [t["index"] for t in own]]).astype(int)
+            random, own_indices = known[layer][:RANDOM], [t["index"] for t in own]
+            others = stand_ins(rng, known[layer][RANDOM:], own_indices)
+            indices = np.concatenate([random, others, own_indices]).astype(int)
             set_to = values[layer][indices]
             effects = np.stack([p.effects(layer, indices, set_to) for p in prompts], axis=1)
-            control = float(np.abs(effects[: len(random)].mean(1)).max())
-            chance += [(effect, 1, control) for effect in effects[len(random) :][: len(stand_ins)]]
+            of_random = effects[: len(random)]
+            chance += [(effect, 1, control(random, of_random, None)) for effect in effects[len(random) :][: len(others)]]
             here = effects[-len(own) :]
-            rows += [(effect, 1, control) for effect in here]
+            rows += [(effect, 1, control(random, of_random, index)) for effect, index in zip(here, own_indices, strict=True)]
             moved += list(np.mean([p.divergence(layer, indices[-len(own) :], set_to[-len(own) :]) for p in prompts], axis=0))
             mine += list(here.mean(1))
             best += [

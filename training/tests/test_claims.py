@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from claims import all as every
-from claims import ceiling, common, edit_cost, effect, longer, markdown, meaning, quality, sae, sae_trace, steer, sweep, table, trace
+from claims import ceiling, common, edit_cost, effect, glance, longer, markdown, meaning, quality, sae, sae_trace, steer, sweep, table, trace
 from tests import toy
 from tests.toy_claims import ToyClaims
 from topklm import stats, train
@@ -370,6 +370,31 @@ class Commands(ToyClaims):
         self.assertTrue(all(path.read_text().endswith("\nrest\n") for path in (readme, headline)))
         headline.write_text(headline.read_text().replace("+3.0 %", "+2.0 %"))
         self.assertRaises(SystemExit, run, "--check")
+
+    def test_ids_of_another_vocabulary_are_refused(self):
+        model = common.subject(self.folder / "models" / common.TOPK)
+        other = self.folder / "other-tokens"
+        other.mkdir()
+        file = json.loads((self.folder / "models" / common.TOPK / "tokenizer.json").read_text())
+        (other / "tokenizer.json").write_text(json.dumps(file))
+        common.same_tokens(model, other)
+        file["added_tokens"] = [*file.get("added_tokens", []), dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized", "special"), False) | {"id": model.tokenizer.get_vocab_size(), "content": "another"}]
+        (other / "tokenizer.json").write_text(json.dumps(file))
+        self.assertRaisesRegex(ValueError, "was made with another tokenizer", common.same_tokens, model, other)
+
+    def test_findings_at_a_glance_stand_beside_their_controls(self):
+        results = self.folder / "glance"
+        common.write(results, "quality", {"gap_percent": {"test": 2.5}})
+        common.write(results, "switches", {"same_side": {"mean": 0.9952}})  # without a control: no row
+        of = {"1": 0.2, "8": 0.5}
+        rows = {"topk": {"together": of}, "sae 4": {"together": {"8": 0.45}}, "topk_rotated": {"together": {"8": 0.125}}}
+        common.write(results, "patches", {"rows": {"2": {"topk": {"together": of}}, "4": rows}})
+        common.write(results, "consistency", {"topk": {"holder": {"right": 0.59}}, "dense": {"holder": {"right": 0.69}}})
+        head, _, *lines = glance.glance(results).splitlines()
+        self.assertEqual((head, len(lines)), ("|  | neurons | beside them |", 2))
+        self.assertTrue(lines[0].endswith("bring it over by | **50 %** | SAE features on the twin 45 % · rotated states 13 % |"), lines[0])
+        self.assertTrue(lines[1].endswith("+2.5 % loss on test stories. Right answers about who has a thing | **59 %** | the twin 69 % · guessing 50 % |"), lines[1])
+        self.assertEqual(glance.glance(self.folder / "none"), "")
 
     def test_longer_trained_models_stand_beside_the_shipped_ones(self):
         results = self.folder / "two"

@@ -38,6 +38,12 @@ class Switches(ToyClaims):
         by_hand = float((p[5] / (p[6] + p[7])).log()) - prompt.plain
         self.assertAlmostEqual(float(prompt.effects(0, [3, 4], [4.0, 0.0])[0]), by_hand, places=4)
 
+    def test_no_neuron_is_compared_with_itself(self):
+        random, effects = np.array([7, 3, 9]), np.array([[1.0, 1.0], [-4.0, -2.0], [0.5, 1.5]])
+        self.assertEqual((switches.control(random, effects, 3), switches.control(random, effects, 8)), (1.0, 3.0))
+        drawn = switches.stand_ins(np.random.default_rng(0), np.arange(20), [2, 5, 11])
+        self.assertEqual((len(set(drawn)), set(drawn) & {2, 5, 11}), (3, set()))
+
     def test_times_are_towards_the_side_it_was_listed_for(self):
         effects = np.array([[-2.0, -4.0, -3.0], [1.0, -1.0, 6.0], [-0.5, -0.5, -0.5]])
         found = switches.figures(effects, np.array([-1, -1, -1]), np.array([1.0, 1.0, 1.0]))

@@ -7,7 +7,7 @@ import { type Glance, glanceOf } from './claims/glance';
 import { paper } from './claims/paper';
 import { longer, longerOf } from './claims/longer';
 import { eightOf, patching, shownBlock } from './claims/patching';
-import { controls, f1At, SHARPEST, saes, seeds, strongest } from './claims/reading';
+import { controls, f1At, labelF1, SHARPEST, saes, seeds, shownFeatures, strongest } from './claims/reading';
 import { EQUAL, judgesOf, lettingGo, otherJudges, sets, steering, wordsAt } from './claims/steering';
 import { compute, lookingAhead, saeTrace, sweep, sweepWide, trace } from './claims/training';
 import { foundOf, turnedOf, turning } from './claims/turning';
@@ -64,9 +64,9 @@ function leadOf({
     ...sentence(
       [even('topk'), even('topk_rotated'), even('dense')],
       (neuron, rotated, dense) =>
-        `Neurons are active at far fewer positions than those: at equally many, with the tokens that fit best, F1 is ${UNITS.two(neuron)}, ${UNITS.two(rotated)} and ${UNITS.two(dense)}.`,
+        `Neurons are active at far fewer positions than those: at the strongest 3 % of the positions (of a neuron that is active at fewer, at all of these), with the tokens that fit best, F1 is ${UNITS.two(neuron)}, ${UNITS.two(rotated)} and ${UNITS.two(dense)}.`,
     ),
-    ...strongestOf(sharp),
+    ...strongestOf(sharp, reads),
     ...eightOf(patched),
     ...turnedOf(turned),
     ...foundOf(found),
@@ -95,13 +95,18 @@ function leadOf({
 }
 
 /** Where each is strongest. */
-function strongestOf(sharp: unknown): string[] {
+function strongestOf(sharp: unknown, reads: unknown): string[] {
   const rows = (at(sharp, 'rows') ?? {}) as Tree;
   const sae = Object.keys(rows).find((name) => name.startsWith('sae '));
   const [ours, rotated, dense, features] = ['topk', 'topk_rotated', 'dense', sae ?? ''].map((name) => f1At(rows[name], SHARPEST));
   if (ours == null || rotated == null || dense == null || features == null) return [];
+  const byLabel = labelF1(reads, numberAt(sharp, 'block'));
+  const labels =
+    byLabel === null
+      ? ''
+      : ` By labels of all their activations SAE features there have ${UNITS.two(byLabel.sae)}, neurons ${UNITS.two(byLabel.topk)}.`;
   return [
-    `Where each is strongest, at ${UNITS.tenths(SHARPEST)} of the positions, F1 is ${UNITS.two(ours)} for neurons, ${UNITS.two(rotated)} where the states are rotated, ${UNITS.two(dense)} for coordinates and ${UNITS.two(features)} for SAE features.`,
+    `Where each is strongest, at ${UNITS.tenths(SHARPEST)} of the positions, where neurons do best, F1 is ${UNITS.two(ours)} for neurons, ${UNITS.two(rotated)} where the states are rotated, ${UNITS.two(dense)} for coordinates and ${UNITS.two(features)} for ${shownFeatures(rows)}.${labels}`,
   ];
 }
 

@@ -1,7 +1,7 @@
 /** The main findings as bars, each beside its controls. training/claims/glance.py puts the same figures into the README. */
 import { at, numberAt, shown, type Tree } from './figures';
 import { shownBlock } from './patching';
-import { f1At, SHARPEST } from './reading';
+import { f1At, labelF1, SHARPEST, shownFeatures } from './reading';
 
 export interface Bar {
   name: string;
@@ -38,7 +38,7 @@ export function glanceOf({ strongest, controls, patches, switches, turning, sets
   const patched = at(patches, `rows.${block}`);
   const told = at(strongest, 'rows');
   const f1 = (row: unknown) => f1At(row, SHARPEST);
-  const even = (row: string) => numberAt(controls, `rows.${row}.f1_even`);
+  const labels = labelF1(controls, numberAt(strongest, 'block'));
   const eight = (row: unknown) => numberAt(row, 'together.8');
   const topics = (way: string) => numberAt(sets, `methods.${way}.works`);
   const right = (model: string) => numberAt(consistency, `${model}.holder.right`);
@@ -51,9 +51,9 @@ export function glanceOf({ strongest, controls, patches, switches, turning, sets
         ['neurons', f1(at(told, 'topk')), 'ours'],
         ['the same states, rotated', f1(at(told, 'topk_rotated'))],
         ['coordinates of the dense twin', f1(at(told, 'dense'))],
-        ['SAE features on the twin', f1(saeOf(told))],
+        [shownFeatures(told), f1(saeOf(told))],
       ],
-      `How well a few tokens tell where it is strongest: F1, 1 at best; medians, at ${shown(SHARPEST, 'tenths')} of the positions. At all positions where it is active neurons have ${shown(even('topk'), 'two')} and rotated states ${shown(even('topk_rotated'), 'two')}.`,
+      `How well a few tokens tell where it is strongest: F1, 1 at best; medians, at ${shown(SHARPEST, 'tenths')} of the positions, where neurons do best.${labels === null ? '' : ` Labels of all activations have ${shown(labels.topk, 'two')} for neurons there, ${shown(labels.sae, 'two')} for SAE features.`}`,
     ),
     ...glance(
       'How few decide the next word?',

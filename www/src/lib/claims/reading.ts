@@ -81,6 +81,21 @@ export const SHARPEST = 0.004;
 /** F1 of a row at one of the shares, whose keys are numbers with a point. */
 export const f1At = (row: unknown, share: number): number | null => numberAt((row as Tree | null | undefined)?.[String(share)], 'f1');
 
+const firstSae = (rows: unknown): unknown => Object.entries((rows ?? {}) as Tree).find(([name]) => name.startsWith('sae '))?.[1];
+
+/** The features of `claims.strongest`: only those that are active at such a share of the positions. */
+export function shownFeatures(rows: unknown): string {
+  const reach = numberAt((firstSae(rows) as Tree | undefined)?.[String(SHARPEST)], 'reach');
+  return reach === null ? 'SAE features' : `the ${UNITS.percent(reach)} of SAE features active so often`;
+}
+
+/** F1 of the labels of neurons and of SAE features behind a block; `null` where one is missing. */
+export function labelF1(controls: unknown, block: number | null): { topk: number; sae: number } | null {
+  const rows = at(controls, 'rows');
+  const [topk, sae] = [at(rows, 'topk'), firstSae(rows)].map((row) => numberAt(row, `blocks.${block}.f1`));
+  return topk == null || sae == null ? null : { topk, sae };
+}
+
 /** Sparse autoencoders on the dense twin: what they are to a TopK model, which has nothing to reconstruct. */
 export function saes(tree: unknown): FactGroup {
   const place = (of: unknown) => [numberAt(of, 'layer') ?? 0, Number(textAt(of, 'kind') === 'jumprelu'), -(numberAt(of, 'k') ?? 0)];
