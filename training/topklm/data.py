@@ -10,7 +10,9 @@ import argparse
 import json
 import math
 import re
+import sys
 import tomllib
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +22,35 @@ SEPARATOR = "<|endoftext|>"
 BOS = 0
 # A text without separators is cut at blank lines into documents of at least so many characters.
 PIECE = 1_000
+# Of scripts that write no spaces each character counts as a word: Thai, Lao, Burmese, Khmer, kana, Han.
+UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
+MARKS = "".join(c for c in map(chr, range(0x300, 0x10000)) if unicodedata.category(c)[0] == "M")  # accents and vowel signs
+WORD = re.compile(rf"(?=[^\W_])[{UNSPACED}][{MARKS}]*|(?:[^\W_{UNSPACED}]+|['{MARKS}])+")
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, without a byte order mark."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from None
+
+
+def read_toml(path: Path) -> dict:
+    try:
+        return tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path} is not valid TOML: {error}") from None
+
+
+def said(error: Exception) -> str:
+    """An error as one sentence; of a file it begins with the file's name."""
+    return f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
 
 
 def read_documents(path: Path) -> list[str]:
     """The documents of a file, trimmed, without empty ones: lines `<|endoftext|>` separate them; a file without any is cut at blank lines."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from None
+    text = read_text(path)
     documents = [part.strip() for part in re.split(rf"^{re.escape(SEPARATOR)}\s*$", text, flags=re.MULTILINE)]
     if len(documents) == 1:
         documents = pieces(text)
@@ -46,8 +69,8 @@ def pieces(text: str) -> list[str]:
 
 
 def words(text: str) -> list[str]:
-    """Lower-case runs of letters, digits and apostrophes: what the decontamination compares."""
-    return re.findall(r"[a-z0-9']+", text.lower().replace("’", "'"))
+    """Lower-case runs of letters, digits and apostrophes, of whatever script (UNSPACED: single letters): what the decontamination compares."""
+    return WORD.findall(text.lower().replace("’", "'"))
 
 
 def ngrams(text: str, n: int, opening: int = 0) -> set[tuple[str, ...]]:
@@ -65,6 +88,39 @@ def found(corpora: list[Path], file: str) -> Path:
         f"{file} is in none of the folders of --corpus ({', '.join(map(str, corpora))}); --config names the files: "
         "for texts of your own, copy configs/own-data.toml and put their names into it"
     )
+
+
+def check_config(config: dict):
+    """The table of a data.toml; an error names the key that is missing, unknown or means nothing."""
+    if not all(isinstance(source, dict) for source in config["source"]):
+        raise ValueError("sources are written as tables [[source]] with file and epochs")
+    known = {"seed", "d_vocab", "held_out_every", "test_bytes", "ngram", "ngram_set_aside", "opening", "validation", "source"}
+    unknown = set(config) - known | {key for source in config["source"] for key in source} - {"file", "epochs", "set_aside"}
+    if unknown:
+        raise ValueError(f"{', '.join(sorted(unknown))}: there is no such key; at the top stand {', '.join(sorted(known))}, in [[source]] file, epochs, set_aside")
+    least = {"seed": 0, "held_out_every": 1, "ngram": 1, "ngram_set_aside": 1, "opening": 0}
+    for key, lowest in least.items():
+        value = config.get(key, 0) if key == "opening" else config[key]
+        if type(value) is not int or value < lowest:
+            raise ValueError(f"{key} must be a whole number from {lowest} on, not {value!r}")
+    # 256 bytes and BOS; ids are stored in 16 bits
+    if type(config["d_vocab"]) is not int or not 257 <= config["d_vocab"] <= 65_536:
+        raise ValueError(f"d_vocab must be a whole number from 257 to 65536, not {config['d_vocab']!r}")
+    for source in config["source"]:
+        check_epochs({source["file"]: source["epochs"]})
+
+
+def check_epochs(epochs: dict):
+    for file, value in epochs.items():
+        if type(value) not in (int, float) or not 0 <= value < math.inf:
+            raise ValueError(f"epochs of {file} must be a number from 0 on, not {value!r}")
+
+
+def check_folder(data: Path):
+    """Refuses what is no folder that `prepare` wrote."""
+    for name in ("tokenizer.json", "tokens.npz", "report.json"):
+        if not (data / name).is_file():
+            raise FileNotFoundError(f"--data: {data} has no {name}; name the folder that topklm.data wrote")
 
 
 def split(documents: list[str], held_out_every: int, test_bytes: float, seed: list[int]):
@@ -114,8 +170,9 @@ def prepare(corpora: list[Path], config: dict, out: Path, tokenizer: Path | None
     for folder in corpora:
         if not folder.is_dir():
             raise FileNotFoundError(f"--corpus: {folder} is not a folder; name the folder that your texts lie in")
+    check_config(config)
     n, opening = config["ngram"], config.get("opening", 0)
-    validation = found(corpora, config["validation"]["file"]).read_text(encoding="utf-8") if "validation" in config else None
+    validation = read_text(found(corpora, config["validation"]["file"])) if "validation" in config else None
     leaks = ngrams(validation or "", n)
     read = {source["file"]: read_documents(found(corpora, source["file"])) for source in config["source"]}
     for file, documents in read.items():
@@ -131,7 +188,7 @@ def prepare(corpora: list[Path], config: dict, out: Path, tokenizer: Path | None
         file = source["file"]
         train[file], held, tested = clean[file], [], []
         if file in size:
-            budget = config.get("test_bytes", 0) * size[file] / sum(size.values())
+            budget = config.get("test_bytes", 0) * size[file] / (sum(size.values()) or 1)
             name = list(file.encode())  # a source's split does not depend on which others there are, beyond its share
             train[file], held, tested = split(clean[file], config["held_out_every"], budget, [config["seed"], *name])
         held_out += held
@@ -148,19 +205,20 @@ def prepare(corpora: list[Path], config: dict, out: Path, tokenizer: Path | None
         )
     # What is trained on is no near-copy of a story that was set aside either, of whatever source.
     n = config["ngram_set_aside"]
-    leaks = set().union(*(ngrams(d, n, opening) for d in held_out + test))
+    aside = set(held_out + test)
+    leaks = set().union(*(ngrams(d, n, opening) for d in aside))
     for entry in report["sources"]:
         before = len(train[entry["file"]])
-        train[entry["file"]] = [d for d in train[entry["file"]] if leaks.isdisjoint(ngrams(d, n, opening))]
+        train[entry["file"]] = [d for d in train[entry["file"]] if d not in aside and leaks.isdisjoint(ngrams(d, n, opening))]
         entry |= {"dropped_set_aside": before - len(train[entry["file"]]), "train": len(train[entry["file"]])}
     if not any(train.values()):
-        raise ValueError("no document is left to train on: all were set aside, or share a run of words with one that was; give more text, or a larger ngram_set_aside")
+        raise ValueError("no document is left to train on: all were set aside, or copy one that was or share a run of words with it; give more text, or a larger ngram_set_aside")
     if tokenizer is not None:
         tokenizer = given_tokenizer(tokenizer, config["d_vocab"])
     else:
         tokenizer = train_tokenizer((d for documents in train.values() for d in documents), config["d_vocab"])
     out.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(str(out / "tokenizer.json"))
+    (out / "tokenizer.json").write_text(tokenizer.to_str(pretty=True), encoding="utf-8")
 
     def encode(documents):
         ids = [np.array(e.ids, dtype=np.uint16) for e in tokenizer.encode_batch(documents)]
@@ -174,6 +232,8 @@ def prepare(corpora: list[Path], config: dict, out: Path, tokenizer: Path | None
     for name, documents in (("held_out", held_out), ("test", test)):
         arrays[f"{name}.ids"], arrays[f"{name}.starts"] = encode(documents)
         report[name] = {"tokens": len(arrays[f"{name}.ids"]), "bytes": sum(len(d.encode()) for d in documents)}
+        # Of these only exact copies are found among what is trained on.
+        report[name]["too_short_to_compare"] = sum(not ngrams(d, n, opening) for d in documents)
     if validation is not None:
         arrays["validation.ids"] = np.array(tokenizer.encode(validation, add_special_tokens=False).ids, dtype=np.uint16)
         report["validation"] = {"tokens": len(arrays["validation.ids"]), "bytes": len(validation.encode())}
@@ -195,6 +255,8 @@ class Packed:
     """
 
     def __init__(self, data: Path, n_ctx: int, seed: int, epochs: dict | None = None):
+        check_epochs(epochs or {})
+        check_folder(data)
         self.arrays = dict(np.load(data / "tokens.npz"))
         self.sources = json.loads((data / "report.json").read_text())["sources"]
         unknown = set(epochs or {}) - {source["file"] for source in self.sources}
@@ -275,16 +337,18 @@ def main():
     parser.add_argument("--tokenizer", type=Path, help="tokenizer.json of a model, to measure it or train it further, instead of a new one")
     args = parser.parse_args()
     try:
-        config = tomllib.loads(args.config.read_text())
-        config["source"] += [{"file": file, "epochs": number(epochs), "set_aside": False} for file, epochs in args.add]
+        config = read_toml(args.config)
+        added = [{"file": file, "epochs": number(epochs), "set_aside": False} for file, epochs in args.add]
+        config["source"] = [*config["source"], *added]
         report = prepare(args.corpus, config, args.out, args.tokenizer)
     except KeyError as error:
         parser.error(f"{args.config} lacks {error.args[0]}; configs/own-data.toml is an example")
-    except tomllib.TOMLDecodeError as error:
-        parser.error(f"{args.config} is not valid TOML: {error}")
     except (OSError, ValueError) as error:
-        parser.error(str(error))
+        parser.error(said(error))
     print(json.dumps(report, indent=1))
+    if not report["held_out"]["tokens"]:
+        count = sum(source["documents"] for source in report["sources"])
+        print(f"no document was held out: the text has {count} (held_out_every {config['held_out_every']})", file=sys.stderr)
 
 
 if __name__ == "__main__":
