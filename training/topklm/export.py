@@ -9,15 +9,17 @@ A run that was begun with --from is exported over the folder that it began from:
 """
 
 import argparse
+import hashlib
 import json
+import pickle
 import shutil
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 
-from .data import SEPARATOR
+from .data import SEPARATOR, said
 from .model import ModelConfig, TopKLM
 
 MODELING = Path(__file__).with_name("modeling_topk.py")
@@ -72,6 +74,8 @@ def read_checkpoint(path: Path) -> tuple[ModelConfig, dict, dict]:
     """(config, tensors f32, metadata) of a checkpoint that the trainer wrote."""
     with safe_open(path, "pt") as file:
         meta = file.metadata()
+        if "config" not in (meta or {}):
+            raise ValueError(f"{path} is no checkpoint that the trainer wrote")
         tensors = {name: file.get_tensor(name) for name in file.keys()}
     return ModelConfig(**json.loads(meta["config"])), tensors, meta
 
@@ -134,6 +138,18 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     return tensors
 
 
+def write_tensors(tensors: dict, path: Path, metadata: dict):
+    """A safetensors file whose bytes depend on what it holds alone: the library writes the keys of `metadata` in any order."""
+    written = save(tensors, metadata)
+    end = 8 + int.from_bytes(written[:8], "little")
+    header = json.loads(written[8:end]) | {"__metadata__": dict(sorted(metadata.items()))}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # numbers begin at a multiple of 8
+    with path.open("wb") as file:
+        for part in (len(text).to_bytes(8, "little"), text, memoryview(written)[end:]):
+            file.write(part)
+
+
 def to_f16(tensors: dict) -> dict:
     """f16 tensors; an error where a value does not fit."""
     out = {}
@@ -158,18 +174,48 @@ def to_8bit(tensors: dict) -> dict:
     return out
 
 
+def state_of(run: Path, device: str | None = None) -> dict:
+    """RUN/state.pt on the device, without one its tensors unread; empty where it was not kept."""
+    path = run / "state.pt"
+    try:
+        return torch.load(path, map_location=device or "cpu", weights_only=True, mmap=device is None) if path.exists() else {}
+    except (RuntimeError, EOFError, pickle.UnpicklingError):
+        raise ValueError(f"{path} is not a whole state of a run; remove the whole folder {run} and train again") from None
+
+
+def vocabulary(data: Path) -> int:
+    """How many tokens DATA/tokenizer.json has."""
+    from tokenizers import Tokenizer
+
+    path = data / "tokenizer.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"--data: {data} has no tokenizer.json; name the folder that topklm.data wrote")
+    try:
+        return Tokenizer.from_file(str(path)).get_vocab_size()
+    except Exception as error:  # the library raises nothing more special
+        raise ValueError(f"{path} is no tokenizer.json: {error}") from None
+
+
+def check_tokenizer(run: Path, data: Path, state: dict, d_vocab: int):
+    """Refuses a DATA whose tokenizer is not the one that the run was trained with."""
+    there, path = vocabulary(data), data / "tokenizer.json"
+    then = state.get("read", {}).get("tokenizer.json")  # states from before it was stored have none
+    if there > d_vocab or then and then != hashlib.sha256(path.read_bytes()).hexdigest():
+        raise ValueError(f"{path} is not the tokenizer that {run} was trained with; give the --data of its training")
+
+
 def curve(run: Path, earlier: dict | None = None) -> dict:
     """training.json: {"loss": [[step, nats a token], …], "eval": the last evaluation, "seconds": training time}.
 
     Of a run that was begun at a step with stored weights, `earlier` (the training.json that came with them) gives the losses
     up to that step and its share of the time; `begun_at` {"step", "seconds"} then says what was taken.
     """
-    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    log = run / "log.jsonl"
+    lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     losses = {line["step"]: round(line["loss"], 3) for line in lines if "loss" in line}
     evaluation = next((line["eval"] for line in reversed(lines) if "eval" in line), None)
-    seconds = max(line["seconds"] for line in lines if "loss" in line)
-    state = run / "state.pt"
-    began = torch.load(state, map_location="cpu", weights_only=True, mmap=True).get("began_at", 0) if state.exists() else 0
+    seconds = max((line["seconds"] for line in lines if "loss" in line), default=0)
+    began = state_of(run).get("began_at", 0)
     before = {}
     if began and earlier:
         kept = {step: loss for step, loss in earlier["loss"] if step <= began}
@@ -183,6 +229,8 @@ def curve(run: Path, earlier: dict | None = None) -> dict:
 def export(run: Path, data: Path, out: Path, steps: bool | list[int], twin: str | None):
     """Writes the folder; the last checkpoint of the trail becomes the model. `steps`: which others are kept beside it."""
     trail = sorted((run / "checkpoints").glob("step*.safetensors"), key=lambda p: int(p.stem.removeprefix("step")))
+    state = state_of(run)
+    trail = [path for path in trail if int(path.stem.removeprefix("step")) <= state.get("step", float("inf"))]
     if not trail:
         raise FileNotFoundError(f"{run / 'checkpoints'} holds no step*.safetensors: train first")
     beside = {int(path.stem.removeprefix("step")): path for path in trail[:-1]}
@@ -192,23 +240,25 @@ def export(run: Path, data: Path, out: Path, steps: bool | list[int], twin: str 
             there = ", ".join(map(str, beside)) or "none"
             raise ValueError(f"--steps: {', '.join(absent)} is no checkpoint beside the last one in {run / 'checkpoints'}; there: {there}")
         beside = {step: beside[step] for step in steps}
-    out.mkdir(parents=True, exist_ok=True)
     config, tensors, meta = read_checkpoint(trail[-1])
+    check_tokenizer(run, data, state, config.d_vocab)
+    tensors = to_f16(tensors)
+    losses = out / "training.json"
+    training = curve(run, json.loads(losses.read_text()) if losses.exists() else None)
+    out.mkdir(parents=True, exist_ok=True)  # from here on nothing is left to be refused
     extra = {"training_step": int(meta["step"]), "tokens_seen": int(meta["tokens"]), "dense_twin": twin}
     generation = {"bos_token_id": 0, "eos_token_id": 0, "do_sample": True, "temperature": 0.7, "top_k": 0}
     tables = {"config": hf_config(config, **extra), "generation_config": generation, "tokenizer_config": tokenizer_config(config.n_ctx)}
     for name, table in tables.items():
         (out / f"{name}.json").write_text(json.dumps(table, indent=2) + "\n")
     shutil.copyfile(MODELING, out / MODELING.name)
-    losses = out / "training.json"
-    training = curve(run, json.loads(losses.read_text()) if losses.exists() else None)
     losses.write_text(json.dumps(training, separators=(",", ":")) + "\n")
     shutil.copyfile(data / "tokenizer.json", out / "tokenizer.json")
-    save_file(to_f16(tensors), out / "model.safetensors", metadata={"format": "pt"})
+    write_tensors(tensors, out / "model.safetensors", {"format": "pt"})
     for path in beside.values() if steps else []:
         folder = out / path.stem
         folder.mkdir(exist_ok=True)
-        save_file(to_8bit(read_checkpoint(path)[1]), folder / "model.safetensors", metadata={"format": "pt"})
+        write_tensors(to_8bit(read_checkpoint(path)[1]), folder / "model.safetensors", {"format": "pt"})
 
 
 def main():
@@ -219,7 +269,10 @@ def main():
     parser.add_argument("--steps", type=int, nargs="*", metavar="N", help="also the trail of checkpoints, 8-bit; with numbers only these")
     parser.add_argument("--twin", help="relative path of the dense twin's folder, kept in config.json")
     args = parser.parse_args()
-    export(args.run, args.data, args.out, args.steps or args.steps is not None, args.twin)
+    try:
+        export(args.run, args.data, args.out, args.steps or args.steps is not None, args.twin)
+    except (OSError, ValueError, SafetensorError) as error:
+        parser.error(said(error))
 
 
 if __name__ == "__main__":

@@ -10,27 +10,31 @@ The types of its products are measured and chosen at the start (precision.py) an
 """
 
 import argparse
+import hashlib
 import json
 import os
+import sys
 import time
-import tomllib
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.distributed as dist
-from safetensors.torch import save_file
+from safetensors import SafetensorError
 
 from . import precision, sparse
-from .data import BOS, Packed, evaluation_windows
-from .export import load_model
+from .data import BOS, Packed, check_folder, evaluation_windows, read_toml, said
+from .export import load_model, state_of, vocabulary, write_tensors
 from .model import ModelConfig, TopKLM
 from .muon import Muon
 
 # After --from the optimisers know nothing of the gradients' size: the rate comes back over this many steps.
 REWARM = 20
+# What a resumed run may have otherwise: how long it is, and how often something is written or measured (README, "Making a run longer").
+CHANGEABLE = {"tokens", "more", "anneal", "compile", "checkpoints", "first_checkpoint", "log_every", "save_every", "eval_every", "eval_windows"}
 
 
 @dataclass(frozen=True)
@@ -53,22 +57,22 @@ class More:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """See configs/small.toml for the meaning and the units of each field."""
+    """The keys under [train]."""
 
-    batch: int
-    tokens: int
-    muon_lr: float
-    muon_decay: float
-    adam_lr: float
-    warmup: int
-    decay: float
-    final_lr: float
-    clip: float
+    batch: int  # windows of n_ctx tokens that a step reads
+    tokens: int  # that the run reads: tokens / (batch · n_ctx) steps
+    muon_lr: float  # learning rate of Muon: the matrices of the blocks
+    muon_decay: float  # their weight decay: a step takes muon_lr · muon_decay of each weight away
+    adam_lr: float  # learning rate of AdamW, without decay: embedding, head, gains of the norms
+    warmup: int  # steps over which both rates rise to their full size
+    decay: float  # the last share of the steps, over which they fall linearly
+    final_lr: float  # share of the full rates at the last step
+    clip: float  # the largest norm of all gradients together; larger ones are scaled down to it
     dtype: str = "auto"  # of the products: "auto" (what is measured to be faster), "bf16" or "f32"
     checkpoints: int | list = 13  # how many, or the steps themselves (0 and the last are always among them)
-    first_checkpoint: int = 4
+    first_checkpoint: int = 4  # the step of the first after 0, where `checkpoints` is a number
     sparse: str = "dense"  # q, k, v behind a cut: "dense", "sparse" (sparse.c), or "auto" (what is measured to be faster)
-    eval_every: int = 0
+    eval_every: int = 0  # steps between evaluations on the held-out texts; 0: at the end alone
     eval_windows: int = 0  # windows of n_ctx of each held-out text that are evaluated, evenly spread; 0: all
     anneal: tuple = ()  # [[share of the steps, k until then], …], ascending; afterwards topk_k
     outward: float = 0.0  # weight of the loss that makes a neuron's promoted tokens foretell what follows (TopKLM.outward)
@@ -76,33 +80,124 @@ class TrainConfig:
     revive: float = 0.0  # weight of the loss that brings idle neurons back among the active ones (model.below_cut)
     dropout: float = 0.0  # share of the inner activations of attention and MLP that a step leaves out (TopKLM.use_dropout)
     noise: float = 0.0  # share of the tokens read that are replaced by others of the batch; what is to be foretold stays
-    log_every: int = 10
-    save_every: int = 100
-    compile: bool = True
+    log_every: int = 10  # steps between lines of log.jsonl
+    save_every: int = 100  # steps between writings of state.pt
+    compile: bool = True  # with torch.compile: a start of a minute or so, then faster steps
     epochs: dict | None = None  # how often a source is read, where data.toml says otherwise; the other sources by data.toml
     finish: Finish | None = None
-    more: tuple[More, ...] = ()
+    more: tuple = ()  # of More
+
+    def __post_init__(self):
+        if self.dtype not in ("auto", *precision.DTYPES):
+            raise ValueError(f"dtype must be 'auto', 'bf16' or 'f32', not {self.dtype!r}")
+        for key in ("batch", "tokens", "first_checkpoint", "log_every", "save_every"):
+            if getattr(self, key) < 1:
+                raise ValueError(f"{key} must be from 1 on, not {getattr(self, key)}")
+        for key in ("muon_lr", "muon_decay", "adam_lr", "warmup", "final_lr", "eval_every", "eval_windows", "outward", "lasting", "revive"):
+            if not getattr(self, key) >= 0:
+                raise ValueError(f"{key} must be from 0 on, not {getattr(self, key)}")
+        for key in ("dropout", "noise"):
+            if not 0 <= getattr(self, key) < 1:
+                raise ValueError(f"{key} must be from 0 to below 1, not {getattr(self, key)}")
+        if not 0 <= self.decay <= 1:
+            raise ValueError(f"decay must be from 0 to 1, not {self.decay}")
+        if not self.clip > 0:
+            raise ValueError(f"clip must be above 0, not {self.clip}")
 
     def steps(self, n_ctx: int) -> int:
         """Optimiser steps of the schedule, without those of `more`."""
         return self.tokens // (self.batch * n_ctx)
 
 
-def read_config(path: Path, dense: bool):
-    """(the file's table, ModelConfig, TrainConfig) of a TOML config; `dense` leaves the cut out and nothing else."""
-    table = tomllib.loads(path.read_text())
-    shapes = dict(table["model"])
+# How an error calls the types of a config's fields.
+KINDS = {int: "a whole number", int | None: "a whole number", float: "a number", bool: "true or false", str: "a text", tuple: "a list"}
+KINDS |= {dict: "a table", dict | None: "a table", int | list: "a whole number or a list"}
+
+
+def fits(value, type_) -> bool:
+    """Whether a value of a TOML file is of the type of a field: whole numbers are floats too, and lists tuples."""
+    if isinstance(value, bool):
+        return type_ is bool
+    return isinstance(value, type_) or type_ is float and isinstance(value, int) or type_ is tuple and isinstance(value, list)
+
+
+def made(cls, table: dict, where: str):
+    """A config's dataclass from its table; an error names the key that is missing, unknown or of another type."""
+    if not isinstance(table, dict):
+        raise ValueError(f"{where} must be a table, not {table!r}")
+    known = {field.name: field for field in fields(cls)}
+    for key, value in table.items():
+        if key not in known:
+            near = get_close_matches(key, known, 1)
+            raise ValueError(f"{where} has no key {key}" + (f"; is {near[0]} meant?" if near else f"; there are {', '.join(known)}"))
+        if not fits(value, known[key].type):
+            kind = KINDS.get(known[key].type, known[key].type)
+            raise ValueError(f"{key} under {where} must be {kind}, not {value!r}")
+    lacking = [name for name, field in known.items() if name not in table and field.default is MISSING]
+    if lacking:
+        raise ValueError(f"{where} lacks {', '.join(lacking)}")
+    return cls(**table)
+
+
+def read_config(path: Path, dense: bool, data: Path | None = None):
+    """(the file's table, ModelConfig, TrainConfig) of a TOML config; `dense` leaves the cut out and nothing else. With DATA its
+    tokenizer is asked for the number of tokens, which d_vocab has to be where the config names it."""
+    table = read_toml(path)
+    try:
+        return table, *configs_of(table, dense, data)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def configs_of(table: dict, dense: bool, data: Path | None):
+    """(ModelConfig, TrainConfig) of the table, each key and value of it checked."""
+    unknown = set(table) - {"seed", "d_vocab", "model", "train", "name", "dense_name"}  # configs had the names once
+    if unknown:
+        raise ValueError(f"{', '.join(sorted(unknown))}: there is no such key at the top; is it one of [model] or [train]?")
+    lacking = [key for key in ("seed", "model", "train") if key not in table]
+    if lacking:
+        raise ValueError(f"there is no {', '.join(lacking)}; configs/own.toml is an example")
+    shapes, train = table["model"], table["train"]
+    if not isinstance(shapes, dict) or not isinstance(train, dict):
+        raise ValueError("[model] and [train] must be tables")
+    if "d_vocab" in shapes:
+        raise ValueError("d_vocab stands at the top, not under [model]")
+    d_vocab = table.get("d_vocab")
+    if data is not None:
+        there = vocabulary(data)
+        d_vocab = there if d_vocab is None else d_vocab
+        if d_vocab != there:
+            raise ValueError(f"d_vocab is {d_vocab}, but {data / 'tokenizer.json'} has {there} tokens; both must be the same number")
     if dense:
         shapes = {k: v for k, v in shapes.items() if not k.startswith("topk_") and k != "n_nontopk"}
-    model = ModelConfig(d_vocab=table.get("d_vocab", 4096), **shapes)
-    train = dict(table["train"])
-    if dense:
-        for key in ("anneal", "outward", "lasting", "revive"):
-            train.pop(key, None)
+    for key in ("d_model", "n_layers", "n_heads", "d_head", "d_mlp", "n_ctx"):
+        if isinstance(shapes.get(key), int) and shapes[key] < 1:
+            raise ValueError(f"{key} must be from 1 on, not {shapes[key]}")
+    model = made(ModelConfig, {"d_vocab": 0 if d_vocab is None else d_vocab} | shapes, "[model]")
+    train = {key: value for key, value in train.items() if not (dense and key in ("anneal", "outward", "lasting", "revive"))}
     if "finish" in train:
-        train["finish"] = Finish(**train["finish"])
-    train["more"] = tuple(More(**phase) for phase in train.get("more", ()))
-    return table, model, TrainConfig(**train)
+        train["finish"] = made(Finish, train["finish"], "[train.finish]")
+    train["more"] = tuple(made(More, phase, "[[train.more]]") for phase in train.get("more", ()))
+    train = made(TrainConfig, train, "[train]")
+    for step in train.anneal:
+        if not (isinstance(step, list) and len(step) == 2 and fits(step[0], float) and fits(step[1], int) and step[1] > 0):
+            raise ValueError(f"anneal must be a list of [share of the steps, k], not of {step!r}")
+    if isinstance(train.checkpoints, list) and not all(fits(step, int) for step in train.checkpoints):
+        raise ValueError(f"checkpoints must be a number or a list of steps, not {train.checkpoints}")
+    if train.steps(model.n_ctx) < 1:
+        raise ValueError(f"tokens is {train.tokens}, less than the {train.batch * model.n_ctx} of one step (batch {train.batch} · n_ctx {model.n_ctx})")
+    return model, train
+
+
+def changed(then: dict, now: dict, skip=frozenset()) -> str:
+    """What differs, in words; keys that only one of the two has are another version's."""
+    keys = [key for key in then if key in now and key not in skip and then[key] != now[key]]
+    return ", ".join(f"{key} was {then[key]}, is {now[key]}" for key in keys)
+
+
+def digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def checkpoint_steps(checkpoints: int | list, first: int, last: int) -> list[int]:
@@ -172,21 +267,24 @@ class Trainer:
     """One run: model, optimisers, data position, log."""
 
     def __init__(self, config: Path, data: Path, out: Path, dense: bool, begin: tuple[Path, int] | None = None, seed: int | None = None):
-        self.table, self.model_config, self.c = read_config(config, dense)
+        self.table, self.model_config, self.c = read_config(config, dense, data)
         if seed is not None:
             self.table["seed"] = seed
+        seed = self.table["seed"]
+        if type(seed) is not int or not 0 <= seed < 2**63:
+            raise ValueError(f"seed must be a whole number from 0 on, not {seed!r}")
         self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
         self.device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
         if self.world > 1 and not dist.is_initialized():
             dist.init_process_group("nccl" if self.device != "cpu" else "gloo")
         if self.c.batch % self.world:
             raise ValueError(f"batch {self.c.batch} must be a multiple of the number of processes {self.world}")
-        for key in ("dropout", "noise"):
-            if not 0 <= getattr(self.c, key) < 1:
-                raise ValueError(f"{key} must be from 0 to below 1, not {getattr(self.c, key)}")
+        shape = self.model_config
+        if self.rank == 0 and shape.topk_k is not None and shape.topk_k >= shape.d_model:
+            print(f"warning: topk_k {shape.topk_k} is not below d_model {shape.d_model}: nothing is cut", file=sys.stderr)
         self.out, self.data = out, data
-        (out / "checkpoints").mkdir(parents=True, exist_ok=True)
-        seed = self.table["seed"]
+        self.reads = self.what_it_reads()
+        state = self.stored()
         torch.manual_seed(seed)
         self.model = TopKLM(self.model_config).init_weights(seed).to(self.device)
         self.packed = Packed(data, self.model_config.n_ctx, seed, self.c.epochs)
@@ -210,11 +308,6 @@ class Trainer:
             self.steps += more.steps
         self.trail = checkpoint_steps(self.c.checkpoints, self.c.first_checkpoint, self.steps)
         self.step, self.seconds, self.began_at = 0, 0.0, 0
-        path = out / "state.pt"
-        state = torch.load(path, map_location=self.device, weights_only=True) if path.exists() else None
-        # States from before these were stored have none.
-        if state is not None and state.get("of", self.of()) != self.of():
-            raise ValueError(f"{path} is of another model or seed than this run's; give another --out, or remove it")
         self.precision = self.choose_precision(state)
         self.model.use_sparse(self.choose_sparse(state)).use_dropout(self.c.dropout)
         self.optimisers = optimisers(self.model, self.c, precision.DTYPES[self.precision.muon])
@@ -222,6 +315,7 @@ class Trainer:
             self.load(state)
         elif begin is not None:
             self.begin(*begin)
+        (out / "checkpoints").mkdir(parents=True, exist_ok=True)
         runner = self.model
         if self.world > 1:
             ids = None if self.device == "cpu" else [torch.device(self.device).index]
@@ -282,6 +376,34 @@ class Trainer:
         """Whose state this run's is."""
         return {"model": asdict(self.model_config), "seed": self.table["seed"]}
 
+    def what_it_reads(self) -> dict:
+        """The files of DATA, and how often each source is read."""
+        check_folder(self.data)
+        sources = json.loads((self.data / "report.json").read_text())["sources"]
+        files = {name: digest(self.data / name) for name in ("tokens.npz", "tokenizer.json")}
+        return files | {"epochs": {source["file"]: source["epochs"] for source in sources}}
+
+    def stored(self) -> dict | None:
+        """The state that this run goes on from, which has to be its own; None where the folder holds no run."""
+        path, instead = self.out / "state.pt", f"give another --out, or remove the whole folder {self.out}"
+        if not path.exists():
+            if (self.out / "log.jsonl").exists() or any((self.out / "checkpoints").glob("step*")):
+                raise ValueError(f"{self.out} holds checkpoints or a log of an earlier run, but no state.pt to go on from; {instead}")
+            return None
+        state = state_of(self.out, self.device)
+        # States from before these were stored have none.
+        of, now = state.get("of", self.of()), self.of()
+        if of != now:
+            what = changed(of["model"] | {"seed": of["seed"]}, now["model"] | {"seed": now["seed"]})
+            raise ValueError(f"{path} is of another model or seed than this run's ({what}); {instead}")
+        what = changed(state.get("train", {}), asdict(self.c), CHANGEABLE)
+        if what:
+            raise ValueError(f"{path} is of a run with another schedule ({what}); only {', '.join(sorted(CHANGEABLE))} may change; {instead}")
+        other = [name for name, then in state.get("read", {}).items() if then != self.reads.get(name)]
+        if other:
+            raise ValueError(f"{path} is of a run on other data than {self.data} ({', '.join(other)}); give its --data, or another --out")
+        return state
+
     def load(self, state: dict):
         self.model.load_state_dict(state["model"])
         for (optimiser, _), saved in zip(self.optimisers, state["optimisers"], strict=True):
@@ -294,6 +416,8 @@ class Trainer:
             return
         state = {
             "of": self.of(),
+            "train": asdict(self.c),
+            "read": self.reads,
             "model": self.model.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser, _ in self.optimisers],
             "step": self.step,
@@ -303,7 +427,8 @@ class Trainer:
             "sparse": self.model.model.layers[0].sparse,
         }
         part = self.out / "state.pt.part"
-        torch.save(state, part)
+        with part.open("wb") as file:
+            torch.save(state, file)
         part.replace(self.out / "state.pt")
 
     def save_checkpoint(self):
@@ -314,7 +439,7 @@ class Trainer:
         if self.model_config.tied:
             tensors.pop("lm_head.weight")
         meta = {"config": json.dumps(asdict(self.model_config)), "step": str(self.step), "tokens": str(self.tokens_seen())}
-        save_file(tensors, self.out / "checkpoints" / f"step{self.step}.safetensors", metadata=meta)
+        write_tensors(tensors, self.out / "checkpoints" / f"step{self.step}.safetensors", meta)
 
     def tokens_seen(self) -> int:
         return self.step * self.c.batch * self.model_config.n_ctx
@@ -388,6 +513,8 @@ class Trainer:
         until = self.steps if until is None else min(self.steps, until)
         if self.step == 0:
             self.save_checkpoint()
+        if self.step == self.began_at:
+            self.save()  # from here on the folder is this run's
         began, first, losses = time.monotonic(), self.step, []
         spent = self.seconds
         while self.step < until:
@@ -428,7 +555,14 @@ def main():
     if (args.begin is None) != (args.step is None):
         parser.error("--from and --step belong together")
     begin = None if args.begin is None else (args.begin, args.step)
-    Trainer(args.config, args.data, args.out, args.dense, begin, args.seed).run(args.until)
+    try:
+        Trainer(args.config, args.data, args.out, args.dense, begin, args.seed).run(args.until)
+    except (OSError, ValueError, SafetensorError) as error:
+        parser.error(said(error))
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in str(error):
+            raise
+        parser.error(f"{args.config} needs more memory than there is: take a smaller batch, n_ctx or model")
     if dist.is_initialized():
         dist.barrier()  # the first process evaluates after the last step; the others wait for it
         dist.destroy_process_group()
