@@ -2,6 +2,7 @@
 //! process (or of the tab's engine).
 
 use std::fmt::Display;
+use std::hint::black_box;
 
 use crate::error::{fail, Result};
 
@@ -9,17 +10,22 @@ use crate::error::{fail, Result};
 /// fails, and asking costs next to nothing, the pieces of a KV cache are large.
 const LARGE: usize = if cfg!(target_family = "wasm") { 1 << 15 } else { 1 << 20 };
 /// Bytes that stay free behind a large allocation, for all the small ones that are not checked one by one.
-pub const HEADROOM: usize = 32 << 20;
+pub const HEADROOM: usize = if cfg!(target_family = "wasm") { 8 << 20 } else { 32 << 20 };
+
+#[inline(never)] // once, and not for every type
+fn has_headroom() -> bool {
+    let mut free = Vec::<u8>::new();
+    let has = free.try_reserve_exact(HEADROOM).is_ok();
+    black_box(&free); // what nobody looks at the compiler takes for granted, without asking
+    has
+}
 
 /// Room for `more` numbers of `what` behind those that are there.
 pub fn reserve<T>(numbers: &mut Vec<T>, more: usize, what: impl Display) -> Result<()> {
     let bytes = (more as u128) * size_of::<T>() as u128;
     let mut room = || -> Option<()> {
         numbers.try_reserve_exact(more).ok()?;
-        if bytes >= LARGE as u128 {
-            Vec::<u8>::new().try_reserve_exact(HEADROOM).ok()?;
-        }
-        Some(())
+        (bytes < LARGE as u128 || has_headroom()).then_some(())
     };
     if room().is_none() {
         numbers.shrink_to_fit();
