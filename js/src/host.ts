@@ -123,7 +123,10 @@ class ModelHost {
 
   onCrash(listener: (error: unknown) => void): void {
     this.#onCrash = listener;
-    // A trap inside a task of the engine reaches nobody who waits: only the realm hears of it.
+  }
+
+  /** A trap inside a task of the engine reaches nobody who waits: only the realm hears of it. */
+  #listen(): void {
     const realm = globalThis as Partial<EventTarget>;
     const { signal } = this.#listening;
     const check = (error: unknown) => {
@@ -134,6 +137,7 @@ class ModelHost {
   }
 
   async #load(request: LoadRequest, context: CallContext<'load'>): Promise<ModelDescription> {
+    this.#listen(); // not before: a host whose load was aborted on the way here is never disposed
     // The engine is compiled while the files come; what comes of them before it is there is told then.
     let told: ((progress: LoadProgress) => void) | undefined;
     let untold: LoadProgress | undefined;

@@ -135,6 +135,37 @@ test('as on a page: of errors that nobody caught, only a trap of the engine ends
   }
 });
 
+test('on a page: a load that is aborted before the engine hears of it leaves no listener behind', async (t) => {
+  const { page } = await openApi(await openBrowser(t), t);
+  const left = await page.evaluate(async () => {
+    let count = 0;
+    const { addEventListener } = EventTarget.prototype;
+    globalThis.addEventListener = (type, listener, options) => {
+      if (['error', 'unhandledrejection'].includes(type)) {
+        count++;
+        options.signal.addEventListener('abort', () => count--);
+      }
+      addEventListener.call(globalThis, type, listener, options);
+    };
+    const counts = [];
+    for (const later of [queueMicrotask, setTimeout]) {
+      const abort = new AbortController();
+      const loading = topk.TopKLM.load('/model/', { backend: 'cpu', worker: false, signal: abort.signal });
+      later(() => abort.abort());
+      await loading.then(
+        (model) => model.dispose(),
+        () => {},
+      );
+      counts.push(count);
+    }
+    const model = await topk.TopKLM.load('/model/', { backend: 'cpu', worker: false });
+    counts.push(count);
+    await model.dispose();
+    return [...counts, count];
+  });
+  assert.deepEqual(left, [0, 0, 2, 0]);
+});
+
 test('in a worker: the same', async (t) => {
   const browser = await openBrowser(t);
   const script = `globalThis.faults = (${instrument})(); faults.name = 'wasmmodel_memory'; await import('/npm/worker.js');`;
