@@ -53,7 +53,7 @@ export function glanceOf({ strongest, controls, patches, switches, turning, sets
         ['coordinates of the dense twin', f1(at(told, 'dense'))],
         [shownFeatures(told), f1(saeOf(told))],
       ],
-      `How well a few tokens tell where it is strongest: F1, 1 at best; medians, at ${shown(SHARPEST, 'tenths')} of the positions, where neurons do best.${labels === null ? '' : ` Labels of all activations have ${shown(labels.topk, 'two')} for neurons there, ${shown(labels.sae, 'two')} for SAE features.`}`,
+      `How well a few tokens tell where it is strongest: F1, 1 at best; medians, at ${shown(SHARPEST, 'tenths')} of the positions, where neurons do best.${labels === null ? '' : ` By labels of all activations, behind block ${numberAt(strongest, 'block')}: neurons ${shown(labels.topk, 'two')}, SAE features ${shown(labels.sae, 'two')}.`}`,
     ),
     ...glance(
       'How few decide the next word?',
@@ -97,7 +97,7 @@ export function glanceOf({ strongest, controls, patches, switches, turning, sets
         ['its dense twin', right('dense')],
         ['guessing', right('topk') === null ? null : 0.5],
       ],
-      `${gap === null ? '' : `${shown(gap, 'signed')} loss on stories by which nothing was chosen. `}And it may know less often who has a thing, which the bars show: questions about generated stories answered rightly.`,
+      `How often it tells rightly who has a thing in a story.${gap === null ? '' : ` The loss is ${gap.toFixed(1)} % higher on stories by which nothing was chosen.`}`,
     ),
   ];
 }
