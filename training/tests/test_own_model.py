@@ -11,6 +11,7 @@ import unittest
 from pathlib import Path
 
 import numpy as np
+from tokenizers import Tokenizer
 
 from tests import toy
 from topklm import data
@@ -47,7 +48,8 @@ class OwnModel(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         model = self.folder / "mine" / "Mine"
         config = json.loads((model / "config.json").read_text())
-        self.assertEqual((config["topk_k"], config["n_nontopk"], config["vocab_size"], config["training_step"]), (16, 1, 512, 100))
+        tokens = Tokenizer.from_file(str(model / "tokenizer.json")).get_vocab_size()  # these few words give less than 512
+        self.assertEqual((config["topk_k"], config["n_nontopk"], config["vocab_size"], config["training_step"]), (16, 1, tokens, 100))
         self.assertTrue((model / "step10" / "model.safetensors").exists() and (model / "tokenizer.json").exists())
         training = json.loads((model / "training.json").read_text())
         self.assertLess(training["loss"][-1][1], training["loss"][0][1])

@@ -98,7 +98,7 @@ def check_config(config: dict):
     unknown = set(config) - known | {key for source in config["source"] for key in source} - {"file", "epochs", "set_aside"}
     if unknown:
         raise ValueError(f"{', '.join(sorted(unknown))}: there is no such key; at the top stand {', '.join(sorted(known))}, in [[source]] file, epochs, set_aside")
-    least = {"seed": 0, "held_out_every": 1, "ngram": 1, "ngram_set_aside": 1, "opening": 0}
+    least = {"seed": 0, "ngram": 1, "ngram_set_aside": 1, "opening": 0, "held_out_every": 1}
     for key, lowest in least.items():
         value = config.get(key, 0) if key == "opening" else config[key]
         if type(value) is not int or value < lowest:
