@@ -422,3 +422,22 @@ test('a model has a short name: without its prefix, or a URL’s folder and host
   assert.equal(format.plural(1, 'token'), '1 token');
   assert.equal(format.plural(2000, 'token'), '2,000 tokens');
 });
+
+test('no memory: fatal while loading alone, and of the GPU only where that is used', async (t) => {
+  const before = Object.getOwnPropertyDescriptor(globalThis, 'navigator');
+  Object.defineProperty(globalThis, 'navigator', { value: { onLine: true }, configurable: true });
+  t.after(() => (before ? Object.defineProperty(globalThis, 'navigator', before) : delete globalThis.navigator));
+  const { isFatal, problemOf } = await siteModule('problem.ts');
+  const error = Object.assign(new Error('there is no memory for the 8 bytes of 1 row of x'), { code: 'out-of-memory' });
+  assert.equal(isFatal(error), false);
+  for (const gpu of [true, false]) {
+    for (const loading of [true, false]) {
+      const { code, message, advice, remedy } = problemOf(error, { gpu, loading });
+      assert.equal(code, 'out-of-memory');
+      assert.match(message, /of x\.$/);
+      assert.equal(remedy, loading ? 'restart' : 'none');
+      assert.equal(/GPU/.test(advice), gpu, advice);
+      assert.equal(/restart/.test(advice), loading, advice);
+    }
+  }
+});

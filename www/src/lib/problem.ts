@@ -17,7 +17,8 @@ const KEPT = 'What you typed is kept.';
 /** By code: the advice, the button, and whether the model is gone. */
 const KNOWN: Record<string, { advice: string; remedy: Remedy; fatal: boolean }> = {
   'device-lost': { advice: `Restart to load the model again from this browser’s storage. ${KEPT}`, remedy: 'restart', fatal: true },
-  'out-of-memory': { advice: `Close other tabs that use the GPU, then restart. ${KEPT}`, remedy: 'restart', fatal: true },
+  // While loading it is fatal all the same; of a loaded model it ends one call.
+  'out-of-memory': { advice: 'Close other tabs or shorten the text, and try again.', remedy: 'none', fatal: false },
   worker: { advice: `Restart to load the model again. ${KEPT}`, remedy: 'restart', fatal: true },
   wasm: {
     advice: 'Reload the page. If the error persists, this browser is too old for WebAssembly with SIMD.',
@@ -57,14 +58,25 @@ const OFFLINE: Problem = {
   remedy: 'retry',
 };
 
-export function problemOf(error: unknown): Problem {
+/** Of a model that runs on the GPU (`gpu`), that is being loaded (`loading`). */
+export function problemOf(error: unknown, { gpu = false, loading = false } = {}): Problem {
   const code = codeOf(error);
   // `fetch` itself fails with a TypeError.
   if (!navigator.onLine && (code === 'download' || error instanceof TypeError)) return OFFLINE;
   const { advice, remedy } = KNOWN[code] ?? { advice: `Restart to load the model again. ${KEPT}`, remedy: 'restart' as const };
-  const said = error instanceof Error ? error.message : String(error);
-  // The engine's sentences have no stop, and the advice follows.
-  return { code, message: /[.!?…]$/.test(said) ? said : `${said}.`, advice, remedy };
+  if (code === 'out-of-memory') {
+    const tabs = `Close other tabs${gpu ? ' that use the GPU' : ''}`;
+    const message = said(error);
+    if (loading) return { code, message, advice: `${tabs}, then restart. ${KEPT}`, remedy: 'restart' };
+    return { code, message, advice: `${tabs} or shorten the text, and try again.`, remedy };
+  }
+  return { code, message: said(error), advice, remedy };
+}
+
+/** The engine's sentences have no stop, and the advice follows. */
+function said(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return /[.!?…]$/.test(text) ? text : `${text}.`;
 }
 
 /** Whether the model cannot be used after this. */

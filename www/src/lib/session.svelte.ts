@@ -93,6 +93,11 @@ export class Session {
     return backend?.kind === 'webgpu' ? (backend.adapter ?? 'the GPU') : 'the CPU';
   }
 
+  /** Whether the model runs on the GPU, or would, as far as that is known before it is loaded. */
+  get #onGpu(): boolean {
+    return this.model ? this.model.backend.kind === 'webgpu' : this.engine.backend !== 'cpu' && 'gpu' in navigator;
+  }
+
   /** Training steps of the chosen model, ascending; those of a model on another site are known once it is loaded. */
   get steps(): { step: number; bytes: number | null }[] {
     if (this.entry && this.entry.steps.length > 0) return this.entry.steps;
@@ -291,7 +296,7 @@ export class Session {
       if (this.model === model && endsModel(error)) this.#failed(error);
       else if (this.model === model && !isAbort(error)) {
         const advice = 'The previous weights stay in use. Check your connection, or choose another training step.';
-        const problem = problemOf(error);
+        const problem = problemOf(error, { gpu: this.#onGpu });
         this.problem = { ...problem, ...(problem.code === 'download' && { advice }), remedy: 'none' };
       }
       return false;
@@ -323,7 +328,7 @@ export class Session {
     // A call that outlived its model, which another has replaced since, is no trouble of that one.
     if (isAbort(error) || isDisposed(error)) return;
     if (isFatal(error)) this.#failed(error);
-    else this.#pass(problemOf(error), 'call');
+    else this.#pass(problemOf(error, { gpu: this.#onGpu }), 'call');
   }
 
   /** Reports that a page could not read one of its own files. The model keeps running, and a download continues. */
@@ -351,7 +356,7 @@ export class Session {
   }
 
   #failed(error: unknown): void {
-    this.problem = problemOf(error);
+    this.problem = problemOf(error, { gpu: this.#onGpu, loading: this.model === null });
     this.phase = 'failed';
     void this.#drop();
   }
