@@ -40,6 +40,8 @@ export class Explorer {
   #last: { entry: ModelEntry | null; t: string | undefined } = { entry: null, t: undefined };
   /** The text that was on screen when the model was changed: one without stored texts reads that. */
   #kept = $state('');
+  /** Whether the page is left: what is derived may not be read any more. */
+  #isLeft = false;
   /** Ids in the address that came from typing: the text box stays as it was typed. */
   #fromTyping = '';
   /** How many ids the text box was filled from, 0 if it was typed into: another model may take more of the same ones. */
@@ -149,7 +151,7 @@ export class Explorer {
     if (!entry) return;
     try {
       const texts = await storedTexts(entry);
-      if (this.#app.entry !== entry) return;
+      if (this.#isLeft || this.#app.entry !== entry) return;
       this.stored = texts;
       // The reader waits for it: it is not left until the vocabulary is there.
       const wanted = untrack(() => this.wanted);
@@ -204,6 +206,7 @@ export class Explorer {
 
   /** The page is left. */
   stop(): void {
+    this.#isLeft = true;
     this.dropTyped();
     this.#key = '';
     this.#job?.abort();
