@@ -190,7 +190,7 @@ class Training(unittest.TestCase):
         found = {}
         for weights in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0)):
             name = "outward-{}-{}.toml".format(*weights)
-            text = toy.MODEL.replace("tokens = 1024", "tokens = 5120\noutward = {}\nlasting = {}".format(*weights)).replace("topk_k = 6", "topk_k = 6\ntied = false")
+            text = toy.MODEL.replace("tokens = 1024", "tokens = 7680\noutward = {}\nlasting = {}".format(*weights)).replace("topk_k = 6", "topk_k = 6\ntied = false")
             (self.folder / name).write_text(text.replace("save_every = 1", "save_every = 1000"))
             run = self.trainer(name.removesuffix(".toml"), config=name)
             run.run()
@@ -199,7 +199,7 @@ class Training(unittest.TestCase):
             with torch.no_grad():
                 found[weights] = run.model.outward(run.model.stream(ids[:, :-1]), ids[:, 1:]).tolist()
         self.assertLess(found[1.0, 0.0][0], found[0.0, 0.0][0] - 0.05)
-        self.assertLess(found[0.0, 1.0][1], found[0.0, 0.0][1] - 0.04)
+        self.assertLess(found[0.0, 1.0][1], found[0.0, 0.0][1] - 0.05)
         for weight in ("outward", "lasting", "revive"):
             with self.assertRaisesRegex(ValueError, "outward, lasting and revive need a model with a TopK block"):
                 text = toy.MODEL.replace("n_nontopk = 1", "n_nontopk = 3").replace("tokens =", f"{weight} = 0.1\ntokens =")
