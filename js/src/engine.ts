@@ -21,6 +21,17 @@ export class Instance {
   trap: unknown;
   readonly #listeners = new Set<(trap: unknown) => void>();
 
+  constructor() {
+    // Nobody called these, so nobody could catch what they throw: it would end Node.
+    engine.tasks.run = (task) => {
+      try {
+        task();
+      } catch (error) {
+        this.trapped(error);
+      }
+    };
+  }
+
   trapped(error: unknown): void {
     if (this.trap) return;
     this.trap = error;

@@ -20,6 +20,9 @@ export default function init(options: {
 /** A new instance of the compiled module in place of the present one, whose objects can then no longer be used. */
 export function __wbg_reset_state(): void;
 
+/** Runs what the engine queued as microtasks: scripts/lib/wasm.mjs puts it into the bindings. */
+export const tasks: { run(task: () => void): void };
+
 /** Bytes of the memory that an engine shares with so many threads. */
 export function teamBytes(members: number): number;
 

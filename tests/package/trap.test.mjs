@@ -8,7 +8,7 @@ import { pathToFileURL } from 'node:url';
 import { golden, modelFolder, packageFolder, root } from './fixture.mjs';
 import { openApi, openBrowser } from './page.mjs';
 
-/** Makes the engine's export `name` trap while `name` is set; `calls` counts calls of any export after that. */
+/** Makes the engine's export `name`, or `a task` that it queued, trap while that is set; `calls` counts calls of any export after that. */
 const instrument = () => {
   const faults = { name: '', after: 0, exports: {} };
   const { Instance, instantiate } = WebAssembly;
@@ -22,7 +22,7 @@ const instrument = () => {
           ? value
           : (...given) => {
               if (state.trapped) faults.after++;
-              if (name === faults.name) {
+              if (name === faults.name || (faults.name === 'a task' && /closures_+invoke/.test(name) && given[2] === undefined)) {
                 state.trapped = true;
                 throw new WebAssembly.RuntimeError('unreachable');
               }
@@ -100,6 +100,18 @@ test('in the process itself: whichever call traps, all others say so, and a new 
   const { prompt_ids, ids } = golden();
   assert.deepEqual(await collect(model.generate(prompt_ids, { maxTokens: ids.length, temperature: 0 })), ids);
   await model.dispose();
+});
+
+test('a trap in a task of the engine, which nobody called: Node lives on, and no call hangs', { timeout: 60_000 }, async () => {
+  const model = await TopKLM.load(modelFolder, { backend: 'cpu' });
+  const calls = [1, 2, 3].map((id) => collect(model.generate([id], { maxTokens: 50, ignoreEos: true })));
+  faults.name = 'a task';
+  faults.after = 0;
+  for (const end of await Promise.allSettled(calls)) assert.ok(isOver(end.reason), String(end.reason));
+  faults.name = '';
+  await assert.rejects(model.run([1]), isOver);
+  await model.dispose();
+  assert.equal(faults.after, 0, 'the instance that trapped was called again');
 });
 
 /** Another module, whose only function `f` traps. */
