@@ -91,7 +91,7 @@ fn compare(name: &str, layers: &[usize], key: fn(f32) -> f32, tails: &[f32]) {
             }
             near(
                 &neuron["mean"],
-                all.iter().map(|a| f64::from(a.0)).sum::<f64>() / all.len() as f64,
+                all.iter().map(|a| f64::from(key(a.0))).sum::<f64>() / all.len() as f64,
             );
             // The tail with the lower entropy of its hundred highest; the first at a tie.
             let ranked = |tail: f32| {
