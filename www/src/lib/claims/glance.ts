@@ -1,7 +1,7 @@
 /** The main findings as bars, each beside its controls. training/claims/glance.py puts the same figures into the README. */
 import { at, numberAt, shown, type Tree } from './figures';
 import { shownBlock } from './patching';
-import { f1At, labelF1, SHARPEST, shownFeatures } from './reading';
+import { f1At, firstSae, labelF1, SHARPEST, shownFeatures } from './reading';
 
 export interface Bar {
   name: string;
@@ -30,8 +30,6 @@ function glance(question: string, unit: 'two' | 'percent' | 'tenths', measured: 
   return bars.some(({ isOurs }) => isOurs) && bars.some(({ isOurs }) => !isOurs) ? [{ question, note, bars }] : [];
 }
 
-const saeOf = (rows: unknown): unknown => Object.entries((rows ?? {}) as Tree).find(([name]) => name.startsWith('sae '))?.[1];
-
 /** The main findings, the bad ones too; one that was not measured is left out. */
 export function glanceOf({ strongest, controls, patches, switches, turning, sets, quality, consistency }: Tree): Glance[] {
   const block = shownBlock(patches);
@@ -51,7 +49,7 @@ export function glanceOf({ strongest, controls, patches, switches, turning, sets
         ['neurons', f1(at(told, 'topk')), 'ours'],
         ['the same states, rotated', f1(at(told, 'topk_rotated'))],
         ['coordinates of the dense twin', f1(at(told, 'dense'))],
-        [shownFeatures(told), f1(saeOf(told))],
+        [shownFeatures(told), f1(firstSae(told))],
       ],
       `How well a few tokens tell where it is strongest: F1, 1 at best; medians, at ${shown(SHARPEST, 'tenths')} of the positions, where neurons do best.${labels === null ? '' : ` By labels of all activations, behind block ${numberAt(strongest, 'block')}: neurons ${shown(labels.topk, 'two')}, SAE features ${shown(labels.sae, 'two')}.`}`,
     ),
@@ -60,7 +58,7 @@ export function glanceOf({ strongest, controls, patches, switches, turning, sets
       'percent',
       [
         ['eight neurons', eight(at(patched, 'topk')), 'ours'],
-        ['eight SAE features on the twin', eight(saeOf(patched))],
+        ['eight SAE features on the twin', eight(firstSae(patched))],
         ['eight directions of rotated states', eight(at(patched, 'topk_rotated'))],
         ['eight coordinates of the twin', eight(at(patched, 'dense'))],
       ],

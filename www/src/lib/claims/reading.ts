@@ -81,7 +81,8 @@ export const SHARPEST = 0.004;
 /** F1 of a row at one of the shares, whose keys are numbers with a point. */
 export const f1At = (row: unknown, share: number): number | null => numberAt((row as Tree | null | undefined)?.[String(share)], 'f1');
 
-const firstSae = (rows: unknown): unknown => Object.entries((rows ?? {}) as Tree).find(([name]) => name.startsWith('sae '))?.[1];
+/** The row of the first autoencoder that was measured. */
+export const firstSae = (rows: unknown): unknown => Object.entries((rows ?? {}) as Tree).find(([name]) => name.startsWith('sae '))?.[1];
 
 /** The features of `claims.strongest`: only those that are active at such a share of the positions. */
 export function shownFeatures(rows: unknown): string {
