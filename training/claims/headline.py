@@ -58,7 +58,7 @@ def headline(results: Path) -> str:
         others = [f"{name} {percent(rows[key]['together']['8'])}" for name, key in ways.items() if key in rows]
         wholes = [f"{name} {percent(rows[key]['whole'])}" for name, key in (("the whole state", "topk"), ("the twin's", "dense")) if key in rows]
         lines.append(
-            f"- **Patching**: where two texts differ in one word, eight neurons of one, put into the other behind block {block}, bring its next word {percent(rows['topk']['together']['8'])} of the way over; of each pair the eight that do most "
+            f"- **Patching**: where two texts differ in one word, eight neurons of one (those that do most in each pair), put into the other behind block {block}, bring its next word {percent(rows['topk']['together']['8'])} of the way over "
             f"({listed(others)}; {listed(wholes)}; medians). Features bring as large a share of what all features that differ do ({percent(rows[saes[0]]['whole'])})." if saes else f"({listed(others)}; {listed(wholes)}; medians)."
         )
     turned = common.read(results, "switches")

@@ -3,9 +3,7 @@
 import contextlib
 import io
 import sys
-import tempfile
 import unittest
-from pathlib import Path
 from unittest import mock
 
 import torch
@@ -21,10 +19,7 @@ from .test_modeling import example, load, transformers
 class Hooks(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        folder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(folder.cleanup)
-        cls.folder = Path(folder.name)
-        toy.write(cls.folder)
+        cls.folder = toy.write_for(cls)
         short = toy.MODEL.replace("n_layers = 3", "n_layers = 2").replace("n_ctx = 32", "n_ctx = 64")
         (cls.folder / "short.toml").write_text(short)
         cls.enterClassContext(contextlib.redirect_stdout(io.StringIO()))

@@ -23,10 +23,7 @@ from topklm import data, export, train
 class Refusals(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        folder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(folder.cleanup)
-        cls.folder = Path(folder.name)
-        toy.write(cls.folder)
+        cls.folder = toy.write_for(cls)
         (cls.folder / "data.toml").write_text(toy.DATA)
         cls.call(train, "--config", cls.folder / "toy.toml", "--data", cls.folder / "data", "--out", cls.folder / "run")
 

@@ -1,6 +1,7 @@
 """A toy corpus and configs that train in seconds; the sentences are made here from a fixed seed."""
 
 import json
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -66,6 +67,14 @@ save_every = 1
 def story(rng) -> str:
     name, thing, place, verb = (rng.choice(list_) for list_ in (NAMES, THINGS, PLACES, VERBS))
     return f"One day {name} {verb} a {thing} by the {place}. \"What a {thing}!\" said {name}. Then {name} went home."
+
+
+def write_for(tests) -> Path:
+    """A folder that is there while the tests of a class run, with what `write` writes."""
+    folder = tempfile.TemporaryDirectory()
+    tests.addClassCleanup(folder.cleanup)
+    write(Path(folder.name))
+    return Path(folder.name)
 
 
 def write(folder: Path) -> dict:

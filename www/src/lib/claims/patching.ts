@@ -31,7 +31,7 @@ export function eightOf(tree: unknown): string[] {
   const whole = numberAt(rows.topk, 'whole');
   const all = sae === undefined ? null : numberAt(rows[sae], 'whole');
   return [
-    `Where two texts differ in one word, eight neurons of one, put into the other behind block ${block}, bring its next word ${UNITS.percent(neurons)} of the way over (median; of each pair the eight that do most); eight coordinates of the twin ${UNITS.percent(dense)},${
+    `Where two texts differ in one word, eight neurons of one (those that do most in each pair), put into the other behind block ${block}, bring its next word ${UNITS.percent(neurons)} of the way over (median); eight coordinates of the twin ${UNITS.percent(dense)},${
       features === null ? '' : ` eight SAE features ${UNITS.percent(features)},`
     } eight directions of the same states, rotated, ${UNITS.percent(rotated)}.${
       whole === null || all === null || features === null
