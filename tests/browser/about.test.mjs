@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { assertUsable, hashOf, loaded, openSite, shippedModel, STEP_TIMEOUT, withSite } from './page-kit.mjs';
+import { STEP_TIMEOUT, assertCount, assertUsable, hashOf, loaded, openSite, shippedModel, withSite } from './page-kit.mjs';
 
 describe('about and your model', { timeout: 600_000 }, () => {
   const model = shippedModel();
@@ -31,7 +31,7 @@ describe('about and your model', { timeout: 600_000 }, () => {
     assert.equal(kept.length, k - 1);
     const left = kept.filter(([, value]) => post !== 'relu' || !/^[-−]/.test(value));
     assert.ok(left.length > 0);
-    assert.equal(await rows.count(), left.length);
+    await assertCount(rows, left.length);
     if (left.length < kept.length) await page.getByText(`Those below 0 become 0 too, so ${left.length} are left`).waitFor();
     await page.getByLabel('Text (its last token is shown)').fill('The cat sat on the bed');
     await page.getByText(/at “bed”/).waitFor();

@@ -5,6 +5,9 @@ import { paths } from '../../scripts/lib/paths.mjs';
 import fs from 'node:fs';
 import path from 'node:path';
 import {
+  STEP_TIMEOUT,
+  WEIGHTS,
+  assertCount,
   assertUsable,
   hashOf,
   loaded,
@@ -12,8 +15,6 @@ import {
   openSite,
   saved,
   shippedModel,
-  STEP_TIMEOUT,
-  WEIGHTS,
   withSite,
 } from './page-kit.mjs';
 
@@ -156,7 +157,7 @@ describe('dense twin', { timeout: 600_000, skip }, () => {
     assert.doesNotMatch(text, /Active at|Active values|active 100|after TopK|\bneuron\b/);
     await page.getByRole('heading', { name: 'Lowest quarter by rank', exact: true }).waitFor();
     const links = page.getByRole('heading', { name: 'The same index' }).locator('..').getByRole('link');
-    assert.equal(await links.count(), layers.length);
+    await assertCount(links, layers.length);
     await assertUsable(page);
   });
 
@@ -183,9 +184,9 @@ describe('dense twin', { timeout: 600_000, skip }, () => {
     await page.getByRole('heading', { name: 'When each coordinate took on its meaning' }).waitFor();
     const { steps } = read('features/steps/columns.json');
     const map = page.locator('figure', { hasText: 'similarity to the final' });
-    assert.equal(await map.locator('tbody tr').count(), steps.length);
+    await assertCount(map.locator('tbody tr'), steps.length);
     const ribbon = page.locator('figure', { hasText: 'How early each' });
-    assert.equal(await ribbon.locator('tbody tr').count(), layers.length);
+    await assertCount(ribbon.locator('tbody tr'), layers.length);
     await page.getByRole('slider', { name: 'Coordinate' }).first().focus();
     await page.keyboard.press('ArrowRight');
     await page.getByText(/the distance to its final top tokens is/).waitFor();

@@ -1,7 +1,7 @@
 // The picture of the network: drawn from the same reading as the table, used by pointer and by keys, and what a neuron that is set pushes out.
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import { assertUsable, hashOf, loaded, shippedModel, siteModule, STEP_TIMEOUT, WEIGHTS, withSite } from './page-kit.mjs';
+import { STEP_TIMEOUT, WEIGHTS, assertCount, assertUsable, hashOf, loaded, shippedModel, siteModule, withSite } from './page-kit.mjs';
 
 describe('the layout of the picture', () => {
   let layout;
@@ -84,7 +84,7 @@ describe('the picture of the network', { timeout: 600_000 }, () => {
     await page.locator('[data-network=whole][data-still=true]').waitFor({ timeout: STEP_TIMEOUT });
     const words = await section().locator('p.visually-hidden').innerText();
     assert.ok(words.includes(`${k} of ${width} neurons kept, the least at`), words);
-    assert.equal(await section().getByRole('list', { name: 'Most likely next tokens' }).getByRole('listitem').count(), 5);
+    await assertCount(section().getByRole('list', { name: 'Most likely next tokens' }).getByRole('listitem'), 5);
   });
 
   test('the canvas is drawn on, and a click on it pins the neuron there', async () => {

@@ -1,7 +1,7 @@
 // Explore, as a person meets it: a stored text before the model is there, then the model's own reading, typing, why.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { assertUsable, hashOf, loaded, openSite, shippedModel, STEP_TIMEOUT, WEIGHTS, withSite } from './page-kit.mjs';
+import { STEP_TIMEOUT, WEIGHTS, assertCount, assertUsable, hashOf, loaded, openSite, shippedModel, withSite } from './page-kit.mjs';
 
 const chips = (page) => page.getByRole('listbox', { name: 'The text' }).getByRole('option');
 const lit = (page) => chips(page).evaluateAll((all) => all.flatMap((chip, at) => (/ value /.test(chip.title) ? [at] : [])));
@@ -22,7 +22,7 @@ describe('explore', { timeout: 600_000 }, () => {
   test('before the model: a stored text with highlighted tokens, the table, a neuron’s card, and the download', async () => {
     await waitState(page, 'stored');
     const [{ ids, neuron, at }] = model.read('examples/index.json').texts;
-    assert.equal(await chips(page).count(), ids.length);
+    await assertCount(chips(page), ids.length);
     const [layer, index] = neuron;
     const rows = model.read('examples/0.json').layers.find((entry) => entry.layer === layer);
     const expected = ids.flatMap((_, at) => (rows.indices.slice(rows.row_start[at], rows.row_start[at + 1]).includes(index) ? [at] : []));
@@ -130,7 +130,7 @@ describe('explore', { timeout: 600_000 }, () => {
     await page.getByText('What comes next').click();
     const next = page.getByRole('table', { name: 'Most likely next tokens' });
     await next.waitFor();
-    assert.equal(await next.locator('tbody tr').count(), 12);
+    await assertCount(next.locator('tbody tr'), 12);
     await next.getByRole('button', { name: /^Why/ }).first().click();
     await page.locator('[data-effect]').first().waitFor();
     const effects = await page.locator('[data-effect]').evaluateAll((rows) => rows.map((row) => Math.abs(Number(row.dataset.effect))));
@@ -189,7 +189,7 @@ describe('explore', { timeout: 600_000 }, () => {
     await page.getByText('Attention', { exact: true }).click();
     const { num_attention_heads: heads } = model.read('config.json');
     await page.getByText('Head 0, all queries').waitFor();
-    assert.equal(await page.locator('.maps canvas').count(), heads);
+    await assertCount(page.locator('.maps canvas'), heads);
     await page.waitForFunction(() => {
       const canvas = document.querySelector('.maps canvas');
       return canvas
@@ -198,7 +198,7 @@ describe('explore', { timeout: 600_000 }, () => {
         .data.some((value) => value > 0);
     });
     const map = page.getByRole('table', { name: /by layer and position/ });
-    assert.equal(await map.locator('tbody tr').count(), layers);
+    await assertCount(map.locator('tbody tr'), layers);
     assert.equal(
       await map.locator('tbody tr').first().locator('td').count(),
       Math.min(24, model.read('examples/index.json').texts.find(({ title }) => title === 'The tall tree').at + 1),

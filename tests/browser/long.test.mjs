@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, describe, test } from 'node:test';
-import { hashOf, loaded, shippedModel, siteModule, withSite } from './page-kit.mjs';
+import { assertCount, hashOf, loaded, shippedModel, siteModule, withSite } from './page-kit.mjs';
 
 const { encodeIds } = await siteModule('route.ts');
 const { MAX_TEXT, MAX_TOKENS } = await siteModule('fit.ts');
@@ -52,7 +52,7 @@ describe('long links and texts', { timeout: 600_000 }, () => {
         .waitFor();
       await chips().first().waitFor();
       await page.getByText(`Tokens ${count(MAX_TOKENS - 2047)} to ${count(MAX_TOKENS)} of ${count(MAX_TOKENS)}.`).waitFor();
-      assert.equal(await chips().count(), 2048);
+      await assertCount(chips(), 2048);
       await page.getByRole('button', { name: 'Earlier' }).click();
       await page.getByText(`Tokens ${count(MAX_TOKENS - 4095)} to ${count(MAX_TOKENS - 2048)} of`).waitFor();
       // By keys from one part into the next.
@@ -88,7 +88,7 @@ describe('long links and texts', { timeout: 600_000 }, () => {
     assert.equal(await loaded(page), 'cpu');
     await page.getByText(`The text has ${count(2 * most)} tokens, but ${takes}`).waitFor();
     await page.locator('[data-state=live]').waitFor();
-    assert.equal(await chips().count(), most);
+    await assertCount(chips(), most);
     await visit(`#/steer?b=${ids(75_000)}&s=${ids(75_000)}&pl=5&len=2&temp=0&e=1.2_ablate_0`);
     await page.getByRole('alert').getByText('Its steered text has 75,000 tokens').waitFor();
     await page.getByRole('button', { name: 'Close' }).click();
@@ -104,7 +104,7 @@ describe('long links and texts', { timeout: 600_000 }, () => {
     assert.equal(await loaded(page), 'cpu');
     await page.getByText(/^The text has \d+ tokens, but this model takes at most 12 tokens: the rest is left out\.$/).waitFor();
     await page.locator('[data-state=live]').waitFor();
-    assert.equal(await chips().count(), 12);
+    await assertCount(chips(), 12);
   });
 
   test('a megabyte typed in: its beginning is read, and the page says so', async () => {
@@ -115,7 +115,7 @@ describe('long links and texts', { timeout: 600_000 }, () => {
     await page.getByRole('textbox', { name: 'Text' }).fill(text);
     await page.getByText(said).waitFor();
     await page.locator('[data-state=live]').waitFor();
-    assert.equal(await chips().count(), most);
+    await assertCount(chips(), most);
     await page.getByRole('textbox', { name: 'Text' }).fill('The dog ran');
     await page.getByText(said).waitFor({ state: 'detached' });
     await visit('#/steer?len=2');
@@ -140,7 +140,7 @@ describe('long links and texts', { timeout: 600_000 }, () => {
     await visit(`#/steer?e=${Array.from({ length: 100_000 }, () => '1.2_clamp_3').join('*')}`);
     await page.getByRole('alert').getByText(`It has 100,000 edits; this site reads the first ${MAX_EDITS}.`).waitFor();
     await page.getByRole('list', { name: 'Edits' }).waitFor();
-    assert.equal(await page.getByRole('list', { name: 'Edits' }).getByRole('listitem').count(), MAX_EDITS);
+    await assertCount(page.getByRole('list', { name: 'Edits' }).getByRole('listitem'), MAX_EDITS);
     await isSmall();
     await page.evaluate(() => history.replaceState({ address: `#/explore?p=${'a'.repeat(3e6)}` }, '', '#/explore'));
     await page.reload();

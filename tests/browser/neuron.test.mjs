@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
+  STEP_TIMEOUT,
   accessibilityFindings,
+  assertCount,
   assertUsable,
   hashOf,
   loaded,
@@ -10,7 +12,6 @@ import {
   saved,
   shippedModel,
   siteModule,
-  STEP_TIMEOUT,
   withSite,
 } from './page-kit.mjs';
 
@@ -58,7 +59,7 @@ describe('neuron page', { timeout: 600_000, skip: !model.features && 'the shippe
     for (const name of ['Highest', 'Second highest', 'Second lowest', 'Lowest'].slice(0, quantiles.length))
       await page.getByRole('heading', { name: `${name} quarter by rank`, exact: true }).waitFor();
     assert.equal(await page.getByRole('heading', { name: /of its maximum/ }).count(), 0);
-    assert.equal(await page.getByRole('heading', { name: 'The same index' }).locator('..').getByRole('link').count(), index.layers.length);
+    await assertCount(page.getByRole('heading', { name: 'The same index' }).locator('..').getByRole('link'), index.layers.length);
     const training = page.getByRole('heading', { name: 'Across training' }).locator('..');
     if (index.steps.length > 0) {
       assert.equal(
@@ -79,7 +80,7 @@ describe('neuron page', { timeout: 600_000, skip: !model.features && 'the shippe
     };
     if (reads) {
       await says('Its label as a detector', [two(reads.f1), two(reads.detection), said(reads.label)]);
-      assert.equal(await section('Token entropy at fixed shares').locator('tbody tr').count(), reads.shares.length);
+      await assertCount(section('Token entropy at fixed shares').locator('tbody tr'), reads.shares.length);
       await says('Where it is active', [`${two(reads.places.quoted)} ×`]);
     }
     if (states) await says('What it marks in stories', [two(states.best[0].f1), `the best F1 is ${two(states.f1_shuffled)}`]);
@@ -189,7 +190,7 @@ describe('neuron page', { timeout: 600_000, skip: !model.features && 'the shippe
   test('a chart is saved as SVG and PNG', async () => {
     const chart = page.locator('figure', { hasText: 'Active values' });
     await chart.getByText('Numbers').click();
-    assert.equal(await chart.locator('tbody tr').count(), record.histogram.counts.length);
+    await assertCount(chart.locator('tbody tr'), record.histogram.counts.length);
     const svg = await saved(page, () => chart.getByRole('button', { name: 'SVG' }).click());
     assert.match(svg.text, /^<svg .*<rect /);
     const png = await saved(page, () => chart.getByRole('button', { name: 'PNG' }).click());

@@ -117,6 +117,12 @@ export function withSite({ hash = '#/explore', load = false, serve: serving, hol
   });
 }
 
+/** As many elements as `wanted`: waits until the page has drawn the last of them, and fails if there is one more. */
+export async function assertCount(locator, wanted, message) {
+  if (wanted > 0) await locator.nth(wanted - 1).waitFor({ state: 'attached' });
+  assert.equal(await locator.count(), wanted, message);
+}
+
 /** Waits until the model has been loaded, and gives the kind of its backend. */
 export async function loaded(page) {
   const backend = page.locator('[data-backend]');

@@ -1,7 +1,7 @@
 // Work and place are kept from page to page: the navigation leads to a page as it was left, the step back to where one was on it.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { loaded, offeredModels, openSite, shippedModel, STEP_TIMEOUT, withSite } from './page-kit.mjs';
+import { STEP_TIMEOUT, assertCount, loaded, offeredModels, openSite, shippedModel, withSite } from './page-kit.mjs';
 
 const model = shippedModel();
 const twin = offeredModels().find(({ name }) => name === model.dense_twin);
@@ -75,16 +75,16 @@ describe('work and place, from page to page', { timeout: 300_000 }, () => {
       await page.waitForFunction(() => /[?&]e=[^&]*2\.17_/.test(location.hash));
       const { e, p } = await params(page);
       assert.deepEqual([e.split('*')[0], e.split('*').length, p], [first, 2, 'The baby was tired, so']);
-      assert.equal(await chips(page).count(), 2);
+      await assertCount(chips(page), 2);
       // Once more, it is the edit that is there.
       await page.evaluate(() => (location.hash = '#/m/x/2/17'));
       await page.getByRole('link', { name: 'Add to your edits' }).click();
       await page.waitForFunction(() => /[?&]e=[^&]*2\.17_/.test(location.hash));
-      assert.equal(await chips(page).count(), 2);
+      await assertCount(chips(page), 2);
       await page.evaluate(() => (location.hash = '#/m/x/2/18'));
       await page.getByRole('link', { name: 'Steer with this' }).click();
       await page.waitForFunction(() => /[?&]e=2\.18_[^*]*(&|$)/.test(location.hash));
-      assert.equal(await chips(page).count(), 1);
+      await assertCount(chips(page), 1);
     });
   });
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { describe, test } from 'node:test';
 import { inRoot } from '../../scripts/lib/paths.mjs';
-import { openSite, shippedModel, shown, siteModule, STEP_TIMEOUT, withSite } from './page-kit.mjs';
+import { STEP_TIMEOUT, assertCount, openSite, shippedModel, shown, siteModule, withSite } from './page-kit.mjs';
 
 const model = shippedModel();
 const skip = !model.features && 'the shipped model has no statistics';
@@ -182,7 +182,7 @@ describe('by keyboard on Steer', { timeout: 300_000, skip }, () => {
     await add('happy');
     await until(inSearch);
     const remove = page.getByRole('button', { name: /^Remove the edit/ });
-    assert.equal(await remove.count(), 2);
+    await assertCount(remove, 2);
     await remove.nth(1).focus();
     await page.keyboard.press('Enter');
     await until(() => document.activeElement?.matches('.remove'));

@@ -6,15 +6,16 @@ import { describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { paths } from '../../scripts/lib/paths.mjs';
 import {
+  STEP_TIMEOUT,
+  WEIGHTS,
+  assertCount,
   assertUsable,
   hashOf,
   loaded,
   offeredModels,
   openSite,
   shippedModel,
-  STEP_TIMEOUT,
   siteModule,
-  WEIGHTS,
   withSite,
 } from './page-kit.mjs';
 
@@ -48,7 +49,7 @@ describe('the start page', { timeout: 600_000, skip: !example && 'the shipped mo
     await page.locator('[data-origin=stored]').waitFor();
     for (const side of ['before', 'after']) {
       assert.ok(endsWith(await shownText(page, side), example.stored[side].text), side);
-      assert.equal(await page.locator(`[data-outcome=${side}] li`).count(), example.stored.next.length);
+      await assertCount(page.locator(`[data-outcome=${side}] li`), example.stored.next.length);
     }
     assert.ok(fs.statSync(path.join(model.folder, 'start.json')).size < 10_000);
     assert.ok(!site.requests.some((url) => /features\/layer|examples\//.test(url)), 'more was fetched than the page shows');

@@ -2,17 +2,18 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
+  LOAD_TIMEOUT,
+  STEP_TIMEOUT,
   addressHasSteered,
+  assertCount,
   assertUsable,
   encodeIds,
   hashOf,
-  LOAD_TIMEOUT,
   openSite,
   saved,
   shippedModel,
   siteModule,
   slowDown,
-  STEP_TIMEOUT,
   withSite,
 } from './page-kit.mjs';
 
@@ -233,7 +234,7 @@ describe('steer page', { timeout: 600_000 }, () => {
       );
       assert.equal(await page.getByLabel('Words of the concept').inputValue(), list.map((word) => word.toLowerCase()).join(', '));
     }
-    assert.equal(await page.getByRole('heading', { name: 'Measured recipes' }).count(), recipes.length > 0 ? 1 : 0);
+    await assertCount(page.getByRole('heading', { name: 'Measured recipes' }), recipes.length > 0 ? 1 : 0);
   });
 
   test('accessible in both themes, no sideways scrolling on a phone', () => assertUsable(page));

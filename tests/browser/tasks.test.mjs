@@ -7,7 +7,18 @@ import path from 'node:path';
 import { after, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { inRoot } from '../../scripts/lib/paths.mjs';
-import { CLIPBOARD, LOAD_TIMEOUT, loaded, offeredModels, openSite, shippedModel, STEP_TIMEOUT, WEIGHTS, withSite } from './page-kit.mjs';
+import {
+  CLIPBOARD,
+  LOAD_TIMEOUT,
+  STEP_TIMEOUT,
+  WEIGHTS,
+  assertCount,
+  loaded,
+  offeredModels,
+  openSite,
+  shippedModel,
+  withSite,
+} from './page-kit.mjs';
 
 const model = shippedModel();
 const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
@@ -48,7 +59,7 @@ describe('five people’s tasks', { timeout: 900_000, skip: !model.features && '
         await visit('', context, async (page) => {
           const knob = page.getByRole('switch');
           await knob.waitFor();
-          assert.equal(await knob.count(), 1);
+          await assertCount(knob, 1);
           const inView = async (what) => {
             const { y, height } = await what.boundingBox();
             return y >= 0 && y + Math.min(height, 40) <= context.viewport.height;

@@ -4,7 +4,18 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { paths } from '../../scripts/lib/paths.mjs';
-import { assertUsable, hashOf, loaded, offeredModels, openSite, shippedModel, slowDown, STEP_TIMEOUT, withSite } from './page-kit.mjs';
+import {
+  STEP_TIMEOUT,
+  assertCount,
+  assertUsable,
+  hashOf,
+  loaded,
+  offeredModels,
+  openSite,
+  shippedModel,
+  slowDown,
+  withSite,
+} from './page-kit.mjs';
 
 describe('trace page', { timeout: 600_000 }, () => {
   const model = shippedModel();
@@ -54,9 +65,9 @@ describe('trace page', { timeout: 600_000 }, () => {
     const columns = model.read('features/steps/columns.json');
     const map = page.locator('figure', { hasText: 'similarity to the final' });
     await map.waitFor();
-    assert.equal(await map.locator('tbody tr').count(), columns.steps.length);
+    await assertCount(map.locator('tbody tr'), columns.steps.length);
     const ribbon = page.locator('figure', { hasText: 'How early each' });
-    assert.equal(await ribbon.locator('tbody tr').count(), index.layers.length);
+    await assertCount(ribbon.locator('tbody tr'), index.layers.length);
   });
 
   test('a cell chosen by keyboard is described and leads to its neuron', { skip: !hasSteps && 'no checkpoint was analyzed' }, async () => {

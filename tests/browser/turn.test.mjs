@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { inRoot } from '../../scripts/lib/paths.mjs';
-import { assertUsable, hashOf, offeredModels, shippedModel, siteModule, withSite } from './page-kit.mjs';
+import { assertCount, assertUsable, hashOf, offeredModels, shippedModel, siteModule, withSite } from './page-kit.mjs';
 
 const { moved, placesFor, RANDOM, ranked, settable, sidesOf, tokenOf, valuesOf } = await siteModule('turn.ts');
 const PROMPT = 'The baby was tired, so';
@@ -186,7 +186,7 @@ describe('the page', { timeout: 300_000 }, () => {
     await found().waitFor({ timeout: 120_000 });
     assert.ok(Number(await found().getAttribute('data-turning')) >= 8);
     const rows = found().locator('ul > li');
-    assert.equal(await rows.count(), 8);
+    await assertCount(rows, 8);
     for (const row of await rows.all()) assert.ok(Number(await row.getAttribute('data-times')) > 1);
     assert.deepEqual([hashOf(page).params.from, hashOf(page).params.to], ['he', 'she']);
     const name = await rows.first().getByRole('link').innerText();
