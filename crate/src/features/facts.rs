@@ -12,7 +12,7 @@ use super::cluster::Clusters;
 use super::json::round4;
 use super::peaks::Rank;
 use super::FORMAT;
-use crate::config::Config;
+use crate::config::{Config, Norm};
 use crate::error::{fail, Code, Error, Result};
 use crate::exec::cpu::CpuEngine;
 use crate::pace::pause;
@@ -58,7 +58,7 @@ pub struct Facts {
     pub special: Vec<u32>,
     /// The text of each token; absent without a tokenizer.
     pub texts: Option<Vec<String>>,
-    /// For each index, the tokens with the largest and the smallest γ_final[i] · W_U[:, i].
+    /// For each index, the tokens with the largest and the smallest direct effect ([`effects`]).
     pub promoted: Vec<Effects>,
     pub suppressed: Vec<Effects>,
     pub clusters: Option<Clusters>,
@@ -214,15 +214,22 @@ pub fn special_ids(config: &Config, eos: &[u32], tokenizer: Option<&Tokenizer>) 
 /// Tokens with their effects, strongest first.
 pub type Effects = Vec<(u32, f64)>;
 
-/// γ_final[i] · W_U[token, i]: the largest and the smallest of each index.
+/// γ_final[i] · W_U[token, i], less its mean over i where the last norm takes the mean away: the largest and the smallest of each index.
 async fn effects(engine: &CpuEngine) -> Result<(Vec<Effects>, Vec<Effects>)> {
     let (config, weights) = (engine.config(), engine.weights());
     let head = weights.get(config.head())?;
     let (rows, gain) = (head.to_f32(), weights.get(Weight::FinalNormGain)?.vector());
+    let effect = |token: usize, index: usize| f64::from(gain[index] * rows[token * head.stride + index]);
+    let mean = |token| (0..config.d_model).map(|index| effect(token, index)).sum::<f64>() / config.d_model as f64;
+    let means: Vec<f64> = match config.norm {
+        Norm::Rms => vec![0.0; config.d_vocab],
+        Norm::Layer => (0..config.d_vocab).map(mean).collect(),
+    };
     let (mut promoted, mut suppressed) = (Vec::new(), Vec::new());
     for index in 0..config.d_model {
-        let mut of: Effects = (0..config.d_vocab)
-            .map(|token| (token as u32, f64::from(gain[index] * rows[token * head.stride + index])))
+        let of = means.iter().enumerate();
+        let mut of: Effects = of
+            .map(|(token, mean)| (token as u32, effect(token, index) - mean))
             .collect();
         // JSON has no number for it, and the facts are read again behind all documents.
         if let Some((token, _)) = of.iter().find(|(_, effect)| !effect.is_finite()) {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{json, Value};
 use topk_lm::checkpoint::FolderSource;
+use topk_lm::config::Norm;
 use topk_lm::exec::cpu::Branches;
 use topk_lm::offline::OfflineModel;
 use topk_lm::pace::Cancel;
@@ -27,6 +28,47 @@ fn at_last(edit: Edit, ids: &[u32]) -> Edit {
         from: ids.len() - 1,
         to: ids.len(),
     })
+}
+
+/// A neuron of the last block that outgrows all others is alone in the final norm, which a mean that is taken away makes e_i − 1/d: of the
+/// logits at v and at −v, half the difference is then the direct effect over that vector's root mean square.
+#[test]
+fn promoted_tokens_are_those_that_a_neuron_lifts_through_the_final_norm() {
+    for name in ["llama-abs", "gpt2-relu", "neox-dense-bf16"] {
+        let model = load(&golden(name), BackendChoice::Cpu).unwrap();
+        let (ids, config) = ([0, 5, 9, 33, 7, 60], model.config());
+        let (d, layer) = (config.d_model as f64, config.n_layers - 1);
+        let rms = match config.norm {
+            Norm::Rms => (1.0 / d).sqrt(),
+            Norm::Layer => (1.0 / d * (1.0 - 1.0 / d)).sqrt(),
+        };
+        let out = folder(&format!("promoted-{name}"));
+        succeeds(analyze(&golden(name), &out, &["--threads", "1"]));
+        for index in [0, 7, config.d_model - 1] {
+            let last = |value| {
+                let logits = run(&model, &ids, vec![at_last(Edit::clamp(layer, index, value), &ids)]);
+                logits[logits.len() - config.d_vocab..].to_vec()
+            };
+            let lifted: Vec<f64> = last(1e7)
+                .iter()
+                .zip(last(-1e7))
+                .map(|(up, down)| f64::from(up - down) / 2.0 * rms)
+                .collect();
+            let mut order: Vec<usize> = (0..lifted.len()).collect();
+            order.sort_by(|a, b| lifted[*b].total_cmp(&lifted[*a]));
+            let near = |found: &Value, tokens: &[usize]| {
+                for (pair, token) in found.as_array().unwrap().iter().zip(tokens) {
+                    let (id, effect) = (pair[0].as_u64().unwrap() as usize, pair[1].as_f64().unwrap());
+                    assert!((effect - lifted[id]).abs() < 1e-3, "{name} {index}: {pair}, {}", lifted[id]);
+                    assert!((effect - lifted[*token]).abs() < 1e-3, "{name} {index}: {pair}, not {token}");
+                }
+            };
+            let record = record(&out, layer, index);
+            near(&record["promoted"], &order[..10]);
+            order.reverse();
+            near(&record["suppressed"], &order[..10]);
+        }
+    }
 }
 
 /// Edited rows that begin behind a block are what a run with the edit gives, bit for bit; also in the last block, with a dense one behind, and

@@ -6,7 +6,7 @@
 /** A token id and how often it occurred. */
 export type TokenCount = [id: number, count: number];
 
-/** A token id and a neuron's direct effect on its logit per unit of activation: γ_final[index] · W_U[id, index]. */
+/** A token id and a neuron's direct effect on its logit per unit of activation: γ_final[index] · W_U[id, index], less its mean over indices before a LayerNorm. */
 export type TokenEffect = [id: number, effect: number];
 
 /** A text in which a neuron was active. */

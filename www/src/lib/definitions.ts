@@ -84,7 +84,7 @@ export const DEFINITIONS = {
   },
   promoted: {
     name: 'Promoted',
-    text: 'Tokens whose logits the neuron raises most, by its direct effect γ_final[i] · W_U[:, i], in logits per unit of activation.',
+    text: 'Tokens whose logits the neuron raises most, by its direct effect γ_final[i] · W_U[:, i] (less its mean over i if the last norm is a LayerNorm), in logits per unit of activation.',
   },
   suppressed: {
     name: 'Suppressed',
