@@ -144,7 +144,7 @@ pub enum Residual {
     Parallel,
 }
 
-/// The TopK activation of the residual stream; its order is that of `order.rs`.
+/// The TopK activation of the residual stream; in which order, [`Select`](crate::Select) says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TopK {
     pub k: usize,
@@ -216,7 +216,7 @@ pub struct Config {
     pub n_nontopk: usize,
     /// How the checkpoint stores matrices of 4 bits; `None`: it has none.
     pub quantization: Option<Quantization>,
-    /// Sparse autoencoders attached to the model, by number; no file of a model has them.
+    /// Autoencoders that an engine's weights have, by number. `config.json` has none, and [`Model::saes`](crate::Model::saes) tells which are attached.
     pub saes: Vec<Sae>,
     pub bos_token_id: Option<u32>,
     pub eos_token_ids: Vec<u32>,
@@ -229,7 +229,7 @@ pub struct Quantization {
     pub group_size: Option<usize>,
 }
 
-/// See `checkpoint/four_bit.rs`.
+/// In which layout matrices of 4 bits are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QuantMethod {
     /// AutoGPTQ's layout; `v1`, in which most are: zeros are stored less 1.
@@ -335,7 +335,7 @@ impl Config {
         let mlp = with_bias(d, self.d_mlp_in(), self.biases.mlp_in) + with_bias(self.d_mlp, d, self.biases.mlp_out);
         let tables = self.d_vocab * d * if self.tie_word_embeddings { 1 } else { 2 };
         let positions = if self.positions == Positions::Learned {
-            self.n_ctx * d
+            self.n_positions * d
         } else {
             0
         };

@@ -76,23 +76,18 @@ pub enum Propagate {
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, try_from = "written::RawEdit")]
+#[serde(try_from = "written::RawEdit", into = "written::RawEdit")]
 pub struct Edit {
     /// Of a neuron; of no meaning for a feature.
     pub layer: usize,
     /// The hook of an attached sparse autoencoder whose feature is meant, instead of a neuron of a layer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sae: Option<String>,
     pub index: usize,
     pub action: Action,
     /// Finite in f32; required, but for `ablate`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<f64>,
-    #[serde(default)]
     pub site: Site,
-    #[serde(default)]
     pub positions: Positions,
-    #[serde(default)]
     pub propagate: Propagate,
 }
 

@@ -44,6 +44,28 @@ impl Source for Waiting {
     }
 }
 
+/// Gives one byte less than it is asked for, once tensors are read.
+struct Short(MemorySource);
+
+impl Source for Short {
+    fn size(&self, path: &str) -> Option<u64> {
+        self.0.size(path)
+    }
+
+    fn read<'a>(&'a self, path: &'a str, offset: u64, length: usize) -> LocalFuture<'a, Result<Vec<u8>>> {
+        let less = usize::from(path.ends_with(".safetensors") && offset > 8);
+        self.0.read(path, offset, length - less)
+    }
+}
+
+#[test]
+fn a_source_that_gives_too_few_bytes_is_named() {
+    let (config, stored) = llama(true, false, "F32");
+    let files = MemorySource::new([("model.safetensors", file(&stored))]);
+    let message = load_from(&Short(files), "", &config).err().unwrap().to_string();
+    assert!(message.starts_with("model.safetensors gave "), "{message}");
+}
+
 #[test]
 fn headers_of_all_shards_are_asked_for_before_one_is_there() {
     let (_, stored) = llama(true, false, "F32");

@@ -141,11 +141,11 @@ pub(super) fn gpt2(prefix: &str, dtype: &'static str) -> (Config, Stored) {
     (Config::from_json(config.to_string().as_bytes()).unwrap(), stored)
 }
 
-pub(super) fn load_from(source: &MemorySource, prefix: &str, config: &Config) -> Result<Kept> {
+pub(super) fn load_from(source: &dyn Source, prefix: &str, config: &Config) -> Result<Kept> {
     load_as(KeptAs::Stored, source, prefix, config)
 }
 
-fn load_as(kept_as: KeptAs, source: &MemorySource, prefix: &str, config: &Config) -> Result<Kept> {
+fn load_as(kept_as: KeptAs, source: &dyn Source, prefix: &str, config: &Config) -> Result<Kept> {
     let (mut kept, mut seen) = (Kept::default(), Vec::new());
     pollster::block_on(load_weights(source, prefix, config, kept_as, &mut kept, &mut |done, total| {
         seen.push((done, total))

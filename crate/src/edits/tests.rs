@@ -14,6 +14,20 @@ fn an_edit_is_read_from_text_and_from_json() {
 }
 
 #[test]
+fn every_edit_is_read_back_from_the_json_that_it_is_written_as() {
+    let neuron = Edit::add(4, 17, 2.5).site(Site::TopkIn).positions(Positions::Range { from: 3, to: 7 });
+    let feature = Edit::clamp(0, 90, 3.0).sae("blocks.2.hook_resid_post").positions(Positions::Generated);
+    for edit in [Edit::ablate(0, 1), Edit::scale(2, 3, 0.5), neuron, Edit::ablate(0, 5).sae("hook_embed"), feature] {
+        let json = serde_json::to_string(&edit).unwrap();
+        assert_eq!(serde_json::from_str::<Edit>(&json).map_err(|error| error.to_string()), Ok(edit), "{json}");
+    }
+    assert_eq!(
+        serde_json::to_string(&Edit::clamp(4, 17, 8.0)).unwrap(),
+        r#"{"layer":4,"index":17,"action":"clamp","value":8.0,"site":"topk_out","positions":"all","propagate":"layer"}"#
+    );
+}
+
+#[test]
 fn a_malformed_edit_says_what_is_wrong() {
     for (text, word) in [
         ("layer=1", "missing field `index`"),

@@ -1,26 +1,28 @@
 //! [`Edit`] as it is written: as JSON, and as the command's `key=value` pairs.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Action, Edit, Positions, Propagate, Site};
 use crate::error::{fail, quoted, shortened, Result};
 
 /// An edit's fields: a neuron has a layer, a feature an autoencoder.
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawEdit {
+    #[serde(skip_serializing_if = "Option::is_none")]
     layer: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     sae: Option<String>,
     index: usize,
     #[serde(deserialize_with = "named::action")]
     action: Action,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     value: Option<f64>,
-    #[serde(default, deserialize_with = "named::site")]
+    #[serde(default, deserialize_with = "named::site", skip_serializing_if = "Option::is_none")]
     site: Option<Site>,
     #[serde(default, deserialize_with = "named::positions")]
     positions: Positions,
-    #[serde(default, deserialize_with = "named::propagate")]
+    #[serde(default, deserialize_with = "named::propagate", skip_serializing_if = "Option::is_none")]
     propagate: Option<Propagate>,
 }
 
@@ -54,6 +56,22 @@ mod named {
     pub fn positions<'de, D: Deserializer<'de>>(from: D) -> Result<Positions, D::Error> {
         let said = "positions must be 'all', 'prompt', 'generated' or {from, to} in whole numbers";
         Positions::deserialize(from).map_err(|_| D::Error::custom(said))
+    }
+}
+
+impl From<Edit> for RawEdit {
+    fn from(edit: Edit) -> RawEdit {
+        let of_neuron = edit.sae.is_none();
+        RawEdit {
+            layer: of_neuron.then_some(edit.layer),
+            sae: edit.sae,
+            index: edit.index,
+            action: edit.action,
+            value: edit.value,
+            site: of_neuron.then_some(edit.site),
+            positions: edit.positions,
+            propagate: of_neuron.then_some(edit.propagate),
+        }
     }
 }
 

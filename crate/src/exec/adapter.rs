@@ -30,7 +30,7 @@ impl BackendKind {
 
 /// What was chosen, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AdapterChoice {
+pub struct BackendInfo {
     pub kind: BackendKind,
     /// The name of the GPU's adapter; none on the CPU.
     pub adapter: Option<String>,

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use crate::config::Config;
 use crate::error::{fail, Result};
-use crate::exec::adapter::{AdapterChoice, BackendChoice, BackendKind};
+use crate::exec::adapter::{BackendInfo, BackendChoice, BackendKind};
 use crate::exec::request::{Batch, BatchOutput, Decode, DecodeRow, Drawn, Resume};
 use crate::ops::def::Step;
 #[cfg(feature = "cli")]
@@ -33,7 +33,7 @@ pub struct GpuLoader(Infallible);
 pub struct Ledger(Infallible);
 
 /// Always the CPU; asking for the GPU is an error.
-pub async fn open(wanted: BackendChoice) -> Result<(AdapterChoice, Option<Rc<Gpu>>)> {
+pub async fn open(wanted: BackendChoice) -> Result<(BackendInfo, Option<Rc<Gpu>>)> {
     let reason = match wanted {
         BackendChoice::Cpu => "the CPU was asked for",
         BackendChoice::Auto => "this build has no GPU backend (the feature gpu is off)",
@@ -42,7 +42,7 @@ pub async fn open(wanted: BackendChoice) -> Result<(AdapterChoice, Option<Rc<Gpu
             "this build has no GPU backend: build topk-lm with its feature gpu; the cpu backend runs everywhere"
         ),
     };
-    let choice = AdapterChoice {
+    let choice = BackendInfo {
         kind: BackendKind::Cpu,
         adapter: None,
         is_fallback: false,

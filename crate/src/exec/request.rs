@@ -14,7 +14,8 @@ pub enum LogitRows {
     None,
     Last,
     All,
-    /// One number a row: the logit of this token.
+    /// One number a row: the logit of this token. Of no `run`.
+    #[doc(hidden)]
     Token(u32),
 }
 

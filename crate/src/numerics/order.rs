@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::dispatch::dispatch;
 
-/// What an entry is chosen by (`topk_select` in `config.json`).
+/// What an entry is chosen by (`topk_select` in `config.json`): the largest come first, equal ones by ascending index. −0 equals +0, and NaN is
+/// larger than +∞.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Select {

@@ -21,6 +21,8 @@ const LOOKS: usize = 5000;
 const SMALLEST: usize = 1 << 17;
 /// Outputs are split at multiples of this.
 const STEP: usize = 16;
+/// Most threads of a team.
+const MOST: usize = 1024;
 /// Dots of fewer rows of a table are not shared.
 const FEWEST: usize = 256;
 
@@ -57,10 +59,13 @@ impl Team {
     /// So many threads, the one that asks for products included; none where that is the only one.
     ///
     /// # Errors
-    /// `io` where the system starts no more threads.
+    /// `argument` where they are more than 1,024, `io` where the system starts no more.
     pub fn of(threads: usize) -> Result<Option<Arc<Team>>> {
         if threads < 2 {
             return Ok(None);
+        }
+        if threads > MOST {
+            fail!(Argument, "threads is {threads}; it can be at most {MOST}");
         }
         let mut team = Team {
             shared: Arc::default(),

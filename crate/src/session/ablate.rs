@@ -46,6 +46,7 @@ pub struct EachSet {
 
 impl Model {
     /// Ablates every neuron that is active at the last position of `ids`, one at a time. `progress` hears how many are done, of how many.
+    /// All of `ids` are the prompt: an edit of generated positions changes nothing.
     pub async fn ablate(
         &self,
         ids: &[u32],
@@ -58,7 +59,7 @@ impl Model {
     }
 
     /// Sets each of `neurons`, of any blocks and in any order, alone to its value at the last position of `ids`: what that does to `target`'s logit.
-    /// The difference of the effects on two tokens is how far a neuron turns the one into the other. `progress` as in [`Model::ablate`].
+    /// The difference of the effects on two tokens is how far a neuron turns the one into the other. `edits` and `progress` as in [`Model::ablate`].
     pub async fn set_each(
         &self,
         ids: &[u32],

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::rc::Rc;
 
-use super::generate::{check_disposed, Generation};
+use super::generate::{check_disposed, under_way, Generation};
 use super::groups::StepGroups;
 use super::sequence::{step_together, Fed, Pool, Sequence};
 use super::text::{GenerateOptions, Generated, Text};
@@ -21,7 +21,7 @@ use crate::pace::{now_ms, Cancel};
 /// Memory for the keys and values of the generations that run at a time; the others wait until one ends.
 const CACHE_BYTES: usize = 256 << 20;
 
-/// Generations under way together. Dropping it ends them.
+/// Generations under way together. Dropping it ends them, and so does dropping their model.
 pub struct GenerationBatch {
     engine: Rc<Engine>,
     disposed: Rc<Cell<bool>>,
@@ -31,7 +31,8 @@ pub struct GenerationBatch {
     seeds: Vec<u64>,
     /// How many may run at a time.
     rows: usize,
-    state: State,
+    /// `None` while a call has it, and behind one that ended them all.
+    state: Option<State>,
 }
 
 /// By number of the generation.
@@ -70,10 +71,10 @@ impl Model {
             rows: engine.rows_together(positions).min(texts.len()),
             engine,
             seeds: texts.iter().map(|text| text.sampling.seed).collect(),
-            state: State {
+            state: Some(State {
                 waiting: texts.into_iter().enumerate().collect(),
                 ..State::default()
-            },
+            }),
         })
     }
 }
@@ -84,9 +85,12 @@ impl GenerationBatch {
         &self.seeds
     }
 
-    /// The next steps of some generations, by number; nothing once all have ended. An abort or an error ends them all.
+    /// The next steps of some generations, by number; nothing once all have ended.
+    ///
+    /// # Errors
+    /// An abort or an error ends them all, and so does dropping the future before it is ready: what comes then is `aborted`.
     pub async fn next(&mut self, cancel: &Cancel) -> Result<Vec<(usize, Generated)>> {
-        let mut state = std::mem::take(&mut self.state);
+        let mut state = under_way(self.state.take())?;
         let made = if self.rows > 1 {
             self.together(&mut state, cancel).await
         } else {
@@ -94,7 +98,7 @@ impl GenerationBatch {
         };
         // An error may be of prompts that are kept as read.
         let made = made.inspect_err(|_| self.pool.forget())?;
-        self.state = state;
+        self.state = Some(state);
         Ok(made)
     }
 

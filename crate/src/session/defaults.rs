@@ -10,10 +10,13 @@ const MAX_TOKENS: usize = 64;
 /// How tokens are drawn; `None` takes the model's default.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SamplingOptions {
+    /// 0: always the most likely token; 1 where nobody says.
     pub temperature: Option<f32>,
-    /// 0: no limit.
+    /// Of so many most likely tokens; 0: no limit, which it is where nobody says.
     pub top_k: Option<usize>,
+    /// The most likely tokens whose probabilities reach this sum; 1, all, where nobody says.
     pub top_p: Option<f32>,
+    /// Divides the logits above 0 of ids that occurred, and multiplies those below; 1, nothing, where nobody says.
     pub repetition_penalty: Option<f32>,
 }
 

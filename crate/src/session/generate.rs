@@ -12,7 +12,7 @@ use crate::error::{fail, Result};
 use crate::ops::sample::MAX_STEPS;
 use crate::pace::Cancel;
 
-/// A generation under way. Dropping it ends it.
+/// A generation under way. Dropping it ends it, and so does dropping its model.
 pub struct Generation {
     disposed: Rc<Cell<bool>>,
     pool: Rc<Pool>,
@@ -56,16 +56,20 @@ impl Generation {
         self.text.sampling.seed
     }
 
-    /// The next steps: one or a few. After an end (`finish`) there are none. An abort or an error ends the generation.
+    /// The next steps: one or a few. After an end (`finish`) there are none.
+    ///
+    /// # Errors
+    /// An abort or an error ends the generation, and so does dropping the future before it is ready: what comes then is `aborted`.
     pub async fn next(&mut self, cancel: &Cancel) -> Result<Generated> {
         let text = &mut self.text;
-        let Some(mut sequence) = self.sequence.take() else {
+        if text.finish.is_some() {
             return Ok(Generated {
                 steps: Vec::new(),
                 finish: text.finish,
             });
-        };
+        }
         check_disposed(&self.disposed)?;
+        let mut sequence = under_way(self.sequence.take())?;
         let mut generated = Generated::default();
         let most = text.most();
         if most > 0 {
@@ -114,6 +118,14 @@ impl fmt::Debug for Generation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Generation");
         shown.field("seed", &self.seed()).field("ids", &self.text.ids).field("finish", &self.text.finish).finish_non_exhaustive()
+    }
+}
+
+/// What a call took and gives back at its end; without it, a call before ended otherwise.
+pub(super) fn under_way<T>(state: Option<T>) -> Result<T> {
+    match state {
+        Some(state) => Ok(state),
+        None => fail!(Aborted, "an abort, an error or a dropped future ended this generation; begin another"),
     }
 }
 

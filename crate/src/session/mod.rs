@@ -18,7 +18,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 
-pub use crate::exec::adapter::{AdapterChoice as BackendInfo, BackendChoice, BackendKind};
+pub use crate::exec::adapter::{BackendInfo, BackendChoice, BackendKind};
 pub use ablate::{Ablation, EachSet, Setting};
 pub use batch::GenerationBatch;
 #[cfg(not(target_arch = "wasm32"))]
@@ -62,7 +62,8 @@ pub struct LoadOptions {
     pub threads: usize,
 }
 
-/// A model: weights on a backend, tokenizer, and defaults. All calls take `&self` and may overlap; each keeps its own cache.
+/// A model: weights on a backend, tokenizer, and defaults. All calls take `&self` and may overlap; each keeps its own cache. Dropping it ends the
+/// generations that it began.
 pub struct Model {
     config: Rc<Config>,
     tokenizer: Option<Rc<Tokenizer>>,

@@ -20,12 +20,27 @@ use crate::pace::Cancel;
 /// What [`Model::run`] is asked for.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
+    /// Names of what to keep; T is the number of ids:
+    ///
+    /// | hook | shape |
+    /// |---|---|
+    /// | `hook_embed`; with learned positions also `hook_pos_embed` | `[T, d_model]` |
+    /// | `blocks.{i}.hook_resid_pre`, `.hook_resid_mid` (not where attention and MLP are parallel), `.hook_resid_post` | `[T, d_model]` |
+    /// | `blocks.{i}.hook_topk_in`, the sum before any edit, and `.hook_topk_out`, of TopK blocks | `[T, d_model]` |
+    /// | `blocks.{i}.attn.hook_q`, `.hook_z`; `.hook_k`, `.hook_v`; with RoPE `.hook_rot_q`, `.hook_rot_k` | `[T, n_heads, d_head]`, keys and values `[T, n_kv_heads, d_head]` |
+    /// | `blocks.{i}.attn.hook_pattern` | `[n_heads, T, T]` |
+    /// | `blocks.{i}.hook_attn_out`, `.hook_mlp_out` | `[T, d_model]` |
+    /// | `blocks.{i}.mlp.hook_pre`, `.hook_post`; with a gated MLP `.hook_pre_linear` | `[T, d_mlp]` |
+    /// | `ln_final.hook_normalized` | `[T, d_model]`, before gain and bias |
+    /// | of an attached autoencoder: `HOOK.hook_sae_input`, `.hook_sae_recons` / `.hook_sae_error` / `.hook_sae_acts_post` | `[T, d_in]` / the shape of `HOOK` / `[T, d_sae]` |
     pub hooks: Vec<String>,
+    /// In the order in which they apply.
     pub edits: Vec<Edit>,
     /// Positions below it count as the prompt; default: all.
     pub prompt_length: Option<usize>,
+    /// Of which positions; `Last` by default.
     pub logits: LogitRows,
-    /// Whether to report what `topk_in` edits evicted and admitted.
+    /// Whether to report what `topk_in` edits evicted and admitted; `true` by default, which a generation's is not.
     pub swaps: bool,
 }
 
@@ -57,7 +72,7 @@ pub struct Swap {
 pub struct RunOutput {
     /// `[T or 1, d_vocab]`; empty where none were asked for.
     pub logits: Array,
-    /// By name, in the shapes of `docs/semantics.md`.
+    /// By name, in the shapes that [`RunOptions::hooks`] lists.
     pub hooks: BTreeMap<String, Array>,
     /// Only positions where something changed, by layer, then position.
     pub swaps: Vec<Swap>,
@@ -186,6 +201,10 @@ impl Model {
                 ids.len()
             );
         }
+        #[cfg(not(target_arch = "wasm32"))]
+        if matches!(options.logits, LogitRows::Token(_)) {
+            fail!(Argument, "logits must be None, Last or All");
+        }
         let edits = EditTable::new(engine.config(), &options.edits, prompt_length)?;
         let captures = Captures::new(engine.config(), &options.hooks, &edits, options.swaps)?;
         let reusable = if captures.list.is_empty() && options.logits != LogitRows::All {
@@ -210,7 +229,8 @@ impl Model {
         })
     }
 
-    /// Logits at every position as if each of `layers` were the last: `[layers, T, d_vocab]`; all layers where none are named.
+    /// Logits at every position as if each of `layers` were the last: `[layers, T, d_vocab]`; all layers where none are named. All of `ids` are
+    /// the prompt: an edit of generated positions changes nothing.
     pub async fn logit_lens(
         &self,
         ids: &[u32],

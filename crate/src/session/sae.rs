@@ -46,7 +46,7 @@ pub struct Reconstruction {
     pub squared_error: f64,
     /// Σ (x − x̄)² over the same.
     pub variance: f64,
-    /// x̄, the mean over the positions [d_in].
+    /// x̄, the mean over the positions, `[d_in]`.
     pub mean: Vec<f64>,
     /// Numbers summed.
     pub numbers: usize,

@@ -17,16 +17,21 @@ use crate::numerics::order::{self, Select};
 use crate::ops::sampling::{self, Sampling};
 use crate::tokenizer::StreamDecoder;
 
-/// How to generate; `None` takes the model's default (`generation_config.json`, else those of `defaults.rs`).
+/// How to generate; `None` takes the model's default: that of its `generation_config.json`, else what is said here.
 #[derive(Clone, Debug, Default)]
 pub struct GenerateOptions {
+    /// New tokens at most; 64.
     pub max_tokens: Option<usize>,
     pub sampling: SamplingOptions,
     /// Random where none is given; [`Generation::seed`](super::Generation::seed) tells which.
     pub seed: Option<u64>,
+    /// Texts that end it; they are left out of the steps' texts, and empty ones are ignored.
     pub stop: Vec<String>,
+    /// Whether it goes on behind an end token.
     pub ignore_eos: bool,
+    /// In the order in which they apply.
     pub edits: Vec<Edit>,
+    /// What each step reports of the position that it feeds; names as in [`RunOptions::hooks`](super::RunOptions::hooks).
     pub hooks: Vec<String>,
     /// Most likely tokens to report for each step.
     pub top_logprobs: usize,

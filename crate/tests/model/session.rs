@@ -1,5 +1,8 @@
 //! Sessions: the cache against fresh runs, edits, stops, aborts, overlapping calls.
 
+use std::future::Future;
+use std::task::{Context, Waker};
+
 use crate::common::edits::{an_edit, MODELS};
 use crate::common::{json, load, root};
 use proptest::prelude::*;
@@ -245,6 +248,11 @@ fn wrong_arguments_are_errors_of_one_sentence() {
     assert!(run(&[1], edit(Edit::add(0, 0, 1e300))).contains("finite"));
     assert!(run(&[1], positions(5, 5)).contains("half-open"));
     assert!(run(&[1], positions(0, 99_999)).contains("the context of"));
+    let of_token = RunOptions {
+        logits: LogitRows::Token(5),
+        ..RunOptions::default()
+    };
+    assert!(run(&[1], of_token).contains("None, Last or All"));
     assert!(run(
         &[1],
         RunOptions {
@@ -283,6 +291,31 @@ fn an_abort_or_a_disposal_is_a_typed_error_and_leaves_the_rest_usable() {
         Code::Disposed
     );
     assert_eq!(model.generate(&[1], &options).err().unwrap().code(), Code::Disposed);
+}
+
+/// Polls a future once and drops it, as where another branch of a `select!` was ready first.
+fn dropped(future: impl Future) {
+    let mut future = std::pin::pin!(future);
+    assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+}
+
+#[test]
+fn a_dropped_future_ends_a_generation_and_the_next_call_says_so() {
+    let model = load(&root().join("models/Llama-TopK-Stories-16M"), BackendChoice::Cpu).unwrap();
+    let (ids, cancel) = ((1..200).collect::<Vec<u32>>(), Cancel::default());
+    let mut alone = model.generate(&ids, &GenerateOptions::default()).unwrap();
+    dropped(alone.next(&cancel));
+    for _ in 0..2 {
+        assert_eq!(pollster::block_on(alone.next(&cancel)).unwrap_err().code(), Code::Aborted);
+    }
+    assert!(alone.steps().next().unwrap().is_err());
+    let requests = vec![(ids.clone(), GenerateOptions::default()); 2];
+    let mut batch = model.generate_batch(&requests).unwrap();
+    dropped(batch.next(&cancel));
+    assert_eq!(pollster::block_on(batch.next(&cancel)).unwrap_err().code(), Code::Aborted);
+    // The model goes on.
+    let mut another = model.generate(&ids, &GenerateOptions::default()).unwrap();
+    assert_eq!(pollster::block_on(another.next(&cancel)).unwrap().steps.len(), 1);
 }
 
 #[test]

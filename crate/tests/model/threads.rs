@@ -51,6 +51,22 @@ fn made(model: &Model) -> (Vec<f32>, Vec<(u32, f32)>, Vec<u32>) {
 }
 
 #[test]
+fn more_threads_than_any_machine_has_are_refused() {
+    for threads in [1025, 1 << 40, usize::MAX] {
+        let options = LoadOptions {
+            backend: BackendChoice::Cpu,
+            threads,
+            ..LoadOptions::default()
+        };
+        let source = FolderSource::new(root().join("tests/goldens/models/gpt2")).unwrap();
+        let loaded = pollster::block_on(Model::load_with(&source, &options, &Cancel::default(), &mut |_, _| {}));
+        let error = loaded.unwrap_err();
+        assert_eq!(error.code(), topk_lm::Code::Argument);
+        assert!(error.to_string().contains("threads is"), "{error}");
+    }
+}
+
+#[test]
 fn several_threads_give_the_bits_of_one() {
     for dtype in [KeptAs::Stored, KeptAs::F16] {
         let expected = made(&load(dtype, 1));

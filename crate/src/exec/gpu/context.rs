@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use super::buffers::{Buf, Ledger};
 use super::compiled::Compiled;
 use crate::error::{fail, Code, Error, Result};
-use crate::exec::adapter::{AdapterChoice, BackendChoice, BackendKind};
+use crate::exec::adapter::{BackendInfo, BackendChoice, BackendKind};
 use crate::ops::tuning::Profile;
 
 /// What the device told us out of turn.
@@ -37,9 +37,9 @@ pub struct Gpu {
 }
 
 /// The CPU, and why.
-fn cpu(is_fallback: bool, reason: String) -> Result<(AdapterChoice, Option<Rc<Gpu>>)> {
+fn cpu(is_fallback: bool, reason: String) -> Result<(BackendInfo, Option<Rc<Gpu>>)> {
     Ok((
-        AdapterChoice {
+        BackendInfo {
             kind: BackendKind::Cpu,
             adapter: None,
             is_fallback,
@@ -50,7 +50,7 @@ fn cpu(is_fallback: bool, reason: String) -> Result<(AdapterChoice, Option<Rc<Gp
 }
 
 /// Chooses a backend and opens the device where it is the GPU.
-pub async fn open(wanted: BackendChoice) -> Result<(AdapterChoice, Option<Rc<Gpu>>)> {
+pub async fn open(wanted: BackendChoice) -> Result<(BackendInfo, Option<Rc<Gpu>>)> {
     if wanted == BackendChoice::Cpu {
         return cpu(false, "the CPU was asked for".into());
     }
@@ -85,7 +85,7 @@ async fn patiently<T>(work: impl Future<Output = T>) -> Option<T> {
 }
 
 /// A device, where there is something to ask for one.
-async fn open_reachable(wanted: BackendChoice) -> Result<(AdapterChoice, Option<Rc<Gpu>>)> {
+async fn open_reachable(wanted: BackendChoice) -> Result<(BackendInfo, Option<Rc<Gpu>>)> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     let options = wgpu::RequestAdapterOptions {
         power_preference: wgpu::PowerPreference::HighPerformance,
@@ -134,7 +134,7 @@ async fn open_reachable(wanted: BackendChoice) -> Result<(AdapterChoice, Option<
         _ => format!("{name} is a real WebGPU adapter"),
     };
     Ok((
-        AdapterChoice {
+        BackendInfo {
             kind: BackendKind::Gpu,
             adapter: Some(name),
             is_fallback,
