@@ -223,6 +223,10 @@ test('manifest.json is checked before it is trusted', () => {
     [{ format: 1, files: [{ path: '../x', bytes: 1, sha256 }] }, /files\[0\]\.path/],
     [{ format: 1, files: [{ path: 'x', bytes: -1, sha256 }] }, /files\[0\]\.bytes/],
     [{ format: 1, files: [{ path: 'x', bytes: 1, sha256: 'zz' }] }, /files\[0\]\.sha256/],
+    [
+      { format: 1, files: [], steps: Array.from({ length: 4097 }, (_, step) => step) },
+      /manifest\.json: it has 4097 training steps, but at most 4096/,
+    ],
     [{}, /format is undefined/],
     [null, /manifest\.json: it must hold a JSON object/],
     [[], /it must hold a JSON object with format and files/],
