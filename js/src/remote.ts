@@ -139,14 +139,24 @@ export function isPage(response: Response): boolean {
   return /^text\/html\b/i.test(response.headers.get('content-type') ?? '');
 }
 
-/** Reads a body for as long as the server keeps sending. */
-export async function readBody(response: Response, alive: () => void): Promise<Blob> {
+/** Most bytes of a file that is no weights, where nothing says how long it is: a body may have no end, or unpack to a thousand times its length. */
+export const MOST_UNTOLD = 128 << 20;
+
+export function tooLong(url: string): Error {
+  return createError('download', `${url} is longer than ${MOST_UNTOLD >> 20} MiB, the limit for a file whose length is not known.`);
+}
+
+/** Reads a body for as long as the server keeps sending. `bounded`: the URL of a file that may have no more than {@link MOST_UNTOLD} bytes. */
+export async function readBody(response: Response, alive: () => void, bounded?: string): Promise<Blob> {
   const chunks: BlobPart[] = [];
+  let bytes = 0;
   const reader = response.body?.getReader();
   for (;;) {
     alive();
     const chunk = await reader?.read();
     if (!chunk || chunk.done) return new Blob(chunks);
+    bytes += chunk.value.length;
+    if (bounded !== undefined && bytes > MOST_UNTOLD) throw tooLong(bounded);
     chunks.push(chunk.value as BlobPart);
   }
 }
