@@ -406,7 +406,12 @@ class UrlFolder implements OpenFolder {
   }
 
   async complete(isRead = false): Promise<void> {
-    for (const { download } of this.#files.values()) await (isRead ? download.whole : download.release());
+    for (const { file, download } of this.#files.values()) {
+      if (!isRead) await download.release();
+      const held = await download.whole;
+      // Another tab may have deleted it while the rest came.
+      if (held.stored && !isRead) held.stored = (await this.#cache?.isKept(file.url).catch(() => false)) ?? false;
+    }
   }
 
   async distrust(): Promise<void> {
