@@ -1,5 +1,5 @@
 /** Requests to a server, and what its responses say about a file. */
-import { abortError, createError, throwIfAborted } from './errors.js';
+import { abortError, createError, throwIfAborted, TopKError } from './errors.js';
 import { UNKNOWN_VERSION } from './cache.js';
 
 /** Attempts without any progress before a download gives up. */
@@ -146,18 +146,23 @@ export function tooLong(url: string): Error {
   return createError('download', `${url} is longer than ${MOST_UNTOLD >> 20} MiB, the limit for a file whose length is not known.`);
 }
 
-/** Reads a body for as long as the server keeps sending. `bounded`: the URL of a file that may have no more than {@link MOST_UNTOLD} bytes. */
-export async function readBody(response: Response, alive: () => void, bounded?: string): Promise<Blob> {
+/** Reads a body for as long as the server keeps sending. `isBounded`: it may have no more than {@link MOST_UNTOLD} bytes. */
+export async function readBody(url: string, response: Response, alive: () => void, isBounded: boolean): Promise<Blob> {
   const chunks: BlobPart[] = [];
   let bytes = 0;
   const reader = response.body?.getReader();
-  for (;;) {
-    alive();
-    const chunk = await reader?.read();
-    if (!chunk || chunk.done) return new Blob(chunks);
-    bytes += chunk.value.length;
-    if (bounded !== undefined && bytes > MOST_UNTOLD) throw tooLong(bounded);
-    chunks.push(chunk.value as BlobPart);
+  try {
+    for (;;) {
+      alive();
+      const chunk = await reader?.read();
+      if (!chunk || chunk.done) return new Blob(chunks);
+      bytes += chunk.value.length;
+      if (isBounded && bytes > MOST_UNTOLD) throw tooLong(url);
+      chunks.push(chunk.value as BlobPart);
+    }
+  } catch (error) {
+    if (error instanceof TopKError) throw error;
+    throw new Retriable(`${url}: the download stopped (${String(error)}).`, { cause: error });
   }
 }
 

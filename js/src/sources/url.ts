@@ -4,7 +4,7 @@
  */
 import { blobOf, FileCache, type Held, UNKNOWN_VERSION, type SealedFile } from '../cache.js';
 import { Download, fromCache } from '../download.js';
-import { createError, throwIfAborted, TopKError } from '../errors.js';
+import { createError, throwIfAborted } from '../errors.js';
 import { canHash } from '../hash.js';
 import { fileUrl, type ModelFiles, type OpenContext, type OpenFolder } from './source.js';
 import {
@@ -205,11 +205,7 @@ export class UrlFiles implements ModelFiles {
         if (isMissing(response)) return null;
         if ([401, 403].includes(response.status)) return undefined; // or missing, where files may not be listed (S3)
         if (!response.ok) throw refusal(url, response.status);
-        const body = await readBody(response, alive, url).catch((error) => {
-          if (error instanceof TopKError) throw error;
-          throw new Retriable(`${url}: the download stopped (${String(error)}).`);
-        });
-        return body.text();
+        return (await readBody(url, response, alive, true)).text();
       });
       if (text === undefined) return (await this.#storedManifest(signal)) ?? null;
       if (text === null || looksLikeHtml(text) || isOther(text)) return null;
