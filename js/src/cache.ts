@@ -209,6 +209,11 @@ export class FileCache {
     return undefined;
   }
 
+  /** Whether a file that was complete still is. */
+  isKept(url: string): Promise<boolean> {
+    return this.#storage.isKept(fileKey(url));
+  }
+
   /** All bytes of a complete file; `undefined` if a part is missing (the browser may evict) or has the wrong length. */
   async read(url: string, record: FileRecord): Promise<Blob | undefined> {
     const parts = await this.parts(url, record.version, record.bytes);

@@ -49,6 +49,11 @@ export function show(value: unknown): string {
   }
 }
 
+/** Gives classes the names that users see in the console and in reports: a minifier, this package's or theirs, shortens those in the source. */
+export function named(classes: Record<string, object>): void {
+  for (const [name, value] of Object.entries(classes)) Object.defineProperty(value, 'name', { value: name });
+}
+
 /** Base class of every error of this package. `message` is one sentence of at most 300 characters that says how to fix the problem. */
 export class TopKError extends Error {
   /** The kind of error, for programs. */
@@ -57,7 +62,7 @@ export class TopKError extends Error {
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
     super(clip(message, LONGEST.message), options);
     this.code = code;
-    this.name = 'TopKError';
+    this.name = new.target.name;
   }
 }
 
@@ -65,29 +70,19 @@ export class TopKError extends Error {
  * A file of the model cannot be used: codes `config`, `checkpoint`, `tokenizer`, `io`, `features`; or it has no neuron statistics:
  * `no-features`.
  */
-export class TopKModelError extends TopKError {
-  override name = 'TopKModelError';
-}
+export class TopKModelError extends TopKError {}
 
 /** An argument of a call is wrong: codes `argument`, `edit`, `hook`, `context`. */
-export class TopKArgumentError extends TopKError {
-  override name = 'TopKArgumentError';
-}
+export class TopKArgumentError extends TopKError {}
 
 /** The device failed: codes `device`, `device-lost`, `out-of-memory`, `non-finite`. */
-export class TopKDeviceError extends TopKError {
-  override name = 'TopKDeviceError';
-}
+export class TopKDeviceError extends TopKError {}
 
 /** A file could not be fetched (`download`) or is not what `manifest.json` says (`integrity`). */
-export class TopKDownloadError extends TopKError {
-  override name = 'TopKDownloadError';
-}
+export class TopKDownloadError extends TopKError {}
 
 /** The engine could not be started or stopped working: codes `worker`, `wasm`, `internal`. Load the model again. */
-export class TopKWorkerError extends TopKError {
-  override name = 'TopKWorkerError';
-}
+export class TopKWorkerError extends TopKError {}
 
 /** The caller aborted: code `aborted`. `name` is `AbortError`, as everywhere on the web; `cause` is the signal's reason. */
 export class TopKAbortError extends TopKError {
@@ -100,12 +95,21 @@ export class TopKAbortError extends TopKError {
 
 /** The model was disposed: code `disposed`. */
 export class TopKDisposedError extends TopKError {
-  override name = 'TopKDisposedError';
-
   constructor(message = 'The model was disposed; load it again with TopKLM.load.', options?: ErrorOptions) {
     super('disposed', message, options);
   }
 }
+
+named({
+  TopKError,
+  TopKModelError,
+  TopKArgumentError,
+  TopKDeviceError,
+  TopKDownloadError,
+  TopKWorkerError,
+  TopKAbortError,
+  TopKDisposedError,
+});
 
 /** An error as it crosses the worker boundary, and as the wasm module throws it. */
 export interface ErrorData {

@@ -3,7 +3,7 @@
  * cache as the model's and verified against the same manifest.
  */
 import { cacheOf, flag, optionsOf, signalOf, sourceOf, wholeNumber } from './arguments.js';
-import { createError, throwIfAborted, typedCalls, until } from './errors.js';
+import { createError, named, throwIfAborted, typedCalls, until } from './errors.js';
 import { marker, markRecord } from './features/beginnings.js';
 import {
   type ModelShape,
@@ -198,5 +198,6 @@ export class Features {
   }
 }
 
+named({ Features });
 typedCalls(Features);
 typedCalls(Features.prototype);

@@ -1,5 +1,5 @@
 /** A stream of new tokens: an async iterator over batches from the host, which works one batch ahead of the reader. */
-import { throwIfAborted, TopKAbortError, typedCalls, until } from './errors.js';
+import { named, throwIfAborted, TopKAbortError, typedCalls, until } from './errors.js';
 import type { Connection, PromptData } from './protocol.js';
 import type { WasmGenerateOptions, WasmSteps } from './topk_lm.js';
 import type { ActiveRows, FinishReason, GenerationStep, Tensor, TopkChange } from './types.js';
@@ -204,4 +204,5 @@ export class StepStream<N extends string> implements Generation<N> {
   }
 }
 
+named({ StepStream });
 typedCalls(StepStream.prototype, false);

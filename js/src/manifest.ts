@@ -15,6 +15,9 @@ export interface Manifest {
   steps: number[];
 }
 
+/** Most training steps of a model: a page offers each. */
+export const MOST_STEPS = 4096;
+
 /** Whether a path stays inside its folder. */
 export function isInside(path: string): boolean {
   return (
@@ -64,7 +67,9 @@ export function parseManifest(text: string, where: string): Manifest {
     if (typeof sha256 !== 'string' || !/^[0-9a-f]{64}$/i.test(sha256)) return fail(`files[${number}].sha256 must be 64 hex digits`);
     byPath.set(path, { path, bytes: bytes as number, sha256: sha256.toLowerCase() });
   }
-  return { files: byPath, steps: checkpointSteps(byPath.keys(), steps) };
+  const all = checkpointSteps(byPath.keys(), steps);
+  if (all.length > MOST_STEPS) fail(`it has ${all.length} training steps, but at most ${MOST_STEPS} are read`);
+  return { files: byPath, steps: all };
 }
 
 /** Steps for which there are weights under `step{N}/`, of all paths and the manifest's own list; ascending. */

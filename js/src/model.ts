@@ -21,7 +21,7 @@ import {
 import { generateBatch } from './batch.js';
 import { ownWasm } from './beside.js';
 import { connect } from './connection.js';
-import { createError, throwIfAborted, TopKDisposedError, typedCalls, until } from './errors.js';
+import { createError, named, throwIfAborted, TopKDisposedError, typedCalls, until } from './errors.js';
 import { Features, type NeuronRecord } from './features.js';
 import { StepStream, type Generation } from './generation.js';
 import type { Connection, ModelDescription } from './protocol.js';
@@ -341,5 +341,6 @@ export class TopKLM {
   }
 }
 
+named({ TopKLM });
 typedCalls(TopKLM);
 typedCalls(TopKLM.prototype);

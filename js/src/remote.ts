@@ -1,5 +1,5 @@
 /** Requests to a server, and what its responses say about a file. */
-import { abortError, createError, throwIfAborted } from './errors.js';
+import { abortError, createError, throwIfAborted, TopKError } from './errors.js';
 import { UNKNOWN_VERSION } from './cache.js';
 
 /** Attempts without any progress before a download gives up. */
@@ -139,15 +139,30 @@ export function isPage(response: Response): boolean {
   return /^text\/html\b/i.test(response.headers.get('content-type') ?? '');
 }
 
-/** Reads a body for as long as the server keeps sending. */
-export async function readBody(response: Response, alive: () => void): Promise<Blob> {
+/** Most bytes of a file that is no weights, where nothing says how long it is: a body may have no end, or unpack to a thousand times its length. */
+export const MOST_UNTOLD = 128 << 20;
+
+export function tooLong(url: string): Error {
+  return createError('download', `${url} is longer than ${MOST_UNTOLD >> 20} MiB, the limit for a file whose length is not known.`);
+}
+
+/** Reads a body for as long as the server keeps sending. `isBounded`: it may have no more than {@link MOST_UNTOLD} bytes. */
+export async function readBody(url: string, response: Response, alive: () => void, isBounded: boolean): Promise<Blob> {
   const chunks: BlobPart[] = [];
+  let bytes = 0;
   const reader = response.body?.getReader();
-  for (;;) {
-    alive();
-    const chunk = await reader?.read();
-    if (!chunk || chunk.done) return new Blob(chunks);
-    chunks.push(chunk.value as BlobPart);
+  try {
+    for (;;) {
+      alive();
+      const chunk = await reader?.read();
+      if (!chunk || chunk.done) return new Blob(chunks);
+      bytes += chunk.value.length;
+      if (isBounded && bytes > MOST_UNTOLD) throw tooLong(url);
+      chunks.push(chunk.value as BlobPart);
+    }
+  } catch (error) {
+    if (error instanceof TopKError) throw error;
+    throw new Retriable(`${url}: the download stopped (${String(error)}).`, { cause: error });
   }
 }
 

@@ -6,6 +6,8 @@ export interface Storage {
   get(key: string): Promise<Blob | undefined>;
   put(key: string, blob: Blob): Promise<void>;
   delete(key: string): Promise<void>;
+  /** Whether a later visit finds it: an open cache that another tab deletes goes on to answer. */
+  isKept(key: string): Promise<boolean>;
   /** All keys that begin with `prefix`. */
   keys(prefix: string): Promise<string[]>;
 }
@@ -16,9 +18,11 @@ const KEY_BASE = 'https://cache.topk-lm.invalid/';
 /** The Cache API of `caches`. */
 class CacheApiStorage implements Storage {
   readonly #cache: Cache;
+  readonly #name: string;
 
-  constructor(cache: Cache) {
+  constructor(cache: Cache, name: string) {
     this.#cache = cache;
+    this.#name = name;
   }
 
   async get(key: string): Promise<Blob | undefined> {
@@ -34,6 +38,10 @@ class CacheApiStorage implements Storage {
     await this.#cache.delete(KEY_BASE + key);
   }
 
+  async isKept(key: string): Promise<boolean> {
+    return (await caches.match(KEY_BASE + key, { cacheName: this.#name })) !== undefined;
+  }
+
   async keys(prefix: string): Promise<string[]> {
     const requests = await this.#cache.keys();
     return requests.map(({ url }) => url.slice(KEY_BASE.length)).filter((key) => key.startsWith(prefix));
@@ -45,7 +53,7 @@ export async function openStorage(name: string | null): Promise<Storage | string
   if (name === null) return 'Storing was switched off by `cache: false`.';
   try {
     // Where a page may store nothing (in a sandboxed frame, say), the name alone throws.
-    if (typeof caches !== 'undefined') return new CacheApiStorage(await caches.open(name));
+    if (typeof caches !== 'undefined') return new CacheApiStorage(await caches.open(name), name);
   } catch (error) {
     return `The browser refuses to open the cache (${String(error)}): allow storage for this site to keep downloads.`;
   }

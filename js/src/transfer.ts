@@ -3,7 +3,19 @@ import { blobOf, hold, PART_BYTES, UNKNOWN_VERSION, type FileCache, type Held } 
 import { createError, throwIfAborted, TopKError } from './errors.js';
 import { canHash, sha256 as sha256Of } from './hash.js';
 import { looksLikeHtml } from './manifest.js';
-import { ATTEMPTS, attemptsUsed, bodyBytes, isMissing, request, Retriable, serverVersion, timely, type Network } from './remote.js';
+import {
+  ATTEMPTS,
+  attemptsUsed,
+  bodyBytes,
+  isMissing,
+  MOST_UNTOLD,
+  request,
+  Retriable,
+  serverVersion,
+  timely,
+  tooLong,
+  type Network,
+} from './remote.js';
 
 /** A file to fetch. */
 export interface RemoteFile {
@@ -29,6 +41,8 @@ export interface DownloadContext {
   onBytes(bytes: number, fromCache: boolean): void;
   /** The storage failed; the sentence says what to do. */
   onStorageFailure(reason: string): void;
+  /** The file is not what the manifest says: whether a newer one says otherwise, which the file then is. */
+  renew?(): Promise<boolean>;
 }
 
 export interface Downloaded extends Held {
@@ -37,6 +51,11 @@ export interface Downloaded extends Held {
   verified: boolean;
   /** Whether a later visit finds it. */
   stored: boolean;
+}
+
+/** Whether a file is of weights, which may be long. */
+export function isWeights(path: string): boolean {
+  return path.endsWith('.safetensors');
 }
 
 /** A download in progress. It holds complete parts, and a tail that is not a part yet. */
@@ -118,6 +137,7 @@ export class Transfer {
     await this.#resume();
     let failures = 0;
     let restarted = false;
+    let renewed = false;
     for (;;) {
       const before = this.#best;
       try {
@@ -133,6 +153,13 @@ export class Transfer {
         restarted = true;
       } catch (error) {
         throwIfAborted(signal);
+        const { bytes } = this.#file;
+        if (error instanceof TopKError && error.code === 'integrity' && !renewed && (await this.#context.renew?.())) {
+          renewed = restarted = true;
+          this.#version = this.#file.version;
+          this.#isMisled ||= bytes !== this.#file.bytes; // that length was told
+          continue;
+        }
         if (!(error instanceof Retriable)) throw error;
         failures = this.#best > before ? 1 : failures + attemptsUsed(error);
         if (failures >= ATTEMPTS || !network.online()) throw createError('download', error.message, { cause: error.cause });
@@ -216,7 +243,8 @@ export class Transfer {
   }
 
   async #receive(response: Response, alive: () => void): Promise<void> {
-    const { url } = this.#file;
+    const { url, path, bytes: expected } = this.#file;
+    const most = expected ?? (isWeights(path) ? Infinity : MOST_UNTOLD);
     const reader = response.body?.getReader();
     if (!reader) throw new Retriable(`${url}: the response has no body.`);
     try {
@@ -228,6 +256,7 @@ export class Transfer {
           throw createError('download', `${url} was not found: the server sent a web page instead; the URL must point to a model folder.`);
         }
         await this.#append(value as Uint8Array<ArrayBuffer>);
+        if (this.#held > most) break;
       }
     } catch (error) {
       if (this.#context.signal.aborted || error instanceof TopKError) throw error;
@@ -236,16 +265,18 @@ export class Transfer {
         { cause: error },
       );
     }
-    const expected = this.#file.bytes;
-    if (expected !== null && this.#held < expected) {
-      throw new Retriable(
-        `${url}: the download stopped after ${this.#held} of ${expected} bytes; check the connection and load again to resume.`,
-      );
-    }
-    if (expected !== null && this.#held > expected) {
-      const held = this.#held;
+    const held = this.#held;
+    // The server says that this is all.
+    const isShort = expected !== null && held < expected && response.status === 200 && held === bodyBytes(response);
+    if (held > most || isShort) {
       await this.#restart();
-      throw createError('integrity', `${url} has ${held} bytes, but ${expected} were expected; the server's copy was replaced.`);
+      if (expected === null) throw tooLong(url);
+      throw createError('integrity', `${url} is not as long as the ${expected} bytes that were expected; the server's copy was replaced.`);
+    }
+    if (expected !== null && held < expected) {
+      throw new Retriable(
+        `${url}: the download stopped after ${held} of ${expected} bytes; check the connection and load again to resume.`,
+      );
     }
   }
 

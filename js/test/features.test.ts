@@ -166,6 +166,105 @@ test('damaged files are named', async () => {
   await rejectsWith(open(without).neuron(0, 0), 'features', /features\/layer0\/0\.json is missing/);
 });
 
+test('texts and lists that a page cannot show, and entries that come twice, are refused', async () => {
+  const files = featureFiles();
+  const columns = (indexFile() as { columns: Record<string, unknown[]> }).columns;
+  const index = (more: object) => open({ ...files, 'features/index.json': JSON.stringify(indexFile(more)) }).index();
+  const long = 'x'.repeat(1025);
+  const column = (name: string, value: unknown) =>
+    index({ columns: { ...columns, [name]: columns[name]?.map((old, at) => (at === 5 ? value : old)) } });
+  assert.equal((await column('label', 'x'.repeat(1024))).columns.label[5]?.length, 1024);
+  await rejectsWith(column('label', long), 'features', /^features\/index\.json: columns\.label is not what/);
+  await rejectsWith(column('top_tokens', Array(1025).fill(1)), 'features', /columns\.topTokens is not what/);
+  await rejectsWith(index({ model: long }), 'features', /index\.json: model is not what/);
+  await rejectsWith(index({ layers: [2, 0] }), 'features', /index\.json: layers is not what/);
+  await rejectsWith(index({ layers: [0, 0] }), 'features', /index\.json: layers is not what/);
+  await rejectsWith(index({ steps: [20, 10] }), 'features', /index\.json: steps is not what/);
+  await rejectsWith(index({ steps: [10, 10] }), 'features', /index\.json: steps is not what/);
+  const steps = (length: number) => Array.from({ length }, (_, step) => step);
+  assert.equal((await index({ steps: steps(4096) })).steps.length, 4096);
+  await rejectsWith(index({ steps: steps(4097) }), 'features', /index\.json: steps is not what/);
+
+  const plain = record(0, 0) as { examples: { top: object[] } };
+  const neuron = (more: object) => {
+    const shard = { format: 2, layer: 0, start: 0, neurons: [{ ...plain, ...more }] };
+    return open({ ...files, 'features/layer0/0.json': JSON.stringify(shard) }).neuron(0, 0);
+  };
+  const [example] = plain.examples.top;
+  const part = { from: 0.75, to: 1, examples: [] };
+  const reads = {
+    label: 'dog',
+    stable: true,
+    f1: 1,
+    recall: 1,
+    precision: 1,
+    explained: 1,
+    detection: 1,
+    shares: [],
+    places: { quoted: null },
+  };
+  const top = (more: object) => ({ examples: { ...plain.examples, top: [{ ...example, ...more }] } });
+  assert.equal((await neuron({ reads })).reads?.places.quoted, null);
+  for (const [name, more] of [
+    ['label', { label: long }],
+    [
+      'tokens',
+      {
+        tokens: [
+          [5, 20],
+          [5, 3],
+        ],
+      },
+    ],
+    [
+      'nextTokens',
+      {
+        next_tokens: [
+          [9, 26],
+          [9, 26],
+        ],
+      },
+    ],
+    [
+      'promoted',
+      {
+        promoted: [
+          [1, 0.5],
+          [1, 0.4],
+        ],
+      },
+    ],
+    [
+      'suppressed',
+      {
+        suppressed: [
+          [4, -0.5],
+          [4, -0.5],
+        ],
+      },
+    ],
+    [
+      'layers',
+      {
+        layers: [
+          [2, 0.5],
+          [2, 0.5],
+        ],
+      },
+    ],
+    ['reads', { reads: { ...reads, label: long } }],
+    ['reads', { reads: { ...reads, places: { quoted: 'often' } } }],
+    ['reads', { reads: { ...reads, places: { quoted: { times: 2 } } } }],
+    ['histogram', { histogram: { max: 4, counts: Array(1025).fill(1) } }],
+    ['examples', { examples: { ...plain.examples, quantiles: [part, part] } }],
+    ['examples', { examples: { ...plain.examples, top: Array(101).fill(example) } }],
+    ['examples', top({ ids: Array(1025).fill(1) })],
+  ] as const) {
+    await rejectsWith(neuron(more), 'features', new RegExp(`^features/layer0/0\\.json: neuron 0: ${name} is not what the format says`));
+  }
+  assert.equal((await neuron({ histogram: { max: 4, counts: Array(1024).fill(1) } })).histogram.counts.length, 1024);
+});
+
 test('statistics of another model are refused where the model is known', async () => {
   const files = new Map(Object.entries(featureFiles()).map(([path, text]) => [path, new Blob([text])]));
   const of = (d_model: number, n_layers: number) => new Features({ kind: 'files', files }, null, { d_model, n_layers });

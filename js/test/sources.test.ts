@@ -13,6 +13,7 @@ import { FolderFiles, readFileUrl } from '../src/sources/node.ts';
 import { saeFiles } from '../src/sources/sae.ts';
 import { checkpointFolder, type ModelFiles } from '../src/sources/source.ts';
 import type { FileContent } from '../src/types.ts';
+import { FakeServer } from './support/server.ts';
 
 function picked(path: string, content = path): File {
   const file = new File([content], path.split('/').at(-1) as string);
@@ -209,6 +210,19 @@ test('the files of an autoencoder are asked for as those of a model are: with wh
   assert.deepEqual(asked, [...files, ...files]);
 });
 
+test('the description of an autoencoder ends at a limit, its weights do not', { timeout: 60_000 }, async (t) => {
+  const server = new FakeServer().put('cfg.json', '{}').put('sae_weights.safetensors', '');
+  t.mock.method(globalThis, 'fetch', server.fetch);
+  const fetched = () => saeFiles({ kind: 'url', url: 'https://host.example/m/' }, new AbortController().signal);
+  server.untold.set('sae_weights.safetensors', (128 << 20) + 1);
+  assert.equal((await fetched()).get('sae_weights.safetensors')?.size, (128 << 20) + 1);
+  server.untold.set('cfg.json', Number.POSITIVE_INFINITY);
+  await assert.rejects(
+    fetched(),
+    (error) => error instanceof TopKError && error.code === 'download' && /cfg\.json is longer than 128 MiB/.test(error.message),
+  );
+});
+
 test('manifest.json is checked before it is trusted', () => {
   const sha256 = 'A'.repeat(64);
   const { files, steps } = parseManifest(
@@ -223,6 +237,10 @@ test('manifest.json is checked before it is trusted', () => {
     [{ format: 1, files: [{ path: '../x', bytes: 1, sha256 }] }, /files\[0\]\.path/],
     [{ format: 1, files: [{ path: 'x', bytes: -1, sha256 }] }, /files\[0\]\.bytes/],
     [{ format: 1, files: [{ path: 'x', bytes: 1, sha256: 'zz' }] }, /files\[0\]\.sha256/],
+    [
+      { format: 1, files: [], steps: Array.from({ length: 4097 }, (_, step) => step) },
+      /manifest\.json: it has 4097 training steps, but at most 4096/,
+    ],
     [{}, /format is undefined/],
     [null, /manifest\.json: it must hold a JSON object/],
     [[], /it must hold a JSON object with format and files/],

@@ -347,3 +347,20 @@ test('without a manifest and without validators the file is fetched anew, and ke
   server.offline = true;
   assert.deepEqual(await readAll(await open(server)), changed);
 });
+
+test('a cache that another tab deletes during the download: nothing is stored, and the state says so', async (t) => {
+  const caches = installCaches(t);
+  const server = modelServer().putManifest();
+  let chunks = 0;
+  server.onChunk = () => {
+    if (++chunks === 100) caches.deleteAll();
+  };
+  const { folder } = await open(server);
+  await folder.complete();
+  assert.ok(chunks > 100);
+  assert.deepEqual(folder.cache, { state: 'memory', reason: 'The browser did not store the files.' });
+  server.onChunk = () => {};
+  const again = await open(server);
+  await again.folder.complete();
+  assert.equal(again.folder.cache.state, 'verified');
+});

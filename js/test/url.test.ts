@@ -6,7 +6,7 @@ import { TopKAbortError } from '../src/errors.ts';
 import { UrlFiles } from '../src/sources/url.ts';
 import { installCaches } from './support/caches.ts';
 import { FakeServer, pattern } from './support/server.ts';
-import { assertMonotonic, BASE, modelServer, open, readAll, rejectsWith, WEIGHTS, weights } from './support/visit.ts';
+import { assertMonotonic, BASE, join, modelServer, open, readAll, rejectsWith, WEIGHTS, weights } from './support/visit.ts';
 
 test('the sizes are known before the weights are there, and a read waits for them', async (t) => {
   installCaches(t);
@@ -257,7 +257,94 @@ test('a manifest that promises more bytes than there are: an error, not a downlo
   server.put('manifest.json', JSON.stringify(manifest));
   await rejectsWith(
     open(server).then(({ folder }) => folder.complete()),
-    'download',
-    /config\.json/,
+    'integrity',
+    /config\.json is not as long as the 1022 bytes/,
   );
+});
+
+test('a file whose length nobody says ends at a limit, unless it is weights', { timeout: 60_000 }, async () => {
+  const opening = (server: FakeServer) => open(server, { cache: null }).then(({ folder }) => folder.complete());
+  for (const [path, where] of [
+    ['manifest.json', 'manifest.json'],
+    ['config.json', 'config.json'],
+    ['tokenizer.json', 'tokenizer.json'],
+  ] as const) {
+    const server = modelServer().put(path, '{}');
+    server.untold.set(path, Infinity);
+    await rejectsWith(opening(server), 'download', new RegExp(`/m/${where} is longer than 128 MiB, the limit for a file whose length`));
+  }
+  const features = modelServer().put('features/index.json', '{}');
+  features.untold.set('features/index.json', Infinity);
+  const file = (await UrlFiles.create(BASE, null, features)).file('features/index.json', new AbortController().signal);
+  await rejectsWith(file, 'download', /features\/index\.json is longer than 128 MiB/);
+  const server = modelServer();
+  server.untold.set(WEIGHTS, (128 << 20) + 1);
+  const opened = await open(server, { cache: null });
+  assert.equal(opened.folder.size(WEIGHTS), (128 << 20) + 1);
+});
+
+test('a body that goes on behind the length that was told is not read to its end', { timeout: 60_000 }, async () => {
+  const server = modelServer().putManifest();
+  server.untold.set('config.json', Infinity);
+  const opening = open(server, { cache: null }).then(({ folder }) => folder.complete());
+  await rejectsWith(opening, 'integrity', /config\.json is not as long as the 22 bytes that were expected/);
+});
+
+const STEP = `step254/${WEIGHTS}`;
+const visit = async (server: FakeServer, cache: string | null = null) => {
+  const files = await UrlFiles.create(BASE, cache, server);
+  const signal = new AbortController().signal;
+  return async (folder: string) => {
+    const opened = await files.open(folder, { signal, onProgress: () => {} });
+    await opened.complete(true);
+    return join(await opened.read(WEIGHTS, 0, opened.size(WEIGHTS) as number));
+  };
+};
+
+test('a checkpoint that is replaced while a page is open: the new manifest holds, if all else is the same', async (t) => {
+  installCaches(t);
+  for (const cache of [null, 'name']) {
+    for (const length of [500, 400, 600]) {
+      const server = modelServer().put(STEP, pattern(500)).putManifest();
+      const load = await visit(server, cache);
+      await load('');
+      const replaced = pattern(length).reverse();
+      server.put(STEP, replaced);
+      server.files.delete('manifest.json');
+      server.putManifest();
+      assert.deepEqual(await load('step254/'), replaced);
+      assert.deepEqual(await load(''), weights);
+    }
+  }
+});
+
+test('a model that is replaced while a page is open: no checkpoint of the new one, and what to do', async (t) => {
+  installCaches(t);
+  for (const cache of [null, 'name']) {
+    const server = modelServer().put(STEP, pattern(500)).putManifest();
+    const load = await visit(server, cache);
+    await load('');
+    server.put(STEP, pattern(500).reverse()).put(WEIGHTS, weights.slice().reverse());
+    server.files.delete('manifest.json');
+    server.putManifest();
+    for (let attempt = 0; attempt < 2; attempt++) {
+      await rejectsWith(load('step254/'), 'integrity', /step254\/model\.safetensors is of another version of the model.*reload the page/);
+    }
+    if (!cache) await rejectsWith(load(''), 'integrity', /\/m\/model\.safetensors is of another version of the model/);
+    assert.deepEqual(await (await visit(server, cache))('step254/'), pattern(500).reverse());
+  }
+});
+
+test('without a manifest, files that are replaced while a page is open are not taken for the same', async (t) => {
+  installCaches(t);
+  for (const cache of [null, 'name']) {
+    const server = modelServer().put(STEP, pattern(500));
+    const load = await visit(server, cache);
+    await load('');
+    await load('step254/');
+    server.put(WEIGHTS, weights.slice().reverse(), { modified: 'Tue, 03 Nov 2026 10:00:00 GMT' });
+    await rejectsWith(load(''), 'integrity', /\/m\/model\.safetensors is of another version of the model/);
+    assert.deepEqual(await load('step254/'), pattern(500));
+    assert.deepEqual(await (await visit(server, cache))(''), weights.slice().reverse());
+  }
 });

@@ -24,7 +24,6 @@ const OPTIONS = {
   platform: 'browser',
   target: 'es2022',
   minify: true,
-  keepNames: true, // class names are part of error reports
   sourcemap: true,
   legalComments: 'none',
   logLevel: 'warning',
@@ -109,8 +108,7 @@ async function bundle() {
     splitting: true,
     external: ['node:*', './topk_lm.js'],
   });
-  // Its classes are no error's.
-  await build({ ...OPTIONS, keepNames: false, format: 'esm', entryPoints: ['src/generated/topk_lm.js'] });
+  await build({ ...OPTIONS, format: 'esm', entryPoints: ['src/generated/topk_lm.js'] });
   await bundleOneFile();
   return foldersOf(metafile, paths.js);
 }

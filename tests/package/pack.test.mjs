@@ -5,6 +5,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { inspect } from 'node:util';
 import { slugOf } from '../../scripts/lib/links.mjs';
 import { packageFolder, root } from './fixture.mjs';
 
@@ -81,4 +83,20 @@ test('what the package and the site hold of others comes with its licenses', () 
 test('nothing tells of the machine that built it', () => {
   const told = [process.env.CARGO_HOME ?? path.join(os.homedir(), '.cargo'), path.resolve(packageFolder, '../..')];
   for (const name of files) for (const folder of told) assert.ok(!read(name).includes(folder), `${name} holds ${folder}`);
+});
+
+test('minified, classes have the names that a console and a report show', async () => {
+  for (const entry of ['index', 'bundle', 'features', 'topk']) {
+    const all = await import(pathToFileURL(path.join(packageFolder, `${entry}.js`)));
+    const classes = Object.entries(all).filter(([, value]) => /^class\b/.test(String(value)));
+    assert.ok(classes.length > 1, entry);
+    for (const [name, value] of classes) assert.equal(value.name, name, entry);
+  }
+  const { Features, TopKAbortError, TopKDisposedError, TopKModelError } = await import(pathToFileURL(path.join(packageFolder, 'index.js')));
+  const error = new TopKModelError('io', 'it is damaged.');
+  assert.equal(error.name, 'TopKModelError');
+  assert.match(inspect(error), /^TopKModelError: it is damaged\.\n +at /);
+  assert.equal(new TopKDisposedError().name, 'TopKDisposedError');
+  assert.equal(new TopKAbortError().name, 'AbortError');
+  assert.equal(inspect(Features.open('https://host.example/m/'), { depth: 0 }), 'Features {}');
 });

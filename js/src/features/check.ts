@@ -1,6 +1,6 @@
 /** Files of `features/` → typed values: snake_case becomes camelCase, and what the types promise is checked. */
 import { createError, show } from '../errors.js';
-import { isInside } from '../manifest.js';
+import { isInside, MOST_STEPS } from '../manifest.js';
 import { markColumns } from './beginnings.js';
 import type { ModelConfig } from '../types.js';
 import type { FeatureIndex, NeuronRecord, NeuronStep, StepColumns, TokenClusters } from './types.js';
@@ -19,8 +19,13 @@ type Check = (value: unknown) => boolean;
 type Fields = Record<string, Check>;
 
 const isNumber: Check = (value) => typeof value === 'number' && Number.isFinite(value);
-const isText: Check = (value) => typeof value === 'string';
-const isPath: Check = (value) => typeof value === 'string' && isInside(value);
+/** Most characters of a text: a page lays out each that it shows. */
+const LONGEST = 1024;
+/** Most entries of a list of examples, and of another list that a page shows whole. */
+const MOST = { examples: 100, shown: 1024 };
+
+const isText: Check = (value) => typeof value === 'string' && value.length <= LONGEST;
+const isPath: Check = (value) => isText(value) && isInside(value as string);
 const isCount: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
 const orNull =
   (check: Check): Check =>
@@ -34,6 +39,16 @@ const listOf =
   (check: Check, length?: number): Check =>
   (value) =>
     Array.isArray(value) && (length === undefined || value.length === length) && value.every(check);
+/** Of a list that a page shows whole. */
+const few =
+  (check: Check, most = MOST.shown): Check =>
+  (value) =>
+    Array.isArray(value) && value.length <= most && value.every(check);
+/** Objects, or pairs, of which no two have the same `key`. */
+const distinct =
+  (check: Check, key: string | number = 0): Check =>
+  (value) =>
+    few(check)(value) && new Set((value as never[]).map((one) => one[key])).size === (value as never[]).length;
 const pair =
   (first: Check, second: Check): Check =>
   (value) =>
@@ -45,14 +60,17 @@ const shape =
 
 const isScalar = orNull(isNumber);
 const isTail: Check = (value) => value === 1 || value === -1;
-const isIds = listOf(isCount);
-const isCounts = listOf(pair(isCount, isCount));
-const isEffects = listOf(pair(isCount, isNumber));
+const isIds = few(isCount);
+const isCounts = distinct(pair(isCount, isCount));
+const isEffects = distinct(pair(isCount, isNumber));
+/** Layers or training steps. */
+const isAscending: Check = (value) =>
+  few(isCount, MOST_STEPS)(value) && (value as number[]).every((one, place, all) => place === 0 || one > (all[place - 1] as number));
 
 const isExample: Check = (value) =>
-  shape({ doc: isCount, pos: isCount, value: isNumber, start: isCount, ids: isIds, acts: listOf(pair(isCount, isNumber)) })(value) &&
+  shape({ doc: isCount, pos: isCount, value: isNumber, start: isCount, ids: isIds, acts: isEffects })(value) &&
   (value as { acts: [number, number][]; ids: number[] }).acts.every(([offset]) => offset < (value as { ids: number[] }).ids.length);
-const isExamples = listOf(isExample);
+const isExamples = few(isExample, MOST.examples);
 
 const isLabel = { label: isText, stable: (is: unknown) => typeof is === 'boolean' };
 
@@ -66,8 +84,11 @@ const RECORD: Fields = {
         precision: isNumber,
         explained: isNumber,
         detection: isNumber,
-        shares: listOf(shape({ share: isScalar, n: isCount, tokenEntropy: isScalar, label: isText, f1: isNumber, tokens: isCounts })),
-        places: shape({}),
+        shares: distinct(
+          shape({ share: isScalar, n: isCount, tokenEntropy: isScalar, label: isText, f1: isNumber, tokens: isCounts }),
+          'share',
+        ),
+        places: (value) => shape({})(value) && few(isScalar)(Object.values(value as object)),
       }),
     ),
   ),
@@ -84,14 +105,14 @@ const RECORD: Fields = {
         specificity: isNumber,
         ablated: optional(shape({ prompts: isCount, kl: isScalar })),
         steer: orNull(shape({ value: isNumber, surprise: isNumber })),
-        contrasts: listOf(listOf(isScalar, 3)),
+        contrasts: distinct(listOf(isScalar, 3)),
       }),
     ),
   ),
   states: optional(
     orNull(
       shape({
-        best: listOf(shape({ state: isText, f1: isNumber, precision: isNumber, recall: isNumber })),
+        best: distinct(shape({ state: isText, f1: isNumber, precision: isNumber, recall: isNumber }), 'state'),
         f1Shuffled: isScalar,
       }),
     ),
@@ -107,16 +128,16 @@ const RECORD: Fields = {
   nextEntropy: isScalar,
   label: isText,
   emergence: orNull(isCount),
-  histogram: shape({ min: optional(isNumber), max: isNumber, counts: listOf(isCount) }),
+  histogram: shape({ min: optional(isNumber), max: isNumber, counts: few(isCount) }),
   tokens: isCounts,
   clusters: orNull(isCounts),
   nextTokens: isCounts,
   promoted: isEffects,
   suppressed: isEffects,
-  layers: listOf(pair(isCount, isScalar)),
+  layers: distinct(pair(isCount, isScalar)),
   examples: shape({
     top: isExamples,
-    quantiles: listOf(shape({ from: isNumber, to: isNumber, examples: isExamples })),
+    quantiles: distinct(shape({ from: isNumber, to: isNumber, examples: isExamples }), 'from'),
     random: isExamples,
   }),
 };
@@ -198,7 +219,7 @@ export function parseIndex(text: string, path: string, model?: ModelShape): { in
       model: isText,
       kind: (kind) => kind === 'topk' || kind === 'dense',
       dModel: (d) => isCount(d) && d !== 0,
-      layers: (layers) => isIds(layers) && (layers as number[]).length > 0,
+      layers: (layers) => isAscending(layers) && (layers as number[]).length > 0,
       topkK: orNull(isCount),
       step: orNull(isCount),
       corpus: shape({ files: listOf(isText), documents: isCount, tokens: isCount, positions: isCount, sha256: isText }),
@@ -207,7 +228,7 @@ export function parseIndex(text: string, path: string, model?: ModelShape): { in
       shards: shape({ perFile: (n) => isCount(n) && n !== 0, path: isPath }),
       columns: shape({}),
       emergenceJs: isNumber,
-      steps: isIds,
+      steps: isAscending,
     },
     path,
   );
@@ -257,7 +278,7 @@ function entryOf(object: Record<string, unknown>, path: string, layer: number, i
 /** `steps/columns.json`, of `neurons` neurons. */
 export function parseSteps(text: string, path: string, neurons: number): StepColumns {
   const { steps, layers, columns } = objectOf(text, path);
-  checkFields({ steps, layers }, { steps: isIds, layers: isIds }, path);
+  checkFields({ steps, layers }, { steps: isAscending, layers: isAscending }, path);
   const column = listOf(listOf(isScalar, neurons), (steps as number[]).length);
   checkFields(columns, Object.fromEntries(SCALARS.map((name) => [name, column])), path, 'columns.');
   return { steps, layers, columns } as unknown as StepColumns;
@@ -266,6 +287,10 @@ export function parseSteps(text: string, path: string, neurons: number): StepCol
 /** `clusters.json`. */
 export function parseClusters(text: string, path: string): TokenClusters {
   const { threshold, source, linkage, cluster } = objectOf(text, path);
-  checkFields({ threshold, source, linkage, cluster }, { threshold: isNumber, source: isText, linkage: isText, cluster: isIds }, path);
+  checkFields(
+    { threshold, source, linkage, cluster },
+    { threshold: isNumber, source: isText, linkage: isText, cluster: listOf(isCount) },
+    path,
+  );
   return { threshold, source, linkage, cluster } as unknown as TokenClusters;
 }

@@ -1,8 +1,9 @@
 /** The two files of a sparse autoencoder in SAELens' layout, from wherever they are, as Blobs by name. */
 import { createError } from '../errors.js';
-import { isMissing, NETWORK, readBody, request, Retriable, retry, timely } from '../remote.js';
+import { isMissing, NETWORK, readBody, request, retry, timely } from '../remote.js';
 import { type GivenSource, readGiven } from './bytes.js';
 import { builtin, readFileUrl } from './node.js';
+import { isWeights } from '../transfer.js';
 import { fileUrl } from './source.js';
 
 export const SAE_FILES = ['cfg.json', 'sae_weights.safetensors'] as const;
@@ -27,19 +28,18 @@ export async function saeFiles(source: GivenSource, signal: AbortSignal): Promis
 async function finder(source: GivenSource, signal: AbortSignal): Promise<[string, (name: string) => Promise<Blob | undefined>]> {
   const data = await readGiven(source, signal);
   if (data.kind === 'path') return [data.path, (name) => fromDisk(data.path, name)];
-  if (data.kind === 'url') return [data.url, (name) => fetched(fileUrl(data.url, name), signal)];
+  if (data.kind === 'url') return [data.url, (name) => fetched(data.url, name, signal)];
   return ['the given files', async (name) => data.files.get(name)];
 }
 
-async function fetched(url: string, signal: AbortSignal): Promise<Blob | undefined> {
+async function fetched(folder: string, name: string, signal: AbortSignal): Promise<Blob | undefined> {
+  const url = fileUrl(folder, name);
   return retry(NETWORK, signal, () =>
     timely(url, signal, async (within, alive) => {
       const response = await request(NETWORK, url, { signal: within });
       if (isMissing(response)) return undefined;
       if (!response.ok) throw createError('download', `${url} answered with status ${response.status}.`);
-      return readBody(response, alive).catch((error) => {
-        throw new Retriable(`${url}: the download stopped (${String(error)}).`, { cause: error });
-      });
+      return readBody(url, response, alive, !isWeights(name));
     }),
   );
 }

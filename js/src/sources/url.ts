@@ -21,7 +21,7 @@ import {
   timely,
 } from '../remote.js';
 import { isOther, looksLikeHtml, parseManifest, shardNames, type Manifest } from '../manifest.js';
-import type { Downloaded, DownloadContext, RemoteFile } from '../transfer.js';
+import { isWeights, type Downloaded, type DownloadContext, type RemoteFile } from '../transfer.js';
 import { ByteProgress } from '../progress.js';
 import type { Pieces } from '../topk_lm.js';
 import { openStorage } from '../storage.js';
@@ -48,6 +48,8 @@ export class UrlFiles implements ModelFiles {
   /** Why nothing is stored, if so. */
   #memoryReason: string | undefined;
   #manifest: Manifest | null | undefined;
+  /** Versions of the files in use, by path: those of two versions of a model never mix. */
+  readonly #used = new Map<string, string>();
   /** What the server said to files that it neither has nor lacks, by path. */
   readonly #refused = new Map<string, number>();
   /** Stored files that are read already, by URL. */
@@ -114,13 +116,38 @@ export class UrlFiles implements ModelFiles {
 
   #download(file: RemoteFile, signal: AbortSignal, onBytes: DownloadContext['onBytes'], turn?: Promise<unknown>): Download {
     const onStorageFailure = (reason: string) => (this.#memoryReason ??= reason);
-    const context = { network: this.#network, cache: this.#cache, signal, onBytes, onStorageFailure };
+    const { path, url, version } = file;
+    const used = this.#used.get(path);
+    if (used !== undefined && used !== version && version !== UNKNOWN_VERSION && !file.offline) throw replaced(url);
+    const release = () => used === undefined && this.#used.delete(path);
+    const renew = async () => {
+      release();
+      const isRenewed = await this.#renew(file, signal);
+      if (isRenewed) this.#used.set(path, file.version);
+      return isRenewed;
+    };
+    const context = { network: this.#network, cache: this.#cache, signal, onBytes, onStorageFailure, renew };
+    if (version !== UNKNOWN_VERSION) this.#used.set(path, version);
     const download = new Download(file, context, turn, this.#opened.get(file.url));
     download.whole.then(
       ({ size }) => (file.bytes = size),
-      () => {}, // said to whoever waits for the file
+      release, // the error is said to whoever waits for the file
     );
     return download;
+  }
+
+  /**
+   * Asks for the manifest again, since the server has another file than it says: the newer one holds from now on, if what is in use is the same
+   * in it. Else the model was replaced, and no checkpoint of the one in use is to be had.
+   */
+  async #renew(file: RemoteFile, signal: AbortSignal): Promise<boolean> {
+    const manifest = file.sha256 === null ? null : await this.#fetchManifest(signal, false).catch(() => null);
+    const now = manifest && this.#listed(manifest, file.path);
+    if (!manifest || !now || now.version === file.version) return false;
+    for (const [path, version] of this.#used) if (this.#listed(manifest, path)?.version !== version) throw replaced(file.url);
+    this.#manifest = manifest;
+    Object.assign(file, now);
+    return true;
   }
 
   /**
@@ -178,10 +205,7 @@ export class UrlFiles implements ModelFiles {
         if (isMissing(response)) return null;
         if ([401, 403].includes(response.status)) return undefined; // or missing, where files may not be listed (S3)
         if (!response.ok) throw refusal(url, response.status);
-        const body = await readBody(response, alive).catch((error) => {
-          throw new Retriable(`${url}: the download stopped (${String(error)}).`);
-        });
-        return body.text();
+        return (await readBody(url, response, alive, true)).text();
       });
       if (text === undefined) return (await this.#storedManifest(signal)) ?? null;
       if (text === null || looksLikeHtml(text) || isOther(text)) return null;
@@ -293,6 +317,13 @@ export class UrlFiles implements ModelFiles {
   }
 }
 
+function replaced(url: string): Error {
+  return createError(
+    'integrity',
+    `${url} is of another version of the model, which was replaced on the server; reload the page, or load the model again.`,
+  );
+}
+
 function refusal(url: string, status: number): Error {
   return createError('download', `${url} could not be fetched: the server responded with ${status}.`);
 }
@@ -371,7 +402,12 @@ class UrlFolder implements OpenFolder {
   }
 
   async complete(isRead = false): Promise<void> {
-    for (const { download } of this.#files.values()) await (isRead ? download.whole : download.release());
+    for (const { file, download } of this.#files.values()) {
+      if (!isRead) await download.release();
+      const held = await download.whole;
+      // Another tab may have deleted it while the rest came.
+      if (held.stored && !isRead) held.stored = (await this.#cache?.isKept(file.url).catch(() => false)) ?? false;
+    }
   }
 
   async distrust(): Promise<void> {
@@ -405,9 +441,4 @@ class UrlFolder implements OpenFolder {
     entry.isRead = true;
     return this.#isEarly && isWeights(path) ? entry.download.readEarly(offset, length) : entry.download.read(offset, length);
   }
-}
-
-/** Whether a file is read piece by piece. */
-function isWeights(path: string): boolean {
-  return path.endsWith('.safetensors');
 }

@@ -2,25 +2,36 @@
 
 export class FakeCaches {
   /** Bodies by URL, over all caches. */
-  readonly entries = new Map<string, Blob>();
+  entries = new Map<string, Blob>();
   quota = Number.POSITIVE_INFINITY;
   /** Called before every write. */
   onPut: (url: string) => void = () => {};
 
+  /** As by another tab; what has it open goes on with what is in it. */
+  deleteAll(): void {
+    this.entries = new Map();
+  }
+
+  async match(url: string): Promise<Response | undefined> {
+    const blob = this.entries.get(url);
+    return blob && new Response(blob);
+  }
+
   async open(): Promise<unknown> {
+    const { entries } = this;
     return {
       match: async (url: string) => {
-        const blob = this.entries.get(url);
+        const blob = entries.get(url);
         return blob && new Response(blob);
       },
       put: async (url: string, response: Response) => {
         this.onPut(url);
         const blob = await response.blob();
         if (this.bytes() + blob.size > this.quota) throw new DOMException('Quota exceeded.', 'QuotaExceededError');
-        this.entries.set(url, blob);
+        entries.set(url, blob);
       },
-      delete: async (url: string) => this.entries.delete(url),
-      keys: async () => [...this.entries.keys()].map((url) => ({ url })),
+      delete: async (url: string) => entries.delete(url),
+      keys: async () => [...entries.keys()].map((url) => ({ url })),
     };
   }
 

@@ -40,6 +40,8 @@ export class FakeServer implements Network {
   /** Statuses to answer instead, one entry a GET; `undefined` lets it through. */
   answer: (number | undefined)[] = [];
   pauses: number[] = [];
+  /** Bytes of zeros instead of a file's body, which no header counts, by path. */
+  readonly untold = new Map<string, number>();
   /** Called before each chunk of 64 KiB. */
   onChunk: () => void = () => {};
 
@@ -86,6 +88,8 @@ export class FakeServer implements Network {
     const headers = new Headers({ 'content-type': file.type ?? 'application/octet-stream' });
     if (file.modified) headers.set('last-modified', file.modified);
     if (file.etag) headers.set('etag', file.etag);
+    const untold = this.untold.get(path);
+    if (untold !== undefined) return new Response(method === 'HEAD' ? null : zeros(untold), { headers });
     if (method === 'HEAD') {
       if (this.lengths) headers.set('content-length', String(file.body.length));
       return new Response(null, { headers });
@@ -124,6 +128,18 @@ export class FakeServer implements Network {
 
 export function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
+}
+
+function zeros(length: number): ReadableStream<Uint8Array> {
+  const chunk = new Uint8Array(1 << 20);
+  let left = length;
+  return new ReadableStream({
+    pull: (controller) => {
+      if (left <= 0) return controller.close();
+      controller.enqueue(chunk.subarray(0, left));
+      left -= chunk.length;
+    },
+  });
 }
 
 /** Bytes that differ everywhere, so that a shifted or doubled part is seen. */

@@ -35,7 +35,7 @@ export async function open(
   return { folder: joined, progress };
 }
 
-function join(pieces: Pieces): Uint8Array {
+export function join(pieces: Pieces): Uint8Array {
   return pieces instanceof Uint8Array ? pieces : new Uint8Array(Buffer.concat(pieces));
 }
 
