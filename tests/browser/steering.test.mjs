@@ -233,6 +233,10 @@ test('of very many recipes the first are read, with texts that can be laid out a
   assert.equal(left, 1002);
   assert.equal(read[0].concept.length, 201);
   assert.equal(read[0].judge.length, 201);
+  await assert.rejects(
+    recipes.readRecipes({ file: async () => ({ size: 2e7 }) }),
+    /^Error: recipes\.json has 20\.0 MB, but at most 16\.0 MB are read\.$/,
+  );
 });
 
 test('a loss curve of very many points is thinned, its end kept', async () => {

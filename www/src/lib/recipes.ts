@@ -2,7 +2,7 @@
 import type { Features } from 'topk-lm';
 import { MAX_EDITS } from './address';
 import { ACTIONS, type FullEdit } from './edits';
-import { clipped } from './format';
+import { clipped, megabytes } from './format';
 import { isObject, numberOf } from './values';
 
 export interface Recipe {
@@ -51,11 +51,14 @@ export function byPrice(recipes: readonly Recipe[]): { gentle: Recipe[]; strong:
 
 /** Most recipes that are read. */
 const MOST = 1000;
+/** Largest file that is read, in bytes: a larger one would stall the page before its recipes can be counted. */
+const MOST_BYTES = 16e6;
 
 /** The first recipes, and how many more the file has; none where the model has no such file. */
 export async function readRecipes(features: Features, signal: AbortSignal): Promise<{ recipes: Recipe[]; left: number }> {
   const blob = await features.file('recipes.json', { signal });
   if (!blob) return { recipes: [], left: 0 };
+  if (blob.size > MOST_BYTES) throw new Error(`recipes.json has ${megabytes(blob.size)}, but at most ${megabytes(MOST_BYTES)} are read.`);
   const entries: unknown = JSON.parse(await blob.text());
   if (!Array.isArray(entries)) throw new Error('recipes.json must hold a list of recipes.');
   const recipes = entries.slice(0, MOST).flatMap((entry: unknown) => (isObject(entry) && recipeOf(entry)) || []);
