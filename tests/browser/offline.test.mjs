@@ -284,12 +284,28 @@ describe('a host that leaves `.html` out of addresses', { timeout: 300_000 }, ()
     await page.evaluate(() => navigator.serviceWorker.ready.then(() => true));
     await page.waitForFunction(() => navigator.serviceWorker.controller);
     await page.context().setOffline(true);
-    for (const place of ['docs/statistics.html', 'docs/']) {
+    for (const place of ['docs/statistics.html', 'docs/statistics.html?x=1', 'docs/', 'docs/?x=1#y']) {
       await page.goto(`${server.url}${place}`);
       await page.locator('h1').first().waitFor();
     }
     await close();
   });
+});
+
+test('a host that demands trusted types, and names the policies that it allows, has the offline copy too', async () => {
+  const demanded = "require-trusted-types-for 'script'; trusted-types svelte-trusted-html topk-lm topk-lm-site";
+  assert.ok(fs.readFileSync(inRoot('docs/hosting.md'), 'utf8').includes('`trusted-types svelte-trusted-html topk-lm topk-lm-site`'));
+  const server = await serve({ '/': paths.site }, { headers: { 'content-security-policy': demanded } });
+  const browser = await launch({ webgpu: false });
+  try {
+    const { page, close } = await openPage(browser, `${server.url}?backend=cpu#/explore`, { ignore: [/TrustedScriptURL/] });
+    assert.equal(await loaded(page), 'cpu');
+    await page.evaluate(() => navigator.serviceWorker.ready.then(() => true));
+    await close();
+  } finally {
+    await browser.close();
+    await server.close();
+  }
 });
 
 describe('published under a path', { timeout: 300_000 }, () => {

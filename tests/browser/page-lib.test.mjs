@@ -268,6 +268,7 @@ test('a label is in words: how many more tokens it holds for, and whether it is 
   for (const label of ['reads cat +2?', 'reads mixed: ,, .?']) assert.equal(plainLabel(plainLabel(label)), plainLabel(label));
   assert.equal(whatItReads('reads cat, toy, …et +9? · writes and, the, .'), 'cat, toy, …et …');
   assert.equal(whatItReads('reads mixed: cat, dog? · writes a'), 'cat, dog');
+  assert.equal(neurons.plainLabel('A'.repeat(30_000)), `${'A'.repeat(200)}…`);
   assert.equal(neurons.readsOf('reads mixed: cat, dog? · writes a'), 'various: cat, dog (unsure)');
 });
 

@@ -1,11 +1,12 @@
 // The site when something goes wrong: no WebGPU, a cancelled or broken download, a lost device, a wrong folder, another site's model.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { paths } from '../../scripts/lib/paths.mjs';
 import { launch } from './harness.mjs';
-import { accessibilityFindings, LOAD_TIMEOUT, loaded, openSite, serveSite, shippedModel } from './page-kit.mjs';
+import { accessibilityFindings, LOAD_TIMEOUT, loaded, openSite, serveSite, shippedModel, STEP_TIMEOUT } from './page-kit.mjs';
 
 const alertOf = (page) => page.getByRole('alert');
 const textBox = (page) => page.getByRole('textbox', { name: 'Text' });
@@ -131,6 +132,140 @@ describe('site in trouble', { timeout: 900_000 }, () => {
       broken = false;
       await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'Gallery' }).click();
       await page.locator('[data-found]:not([data-found="0"])').waitFor();
+      await close();
+    });
+  });
+
+  /** Of a page that fails while it is drawn, whatever the reason. */
+  const failing = () => {
+    const original = Number.prototype.toLocaleString;
+    Number.prototype.toLocaleString = function (...args) {
+      if (location.hash.startsWith('#/browse')) throw new Error('cannot be drawn');
+      return original.apply(this, args);
+    };
+  };
+
+  test('a page that cannot be drawn says so, and the others go on', () =>
+    withServer({}, async (site) => {
+      const { page, close } = await openSite(plain, site, '#/explore', { ignore: [/cannot be drawn/] });
+      assert.equal(await loaded(page), 'cpu');
+      const uncaught = [];
+      const logged = [];
+      page.on('pageerror', (error) => uncaught.push(error));
+      page.on('console', (message) => logged.push(message.text()));
+      await page.evaluate(failing);
+      const to = (name) => page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name }).click();
+      await to('Browse');
+      await alertOf(page).getByText('This page could not be drawn.').waitFor();
+      assert.equal(await page.locator('main [data-state]').count(), 0, 'the page before it is still there');
+      assert.match(logged.join(), /cannot be drawn/);
+      assert.deepEqual(await accessibilityFindings(page), []);
+      await to('Explore');
+      await page.locator('[data-state=live]').waitFor({ timeout: LOAD_TIMEOUT });
+      assert.equal(await alertOf(page).count(), 0);
+      await to('Browse');
+      await Promise.all([page.waitForNavigation(), page.getByRole('button', { name: 'Reload the page' }).click()]);
+      await page.locator('[data-row]').first().waitFor({ timeout: LOAD_TIMEOUT });
+      assert.deepEqual(uncaught, []);
+      await close();
+    }));
+
+  /** The shipped folder with other files, by path; without its manifest, which has their hashes. */
+  const altered = (files) => (request, response) => {
+    const [, file] = request.url.split(`/models/${model.name}/`);
+    if (file === 'manifest.json') response.writeHead(404).end();
+    else if (file in files) response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(files[file]));
+    else return false;
+    return true;
+  };
+
+  test('what a file repeats is shown all the same', () => {
+    const recipe = { ...model.read('recipes.json')[0], concept: 'twice' };
+    const { switches, ...rest } = model.read('features/switches.json');
+    const files = {
+      'recipes.json': [recipe, recipe, recipe],
+      'features/switches.json': { ...rest, switches: [...switches, ...switches] },
+    };
+    return withServer({ intercept: altered(files) }, async (site) => {
+      const { page, close } = await openSite(plain, site, '#/steer?len=4', { ignore: [/404/] });
+      await page.locator('[data-recipes] li').nth(2).waitFor({ timeout: LOAD_TIMEOUT });
+      await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'Gallery' }).click();
+      await page.locator('[data-found]:not([data-found="0"])').waitFor({ timeout: LOAD_TIMEOUT });
+      assert.equal(await alertOf(page).count(), 0);
+      await close();
+    });
+  });
+
+  test('a model that was replaced under its name: each page says so, and a reload takes the new one', () => {
+    const old = model.read('manifest.json');
+    const replaced = {};
+    const intercept = (request, response) => {
+      const [, file] = request.url.split(`/models/${model.name}/`);
+      if (!(file in replaced)) return false;
+      const bytes = replaced[file];
+      response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': bytes.length });
+      response.end(request.method === 'HEAD' ? undefined : bytes);
+      return true;
+    };
+    const [{ step }] = model.steps;
+    const replace = () => {
+      const files = ['features/layer0/0.json', 'recipes.json', `step${step}/model.safetensors`].map((file) => {
+        const bytes = fs.readFileSync(path.join(model.folder, file));
+        replaced[file] = file.endsWith('.json') ? Buffer.concat([bytes, Buffer.from('\n')]) : bytes.with(-1, bytes.at(-1) ^ 1);
+        return [file, replaced[file]];
+      });
+      const known = new Map(files);
+      replaced['manifest.json'] = Buffer.from(
+        JSON.stringify({
+          ...old,
+          files: old.files.map((entry) => {
+            const bytes = known.get(entry.path);
+            return bytes ? { ...entry, bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') } : entry;
+          }),
+        }),
+      );
+    };
+    return withServer({ intercept }, async (site) => {
+      const { page, close } = await openSite(plain, site);
+      assert.equal(await loaded(page), 'cpu');
+      await page.locator('[data-state=live]').waitFor({ timeout: LOAD_TIMEOUT });
+      replace();
+      const to = (hash) => page.evaluate((wanted) => (location.hash = wanted), hash);
+      const reload = page.getByRole('button', { name: 'Reload the page' });
+      await to(`#/explore?ckpt=${step}`);
+      await alertOf(page).and(page.locator('[data-code=integrity]')).waitFor({ timeout: LOAD_TIMEOUT });
+      assert.match(await alertOf(page).innerText(), /The previous weights stay in use\. Reload the page/);
+      await reload.waitFor();
+      await to('#/steer');
+      await page.getByText('The recipes of this model could not be read').waitFor({ timeout: LOAD_TIMEOUT });
+      await to(`#/m/${model.name}/0/1`);
+      const note = page.getByRole('note').filter({ hasText: 'replaced' });
+      await note.waitFor({ timeout: LOAD_TIMEOUT });
+      assert.match(await note.innerText(), /^http/);
+      await Promise.all([page.waitForNavigation(), page.locator('main').getByRole('button', { name: 'Reload the page' }).click()]);
+      await page.locator('[data-neuron="0.1"]').waitFor({ timeout: LOAD_TIMEOUT });
+      await close();
+    });
+  });
+
+  test('where scripts do not load the page says so, and says nothing while they may', () => {
+    let type = 'text/plain';
+    const intercept = (request, response) => {
+      if (!/\/assets\/index-[^/]*\.js$/.test(request.url)) return false;
+      response.setHeader('content-type', type);
+      response.end(fs.readFileSync(path.join(paths.site, 'assets', path.basename(request.url))));
+      return true;
+    };
+    return withServer({ intercept }, async (site) => {
+      const { page, close } = await openSite(plain, site, '#/about', { ignore: [/MIME type/] });
+      const said = page.getByText('The page’s scripts could not be loaded.');
+      assert.equal(await said.isVisible(), false);
+      await said.waitFor({ timeout: STEP_TIMEOUT });
+      assert.deepEqual(await accessibilityFindings(page), []);
+      type = 'text/javascript';
+      await page.reload();
+      await page.locator('h1').waitFor();
+      assert.equal(await said.count(), 0);
       await close();
     });
   });

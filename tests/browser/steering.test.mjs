@@ -206,7 +206,8 @@ test('recipes: one neuron or a set, their rate in words, the prompts they were t
     null,
     3,
   ];
-  const read = await recipes.readRecipes(fileOf(given));
+  const { recipes: read, left } = await recipes.readRecipes(fileOf(given));
+  assert.equal(left, 0);
   assert.deepEqual(
     read.map(({ concept }) => concept),
     ['water', 'dogs'],
@@ -221,6 +222,30 @@ test('recipes: one neuron or a set, their rate in words, the prompts they were t
   assert.deepEqual(recipes.provenPrompts(read, 'Else'), ['One day', 'Once']);
   assert.equal(recipes.showsIn({ success: null }), '');
   assert.match(recipes.showsIn({ success: 0.01 }), /hardly any/);
+});
+
+test('of very many recipes the first are read, with texts that can be laid out and edits that a text may have', async () => {
+  const flat = { concept: 'water', words: [], layer: 3, index: 1, action: 'ablate' };
+  const long = { ...flat, concept: 'A'.repeat(60_000), judge: 'B'.repeat(60_000) };
+  const crowded = { concept: 'x', words: [], edits: Array(257).fill({ layer: 1, index: 2, action: 'ablate' }) };
+  const { recipes: read, left } = await recipes.readRecipes(fileOf([long, crowded, ...Array(2000).fill(flat)]));
+  assert.equal(read.length, 999);
+  assert.equal(left, 1002);
+  assert.equal(read[0].concept.length, 201);
+  assert.equal(read[0].judge.length, 201);
+  await assert.rejects(
+    recipes.readRecipes({ file: async () => ({ size: 2e7 }) }),
+    /^Error: recipes\.json has 20\.0 MB, but at most 16\.0 MB are read\.$/,
+  );
+});
+
+test('a loss curve of very many points is thinned, its end kept', async () => {
+  const { readTraining } = await siteModule('training.ts');
+  const read = (points) => readTraining(fileOf({ loss: Array.from({ length: points }, (_, step) => [step, 3]) }));
+  assert.equal((await read(366)).loss.length, 366);
+  const { loss, every } = await read(250_001);
+  assert.equal(every, 3);
+  assert.deepEqual([loss.length, loss[1].step, loss.at(-1).step], [83_335, 3, 250_000]);
 });
 
 test('words of a concept are marked in a text, whole words only', () => {

@@ -95,8 +95,8 @@ self.addEventListener('fetch', (event) => {
   const isNavigation = request.mode === 'navigate';
   const isPage = isNavigation && (url.href === PAGE || url.href === `${PAGE}index.html`);
   const isFolder = isNavigation && url.href.endsWith('/');
-  // A navigation carries its fragment.
-  const wanted = isPage ? PAGE : isFolder ? `${url.href}index.html` : request.url.split('#')[0];
+  // A navigation carries its fragment, and its query is for the page alone.
+  const wanted = isPage ? PAGE : isFolder ? `${url.href}index.html` : isNavigation ? url.href : request.url.split('#')[0];
   if (!hashes.has(wanted) && !onDemand.has(wanted)) return;
   event.respondWith(answer(request, wanted));
 });

@@ -2,4 +2,6 @@ import { mount } from 'svelte';
 import Shell from './Shell.svelte';
 import './app.css';
 
-mount(Shell, { target: document.getElementById('app')! });
+const target = document.getElementById('app')!;
+target.replaceChildren(); // what it says without scripts
+mount(Shell, { target });

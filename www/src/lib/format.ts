@@ -19,10 +19,17 @@ export function multiple(number: number): string {
   return `${value(number)} ×`;
 }
 
+/** Longest text out of a model's files that is laid out, in characters: one of tens of thousands without a space stalls the page. */
+const LONGEST = 200;
+
+/** A label, a token or a name, cut where no real one is as long. */
+export const clipped = (text: string): string =>
+  text.length > LONGEST ? `${text.slice(0, LONGEST).replace(/[\ud800-\udbff]$/, '')}…` : text;
+
 /** A token as a chip shows it: invisible characters get a symbol. */
 export function visible(token: string): string {
   if (token === '') return '∅';
-  const signs = token.replaceAll('\n', '↵\n').replaceAll('\t', '⇥');
+  const signs = clipped(token).replaceAll('\n', '↵\n').replaceAll('\t', '⇥');
   return signs.replaceAll(/^ $| (?= )|(?<= ) /g, '␣');
 }
 

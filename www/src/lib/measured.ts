@@ -1,6 +1,7 @@
 /** What `topk-lm analyze` measured of neurons beside the columns: contrasts, states of stories, clusters of tokens. For searches and a neuron’s page. */
 import type { Features, NeuronRecord } from 'topk-lm';
 import { nameOfSide } from './contrast-names';
+import { clipped } from './format';
 import { isObject, isText, numberOf } from './values';
 
 export interface MeasuredContrast {
@@ -105,7 +106,7 @@ const triples = (entry: unknown): [number, number, number][] =>
     return layer == null || index == null || value == null ? [] : [[layer, index, value]];
   });
 
-const nameOf = (entry: unknown): string => (isObject(entry) && isText(entry.name) ? entry.name : '');
+const nameOf = (entry: unknown): string => (isObject(entry) && isText(entry.name) ? clipped(entry.name) : '');
 
 const contrastOf = (entry: unknown): MeasuredContrast => ({
   name: nameOf(entry),

@@ -1,6 +1,6 @@
 /** Loads the record of one neuron; the previous one stays, marked as old, until the next arrives. */
 import type { Features, NeuronRecord } from 'topk-lm';
-import { problemOf } from './problem';
+import { problemOf, whyUnread } from './problem';
 import type { NeuronId } from './route';
 
 export class RecordReader {
@@ -9,6 +9,8 @@ export class RecordReader {
   #read = $state.raw<{ record: NeuronRecord; of: Features } | null>(null);
   /** Why there is none: a sentence. */
   missing = $state<string | null>(null);
+  /** Whether that is because the server has another file by now. */
+  isReplaced = $state(false);
 
   /** Create it while a component initializes; the results of the functions may change. */
   constructor(features: () => Features | null, neuron: () => NeuronId) {
@@ -33,6 +35,7 @@ export class RecordReader {
     const of = this.#features();
     const { layer, index } = this.#neuron();
     this.missing = null;
+    this.isReplaced = false;
     if (!of) return;
     const controller = new AbortController();
     of.neuron(layer, index, { signal: controller.signal }).then(
@@ -42,8 +45,9 @@ export class RecordReader {
       (error: unknown) => {
         if (controller.signal.aborted) return;
         this.#read = null;
-        const { message } = problemOf(error);
-        this.missing = message.charAt(0).toUpperCase() + message.slice(1);
+        const message = whyUnread(error);
+        this.missing = message.replace(/^[a-z](?=[a-z’']*[ ,])/, (letter) => letter.toUpperCase()); // not an address or a file's name
+        this.isReplaced = problemOf(error).code === 'integrity';
       },
     );
     return () => controller.abort();

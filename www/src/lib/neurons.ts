@@ -1,6 +1,6 @@
 /** Reads the statistics: a neuron's entry in the columns, its label, its tokens as text. */
 import type { FeatureColumns, FeatureIndex } from 'topk-lm';
-import { count, quoted } from './format';
+import { clipped, count, quoted } from './format';
 import type { NeuronId } from './route';
 
 /** Entry of a neuron in the columns; −1 if it was not analyzed. */
@@ -50,7 +50,7 @@ export function plainLabel(label: string): string {
     const said = beginning + tokens.map((token) => SIGNS.get(token) ?? token).join(', ');
     return `${said}${more ? ` and ${more} more` : ''}${isUnsure ? ' (unsure)' : ''}`;
   };
-  return withKind(label).split(' · writes ').map(part).join(' · writes ');
+  return withKind(clipped(label)).split(' · writes ').map(part).join(' · writes ');
 }
 
 /** A column's value for a neuron; `null` where there is none. */
@@ -89,7 +89,7 @@ export function semanticNote(index: FeatureIndex | null, { n }: { n: number | nu
 }
 
 /** Of a label such as `reads “very” · writes quiet, long`, what the neuron reads. */
-export const readsOf = (label: string): string => plainLabel(label.replace(/ · writes .*$/s, '')).replace(/^reads /, '');
+export const readsOf = (label: string): string => plainLabel(label.split(' · writes ')[0] ?? '').replace(/^reads /, '');
 
 /** The words that it names as read. */
 export const namedIn = (label: string): string[] =>

@@ -1,6 +1,6 @@
 /** Errors as a reader sees them: what happened, and what to do next. */
 /** The button that goes with the next step. */
-export type Remedy = 'restart' | 'retry' | 'cpu' | 'none';
+export type Remedy = 'restart' | 'retry' | 'cpu' | 'reload' | 'none';
 
 export interface Problem {
   /** `code` of the engine’s error, or `unknown`. */
@@ -51,11 +51,22 @@ function codeOf(error: unknown): string {
   return typeof code === 'string' && code in KNOWN ? code : 'unknown';
 }
 
+/** Files that were replaced while the page was open: it knows the old ones' sizes and hashes until it is loaded anew. */
+export const RELOAD = { advice: 'Reload the page to use the new files.', remedy: 'reload' } as const;
+
 const OFFLINE: Problem = {
   code: 'offline',
   message: 'This has not been downloaded yet, and you are offline.',
   advice: 'Whatever you opened before still works. Connect and load again. On About you can store a whole model for offline use.',
   remedy: 'retry',
+};
+
+/** In place of a page that could not be drawn. */
+export const FALLEN: Problem = {
+  code: 'page',
+  message: 'This page could not be drawn.',
+  advice: 'A file of the model may hold something that it cannot show. The other pages still work; or reload.',
+  remedy: 'reload',
 };
 
 /** Of a model that runs on the GPU (`gpu`), that is being loaded (`loading`). */
@@ -71,6 +82,20 @@ export function problemOf(error: unknown, { gpu = false, loading = false } = {})
     return { code, message, advice: `${tabs} or shorten the text, and try again.`, remedy };
   }
   return { code, message: said(error), advice, remedy };
+}
+
+/** Of a file beside the model, which keeps running. */
+export function fileProblem(error: unknown): Problem {
+  const problem = problemOf(error);
+  if (problem.code === 'integrity') return { ...problem, ...RELOAD };
+  const advice = problem.code === 'offline' ? problem.advice : 'The rest still works; open the page again to try once more.';
+  return { ...problem, advice, remedy: 'none' };
+}
+
+/** The same as one or two sentences, where there is no button. */
+export function whyUnread(error: unknown): string {
+  const { code, message } = problemOf(error);
+  return code === 'integrity' ? `${message} ${RELOAD.advice}` : message;
 }
 
 /** The engine's sentences have no stop, and the advice follows. */

@@ -1,6 +1,8 @@
 /** Ready-made recipes of a model, found by measurement: `recipes.json` of its folder. */
 import type { Features } from 'topk-lm';
+import { MAX_EDITS } from './address';
 import { ACTIONS, type FullEdit } from './edits';
+import { clipped, megabytes } from './format';
 import { isObject, numberOf } from './values';
 
 export interface Recipe {
@@ -47,23 +49,32 @@ export function byPrice(recipes: readonly Recipe[]): { gentle: Recipe[]; strong:
   return { gentle: recipes.filter(({ gentle }) => gentle), strong: recipes.filter(({ gentle }) => !gentle) };
 }
 
-/** The recipes; none where the model has no such file. */
-export async function readRecipes(features: Features, signal: AbortSignal): Promise<Recipe[]> {
+/** Most recipes that are read. */
+const MOST = 1000;
+/** Largest file that is read, in bytes: a larger one would stall the page before its recipes can be counted. */
+const MOST_BYTES = 16e6;
+
+/** The first recipes, and how many more the file has; none where the model has no such file. */
+export async function readRecipes(features: Features, signal: AbortSignal): Promise<{ recipes: Recipe[]; left: number }> {
   const blob = await features.file('recipes.json', { signal });
-  if (!blob) return [];
+  if (!blob) return { recipes: [], left: 0 };
+  if (blob.size > MOST_BYTES) throw new Error(`recipes.json has ${megabytes(blob.size)}, but at most ${megabytes(MOST_BYTES)} are read.`);
   const entries: unknown = JSON.parse(await blob.text());
   if (!Array.isArray(entries)) throw new Error('recipes.json must hold a list of recipes.');
-  return entries.flatMap((entry: unknown) => (isObject(entry) && recipeOf(entry)) || []);
+  const recipes = entries.slice(0, MOST).flatMap((entry: unknown) => (isObject(entry) && recipeOf(entry)) || []);
+  return { recipes, left: Math.max(0, entries.length - MOST) };
 }
 
 /** `null`: not a recipe. */
 function recipeOf(entry: Record<string, unknown>): Recipe | null {
   const { concept, words, prompts } = entry;
   if (typeof concept !== 'string' || !Array.isArray(words)) return null;
-  const edits = (Array.isArray(entry.edits) ? entry.edits : [entry]).map(editOf);
-  if (edits.length === 0 || edits.includes(null)) return null;
+  const given: unknown[] = Array.isArray(entry.edits) ? entry.edits : [entry];
+  if (given.length === 0 || given.length > MAX_EDITS) return null;
+  const edits = given.map(editOf);
+  if (edits.includes(null)) return null;
   return {
-    concept,
+    concept: clipped(concept),
     words: textsOf(words).map((word) => word.toLowerCase()),
     edits: edits as FullEdit[],
     baseRate: numberOf(entry.base_rate),
@@ -71,7 +82,7 @@ function recipeOf(entry: Record<string, unknown>): Recipe | null {
     controlRate: numberOf(entry.control_rate),
     success: numberOf(entry.about) ?? numberOf(entry.relaxed_success) ?? numberOf(entry.success),
     nllRatio: numberOf(entry.nll_ratio),
-    judge: typeof entry.judge === 'string' ? entry.judge : '',
+    judge: typeof entry.judge === 'string' ? clipped(entry.judge) : '',
     tokens: numberOf(entry.tokens),
     prompts: Array.isArray(prompts) ? textsOf(prompts) : [],
     gentle: entry.gentle === true,

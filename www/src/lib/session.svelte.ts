@@ -3,7 +3,7 @@ import type { FeatureIndex, Features, LoadProgress, ModelSource, TopKLM } from '
 import { kindOf, type ModelKind, topkLayers } from './model-kind';
 import type { ModelEntry } from './models';
 import type { Engine } from './route';
-import { endsModel, isAbort, isDisposed, isFatal, type Problem, problemOf } from './problem';
+import { endsModel, fileProblem, isAbort, isDisposed, isFatal, type Problem, problemOf, RELOAD, whyUnread } from './problem';
 import { readVocabulary } from './vocabulary';
 
 /** The engine's code, apart from the pages: they are shown first. */
@@ -148,9 +148,8 @@ export class Session {
       if (this.features === features) this.index = index;
     } catch (error) {
       if (this.features !== features) return;
-      const { code, message } = problemOf(error);
-      this.missing = message;
-      this.lacksFeatures = code === 'no-features';
+      this.missing = whyUnread(error);
+      this.lacksFeatures = problemOf(error).code === 'no-features';
     }
   }
 
@@ -295,9 +294,14 @@ export class Session {
     } catch (error) {
       if (this.model === model && endsModel(error)) this.#failed(error);
       else if (this.model === model && !isAbort(error)) {
-        const advice = 'The previous weights stay in use. Check your connection, or choose another training step.';
+        const kept = 'The previous weights stay in use.';
         const problem = problemOf(error, { gpu: this.#onGpu });
-        this.problem = { ...problem, ...(problem.code === 'download' && { advice }), remedy: 'none' };
+        const { code } = problem;
+        if (code === 'integrity') this.problem = { ...problem, ...RELOAD, advice: `${kept} ${RELOAD.advice}` };
+        else {
+          const advice = `${kept} Check your connection, or choose another training step.`;
+          this.problem = { ...problem, ...(code === 'download' && { advice }), remedy: 'none' };
+        }
       }
       return false;
     } finally {
@@ -333,15 +337,12 @@ export class Session {
 
   /** Reports that a page could not read one of its own files. The model keeps running, and a download continues. */
   reportFile(error: unknown): void {
-    if (isAbort(error)) return;
-    const problem = problemOf(error);
-    const advice = problem.code === 'offline' ? problem.advice : 'The rest still works; open the page again to try once more.';
-    this.#pass({ ...problem, advice, remedy: 'none' }, 'file');
+    if (!isAbort(error)) this.#pass(fileProblem(error), 'file');
   }
 
   #pass(problem: Problem, of: 'call' | 'file'): void {
     this.problem = problem;
-    this.#passing = problem.remedy === 'none' ? { problem, of } : null;
+    this.#passing = problem.remedy === 'none' || of === 'file' ? { problem, of } : null;
   }
 
   /** A call like the one that failed has succeeded: its problem is over. That of a file is not. */

@@ -7,6 +7,20 @@ let waiting: ServiceWorker | null = null;
 /** Whether the reader wants the new version in this tab. */
 let isWanted = false;
 
+interface TrustedTypes {
+  createPolicy(name: string, rules: object): { createScriptURL(url: string): string };
+}
+
+/** The worker's address as a host wants it that demands trusted types; its policy may refuse the name (docs/hosting.md). */
+function trusted({ href }: URL): string {
+  const { trustedTypes } = globalThis as typeof globalThis & { trustedTypes?: TrustedTypes };
+  try {
+    return trustedTypes?.createPolicy('topk-lm-site', { createScriptURL: (url: string) => url }).createScriptURL(href) ?? href;
+  } catch {
+    return href;
+  }
+}
+
 /**
  * Registers the worker of the built site. Without one (plain http, private windows) the site only works online.
  *
@@ -29,7 +43,7 @@ export async function keepShell(settled: Promise<void>, isKept: () => boolean): 
     isFirst = false;
   });
   try {
-    const registration = await serviceWorker.register(new URL('service-worker.js', document.baseURI));
+    const registration = await serviceWorker.register(trusted(new URL('service-worker.js', document.baseURI)));
     const offer = (worker: ServiceWorker | null) => {
       if (!worker || !serviceWorker.controller) return;
       const ready = () => {

@@ -1,6 +1,7 @@
 /** Switches of a model: neurons that turn one contrast far more than random ones do, `features/switches.json` by `topk-lm analyze --writes`. */
 import type { Features } from 'topk-lm';
 import { MEASURED_AT, type FullEdit } from './edits';
+import { clipped } from './format';
 import type { NeuronId } from './route';
 import { isObject, isText, numberOf } from './values';
 
@@ -41,7 +42,8 @@ function switchOf(entry: unknown): Switch | null {
   const [limit, surprise] = [numberOf(entry.steer.value), numberOf(entry.steer.surprise)];
   const texts = ['contrast', 'kind', 'prompt', 'before', 'after'].map((name) => entry[name]);
   if (numbers.includes(null) || limit === null || surprise === null || !texts.every(isText)) return null;
-  return { ...(entry as unknown as Switch), steer: { value: limit, surprise } };
+  const read = entry as unknown as Switch;
+  return { ...read, contrast: clipped(read.contrast), kind: clipped(read.kind), steer: { value: limit, surprise } };
 }
 
 /** Whether a continuation shows it: it begins with a token of the side that the neuron turns to. Without the sides, all do. */
