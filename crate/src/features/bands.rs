@@ -171,6 +171,7 @@ pub fn strongest(points: &[Point], share: f64) -> &[Point] {
 }
 
 /// The value that a share of the activations, strongest first, reaches; 0 of nothing.
+#[cfg(any(feature = "cli", test))]
 pub fn quantile(points: &[Point], share: f64) -> f64 {
     strongest(points, share)
         .last()

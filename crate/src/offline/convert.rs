@@ -135,30 +135,15 @@ fn check_empty(to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a link to what is not the model's: the copy would show it to whoever gets the new folder. The snapshots of Hugging Face's cache
-/// link to its `blobs`.
+/// Refuses a link to what is not the model's.
 fn check_links(source: &FolderSource) -> Result<()> {
-    let whole = |path: &Path| {
-        path.canonicalize()
-            .map_err(|error| files::io_error(path, "read", &error))
-    };
-    let folder = whole(source.root())?;
-    let snapshots = folder.ancestors().skip(1).find(|above| above.ends_with("snapshots"));
-    let blobs = snapshots.and_then(Path::parent).map(|cache| cache.join("blobs"));
+    let bounds = files::Bounds::of(source.root())?;
     for name in COPIED
         .iter()
         .chain(&SAE_FILES[..1])
         .filter(|name| source.size(name).is_some())
     {
-        let path = source.root().join(name);
-        let target = whole(&path)?;
-        if !target.starts_with(&folder) && !blobs.as_ref().is_some_and(|blobs| target.starts_with(blobs)) {
-            fail!(
-                Argument,
-                "{} is a link that leads out of the folder; put the file itself there, or remove the link",
-                path.display()
-            );
-        }
+        bounds.check(&source.root().join(name))?;
     }
     Ok(())
 }

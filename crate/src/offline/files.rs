@@ -1,44 +1,95 @@
 //! Files that exist whole or not at all, and their hashes.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::error::{Code, Error, Result};
+use crate::error::{fail, Code, Error, Result};
 
 /// An error of code `io` about a path.
 pub fn io_error(path: &Path, what: &str, error: &std::io::Error) -> Error {
     Error::new(Code::Io, format!("{} cannot be {what}: {error}", path.display()))
 }
 
-/// [`replace`] that creates missing folders.
+/// Writes a file of a folder, and creates missing folders. A link that was there is replaced, never followed: whoever made the folder may have
+/// put it there.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder).map_err(|error| io_error(folder, "made", &error))?;
-    }
+    make_parent(path)?;
+    put(path, bytes).map_err(|error| io_error(path, "written", &error))
+}
+
+/// [`replace`] that creates missing folders.
+pub fn write_named(path: &Path, bytes: &[u8]) -> Result<()> {
+    make_parent(path)?;
     replace(path, bytes)
 }
 
-/// Writes a file under another name, then renames it, so that what was there stays until all is written. What [is no plain file](is_special) is
-/// written through.
-pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let unwritable = |error| io_error(path, "written", &error);
-    if is_special(path) {
-        return fs::write(path, bytes).map_err(unwritable);
+fn make_parent(path: &Path) -> Result<()> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder).map_err(|error| io_error(folder, "made", &error))?;
     }
+    Ok(())
+}
+
+/// Writes a file that the user named: what [is no plain file](is_special) is written through.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let written = if is_special(path) {
+        fs::write(path, bytes)
+    } else {
+        put(path, bytes)
+    };
+    written.map_err(|error| io_error(path, "written", &error))
+}
+
+/// Writes a file under another name, then renames it, so that what was there stays until all is written.
+fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let draft = beside(path, ".draft");
-    let write = || -> std::io::Result<()> {
-        let mut file = File::create(&draft)?;
+    let write = || {
+        let _ = fs::remove_file(&draft); // of a run that was killed; or a link, which must not be followed
+        let mut file = OpenOptions::new().write(true).create_new(true).open(&draft)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&draft, path)
     };
-    write().map_err(|error| {
+    write().inspect_err(|_| {
         let _ = fs::remove_file(&draft); // half of it helps nobody, least of all on a full disk
-        unwritable(error)
     })
+}
+
+/// Where the files of a model folder may lie: in it, or in the `blobs` of Hugging Face's cache, to which its snapshots link.
+pub struct Bounds {
+    folder: PathBuf,
+    blobs: Option<PathBuf>,
+}
+
+impl Bounds {
+    pub fn of(folder: &Path) -> Result<Bounds> {
+        let folder = resolved(folder)?;
+        let snapshots = folder.ancestors().skip(1).find(|above| above.ends_with("snapshots"));
+        let blobs = snapshots.and_then(Path::parent).map(|cache| cache.join("blobs"));
+        Ok(Bounds { folder, blobs })
+    }
+
+    /// Where a file or folder of it lies. Refuses a link to what is not the model's: a copy or a list would show it to whoever gets that.
+    pub fn check(&self, path: &Path) -> Result<PathBuf> {
+        let target = resolved(path)?;
+        if !target.starts_with(&self.folder) && !self.blobs.as_ref().is_some_and(|blobs| target.starts_with(blobs)) {
+            fail!(
+                Argument,
+                "{} is a link that leads out of the folder; put the {} itself there, or remove the link",
+                path.display(),
+                if target.is_dir() { "folder" } else { "file" }
+            );
+        }
+        Ok(target)
+    }
+}
+
+/// The path without links.
+fn resolved(path: &Path) -> Result<PathBuf> {
+    path.canonicalize().map_err(|error| io_error(path, "read", &error))
 }
 
 /// Whether the path names a device, a pipe or a link: a file put in its place would take it away.

@@ -27,6 +27,9 @@ struct Written<'a> {
 /// The manifest of a model folder, as text.
 pub fn manifest_of(folder: &Path) -> Result<String> {
     let source = FolderSource::new(folder)?;
+    let (bounds, mut names) = (files::Bounds::of(folder)?, Vec::new());
+    walk(&source, &bounds, "", &mut BTreeSet::new(), &mut names)?;
+    names.sort();
     pollster::block_on(checkpoint::read_config(&source)).map_err(|error| source.named(error))?;
     let config: serde_json::Value =
         serde_json::from_slice(&pollster::block_on(checkpoint::read_config_bytes(&source))?).unwrap_or_default();
@@ -39,10 +42,6 @@ pub fn manifest_of(folder: &Path) -> Result<String> {
             quoted(twin)
         );
     }
-    let mut names = Vec::new();
-    walk(&source, "", &mut BTreeSet::new(), &mut names)?;
-    names.retain(|name| is_offered(name));
-    names.sort();
     let mut written = Vec::with_capacity(names.len());
     for path in names {
         let (bytes, sha256) = files::sha256(&folder.join(&path))?;
@@ -66,21 +65,39 @@ pub fn manifest_of(folder: &Path) -> Result<String> {
     Ok(text)
 }
 
-/// Paths of all files, relative to the folder. Links may lead in circles: a folder that was `seen` is not entered again.
-fn walk(source: &FolderSource, prefix: &str, seen: &mut BTreeSet<PathBuf>, names: &mut Vec<String>) -> Result<()> {
-    let folder = source.root().join(prefix);
-    if !seen.insert(
-        folder
-            .canonicalize()
-            .map_err(|error| files::io_error(&folder, "read", &error))?,
-    ) {
+/// Paths of the files that are offered, relative to the folder. Links may lead in circles, where a folder that was `seen` is not entered
+/// again, but not out of the folder.
+fn walk(
+    source: &FolderSource,
+    bounds: &files::Bounds,
+    prefix: &str,
+    seen: &mut BTreeSet<PathBuf>,
+    names: &mut Vec<String>,
+) -> Result<()> {
+    if !seen.insert(bounds.check(&source.root().join(prefix.trim_end_matches('/')))?) {
         return Ok(());
     }
-    names.extend(source.files(prefix)?.into_iter().map(|name| format!("{prefix}{name}")));
+    for name in source.files(prefix)? {
+        let path = format!("{prefix}{name}");
+        if is_offered(&path) {
+            bounds.check(&source.root().join(&path))?;
+            names.push(path);
+        }
+    }
     for folder in source.folders(prefix)? {
-        walk(source, &format!("{prefix}{folder}/"), seen, names)?;
+        let prefix = format!("{prefix}{folder}/");
+        if has_offers(&prefix) {
+            walk(source, bounds, &prefix, seen, names)?;
+        }
     }
     Ok(())
+}
+
+/// Whether files of a folder, which ends in a slash, may be offered.
+fn has_offers(folder: &str) -> bool {
+    ["config.json", "cfg.json", "one/cfg.json"]
+        .iter()
+        .any(|file| is_offered(&format!("{folder}{file}")))
 }
 
 /// The step of `step{N}/rest`, and the rest.
@@ -133,6 +150,30 @@ fn is_shard(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn folders_of_offered_files_are_entered() {
+        for folder in [
+            "features/",
+            "features/steps/layer0/",
+            "step0/",
+            "step12/features/",
+            "saes/",
+            "saes/block2/",
+        ] {
+            assert!(has_offers(folder), "{folder}");
+        }
+        for folder in [
+            "data/",
+            "a/b/",
+            "stepX/",
+            "step1/step2/",
+            "saes/block2/more/",
+            "analysis.part/",
+        ] {
+            assert!(!has_offers(folder), "{folder}");
+        }
+    }
 
     #[test]
     fn loaders_files_are_offered() {

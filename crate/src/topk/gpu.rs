@@ -1,5 +1,6 @@
 //! The passes of [`super::plan`], recorded on a device.
 
+use std::fmt;
 use std::rc::Rc;
 
 use super::plan::{self, Pass, Slot};
@@ -9,6 +10,7 @@ use crate::exec::gpu::{uniform_ring, Buf, Gpu, Pipelines, Recorder, Staging, Sta
 use crate::numerics::order::Select;
 use crate::ops::def::{Kernel, Params};
 use crate::ops::tuning::{tuning, Profile, Tuning};
+#[cfg(feature = "internals")]
 use crate::pace::now_ms;
 
 /// Most workgroups in one dimension of a dispatch (WebGPU's guaranteed limit).
@@ -42,6 +44,14 @@ pub struct TopKGpu {
     pool: StagingPool,
 }
 
+impl fmt::Debug for TopKGpu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TopKGpu")
+            .field("tuning", &self.tuning)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The buffers of one chunk of rows, destroyed when it is dropped.
 struct Chunk {
     shape: Shape,
@@ -59,11 +69,17 @@ struct Chunk {
 impl TopKGpu {
     /// `profile` is what to plan for; [`Gpu::profile`] is the adapter's own.
     pub fn new(gpu: Rc<Gpu>, profile: Profile) -> TopKGpu {
-        TopKGpu::tuned(gpu, tuning(profile))
+        TopKGpu::with(gpu, tuning(profile))
     }
 
-    /// With constants of one's own.
+    /// With constants of one's own, which must be what [`Tuning`] says: other ones give wrong values.
+    #[cfg(feature = "internals")]
+    #[doc(hidden)]
     pub fn tuned(gpu: Rc<Gpu>, tuning: Tuning) -> TopKGpu {
+        TopKGpu::with(gpu, tuning)
+    }
+
+    fn with(gpu: Rc<Gpu>, tuning: Tuning) -> TopKGpu {
         let tuning = tuning.on(gpu.subgroups());
         let uniforms = uniform_ring(&gpu);
         let pipelines = Pipelines::new(gpu.clone(), uniforms.clone(), OPERATOR_SHADERS);
@@ -78,6 +94,7 @@ impl TopKGpu {
 
     /// Takes other constants from now on.
     #[cfg(feature = "cli")]
+    #[doc(hidden)]
     pub fn tune(&mut self, tuning: Tuning) {
         self.tuning = tuning.on(self.gpu.subgroups());
     }
@@ -119,6 +136,8 @@ impl TopKGpu {
 
     /// Milliseconds of each of `runs` calls, after `warmup` others, with the input on the device; the clock stops when all work is
     /// done. The rows must fit one binding.
+    #[cfg(feature = "internals")]
+    #[doc(hidden)]
     pub async fn time(
         &self,
         input: &[f32],
@@ -128,7 +147,9 @@ impl TopKGpu {
         warmup: usize,
         runs: usize,
     ) -> Result<Vec<f64>> {
-        Shape::new(input.len(), n, k.max(1))?;
+        if input.is_empty() {
+            crate::error::fail!(Argument, "there is no row to time");
+        }
         let chunk = self.chunk(input, n, k.max(1))?;
         let mut times = Vec::with_capacity(runs);
         for run in 0..warmup + runs {

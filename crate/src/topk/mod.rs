@@ -1,17 +1,33 @@
 //! TopK as an operator of its own: `topk(rows [R, n], k)` gives the first k entries of each row by the ranking of
 //! `crate::numerics::order`, as values (the input's own bits, so −0 and NaN payloads survive) and indices.
 //!
-//! [`topk_cpu`] is the reference. With the feature `gpu`, `TopKGpu` runs the passes of [`plan`] on a device; both are equal bit for bit.
+//! [`topk_cpu`] is the reference. With the feature `gpu`, `TopKGpu` runs the passes of `plan` on a device; both are equal bit for bit.
+//!
+//! # The order
+//!
+//! Entries come by key descending (the value, or its magnitude: [`Select`]), then by index ascending:
+//!
+//! - at a tie the lower index comes first;
+//! - −0 and +0 are equal, so their indices decide;
+//! - every NaN, of either sign, comes before +∞, and all NaNs are equal;
+//! - by magnitude, −∞ and +∞ are equal, as are −x and x.
 
 #[cfg(feature = "gpu")]
 mod gpu;
 #[cfg(all(feature = "cli", not(feature = "gpu")))]
 mod no_gpu;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
 pub mod plan;
+#[cfg(not(feature = "internals"))]
+mod plan;
 
 #[cfg(feature = "gpu")]
 pub use crate::exec::gpu::{open, Gpu};
-pub use crate::ops::tuning::{Profile, Tuning};
+pub use crate::ops::tuning::Profile;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub use crate::ops::tuning::Tuning;
 #[cfg(feature = "gpu")]
 pub use gpu::TopKGpu;
 #[cfg(all(feature = "cli", not(feature = "gpu")))]
@@ -22,15 +38,15 @@ use crate::numerics::order::{topk_indices, Select};
 
 /// Shape of a call, checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shape {
-    pub rows: usize,
-    pub n: usize,
-    pub k: usize,
+struct Shape {
+    rows: usize,
+    n: usize,
+    k: usize,
 }
 
 impl Shape {
     /// `length` values in rows of `n`; k from 0 to n. Indices are u32, so n is below 2^31.
-    pub fn new(length: usize, n: usize, k: usize) -> Result<Shape> {
+    fn new(length: usize, n: usize, k: usize) -> Result<Shape> {
         if k > n {
             fail!(Argument, "k is {k}, but a row has only {n} values");
         }
@@ -52,7 +68,7 @@ impl Shape {
     }
 
     /// Values (and indices) of the result.
-    pub fn results(self) -> usize {
+    fn results(self) -> usize {
         self.rows * self.k
     }
 }
@@ -64,7 +80,8 @@ pub struct TopK {
     pub indices: Vec<u32>,
 }
 
-/// TopK of rows of `n` values on the CPU.
+/// TopK of rows of `n` values on the CPU, each row in [the order](self#the-order): key descending, then index ascending; NaN before +∞,
+/// −0 equal to +0.
 ///
 /// ```
 /// use topk_lm::{topk::topk_cpu, Select};

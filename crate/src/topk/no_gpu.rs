@@ -9,6 +9,7 @@ use crate::numerics::order::Select;
 use crate::ops::tuning::{Profile, Tuning};
 
 /// TopK on a device that cannot be had.
+#[derive(Debug)]
 pub struct TopKGpu(Rc<Gpu>);
 
 impl TopKGpu {

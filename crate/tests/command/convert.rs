@@ -231,6 +231,55 @@ fn a_link_out_of_the_folder_is_not_followed() {
     );
 }
 
+/// A manifest lists, and its file takes the place of, what the folder itself has.
+#[cfg(unix)]
+#[test]
+fn a_manifest_stays_in_its_folder() {
+    use std::os::unix::fs::symlink;
+    let outside = folder("manifest-outside");
+    let (victim, secret) = (outside.join("victim"), outside.join("secret.json"));
+    for file in [&victim, &secret] {
+        std::fs::write(file, "untouched").unwrap();
+    }
+    let model = copy(&root().join("tests/goldens/models/llama-gqa"), "manifest-links");
+    let manifest = model.join("manifest.json");
+    // Nothing of it is offered: nobody looks there.
+    symlink("/", model.join("elsewhere")).unwrap();
+    for draft in [false, true] {
+        let link = if draft {
+            model.join("manifest.json.draft")
+        } else {
+            manifest.clone()
+        };
+        let _ = std::fs::remove_file(&manifest);
+        symlink(&victim, &link).unwrap();
+        let output = topk_lm("manifest", &[&model], &[]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(!link.is_symlink() && manifest.is_file());
+        assert_eq!(std::fs::read(&victim).unwrap(), b"untouched");
+    }
+    let of_files = std::fs::read(&manifest).unwrap();
+    std::fs::create_dir(model.join("features")).unwrap();
+    for (target, name) in [
+        (&secret, "features/secret.json"),
+        (&outside, "features/layer0"),
+        (&outside, "step1"),
+        (&secret, "recipes.json"),
+    ] {
+        symlink(target, model.join(name)).unwrap();
+        fails(
+            &topk_lm("manifest", &[&model], &[]),
+            &format!("{name} is a link that leads out of the folder"),
+        );
+        std::fs::remove_file(model.join(name)).unwrap();
+    }
+    std::fs::remove_file(&manifest).unwrap();
+    symlink("/dev/zero", &manifest).unwrap();
+    fails(&topk_lm("manifest", &[&model], &["--check"]), "is out of date");
+    assert!(topk_lm("manifest", &[&model], &[]).status.success());
+    assert_eq!(std::fs::read(&manifest).unwrap(), of_files);
+}
+
 #[test]
 fn what_cannot_be_converted_is_named() {
     let model = root().join("tests/goldens/models/llama-gqa");

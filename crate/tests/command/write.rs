@@ -199,9 +199,18 @@ fn what_is_no_plain_file_stays_what_it_is() {
     assert!(stderr.contains("--out must be a plain file"), "{stderr}");
     assert_eq!(std::fs::read(&target).unwrap(), b"before");
     // Where nothing has to lie beside it, it is written through.
-    files::write_whole(&link, b"after").unwrap();
+    files::write_named(&link, b"after").unwrap();
     assert!(link.is_symlink());
     assert_eq!(std::fs::read(&target).unwrap(), b"after");
+    // A file of a folder takes the place of a link, and so does its draft.
+    let (draft, victim) = (files::beside(&link, ".draft"), folder.join("victim"));
+    std::fs::write(&victim, "untouched").unwrap();
+    std::os::unix::fs::symlink(&victim, &draft).unwrap();
+    files::write_whole(&link, b"its own").unwrap();
+    assert!(!link.is_symlink() && !draft.is_symlink());
+    assert_eq!(std::fs::read(&link).unwrap(), b"its own");
+    assert_eq!(std::fs::read(&target).unwrap(), b"after");
+    assert_eq!(std::fs::read(&victim).unwrap(), b"untouched");
 }
 
 #[test]

@@ -59,8 +59,15 @@ fn promoted_tokens_are_those_that_a_neuron_lifts_through_the_final_norm() {
             let near = |found: &Value, tokens: &[usize]| {
                 for (pair, token) in found.as_array().unwrap().iter().zip(tokens) {
                     let (id, effect) = (pair[0].as_u64().unwrap() as usize, pair[1].as_f64().unwrap());
-                    assert!((effect - lifted[id]).abs() < 1e-3, "{name} {index}: {pair}, {}", lifted[id]);
-                    assert!((effect - lifted[*token]).abs() < 1e-3, "{name} {index}: {pair}, not {token}");
+                    assert!(
+                        (effect - lifted[id]).abs() < 1e-3,
+                        "{name} {index}: {pair}, {}",
+                        lifted[id]
+                    );
+                    assert!(
+                        (effect - lifted[*token]).abs() < 1e-3,
+                        "{name} {index}: {pair}, not {token}"
+                    );
                 }
             };
             let record = record(&out, layer, index);

@@ -320,6 +320,8 @@ fn impossible_shapes_are_refused() {
         assert_eq!(cpu.code(), Code::Argument);
         assert_eq!(cpu, gpu);
     }
+    let nothing = pollster::block_on(topk.time(&[], 3, 1, Select::Value, 0, 1)).expect_err("refused");
+    assert_eq!(nothing.code(), Code::Argument);
 }
 
 /// tests/goldens/topk_vectors.json, whose answers come from Python's own sorting.

@@ -250,7 +250,10 @@ fn batches_on_the_gpu_come_to_their_ends() {
         block_on(batch.next(&Cancel::default())).unwrap_err().code(),
         Code::NonFinite
     );
-    assert_eq!(block_on(batch.next(&Cancel::default())).unwrap_err().code(), Code::Aborted);
+    assert_eq!(
+        block_on(batch.next(&Cancel::default())).unwrap_err().code(),
+        Code::Aborted
+    );
     let cancel = Cancel::default();
     let mut batch = model.generate_batch(&[one(3, 3, 40), one(4, 3, 40)]).unwrap();
     assert!(!block_on(batch.next(&cancel)).unwrap().is_empty());
@@ -425,7 +428,10 @@ fn errors_are_typed_and_end_the_batch() {
         block_on(batch.next(&Cancel::default())).unwrap_err().code(),
         Code::NonFinite
     );
-    assert_eq!(block_on(batch.next(&Cancel::default())).unwrap_err().code(), Code::Aborted);
+    assert_eq!(
+        block_on(batch.next(&Cancel::default())).unwrap_err().code(),
+        Code::Aborted
+    );
     let cancel = Cancel::default();
     let mut batch = model.generate_batch(&[good(), good()]).unwrap();
     cancel.cancel();

@@ -296,7 +296,10 @@ fn an_abort_or_a_disposal_is_a_typed_error_and_leaves_the_rest_usable() {
 /// Polls a future once and drops it, as where another branch of a `select!` was ready first.
 fn dropped(future: impl Future) {
     let mut future = std::pin::pin!(future);
-    assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert!(future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+        .is_pending());
 }
 
 #[test]
@@ -306,13 +309,19 @@ fn a_dropped_future_ends_a_generation_and_the_next_call_says_so() {
     let mut alone = model.generate(&ids, &GenerateOptions::default()).unwrap();
     dropped(alone.next(&cancel));
     for _ in 0..2 {
-        assert_eq!(pollster::block_on(alone.next(&cancel)).unwrap_err().code(), Code::Aborted);
+        assert_eq!(
+            pollster::block_on(alone.next(&cancel)).unwrap_err().code(),
+            Code::Aborted
+        );
     }
     assert!(alone.steps().next().unwrap().is_err());
     let requests = vec![(ids.clone(), GenerateOptions::default()); 2];
     let mut batch = model.generate_batch(&requests).unwrap();
     dropped(batch.next(&cancel));
-    assert_eq!(pollster::block_on(batch.next(&cancel)).unwrap_err().code(), Code::Aborted);
+    assert_eq!(
+        pollster::block_on(batch.next(&cancel)).unwrap_err().code(),
+        Code::Aborted
+    );
     // The model goes on.
     let mut another = model.generate(&ids, &GenerateOptions::default()).unwrap();
     assert_eq!(pollster::block_on(another.next(&cancel)).unwrap().steps.len(), 1);

@@ -1,6 +1,7 @@
 //! What the subcommands share: model, prompt, output.
 
-use std::io::Write;
+use std::borrow::Cow;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -303,7 +304,9 @@ pub fn load(args: &ModelArgs) -> Result<Model> {
 
 /// Prints a line to stderr; whether anybody reads it changes nothing.
 pub fn remark(line: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    let mut stderr = std::io::stderr().lock();
+    let line = shown(line, stderr.is_terminal());
+    let _ = writeln!(stderr, "{line}");
 }
 
 /// Prints a line to stdout.
@@ -314,9 +317,51 @@ pub fn print_line(line: &str) -> Result<()> {
 /// The same without a line's end, at once. A reader that has gone (`| head`) has all that it wants: the program ends, and says nothing.
 pub fn print_text(text: &str) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
+    let text = shown(text, stdout.is_terminal());
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
         Err(error) => Err(Error::new(Code::Io, format!("stdout: {error}"))),
+    }
+}
+
+/// The text as it is, for a program; for a terminal with what would command it escaped as in messages: a model's words may be anybody's.
+fn shown(text: &str, terminal: bool) -> Cow<'_, str> {
+    if !terminal || !text.contains(commands) {
+        return text.into();
+    }
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if commands(c) {
+            shown.extend(c.escape_debug());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown.into()
+}
+
+/// Whether a terminal would obey a character (C0, DEL, C1), or show what follows in another order.
+fn commands(c: char) -> bool {
+    let reorders = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    reorders || (c.is_control() && !matches!(c, '\n' | '\t'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn a_terminal_gets_no_commands() {
+        let hostile = "a\u{1b}]0;title\u{7}b\r\u{7f}\u{9b}31m\u{202e}c\u{2066}\0";
+        assert_eq!(
+            shown(hostile, true),
+            "a\\u{1b}]0;title\\u{7}b\\r\\u{7f}\\u{9b}31m\\u{202e}c\\u{2066}\\0"
+        );
+        let plain = "\"One\"\n\tis 'two' \\ e\u{301}, שלום\u{200f}, 👩\u{200d}🔬, a\u{a0}b";
+        assert_eq!(shown(plain, true), plain);
+        for text in [hostile, plain] {
+            assert_eq!(shown(text, false), text);
+        }
     }
 }

@@ -75,7 +75,7 @@ pub fn run(args: &SteerArgs) -> Result<()> {
     let Some(file) = &args.out else {
         return print_text(&all(None)?);
     };
-    let saved = all(Some(file)).and_then(|list| files::write_whole(file, list.as_bytes()));
+    let saved = all(Some(file)).and_then(|list| files::write_named(file, list.as_bytes()));
     if saved.is_err() {
         print_text(&all(None)?)?; // what took minutes is not lost with a full disk
     }
