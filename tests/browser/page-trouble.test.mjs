@@ -209,7 +209,13 @@ describe('site in trouble', { timeout: 900_000 }, () => {
     };
     const [{ step }] = model.steps;
     const replace = () => {
-      const files = ['features/layer0/0.json', 'recipes.json', 'model.safetensors', `step${step}/model.safetensors`].map((file) => {
+      const files = [
+        'features/index.json',
+        'features/layer0/0.json',
+        'recipes.json',
+        'model.safetensors',
+        `step${step}/model.safetensors`,
+      ].map((file) => {
         const bytes = fs.readFileSync(path.join(model.folder, file));
         replaced[file] = file.endsWith('.json') ? Buffer.concat([bytes, Buffer.from('\n')]) : bytes.with(-1, bytes.at(-1) ^ 1);
         return [file, replaced[file]];

@@ -37,6 +37,22 @@ test('a path, a file: URL, an http URL, bytes', async (t) => {
   }
 });
 
+test('edits count in the logit lens and in an ablation', async () => {
+  const model = await TopKLM.load(modelFolder, { backend: 'cpu' });
+  const { n_layers, d_vocab } = model.config;
+  const ids = [1, 2, 3, 4];
+  const edits = [{ layer: 0, index: 3, action: 'add', value: 5 }];
+  const edited = (await model.run(ids, { edits, logits: 'all' })).logits.data;
+  const plain = (await model.run(ids, { logits: 'all' })).logits.data;
+  const gap = (a, b) => Math.max(...Array.from(a, (value, at) => Math.abs(value - b[at])));
+  assert.ok(gap(edited, plain) > 0.1);
+  const lens = await model.logitLens(ids, { layers: [n_layers - 1], edits });
+  assert.ok(gap(lens.data, edited) < 1e-5);
+  const { logit } = await model.ablate(ids, 7, { edits });
+  assert.ok(Math.abs(logit - edited[3 * d_vocab + 7]) < 1e-5);
+  await model.dispose();
+});
+
 test('the number of new tokens that a model asks for holds where the caller gives none', async () => {
   const source = {
     ...bytesOf(modelFolder),

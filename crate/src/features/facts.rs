@@ -58,7 +58,7 @@ pub struct Facts {
     pub special: Vec<u32>,
     /// The text of each token; absent without a tokenizer.
     pub texts: Option<Vec<String>>,
-    /// For each index, the tokens with the largest and the smallest direct effect ([`effects`]).
+    /// For each index, the tokens with the largest and the smallest direct effect (`effects`).
     pub promoted: Vec<Effects>,
     pub suppressed: Vec<Effects>,
     pub clusters: Option<Clusters>,

@@ -33,28 +33,6 @@ export function valuesOf({ rowStart, indices, values }: ActiveRows, index: numbe
   return result;
 }
 
-/** Largest value of a neuron (or, with `null`, of any neuron) from position `start` on, and where; `null` if none is above 0. */
-export function largest(
-  rows: ActiveRows,
-  index: number | null,
-  start: number,
-  select: 'value' | 'abs',
-): { value: number; at: number } | null {
-  const strength = select === 'abs' ? Math.abs : (v: number) => v;
-  let best: { value: number; at: number } | null = null;
-  const consider = (value: number, at: number) => {
-    if (strength(value) > (best === null ? 0 : strength(best.value))) best = { value, at };
-  };
-  if (index !== null) {
-    for (const [t, value] of valuesOf(rows, index).entries()) if (t >= start) consider(value, t);
-  } else {
-    for (let t = start; t < rows.rowStart.length - 1; t++) {
-      for (let i = rows.rowStart[t]!; i < rows.rowStart[t + 1]!; i++) consider(rows.values[i]!, t);
-    }
-  }
-  return best;
-}
-
 /** First position at which two texts differ; `null` if one begins with the other. */
 export function divergence(a: ArrayLike<number>, b: ArrayLike<number>): number | null {
   const shared = Math.min(a.length, b.length);

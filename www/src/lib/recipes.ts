@@ -91,19 +91,24 @@ function recipeOf(entry: Record<string, unknown>): Recipe | null {
 
 const textsOf = (values: unknown[]): string[] => values.filter((value) => typeof value === 'string');
 
-/** `null`: not an edit of a neuron. */
+/** Where an edit of a recipe may apply. */
+const POSITIONS = ['all', 'prompt', 'generated', 'next'] as const;
+
+/** `null`: not an edit of a neuron, or one that Steer has no form for. */
 export function editOf(given: unknown): FullEdit | null {
   const { action, positions, site, propagate, ...rest } = (given ?? {}) as Record<string, unknown>;
   const [layer, index, value] = [rest.layer, rest.index, rest.value].map(numberOf);
   const known = ACTIONS.find((name) => name === action);
   if (layer == null || index == null || !known || (value == null && known !== 'ablate')) return null;
+  const at = POSITIONS.find((name) => name === (positions ?? 'all'));
+  if (!at) return null; // a range, say: elsewhere it would be another edit
   return {
     layer,
     index,
     action: known,
     value: value ?? 0,
     site: site === 'topk_in' ? 'topk_in' : 'topk_out',
-    positions: positions === 'prompt' || positions === 'generated' || positions === 'next' ? positions : 'all',
+    positions: at,
     propagate: propagate === 'from_layer' ? 'from_layer' : 'layer',
   };
 }
