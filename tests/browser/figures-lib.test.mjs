@@ -84,6 +84,13 @@ test('numbers and tokens as they are shown', async () => {
   assert.equal(visibleAt('<|endoftext|>', 3), '<|endoftext|>');
 });
 
+test('a token that the vocabulary does not have has no probability', async () => {
+  const { likeliest } = await siteModule('distribution.ts');
+  const logits = Float32Array.of(0, Math.log(3));
+  assert.equal(likeliest(logits, 1, 2).wanted, null);
+  near(likeliest(logits, 1, 0).wanted, -Math.log(4));
+});
+
 test('an edit of a recipe that Steer has no form for is none', async () => {
   const { editOf } = await siteModule('recipes.ts');
   const edit = { layer: 1, index: 2, action: 'clamp', value: 3 };

@@ -136,6 +136,11 @@ class Commands(ToyClaims):
         self.assertAlmostEqual(result["topk"]["validation"]["nats_per_token"], nats / count, places=2)
         self.assertEqual(result["topk"]["stories"]["count"], 50)
         self.assertEqual(result["also"][common.DENSE]["validation"], result["dense"]["validation"])
+        for which in ("validation", "held_out"):
+            nats, twins = (result[name][which]["nats_per_token"] for name in ("topk", "dense"))
+            self.assertAlmostEqual(result["gap_percent"][which], 100 * (nats - twins) / twins, delta=0.05)
+        bits, others = (result[name]["validation"]["bits_per_byte"] for name in ("topk", "dense"))
+        self.assertAlmostEqual(result["also"][common.DENSE]["topk_is_lower_by_percent"], 100 * (others - bits) / others, delta=0.05)
 
     def test_another_tokenizer_is_measured_on_the_same_bytes(self):
         topk = common.subject(self.folder / "models" / common.TOPK)
