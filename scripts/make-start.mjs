@@ -87,7 +87,8 @@ async function fromSwitches(folder, neuron, wanted, run) {
 /** Of the gentle recipes of one neuron, the one that shows in most texts, at the first prompt here at which it does. */
 async function fromRecipes(features, neuron, run) {
   const { readRecipes } = await siteModule('recipes.ts');
-  const all = (await readRecipes(features, new AbortController().signal)).filter(({ gentle, edits }) => gentle && edits.length === 1);
+  const { recipes } = await readRecipes(features, new AbortController().signal);
+  const all = recipes.filter(({ gentle, edits }) => gentle && edits.length === 1);
   for (const one of all.filter(({ edits }) => isWanted(neuron)(edits[0])).sort((a, b) => b.success - a.success)) {
     const { concept: name, words, edits, baseRate, steeredRate, tokens, success, nllRatio: surprise } = one;
     const count = (text) =>

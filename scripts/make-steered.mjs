@@ -25,7 +25,7 @@ async function make(folder) {
   const { readRecipes } = await siteModule('recipes.ts');
   const model = await TopKLM.load(folder, { backend: 'cpu' });
   try {
-    const recipes = await readRecipes(model.features, new AbortController().signal);
+    const { recipes } = await readRecipes(model.features, new AbortController().signal);
     write(path.join(folder, 'steered.json'), await steeredBy(model, recipes));
     write(path.join(folder, 'topics.json'), await topicsOf(model, recipes));
   } finally {
