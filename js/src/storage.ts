@@ -6,7 +6,7 @@ export interface Storage {
   get(key: string): Promise<Blob | undefined>;
   put(key: string, blob: Blob): Promise<void>;
   delete(key: string): Promise<void>;
-  /** Whether a later visit finds it: an open cache that another tab deletes goes on to answer. */
+  /** Whether a later visit will find it. It asks by the cache's name: if another tab deleted the cache, the open handle still answers as before. */
   isKept(key: string): Promise<boolean>;
   /** All keys that begin with `prefix`. */
   keys(prefix: string): Promise<string[]>;

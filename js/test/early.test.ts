@@ -5,7 +5,7 @@ import { PART_BYTES } from '../src/cache.ts';
 import { TopKAbortError } from '../src/errors.ts';
 import { installCaches } from './support/caches.ts';
 import { FakeServer, pattern } from './support/server.ts';
-import { assertMonotonic, modelServer, open, readAll, rejectsWith, WEIGHTS, weights } from './support/visit.ts';
+import { assertMonotonic, changingServer, modelServer, open, readAll, rejectsWith, WEIGHTS, weights } from './support/visit.ts';
 
 const turns = async (count: number) => {
   for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
@@ -234,12 +234,7 @@ test('wrong bytes that stay wrong: the same error, read early or not, and nothin
 
 test('a file that changes while it is read early is read again', async (t) => {
   installCaches(t);
-  const server = modelServer();
-  server.breakAfter = [undefined, PART_BYTES + 5];
-  const changed = pattern(weights.length).reverse();
-  server.sleep = async () => {
-    server.put(WEIGHTS, changed, { modified: 'Tue, 03 Nov 2026 10:00:00 GMT' });
-  };
+  const { server, changed } = changingServer();
   const { folder } = await open(server, { early: true });
   assert.deepEqual(await folder.read(WEIGHTS, 0, 8), weights.slice(0, 8));
   assert.equal(await folder.misled(), true);

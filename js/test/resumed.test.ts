@@ -6,7 +6,7 @@ import { TopKError } from '../src/errors.ts';
 import { checksum } from '../src/hash.ts';
 import { installCaches } from './support/caches.ts';
 import { pattern } from './support/server.ts';
-import { modelServer, open, readAll, WEIGHTS, weights } from './support/visit.ts';
+import { changingServer, modelServer, open, readAll, WEIGHTS, weights } from './support/visit.ts';
 
 test('a server that answers 416 to the rest is asked for the whole', async (t) => {
   installCaches(t);
@@ -18,12 +18,7 @@ test('a server that answers 416 to the rest is asked for the whole', async (t) =
 
 test('a file that changed in the middle is kept under its new version', async (t) => {
   installCaches(t);
-  const server = modelServer();
-  server.breakAfter = [undefined, PART_BYTES + 5];
-  const changed = pattern(weights.length).reverse();
-  server.sleep = async () => {
-    server.put(WEIGHTS, changed, { modified: 'Tue, 03 Nov 2026 10:00:00 GMT' });
-  };
+  const { server, changed } = changingServer();
   await readAll(await open(server));
   server.log.length = 0;
   assert.deepEqual(await readAll(await open(server)), changed);

@@ -6,7 +6,7 @@ import { TopKAbortError } from '../src/errors.ts';
 import { UrlFiles } from '../src/sources/url.ts';
 import { installCaches } from './support/caches.ts';
 import { FakeServer, pattern } from './support/server.ts';
-import { assertMonotonic, BASE, join, modelServer, open, readAll, rejectsWith, WEIGHTS, weights } from './support/visit.ts';
+import { assertMonotonic, BASE, changingServer, join, modelServer, open, readAll, rejectsWith, WEIGHTS, weights } from './support/visit.ts';
 
 test('the sizes are known before the weights are there, and a read waits for them', async (t) => {
   installCaches(t);
@@ -56,12 +56,7 @@ test('bytes that are not what the manifest says: an error after one more try, no
 
 test('a file that changes in the middle never mixes', async (t) => {
   installCaches(t);
-  const server = modelServer();
-  server.breakAfter = [undefined, PART_BYTES + 5];
-  const changed = pattern(weights.length).reverse();
-  server.sleep = async () => {
-    server.put(WEIGHTS, changed, { modified: 'Tue, 03 Nov 2026 10:00:00 GMT' });
-  };
+  const { server, changed } = changingServer();
   assert.deepEqual(await readAll(await open(server)), changed);
 });
 

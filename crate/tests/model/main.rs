@@ -6,6 +6,7 @@ mod blocking;
 mod common;
 mod context;
 mod dtype;
+mod effects;
 mod four_bit;
 mod gguf;
 mod goldens;

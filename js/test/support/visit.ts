@@ -16,6 +16,17 @@ export function modelServer(): FakeServer {
   return new FakeServer().put('config.json', '{"model_type":"llama"}', { type: 'application/json' }).put(WEIGHTS, weights);
 }
 
+/** A server that breaks off in the second part of the weights, and has others when it is asked for the rest. */
+export function changingServer(): { server: FakeServer; changed: Uint8Array } {
+  const server = modelServer();
+  server.breakAfter = [undefined, PART_BYTES + 5];
+  const changed = pattern(weights.length).reverse();
+  server.sleep = async () => {
+    server.put(WEIGHTS, changed, { modified: 'Tue, 03 Nov 2026 10:00:00 GMT' });
+  };
+  return { server, changed };
+}
+
 interface Opened {
   /** Whose reads are joined: stored files are read in pieces. */
   folder: Omit<OpenFolder, 'read'> & { read(...of: Parameters<OpenFolder['read']>): Promise<Uint8Array> };
