@@ -119,7 +119,11 @@ const OTHER = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2
 
 test('as on a page: of errors that nobody caught, only a trap of the engine ends a model, which then listens no longer', async (t) => {
   const realm = new EventTarget();
-  globalThis.addEventListener = realm.addEventListener.bind(realm);
+  // What Node itself does with `signal` gets lost in a garbage collection.
+  globalThis.addEventListener = (type, listener, { signal }) => {
+    realm.addEventListener(type, listener);
+    signal.addEventListener('abort', () => realm.removeEventListener(type, listener));
+  };
   t.after(() => delete globalThis.addEventListener);
   const thrown = (call) => {
     try {
