@@ -179,6 +179,9 @@ class ModelHost {
     }
     this.#model = model;
     const { backend, ...config } = await this.#enter(() => model.info());
+    config.norm_eps = asWritten(config.norm_eps);
+    const { generation } = config;
+    for (const name of ['temperature', 'top_p', 'repetition_penalty'] as const) generation[name] = asWritten(generation[name]);
     return { config, backend, cache: folder.cache, checkpoints: files.checkpoints ?? [] };
   }
 
@@ -373,6 +376,15 @@ class ModelHost {
   #checkTrap(error: unknown): void {
     if (isTrap(error)) this.#instance?.trapped(error);
   }
+}
+
+/** The shortest decimal number that the f32 `value` is: 0.7 as a file had it, not 0.699999988079071. */
+function asWritten(value: number): number {
+  for (let digits = 1; digits < 9; digits++) {
+    const shorter = Number(value.toPrecision(digits));
+    if (Math.fround(shorter) === value) return shorter;
+  }
+  return value;
 }
 
 function crashError(cause: unknown): Error {

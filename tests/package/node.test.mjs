@@ -71,6 +71,19 @@ test('the number of new tokens that a model asks for holds where the caller give
   await model.dispose();
 });
 
+test('the numbers of the configuration are those of its files', async () => {
+  const asked = { temperature: 0.7, top_p: 0.95, repetition_penalty: 1.1 };
+  const source = {
+    ...bytesOf(modelFolder),
+    'generation_config.json': new TextEncoder().encode(JSON.stringify({ do_sample: true, ...asked })),
+  };
+  const model = await TopKLM.load(source, { backend: 'cpu' });
+  const { norm_eps, generation } = model.config;
+  const { temperature, top_p, repetition_penalty } = generation;
+  assert.deepEqual({ norm_eps, temperature, top_p, repetition_penalty }, { norm_eps: 1e-5, ...asked });
+  await model.dispose();
+});
+
 test('a special token that is written out in a text, or a prompt, counts as that token unless it is to be split', async () => {
   const model = await TopKLM.load(path.join(root, 'models/Llama-TopK-Stories-16M'), { backend: 'cpu' });
   const text = '<|endoftext|>a<|endoftext|>b';
