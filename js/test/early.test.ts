@@ -1,12 +1,15 @@
 /** What is asked for at once, and weights that are read while they come: before their file is whole, and before it is verified. */
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { mock, test } from 'node:test';
 import { PART_BYTES } from '../src/cache.ts';
 import { TopKAbortError } from '../src/errors.ts';
 import { installCaches } from './support/caches.ts';
 import { FakeServer, pattern } from './support/server.ts';
 import { turns, until } from './support/turns.ts';
 import { assertMonotonic, changingServer, modelServer, open, readAll, rejectsWith, WEIGHTS, weights } from './support/visit.ts';
+
+// Time stands still: a server that is held here is not given up, however slow the machine is.
+mock.timers.enable({ apis: ['setTimeout'] });
 
 /** A server that stops before the chunk with this number until `go` is called. */
 function holding(server: FakeServer, chunk: number) {
