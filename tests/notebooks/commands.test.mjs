@@ -27,7 +27,7 @@ const SERVERS = {
       t.after(() => browser.close());
       const page = await browser.newPage();
       await page.goto(url);
-      await page.getByText('import topk_lm').first().waitFor({ timeout: 120_000 });
+      await page.getByText('import topk_lm').first().waitFor({ timeout: 600_000 });
     },
   },
 };

@@ -69,7 +69,7 @@ for (const delay of [0, 8000])
     await page.waitForFunction(
       () => globalThis.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle',
       undefined,
-      { timeout: 240_000 },
+      { timeout: 900_000 },
     );
     const cells = () =>
       page.evaluate(() =>
@@ -87,7 +87,7 @@ for (const delay of [0, 8000])
           return all.at(-1).execution_count !== null || all.some((cell) => cell.getOutputs().some((one) => one.output_type === 'error'));
         },
         undefined,
-        { timeout: 240_000, polling: 500 },
+        { timeout: 900_000, polling: 500 },
       )
       .catch(async (error) => {
         throw new Error(
@@ -115,7 +115,7 @@ for (const delay of [0, 8000])
     await page.locator(`.topk-grid button[aria-pressed="true"][data-index="${index}"]`).first().waitFor();
     // The selection and the cell travel on two channels, so the cell may be the first to arrive.
     const wanted = `'layer': 2, 'index': ${index}, 'position': 0`;
-    for (const end = Date.now() + 60_000; !JSON.stringify((await cells()).at(-2).outputs).includes(wanted); ) {
+    for (const end = Date.now() + 600_000; !JSON.stringify((await cells()).at(-2).outputs).includes(wanted); ) {
       assert.ok(Date.now() < end, `no ${wanted} in ${JSON.stringify((await cells()).at(-2))}`);
       await page.evaluate(async () => {
         const { commands, shell } = globalThis.jupyterapp;

@@ -37,7 +37,7 @@ async function runAll(browser, site, name) {
   page.on('request', (request) => /^(http|ws)/.test(request.url()) && asked.push(request.url())); // of its workers too
   await page.goto(`${site}lab/index.html?path=${name}`);
   const ready = () => globalThis.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle';
-  await page.waitForFunction(ready, undefined, { timeout: 180_000 }).catch((error) => {
+  await page.waitForFunction(ready, undefined, { timeout: 600_000 }).catch((error) => {
     throw new Error(`${error.message}\n${said.join('\n')}`);
   });
   await page.evaluate(() => globalThis.jupyterapp.commands.execute('notebook:run-all-cells'));

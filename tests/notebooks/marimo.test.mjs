@@ -24,7 +24,7 @@ test('marimo: load, run, plot, steer, compare, select', async (t) => {
     await page
       .getByText(text, { exact: false })
       .first()
-      .waitFor({ timeout: 120_000 })
+      .waitFor({ timeout: 600_000 })
       .catch(async (error) => {
         throw new Error(`${error.message}\n${said.join('\n')}\n${await page.locator('body').innerText()}`);
       });

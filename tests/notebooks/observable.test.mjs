@@ -51,7 +51,7 @@ test('Observable: Framework and Notebook Kit', { skip }, async (t) => {
       await page
         .getByText(text)
         .first()
-        .waitFor({ timeout: 120_000 })
+        .waitFor({ timeout: 600_000 })
         .catch(async (error) => {
           throw new Error(`${error.message}\n${said.join('\n')}\n${await page.locator('body').innerText()}`);
         });
