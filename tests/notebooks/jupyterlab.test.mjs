@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { inRoot } from '../../scripts/lib/paths.mjs';
-import { launch } from '../browser/harness.mjs';
+import { launch, STEP_TIMEOUT } from '../browser/harness.mjs';
 import { environment, freePort, PLAIN, startServer, STEERED, workspace } from '../python/host.mjs';
 
 /** The code of python/README.md as a cell behind the others, so that what is printed there is run. */
@@ -62,6 +62,7 @@ for (const delay of [0, 8000])
     const browser = await launch({ webgpu: false });
     t.after(() => browser.close());
     const page = await browser.newPage();
+    page.setDefaultTimeout(STEP_TIMEOUT);
     const said = [];
     page.on('pageerror', (error) => said.push(String(error)));
     if (delay > 0) await delaySubshells(page, delay);

@@ -6,7 +6,7 @@ import { inRoot } from '../../scripts/lib/paths.mjs';
 import { Failure, run } from '../../scripts/lib/run.mjs';
 import { serve } from '../../scripts/lib/server.mjs';
 import { step } from '../../scripts/lib/steps.mjs';
-import { launch } from '../browser/harness.mjs';
+import { launch, STEP_TIMEOUT } from '../browser/harness.mjs';
 import { environment, PLAIN, STEERED, workspace } from '../python/host.mjs';
 
 const SOURCE = 'examples/notebooks/jupyterlite';
@@ -30,6 +30,7 @@ async function pyodide(t, python) {
 /** After "run all", the outputs of each code cell, and what was asked of the site; an error in a cell fails the test, and asking another host does. */
 async function runAll(browser, site, name) {
   const page = await browser.newPage();
+  page.setDefaultTimeout(STEP_TIMEOUT);
   const said = [];
   const asked = [];
   page.on('pageerror', (error) => said.push(String(error)));

@@ -9,6 +9,7 @@ import { paths } from '../../scripts/lib/paths.mjs';
 import { serve } from '../../scripts/lib/server.mjs';
 import { blocksOf, codeOf, DOCUMENTS, RUN_BY, SHELL, shellOf } from './blocks.mjs';
 import { golden, modelFolder, packageFolder, root } from './fixture.mjs';
+import { STEP_TIMEOUT } from '../browser/harness.mjs';
 import { openApi, openBrowser } from './page.mjs';
 import { writeSae } from './sae.mjs';
 
@@ -163,6 +164,7 @@ test('the frame of the guide shows the site', async () => {
     },
   );
   const page = await browser.newPage();
+  page.setDefaultTimeout(STEP_TIMEOUT);
   try {
     await page.goto(elsewhere.url);
     const inside = page.frameLocator('iframe');
