@@ -285,10 +285,11 @@ test('a worker that dies rejects all calls with a typed error, and loading again
     globalThis.model = await load();
   });
   const [worker] = page.workers();
+  // A second a step, so that the context is not full before the worker dies.
   const pending = page.evaluate(
     (prompt) =>
       failure(
-        collect(model.generate(prompt, { maxTokens: 100_000, ignoreEos: true }), () => new Promise((resolve) => setTimeout(resolve, 50))),
+        collect(model.generate(prompt, { maxTokens: 100_000, ignoreEos: true }), () => new Promise((resolve) => setTimeout(resolve, 1000))),
       ),
     prompt_ids,
   );
