@@ -210,7 +210,7 @@ test('the files of an autoencoder are asked for as those of a model are: with wh
   assert.deepEqual(asked, [...files, ...files]);
 });
 
-test('the description of an autoencoder ends at a limit, its weights do not', { timeout: 60_000 }, async (t) => {
+test('the description of an autoencoder ends at a limit, its weights do not', { timeout: 600_000 }, async (t) => {
   const server = new FakeServer().put('cfg.json', '{}').put('sae_weights.safetensors', '');
   t.mock.method(globalThis, 'fetch', server.fetch);
   const fetched = () => saeFiles({ kind: 'url', url: 'https://host.example/m/' }, new AbortController().signal);

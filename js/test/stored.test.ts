@@ -151,7 +151,7 @@ async function openBriefly(t: TestContext, server: FakeServer, ask: string[]) {
   return opened;
 }
 
-test('a server that says nothing holds up a stored model for three seconds', { timeout: 60_000 }, async (t) => {
+test('a server that says nothing holds up a stored model for three seconds', { timeout: 600_000 }, async (t) => {
   for (const manifest of [true, false]) {
     installCaches(t);
     const server = modelServer();
@@ -165,7 +165,7 @@ test('a server that says nothing holds up a stored model for three seconds', { t
   }
 });
 
-test('without a manifest: where one question stays open, all files are the stored ones', { timeout: 60_000 }, async (t) => {
+test('without a manifest: where one question stays open, all files are the stored ones', { timeout: 600_000 }, async (t) => {
   installCaches(t);
   const shard = pattern(3000);
   const index = JSON.stringify({ weight_map: { x: 'model-1.safetensors' } });

@@ -220,7 +220,7 @@ test('a range that is not what was asked for is not appended', async (t) => {
   }
 });
 
-test('a server that accepts and never answers is given up, whatever was asked', { timeout: 60_000 }, async (t) => {
+test('a server that accepts and never answers is given up, whatever was asked', { timeout: 600_000 }, async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   for (const [request, manifest] of [
     ['GET manifest.json', true],
@@ -244,7 +244,7 @@ test('a server that accepts and never answers is given up, whatever was asked', 
   }
 });
 
-test('a manifest that promises more bytes than there are: an error, not a download without end', { timeout: 60_000 }, async (t) => {
+test('a manifest that promises more bytes than there are: an error, not a download without end', { timeout: 600_000 }, async (t) => {
   installCaches(t);
   const server = modelServer().putManifest();
   const manifest = JSON.parse(new TextDecoder().decode(server.files.get('manifest.json')?.body));
@@ -257,7 +257,7 @@ test('a manifest that promises more bytes than there are: an error, not a downlo
   );
 });
 
-test('a file whose length nobody says ends at a limit, unless it is weights', { timeout: 60_000 }, async () => {
+test('a file whose length nobody says ends at a limit, unless it is weights', { timeout: 600_000 }, async () => {
   const opening = (server: FakeServer) => open(server, { cache: null }).then(({ folder }) => folder.complete());
   for (const [path, where] of [
     ['manifest.json', 'manifest.json'],
@@ -278,7 +278,7 @@ test('a file whose length nobody says ends at a limit, unless it is weights', { 
   assert.equal(opened.folder.size(WEIGHTS), (128 << 20) + 1);
 });
 
-test('a body that goes on behind the length that was told is not read to its end', { timeout: 60_000 }, async () => {
+test('a body that goes on behind the length that was told is not read to its end', { timeout: 600_000 }, async () => {
   const server = modelServer().putManifest();
   server.untold.set('config.json', Infinity);
   const opening = open(server, { cache: null }).then(({ folder }) => folder.complete());

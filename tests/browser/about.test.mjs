@@ -6,7 +6,7 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import { STEP_TIMEOUT, assertCount, assertUsable, hashOf, loaded, openSite, shippedModel, withSite } from './page-kit.mjs';
 
-describe('about and your model', { timeout: 600_000 }, () => {
+describe('about and your model', { timeout: 1_800_000 }, () => {
   const model = shippedModel();
   let site;
   let browser;

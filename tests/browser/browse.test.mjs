@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { D, manyNeurons, serveNeurons } from './many-neurons.mjs';
-import { assertUsable, hashOf, offeredModels, saved, shippedModel, WEIGHTS, withSite } from './page-kit.mjs';
+import { assertUsable, eventually, hashOf, offeredModels, saved, shippedModel, WEIGHTS, withSite } from './page-kit.mjs';
 
 const MOST_ROWS = 100;
 
@@ -31,7 +31,7 @@ const plain = ({ columns, ...index }) => {
   return { ...index, columns: Object.fromEntries(kept.map((name) => [name, columns[name]])) };
 };
 
-describe('browse', { timeout: 600_000, skip: !model.features && 'the shipped model has no statistics' }, () => {
+describe('browse', { timeout: 1_800_000, skip: !model.features && 'the shipped model has no statistics' }, () => {
   const index = model.features && {
     ...manyNeurons(plain(model.read('features/index.json')), foretold(model.read('tokenizer.json').model.vocab.Ġdog)),
     steps: [],
@@ -61,9 +61,10 @@ describe('browse', { timeout: 600_000, skip: !model.features && 'the shipped mod
       [1, 30_001],
     ]) {
       await scrollTo(share);
-      const count = await rowsInDocument();
+      const reached = await eventually(last, (row) => Number(row) >= least);
+      assert.ok(Number(reached) >= least, `row ${reached} at ${share}`);
+      const count = await eventually(rowsInDocument, (rows) => rows >= 10);
       assert.ok(count >= 10 && count <= MOST_ROWS, `${count} rows in the document`);
-      assert.ok(Number(await last()) >= least, `row ${await last()} at ${share}`);
     }
     await scrollTo(0);
   });

@@ -9,7 +9,7 @@ const model = shippedModel();
 const challenges = model.challenges ? model.read('challenges.json').challenges : [];
 const skip = challenges.length === 0 && 'the shipped model has no challenges.json';
 
-test('every stored challenge is solved by its answer, and not by a neuron at random', { skip, timeout: 300_000 }, async () => {
+test('every stored challenge is solved by its answer, and not by a neuron at random', { skip, timeout: 1_800_000 }, async () => {
   assert.ok(challenges.length >= 6, `${challenges.length} challenges`);
   const { TopKLM } = await import('topk-lm');
   const engine = await TopKLM.load(model.folder, { backend: 'cpu' });
@@ -40,7 +40,7 @@ test('every stored challenge is solved by its answer, and not by a neuron at ran
   }
 });
 
-describe('challenges on the page', { skip, timeout: 600_000 }, () => {
+describe('challenges on the page', { skip, timeout: 1_800_000 }, () => {
   let page;
   let site;
   let browser;

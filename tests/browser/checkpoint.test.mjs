@@ -7,10 +7,10 @@ import {
   hashOf,
   LOAD_TIMEOUT,
   loaded,
+  holdText,
   openSite,
   shippedModel,
   siteModule,
-  slowDown,
   STEP_TIMEOUT,
   withSite,
 } from './page-kit.mjs';
@@ -24,7 +24,7 @@ const idle = (page) => page.locator('[data-doing=nothing]').waitFor({ state: 'at
 const ready = (page, step) =>
   page.getByText(step === null ? 'The model is ready.' : `The weights of training step ${step} are ready.`).waitFor({ state: 'attached' });
 
-describe('training steps', { timeout: 600_000 }, () => {
+describe('training steps', { timeout: 1_800_000 }, () => {
   const model = shippedModel();
   const [{ step: early }] = model.steps;
   let site;
@@ -164,7 +164,7 @@ describe('training steps', { timeout: 600_000 }, () => {
     await page.locator('main[data-page=steer]').waitFor();
     assert.equal(hashOf(page).params.ckpt, undefined);
     await ready(page, null);
-    assert.equal(await page.locator('[data-step-note]').count(), 0);
+    await page.locator('[data-step-note]').waitFor({ state: 'detached' });
   });
 
   test('nothing is swept or written with ten seeds until the weights of the address are in place', async () => {
@@ -198,13 +198,14 @@ describe('training steps', { timeout: 600_000 }, () => {
     await page.evaluate(() => (location.hash = '#/steer?len=240&temp=1&seed=5'));
     await page.locator('[data-side=base]').getByText('Press Run: the unmodified model continues').waitFor();
     await ready(page, null);
-    await slowDown(page);
+    await holdText(page, 12);
     await page.getByRole('button', { name: 'Run' }).click();
     await page.waitForFunction(() => document.querySelector('[data-side=base]').dataset.ids.split(',').length > 12);
     await page.getByRole('slider', { name: 'Training' }).focus();
     await page.keyboard.press('Home');
     await ready(page, early);
     assert.equal(await doing(page), 'writing');
+    await page.evaluate(() => goOn());
     await idle(page);
     assert.deepEqual(await idsOf(page), before);
     await page.locator('[data-side=base]').getByText('from other settings').waitFor();

@@ -5,12 +5,22 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { paths } from '../../scripts/lib/paths.mjs';
 import { writeSae } from '../package/sae.mjs';
-import { assertUsable, hashOf, LOAD_TIMEOUT, offeredModels, openSite, siteModule, STEP_TIMEOUT, withSite } from './page-kit.mjs';
+import {
+  assertUsable,
+  eventually,
+  hashOf,
+  LOAD_TIMEOUT,
+  offeredModels,
+  openSite,
+  siteModule,
+  STEP_TIMEOUT,
+  withSite,
+} from './page-kit.mjs';
 
 const pair = offeredModels().find(({ kind, dense_twin: twin }) => kind === 'topk' && offeredModels().some(({ name }) => name === twin));
 const skip = !pair && 'no model names a dense twin that is there';
 
-describe('compared with its twin', { timeout: 900_000, skip }, () => {
+describe('compared with its twin', { timeout: 1_800_000, skip }, () => {
   if (skip) return;
   const twin = offeredModels().find(({ name }) => name === pair.dense_twin);
   const { hidden_size: width } = JSON.parse(fs.readFileSync(path.join(paths.models, twin.name, 'config.json'), 'utf8'));
@@ -45,6 +55,9 @@ describe('compared with its twin', { timeout: 900_000, skip }, () => {
     await on.getByRole('button', { name: /^Load .* MB\)$/ }).click();
     await on.locator('[data-column=twin] [data-read], [data-column=twin] [data-outcome]').first().waitFor({ timeout: LOAD_TIMEOUT });
   };
+
+  /** Its labels, which come with the statistics: the values do not wait for those. */
+  const labelsOf = (on, side) => () => column(on, side).locator('.label').allInnerTexts();
 
   /** The shown ids, once the column is of that many tokens: what it has of features and next tokens. */
   async function readColumn(on, side, length) {
@@ -92,7 +105,10 @@ describe('compared with its twin', { timeout: 900_000, skip }, () => {
     await isOf(reference, ids, `blocks.${layer}.hook_resid_post`, its);
     assert.match(its.text, new RegExp(`${width.toLocaleString('en')} of ${width.toLocaleString('en')} coordinates have a value`));
     // A label for each: both models have statistics.
-    if (twin.features) assert.ok(!(await column(page, 'twin').locator('.label').allInnerTexts()).includes('–'));
+    if (twin.features) {
+      const labels = await eventually(labelsOf(page, 'twin'), (texts) => !texts.includes('–'));
+      assert.ok(labels.length > 0 && !labels.includes('–'), labels.join(' | '));
+    }
   });
 
   test('another token and another layer are read in both, and the address keeps them', async () => {
@@ -255,8 +271,9 @@ describe('compared with its twin', { timeout: 900_000, skip }, () => {
         await reference.detachSaes();
       }
       for (const side of ['own', 'twin', 'sae']) await column(fresh.page, side).locator('[data-read]').waitFor();
-      const labels = await panel.locator('.label').allInnerTexts();
-      assert.ok(labels.filter((label) => label.trim() !== '–').length > labels.length / 2, labels.join(' | '));
+      const isMost = (labels) => labels.filter((label) => label.trim() !== '–').length > labels.length / 2;
+      const labels = await eventually(labelsOf(fresh.page, 'sae'), isMost);
+      assert.ok(isMost(labels), labels.join(' | '));
       await assertUsable(fresh.page);
     } finally {
       await fresh.close();

@@ -24,7 +24,7 @@ const skip = !twin
   ? 'models/Llama-Dense-Stories-16M is not there, or the TopK model does not name it as dense_twin'
   : !twin.features && `${twin.name} has no statistics`;
 
-describe('dense twin', { timeout: 600_000, skip }, () => {
+describe('dense twin', { timeout: 1_800_000, skip }, () => {
   if (skip) return;
   const folder = path.join(paths.site, 'models', twin.name);
   const read = (file) => JSON.parse(fs.readFileSync(path.join(folder, file), 'utf8'));
@@ -81,8 +81,9 @@ describe('dense twin', { timeout: 600_000, skip }, () => {
     const other = topk.read('features/index.json');
     await button('TopK').click();
     await page.getByRole('heading', { name: 'All neurons' }).waitFor();
-    assert.equal(await page.getByRole('combobox', { name: 'Layer' }).inputValue(), other.layers.includes(last) ? String(last) : '');
+    await page.getByText(/ of [\d,]+ neurons in layers/).waitFor(); // the filters come with the statistics
     await page.locator('[data-row]').first().waitFor();
+    assert.equal(await page.getByRole('combobox', { name: 'Layer' }).inputValue(), other.layers.includes(last) ? String(last) : '');
     await button('Dense').click();
     await page.getByText(shownCount(inLast.length)).waitFor();
     await page.getByRole('button', { name: 'Clear filters' }).click();

@@ -13,7 +13,7 @@ const GUIDE = fs.readFileSync(inRoot('docs/guides/web-developer.md'), 'utf8');
 const [FRAME] = /<iframe .*<\/iframe>/.exec(GUIDE);
 const [SANDBOX] = /sandbox="[^"]*"/.exec(GUIDE);
 
-describe('in a frame of another site', { timeout: 900_000 }, () => {
+describe('in a frame of another site', { timeout: 1_800_000 }, () => {
   let site;
   let article;
   before(async () => {

@@ -53,7 +53,7 @@ describe('the layout of the picture', () => {
   });
 });
 
-describe('the picture of the network', { timeout: 600_000 }, () => {
+describe('the picture of the network', { timeout: 1_800_000 }, () => {
   const model = shippedModel();
   const { topk_k: k, hidden_size: width } = model.read('config.json');
   let site;

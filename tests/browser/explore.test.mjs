@@ -7,10 +7,13 @@ const chips = (page) => page.getByRole('listbox', { name: 'The text' }).getByRol
 const lit = (page) => chips(page).evaluateAll((all) => all.flatMap((chip, at) => (/ value /.test(chip.title) ? [at] : [])));
 /** What the tokens say of the chosen neuron: its values, where it is active. */
 const said = (page) => chips(page).evaluateAll((all) => all.map((chip) => chip.title).filter((title) => / value /.test(title)));
+/** Before the vocabulary is there, tokens are shown by their ids: `#17`. */
+const tokensRead = (page) =>
+  page.waitForFunction(() => /^[^#]/.test(document.querySelector('[role=listbox] [role=option]')?.textContent ?? '#'));
 const state = (page) => page.locator('[data-state]').getAttribute('data-state');
 const waitState = (page, wanted) => page.locator(`[data-state=${wanted}]`).waitFor({ timeout: STEP_TIMEOUT });
 
-describe('explore', { timeout: 600_000 }, () => {
+describe('explore', { timeout: 1_800_000 }, () => {
   const model = shippedModel();
   let site;
   let browser;
@@ -23,6 +26,7 @@ describe('explore', { timeout: 600_000 }, () => {
     await waitState(page, 'stored');
     const [{ ids, neuron, at }] = model.read('examples/index.json').texts;
     await assertCount(chips(page), ids.length);
+    await tokensRead(page);
     const [layer, index] = neuron;
     const rows = model.read('examples/0.json').layers.find((entry) => entry.layer === layer);
     const expected = ids.flatMap((_, at) => (rows.indices.slice(rows.row_start[at], rows.row_start[at + 1]).includes(index) ? [at] : []));
@@ -117,6 +121,7 @@ describe('explore', { timeout: 600_000 }, () => {
     const other = await openSite(browser, site, new URL(page.url()).hash);
     await chips(other.page).first().waitFor({ timeout: STEP_TIMEOUT });
     await other.page.waitForFunction(() => document.querySelector('#text').value !== '');
+    await tokensRead(other.page);
     assert.deepEqual(await chips(other.page).allTextContents(), tokens);
     assert.equal(await other.page.getByRole('textbox', { name: 'Text' }).inputValue(), text);
     assert.equal(await state(other.page), 'none');
@@ -152,19 +157,21 @@ describe('explore', { timeout: 600_000 }, () => {
     const ask = page.locator('.ask');
     const select = ask.getByRole('combobox', { name: 'Next token' });
     const [first, second] = await select.locator('option').evaluateAll((all) => all.filter((o) => !o.selected).map((o) => o.value));
-    // Pressed in the frame in which it appears: the answer takes a fraction of a second.
+    // Pressed as soon as it appears, before anything else happens on the page: the answer takes a fraction of a second.
     await select.evaluate((element, chosen) => {
-      element.value = chosen;
-      element.dispatchEvent(new Event('change', { bubbles: true }));
-      return new Promise((done) => {
-        const look = () => {
+      const pressed = new Promise((done) => {
+        const observer = new MutationObserver(() => {
           const cancel = [...document.querySelectorAll('.ask button')].find((button) => button.textContent === 'Cancel');
-          if (!cancel) return requestAnimationFrame(look);
+          if (!cancel) return;
+          observer.disconnect();
           cancel.click();
           done();
-        };
-        look();
+        });
+        observer.observe(document.body, { subtree: true, childList: true, characterData: true });
       });
+      element.value = chosen;
+      element.dispatchEvent(new Event('change', { bubbles: true }));
+      return pressed;
     }, first);
     await ask.getByText('Canceled. Choose a token to start again.').waitFor();
     assert.equal(await ask.getByRole('progressbar').count(), 0);
@@ -241,7 +248,7 @@ describe('explore', { timeout: 600_000 }, () => {
     await page.keyboard.press('End');
     await page.getByText('The model is ready.').waitFor({ state: 'attached' });
     assert.equal(hashOf(page).params.ckpt, undefined);
-    assert.equal(await page.getByText('Labels and statistics are those of the final weights').count(), 0);
+    await page.waitForFunction(() => !document.body.textContent.includes('Labels and statistics are those of the final weights'));
     await page.waitForFunction(
       (old) =>
         JSON.stringify(

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
   accessibilityFindings,
+  addressHasSteered,
   CLIPBOARD,
   hashOf,
   loaded,
@@ -21,8 +22,11 @@ const idsOf = (page, side) => page.locator(`[data-side=${side}]`).getAttribute('
 const settled = async (page) => {
   await page.locator('[data-divergence]').waitFor();
   await page.locator('[data-doing=nothing]').waitFor({ state: 'attached' });
-  await page.waitForFunction(() => new URLSearchParams(location.hash.split('?')[1]).has('s'));
+  // The address, which a link is made of, follows a moment behind.
+  await addressHasSteered(page, (await idsOf(page, 'steered')).split(',').map(Number));
 };
+/** The order of the table is by the statistics, which may come after the model. */
+const ranked = (page) => page.getByRole('heading', { name: /^Most special/ }).waitFor();
 
 /** Presses Tab until `locator` has the focus, which must be seen. */
 async function tabTo(page, locator) {
@@ -39,7 +43,7 @@ async function tabTo(page, locator) {
   assert.fail(`${locator} was not reached by ${MOST_TABS} presses of Tab`);
 }
 
-describe('the five-minute path', { timeout: 600_000, skip: !shippedModel().features && 'the shipped model has no statistics' }, () => {
+describe('the five-minute path', { timeout: 1_800_000, skip: !shippedModel().features && 'the shipped model has no statistics' }, () => {
   let site;
   let browser;
   withSite({ hash: null }, (on) => {
@@ -76,6 +80,7 @@ describe('the five-minute path', { timeout: 600_000, skip: !shippedModel().featu
     assert.equal(await page.evaluate(() => document.activeElement.id), 'main');
     assert.equal(await loaded(page), 'cpu');
     await page.locator('[data-state=live]').waitFor();
+    await ranked(page);
     const neuron = page
       .getByRole('table', { name: /one row per token/ })
       .locator('.cell.current button[aria-pressed=false]')
@@ -123,6 +128,7 @@ describe('the five-minute path', { timeout: 600_000, skip: !shippedModel().featu
     await fits('Explore');
     assert.equal(await loaded(page), 'cpu');
     await page.locator('[data-state=live]').waitFor();
+    await ranked(page);
     const neuron = page
       .getByRole('table', { name: /one row per token/ })
       .locator('.cell.current button[aria-pressed=false]')

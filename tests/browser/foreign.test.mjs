@@ -9,7 +9,7 @@ const GOLDENS = inRoot('tests/goldens/models');
 const { encodeIds } = await siteModule('route.ts');
 const IDS = [0, 5, 17, 9, 40];
 
-describe('models from elsewhere', { timeout: 600_000 }, () => {
+describe('models from elsewhere', { timeout: 1_800_000 }, () => {
   let site;
   let page;
   // They ship no manifest.json, tokenizer.json or features/.
@@ -32,8 +32,10 @@ describe('models from elsewhere', { timeout: 600_000 }, () => {
   }
 
   async function copied(button) {
-    await page.getByRole('button', { name: button }).click();
-    await page.getByRole('button', { name: 'Copied' }).waitFor();
+    // The button that was pressed says so, not the one that was pressed before.
+    const pressed = await page.getByRole('button', { name: button }).elementHandle();
+    await pressed.click();
+    await page.waitForFunction((one) => one.textContent === 'Copied', pressed);
     return page.evaluate(() => navigator.clipboard.readText());
   }
 

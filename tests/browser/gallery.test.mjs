@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { assertUsable, hashOf, loaded, offeredModels, shippedModel, STEP_TIMEOUT, siteModule, withSite } from './page-kit.mjs';
+import { addressHas, assertUsable, hashOf, loaded, offeredModels, shippedModel, STEP_TIMEOUT, siteModule, withSite } from './page-kit.mjs';
 import { SWITCHES, serveSwitches } from './switches-kit.mjs';
 
 const gallery = await siteModule('gallery.ts');
@@ -13,7 +13,7 @@ const search = (page) => page.getByRole('searchbox', { name: 'Search by meaning'
 const topics = fs.existsSync(path.join(model.folder, 'recipes.json')) ? model.read('recipes.json').length : 0;
 const found = (page, number) => page.locator(`[data-found="${number}"]`).waitFor();
 
-describe('the gallery of switches', { timeout: 300_000, skip: !model.features && 'the shipped model has no statistics' }, () => {
+describe('the gallery of switches', { timeout: 1_800_000, skip: !model.features && 'the shipped model has no statistics' }, () => {
   let page;
   withSite({ hash: '#/gallery', serve: { intercept: serveSwitches(model) } }, (on) => {
     ({ page } = on);
@@ -41,7 +41,7 @@ describe('the gallery of switches', { timeout: 300_000, skip: !model.features &&
       await found(page, 1);
       await page.getByRole('article', { name }).waitFor();
     }
-    assert.equal(hashOf(page).params.q, 'WERE');
+    await addressHas(page, 'q', 'WERE');
     await search(page).fill('submarine');
     await found(page, 0);
     const ways = page.getByRole('link', { name: 'Search all neurons' });
@@ -67,7 +67,7 @@ describe('the gallery of switches', { timeout: 300_000, skip: !model.features &&
   });
 });
 
-describe('the gallery of topics', { timeout: 300_000 }, () => {
+describe('the gallery of topics', { timeout: 1_800_000 }, () => {
   let page;
   const recipes = fs.existsSync(path.join(model.folder, 'recipes.json')) ? model.read('recipes.json') : null;
   withSite({ hash: '#/gallery' }, (on) => {
@@ -82,6 +82,7 @@ describe('the gallery of topics', { timeout: 300_000 }, () => {
     const name = concept[0].toUpperCase() + concept.slice(1);
     const card = page.getByRole('article', { name, exact: true });
     await card.waitFor();
+    await addressHas(page, 'q', concept);
     assert.ok((await page.getByRole('article').count()) < recipes.length);
     await search(page).fill('');
     await assertUsable(page);
@@ -105,7 +106,7 @@ describe('the gallery of topics', { timeout: 300_000 }, () => {
   });
 });
 
-describe('texts without and with a topic', { timeout: 300_000, skip: !model.topics && 'the shipped model has no topics.json' }, () => {
+describe('texts without and with a topic', { timeout: 1_800_000, skip: !model.topics && 'the shipped model has no topics.json' }, () => {
   let page;
   withSite({ hash: '#/gallery' }, (on) => {
     ({ page } = on);

@@ -22,6 +22,9 @@ const WEBGPU_FLAGS = [
   '--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension',
 ];
 
+/** Most that any step of a page may take (ms): it only ends what hangs, on a machine that has much else to do. */
+export const STEP_TIMEOUT = 120_000;
+
 const WITHOUT_WEBGPU = ['--disable-features=WebGPU'];
 
 function chromiumPath() {
@@ -37,7 +40,7 @@ function chromiumPath() {
  */
 export async function launch({ webgpu = true, args = [] } = {}) {
   const own = webgpu ? WEBGPU_FLAGS : WITHOUT_WEBGPU;
-  return chromium.launch({ executablePath: chromiumPath(), args: [...FLAGS, ...own, ...args] });
+  return chromium.launch({ executablePath: chromiumPath(), args: [...FLAGS, ...own, ...args], timeout: STEP_TIMEOUT });
 }
 
 /**
@@ -47,7 +50,14 @@ export async function launch({ webgpu = true, args = [] } = {}) {
  */
 export async function launchExtension(folder) {
   const args = [...FLAGS, `--disable-extensions-except=${folder}`, `--load-extension=${folder}`];
-  return chromium.launchPersistentContext('', { executablePath: chromiumPath(), args, ignoreDefaultArgs: ['--disable-extensions'] });
+  const context = await chromium.launchPersistentContext('', {
+    executablePath: chromiumPath(),
+    args,
+    ignoreDefaultArgs: ['--disable-extensions'],
+    timeout: STEP_TIMEOUT,
+  });
+  context.setDefaultTimeout(STEP_TIMEOUT);
+  return context;
 }
 
 /**
@@ -59,7 +69,11 @@ export async function launchWithPreferences(preferences) {
   const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'topk-lm-profile-'));
   fs.mkdirSync(path.join(profile, 'Default'));
   fs.writeFileSync(path.join(profile, 'Default/Preferences'), JSON.stringify(preferences));
-  const context = await chromium.launchPersistentContext(profile, { executablePath: chromiumPath(), args: [...FLAGS, ...WITHOUT_WEBGPU] });
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: chromiumPath(),
+    args: [...FLAGS, ...WITHOUT_WEBGPU],
+    timeout: STEP_TIMEOUT,
+  });
   const close = async () => {
     await context.close();
     fs.rmSync(profile, { recursive: true, force: true });
@@ -79,6 +93,7 @@ export async function launchWithPreferences(preferences) {
 export async function openPage(browser, url, { ignore = [], context: options = {} } = {}) {
   const context = await browser.newContext(options);
   const page = await context.newPage();
+  page.setDefaultTimeout(STEP_TIMEOUT);
   const problems = [];
   const note = (text) => {
     if (!ignore.some((pattern) => pattern.test(text))) problems.push(text);

@@ -5,7 +5,7 @@ import { shippedModel, siteModule, withSite } from './page-kit.mjs';
 
 const { PAGES } = await siteModule('pages.ts');
 
-describe('by keyboard', { timeout: 600_000 }, () => {
+describe('by keyboard', { timeout: 1_800_000 }, () => {
   const model = shippedModel();
   let page;
   withSite({ load: true }, (on) => {

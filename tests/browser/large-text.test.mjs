@@ -10,7 +10,7 @@ const TABLES = [
 ];
 
 for (const size of [16, 32]) {
-  describe(`text of ${size} px`, { timeout: 300_000 }, () => {
+  describe(`text of ${size} px`, { timeout: 1_800_000 }, () => {
     let site;
     let browser;
     before(async () => {

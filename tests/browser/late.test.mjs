@@ -6,7 +6,7 @@ import { loaded, offeredModels, openSite, shippedModel, STEP_TIMEOUT, WEIGHTS, w
 const model = shippedModel();
 const twin = offeredModels().find(({ name }) => name === model.dense_twin);
 
-describe('what comes late', { timeout: 300_000 }, () => {
+describe('what comes late', { timeout: 1_800_000 }, () => {
   let site;
   let browser;
   withSite({ hash: null }, (on) => {
@@ -50,7 +50,7 @@ describe('what comes late', { timeout: 300_000 }, () => {
       await box(page).fill(text);
       await page.waitForFunction(() => /[?&]t=/.test(location.hash));
       await page.reload();
-      await page.waitForFunction(() => document.querySelector('textarea')?.value !== '');
+      await page.waitForFunction(() => document.querySelector('textarea')?.value);
       assert.equal(await box(page).inputValue(), text);
       await page.locator('[data-state=live]').waitFor();
       await page.locator('.cell .neuron').first().click();

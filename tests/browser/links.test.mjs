@@ -22,7 +22,7 @@ const tokensRead = (page) => page.waitForFunction(() => /^[^#]/.test(document.qu
 const idsOf = async (page, side) => (await page.locator(`[data-side=${side}]`).getAttribute('data-ids')).split(',').map(Number);
 const LONG = 'The little dog ran to the tall tree and saw a bird. '.repeat(75);
 
-describe('links and files', { timeout: 600_000 }, () => {
+describe('links and files', { timeout: 1_800_000 }, () => {
   const model = shippedModel();
   let site;
   let browser;

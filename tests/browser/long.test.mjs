@@ -16,7 +16,7 @@ const ids = (length) => encodeIds(Array.from({ length }, (_, i) => 300 + (i % 50
 /** Most elements in a document; an idle page has some hundred. */
 const MOST_ELEMENTS = 12_000;
 
-describe('long links and texts', { timeout: 600_000 }, () => {
+describe('long links and texts', { timeout: 1_800_000 }, () => {
   const model = shippedModel();
   const { max_position_embeddings: most } = model.read('config.json');
   const takes = `this model takes at most ${count(most)} tokens: the rest is left out.`;

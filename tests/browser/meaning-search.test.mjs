@@ -121,7 +121,7 @@ test('words in one form: spellings, plurals, endings', () => {
 });
 
 const model = shippedModel();
-describe('on the shipped model', { timeout: 300_000, skip: !model.features && 'the shipped model has no statistics' }, () => {
+describe('on the shipped model', { timeout: 1_800_000, skip: !model.features && 'the shipped model has no statistics' }, () => {
   const has = (file) => fs.existsSync(path.join(model.folder, 'features', file));
   const names = (file, key) => (has(file) ? model.read(`features/${file}`)[key].map(({ name }) => name) : []);
 

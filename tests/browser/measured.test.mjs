@@ -214,7 +214,7 @@ test('a query of the table is fitted to the model', async () => {
   assert.deepEqual(fitted({ layers: [0, 5], steps: [400], kind: 'dense' }), [5, null, 'lowest', null, 'tokenEntropy']);
 });
 
-describe('measured, on the pages', { timeout: 600_000 }, () => {
+describe('measured, on the pages', { timeout: 1_800_000 }, () => {
   const model = shippedModel();
   let claims = JSON.stringify(WHOLE);
   let site;

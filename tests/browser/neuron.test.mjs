@@ -19,7 +19,7 @@ const { namedIn, plainLabel, readsOf } = await siteModule('neurons.ts');
 const { marker } = await siteModule('../../../js/src/features/beginnings.ts');
 const model = shippedModel();
 
-describe('neuron page', { timeout: 600_000, skip: !model.features && 'the shipped model has no statistics' }, () => {
+describe('neuron page', { timeout: 1_800_000, skip: !model.features && 'the shipped model has no statistics' }, () => {
   if (!model.features) return;
   const index = model.read('features/index.json');
   // A neuron with everything: not rare, in the middle layer.
@@ -47,14 +47,11 @@ describe('neuron page', { timeout: 600_000, skip: !model.features && 'the shippe
       .waitFor();
     const { top, quantiles, random } = record.examples;
     const examples = top.length + random.length + quantiles.reduce((sum, { examples }) => sum + examples.length, 0);
-    assert.equal(
-      await page
-        .getByRole('heading', { name: 'Examples' })
-        .locator('..')
-        .getByLabel(/^Example, value/)
-        .count(),
-      examples,
-    );
+    const shown = page
+      .getByRole('heading', { name: 'Examples' })
+      .locator('..')
+      .getByLabel(/^Example, value/);
+    await assertCount(shown, examples);
     // A band of the examples is one of ranks, not of the maximum.
     for (const name of ['Highest', 'Second highest', 'Second lowest', 'Lowest'].slice(0, quantiles.length))
       await page.getByRole('heading', { name: `${name} quarter by rank`, exact: true }).waitFor();
@@ -62,10 +59,7 @@ describe('neuron page', { timeout: 600_000, skip: !model.features && 'the shippe
     await assertCount(page.getByRole('heading', { name: 'The same index' }).locator('..').getByRole('link'), index.layers.length);
     const training = page.getByRole('heading', { name: 'Across training' }).locator('..');
     if (index.steps.length > 0) {
-      assert.equal(
-        await training.locator('table').last().locator('tbody tr').count(),
-        model.read('features/steps/columns.json').steps.length,
-      );
+      await assertCount(training.locator('table').last().locator('tbody tr'), model.read('features/steps/columns.json').steps.length);
     } else await training.getByText('No checkpoints of this model were analyzed').waitFor();
   });
 

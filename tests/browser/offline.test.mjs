@@ -27,7 +27,7 @@ test('the page and the headers of static hosts hold the policy, word for word', 
   assert.equal(meta.replaceAll('&#39;', "'"), POLICY);
 });
 
-describe('without a network', { timeout: 600_000 }, () => {
+describe('without a network', { timeout: 1_800_000 }, () => {
   const model = shippedModel();
   let site;
   let _browser;
@@ -130,9 +130,12 @@ describe('without a network', { timeout: 600_000 }, () => {
     await page.evaluate(async () => (await navigator.serviceWorker.ready).update());
     await page.getByRole('button', { name: 'Update' }).waitFor();
     await page.getByText('Nothing on the page is lost.').waitFor();
-    const isTaken = own.evaluate(
-      () => new Promise((resolve) => navigator.serviceWorker.addEventListener('controllerchange', () => setTimeout(resolve, 500))),
-    );
+    await own.evaluate(() => {
+      globalThis.taken = new Promise((resolve) =>
+        navigator.serviceWorker.addEventListener('controllerchange', () => setTimeout(resolve, 500)),
+      );
+    });
+    const isTaken = own.evaluate(() => taken);
     await Promise.all([page.waitForEvent('load'), page.getByRole('button', { name: 'Update' }).click()]);
     await page.getByRole('heading', { name: 'About', level: 1 }).waitFor();
     await isTaken; // fails where the tab reloads
@@ -182,7 +185,7 @@ describe('without a network', { timeout: 600_000 }, () => {
   });
 });
 
-describe('several deployments', { timeout: 300_000 }, () => {
+describe('several deployments', { timeout: 1_800_000 }, () => {
   let answer = () => false;
   let server;
   let browser;
@@ -255,7 +258,7 @@ describe('several deployments', { timeout: 300_000 }, () => {
   });
 });
 
-describe('a host that leaves `.html` out of addresses', { timeout: 300_000 }, () => {
+describe('a host that leaves `.html` out of addresses', { timeout: 1_800_000 }, () => {
   let server;
   let browser;
   before(async () => {
@@ -308,7 +311,7 @@ test('a host that demands trusted types, and names the policies that it allows, 
   }
 });
 
-describe('published under a path', { timeout: 300_000 }, () => {
+describe('published under a path', { timeout: 1_800_000 }, () => {
   const PATH = '/some/path/';
   let folder;
   let server;

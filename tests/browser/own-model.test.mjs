@@ -35,7 +35,7 @@ const deed = () => one(['found', 'lost', 'hid', 'painted', 'broke', 'sold']);
 const sentence = () => `One day ${name()} ${deed()} a ${thing()}, and ${name()} ${deed()} the ${thing()} of ${name()}.`;
 const text = Array.from({ length: 1_000 }, sentence).join('\n\n');
 
-describe('your own model', { timeout: 900_000, skip: windows && 'the page is for a shell' }, () => {
+describe('your own model', { timeout: 1_800_000, skip: windows && 'the page is for a shell' }, () => {
   if (windows) return;
   let folder;
   let shell;

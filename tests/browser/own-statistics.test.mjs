@@ -32,7 +32,7 @@ function impatient(url, response) {
   return true;
 }
 
-describe('statistics in the tab', { timeout: 900_000 }, () => {
+describe('statistics in the tab', { timeout: 1_800_000 }, () => {
   const elsewhere = fs.mkdtempSync(path.join(os.tmpdir(), 'topk-lm-alone-'));
   fs.mkdirSync(path.join(elsewhere, 'Alone'));
   for (const file of FILES) fs.copyFileSync(path.join(shippedModel().folder, file), path.join(elsewhere, 'Alone', file));

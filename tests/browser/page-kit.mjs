@@ -6,13 +6,11 @@ import { after, before } from 'node:test';
 import { paths } from '../../scripts/lib/paths.mjs';
 import { serve } from '../../scripts/lib/server.mjs';
 export { siteModule } from '../../scripts/lib/site-module.mjs';
-import { launch, openPage } from './harness.mjs';
+import { launch, openPage, STEP_TIMEOUT } from './harness.mjs';
+export { STEP_TIMEOUT } from './harness.mjs';
 
 /** Loading on an emulated GPU beside other work may take long. */
-export const LOAD_TIMEOUT = 180_000;
-
-/** Most that any step of a page may take on a busy machine. */
-export const STEP_TIMEOUT = 30_000;
+export const LOAD_TIMEOUT = 600_000;
 
 const readJson = (...parts) => JSON.parse(fs.readFileSync(path.join(...parts), 'utf8'));
 
@@ -77,6 +75,26 @@ export const slowDown = (page, slow = ['nextSteps']) =>
     };
   }, slow);
 
+/**
+ * The page asks its worker for no further steps of a text once the unmodified one has more ids than `most`: what else is done meanwhile is done
+ * while a text is written, however long it takes. `await page.evaluate(() => goOn())` ends that.
+ */
+export const holdText = (page, most) =>
+  page.evaluate((ids) => {
+    const { postMessage } = Worker.prototype;
+    const held = [];
+    const isEnough = () => document.querySelector('[data-side=base]').dataset.ids.split(',').length > ids;
+    Worker.prototype.postMessage = function (message, ...rest) {
+      const send = () => postMessage.call(this, message, ...rest);
+      if (message.method === 'nextSteps' && isEnough()) held.push(send);
+      else send();
+    };
+    globalThis.goOn = () => {
+      Worker.prototype.postMessage = postMessage;
+      for (const send of held.splice(0)) send();
+    };
+  }, most);
+
 /** Requests for weights. */
 export const WEIGHTS = /model\.safetensors$/;
 
@@ -122,6 +140,19 @@ export async function assertCount(locator, wanted, message) {
   if (wanted > 0) await locator.nth(wanted - 1).waitFor({ state: 'attached' });
   assert.equal(await locator.count(), wanted, message);
 }
+
+/** What `read` gives once it is as wanted, and what it gives at last where it never is: for an assertion that says what is wrong. */
+export async function eventually(read, isWanted) {
+  for (const end = Date.now() + STEP_TIMEOUT; ; ) {
+    const found = await read();
+    if (isWanted(found) || Date.now() > end) return found;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** Waits until the address has a parameter with this value; `null`: until it has none of that name. */
+export const addressHas = (page, name, value) =>
+  page.waitForFunction(([key, wanted]) => new URLSearchParams(location.hash.split('?')[1]).get(key) === wanted, [name, value]);
 
 /** Waits until the model has been loaded, and gives the kind of its backend. */
 export async function loaded(page) {
@@ -202,5 +233,4 @@ export function encodeIds(ids) {
 }
 
 /** The address follows a moment behind the page: waits until it has the ids of the steered text. */
-export const addressHasSteered = (page, ids) =>
-  page.waitForFunction((wanted) => new URLSearchParams(location.hash.split('?')[1]).get('s') === wanted, encodeIds(ids));
+export const addressHasSteered = (page, ids) => addressHas(page, 's', encodeIds(ids));

@@ -1,7 +1,7 @@
 // Patching: a state of one text put into another. The map and its parts against edits made by hand with the npm package in Node; the page in Chromium.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { assertUsable, hashOf, offeredModels, saved, shippedModel, siteModule, STEP_TIMEOUT, withSite } from './page-kit.mjs';
+import { addressHas, assertUsable, hashOf, offeredModels, saved, shippedModel, siteModule, STEP_TIMEOUT, withSite } from './page-kit.mjs';
 import { inRoot } from '../../scripts/lib/paths.mjs';
 
 const { differences, mostTelling, patchAll, patchOf, readPair, takeApart } = await siteModule('patch/patching.ts');
@@ -32,7 +32,7 @@ test('the token that tells two distributions apart takes most of their divergenc
   assert.equal(mostTelling(ln(0.5, 0.1, 0.4), ln(0.5, 0.3, 0.2)), 2);
 });
 
-test('a patch is what the same edits do, and its parts are what single ones do', { timeout: 300_000 }, () =>
+test('a patch is what the same edits do, and its parts are what single ones do', { timeout: 1_800_000 }, () =>
   withEngine(model.name, async (engine) => {
     const pair = await readPair(engine, PAIRS[0], signal);
     const logits = async (edits) => (await engine.run(PAIRS[0].into, { edits, logits: 'last' })).logits.data;
@@ -59,7 +59,7 @@ test('a patch is what the same edits do, and its parts are what single ones do',
   }),
 );
 
-test('what cannot be compared is said', { timeout: 300_000 }, () =>
+test('what cannot be compared is said', { timeout: 1_800_000 }, () =>
   withEngine(model.name, async (engine) => {
     const into = 'The cat sat.';
     for (const [from, sentence] of [
@@ -74,7 +74,7 @@ test('what cannot be compared is said', { timeout: 300_000 }, () =>
   }),
 );
 
-test('every pair of the page can be patched, and its word decides', { timeout: 300_000 }, () =>
+test('every pair of the page can be patched, and its word decides', { timeout: 1_800_000 }, () =>
   withEngine(model.name, async (engine) => {
     for (const texts of PAIRS) {
       const pair = await readPair(engine, texts, signal);
@@ -85,7 +85,7 @@ test('every pair of the page can be patched, and its word decides', { timeout: 3
   }),
 );
 
-test('in a dense model the last state of all decides alone', { skip: !twin && 'the shipped model has no twin', timeout: 300_000 }, () =>
+test('in a dense model the last state of all decides alone', { skip: !twin && 'the shipped model has no twin', timeout: 1_800_000 }, () =>
   withEngine(twin.name, async (engine) => {
     const pair = await readPair(engine, PAIRS[0], signal);
     const [layer, position] = [pair.layers.at(-1), pair.ids.into.length - 1];
@@ -98,7 +98,7 @@ test('in a dense model the last state of all decides alone', { skip: !twin && 't
   }),
 );
 
-describe('patch page', { timeout: 600_000 }, () => {
+describe('patch page', { timeout: 1_800_000 }, () => {
   let page;
   withSite({ hash: '#/patch', load: true }, (on) => {
     ({ page } = on);
@@ -120,12 +120,12 @@ describe('patch page', { timeout: 600_000 }, () => {
   test('a cell is chosen by pointer and by arrow keys, and the address holds it', async () => {
     const first = await page.locator('[data-place]').first().getAttribute('data-place');
     await cell(first).click();
-    assert.equal(hashOf(page).params.at, first);
+    await addressHas(page, 'at', first);
     const [layer, position] = first.split('.').map(Number);
     await page.keyboard.press('ArrowRight');
     await page.keyboard.press('ArrowDown');
     const at = `${layer + 1}.${position + 1}`;
-    assert.equal(hashOf(page).params.at, at);
+    await addressHas(page, 'at', at);
     assert.equal(await page.evaluate(() => document.activeElement.dataset.place), at);
     await page.locator(`[data-parts$="${at}"]`).waitFor();
     await page.reload();

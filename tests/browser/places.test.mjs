@@ -1,12 +1,12 @@
 // Work and place are kept from page to page: the navigation leads to a page as it was left, the step back to where one was on it.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { STEP_TIMEOUT, assertCount, loaded, offeredModels, openSite, shippedModel, withSite } from './page-kit.mjs';
+import { STEP_TIMEOUT, assertCount, eventually, loaded, offeredModels, openSite, shippedModel, withSite } from './page-kit.mjs';
 
 const model = shippedModel();
 const twin = offeredModels().find(({ name }) => name === model.dense_twin);
 
-describe('work and place, from page to page', { timeout: 300_000 }, () => {
+describe('work and place, from page to page', { timeout: 1_800_000 }, () => {
   let site;
   let browser;
   withSite({ hash: null }, (on) => {
@@ -100,10 +100,15 @@ describe('work and place, from page to page', { timeout: 300_000 }, () => {
       await link.click();
       await page.waitForFunction((there) => location.hash === there, href);
       await page.locator('main:not([data-page=gallery])').waitFor();
-      assert.equal(await page.evaluate(() => scrollY), 0, 'the next page begins at its top');
+      const top = await eventually(
+        () => page.evaluate(() => scrollY),
+        (y) => y === 0,
+      );
+      assert.equal(top, 0, 'the next page begins at its top');
       await page.goBack();
       await page.waitForFunction((href) => document.activeElement?.getAttribute('href') === href, href);
-      assert.ok(Math.abs((await topOf(link)) - before) <= 2, 'it is where it was');
+      const isWhereItWas = (top) => Math.abs(top - before) <= 2;
+      assert.ok(isWhereItWas(await eventually(() => topOf(link), isWhereItWas)), 'it is where it was');
     });
   });
 

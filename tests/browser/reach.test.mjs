@@ -3,14 +3,14 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { describe, test } from 'node:test';
 import { inRoot } from '../../scripts/lib/paths.mjs';
-import { STEP_TIMEOUT, assertCount, openSite, shippedModel, shown, siteModule, withSite } from './page-kit.mjs';
+import { STEP_TIMEOUT, assertCount, eventually, openSite, shippedModel, shown, siteModule, withSite } from './page-kit.mjs';
 
 const model = shippedModel();
 const skip = !model.features && 'the shipped model has no statistics';
 /** Least height and width of what a finger has to hit, px, as WCAG 2.2 asks for outside of sentences. */
 const FINGER = 24;
 
-describe('by touch', { timeout: 300_000, skip }, () => {
+describe('by touch', { timeout: 1_800_000, skip }, () => {
   const context = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
   let page;
   withSite({ load: true, context }, (on) => {
@@ -35,7 +35,7 @@ describe('by touch', { timeout: 300_000, skip }, () => {
   }
 });
 
-describe('a neuron tapped in the table on a phone', { timeout: 300_000, skip }, () => {
+describe('a neuron tapped in the table on a phone', { timeout: 1_800_000, skip }, () => {
   const context = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
   let page;
   withSite({ load: true, context }, (on) => {
@@ -43,6 +43,8 @@ describe('a neuron tapped in the table on a phone', { timeout: 300_000, skip }, 
   });
 
   test('stays under the finger while its card comes up and goes, also where the browser does not see to that', async () => {
+    await page.getByRole('heading', { name: /^Most special/ }).waitFor(); // by the statistics, which may come after the model
+    await page.locator('[data-state=live]').waitFor();
     await page.evaluate(() => (document.documentElement.style.overflowAnchor = 'none'));
     const cell = page
       .getByRole('table', { name: /one row per token/ })
@@ -65,7 +67,7 @@ describe('a neuron tapped in the table on a phone', { timeout: 300_000, skip }, 
   });
 });
 
-describe('the table of neurons under a mouse', { timeout: 300_000, skip }, () => {
+describe('the table of neurons under a mouse', { timeout: 1_800_000, skip }, () => {
   let page;
   withSite({ load: true }, (on) => {
     ({ page } = on);
@@ -78,6 +80,7 @@ describe('the table of neurons under a mouse', { timeout: 300_000, skip }, () =>
     test(`stays where it is whatever is pointed at or chosen, ${width} px wide`, async () => {
       await page.setViewportSize({ width, height: 900 });
       await page.mouse.move(5, 5);
+      await page.getByRole('heading', { name: /^Most special/ }).waitFor(); // by the statistics, which may come after the model
       await drawn();
       const tops = new Map([['at first', await top()]]);
       const token = (at) =>
@@ -102,7 +105,7 @@ describe('the table of neurons under a mouse', { timeout: 300_000, skip }, () =>
   }
 });
 
-describe('in high contrast', { timeout: 300_000, skip }, () => {
+describe('in high contrast', { timeout: 1_800_000, skip }, () => {
   let page;
   const context = { viewport: { width: 1280, height: 900 }, forcedColors: 'active' };
   withSite({ load: true, context }, (on) => {
@@ -159,7 +162,7 @@ describe('in high contrast', { timeout: 300_000, skip }, () => {
   });
 });
 
-describe('by keyboard on Steer', { timeout: 300_000, skip }, () => {
+describe('by keyboard on Steer', { timeout: 1_800_000, skip }, () => {
   let page;
   withSite({ hash: '#/steer?len=6', load: true }, (on) => {
     ({ page } = on);
@@ -208,7 +211,7 @@ describe('by keyboard on Steer', { timeout: 300_000, skip }, () => {
   });
 });
 
-describe('the guide for teachers', { timeout: 300_000, skip }, () => {
+describe('the guide for teachers', { timeout: 1_800_000, skip }, () => {
   let page;
   withSite({ hash: '#/gallery' }, (on) => {
     ({ page } = on);
@@ -223,8 +226,9 @@ describe('the guide for teachers', { timeout: 300_000, skip }, () => {
     for (const words of searches) {
       await page.getByRole('searchbox', { name: 'Search by meaning' }).fill(words);
       await page.waitForFunction((said) => location.hash.includes(`q=${said}`), encodeURIComponent(words).replaceAll('%20', '+'));
-      assert.ok(Number(await page.locator('[data-found]').getAttribute('data-found')) > 0, words);
-      assert.ok((await page.getByRole('article').count()) > 0, words);
+      const found = () => page.locator('[data-found]').getAttribute('data-found');
+      assert.ok(Number(await eventually(found, (number) => Number(number) > 0)) > 0, words);
+      await page.getByRole('article').first().waitFor();
     }
   });
 
@@ -246,7 +250,7 @@ describe('the guide for teachers', { timeout: 300_000, skip }, () => {
   });
 });
 
-describe('another model and back', { timeout: 300_000, skip: !model.dense_twin && 'the shipped model has no twin' }, () => {
+describe('another model and back', { timeout: 1_800_000, skip: !model.dense_twin && 'the shipped model has no twin' }, () => {
   let site;
   let browser;
   withSite({ hash: null }, (on) => {

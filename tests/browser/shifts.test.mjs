@@ -32,7 +32,7 @@ const dense = offeredModels().find(({ kind }) => kind === 'dense');
 for (const page of ['explore', 'browse', 'steer?n=2.100&len=20', 'patch', 'trace', 'gallery', 'byo', 'neuron'])
   if (dense) PAGES.push(`${page}${page.includes('?') ? '&' : '?'}model=${dense.name}`);
 
-describe('loading shifts nothing', { timeout: 900_000 }, () => {
+describe('loading shifts nothing', { timeout: 1_800_000 }, () => {
   let site;
   let browser;
   withSite({ hash: null }, (on) => {

@@ -8,6 +8,7 @@ import { paths } from '../../scripts/lib/paths.mjs';
 import {
   STEP_TIMEOUT,
   WEIGHTS,
+  addressHas,
   assertCount,
   assertUsable,
   hashOf,
@@ -36,7 +37,7 @@ const shownText = async (page, side) => {
 };
 const endsWith = (shown, text) => shown.endsWith(`${text.join('').replace(/\s+/g, ' ').trimEnd()}…`);
 
-describe('the start page', { timeout: 600_000, skip: !example && 'the shipped model has no start.json' }, () => {
+describe('the start page', { timeout: 1_800_000, skip: !example && 'the shipped model has no start.json' }, () => {
   let site;
   let browser;
   let page;
@@ -135,7 +136,7 @@ describe('the start page', { timeout: 600_000, skip: !example && 'the shipped mo
     } finally {
       await engine.dispose();
     }
-    assert.equal(hashOf(page).params.say, typed);
+    await addressHas(page, 'say', typed);
     // It shows the neurons of a token, and says so: behind a full stop these are not its word's.
     const box = page.getByRole('textbox', { name: /continues your words/ });
     await box.fill('Hello there.');
@@ -202,7 +203,7 @@ describe('the start page', { timeout: 600_000, skip: !example && 'the shipped mo
   });
 });
 
-describe('the start page where nothing is stored', { timeout: 300_000 }, () => {
+describe('the start page where nothing is stored', { timeout: 1_800_000 }, () => {
   let page;
   const without = offeredModels().find(({ start }) => !start);
   withSite({ hash: without ? `#/?model=${without.name}` : null }, (on) => {

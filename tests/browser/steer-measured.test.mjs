@@ -75,7 +75,7 @@ function measured() {
   };
 }
 
-describe('steering by what neurons write', { timeout: 600_000, skip: !model.features && 'the shipped model has no statistics' }, () => {
+describe('steering by what neurons write', { timeout: 1_800_000, skip: !model.features && 'the shipped model has no statistics' }, () => {
   let page;
   const serving = model.features && { intercept: serveFiles(model, measured()) };
   withSite({ hash: `#/steer?len=${NEW_TOKENS}&temp=0`, load: true, serve: serving }, (on) => {

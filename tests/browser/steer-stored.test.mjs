@@ -6,7 +6,7 @@ import { hashOf, LOAD_TIMEOUT, shippedModel, siteModule, WEIGHTS, withSite } fro
 
 const { DEFAULTS } = await siteModule('stored-steering.ts');
 
-describe('steer before the weights', { timeout: 600_000 }, () => {
+describe('steer before the weights', { timeout: 1_800_000 }, () => {
   const model = shippedModel();
   const { prompt_ids: prompt, texts } = model.read('steered.json');
   let recipes;

@@ -29,7 +29,7 @@ const done = async (page) => {
   await page.locator('[data-doing=nothing]').waitFor({ state: 'attached' });
 };
 
-describe('steer page', { timeout: 600_000 }, () => {
+describe('steer page', { timeout: 1_800_000 }, () => {
   const model = shippedModel();
   const index = model.features ? model.read('features/index.json') : null;
   const vocabulary = Object.entries(model.read('tokenizer.json').model.vocab);

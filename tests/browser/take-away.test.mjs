@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import { describe, test } from 'node:test';
 import { CLIPBOARD, saved, shippedModel, withSite } from './page-kit.mjs';
 
-describe('exports', { timeout: 600_000 }, () => {
+describe('exports', { timeout: 1_800_000 }, () => {
   const model = shippedModel();
   let page;
   withSite({ load: true, context: CLIPBOARD }, (on) => {
@@ -69,8 +69,10 @@ describe('exports', { timeout: 600_000 }, () => {
       ['Copy as JavaScript', "import { TopKLM } from 'topk-lm';"],
       ['Copy as command', 'topk-lm run --model '],
     ]) {
-      await page.getByRole('button', { name: button }).click();
-      await page.getByRole('button', { name: 'Copied' }).last().waitFor();
+      // The button that was pressed says so, not the one that was pressed before.
+      const pressed = await page.getByRole('button', { name: button }).elementHandle();
+      await pressed.click();
+      await page.waitForFunction((one) => one.textContent === 'Copied', pressed);
       const code = await page.evaluate(() => navigator.clipboard.readText());
       assert.ok(code.startsWith(start), code);
       assert.ok(code.includes(ids.join(button === 'Copy as command' ? ',' : ', ')));

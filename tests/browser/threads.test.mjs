@@ -13,7 +13,7 @@ const FOUR_BITS = { name: 'four-bit', d: 512, layers: 2, heads: 8, ffn: 1024, vo
 const FEW_WORDS = { name: 'few-words', d: 256, layers: 1, heads: 4, ffn: 512, vocab: 512, context: 64 };
 const DENSE = '/models/Llama-Dense-Stories-16M/';
 
-describe('threads', { timeout: 600_000 }, () => {
+describe('threads', { timeout: 1_800_000 }, () => {
   let browser;
   let isolated;
   let plain;

@@ -17,7 +17,7 @@ import {
   withSite,
 } from './page-kit.mjs';
 
-describe('trace page', { timeout: 600_000 }, () => {
+describe('trace page', { timeout: 1_800_000 }, () => {
   const model = shippedModel();
   const index = model.features ? model.read('features/index.json') : null;
   const hasSteps = index !== null && index.steps.length > 0;

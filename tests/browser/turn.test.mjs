@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { inRoot } from '../../scripts/lib/paths.mjs';
-import { assertCount, assertUsable, hashOf, offeredModels, shippedModel, siteModule, withSite } from './page-kit.mjs';
+import { assertCount, assertUsable, hashOf, LOAD_TIMEOUT, offeredModels, shippedModel, siteModule, withSite } from './page-kit.mjs';
 
 const { moved, placesFor, RANDOM, ranked, settable, sidesOf, tokenOf, valuesOf } = await siteModule('turn.ts');
 const PROMPT = 'The baby was tired, so';
@@ -80,7 +80,7 @@ describe('the ranking', () => {
   });
 });
 
-describe('on the shipped model', { timeout: 300_000 }, () => {
+describe('on the shipped model', { timeout: 1_800_000 }, () => {
   let model;
   before(async () => {
     const { TopKLM } = await import('topk-lm');
@@ -149,7 +149,7 @@ describe('on the shipped model', { timeout: 300_000 }, () => {
   });
 });
 
-describe('the page', { timeout: 300_000 }, () => {
+describe('the page', { timeout: 1_800_000 }, () => {
   let page;
   withSite({ hash: `#/steer?p=${encodeURIComponent(PROMPT)}&len=8&temp=0`, load: true }, (on) => {
     ({ page } = on);
@@ -183,7 +183,7 @@ describe('the page', { timeout: 300_000 }, () => {
     await field('From').fill('he');
     await field('to').fill('she');
     await page.getByRole('button', { name: 'Find', exact: true }).click();
-    await found().waitFor({ timeout: 120_000 });
+    await found().waitFor({ timeout: LOAD_TIMEOUT });
     assert.ok(Number(await found().getAttribute('data-turning')) >= 8);
     const rows = found().locator('ul > li');
     await assertCount(rows, 8);
@@ -192,6 +192,7 @@ describe('the page', { timeout: 300_000 }, () => {
     const name = await rows.first().getByRole('link').innerText();
     await rows.first().getByRole('button').click();
     await page.locator('[data-divergence]').waitFor();
+    await page.locator('[data-doing=nothing]').waitFor({ state: 'attached' });
     assert.match(await page.locator('[data-side=steered]').innerText(), /\bshe\b/);
     assert.match(await page.locator('[data-side=base]').innerText(), /\bhe\b/);
     await page.waitForFunction((name) => location.hash.includes(`e=${name}_clamp_`), name);
@@ -220,7 +221,7 @@ describe('the page', { timeout: 300_000 }, () => {
     assert.equal(await field('From').inputValue(), 'boy');
     assert.equal(await cancel.count(), 0);
     await visit();
-    await found().waitFor({ timeout: 120_000 });
+    await found().waitFor({ timeout: LOAD_TIMEOUT });
     assert.equal(await field('to').inputValue(), 'she');
     assert.equal(await page.getByText('From another prompt').count(), 0);
   });
@@ -229,7 +230,7 @@ describe('the page', { timeout: 300_000 }, () => {
     const [, other] = offeredModels();
     await page.getByRole('combobox', { name: 'Model' }).selectOption(other.name);
     await page.waitForFunction((name) => location.hash.includes(name) && !document.querySelector('[data-turning]'), other.name);
-    await found().waitFor({ timeout: 180_000 });
+    await found().waitFor({ timeout: LOAD_TIMEOUT });
     assert.match(await found().innerText(), /coordinates? of [\d,]+ turns? “he” into “she”|No coordinate turns/);
   });
 });

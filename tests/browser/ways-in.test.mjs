@@ -57,7 +57,7 @@ test('a long address is quoted by its beginning', () => {
   assert.ok(fault.length < 200, fault);
 });
 
-describe('ways in', { timeout: 600_000 }, () => {
+describe('ways in', { timeout: 1_800_000 }, () => {
   let site;
   let browser;
   let page;

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { commandsIn, wordsOf } from '../../scripts/lib/commands.mjs';
-import { launch } from '../browser/harness.mjs';
+import { launch, STEP_TIMEOUT } from '../browser/harness.mjs';
 import { environment, freePort, notebooks, startServer, workspace } from '../python/host.mjs';
 
 const commands = commandsIn(fs.readFileSync(path.join(notebooks, 'README.md'), 'utf8')).map(({ command }) => command);
@@ -26,8 +26,9 @@ const SERVERS = {
       const browser = await launch({ webgpu: false });
       t.after(() => browser.close());
       const page = await browser.newPage();
+      page.setDefaultTimeout(STEP_TIMEOUT);
       await page.goto(url);
-      await page.getByText('import topk_lm').first().waitFor({ timeout: 120_000 });
+      await page.getByText('import topk_lm').first().waitFor({ timeout: 600_000 });
     },
   },
 };

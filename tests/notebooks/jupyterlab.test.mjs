@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { inRoot } from '../../scripts/lib/paths.mjs';
-import { launch } from '../browser/harness.mjs';
+import { launch, STEP_TIMEOUT } from '../browser/harness.mjs';
 import { environment, freePort, PLAIN, startServer, STEERED, workspace } from '../python/host.mjs';
 
 /** The code of python/README.md as a cell behind the others, so that what is printed there is run. */
@@ -62,6 +62,7 @@ for (const delay of [0, 8000])
     const browser = await launch({ webgpu: false });
     t.after(() => browser.close());
     const page = await browser.newPage();
+    page.setDefaultTimeout(STEP_TIMEOUT);
     const said = [];
     page.on('pageerror', (error) => said.push(String(error)));
     if (delay > 0) await delaySubshells(page, delay);
@@ -69,7 +70,7 @@ for (const delay of [0, 8000])
     await page.waitForFunction(
       () => globalThis.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle',
       undefined,
-      { timeout: 240_000 },
+      { timeout: 900_000 },
     );
     const cells = () =>
       page.evaluate(() =>
@@ -87,7 +88,7 @@ for (const delay of [0, 8000])
           return all.at(-1).execution_count !== null || all.some((cell) => cell.getOutputs().some((one) => one.output_type === 'error'));
         },
         undefined,
-        { timeout: 240_000, polling: 500 },
+        { timeout: 900_000, polling: 500 },
       )
       .catch(async (error) => {
         throw new Error(
@@ -115,7 +116,7 @@ for (const delay of [0, 8000])
     await page.locator(`.topk-grid button[aria-pressed="true"][data-index="${index}"]`).first().waitFor();
     // The selection and the cell travel on two channels, so the cell may be the first to arrive.
     const wanted = `'layer': 2, 'index': ${index}, 'position': 0`;
-    for (const end = Date.now() + 60_000; !JSON.stringify((await cells()).at(-2).outputs).includes(wanted); ) {
+    for (const end = Date.now() + 600_000; !JSON.stringify((await cells()).at(-2).outputs).includes(wanted); ) {
       assert.ok(Date.now() < end, `no ${wanted} in ${JSON.stringify((await cells()).at(-2))}`);
       await page.evaluate(async () => {
         const { commands, shell } = globalThis.jupyterapp;

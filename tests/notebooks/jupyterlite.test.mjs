@@ -6,7 +6,7 @@ import { inRoot } from '../../scripts/lib/paths.mjs';
 import { Failure, run } from '../../scripts/lib/run.mjs';
 import { serve } from '../../scripts/lib/server.mjs';
 import { step } from '../../scripts/lib/steps.mjs';
-import { launch } from '../browser/harness.mjs';
+import { launch, STEP_TIMEOUT } from '../browser/harness.mjs';
 import { environment, PLAIN, STEERED, workspace } from '../python/host.mjs';
 
 const SOURCE = 'examples/notebooks/jupyterlite';
@@ -30,6 +30,7 @@ async function pyodide(t, python) {
 /** After "run all", the outputs of each code cell, and what was asked of the site; an error in a cell fails the test, and asking another host does. */
 async function runAll(browser, site, name) {
   const page = await browser.newPage();
+  page.setDefaultTimeout(STEP_TIMEOUT);
   const said = [];
   const asked = [];
   page.on('pageerror', (error) => said.push(String(error)));
@@ -37,7 +38,7 @@ async function runAll(browser, site, name) {
   page.on('request', (request) => /^(http|ws)/.test(request.url()) && asked.push(request.url())); // of its workers too
   await page.goto(`${site}lab/index.html?path=${name}`);
   const ready = () => globalThis.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle';
-  await page.waitForFunction(ready, undefined, { timeout: 180_000 }).catch((error) => {
+  await page.waitForFunction(ready, undefined, { timeout: 600_000 }).catch((error) => {
     throw new Error(`${error.message}\n${said.join('\n')}`);
   });
   await page.evaluate(() => globalThis.jupyterapp.commands.execute('notebook:run-all-cells'));

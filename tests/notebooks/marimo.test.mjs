@@ -1,7 +1,7 @@
 // examples/notebooks/marimo_notebook.py as an app in Chromium.
 import path from 'node:path';
 import { test } from 'node:test';
-import { launch } from '../browser/harness.mjs';
+import { launch, STEP_TIMEOUT } from '../browser/harness.mjs';
 import { environment, freePort, PLAIN, startServer, STEERED, workspace } from '../python/host.mjs';
 
 test('marimo: load, run, plot, steer, compare, select', async (t) => {
@@ -16,6 +16,7 @@ test('marimo: load, run, plot, steer, compare, select', async (t) => {
   const browser = await launch({ webgpu: false });
   t.after(() => browser.close());
   const page = await browser.newPage();
+  page.setDefaultTimeout(STEP_TIMEOUT);
   const said = [];
   page.on('pageerror', (error) => said.push(String(error)));
   page.on('console', (message) => message.type() === 'error' && said.push(message.text()));
@@ -24,7 +25,7 @@ test('marimo: load, run, plot, steer, compare, select', async (t) => {
     await page
       .getByText(text, { exact: false })
       .first()
-      .waitFor({ timeout: 120_000 })
+      .waitFor({ timeout: 600_000 })
       .catch(async (error) => {
         throw new Error(`${error.message}\n${said.join('\n')}\n${await page.locator('body').innerText()}`);
       });

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { paths } from '../../scripts/lib/paths.mjs';
 import { run } from '../../scripts/lib/run.mjs';
 import { serve } from '../../scripts/lib/server.mjs';
-import { launch } from '../browser/harness.mjs';
+import { launch, STEP_TIMEOUT } from '../browser/harness.mjs';
 import { npmPackages, PLAIN, STEERED, workspace } from '../python/host.mjs';
 
 const skip = process.env.SOAK === '1' ? false : 'installs 170 MB: npm run soak, or SOAK=1';
@@ -43,6 +43,7 @@ test('Observable: Framework and Notebook Kit', { skip }, async (t) => {
 
   const check = async (url) => {
     const page = await browser.newPage();
+    page.setDefaultTimeout(STEP_TIMEOUT);
     const said = [];
     page.on('pageerror', (error) => said.push(String(error)));
     page.on('console', (message) => message.type() === 'error' && said.push(message.text()));
@@ -51,7 +52,7 @@ test('Observable: Framework and Notebook Kit', { skip }, async (t) => {
       await page
         .getByText(text)
         .first()
-        .waitFor({ timeout: 120_000 })
+        .waitFor({ timeout: 600_000 })
         .catch(async (error) => {
           throw new Error(`${error.message}\n${said.join('\n')}\n${await page.locator('body').innerText()}`);
         });

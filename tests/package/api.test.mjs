@@ -107,7 +107,7 @@ test('an abort ends a load at once while its worker starts, or what the caller g
   await requested;
   const outcomes = await page.evaluate(() => {
     abort.abort();
-    globalThis.within = (promise) => Promise.race([promise, new Promise((resolve) => setTimeout(resolve, 10_000, []))]);
+    globalThis.within = (promise) => Promise.race([promise, new Promise((resolve) => setTimeout(resolve, 120_000, []))]);
     return within(outcomes);
   });
   assert.deepEqual(
@@ -274,7 +274,7 @@ for (const worker of [true, false]) {
     for (const { name, code } of found.slice(1)) assert.deepEqual([name, code], ['TopKDisposedError', 'disposed']);
     assert.ok(found[0].code === 'disposed' || found[0].resolved, JSON.stringify(found[0]));
     // The test hears of a worker's end some time after it.
-    await Promise.all(page.workers().map((worker) => once(worker, 'close', { signal: AbortSignal.timeout(10_000) })));
+    await Promise.all(page.workers().map((worker) => once(worker, 'close', { signal: AbortSignal.timeout(120_000) })));
     assert.equal(page.workers().length, 0);
   });
 }
@@ -285,10 +285,11 @@ test('a worker that dies rejects all calls with a typed error, and loading again
     globalThis.model = await load();
   });
   const [worker] = page.workers();
+  // A second a step, so that the context is not full before the worker dies.
   const pending = page.evaluate(
     (prompt) =>
       failure(
-        collect(model.generate(prompt, { maxTokens: 100_000, ignoreEos: true }), () => new Promise((resolve) => setTimeout(resolve, 50))),
+        collect(model.generate(prompt, { maxTokens: 100_000, ignoreEos: true }), () => new Promise((resolve) => setTimeout(resolve, 1000))),
       ),
     prompt_ids,
   );

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { build } from 'esbuild';
 import { serve } from '../../scripts/lib/server.mjs';
 import { createProject, golden, modelFolder, packageFolder } from './fixture.mjs';
+import { STEP_TIMEOUT } from '../browser/harness.mjs';
 import { assertGolden, goldenParameters, openBrowser, outcomeOf } from './page.mjs';
 
 const root = createProject('bundle', 'topk-lm/bundle');
@@ -29,6 +30,7 @@ test('one file: nothing else is fetched, and nothing in it is imported later', a
   const files = new Set();
   const url = await serveProject(t, APP);
   const page = await browser.newPage();
+  page.setDefaultTimeout(STEP_TIMEOUT);
   page.on('request', (request) => request.url().includes('/npm/') && files.add(new URL(request.url()).pathname));
   let workers = 0;
   page.on('worker', () => workers++);

@@ -84,35 +84,35 @@ async function open(t) {
 }
 
 test('kernels are asked for and run over nothing once the header is there, and weights are uploaded as they come', {
-  timeout: 300_000,
+  timeout: 1_800_000,
 }, async (t) => {
   const { page, upTo } = await open(t);
   upTo(HEADER);
   await page.evaluate(() => load('webgpu'));
-  await page.waitForFunction(() => kernels > 0, null, { timeout: 60_000 });
-  await page.waitForFunction(() => dispatches === kernels, null, { timeout: 60_000 });
+  await page.waitForFunction(() => kernels > 0, null, { timeout: 600_000 });
+  await page.waitForFunction(() => dispatches === kernels, null, { timeout: 600_000 });
   const first = await page.evaluate(() => ({ kernels, given }));
   assert.ok(first.given < 1 << 20, `${first.given} bytes`);
   upTo(NEARLY);
-  await page.waitForFunction((least) => given > least, 0.95 * weights.length, { timeout: 60_000 });
+  await page.waitForFunction((least) => given > least, 0.95 * weights.length, { timeout: 600_000 });
   upTo(weights.length);
   assert.equal((await page.evaluate(() => loading)).length, 4);
   assert.equal(await page.evaluate(() => kernels), first.kernels, 'none came later');
 });
 
-test('the CPU has the weights that came', { timeout: 300_000 }, async (t) => {
+test('the CPU has the weights that came', { timeout: 1_800_000 }, async (t) => {
   const { page, upTo } = await open(t);
   upTo(HEADER);
   await page.evaluate(() => load('cpu'));
-  await page.waitForFunction(() => globalThis.memory?.buffer.byteLength > 0, null, { timeout: 60_000 });
+  await page.waitForFunction(() => globalThis.memory?.buffer.byteLength > 0, null, { timeout: 600_000 });
   const before = await page.evaluate(() => memory.buffer.byteLength);
   upTo(NEARLY);
-  await page.waitForFunction((least) => memory.buffer.byteLength > least, before + 0.8 * weights.length, { timeout: 60_000 });
+  await page.waitForFunction((least) => memory.buffer.byteLength > least, before + 0.8 * weights.length, { timeout: 600_000 });
   upTo(weights.length);
   assert.equal((await page.evaluate(() => loading)).length, 4);
 });
 
-test('an abort while weights come ends the load at once, and the next one succeeds', { timeout: 300_000 }, async (t) => {
+test('an abort while weights come ends the load at once, and the next one succeeds', { timeout: 1_800_000 }, async (t) => {
   const { page, upTo } = await open(t);
   for (const backend of ['cpu', 'webgpu']) {
     for (const to of [HEADER, weights.length >> 1]) {

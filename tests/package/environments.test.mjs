@@ -68,7 +68,7 @@ async function assertScript(t, root, program, options, entries, env) {
   for (const entry of entries) {
     for (const source of [modelFolder, pathToFileURL(modelFolder).href, server.url]) {
       const more = ['script.mjs', entry, source, JSON.stringify(prompt_ids), String(ids.length)];
-      const run = promisify(execFile)(program, [...options, ...more], { cwd: root, env: { ...process.env, ...env }, timeout: 300_000 });
+      const run = promisify(execFile)(program, [...options, ...more], { cwd: root, env: { ...process.env, ...env }, timeout: 900_000 });
       assert.deepEqual(JSON.parse((await run).stdout), { ids, timers: 0 }, `${entry} ${source}`);
     }
   }
@@ -101,7 +101,7 @@ testIn('parcel', 'Parcel: either', async (t, folder) => {
     const root = createProject(name, entry);
     const program = path.join(folder, 'node_modules/parcel/lib/bin.js');
     const options = ['build', 'index.html', '--no-cache', '--cache-dir', 'cache', '--public-url', './'];
-    await promisify(execFile)(process.execPath, [program, ...options], { cwd: root, timeout: 300_000 });
+    await promisify(execFile)(process.execPath, [program, ...options], { cwd: root, timeout: 900_000 });
     const server = await serve({ '/': path.join(root, 'dist'), '/model/': modelFolder });
     t.after(() => server.close());
     for (const worker of [true, false]) await assertGolden(browser, server.url, '/model/', { backend: 'cpu', worker });
@@ -138,7 +138,7 @@ testIn('jest', 'Jest with modules of its virtual machine and no transform: eithe
   }
   const program = path.join(folder, 'node_modules/jest/bin/jest.js');
   const options = ['--experimental-vm-modules', program, '--rootDir', root, '--json', '--runInBand', '--no-watchman'];
-  const run = promisify(execFile)(process.execPath, options, { cwd: root, timeout: 300_000 });
+  const run = promisify(execFile)(process.execPath, options, { cwd: root, timeout: 900_000 });
   const { stdout } = await run.catch((error) => error);
   const { numPassedTests, testResults } = JSON.parse(stdout);
   assert.equal(numPassedTests, 4, testResults.map(({ message }) => message).join('\n'));

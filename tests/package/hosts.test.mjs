@@ -89,7 +89,7 @@ test('a page of another origin runs a model of npm start', async (t) => {
     server.on('exit', () => reject(new Error(output)));
     server.stdout.on('data', (text) => {
       output += text;
-      const found = /is at (http:\S+)/.exec(output)?.[1];
+      const found = /is at (http:\S+)\s/.exec(output)?.[1];
       if (found) resolve(found);
     });
   });

@@ -29,7 +29,7 @@ async function generate(model, given = prompt) {
   return made;
 }
 
-test('a context of 800,000: ten generations at once', { timeout: 600_000 }, async (t) => {
+test('a context of 800,000: ten generations at once', { timeout: 1_800_000 }, async (t) => {
   const model = await modelWith(t, 800_000);
   const all = await Promise.all(Array.from({ length: 10 }, () => generate(model)));
   for (const made of all) assert.deepEqual(made, ids.slice(0, made.length));
@@ -37,7 +37,7 @@ test('a context of 800,000: ten generations at once', { timeout: 600_000 }, asyn
 });
 
 // Each position has a row as long as the context for each head: more than 32-bit addresses reach.
-test('a result that wasm has no memory for: an error that says so, and the engine goes on', { timeout: 600_000 }, async (t) => {
+test('a result that wasm has no memory for: an error that says so, and the engine goes on', { timeout: 1_800_000 }, async (t) => {
   const model = await modelWith(t, 4_194_304, 'llama-odd-bf16');
   const before = await generate(model, [3, 1, 4]);
   const long = new Array(100).fill(3);

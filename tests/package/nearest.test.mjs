@@ -4,6 +4,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { serve } from '../../scripts/lib/server.mjs';
 import { packageFolder, root } from './fixture.mjs';
+import { STEP_TIMEOUT } from '../browser/harness.mjs';
 import { openBrowser } from './page.mjs';
 
 const browser = await openBrowser(test);
@@ -11,6 +12,7 @@ const browser = await openBrowser(test);
 async function openExample(t) {
   const server = await serve({ '/': path.join(root, 'examples/nearest'), '/node_modules/topk-lm/': packageFolder });
   const page = await browser.newPage();
+  page.setDefaultTimeout(STEP_TIMEOUT);
   const errors = [];
   page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
   page.on('pageerror', (error) => errors.push(String(error)));

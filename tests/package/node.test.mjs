@@ -320,7 +320,7 @@ const model = await TopKLM.load(process.argv[2]);
 for await (const { id } of model.generate([1, 2], { maxTokens: 3, temperature: 0 })) console.log(id);
 `;
   fs.writeFileSync(path.join(folder, 'script.mjs'), script);
-  const output = execFileSync(process.execPath, ['script.mjs', modelFolder], { cwd: folder, encoding: 'utf8', timeout: 120_000 });
+  const output = execFileSync(process.execPath, ['script.mjs', modelFolder], { cwd: folder, encoding: 'utf8', timeout: 1_800_000 });
   assert.equal(output.trim().split('\n').length, 3);
 });
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { serve } from '../../scripts/lib/server.mjs';
 import { bundledOperator } from '../../scripts/lib/size.mjs';
+import { STEP_TIMEOUT } from '../browser/harness.mjs';
 import { openBrowser } from './page.mjs';
 
 const browser = await openBrowser(test);
@@ -22,6 +23,7 @@ test('the operator alone, bundled and minified, selects with nothing else loaded
   };
   const server = await serve({}, { intercept });
   const page = await browser.newPage();
+  page.setDefaultTimeout(STEP_TIMEOUT);
   t.after(async () => {
     await page.close();
     await server.close();

@@ -1,7 +1,7 @@
 // Opens a fixture in Chromium and checks that it gives PyTorch's tokens on the backend asked for.
 import assert from 'node:assert/strict';
 import { serve } from '../../scripts/lib/server.mjs';
-import { launch } from '../browser/harness.mjs';
+import { launch, STEP_TIMEOUT } from '../browser/harness.mjs';
 import { golden, modelFolder, packageFolder } from './fixture.mjs';
 
 /** A browser for one test or file (`test`), closed after it. */
@@ -14,6 +14,7 @@ export async function openBrowser(test, args = []) {
 /** What the app at `url` leaves in `outcome`; `console` holds what went wrong in the page. */
 export async function outcomeOf(browser, url, parameters) {
   const page = await browser.newPage();
+  page.setDefaultTimeout(STEP_TIMEOUT);
   const said = [];
   page.on('console', (message) => message.type() === 'error' && said.push(message.text()));
   page.on('pageerror', (error) => said.push(String(error)));
@@ -22,7 +23,7 @@ export async function outcomeOf(browser, url, parameters) {
     for (const [name, value] of Object.entries(parameters)) target.searchParams.set(name, String(value));
     await page.goto(target.href);
     await page
-      .waitForFunction(() => 'outcome' in globalThis, undefined, { timeout: 120_000 })
+      .waitForFunction(() => 'outcome' in globalThis, undefined, { timeout: 600_000 })
       .catch((error) => {
         throw new Error(`The app did not start: ${said.join('; ') || error.message}`);
       });
@@ -66,6 +67,7 @@ export async function openApi(browser, t, { serving = {}, mounts = {}, host = 'l
     },
   );
   const page = await browser.newPage();
+  page.setDefaultTimeout(STEP_TIMEOUT);
   const url = server.url.replace('localhost', host);
   const open = async () => {
     await page.goto(url);

@@ -9,6 +9,7 @@ import { paths } from '../../scripts/lib/paths.mjs';
 import { serve } from '../../scripts/lib/server.mjs';
 import { blocksOf, codeOf, DOCUMENTS, RUN_BY, SHELL, shellOf } from './blocks.mjs';
 import { golden, modelFolder, packageFolder, root } from './fixture.mjs';
+import { STEP_TIMEOUT } from '../browser/harness.mjs';
 import { openApi, openBrowser } from './page.mjs';
 import { writeSae } from './sae.mjs';
 
@@ -36,7 +37,7 @@ test('every command line of the READMEs and guides has a place where it is run, 
 });
 
 const shell = promisify(execFile);
-const NPM = { shell: process.platform === 'win32', timeout: 600_000, maxBuffer: 2 ** 26 };
+const NPM = { shell: process.platform === 'win32', timeout: 1_800_000, maxBuffer: 2 ** 26 };
 /** npm in a folder; what it prints. */
 const npm = async (cwd, args, env = {}) => (await shell('npm', args, { ...NPM, cwd, env: { ...process.env, ...env } })).stdout;
 
@@ -140,7 +141,7 @@ for (const file of DOCUMENTS) {
         fs.symlinkSync(packageFolder, path.join(folder, 'node_modules/topk-lm'), 'junction');
         fs.symlinkSync(MODELS, path.join(folder, 'models'), 'junction');
         fs.writeFileSync(path.join(folder, 'examples.mjs'), inNode.join('\n'));
-        const output = execFileSync(process.execPath, ['examples.mjs'], { cwd: folder, encoding: 'utf8', timeout: 300_000 });
+        const output = execFileSync(process.execPath, ['examples.mjs'], { cwd: folder, encoding: 'utf8', timeout: 1_800_000 });
         if (inNode.join().includes('console.log')) assert.ok(output.trim().split('\n').length > 2, output);
       } finally {
         fs.rmSync(folder, { recursive: true });
@@ -163,10 +164,11 @@ test('the frame of the guide shows the site', async () => {
     },
   );
   const page = await browser.newPage();
+  page.setDefaultTimeout(STEP_TIMEOUT);
   try {
     await page.goto(elsewhere.url);
     const inside = page.frameLocator('iframe');
-    await inside.getByRole('heading', { level: 1, name: 'Steer' }).waitFor({ timeout: 60_000 });
+    await inside.getByRole('heading', { level: 1, name: 'Steer' }).waitFor({ timeout: 600_000 });
     assert.equal(await inside.getByRole('banner').count(), 0);
   } finally {
     await page.close();

@@ -25,7 +25,7 @@ const sourceOf = (folder, only = () => true) => ({
   read: async (file, offset, length) => new Uint8Array(fs.readFileSync(path.join(folder, file)).subarray(offset, offset + length)),
 });
 
-describe('statistics in the tab', { timeout: 900_000 }, () => {
+describe('statistics in the tab', { timeout: 1_800_000 }, () => {
   let folder;
   let binary;
   let module;

@@ -78,7 +78,7 @@ test('the second visit loads nothing but the manifest, and the third works witho
   assert.deepEqual(third.ids, ids);
 });
 
-test('a server that accepts requests and says nothing is asked once about a stored model', { timeout: 120_000 }, async (t) => {
+test('a server that accepts requests and says nothing is asked once about a stored model', { timeout: 1_800_000 }, async (t) => {
   let isSilent = false;
   const { page, log, reopen } = await open(t, { intercept: ({ url }) => isSilent && url.startsWith('/listed/') });
   await visit(page);

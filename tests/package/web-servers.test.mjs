@@ -34,7 +34,7 @@ function assertHeaders({ headers }, wanted, what) {
 const asset = (ending) => `assets/${fs.readdirSync(path.join(paths.site, 'assets')).find((name) => name.endsWith(ending))}`;
 
 for (const name of NAMES) {
-  describe(name, { timeout: 600_000 }, () => {
+  describe(name, { timeout: 1_800_000 }, () => {
     test('its answers', async (t) => {
       const url = await startWebServer(t, name);
       if (!url) return;

@@ -9,7 +9,7 @@ const { greedy, runs } = goldenFile();
 const [{ prompt_ids, ids }] = greedy;
 const [{ ids: runIds, active }] = runs;
 
-test('one model on WebGPU', { timeout: 600_000 }, async (t) => {
+test('one model on WebGPU', { timeout: 1_800_000 }, async (t) => {
   const { page } = await openApi(browser, t);
   page.setDefaultTimeout(0);
   await page.evaluate(async () => {
@@ -150,7 +150,7 @@ test('one model on WebGPU', { timeout: 600_000 }, async (t) => {
   });
 });
 
-test('a browser that never hands out an adapter', { timeout: 300_000 }, async (t) => {
+test('a browser that never hands out an adapter', { timeout: 1_800_000 }, async (t) => {
   const { page } = await openApi(browser, t);
   await page.clock.install();
   await page.evaluate(() => {

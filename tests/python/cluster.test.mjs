@@ -82,8 +82,12 @@ test('Ray: a killed worker, an interrupted run, the bytes of one machine', async
   assert.ok(kept.length > 0 && kept.length < SHARDS, String(kept));
 
   const second = start();
-  await until(() => running(`${out}.shards`).length > 0, second);
-  const [, worker] = running(`${out}.shards`)[0];
+  let found = [];
+  await until(() => {
+    found = running(`${out}.shards`);
+    return found.length > 0;
+  }, second);
+  const [[, worker]] = found;
   process.kill(worker, 'SIGKILL'); // not the command: that ends with it
   assert.equal(await second.ended, 0, second.said());
   assert.match(second.said(), new RegExp(`^${kept.length} of 6 shards are done\n`, 'm'));

@@ -60,13 +60,22 @@ export async function environment(t, name, { own = false, nice = false } = {}) {
   return bin;
 }
 
+/** Ports below those that systems give to connections, of which another may get one before the server that it is for has started. */
+const PORTS = { from: 10_000, to: 32_000 };
+
 /** A port that is free now. */
 export async function freePort() {
-  const server = net.createServer();
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = PORTS.from + Math.floor(Math.random() * (PORTS.to - PORTS.from));
+    const server = net.createServer();
+    const isFree = await new Promise((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!isFree) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
 }
 
 /** Starts a server and waits until `url` answers; it ends with the test. */
@@ -81,7 +90,7 @@ export async function startServer(t, command, args, { url, cwd, env = {} }) {
     } catch {}
     await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 5000))]);
   });
-  for (const end = Date.now() + 120_000; Date.now() < end; ) {
+  for (const end = Date.now() + 600_000; Date.now() < end; ) {
     if (child.exitCode !== null) throw new Error(`${command} ended: ${said.slice(-2000)}`);
     const answer = await fetch(url).catch(() => null);
     if (answer?.ok) return { said: () => said };

@@ -2,6 +2,8 @@
 
 import io
 import json
+import random
+import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +22,15 @@ from topklm import export as export_module
 from topklm.export import export, load_model
 
 ROOT = Path(__file__).parents[1]
+
+
+def free_port() -> int:
+    """A port that is free now, below those that systems give to connections, of which another may get one meanwhile."""
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("localhost", port)) != 0:
+                return port
 
 
 class Training(unittest.TestCase):
@@ -430,14 +441,14 @@ class Training(unittest.TestCase):
     def test_two_processes_equal_one(self):
         self.trainer("one").run()
         torchrun = [sys.executable, "-m", "torch.distributed.run"]
-        machines = ["--nnodes", "2", "--nproc_per_node", "1", "--rdzv_backend", "c10d", "--rdzv_endpoint", "localhost:29764"]
+        machines = ["--nnodes", "2", "--nproc_per_node", "1", "--rdzv_backend", "c10d", "--rdzv_endpoint", f"localhost:{free_port()}"]
         # Two processes of one machine; and two machines with one each, both of them this one.
-        for out, each in (("two", [["--nproc_per_node", "2", "--master_port", "29763"]]), ("machines", [machines, machines])):
+        for out, each in (("two", [["--nproc_per_node", "2", "--master_port", str(free_port())]]), ("machines", [machines, machines])):
             arguments = ["--config", self.folder / "toy.toml", "--data", self.folder / "data", "--out", self.folder / out]
             command = ["-m", "topklm.train", *map(str, arguments)]
             runs = [subprocess.Popen([*torchrun, *flags, *command], cwd=ROOT, stderr=subprocess.PIPE, text=True) for flags in each]
             for run in runs:
-                _, stderr = run.communicate(timeout=600)
+                _, stderr = run.communicate(timeout=3600)
                 self.assertEqual(run.returncode, 0, stderr)
             one, two = toy.losses(self.folder / "one"), toy.losses(self.folder / out)
             self.assertEqual([step for step, _ in one], [step for step, _ in two])
