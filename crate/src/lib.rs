@@ -40,7 +40,7 @@
 //!
 //! # Features
 //!
-//! - `gpu` (default): the WebGPU backend, through wgpu. Without it models run on the CPU, with the same results, and wgpu is not built.
+//! - `gpu` (default): the WebGPU backend, through wgpu. Without it models run on the CPU, with the same results but for rounding, and wgpu is not built.
 //! - `statistics`: what neurons do over a text, in memory. Internal: for the command and the site.
 //! - `cli` (default): the command `topk-lm`. A library user needs `default-features = false, features = ["gpu"]`, or no feature at all.
 //!
