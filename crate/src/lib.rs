@@ -11,7 +11,7 @@
 //! # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/goldens/models/llama-gqa");
 //! let model = Model::open_on(folder, BackendChoice::Cpu)?; // Model::open(folder) takes the GPU where there is one
 //!
-//! // Which neurons are active behind block 1?
+//! // Which neurons are active after block 1?
 //! let hook = "blocks.1.hook_topk_out";
 //! let options = RunOptions { hooks: vec![hook.into()], ..RunOptions::default() };
 //! let output = model.run_now(&[3, 1, 4, 1, 5], &options)?;
