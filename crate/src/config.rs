@@ -19,7 +19,7 @@ pub use generation::GenerationDefaults;
 pub(crate) use generation::{REPETITION_PENALTY, TEMPERATURE, TOP_P};
 pub use sae::{Normalize, Sae, SaeKind};
 
-/// How a block's inputs are normalised.
+/// How a block's inputs are normalized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Norm {
     /// x / √(mean x² + ε) · gain

@@ -11,7 +11,7 @@
 //! # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/goldens/models/llama-gqa");
 //! let model = Model::open_on(folder, BackendChoice::Cpu)?; // Model::open(folder) takes the GPU where there is one
 //!
-//! // Which neurons are active behind block 1?
+//! // Which neurons are active after block 1?
 //! let hook = "blocks.1.hook_topk_out";
 //! let options = RunOptions { hooks: vec![hook.into()], ..RunOptions::default() };
 //! let output = model.run_now(&[3, 1, 4, 1, 5], &options)?;
@@ -40,7 +40,7 @@
 //!
 //! # Features
 //!
-//! - `gpu` (default): the WebGPU backend, through wgpu. Without it models run on the CPU, with the same results, and wgpu is not built.
+//! - `gpu` (default): the WebGPU backend, through wgpu. Without it models run on the CPU, with the same results but for rounding, and wgpu is not built.
 //! - `statistics`: what neurons do over a text, in memory. Internal: for the command and the site.
 //! - `cli` (default): the command `topk-lm`. A library user needs `default-features = false, features = ["gpu"]`, or no feature at all.
 //!

@@ -139,7 +139,7 @@ pub fn sides(vocabulary: &[String], from: &str, to: &str) -> Result<Sides> {
     Ok(sides)
 }
 
-/// The prompt, and the best `count` of places where both sides fit, in texts that the model writes on from it: of each text the one at which the less
+/// The prompt, and the best `count` of places where both sides fit, in texts that continue it: of each text the one at which the less
 /// likely of the two is likeliest.
 pub fn places(model: &Model, prompt: &[u32], sides: &Sides, count: usize) -> Result<Vec<Vec<u32>>> {
     let cancel = Cancel::default();

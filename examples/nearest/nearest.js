@@ -1,4 +1,4 @@
-// Nearest neighbours by inner product, on the GPU: one kernel for the scores, and topk-lm's TopK over them.
+// Nearest neighbors by inner product, on the GPU: one kernel for the scores, and topk-lm's TopK over them.
 import { createTopK, readTopK } from 'topk-lm/topk';
 
 const { STORAGE, COPY_DST } = GPUBufferUsage;

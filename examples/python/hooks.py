@@ -44,8 +44,8 @@ def run_with_cache(model, **inputs):
 
 @contextmanager
 def edited(model, layer, index, value, site="topk_out"):
-    """Within it, neuron `(layer, index)` is set to `value` at every position: behind TopK, or before it (`site="topk_in"`), where it has to compete.
-    In a block without TopK both are the residual stream behind the block."""
+    """Within it, neuron `(layer, index)` is set to `value` at every position: after TopK, or before it (`site="topk_in"`), where it has to compete.
+    In a block without TopK both are the residual stream after the block."""
     blocks, width = blocks_of(model), model.config.hidden_size
     if not (0 <= layer < len(blocks) and 0 <= index < width):
         raise ValueError(f"there is no neuron {index} in block {layer}: the model has {len(blocks)} blocks with {width} neurons each")

@@ -3,10 +3,10 @@
 /** Which device was asked for. `auto` takes WebGPU on a real adapter, else the CPU. */
 export type BackendChoice = 'auto' | 'webgpu' | 'cpu';
 
-/** In which numbers a model's matrices are kept. */
+/** Precision of a model's matrices in memory. */
 export type WeightDtype = 'stored' | 'f16';
 
-/** In which numbers keys and values are cached. */
+/** Precision of cached keys and values. */
 export type CacheDtype = 'f32' | 'f16';
 
 /** The device in use. */
@@ -80,17 +80,17 @@ export interface LoadProgress {
 
 /** Options of {@link TopKLM.load}. */
 export interface LoadOptions {
-  /** Default `auto`. `webgpu` fails where there is no adapter. */
+  /** Default `auto`. `webgpu` also takes a software adapter, and fails without any. */
   backend?: BackendChoice | undefined;
   /** Most positions of a sequence, where the model's own context is longer: a smaller cache of keys and values. `model.config.n_ctx` says what holds. */
   maxContext?: number | undefined;
   /**
-   * In which numbers matrices are kept in memory. `stored` (default): as the files have them. `f16`: rounded to f16, which takes half the memory
+   * Precision in which matrices are kept in memory. `stored` (default): as the files have them. `f16`: rounded to f16, which takes half the memory
    * of f32 and twice that of 8 bits. A result that holds in both cases does not depend on how weights are rounded.
    */
   dtype?: WeightDtype | undefined;
   /**
-   * In which numbers keys and values are cached. `f32` (default), or `f16`: rounded to f16 when they are cached, in half the memory; results
+   * Precision in which keys and values are kept in memory. `f32` (default), or `f16`: rounded to f16 when they are cached, in half the memory; results
    * differ a little, and are the same whether or not positions were cached before.
    */
   kvCache?: CacheDtype | undefined;
@@ -353,7 +353,7 @@ export interface BatchResult<N extends string = string> {
   seed: bigint;
 }
 
-/** Result of {@link TopKLM.ablate}: one entry an active neuron at the last position. */
+/** Result of {@link TopKLM.ablate}: one entry per active neuron at the last position. */
 export interface AblationResult {
   /** The target's logit in the unedited model. */
   logit: number;

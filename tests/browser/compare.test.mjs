@@ -237,7 +237,7 @@ describe('compared with its twin', { timeout: 1_800_000, skip }, () => {
     await assertUsable(page);
     await page.getByRole('spinbutton', { name: 'Seed' }).fill('6');
     await page.getByRole('spinbutton', { name: 'Seed' }).blur();
-    for (const side of ['own', 'twin', 'sae']) await column(page, side).getByText('From other settings').waitFor();
+    for (const side of ['own', 'twin', 'sae']) await column(page, side).getByText('These results are for other settings').waitFor();
     await page.getByRole('button', { name: 'Write again' }).click();
     for (const side of ['twin', 'sae']) await column(page, side).locator('[data-outcome=done]').waitFor();
   });

@@ -18,10 +18,7 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   assert.equal(claims.lead.length, 11);
   assert.match(claims.lead[0], /held-out stories by 4\.6 %/);
   assert.match(claims.lead[1], /F1 of 0\.25 .*rotated \(0\.06\).*twin’s coordinates \(0\.02\)/);
-  assert.match(
-    claims.lead[2],
-    /active at far fewer positions than those: at the strongest 3 % of the positions .* F1 is 0\.39, 0\.39 and 0\.39/,
-  );
+  assert.match(claims.lead[2], /active at far fewer positions than those\. Compared at .*strongest 3 %.* F1 is 0\.39, 0\.39 and 0\.39/);
   assert.match(
     claims.lead[3],
     /at 0\.4 % of the positions, where neurons do best, F1 is 0\.58 for neurons, 0\.42 .* rotated, 0\.25 for coordinates and 0\.12 for SAE features/,
@@ -37,14 +34,14 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   );
   assert.match(
     claims.lead[4],
-    /behind block 4, bring its next word 97 % of the way .*coordinates of the twin 96 %, eight SAE features 95 %, .*rotated, 94 %/,
+    /after block 4, move its next word 97 % of the way .*coordinates of the twin 96 %, eight SAE features 95 %, .*rotated, 94 %/,
   );
   assert.match(
     claims.lead[5],
-    /^209 times a neuron turns .* still read; behind fresh prompts 36 % still do, and 99\.0 % turn it the same way .*: 0 % and 54\.0 %/,
+    /^209 times a neuron turns .* still read; after new prompts 36 % still do, and 99\.0 % turn it the same way .*: 0 % and 54\.0 %/,
   );
-  assert.match(claims.lead[7], /eight neurons bring 50 %.*twin bring 5 %, one neuron alone 0 %/);
-  assert.match(claims.lead[8], /SAE on the twin bring 55 %, one alone 45 %\. .*not the best lever.*without any neuron, brings 100 %/);
+  assert.match(claims.lead[7], /eight neurons bring up 50 %.*twin bring up 5 %, one neuron alone 0 %/);
+  assert.match(claims.lead[8], /SAE on the twin bring up 55 %, one alone 45 %\. .*not the best lever.*without any neuron, brings up 100 %/);
   assert.match(
     claims.lead[9],
     /^At the price of 0\.4 nats per token, up to eight neurons bring 2\.40 words .*, as many features 1\.20, coordinates of the twin 0\.60\. .*wrote none of the texts, neurons and features bring 3\.30 and 3\.10 words\.$/,
@@ -71,7 +68,7 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   assert.deepEqual(rowOf(reads, 'token embedding alone').at(-1), '–');
   assert.deepEqual(
     reads.facts.map(({ name }) => name),
-    ['TopK neurons', 'the same states, rotated', 'token embedding alone', 'dense coordinates', 'SAE TopK, k = 48, behind block 4'],
+    ['TopK neurons', 'the same states, rotated', 'token embedding alone', 'dense coordinates', 'SAE TopK, k = 48, after block 4'],
   );
   assert.match(reads.note, /256 units a block and 132,000 tokens/);
   assert.deepEqual(rowOf(groupOf(claims, 'Does another seed find the same neurons?'), 'its neurons of the same index'), [
@@ -82,7 +79,7 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   const patched = groupOf(claims, 'How few units decide the next word?');
   assert.deepEqual(rowOf(patched, 'dense coordinates'), ['1,024', '60 %', '60 %', '90 %', '96 %', '384']);
   assert.deepEqual(rowOf(patched, 'SAE features').at(-1), '–');
-  assert.match(patched.note, /behind block 4.*over 50 pairs.*80 % of what the model’s whole state brings/);
+  assert.match(patched.note, /after block 4.*over 50 pairs.*80 % of what the model’s whole state does/);
   const turned = groupOf(claims, 'Do single neurons turn a contrast?');
   assert.deepEqual(rowOf(turned, 'neurons of the Gallery'), ['209', '99.0 %', '1.31', '36 %', '4']);
   assert.deepEqual(rowOf(turned, 'switches among them'), ['3', '99.0 %', '2.50', '67 %', '0']);
@@ -96,7 +93,7 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
     claims.lead.find((sentence) => sentence.startsWith('Steer finds')),
     /104 pairs \(803 in all\) 100\.0 % turn it the same way .* by 97 % of what .* \(random neurons: 50\.4 % the same way\)\. Coordinates .*\(99\.9 %, by 93 %\), but .* by 0\.9 nats where neurons do by 3\.0\.$/,
   );
-  const ahead = groupOf(claims, 'Neurons that foretell what comes later');
+  const ahead = groupOf(claims, 'Neurons that predict later words');
   assert.deepEqual(
     ahead.facts.map(({ name, definition, cells }) => [name, definition, ...cells]),
     [
@@ -116,9 +113,9 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   const saes = groupOf(claims, 'Sparse autoencoders on the dense twin');
   assert.deepEqual(
     saes.facts.map(({ name }) => name),
-    ['SAE TopK, k = 48, behind block 4', 'SAE TopK, k = 48, behind block 4, another seed', 'SAE JumpReLU, k = 48, behind block 4'],
+    ['SAE TopK, k = 48, after block 4', 'SAE TopK, k = 48, after block 4, another seed', 'SAE JumpReLU, k = 48, after block 4'],
   );
-  assert.deepEqual(rowOf(saes, 'SAE JumpReLU, k = 48, behind block 4'), ['48', '91.3 %', '1.2 %', '+0.240']);
+  assert.deepEqual(rowOf(saes, 'SAE JumpReLU, k = 48, after block 4'), ['48', '91.3 %', '1.2 %', '+0.240']);
   assert.deepEqual(rowOf(groupOf(claims, 'Who is who, and who has what'), 'TopK, sentences shuffled'), ['61 %', '–', '–']);
   const few = groupOf(claims, 'Steering with a few neurons');
   assert.deepEqual(
@@ -148,7 +145,7 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   assert.deepEqual(rowOf(freed, 'up to 8 neurons'), ['2.20', '3.10', '2.40', '3.90', '1.20']);
   assert.deepEqual(rowOf(freed, 'raised logits, no neuron'), ['–', '2.80', '–', '–', '0.70']);
   assert.match(freed.note, /the first 12 of 60 new tokens/);
-  assert.match(few.note, /0\.18 words of the concept a text without an edit/);
+  assert.match(few.note, /0\.18 words of the topic a text without an edit/);
   const quality = groupOf(claims, 'Language modeling');
   assert.deepEqual(rowOf(quality, 'Cost of 8-bit weights'), ['under 0.001', 'under 0.001']);
   assert.match(quality.note, /\+4\.3 % on validation, \+4\.6 % on held-out|\+4\.2 % on validation, \+4\.6 % on held-out/);

@@ -116,7 +116,7 @@ describe('steering by what neurons write', { timeout: 1_800_000, skip: !model.fe
     await editsAre('2.17_clamp_2.5_in_next');
     assert.equal(await page.getByLabel('Positions').inputValue(), 'next');
     await page.getByText('Measured on short texts: at 2.50 the text still reads well (1.20 × the surprise).', { exact: true }).waitFor();
-    assert.equal(await page.getByLabel('Words of the concept').inputValue(), 'dog');
+    assert.equal(await page.getByLabel('Words of the topic').inputValue(), 'dog');
     await page.getByText('Export: code').click();
     assert.match(await page.getByRole('region', { name: 'JavaScript' }).innerText(), /"positions":\{"from":\d+,"to":\d+\}/);
     await page.getByText('Export: code').click();
@@ -128,7 +128,7 @@ describe('steering by what neurons write', { timeout: 1_800_000, skip: !model.fe
     assert.match(await first.innerText(), /3\.18[\s\S]*breaks the text/);
     await first.click();
     await editsAre('2.17_clamp_2.5_in_next*3.18_clamp_2_in_next');
-    await page.getByText('with no strength that was tried did the text still read').waitFor();
+    await page.getByText('the text broke at every strength we tried').waitFor();
     await done();
     await page.getByRole('button', { name: /Remove the edit of layer 3/ }).click();
     await done();
@@ -151,7 +151,7 @@ describe('steering by what neurons write', { timeout: 1_800_000, skip: !model.fe
   });
 
   test('a change of settings marks every result at once; going back takes the mark away', async () => {
-    const marks = page.getByText('From other settings');
+    const marks = page.getByText('These results are for other settings');
     await page.getByRole('button', { name: /Sweep \d+ strengths/ }).click();
     await page.getByRole('region', { name: 'Strength sweep' }).locator('tbody tr').nth(7).waitFor();
     assert.equal(await marks.count(), 0);
@@ -159,9 +159,9 @@ describe('steering by what neurons write', { timeout: 1_800_000, skip: !model.fe
     await seed.fill('11');
     await seed.blur();
     // How it differs, what was evicted, the ten seeds, the sweep.
-    await page.waitForFunction(() => document.body.innerText.match(/From other settings/g)?.length === 4);
+    await page.waitForFunction(() => document.body.innerText.match(/These results are for other settings/g)?.length === 4);
     await page.getByText('Export: code').click();
-    await page.getByText('These settings have not been run here').waitFor();
+    await page.getByText('Press Run first').waitFor();
     assert.equal(await page.getByRole('region', { name: 'command line' }).count(), 0);
     await page.getByText('Export: code').click();
     await seed.fill(String(DEFAULTS.seed));
@@ -204,7 +204,7 @@ describe('steering by what neurons write', { timeout: 1_800_000, skip: !model.fe
 
   test('a set is let go after some new tokens: in the address, through the slider, and back', async () => {
     const all = await idsOf('steered');
-    const letGo = page.getByRole('checkbox', { name: 'Let go of all neurons after' });
+    const letGo = page.getByRole('checkbox', { name: 'Stop the edits after' });
     assert.equal(await letGo.isChecked(), false);
     await letGo.check();
     assert.equal(
@@ -247,7 +247,7 @@ describe('steering by what neurons write', { timeout: 1_800_000, skip: !model.fe
     await editsAre('2.17_clamp_6_out_generated*3.18_clamp_-3_out_generated');
     assert.match(await setSlider().getAttribute('aria-valuetext'), /^1\.50 ×/);
     await done();
-    assert.equal(await sweep.getByText('From other settings').count(), 0, 'its rows are still those of the set');
+    assert.equal(await sweep.getByText('These results are for other settings').count(), 0, 'its rows are still those of the set');
     const text = (await sweep.getByRole('row').nth(4).locator('td').last().innerText()).replaceAll(/\s+/g, '');
     const shown = (await page.locator('[data-side=steered] .chip').allInnerTexts()).join('').replaceAll(/[\s↵⇥]+/g, '');
     assert.ok(text.length > 0 && shown.endsWith(text), `${shown} should end with ${text}`);

@@ -138,7 +138,7 @@ describe('steer page', { timeout: 1_800_000 }, () => {
       await fresh.page.waitForTimeout(1000); // for the statistics, which no edit shows yet
       site.release();
       await fresh.page.locator('[data-divergence]').waitFor({ timeout: 6 * STEP_TIMEOUT });
-      assert.match(await fresh.page.getByLabel('Words of the concept').inputValue(), new RegExp(`\\b${wanted.word}\\b`));
+      assert.match(await fresh.page.getByLabel('Words of the topic').inputValue(), new RegExp(`\\b${wanted.word}\\b`));
     } finally {
       site.release();
       await fresh.close();
@@ -158,7 +158,7 @@ describe('steer page', { timeout: 1_800_000 }, () => {
     assert.match(cells[1], /^\d+\.\d\d$/);
     assert.match(cells[0], /^\d+ of \d+$/);
     // Without words of a concept nothing is counted.
-    await page.getByLabel('Words of the concept').fill('');
+    await page.getByLabel('Words of the topic').fill('');
     await page.getByRole('button', { name: /Sweep \d+ strengths/ }).click();
     const rows = page.getByRole('region', { name: 'Strength sweep' }).locator('tbody tr');
     await rows.filter({ hasText: '–' }).nth(7).waitFor();
@@ -168,11 +168,11 @@ describe('steer page', { timeout: 1_800_000 }, () => {
   test('what was made with other settings says so', async () => {
     await page.getByRole('spinbutton', { name: 'Seed' }).fill('11');
     await page.getByRole('spinbutton', { name: 'Seed' }).blur();
-    await page.getByText('From other settings: sweep again.').waitFor();
-    await page.getByText('From other settings: press Run.').first().waitFor();
+    await page.getByText(/^These results are for other settings\. Press “Sweep/).waitFor();
+    await page.getByText('These results are for other settings. Press Run to update them.').first().waitFor();
     await page.getByRole('spinbutton', { name: 'Seed' }).fill(String(DEFAULTS.seed));
     await page.getByRole('spinbutton', { name: 'Seed' }).blur();
-    await page.getByText('From other settings').first().waitFor({ state: 'detached' });
+    await page.getByText('These results are for other settings').first().waitFor({ state: 'detached' });
   });
 
   test('stopping keeps what was written, and the code names this very run', async () => {
@@ -232,7 +232,7 @@ describe('steer page', { timeout: 1_800_000 }, () => {
         (start) => new URLSearchParams(location.hash.split('?')[1]).get('e')?.startsWith(start),
         `${layer}.${at}_`,
       );
-      assert.equal(await page.getByLabel('Words of the concept').inputValue(), list.map((word) => word.toLowerCase()).join(', '));
+      assert.equal(await page.getByLabel('Words of the topic').inputValue(), list.map((word) => word.toLowerCase()).join(', '));
     }
     await assertCount(page.getByRole('heading', { name: 'Measured recipes' }), recipes.length > 0 ? 1 : 0);
   });

@@ -1,4 +1,4 @@
-// The example of nearest neighbours finds what a plain search in JavaScript finds.
+// The example of nearest neighbors finds what a plain search in JavaScript finds.
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';

@@ -14,7 +14,7 @@ def first_sae(rows):
 
 
 def label_f1(reads, block) -> dict:
-    """F1 of the labels of neurons and of SAE features behind a block; {} where one is missing."""
+    """F1 of the labels of neurons and of SAE features after a block; {} where one is missing."""
     rows = {"topk": reads.get("topk", {}), "sae": first_sae(reads)}
     found = {name: row.get("blocks", {}).get(str(block), {}).get("f1") for name, row in rows.items()}
     return {} if None in found.values() else found
@@ -45,7 +45,7 @@ def glance(results: Path) -> str:
     gap = quality.get("gap_percent", {}).get("test")
     cost = "" if gap is None else f"{gap:+.1f} % loss on test stories. "
     labels, reach = label_f1(reads, sharp.get("block")), first_sae(told).get(SHARPEST, {}).get("reach")
-    elsewhere = f" (by labels of all activations {number(labels['topk'])}, and {number(labels['sae'])} for SAE features)" if labels else ""
+    elsewhere = f" (over all activations: neurons {number(labels['topk'])}, SAE features {number(labels['sae'])})" if labels else ""
     found = (
         (
             f"**Can you tell what a neuron reads?** F1 of a few tokens where it is strongest{elsewhere}",
@@ -54,31 +54,31 @@ def glance(results: Path) -> str:
             {"the same states, rotated": f1(told.get("topk_rotated", {})), "coordinates of the dense twin": f1(told.get("dense", {})), f"the {percent(reach)} of SAE features active so often": f1(first_sae(told))},
         ),
         (
-            "**How few decide the next word?** Eight, put from one text into another that differs in one word, bring it over by",
+            "**How few decide the next word?** Copying eight neurons from one text into another that differs in one word moves the next word by",
             percent,
             eight(patched.get("topk", {})),
             {"SAE features on the twin": eight(first_sae(patched)), "rotated states": eight(patched.get("topk_rotated", {})), "coordinates of the twin": eight(patched.get("dense", {}))},
         ),
         (
-            "**Does a neuron turn what it is said to?** The same way behind fresh prompts, such as he / she",
+            "**Does a neuron turn what it is said to?** Share that turn their contrast (such as he / she) the same way after new prompts",
             lambda share: percent(share, 1),
             switches.get("same_side", {}).get("mean"),
             {"random neurons": switches.get("random", {}).get("same_side", {}).get("mean")},
         ),
         (
-            "**Can you find neurons for two words of yours?** The same way behind fresh prompts",
+            "**Can you find neurons for two words of yours?** Share that turn the first into the second after new prompts",
             lambda share: percent(share, 1),
             turning.get("same_side", {}).get("mean"),
             {"random neurons": turning.get("random", {}).get("same_side", {}).get("mean")},
         ),
         (
-            "**Can you steer towards a topic?** Topics that up to eight bring, while texts still read",
+            "**Can you steer towards a topic?** Topics that up to eight bring up, while texts still read",
             percent,
             works("topk", "8"),
             {"one neuron": works("topk", "1"), "SAE features on the twin": works("sae", "8"), "coordinates of the twin": works("dense", "8"), "raised logits, without any neuron": works("logits")},
         ),
         (
-            f"**What does TopK cost?** {cost}Right answers about who has a thing",
+            f"**What does TopK cost?** {cost}Correct answers to “who has it?”",
             percent,
             right("topk"),
             {"the twin": right("dense"), "guessing": 0.5},

@@ -11,7 +11,7 @@ from .table_reading import KINDS
 from .table_steering import shown_block
 from .table_training import LONGER_LINE, UNITS
 
-READ = {"validation": "the validation text", "held_out": "held-out documents", "test": "test stories by which nothing was chosen"}
+READ = {"validation": "the validation text", "held_out": "held-out documents", "test": "test stories, which guided no choice"}
 
 
 def headline(results: Path) -> str:
@@ -31,10 +31,10 @@ def headline(results: Path) -> str:
         )
         if all("f1_even" in reads[name] for name in ("topk", "topk_rotated", "dense")):
             rows = [reads[name] for name in ("topk", "topk_rotated", "dense")]
-            f1_even, bits = (listed([number(row[key], digits) for row in rows]) for key, digits in (("f1_even", 2), ("at_even", 1)))
+            f1_even, bits = ([number(row[key], digits) for row in rows] for key, digits in (("f1_even", 2), ("at_even", 1)))
             lines[-1] += (
-                f" Neurons are active at {percent(rows[0]['density'])} of the positions, the others at {percent(rows[1]['density'])}: at the strongest {percent(rows[0]['density'])} of the positions (of a neuron that is active at fewer, at all of these), with the tokens that fit best, "
-                f"F1 is {f1_even}, and the kinds of tokens at a tenth of these have an entropy of {bits} bits. (Labels on the site are made by that second rule, and have 0.42 over the model's own text.)"
+                f" Compared at equally many positions (each unit's strongest {percent(rows[0]['density'])}) with the best-fitting tokens, F1 is {f1_even[0]} for neurons, {f1_even[1]} for rotated states and {f1_even[2]} for coordinates. "
+                f"The tokens at the strongest tenth of these have entropies of {listed(bits)} bits. (Labels on the site use the best-fitting tokens too, and have 0.42 over the model's own text.)"
             )
         sharp = common.read(results, "strongest")
         if sharp:
@@ -42,7 +42,7 @@ def headline(results: Path) -> str:
                 name: f"for the {percent(row[SHARPEST]['reach'])} of the SAE features that are active so often" for name, row in sharp["rows"].items() if name.startswith("sae ")
             }
             told = listed([f"{number(sharp['rows'][name][SHARPEST]['f1'])} {what}" for name, what in names.items() if name in sharp["rows"]])
-            lines[-1] += f" Where each is strongest, at {percent(float(SHARPEST), 1)} of the positions, where neurons do best, it is {told} (behind block {sharp['block']})."
+            lines[-1] += f" Where each is strongest, at {percent(float(SHARPEST), 1)} of the positions, where neurons do best, it is {told} (after block {sharp['block']})."
             labels = label_f1(reads, sharp["block"])
             if labels:
                 lines[-1] += f" By labels of all their activations SAE features there have {number(labels['sae'])}, neurons {number(labels['topk'])}."
@@ -58,13 +58,13 @@ def headline(results: Path) -> str:
         others = [f"{name} {percent(rows[key]['together']['8'])}" for name, key in ways.items() if key in rows]
         wholes = [f"{name} {percent(rows[key]['whole'])}" for name, key in (("the whole state", "topk"), ("the twin's", "dense")) if key in rows]
         lines.append(
-            f"- **Patching**: where two texts differ in one word, eight neurons of one (those that do most in each pair), put into the other behind block {block}, bring its next word {percent(rows['topk']['together']['8'])} of the way over "
-            f"({listed(others)}; {listed(wholes)}; medians). Features bring as large a share of what all features that differ do ({percent(rows[saes[0]]['whole'])})." if saes else f"({listed(others)}; {listed(wholes)}; medians)."
+            f"- **Patching**: where two texts differ in one word, eight neurons of one (those that do most in each pair), copied into the other after block {block}, move its next word {percent(rows['topk']['together']['8'])} of the way "
+            f"({listed(others)}; {listed(wholes)}; medians). Eight features do as large a share of what all features that differ do ({percent(rows[saes[0]]['whole'])})." if saes else f"({listed(others)}; {listed(wholes)}; medians)."
         )
     turned = common.read(results, "switches")
     if turned:
         lines.append(
-            f"- **Switches**: {turned['listed']:,} times a neuron turns a contrast, such as he / she, at least 1.5 times as far as the best of 100 random neurons, all at values at which short texts still read; behind prompts that they were "
+            f"- **Switches**: {turned['listed']:,} times a neuron turns a contrast, such as he / she, at least 1.5 times as far as the best of 100 random neurons, all at values at which short texts still read; after prompts that they were "
             f"not found with {percent(turned['times']['as_listed'])} still do, and {percent(turned['same_side']['mean'], 1)} turn it the same way (other random neurons: {percent(turned['random']['times']['as_listed'])} and "
             f"{percent(turned['random']['same_side']['mean'], 1)})."
         )
@@ -72,7 +72,7 @@ def headline(results: Path) -> str:
     if sought:
         lines.append(
             f"- **Finding neurons**: asked for {sought['pairs']} pairs of words, such as dog / cat, `topk-lm turn` finds neurons that turn the one into the other; of the first eight of each ({sought['listed']:,} in all) "
-            f"{percent(sought['same_side']['mean'], 1)} do so behind prompts where they were not looked for, by {percent(sought['kept']['median'])} of what they did where they were found (other random neurons: "
+            f"{percent(sought['same_side']['mean'], 1)} do so after prompts where they were not looked for, by {percent(sought['kept']['median'])} of what they did where they were found (other random neurons: "
             f"{percent(sought['random']['same_side']['mean'], 1)})."
         )
         if "dense" in sought:
@@ -85,7 +85,7 @@ def headline(results: Path) -> str:
     if {"1", "8"} <= set(few.get("topk", {})):
         count = len(few["topk"]["8"]["concepts"])
         works = {size: round(few["topk"][size]["works"] * count) for size in ("1", "8")}
-        text = f"- **Steering**: lists of at most 8 neurons bring {works['8']} of {count} concepts into the text: two of its words in half of the texts, which together are at most 1.3 times as surprising as plain ones (one neuron: {works['1']}"
+        text = f"- **Steering**: lists of at most 8 neurons bring up {works['8']} of {count} topics: two of its words in half of the texts, which together are at most 1.3 times as surprising as plain ones (one neuron: {works['1']}"
         others = {
             "as many coordinates of the dense twin": few.get("dense", {}).get("8"),
             "features of an SAE on the twin": few.get("sae", {}).get("8"),
@@ -100,7 +100,7 @@ def headline(results: Path) -> str:
         equal = {name: words for name, way in ways.items() if way and "curve" in way and (words := words_at(way)) is not None}
         if "the lists" in equal and len(equal) > 1:
             ours, *rest = equal.items()
-            lines[-1] += f" At the price of {EQUAL} nats per token {ours[0]} bring {number(ours[1])} words of a concept a text, {listed([f'{name} {number(words)}' for name, words in rest])}."
+            lines[-1] += f" At the price of {EQUAL} nats per token {ours[0]} bring {number(ours[1])} words of a topic a text, {listed([f'{name} {number(words)}' for name, words in rest])}."
             judges = common.read(results, "judged").get("judges", {})
             both = [[j["methods"].get(way, {}).get("8") for way in ("topk", "sae")] for j in judges.values()]
             told = [" and ".join(number(words_at(figures)) for figures in pair) for pair in both if all(pair)]
@@ -110,13 +110,13 @@ def headline(results: Path) -> str:
         score = s["topk"]["score"]
         count = len(score["concepts"])
         strict, free = (round(score[key] * count) for key in ("works", "works_without_likelihood"))
-        text = f"- **Steering**: one neuron steers {strict} of {count} concepts by our strict criterion, {free} without its bound on likelihood"
+        text = f"- **Steering**: one neuron steers towards {strict} of {count} topics by our strict criterion, {free} without its bound on likelihood"
         lines.append(f"{text}; raising the logits themselves steers {round(c['works'] * len(c['concepts']))}." if c else f"{text}.")
     both = {e["name"]: [UNITS[e["unit"]](value) for value in e["values"]] for e in common.read(results, "longer").get("rows", ())}
     if both:
         lines.append(
-            "- **Longer training**: [larger models](training/next/README.md) that read four times as much need {} bits per byte instead of {}, tell which object a story means in {} of the questions ({}), and have {} neurons that "
-            "turn a contrast three times as far as the best random one ({}); but a label's F1 is {} ({}), and lists of at most 8 neurons bring {} of the topics ({}). We ship the smaller models, whose neurons are easier to read.".format(
+            "- **Longer training**: [larger models](training/next/README.md) that read four times as much need {} bits per byte instead of {}, tell which object a story means in {} of the questions ({}), and {} times one neuron "
+            "turns a contrast three times as far as the best random one ({} times); but a label's F1 is {} ({}), and lists of at most 8 neurons bring up {} of the topics ({}). We ship the smaller models, whose neurons are easier to read.".format(
                 *(cell for name in LONGER_LINE for cell in both[name][::-1])
             )
         )

@@ -59,7 +59,7 @@ def as_saes(f):
     (block,) = sae["blocks"]
     ours = rows["topk"]["blocks"][block]
     return (
-        f"behind block {block}, F1 of the label {ours['f1']:.2f} against {sae['f1']:.2f} of SAE features; "
+        f"after block {block}, F1 of the label {ours['f1']:.2f} against {sae['f1']:.2f} of SAE features; "
         f"the tokens at their strong activations have {ours['at_10']:.1f} against {sae['at_10']:.1f} bits, and {share(ours['token'])} against {share(sae['token'])} of what they do is the token alone"
     )
 
@@ -67,7 +67,7 @@ def as_saes(f):
 def no_second_training(f):
     spliced = f("sae")
     cost = [e["loss_added_by_splice"] for e in spliced.values() if e["kind"] == "topk" and e["k"] == 48 and e["seed"] == 1]
-    return f"nothing to reconstruct; an SAE in one block adds {min(cost):.2f} to {max(cost):.2f} nats, TopK in five blocks {f('quality', 'topk', 'held_out', 'nats_per_token') - f('quality', 'dense', 'held_out', 'nats_per_token'):.2f}"
+    return f"nothing to reconstruct; a TopK SAE with k 48 in one block adds {min(cost):.2f} to {max(cost):.2f} nats, TopK in five blocks {f('quality', 'topk', 'held_out', 'nats_per_token') - f('quality', 'dense', 'held_out', 'nats_per_token'):.2f}"
 
 
 def steering(f):
@@ -75,12 +75,12 @@ def steering(f):
     count = len(method("topk", "1", "concepts"))
     paths = (("topk", "1"), ("topk", "8"), ("sae", "1"), ("sae", "8"), ("logits",))
     one, eight, feature, sae, logits = (nth(count, method(*path)["works"]) for path in paths)
-    text = f"one neuron brings {one} topics, up to eight {eight}; one SAE feature {feature}, up to eight {sae}; raising the logits of the words, without a neuron, {logits}"
+    text = f"one neuron brings up {one} topics, up to eight {eight}; one SAE feature {feature}, up to eight {sae}; raising the logits of the words, without a neuron, {logits}"
     turned = f("switches")
     if not turned:
         return text
     return text + (
-        f". {turned['listed']} times a single neuron turns a contrast, such as he / she: behind fresh prompts to the same side in {share(turned['same_side']['mean'], 1)}, "
+        f". {turned['listed']} times a single neuron turns a contrast, such as he / she: after new prompts to the same side in {share(turned['same_side']['mean'], 1)}, "
         f"{turned['times']['median']:.1f} times as far as the best of 100 random neurons (median; random ones in their place {number(turned['random']['times']['median'], 1)} times)"
     )
 

@@ -1,4 +1,4 @@
-"""Tables on what units read, on the autoencoders beside them, and on what a model knows by heart."""
+"""Tables on what units read, on the autoencoders beside them, and on what a model has memorized."""
 
 from .markdown import grid, heading, listed, number, percent
 from .meaning import COMPARED_END
@@ -53,11 +53,11 @@ def sae(r):
     )
     if any(e["kind"] == "jumprelu" for e in r.values()):
         yield (
-            "A JumpReLU's k is what its penalty aims at; behind the first blocks fewer features are active. More of them are dead than with TopK: we took the penalty and the bandwidth as they were, so these rows are no "
+            "A JumpReLU's k is what its penalty aims at; after the first blocks fewer features are active. More of them are dead than with TopK: we took the penalty and the bandwidth as they were, so these rows are no "
             "verdict on the method."
         )
     yield (
-        "The stream gets harder to reconstruct from block to block, and half as many active features cost more behind every one. "
+        "The stream gets harder to reconstruct from block to block, and half as many active features cost more after every one. "
         "A TopK model has nothing to reconstruct."
     )
 
@@ -85,7 +85,7 @@ def controls(r):
         cells.append(f"{number(layers['same_index'])} ({number(layers['random_index'])})" if layers else "–")
         rows.append((label, *cells, percent(e["left_out"])))
     yield from heading("What one unit reads, and what would refute it", "controls")
-    head = ("", "active at", "entropy, strongest 1 %", "strongest 10 %", "by value", "F1", "F1 shuffled", "evenly: entropy", "evenly: F1 (shuffled)", "foretold by the token", "same index, next block (random)", "left out")
+    head = ("", "active at", "entropy, strongest 1 %", "strongest 10 %", "by value", "F1", "F1 shuffled", "evenly: entropy", "evenly: F1 (shuffled)", "predicted by the token", "same index, next block (random)", "left out")
     yield from grid(head, rows)
     yield ""
     yield (
@@ -103,7 +103,7 @@ def strongest(r):
         return CONTROL_ROWS.get(name, f"SAE features (`{name.removeprefix('sae ')}`)")
 
     yield from heading("Where a unit is strong", "strongest")
-    yield from grid((f"F1 behind block {r['block']}, at the strongest", *(percent(share, 1) for share in r["shares"])), [(label(name), *map(cell, e.values())) for name, e in r["rows"].items()])
+    yield from grid((f"F1 after block {r['block']}, at the strongest", *(percent(share, 1) for share in r["shares"])), [(label(name), *map(cell, e.values())) for name, e in r["rows"].items()])
     yield ""
     yield (
         f"Of the positions of {r['tokens']:,} tokens of held-out documents; medians over {r['units']} units, in brackets with another unit's tokens, and how many units are active so often (the others are left out there). "
@@ -137,7 +137,7 @@ def seeds(r):
 
 def copies(r):
     names = {"topk": "TopK", "dense": "dense twin", "held_out": "held-out documents", "validation": "TinyStories validation text"}
-    yield from heading("What is written by heart", "copies")
+    yield from heading("What is written from memory", "copies")
     yield from grid(("", "runs", "in the training text"), [(label, f"{row['runs']:,}", percent(row["known"], 2)) for name, label in names.items() if (row := r["rows"].get(name))])
     yield ""
     yield (

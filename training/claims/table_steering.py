@@ -1,9 +1,13 @@
 """Tables on what units do: patches, switches, sets, and the older measure of one unit."""
 
+import json
+
 from . import common
 from .curves import AT, EQUAL, plain_nats, read_off
 from .markdown import grid, heading, listed, number, percent
 from .table_reading import KINDS
+
+MEASURED_CONTRASTS = len(json.loads((common.ROOT / "crate/src/features/measure/contrasts.json").read_text(encoding="utf-8"))["contrasts"])
 
 
 def steering(r):
@@ -60,14 +64,14 @@ def patches(r):
     yield from grid(head, rows)
     yield ""
     yield (
-        f"Two texts differ in one word. There the state of the one is put into the other, and the table says how far the log odds of the next word come over: medians over {r['kept']} pairs "
-        f"(of {r['pairs']}; the others move them by less than {r['least_odds']:g} nats in one of the models). Of single units those that bring most come first, in each pair. "
-        "“Units” is the least number with so much of what the whole state brings, and the last column the share of pairs in which one or two do; of an SAE, of what the twin's own state brings, and in brackets of what all its features do."
+        f"Two texts differ in one word. There the state of the one is put into the other, and the table says how far the log odds of the next word move towards those of the other text: medians over {r['kept']} pairs "
+        f"(of {r['pairs']}; the others move them by less than {r['least_odds']:g} nats in one of the models). Of single units those that move them most come first, in each pair. "
+        "“Units” is the least number that does that share of what the whole state does, and the last column the share of pairs in which one or two do; of an SAE, of what the twin's own state does, and in brackets of what all its features do."
     )
 
 
 def shown_block(rows) -> str:
-    """The block behind which an SAE was measured too, else the one in the middle."""
+    """The block after which an SAE was measured too, else the one in the middle."""
     blocks = list(rows)
     return next((block for block in blocks if any(name.startswith("sae ") for name in rows[block])), blocks[len(blocks) // 2])
 
@@ -88,12 +92,12 @@ def switches(r):
     if "of_switches" in r:
         rows.append(row("… of these, switches: from three times on", r["switches"], r["of_switches"]))
     rows.append(row("as many random neurons in their place", r["listed"], r["random"]))
-    yield from heading("Single neurons that turn a contrast, behind fresh prompts", "switches")
+    yield from heading("Single neurons that turn a contrast, after new prompts", "switches")
     yield from grid(("", "neurons", "to the same side", "times the best random neuron, median", "at least once", "at least 1.5 times", "three times"), rows)
     yield ""
     yield (
-        f"`topk-lm analyze --writes` lists the neurons that move the log odds of a contrast (was / were, he / she, …; {r['contrasts']} of them) at least 1.5 times as far as the best of 100 random neurons of the layer, "
-        "all set to the largest values at which their texts still read. Here each is set to the same value behind three prompts of the contrast that it was not found with, beside 100 other random neurons of its layer."
+        f"`topk-lm analyze --writes` lists the neurons that move the log odds of a contrast (was / were, he / she, …; {MEASURED_CONTRASTS} of them, {r['contrasts']} with such a neuron) at least 1.5 times as far as the best of 100 random neurons of the layer, "
+        "all set to the largest values at which their texts still read. Here each is set to the same value after three prompts of the contrast that it was not found with, beside 100 other random neurons of its layer."
     )
 
 
@@ -106,18 +110,18 @@ def turning(r):
     rows = [row(f"{r['listed']:,} neurons that were found", r, r), row("as many random neurons of their layers", r["random"])]
     if "dense" in r:
         rows += [row(f"{r['dense']['listed']:,} coordinates of the dense twin, found in the same way", r["dense"], r["dense"]), row("as many random coordinates", r["dense"]["random"])]
-    yield from heading("Neurons found for any two words, behind fresh prompts", "turning")
+    yield from heading("Neurons found for any two words, after new prompts", "turning")
     yield from grid(("", "to the same side", "… at each of three prompts", "of the effect where they were found", "nats", "moves the next token by, nats", "times the best random one, median", "at least once"), rows)
     yield ""
     yield (
-        f"`topk-lm turn` sets each neuron in turn and lists those that turn one next word into another behind a prompt and at four places of texts that go on from it, further than the best of 100 random neurons of the layer. "
-        f"Of {r['pairs']} pairs of words it found such neurons for {r['found']} ({percent(r['share']['median'], 1)} of all neurons, median); the first eight of each are set behind three prompts that they were not looked for behind. "
+        f"`topk-lm turn` sets each neuron in turn and lists those that turn one next word into another after a prompt and at four places of texts that continue it, further than the best of 100 random neurons of the layer. "
+        f"Of {r['pairs']} pairs of words it found such neurons for {r['found']} ({percent(r['share']['median'], 1)} of all neurons, median); the first eight of each are set after three prompts that were not used to look for them. "
         "Nats: how far the log odds of the two words turn; medians. Neurons are set to the largest values at which their texts still read. For coordinates none such is known: they are set to their largest values over a text."
     )
 
 
-SET_METHODS = {"topk": "TopK, {} neuron", "index": "TopK, {} index behind several blocks", "random": "TopK, {} random neuron", "dense": "dense twin, {} coordinate",
-               "dense_index": "dense twin, {} index behind several blocks", "sae": "SAE on the twin, {} feature"}  # fmt: skip
+SET_METHODS = {"topk": "TopK, {} neuron", "index": "TopK, {} index after several blocks", "random": "TopK, {} random neuron", "dense": "dense twin, {} coordinate",
+               "dense_index": "dense twin, {} index after several blocks", "sae": "SAE on the twin, {} feature"}  # fmt: skip
 SINGLE_METHODS = {"first": "TopK, up to 8 neurons by the rule before", "means": "difference of means, one direction", "prompt": "a sentence before the prompt", "logits": "raised logits of the words"}
 
 
@@ -157,22 +161,22 @@ def sets(r):
     base = next(iter(r["methods"].values()))
     base = base["base"] if "base" in base else next(iter(base.values()))["base"]
     yield from heading("Steering by a few units", "sets")
-    yield from grid(("behind blocks " + listed([str(layer) for layer in r["layers"]]), "words a text", "texts with two", "surprise", "concepts that work", "… at equal nats", "by the strict bar", "harmonic mean"), rows)
+    yield from grid(("after blocks " + listed([str(layer) for layer in r["layers"]]), "words a text", "texts with two", "surprise", "topics that work", "… at equal nats", "by the strict bar", "harmonic mean"), rows)
     yield ""
     yield (
-        f"Means over the concepts, on {r['texts']} texts of {r['tokens']} tokens from prompts that nothing was chosen on; without an edit a text has {number(base)} words of a concept. "
+        f"Means over the topics, on {r['texts']} texts of {r['tokens']} tokens from prompts that guided no choice; without an edit a text has {number(base)} words of a topic. "
         f"Blocks, lists and strengths were chosen on other prompts, strengths for two words in {percent(r['enough'])} of the texts, but for at most {number(r['surprise'])} times the surprise; {r['judge']['name']} judges. "
-        "A concept works if half of its texts have two of its words, and its texts together are at most 1.3 times as surprising as plain ones. At equal nats: "
+        "A topic works if half of its texts have two of its words, and its texts together are at most 1.3 times as surprising as plain ones. At equal nats: "
         f"{'not counted' if bar is None else f'at most {number(bar)} nats per token more than plain texts, which is 1.3 times for the texts of the twin'}. "
         "The strict bar asks for five times the words, (steered + 1) / (base + 1)."
     )
     curves = [(label, figures) for label, figures, _ in named if "curve" in figures]
     if curves:
         yield ""
-        yield from grid(("words a text (concepts with two in half of the texts), where texts are more surprising by", *(f"{number(at, 1)} nats" for at in AT)), [(label, *on_curve(figures)) for label, figures in curves])
+        yield from grid(("words a text (topics with two in half of the texts), where texts are more surprising by", *(f"{number(at, 1)} nats" for at in AT)), [(label, *on_curve(figures)) for label, figures in curves])
         yield ""
         yield (
-            "The same lists and prompts, all values of a list times one factor for all concepts; read off between the factors measured. Nats are per token, above plain texts. Ways are compared by nats and not by factors"
+            "The same lists and prompts, all values of a list times one factor for all topics; read off between the factors measured. Nats are per token, above plain texts. Ways are compared by nats and not by factors"
             + (f": the judge finds plain texts of the TopK model more surprising ({number(plain['topk'])} nats) than its own ({number(plain['dense'])})." if bar else ".")
         )
 
@@ -201,7 +205,7 @@ def judged(r, sets):
             rows.append((unit(name, size), *cells))
     heads = [cell for name in judges for cell in (f"{name}: {MILD} nats", f"{EQUAL} nats")]
     yield from heading("The same lists by other judges", "sets --judge")
-    yield from grid(("words a text (concepts with two in half of the texts), where texts are more surprising, as judged by", *heads), rows)
+    yield from grid(("words a text (topics with two in half of the texts), where texts are more surprising, as judged by", *heads), rows)
     told = []
     for name, judge in r["judges"].items():
         sizes = [judge["methods"].get(way) for way in ("topk", "sae")]
@@ -236,18 +240,18 @@ def letting_go(r, to_the_end):
             cells += [f"{number(e[nats]['words'])} ({round(e[nats]['half'] * count)})" if nats in e else "–" for e in (end, at)]
             cells.append(number(at.get(nats, {}).get("later")))
         rows.append((label, *cells))
-    heads = [cell for nats in (MILD, EQUAL) for cell in (f"{nats} nats more: to the end", "let go", "of it behind that")]
+    heads = [cell for nats in (MILD, EQUAL) for cell in (f"{nats} nats more: to the end", "let go", "of it after that")]
     yield from heading("Lists that are let go", "letting_go")
     yield from grid(("words a text (topics with two in half of the texts), where texts are more surprising by", *heads), rows)
     yield ""
     yield (
         f"The lists and amounts of `sets`, applied while the first {r['until']} of {to_the_end['tokens']} new tokens are written, with values times factors; the same prompts, seeds and judge. "
-        f"Behind that: words that come after token {r['until']}, less those of a text without an edit. [Reading it](#reading-the-sets)."
+        f"After that: words that come after token {r['until']}, less those of a text without an edit. [Reading it](#reading-the-sets)."
     )
 
 
 def on_curve(figures) -> list[str]:
-    """Words and how many concepts have two where the curve reaches each of `AT`; nothing beyond its end."""
+    """Words and how many topics have two where the curve reaches each of `AT`; nothing beyond its end."""
     count = len(figures["concepts"])
     cells = [f"{number(at['words'])} ({round(at['half'] * count)})" for at in read_off(figures["base"], figures["curve"])]
     return cells + ["–"] * (len(AT) - len(cells))

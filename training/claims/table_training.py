@@ -185,7 +185,7 @@ def longer_settings(r):
 def lasting(r):
     """Settings with the loss that looks ahead (`lasting`), beside those without."""
     head = ("setting", "what it is", "tokens", "held-out documents, bits per byte", "validation text", "active at", "F1", "evenly: F1", "who", "which object", "topics by one neuron", "by up to 8", "words by one", "by up to 8")
-    yield from heading("Neurons that foretell what comes later", "table")
+    yield from heading("Neurons that predict later words", "table")
     yield from grid(
         head,
         [
@@ -199,7 +199,7 @@ def lasting(r):
     )  # fmt: skip
     yield ""
     yield (
-        f"`configs/{r['config']}` but for what is said ({r['device']}; the first on a CPU). Topics: of {r['concepts']}, as in `sets`, surprise told by `{r['judge']}`, of `22M-120M` by its own twin; uncertain by about three. "
+        f"`configs/{r['config']}` but for what is said ({r['device']}; the first on a CPU). Topics: of {r['concepts']}, as in `sets`, surprise measured by `{r['judge']}`, of `22M-120M` by its own twin; uncertain by about three. "
         f"Words: a text, at {r['surprise']} times the surprise of plain texts. [Reading it](#neurons-that-look-ahead)."
     )
 

@@ -403,7 +403,7 @@ class Commands(ToyClaims):
         common.write(results, "consistency", {"topk": {"holder": {"right": 0.59}}, "dense": {"holder": {"right": 0.69}}})
         head, _, *lines = glance.glance(results).splitlines()
         self.assertEqual((head, len(lines)), ("|  | neurons | beside them |", 2))
-        self.assertTrue(lines[0].endswith("bring it over by | **50 %** | SAE features on the twin 45 % · rotated states 13 % |"), lines[0])
+        self.assertTrue(lines[0].endswith("moves the next word by | **50 %** | SAE features on the twin 45 % · rotated states 13 % |"), lines[0])
         self.assertTrue(lines[1].endswith("+2.5 % loss on test stories. Right answers about who has a thing | **59 %** | the twin 69 % · guessing 50 % |"), lines[1])
         self.assertEqual(glance.glance(self.folder / "none"), "")
 

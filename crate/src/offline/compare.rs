@@ -16,7 +16,7 @@ const MAX_TEXT: u64 = 1 << 30;
 /// Two models over one text.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Compared {
-    /// Positions whose next token was foretold.
+    /// Positions whose next token was predicted.
     pub tokens: usize,
     /// Bytes of text that these next tokens make.
     pub bytes: usize,
@@ -29,11 +29,11 @@ pub struct Compared {
 }
 
 /// Both models read the documents of the file `text` ([`documents`]) on the CPU, each in pieces of the shorter context of the two, each piece begun by
-/// the model's BOS if it has one; at most `most` tokens. Special tokens are read, but not foretold: they are no bytes of a text. `options` are those of
+/// the model's BOS if it has one; at most `most` tokens. Special tokens are read, but not predicted: they are no bytes of a text. `options` are those of
 /// the first; the other is loaded as it is.
 ///
 /// # Errors
-/// `tokenizer` where there is none; `io` where the text cannot be read; `argument` where the two do not have the same tokens, or the text has none to foretell.
+/// `tokenizer` where there is none; `io` where the text cannot be read; `argument` where the two do not have the same tokens, or the text has none to predict.
 pub fn compare(model: &Path, options: &LoadOptions, other: &Path, text: &Path, most: usize) -> Result<Compared> {
     let bytes = files::read_whole(text, MAX_TEXT)?;
     let Ok(content) = std::str::from_utf8(&bytes) else {
@@ -102,7 +102,7 @@ pub fn compare(model: &Path, options: &LoadOptions, other: &Path, text: &Path, m
     if compared.tokens == 0 || compared.bytes == 0 {
         fail!(
             Argument,
-            "{} has no token whose next one could be foretold; give a longer text",
+            "{} has no token whose next one could be predicted; give a longer text",
             text.display()
         );
     }

@@ -120,7 +120,7 @@ fn the_command_prints_edits_and_says_what_is_wrong() {
     let output = topk_lm(&[&base[..], &["--from", "dog", "--to", "cat"]].concat());
     let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
     assert!(
-        output.status.success() && stderr.contains("turn “dog” into “cat” behind the prompt"),
+        output.status.success() && stderr.contains("turn “dog” into “cat” after the prompt"),
         "{stderr}"
     );
     let found: Value = serde_json::from_str(&stdout).unwrap();

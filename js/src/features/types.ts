@@ -66,9 +66,9 @@ export interface NeuronStep {
 /** What a neuron reads (format 2); `docs/statistics.md` has the definitions. */
 export interface NeuronReads {
   label: string;
-  /** Whether both halves of the text give this label. */
+  /** Whether both halves of the text give the same rule, or sets of tokens that overlap by half. */
   stable: boolean;
-  /** How well the label tells where the neuron is active: F1 on the half of the text that it was not made from. */
+  /** Mean over both halves: F1 on the half that the label was not made from. */
   f1: number;
   /** Share of the activations at which the label holds, each counted as one, and by value. */
   recall: number;

@@ -47,7 +47,7 @@ export function fileUrl(folder: string | URL, path: string): string {
 }
 
 /** For files that the page gave: nothing is fetched, nothing stored. */
-export const GIVEN: CacheInfo = { state: 'memory', reason: 'The page provided the files, so nothing was downloaded or stored.' };
+export const GIVEN: CacheInfo = { state: 'memory', reason: 'The files were given directly, so nothing was downloaded or stored.' };
 
 /** Name of the folder of a training step; the final weights are the model's own. A step that is not there is an error that says which are. */
 export function checkpointFolder(step: number | 'final', { checkpoints, missing }: ModelFiles): string {

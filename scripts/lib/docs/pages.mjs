@@ -32,7 +32,7 @@ export const SECTIONS = [
     api: 'js',
     pages: [
       page('js/README.md', 'js/index.html', 'Using the package'),
-      page('examples/nearest/README.md', 'nearest.html', 'Nearest neighbours by TopK'),
+      page('examples/nearest/README.md', 'nearest.html', 'Nearest neighbors by TopK'),
     ],
   },
   {

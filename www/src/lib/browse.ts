@@ -114,7 +114,7 @@ export function queryFor(index: FeatureIndex, query: Query): Query {
 export const listNames = ({ columns }: FeatureIndex): Record<TokenList, string> =>
   columns.writesUp
     ? { fires: 'reads', raises: 'writes', lowers: 'writes less' }
-    : { fires: 'fires on', raises: 'raises', lowers: 'lowers' };
+    : { fires: 'is active on', raises: 'raises', lowers: 'lowers' };
 
 /** Why the neurons that a query's text finds were found, by entry; `null`: there is no text, and all match. */
 export function foundBy(

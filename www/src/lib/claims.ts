@@ -64,7 +64,7 @@ function leadOf({
     ...sentence(
       [even('topk'), even('topk_rotated'), even('dense')],
       (neuron, rotated, dense) =>
-        `Neurons are active at far fewer positions than those: at the strongest 3 % of the positions (of a neuron that is active at fewer, at all of these), with the tokens that fit best, F1 is ${UNITS.two(neuron)}, ${UNITS.two(rotated)} and ${UNITS.two(dense)}.`,
+        `Neurons are active at far fewer positions than those. Compared at equally many positions (each unit’s strongest 3 %) with the best-fitting tokens, F1 is ${UNITS.two(neuron)}, ${UNITS.two(rotated)} and ${UNITS.two(dense)}.`,
     ),
     ...strongestOf(sharp, reads),
     ...eightOf(patched),
@@ -73,12 +73,12 @@ function leadOf({
     ...sentence(
       [works('topk.1'), works('topk.8'), works('dense.8')],
       (one, eight, dense) =>
-        `Lists of up to eight neurons bring ${UNITS.percent(eight)} of the concepts into the text (two of a concept’s words in half of the texts, which together are at most 1.3 times as surprising as plain ones); up to eight coordinates of the twin bring ${UNITS.percent(dense)}, one neuron alone ${UNITS.percent(one)}.`,
+        `Lists of up to eight neurons bring up ${UNITS.percent(eight)} of the topics (two of a topic’s words in half of the texts, which together are at most 1.3 times as surprising as plain ones); up to eight coordinates of the twin bring up ${UNITS.percent(dense)}, one neuron alone ${UNITS.percent(one)}.`,
     ),
     ...sentence(
       [works('sae.1'), works('sae.8'), works('logits'), [steered, 'methods.logits.nll_ratio'], [steered, 'methods.topk.8.nll_ratio']],
       (feature, sae, raised, surprise, ours) =>
-        `Up to eight features of an SAE on the twin bring ${UNITS.percent(sae)}, one alone ${UNITS.percent(feature)}. Neurons are not the best lever for a topic: raising the logits of the words, without any neuron, brings ${UNITS.percent(raised)}, for ${UNITS.two(surprise)} times the surprise (lists of eight: ${UNITS.two(ours)}).`,
+        `Up to eight features of an SAE on the twin bring up ${UNITS.percent(sae)}, one alone ${UNITS.percent(feature)}. Neurons are not the best lever for a topic: raising the logits of the words, without any neuron, brings up ${UNITS.percent(raised)}, for ${UNITS.two(surprise)} times the surprise (lists of eight: ${UNITS.two(ours)}).`,
     ),
     ...equalOf(steered, judged),
     ...sentence(
@@ -88,7 +88,7 @@ function leadOf({
         [answers, 'dense.holder.right'],
       ],
       (gap, ours, theirs) =>
-        `On stories by which nothing was chosen the loss is ${gap.toFixed(1)} % higher with TopK, and it may know less often who has a thing (${UNITS.percent(ours)} of 120 questions, the twin ${UNITS.percent(theirs)}; 50 % is guessing).`,
+        `On test stories, which guided no choice, the loss is ${gap.toFixed(1)} % higher with TopK, and it may know less often who has an object (${UNITS.percent(ours)} of 120 questions, the twin ${UNITS.percent(theirs)}; 50 % is guessing).`,
     ),
     ...longerOf(trainedLonger),
   ];
@@ -124,7 +124,7 @@ function equalOf(steered: unknown, judged: unknown): string[] {
       ? ''
       : ` Here the twin measures surprise, and it wrote the texts for the features itself. Measured by larger models that wrote none of the texts, neurons and features bring ${others.join(' words, or ')} words.`;
   return [
-    `At the price of ${EQUAL} nats per token, up to eight neurons bring ${UNITS.two(ours)} words of a concept into a text, as many features ${UNITS.two(sae)}, coordinates of the twin ${UNITS.two(dense)}.${told}`,
+    `At the price of ${EQUAL} nats per token, up to eight neurons bring ${UNITS.two(ours)} words of a topic into a text, as many features ${UNITS.two(sae)}, coordinates of the twin ${UNITS.two(dense)}.${told}`,
   ];
 }
 
@@ -141,8 +141,8 @@ function gapsOf(claims: Tree): string[] {
     [has(claims.seeds, 'mean.seeds.correlation'), 'neurons of another seed'],
     [has(claims.consistency, 'topk.figure'), 'consistency of stories'],
     [shownBlock(claims.patches) !== null, 'how few units decide the next word'],
-    [has(claims.switches, 'times.median'), 'whether single neurons turn a contrast behind fresh prompts'],
-    [has(claims.turning, 'kept.median'), 'whether neurons found for two words turn them behind fresh prompts'],
+    [has(claims.switches, 'times.median'), 'whether single neurons turn a contrast after new prompts'],
+    [has(claims.turning, 'kept.median'), 'whether neurons found for two words turn them after new prompts'],
     [has(claims.sets, 'methods.topk.8.words'), 'steering by lists of neurons'],
     [listAt(claims.trace, 'topk.emerged_share').length > 0, 'emergence over the checkpoints'],
     [has(claims.compute, 'sizes.shipped.topk.flops'), 'loss against training FLOPs'],

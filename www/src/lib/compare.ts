@@ -1,4 +1,4 @@
-/** How two texts differ: words of a concept, and how likely a text is under the unmodified model. */
+/** How two texts differ: words of a topic, and how likely a text is under the unmodified model. */
 import type { TopKLM } from 'topk-lm';
 
 /** The words of a comma or space separated list, in lower case. */
@@ -7,7 +7,7 @@ export function wordsOf(list: string): string[] {
 }
 
 export interface ConceptCount {
-  /** Words of the concept. */
+  /** Words of the topic. */
   found: number;
   /** All words. */
   words: number;

@@ -10,7 +10,7 @@ export interface Definition {
 export const DEFINITIONS = {
   label: {
     name: 'Label',
-    text: 'A guess, made by a rule from the tokens at which the neuron is active. “and 9 more”: it holds for so many more tokens. “unsure”: half of the text would give another.',
+    text: 'A guess, made by a rule from the tokens at which the neuron is active. “and 9 more”: it also covers nine other tokens. “unsure”: half of the text would give a different label.',
   },
   value: {
     name: 'Value',
@@ -33,11 +33,11 @@ export const DEFINITIONS = {
   },
   readsF1: {
     name: 'F1 of the label',
-    text: 'F1 of the label as a detector of where the neuron is active, on text that the label was not made from: 1 means always right and complete.',
+    text: 'F1 of the label as a detector of where the neuron is active, on text that the label was not made from. 1: it holds exactly where the neuron is active.',
   },
   found: {
     name: 'Found because',
-    text: 'What fits the search. F1: how well its label, or the state of a story, tells where it is active. “2.1 ×”: times the effect of the best of 100 random neurons.',
+    text: 'What fits the search. F1: how well its label, or the state of a story, predicts where it is active. “2.1 ×”: times the effect of the best of 100 random neurons.',
   },
   precision: { name: 'Precision', text: 'Share of the positions at which the label holds where the neuron is active.' },
   recall: { name: 'Recall', text: 'Share of the neuron’s activations at which the label holds, each counted as one.' },
@@ -59,7 +59,7 @@ export const DEFINITIONS = {
   },
   readable: {
     name: 'Text reads up to',
-    text: 'The largest value at which three texts of 12 tokens have at most 1.3 times the surprise of the model’s own, and repeat no token thrice.',
+    text: 'The largest value at which three texts of 12 tokens have at most 1.3 times the surprise of the model’s own, and repeat no token three times in a row.',
   },
   tokenEntropy: {
     name: 'Token entropy',
@@ -104,8 +104,8 @@ export const DEFINITIONS = {
     text: 'Active positions were sampled at random and ranked by value; each quarter holds a quarter of the positions, not of the range of values.',
   },
   conceptRate: {
-    name: 'Concept rate',
-    text: 'Words of the concept per 100 words of new text. On a recipe: the measured mean number of such words per text, without and with the edit.',
+    name: 'Topic rate',
+    text: 'Words of the topic per 100 words of new text. On a recipe: the measured mean number of such words per text, without and with the edit.',
   },
   surprise: {
     name: 'Surprise',

@@ -15,7 +15,7 @@ export interface Card {
   name: string;
   /** grammar, punctuation, content; topic. */
   kind: string;
-  /** What it is about: the contrast, or the concept’s first words. */
+  /** What it is about: the contrast, or the topic’s first words. */
   about: string;
   /** How the model continues a prompt, without and with the neuron; `null`: not stored, or nothing to be seen in it. */
   line: { prompt: string; before: string; after: string; seed: number | null; temperature: number; maxTokens: number } | null;
@@ -87,11 +87,11 @@ function cardOfSwitch(each: ReturnType<typeof distinct>[number], isSeen: boolean
     marked: [],
     also: [],
     beside: { effect: Math.abs(effect), control, times, than: 'as far as the best of 100 random neurons' },
-    rates: isSeen ? '' : 'Its odds turn, but behind the test prompts another word stays the likeliest.',
+    rates: isSeen ? '' : 'It shifts the odds, but after the test prompts a third word stays the most likely.',
     how: [
       `Set to ${two(value)} from the last token of a prompt on, it moves the log odds of “${contrast}” by ${two(effect)} nats, to the same side at every test prompt.`,
       `Of 100 random neurons of its layer, each at the largest value at which its texts read, the best moves them by ${two(control)}.`,
-      `The next token’s distribution moves by ${two(kl)} nats in all. Texts still read with the neuron at up to ${two(steer.value)}: they surprise the model ${two(steer.surprise)} times as much as its own.`,
+      `It moves the next token’s distribution by ${two(kl)} nats. Texts still read with the neuron set to at most ${two(steer.value)}; at that value they surprise the model ${two(steer.surprise)} times as much as its own.`,
       ...(others.length > 0 ? [`The same index does this in layer ${others.join(', ')} too.`] : []),
     ],
     edits: [editOfSwitch(each)],

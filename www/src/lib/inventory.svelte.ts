@@ -109,7 +109,10 @@ export class Inventory {
         page: 'Steer',
         what: 'recipes.json',
         state: this.recipes,
-        note: this.recipes === 'missing' ? 'Optional: steering works without it.' : 'Ready-made recipes.',
+        note:
+          this.recipes === 'missing'
+            ? 'Optional. To make it: topk-lm steer --model DIR --words … --out DIR/recipes.json'
+            : 'Ready-made recipes.',
       },
     ];
   }

@@ -7,11 +7,11 @@ import { isObject, numberOf } from './values';
 
 export interface Recipe {
   concept: string;
-  /** What counts as the concept. */
+  /** What counts as the topic. */
   words: string[];
   /** One neuron, or a set that acts together. */
   edits: readonly FullEdit[];
-  /** Words of the concept per text, mean over the test prompts: without and with the edit. */
+  /** Words of the topic per text, mean over the test prompts: without and with the edit. */
   baseRate: number | null;
   steeredRate: number | null;
   /** The same with as many neurons at random. */

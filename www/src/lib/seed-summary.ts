@@ -14,7 +14,7 @@ export interface SeedText {
 }
 
 export interface SideSummary {
-  /** Words of the concept in each text. */
+  /** Words of the topic in each text. */
   words: number[];
   /** Texts with at least one of them. */
   shown: number;

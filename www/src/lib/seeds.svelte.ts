@@ -22,7 +22,7 @@ export class Seeds {
   #steeredKey = $derived.by(() => this.#baseKey + formatEdits(this.#steering.edits));
   /** Whether the texts are those of the prompt, the model and the edits on the page. */
   isCurrent = $derived.by(() => this.#made.steered === '' || this.#made.steered === this.#steeredKey);
-  /** Words of the concept are counted anew when others are typed. */
+  /** Words of the topic are counted anew when others are typed. */
   summary = $derived.by(() => summaryOf(this.texts, wordsOf(this.#steering.words)));
   readonly #job: Job;
 

@@ -51,7 +51,7 @@ export class Steering {
   edits = $state.raw<readonly FullEdit[]>([]);
   /** Index of the edit that is open. */
   chosen = $state(0);
-  /** What counts as the concept, as typed. */
+  /** What counts as the topic, as typed. */
   words = $state('');
 
   readonly base = new Writing();

@@ -18,7 +18,7 @@ export interface SweepRow {
   edits: readonly FullEdit[];
   /** New tokens only. */
   text: string;
-  /** Words of the concept; `null`: none were given. */
+  /** Words of the topic; `null`: none were given. */
   found: number | null;
   words: number;
   /** Nats per token under the unmodified model. */

@@ -45,7 +45,7 @@ pub struct AnalyzeArgs {
     /// Also write SAEDashboard's JSON, which Neuronpedia reads
     #[arg(long, value_name = "DIR", conflicts_with = "shard")]
     export: Option<PathBuf>,
-    /// Also measure what each neuron writes: set and ablate it behind prompts of ours, over contrasts such as was / were
+    /// Also measure what each neuron writes: set and ablate it after prompts of ours, over contrasts such as was / were
     #[arg(long, conflicts_with = "shard")]
     writes: bool,
     /// True states of stories, as training/storyworlds writes them: which state each neuron marks

@@ -45,7 +45,7 @@ pub struct BenchArgs {
     /// Where to compute
     #[arg(long, value_enum, default_value_t)]
     backend: Backend,
-    /// In which numbers keys and values are cached
+    /// Precision in which keys and values are kept in memory
     #[arg(long, value_enum, default_value_t)]
     kv_cache: KvCache,
     /// Number of timed runs

@@ -89,13 +89,13 @@ pub struct ModelArgs {
     /// Where to compute
     #[arg(long, value_enum, default_value_t)]
     pub backend: Backend,
-    /// Most positions of a sequence, so that a long context takes less memory [default: the model's context]
+    /// Maximum positions in a sequence: fewer take less memory [default: the model's context]
     #[arg(long, value_name = "N", value_parser = counted)]
     pub max_context: Option<usize>,
-    /// In which numbers matrices are kept in memory
+    /// Precision in which matrices are kept in memory
     #[arg(long, value_enum, default_value_t)]
     pub dtype: KeptDtype,
-    /// In which numbers keys and values are cached
+    /// Precision in which keys and values are kept in memory
     #[arg(long, value_enum, default_value_t)]
     pub kv_cache: KvCache,
     /// Number of threads that compute on the CPU; the results are the same

@@ -19,14 +19,14 @@ pub struct InfoArgs {
     /// Model folder in the Hugging Face layout
     #[arg(long, value_name = "DIR", required_unless_present = "architectures")]
     model: Option<PathBuf>,
-    /// Most positions of a sequence, as in other commands: what a model then takes is under `memory`
+    /// Maximum positions in a sequence, as in other commands: what a model then takes is under `memory`
     #[arg(long, value_name = "N", value_parser = counted)]
     max_context: Option<usize>,
-    /// In which numbers keys and values are cached, likewise
+    /// Precision in which keys and values are kept in memory, likewise
     #[arg(long, value_enum, default_value_t)]
     kv_cache: KvCache,
-    /// Another form of the same model, say before a rounding: also print how the two foretell --text. It is read as it is; --max-context and
-    /// --kv-cache are those of --model, which may be the same
+    /// The same model in another form, such as before rounding: also compare how well both predict --text. It is read as it is; --max-context
+    /// and --kv-cache are those of --model, which may be the same
     #[arg(long, value_name = "DIR", requires_all = ["model", "text"])]
     against: Option<PathBuf>,
     /// Text file for --against

@@ -8,7 +8,7 @@ use topk_lm::offline::{files, manifest::manifest_of};
 
 use crate::common::{print_line, NoBackend};
 
-/// Write manifest.json: what a site offers of a model folder
+/// Write manifest.json: the list of a model folder's files, sizes and hashes
 ///
 /// The files with their sizes and SHA-256, the training checkpoints, and whether there are statistics. Loaders verify downloads by it, and the explorer lists folders that have one. Run it again after every change.
 #[derive(Args)]

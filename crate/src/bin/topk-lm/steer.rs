@@ -1,4 +1,4 @@
-//! `topk-lm steer`: a concept as a short signed list of neurons.
+//! `topk-lm steer`: a topic as a short signed list of neurons.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use topk_lm::steer::{self, Concept, Found, Recipe, SteerOptions};
 
 use crate::common::{number, print_text, remark, whole, NoBackend, ThreadArgs};
 
-/// Find the few neurons that make texts speak of given words
+/// Find the few neurons that make texts use given words
 ///
 /// They are neurons of one block, each with a value to add, so that texts still read. Prints edits as `generate --edit` and JavaScript take them,
 /// with what they do to fresh texts.
@@ -18,13 +18,13 @@ pub struct SteerArgs {
     /// Model folder in the Hugging Face layout, with a tokenizer.json
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// Words that count as the concept: water,lake,sea, or NAME=water,lake,sea; may be given several times, which costs little more
+    /// Words that count as the topic: water,lake,sea, or NAME=water,lake,sea; may be given several times, which costs little more
     #[arg(long, value_name = "WORDS", required = true)]
     words: Vec<Concept>,
     /// Neurons of the list, at most 64
     #[arg(long, value_name = "N", value_parser = whole::<usize>, default_value_t = 8)]
     size: usize,
-    /// The block behind which the neurons are [default: the last TopK block; of a dense model the block before the last]
+    /// The block after which the neurons are [default: the last TopK block; of a dense model the block before the last]
     #[arg(long, value_name = "L", value_parser = whole::<usize>)]
     layer: Option<usize>,
     /// A beginning of texts that this is for; may be given several times [default: openings of stories]
@@ -42,7 +42,7 @@ pub struct SteerArgs {
     /// Also report lists of 1, 2, 4, 8, 16 and 32 neurons
     #[arg(long)]
     curve: bool,
-    /// Write the recipes into this list (recipes.json), in the place of those of the same concept, instead of stdout
+    /// Write the recipes into this list (recipes.json), in the place of those of the same topic, instead of stdout
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]

@@ -12,9 +12,9 @@ use crate::common::{load, print_line, remark, whole, ModelArgs};
 
 /// Find the neurons that turn one next word into another
 ///
-/// Each neuron is set in turn, to the largest value at which its texts still read, behind a prompt and at places of texts that go on from it where
+/// Each neuron is set in turn, to the largest value at which its texts still read, after a prompt and at places of texts that continue it where
 /// both sides fit. Those that turn the first into the second at all of them, further than the best of 100 random neurons of their layer, are
-/// printed as edits at the last position of the prompt, those first that do most.
+/// printed as edits at the last position of the prompt, largest effect first.
 #[derive(Args)]
 pub struct TurnArgs {
     #[command(flatten)]
@@ -22,13 +22,13 @@ pub struct TurnArgs {
     /// The word that would come next, or up to 8 words separated by commas
     #[arg(long, value_name = "WORD")]
     from: String,
-    /// The word that is to come instead, or up to 8 words separated by commas
+    /// The word to make likely instead, or up to 8 words separated by commas
     #[arg(long, value_name = "WORD")]
     to: String,
-    /// Where words of either side could come next
+    /// Prompt after which a word of either side could follow
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     prompt: String,
-    /// Places in texts that the model writes on from the prompt, at most 8
+    /// Places in texts that continue the prompt, at most 8
     #[arg(long, value_name = "N", value_parser = whole::<usize>, default_value_t = 4)]
     places: usize,
     /// Neurons to print
@@ -57,7 +57,7 @@ pub fn run(args: &TurnArgs) -> Result<()> {
     let found = turn::turning(&model, &neurons, &places, &sides, &mut heard)?;
     drop(progress);
     let wherever = match places.len() {
-        1 => "behind the prompt".to_owned(),
+        1 => "after the prompt".to_owned(),
         many => format!("at each of {many} places"),
     };
     remark(&format!(

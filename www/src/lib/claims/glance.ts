@@ -51,7 +51,7 @@ export function glanceOf({ strongest, controls, patches, switches, turning, sets
         ['coordinates of the dense twin', f1(at(told, 'dense'))],
         [shownFeatures(told), f1(firstSae(told))],
       ],
-      `How well a few tokens tell where it is strongest: F1, 1 at best; medians, at ${shown(SHARPEST, 'tenths')} of the positions, where neurons do best.${labels === null ? '' : ` By labels of all activations, behind block ${numberAt(strongest, 'block')}: neurons ${shown(labels.topk, 'two')}, SAE features ${shown(labels.sae, 'two')}.`}`,
+      `How well a few tokens predict where the neuron is strongest. Median F1 (1 is perfect) at the strongest ${shown(SHARPEST, 'tenths')} of positions, the share at which neurons do best.${labels === null ? '' : ` Over all activations after block ${numberAt(strongest, 'block')}: neurons ${shown(labels.topk, 'two')}, SAE features ${shown(labels.sae, 'two')}.`}`,
     ),
     ...glance(
       'How few decide the next word?',
@@ -62,7 +62,7 @@ export function glanceOf({ strongest, controls, patches, switches, turning, sets
         ['eight directions of rotated states', eight(at(patched, 'topk_rotated'))],
         ['eight coordinates of the twin', eight(at(patched, 'dense'))],
       ],
-      `Two texts differ in one word. How far eight of them, put from the one into the other behind block ${block}, bring the next word over; medians.`,
+      `Two texts differ in one word. How far the next word shifts from one text’s to the other’s when eight of them are copied across after block ${block} (median).`,
     ),
     ...glance(
       'Does a neuron turn what it is said to?',
@@ -73,7 +73,7 @@ export function glanceOf({ strongest, controls, patches, switches, turning, sets
         ['neurons that Steer finds for two words', numberAt(turning, 'same_side.mean'), 'ours'],
         ['random neurons in their place', numberAt(turning, 'random.same_side.mean')],
       ],
-      'How often it turns a contrast, such as he / she, the same way behind prompts that it was not found with. Half is chance.',
+      'How often it turns a contrast, such as he / she, the same way after prompts that it was not found with. Half is chance.',
     ),
     ...glance(
       'Can you steer towards a topic?',
@@ -85,7 +85,7 @@ export function glanceOf({ strongest, controls, patches, switches, turning, sets
         ['up to eight coordinates of the twin', topics('dense.8')],
         ['the words’ logits raised, without any neuron', topics('logits')],
       ],
-      'Topics of which two words stand in half of the texts, while texts are at most 1.3 times as surprising as plain ones.',
+      'Share of topics for which half of the texts contain two of the topic’s words and the texts are at most 1.3 times as surprising as unedited ones.',
     ),
     ...glance(
       'What does TopK cost?',
@@ -95,7 +95,7 @@ export function glanceOf({ strongest, controls, patches, switches, turning, sets
         ['its dense twin', right('dense')],
         ['guessing', right('topk') === null ? null : 0.5],
       ],
-      `How often it tells rightly who has a thing in a story.${gap === null ? '' : ` The loss is ${gap.toFixed(1)} % higher on stories by which nothing was chosen.`}`,
+      `How often it correctly says who has an object in a story.${gap === null ? '' : ` On test stories, which guided no choice, the loss is ${gap.toFixed(1)} % higher.`}`,
     ),
   ];
 }

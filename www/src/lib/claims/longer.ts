@@ -18,7 +18,7 @@ export function longer(tree: unknown): FactGroup {
     title: 'What does longer training do?',
     columns,
     facts,
-    note: 'The models trained longer write better stories, and more of their neurons turn a contrast strongly. But a few tokens tell less about what a neuron reads, and a topic takes more neurons than it takes features of an autoencoder. So this site shows the smaller models. The two pairs also differ in shape and in the mixture of texts.',
+    note: 'The models trained longer write better stories, and more of their neurons turn a contrast strongly. But a few tokens say less about what a neuron reads, and a topic takes more neurons than it takes features of an autoencoder. So this site shows the smaller models. The two pairs also differ in shape and in the mixture of texts.',
   };
 }
 
@@ -33,6 +33,6 @@ export function longerOf(tree: unknown): string[] {
   if (found.flat().includes(NOT_MEASURED)) return [];
   const [bits, objects, switches, f1, topics] = found.map((values) => values.join(' → '));
   return [
-    `Trained four times as long, a larger model gets better at text (bits per byte ${bits}; which object a story means, ${objects} right) and at switches (${switches}), but its neurons get less legible (F1 ${f1}) and bring fewer topics (eight of them, ${topics}).`,
+    `Trained four times as long, a larger model gets better at text (bits per byte ${bits}; which object a story means, ${objects} right) and at switches (${switches}), but its neurons get less legible (F1 ${f1}) and bring up fewer topics (eight of them, ${topics}).`,
   ];
 }

@@ -12,7 +12,7 @@ const SAE: readonly [string, string] = [
   'Features of a sparse autoencoder on the dense twin; what it does not explain stays as it was.',
 ];
 
-/** The block behind which an SAE was measured too, else the one in the middle. */
+/** The block after which an SAE was measured too, else the one in the middle. */
 export function shownBlock(tree: unknown): string | null {
   const rows = (at(tree, 'rows') ?? {}) as Record<string, Tree>;
   const blocks = Object.keys(rows);
@@ -31,12 +31,12 @@ export function eightOf(tree: unknown): string[] {
   const whole = numberAt(rows.topk, 'whole');
   const all = sae === undefined ? null : numberAt(rows[sae], 'whole');
   return [
-    `Where two texts differ in one word, eight neurons of one (those that do most in each pair), put into the other behind block ${block}, bring its next word ${UNITS.percent(neurons)} of the way over (median); eight coordinates of the twin ${UNITS.percent(dense)},${
+    `Where two texts differ in one word, eight neurons of one (those that do most in each pair), copied into the other after block ${block}, move its next word ${UNITS.percent(neurons)} of the way (median); eight coordinates of the twin ${UNITS.percent(dense)},${
       features === null ? '' : ` eight SAE features ${UNITS.percent(features)},`
     } eight directions of the same states, rotated, ${UNITS.percent(rotated)}.${
       whole === null || all === null || features === null
         ? ''
-        : ` Features bring about as large a share of what all that differ do: they ${UNITS.percent(all)}, the whole state ${UNITS.percent(whole)}.`
+        : ` Eight features do about as large a share of what all that differ do: those ${UNITS.percent(all)}, the whole state ${UNITS.percent(whole)}.`
     }`,
   ];
 }
@@ -58,7 +58,7 @@ export function patching(tree: unknown): FactGroup {
   const note =
     kept === null
       ? ''
-      : `Two texts differ in one word. There, behind block ${block}, the state of the one is put into the other: how far the log odds of the next word come over, medians over ${UNITS.count(kept)} pairs of texts. Units that bring most come first. Last column: the least number of units with ${shown(numberAt(tree, 'enough'), 'percent')} of what the model’s whole state brings; –: not all of them do. Patch does this with texts of yours.`;
+      : `Two texts differ in one word. There, after block ${block}, the state of the one is copied into the other: how far the log odds of the next word move towards the first text’s, medians over ${UNITS.count(kept)} pairs of texts. Units that move them most come first. Last column: the least number of units that do ${shown(numberAt(tree, 'enough'), 'percent')} of what the model’s whole state does; –: not even all of them do. Patch does this with texts of yours.`;
   return {
     title: 'How few units decide the next word?',
     columns: ['differ', 'all', 'one', 'two', 'eight', 'needed'],

@@ -17,7 +17,7 @@ const READERS: Readonly<Record<string, readonly [name: string, definition: strin
 const KINDS: Readonly<Record<string, string>> = { topk: 'TopK', jumprelu: 'JumpReLU' };
 /** What an SAE is called in a table. */
 const saeName = (of: unknown, name: string): string =>
-  `SAE ${KINDS[textAt(of, 'kind')] ?? textAt(of, 'kind')}, k = ${shown(numberAt(of, 'k'), 'count')}, behind block ${shown(numberAt(of, 'layer'), 'count')}${/seed\d+$/.test(name) ? ', another seed' : ''}`;
+  `SAE ${KINDS[textAt(of, 'kind')] ?? textAt(of, 'kind')}, k = ${shown(numberAt(of, 'k'), 'count')}, after block ${shown(numberAt(of, 'layer'), 'count')}${/seed\d+$/.test(name) ? ', another seed' : ''}`;
 
 export function controls(tree: unknown): FactGroup {
   const rows = (at(tree, 'rows') ?? {}) as Tree;
@@ -71,7 +71,7 @@ export function strongest(tree: unknown): FactGroup {
     note:
       tokens === null
         ? ''
-        : `How well at most 12 tokens tell where a unit is strongest (F1, median), at so many of ${UNITS.count(tokens)} positions of held-out stories, behind block ${shown(block, 'count')}; units that are active at fewer are left out. Of rotated states and coordinates the better tail.`,
+        : `How well at most 12 tokens predict where a unit is strongest (F1, median), at the given shares of ${UNITS.count(tokens)} positions of held-out stories, after block ${shown(block, 'count')}; units active at fewer are left out. Rotated states and coordinates count by their better tail.`,
   };
 }
 
@@ -90,7 +90,7 @@ export function shownFeatures(rows: unknown): string {
   return reach === null ? 'SAE features' : `the ${UNITS.percent(reach)} of SAE features active so often`;
 }
 
-/** F1 of the labels of neurons and of SAE features behind a block; `null` where one is missing. */
+/** F1 of the labels of neurons and of SAE features after a block; `null` where one is missing. */
 export function labelF1(controls: unknown, block: number | null): { topk: number; sae: number } | null {
   const rows = at(controls, 'rows');
   const [topk, sae] = [at(rows, 'topk'), firstSae(rows)].map((row) => numberAt(row, `blocks.${block}.f1`));

@@ -5,9 +5,9 @@ export function steering(tree: unknown, ceiling: unknown): FactGroup {
   const bound = (path: string) => numberAt(tree, path) ?? '?';
   const [rise, less, share] = [bound('bounds.success'), bound('bounds.relaxed_success'), bound('bounds.works')];
   const [margin, wide] = [bound('bounds.likelihood'), bound('search.middle_margin')];
-  const rule = `Share of concepts for which setting a single coordinate multiplies the concept’s words (count plus one) by at least ${rise} in ${share} of the texts`;
+  const rule = `Share of topics for which setting a single coordinate multiplies the topic’s words (count plus one) by at least ${rise} in ${share} of the texts`;
   const rows: readonly Row[] = [
-    ['score.works', 'Concepts steered', `${rule}, with at most ${margin} times the surprise.`, 'percent'],
+    ['score.works', 'Topics steered', `${rule}, with at most ${margin} times the surprise.`, 'percent'],
     ['score.works_relaxed', `With ${less} times the words`, `The same with a factor of ${less} instead of ${rise}.`, 'percent'],
     [
       'score.works_with_middle_margin',
@@ -26,7 +26,7 @@ export function steering(tree: unknown, ceiling: unknown): FactGroup {
     tree,
     rows,
     MODELS,
-    concepts > 0 ? `${concepts} concepts; edits chosen on other prompts.${by}` : '',
+    concepts > 0 ? `${concepts} topics; edits chosen on other prompts.${by}` : '',
   );
   const works = numberAt(ceiling, 'works');
   if (works === null || !steered.columns.includes('TopK')) return steered;
@@ -43,13 +43,13 @@ const WAYS: readonly (readonly [key: string, one: string, many: string, definiti
   ['topk', 'neuron', 'neurons', 'Neurons of the TopK model, each with a value that is added to it.'],
   [
     'index',
-    'index behind several blocks',
-    'indices behind several blocks',
-    'One index of the TopK model, with one value behind blocks 2 to 4 or 3 and 4.',
+    'index after several blocks',
+    'indices after several blocks',
+    'One index of the TopK model, with one value after blocks 2 to 4 or 3 and 4.',
   ],
   ['random', 'random neuron', 'random neurons', 'Control: as many neurons at random, with the best amounts for them.'],
   ['dense', 'coordinate of the twin', 'coordinates of the twin', 'Coordinates of the dense twin, found by the same rule.'],
-  ['dense_index', 'index of the twin behind several blocks', 'indices of the twin behind several blocks', 'The same of the dense twin.'],
+  ['dense_index', 'index of the twin after several blocks', 'indices of the twin after several blocks', 'The same of the dense twin.'],
   ['sae', 'SAE feature', 'SAE features', 'Features of a sparse autoencoder on the twin, found by the same rule.'],
 ];
 const OTHER_WAYS: readonly (readonly [key: string, name: string, definition: string])[] = [
@@ -58,9 +58,9 @@ const OTHER_WAYS: readonly (readonly [key: string, name: string, definition: str
     'up to 8 neurons by the rule before',
     'The lists that bring two words into most texts at 1.2 times the surprise, with strengths for that surprise.',
   ],
-  ['means', 'difference of means', 'One direction: the mean state before a word of the concept, less the mean state.'],
+  ['means', 'difference of means', 'One direction: the mean state before a word of the topic, less the mean state.'],
   ['prompt', 'a sentence before the prompt', '“This is a story about …”, and no edit.'],
-  ['logits', 'raised logits, no neuron', 'Baseline: the logits of the concept’s words raised, and no edit.'],
+  ['logits', 'raised logits, no neuron', 'Baseline: the logits of the topic’s words raised, and no edit.'],
 ];
 
 /** Where ways are compared: nats a token above plain texts (`claims/curves.py` says why nats). */
@@ -68,7 +68,7 @@ export const EQUAL = 0.4;
 
 type Point = { nats?: number; words?: number; later?: number };
 
-/** Words a text at so many nats above plain texts, where the curve of a way reaches that; `later`: those behind a list that was let go. */
+/** Words a text at so many nats above plain texts, where the curve of a way reaches that; `later`: those after a list was let go. */
 export function wordsAt(of: unknown, nats: number, key: 'words' | 'later' = 'words'): number | null {
   const points = listAt(of, 'at') as readonly Point[];
   return points.find((point) => point.nats === nats)?.[key] ?? null;
@@ -95,7 +95,7 @@ export function lettingGo(tree: unknown, toTheEnd: unknown): FactGroup {
     return [
       {
         name,
-        definition: 'Words of a concept per text: with the list applied to the end of the text, and with the same list let go.',
+        definition: 'Words of a topic per text: with the list applied to the end of the text, and with the same list let go.',
         cells: [...cells, wordsAt(own, MILD, 'later')].map((words) => shown(words, 'two')),
       },
     ];
@@ -105,7 +105,7 @@ export function lettingGo(tree: unknown, toTheEnd: unknown): FactGroup {
     title: 'Lists that are let go',
     columns: [...[MILD, EQUAL].flatMap((nats) => [`to the end, ${nats}`, `let go, ${nats}`]), `of it later, ${MILD}`],
     facts,
-    note: `Words of a concept per text, where texts are ${MILD} and ${EQUAL} nats per token more surprising than unedited ones. Let go: applied while the first ${until} of ${shown(numberAt(toTheEnd, 'tokens'), 'count')} new tokens are written. Later: words that come after that, less those of a text without an edit.`,
+    note: `Words of a topic per text, where texts are ${MILD} and ${EQUAL} nats per token more surprising than unedited ones. Let go: applied while the first ${until} of ${shown(numberAt(toTheEnd, 'tokens'), 'count')} new tokens are written. Later: words that come after that, less those of a text without an edit.`,
   };
 }
 
@@ -133,7 +133,7 @@ export function otherJudges(judged: unknown, toTheTwin: unknown): FactGroup {
       [MILD, EQUAL].map((nats) => `${name}, +${nats}`),
     ),
     facts,
-    note: `Words of a concept per text, with edits just strong enough that the judge finds the texts ${MILD} or ${EQUAL} nats per token more surprising than unedited ones. The twin wrote the texts for its coordinates and for the SAE features itself; the other judges wrote none of the texts.`,
+    note: `Words of a topic per text, with edits just strong enough that the judge finds the texts ${MILD} or ${EQUAL} nats per token more surprising than unedited ones. The twin wrote the texts for its coordinates and for the SAE features itself; the other judges wrote none of the texts.`,
   };
 }
 
@@ -163,6 +163,6 @@ export function sets(tree: unknown): FactGroup {
   const note =
     texts == null
       ? ''
-      : `Means over 20 concepts, each on ${UNITS.count(texts)} texts of ${shown(tokens ?? null, 'count')} tokens from prompts on which nothing was chosen; ${shown(base ?? null, 'two')} words of the concept a text without an edit. Words at +${EQUAL}: with the strengths at which texts are ${EQUAL} nats a token more surprising than plain ones, so that ways compare. Works: the share of concepts for which half of the texts have two of its words and all are at most 1.3 times as surprising. Score: harmonic mean of concept and fluency, 0 to 2.`;
+      : `Means over 20 topics, each on ${UNITS.count(texts)} texts of ${shown(tokens ?? null, 'count')} tokens from prompts that guided no choice; ${shown(base ?? null, 'two')} words of the topic a text without an edit. Words at +${EQUAL}: with the strengths at which texts are ${EQUAL} nats a token more surprising than plain ones, so that ways compare. Works: the share of topics for which half of the texts have two of its words and all are at most 1.3 times as surprising. Score: harmonic mean of topic and fluency, 0 to 2.`;
   return { title: 'Steering with a few neurons', columns: ['words', 'surprise', `words at +${EQUAL}`, 'works', 'score'], facts, note };
 }

@@ -144,7 +144,7 @@ export function sweep(tree: unknown): FactGroup {
   return { title: 'TopK settings on a small proxy model', columns: ['loss (nats)', 'above dense', 'token entropy (bits)'], facts, note };
 }
 
-/** Settings with a loss that makes neurons foretell what comes later, beside those without. */
+/** Settings with a loss that makes neurons predict later words, beside those without. */
 export function lookingAhead(tree: unknown): FactGroup {
   const count = numberAt(tree, 'concepts');
   const topics = (of: unknown, size: string): string => {
@@ -163,7 +163,7 @@ export function lookingAhead(tree: unknown): FactGroup {
     ],
   }));
   return {
-    title: 'Neurons that foretell what comes later',
+    title: 'Neurons that predict later words',
     columns: ['bits per byte', 'label (F1)', 'which object', 'topics by 1', 'topics by 8'],
     facts,
     note: 'Trainings with a second loss, for neurons: what one promotes is to occur within the next 32 tokens. It lowers the loss on text, too. Topics: of 20, by one and by up to eight neurons; uncertain by about three.',

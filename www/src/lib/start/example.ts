@@ -19,10 +19,10 @@ export interface SwitchFigures {
   surprise: number;
 }
 
-/** A neuron that brings words of a concept, and how it was measured (recipes.json). */
+/** A neuron that brings words of a topic, and how it was measured (recipes.json). */
 export interface RecipeFigures {
   kind: 'recipe';
-  /** Words of the concept per text, without and with the edit. */
+  /** Words of the topic per text, without and with the edit. */
   baseRate: number;
   steeredRate: number;
   tokens: number;
