@@ -37,36 +37,37 @@ pub struct Store {
     pub edits: EditBuffer,
 }
 
+/// How many rows of activations a binding takes: one at least, and the tables by position, or it is an error.
+pub fn fits(gpu: &Gpu, config: &Config, program: &Program) -> Result<usize> {
+    let most = gpu.max_binding() as usize;
+    let buffers = program.buffers(config);
+    let whole = buffers.iter().filter(|buffer| !buffer.is_chunked()).map(|buffer| buffer.width(config));
+    // The list of active entries has two words for each.
+    let bytes = 4 * whole.max().unwrap_or(0).max(2 + 2 * config.d_model);
+    if most < bytes.max(4 * LOGITS.width(config)) {
+        fail!(
+            Device,
+            "a row of this model's activations is larger than the GPU's largest binding of {most} bytes"
+        );
+    }
+    let turns = 8 * config.n_ctx as u64 * Frequencies::new(config).half() as u64;
+    if turns > most as u64 {
+        fail!(
+            OutOfMemory,
+            "the rotations of {} positions take {turns} bytes, more than the GPU's largest binding of {most}",
+            config.n_ctx
+        );
+    }
+    Ok(most / bytes)
+}
+
 impl Store {
     /// `numbers`: how many the matrices of all blocks have.
     pub fn new(gpu: &Rc<Gpu>, config: &Rc<Config>, program: &Program, numbers: u64) -> Result<Store> {
-        let most = gpu.max_binding() as usize;
-        let whole = |buffer: &Buffer| !buffer.is_chunked() && buffer.width(config) > 0;
-        let buffers = program.buffers(config);
-        // The list of active entries has two words for each.
-        let widest = buffers
-            .iter()
-            .filter(|buffer| whole(buffer))
-            .map(|buffer| buffer.width(config))
-            .max();
-        let bytes = 4 * widest.unwrap_or(1).max(2 + 2 * config.d_model);
-        let work = (BATCH_WORK / numbers.max(1)) as usize;
-        let rows = work.clamp(TILE_ROWS, MAX_ROWS).min(most / bytes);
-        if rows == 0 || 4 * LOGITS.width(config) > most {
-            fail!(
-                Device,
-                "a row of this model's activations is larger than the GPU's largest binding of {most} bytes"
-            );
-        }
+        let rows = ((BATCH_WORK / numbers.max(1)) as usize)
+            .clamp(TILE_ROWS, MAX_ROWS)
+            .min(fits(gpu, config, program)?);
         let frequencies = Frequencies::new(config);
-        let bytes = 8 * config.n_ctx as u64 * frequencies.half() as u64;
-        if bytes > most as u64 {
-            fail!(
-                OutOfMemory,
-                "the rotations of {} positions take {bytes} bytes, more than the GPU's largest binding of {most}",
-                config.n_ctx
-            );
-        }
         let mut turns = Default::default();
         frequencies.turns(0..config.n_ctx, &mut turns)?;
         let rope = turns.map(|table| Rc::new(gpu.storage_with("rope", bytemuck::cast_slice(&table))));
@@ -79,7 +80,7 @@ impl Store {
             frequencies,
             edits: EditBuffer::new(gpu),
         };
-        for buffer in buffers {
+        for buffer in program.buffers(config) {
             store.get(buffer);
         }
         Ok(store)
