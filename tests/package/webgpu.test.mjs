@@ -248,3 +248,33 @@ test('auto goes on to the CPU where the adapter turns out not to do', { timeout:
     assert.match(chosen.message, message, what);
   }
 });
+
+test('a call without memory for its results leaves none of its errors to the next', { timeout: 600_000 }, async (t) => {
+  const { page } = await openApi(browser, t);
+  page.setDefaultTimeout(0);
+  const found = await page.evaluate(async (prompt) => {
+    let isFull = false;
+    const { createBuffer, createTexture } = GPUDevice.prototype;
+    GPUDevice.prototype.createBuffer = function (descriptor) {
+      if (!isFull || descriptor.label !== 'staging') return createBuffer.call(this, descriptor);
+      createTexture.call(this, { format: 'rgba32float', size: [8192, 8192, 256], usage: GPUTextureUsage.COPY_DST }); // an error of memory
+      this.pushErrorScope('validation');
+      const none = createBuffer.call(this, { ...descriptor, size: 2 ** 40 });
+      this.popErrorScope();
+      return none;
+    };
+    const model = await topk.TopKLM.load('/model/', { backend: 'webgpu', worker: false, cache: false });
+    const run = () =>
+      model.run(prompt).then(
+        ({ logits }) => logits.data.indexOf(Math.max(...logits.data)),
+        ({ code }) => code,
+      );
+    isFull = true;
+    const outcomes = [await run(), await run()];
+    isFull = false;
+    for (let i = 0; i < 3; i++) outcomes.push(await run());
+    await model.dispose();
+    return outcomes;
+  }, prompt_ids);
+  assert.deepEqual(found, ['out-of-memory', 'out-of-memory', ids[0], ids[0], ids[0]]);
+});
