@@ -72,6 +72,11 @@ impl fmt::Display for Error {
 }
 
 impl Error {
+    /// Whether another device might do it.
+    pub(crate) fn is_of_device(&self) -> bool {
+        matches!(self.code, Code::Config | Code::Device | Code::DeviceLost | Code::OutOfMemory)
+    }
+
     /// An error with a code and its sentence. Line breaks in it (from parsers below us) become spaces, and what would make it longer
     /// than 300 UTF-16 units is left out of its middle: the beginning names the file or argument, the end what would be right.
     pub fn new(code: Code, message: impl Into<String>) -> Self {

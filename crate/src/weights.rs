@@ -254,8 +254,8 @@ pub enum KeptAs {
 
 /// Takes weights one at a time as they are read, so that no more than one of them is in memory twice.
 pub trait WeightSink {
-    /// The numbers in which every weight will come, said before the first does.
-    fn expect(&mut self, weights: &[(Weight, Dtype)]) -> crate::error::Result<()> {
+    /// The numbers in which every weight will come, and the bytes of [`Dtype::gpu_bytes`], said before the first does.
+    fn expect(&mut self, weights: &[(Weight, Dtype, usize)]) -> crate::error::Result<()> {
         let _ = weights;
         Ok(())
     }

@@ -76,6 +76,21 @@ export function createTopK(device: GPUDevice, profile?: Profile | Tuning): TopK 
 
 const runners = new WeakMap<GPUDevice, TopK>();
 
+/** Of values that were submitted here: what there was no memory for. */
+const lacks = new WeakMap<GPUBuffer, Promise<GPUError | null>>();
+
+/** Calls `work`; also what there was no memory for in it. What then follows, the device says to the page as ever. */
+function watched<T>(device: GPUDevice, work: () => T): [T, Promise<GPUError | null>] {
+  const pop = () => device.popErrorScope().catch(() => null);
+  device.pushErrorScope('out-of-memory');
+  try {
+    return [work(), pop()];
+  } catch (error) {
+    pop();
+    throw error;
+  }
+}
+
 /**
  * TopK of each row, submitted at once (or recorded, with `encoder`).
  *
@@ -92,7 +107,10 @@ export function topk(device: GPUDevice, options: TopKOptions): TopKResult {
   return instance.run(options);
 }
 
-/** Copies a result of `topk` back: `[rows, k]` each, of its first `rows * k` entries. */
+/**
+ * Copies a result of `topk` back: `[rows, k]` each, of its first `rows * k` entries. Where there was no memory for it (without an `encoder`: also for
+ * what `topk` itself needed) that is an error of code `out-of-memory`.
+ */
 export function readTopK(
   device: GPUDevice,
   result: Pick<TopKResult, 'values' | 'indices'>,
@@ -115,17 +133,21 @@ async function read(
   checkBuffer('indices', indices, bytes, 'COPY_SRC');
   checkFits(device, 2 * bytes);
   if (bytes === 0) return { values: new Float32Array(0), indices: new Uint32Array(0) };
-  const staging = device.createBuffer({ size: 2 * bytes, usage: BufferUsage.MAP_READ | BufferUsage.COPY_DST });
+  const usage = BufferUsage.MAP_READ | BufferUsage.COPY_DST;
+  const [staging, lack] = watched(device, () => device.createBuffer({ size: 2 * bytes, usage }));
   try {
     const encoder = device.createCommandEncoder();
     encoder.copyBufferToBuffer(values, 0, staging, 0, bytes);
     encoder.copyBufferToBuffer(indices, 0, staging, bytes, bytes);
     device.queue.submit([encoder.finish()]);
-    try {
-      await staging.mapAsync(MAP_READ_MODE);
-    } catch (error) {
-      throw createError('device-lost', 'The device returned no result: it was lost or destroyed.', { cause: error });
+    const failure = await staging.mapAsync(MAP_READ_MODE).then(
+      () => undefined,
+      (cause: unknown) => createError('device-lost', 'The device returned no result: it was lost or destroyed.', { cause }),
+    );
+    if ((await lacks.get(values)) ?? (await lack)) {
+      throw createError('out-of-memory', 'The device has no memory left for topk: give it fewer rows at a time.');
     }
+    if (failure) throw failure;
     const data = staging.getMappedRange().slice(0);
     return { values: new Float32Array(data, 0, rows * k), indices: new Uint32Array(data, bytes, rows * k) };
   } finally {
@@ -145,6 +167,15 @@ function run(device: GPUDevice, runner: Runner, options: TopKOptions): TopKResul
     throw createError('argument', 'input, values and indices must be three different buffers.');
   }
   const chunk = rows * k === 0 ? 0 : rowsAtOnce(rows, n, k, device.limits.maxStorageBufferBindingSize, runner.tuning);
+  const work = () => record(device, runner, options, how, chunk);
+  const [result, lack] = options.encoder ? [work()] : watched(device, work);
+  if (lack) lacks.set(result.values, lack);
+  else lacks.delete(result.values);
+  return result;
+}
+
+function record(device: GPUDevice, runner: Runner, options: TopKOptions, how: How, chunk: number): TopKResult {
+  const { input, rows, n, k } = options;
   const usage = BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST;
   const create = (label: string) => device.createBuffer({ label, size: Math.max(rows * k * 4, 4), usage });
   const values = options.values ?? create('topk values');

@@ -80,7 +80,10 @@ export interface LoadProgress {
 
 /** Options of {@link TopKLM.load}. */
 export interface LoadOptions {
-  /** Default `auto`. `webgpu` also takes a software adapter, and fails without any. */
+  /**
+   * Default `auto`: WebGPU on a real adapter, or the CPU where there is none or the model does not load on it. `webgpu` also takes a software
+   * adapter, and fails without any.
+   */
   backend?: BackendChoice | undefined;
   /** Most positions of a sequence, where the model's own context is longer: a smaller cache of keys and values. `model.config.n_ctx` says what holds. */
   maxContext?: number | undefined;

@@ -49,12 +49,16 @@ test('without order, the passes that sort are left out', () => {
   assert.ok(left > 0 && unranked > 0);
 });
 
+/** Of a device that lacks nothing. */
+const SCOPES = { pushErrorScope() {}, popErrorScope: async () => null };
+
 /** A device that records which calls it gets: enough for what is refused before anything is recorded. */
 function fakeDevice() {
   const made: unknown[] = [];
   const device = {
     limits: { maxStorageBufferBindingSize: 1 << 20, maxBufferSize: 1 << 22 },
     createBuffer: (descriptor: { size: number }) => made.push(descriptor) && descriptor,
+    ...SCOPES,
   };
   return { device: device as unknown as GPUDevice, made };
 }
@@ -152,6 +156,7 @@ test('what takes subgroups is for devices that have them, of 32 lanes or more wh
       createBuffer: () => ({ getMappedRange: () => new ArrayBuffer(64), unmap() {}, destroy() {} }),
       createComputePipeline: ({ label }: { label?: string }) => found.push(label),
       createCommandEncoder: () => ({ beginComputePass: () => pass, finish() {} }),
+      ...SCOPES,
       ...Object.fromEntries(
         ['createPipelineLayout', 'createBindGroupLayout', 'createShaderModule', 'createBindGroup'].map((name) => [name, () => ({})]),
       ),
@@ -182,6 +187,7 @@ test('an adapter gets the constants of its kind; where there are none, or no nam
       createBuffer: () => ({ getMappedRange: () => new ArrayBuffer(64), unmap() {}, destroy() {} }),
       createComputePipeline: ({ compute }: { compute: { constants: { threads: number } } }) => found.push(compute.constants.threads),
       createCommandEncoder: () => ({ beginComputePass: () => pass, finish() {} }),
+      ...SCOPES,
       ...Object.fromEntries(
         ['createPipelineLayout', 'createBindGroupLayout', 'createShaderModule', 'createBindGroup'].map((name) => [name, () => ({})]),
       ),
@@ -229,6 +235,7 @@ test('what is kept from call to call is not destroyed before the commands that u
         used = [];
       },
     },
+    ...SCOPES,
     ...Object.fromEntries(
       ['createPipelineLayout', 'createBindGroupLayout', 'createShaderModule', 'createComputePipeline'].map((name) => [name, () => ({})]),
     ),

@@ -231,6 +231,51 @@ test('rows go in chunks where a binding is too small, and too long a row is refu
   assert.deepEqual(outcome, ['', '', '', 'argument']);
 });
 
+test('where there is no memory for it, reading says so', async () => {
+  const outcomes = await opened.page.evaluate(async () => {
+    const own = await (await navigator.gpu.requestAdapter()).requestDevice(); // its page hears of more than this
+    const shape = { rows: 1, n: 100_000, k: 20 };
+    const input = own.createBuffer({ size: 4 * shape.n, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST });
+    own.queue.writeBuffer(
+      input,
+      0,
+      Float32Array.from({ length: shape.n }, (_, at) => at),
+    );
+    const create = own.createBuffer.bind(own);
+    let lacks = () => false;
+    own.createBuffer = (descriptor) => {
+      if (!lacks(descriptor)) return create(descriptor);
+      own.createTexture({ format: 'rgba32float', size: [8192, 8192, 256], usage: GPUTextureUsage.COPY_DST }); // an error of memory
+      own.pushErrorScope('validation');
+      const none = create({ ...descriptor, size: 2 ** 40 });
+      own.popErrorScope();
+      return none;
+    };
+    const values = create({ size: 4 * shape.k, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC });
+    const found = [];
+    for (const isLacking of [
+      ({ usage }) => usage === GPUBufferUsage.STORAGE,
+      ({ label }) => label === 'topk indices',
+      ({ usage }) => usage & GPUBufferUsage.MAP_READ,
+      () => false,
+    ]) {
+      lacks = isLacking;
+      const result = api.topk(own, { input, values, ...shape });
+      const read = api.readTopK(own, result, shape);
+      found.push(
+        await read.then(
+          ({ indices }) => indices[0],
+          ({ name, code }) => [name, code],
+        ),
+      );
+    }
+    own.destroy();
+    return found;
+  });
+  const error = ['TopKDeviceError', 'out-of-memory'];
+  assert.deepEqual(outcomes, [error, error, error, 99_999]);
+});
+
 test('recorded into an encoder of the caller', async () => {
   const fault_ = await opened.page.evaluate(async () => {
     const bits = makeRandom(5).rows(2 * 1000);

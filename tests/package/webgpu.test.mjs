@@ -179,3 +179,102 @@ test('a browser that never hands out an adapter', { timeout: 1_800_000 }, async 
   assert.equal(asked.code, 'device');
   assert.match(asked.message, /WebGPU did not answer for 20 s/);
 });
+
+test('auto goes on to the CPU where the adapter turns out not to do', { timeout: 600_000 }, async (t) => {
+  const { page } = await openApi(browser, t);
+  page.setDefaultTimeout(0);
+  await page.evaluate(async () => {
+    const fake = (prototype, name, value) => {
+      const { get } = Object.getOwnPropertyDescriptor(prototype, name);
+      Object.defineProperty(prototype, name, { get: () => value, configurable: true });
+      return () => Object.defineProperty(prototype, name, { get, configurable: true });
+    };
+    fake(GPUAdapterInfo.prototype, 'isFallbackAdapter', false); // else it is the CPU from the start
+    globalThis.limit = (bytes) => fake(GPUSupportedLimits.prototype, 'maxStorageBufferBindingSize', bytes);
+    const { createBuffer } = GPUDevice.prototype;
+    GPUDevice.prototype.createBuffer = function (descriptor) {
+      if (descriptor.label === globalThis.losesAt) this.destroy();
+      return createBuffer.call(this, descriptor);
+    };
+    globalThis.outcome = async (backend, [prompt, count]) => {
+      const told = [];
+      try {
+        const options = { backend, worker: false, cache: false, onProgress: (progress) => told.push(progress) };
+        const model = await topk.TopKLM.load('/model/', options);
+        const ids = [];
+        for await (const { id } of model.generate(prompt, { maxTokens: count, temperature: 0 })) ids.push(id);
+        const { backend: used } = model;
+        await model.dispose();
+        return { used, ids, told };
+      } catch ({ code, message }) {
+        return { code, message, told };
+      }
+    };
+  });
+  const asked = [prompt_ids, ids.length];
+  const outcome = (backend, [limit, losesAt]) =>
+    page.evaluate(
+      async ([backend, limit, losesAt, asked]) => {
+        globalThis.losesAt = losesAt;
+        const restore = limit === null ? () => {} : globalThis.limit(limit);
+        const found = await globalThis.outcome(backend, asked);
+        restore();
+        return found;
+      },
+      [backend, limit, losesAt, asked],
+    );
+  assert.equal((await outcome('auto', [null, null])).used.kind, 'webgpu', 'the faked adapter does');
+
+  const cases = [
+    ['a matrix larger than a binding', [8192, null], 'device', /Qkv\(0\) has \d+ bytes, more than the GPU's largest binding of 8192/],
+    ['a row larger than a binding', [64, null], 'device', /a row of this model's activations is larger/],
+    ['lost after the download', [null, 'rope'], 'device-lost', /the WebGPU device was lost/],
+  ];
+  for (const [what, faults, code, message] of cases) {
+    const auto = await outcome('auto', faults);
+    assert.equal(auto.used?.kind, 'cpu', `${what}: ${auto.message}`);
+    assert.match(auto.used.reason, message, what);
+    assert.equal(auto.used.adapter, null, what);
+    assert.deepEqual(auto.ids, ids, what);
+    const loaded = auto.told.filter(({ phase }) => phase === 'load').map(({ loadedBytes }) => loadedBytes);
+    assert.deepEqual(
+      loaded,
+      [...loaded].sort((a, b) => a - b),
+      what,
+    );
+    assert.equal(loaded.at(-1), auto.told.findLast(({ phase }) => phase === 'load').totalBytes, what);
+    const chosen = await outcome('webgpu', faults);
+    assert.equal(chosen.code, code, what);
+    assert.match(chosen.message, message, what);
+  }
+});
+
+test('a call without memory for its results leaves none of its errors to the next', { timeout: 600_000 }, async (t) => {
+  const { page } = await openApi(browser, t);
+  page.setDefaultTimeout(0);
+  const found = await page.evaluate(async (prompt) => {
+    let isFull = false;
+    const { createBuffer, createTexture } = GPUDevice.prototype;
+    GPUDevice.prototype.createBuffer = function (descriptor) {
+      if (!isFull || descriptor.label !== 'staging') return createBuffer.call(this, descriptor);
+      createTexture.call(this, { format: 'rgba32float', size: [8192, 8192, 256], usage: GPUTextureUsage.COPY_DST }); // an error of memory
+      this.pushErrorScope('validation');
+      const none = createBuffer.call(this, { ...descriptor, size: 2 ** 40 });
+      this.popErrorScope();
+      return none;
+    };
+    const model = await topk.TopKLM.load('/model/', { backend: 'webgpu', worker: false, cache: false });
+    const run = () =>
+      model.run(prompt).then(
+        ({ logits }) => logits.data.indexOf(Math.max(...logits.data)),
+        ({ code }) => code,
+      );
+    isFull = true;
+    const outcomes = [await run(), await run()];
+    isFull = false;
+    for (let i = 0; i < 3; i++) outcomes.push(await run());
+    await model.dispose();
+    return outcomes;
+  }, prompt_ids);
+  assert.deepEqual(found, ['out-of-memory', 'out-of-memory', ids[0], ids[0], ids[0]]);
+});

@@ -57,9 +57,12 @@ pub async fn load_weights(
     let keeps_narrow = kept == KeptAs::Stored && sink.keeps_narrow();
     let expected: Vec<_> = planned
         .iter()
-        .map(|item| match kept {
-            KeptAs::F16 if !item.weight.is_vector() => (item.weight, Dtype::F16),
-            _ => (item.weight, read_as(item, keeps_narrow)),
+        .map(|item| {
+            let dtype = match kept {
+                KeptAs::F16 if !item.weight.is_vector() => Dtype::F16,
+                _ => read_as(item, keeps_narrow),
+            };
+            (item.weight, dtype, dtype.gpu_bytes(item.weight, item.rows, Tensor::stride_of(item.cols)))
         })
         .collect();
     sink.expect(&expected)?;

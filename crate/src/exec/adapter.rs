@@ -3,7 +3,7 @@
 /// What a caller asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BackendChoice {
-    /// The GPU on a real adapter, else the CPU.
+    /// The GPU on a real adapter, else the CPU; also where the model does not load on that GPU.
     #[default]
     Auto,
     Cpu,

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::error::{fail, Result};
 use crate::exec::cpu::{CpuCache, CpuEngine};
 use crate::exec::gpu::{Gpu, GpuCache, GpuEngine, GpuLoader, Slot};
-use crate::exec::request::{Batch, BatchOutput, Decode, DecodeRow, Drawn, Resume};
+use crate::exec::request::{Batch, BatchOutput, Capture, Decode, DecodeRow, Drawn, Resume};
 use crate::ops::def::Step;
 use crate::ops::pass::KvCache;
 use crate::ops::weights::CpuWeights;
@@ -144,6 +144,14 @@ impl Engine {
         match self {
             Engine::Cpu(engine) => engine.max_rows(),
             Engine::Gpu(engine) => engine.max_rows(),
+        }
+    }
+
+    /// Most rows of one batch with these captures, so that no submit of a GPU takes long. On the CPU an abort is heard within a batch.
+    pub fn rows_with(&self, captures: &[Capture]) -> usize {
+        match self {
+            Engine::Cpu(engine) => engine.max_rows(),
+            Engine::Gpu(engine) => engine.rows_with(captures.iter().filter(|capture| capture.is_lens()).count()),
         }
     }
 

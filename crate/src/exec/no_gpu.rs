@@ -134,6 +134,10 @@ impl GpuEngine {
         match self.0 {}
     }
 
+    pub fn rows_with(&self, _: usize) -> usize {
+        match self.0 {}
+    }
+
     pub fn gpu(&self) -> &Rc<Gpu> {
         match self.0 {}
     }

@@ -59,6 +59,10 @@ impl Capture {
         Capture::probe(point, &lm_head::DEF, HIDDEN)
     }
 
+    pub fn is_lens(&self) -> bool {
+        *self == Capture::lens(self.point)
+    }
+
     /// The operation to run, where one is.
     pub fn step(&self) -> Option<Step> {
         match self.what {

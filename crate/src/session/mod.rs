@@ -110,10 +110,19 @@ impl Model {
         };
         // The device opens while files come; what is wrong with these is said first.
         let (device, (config, defaults, tokenizer)) = cancel.guard(beside(Box::pin(open(choice)), Box::pin(files))).await?;
-        let (backend, gpu) = device?;
-        let engine = cancel
-            .guard(backend::load(gpu, &config, source, "", options.dtype, options.threads, progress))
-            .await?;
+        let (mut backend, mut gpu) = device?;
+        let engine = loop {
+            let load = backend::load(gpu.take(), &config, source, "", options.dtype, options.threads, progress);
+            match cancel.guard(load).await {
+                // What the files have to say against the model has been said.
+                Err(error) if choice == BackendChoice::Auto && backend.kind == BackendKind::Gpu && error.is_of_device() => {
+                    backend.kind = BackendKind::Cpu;
+                    backend.adapter = None;
+                    backend.reason = error.to_string();
+                }
+                loaded => break loaded?,
+            }
+        };
         Ok(Model {
             config,
             tokenizer,

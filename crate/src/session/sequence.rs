@@ -93,7 +93,7 @@ impl Sequence {
             captured: vec![Vec::new(); captures.len()],
             logits: Vec::new(),
         };
-        let max_rows = self.engine.max_rows();
+        let max_rows = self.engine.rows_with(captures);
         let mut rest = ids;
         while !rest.is_empty() {
             let (chunk, later) = rest.split_at(rest.len().min(max_rows));

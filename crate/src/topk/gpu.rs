@@ -115,23 +115,31 @@ impl TopKGpu {
             let (chunk, guard) = self.gpu.guarded("the buffers of topk", || self.chunk(rows, n, k));
             let chunk = chunk?;
             guard.check(&self.gpu).await?;
-            let mut staging = Staging::default();
-            let words = chunk.shape.results();
-            let regions = [staging.region(&self.gpu, words)?, staging.region(&self.gpu, words)?];
-            staging.allocate(&self.gpu, &self.pool);
-            let mut recorder = Recorder::new(&self.gpu, &self.uniforms);
-            self.record(&mut recorder, &chunk, select)?;
-            for (region, buffer) in regions.into_iter().zip(&chunk.result) {
-                staging.copy(&mut recorder, region, 0, buffer, words);
-            }
-            staging.filled_by(recorder.submit());
-            let mut read = staging.read(&self.gpu, &self.pool).await?.into_iter();
+            let (staging, guard) = self.gpu.guarded("topk", || self.submitted(&chunk, select));
+            let read = staging?.read(&self.gpu, &self.pool).await;
+            guard.check(&self.gpu).await?;
+            let mut read = read?.into_iter();
             result
                 .values
                 .extend(read.next().unwrap_or_default().into_iter().map(f32::from_bits));
             result.indices.extend(read.next().unwrap_or_default());
         }
         Ok(result)
+    }
+
+    /// Values and indices, on their way.
+    fn submitted(&self, chunk: &Chunk, select: Select) -> Result<Staging> {
+        let mut staging = Staging::default();
+        let words = chunk.shape.results();
+        let regions = [staging.region(&self.gpu, words)?, staging.region(&self.gpu, words)?];
+        staging.allocate(&self.gpu, &self.pool);
+        let mut recorder = Recorder::new(&self.gpu, &self.uniforms);
+        self.record(&mut recorder, chunk, select)?;
+        for (region, buffer) in regions.into_iter().zip(&chunk.result) {
+            staging.copy(&mut recorder, region, 0, buffer, words);
+        }
+        staging.filled_by(recorder.submit());
+        Ok(staging)
     }
 
     /// Milliseconds of each of `runs` calls, after `warmup` others, with the input on the device; the clock stops when all work is

@@ -222,8 +222,14 @@ fn values_beyond_a_norm_of_many_rows_are_the_same_on_both() {
 fn a_model_too_large_is_refused_and_leaves_nothing() {
     let Some(gpu) = device() else { return };
     let config = llama();
-    gpu.limit_binding(4096);
+    gpu.limit_binding(8192);
     let mut loader = GpuLoader::new(gpu.clone(), Rc::new(config.clone())).unwrap();
+    // Before its numbers are there.
+    let early = loader.expect(&[
+        (Weight::Embed, Dtype::F32, 67 * 60 * 4),
+        (Weight::Qkv(0), Dtype::F32, 60 * 64 * 4),
+    ]);
+    let early = early.expect_err("a matrix of 60 × 64 numbers is larger than 8192 bytes");
     let mut refused = None;
     for (which, tensor) in weights(&config, Dtype::F32, 54) {
         if let Err(error) = loader.weight(which, tensor) {
@@ -231,10 +237,21 @@ fn a_model_too_large_is_refused_and_leaves_nothing() {
             break;
         }
     }
-    let error = refused.expect("a matrix of 60 × 64 numbers is larger than 4096 bytes");
-    assert_eq!(error.code(), Code::Device);
-    assert!(error.to_string().contains("Qkv(0)"), "{error}");
+    let late = refused.expect("an error");
+    for error in [early, late] {
+        assert_eq!(error.code(), Code::Device);
+        assert!(error.to_string().contains("Qkv(0)"), "{error}");
+    }
     drop(loader);
+    assert_eq!(gpu.ledger().buffers(), 0);
+    // The tables by position, and a row: before any weight.
+    for (bytes, code) in [(4096, Code::OutOfMemory), (128, Code::Device)] {
+        gpu.limit_binding(bytes);
+        let error = GpuLoader::new(gpu.clone(), Rc::new(config.clone()))
+            .err()
+            .expect("an error");
+        assert_eq!(error.code(), code, "{error}");
+    }
     assert_eq!(gpu.ledger().buffers(), 0);
 }
 

@@ -162,6 +162,33 @@ fn reachable() -> bool {
     true
 }
 
+/// WebGPU's default limits, which every browser's adapter has.
+#[cfg(target_arch = "wasm32")]
+fn used(_: &wgpu::Limits) -> wgpu::Limits {
+    wgpu::Limits::default()
+}
+
+/// WebGPU's default limits of what kernels use. Of the others (textures, colors, vertices) what the adapter has will do.
+#[cfg(not(target_arch = "wasm32"))]
+fn used(has: &wgpu::Limits) -> wgpu::Limits {
+    let least = wgpu::Limits::default();
+    wgpu::Limits {
+        max_bindings_per_bind_group: least.max_bindings_per_bind_group,
+        max_dynamic_uniform_buffers_per_pipeline_layout: least.max_dynamic_uniform_buffers_per_pipeline_layout,
+        max_storage_buffers_per_shader_stage: least.max_storage_buffers_per_shader_stage,
+        max_uniform_buffer_binding_size: least.max_uniform_buffer_binding_size,
+        min_uniform_buffer_offset_alignment: least.min_uniform_buffer_offset_alignment,
+        min_storage_buffer_offset_alignment: least.min_storage_buffer_offset_alignment,
+        max_compute_workgroup_storage_size: least.max_compute_workgroup_storage_size,
+        max_compute_invocations_per_workgroup: least.max_compute_invocations_per_workgroup,
+        max_compute_workgroup_size_x: least.max_compute_workgroup_size_x,
+        max_compute_workgroup_size_y: least.max_compute_workgroup_size_y,
+        max_compute_workgroup_size_z: least.max_compute_workgroup_size_z,
+        max_compute_workgroups_per_dimension: least.max_compute_workgroups_per_dimension,
+        ..least.or_worse_values_from(has)
+    }
+}
+
 impl Gpu {
     /// WebGPU's default limits are enough; larger buffers are asked for where the adapter has them.
     async fn request(
@@ -173,7 +200,7 @@ impl Gpu {
         let limits = wgpu::Limits {
             max_storage_buffer_binding_size: has.max_storage_buffer_binding_size.min(1 << 31),
             max_buffer_size: has.max_buffer_size.min(1 << 32),
-            ..wgpu::Limits::default()
+            ..used(&has)
         };
         // In browsers web.rs asks for them.
         #[cfg(not(target_arch = "wasm32"))]
@@ -407,6 +434,26 @@ fn typed(what: &str, error: wgpu::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A small device may have less for pictures; one with less for kernels is asked for all the same, and refuses.
+    #[test]
+    fn limits_of_pictures_are_not_asked_for() {
+        let small = wgpu::Limits {
+            max_texture_dimension_2d: 4096,
+            max_color_attachments: 4,
+            max_color_attachment_bytes_per_sample: 16,
+            max_vertex_attributes: 8,
+            ..wgpu::Limits::default()
+        };
+        assert!(!wgpu::Limits::default().check_limits(&small));
+        assert!(used(&small).check_limits(&small));
+        let few_threads = wgpu::Limits {
+            max_compute_invocations_per_workgroup: 128,
+            ..wgpu::Limits::default()
+        };
+        assert!(!used(&few_threads).check_limits(&few_threads));
+        assert_eq!(used(&wgpu::Limits::default()), wgpu::Limits::default());
+    }
 
     #[test]
     fn device_errors_are_typed() {

@@ -35,6 +35,11 @@ impl GpuEngine {
         self.core.store.rows
     }
 
+    /// Rows of a batch in which logits are also taken of so many points.
+    pub fn rows_with(&self, lenses: usize) -> usize {
+        self.core.store.rows_with(lenses)
+    }
+
     /// The device, for its ledger.
     pub fn gpu(&self) -> &Rc<Gpu> {
         &self.core.gpu

@@ -13,8 +13,8 @@ use super::product::{self, Products};
 use super::record::{uniform_ring, Recorder};
 use super::shader::SHADERS;
 use super::staging::StagingPool;
-use super::store::Store;
-use super::weights::GpuWeights;
+use super::store::{self, Store};
+use super::weights::{fits, GpuWeights};
 use crate::config::Config;
 use crate::error::{fail, Result};
 use crate::ops::attention::MAX_D_HEAD;
@@ -77,8 +77,10 @@ impl GpuLoader {
                 config.d_model
             );
         }
+        let program = Program::new(&config);
+        store::fits(&gpu, &config, &program)?;
         Ok(GpuLoader {
-            program: Program::new(&config),
+            program,
             gpu,
             config,
             pipelines,
@@ -90,7 +92,7 @@ impl GpuLoader {
     }
 
     /// Requests the pipelines of all steps, and of what is made of weights, which will be stored so.
-    fn request(&self, weights: &[(Weight, Dtype)]) -> Result<()> {
+    fn request(&self, weights: &[(Weight, Dtype, usize)]) -> Result<()> {
         let stored = |which| weights.iter().find(|weight| weight.0 == which).map(|weight| weight.1);
         for step in self.program.all() {
             let matrix = (step.op.matrix)(&self.config, step);
@@ -212,7 +214,10 @@ impl WeightSink for GpuLoader {
         true
     }
 
-    fn expect(&mut self, weights: &[(Weight, Dtype)]) -> Result<()> {
+    fn expect(&mut self, weights: &[(Weight, Dtype, usize)]) -> Result<()> {
+        for (which, _, bytes) in weights {
+            fits(&self.gpu, *which, *bytes)?;
+        }
         let (made, guard) = self.gpu.guarded("the kernels", || self.request(weights));
         self.guards.push(guard);
         made

@@ -55,12 +55,24 @@ pub struct Staging {
     buffers: Vec<Buf>,
     /// What fills them.
     submitted: Submitted,
+    /// Of each buffer, whether it could be mapped.
+    mapped: Vec<Signal>,
 }
 
 impl Staging {
-    /// Says which submit fills it, so that a read waits for that one.
+    /// Says which submit fills it, and asks for the results: in the guard of that submit, where it lands if there was no memory for them.
     pub fn filled_by(&mut self, submitted: Submitted) {
         self.submitted = submitted;
+        let ask = |(buffer, bytes): (&Buf, &u64)| {
+            let done = Signal::default();
+            let set = done.clone();
+            match bytes {
+                0 => done.set(true),
+                _ => buffer.raw().map_async(wgpu::MapMode::Read, 0..*bytes, move |result| set.set(result.is_ok())),
+            }
+            done
+        };
+        self.mapped = self.buffers.iter().zip(&self.sizes).map(ask).collect();
     }
 
     /// Plans a region of `words` words; its number.
@@ -111,20 +123,7 @@ impl Staging {
     pub async fn read(mut self, gpu: &Gpu, pool: &StagingPool) -> Result<Vec<Vec<u32>>> {
         #[cfg(feature = "cli")]
         gpu.meter.count_await(self.submitted.number);
-        let mut mapped = Vec::with_capacity(self.buffers.len());
-        for (buffer, bytes) in self.buffers.iter().zip(&self.sizes) {
-            let done = Signal::default();
-            if *bytes > 0 {
-                let set = done.clone();
-                buffer
-                    .raw()
-                    .map_async(wgpu::MapMode::Read, 0..*bytes, move |result| set.set(result.is_ok()));
-            } else {
-                done.set(true);
-            }
-            mapped.push(done);
-        }
-        for done in mapped {
+        for done in std::mem::take(&mut self.mapped) {
             if !done.wait(gpu, self.submitted.index.take()).await {
                 gpu.check()?;
                 fail!(
@@ -163,7 +162,7 @@ impl Staging {
 }
 
 /// A value that a callback sets and a future waits for.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 struct Signal(Arc<Mutex<(Option<bool>, Option<Waker>)>>);
 
 impl Signal {

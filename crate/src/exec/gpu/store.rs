@@ -11,6 +11,7 @@ use super::edits::EditBuffer;
 use crate::config::Config;
 use crate::error::{fail, Result};
 use crate::ops::buffers::Buffer;
+use crate::ops::def::FEW_ROWS;
 use crate::ops::lm_head::LOGITS;
 use crate::ops::rope::Frequencies;
 use crate::program::Program;
@@ -30,6 +31,8 @@ pub struct Store {
     config: Rc<Config>,
     /// Rows of a batch.
     pub rows: usize,
+    /// How many the matrices of all blocks have.
+    numbers: u64,
     made: RefCell<HashMap<Buffer, Rc<Buf>>>,
     /// The RoPE table of all layers, and that of windowed layers.
     rope: [Rc<Buf>; 2],
@@ -37,36 +40,40 @@ pub struct Store {
     pub edits: EditBuffer,
 }
 
+/// Rows of a batch that multiplies so many numbers a row.
+fn rows_of(numbers: u64, least: usize) -> usize {
+    ((BATCH_WORK / numbers.max(1)) as usize).clamp(least, MAX_ROWS)
+}
+
+/// How many rows of activations a binding takes: one at least, and the tables by position, or it is an error.
+pub fn fits(gpu: &Gpu, config: &Config, program: &Program) -> Result<usize> {
+    let most = gpu.max_binding() as usize;
+    let buffers = program.buffers(config);
+    let whole = buffers.iter().filter(|buffer| !buffer.is_chunked()).map(|buffer| buffer.width(config));
+    // The list of active entries has two words for each.
+    let bytes = 4 * whole.max().unwrap_or(0).max(2 + 2 * config.d_model);
+    if most < bytes.max(4 * LOGITS.width(config)) {
+        fail!(
+            Device,
+            "a row of this model's activations is larger than the GPU's largest binding of {most} bytes"
+        );
+    }
+    let turns = 8 * config.n_ctx as u64 * Frequencies::new(config).half() as u64;
+    if turns > most as u64 {
+        fail!(
+            OutOfMemory,
+            "the rotations of {} positions take {turns} bytes, more than the GPU's largest binding of {most}",
+            config.n_ctx
+        );
+    }
+    Ok(most / bytes)
+}
+
 impl Store {
     /// `numbers`: how many the matrices of all blocks have.
     pub fn new(gpu: &Rc<Gpu>, config: &Rc<Config>, program: &Program, numbers: u64) -> Result<Store> {
-        let most = gpu.max_binding() as usize;
-        let whole = |buffer: &Buffer| !buffer.is_chunked() && buffer.width(config) > 0;
-        let buffers = program.buffers(config);
-        // The list of active entries has two words for each.
-        let widest = buffers
-            .iter()
-            .filter(|buffer| whole(buffer))
-            .map(|buffer| buffer.width(config))
-            .max();
-        let bytes = 4 * widest.unwrap_or(1).max(2 + 2 * config.d_model);
-        let work = (BATCH_WORK / numbers.max(1)) as usize;
-        let rows = work.clamp(TILE_ROWS, MAX_ROWS).min(most / bytes);
-        if rows == 0 || 4 * LOGITS.width(config) > most {
-            fail!(
-                Device,
-                "a row of this model's activations is larger than the GPU's largest binding of {most} bytes"
-            );
-        }
+        let rows = fits(gpu, config, program)?.min(rows_of(numbers, TILE_ROWS));
         let frequencies = Frequencies::new(config);
-        let bytes = 8 * config.n_ctx as u64 * frequencies.half() as u64;
-        if bytes > most as u64 {
-            fail!(
-                OutOfMemory,
-                "the rotations of {} positions take {bytes} bytes, more than the GPU's largest binding of {most}",
-                config.n_ctx
-            );
-        }
         let mut turns = Default::default();
         frequencies.turns(0..config.n_ctx, &mut turns)?;
         let rope = turns.map(|table| Rc::new(gpu.storage_with("rope", bytemuck::cast_slice(&table))));
@@ -74,15 +81,23 @@ impl Store {
             gpu: gpu.clone(),
             config: config.clone(),
             rows,
+            numbers,
             made: RefCell::default(),
             rope,
             frequencies,
             edits: EditBuffer::new(gpu),
         };
-        for buffer in buffers {
+        for buffer in program.buffers(config) {
             store.get(buffer);
         }
         Ok(store)
+    }
+
+    /// Rows of a batch in which logits are also taken of so many points: a head takes as long as several blocks. Not so few that they had other
+    /// kernels.
+    pub fn rows_with(&self, lenses: usize) -> usize {
+        let heads = lenses as u64 * (self.config.d_vocab * self.config.d_model) as u64;
+        self.rows.min(rows_of(self.numbers + heads, FEW_ROWS + 1))
     }
 
     /// Rows of a buffer that are held at a time.
@@ -106,5 +121,21 @@ impl Store {
     /// The RoPE table of a layer.
     pub fn rope(&self, layer: usize) -> &Rc<Buf> {
         &self.rope[self.frequencies.of(&self.config, layer)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a model of 100 M numbers and a head of 168 M, at 18 points.
+    #[test]
+    fn lenses_make_batches_small() {
+        let (blocks, head) = (100_000_000, 168_000_000);
+        assert_eq!(rows_of(blocks, TILE_ROWS), MAX_ROWS);
+        let rows = rows_of(blocks + 18 * head, FEW_ROWS + 1);
+        assert_eq!(rows, 10);
+        assert!(rows as u64 * (blocks + 18 * head) <= BATCH_WORK);
+        assert_eq!(rows_of(blocks + 100 * head, FEW_ROWS + 1), 9);
     }
 }

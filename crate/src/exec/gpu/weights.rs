@@ -15,6 +15,23 @@ const MAX_SHARD_ROWS: usize = 65535 * 16;
 /// Bytes that kernels read at once.
 const LOAD: usize = 16;
 
+/// Most bytes of a binding, in whole loads.
+fn most(gpu: &Gpu) -> usize {
+    (gpu.max_binding().min(gpu.max_buffer) / LOAD as u64) as usize * LOAD
+}
+
+/// A table comes in parts; anything else must fit one binding.
+pub fn fits(gpu: &Gpu, which: Weight, bytes: usize) -> Result<()> {
+    let most = most(gpu);
+    if bytes > most && !which.is_table() && !which.is_vector() {
+        fail!(
+            Device,
+            "{which:?} has {bytes} bytes, more than the GPU's largest binding of {most}; the cpu backend runs it"
+        );
+    }
+    Ok(())
+}
+
 /// Rows `first .. first + rows` of a weight.
 #[derive(Debug)]
 pub struct Shard {
@@ -108,7 +125,8 @@ impl GpuWeights {
         let (rows, stride, dtype) = (tensor.rows, tensor.stride, tensor.dtype);
         let numbers = rows as u64 * tensor.cols as u64;
         let all_bytes = dtype.gpu_bytes(which, rows, stride);
-        let most = gpu.max_binding().min(gpu.max_buffer) / LOAD as u64 * LOAD as u64;
+        fits(gpu, which, all_bytes)?;
+        let most = most(gpu) as u64;
         let fit = match which.is_table() {
             true => {
                 let together = dtype.table_bytes(TABLE_ROWS, stride).max(1) as u64;
@@ -116,7 +134,7 @@ impl GpuWeights {
             }
             false => rows.max(1),
         };
-        if fit == 0 || (all_bytes as u64 > most && !which.is_table()) {
+        if fit == 0 {
             fail!(
                 Device,
                 "{which:?} has {all_bytes} bytes, more than the GPU's largest binding of {most}; the cpu backend runs it"
