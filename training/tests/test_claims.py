@@ -404,7 +404,7 @@ class Commands(ToyClaims):
         head, _, *lines = glance.glance(results).splitlines()
         self.assertEqual((head, len(lines)), ("|  | neurons | beside them |", 2))
         self.assertTrue(lines[0].endswith("moves the next word by | **50 %** | SAE features on the twin 45 % · rotated states 13 % |"), lines[0])
-        self.assertTrue(lines[1].endswith("+2.5 % loss on test stories. Right answers about who has a thing | **59 %** | the twin 69 % · guessing 50 % |"), lines[1])
+        self.assertTrue(lines[1].endswith("+2.5 % loss on test stories. Correct answers to “who has it?” | **59 %** | the twin 69 % · guessing 50 % |"), lines[1])
         self.assertEqual(glance.glance(self.folder / "none"), "")
 
     def test_longer_trained_models_stand_beside_the_shipped_ones(self):
