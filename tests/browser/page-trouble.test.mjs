@@ -315,6 +315,57 @@ describe('site in trouble', { timeout: 900_000 }, () => {
     });
   });
 
+  test('a page whose code does not arrive is a sentence, and loads again when asked to, or with the connection', () => {
+    let lost = null;
+    const intercept = (request) => {
+      if (!lost?.test(request.url)) return false;
+      request.socket.destroy();
+      return true;
+    };
+    return withServer({ intercept }, async (site) => {
+      // Nothing but the network has the pages.
+      const context = { viewport: { width: 390, height: 844 }, serviceWorkers: 'block' };
+      const { page, close } = await openSite(plain, site, '#/about', { context, ignore: [/net::ERR/] });
+      assert.equal(await loaded(page), 'cpu');
+      await page.locator('main[data-page=about]').waitFor();
+      const notice = page.locator('[data-code=page-code]');
+      const open = (name) => page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name }).click();
+      const again = notice.getByRole('button', { name: 'Load again' });
+      const hasStyles = (selector) =>
+        page.waitForFunction((of) => getComputedStyle(document.querySelector(of)).display === 'grid', selector);
+
+      lost = /Gallery-[^/]*\.(js|css)$/;
+      await open('Gallery');
+      await notice.waitFor();
+      assert.equal(await notice.locator('p').innerText(), 'This page could not be loaded. Check your connection and load again.');
+      assert.equal(await sidewaysScroll(page), 0);
+      assert.deepEqual(await accessibilityFindings(page), []);
+      // Not even half of it: without its styles, then without its code.
+      lost = /Gallery-[^/]*\.css$/;
+      const asked = page.waitForEvent('requestfailed');
+      await again.click();
+      await asked;
+      lost = /Gallery-[^/]*\.js$/;
+      const askedAgain = page.waitForEvent('requestfailed');
+      await again.click();
+      await askedAgain;
+      assert.equal(await page.locator('main[data-page]').count(), 0);
+      lost = null;
+      await again.click();
+      await page.locator('main[data-page=gallery] .cards').waitFor();
+      await hasStyles('.cards');
+      await notice.waitFor({ state: 'detached' });
+
+      await page.context().setOffline(true);
+      await open('Challenges');
+      await notice.waitFor();
+      await page.context().setOffline(false);
+      await page.locator('main[data-page=challenges]').waitFor();
+      await notice.waitFor({ state: 'detached' });
+      await close();
+    });
+  });
+
   test('a folder without a model is a sentence; without statistics the page says how to make them', () =>
     withServer({}, async (site) => {
       const folder = `${site.url}nowhere/`;
