@@ -79,10 +79,20 @@ describe('explore', { timeout: 1_800_000 }, () => {
   test('once the model is there it reads the same text, and finds the same neurons', async () => {
     await waitState(page, 'stored');
     const stored = await lit(page);
+    // Scrolled away from the position, the table stays there: the model's own values are of the same text.
+    const table = page.locator('.scroller').filter({ has: page.getByRole('table', { name: /one row per token/ }) });
+    const place = () => table.evaluate((element) => element.scrollTop);
+    await table.evaluate((element) => {
+      const end = element.scrollHeight - element.clientHeight;
+      element.scrollTo(0, element.scrollTop > end / 2 ? 0 : end);
+    });
+    const scrolled = await place();
     site.release();
     assert.equal(await loaded(page), 'cpu');
     await waitState(page, 'live');
     assert.deepEqual(await lit(page), stored);
+    await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+    assert.equal(await place(), scrolled);
   });
 
   test('tokens are chosen by keys', async () => {

@@ -95,6 +95,28 @@ test('by words: forms of one count as the same, a cluster comes after them, sign
   assert.deepEqual(find('red', { only: ['reads'] }), []);
 });
 
+test('another query of the same lists finds the same as in new ones, and reads none of them again', () => {
+  let read = 0;
+  const watched = (list) =>
+    new Proxy(list, {
+      get(of, key) {
+        if (/^\d+$/.test(String(key))) read++;
+        return Reflect.get(of, key);
+      },
+    });
+  const vocabulary = watched(VOCABULARY);
+  const index = { ...INDEX, columns: { ...INDEX.columns, reads: watched(INDEX.columns.reads) } };
+  const found = (...lists) => [...search.searchMeaning(...lists, { measured: MEASURED })];
+  found(index, vocabulary, 'zebra');
+  assert.ok(read > 0);
+  read = 0;
+  for (const query of ['dogs', 'were', '"', 'sun, red', 'inside quotes', 'colours'])
+    assert.deepEqual(found(index, vocabulary, query), found(structuredClone(INDEX), [...VOCABULARY], query), query);
+  assert.equal(read, 0);
+  const other = { ...INDEX, columns: { ...INDEX.columns, reads: INDEX.columns.reads.toReversed() } };
+  assert.equal(new Map(found(other, VOCABULARY, 'inside quotes')).get(6)?.by, 'reads', 'of other labels');
+});
+
 test('a reason says what was found, and what was measured', () => {
   const text = (query, entry) =>
     search.reasonText(search.searchMeaning(INDEX, VOCABULARY, query, { measured: MEASURED }).get(entry), (id) => VOCABULARY[id]);

@@ -4,9 +4,19 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { paths } from '../../scripts/lib/paths.mjs';
 import { launch } from './harness.mjs';
-import { accessibilityFindings, LOAD_TIMEOUT, loaded, openSite, serveSite, shippedModel, STEP_TIMEOUT } from './page-kit.mjs';
+import {
+  accessibilityFindings,
+  LOAD_TIMEOUT,
+  loaded,
+  openSite,
+  serveSite,
+  shippedModel,
+  sidewaysScroll,
+  STEP_TIMEOUT,
+} from './page-kit.mjs';
 
 const alertOf = (page) => page.getByRole('alert');
 const textBox = (page) => page.getByRole('textbox', { name: 'Text' });
@@ -66,6 +76,35 @@ describe('site in trouble', { timeout: 1_800_000 }, () => {
       assert.equal(await loaded(page), 'cpu');
       await close();
     }));
+
+  test('where the server compresses, the bar of a download shows no share', () => {
+    let rest = null;
+    // Without the length, as any server does that compresses while it sends; and no manifest says it.
+    const intercept = (request, response) => {
+      if (request.url.endsWith(`${model.name}/manifest.json`)) {
+        response.writeHead(404).end();
+        return true;
+      }
+      if (!request.url.endsWith(`${model.name}/model.safetensors`)) return false;
+      response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-encoding': 'gzip' });
+      if (request.method === 'HEAD') response.end();
+      else {
+        const bytes = gzipSync(fs.readFileSync(path.join(model.folder, 'model.safetensors')), { level: 0 });
+        response.write(bytes.subarray(0, 1_000_000));
+        rest = () => response.end(bytes.subarray(1_000_000));
+      }
+      return true;
+    };
+    return withServer({ intercept }, async (site) => {
+      const { page, close } = await openSite(plain, site, '#/explore', { ignore: [/404/] });
+      const bar = page.locator('[data-phase=loading]').filter({ hasText: /Downloading \S+ [1-9][\d.]* MB/ });
+      await bar.locator('progress:indeterminate').waitFor({ timeout: LOAD_TIMEOUT });
+      assert.match(await bar.innerText(), /MB\s+Cancel$/, 'without a total');
+      rest();
+      assert.equal(await loaded(page), 'cpu');
+      await close();
+    });
+  });
 
   test('a damaged file is named, and loading again takes the right one', () => {
     let damaged = true;
@@ -278,6 +317,57 @@ describe('site in trouble', { timeout: 1_800_000 }, () => {
       await page.reload();
       await page.locator('h1').waitFor();
       assert.equal(await said.count(), 0);
+      await close();
+    });
+  });
+
+  test('a page whose code does not arrive is a sentence, and loads again when asked to, or with the connection', () => {
+    let lost = null;
+    const intercept = (request) => {
+      if (!lost?.test(request.url)) return false;
+      request.socket.destroy();
+      return true;
+    };
+    return withServer({ intercept }, async (site) => {
+      // Nothing but the network has the pages.
+      const context = { viewport: { width: 390, height: 844 }, serviceWorkers: 'block' };
+      const { page, close } = await openSite(plain, site, '#/about', { context, ignore: [/net::ERR/] });
+      assert.equal(await loaded(page), 'cpu');
+      await page.locator('main[data-page=about]').waitFor();
+      const notice = page.locator('[data-code=page-code]');
+      const open = (name) => page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name }).click();
+      const again = notice.getByRole('button', { name: 'Load again' });
+      const hasStyles = (selector) =>
+        page.waitForFunction((of) => getComputedStyle(document.querySelector(of)).display === 'grid', selector);
+
+      lost = /Gallery-[^/]*\.(js|css)$/;
+      await open('Gallery');
+      await notice.waitFor();
+      assert.equal(await notice.locator('p').innerText(), 'This page could not be loaded. Check your connection and load again.');
+      assert.equal(await sidewaysScroll(page), 0);
+      assert.deepEqual(await accessibilityFindings(page), []);
+      // Not even half of it: without its styles, then without its code.
+      lost = /Gallery-[^/]*\.css$/;
+      const asked = page.waitForEvent('requestfailed');
+      await again.click();
+      await asked;
+      lost = /Gallery-[^/]*\.js$/;
+      const askedAgain = page.waitForEvent('requestfailed');
+      await again.click();
+      await askedAgain;
+      assert.equal(await page.locator('main[data-page]').count(), 0);
+      lost = null;
+      await again.click();
+      await page.locator('main[data-page=gallery] .cards').waitFor();
+      await hasStyles('.cards');
+      await notice.waitFor({ state: 'detached' });
+
+      await page.context().setOffline(true);
+      await open('Challenges');
+      await notice.waitFor();
+      await page.context().setOffline(false);
+      await page.locator('main[data-page=challenges]').waitFor();
+      await notice.waitFor({ state: 'detached' });
       await close();
     });
   });

@@ -1,7 +1,7 @@
 // Loading moves nothing that a person may be reading or about to press: the layout shift of each page, while it opens and the model arrives.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { loaded, offeredModels, openSite, shippedModel, shown, withSite } from './page-kit.mjs';
+import { loaded, offeredModels, openSite, shippedModel, shown, STEP_TIMEOUT, withSite } from './page-kit.mjs';
 
 const SIZES = [
   ['a laptop', { width: 1440, height: 900 }],
@@ -66,10 +66,16 @@ describe('loading shifts nothing', { timeout: 1_800_000 }, () => {
     await loaded(page);
     await page.waitForLoadState('networkidle');
     await shown(page, name.split('?')[0]);
-    // What is there now has been laid out and drawn after two frames.
+    return seen(page);
+  }
+
+  /** What is there now has been laid out and drawn after two frames. */
+  async function seen(page) {
     await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
     return page.evaluate(() => window.allShifts());
   }
+
+  const sumOf = (shifts) => shifts.reduce((all, { value }) => all + value, 0);
 
   for (const [number, name] of PAGES.entries()) {
     test(name, async (t) => {
@@ -81,11 +87,40 @@ describe('loading shifts nothing', { timeout: 1_800_000 }, () => {
         found.push([size, await shiftsOf(page, name, viewport)]);
       await close();
       for (const [size, shifts] of found) {
-        const sum = shifts.reduce((all, { value }) => all + value, 0);
+        const sum = sumOf(shifts);
         t.diagnostic(`layout shift on ${size}: ${sum.toFixed(3)}`);
         const largest = shifts.toSorted((a, b) => b.value - a.value).slice(0, 3);
         assert.ok(sum < MOST, `on ${size} ${sum.toFixed(3)}: ${JSON.stringify(largest)}`);
       }
+    });
+  }
+
+  const [early] = shippedModel().steps;
+  for (const width of [390, 360]) {
+    test(`a training step that is chosen on a phone of ${width} px`, {
+      skip: !early && 'the shipped model has no training steps',
+    }, async (t) => {
+      const { page, close } = await openSite(browser, site, '#/explore', { search: '?backend=cpu&embed=1' });
+      await watch(page);
+      await shiftsOf(page, 'explore', { width, height: 844 });
+      site.hold(new RegExp(`/step${early.step}/.*safetensors$`));
+      await page.evaluate(() => {
+        window.shifts = [];
+        // Not by a press: what moves soon after one is not counted.
+        const slider = document.querySelector('.checkpoint input');
+        slider.value = slider.min;
+        for (const type of ['input', 'change']) slider.dispatchEvent(new Event(type, { bubbles: true }));
+      });
+      const cancel = page.locator('.checkpoint').getByRole('button', { name: 'Cancel' });
+      await cancel.waitFor({ timeout: STEP_TIMEOUT });
+      await seen(page);
+      site.release();
+      await page.getByText(`The weights of training step ${early.step} are ready.`).waitFor({ state: 'attached', timeout: STEP_TIMEOUT });
+      await cancel.waitFor({ state: 'detached' });
+      const shifts = await seen(page);
+      await close();
+      t.diagnostic(`layout shift: ${sumOf(shifts).toFixed(3)}`);
+      assert.ok(sumOf(shifts) < MOST, JSON.stringify(shifts));
     });
   }
 });

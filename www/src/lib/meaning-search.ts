@@ -58,14 +58,32 @@ function wantedOf(query: string): Wanted[] {
   });
 }
 
+/** What a search compares a query with, made once for each list: it is the same at every key. */
+function once<Item, Made>(make: (item: Item) => Made): (list: readonly Item[]) => readonly Made[] {
+  const known = new WeakMap<readonly Item[], readonly Made[]>();
+  return (list) => {
+    const made = known.get(list) ?? list.map(make);
+    known.set(list, made);
+    return made;
+  };
+}
+
+const tokensOf = once((text: string) => {
+  const token = text.trim().toLowerCase();
+  return { token, own: stem(token) };
+});
+
+const labelsOf = once((label: string | null) => {
+  const shown = label && withKind(label);
+  return shown ? { shown, own: stemsOf(shown) } : null;
+});
+
 /** How well each token fits one alternative; only those that do at all. */
 function fitting({ stems, sign, members }: Wanted, vocabulary: readonly string[]): Map<number, number> {
   const found = new Map<number, number>();
   const belongs = new Set(members);
-  vocabulary.forEach((text, id) => {
-    const token = text.trim().toLowerCase();
+  tokensOf(vocabulary).forEach(({ token, own }, id) => {
     if (token === '') return;
-    const own = stem(token);
     const best = (word: string) => fit(word, own) || (word.length > 2 && token.includes(word) ? WITHIN : 0);
     const direct = sign ? Number(token === sign) : Math.max(...stems.map(best)) / stems.length;
     const quality = Math.max(direct, belongs.has(own) ? MEMBER : 0);
@@ -149,14 +167,11 @@ function readsStrength({ columns }: FeatureIndex, entry: number): number {
 
 function byLabel(index: FeatureIndex, stems: readonly string[], add: Add) {
   const { columns } = index;
-  const labels = (columns.reads ?? columns.label) as readonly (string | null)[];
-  labels.forEach((label, entry) => {
-    if (!label || stems.length === 0) return;
-    const shown = withKind(label);
-    const own = stemsOf(shown);
-    if (!stems.every((word) => own.includes(word))) return;
+  if (stems.length === 0) return;
+  labelsOf((columns.reads ?? columns.label) as readonly (string | null)[]).forEach((label, entry) => {
+    if (!label || !stems.every((word) => label.own.includes(word))) return;
     const strength = columns.n[entry] === 0 ? 0 : readsStrength(index, entry);
-    add(entry, { by: 'reads', what: shown, tokens: [], measured: columns.readsF1?.[entry] ?? null, rank: strength });
+    add(entry, { by: 'reads', what: label.shown, tokens: [], measured: columns.readsF1?.[entry] ?? null, rank: strength });
   });
 }
 

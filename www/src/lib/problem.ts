@@ -69,6 +69,14 @@ export const FALLEN: Problem = {
   remedy: 'reload',
 };
 
+/** In place of a page whose code did not arrive. */
+export const LOST: Problem = {
+  code: 'page-code',
+  message: 'This page could not be loaded.',
+  advice: 'Check your connection and load again.',
+  remedy: 'retry',
+};
+
 /** Of a model that runs on the GPU (`gpu`), that is being loaded (`loading`). */
 export function problemOf(error: unknown, { gpu = false, loading = false } = {}): Problem {
   const code = codeOf(error);
