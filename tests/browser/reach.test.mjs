@@ -1,8 +1,9 @@
 // What a mouse and the usual colors hide: room for fingers, high contrast, where the focus goes, what a screen reader is told.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import path from 'node:path';
 import { describe, test } from 'node:test';
-import { inRoot } from '../../scripts/lib/paths.mjs';
+import { inRoot, paths } from '../../scripts/lib/paths.mjs';
 import { STEP_TIMEOUT, assertCount, eventually, openSite, shippedModel, shown, siteModule, withSite } from './page-kit.mjs';
 
 const model = shippedModel();
@@ -38,7 +39,15 @@ describe('by touch', { timeout: 1_800_000, skip }, () => {
 describe('a neuron tapped in the table on a phone', { timeout: 1_800_000, skip }, () => {
   const context = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
   let page;
-  withSite({ load: true, context }, (on) => {
+  /** Answers that wait: what is stored of neurons, while it is kept. */
+  let kept = null;
+  const intercept = (request, response) => {
+    const [, file] = /\/models\/(.*\/features\/layer.*\.json)$/.exec(request.url) ?? [];
+    if (!kept || !file) return false;
+    kept.push(() => response.setHeader('content-type', 'application/json').end(fs.readFileSync(path.join(paths.site, 'models', file))));
+    return true;
+  };
+  withSite({ load: true, context, serve: { intercept } }, (on) => {
     ({ page } = on);
   });
 
@@ -59,6 +68,29 @@ describe('a neuron tapped in the table on a phone', { timeout: 1_800_000, skip }
     await page.locator('.side.sheet').getByRole('button', { name: 'Unpin' }).tap();
     await page.locator('.side.sheet').waitFor({ state: 'detached' });
     assert.ok(Math.abs((await top()) - before) < 2, `${before} px, then ${await top()}`);
+  });
+
+  test('its card is as high before it has anything to show', async () => {
+    kept = [];
+    // A layer of which nothing has been read yet.
+    await page
+      .getByRole('table', { name: /one row per token/ })
+      .locator('.cell.current')
+      .last()
+      .locator('button')
+      .first()
+      .click();
+    const sheet = page.locator('.side.sheet');
+    await sheet.waitFor();
+    const { height } = await sheet.boundingBox();
+    while (kept.length === 0) await page.waitForTimeout(20);
+    assert.equal(await sheet.getByText('Strongest at').count(), 0);
+    for (const answer of kept) answer();
+    kept = null;
+    await sheet.getByText('Strongest at').waitFor();
+    assert.equal((await sheet.boundingBox()).height, height);
+    await sheet.getByRole('button', { name: 'Unpin' }).tap();
+    await sheet.waitFor({ state: 'detached' });
   });
 
   test('without a neuron there is no empty screen in the place of its card', async () => {
