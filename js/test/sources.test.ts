@@ -14,6 +14,7 @@ import { saeFiles } from '../src/sources/sae.ts';
 import { checkpointFolder, type ModelFiles } from '../src/sources/source.ts';
 import type { FileContent } from '../src/types.ts';
 import { FakeServer } from './support/server.ts';
+import { turns } from './support/turns.ts';
 
 function picked(path: string, content = path): File {
   const file = new File([content], path.split('/').at(-1) as string);
@@ -198,6 +199,17 @@ test('an autoencoder without one of its files: which, and where', async (t) => {
     saeFiles({ kind: 'files', files: given }, signal),
     /^\w+: sae_weights\.safetensors is missing from the given files; /,
   );
+});
+
+test('where both files of an autoencoder are missing, the first is named, whichever the server answers about first', async (t) => {
+  for (const late of ['cfg.json', 'sae_weights.safetensors']) {
+    t.mock.method(globalThis, 'fetch', async (url: string) => {
+      if (url.endsWith(late)) await turns(20);
+      return new Response(null, { status: 404 });
+    });
+    const missing = saeFiles({ kind: 'url', url: 'https://h.example/a/' }, new AbortController().signal);
+    await assert.rejects(missing, { code: 'argument', message: /^cfg\.json is missing from https:\/\/h\.example\/a\// });
+  }
 });
 
 test('the files of an autoencoder are asked for as those of a model are: with what its address has behind ?', async (t) => {

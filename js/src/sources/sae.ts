@@ -11,17 +11,18 @@ export const SAE_FILES = ['cfg.json', 'sae_weights.safetensors'] as const;
 /** Fetches, reads or picks both files; a missing one is an error that names it. */
 export async function saeFiles(source: GivenSource, signal: AbortSignal): Promise<Map<string, Blob>> {
   const [folder, find] = await finder(source, signal);
-  const blobs = await Promise.all(
-    SAE_FILES.map(async (name) => {
-      const blob = await find(name);
-      if (!blob) {
-        const whole = `the folder of an autoencoder in SAELens' layout has ${SAE_FILES.join(' and ')}`;
-        throw createError('argument', `${name} is missing from ${folder}; ${whole}.`);
-      }
-      return [name, blob] as const;
-    }),
-  );
-  return new Map(blobs);
+  const asked = SAE_FILES.map(async (name) => {
+    const blob = await find(name);
+    if (!blob) {
+      const whole = `the folder of an autoencoder in SAELens' layout has ${SAE_FILES.join(' and ')}`;
+      throw createError('argument', `${name} is missing from ${folder}; ${whole}.`);
+    }
+    return [name, blob] as const;
+  });
+  void Promise.allSettled(asked); // of two faults the first in order is told, whichever comes first
+  const files = new Map<string, Blob>();
+  for (const one of asked) files.set(...(await one));
+  return files;
 }
 
 /** What it is called in errors, and its files. */
