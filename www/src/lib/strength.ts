@@ -24,7 +24,7 @@ export function strengthOf(index: FeatureIndex | null, neuron: NeuronId): Streng
 
 /** What the value 1 × of a slider is. */
 export function unitOf(strength: Strength | null): string {
-  if (strength?.from === 'reads') return 'the largest value at which the text still reads';
+  if (strength?.from === 'reads') return 'its largest readable value';
   if (strength?.from === 'strong') return 'its strong activation';
   return strength && strength.value < 0 ? 'its extreme' : 'its maximum';
 }
