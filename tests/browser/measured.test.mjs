@@ -145,7 +145,7 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   assert.deepEqual(rowOf(freed, 'up to 8 neurons'), ['2.20', '3.10', '2.40', '3.90', '1.20']);
   assert.deepEqual(rowOf(freed, 'raised logits, no neuron'), ['–', '2.80', '–', '–', '0.70']);
   assert.match(freed.note, /the first 12 of 60 new tokens/);
-  assert.match(few.note, /0\.18 words of the topic a text without an edit/);
+  assert.match(few.note, /an unedited text has 0\.18 words of the topic/);
   const quality = groupOf(claims, 'Language modeling');
   assert.deepEqual(rowOf(quality, 'Cost of 8-bit weights'), ['under 0.001', 'under 0.001']);
   assert.match(quality.note, /\+4\.3 % on validation, \+4\.6 % on held-out|\+4\.2 % on validation, \+4\.6 % on held-out/);
@@ -243,6 +243,7 @@ describe('measured, on the pages', { timeout: 1_800_000 }, () => {
   test('About shows the main findings as bars, and all of them as tables', () =>
     about(async (page) => {
       const topics = page.locator('[data-glance="Can you steer towards a topic?"]');
+      await topics.getByRole('listitem').first().waitFor();
       assert.deepEqual(await topics.getByRole('listitem').allInnerTexts(), [
         'up to eight neurons\n50 %',
         'one neuron\n0 %',

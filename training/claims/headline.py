@@ -11,7 +11,7 @@ from .table_reading import KINDS
 from .table_steering import shown_block
 from .table_training import LONGER_LINE, UNITS
 
-READ = {"validation": "the validation text", "held_out": "held-out documents", "test": "test stories, which guided no choice"}
+READ = {"validation": "the validation text", "held_out": "held-out documents", "test": "test stories kept for this figure alone"}
 
 
 def headline(results: Path) -> str:

@@ -40,7 +40,7 @@ pub struct RunOptions {
     pub prompt_length: Option<usize>,
     /// Of which positions; `Last` by default.
     pub logits: LogitRows,
-    /// Whether to report what `topk_in` edits evicted and admitted; Default `true` here, `false` for generations.
+    /// Whether to report what `topk_in` edits evicted and admitted. Default `true` here, `false` for generations.
     pub swaps: bool,
 }
 

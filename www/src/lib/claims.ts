@@ -88,7 +88,7 @@ function leadOf({
         [answers, 'dense.holder.right'],
       ],
       (gap, ours, theirs) =>
-        `On test stories, which guided no choice, the loss is ${gap.toFixed(1)} % higher with TopK, and it may know less often who has an object (${UNITS.percent(ours)} of 120 questions, the twin ${UNITS.percent(theirs)}; 50 % is guessing).`,
+        `On test stories kept for this figure alone the loss is ${gap.toFixed(1)} % higher with TopK, and it may know less often who has an object (${UNITS.percent(ours)} of 120 questions, the twin ${UNITS.percent(theirs)}; 50 % is guessing).`,
     ),
     ...longerOf(trainedLonger),
   ];
