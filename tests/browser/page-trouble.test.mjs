@@ -274,6 +274,7 @@ describe('site in trouble', { timeout: 1_800_000 }, () => {
       const { page, close } = await openSite(plain, site);
       assert.equal(await loaded(page), 'cpu');
       await page.locator('[data-state=live]').waitFor({ timeout: LOAD_TIMEOUT });
+      await page.getByRole('heading', { name: /^Most special/ }).waitFor({ timeout: LOAD_TIMEOUT }); // the statistics are there, too
       replace();
       const to = (hash) => page.evaluate((wanted) => (location.hash = wanted), hash);
       const reload = page.getByRole('button', { name: 'Reload the page' });
