@@ -140,7 +140,8 @@ impl Text {
             decoder: model
                 .tokenizer
                 .as_ref()
-                .map(|tokenizer| StreamDecoder::new(tokenizer.clone(), true)),
+                .map(|tokenizer| StreamDecoder::after(tokenizer.clone(), true, ids))
+                .transpose()?,
             stop: StopStrings::new(&options.stop),
             ids: ids.to_vec(),
             prompt_length: ids.len(),

@@ -5,6 +5,9 @@ use std::rc::Rc;
 use super::Tokenizer;
 use crate::error::Result;
 
+/// How many ids in front of a stream are looked at for one that alone makes visible text.
+const LOOK_BACK: usize = 64;
+
 /// Turns ids into pieces of text, one at a time. The pieces, with that of [`StreamDecoder::flush`] at the end, are
 /// `tokenizer.decode(all ids)`.
 pub struct StreamDecoder {
@@ -33,6 +36,23 @@ impl StreamDecoder {
         }
     }
 
+    /// A stream that goes on behind `ids`: decoders write the first token of a text, and only that one, without its space.
+    pub fn after(tokenizer: Rc<Tokenizer>, skip_special: bool, ids: &[u32]) -> Result<StreamDecoder> {
+        let mut stream = StreamDecoder::new(tokenizer, skip_special);
+        let tokenizer = &stream.tokenizer;
+        let visible = ids.iter().rev().filter(|&&id| tokenizer.is_visible(id, skip_special));
+        for &id in visible.take(LOOK_BACK) {
+            stream.before.insert(0, id);
+            let text = tokenizer.decode(&stream.before, false)?;
+            if stream.before.len() == 1 && tokenizer.may_change(id, &text) {
+                stream.before.clear();
+            } else if !text.trim_start().is_empty() {
+                break;
+            }
+        }
+        Ok(stream)
+    }
+
     /// The text that `id` makes certain; often empty inside a character.
     pub fn push(&mut self, id: u32) -> Result<String> {
         self.tokenizer.check_id(id)?;
@@ -52,9 +72,7 @@ impl StreamDecoder {
         let given = self.tokenizer.decode(&self.before, false)?;
         let text = self.tokenizer.decode(&both, false)?;
         text.strip_prefix(&given).unwrap_or_default().clone_into(&mut self.held);
-        let how = self.tokenizer.how;
-        let may_change = (how.byte_fallback && is_byte(&token)) || (how.byte_level && self.held.ends_with('\u{fffd}'));
-        if may_change {
+        if self.tokenizer.may_change(id, &self.held) {
             return Ok(String::new());
         }
         // Decoders treat the beginning of a text specially: keep ids until they alone make visible text.
@@ -72,6 +90,14 @@ impl StreamDecoder {
         self.pending.clear();
         let rest = String::from_utf8_lossy(&std::mem::take(&mut self.bytes)).into_owned();
         std::mem::take(&mut self.held) + &rest
+    }
+}
+
+impl Tokenizer {
+    /// Whether more tokens may change `text`, which ends with the token `id`: it may end inside a character.
+    fn may_change(&self, id: u32, text: &str) -> bool {
+        let byte = || self.id_to_token(id).is_some_and(|token| is_byte(&token));
+        (self.how.byte_fallback && byte()) || (self.how.byte_level && text.ends_with(char::REPLACEMENT_CHARACTER))
     }
 }
 

@@ -78,7 +78,15 @@ fn read(file: &Value, d_vocab: usize) -> Result<Tokenizer> {
 
 /// Pieces of the stream, the last from the flush.
 fn streamed(tokenizer: &Rc<Tokenizer>, ids: &[u32], skip_special: bool) -> Vec<String> {
-    let mut stream = StreamDecoder::new(tokenizer.clone(), skip_special);
+    pieces(StreamDecoder::new(tokenizer.clone(), skip_special), ids)
+}
+
+/// The same of ids that come behind others.
+fn streamed_after(tokenizer: &Rc<Tokenizer>, before: &[u32], ids: &[u32], skip_special: bool) -> Vec<String> {
+    pieces(StreamDecoder::after(tokenizer.clone(), skip_special, before).unwrap(), ids)
+}
+
+fn pieces(mut stream: StreamDecoder, ids: &[u32]) -> Vec<String> {
     let mut pieces: Vec<String> = ids.iter().map(|&id| stream.push(id).unwrap()).collect();
     pieces.push(stream.flush());
     assert_eq!(stream.flush(), "");

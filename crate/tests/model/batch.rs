@@ -379,6 +379,46 @@ fn features_of_an_autoencoder_are_edited_row_by_row() {
     same(&model, || attached().0, &requests);
 }
 
+/// Sentencepiece's decoder takes the space off the beginning of a text, which a prompt is.
+#[test]
+fn a_text_keeps_its_space_behind_a_prompt() {
+    let folder = root().join("tests/goldens/models/llama-gqa");
+    let vocab: serde_json::Map<_, _> = (0..128).map(|id| (format!("▁w{id}"), id.into())).collect();
+    let tokenizer = serde_json::json!({"version": "1.0", "added_tokens": [],
+        "decoder": {"type": "Sequence", "decoders": [{"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
+            {"type": "ByteFallback"}, {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 0}]},
+        "model": {"type": "BPE", "vocab": vocab, "merges": []}});
+    let read = |name: &str| (name.to_owned(), std::fs::read(folder.join(name)).unwrap());
+    let source = topk_lm::checkpoint::MemorySource::new([
+        read("config.json"),
+        read("model.safetensors"),
+        ("tokenizer.json".to_owned(), tokenizer.to_string().into_bytes()),
+    ]);
+    let model = block_on(Model::load(
+        &source,
+        BackendChoice::Cpu,
+        &Cancel::default(),
+        &mut |_, _| {},
+    ))
+    .unwrap();
+    let options = GenerateOptions {
+        max_tokens: Some(4),
+        ..GenerateOptions::default()
+    };
+    let requests = [(vec![1, 2], options.clone()), (vec![0], options)];
+    for ((prompt, _), (steps, _)) in requests
+        .iter()
+        .zip(together(&model, &requests))
+        .chain([(&requests[0], alone(&model, &requests[0]))])
+    {
+        let decode = |ids: &[u32]| model.tokenizer().unwrap().decode(ids, true).unwrap();
+        let all: Vec<u32> = prompt.iter().copied().chain(steps.iter().map(|step| step.id)).collect();
+        let text: String = steps.iter().map(|step| step.text.as_str()).collect();
+        assert!(text.starts_with(" w"), "{text}");
+        assert_eq!(decode(prompt) + &text, decode(&all));
+    }
+}
+
 #[test]
 fn errors_are_typed_and_end_the_batch() {
     let model = golden("llama-gqa");

@@ -60,6 +60,20 @@ proptest! {
         prop_assert_eq!(streamed(&tokenizer, &ids, skip).concat(), tokenizer.decode(&ids, skip).unwrap());
     }
 
+    /// Text and what a stream makes of the ids behind it are the text of all ids, unless those change the text.
+    #[test]
+    fn a_stream_goes_on_behind_a_text(kind in 0usize..10, raw in prop::collection::vec(any::<u32>(), 1..20), at in any::<prop::sample::Index>()) {
+        let tokenizer = Rc::new(read(&kinds()[kind], 280).unwrap());
+        let bound = if tokenizer.len() < 30 { tokenizer.len() as u32 + 2 } else { 280 };
+        let ids: Vec<u32> = raw.iter().map(|id| id % bound).collect();
+        let (before, behind) = ids.split_at(at.index(ids.len()));
+        let (text, all) = (tokenizer.decode(before, true).unwrap(), tokenizer.decode(&ids, true).unwrap());
+        let settled = text.trim_start().is_empty() == text.is_empty() && !text.ends_with('\u{fffd}');
+        if let Some(rest) = all.strip_prefix(&text).filter(|_| settled) {
+            prop_assert_eq!(streamed_after(&tokenizer, before, behind, true).concat(), rest);
+        }
+    }
+
     #[test]
     fn text_comes_back_from_byte_level_ids(text in any::<String>()) {
         let tokenizer = Rc::new(read(&byte_level_bpe(), 260).unwrap());

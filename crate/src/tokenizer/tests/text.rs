@@ -69,6 +69,27 @@ fn sentencepiece() {
     assert_eq!(streamed(&tokenizer, &euro, true), ["", "", "", "€"]);
 }
 
+/// A prompt is the beginning of the text, so what comes behind it keeps its space.
+#[test]
+fn sentencepiece_behind_a_prompt() {
+    let tokenizer = Rc::new(read(&sentencepiece_bpe(), 266).unwrap());
+    let (bos, space, a, under_a) = (1, 259, 260, 262);
+    let euro = [3 + 0xe2, 3 + 0x82, 3 + 0xac];
+    let first = |before: &[u32], id: u32| streamed_after(&tokenizer, before, &[id], true).concat();
+    assert_eq!(first(&[], under_a), "a");
+    assert_eq!(first(&[bos], under_a), "a");
+    assert_eq!(first(&[bos, under_a], under_a), " a");
+    assert_eq!(first(&[under_a, space, bos], under_a), " a");
+    assert_eq!(first(&[under_a, space], a), "a");
+    assert_eq!(first(&[&[a], &euro[..]].concat(), under_a), " a");
+    // Characters that a prompt breaks off stay broken.
+    assert_eq!(first(&[a, euro[0]], under_a), " a");
+    assert_eq!(first(&[a, euro[0], euro[1]], euro[2]), "\u{fffd}");
+    assert_eq!(streamed_after(&tokenizer, &[a], &euro, true).concat(), "€");
+    let bytes = Rc::new(read(&byte_level_bpe(), 300).unwrap());
+    assert_eq!(streamed_after(&bytes, &[0, 257], &[258], true).concat(), " a");
+}
+
 #[test]
 fn ids_beyond_the_vocabulary() {
     let tokenizer = Rc::new(read(&byte_level_bpe(), 258).unwrap());
