@@ -31,7 +31,7 @@ mod write;
 
 use serde::de::DeserializeOwned;
 
-use crate::config::{Config, GenerationDefaults};
+use crate::config::{CacheDtype, Config, GenerationDefaults};
 use crate::error::{fail, Code, Error, Result};
 use crate::source::Source;
 use crate::tokenizer::Tokenizer;
@@ -90,12 +90,12 @@ pub(crate) fn parse_object<T: DeserializeOwned>(path: &str, bytes: &[u8], code: 
 /// `config.json` of the model.
 #[cfg(feature = "internals")]
 pub async fn read_config(source: &dyn Source) -> Result<Config> {
-    read_config_within(source, None).await
+    read_config_within(source, None, CacheDtype::F32).await
 }
 
-/// The same with a context of at most so many positions.
-pub async fn read_config_within(source: &dyn Source, max_context: Option<usize>) -> Result<Config> {
-    Config::from_json_within(&read_config_bytes(source).await?, max_context)
+/// The same with a context of at most so many positions, whose keys and values are cached in such numbers.
+pub async fn read_config_within(source: &dyn Source, max_context: Option<usize>, cache: CacheDtype) -> Result<Config> {
+    Config::from_json_within(&read_config_bytes(source).await?, max_context, cache)
 }
 
 /// `config.json` as it is, for keys that the engine does not need.

@@ -9,7 +9,7 @@ mod rope;
 mod sae;
 mod windows;
 
-use crate::error::{fail, Result};
+use crate::error::Result;
 use crate::numerics::order::{Post, Select};
 use crate::weights::Weight;
 
@@ -144,7 +144,7 @@ pub enum Residual {
     Parallel,
 }
 
-/// The TopK activation of the residual stream; in which order, [`Select`](crate::Select) says.
+/// The TopK activation of the residual stream; in which order, [`Select`] says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TopK {
     pub k: usize,
@@ -242,24 +242,17 @@ impl Config {
     /// Reads `config.json` as transformers 4 or 5 writes it. Unknown keys are ignored; an absent or `null` key takes
     /// transformers' default; a known key with a value this engine cannot honour is an error naming it.
     pub fn from_json(bytes: &[u8]) -> Result<Config> {
-        Config::from_json_within(bytes, None)
+        Config::from_json_within(bytes, None, CacheDtype::F32)
     }
 
-    /// The same with a context of at most `max_context` positions, for which caches and tables are then laid out.
-    pub(crate) fn from_json_within(bytes: &[u8], max_context: Option<usize>) -> Result<Config> {
-        parse::config(bytes, max_context)
-    }
-
-    /// The same model with keys and values cached in such numbers.
-    pub fn cached_in(self, cache_dtype: CacheDtype) -> Result<Config> {
-        if cache_dtype == CacheDtype::F16 && !self.d_head.is_multiple_of(2) {
-            fail!(
-                Config,
-                "config.json: a head has {} numbers, but keys and values are cached in f16 two by two; cache them in f32",
-                self.d_head
-            );
-        }
-        Ok(Config { cache_dtype, ..self })
+    /// The same with a context of at most `max_context` positions, for which caches and tables are then laid out, and with keys and values cached in
+    /// such numbers.
+    pub(crate) fn from_json_within(
+        bytes: &[u8],
+        max_context: Option<usize>,
+        cache_dtype: CacheDtype,
+    ) -> Result<Config> {
+        parse::config(bytes, max_context, cache_dtype)
     }
 
     /// Bytes of the keys and values of a position in one layer.
@@ -326,21 +319,23 @@ impl Config {
     }
 
     /// Numbers in the weights, a tied head counted once.
-    pub fn n_parameters(&self) -> usize {
+    pub fn n_parameters(&self) -> u64 {
+        let product = |a: usize, b: usize| a as u64 * b as u64;
         let d = self.d_model;
-        let norm = if self.norm == Norm::Layer { 2 * d } else { d };
-        let with_bias = |inputs: usize, outputs: usize, bias: bool| inputs * outputs + if bias { outputs } else { 0 };
+        let norm = if self.norm == Norm::Layer { 2 } else { 1 };
+        let with_bias = |inputs: usize, outputs: usize, bias: bool| product(inputs + usize::from(bias), outputs);
         let attention =
             with_bias(d, self.d_qkv(), self.biases.qkv) + with_bias(self.d_query(), d, self.biases.attn_out);
         let mlp = with_bias(d, self.d_mlp_in(), self.biases.mlp_in) + with_bias(self.d_mlp, d, self.biases.mlp_out);
-        let tables = self.d_vocab * d * if self.tie_word_embeddings { 1 } else { 2 };
+        let tables = if self.tie_word_embeddings { 1 } else { 2 } * self.d_vocab;
         let positions = if self.positions == Positions::Learned {
-            self.n_positions * d
+            self.n_positions
         } else {
             0
         };
-        let norms = if self.post_norms { 4 } else { 2 } * norm + if self.qk_norm { 2 * self.d_head } else { 0 };
-        tables + positions + self.n_layers * (norms + attention + mlp) + norm
+        let norms = product(if self.post_norms { 4 } else { 2 } * norm, d);
+        let qk_norms = if self.qk_norm { product(2, self.d_head) } else { 0 };
+        product(tables + positions + norm, d) + self.n_layers as u64 * (norms + qk_norms + attention + mlp)
     }
 
     /// Outputs of `mlp_in`: gate and up interleaved, or one.

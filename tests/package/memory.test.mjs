@@ -10,13 +10,13 @@ import { golden, modelFolder, packageFolder } from './fixture.mjs';
 const { TopKLM, TopKDeviceError } = await import(pathToFileURL(path.join(packageFolder, 'index.js')).href);
 const { prompt_ids: prompt, ids } = golden();
 
-/** A model with random weights, as if it had a context of that length. */
-async function modelWith(t, context, name = 'llama-gqa', options = {}) {
+/** A model with random weights, as if it had a context of that length, and what else `sizes` say. */
+async function modelWith(t, context, name = 'llama-gqa', { sizes, ...options } = {}) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'topk-lm-memory-'));
   t.after(() => fs.rmSync(folder, { recursive: true }));
   fs.cpSync(path.join(modelFolder, '..', name), folder, { recursive: true });
   const config = JSON.parse(fs.readFileSync(path.join(folder, 'config.json'), 'utf8'));
-  config.max_position_embeddings = context;
+  Object.assign(config, { max_position_embeddings: context }, sizes);
   fs.writeFileSync(path.join(folder, 'config.json'), JSON.stringify(config));
   const model = await TopKLM.load(folder, { backend: 'cpu', ...options });
   t.after(() => model.dispose());
@@ -54,8 +54,20 @@ test('a result that wasm has no memory for: an error that says so, and the engin
 });
 
 test('a context whose cache 32-bit addresses do not reach is refused when the model is loaded', async (t) => {
-  const message = 'config.json: max_position_embeddings = 4194304 makes a key-value cache that no memory holds';
+  const message =
+    'config.json: max_position_embeddings = 4194304 makes a key-value cache or attention that no memory holds; load fewer positions (maxContext, --max-context)';
   await assert.rejects(modelWith(t, 4_194_304), { code: 'config', message });
+  // Its cache has 256 MB a layer, but a row of probabilities has 16 GB.
+  const sizes = {
+    hidden_size: 8,
+    head_dim: 2,
+    num_attention_heads: 1024,
+    num_key_value_heads: 1,
+    num_hidden_layers: 1,
+    topk_k: 2,
+    n_nontopk: 0,
+  };
+  await assert.rejects(modelWith(t, 4_194_304, 'llama-gqa', { sizes }), { code: 'config', message });
 });
 
 test('a cap at load makes do with less: the same text, up to the cap', async (t) => {

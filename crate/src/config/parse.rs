@@ -12,7 +12,7 @@ use crate::numerics::int4::LARGEST_GROUP;
 use crate::numerics::order::{Post, Select};
 
 /// Largest width of anything: far above every real model, small enough that no product of two overflows.
-const MAX_WIDTH: usize = 1 << 24;
+pub(super) const MAX_WIDTH: usize = 1 << 24;
 const MAX_LAYERS: usize = 1 << 12;
 const MAX_HEADS: usize = 1 << 14;
 /// The GPU's table of rotations is laid out for the whole context at once.
@@ -20,7 +20,7 @@ const MAX_CONTEXT: usize = 1 << 22;
 /// Most parameters a config may ask for.
 const MAX_PARAMETERS: u64 = 1 << 40;
 
-pub(super) fn config(bytes: &[u8], max_context: Option<usize>) -> Result<Config> {
+pub(super) fn config(bytes: &[u8], max_context: Option<usize>, cache_dtype: CacheDtype) -> Result<Config> {
     if max_context == Some(0) {
         fail!(
             Argument,
@@ -38,6 +38,14 @@ pub(super) fn config(bytes: &[u8], max_context: Option<usize>) -> Result<Config>
     (config.topk, config.n_nontopk) = topk(&fields, config.n_layers)?;
     // Windows and rotations are those of the whole context; only what is laid out by position is smaller.
     config.n_ctx = max_context.map_or(config.n_ctx, |most| most.min(config.n_ctx));
+    config.cache_dtype = cache_dtype;
+    if cache_dtype == CacheDtype::F16 && !config.d_head.is_multiple_of(2) {
+        fail!(
+            Config,
+            "config.json: a head has {} numbers, but keys and values are cached in f16 two by two; cache them in f32",
+            config.d_head
+        );
+    }
     checked_products(&fields, &config)?;
     Ok(config)
 }
@@ -307,14 +315,21 @@ fn checked_products(fields: &Fields, config: &Config) -> Result<()> {
             "and the other sizes make a model of more than 2^40 parameters",
         );
     }
-    // Bytes: keys and values in f32 of every layer, and one head's row of attention probabilities for each head.
-    let cache = product(&[config.n_ctx, config.d_kv(), 2, config.n_layers, 4]);
+    // Bytes: keys and values of every layer, and one head's row of attention probabilities for each head.
+    let cache = product(&[
+        config.n_ctx,
+        config.d_kv(),
+        2,
+        config.n_layers,
+        config.cache_dtype.bytes(),
+    ]);
     let pattern = product(&[config.n_ctx, config.n_heads, 4]);
-    if cache
-        .zip(pattern)
-        .is_none_or(|(cache, _)| isize::try_from(cache).is_err())
-    {
-        let sentence = format!("= {} makes a key-value cache that no memory holds", config.n_ctx);
+    let is_held = |bytes: Option<u64>| bytes.is_some_and(|bytes| isize::try_from(bytes).is_ok());
+    if !(is_held(cache) && is_held(pattern)) {
+        let sentence = format!(
+            "= {} makes a key-value cache or attention that no memory holds; load fewer positions (maxContext, --max-context)",
+            config.n_ctx
+        );
         let key = config.architecture.definition().keys.n_ctx.0[0];
         return fields.refuse(key, sentence);
     }

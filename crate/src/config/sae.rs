@@ -2,10 +2,9 @@
 //! say `activation_fn_str`.
 
 use super::fields::{parse_object, Fields};
+use super::parse::MAX_WIDTH;
 use crate::error::{quoted, Result};
 
-/// Largest width of anything.
-const MAX_WIDTH: usize = 1 << 24;
 const FILE: &str = "cfg.json";
 
 /// A sparse autoencoder: x → features → x̂.

@@ -59,6 +59,8 @@ fn defaults_are_those_of_transformers() {
         (Some(1), &[2][..])
     );
     assert!(!config.biases.qkv && !config.biases.mlp_in);
+    let more_than_32_bits: u64 = config.n_parameters();
+    assert_eq!(more_than_32_bits, 6_738_415_616);
 
     let config = Config::from_json(br#"{"model_type": "gpt2", "n_inner": null, "architectures": null}"#).unwrap();
     assert_eq!(
@@ -78,6 +80,7 @@ fn defaults_are_those_of_transformers() {
         (Some(50_256), &[50_256][..])
     );
     assert!(config.biases.qkv && config.biases.mlp_in);
+    assert_eq!(config.n_parameters(), 124_439_808);
 }
 
 #[test]
@@ -340,6 +343,20 @@ fn sizes_whose_product_is_absurd_are_refused() {
     assert!(llama(huge).unwrap_err().to_string().contains("hidden_size"));
     let long = json!({"max_position_embeddings": 1 << 22, "head_dim": 1 << 14, "num_key_value_heads": 4});
     assert!(llama(long).unwrap_err().to_string().contains("max_position_embeddings"));
+}
+
+#[test]
+fn a_cache_that_is_too_large_is_one_in_f16_or_of_fewer_positions() {
+    let long = json!({"model_type": "llama", "hidden_size": 16, "intermediate_size": 16, "vocab_size": 16, "num_attention_heads": 2,
+        "head_dim": 8, "num_hidden_layers": 1 << 12, "max_position_embeddings": 1 << 22});
+    let read = |most, cache| Config::from_json_within(long.to_string().as_bytes(), most, cache);
+    assert_eq!(
+        read(None, CacheDtype::F32).unwrap_err().to_string(),
+        "config.json: max_position_embeddings = 4194304 makes a key-value cache or attention that no memory holds; load fewer positions \
+         (maxContext, --max-context)"
+    );
+    assert_eq!(read(None, CacheDtype::F16).unwrap().cache_dtype, CacheDtype::F16);
+    assert_eq!(read(Some(1 << 21), CacheDtype::F32).unwrap().n_ctx, 1 << 21);
 }
 
 #[test]

@@ -102,8 +102,7 @@ impl Model {
     ) -> Result<Model> {
         let choice = options.backend;
         let files = async {
-            let config = checkpoint::read_config_within(source, options.max_context).await?;
-            let config = Rc::new(config.cached_in(options.kv_cache)?);
+            let config = Rc::new(checkpoint::read_config_within(source, options.max_context, options.kv_cache).await?);
             let defaults = checkpoint::read_generation_defaults(source, &config).await?;
             let tokenizer = checkpoint::read_tokenizer(source, &config).await?.map(Rc::new);
             Ok((config, defaults, tokenizer))

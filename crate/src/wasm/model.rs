@@ -74,7 +74,7 @@ struct Info {
     tie_word_embeddings: bool,
     norm_eps: f32,
     rope_theta: Option<f64>,
-    n_parameters: usize,
+    n_parameters: u64,
     has_tokenizer: bool,
     generation: GenerationInfo,
     backend: Backend,

@@ -91,8 +91,7 @@ fn print_architectures(as_json: bool) -> Result<()> {
 }
 
 async fn gather(source: &FolderSource, args: &InfoArgs) -> Result<Value> {
-    let config = checkpoint::read_config_within(source, args.max_context).await?;
-    let config = config.cached_in(args.kv_cache.dtype())?;
+    let config = checkpoint::read_config_within(source, args.max_context, args.kv_cache.dtype()).await?;
     let generation = checkpoint::read_generation_defaults(source, &config).await?;
     let weights = checkpoint::summarize(source, "", &config).await?;
     let tokenizer = match checkpoint::read_tokenizer(source, &config).await? {
