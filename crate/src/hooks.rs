@@ -28,6 +28,9 @@ enum Part {
     Pattern,
 }
 
+/// What stands in the names of an autoencoder's hooks behind that where it is attached.
+const SAE: &str = ".hook_sae_";
+
 /// A hook of one model.
 #[derive(Clone, Debug)]
 pub struct Hook {
@@ -131,7 +134,7 @@ impl Table<'_> {
         let Ok((point, target)) = splice(self.config, &sae.hook) else {
             return;
         };
-        let name = |hook: &str| format!("{}.hook_sae_{hook}", sae.hook);
+        let name = |hook: &str| format!("{}{SAE}{hook}", sae.hook);
         // In the shape of the hook.
         let part = if target == attention::ATTENDED {
             Part::Heads(0, sae.d_in)
@@ -175,11 +178,12 @@ impl Table<'_> {
     }
 }
 
-/// The layer that a name begins with, however it is written, and what comes behind it.
+/// The layer that a name begins with, and what comes behind it.
 fn block<'a>(config: &Config, name: &'a str) -> Option<(usize, &'a str)> {
-    let (layer, rest) = name.strip_prefix("blocks.")?.split_once('.')?;
-    let layer = layer.parse().ok().filter(|layer| *layer < config.n_layers)?;
-    Some((layer, rest))
+    let (number, rest) = name.strip_prefix("blocks.")?.split_once('.')?;
+    let layer: usize = number.parse().ok().filter(|layer| *layer < config.n_layers)?;
+    // Not as 01 or +1: a hook has one name.
+    (layer.to_string() == number).then_some((layer, rest))
 }
 
 /// Where the hook of an autoencoder is: the point of the program, and the buffer whose values it replaces.
@@ -219,45 +223,45 @@ pub fn find(config: &Config, names: &[String]) -> Result<Vec<Hook>> {
             Some(hook) => Ok(hook.clone()),
             None => {
                 let prefix = block(config, name).map_or(String::new(), |(layer, _)| format!("blocks.{layer}."));
-                let there: Vec<&str> = hooks
-                    .keys()
-                    .map(String::as_str)
-                    .filter(|known| {
-                        if prefix.is_empty() {
-                            !known.starts_with("blocks.")
-                        } else {
-                            known.starts_with(&prefix)
-                        }
-                    })
-                    .collect();
-                let blocks = if prefix.is_empty() {
-                    format!(", and blocks.0. to blocks.{}. with their own", config.n_layers - 1)
+                let there = hooks.keys().filter_map(|known| known.strip_prefix(&prefix));
+                let there = there.filter(|known| !known.starts_with("blocks.") && !known.contains(SAE)).collect();
+                let saes: Vec<&str> = config.saes.iter().filter_map(|sae| sae.hook.strip_prefix(&prefix)).collect();
+                let (place, others) = if prefix.is_empty() {
+                    let last = config.n_layers - 1;
+                    ("this model", format!(", and blocks.0. to blocks.{last}. with their own"))
+                } else if saes.is_empty() {
+                    (prefix.as_str(), String::new())
                 } else {
-                    String::new()
+                    (prefix.as_str(), format!(", {}{SAE}{{acts_post, error, input, recons}}", braced(&saes)))
                 };
                 fail!(
                     Hook,
-                    "hook {} does not exist in this model; there are {}{blocks}",
+                    "hook {} does not exist; {place} has {}{others}",
                     shortened(name),
-                    listed(&there)
+                    listed(there)
                 )
             }
         })
         .collect()
 }
 
-/// Names that begin alike together: `blocks.0.hook_{resid_pre, resid_post}`.
-fn listed(names: &[&str]) -> String {
+/// Names that begin alike together: `hook_{resid_pre, resid_post}`.
+fn listed(names: Vec<&str>) -> String {
     let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for name in names {
         let (start, end) = name.split_at(name.rfind("hook_").map_or(0, |at| at + "hook_".len()));
         groups.entry(start).or_default().push(end);
     }
-    let group = |(start, ends): (&&str, &Vec<&str>)| match ends.as_slice() {
-        [end] => format!("{start}{end}"),
-        _ => format!("{start}{{{}}}", ends.join(", ")),
-    };
+    let group = |(start, ends): (&&str, &Vec<&str>)| format!("{start}{}", braced(ends));
     groups.iter().map(group).collect::<Vec<_>>().join(", ")
+}
+
+/// One name, or several in braces.
+fn braced(names: &[&str]) -> String {
+    match names {
+        [name] => (*name).to_owned(),
+        _ => format!("{{{}}}", names.join(", ")),
+    }
 }
 
 impl Hook {

@@ -137,7 +137,8 @@ impl Model {
     }
 
     /// Loads other weights of the same shape (`prefix` is `"step254/"`, or empty for the final ones) and swaps when they are
-    /// whole. Generations under way end on the weights they began with; after an error the old weights stay.
+    /// whole. Generations under way end on the weights they began with; after an error the old weights stay. Of calls that change weights or
+    /// autoencoders at the same time the first to end counts, and the others are an error of code `argument`.
     pub async fn load_checkpoint(
         &self,
         source: &dyn Source,
@@ -152,12 +153,14 @@ impl Model {
         let engine = cancel
             .guard(backend::load_beside(&current, &self.config, source, prefix, self.dtype, progress))
             .await?;
-        self.replace_engine(Rc::new(engine))
+        self.replace_engine(&current, Rc::new(engine))
     }
 
-    /// Later calls run on `engine`; those under way end on what they began with.
-    fn replace_engine(&self, engine: Rc<Engine>) -> Result<()> {
-        self.engine()?; // disposed meanwhile: the new engine goes with this error
+    /// Later calls run on `engine`, which was made of `current`; those under way end on what they began with.
+    fn replace_engine(&self, current: &Rc<Engine>, engine: Rc<Engine>) -> Result<()> {
+        if !Rc::ptr_eq(current, &self.engine()?) {
+            fail!(Argument, "another call has changed the weights or autoencoders meanwhile; call again");
+        }
         self.pool.serve(Some(&engine));
         self.groups.forget();
         self.engine.replace(Some(engine));

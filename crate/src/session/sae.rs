@@ -9,9 +9,9 @@ use crate::config::{Config, Sae};
 use crate::error::{fail, Result};
 use crate::exec::request::LogitRows;
 use crate::hooks::splice;
-use crate::numerics::math;
 use crate::ops::def::Step;
 use crate::ops::sae;
+use crate::ops::sampling::logprob;
 use crate::pace::{give_way, Cancel};
 use crate::source::Source;
 use crate::weights::Weight;
@@ -151,7 +151,7 @@ impl Model {
         let with = engine.with_saes(&config, &inserted(&config)?, added).await?;
         give_way().await; // to what the caller has said meanwhile
         cancel.check()?;
-        self.replace_engine(Rc::new(with))?;
+        self.replace_engine(&engine, Rc::new(with))?;
         Ok(sae)
     }
 
@@ -163,7 +163,7 @@ impl Model {
             ..engine.config().clone()
         };
         let without = engine.with_saes(&config, &[], Vec::new()).await?;
-        self.replace_engine(Rc::new(without))
+        self.replace_engine(&engine, Rc::new(without))
     }
 
     /// The autoencoders attached, in the order in which they were.
@@ -240,14 +240,8 @@ fn inserted(config: &Config) -> Result<Vec<Step>> {
 /// Mean −ln p of the ids behind the first.
 fn loss(logits: &[f32], ids: &[u32], d_vocab: usize) -> f64 {
     let rows = logits.chunks_exact(d_vocab).zip(ids.iter().skip(1));
-    let losses: Vec<f64> = rows.map(|(row, next)| -log_probability(row, *next as usize)).collect();
+    let losses: Vec<f64> = rows.map(|(row, next)| -f64::from(logprob(row, *next))).collect();
     losses.iter().sum::<f64>() / losses.len() as f64
-}
-
-fn log_probability(logits: &[f32], id: usize) -> f64 {
-    let top = logits.iter().copied().fold(f32::MIN, f32::max);
-    let sum: f64 = logits.iter().map(|logit| f64::from(math::exp(logit - top))).sum();
-    f64::from(logits[id] - top) - sum.ln()
 }
 
 fn reconstruction(hook: &str, x: &[f32], out: &[f32], d: usize, acts: &[f32]) -> Reconstruction {

@@ -338,7 +338,7 @@ mod tests {
         let mut batch = model.generate_batch(&all).unwrap();
         let mut next = || block_on(batch.next(&Cancel::default())).unwrap().len();
         next();
-        model.replace_engine(other.engine().unwrap()).unwrap();
+        model.replace_engine(&model.engine().unwrap(), other.engine().unwrap()).unwrap();
         assert_ne!(next(), 0, "all had ended before");
         while next() > 0 {}
         drop(batch);

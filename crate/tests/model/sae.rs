@@ -8,7 +8,7 @@ use topk_lm::checkpoint::FolderSource;
 use topk_lm::edits::Edit;
 use topk_lm::error::Code;
 use topk_lm::exec::request::LogitRows;
-use topk_lm::pace::Cancel;
+use topk_lm::pace::{beside, Cancel};
 use topk_lm::session::{BackendChoice, GenerateOptions, Model, RunOptions, SaeOptions, SamplingOptions};
 use topk_lm::source::{LocalFuture, Source};
 
@@ -198,6 +198,22 @@ fn what_was_given_up_is_not_attached() {
     assert_eq!(model.saes().unwrap().len(), 1);
 }
 
+/// The calls begin on the same engine; what the first to end has attached is still there behind the second.
+#[test]
+fn of_two_calls_at_once_one_counts() {
+    let model = load(&root().join("tests/goldens/models/llama-gqa"), BackendChoice::Cpu).unwrap();
+    let sources = ["standard-resid-post", "standard-hook-z"].map(|name| FolderSource::new(folder(name)).unwrap());
+    let options = SaeOptions::default();
+    let attach = |at: usize| Box::pin(model.attach_sae(&sources[at], &options));
+    let (second, first) = block_on(beside(attach(1), attach(0))).unwrap();
+    assert_eq!(model.saes().unwrap(), [first]);
+    let second = second.unwrap_err();
+    assert_eq!(second.code(), Code::Argument);
+    assert!(second.to_string().contains("call again"), "{second}");
+    let (detached, _) = block_on(beside(Box::pin(model.detach_saes()), attach(1))).unwrap();
+    assert_eq!(detached.unwrap_err().code(), Code::Argument);
+}
+
 /// Behind a block with an autoencoder stands what that makes of the stream; what is ablated is what the block has cut.
 #[test]
 fn ablation_is_of_the_neurons_in_front_of_an_autoencoder() {
@@ -246,6 +262,14 @@ fn ablation_is_of_the_neurons_in_front_of_an_autoencoder() {
     }
 }
 
+fn refused_hook(model: &Model, hook: &str) -> topk_lm::Error {
+    let options = RunOptions {
+        hooks: vec![hook.into()],
+        ..RunOptions::default()
+    };
+    block_on(model.run(&[1], &options, &Cancel::default())).unwrap_err()
+}
+
 #[test]
 fn what_does_not_fit_is_refused() {
     let model = load(&root().join("tests/goldens/models/llama-gqa"), BackendChoice::Cpu).unwrap();
@@ -263,6 +287,28 @@ fn what_does_not_fit_is_refused() {
     };
     let nowhere = block_on(model.attach_sae(&source, &options)).unwrap_err();
     assert_eq!(nowhere.code(), Code::Hook);
+    // A hook has one name, here as for `run`.
+    for hook in ["blocks.00.attn.hook_z", "blocks.+0.attn.hook_z"] {
+        let options = SaeOptions {
+            hook: Some(hook.into()),
+            error_term: false,
+        };
+        assert_eq!(
+            block_on(model.attach_sae(&source, &options)).unwrap_err().code(),
+            Code::Hook
+        );
+        assert_eq!(refused_hook(&model, hook).code(), Code::Hook);
+    }
+    assert_eq!(
+        refused_hook(&model, "blocks.1.hook_resid_post.hook_sae_acts").to_string(),
+        "hook blocks.1.hook_resid_post.hook_sae_acts does not exist; blocks.1. has attn.hook_{k, pattern, q, rot_k, rot_q, v, z}, \
+         hook_{attn_out, mlp_out, resid_mid, resid_post, resid_pre, topk_in, topk_out}, mlp.hook_{post, pre, pre_linear}, \
+         hook_resid_post.hook_sae_{acts_post, error, input, recons}"
+    );
+    assert_eq!(
+        refused_hook(&model, "hook_nope").to_string(),
+        "hook hook_nope does not exist; this model has hook_embed, ln_final.hook_normalized, and blocks.0. to blocks.3. with their own"
+    );
     let options = RunOptions {
         edits: vec!["sae=blocks.0.hook_mlp_out,index=0,action=ablate".parse().unwrap()],
         ..RunOptions::default()
