@@ -83,6 +83,7 @@ internal! {
     error;
     exec;
     hooks;
+    json;
     memory;
     numerics;
     ops;

@@ -212,33 +212,27 @@ impl Tensor {
 
     /// All stored numbers, padding included, as f32: exact for every dtype; of I8 without their scales.
     pub fn to_f32(&self) -> Vec<f32> {
-        match self.dtype {
-            Dtype::F32 => self
-                .data
-                .chunks_exact(4)
-                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-                .collect(),
-            Dtype::F16 => self
-                .data
-                .chunks_exact(2)
-                .map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32())
-                .collect(),
-            Dtype::Bf16 => self
-                .data
-                .chunks_exact(2)
-                .map(|b| bf16::from_le_bytes([b[0], b[1]]).to_f32())
-                .collect(),
-            Dtype::I8 => self.data.iter().map(|b| f32::from(*b as i8)).collect(),
-            Dtype::I4 { group } => {
-                let (words, numbers) = self.data.split_at(4 * self.dtype.words(self.rows, self.stride));
-                let word = |at: usize| words[4 * at..].first_chunk().map_or(0, |b| u32::from_le_bytes(*b));
-                let number = |at: usize| {
-                    let q = numbers[at / 2] >> (4 * (at % 2)) & 15;
-                    int4::value(q, word(at / self.stride / group * self.stride + at % self.stride))
-                };
-                (0..self.rows * self.stride).map(number).collect()
-            }
-        }
+        let Dtype::I4 { group } = self.dtype else {
+            return numbers(self.dtype, &self.data);
+        };
+        let (words, numbers) = self.data.split_at(4 * self.dtype.words(self.rows, self.stride));
+        let word = |at: usize| words[4 * at..].first_chunk().map_or(0, |b| u32::from_le_bytes(*b));
+        let number = |at: usize| {
+            let q = numbers[at / 2] >> (4 * (at % 2)) & 15;
+            int4::value(q, word(at / self.stride / group * self.stride + at % self.stride))
+        };
+        (0..self.rows * self.stride).map(number).collect()
+    }
+}
+
+/// Stored numbers as f32, of a type of whole bytes.
+pub fn numbers(dtype: Dtype, data: &[u8]) -> Vec<f32> {
+    let pairs = data.as_chunks::<2>().0.iter();
+    match dtype {
+        Dtype::F16 => pairs.map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
+        Dtype::Bf16 => pairs.map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
+        Dtype::I8 => data.iter().map(|b| f32::from(*b as i8)).collect(),
+        _ => data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
     }
 }
 

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use half::{bf16, f16};
 use serde_json::json;
 
 use super::four_bit;
@@ -18,6 +17,7 @@ use super::write::{model_bytes, OutputTensor};
 use crate::config::Config;
 use crate::error::{fail, Result};
 use crate::source::Source;
+use crate::weights::{self, Dtype};
 
 /// How numbers are stored. What is stored in 8 or 4 bits never gets more: they would bring nothing back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -290,15 +290,12 @@ async fn stored(source: &dyn Source, checkpoint: &Checkpoint, name: &str) -> Res
 
 /// Numbers in f32; those that are infinite or NaN are an error.
 fn numbers(name: &str, dtype: StoredDtype, raw: &[u8]) -> Result<Vec<f32>> {
-    let pairs = || raw.chunks_exact(2).map(|b| [b[0], b[1]]);
-    let numbers: Vec<f32> = match dtype {
-        StoredDtype::F16 => pairs().map(|b| f16::from_le_bytes(b).to_f32()).collect(),
-        StoredDtype::Bf16 => pairs().map(|b| bf16::from_le_bytes(b).to_f32()).collect(),
-        _ => raw
-            .chunks_exact(4)
-            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-            .collect(),
+    let dtype = match dtype {
+        StoredDtype::F16 => Dtype::F16,
+        StoredDtype::Bf16 => Dtype::Bf16,
+        _ => Dtype::F32,
     };
+    let numbers = weights::numbers(dtype, raw);
     if numbers.iter().any(|number| !number.is_finite()) {
         fail!(Checkpoint, "tensor {name:?} has a value that is infinite or NaN");
     }

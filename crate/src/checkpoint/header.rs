@@ -1,13 +1,12 @@
 //! The header of a safetensors file: 8 bytes of length, then JSON, then the tensors without gaps.
 //! <https://huggingface.co/docs/safetensors>
 
-use std::collections::btree_map::{BTreeMap, Entry};
-use std::fmt;
+use std::collections::BTreeMap;
 
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::Deserialize;
 
 use crate::error::{fail, quoted, Code, Error, Result};
+use crate::json::Entries;
 use crate::source::Source;
 
 /// The format's own limit on the header.
@@ -134,7 +133,7 @@ pub(super) async fn read_header(source: &dyn Source, path: &str) -> Result<BTree
 
 /// `size` is that of the whole file; `header` comes after its first 8 bytes.
 pub(super) fn parse_header(path: &str, header: &[u8], size: u64) -> Result<BTreeMap<String, TensorInfo>> {
-    let Named { entries: raw } = serde_json::from_slice::<Named<RawTensor>>(header)
+    let Entries(raw) = serde_json::from_slice::<Entries<RawTensor>>(header)
         .map_err(|error| Error::new(Code::Checkpoint, format!("{path}: its header is not valid: {error}")))?;
     let first = 8 + header.len() as u64;
     let Some(data) = size.checked_sub(first) else {
@@ -216,43 +215,4 @@ struct RawTensor {
     dtype: String,
     shape: Vec<u64>,
     data_offsets: (u64, u64),
-}
-
-/// A JSON object as pairs, refusing a name that comes twice; `__metadata__` is left out.
-pub(super) struct Named<T> {
-    pub entries: BTreeMap<String, T>,
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct Pairs<T>(BTreeMap<String, T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Pairs<T> {
-            type Value = BTreeMap<String, T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("an object of tensors")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> std::result::Result<Self::Value, A::Error> {
-                while let Some(name) = map.next_key::<String>()? {
-                    if name == "__metadata__" {
-                        map.next_value::<IgnoredAny>()?;
-                        continue;
-                    }
-                    match self.0.entry(name) {
-                        Entry::Vacant(place) => place.insert(map.next_value()?),
-                        Entry::Occupied(first) => {
-                            return Err(serde::de::Error::custom(format!("{} comes twice", quoted(first.key()))))
-                        }
-                    };
-                }
-                Ok(self.0)
-            }
-        }
-
-        deserializer
-            .deserialize_map(Pairs(BTreeMap::new()))
-            .map(|entries| Named { entries })
-    }
 }

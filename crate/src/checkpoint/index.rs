@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::header::{read_header, Named, TensorInfo};
+use super::header::{read_header, TensorInfo};
 use super::{is_inside, parse_object, read_file};
 use crate::error::{fail, quoted, Code, Result};
+use crate::json::Entries;
 use crate::pace::all;
 use crate::source::{LocalFuture, Source};
 
@@ -27,7 +28,7 @@ pub struct Checkpoint {
 
 #[derive(Deserialize)]
 struct ShardIndex {
-    weight_map: Named<String>,
+    weight_map: Entries<String>,
 }
 
 impl Checkpoint {
@@ -48,7 +49,7 @@ impl Checkpoint {
         let ShardIndex { weight_map } = parse_object(&index, &bytes, Code::Checkpoint)?;
         let mut checkpoint = Checkpoint::default();
         let mut shards = BTreeSet::new();
-        for shard in weight_map.entries.values() {
+        for shard in weight_map.0.values() {
             shards.insert(shard.clone());
         }
         for shard in &shards {
@@ -68,7 +69,7 @@ impl Checkpoint {
         for (path, header) in paths.into_iter().zip(headers) {
             checkpoint.add_file(path, header)?;
         }
-        for (name, shard) in &weight_map.entries {
+        for (name, shard) in &weight_map.0 {
             match checkpoint.tensors.get(name) {
                 None => fail!(
                     Checkpoint,

@@ -22,6 +22,11 @@ pub const ROWS: usize = 4;
 /// Outputs held in registers at once: those of wasm are 128 bits wide, and browsers have 15 of them.
 const OUTS: usize = if cfg!(target_arch = "wasm32") { 8 } else { 16 };
 
+/// Smaller products (inputs × outputs of one row) are not worth sharing between threads.
+pub const SMALLEST: usize = 1 << 17;
+/// Threads share outputs at multiples of this.
+pub const STEP: usize = 16;
+
 #[cfg(target_arch = "x86_64")]
 pub mod attend512;
 #[cfg(target_arch = "x86_64")]
@@ -29,7 +34,6 @@ mod avx512;
 pub mod blocks;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm128;
-
 
 /// `out[r, o] = Σ_i x[r, i] · w[i, o]` for `x` `[rows, inputs]`, `w` `[inputs, stride]`, `out` `[rows, stride]`. 8-bit weights have a
 /// scale for each output.

@@ -7,6 +7,7 @@ use std::fmt::Display;
 use super::dispatch::dispatch;
 use super::int8::kernels::{eight_packed, four_nibbles, BLOCK, OUTPUTS};
 use super::int8::{in_eights, pair, quantize, OUTS, ROWS};
+use super::stored::{Stored, F16};
 use crate::error::Result;
 use crate::memory::{reserve, zeroed};
 
@@ -31,9 +32,7 @@ pub struct Int4 {
 /// The scale of a word, finite.
 #[inline(always)]
 fn scale_of(word: u32) -> f32 {
-    /// 2^112: the difference between the exponents' biases.
-    const UNIT: f32 = f32::from_bits((127 + 112) << 23);
-    f32::from_bits(((i32::from(word as i16) << 13) as u32) & 0x8fff_ffff) * UNIT
+    F16(word as u16).value()
 }
 
 #[inline(always)]

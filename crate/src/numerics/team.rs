@@ -14,7 +14,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 
-use super::gemm;
+use super::gemm::{self, SMALLEST, STEP};
 use super::numbers::{place, Numbers, Part};
 use crate::error::{fail, Result};
 use crate::pace::now_ms;
@@ -59,10 +59,6 @@ pub const MAX_MEMBERS: usize = 15;
 pub const AREA: u32 = 1 << 19;
 /// Rows of a table that stay together; the threads take turns, so that any range of rows is everybody's work.
 pub const BLOCK: usize = 256;
-/// Smaller products (inputs × outputs of one row) are not worth the waiting.
-const SMALLEST: usize = 1 << 17;
-/// Outputs are split at multiples of this.
-const STEP: usize = 16;
 /// Looks at a word before the thread sleeps on it: about as long as a product takes.
 const LOOKS: usize = 2000;
 /// How long a member may take for a command, in ms.

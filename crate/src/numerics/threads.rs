@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use super::gemm;
+use super::gemm::{self, SMALLEST, STEP};
 use super::numbers::{place, Numbers};
 use crate::error::{fail, Error, Result};
 
@@ -17,10 +17,6 @@ type Work<'a> = dyn Fn(usize) + Sync + 'a;
 
 /// Looks for work before a thread sleeps: longer than what lies between the products of a token.
 const LOOKS: usize = 5000;
-/// Smaller products (inputs × outputs of one row) are not worth the waiting.
-const SMALLEST: usize = 1 << 17;
-/// Outputs are split at multiples of this.
-const STEP: usize = 16;
 /// Most threads of a team.
 const MOST: usize = 1024;
 /// Dots of fewer rows of a table are not shared.

@@ -1,14 +1,14 @@
 //! What a `tokenizer.json` must look like before the `tokenizers` crate sees it: only components that language models use, and none of
 //! the settings that make the crate (0.22) panic, grow text without bound, or give a different result each time.
 
-use std::fmt;
+use std::collections::BTreeMap;
 
 use fancy_regex::Expr;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::patterns::{counts_and_keeps, may_be_empty, size, steps, MAX_STEPS};
 use crate::error::{fail, quoted, Code, Error, Result};
+use crate::json::Entries;
 
 /// Most bytes that a tokenizer's replacements may turn one byte into, and that its template may put around a text.
 const MAX_GROWTH: usize = 4096;
@@ -63,40 +63,13 @@ const DECODERS: &[&str] = &[
 ];
 
 type Object = Map<String, Value>;
-
-/// An object without a key that comes twice: the crate would also make the first, which nothing here has looked at.
-struct Once(Object);
-
-impl<'de> Deserialize<'de> for Once {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct Keys;
-
-        impl<'de> Visitor<'de> for Keys {
-            type Value = Object;
-
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Object, A::Error> {
-                let mut object = Object::new();
-                while let Some(key) = map.next_key::<String>()? {
-                    if object.contains_key(&key) {
-                        return Err(serde::de::Error::custom(format_args!("{} comes twice", quoted(key))));
-                    }
-                    object.insert(key, map.next_value()?);
-                }
-                Ok(object)
-            }
-        }
-
-        deserializer.deserialize_map(Keys).map(Once)
-    }
-}
+/// The file itself.
+type File = BTreeMap<String, Value>;
 
 /// Refuses an unusable file; otherwise gives the added tokens and the ids that the file wants for them.
 pub(super) fn check(bytes: &[u8]) -> Result<Vec<(String, u64)>> {
-    let Once(file) = serde_json::from_slice(bytes)
+    // Of a key that comes twice the crate would also make the first, which nothing here has looked at.
+    let Entries(file) = serde_json::from_slice(bytes)
         .map_err(|error| Error::new(Code::Tokenizer, format!("tokenizer.json is not valid: {error}")))?;
     components(&file, "normalizer", "normalizers", NORMALIZERS)?;
     let pre_tokenizers = components(&file, "pre_tokenizer", "pretokenizers", PRE_TOKENIZERS)?;
@@ -189,7 +162,7 @@ fn name(component: &Object) -> &str {
 }
 
 /// The components under `key`, with sequences unrolled; each must be one of `known`.
-fn components<'a>(file: &'a Object, key: &str, list: &str, known: &[&str]) -> Result<Vec<&'a Object>> {
+fn components<'a>(file: &'a File, key: &str, list: &str, known: &[&str]) -> Result<Vec<&'a Object>> {
     let mut found = Vec::new();
     let (mut growth, mut patterns, mut tries) = (1usize, 0usize, 0.0);
     let mut open: Vec<&Value> = file.get(key).filter(|value| !value.is_null()).into_iter().collect();
@@ -310,7 +283,7 @@ fn post_processor(parts: &[&Object]) -> Result<()> {
     Ok(())
 }
 
-fn model(file: &Object) -> Result<()> {
+fn model(file: &File) -> Result<()> {
     let Some(model) = file.get("model").and_then(Value::as_object) else {
         fail!(Tokenizer, "tokenizer.json: model is missing");
     };
@@ -377,7 +350,7 @@ fn bpe(model: &Object) -> Result<()> {
     Ok(())
 }
 
-fn added_tokens(file: &Object) -> Result<Vec<(String, u64)>> {
+fn added_tokens(file: &File) -> Result<Vec<(String, u64)>> {
     let tokens: Vec<&Value> = file
         .get("added_tokens")
         .and_then(Value::as_array)
