@@ -138,44 +138,44 @@ pub(super) fn place(
     let ([qweight, qzeros, scales, g_idx @ ..], Some(quantization)) = (tensors, quantization) else {
         fail!(Checkpoint, "tensor {:?} has no 4 bits", names.qweight())
     };
-        let (inputs, outputs) = (part.inputs, part.outputs);
-        let [stored, group] = group_of(quantization, inputs);
-        if let Some(g_idx) = g_idx.first() {
-            check_order(g_idx, names, stored)?;
-        }
-        let columns: Vec<usize> = (0..outputs).map(|o| part.columns.of(o)).collect();
-        let (words, numbers) = data.split_at_mut(4 * inputs.div_ceil(group) * stride);
-        let is_awq = quantization.method == QuantMethod::Awq;
-        // Version 1 has zeros less one, subtracted from whole words: a zero of 0 has borrowed from the next.
-        let ones = if quantization.method == (QuantMethod::Gptq { v1: true }) { 0x1111_1111 } else { 0 };
-        // Where output `o` of eight is in a word of them.
-        let place = |o: usize| if is_awq { o / 2 + o % 2 * 4 } else { o };
-        for (of_group, row) in words.chunks_exact_mut(4 * stride).enumerate() {
-            let from = of_group * group / stored;
-            for (o, column) in columns.iter().enumerate() {
-                let zeros = word(qzeros, (from * outputs + o) / IN_WORD).wrapping_add(ones);
-                let zero = zeros >> (4 * place(o % IN_WORD)) & 15;
-                let at = 2 * (from * outputs + o);
-                let scale = u16::from_le_bytes([scales[at], scales[at + 1]]);
-                if !f16::from_bits(scale).is_finite() {
-                    fail!(Checkpoint, "tensor {:?} has a value that is infinite or NaN", names.0[2]);
-                }
-                let both = u32::from(scale) | zero << 16;
-                row[4 * column..4 * column + 4].copy_from_slice(&both.to_le_bytes());
-            }
-        }
-        let mut put = |i: usize, column: usize, q: u32| numbers[(i * stride + column) / 2] |= (q as u8 & 15) << (4 * (column % 2));
-        for (at, word) in qweight.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b)).enumerate() {
-            if is_awq {
-                let (i, first) = (at * IN_WORD / outputs, at * IN_WORD % outputs);
-                (0..IN_WORD).for_each(|o| put(i, columns[first + o], word >> (4 * place(o))));
-            } else {
-                let (first, column) = (at / outputs * IN_WORD, columns[at % outputs]);
-                (0..IN_WORD).for_each(|j| put(first + j, column, word >> (4 * j)));
-            }
-        }
-        Ok(())
+    let (inputs, outputs) = (part.inputs, part.outputs);
+    let [stored, group] = group_of(quantization, inputs);
+    if let Some(g_idx) = g_idx.first() {
+        check_order(g_idx, names, stored)?;
     }
+    let columns: Vec<usize> = (0..outputs).map(|o| part.columns.of(o)).collect();
+    let (words, numbers) = data.split_at_mut(4 * inputs.div_ceil(group) * stride);
+    let is_awq = quantization.method == QuantMethod::Awq;
+    // Version 1 has zeros less one, subtracted from whole words: a zero of 0 has borrowed from the next.
+    let ones = if quantization.method == (QuantMethod::Gptq { v1: true }) { 0x1111_1111 } else { 0 };
+    // Where output `o` of eight is in a word of them.
+    let place = |o: usize| if is_awq { o / 2 + o % 2 * 4 } else { o };
+    for (of_group, row) in words.chunks_exact_mut(4 * stride).enumerate() {
+        let from = of_group * group / stored;
+        for (o, column) in columns.iter().enumerate() {
+            let zeros = word(qzeros, (from * outputs + o) / IN_WORD).wrapping_add(ones);
+            let zero = zeros >> (4 * place(o % IN_WORD)) & 15;
+            let at = 2 * (from * outputs + o);
+            let scale = u16::from_le_bytes([scales[at], scales[at + 1]]);
+            if !f16::from_bits(scale).is_finite() {
+                fail!(Checkpoint, "tensor {:?} has a value that is infinite or NaN", names.0[2]);
+            }
+            let both = u32::from(scale) | zero << 16;
+            row[4 * column..4 * column + 4].copy_from_slice(&both.to_le_bytes());
+        }
+    }
+    let mut put = |i: usize, column: usize, q: u32| numbers[(i * stride + column) / 2] |= (q as u8 & 15) << (4 * (column % 2));
+    for (at, word) in qweight.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b)).enumerate() {
+        if is_awq {
+            let (i, first) = (at * IN_WORD / outputs, at * IN_WORD % outputs);
+            (0..IN_WORD).for_each(|o| put(i, columns[first + o], word >> (4 * place(o))));
+        } else {
+            let (first, column) = (at / outputs * IN_WORD, columns[at % outputs]);
+            (0..IN_WORD).for_each(|j| put(first + j, column, word >> (4 * j)));
+        }
+    }
+    Ok(())
+}
 
 /// Groups are of inputs side by side.
 fn check_order(g_idx: &[u8], names: &Names, group: usize) -> Result<()> {

@@ -199,7 +199,7 @@ impl GpuEngine {
                 pipelines: core.pipelines.clone(),
                 uniforms: core.uniforms.clone(),
                 weights,
-                    products: Products::default(),
+                products: Products::default(),
                 guards: Vec::new(),
             };
             loader.build()
