@@ -10,9 +10,9 @@ use super::facts::Facts;
 use super::json::{maybe, number};
 use super::kinds::word;
 use super::labels::{label, listed, Evidence, Label, SHOWN};
-use super::peaks::{mix, Peak};
+use super::peaks::mix;
 use super::places::{Place, PLACES};
-use super::rules::{Lexicon, Rule};
+use super::rules::{Half, Lexicon, Rule};
 use super::statistics::{count, entropy, Counts};
 use super::{RARE_BELOW, TOP};
 
@@ -84,7 +84,7 @@ pub struct Reads {
     pub shares: Vec<AtShare>,
     pub label: Label,
     pub score: Score,
-    /// F1 on the half of the documents (of a document alone, its other stretches) that the label was not made from, mean of both ways.
+    /// F1 on the half of the text that the label was not made from, mean of both ways.
     pub f1: f64,
     /// Whether both halves give the same label.
     pub stable: bool,
@@ -98,16 +98,18 @@ impl Reads {
         if weight(points) < RARE_BELOW as f64 {
             return None;
         }
-        let isolated = corpus.documents.len() == 1;
-        let halves = [0, 1].map(|half| -> Vec<Point> { of_half(points, half, isolated) });
-        let [even, odd] = &halves;
-        let f1_of =
-            |rules: [&Rule; 2]| (corpus.score(rules[0], odd, 2.0).f1() + corpus.score(rules[1], even, 2.0).f1()) / 2.0;
+        let halves = [0, 1].map(|half| corpus.of_half(points, half));
+        let [first, second] = &halves;
+        // Of the rules from either half, each in the other.
+        let f1_of = |rules: [&Rule; 2]| {
+            let [a, b] = [(0, second), (1, first)].map(|(n, other)| corpus.score(rules[n], other, Some(1 - n)).f1());
+            (a + b) / 2.0
+        };
         let mut found: Vec<(f64, Label, bool)> = Vec::new();
         let mut shares = Vec::new();
         for share in SHARES.into_iter().map(Some).chain([None]) {
             let (tokens, whole) = corpus.label(points, share);
-            let [a, b] = [even, odd].map(|half| corpus.label(half, share).1);
+            let [a, b] = halves.each_ref().map(|half| corpus.label(half, share).1);
             let f1 = f1_of([&a.rule, &b.rule]);
             let at = AtShare {
                 share,
@@ -121,10 +123,9 @@ impl Reads {
             }
             shares.push(at);
         }
-        let best = |points: &[Point], scale: f64| corpus.best_tokens(points, scale);
-        let [a, b] = [best(even, 2.0), best(odd, 2.0)];
+        let [a, b] = [0, 1].map(|half| corpus.best_tokens(&halves[half], Some(half)));
         let same = corpus.same(&a.rule, &b.rule);
-        found.push((f1_of([&a.rule, &b.rule]), best(points, 1.0), same));
+        found.push((f1_of([&a.rule, &b.rule]), corpus.best_tokens(points, None), same));
         for (place, text) in PLACES.iter().filter_map(|place| Some((*place, place.label()?))) {
             let rule = Rule::Place(place);
             let label = Label {
@@ -137,7 +138,7 @@ impl Reads {
             .into_iter()
             .reduce(|best, next| if next.0 > best.0 { next } else { best })?;
         Some(Reads {
-            score: corpus.score(&label.rule, points, 1.0),
+            score: corpus.score(&label.rule, points, None),
             places: PLACES.iter().map(|place| corpus.lift(*place, points)).collect(),
             shares,
             label,
@@ -187,19 +188,6 @@ impl AtShare {
     }
 }
 
-/// Positions side by side that belong to one half, where there is but one document.
-const STRETCH: u32 = 16;
-
-/// The points in documents of even or of odd number; of a document alone, those in every other stretch of it.
-fn of_half(points: &[Point], half: u32, isolated: bool) -> Vec<Point> {
-    let number = |peak: &Peak| match isolated {
-        true => peak.position / STRETCH,
-        false => peak.document,
-    };
-    let own = points.iter().filter(|point| number(&point.peak) % 2 == half);
-    own.copied().collect()
-}
-
 /// At most [`TOP`] of the points, drawn without replacement by their weights, or by what they stand for of the sum of values. The draw depends on the
 /// positions alone.
 fn draw(points: &[Point], by_value: bool) -> Vec<Point> {
@@ -231,6 +219,15 @@ impl Corpus<'_> {
             .fits(rule, self.facts, &self.documents[number], number, position)
     }
 
+    /// The points in a half of the text.
+    fn of_half(&self, points: &[Point], half: usize) -> Vec<Point> {
+        let of = |point: &&Point| {
+            let (document, position) = (point.peak.document as usize, point.peak.position as usize);
+            self.lexicon.half_of(document, position) == half
+        };
+        points.iter().filter(of).copied().collect()
+    }
+
     /// The tokens and the label of what is drawn at a share of the activations, or by value.
     fn label(&self, points: &[Point], share: Option<f64>) -> (Counts, Label) {
         let drawn = draw(strongest(points, share.unwrap_or(1.0)), share.is_none());
@@ -241,12 +238,15 @@ impl Corpus<'_> {
             before: &before,
             after: &after,
         };
-        let label = label(&evidence, self.facts);
+        let mut label = label(&evidence, self.facts);
+        if let Rule::Word(id) = &mut label.rule {
+            *id = self.lexicon.word_of(*id);
+        }
         (tokens, label)
     }
 
-    /// The score of a rule; `scale` is how many times as many activations there are as the points stand for (2 for a half).
-    pub fn score(&self, rule: &Rule, points: &[Point], scale: f64) -> Score {
+    /// The score of a rule in a half, of which the points are.
+    pub fn score(&self, rule: &Rule, points: &[Point], half: Half) -> Score {
         let (mut all, mut hit, mut sum, mut hit_sum) = (0.0, 0.0, 0.0, 0.0);
         for point in points {
             let value = point.weight * f64::from(point.peak.value.abs());
@@ -257,11 +257,13 @@ impl Corpus<'_> {
                 hit_sum += value;
             }
         }
-        let (positions, holds) = (self.lexicon.positions as f64, self.lexicon.holds(rule) as f64);
+        let (positions, holds) = (
+            self.lexicon.positions(half) as f64,
+            self.lexicon.holds(rule, half) as f64,
+        );
         if all == 0.0 || positions == 0.0 {
             return Score::default();
         }
-        let (hit, all) = (hit * scale, all * scale);
         let outside = (holds - hit).max(0.0) / (positions - all).max(1.0);
         Score {
             recall: hit / all,
@@ -271,13 +273,13 @@ impl Corpus<'_> {
         }
     }
 
-    /// A few tokens with a high F1: one after the other, each the one that raises it most, at most MOST.
-    fn best_tokens(&self, points: &[Point], scale: f64) -> Label {
+    /// A few tokens with a high F1 in a half, of which the points are: one after the other, each the one that raises it most, at most MOST.
+    fn best_tokens(&self, points: &[Point], half: Half) -> Label {
         let mut active: BTreeMap<u32, Active> = BTreeMap::new();
         for point in points {
             if let Some(id) = self.token(point, 0) {
                 let of = active.entry(id).or_default();
-                of.hits += point.weight * scale;
+                of.hits += point.weight;
                 of.sum += point.weight * f64::from(point.peak.value.abs());
                 of.seen += 1;
             }
@@ -286,14 +288,14 @@ impl Corpus<'_> {
             .into_iter()
             .filter(|(_, of)| of.seen >= SEEN)
             .map(|(id, of)| {
-                let there = self.lexicon.count(id) as f64;
+                let there = self.lexicon.count(id, half) as f64;
                 let hits = of.hits.min(there);
                 (id, Active { hits, there, ..of })
             })
             .collect();
         let mut tokens: Vec<(u32, Active)> = Vec::new();
         // F1 is 2 · hits / (activations + positions of the tokens).
-        let (mut hits, mut called, mut best) = (0.0, weight(points) * scale, 0.0);
+        let (mut hits, mut called, mut best) = (0.0, weight(points), 0.0);
         while tokens.len() < MOST {
             let f1 = |(_, of): &(u32, Active)| 2.0 * (hits + of.hits) / (called + of.there);
             // Of equal ones the lowest id.
@@ -338,7 +340,7 @@ impl Corpus<'_> {
         let (Rule::Tokens(a), Rule::Tokens(b)) = (a, b) else {
             return a == b;
         };
-        let holds = |ids: &mut dyn Iterator<Item = &u32>| ids.map(|id| self.lexicon.count(*id)).sum::<u64>();
+        let holds = |ids: &mut dyn Iterator<Item = &u32>| ids.map(|id| self.lexicon.count(*id, None)).sum::<u64>();
         let common = holds(&mut a.iter().filter(|id| b.binary_search(id).is_ok()));
         let all = holds(&mut a.iter()) + holds(&mut b.iter()) - common;
         2 * common >= all && all > 0
@@ -346,9 +348,9 @@ impl Corpus<'_> {
 
     fn lift(&self, place: Place, points: &[Point]) -> Option<f64> {
         let rule = Rule::Place(place);
-        let base = self.lexicon.holds(&rule) as f64 / self.lexicon.positions.max(1) as f64;
+        let base = self.lexicon.holds(&rule, None) as f64 / self.lexicon.positions(None).max(1) as f64;
         let known = self.facts.texts.is_some() || place.bit() < Place::Quoted.bit();
-        (known && base > 0.0).then(|| self.score(&rule, points, 1.0).recall / base)
+        (known && base > 0.0).then(|| self.score(&rule, points, None).recall / base)
     }
 }
 

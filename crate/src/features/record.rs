@@ -194,7 +194,7 @@ fn record<'a>(
     let other = (index + layer.d_model / 2) % layer.d_model;
     let shuffled = reads.as_ref().map(|reads| {
         corpus
-            .score(&reads.label.rule, &layer.points(neuron.tail, other), 1.0)
+            .score(&reads.label.rule, &layer.points(neuron.tail, other), None)
             .f1()
     });
     let written = ground
