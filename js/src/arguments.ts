@@ -1,6 +1,6 @@
 /** Checks the arguments of JavaScript callers. Rules about the model (edits, hooks, ids) are checked by the engine. */
 import { createError, show, TopKError } from './errors.js';
-import { unknownName } from './names.js';
+import { unknownName, type Aliases } from './names.js';
 import type { PromptData } from './protocol.js';
 import { type GivenSource, mapBytes } from './sources/bytes.js';
 import { mapFiles } from './sources/files.js';
@@ -24,6 +24,33 @@ import type {
   RunOptions,
   SaeOptions,
 } from './types.js';
+
+/** Names that other libraries give to what is here called otherwise. */
+const ELSEWHERE: Aliases = {
+  maxTokens: ['max_new_tokens', 'max_tokens', 'max_length', 'n_predict'],
+  temperature: ['do_sample', 'temp'],
+  stop: ['stop_strings', 'stop_sequences', 'stopping_criteria'],
+  topLogprobs: ['logprobs', 'output_scores', 'return_logprobs'],
+  ignoreEos: ['stop_at_eos'],
+  hooks: ['names_filter', 'output_hidden_states', 'hook_names'],
+  edits: ['fwd_hooks', 'interventions', 'steer', 'steering'],
+  backend: ['device', 'device_type', 'engine'],
+  dtype: ['precision', 'quantized', 'torch_dtype'],
+  kvCache: ['kv_cache', 'kv_cache_dtype', 'cache_type_k', 'cache_type_v', 'type_k', 'type_v'],
+  maxContext: ['n_ctx', 'context_window_size', 'max_position_embeddings'],
+  onProgress: ['progress_callback', 'initProgressCallback'],
+  onStep: ['onToken', 'on_token', 'callback', 'streamer'],
+  cache: ['cache_dir', 'use_browser_cache', 'useCache'],
+  signal: ['abortSignal', 'abort_signal', 'controller'],
+  positions: ['pos', 'token_positions'],
+  index: ['neuron', 'feature', 'idx'],
+  layer: ['block'],
+  sae: ['hook', 'hook_name', 'hook_point'],
+  errorTerm: ['use_error_term'],
+  hook: ['hook_name', 'hook_point'],
+  skipSpecial: ['skip_special_tokens'],
+  splitSpecialTokens: ['encode_special_tokens'],
+};
 
 function fail(message: string): never {
   throw createError('argument', message);
@@ -154,7 +181,7 @@ const RANGE = ['from', 'to'];
 export function optionsOf<C extends keyof CallOptions, T extends CallOptions[C]>(call: C, options: T | undefined): T {
   if (options === undefined) return {} as T;
   if (typeof options !== 'object' || options === null || Array.isArray(options)) return fail('The options must be an object.');
-  const unknown = unknownName(options, Object.keys(OPTIONS[call]), `option of ${call}`);
+  const unknown = unknownName(options, Object.keys(OPTIONS[call]), `option of ${call}`, ELSEWHERE);
   return unknown === undefined ? options : fail(unknown);
 }
 
@@ -166,8 +193,9 @@ export function editsOf(edits: unknown): Edit[] {
     };
     if (typeof edit !== 'object' || edit === null) return wrong('must be an object.');
     const { positions } = edit;
-    const range = typeof positions === 'object' && positions !== null ? unknownName(positions, RANGE, 'field of positions') : undefined;
-    const unknown = unknownName(edit, Object.keys(EDIT), 'field of an edit') ?? range;
+    const range =
+      typeof positions === 'object' && positions !== null ? unknownName(positions, RANGE, 'field of positions', ELSEWHERE) : undefined;
+    const unknown = unknownName(edit, Object.keys(EDIT), 'field of an edit', ELSEWHERE) ?? range;
     if (unknown !== undefined) wrong(unknown);
     const ofFeature = 'sae' in edit && edit.sae !== undefined;
     if (ofFeature && typeof edit.sae !== 'string') wrong(`sae is ${show(edit.sae)}, but must be the name of a hook.`);
@@ -241,7 +269,10 @@ export function neuronsOf(neurons: NeuronValues): Float32Array {
   if (values?.length !== count || numbers[1].length !== count) {
     fail('neurons must have layers, indices and values of one length.');
   }
-  return Float32Array.from({ length: 3 * count }, (_, at) => (numbers[at % 3] ?? values)[Math.floor(at / 3)]!);
+  return Float32Array.from({ length: 3 * count }, (_, at) => {
+    const number = (numbers[at % 3] ?? values)[Math.floor(at / 3)];
+    return typeof number === 'number' ? number : NaN;
+  });
 }
 
 /** Options of `attachSae`. */

@@ -141,7 +141,7 @@ export class Features {
         if (!blob) {
           throw createError('no-features', 'The model folder has no features/index.json; make it with topk-lm analyze.');
         }
-        return parseIndex(await blob.text(), `${FOLDER}index.json`, this.#model);
+        return parseIndex(await textOf(blob), `${FOLDER}index.json`, this.#model);
       }),
       () => (this.#index = undefined),
     );
@@ -181,7 +181,7 @@ export class Features {
   async #read(path: string): Promise<string> {
     const blob = await this.#file(path);
     if (!blob) throw createError('features', `${FOLDER}${path} is missing; make the folder again with topk-lm analyze.`);
-    return blob.text();
+    return textOf(blob);
   }
 
   #file(path: string): Promise<Blob | undefined> {
@@ -197,6 +197,11 @@ export class Features {
     return (await until(this.#files, signal)).file(path, signal, keep);
   }
 }
+
+const textOf = (blob: Blob) =>
+  blob.text().catch((cause) => {
+    throw createError('io', `The statistics can no longer be read (${cause}).`, { cause });
+  });
 
 named({ Features });
 typedCalls(Features);

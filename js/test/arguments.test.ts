@@ -97,6 +97,10 @@ test('setEach: neurons as one list, and what is wrong with them', () => {
   const neurons = { layers: [0, 3], indices: Uint32Array.of(7, 9), values: [1.5, -2] };
   assert.deepEqual(neuronsOf(neurons), Float32Array.of(0, 7, 1.5, 3, 9, -2));
   assert.equal(neuronsOf({ layers: [], indices: [], values: [] }).length, 0);
+  // What is no number is none, and no 0 or 1: the engine says which it is.
+  for (const value of [null, true, '18', undefined, 18n]) {
+    assert.deepEqual(neuronsOf({ layers: [0], indices: [7], values: [value] } as never), Float32Array.of(0, 7, NaN));
+  }
   for (const [wrong, pattern] of [
     [undefined, /^neurons\.layers must be a list of layer numbers/],
     [{ ...neurons, layers: [0, -3] }, /^neurons\.layers\[1\] is -3, but must be a layer number/],
