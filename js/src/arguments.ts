@@ -84,7 +84,7 @@ function oneOf<T extends string>(name: string, value: unknown, choices: readonly
 
 function list<T>(name: string, value: unknown): T[] {
   if (value === undefined) return [];
-  return Array.isArray(value) ? value : fail(`${name} must be a list, not ${show(value)}.`);
+  return Array.isArray(value) ? [...value] : fail(`${name} must be a list, not ${show(value)}.`);
 }
 
 /** `what`: what else it may be, for the error. */
@@ -111,7 +111,7 @@ interface CallOptions {
   loadCheckpoint: { onProgress?: ((progress: LoadProgress) => void) | undefined; signal?: AbortSignal | undefined };
   attachSae: SaeOptions;
   saeQuality: { signal?: AbortSignal | undefined };
-  features: { signal?: AbortSignal | undefined };
+  'index, neuron, steps and clusters': { signal?: AbortSignal | undefined };
   file: { keep?: boolean | undefined; signal?: AbortSignal | undefined };
   'Features.open': { cache?: boolean | string | undefined; hub?: string | URL | undefined };
 }
@@ -160,7 +160,7 @@ const OPTIONS: { readonly [C in keyof CallOptions]: Names<CallOptions[C]> } = {
   loadCheckpoint: { onProgress: true, signal: true },
   attachSae: { hook: true, errorTerm: true, hub: true, signal: true },
   saeQuality: { signal: true },
-  features: { signal: true },
+  'index, neuron, steps and clusters': { signal: true },
   file: { keep: true, signal: true },
   'Features.open': { cache: true, hub: true },
 };
@@ -326,7 +326,7 @@ export function generateOptions(options: GenerateOptions): WasmGenerateOptions {
 /** The generations of a batch; what is wrong with one names its number. */
 export function batchOf(generations: unknown) {
   if (!Array.isArray(generations)) return fail('The generations must be a list of { prompt, … }.');
-  return generations.map((given: BatchRequest, number) => {
+  return Array.from(generations, (given: BatchRequest, number) => {
     try {
       if (typeof given !== 'object' || given === null) fail('must be an object.');
       const { prompt, ...options } = optionsOf('a generation of generateBatch', given);

@@ -30,6 +30,9 @@ const FOLDER = 'features/';
 /** How many parsed files of records are kept. */
 const RECENT_FILES = 8;
 
+/** How errors call them. */
+const CALLS = 'index, neuron, steps and clusters';
+
 /** Option of every call: a signal that ends it. */
 export interface FeatureOptions {
   signal?: AbortSignal | undefined;
@@ -83,7 +86,7 @@ export class Features {
 
   /** Everything known about one neuron. */
   async neuron(layer: number, index: number, options?: FeatureOptions): Promise<NeuronRecord> {
-    const signal = signalOf(optionsOf('features', options).signal);
+    const signal = signalOf(optionsOf(CALLS, options).signal);
     const wanted = { layer: wholeNumber('layer', layer), index: wholeNumber('index', index) };
     if (wanted.layer === undefined || wanted.index === undefined) throw createError('argument', 'neuron needs a layer and an index.');
     const opened = await this.#opened(options);
@@ -135,7 +138,7 @@ export class Features {
   }
 
   #opened(options: FeatureOptions | undefined): Promise<{ index: FeatureIndex; shards: ShardLayout }> {
-    const signal = signalOf(optionsOf('features', options).signal);
+    const signal = signalOf(optionsOf(CALLS, options).signal);
     this.#index ??= this.#once(
       this.#file('index.json').then(async (blob) => {
         if (!blob) {

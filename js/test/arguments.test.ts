@@ -79,6 +79,7 @@ test('a batch: each generation as generate takes it, and which one is wrong', ()
     { prompt: Uint32Array.of(3), options: { stop: [], edits: [], hooks: [] } },
   ]);
   throwsArgument(() => batchOf({}), /^The generations must be a list/);
+  throwsArgument(() => batchOf(new Array(1)), /^generation 0: must be an object/);
   throwsArgument(() => batchOf([{ prompt: 'a' }, { prompt: 'b', topP: 0 }]), /^generation 1: topP is 0/);
   throwsArgument(() => batchOf([{ prompt: 'a', n_predict: 3 }]), /^generation 0: "n_predict" is no option .* did you mean maxTokens/);
 });
@@ -116,6 +117,7 @@ test('setEach: neurons as one list, and what is wrong with them', () => {
 });
 
 test('edits: whole numbers, and undefined is as if left out', () => {
+  assert.throws(() => editsOf(new Array(1)), /edit 0: must be an object/, 'a hole in the list');
   const edit = { layer: 1, index: 2, action: 'ablate', value: undefined, site: undefined } as const;
   assert.deepEqual(editsOf([edit]), [{ layer: 1, index: 2, action: 'ablate' }]);
   const range = { from: 1, to: 3 };
@@ -163,7 +165,7 @@ test('unknown options are refused, with the one that was meant', () => {
     ['encode', { split_special_tokens: true }, /did you mean splitSpecialTokens\?/],
     ['encode', { add_special_tokens: false }, /^"add_special_tokens" is no option of encode; /],
     ['Features.open', { cahce: false }, /did you mean cache\?/],
-    ['features', [], /must be an object/],
+    ['index, neuron, steps and clusters', [], /must be an object/],
     ['run', { [`x${'y'.repeat(1000)}`]: 1 }, /^.{1,150}$/],
   ] as const) {
     throwsArgument(() => optionsOf(call, options as never), message);

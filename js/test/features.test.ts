@@ -129,6 +129,8 @@ test('a folder without features, and neurons that do not exist', async () => {
   await rejectsWith(features.neuron(1, 0), 'argument', /layers 0, 2/);
   await rejectsWith(features.neuron(0, 4), 'argument', /below 4/);
   await rejectsWith(features.neuron(0.5, 0), 'argument', /layer is 0\.5/);
+  const keep = { keep: true } as object;
+  await rejectsWith(features.neuron(0, 1, keep), 'argument', /"keep" is no option of index, neuron, steps and clusters; there are signal/);
 });
 
 test('without a network and a manifest: that there are no statistics is not known', async (t) => {

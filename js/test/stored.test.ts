@@ -282,6 +282,21 @@ test('without a manifest: what the server does not answer about is not taken for
   await rejectsWith(open(server), 'download', /tokenizer\.json could not be fetched: the server responded with 503/);
 });
 
+test('a manifest that was taken from the server is forgotten, unless a web page came in its place', async (t) => {
+  for (const removed of [true, false]) {
+    installCaches(t);
+    const server = modelServer().putManifest();
+    await (await open(server)).folder.complete();
+    server.files.delete('manifest.json');
+    server.fallback = !removed;
+    await (await open(server)).folder.complete();
+    server.offline = true;
+    const again = open(server).then(readAll);
+    if (removed) assert.deepEqual(await again, weights);
+    else await rejectsWith(again, 'download', /could not be fetched/);
+  }
+});
+
 test('a damaged copy without a network is an error, and no wrong weights', async (t) => {
   const caches = installCaches(t);
   const server = modelServer().putManifest();

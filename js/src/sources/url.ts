@@ -207,7 +207,11 @@ export class UrlFiles implements ModelFiles {
     const url = this.#url(MANIFEST);
     try {
       const text = await this.#ask(url, 'GET', signal, isBrief, async (response, alive) => {
-        if (isMissing(response)) return null;
+        if (isMissing(response)) {
+          // A page in its place may be of a network that asks for a login.
+          if (!response.ok) await this.#cache?.forget(url).catch(() => {});
+          return null;
+        }
         if ([401, 403].includes(response.status)) return undefined; // or missing, where files may not be listed (S3)
         if (!response.ok) throw refusal(url, response.status);
         return (await readBody(url, response, alive, true)).text();
