@@ -259,6 +259,9 @@ test('errors are typed and name what is wrong', async () => {
     await rejectsWith(model[call]([]), 'argument', /^prompt is empty; give at least one token$/);
   }
   await rejectsWith(model.ablate([], 0), 'argument', /^prompt is empty/);
+  await rejectsWith(model.run([1], { promptLength: 5 }), 'argument', /^promptLength is 5, but there are 1 tokens/);
+  const unset = { layers: [0], indices: [1], values: [null] };
+  await rejectsWith(model.setEach([1], 0, unset), 'argument', /finite/);
   // It would be 0 to the engine, whose numbers have 32 bits.
   await rejectsWith(model.ablate([0], 2 ** 32), 'argument', /^target is 4294967296, but must be a whole number from 0 to 4294967295\.$/);
   await rejectsWith(model.generate([]).next(), 'argument', /^prompt is empty/);
