@@ -24,7 +24,7 @@ const SCORES = /* wgsl */ `
 
 /**
  * Puts vectors, f32 [count, width], on the device. `search(queries, k)` takes f32 [queries, width] and resolves to the k best for each query, best
- * first: `{indices, values}`, both [queries, k]. Vectors of unit length make the values cosines.
+ * first: `{indices, values}`, both [queries, k]. All scores have to fit into one binding of the device. Vectors of unit length make the values cosines.
  */
 export async function createIndex(device, vectors, width) {
   const count = vectors.length / width;
@@ -42,23 +42,27 @@ export async function createIndex(device, vectors, width) {
 
   async function search(queries, k) {
     const rows = queries.length / width;
+    const most = Math.floor(device.limits.maxStorageBufferBindingSize / (count * 4));
+    if (rows > most) throw new RangeError(`There are ${rows} queries, but this device scores at most ${most} at once.`);
     const asked = upload(queries);
     const scores = device.createBuffer({ size: rows * count * 4, usage: STORAGE });
-    const entries = [stored, asked, scores].map((buffer, binding) => ({ binding, resource: { buffer } }));
-    const encoder = device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    pass.setPipeline(pipeline);
-    pass.setBindGroup(0, device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
-    pass.dispatchWorkgroups(Math.ceil(count / 64), rows);
-    pass.end();
-    // Both in one submission; the scores never leave the device.
-    const best = operator.run({ input: scores, rows, n: count, k, encoder });
-    device.queue.submit([encoder.finish()]);
-    best.release();
+    const made = [asked, scores];
     try {
+      const entries = [stored, asked, scores].map((buffer, binding) => ({ binding, resource: { buffer } }));
+      const encoder = device.createCommandEncoder();
+      const pass = encoder.beginComputePass();
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
+      pass.dispatchWorkgroups(Math.ceil(count / 64), rows);
+      pass.end();
+      // Both in one submission; the scores never leave the device.
+      const best = operator.run({ input: scores, rows, n: count, k, encoder });
+      made.push(best.values, best.indices);
+      device.queue.submit([encoder.finish()]);
+      best.release();
       return await readTopK(device, best, { rows, k });
     } finally {
-      for (const buffer of [asked, scores, best.values, best.indices]) buffer.destroy();
+      for (const buffer of made) buffer.destroy();
     }
   }
 

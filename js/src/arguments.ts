@@ -1,6 +1,6 @@
 /** Checks the arguments of JavaScript callers. Rules about the model (edits, hooks, ids) are checked by the engine. */
 import { createError, show, TopKError } from './errors.js';
-import { unknownName } from './names.js';
+import { unknownName, type Aliases } from './names.js';
 import type { PromptData } from './protocol.js';
 import { type GivenSource, mapBytes } from './sources/bytes.js';
 import { mapFiles } from './sources/files.js';
@@ -24,6 +24,33 @@ import type {
   RunOptions,
   SaeOptions,
 } from './types.js';
+
+/** Names that other libraries give to what is here called otherwise. */
+const ELSEWHERE: Aliases = {
+  maxTokens: ['max_new_tokens', 'max_tokens', 'max_length', 'n_predict'],
+  temperature: ['do_sample', 'temp'],
+  stop: ['stop_strings', 'stop_sequences', 'stopping_criteria'],
+  topLogprobs: ['logprobs', 'output_scores', 'return_logprobs'],
+  ignoreEos: ['stop_at_eos'],
+  hooks: ['names_filter', 'output_hidden_states', 'hook_names'],
+  edits: ['fwd_hooks', 'interventions', 'steer', 'steering'],
+  backend: ['device', 'device_type', 'engine'],
+  dtype: ['precision', 'quantized', 'torch_dtype'],
+  kvCache: ['kv_cache', 'kv_cache_dtype', 'cache_type_k', 'cache_type_v', 'type_k', 'type_v'],
+  maxContext: ['n_ctx', 'context_window_size', 'max_position_embeddings'],
+  onProgress: ['progress_callback', 'initProgressCallback'],
+  onStep: ['onToken', 'on_token', 'callback', 'streamer'],
+  cache: ['cache_dir', 'use_browser_cache', 'useCache'],
+  signal: ['abortSignal', 'abort_signal', 'controller'],
+  positions: ['pos', 'token_positions'],
+  index: ['neuron', 'feature', 'idx'],
+  layer: ['block'],
+  sae: ['hook', 'hook_name', 'hook_point'],
+  errorTerm: ['use_error_term'],
+  hook: ['hook_name', 'hook_point'],
+  skipSpecial: ['skip_special_tokens'],
+  splitSpecialTokens: ['encode_special_tokens'],
+};
 
 function fail(message: string): never {
   throw createError('argument', message);
@@ -57,7 +84,7 @@ function oneOf<T extends string>(name: string, value: unknown, choices: readonly
 
 function list<T>(name: string, value: unknown): T[] {
   if (value === undefined) return [];
-  return Array.isArray(value) ? value : fail(`${name} must be a list, not ${show(value)}.`);
+  return Array.isArray(value) ? [...value] : fail(`${name} must be a list, not ${show(value)}.`);
 }
 
 /** `what`: what else it may be, for the error. */
@@ -84,7 +111,7 @@ interface CallOptions {
   loadCheckpoint: { onProgress?: ((progress: LoadProgress) => void) | undefined; signal?: AbortSignal | undefined };
   attachSae: SaeOptions;
   saeQuality: { signal?: AbortSignal | undefined };
-  features: { signal?: AbortSignal | undefined };
+  'index, neuron, steps and clusters': { signal?: AbortSignal | undefined };
   file: { keep?: boolean | undefined; signal?: AbortSignal | undefined };
   'Features.open': { cache?: boolean | string | undefined; hub?: string | URL | undefined };
 }
@@ -133,7 +160,7 @@ const OPTIONS: { readonly [C in keyof CallOptions]: Names<CallOptions[C]> } = {
   loadCheckpoint: { onProgress: true, signal: true },
   attachSae: { hook: true, errorTerm: true, hub: true, signal: true },
   saeQuality: { signal: true },
-  features: { signal: true },
+  'index, neuron, steps and clusters': { signal: true },
   file: { keep: true, signal: true },
   'Features.open': { cache: true, hub: true },
 };
@@ -154,7 +181,7 @@ const RANGE = ['from', 'to'];
 export function optionsOf<C extends keyof CallOptions, T extends CallOptions[C]>(call: C, options: T | undefined): T {
   if (options === undefined) return {} as T;
   if (typeof options !== 'object' || options === null || Array.isArray(options)) return fail('The options must be an object.');
-  const unknown = unknownName(options, Object.keys(OPTIONS[call]), `option of ${call}`);
+  const unknown = unknownName(options, Object.keys(OPTIONS[call]), `option of ${call}`, ELSEWHERE);
   return unknown === undefined ? options : fail(unknown);
 }
 
@@ -166,8 +193,9 @@ export function editsOf(edits: unknown): Edit[] {
     };
     if (typeof edit !== 'object' || edit === null) return wrong('must be an object.');
     const { positions } = edit;
-    const range = typeof positions === 'object' && positions !== null ? unknownName(positions, RANGE, 'field of positions') : undefined;
-    const unknown = unknownName(edit, Object.keys(EDIT), 'field of an edit') ?? range;
+    const range =
+      typeof positions === 'object' && positions !== null ? unknownName(positions, RANGE, 'field of positions', ELSEWHERE) : undefined;
+    const unknown = unknownName(edit, Object.keys(EDIT), 'field of an edit', ELSEWHERE) ?? range;
     if (unknown !== undefined) wrong(unknown);
     const ofFeature = 'sae' in edit && edit.sae !== undefined;
     if (ofFeature && typeof edit.sae !== 'string') wrong(`sae is ${show(edit.sae)}, but must be the name of a hook.`);
@@ -241,7 +269,10 @@ export function neuronsOf(neurons: NeuronValues): Float32Array {
   if (values?.length !== count || numbers[1].length !== count) {
     fail('neurons must have layers, indices and values of one length.');
   }
-  return Float32Array.from({ length: 3 * count }, (_, at) => (numbers[at % 3] ?? values)[Math.floor(at / 3)]!);
+  return Float32Array.from({ length: 3 * count }, (_, at) => {
+    const number = (numbers[at % 3] ?? values)[Math.floor(at / 3)];
+    return typeof number === 'number' ? number : NaN;
+  });
 }
 
 /** Options of `attachSae`. */
@@ -295,7 +326,7 @@ export function generateOptions(options: GenerateOptions): WasmGenerateOptions {
 /** The generations of a batch; what is wrong with one names its number. */
 export function batchOf(generations: unknown) {
   if (!Array.isArray(generations)) return fail('The generations must be a list of { prompt, … }.');
-  return generations.map((given: BatchRequest, number) => {
+  return Array.from(generations, (given: BatchRequest, number) => {
     try {
       if (typeof given !== 'object' || given === null) fail('must be an object.');
       const { prompt, ...options } = optionsOf('a generation of generateBatch', given);

@@ -51,7 +51,7 @@ export async function connect({ worker, workerUrl, threads: asked }: HostOptions
     };
     return { connection, team: team.request };
   } catch (error) {
-    if (HERE_INSTEAD && worker === undefined && workerUrl === undefined) return { connection: await startHere() };
+    if (HERE_INSTEAD && worker === undefined && workerUrl === undefined && (asked ?? 1) === 1) return { connection: await startHere() };
     throw error;
   }
 }

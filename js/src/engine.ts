@@ -48,7 +48,13 @@ export class Instance {
   }
 }
 
-let started: Promise<Instance> | undefined;
+interface Starting {
+  /** Where the engine comes from, as its load said. */
+  wasm: string | Uint8Array<ArrayBuffer> | undefined;
+  running: Promise<Instance>;
+}
+
+let started: Starting | undefined;
 /** Whether the bindings have an instance that nothing has trapped. */
 let isReady = false;
 /** The module, once it is compiled: a later instance is made of the same code. */
@@ -69,14 +75,21 @@ export async function startEngine(
   wasm: string | Uint8Array<ArrayBuffer> | undefined,
   onProgress: (progress: LoadProgress) => void,
 ): Promise<Instance> {
-  const before = started;
-  if ((await before?.catch(() => undefined))?.trap && started === before) started = undefined;
+  while (started) {
+    const before: Starting = started;
+    const instance = await before.running.catch((error) => {
+      if (before.wasm === wasm) throw error;
+    });
+    if (instance && !instance.trap) return instance;
+    if (started === before) started = undefined;
+  }
   // A start that failed (offline, say) may be tried again. It follows no signal: several models may wait for it.
-  started ??= start(wasm ?? wasmUrl(), onProgress).catch((error) => {
+  const running = start(wasm ?? wasmUrl(), onProgress).catch((error) => {
     started = undefined;
     throw error;
   });
-  return started;
+  started = { wasm, running };
+  return running;
 }
 
 async function start(wasm: string | Uint8Array<ArrayBuffer>, onProgress: (progress: LoadProgress) => void): Promise<Instance> {
@@ -147,29 +160,39 @@ async function unzipped(bytes: Uint8Array<ArrayBuffer>): Promise<BufferSource> {
 
 async function moduleAt(url: string, onProgress: (progress: LoadProgress) => void): Promise<WebAssembly.Module> {
   if (isNode && url.startsWith('file:')) return WebAssembly.compile(await readFileUrl(url));
+  let progress: ByteProgress | undefined;
+  const onBytes = (bytes: number, total: number | null) => {
+    progress ??= new ByteProgress('compile', total, onProgress);
+    progress.update(FILE, bytes);
+  };
   try {
-    return await fetchModule(url, 'default', onProgress);
+    return await fetchModule(url, 'default', onBytes);
   } catch {
     // A cache may have kept a bad moment of the server, a web page in place of the file for example: ask the server itself.
-    return fetchModule(url, 'reload', onProgress);
+    return fetchModule(url, 'reload', onBytes);
   }
 }
 
 /** Fetches and compiles; the server has to go on answering. */
-function fetchModule(url: string, cache: RequestCache, onProgress: (progress: LoadProgress) => void): Promise<WebAssembly.Module> {
+function fetchModule(
+  url: string,
+  cache: RequestCache,
+  onBytes: (bytes: number, total: number | null) => void,
+): Promise<WebAssembly.Module> {
   return timely(FILE, undefined, async (signal, alive) => {
     const response = await fetch(url, { cache, signal });
     alive();
     if (!response.ok) throw new Error(`the server responded with ${response.status}`);
     if (isPage(response)) throw new Error('the server sent a web page instead');
-    const progress = new ByteProgress('compile', bodyBytes(response), onProgress);
+    const total = bodyBytes(response);
     let bytes = 0;
     const counter = new TransformStream<Uint8Array, Uint8Array>({
       transform(chunk, controller) {
         alive();
-        if (bytes === 0 && !MAGIC.every((byte, place) => chunk[place] === byte)) throw new Error('what the server sent is not WebAssembly');
+        if (MAGIC.some((byte, place) => (chunk[place - bytes] ?? byte) !== byte))
+          throw new Error('what the server sent is not WebAssembly');
         bytes += chunk.length;
-        progress.update(FILE, bytes);
+        onBytes(bytes, total);
         controller.enqueue(chunk);
       },
     });

@@ -30,6 +30,9 @@ const FOLDER = 'features/';
 /** How many parsed files of records are kept. */
 const RECENT_FILES = 8;
 
+/** How errors call them. */
+const CALLS = 'index, neuron, steps and clusters';
+
 /** Option of every call: a signal that ends it. */
 export interface FeatureOptions {
   signal?: AbortSignal | undefined;
@@ -83,7 +86,7 @@ export class Features {
 
   /** Everything known about one neuron. */
   async neuron(layer: number, index: number, options?: FeatureOptions): Promise<NeuronRecord> {
-    const signal = signalOf(optionsOf('features', options).signal);
+    const signal = signalOf(optionsOf(CALLS, options).signal);
     const wanted = { layer: wholeNumber('layer', layer), index: wholeNumber('index', index) };
     if (wanted.layer === undefined || wanted.index === undefined) throw createError('argument', 'neuron needs a layer and an index.');
     const opened = await this.#opened(options);
@@ -135,13 +138,13 @@ export class Features {
   }
 
   #opened(options: FeatureOptions | undefined): Promise<{ index: FeatureIndex; shards: ShardLayout }> {
-    const signal = signalOf(optionsOf('features', options).signal);
+    const signal = signalOf(optionsOf(CALLS, options).signal);
     this.#index ??= this.#once(
       this.#file('index.json').then(async (blob) => {
         if (!blob) {
           throw createError('no-features', 'The model folder has no features/index.json; make it with topk-lm analyze.');
         }
-        return parseIndex(await blob.text(), `${FOLDER}index.json`, this.#model);
+        return parseIndex(await textOf(blob), `${FOLDER}index.json`, this.#model);
       }),
       () => (this.#index = undefined),
     );
@@ -181,7 +184,7 @@ export class Features {
   async #read(path: string): Promise<string> {
     const blob = await this.#file(path);
     if (!blob) throw createError('features', `${FOLDER}${path} is missing; make the folder again with topk-lm analyze.`);
-    return blob.text();
+    return textOf(blob);
   }
 
   #file(path: string): Promise<Blob | undefined> {
@@ -197,6 +200,11 @@ export class Features {
     return (await until(this.#files, signal)).file(path, signal, keep);
   }
 }
+
+const textOf = (blob: Blob) =>
+  blob.text().catch((cause) => {
+    throw createError('io', `The statistics can no longer be read (${cause}).`, { cause });
+  });
 
 named({ Features });
 typedCalls(Features);

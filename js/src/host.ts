@@ -104,7 +104,7 @@ class ModelHost {
         const { folder } = await this.#withFolder(checkpointFolder(step, this.#source()), context, (source, onTensor) =>
           this.#cancellable(context.signal, (model, cancel) => model.load_checkpoint(source, cancel, onTensor)),
         );
-        return folder.cache;
+        return { cache: folder.cache, checkpoints: this.#files?.checkpoints ?? [] };
       }),
     attachSae: ({ files, hook, errorTerm }, { signal }) =>
       this.#inTurn(signal, async () => {

@@ -51,11 +51,15 @@ import type {
   SaeQuality,
   Tensor,
 } from './types.js';
+import { eitherOf } from './remote.js';
 import { readGiven } from './sources/bytes.js';
 import { saeFiles } from './sources/sae.js';
 
 /** How long an engine that computes may take to free everything (ms), before its worker is ended anyway. */
 const DISPOSE_TIMEOUT = 5000;
+
+/** What `texts.map(encode)` hands on behind a text, its place, is no options. */
+const unlessPlace = <T>(options: T): T | undefined => (typeof options === 'number' ? undefined : options);
 
 /** The model's tokenizer. It runs where the engine does, hence the promises. */
 export interface Tokenizer {
@@ -81,6 +85,8 @@ export class TopKLM {
   /** The neuron statistics of the model folder, which can be read after {@link TopKLM.dispose}, too. */
   readonly features: Features;
   #disposing: Promise<void> | undefined;
+  /** Each ends the download of an autoencoder. */
+  readonly #fetching = new Set<AbortController>();
 
   /** Use {@link TopKLM.load}. */
   private constructor(connection: Connection, description: ModelDescription, features: Features) {
@@ -162,14 +168,13 @@ export class TopKLM {
   readonly tokenizer: Tokenizer = typedCalls({
     encode: async (text, options) => {
       if (typeof text !== 'string') throw createError('argument', 'text must be a string.');
-      // `texts.map(encode)` hands on a number.
-      const { splitSpecialTokens } = optionsOf('encode', typeof options === 'number' ? undefined : options);
+      const { splitSpecialTokens } = optionsOf('encode', unlessPlace(options));
       return this.#connection.call('encode', { text, splitSpecialTokens: flag('splitSpecialTokens', splitSpecialTokens) ?? false });
     },
     decode: async (ids, options) =>
       this.#connection.call('decode', {
         ids: idsOf('ids', ids),
-        skipSpecial: flag('skipSpecial', optionsOf('decode', options).skipSpecial) ?? true,
+        skipSpecial: flag('skipSpecial', optionsOf('decode', unlessPlace(options)).skipSpecial) ?? true,
       }),
     tokens: async (ids) => this.#connection.call('tokens', { ids: idsOf('ids', ids) }),
   });
@@ -287,7 +292,7 @@ export class TopKLM {
     if (step === undefined) throw createError('argument', "step is missing; pass a training step or 'final'.");
     const args = { step: step === 'final' ? step : (wholeNumber('step', step, 0, Number.MAX_SAFE_INTEGER) as number) };
     const onEvent = functionOf('onProgress', onProgress);
-    this.#description.cache = await this.#connection.call('loadCheckpoint', args, { signal: signalOf(signal), onEvent });
+    Object.assign(this.#description, await this.#connection.call('loadCheckpoint', args, { signal: signalOf(signal), onEvent }));
   }
 
   /**
@@ -303,8 +308,18 @@ export class TopKLM {
   async attachSae(source: ModelSource, options?: SaeOptions): Promise<SaeInfo> {
     const { hook, errorTerm, hub, signal } = saeOptions(optionsOf('attachSae', options));
     if (this.#disposing) throw new TopKDisposedError(); // before anything is fetched
-    const files = await until(saeFiles(sourceOf(source, hub, 'autoencoder'), signal ?? new AbortController().signal), signal);
-    return this.#connection.call('attachSae', { files, hook, errorTerm }, { signal });
+    const over = new AbortController();
+    this.#fetching.add(over);
+    try {
+      const within = eitherOf(signal ?? over.signal, over);
+      const files = await until(saeFiles(sourceOf(source, hub, 'autoencoder'), within), within);
+      return await this.#connection.call('attachSae', { files, hook, errorTerm }, { signal });
+    } catch (error) {
+      throw this.#disposing ? new TopKDisposedError() : error;
+    } finally {
+      over.abort();
+      this.#fetching.delete(over);
+    }
   }
 
   /** Detaches all autoencoders. */
@@ -330,6 +345,7 @@ export class TopKLM {
   }
 
   async #dispose(): Promise<void> {
+    for (const over of this.#fetching) over.abort();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, DISPOSE_TIMEOUT);

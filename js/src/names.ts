@@ -1,38 +1,13 @@
 /** Refuses what a call does not know: an option that is ignored in silence falsifies what its caller measures. */
 
-/** Names that other libraries give to what is here called otherwise. */
-const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
-  maxTokens: ['max_new_tokens', 'max_tokens', 'max_length', 'n_predict'],
-  temperature: ['do_sample', 'temp'],
-  stop: ['stop_strings', 'stop_sequences', 'stopping_criteria'],
-  topLogprobs: ['logprobs', 'output_scores', 'return_logprobs'],
-  ignoreEos: ['stop_at_eos'],
-  hooks: ['names_filter', 'output_hidden_states', 'hook_names'],
-  edits: ['fwd_hooks', 'interventions', 'steer', 'steering'],
-  backend: ['device', 'device_type', 'engine'],
-  dtype: ['precision', 'quantized', 'torch_dtype'],
-  kvCache: ['kv_cache', 'kv_cache_dtype', 'cache_type_k', 'cache_type_v', 'type_k', 'type_v'],
-  maxContext: ['n_ctx', 'context_window_size', 'max_position_embeddings'],
-  onProgress: ['progress_callback', 'initProgressCallback'],
-  onStep: ['onToken', 'on_token', 'callback', 'streamer'],
-  cache: ['cache_dir', 'use_browser_cache', 'useCache'],
-  signal: ['abortSignal', 'abort_signal', 'controller'],
-  positions: ['pos', 'token_positions'],
-  index: ['neuron', 'feature', 'idx'],
-  layer: ['block'],
-  sae: ['hook', 'hook_name', 'hook_point'],
-  errorTerm: ['use_error_term'],
-  hook: ['hook_name', 'hook_point'],
-  skipSpecial: ['skip_special_tokens'],
-  splitSpecialTokens: ['encode_special_tokens'],
-  select: ['largest', 'sorted', 'mode'],
-};
+/** Names that other libraries give to an option, by what it is called here. */
+export type Aliases = Readonly<Record<string, readonly string[]>>;
 
 const plain = (name: string) => name.toLowerCase().replaceAll(/[_-]/g, '');
 
 /** The known name that was most likely meant, if one is near. */
-function nearest(name: string, known: readonly string[]): string | undefined {
-  const elsewhere = known.find((candidate) => ELSEWHERE[candidate]?.some((other) => plain(other) === plain(name)));
+function nearest(name: string, known: readonly string[], aliases: Aliases): string | undefined {
+  const elsewhere = known.find((candidate) => aliases[candidate]?.some((other) => plain(other) === plain(name)));
   if (elsewhere !== undefined) return elsewhere;
   const [best] = known.map((candidate) => [distance(plain(name), plain(candidate)), candidate] as const).sort(([a], [b]) => a - b);
   return best && best[0] <= Math.ceil(best[1].length / 3) ? best[1] : undefined;
@@ -53,10 +28,10 @@ function distance(a: string, b: string): number {
 }
 
 /** What is wrong with the names in `given`, if anything. A name whose value is `undefined` is as if left out. */
-export function unknownName(given: object, known: readonly string[], what: string): string | undefined {
+export function unknownName(given: object, known: readonly string[], what: string, aliases: Aliases): string | undefined {
   const name = Object.keys(given).find((key) => !known.includes(key) && (given as Record<string, unknown>)[key] !== undefined);
   if (name === undefined) return undefined;
-  const meant = nearest(name.slice(0, 40), known);
+  const meant = nearest(name.slice(0, 40), known, aliases);
   const instead = meant === undefined ? `there are ${known.join(', ')}.` : `did you mean ${meant}?`;
   return `${JSON.stringify(name.slice(0, 40))} is no ${what}; ${instead}`;
 }

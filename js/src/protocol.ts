@@ -97,7 +97,7 @@ export interface Methods {
     result: AblationResult;
     event: { done: number; total: number };
   };
-  loadCheckpoint: { args: { step: number | 'final' }; result: CacheInfo; event: LoadProgress };
+  loadCheckpoint: { args: { step: number | 'final' }; result: Pick<ModelDescription, 'cache' | 'checkpoints'>; event: LoadProgress };
   attachSae: { args: { files: Map<string, Blob>; hook: string | undefined; errorTerm: boolean }; result: SaeInfo; event: never };
   detachSaes: { args: undefined; result: undefined; event: never };
   saeQuality: { args: { prompt: PromptData }; result: SaeQuality; event: never };

@@ -191,3 +191,13 @@ export function serverVersion(headers: Headers): string {
   const known = [modified && `modified-${modified}`, tag && `etag-${tag}`].filter(Boolean);
   return known.length > 0 ? known.join(' ') : UNKNOWN_VERSION;
 }
+
+/** A file that the server refuses. */
+export function refusal(url: string, status: number): Error {
+  return createError('download', `${url} could not be fetched: the server responded with ${status}.`);
+}
+
+/** A file of a model that is not there. `why`: how that is known. */
+export function notFound(url: string, why = ''): Error {
+  return createError('download', `${url} was not found${why}; the URL must point to a model folder.`);
+}

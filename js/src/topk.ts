@@ -204,7 +204,7 @@ const SHAPE = ['rows', 'n', 'k', 'select', 'sorted'];
 
 function checkNames(options: object, known: readonly string[], call: string): void {
   if (typeof options !== 'object' || options === null) throw createError('argument', `The options of ${call} must be an object.`);
-  const unknown = unknownName(options, known, `option of ${call}`);
+  const unknown = unknownName(options, known, `option of ${call}`, { select: ['largest', 'mode'] });
   if (unknown !== undefined) throw createError('argument', unknown);
 }
 

@@ -10,6 +10,8 @@ import {
   isMissing,
   MOST_UNTOLD,
   request,
+  notFound,
+  refusal,
   Retriable,
   serverVersion,
   timely,
@@ -223,15 +225,15 @@ export class Transfer {
       await this.#restart();
       throw new Retriable(`${url} changed during the download.`);
     }
-    if (isMissing(response)) throw createError('download', `${url} was not found; the URL must point to a model folder.`);
-    if (!response.ok) throw createError('download', `${url} could not be fetched: the server responded with ${response.status}.`);
+    if (isMissing(response)) throw notFound(url);
+    if (!response.ok) throw refusal(url, response.status);
     const version = sha256 ? this.#version : serverVersion(response.headers);
     const continues = response.status === 206 && this.#isRest(response.headers.get('content-range'));
     if (this.#held > 0 && (!continues || version !== this.#version)) {
       await this.#restart();
       if (response.status === 206) throw new Retriable(`${url} changed during the download.`);
     }
-    this.#version = version;
+    this.#version = this.#file.version = version;
     if (this.#held === 0 && this.#file.bytes === null) this.#file.bytes = bodyBytes(response);
   }
 
@@ -253,7 +255,7 @@ export class Transfer {
         if (done) break;
         alive();
         if (this.#held === 0 && looksLikeHtml(new TextDecoder().decode(value.subarray(0, 64)))) {
-          throw createError('download', `${url} was not found: the server sent a web page instead; the URL must point to a model folder.`);
+          throw notFound(url, ': the server sent a web page instead');
         }
         await this.#append(value as Uint8Array<ArrayBuffer>);
         if (this.#held > most) break;

@@ -59,9 +59,15 @@ export function importing(url: string): WorkerScript[] {
 export function fromText(text: string, from: string, type: WorkerType): WorkerScript[] {
   const blob = () => {
     const url = URL.createObjectURL(new Blob([text], { type: 'text/javascript' }));
-    const worker = new Worker(url, { type });
-    for (const end of ['message', 'error']) worker.addEventListener(end, () => URL.revokeObjectURL(url), { once: true });
-    return worker;
+    const over = () => URL.revokeObjectURL(url);
+    try {
+      const worker = new Worker(url, { type });
+      for (const end of ['message', 'error']) worker.addEventListener(end, over, { once: true });
+      return worker;
+    } catch (error) {
+      over();
+      throw error;
+    }
   };
   const data = () => new Worker(`data:text/javascript;charset=utf-8,${encodeURIComponent(text)}`, { type });
   return (globalThis.origin === 'null' ? [data] : [blob, data]).map((start) => ({ from, start }));

@@ -79,6 +79,7 @@ test('a batch: each generation as generate takes it, and which one is wrong', ()
     { prompt: Uint32Array.of(3), options: { stop: [], edits: [], hooks: [] } },
   ]);
   throwsArgument(() => batchOf({}), /^The generations must be a list/);
+  throwsArgument(() => batchOf(new Array(1)), /^generation 0: must be an object/);
   throwsArgument(() => batchOf([{ prompt: 'a' }, { prompt: 'b', topP: 0 }]), /^generation 1: topP is 0/);
   throwsArgument(() => batchOf([{ prompt: 'a', n_predict: 3 }]), /^generation 0: "n_predict" is no option .* did you mean maxTokens/);
 });
@@ -97,6 +98,10 @@ test('setEach: neurons as one list, and what is wrong with them', () => {
   const neurons = { layers: [0, 3], indices: Uint32Array.of(7, 9), values: [1.5, -2] };
   assert.deepEqual(neuronsOf(neurons), Float32Array.of(0, 7, 1.5, 3, 9, -2));
   assert.equal(neuronsOf({ layers: [], indices: [], values: [] }).length, 0);
+  // What is no number is none, and no 0 or 1: the engine says which it is.
+  for (const value of [null, true, '18', undefined, 18n]) {
+    assert.deepEqual(neuronsOf({ layers: [0], indices: [7], values: [value] } as never), Float32Array.of(0, 7, NaN));
+  }
   for (const [wrong, pattern] of [
     [undefined, /^neurons\.layers must be a list of layer numbers/],
     [{ ...neurons, layers: [0, -3] }, /^neurons\.layers\[1\] is -3, but must be a layer number/],
@@ -112,6 +117,7 @@ test('setEach: neurons as one list, and what is wrong with them', () => {
 });
 
 test('edits: whole numbers, and undefined is as if left out', () => {
+  assert.throws(() => editsOf(new Array(1)), /edit 0: must be an object/, 'a hole in the list');
   const edit = { layer: 1, index: 2, action: 'ablate', value: undefined, site: undefined } as const;
   assert.deepEqual(editsOf([edit]), [{ layer: 1, index: 2, action: 'ablate' }]);
   const range = { from: 1, to: 3 };
@@ -159,7 +165,7 @@ test('unknown options are refused, with the one that was meant', () => {
     ['encode', { split_special_tokens: true }, /did you mean splitSpecialTokens\?/],
     ['encode', { add_special_tokens: false }, /^"add_special_tokens" is no option of encode; /],
     ['Features.open', { cahce: false }, /did you mean cache\?/],
-    ['features', [], /must be an object/],
+    ['index, neuron, steps and clusters', [], /must be an object/],
     ['run', { [`x${'y'.repeat(1000)}`]: 1 }, /^.{1,150}$/],
   ] as const) {
     throwsArgument(() => optionsOf(call, options as never), message);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import fs, { mkdtempSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -271,6 +271,24 @@ test('paths stay in their folder', () => {
     [2, 10],
   );
   assert.deepEqual(checkpointSteps(['step07/model.safetensors', `step${2 ** 53}/model.safetensors`], [2 ** 53, 1.5, -1]), []);
+});
+
+test('what the disk refuses is an error of the disk, which names it', async (t) => {
+  const root = mkdtempSync(join(tmpdir(), 'topk-lm-'));
+  t.after(() => rmSync(root, { recursive: true }));
+  for (const name of ['config.json', 'model.safetensors', 'cfg.json', 'sae_weights.safetensors']) writeFileSync(join(root, name), '{}');
+  const folder = await new FolderFiles(root).open('');
+  const refuse = () => {
+    throw new Error('EACCES: permission denied');
+  };
+  const isSaid = (name: string) => (error: unknown) =>
+    error instanceof TopKError && error.code === 'io' && error.message.startsWith(`${join(root, name)} cannot be read (EACCES`);
+  t.mock.method(fs, 'readdirSync', refuse);
+  assert.throws(() => new FolderFiles(root), isSaid(''));
+  t.mock.method(fs.promises, 'open', async () => refuse());
+  await assert.rejects(folder.read('model.safetensors', 0, 2), isSaid('model.safetensors'));
+  t.mock.method(fs.promises, 'readFile', async () => refuse());
+  await assert.rejects(saeFiles({ kind: 'path', path: root }, new AbortController().signal), isSaid('cfg.json'));
 });
 
 test('a folder that cannot be looked into is told from one without a model', () => {

@@ -5,9 +5,10 @@ import { test, type TestContext } from 'node:test';
 import { PART_BYTES } from '../src/cache.ts';
 import { TopKAbortError } from '../src/errors.ts';
 import { BRIEF_SILENCE } from '../src/remote.ts';
+import { UrlFiles } from '../src/sources/url.ts';
 import { type FakeCaches, installCaches } from './support/caches.ts';
 import { FakeServer, pattern } from './support/server.ts';
-import { assertMonotonic, modelServer, open, readAll, rejectsWith, WEIGHTS, weights } from './support/visit.ts';
+import { assertMonotonic, BASE, modelServer, open, readAll, rejectsWith, WEIGHTS, weights } from './support/visit.ts';
 
 test('with a manifest: verified, stored, then served from the cache without any GET of the files', async (t) => {
   installCaches(t);
@@ -205,6 +206,25 @@ test('a full storage: a sentence with a next step, and the model still loads', a
   assert.ok(![...caches.keys('file'), ...caches.keys('part')].some((key) => key.includes(WEIGHTS)), 'its parts are gone');
 });
 
+test('a file that was kept in memory once says nothing of others, or of a later time', async (t) => {
+  const caches = installCaches(t);
+  const server = modelServer()
+    .put('step5/model.safetensors', pattern(PART_BYTES + 10))
+    .putManifest();
+  const files = await UrlFiles.create(BASE, 'name', server);
+  const load = async (folder: string) => {
+    const opened = await files.open(folder, { signal: new AbortController().signal, onProgress: () => {} });
+    await opened.complete();
+    return opened.cache.state;
+  };
+  assert.equal(await load(''), 'verified');
+  caches.quota = caches.bytes() + 100_000;
+  assert.equal(await load('step5/'), 'memory');
+  assert.equal(await load(''), 'verified');
+  caches.quota = Number.POSITIVE_INFINITY;
+  assert.equal(await load('step5/'), 'verified');
+});
+
 test('no Cache API, or `cache: false`: from memory, with the reason', async (t) => {
   const plain = await open(modelServer().putManifest());
   await plain.folder.complete();
@@ -249,6 +269,31 @@ test('stored bytes that changed are noticed, thrown away and fetched again, from
       assert.deepEqual(await readAll(await open(server)), weights);
       assert.equal(server.gets(WEIGHTS).length, 0, 'the good copy stays');
     }
+  }
+});
+
+test('without a manifest: what the server does not answer about is not taken for missing', async (t) => {
+  const caches = installCaches(t);
+  const server = modelServer().put('tokenizer.json', '{}');
+  await (await open(server)).folder.complete();
+  for (const url of [...caches.entries.keys()]) if (/tokenizer|safetensors/.test(url)) caches.entries.delete(url);
+  const { fetch } = server;
+  server.fetch = async (input, init) => (/tokenizer/.test(String(input)) ? new Response(null, { status: 503 }) : fetch(input, init));
+  await rejectsWith(open(server), 'download', /tokenizer\.json could not be fetched: the server responded with 503/);
+});
+
+test('a manifest that was taken from the server is forgotten, unless a web page came in its place', async (t) => {
+  for (const removed of [true, false]) {
+    installCaches(t);
+    const server = modelServer().putManifest();
+    await (await open(server)).folder.complete();
+    server.files.delete('manifest.json');
+    server.fallback = !removed;
+    await (await open(server)).folder.complete();
+    server.offline = true;
+    const again = open(server).then(readAll);
+    if (removed) assert.deepEqual(await again, weights);
+    else await rejectsWith(again, 'download', /could not be fetched/);
   }
 });
 

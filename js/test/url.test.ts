@@ -330,6 +330,25 @@ test('a model that is replaced while a page is open: no checkpoint of the new on
   }
 });
 
+test('without a manifest: what came is what is in use, whatever the server said before', async (t) => {
+  installCaches(t);
+  const server = modelServer();
+  const { fetch } = server;
+  let said = 'a';
+  server.fetch = async (input, init) => {
+    const response = await fetch(input, init);
+    if (!String(input).endsWith(WEIGHTS)) return response;
+    const headers = new Headers(response.headers);
+    headers.set('etag', init?.method === 'HEAD' ? said : 'b');
+    return new Response(response.body, { status: response.status, headers });
+  };
+  const load = await visit(server, 'name');
+  await load('');
+  said = 'b'; // it was replaced between the two questions
+  assert.deepEqual(await load(''), weights);
+  assert.equal(server.gets(WEIGHTS).length, 1);
+});
+
 test('without a manifest, files that are replaced while a page is open are not taken for the same', async (t) => {
   installCaches(t);
   for (const cache of [null, 'name']) {

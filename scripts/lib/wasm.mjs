@@ -148,6 +148,7 @@ async function optimize({ name, bindings, generated }) {
     if (!script.includes(old)) throw new Failure(`${name}.js no longer says: ${old}`);
     script = script.replaceAll(old, by);
   };
+  const part = (pattern, by) => replace(pattern.exec(script)?.[0] ?? String(pattern), by);
   // What an instance that trapped had still to do comes to nothing, and the port it waited at closes (it would keep Node alive).
   // wasm-bindgen would throw where nobody can catch it.
   replace(
@@ -159,9 +160,17 @@ async function optimize({ name, bindings, generated }) {
     replace('queueMicrotask(arg0);', 'queueMicrotask(() => tasks.run(arg0));');
     script += '\nexport const tasks = { run: (task) => task() };\n';
     // Nobody starts it so.
-    const sync = /function initSync[\s\S]*?\n}\n/.exec(script)?.[0];
-    replace(sync, '');
+    part(/function initSync[\s\S]*?\n}\n/, '');
     replace('export { initSync, ', 'export { ');
+    // It is always given a module, in an object.
+    part(
+      /(?<=async function __wbg_load\(.*\{\n)[\s\S]*?(?=\n}\n)/,
+      'return { instance: await WebAssembly.instantiate(module, imports), module };',
+    );
+    part(/(?<=async function __wbg_init_once\(.*\{\n)[\s\S]*?(?=\n +const imports)/, '({ module_or_path } = module_or_path);');
+    part(/ +if \(typeof module_or_path === 'string'[\s\S]*?\n {4}}\n/, '');
+    // What it says of values is for messages.
+    part(/(?<=function debugString\(.*\{\n)[\s\S]*?(?=\n}\n)/, 'return val instanceof Error ? String(val) : toString.call(val);');
   }
   fs.writeFileSync(path.join(to, `${name}.js`), script);
 }

@@ -117,6 +117,28 @@ function writeService(entry) {
   fs.writeFileSync(path.join(root, 'service.js'), `${app}\n${reply}\n`);
 }
 
+test('where no worker starts, threads that were asked for are an error', async (t) => {
+  const url = await serveProject(t, '', {
+    'cross-origin-opener-policy': 'same-origin',
+    'cross-origin-embedder-policy': 'require-corp',
+    'content-security-policy': "worker-src 'none'",
+  });
+  const page = await browser.newPage();
+  page.setDefaultTimeout(STEP_TIMEOUT);
+  await page.goto(url);
+  const load = (threads) =>
+    page.evaluate(async (threads) => {
+      const { TopKLM } = await import('/npm/bundle.js');
+      const loading = TopKLM.load('/model/', { backend: 'cpu', threads });
+      return loading.then(
+        ({ backend }) => backend.threads,
+        ({ code }) => code,
+      );
+    }, threads);
+  assert.deepEqual([await load(1), await load(2)], [1, 'worker']);
+  await page.close();
+});
+
 test('a service worker', async (t) => {
   writeService('bundle.js');
   await assertGolden(browser, await serveProject(t, IN_SERVICE_WORKER), '/model/', { backend: 'cpu' });

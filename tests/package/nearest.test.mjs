@@ -38,7 +38,7 @@ test('the page finds a vector by a noisy copy of it', async (t) => {
 
 test('several queries at once: each as a plain search finds it', async (t) => {
   const page = await openExample(t);
-  const { found, scores, queries, count, k } = await page.evaluate(async () => {
+  const { found, scores, queries, count, k, errors } = await page.evaluate(async () => {
     const { createIndex } = await import('./nearest.js');
     const [count, width, queries, k] = [5000, 12, 3, 7];
     const value = (at) => Math.sin(at * at * 0.37 + at);
@@ -47,6 +47,9 @@ test('several queries at once: each as a plain search finds it', async (t) => {
     const device = await (await navigator.gpu.requestAdapter()).requestDevice();
     const index = await createIndex(device, vectors, width);
     const { indices, values } = await index.search(asked, k);
+    const most = Math.floor(device.limits.maxStorageBufferBindingSize / (count * 4));
+    const refused = [index.search(asked, count + 1), index.search(new Float32Array((most + 1) * width), 1)];
+    const errors = (await Promise.allSettled(refused)).map(({ reason }) => reason?.message);
     index.destroy();
     const dot = (query, at) => {
       let sum = 0;
@@ -54,8 +57,10 @@ test('several queries at once: each as a plain search finds it', async (t) => {
       return sum;
     };
     const scores = Array.from({ length: queries }, (_, query) => Array.from({ length: count }, (__, at) => dot(query, at)));
-    return { found: { indices: [...indices], values: [...values] }, scores, queries, count, k };
+    return { found: { indices: [...indices], values: [...values] }, scores, queries, count, k, errors };
   });
+  assert.match(errors[0], /k is 5001, but a row has only 5000 values/);
+  assert.match(errors[1], /this device scores at most \d+ at once/);
   for (let query = 0; query < queries; query++) {
     const best = Array.from({ length: count }, (_, at) => at).sort((a, b) => scores[query][b] - scores[query][a]);
     const own = (list) => list.slice(query * k, (query + 1) * k);

@@ -103,6 +103,7 @@ test('a special token that is written out in a text, or a prompt, counts as that
   }
   assert.deepEqual(await encode('a<|endoftext|>b', { splitSpecialTokens: undefined }), await encode('a<|endoftext|>b'));
   assert.deepEqual(await Promise.all(['a', 'b'].map(encode)), await Promise.all(['a', 'b'].map((word) => encode(word))));
+  assert.deepEqual(await Promise.all([[first], [second]].map(decode)), ['', '']);
   await rejectsWith(encode('a', { splitSpecialTokens: 1 }), 'argument', /splitSpecialTokens/);
   await rejectsWith(encode('a', { add_special_tokens: false }), 'argument', /no option of encode/);
   await model.dispose();
@@ -258,6 +259,9 @@ test('errors are typed and name what is wrong', async () => {
     await rejectsWith(model[call]([]), 'argument', /^prompt is empty; give at least one token$/);
   }
   await rejectsWith(model.ablate([], 0), 'argument', /^prompt is empty/);
+  await rejectsWith(model.run([1], { promptLength: 5 }), 'argument', /^promptLength is 5, but there are 1 tokens/);
+  const unset = { layers: [0], indices: [1], values: [null] };
+  await rejectsWith(model.setEach([1], 0, unset), 'argument', /finite/);
   // It would be 0 to the engine, whose numbers have 32 bits.
   await rejectsWith(model.ablate([0], 2 ** 32), 'argument', /^target is 4294967296, but must be a whole number from 0 to 4294967295\.$/);
   await rejectsWith(model.generate([]).next(), 'argument', /^prompt is empty/);
@@ -324,7 +328,7 @@ for await (const { id } of model.generate([1, 2], { maxTokens: 3, temperature: 0
   assert.equal(output.trim().split('\n').length, 3);
 });
 
-test('the file of the engine: what is no WebAssembly, and a server that never answers', async (t) => {
+test('the file of the engine: what is no WebAssembly, a connection that breaks, and a server that never answers', async (t) => {
   let answer = (response) => response.writeHead(200, { 'content-type': 'application/wasm' }).end('<!doctype html>');
   const asked = [];
   const server = await serve(
@@ -339,15 +343,15 @@ test('the file of the engine: what is no WebAssembly, and a server that never an
   );
   t.after(() => server.close());
   // Another process, since this one has the engine already.
-  const script = (load) => `
+  const script = (load, options, told) => `
     import { mock } from 'node:test';
     import { TopKLM } from ${JSON.stringify(pathToFileURL(path.join(packageFolder, 'index.js')).href)};
-    const loading = TopKLM.load(${JSON.stringify(modelFolder)}, { wasmUrl: '${server.url}x.wasm' }).catch(({ code, message }) => ({ code, message }));
+    const loading = TopKLM.load(${JSON.stringify(modelFolder)}, { wasmUrl: '${server.url}x.wasm', ${options} }).catch(({ code, message }) => ({ code, message }));
     ${load}
-    console.log(JSON.stringify(await loading));`;
-  const said = (load = '') =>
+    console.log(JSON.stringify(${told}));`;
+  const said = (load = '', options = '', told = 'await loading') =>
     new Promise((resolve, reject) =>
-      execFile(process.execPath, ['--input-type=module', '-e', script(load)], (error, out) =>
+      execFile(process.execPath, ['--input-type=module', '-e', script(load, options, told)], (error, out) =>
         error ? reject(error) : resolve(JSON.parse(out)),
       ),
     );
@@ -355,6 +359,24 @@ test('the file of the engine: what is no WebAssembly, and a server that never an
   assert.equal(wrong.code, 'wasm');
   assert.match(wrong.message, /what the server sent is not WebAssembly/);
   assert.equal(asked.length, 2, 'asked once more');
+  // Another load, which says no address of its own, has its own outcome.
+  const other = `const other = TopKLM.load(${JSON.stringify(modelFolder)}).then((model) => model.dispose().then(() => 'loaded'), String);`;
+  assert.deepEqual(await said(other, '', '[(await loading).code, await other]'), ['wasm', 'loaded']);
+  const engine = fs.readFileSync(path.join(packageFolder, 'topk_lm_bg.wasm'));
+  let isBroken = true;
+  answer = (response) => {
+    response.writeHead(200, { 'content-type': 'application/wasm', 'content-length': engine.length });
+    response.write(engine.subarray(0, 2)); // less than what every module begins with
+    setTimeout(() => {
+      if (isBroken) response.write(engine.subarray(2, 1_000_000), () => setTimeout(() => response.destroy(), 100));
+      else response.end(engine.subarray(2));
+      isBroken = false;
+    }, 100);
+  };
+  const onProgress = `onProgress: ({ phase, loadedBytes }) => phase === 'compile' && (globalThis.seen ??= []).push(loadedBytes)`;
+  const seen = await said('await (await loading).dispose();', onProgress, 'seen');
+  assert.equal(seen.at(-1), engine.length);
+  assert.ok(seen.length > 2 && seen.every((bytes, at) => at === 0 || bytes > seen[at - 1]), `it never goes back: ${seen}`);
   answer = () => {};
   const silent = await said(`
     mock.timers.enable({ apis: ['setTimeout'] });

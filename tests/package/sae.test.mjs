@@ -117,6 +117,23 @@ test('autoencoders attached at once, and behind a checkpoint that is still being
   }
 });
 
+test('dispose() ends an attachSae whose files still come', async (t) => {
+  const model = await TopKLM.load(modelFolder, { backend: 'cpu' });
+  let signal;
+  const fetching = new Promise((fetched) => {
+    t.mock.method(globalThis, 'fetch', (_, init) => {
+      signal = init.signal;
+      fetched();
+      return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    });
+  });
+  const attaching = assert.rejects(model.attachSae('https://host.example/sae/'), { code: 'disposed' });
+  await fetching;
+  await model.dispose();
+  await attaching;
+  assert.ok(signal.aborted);
+});
+
 test('an aborted attachSae attaches nothing', async () => {
   const model = await TopKLM.load(modelFolder, { backend: 'cpu' });
   const folder = path.join(saes, 'standard-resid-post');

@@ -8,7 +8,7 @@ import { which } from '../../scripts/lib/run.mjs';
 
 /** The package alone: the widget's base and what it imports are stand-ins. */
 const PACKAGE = `
-import itertools, sys, threading, types
+import asyncio, itertools, sys, threading, types
 from unittest.mock import MagicMock
 
 sys.modules |= {"numpy": MagicMock(), "traitlets": MagicMock(), "anywidget": types.SimpleNamespace(AnyWidget=object)}
@@ -75,6 +75,16 @@ for order in (1, 3, 0, 2):  # as marimo may deliver them
     model._receive(None, {"kind": kind, "id": 3, "page": "page", "order": order, "part": 0, "parts": 1, "value": value}, [])
 assert generation.text == "012" and generation.finish == "length" and generation.done(), generation.text
 assert model._open == model._inboxes == model._owners == {}, model._inboxes
+
+async def leave(generation):
+    async for _ in generation:
+        break
+
+for number, end in ((4, lambda generation: asyncio.run(leave(generation))), (5, lambda _: model._receive(None, {"kind": "hello", "page": "other"}, []))):
+    generation = model.generate("x")
+    model._receive(None, {"kind": "steps", "id": number, "page": "page", "order": 0, "part": 0, "parts": 1, "value": [step(0)]}, [])
+    end(generation)
+    assert sent[-1] == {"kind": "abort", "id": number} and generation.done() and model._open == {}, sent[-1]
 
 rows = topk_lm.values.ActiveRows((2, 9), [0, 1, 2], None, None)
 for position in (2, -3):

@@ -17,6 +17,9 @@ use crate::ops::def::Point;
 use crate::ops::residual::TOPK_IN;
 use crate::pace::Cancel;
 
+/// What the argument is called.
+const PROMPT_LENGTH: &str = if cfg!(target_arch = "wasm32") { "promptLength" } else { "the prompt length (--prompt-len)" };
+
 /// What [`Model::run`] is asked for.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
@@ -197,7 +200,7 @@ impl Model {
         if prompt_length > ids.len() {
             fail!(
                 Argument,
-                "the prompt length (promptLength, --prompt-len) is {prompt_length}, but there are {} tokens; it must be at most that",
+                "{PROMPT_LENGTH} is {prompt_length}, but there are {} tokens; it must be at most that",
                 ids.len()
             );
         }

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
 
 use crate::edits::Edit;
-use crate::error::{fail, Code, Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::hooks::Array;
 use crate::ops::pass::ActiveRows;
 use crate::session::{Generated, StepReport, Swap};
@@ -34,13 +34,10 @@ pub fn set(object: &Object, key: &str, value: &JsValue) {
     let _ = Reflect::set(object, &key.into(), value);
 }
 
-/// Options as JavaScript gives them; `name` is the argument's, for the error.
-pub fn options<T: DeserializeOwned + Default>(name: &str, value: JsValue) -> Result<T> {
-    if value.is_undefined() || value.is_null() {
-        return Ok(T::default());
-    }
+/// Options as `js/src/arguments.ts` gives them: always an object, its names and choices checked.
+pub fn options<T: DeserializeOwned>(value: JsValue) -> Result<T> {
     serde_wasm_bindgen::from_value(value)
-        .map_err(|error| Error::new(Code::Argument, format!("{name}: {}", said(&error))))
+        .map_err(|error| Error::new(Code::Argument, format!("options: {}", said(&error))))
 }
 
 /// What serde says, without JavaScript's own prefix.
@@ -49,15 +46,12 @@ fn said(error: &serde_wasm_bindgen::Error) -> String {
     text.strip_prefix("Error: ").unwrap_or(&text).to_owned()
 }
 
-/// A list of edits; what is wrong with one names its place in the list.
+/// A list of edits, or none; what is wrong with one names its place in the list.
 pub fn edits(value: &JsValue) -> Result<Vec<Edit>> {
-    if value.is_undefined() || value.is_null() {
-        return Ok(Vec::new());
-    }
-    let Some(list) = value.dyn_ref::<JsArray>() else {
-        fail!(Edit, "edits must be a list")
-    };
     let mut edits = Vec::new();
+    let Some(list) = value.dyn_ref::<JsArray>() else {
+        return Ok(edits);
+    };
     for (number, edit) in list.iter().enumerate() {
         edits.push(
             serde_wasm_bindgen::from_value(edit)
@@ -72,22 +66,9 @@ pub fn edits_of(options: &JsValue) -> Result<Vec<Edit>> {
     edits(&Reflect::get(options, &"edits".into()).unwrap_or_default())
 }
 
-/// A seed: a BigInt, or a whole number.
-pub fn seed(value: &JsValue) -> Result<Option<u64>> {
-    let wrong = || {
-        Error::new(
-            Code::Argument,
-            "seed must be a BigInt or a whole number from 0 to 2^64 - 1",
-        )
-    };
-    if value.is_undefined() || value.is_null() {
-        return Ok(None);
-    }
-    if let Some(number) = value.as_f64() {
-        let whole = number >= 0.0 && number.fract() == 0.0 && number <= 9_007_199_254_740_991.0;
-        return if whole { Ok(Some(number as u64)) } else { Err(wrong()) };
-    }
-    u64::try_from(value.clone()).map(Some).map_err(|_| wrong())
+/// A seed, a BigInt of 64 bits, if there is one.
+pub fn seed(value: JsValue) -> Option<u64> {
+    u64::try_from(value).ok()
 }
 
 pub fn big(value: u64) -> JsValue {

@@ -120,12 +120,9 @@ fn taken<T>(slot: &RefCell<Option<T>>) -> JsResult<T> {
 /// The options of a generation.
 fn options_from(generate_options: JsValue) -> Result<GenerateOptions> {
     // A seed has 64 bits, which only a BigInt carries: read it apart.
-    let seed = match Reflect::get(&generate_options, &"seed".into()) {
-        Ok(value) => seed(&value)?,
-        Err(_) => None,
-    };
+    let seed = Reflect::get(&generate_options, &"seed".into()).ok().and_then(seed);
     let edits = edits_of(&generate_options)?;
-    let arguments: GenerateArguments = options("options", generate_options)?;
+    let arguments: GenerateArguments = options(generate_options)?;
     Ok(GenerateOptions {
         max_tokens: arguments.max_tokens,
         sampling: SamplingOptions {

@@ -9,7 +9,7 @@ use wasm_bindgen::prelude::*;
 use super::convert::{array, edits as edits_from, edits_of, hooks, object, options, swaps, thrown};
 use super::source::JsSource;
 use super::WasmCancel;
-use crate::error::{fail, quoted, Code, Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::exec::request::LogitRows;
 use crate::numerics::team;
 use crate::pace::Cancel;
@@ -326,26 +326,19 @@ fn call(function: Option<&Function>, done: f64, total: f64) {
 }
 
 async fn load(source: JsValue, load_options: JsValue, progress: Option<Function>, cancel: Cancel) -> Result<WasmModel> {
-    let arguments: LoadArguments = options("options", load_options)?;
+    let arguments: LoadArguments = options(load_options)?;
     let choice = match arguments.backend.as_deref() {
-        None | Some("auto") => BackendChoice::Auto,
         Some("webgpu") => BackendChoice::Gpu,
         Some("cpu") => BackendChoice::Cpu,
-        Some(other) => fail!(
-            Argument,
-            "backend is {}; it must be 'auto', 'webgpu' or 'cpu'",
-            quoted(other)
-        ),
+        _ => BackendChoice::Auto,
     };
     let dtype = match arguments.dtype.as_deref() {
-        None | Some("stored") => KeptAs::Stored,
         Some("f16") => KeptAs::F16,
-        Some(other) => fail!(Argument, "dtype is {}; it must be 'stored' or 'f16'", quoted(other)),
+        _ => KeptAs::Stored,
     };
     let kv_cache = match arguments.kv_cache.as_deref() {
-        None | Some("f32") => CacheDtype::F32,
         Some("f16") => CacheDtype::F16,
-        Some(other) => fail!(Argument, "kvCache is {}; it must be 'f32' or 'f16'", quoted(other)),
+        _ => CacheDtype::F32,
     };
     let source = JsSource::new(source)?;
     let mut heard = |done: u64, total: u64| call(progress.as_ref(), done as f64, total as f64);
@@ -362,16 +355,11 @@ async fn load(source: JsValue, load_options: JsValue, progress: Option<Function>
 
 async fn run(model: &Model, ids: &[u32], run_options: JsValue, cancel: &Cancel) -> Result<JsValue> {
     let edits = edits_of(&run_options)?;
-    let arguments: RunArguments = options("options", run_options)?;
+    let arguments: RunArguments = options(run_options)?;
     let logits = match arguments.logits.as_deref() {
-        None | Some("last") => LogitRows::Last,
         Some("none") => LogitRows::None,
         Some("all") => LogitRows::All,
-        Some(other) => fail!(
-            Argument,
-            "logits is {}; it must be 'none', 'last' or 'all'",
-            quoted(other)
-        ),
+        _ => LogitRows::Last,
     };
     let run_options = RunOptions {
         hooks: arguments.hooks,

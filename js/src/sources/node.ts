@@ -39,6 +39,12 @@ export function readFileUrl(url: string): Promise<Uint8Array<ArrayBuffer>> {
   return builtin('node:fs').promises.readFile(builtin('node:url').fileURLToPath(url));
 }
 
+/** What the disk refuses. */
+export function unreadable(path: string, cause: unknown): Error {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return createError('io', `${path} cannot be read (${why}); allow reading it, as Deno's --allow-read does.`, { cause });
+}
+
 /** Whether a path names a folder of this disk. */
 export function isFolder(path: string): boolean {
   try {
@@ -59,17 +65,12 @@ export class FolderFiles implements ModelFiles {
     this.#root = path.startsWith('file:') ? builtin('node:url').fileURLToPath(path) : path;
     const stat = this.#stat('config.json');
     if (stat instanceof Error) {
-      throw createError(
-        'io',
-        `${this.#path('config.json')} cannot be read (${stat.message}); allow reading it, as Deno's --allow-read does.`,
-      );
+      throw unreadable(this.#path('config.json'), stat);
     }
     if (!stat?.isFile()) {
       throw createError('argument', `${this.#root} has no config.json; pass the path of a model folder.`);
     }
-    const steps = builtin('node:fs')
-      .readdirSync(this.#root)
-      .filter((name) => /^step\d+$/.test(name));
+    const steps = this.#names().filter((name) => /^step\d+$/.test(name));
     const names = steps.flatMap((name) => [`${name}/model.safetensors`, `${name}/model.safetensors.index.json`]);
     this.checkpoints = checkpointSteps(names.filter((name) => this.#size(name) !== undefined));
   }
@@ -92,6 +93,14 @@ export class FolderFiles implements ModelFiles {
     return size === undefined ? undefined : new Blob([(await this.#read(path, 0, size)) as Uint8Array<ArrayBuffer>]);
   }
 
+  #names(): string[] {
+    try {
+      return builtin('node:fs').readdirSync(this.#root);
+    } catch (error) {
+      throw unreadable(this.#root, error);
+    }
+  }
+
   #path(path: string): string {
     return builtin('node:path').join(this.#root, path);
   }
@@ -112,7 +121,11 @@ export class FolderFiles implements ModelFiles {
   }
 
   async #read(path: string, offset: number, length: number): Promise<Uint8Array> {
-    const file = await builtin('node:fs').promises.open(this.#path(path));
+    const file = await builtin('node:fs')
+      .promises.open(this.#path(path))
+      .catch((error) => {
+        throw unreadable(this.#path(path), error);
+      });
     try {
       const bytes = new Uint8Array(length);
       let done = 0;

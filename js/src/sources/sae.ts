@@ -1,8 +1,8 @@
 /** The two files of a sparse autoencoder in SAELens' layout, from wherever they are, as Blobs by name. */
 import { createError } from '../errors.js';
-import { isMissing, NETWORK, readBody, request, retry, timely } from '../remote.js';
+import { isMissing, NETWORK, readBody, refusal, request, retry, timely } from '../remote.js';
 import { type GivenSource, readGiven } from './bytes.js';
-import { builtin, readFileUrl } from './node.js';
+import { builtin, readFileUrl, unreadable } from './node.js';
 import { isWeights } from '../transfer.js';
 import { fileUrl } from './source.js';
 
@@ -39,7 +39,7 @@ async function fetched(folder: string, name: string, signal: AbortSignal): Promi
     timely(url, signal, async (within, alive) => {
       const response = await request(NETWORK, url, { signal: within });
       if (isMissing(response)) return undefined;
-      if (!response.ok) throw createError('download', `${url} answered with status ${response.status}.`);
+      if (!response.ok) throw refusal(url, response.status);
       return readBody(url, response, alive, !isWeights(name));
     }),
   );
@@ -48,6 +48,10 @@ async function fetched(folder: string, name: string, signal: AbortSignal): Promi
 async function fromDisk(folder: string, name: string): Promise<Blob | undefined> {
   const root = folder.startsWith('file:') ? builtin('node:url').fileURLToPath(folder) : folder;
   const file = builtin('node:path').join(root, name);
-  if (!builtin('node:fs').statSync(file, { throwIfNoEntry: false })?.isFile()) return undefined;
-  return new Blob([await readFileUrl(builtin('node:url').pathToFileURL(file).href)]);
+  try {
+    if (!builtin('node:fs').statSync(file, { throwIfNoEntry: false })?.isFile()) return undefined;
+    return new Blob([await readFileUrl(builtin('node:url').pathToFileURL(file).href)]);
+  } catch (error) {
+    throw unreadable(file, error);
+  }
 }

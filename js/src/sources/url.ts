@@ -15,6 +15,8 @@ import {
   type Network,
   readBody,
   request,
+  notFound,
+  refusal,
   Retriable,
   retry,
   serverVersion,
@@ -115,7 +117,7 @@ export class UrlFiles implements ModelFiles {
   }
 
   #download(file: RemoteFile, signal: AbortSignal, onBytes: DownloadContext['onBytes'], turn?: Promise<unknown>): Download {
-    const onStorageFailure = (reason: string) => (this.#memoryReason ??= reason);
+    const onStorageFailure = (reason: string) => (this.#memoryReason = reason);
     const { path, url, version } = file;
     const used = this.#used.get(path);
     if (used !== undefined && used !== version && version !== UNKNOWN_VERSION && !file.offline) throw replaced(url);
@@ -130,7 +132,10 @@ export class UrlFiles implements ModelFiles {
     if (version !== UNKNOWN_VERSION) this.#used.set(path, version);
     const download = new Download(file, context, turn, this.#opened.get(file.url));
     download.whole.then(
-      ({ size }) => (file.bytes = size),
+      ({ size }) => {
+        file.bytes = size;
+        if (file.version !== UNKNOWN_VERSION) this.#used.set(path, file.version);
+      },
       release, // the error is said to whoever waits for the file
     );
     return download;
@@ -202,7 +207,11 @@ export class UrlFiles implements ModelFiles {
     const url = this.#url(MANIFEST);
     try {
       const text = await this.#ask(url, 'GET', signal, isBrief, async (response, alive) => {
-        if (isMissing(response)) return null;
+        if (isMissing(response)) {
+          // A page in its place may be of a network that asks for a login.
+          if (!response.ok) await this.#cache?.forget(url).catch(() => {});
+          return null;
+        }
         if ([401, 403].includes(response.status)) return undefined; // or missing, where files may not be listed (S3)
         if (!response.ok) throw refusal(url, response.status);
         return (await readBody(url, response, alive, true)).text();
@@ -260,7 +269,7 @@ export class UrlFiles implements ModelFiles {
       return createError('download', `${path} is not listed in ${this.#url(MANIFEST)}; add it with its size and SHA-256.`);
     const status = this.#refused.get(path);
     const url = this.#url(path);
-    return status ? refusal(url, status) : createError('download', `${url} was not found; the URL must point to a model folder.`);
+    return status ? refusal(url, status) : notFound(url);
   }
 
   async #find(path: string, signal: AbortSignal, isBrief: boolean): Promise<RemoteFile | undefined> {
@@ -278,7 +287,7 @@ export class UrlFiles implements ModelFiles {
       if (isBrief && error instanceof Retriable) throw error;
       // Without a network: what is stored is there.
       const kept = await this.#kept(path);
-      if (kept || (await this.#kept('config.json'))) return kept;
+      if (kept) return kept;
       throw error;
     }
   }
@@ -322,10 +331,6 @@ function replaced(url: string): Error {
     'integrity',
     `${url} is of another version of the model, which was replaced on the server; reload the page, or load the model again.`,
   );
-}
-
-function refusal(url: string, status: number): Error {
-  return createError('download', `${url} could not be fetched: the server responded with ${status}.`);
 }
 
 /** Files that a folder may have, but for shards. The tokenizer belongs to the model, not to its checkpoints. */
@@ -420,7 +425,7 @@ class UrlFolder implements OpenFolder {
 
   get cache(): CacheInfo {
     const reason = this.#memoryReason();
-    if (reason !== undefined || !this.#results.every(({ stored }) => stored)) {
+    if (!this.#results.every(({ stored }) => stored)) {
       return { state: 'memory', reason: reason ?? NOT_STORED };
     }
     return this.#results.every(({ verified }) => verified)

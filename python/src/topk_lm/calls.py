@@ -111,8 +111,16 @@ class Generation(Call):
         super()._settle(answer)
         self._add([])
 
-    def __aiter__(self):
-        return self
+    async def __aiter__(self):
+        try:
+            while True:
+                try:
+                    step = await self.__anext__()
+                except StopAsyncIteration:
+                    return
+                yield step
+        finally:
+            self.cancel()  # whoever leaves the loop wants no more of it
 
     async def __anext__(self):
         while True:

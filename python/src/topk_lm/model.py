@@ -223,7 +223,7 @@ class Model(anywidget.AnyWidget):
             self._owners.clear()
             for number, (sent, call) in list(self._open.items()):
                 if isinstance(call, Generation) and call.steps:
-                    del self._open[number]
+                    self._abort(number)  # where it is another page, the first one still computes
                     call._settle(error_of("worker", "The page was reloaded during the generation; start it again."))
                 else:
                     self.send(sent)

@@ -37,7 +37,8 @@ function set(model, name, value) {
   model.send({ kind: 'state', name, value });
 }
 
-class Engine {
+/** Exported for its test. */
+export class Engine {
   /** What the grid shows: `rows[t]` is a Map of neuron → value, or undefined while unknown. */
   grid = { ids: [], tokens: [], rows: [], edits: [], promptLength: undefined };
   #model;
@@ -78,8 +79,17 @@ class Engine {
     if (ids.length === 0) return;
     const hook = gridHook(lm.config, layer);
     const options = { hooks: hook ? [hook] : [], edits, logits: 'none', ...(promptLength === undefined ? {} : { promptLength }) };
-    const result = await lm.run(ids, options);
-    this.#show(rowsOf(result, hook));
+    const { rows } = rowsOf(await lm.run(ids, options), hook);
+    // Meanwhile a generation may have gone on, or another call or block is shown.
+    const { grid } = this;
+    if (edits !== grid.edits || layer !== this.#model.get('layer') || ids.some((id, at) => id !== grid.ids[at])) return;
+    this.#show({ rows: hook ? [...rows, ...grid.rows.slice(ids.length)] : [] });
+  }
+
+  /** Shows the block that was chosen while a call ran with the hook of `layer`. */
+  #catchUp(layer) {
+    const chosen = this.#model.get('layer');
+    if (chosen !== layer) this.showLayer(chosen).catch(() => {});
   }
 
   #status(status) {
@@ -98,6 +108,8 @@ class Engine {
 
   async #load() {
     await this.#ask({ kind: 'hello', page: this.#page }, 'welcome');
+    const { error } = this.#model.get('status');
+    if (error?.code === 'disposed') throw Object.assign(new Error(error.message), { code: error.code });
     // After a reload. At first it says so by itself, and a message too many might come late.
     if (this.#model.get('status').phase !== 'starting') this.#status({ phase: 'starting' });
     const { TopKLM } = await this.#bundle();
@@ -127,7 +139,7 @@ class Engine {
     if (!globalThis[SHARED]) {
       const bytes = await this.#read('bundle');
       const url = URL.createObjectURL(new Blob([bytes], { type: 'text/javascript' }));
-      const bundle = await import(/* @vite-ignore */ /* webpackIgnore: true */ url);
+      const bundle = await import(/* @vite-ignore */ /* webpackIgnore: true */ url).finally(() => URL.revokeObjectURL(url));
       globalThis[SHARED] ??= bundle;
     }
     return globalThis[SHARED];
@@ -221,15 +233,21 @@ class Engine {
     info: async (lm) => ({ config: lm.config, backend: lm.backend, checkpoints: [...lm.checkpoints] }),
     encode: (lm, { text }) => lm.tokenizer.encode(text),
     decode: (lm, { ids }) => lm.tokenizer.decode(ids),
-    dispose: (lm) => lm.dispose(),
+    dispose: async (lm) => {
+      await lm.dispose();
+      // Also for the page after a reload.
+      this.#status({ phase: 'failed', error: { code: 'disposed', message: 'The model was disposed; load it again.' } });
+    },
     logitLens: (lm, { prompt, options }, signal) => lm.logitLens(prompt, { ...options, signal }),
     ablate: (lm, { prompt, target, options }, signal) => lm.ablate(prompt, target, { ...options, signal }),
 
     run: async (lm, { prompt, options }, signal) => {
-      const hook = gridHook(lm.config, this.#model.get('layer'));
+      const layer = this.#model.get('layer');
+      const hook = gridHook(lm.config, layer);
       const result = await lm.run(prompt, { ...options, hooks: withHook(options.hooks, hook), signal });
       const { edits = [], promptLength } = options;
       this.#show({ ...rowsOf(result, hook), edits, promptLength });
+      this.#catchUp(layer);
       return { ...result, hooks: onlyAsked(result.hooks, options.hooks) };
     },
 
@@ -244,19 +262,25 @@ class Engine {
         signal,
       });
       let shown = false;
-      for await (const step of generation) {
-        if (!shown) {
-          // The prompt's positions; cached, so that they cost little.
-          const before = await lm.run(generation.promptIds, { hooks: hook ? [hook] : [], edits, logits: 'none', signal });
-          this.#show({ ...rowsOf(before, hook), edits, promptLength: before.ids.length });
-          shown = true;
+      try {
+        for await (const step of generation) {
+          if (!shown) {
+            // The prompt's positions; cached, so that they cost little.
+            const before = await lm.run(generation.promptIds, { hooks: hook ? [hook] : [], edits, logits: 'none', signal });
+            this.#show({ ...rowsOf(before, hook), edits, promptLength: before.ids.length });
+            this.#catchUp(layer);
+            shown = true;
+          }
+          // Its hooks are those of the position before it. Those of another block come at the end.
+          const { rows } = this.grid;
+          if (hook && layer === this.#model.get('layer') && rows.length > 0) rows[this.grid.ids.length - 1] = rowOf(step.hooks[hook], 0);
+          this.#show({ ids: [...this.grid.ids, step.id], tokens: [...this.grid.tokens, step.text] });
+          const { index, text, logprob, evicted, admitted, topLogprobs } = step;
+          const sent = { index, id: step.id, text, logprob, evicted, admitted, topLogprobs, hooks: onlyAsked(step.hooks, hooks) };
+          this.#send('steps', id, { value: [sent] });
         }
-        // Its hooks are those of the position before it.
-        if (hook && this.grid.rows.length > 0) this.grid.rows[this.grid.ids.length - 1] = rowOf(step.hooks[hook], 0);
-        this.#show({ ids: [...this.grid.ids, step.id], tokens: [...this.grid.tokens, step.text] });
-        const { index, text, logprob, evicted, admitted, topLogprobs } = step;
-        const sent = { index, id: step.id, text, logprob, evicted, admitted, topLogprobs, hooks: onlyAsked(step.hooks, hooks) };
-        this.#send('steps', id, { value: [sent] });
+      } finally {
+        this.#catchUp(layer);
       }
       return { finish: generation.finish, seed: generation.seed, promptIds: generation.promptIds };
     },
