@@ -121,7 +121,17 @@ export const WHOLE = {
   },
   trace: {
     js_bound: 0.5,
-    topk: { steps: [0, 181, 312], last_step: 1600, emerged_share: [0.003, 0.07, 0.12], not_settled: 0.21 },
+    topk: {
+      steps: [0, 181, 312],
+      last_step: 1600,
+      emerged_share: [0.003, 0.07, 0.12],
+      not_settled: 0.21,
+      trained_with_k: [
+        [80, 256],
+        [240, 128],
+        [1600, 48],
+      ],
+    },
     dense: { steps: [312], last_step: 1600, emerged_share: [0.01] },
   },
   paper: { claims: [{ claim: 'Stays able', verdict: 'partly', figure: '+2.5 % of loss', rests_on: 'quality, sets' }] },
