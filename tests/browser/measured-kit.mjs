@@ -50,7 +50,12 @@ const steeringOf = (judge) => ({
 const turnedOf = (median, still, switches, mean = 0.99) => ({ same_side: { mean }, times: { median, as_listed: still, switches } });
 /** Once the twin and the SAE are measured. */
 export const WHOLE = {
-  quality: { topk: qualityOf(2.662, 0.0002144), dense: qualityOf(2.5, -0.00006407), gap_percent: { validation: 4.25, held_out: 4.61 } },
+  quality: {
+    topk: { ...qualityOf(2.662, 0.0002144), weights: 'f16' },
+    dense: qualityOf(2.5, -0.00006407),
+    gap_percent: { validation: 4.25, held_out: 4.61 },
+    shipped: { gap_percent: { held_out: 4.7 } },
+  },
   controls: {
     text: { what: 'held-out documents', tokens: 132000 },
     units_a_block: 256,

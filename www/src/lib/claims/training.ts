@@ -28,7 +28,10 @@ export function trace(tree: unknown): FactGroup {
   }));
   const [last, bound, open] = ['topk.last_step', 'js_bound', 'topk.not_settled'].map((path) => numberAt(tree, path));
   const larger = listAt(tree, 'topk.trained_with_k').at(-2); // the last step and k but one: before it k was larger than the model's
-  const until = Array.isArray(larger) && typeof larger[0] === 'number' ? ` Until step ${UNITS.count(larger[0])} the model was trained with a larger k than it is analyzed with.` : '';
+  const until =
+    Array.isArray(larger) && typeof larger[0] === 'number'
+      ? ` Until step ${UNITS.count(larger[0])} the model was trained with a larger k than it is analyzed with.`
+      : '';
   const note =
     last == null || bound == null
       ? ''
