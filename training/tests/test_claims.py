@@ -250,6 +250,10 @@ class Commands(ToyClaims):
         self.assertEqual((found["topk-k4"]["layer"], found["jumprelu-k2-block0"]["k"], found["topk-k4-seed2"]["seed"]), (1, 2, 2))
         with mock.patch.object(sae, "train", side_effect=AssertionError):  # those that are there are kept
             self.assertEqual(self.call(sae, *given), found)
+            common.write(self.results, "sae", {name: e for name, e in found.items() if name != "topk-k4"})  # cut off before it was measured
+            again, before = self.call(sae, *given)["topk-k4"], found["topk-k4"]
+            self.assertEqual((set(again), again["trained_positions"]), (set(before), 600))
+            self.assertAlmostEqual(again["variance_explained"], before["variance_explained"], places=3)
 
     def test_sae_trace(self):
         common_arguments = ["--layer", 1, "--positions", 4000, "--text-positions", 10**6]
