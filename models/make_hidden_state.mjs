@@ -2,9 +2,9 @@
 // Needs the built package (npm run build). Run make_manifest.mjs after it.
 //
 //   node models/make_hidden_state.mjs
-import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { writeWhole } from '../scripts/lib/write.mjs';
 import { modelFolders } from './make_manifest.mjs';
 
 const TEXT = 'The little dog ran to the';
@@ -23,7 +23,7 @@ for (const folder of modelFolders(path.dirname(fileURLToPath(import.meta.url))))
     const { tokens, hooks } = await model.run(TEXT, { hooks: [hook], logits: 'none' });
     const values = [...hooks[hook].data.slice(-width)].map((value) => Number(value.toPrecision(DIGITS)));
     const state = { text: TEXT, token: tokens.at(-1), layer, k, select, post, values };
-    fs.writeFileSync(path.join(folder, 'hidden_state.json'), `${JSON.stringify(state)}\n`);
+    writeWhole(path.join(folder, 'hidden_state.json'), `${JSON.stringify(state)}\n`);
     console.log(`models/${path.basename(folder)}/hidden_state.json`);
   }
   await model.dispose();

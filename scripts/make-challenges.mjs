@@ -5,6 +5,7 @@ import path from 'node:path';
 import { inRoot, paths } from './lib/paths.mjs';
 import { Failure, main } from './lib/run.mjs';
 import { siteModule } from './lib/site-module.mjs';
+import { writeWhole } from './lib/write.mjs';
 
 const SAY = [
   {
@@ -87,7 +88,7 @@ async function make(folder) {
     }
     for (const { title, options, solution } of guesses(on)) keep({ kind: 'guess', title, options }, solution);
     const file = path.join(folder, 'challenges.json');
-    fs.writeFileSync(file, `${JSON.stringify({ format: 1, challenges: made })}\n`);
+    writeWhole(file, `${JSON.stringify({ format: 1, challenges: made })}\n`);
     console.log(`${path.relative(inRoot(), file)}: ${made.length} challenges, ${fs.statSync(file).size} bytes`);
   } finally {
     await model.dispose();

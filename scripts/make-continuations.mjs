@@ -6,6 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { inRoot, paths, show } from './lib/paths.mjs';
 import { Failure, main } from './lib/run.mjs';
+import { writeWhole } from './lib/write.mjs';
 
 /** What Trace replays unless another prompt is typed. */
 const PROMPT = 'Once upon a time there was a';
@@ -22,7 +23,7 @@ await main(async () => {
     const { steps } = JSON.parse(fs.readFileSync(path.join(folder, 'manifest.json'), 'utf8'));
     const texts = [...steps, null].map((step) => ({ step, text: continuation(folder, step) }));
     const file = path.join(folder, 'continuations.json');
-    fs.writeFileSync(file, `${JSON.stringify({ format: 1, prompt: PROMPT, tokens: NEW_TOKENS, texts })}\n`);
+    writeWhole(file, `${JSON.stringify({ format: 1, prompt: PROMPT, tokens: NEW_TOKENS, texts })}\n`);
     console.log(show(file), fs.statSync(file).size, 'bytes');
   }
 });

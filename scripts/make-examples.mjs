@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { paths, show } from './lib/paths.mjs';
 import { Failure, main } from './lib/run.mjs';
+import { writeWhole } from './lib/write.mjs';
 
 /** Prompts and seeds, fixed before looking. */
 const TEXTS = [
@@ -53,10 +54,10 @@ await main(async () => {
       indices: [...indices],
       values: [...values].map((value) => Number(value.toPrecision(3))),
     }));
-    fs.writeFileSync(file, JSON.stringify({ select: topk_select, d_model, layers: stored }));
+    writeWhole(file, JSON.stringify({ select: topk_select, d_model, layers: stored }));
     console.log(show(file), await model.tokenizer.decode(ids));
   }
-  fs.writeFileSync(
+  writeWhole(
     path.join(out, 'index.json'),
     JSON.stringify({ format: 1, model: name, temperature: TEMPERATURE, seeds: TEXTS.map(({ seed }) => seed), texts }),
   );

@@ -1,9 +1,9 @@
 // node scripts/make-picture.mjs: the picture of the README, docs/steering.svg, drawn from what the shipped model computes.
 // Needs `npm run build` before it.
-import fs from 'node:fs';
 import path from 'node:path';
 import { inRoot, paths, show } from './lib/paths.mjs';
 import { main } from './lib/run.mjs';
+import { writeWhole } from './lib/write.mjs';
 
 const MODEL = 'Llama-TopK-Stories-16M';
 const PROMPT = 'The baby was tired, so';
@@ -106,7 +106,7 @@ await main(async () => {
   const model = await TopKLM.load(path.join(paths.models, MODEL), { backend: 'cpu' });
   const [plain, edited] = [await outcome(model, []), await outcome(model, [EDIT])];
   const file = inRoot('docs/steering.svg');
-  fs.writeFileSync(file, draw(model.config, plain, edited));
+  writeWhole(file, draw(model.config, plain, edited));
   console.log(show(file));
   await model.dispose();
 });

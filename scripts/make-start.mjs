@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { inRoot, paths } from './lib/paths.mjs';
 import { Failure, main } from './lib/run.mjs';
 import { siteModule } from './lib/site-module.mjs';
+import { writeWhole } from './lib/write.mjs';
 
 /** For a recipe: the first behind which more words of the concept come than without the edit. */
 const PROMPTS = ['One day, a little girl named Lily went to the', 'The old man had a', 'Once upon a time'];
@@ -47,7 +48,7 @@ async function make(folder, { neuron, contrast }) {
     if (!exampleOf(JSON.parse(text))) throw new Failure('The site could not read what was made.');
     if (text.length > MOST) throw new Failure(`start.json would have ${text.length} bytes; at most ${MOST} come before all else.`);
     const file = path.join(folder, 'start.json');
-    fs.writeFileSync(file, text);
+    writeWhole(file, text);
     const { before, after } = example.stored;
     console.log(`${path.relative(inRoot(), file)}, ${text.length} bytes: ${example.name}, ${example.edit.layer}.${example.edit.index}`);
     console.log(`  ${example.prompt} |${before.text.join('')}\n  ${example.prompt} |${after.text.join('')}`);

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { inRoot, paths } from './lib/paths.mjs';
 import { Failure, main } from './lib/run.mjs';
 import { siteModule } from './lib/site-module.mjs';
+import { writeWhole } from './lib/write.mjs';
 
 /** Most bytes of a file, which comes before the weights. */
 const MOST = 10_000;
@@ -37,7 +38,7 @@ function write(file, stored) {
   const text = `${JSON.stringify(stored)}\n`;
   if (text.length > MOST)
     throw new Failure(`${path.basename(file)} would have ${text.length} bytes; at most ${MOST} come before the weights.`);
-  fs.writeFileSync(file, text);
+  writeWhole(file, text);
   console.log(`${path.relative(inRoot(), file)}, ${text.length} bytes: ${(stored.texts ?? stored.lines).length} texts`);
 }
 

@@ -131,7 +131,11 @@ class TopKMixin:
     def from_pretrained(cls, folder, *args, **kwargs):
         weights = _widened(folder) if folder and "state_dict" not in kwargs else None
         if weights is None:
-            return super().from_pretrained(folder, *args, **kwargs)
+            wanted = kwargs.pop("output_loading_info", False)
+            model, info = super().from_pretrained(folder, *args, output_loading_info=True, **kwargs)
+            if any(name.endswith(".scale") for name in info["unexpected_keys"]):  # by the name of a hub, or in a subfolder
+                raise ValueError(f"{folder} has 8-bit weights, which are widened where they lie in a folder: download it, and give that folder's path.")
+            return (model, info) if wanted else model
         config = kwargs.pop("config", None) or AutoConfig.from_pretrained(folder)
         # transformers looks for it in a folder, and gets none here.
         if (Path(folder) / "generation_config.json").exists():

@@ -50,7 +50,12 @@ const steeringOf = (judge) => ({
 const turnedOf = (median, still, switches, mean = 0.99) => ({ same_side: { mean }, times: { median, as_listed: still, switches } });
 /** Once the twin and the SAE are measured. */
 export const WHOLE = {
-  quality: { topk: qualityOf(2.662, 0.0002144), dense: qualityOf(2.5, -0.00006407), gap_percent: { validation: 4.25, held_out: 4.61 } },
+  quality: {
+    topk: { ...qualityOf(2.662, 0.0002144), weights: 'f16' },
+    dense: qualityOf(2.5, -0.00006407),
+    gap_percent: { validation: 4.25, held_out: 4.61 },
+    shipped: { gap_percent: { held_out: 4.7 } },
+  },
   controls: {
     text: { what: 'held-out documents', tokens: 132000 },
     units_a_block: 256,
@@ -121,7 +126,17 @@ export const WHOLE = {
   },
   trace: {
     js_bound: 0.5,
-    topk: { steps: [0, 181, 312], last_step: 1600, emerged_share: [0.003, 0.07, 0.12], not_settled: 0.21 },
+    topk: {
+      steps: [0, 181, 312],
+      last_step: 1600,
+      emerged_share: [0.003, 0.07, 0.12],
+      not_settled: 0.21,
+      trained_with_k: [
+        [80, 256],
+        [240, 128],
+        [1600, 48],
+      ],
+    },
     dense: { steps: [312], last_step: 1600, emerged_share: [0.01] },
   },
   paper: { claims: [{ claim: 'Stays able', verdict: 'partly', figure: '+2.5 % of loss', rests_on: 'quality, sets' }] },

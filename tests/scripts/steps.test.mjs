@@ -4,6 +4,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { paths, show } from '../../scripts/lib/paths.mjs';
 import { step } from '../../scripts/lib/steps.mjs';
+import { writeWhole } from '../../scripts/lib/write.mjs';
 
 let folder;
 const at = (name) => path.join(show(folder), name);
@@ -50,4 +51,14 @@ test('a step that failed, or wrote nothing, runs again', async () => {
   );
   fs.writeFileSync(path.join(folder, 'never'), '');
   assert.equal(await step('steps-test-failing', inputs, () => {}), true);
+});
+
+test('a file is written whole or stays as it was', () => {
+  const file = path.join(folder, 'whole.json');
+  writeWhole(file, 'older');
+  assert.throws(() => writeWhole(file, Symbol('no text')));
+  assert.equal(fs.readFileSync(file, 'utf8'), 'older');
+  writeWhole(file, 'newer');
+  assert.equal(fs.readFileSync(file, 'utf8'), 'newer');
+  assert.equal(fs.existsSync(`${file}.part`), false);
 });

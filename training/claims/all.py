@@ -37,7 +37,7 @@ def commands(args) -> dict[str, list]:
         "quality": ["quality", *data, *(["--also", *args.also] if args.also else [])],
         "copies": ["copies", *data],
         "consistency": ["consistency", *shared, *(["--data", args.data] if args.topk or args.dense else [])],
-        "trace": ["trace", *shared],
+        "trace": ["trace", *shared, "--config", args.config],
         "sae": ["sae", *data, "--out", sae, "--layer", BLOCK, "--k", 48, "--positions", POSITIONS],
         "controls": ["controls", *data, *beside],
         "strongest": ["strongest", *data, *beside],
@@ -46,7 +46,7 @@ def commands(args) -> dict[str, list]:
         "sets": ["sets", *data, *beside],
         "seeds": ["seeds", *data, "--other", args.other_seed],
         "turning": ["turning", *shared, "--binary", args.binary],
-        "compute": ["compute", *shared, "--runs", args.work / "wide", *(["--binary", args.binary] if args.binary else [])],
+        "compute": ["compute", *shared, "--config", args.config, "--runs", args.work / "wide", *(["--binary", args.binary] if args.binary else [])],
         "edit_cost": ["edit_cost", *shared, "--binary", args.binary],
         "recipes": ["recipes", *shared],
     }
@@ -61,6 +61,7 @@ def commands(args) -> dict[str, list]:
 
 def arguments():
     p = common.parser(__doc__)
+    common.takes_config(p)
     p.add_argument("--work", type=Path, required=True, help="folder for what is not part of the repository")
     p.add_argument("--binary", type=Path, help="the topk-lm command")
     p.add_argument("--other-seed", type=Path, help="a trainer's checkpoint of the TopK model from another seed")

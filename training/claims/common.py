@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from topklm.export import load_model
+from topklm.export import load_model, write_whole
 from topklm.model import TopKLM
 
 ROOT = Path(__file__).parents[2]
 RESULTS = Path(__file__).with_name("results")
+CONFIGS = Path(__file__).parents[1] / "configs"
 TOPK, DENSE = "Llama-TopK-Stories-16M", "Llama-Dense-Stories-16M"
 
 
@@ -47,6 +48,10 @@ def parser(doc: str, data: bool = True) -> argparse.ArgumentParser:
     p.add_argument("--threads", type=int, help="PyTorch threads")
     p.add_argument("--device", default="cpu", help="where models run: cpu, or cuda")
     return p
+
+
+def takes_config(p: argparse.ArgumentParser):
+    p.add_argument("--config", type=Path, default=CONFIGS / "small.toml", help="what the models were trained with: how k came down is in no model folder")
 
 
 def start(args):
@@ -164,4 +169,4 @@ def read(results: Path, name: str) -> dict:
 
 def write(results: Path, name: str, result: dict):
     results.mkdir(parents=True, exist_ok=True)
-    (results / f"{name}.json").write_text(json.dumps(rounded(result), indent=1, ensure_ascii=False) + "\n")
+    write_whole(results / f"{name}.json", json.dumps(rounded(result), indent=1, ensure_ascii=False) + "\n")

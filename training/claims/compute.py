@@ -1,9 +1,9 @@
 """Compute and size: loss against the arithmetic of training, for TopK and dense at two sizes, and the speed of decoding beside it.
 
-    python -m claims.compute [--runs RUNS] [--binary TOPK-LM [--small-topk DIR --small-dense DIR]]
+    python -m claims.compute [--config CONFIG] [--runs RUNS] [--binary TOPK-LM [--small-topk DIR --small-dense DIR]]
 
 The sizes are the proxy of claims.sweep_wide (its losses come from results/sweep_wide.json, its curves from RUNS/NAME/log.jsonl) and the models
-that ship (training.json). Without --runs or --binary what an earlier result holds of it stays. The plot is results/compute.svg.
+that ship (config.json, training.json, and CONFIG for how k came down). Without --runs or --binary what an earlier result holds of it stays. The plot is results/compute.svg.
 
 `training_flops` counts. A curve is the loss that was trained on; where `outward` is set, that has another term in it, so such a curve lies
 above the loss of the next token alone, and only the losses at the end compare.
@@ -16,11 +16,11 @@ import tomllib
 from dataclasses import fields
 from pathlib import Path
 
+from topklm.export import config_of, write_whole
 from topklm.model import ModelConfig
 
 from . import common, plot, sweep_wide
 
-CONFIGS = Path(__file__).parents[1] / "configs"
 VOCABULARY = 4096
 # TopK and dense of the proxy with the same kind of head: the first pair that was trained.
 PAIRS = (("k48-untied-anneal", "dense-untied"), ("k48", "dense"))
@@ -77,16 +77,24 @@ def thinned(points, most=40) -> list:
     return [[statistics.mean(step for step, _ in g), statistics.mean(loss for _, loss in g)] for g in groups]
 
 
-def shipped(args, base: dict) -> dict:
+def trained_by(config: Path, folder: Path) -> tuple[ModelConfig, dict | None]:
+    """(shape of an exported model, [train] of the config); None where the config is of another shape, so that the model was not trained with it."""
+    c, base = config_of(json.loads((folder / "config.json").read_text())), tomllib.loads(config.read_text())
+    return c, base["train"] if c == shape({"d_vocab": c.d_vocab} | base["model"], c.topk_k is None) else None
+
+
+def shipped(args) -> dict:
     found = {}
     for key, given, name in (("topk", args.topk, common.TOPK), ("dense", args.dense, common.DENSE)):
         folder = given or args.models / name
         if not (folder / "training.json").exists():
             continue
-        training, train = json.loads((folder / "training.json").read_text()), base["train"]
-        c = shape(base["model"], key == "dense")
+        training, about = (json.loads((folder / f"{name}.json").read_text()) for name in ("training", "config"))
+        c, train = trained_by(args.config, folder)
+        if train is None:
+            raise ValueError(f"{folder} has another shape than {args.config}: name the config that it was trained with (--config)")
         a_step = train["batch"] * c.n_ctx
-        own = entry(c, train.get("anneal", []), train["tokens"], training["eval"], None)
+        own = entry(c, train.get("anneal", []), about["tokens_seen"], training["eval"], None)
         own["curve"] = [[step * a_step * own["flops_a_token"]["total"], loss] for step, loss in thinned(training["loss"])]
         found[key] = own | {"name": folder.name, "outward": key == "topk" and bool(train.get("outward"))}
     return found
@@ -131,6 +139,7 @@ def decode_rate(report: dict) -> float:
 
 def main():
     p = common.parser(__doc__, data=False)
+    common.takes_config(p)
     p.add_argument("--runs", type=Path, help="the folder of claims.sweep_wide's runs, for the proxy's curves")
     p.add_argument("--binary", type=Path, help="the topk-lm command, for the speeds")
     p.add_argument("--small-topk", type=Path, help="a folder of the proxy's shape, for its speed")
@@ -138,8 +147,8 @@ def main():
     p.add_argument("--rounds", type=int, default=5, help="of the speeds, in turn")
     args = p.parse_args()
     earlier = common.read(args.results, "compute").get("sizes", {})
-    small, large = (tomllib.loads((CONFIGS / name).read_text()) for name in ("proxy_wide.toml", "small.toml"))
-    sizes = {"proxy": proxies(args, small, earlier.get("proxy", {})), "shipped": shipped(args, large)}
+    small = tomllib.loads((common.CONFIGS / "proxy_wide.toml").read_text())
+    sizes = {"proxy": proxies(args, small, earlier.get("proxy", {})), "shipped": shipped(args)}
     folders = {
         "proxy": {"topk": args.small_topk, "dense": args.small_dense},
         "shipped": {"topk": args.topk or args.models / common.TOPK, "dense": args.dense or args.models / common.DENSE},
@@ -162,7 +171,7 @@ def main():
     ]
     if lines:
         text = plot.lines("Training loss (nats per token) against training FLOPs", lines)
-        (args.results / "compute.svg").write_text(text, encoding="utf-8")
+        write_whole(args.results / "compute.svg", text)
 
 
 if __name__ == "__main__":

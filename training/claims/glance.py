@@ -13,6 +13,12 @@ def first_sae(rows):
     return next((row for name, row in rows.items() if name.startswith("sae ")), {})
 
 
+def measured_with(quality: dict) -> str:
+    """With which weights the losses were measured, in brackets."""
+    weights = quality.get("topk", {}).get("weights")
+    return f" ({weights} weights)" if weights else ""
+
+
 def label_f1(reads, block) -> dict:
     """F1 of the labels of neurons and of SAE features after a block; {} where one is missing."""
     rows = {"topk": reads.get("topk", {}), "sae": first_sae(reads)}
@@ -43,7 +49,7 @@ def glance(results: Path) -> str:
         return answers.get(model, {}).get("holder", {}).get("right")
 
     gap = quality.get("gap_percent", {}).get("test")
-    cost = "" if gap is None else f"{gap:+.1f} % loss on test stories. "
+    cost = "" if gap is None else f"{gap:+.1f} % loss on test stories{measured_with(quality)}. "
     labels, reach = label_f1(reads, sharp.get("block")), first_sae(told).get(SHARPEST, {}).get("reach")
     elsewhere = f" (over all activations: neurons {number(labels['topk'])}, SAE features {number(labels['sae'])})" if labels else ""
     found = (

@@ -1,10 +1,12 @@
 """The findings in the project's README, from the JSON files in results/: a table, and lines with all of them."""
 
+import json
 from pathlib import Path
 
 from . import common
+from .controls import EVEN
 from .curves import EQUAL, plain_nats, words_at
-from .glance import SHARPEST, glance, label_f1
+from .glance import SHARPEST, glance, label_f1, measured_with
 from .markdown import listed, number, percent
 from .meaning import COMPARED_END
 from .table_reading import KINDS
@@ -14,6 +16,12 @@ from .table_training import LONGER_LINE, UNITS
 READ = {"validation": "the validation text", "held_out": "held-out documents", "test": "test stories kept for this figure alone"}
 
 
+def site_labels() -> float | None:
+    """The median F1 of the labels that the site shows, from the analysis that ships with the model."""
+    index = common.ROOT / "models" / common.TOPK / "features" / "index.json"
+    return json.loads(index.read_text(encoding="utf-8"))["reads"]["f1"] if index.exists() else None
+
+
 def headline(results: Path) -> str:
     """The table, and the lines in a fold."""
     q, m, s, c = (common.read(results, name) for name in ("quality", "meaning", "steering", "ceiling"))
@@ -21,7 +29,11 @@ def headline(results: Path) -> str:
     if "gap_percent" in q:
         gap = q["gap_percent"]
         gaps = listed([f"{gap[which]:+.1f} % on {READ[which]}" for which in READ if which in gap])
-        lines.append(f"- **Loss**: {gaps}, in nats per token, against the dense twin.")
+        lines.append(f"- **Loss**: {gaps}, in nats per token, against the dense twin{measured_with(q)}.")
+        files = q.get("shipped", {})
+        if "gap_percent" in files:
+            gaps = listed([f"{files['gap_percent'][which]:+.1f} % on {READ[which]}" for which in READ if which in files["gap_percent"]])
+            lines[-1] += f" The shipped files, in 8 bits: {gaps}."
     reads = common.read(results, "controls").get("rows", {})
     if {"topk", "topk_rotated", "dense"} <= set(reads):
         f1 = {name: number(row["f1"]) for name, row in reads.items()}
@@ -33,9 +45,12 @@ def headline(results: Path) -> str:
             rows = [reads[name] for name in ("topk", "topk_rotated", "dense")]
             f1_even, bits = ([number(row[key], digits) for row in rows] for key, digits in (("f1_even", 2), ("at_even", 1)))
             lines[-1] += (
-                f" Compared at equally many positions (each unit's strongest {percent(rows[0]['density'])}) with the best-fitting tokens, F1 is {f1_even[0]} for neurons, {f1_even[1]} for rotated states and {f1_even[2]} for coordinates. "
-                f"The tokens at the strongest tenth of these have entropies of {listed(bits)} bits. (Labels on the site use the best-fitting tokens too, and have 0.42 over the model's own text.)"
+                f" Compared at equally many positions (each unit's strongest {percent(EVEN)}) with the best-fitting tokens, F1 is {f1_even[0]} for neurons, {f1_even[1]} for rotated states and {f1_even[2]} for coordinates. "
+                f"The tokens at the strongest tenth of these have entropies of {listed(bits)} bits."
             )
+            labels = site_labels()
+            if labels is not None:
+                lines[-1] += f" (Labels on the site use the best-fitting tokens too, and have {number(labels)} over the model's own text.)"
         sharp = common.read(results, "strongest")
         if sharp:
             names = {"topk": "for neurons", "topk_rotated": "where the states are rotated", "dense": "for coordinates"} | {
@@ -59,8 +74,10 @@ def headline(results: Path) -> str:
         wholes = [f"{name} {percent(rows[key]['whole'])}" for name, key in (("the whole state", "topk"), ("the twin's", "dense")) if key in rows]
         lines.append(
             f"- **Patching**: where two texts differ in one word, eight neurons of one (those that do most in each pair), copied into the other after block {block}, move its next word {percent(rows['topk']['together']['8'])} of the way "
-            f"({listed(others)}; {listed(wholes)}; medians). Eight features do as large a share of what all features that differ do ({percent(rows[saes[0]]['whole'])})." if saes else f"({listed(others)}; {listed(wholes)}; medians)."
+            f"({'; '.join(listed(part) for part in (others, wholes) if part)}; medians)."
         )
+        if saes:
+            lines[-1] += f" Eight features do as large a share of what all features that differ do ({percent(rows[saes[0]]['whole'])})."
     turned = common.read(results, "switches")
     if turned:
         lines.append(

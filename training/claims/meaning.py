@@ -41,6 +41,8 @@ def read_documents(paths: list[Path], limit: int) -> tuple[list[list[int]], bool
 
 
 def held_out_documents(data: Path, limit: int) -> list[list[int]]:
+    """The held-out documents from the front up to `limit` tokens. They lie there source after source, so a limit below all of them leaves out the
+    last sources; the README says which figures have one."""
     arrays = common.texts(data)
     ids, starts = arrays["held_out.ids"], arrays["held_out.starts"]
     return [ids[a:b].tolist() for a, b in zip(starts[:-1], starts[1:], strict=True) if b <= limit]

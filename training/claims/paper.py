@@ -7,7 +7,9 @@ results/paper.json with the tables. The paper's own numbers are not repeated: it
 from pathlib import Path
 
 from . import common
-from .markdown import number
+from .controls import EVEN
+from .glance import SHARPEST
+from .markdown import listed, number
 from .markdown import percent as share
 
 VERDICTS = REPRODUCED, PARTLY = "reproduced", "partly"
@@ -42,7 +44,7 @@ def single_units(f):
     f1, f1_even, bits = ([f("controls", "rows", row, key) for row in ("topk", "topk_rotated", "dense")] for key in ("f1", "f1_even", "at_even"))
     return (
         f"a few tokens tell where a neuron is active with an F1 of {f1[0]:.2f}; the same states rotated {f1[1]:.2f}, dense coordinates {f1[2]:.2f}. "
-        f"At the strongest 3 % of the positions, or at all where a neuron is active at fewer, with the tokens that fit best, {f1_even[0]:.2f}, {f1_even[1]:.2f} and {f1_even[2]:.2f} "
+        f"At the strongest {share(EVEN)} of the positions, or at all where a neuron is active at fewer, with the tokens that fit best, {f1_even[0]:.2f}, {f1_even[1]:.2f} and {f1_even[2]:.2f} "
         f"(the tokens have {bits[0]:.1f}, {bits[1]:.1f} and {bits[2]:.1f} bits)" + where_strongest(f)
     )
 
@@ -50,7 +52,10 @@ def single_units(f):
 def where_strongest(f):
     """At a sharper share; '' where that was not measured."""
     rows = (f("strongest") or {}).get("rows")
-    return "; where each is strongest, at 0.4 % of the positions, {:.2f}, {:.2f} and {:.2f}".format(*(rows[name]["0.004"]["f1"] for name in ("topk", "topk_rotated", "dense"))) if rows else ""
+    if not rows:
+        return ""
+    f1 = [f"{rows[name][SHARPEST]['f1']:.2f}" for name in ("topk", "topk_rotated", "dense")]
+    return f"; where each is strongest, at {share(float(SHARPEST), 1)} of the positions, {listed(f1)}"
 
 
 def as_saes(f):
@@ -121,7 +126,7 @@ def trade_off(f):
 # (claim, verdict, result that it rests on, figures)
 CLAIMS = (
     ("Capabilities stay as they were", PARTLY, "quality, consistency", capabilities),
-    ("Single neurons can be read, unlike those of a dense model", PARTLY, "controls", single_units),
+    ("Single neurons can be read, unlike those of a dense model", PARTLY, "controls, strongest", single_units),
     ("They are as interpretable as the features of an SAE", PARTLY, "controls", as_saes),
     ("No training afterwards, nothing to reconstruct", REPRODUCED, "sae, quality", no_second_training),
     ("Setting single neurons steers the text", PARTLY, "sets, switches", steering),

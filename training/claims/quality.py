@@ -1,10 +1,11 @@
 """Loss and sample quality: bits per byte, the loss gap of TopK to its dense twin, the cost of 8-bit checkpoints, 50 unpicked stories.
 
-    python -m claims.quality --data DATA [--models DIR] [--also DIR …] [--test]
+    python -m claims.quality --data DATA [--models DIR] [--also DIR …] [--test] [--only PART]
 
 Bits per byte: every token of the text is a target once, in windows of n_ctx (topklm.data.evaluation_windows), in f32. A model with
 another tokenizer (--also) is measured on the same bytes, and only on the validation file (its training data may include the
-held-out texts). Stories: quality.toml. `--test` reads the test stories too, by which nothing may be chosen: once, when the models are finished.
+held-out texts). The models may be f16 exports; `--only shipped` then measures what was made of them, the files in MODELS as they are stored, on the
+validation and held-out texts, and keeps the rest. Stories: quality.toml. `--test` reads the test stories too, by which nothing may be chosen: once, when the models are finished.
 """
 
 import copy
@@ -16,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from topklm.data import evaluation_windows
-from topklm.export import to_8bit
+from topklm.export import stored_as, to_8bit
 from topklm.train import evaluate
 
 from . import common, decode
@@ -45,8 +46,9 @@ def bits_per_byte(subject, arrays, owner, which, limit=None) -> dict:
 
 
 def in_8bit(subject):
-    """The same model with its matrices but the head rounded to 8 bits and a scale a row, as shipped checkpoints are; of one stored in 8 bits it is the same."""
-    tensors = {name: p for name, p in subject.model.state_dict().items() if name != "lm_head.weight"}
+    """The same model with its matrices rounded to 8 bits and a scale a row, as the shipped files are; of one stored in 8 bits it is the same."""
+    tied = subject.model.config.tied  # then the head is the embedding
+    tensors = {name: p for name, p in subject.model.state_dict().items() if not (tied and name == "lm_head.weight")}
     stored = to_8bit(tensors)
     model = copy.deepcopy(subject.model)
     values = {n: stored[n].float() * stored[f"{n}.scale"][:, None] if f"{n}.scale" in stored else stored[n] for n in tensors}
@@ -87,41 +89,49 @@ def stories(subject, config: dict) -> dict:
     }
 
 
+def gaps(topk: dict, dense: dict) -> dict:
+    """How many percent more nats a token TopK has, by text."""
+    both = [which for which in ("validation", "held_out", "test") if which in topk and which in dense]
+    return {which: 100 * (topk[which]["nats_per_token"] / dense[which]["nats_per_token"] - 1) for which in both}
+
+
 def main():
     p = common.parser(__doc__)
     p.add_argument("--also", type=Path, nargs="*", default=[], help="other folders, measured on the validation file")
     p.add_argument("--limit", type=int, help="only so many tokens of a text (a trial run)")
     p.add_argument("--test", action="store_true", help="the test stories too: once, when the models are finished")
-    p.add_argument("--only", choices=["topk", "dense", "also"], help="run this part again; the others are kept")
+    p.add_argument("--only", choices=["topk", "dense", "also", "shipped"], help="run this part again; the others are kept")
     args = p.parse_args()
     common.start(args)
     clock, arrays, config = common.Clock(), common.texts(args.data), tomllib.loads(CONFIG.read_text())
     topk, dense = common.subjects(args, args.data)
     texts = ("validation", "held_out", "test") if args.test else ("validation", "held_out")
     result = common.read(args.results, "quality") if args.only else {}
-    for key, subject in (("topk", topk), ("dense", dense)):
+    owner = common.Tokenizer.from_file(str(args.data / "tokenizer.json"))
+    for key, subject, path in (("topk", topk, args.topk or args.models / common.TOPK), ("dense", dense, args.dense or args.models / common.DENSE)):
+        if subject is not None and args.only == "shipped":
+            measured = {which: bits_per_byte(subject, arrays, owner, which, args.limit) for which in ("validation", "held_out")}
+            result.setdefault("shipped", {})[key] = {"model": subject.about, "weights": stored_as(path)} | measured
         if subject is None or args.only not in (None, key):
             continue
-        owner = common.Tokenizer.from_file(str(args.data / "tokenizer.json"))
-        result[key] = {"model": subject.about}
+        result[key] = {"model": subject.about, "weights": stored_as(path)}
         for which in texts:
             result[key][which] = bits_per_byte(subject, arrays, owner, which, args.limit)
         rough = bits_per_byte(in_8bit(subject), arrays, owner, "held_out", args.limit)["bits_per_byte"]
-        result[key]["8bit_minus_f32"] = {"held_out_bits_per_byte": rough - result[key]["held_out"]["bits_per_byte"]}
+        result[key]["8bit_minus_f32"] = {"held_out_bits_per_byte": rough - result[key]["held_out"]["bits_per_byte"], "with_head": True}
         result[key]["stories"] = stories(subject, config)
     for path in args.also:
         other = common.subject(path)
-        owner = common.Tokenizer.from_file(str(args.data / "tokenizer.json"))
         entry = {"model": other.about, "validation": bits_per_byte(other, arrays, owner, "validation", args.limit)}
         result.setdefault("also", {})[other.about["name"]] = entry
-    if "topk" in result and "dense" in result:
-        both = [w for w in ("validation", "held_out", "test") if w in result["topk"] and w in result["dense"]]
-        gap = {w: result["topk"][w]["nats_per_token"] / result["dense"][w]["nats_per_token"] - 1 for w in both}
-        result["gap_percent"] = {w: 100 * g for w, g in gap.items()}
-    for other in result.get("also", {}).values():
+    pair = result.get("shipped", {}) if args.only == "shipped" else result
+    if "topk" in pair and "dense" in pair:
+        pair["gap_percent"] = gaps(pair["topk"], pair["dense"])
+    for other in result.get("also", {}).values() if args.only != "shipped" else ():
         ours, theirs = result["topk"]["validation"]["bits_per_byte"], other["validation"]["bits_per_byte"]
         other["topk_is_lower_by_percent"] = 100 * (1 - ours / theirs)
-    result["seconds"] = clock()
+    if args.only != "shipped":
+        result["seconds"] = clock()
     common.write(args.results, "quality", result)
 
 

@@ -10,6 +10,8 @@ import json
 import tomllib
 from pathlib import Path
 
+from topklm.export import write_whole
+
 from . import common
 from .steer import CONFIG
 
@@ -59,7 +61,7 @@ def main():
         p.error("results/sets.json holds no sets of TopK neurons: run claims.sets first")
     out = args.out or (args.topk or args.models / common.TOPK) / "recipes.json"
     rows = common.rounded(recipes(sets, tomllib.loads(CONFIG.read_text())))
-    out.write_text(json.dumps(rows, ensure_ascii=False) + "\n")
+    write_whole(out, json.dumps(rows, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from torch import nn
 
 from topklm import precision
 from topklm.data import Packed, evaluation_windows
-from topklm.export import read_weights
+from topklm.export import read_weights, write_whole
 from topklm.topk import topk_cut
 
 from . import common
@@ -146,7 +146,6 @@ class SAE(nn.Module):
             "normalize_activations": "none",
             "metadata": {"hook_name": f"blocks.{self.layer}.hook_resid_post", "k_target": self.k},
         } | ({"k": self.k} if self.threshold is None else {})
-        (folder / "cfg.json").write_text(json.dumps(config, indent=1) + "\n")
         tensors = {
             "W_enc": self.encoder.T / self.scale,
             "b_enc": self.bias,
@@ -154,6 +153,7 @@ class SAE(nn.Module):
             "b_dec": self.mean,
         } | ({} if self.threshold is None else {"threshold": self.threshold})
         save_file({n: t.detach().contiguous() for n, t in tensors.items()}, folder / "sae_weights.safetensors")
+        write_whole(folder / "cfg.json", json.dumps(config, indent=1) + "\n")  # last: where it is, all is
 
     @classmethod
     def load(cls, folder: Path):
@@ -316,12 +316,16 @@ def main():
     wanted = {args.out: (args.kind, args.layer, k, args.seed)}
     if args.every:
         wanted = {args.out / name: one for name, one in every(c.n_layers, topk.cut_blocks[-1], k).items()}
-        wanted = {out: one for out, one in wanted.items() if not (out / "cfg.json").exists()}
+        measured = common.read(args.results, "sae")
+        wanted = {out: one for out, one in wanted.items() if not (out.name in measured and (out / "cfg.json").exists())}
     for out, (kind, layer, k, seed) in wanted.items():
         clock = common.Clock()
         print(out.name, flush=True)
-        sae = train(dense.model, packed, layer, k, args.features or args.times * c.d_model, args.positions, say=print, seed=seed, kind=kind)
-        sae.save(out)
+        if args.every and (out / "cfg.json").exists():  # trained, but cut off before it was measured
+            sae = SAE.load(out)
+        else:
+            sae = train(dense.model, packed, layer, k, args.features or args.times * c.d_model, args.positions, say=print, seed=seed, kind=kind)
+            sae.save(out)
         about = {"model": dense.about, "kind": kind, "layer": layer, "k": k, "width": len(sae.decoder), "seed": seed, "trained_positions": args.positions}
         figures = measure(dense.model, sae, windows)
         # Another process may have stored others in the meantime.

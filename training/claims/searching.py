@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from topklm.export import write_whole
+
 from . import common
 from .linear import POWER, at_random, chosen
 from .scoring import chosen_strength, earlier
@@ -85,9 +87,7 @@ class Search:
 
     def save(self):
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        new = self.path.with_suffix(".new")
-        new.write_text(json.dumps(self.stored))
-        new.replace(self.path)
+        write_whole(self.path, json.dumps(self.stored))
 
 
 def kept(stored: dict, about: dict, tried: list[dict]) -> dict:

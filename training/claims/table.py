@@ -11,7 +11,10 @@ import json
 import sys
 from pathlib import Path
 
+from topklm.export import write_whole
+
 from . import common, longer, paper
+from .glance import measured_with
 from .headline import headline
 from .markdown import grid, heading, listed, number, percent
 from .table_reading import consistency, controls, copies, meaning, sae, seeds, strongest
@@ -31,7 +34,7 @@ def quality(r):
         ("TinyStories validation text, bits per byte", lambda e: number(e["validation"]["bits_per_byte"], 3)),
         ("held-out documents, bits per byte", lambda e: number(e["held_out"]["bits_per_byte"], 3)),
         ("test stories kept for this figure alone, bits per byte", lambda e: number(e.get("test", {}).get("bits_per_byte"), 3)),
-        ("8-bit weights, but for the head, on the held-out documents, bits per byte above f32", lambda e: f"{e['8bit_minus_f32']['held_out_bits_per_byte']:+.4f}"),
+        (f"8-bit weights{'' if r[columns[0][0]]['8bit_minus_f32'].get('with_head') else ', but for the head'}, on the held-out documents, bits per byte above f32", lambda e: f"{e['8bit_minus_f32']['held_out_bits_per_byte']:+.4f}"),
         ("unpicked stories in which the prompt's name recurs", lambda e: percent(e["stories"]["name_recurs"])),
         ("unpicked stories in which no 8-gram occurs more than twice", lambda e: percent(e["stories"]["no_8gram_thrice"])),
     )
@@ -41,7 +44,11 @@ def quality(r):
     if "gap_percent" in r:
         gap = r["gap_percent"]
         gaps = listed([f"{gap[which]:+.1f} % ({name})" for which, name in TEXTS.items() if which in gap])
-        notes.append(f"The loss of TopK, in nats per token, differs from its dense twin's by {gaps}.")
+        notes.append(f"The loss of TopK{measured_with(r)}, in nats per token, differs from its dense twin's by {gaps}.")
+    files = r.get("shipped", {})
+    if "gap_percent" in files:
+        losses = [f"{files['topk'][which]['nats_per_token']:.3f} and {files['dense'][which]['nats_per_token']:.3f} ({TEXTS[which]}, {gap:+.1f} %)" for which, gap in files["gap_percent"].items()]
+        notes.append(f"The shipped files, whose matrices are in 8 bits, the head's too, have {listed(losses)} nats per token.")
     for name, other in r.get("also", {}).items():
         lower, than = number(other["topk_is_lower_by_percent"], 1), number(other["validation"]["bits_per_byte"], 3)
         notes.append(f"TopK needs {lower} % fewer bits per byte than `{name}` ({than}).")
@@ -110,7 +117,7 @@ def main():
         old = path.read_text(encoding="utf-8")
         new = placed(old, content, path)
         if not args.check:
-            path.write_text(new, encoding="utf-8")
+            write_whole(path, new)
         elif old != new:
             sys.exit(f"{path} does not match the results: run `python -m claims.table` in training/")
 

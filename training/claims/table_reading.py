@@ -1,5 +1,6 @@
 """Tables on what units read, on the autoencoders beside them, and on what a model has memorized."""
 
+from .controls import EVEN
 from .markdown import grid, heading, listed, number, percent
 from .meaning import COMPARED_END
 
@@ -90,7 +91,7 @@ def controls(r):
     yield ""
     yield (
         f"Medians over {r['units_a_block']} units a block, {r['text']['tokens']:,} tokens of held-out documents; entropies in bits, of at most {r['text']['drawn']} activations. "
-        "Evenly: every unit at its strongest 3.2 % of the positions (for the entropy 0.32 %; a feature that is active at fewer at all of these), with the tokens that raise F1 most. The definitions are in `controls.py`."
+        f"Evenly: every unit at its strongest {percent(EVEN, 1)} of the positions (for the entropy {percent(EVEN / 10, 2)}; a feature that is active at fewer at all of these), with the tokens that raise F1 most. The definitions are in `controls.py`."
     )
 
 

@@ -1,11 +1,12 @@
 """When a neuron gets its meaning, read from the analysis that ships: `features/steps/columns.json` of both models.
 
-    python -m claims.trace
+    python -m claims.trace [--config CONFIG]
 
 `topk-lm analyze --checkpoints` wrote it, over one text and with one definition for all steps: the Jensen–Shannon distance between the tokens
 at a unit's 100 highest activations at a step and at the last one. A unit has its final meaning by a step if from there on the distance stays
 ≤ `js_bound`. At the last step a unit is compared with itself, so that step is left out, and what only it would settle is `not_settled`.
-Step 0 is the control: how many are as near before any training. Units with fewer than `RARE_BELOW` activations in the final model are left out.
+Step 0 is the control: how many are as near before any training. All steps are analyzed with the k of the final model; `trained_with_k` says which
+k the training had until which step, where it came down (CONFIG). Units with fewer than `RARE_BELOW` activations in the final model are left out.
 """
 
 import json
@@ -16,6 +17,7 @@ import numpy as np
 from topklm import stats
 
 from . import common
+from .compute import trained_by
 
 
 def emergence(columns: dict, bound: float) -> dict:
@@ -44,6 +46,7 @@ def emergence(columns: dict, bound: float) -> dict:
 
 def main():
     p = common.parser(__doc__, data=False)
+    common.takes_config(p)
     args = p.parse_args()
     result = {}
     for key, given, name in (("topk", args.topk, common.TOPK), ("dense", args.dense, common.DENSE)):
@@ -55,6 +58,9 @@ def main():
             continue
         bound = json.loads((features / "index.json").read_text())["emergence_js"]
         result[key] = {"model": Path(features.parent).name} | emergence(json.loads(path.read_text()), bound)
+        c, train = trained_by(args.config, features.parent)
+        if train and c.topk_k is not None:
+            result[key]["trained_with_k"] = [[round(until * result[key]["last_step"]), k] for until, k in [*train.get("anneal", []), [1, c.topk_k]]]
         result["js_bound"] = bound
     common.write(args.results, "trace", result)
 

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 
 from claims import all as every
-from claims import ceiling, common, edit_cost, effect, glance, longer, markdown, meaning, quality, sae, sae_trace, steer, sweep, table, trace
+from claims import ceiling, common, compute, edit_cost, effect, glance, headline, longer, markdown, meaning, quality, sae, sae_trace, steer, sweep, table, trace
 from tests import toy
 from tests.toy_claims import ToyClaims
 from topklm import stats, train
-from topklm.export import load_model
+from topklm.export import load_model, write_whole
 
 VECTORS = Path(__file__).parents[2] / "tests" / "entropy_vectors.json"
 
@@ -142,6 +142,12 @@ class Commands(ToyClaims):
             self.assertAlmostEqual(result["gap_percent"][which], 100 * (nats - twins) / twins, delta=0.05)
         bits, others = (result[name]["validation"]["bits_per_byte"] for name in ("topk", "dense"))
         self.assertAlmostEqual(result["also"][common.DENSE]["topk_is_lower_by_percent"], 100 * (others - bits) / others, delta=0.05)
+        self.assertEqual(result["topk"]["weights"], "f16")
+        later = self.call(quality, "--only", "shipped")
+        files = later.pop("shipped")
+        self.assertEqual(later, result)  # what was measured before stays
+        self.assertEqual((files["dense"]["weights"], files["dense"]["held_out"]), ("f16", result["dense"]["held_out"]))
+        self.assertEqual(files["gap_percent"], result["gap_percent"])
 
     def test_another_tokenizer_is_measured_on_the_same_bytes(self):
         topk = common.subject(self.folder / "models" / common.TOPK)
@@ -219,6 +225,20 @@ class Commands(ToyClaims):
         text = table.table(self.results)
         self.assertIn("| TopK neurons | 33.3 % | 66.7 % |", text)
         self.assertIn("Step 0 is chance: 33.3 %.", text)
+        self.assertNotIn("trained_with_k", own)  # the toy has another shape than configs/small.toml
+        self.assertNotIn("in training k was", text)
+        config = self.folder / "annealed.toml"
+        config.write_text((self.folder / "toy.toml").read_text().replace("tokens = 1024", "tokens = 1024\nanneal = [[0.25, 20], [0.6, 12]]"))
+        self.assertEqual(self.call(trace, "--config", config, data=False)["topk"]["trained_with_k"], [[2, 20], [5, 12], [9, 6]])
+        self.assertIn("with a k of 6 at every step, but in training k was 20 until step 2 and 12 until step 5: up to step 0 these", table.table(self.results))
+
+    def test_compute_counts_the_model_that_is_named(self):
+        args = argparse.Namespace(models=self.folder / "models", topk=None, dense=None, config=self.folder / "toy.toml")
+        found = compute.shipped(args)["topk"]
+        c = load_model(args.models / common.TOPK).config
+        self.assertEqual((found["tokens"], found["flops_a_token"]["total"]), (1024, compute.training_flops(c)["total"]))
+        args.config = common.CONFIGS / "small.toml"
+        self.assertRaisesRegex(ValueError, "another shape than .*small.toml: .*--config", compute.shipped, args)
 
     def test_every_sae(self):
         self.assertEqual(set(sae.every(6, 4, 48)), set(common.read(common.RESULTS, "sae")))
@@ -230,6 +250,10 @@ class Commands(ToyClaims):
         self.assertEqual((found["topk-k4"]["layer"], found["jumprelu-k2-block0"]["k"], found["topk-k4-seed2"]["seed"]), (1, 2, 2))
         with mock.patch.object(sae, "train", side_effect=AssertionError):  # those that are there are kept
             self.assertEqual(self.call(sae, *given), found)
+            common.write(self.results, "sae", {name: e for name, e in found.items() if name != "topk-k4"})  # cut off before it was measured
+            again, before = self.call(sae, *given)["topk-k4"], found["topk-k4"]
+            self.assertEqual((set(again), again["trained_positions"]), (set(before), 600))
+            self.assertAlmostEqual(again["variance_explained"], before["variance_explained"], places=3)
 
     def test_sae_trace(self):
         common_arguments = ["--layer", 1, "--positions", 4000, "--text-positions", 10**6]
@@ -406,6 +430,22 @@ class Commands(ToyClaims):
         self.assertTrue(lines[0].endswith("moves the next word by | **50 %** | SAE features on the twin 45 % · rotated states 13 % |"), lines[0])
         self.assertTrue(lines[1].endswith("+2.5 % loss on test stories. Correct answers to “who has it?” | **59 %** | the twin 69 % · guessing 50 % |"), lines[1])
         self.assertEqual(glance.glance(self.folder / "none"), "")
+
+    def test_the_patching_is_told_whole_without_an_autoencoder(self):
+        results = self.folder / "patched"
+        of = {"8": 0.78}
+        rows = {"topk": {"together": of, "whole": 0.99}, "dense": {"together": {"8": 0.1}, "whole": 0.63}}
+        common.write(results, "patches", {"rows": {"4": rows}})
+        told = "after block 4, move its next word 78 % of the way (coordinates of the twin 10 %; the whole state 99 % and the twin's 63 %; medians)."
+        self.assertIn(told, headline.headline(results))
+        common.write(results, "patches", {"rows": {"4": rows | {"sae 4": {"together": {"8": 0.45}, "whole": 0.59}}}})
+        self.assertIn("medians). Eight features do as large a share of what all features that differ do (59 %).", headline.headline(results))
+
+    def test_a_file_is_whole_or_as_it_was(self):
+        path = self.folder / "whole.json"
+        write_whole(path, "old", b"er")
+        self.assertRaises(TypeError, write_whole, path, "new", None)
+        self.assertEqual(path.read_text(), "older")
 
     def test_longer_trained_models_stand_beside_the_shipped_ones(self):
         results = self.folder / "two"

@@ -35,7 +35,7 @@ class Flops(unittest.TestCase):
 
     def test_both_configs_are_read(self):
         for name in ("proxy_wide.toml", "small.toml"):
-            table = tomllib.loads((compute.CONFIGS / name).read_text())["model"]
+            table = tomllib.loads((common.CONFIGS / name).read_text())["model"]
             self.assertEqual(compute.shape(table, False).topk_k, 48)
             self.assertIsNone(compute.shape(table, True).topk_k)
 

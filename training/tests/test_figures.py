@@ -282,6 +282,10 @@ class Others(unittest.TestCase):
         scale = weight.abs().amax(1, keepdim=True) / 127
         torch.testing.assert_close(found, (weight / scale).round() * scale)
         self.assertFalse(torch.equal(found, weight))
+        free = TopKLM(ModelConfig(30, 8, 1, 1, 8, 8, 16, tied=False)).init_weights(1)
+        head = quality.in_8bit(common.Subject(free, None, {})).model.lm_head.weight
+        scale = free.lm_head.weight.abs().amax(1, keepdim=True) / 127
+        torch.testing.assert_close(head, (free.lm_head.weight / scale).round() * scale)
 
     def test_a_name_recurs_as_a_whole_word_at_the_end(self):
         texts = {1: "Tom", 2: "x ", 3: "my"}

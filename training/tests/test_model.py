@@ -1,6 +1,7 @@
 """The model against what transformers computed (the committed goldens), its export, and cached decoding."""
 
 import json
+import math
 import tempfile
 import unittest
 from dataclasses import replace
@@ -54,7 +55,7 @@ class Model(unittest.TestCase):
         model = TopKLM(replace(CONFIG, tied=False, topk_post="relu")).init_weights(3)
         generator = torch.Generator().manual_seed(4)
         ids = torch.randint(CONFIG.d_vocab, (2, 17), generator=generator)
-        ids[0, 12] = BOS
+        ids[0, 12] = ids[1, 9] = BOS  # row 1 is asked where its document ends, too
         ids, targets = ids[:, :-1], ids[:, 1:]
         model.unigram.copy_(torch.rand(CONFIG.d_vocab, generator=generator).log_softmax(-1))
         with torch.no_grad():
@@ -69,8 +70,8 @@ class Model(unittest.TestCase):
                     p = (model.unigram + model.lm_head(alone)).log_softmax(-1)
                     row, column = divmod(at, ids.shape[1])
                     after = targets[row, column : column + LASTING].tolist()
-                    if BOS in after[1:]:
-                        after = after[: after.index(BOS, 1)]
+                    if BOS in after:
+                        after = after[: max(after.index(BOS), 1)]
                     expected.append(-p[after[0]])
                     lasting.append(-p[after].mean())
             outward = model.outward(streams, targets)
@@ -83,7 +84,8 @@ class Model(unittest.TestCase):
         generator = torch.Generator().manual_seed(5)
         x = torch.randn((2, 12, 6), generator=generator)
         x[..., 4], x[..., 5] = x[..., 4] - 20, x[..., 5] - 30
-        x[0, 0] = -1.0  # nothing above 0 there: no bound
+        x[0, 0] = -1.0  # nothing above 0 there: no bound, so the other positions of this part are asked,
+        x[1, 9:] = -1.0  # and of the last part none
         x.requires_grad_()
         kept = topk_cut(x, 2, post="relu")
         loss = below_cut(x, kept)
@@ -94,11 +96,13 @@ class Model(unittest.TestCase):
                 continue
             for part in range(NEAREST):
                 some = range(part * len(rows) // NEAREST, (part + 1) * len(rows) // NEAREST)
-                gaps = {n: float((min(v for v in left[n] if v > 0) - rows[n, i]) / rows[n].pow(2).mean().sqrt()) if (left[n] > 0).any() else 0.0 for n in some}
+                gaps = {n: float((min(v for v in left[n] if v > 0) - rows[n, i]) / rows[n].pow(2).mean().sqrt()) if (left[n] > 0).any() else math.inf for n in some}
                 nearest = min(gaps, key=gaps.get)
-                expected += max(gaps[nearest], 0) / NEAREST / 6
-                at += [(nearest, i)] if gaps[nearest] > 0 else []
+                if 0 < gaps[nearest] < math.inf:
+                    expected += gaps[nearest] / NEAREST / 6
+                    at.append((nearest, i))
         self.assertEqual({i for _, i in at}, {4, 5})
+        self.assertEqual({n // 3 for n, _ in at}, set(range(NEAREST - 1)))
         self.assertAlmostEqual(float(loss.detach()), expected, places=5)
         loss.backward()
         self.assertEqual({tuple(n) for n in x.grad.flatten(0, 1).nonzero().tolist()}, set(at))

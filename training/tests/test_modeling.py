@@ -159,6 +159,17 @@ class Modeling(unittest.TestCase):
             generation = load(folder).generation_config
             self.assertEqual((generation.do_sample, generation.temperature), (told["do_sample"], told["temperature"]))
 
+    def test_8_bit_weights_that_are_not_widened_are_refused(self):
+        """As by the name of a hub, what transformers looks up by itself."""
+        spec = importlib.util.spec_from_file_location("modeling_topk", MODELING)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        shutil.copytree(GOLDENS / "models/llama-i8", self.folder / "all/llama")
+        self.assertRaisesRegex(ValueError, "8-bit weights.* download it", module.TopKLlamaForCausalLM.from_pretrained, self.folder / "all", subfolder="llama")
+        shutil.copytree(GOLDENS / "models/llama-gqa", self.folder / "all/wide")
+        _, info = module.TopKLlamaForCausalLM.from_pretrained(self.folder / "all", subfolder="wide", output_loading_info=True)
+        self.assertEqual(len(info["unexpected_keys"]), 0)
+
     def test_8_bit_weights_as_each_architecture_stores_them(self):
         """GPT-2 stores what is in its blocks as [in, out], all else is [out, in]: the scales are of the outputs."""
         for source in (GOLDENS / "models" / name for name in ("gpt2", "gpt-neo", "llama-gqa")):

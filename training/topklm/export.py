@@ -12,7 +12,6 @@ import argparse
 import hashlib
 import json
 import pickle
-import shutil
 from pathlib import Path
 
 import torch
@@ -138,6 +137,22 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     return tensors
 
 
+def stored_as(path: Path) -> str:
+    """How the matrices of a model folder or a checkpoint are stored: "8-bit", "f16" or "f32"."""
+    with safe_open(path / "model.safetensors" if path.is_dir() else path, "pt") as file:
+        kind = file.get_slice("model.embed_tokens.weight").get_dtype()
+    return {"I8": "8-bit"}.get(kind, kind.lower())
+
+
+def write_whole(path: Path, *parts):
+    """A file of texts or bytes, written beside and moved into place, so that an interruption leaves the earlier one."""
+    draft = path.with_name(f"{path.name}.part")
+    with draft.open("wb") as file:
+        for part in parts:
+            file.write(part.encode() if isinstance(part, str) else part)
+    draft.replace(path)
+
+
 def write_tensors(tensors: dict, path: Path, metadata: dict):
     """A safetensors file whose bytes depend on what it holds alone: the library writes the keys of `metadata` in any order."""
     written = save(tensors, metadata)
@@ -145,9 +160,7 @@ def write_tensors(tensors: dict, path: Path, metadata: dict):
     header = json.loads(written[8:end]) | {"__metadata__": dict(sorted(metadata.items()))}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # numbers begin at a multiple of 8
-    with path.open("wb") as file:
-        for part in (len(text).to_bytes(8, "little"), text, memoryview(written)[end:]):
-            file.write(part)
+    write_whole(path, len(text).to_bytes(8, "little"), text, memoryview(written)[end:])
 
 
 def to_f16(tensors: dict) -> dict:
@@ -250,10 +263,10 @@ def export(run: Path, data: Path, out: Path, steps: bool | list[int], twin: str 
     generation = {"bos_token_id": 0, "eos_token_id": 0, "do_sample": True, "temperature": 0.7, "top_k": 0}
     tables = {"config": hf_config(config, **extra), "generation_config": generation, "tokenizer_config": tokenizer_config(config.n_ctx)}
     for name, table in tables.items():
-        (out / f"{name}.json").write_text(json.dumps(table, indent=2) + "\n")
-    shutil.copyfile(MODELING, out / MODELING.name)
-    losses.write_text(json.dumps(training, separators=(",", ":")) + "\n")
-    shutil.copyfile(data / "tokenizer.json", out / "tokenizer.json")
+        write_whole(out / f"{name}.json", json.dumps(table, indent=2) + "\n")
+    write_whole(out / MODELING.name, MODELING.read_bytes())
+    write_whole(losses, json.dumps(training, separators=(",", ":")) + "\n")
+    write_whole(out / "tokenizer.json", (data / "tokenizer.json").read_bytes())
     write_tensors(tensors, out / "model.safetensors", {"format": "pt"})
     for path in beside.values() if steps else []:
         folder = out / path.stem

@@ -143,8 +143,8 @@ def below_cut(x, kept):
     x, kept = x.flatten(0, 1), kept.detach().flatten(0, 1)
     least = torch.where(kept > 0, kept, torch.inf).amin(-1, keepdim=True)
     scale = x.detach().pow(2).mean(-1, keepdim=True).clamp_min(1e-12).rsqrt()
-    gap = ((least - x) * scale).nan_to_num(0.0, 0.0, 0.0)  # a position with nothing above 0 has no bound
-    nearest = gap[: len(gap) // NEAREST * NEAREST].unflatten(0, (NEAREST, -1)).amin(1).relu()
+    gap = (least - x) * scale  # infinite at a position with nothing above 0, which has no bound; a part of such alone asks for nothing
+    nearest = gap[: len(gap) // NEAREST * NEAREST].unflatten(0, (NEAREST, -1)).amin(1).nan_to_num(0.0, 0.0, 0.0).relu()
     idle = (kept > 0).sum(0) <= len(kept) / IDLE
     return (nearest.mean(0) * idle).mean()
 
@@ -183,9 +183,9 @@ class Trunk(nn.Module):
 
 def following(targets, count):
     """The `count` tokens from each position of targets [B, T] on, and what each weighs, both [B, T, count]: those of the same document
-    (the first always counts) weigh the same, and 1 in all."""
+    (the first always counts, also where it is the BOS that ends the document) weigh the same, and 1 in all."""
     ahead = F.pad(targets, (0, count - 1), value=BOS).unfold(1, count, 1)
-    own = (ahead[..., 1:] != BOS).cumprod(-1)
+    own = (ahead != BOS).cumprod(-1)[..., 1:]
     weight = torch.cat([torch.ones_like(own[..., :1]), own], -1).float()
     return ahead, weight / weight.sum(-1, keepdim=True)
 

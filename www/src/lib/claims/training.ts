@@ -27,10 +27,15 @@ export function trace(tree: unknown): FactGroup {
     }),
   }));
   const [last, bound, open] = ['topk.last_step', 'js_bound', 'topk.not_settled'].map((path) => numberAt(tree, path));
+  const larger = listAt(tree, 'topk.trained_with_k').at(-2); // the last step and k but one: before it k was larger than the model's
+  const until =
+    Array.isArray(larger) && typeof larger[0] === 'number'
+      ? ` Until step ${UNITS.count(larger[0])} the model was trained with a larger k than it is analyzed with.`
+      : '';
   const note =
     last == null || bound == null
       ? ''
-      : `Out of ${UNITS.count(last)} steps; close means a Jensen–Shannon distance of at most ${bound}. The last step is left out, since a neuron is compared with itself there: ${shown(open ?? null, 'percent')} of the neurons are not settled before it.`;
+      : `Out of ${UNITS.count(last)} steps; close means a Jensen–Shannon distance of at most ${bound}. The last step is left out, since a neuron is compared with itself there: ${shown(open ?? null, 'percent')} of the neurons are not settled before it.${until}`;
   return { title: 'When neurons take on their meaning', columns: known.map(([, name]) => name), facts, note };
 }
 

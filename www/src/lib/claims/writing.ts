@@ -1,5 +1,5 @@
 /** How well the models write: losses, and what they know of a story. */
-import { at, type FactGroup, group, MODELS, numberAt, type Row, shown, UNITS } from './figures';
+import { at, type FactGroup, group, MODELS, numberAt, type Row, shown, textAt, UNITS } from './figures';
 
 const QUALITY: readonly Row[] = [
   ['validation.nats_per_token', 'Loss on validation stories', 'Nats per token on the validation text.', 'three'],
@@ -20,10 +20,13 @@ const QUALITY: readonly Row[] = [
 export function quality(tree: unknown): FactGroup {
   const [validation, held, test] = ['validation', 'held_out', 'test'].map((text) => numberAt(tree, `gap_percent.${text}`));
   const last = test == null ? '' : `, ${UNITS.signed(test)} on test stories`;
+  const [weights, files] = [textAt(tree, 'topk.weights'), numberAt(tree, 'shipped.gap_percent.held_out')];
+  const stored = files === null ? '' : ` With the 8-bit files that ship it is ${UNITS.signed(files)} on held-out stories.`;
+  const head = at(tree, 'topk.8bit_minus_f32.with_head') === true ? '' : ' The cost of 8-bit weights is that of all matrices but the head.';
   const gap =
     validation == null || held == null
       ? ''
-      : `Loss of TopK relative to its dense twin: ${UNITS.signed(validation)} on validation, ${UNITS.signed(held)} on held-out stories${last} (nats per token).`;
+      : `Loss of TopK relative to its dense twin: ${UNITS.signed(validation)} on validation, ${UNITS.signed(held)} on held-out stories${last} (nats per token${weights && `, ${weights} weights`}).${stored}${head}`;
   return group('Language modeling', tree, QUALITY, MODELS, gap);
 }
 
