@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { inRoot } from '../../scripts/lib/paths.mjs';
-import { Failure, query, run, which } from '../../scripts/lib/run.mjs';
+import { Failure, npm, query, run, which } from '../../scripts/lib/run.mjs';
 import { step } from '../../scripts/lib/steps.mjs';
 
 export const notebooks = inRoot('examples/notebooks');
@@ -116,10 +116,9 @@ export function workspace(t, name) {
 
 /** npm packages of a folder with a lock file, or null, with a word about it, if they cannot be installed. */
 export async function npmPackages(t, folder) {
-  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
   try {
     // Not `ci`: it asks a lock file for other systems' optional packages too, which npm itself leaves out.
-    await run(npm, ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'], { cwd: folder });
+    await run(...npm('install', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'), { cwd: folder });
     return (program) => path.join(folder, 'node_modules/.bin', program);
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
