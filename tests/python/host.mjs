@@ -78,6 +78,9 @@ export async function freePort() {
   }
 }
 
+/** A process that has come to its end, or was brought to it by a signal. */
+export const hasEnded = ({ exitCode, signalCode }) => exitCode !== null || signalCode !== null;
+
 /** Starts a server and waits until `url` answers; it ends with the test. */
 export async function startServer(t, command, args, { url, cwd, env = {} }) {
   let said = '';
@@ -91,7 +94,7 @@ export async function startServer(t, command, args, { url, cwd, env = {} }) {
     await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 5000))]);
   });
   for (const end = Date.now() + 600_000; Date.now() < end; ) {
-    if (child.exitCode !== null) throw new Error(`${command} ended: ${said.slice(-2000)}`);
+    if (hasEnded(child)) throw new Error(`${command} ended: ${said.slice(-2000)}`);
     const answer = await fetch(url).catch(() => null);
     if (answer?.ok) return { said: () => said };
     await new Promise((resolve) => setTimeout(resolve, 200));
