@@ -2,7 +2,7 @@
 // random models and on TopK alone; what they return is compared first. They are installed here, into benches/peers/node_modules, by this command alone.
 import { serve } from '../../scripts/lib/server.mjs';
 import { inRoot, paths } from '../../scripts/lib/paths.mjs';
-import { Failure, run } from '../../scripts/lib/run.mjs';
+import { Failure, npm, run } from '../../scripts/lib/run.mjs';
 import { step } from '../../scripts/lib/steps.mjs';
 import { machine } from '../machine.mjs';
 import { SHAPES as TOPK_SHAPES } from '../numbers.js';
@@ -27,7 +27,6 @@ const TOPK_RUNS = 7;
 const ISOLATED = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
 
 async function installPeers() {
-  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
   const folder = 'benches/peers';
   try {
     await step(
@@ -36,7 +35,7 @@ async function installPeers() {
         inputs: ['package.json', 'package-lock.json'].map((name) => `${folder}/${name}`),
         outputs: [`${folder}/node_modules/.package-lock.json`],
       },
-      () => run(npm, ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefix', folder]),
+      () => run(...npm('ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefix', folder)),
     );
   } catch (error) {
     // Their rows will say so; ours are measured all the same.

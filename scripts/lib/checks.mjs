@@ -16,6 +16,10 @@ import { buildSite } from './site.mjs';
 import { checkSize } from './size.mjs';
 import { filesUnder } from './steps.mjs';
 
+/** Test files that take longest: they begin first, so that none is left alone at the end. */
+const LONGEST = ['life', 'environments', 'webgpu', 'webpack', 'shifts', 'page-trouble', 'own-statistics', 'turn', 'threads'];
+const isLong = (file) => LONGEST.includes(path.basename(file, '.test.mjs'));
+
 const node = (script, ...args) => run(process.execPath, [inRoot(script), ...args]);
 
 export const checks = [
@@ -40,8 +44,8 @@ export const checks = [
   { name: 'package-tests', work: () => onPackage('tests/package', 2) },
   { name: 'environments', work: prepare, besideNext: true }, // at low priority
   { name: 'browser-tests', work: () => onPackage('tests/browser', 2) },
-  { name: 'js-fuzz', work: () => onPackage('tests/fuzz', 2), besideNext: true }, // busy cores; the next mostly installs and waits
-  { name: 'python', work: () => nodeTests(testFiles('tests/python', '.test.mjs')) },
+  { name: 'python', work: () => nodeTests(testFiles('tests/python', '.test.mjs'), 2) }, // the cluster waits while the command's wheel compiles
+  { name: 'js-fuzz', work: () => onPackage('tests/fuzz', 2), besideNext: true }, // busy cores; the next mostly waits
   { name: 'notebooks', work: () => onPackage('tests/notebooks') },
 ];
 
@@ -82,7 +86,8 @@ async function rustLint() {
 async function rustTests() {
   // Without a display, Mesa's device-select layer complains for each instance. Kernels take lavapipe longer to compile than to run, so that those
   // of one test are kept for the next, also where the home folder cannot be written.
-  const env = { NODEVICE_SELECT: '1', MESA_SHADER_CACHE_DIR: inRoot('target/kernels') };
+  // The targets of `fuzz` only try what once failed: the rest is that check's.
+  const env = { NODEVICE_SELECT: '1', MESA_SHADER_CACHE_DIR: inRoot('target/kernels'), FUZZ_SECONDS: '0' };
   const { code, output } = await capture('cargo', ['test', '-p', 'topk-lm', '--no-fail-fast'], { env });
   const counts = { passed: 0, failed: 0, skipped: 0 };
   for (const [, passed, failed, ignored] of output.matchAll(/^test result: .* (\d+) passed; (\d+) failed; (\d+) ignored/gm)) {
@@ -114,8 +119,12 @@ async function unitTests() {
   return nodeTests(testFiles('target/js-tests', '.mjs'));
 }
 
+/** Of checks beside each other one builds, and the next finds it done. */
+let building = Promise.resolve();
+
 async function onPackage(folder, atOnce) {
-  await buildSite();
+  building = building.catch(() => {}).then(buildSite);
+  await building;
   return nodeTests(testFiles(folder, '.test.mjs'), atOnce);
 }
 
@@ -135,16 +144,15 @@ function testFiles(folder, ending) {
 async function nodeTests(files, atOnce = 1) {
   const { code, output } = await capture(process.execPath, [
     '--enable-source-maps',
-    '--test',
-    '--test-reporter=spec',
-    `--test-concurrency=${atOnce}`,
-    ...files.map((file) => path.relative(paths.root, file)),
+    inRoot('scripts/node-tests.mjs'),
+    String(atOnce),
+    ...[...files.filter(isLong), ...files.filter((file) => !isLong(file))].map((file) => path.relative(paths.root, file)),
   ]);
   const count = (label) => Number(output.match(new RegExp(`^ℹ ${label} (\\d+)$`, 'm'))?.[1] ?? 0);
   return confirmed(
     { passed: count('pass'), failed: count('fail') + count('cancelled'), skipped: count('skipped') + count('todo') },
     code,
-    'node --test',
+    'the runner of the tests',
   );
 }
 

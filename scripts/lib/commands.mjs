@@ -68,7 +68,7 @@ export function commandFault(command, facts) {
       const script = rest[0] === 'run' ? rest[1] : rest[0];
       if (rest[0] === 'i' || rest[0] === 'ci') return null;
       if (!facts.scripts.includes(script)) return `package.json has no script ${script}`;
-      const names = script === 'test' && rest.includes('--') ? rest.slice(rest.indexOf('--') + 1) : [];
+      const names = ['test', 'soak'].includes(script) && rest.includes('--') ? rest.slice(rest.indexOf('--') + 1) : [];
       const unknown = names.find((name) => !isPlaceholder(name) && !facts.checks.includes(name));
       return unknown ? `there is no check ${unknown}` : null;
     }

@@ -1,9 +1,17 @@
-// models/ → index.json: what the site offers to choose from.
+// models/ → what the site offers to choose from, with index.json, which lists it.
 import fs from 'node:fs';
 import path from 'node:path';
 
 const read = (file) => JSON.parse(fs.readFileSync(file, 'utf8'));
 const isWeights = (name) => /\.(safetensors|json)$/.test(name);
+
+/** Copies the models into the site's folder, with their list; what the folder held before is no longer offered. */
+export function copyModels(from, to) {
+  fs.rmSync(to, { recursive: true, force: true });
+  const filter = (file) => path.extname(file) !== '.mjs'; // the manifests' own script stays there
+  fs.cpSync(from, to, { recursive: true, filter });
+  fs.writeFileSync(path.join(to, 'index.json'), JSON.stringify(modelIndex(to)));
+}
 
 /** The model folders with a manifest; the one that the site opens with first: a TopK model, with statistics and training steps if there is one. */
 export function modelIndex(root) {

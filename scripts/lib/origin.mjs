@@ -45,9 +45,9 @@ export function writeOrigin(env, folder = root) {
   return Object.keys(MANIFESTS);
 }
 
-/** A TOML file with strings set in one of its tables, which is made where it is missing. */
+/** A TOML file, whatever ends its lines, with strings set in one of its tables, which is made where it is missing. */
 export function withValues(text, table, values) {
-  const lines = text.replace(/\n*$/, '').split('\n');
+  const lines = text.trimEnd().split(/\r?\n/);
   let head = lines.indexOf(`[${table}]`);
   if (head < 0) head = lines.push('', `[${table}]`) - 1;
   const next = lines.findIndex((line, at) => at > head && line.startsWith('['));

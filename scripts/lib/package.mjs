@@ -63,6 +63,7 @@ export async function buildPackage() {
         'scripts/lib/licenses.mjs',
         'scripts/lib/origin.mjs',
         'scripts/lib/package.mjs',
+        'scripts/lib/wasm.mjs', // which crates are in it
         SHADERS,
         ...ENGINE,
         ...COPIED,

@@ -53,6 +53,16 @@ export function which(...names) {
   return null;
 }
 
+/**
+ * npm, as a command and its arguments: its script where that is known, which it is to what npm itself runs, and beside Node on Windows, where
+ * Node starts no `npm.cmd`.
+ */
+export function npm(...args) {
+  const beside = path.join(path.dirname(process.execPath), 'node_modules/npm/bin/npm-cli.js');
+  const script = [process.env.npm_execpath, beside].find((file) => file?.endsWith('npm-cli.js') && fs.existsSync(file));
+  return script ? [process.execPath, [script, ...args]] : ['npm', args];
+}
+
 /** Runs a script's main function; a Failure ends it with its one sentence, anything else with its stack. */
 export async function main(work) {
   try {

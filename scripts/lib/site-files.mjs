@@ -10,7 +10,7 @@ const WORKER = 'service-worker.js';
 /** The Rust reference is for reading online: it is several times as large as the rest. */
 const ONLINE = 'docs/rust/';
 /** Of models/ only these belong to the shell, and what the start page shows; weights and statistics are the engine's. */
-const SHELL_MODELS = ['models/index.json', 'models/claims.json', 'models/examples.json'];
+const SHELL_MODELS = ['models/index.json', 'models/claims.json'];
 /** Fetched when a reader first wants statistics in the tab, and kept from then on: as large as the engine, and few want it. */
 const ON_DEMAND = /^assets\/statistics_bg.*\.wasm$/;
 

@@ -6,24 +6,29 @@ import { inRoot, paths, show } from './paths.mjs';
 import { run } from './run.mjs';
 import { filesUnder, step } from './steps.mjs';
 import { collectClaims } from './claims.mjs';
-import { modelIndex } from './model-index.mjs';
+import { copyModels } from './model-index.mjs';
 import { buildPackage } from './package.mjs';
-import { writeSiteFiles } from './site-files.mjs';
-import { buildWasm, ENGINE, STATISTICS } from './wasm.mjs';
+import { shellFiles, writeSiteFiles } from './site-files.mjs';
+import { buildWasm, compileWasm, ENGINE, STATISTICS } from './wasm.mjs';
 
 /** Named so that every host shows them as text. */
 const LICENSES = [THIRD_PARTY, ...OWN.map((name) => `${name}.txt`)].map((name) => `dist/site/${name}`);
 
 /** Builds the package and then the site on it. */
 export async function buildSite() {
-  await buildPackage();
-  await buildWasm(STATISTICS);
+  await compileWasm(ENGINE);
+  // The statistics are compiled while the engine gets its bindings; first here, since both build a tool and cargo builds one at a time.
+  await Promise.all([buildWasm(STATISTICS), buildPackage()]);
   const built = fs.readdirSync(paths.npmPackage).map((name) => `dist/npm/${name}`);
   const statistics = filesUnder(inRoot(STATISTICS.generated)).map((file) => show(file));
   const address = process.env.SITE_URL ?? null;
   await step(
     'site',
-    { inputs: ['www', 'package-lock.json', ...built, ...statistics], outputs: ['dist/site/index.html', PACKAGES.site], facts: address },
+    {
+      inputs: ['www', 'package-lock.json', 'scripts/lib/site.mjs', ...built, ...statistics],
+      outputs: ['dist/site/index.html', PACKAGES.site],
+      facts: address,
+    },
     async () => {
       const vite = inRoot('node_modules/vite/bin/vite.js');
       await run(process.execPath, [vite, 'build', '--outDir', paths.site, '--emptyOutDir', '--logLevel', 'warn'], { cwd: paths.www });
@@ -37,14 +42,12 @@ export async function buildSite() {
   await step(
     'models',
     {
-      inputs: ['models', results, 'scripts/lib/claims.mjs', 'scripts/lib/model-index.mjs', 'dist/site/index.html'],
+      inputs: ['models', results, ...['claims', 'model-index', 'site'].map((name) => `scripts/lib/${name}.mjs`), 'dist/site/index.html'],
       outputs: ['dist/site/models'],
     },
     () => {
-      const filter = (file) => path.extname(file) !== '.mjs'; // the manifests' own script stays here
       const models = path.join(paths.site, 'models');
-      fs.cpSync(paths.models, models, { recursive: true, filter });
-      fs.writeFileSync(path.join(models, 'index.json'), JSON.stringify(modelIndex(models)));
+      copyModels(paths.models, models);
       const claims = collectClaims(inRoot(results));
       if (claims) fs.writeFileSync(path.join(models, 'claims.json'), JSON.stringify(claims));
     },
@@ -54,22 +57,23 @@ export async function buildSite() {
   await buildDocs();
   await buildLicenses();
   // Last, since the service worker's version is a hash of what it holds.
-  const shell = [
-    'dist/site/index.html',
-    'dist/site/assets',
-    'dist/site/models/index.json',
-    'dist/site/docs',
-    ...LICENSES,
-    'scripts/lib/site-files.mjs',
-    'www',
-  ];
-  await step('site-files', { inputs: shell, outputs: ['dist/site/service-worker.js'], facts: address }, () => writeSiteFiles());
+  const shell = shellFiles().map((name) => `dist/site/${name}`);
+  const inputs = [...shell, 'dist/site/assets', 'scripts/lib/site-files.mjs', 'scripts/lib/site.mjs', 'www'];
+  // The second goes when the models are copied anew.
+  const outputs = ['dist/site/service-worker.js', 'dist/site/models/.htaccess'];
+  await step('site-files', { inputs, outputs, facts: address }, () => writeSiteFiles());
 }
 
 /** Our licenses, and those of what is in the site. */
 async function buildLicenses() {
   const lists = Object.values(PACKAGES);
-  const inputs = [...lists, ...OWN, 'Cargo.lock', 'package-lock.json', 'scripts/lib/licenses.mjs', 'scripts/lib/wasm.mjs'];
+  const inputs = [
+    ...lists,
+    ...OWN,
+    'Cargo.lock',
+    'package-lock.json',
+    ...['licenses', 'site', 'wasm'].map((name) => `scripts/lib/${name}.mjs`),
+  ];
   await step('licenses', { inputs, outputs: LICENSES }, () => {
     const folders = new Set(lists.flatMap((list) => JSON.parse(fs.readFileSync(inRoot(list), 'utf8'))));
     writeLicenses(path.join(paths.site, THIRD_PARTY), [...folders], [ENGINE, STATISTICS]);

@@ -1,7 +1,7 @@
 // What the system must have: we find it, install it if we may (as root on Debian), or say exactly what to install.
 import fs from 'node:fs';
 import { step } from './steps.mjs';
-import { Failure, query, run, which } from './run.mjs';
+import { Failure, npm, query, run, which } from './run.mjs';
 
 const isDebian = () => which('apt-get') !== null && which('dpkg-query') !== null;
 const isRoot = () => process.getuid?.() === 0;
@@ -41,7 +41,6 @@ export async function ensureNodeModules() {
   if (major < 20 || (major === 20 && minor < 19)) {
     throw new Failure(`Node ${process.versions.node} is too old: install Node 20.19 or later.`);
   }
-  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
   await step(
     'npm packages',
     {
@@ -49,7 +48,7 @@ export async function ensureNodeModules() {
       outputs: ['node_modules/esbuild'],
       facts: process.versions.modules,
     },
-    () => run(npm, ['ci', '--no-audit', '--no-fund']),
+    () => run(...npm('ci', '--no-audit', '--no-fund')),
   );
 }
 

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { checkNoPaths, REMAP } from './machine.mjs';
 import { inRoot, paths } from './paths.mjs';
-import { capture, Failure, run } from './run.mjs';
+import { capture, Failure, query, run } from './run.mjs';
 import { step } from './steps.mjs';
 import { ensureCargo } from './system.mjs';
 import { wasmToolchain } from './wasm-toolchain.mjs';
@@ -45,12 +45,23 @@ const WITHOUT = {
   aho_corasick: ['perf-literal'],
 };
 
+const labelOf = (of) => (of === ENGINE ? 'wasm' : `wasm of ${of.name}`);
+
+/** The first part of `buildWasm`, of one module at a time: what cargo writes for either has the same name. */
+export async function compileWasm(of) {
+  ensureCargo();
+  const toolchain = await wasmToolchain();
+  const facts = { of, toolchain, version: query(toolchain.env.RUSTC ?? 'rustc', ['--version']) };
+  const scripts = ['wasm', 'wasm-toolchain', 'machine'].map((name) => `scripts/lib/${name}.mjs`);
+  await step(`${labelOf(of)}: compile`, { inputs: [...SOURCES, 'scripts/rustc-tool', ...scripts], outputs: [of.raw], facts }, () =>
+    compile(of, toolchain),
+  );
+}
+
 /** Builds a module for the web, if it changed. */
 export async function buildWasm(of) {
-  ensureCargo();
-  const label = of === ENGINE ? 'wasm' : `wasm of ${of.name}`;
-  const inputs = [...SOURCES, 'scripts/rustc-tool', 'scripts/lib/wasm.mjs'];
-  await step(`${label}: compile`, { inputs, outputs: [of.raw], facts: of }, () => compile(of));
+  await compileWasm(of);
+  const label = labelOf(of);
   await step(
     `${label}: bindings`,
     { inputs: [...MANIFESTS, 'scripts/wasm-bindgen-tool', of.raw], outputs: [`${of.bindings}/${of.name}_bg.wasm`] },
@@ -59,7 +70,7 @@ export async function buildWasm(of) {
   await step(
     `${label}: optimize`,
     {
-      inputs: [of.bindings, 'scripts/lib/wasm.mjs'],
+      inputs: [of.bindings, 'scripts/lib/wasm.mjs', 'package-lock.json'], // binaryen's version
       outputs: [`${of.name}_bg.wasm`, `${of.name}.js`].map((name) => `${of.generated}/${name}`),
     },
     () => optimize(of),
@@ -81,8 +92,7 @@ async function forget(cargo, list, env) {
   fs.writeFileSync(stamp, list);
 }
 
-async function compile({ options, raw }) {
-  const { kind, cargo, args, env } = await wasmToolchain();
+async function compile({ options, raw }, { kind, cargo, args, env }) {
   console.log(`  with: ${kind}`);
   await buildTool('topk-lm-rustc');
   const without = Object.entries(WITHOUT)

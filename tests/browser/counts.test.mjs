@@ -8,7 +8,7 @@ import { serve } from '../../scripts/lib/server.mjs';
 import { launch, openPage } from './harness.mjs';
 
 const MODEL = 'llama-f16-linear';
-const [PROMPT, TOKENS] = [12, 9];
+const [PROMPT, TOKENS] = [12, 4];
 
 /** Of the kind of adapter that Chromium has here. */
 const command = async (hasSubgroups) => {

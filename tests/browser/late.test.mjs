@@ -1,7 +1,7 @@
 // What comes late does not take the place of what the reader has done since, nor stand for another model's.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { loaded, offeredModels, openSite, shippedModel, STEP_TIMEOUT, WEIGHTS, withSite } from './page-kit.mjs';
+import { loaded, offeredModels, openSite, pageTime, shippedModel, STEP_TIMEOUT, WEIGHTS, withSite } from './page-kit.mjs';
 
 const model = shippedModel();
 const twin = offeredModels().find(({ name }) => name === model.dense_twin);
@@ -67,7 +67,8 @@ describe('what comes late', { timeout: 1_800_000 }, () => {
       const [{ title }] = model.read('examples/index.json').texts;
       await box(page).fill('A cow');
       await page.getByRole('button', { name: title }).click();
-      await page.waitForTimeout(500); // longer than the pause after which a typed text is read
+      await pageTime(page, 500); // longer than the pause after which a typed text is read
+      await page.locator('[data-state=live]').waitFor();
       assert.equal(await page.getByRole('button', { name: title }).getAttribute('aria-pressed'), 'true');
     });
   });
@@ -77,7 +78,7 @@ describe('what comes late', { timeout: 1_800_000 }, () => {
       await loaded(page);
       await page.locator('[data-state=live]').waitFor();
       await box(page).fill('');
-      await page.waitForTimeout(500);
+      await pageTime(page, 500);
       assert.equal(await box(page).inputValue(), '');
       await box(page).fill('A dog');
       await page.waitForFunction(() => /[?&]t=/.test(location.hash));

@@ -10,6 +10,7 @@ import {
   LOAD_TIMEOUT,
   loaded,
   openSite,
+  pageTime,
   saved,
   shippedModel,
   STEP_TIMEOUT,
@@ -65,7 +66,8 @@ describe('links and files', { timeout: 1_800_000 }, () => {
     const ids = encodeIds([1, 20, 30, 40]);
     const fresh = await openSite(browser, site, `#/steer?b=${ids}&s=${ids}&e=1.2_ablate_0&len=2`, { ignore: [/404/] });
     await loaded(fresh.page);
-    await fresh.page.waitForTimeout(500);
+    await pageTime(fresh.page, 500);
+    assert.equal(await fresh.page.locator('[data-doing]').getAttribute('data-doing'), 'nothing');
     assert.deepEqual(await idsOf(fresh.page, 'base'), [1, 20, 30, 40]);
     assert.equal(await fresh.page.locator('[data-shared]').count(), 0);
     await fresh.close();

@@ -95,6 +95,9 @@ export const holdText = (page, most) =>
     };
   }, most);
 
+/** Waits by a timer of the page: those that it set before for no longer have fired by then, however slow the machine is. */
+export const pageTime = (page, ms) => page.evaluate((wait) => new Promise((resolve) => setTimeout(resolve, wait)), ms);
+
 /** Requests for weights. */
 export const WEIGHTS = /model\.safetensors$/;
 

@@ -418,7 +418,7 @@ describe('site in trouble', { timeout: 1_800_000 }, () => {
     return withServer({ intercept }, async (site) => {
       const browser = await launch();
       try {
-        const { page, close } = await openSite(browser, site, '#/explore', { search: '?backend=webgpu' });
+        const { page, close } = await openSite(browser, site, '#/explore?p=Ben+had', { search: '?backend=webgpu' });
         page.setDefaultTimeout(LOAD_TIMEOUT);
         assert.equal(await loaded(page), 'webgpu');
         await page.locator('[data-state=live]').waitFor();

@@ -83,7 +83,7 @@ describe('a neuron tapped in the table on a phone', { timeout: 1_800_000, skip }
     const sheet = page.locator('.side.sheet');
     await sheet.waitFor();
     const { height } = await sheet.boundingBox();
-    while (kept.length === 0) await page.waitForTimeout(20);
+    assert.ok((await eventually(() => kept.length, Boolean)) > 0);
     assert.equal(await sheet.getByText('Strongest at').count(), 0);
     for (const answer of kept) answer();
     kept = null;

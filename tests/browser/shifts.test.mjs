@@ -1,7 +1,8 @@
 // Loading moves nothing that a person may be reading or about to press: the layout shift of each page, while it opens and the model arrives.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { loaded, offeredModels, openSite, shippedModel, shown, STEP_TIMEOUT, withSite } from './page-kit.mjs';
+import { openPage } from './harness.mjs';
+import { loaded, offeredModels, shippedModel, shown, STEP_TIMEOUT, withSite } from './page-kit.mjs';
 
 const SIZES = [
   ['a laptop', { width: 1440, height: 900 }],
@@ -39,9 +40,10 @@ describe('loading shifts nothing', { timeout: 1_800_000 }, () => {
     ({ site, browser } = on);
   });
 
-  /** Notes all shifts that no input preceded, on each page that is opened from now on. */
-  const watch = (page) =>
-    page.addInitScript(() => {
+  /** An empty page, with nothing stored; it notes all shifts that no input preceded, on each page that is opened in its place. */
+  async function open() {
+    const opened = await openPage(browser, 'about:blank', { ignore: [/status of 503/, /HTTP 503/] }); // what `release` answers
+    await opened.page.addInitScript(() => {
       window.shifts = [];
       const note = (entries) => {
         for (const { value, hadRecentInput, sources } of entries) {
@@ -56,6 +58,8 @@ describe('loading shifts nothing', { timeout: 1_800_000 }, () => {
         return window.shifts;
       };
     });
+    return opened;
+  }
 
   async function shiftsOf(page, name, viewport) {
     await page.goto('about:blank');
@@ -79,8 +83,7 @@ describe('loading shifts nothing', { timeout: 1_800_000 }, () => {
 
   for (const [number, name] of PAGES.entries()) {
     test(name, async (t) => {
-      const { page, close } = await openSite(browser, site, '#/explore', { search: '?backend=cpu&embed=1' });
-      await watch(page);
+      const { page, close } = await open();
       const found = [];
       // In the first size the model is on its way, in the second it is stored.
       for (const [size, viewport] of number % 2 === 0 ? SIZES : SIZES.toReversed())
@@ -100,8 +103,7 @@ describe('loading shifts nothing', { timeout: 1_800_000 }, () => {
     test(`a training step that is chosen on a phone of ${width} px`, {
       skip: !early && 'the shipped model has no training steps',
     }, async (t) => {
-      const { page, close } = await openSite(browser, site, '#/explore', { search: '?backend=cpu&embed=1' });
-      await watch(page);
+      const { page, close } = await open();
       await shiftsOf(page, 'explore', { width, height: 844 });
       site.hold(new RegExp(`/step${early.step}/.*safetensors$`));
       await page.evaluate(() => {

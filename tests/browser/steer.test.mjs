@@ -8,8 +8,10 @@ import {
   assertCount,
   assertUsable,
   encodeIds,
+  eventually,
   hashOf,
   openSite,
+  pageTime,
   saved,
   shippedModel,
   siteModule,
@@ -132,10 +134,14 @@ describe('steer page', { timeout: 1_800_000 }, () => {
 
   test('a neuron that another page sent brings its words, even if the vocabulary comes after its strength', async () => {
     site.hold(/tokenizer\.json$/);
+    const before = site.requests.length;
+    const isAsked = () => site.requests.slice(before).some((url) => url.endsWith('/features/index.json'));
     const fresh = await openSite(browser, site, `#/steer?len=${NEW_TOKENS}&n=${wanted.layer}.${wanted.index}`, { ignore: [/503/] });
     try {
       await fresh.page.getByRole('searchbox').waitFor();
-      await fresh.page.waitForTimeout(1000); // for the statistics, which no edit shows yet
+      // The statistics come, which no edit shows yet.
+      assert.ok(await eventually(isAsked, Boolean));
+      await fresh.page.waitForTimeout(500);
       site.release();
       await fresh.page.locator('[data-divergence]').waitFor({ timeout: 6 * STEP_TIMEOUT });
       assert.match(await fresh.page.getByLabel('Words of the topic').inputValue(), new RegExp(`\\b${wanted.word}\\b`));
@@ -202,7 +208,7 @@ describe('steer page', { timeout: 1_800_000 }, () => {
       .getByText(/^writing, [1-9]/)
       .waitFor();
     await page.locator('input[type=range][aria-valuetext*=" × "]').first().press('ArrowRight');
-    await page.waitForTimeout(600); // by then the texts before have ended
+    await pageTime(page, 600); // by then the texts before have been ended
     const said = await page.evaluate(() => ({
       doing: document.querySelector('[data-doing]').dataset.doing,
       sides: [...document.querySelectorAll('[data-side] .titled .note')].map(({ textContent }) => textContent),

@@ -8,6 +8,7 @@ import {
   STEP_TIMEOUT,
   assertCount,
   assertUsable,
+  eventually,
   hashOf,
   loaded,
   offeredModels,
@@ -194,8 +195,8 @@ describe('trace page', { timeout: 1_800_000 }, () => {
       site.hold(/model\.safetensors/);
       await own.getByRole('button', { name: 'Run every checkpoint' }).click();
       await own.getByText('Loading a checkpoint.').waitFor({ state: 'attached' });
-      while (asked() === before) await own.waitForTimeout(20);
-      const first = asked();
+      const first = await eventually(asked, (count) => count > before);
+      assert.ok(first > before);
       await own.getByRole('button', { name: 'Cancel' }).last().click();
       await ended(own);
       await own.getByRole('button', { name: 'Cancel' }).first().waitFor({ state: 'detached' });

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { eventually } from '../browser/page-kit.mjs';
 import { root } from './fixture.mjs';
 import { openApi, openBrowser } from './page.mjs';
 
@@ -17,6 +18,7 @@ const NEARLY = weights.length - 64;
 /** A page whose weights come as far as `upTo` says. */
 async function open(t) {
   let response;
+  let answered = 0;
   let sent = 0;
   let end = 0;
   const send = () => {
@@ -30,6 +32,7 @@ async function open(t) {
     [response, sent] = [answer, 0];
     response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': weights.length });
     send();
+    answered++;
     return true;
   };
   const { page } = await openApi(browser, t, { mounts: { '/shipped/': folder }, serving: { intercept } });
@@ -80,7 +83,7 @@ async function open(t) {
     end = to;
     send();
   };
-  return { page, upTo };
+  return { page, upTo, answered: () => answered };
 }
 
 test('kernels are asked for and run over nothing once the header is there, and weights are uploaded as they come', {
@@ -113,12 +116,14 @@ test('the CPU has the weights that came', { timeout: 1_800_000 }, async (t) => {
 });
 
 test('an abort while weights come ends the load at once, and the next one succeeds', { timeout: 1_800_000 }, async (t) => {
-  const { page, upTo } = await open(t);
+  const { page, upTo, answered } = await open(t);
   for (const backend of ['cpu', 'webgpu']) {
     for (const to of [HEADER, weights.length >> 1]) {
       upTo(to);
+      const before = answered();
       await page.evaluate((wanted) => load(wanted), backend);
-      await page.waitForTimeout(500);
+      assert.ok((await eventually(answered, (count) => count > before)) > before);
+      await page.waitForTimeout(500); // for what the engine makes of the beginning
       await page.evaluate(() => abort.abort());
       assert.deepEqual(await page.evaluate(() => loading), { code: 'aborted', name: 'AbortError' }, `${backend} ${to}`);
     }

@@ -7,8 +7,8 @@ import { openApi, openBrowser } from './page.mjs';
 
 const browser = await openBrowser(test);
 const { prompt_ids } = golden();
-/** Generations and loads on each backend. */
-const ROUNDS = process.env.SOAK ? { cpu: [1000, 50], webgpu: [1000, 50] } : { cpu: [100, 10], webgpu: [40, 6] };
+/** Generations and loads on each backend, and tokens of a generation: more than it has where it is left early. */
+const ROUNDS = process.env.SOAK ? { cpu: [1000, 50, 8], webgpu: [1000, 50, 8] } : { cpu: [100, 10, 8], webgpu: [40, 6, 5] };
 const WARM_UP = 5;
 /** Read-back buffers that the engine keeps for their next use (crate/src/exec/gpu/staging.rs); how many of them there are depends on timing. */
 const KEPT = 4;
@@ -48,15 +48,15 @@ async function open(t) {
   return api;
 }
 
-for (const [backend, [generations, loads]] of Object.entries(ROUNDS)) {
+for (const [backend, [generations, loads, maxTokens]] of Object.entries(ROUNDS)) {
   test(`${generations} generations and ${loads} loads on ${backend} leave nothing behind`, { timeout: 3_600_000 }, async (t) => {
     const { page } = await open(t);
     page.setDefaultTimeout(0);
     const found = await page.evaluate(
-      async ([backend, prompt, generations, loads, warmUp, kept]) => {
+      async ([backend, prompt, generations, loads, maxTokens, warmUp, kept]) => {
         const load = () => topk.TopKLM.load('/model/', { backend, worker: false, cache: false });
         const generate = async (model, round) => {
-          const options = { maxTokens: 8, seed: round, ignoreEos: true, edits: [{ layer: 0, index: round % 7, action: 'add', value: 1 }] };
+          const options = { maxTokens, seed: round, ignoreEos: true, edits: [{ layer: 0, index: round % 7, action: 'add', value: 1 }] };
           let tokens = 0;
           // Every third is left early, every fifth aborted: these must free the same.
           const signal = round % 5 === 4 ? AbortSignal.timeout(2) : undefined;
@@ -87,7 +87,7 @@ for (const [backend, [generations, loads]] of Object.entries(ROUNDS)) {
         }
         return { kind, created: counts.created, warm, generated, loaded, end: now() };
       },
-      [backend, prompt_ids, generations, loads, WARM_UP, KEPT],
+      [backend, prompt_ids, generations, loads, maxTokens, WARM_UP, KEPT],
     );
     t.diagnostic(JSON.stringify(found));
     assert.equal(found.kind, backend);

@@ -5,7 +5,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { inRoot, paths } from '../../scripts/lib/paths.mjs';
 import { which } from '../../scripts/lib/run.mjs';
-import { freePort } from '../python/host.mjs';
+import { STEP_TIMEOUT } from '../browser/harness.mjs';
+import { freePort, hasEnded } from '../python/host.mjs';
 import { modelFolder } from './fixture.mjs';
 
 /** Where the page on hosting says that the site lies. */
@@ -101,9 +102,10 @@ export async function startWebServer(t, name) {
     await ended;
   });
   const url = `http://localhost:${port}/`;
-  for (;;) {
-    if (child.exitCode !== null) throw new Error(`${name} ended: ${said}${readLog(home)}`);
+  for (const end = Date.now() + STEP_TIMEOUT; Date.now() < end; ) {
+    if (hasEnded(child)) throw new Error(`${name} ended: ${said}${readLog(home)}`);
     if ((await fetch(url).catch(() => null)) !== null) return url;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
+  throw new Error(`${name} does not answer at ${url}: ${said}${readLog(home)}`);
 }

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { buildCommand } from '../../scripts/lib/command.mjs';
 import { inRoot, paths } from '../../scripts/lib/paths.mjs';
 import { contents } from './contents.mjs';
-import { environment } from './host.mjs';
+import { environment, hasEnded } from './host.mjs';
 
 const model = path.join(paths.models, 'Llama-TopK-Stories-16M');
 const root = inRoot('target/python/cluster-work');
@@ -67,8 +67,8 @@ test('Ray: a killed worker, an interrupted run, the bytes of one machine', async
     return { child, said: () => said, ended: new Promise((resolve) => child.once('exit', resolve)) };
   };
   const until = async (what, { child, said }) => {
-    while (!what(said())) {
-      assert.equal(child.exitCode, null, said());
+    for (const end = Date.now() + 600_000; !what(said()); ) {
+      assert.ok(!hasEnded(child) && Date.now() < end, said());
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   };

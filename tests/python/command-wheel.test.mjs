@@ -1,4 +1,4 @@
-// python/cli: the wheel that carries the command, built as for a release but by the profile of the tests, installed, and run from the PATH.
+// python/cli: the wheel that carries the command, built as for a release but by the profile `tool`, which is compiled quickest, installed, and run from the PATH.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

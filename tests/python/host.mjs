@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { inRoot } from '../../scripts/lib/paths.mjs';
-import { Failure, query, run, which } from '../../scripts/lib/run.mjs';
+import { Failure, npm, query, run, which } from '../../scripts/lib/run.mjs';
 import { step } from '../../scripts/lib/steps.mjs';
 
 export const notebooks = inRoot('examples/notebooks');
@@ -78,6 +78,9 @@ export async function freePort() {
   }
 }
 
+/** A process that has come to its end, or was brought to it by a signal. */
+export const hasEnded = ({ exitCode, signalCode }) => exitCode !== null || signalCode !== null;
+
 /** Starts a server and waits until `url` answers; it ends with the test. */
 export async function startServer(t, command, args, { url, cwd, env = {} }) {
   let said = '';
@@ -91,7 +94,7 @@ export async function startServer(t, command, args, { url, cwd, env = {} }) {
     await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 5000))]);
   });
   for (const end = Date.now() + 600_000; Date.now() < end; ) {
-    if (child.exitCode !== null) throw new Error(`${command} ended: ${said.slice(-2000)}`);
+    if (hasEnded(child)) throw new Error(`${command} ended: ${said.slice(-2000)}`);
     const answer = await fetch(url).catch(() => null);
     if (answer?.ok) return { said: () => said };
     await new Promise((resolve) => setTimeout(resolve, 200));
@@ -116,10 +119,9 @@ export function workspace(t, name) {
 
 /** npm packages of a folder with a lock file, or null, with a word about it, if they cannot be installed. */
 export async function npmPackages(t, folder) {
-  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
   try {
     // Not `ci`: it asks a lock file for other systems' optional packages too, which npm itself leaves out.
-    await run(npm, ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'], { cwd: folder });
+    await run(...npm('install', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'), { cwd: folder });
     return (program) => path.join(folder, 'node_modules/.bin', program);
   } catch (error) {
     if (!(error instanceof Failure)) throw error;

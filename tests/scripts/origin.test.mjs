@@ -40,6 +40,7 @@ test('a value is set in its table and nowhere else, once', () => {
   assert.equal(set, '[a]\nhomepage = "new"\nother = "o\\""\nname = "x"\n\n[b]\nhomepage = "b"\n');
   assert.equal(withValues(set, 'a', { homepage: 'new', other: 'o"' }), set);
   assert.equal(withValues('[a]\n', 'c.d', { e: 'f' }), '[a]\n\n[c.d]\ne = "f"\n');
+  assert.equal(withValues(text.replaceAll('\n', '\r\n'), 'a', { homepage: 'new', other: 'o"' }), set); // a checkout of Windows
 });
 
 test('the crate as Cargo reads it, and what it would publish', (t) => {

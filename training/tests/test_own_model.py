@@ -64,17 +64,21 @@ class OwnModel(unittest.TestCase):
         file.write_text("One.\n\nTwo.\n<|endoftext|>\nThree.")
         self.assertEqual(data.read_documents(file), ["One.\n\nTwo.", "Three."])
 
-    def refuses(self, *words, config="own-data.toml", corpus=None):
-        """`python -m topklm.data` ends with one sentence, which has these words, and no traceback."""
-        command = [sys.executable, "-m", "topklm.data", "--corpus", corpus or self.folder, "--out", self.folder / "out"]
-        config = ["--config", ROOT / "training" / "configs" / config]
-        done = subprocess.run([*command, *config], cwd=ROOT / "training", capture_output=True, text=True, check=False)
-        self.assertEqual(done.returncode, 2, done.stderr)
-        self.assertNotIn("Traceback", done.stderr)
+    def arguments(self, config="own-data.toml", corpus=None):
+        return ["--corpus", corpus or self.folder, "--out", self.folder / "out", "--config", ROOT / "training" / "configs" / config]
+
+    def refuses(self, *words, **arguments):
+        """`python -m topklm.data` ends with one sentence, which has these words."""
+        said = toy.refusal(self, data, *self.arguments(**arguments))
         for word in words:
-            self.assertIn(word, done.stderr.splitlines()[-1])
+            self.assertIn(word, said)
 
     def test_what_is_missing_is_named(self):
+        command = [sys.executable, "-m", "topklm.data", *self.arguments()]
+        done = subprocess.run(command, cwd=ROOT / "training", capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertNotIn("Traceback", done.stderr)
+        self.assertIn("mine.txt is in none of the folders", done.stderr.splitlines()[-1])
         self.refuses("tinystories_v1_valid_raw.txt is in none of the folders", "own-data.toml", config="data.toml")
         self.refuses("mine.txt is in none of the folders")
         self.refuses("nowhere is not a folder", corpus=self.folder / "nowhere")

@@ -38,12 +38,7 @@ class Refusals(unittest.TestCase):
 
     def refuses(self, words, module, *arguments):
         """It ends with one sentence that has these words."""
-        err = io.StringIO()
-        with self.assertRaises(SystemExit) as ended, mock.patch.object(sys, "argv", [module.__name__, *map(str, arguments)]):
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(err):
-                module.main()
-        self.assertEqual(ended.exception.code, 2)
-        self.assertIn(words, err.getvalue().splitlines()[-1])
+        self.assertIn(words, toy.refusal(self, module, *arguments))
 
     def trains(self, *changes, run="other", data="data", more=()):
         """Arguments of a training under the toy config with texts replaced."""

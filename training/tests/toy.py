@@ -1,9 +1,13 @@
 """A toy corpus and configs that train in seconds; the sentences are made here from a fixed seed."""
 
+import contextlib
+import io
 import json
+import sys
 import tempfile
 import tomllib
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 
@@ -93,6 +97,16 @@ def write(folder: Path) -> dict:
     (corpus / "validation.txt").write_text(f"In the story {leak}, said Ida.\n\nNo other line here stands in the corpus.")
     (folder / "toy.toml").write_text(MODEL)
     return prepare([corpus], tomllib.loads(DATA), folder / "data")
+
+
+def refusal(tests, module, *arguments) -> str:
+    """The sentence with which `python -m MODULE` ends, which exits 2; an error that it lets through would be the test's own."""
+    err = io.StringIO()
+    with tests.assertRaises(SystemExit) as ended, mock.patch.object(sys, "argv", [module.__name__, *map(str, arguments)]):
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(err):
+            module.main()
+    tests.assertEqual(ended.exception.code, 2)
+    return err.getvalue().splitlines()[-1]
 
 
 def losses(run: Path) -> list:
