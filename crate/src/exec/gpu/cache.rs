@@ -125,8 +125,8 @@ pub(super) fn most_positions(gpu: &Gpu, config: &Config) -> usize {
     (largest(gpu) / position_bytes(config)) as usize
 }
 
-/// Most bytes of one layer.
-fn largest(gpu: &Gpu) -> u64 {
+/// Most bytes of a buffer that is bound.
+pub(super) fn largest(gpu: &Gpu) -> u64 {
     gpu.max_binding().min(gpu.max_buffer)
 }
 

@@ -12,7 +12,7 @@ use super::staging::Staging;
 use crate::config::Config;
 use crate::edits::EditTable;
 use crate::error::{fail, Error, Result};
-use crate::exec::request::{Batch, BatchOutput, LogitRows};
+use crate::exec::request::{Batch, BatchOutput, Capture, LogitRows};
 use crate::ops::buffers::{IDS, STATUS};
 use crate::ops::def::{Params, PlanContext, Step};
 use crate::program::Program;
@@ -35,9 +35,9 @@ impl GpuEngine {
         self.core.store.rows
     }
 
-    /// Rows of a batch in which logits are also taken of so many points.
-    pub fn rows_with(&self, lenses: usize) -> usize {
-        self.core.store.rows_with(lenses)
+    /// Rows that a batch with these captures may have.
+    pub fn rows_with(&self, captures: &[Capture]) -> usize {
+        self.core.store.rows_with(captures)
     }
 
     /// The device, for its ledger.
