@@ -167,17 +167,25 @@ impl GpuEngine {
         Ok(())
     }
 
-    /// What every submit begins with: no non-finite layer yet, and the edits.
+    /// What every submit begins with: no non-finite layer yet, and the edits. From here on nobody goes on behind what was recorded before, even if
+    /// nothing is submitted.
     pub(super) fn write_state(&self, table: &EditTable) {
         let core = &*self.core;
         core.gpu.write(&core.store.get(STATUS), bytemuck::bytes_of(&u32::MAX));
         let lists = (core.config.n_layers + core.config.saes.len()).max(table.lists());
         core.store.edits.write(&core.gpu, &edits::words(table, lists));
+        core.raise_recordings();
+    }
+
+    /// An error if the device is lost; what failed before does not count any more.
+    pub(super) fn check(&self) -> Result<()> {
+        self.core.renew(&self.program);
+        self.core.gpu.check()
     }
 
     /// The cache as it must be for so many positions.
     pub(super) async fn ready(&self, cache: &mut GpuCache, positions: usize) -> Result<()> {
-        self.core.gpu.check()?;
+        self.check()?;
         cache.ready(&self.core.gpu, &self.core.config, positions).await
     }
 

@@ -124,6 +124,12 @@ impl Store {
         self.made.borrow_mut().entry(buffer).or_insert_with(make).clone()
     }
 
+    /// Gives up all but the buffers of a program.
+    pub fn renew(&self, kept: &[Buffer]) {
+        self.made.borrow_mut().retain(|buffer, _| kept.contains(buffer));
+        self.edits.make(&self.gpu, 0);
+    }
+
     /// The RoPE table of a layer.
     pub fn rope(&self, layer: usize) -> &Rc<Buf> {
         &self.rope[self.frequencies.of(&self.config, layer)]
