@@ -1,5 +1,5 @@
 // The end of a block without a TopK activation: residual add, edits of site topk_in, then those of site topk_out.
-// Dispatch: aux1 workgroups a row, in two dimensions where there are more than 65535.
+// Grid: (aux1 workgroups a row).
 
 // @import parts/params.wgsl
 // @import parts/order.wgsl
@@ -9,15 +9,13 @@
 @compute @workgroup_size(threads)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let number = group.y * groups.x + group.x;
-    let row = number / params.aux1;
+    let row = group.x / params.aux1;
     if (row >= params.rows) {
         return;
     }
-    let place = number % params.aux1 * threads + thread;
+    let place = group.x % params.aux1 * threads + thread;
     let begin = run_begin(place, params.aux1 * threads);
     let end = run_begin(place + 1u, params.aux1 * threads);
     add_residual(row, begin, end);

@@ -1,5 +1,5 @@
 // Sparse autoencoder: the activation function, then the edits of its features; one workgroup a row. `hidden` are the feature activations
-// after edits (the name that parts/edits.wgsl uses), `clean` those before. params.layer is the list of the autoencoder's edits.
+// after edits (the name that parts/edits.wgsl uses), `clean` those before.
 // kind: 0 ReLU, 1 JumpReLU, 2 TopK (radix select), 3 matching pursuit (`clean` is there already). Grid: (rows).
 // @import parts/params.wgsl
 // @import parts/order.wgsl
@@ -43,13 +43,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         last = radix_select(d_model, k, thread);
     }
     for (var i = thread; i < d_model; i += threads) {
+        let at = row_base + i;
+        var bits = clean[at];
         if (kind != 3u) {
-            let bits = pre[row_base + i];
-            clean[row_base + i] = select(0u, bits, is_kept(i, bits, last));
+            bits = pre[at];
+            clean[at] = select(0u, bits, is_kept(i, bits, last));
         }
-        let result = clean[row_base + i];
-        hidden[row_base + i] = result;
-        if (is_nonfinite(result)) {
+        hidden[at] = clean[at];
+        if (is_nonfinite(bits)) {
             atomicMin(&status[0], params.layer);
         }
     }

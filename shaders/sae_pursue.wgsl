@@ -1,6 +1,7 @@
 // Matching pursuit: again and again the feature whose decoder row the rest of x has most of, its share taken off the rest. One workgroup of
 // 256 threads a row; each thread scores every 256th feature, then all find the largest (the lowest index at a tie). Grid: (rows).
 // @import parts/sae_input.wgsl
+// @import parts/order.wgsl
 
 @group(0) @binding(6) var<storage, read_write> clean: array<f32>; // [rows, d_sae]
 @group(0) @binding(7) var<storage, read_write> rest: array<f32>;  // [rows, d_in]
@@ -34,6 +35,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             var score = 0.0;
             for (var i = 0u; i < d_in; i++) {
                 score += rest[first + i] * weight_at(f, i);
+            }
+            if (is_nonfinite(bitcast<u32>(score))) {
+                clean[row * d_sae + f] = score; // for sae_activate.wgsl, which says so
             }
             score = max(score, 0.0);
             if (score > best) {

@@ -1,5 +1,5 @@
 // topk.wgsl for devices with subgroups (ops/topk.rs says which): the same, but for how a row is cut.
-// Dispatch: one workgroup a row, in two dimensions where rows > 65535.
+// Grid: (rows).
 
 // @import parts/params.wgsl
 // @import parts/order.wgsl

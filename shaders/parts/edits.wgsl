@@ -1,6 +1,7 @@
 // Edits of neurons. Twin: `ResolvedEdit` in crate/src/edits.rs. Needs params.wgsl, order.wgsl, `d_model`, `hidden` and `status`.
 //
-// edits: words 2l and 2l + 1 are the first word of layer l's records and how many there are; a record has 8 words:
+// edits: words 2l and 2l + 1 are the first word of list l's records and how many there are, the lists of autoencoders behind those of
+// the layers. params.aux2: how far behind that of params.layer the list is; 0 of neurons. A record has 8 words:
 // index, kind, value bits, from, to, row, 0, 0.
 
 @group(0) @binding(3) var<storage, read> edits: array<u32>;
@@ -12,9 +13,9 @@ const TOPK_IN: u32 = 256u;
 const EVERY_ROW: u32 = 0xffffffffu;
 const ONE: u32 = 0x3f800000u;
 
-// How many edits this layer has, of both sites and for all rows.
+// How many edits the list has, of both sites and for all rows.
 fn edit_count() -> u32 {
-    return edits[2u * params.layer + 1u];
+    return edits[2u * (params.layer + params.aux2) + 1u];
 }
 
 // Bits of an edited value. An edit to the value that is already there changes nothing, bit for bit.
@@ -28,11 +29,11 @@ fn edit_value(action: u32, bits: u32, operand: u32) -> u32 {
     }
 }
 
-// Applies this layer's edits of one site, in order, to the entries of `hidden[row]` with begin <= index < end. Index i belongs to
+// Applies the list's edits of one site, in order, to the entries of `hidden[row]` with begin <= index < end. Index i belongs to
 // thread i % threads, which alone reads and writes it: the order holds without a barrier.
 fn edit_row(site: u32, row: u32, thread: u32, threads: u32, begin: u32, end: u32) {
     let position = position_of(row);
-    let first = edits[2u * params.layer];
+    let first = edits[2u * (params.layer + params.aux2)];
     for (var number = 0u; number < edit_count(); number++) {
         let record = first + 8u * number;
         let index = edits[record];

@@ -3,10 +3,9 @@
 @compute @workgroup_size(threads)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let row = group.y * groups.x + group.x;
+    let row = group.x;
     if (row >= params.rows) {
         return;
     }

@@ -147,11 +147,11 @@ impl Engine {
         }
     }
 
-    /// Most rows of one batch with these captures, so that no submit of a GPU takes long. On the CPU an abort is heard within a batch.
+    /// Most rows of one batch with these captures, so that no submit of a GPU takes long and their results fit. On the CPU an abort is heard within a batch.
     pub fn rows_with(&self, captures: &[Capture]) -> usize {
         match self {
             Engine::Cpu(engine) => engine.max_rows(),
-            Engine::Gpu(engine) => engine.rows_with(captures.iter().filter(|capture| capture.is_lens()).count()),
+            Engine::Gpu(engine) => engine.rows_with(captures),
         }
     }
 

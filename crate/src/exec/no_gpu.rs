@@ -9,7 +9,7 @@ use std::rc::Rc;
 use crate::config::Config;
 use crate::error::{fail, Result};
 use crate::exec::adapter::{BackendInfo, BackendChoice, BackendKind};
-use crate::exec::request::{Batch, BatchOutput, Decode, DecodeRow, Drawn, Resume};
+use crate::exec::request::{Batch, BatchOutput, Capture, Decode, DecodeRow, Drawn, Resume};
 use crate::ops::def::Step;
 #[cfg(feature = "cli")]
 use crate::ops::tuning::Profile;
@@ -134,7 +134,7 @@ impl GpuEngine {
         match self.0 {}
     }
 
-    pub fn rows_with(&self, _: usize) -> usize {
+    pub fn rows_with(&self, _: &[Capture]) -> usize {
         match self.0 {}
     }
 

@@ -51,7 +51,7 @@ pub(super) fn each_sum(
         .collect()
 }
 
-/// One workgroup for each row. aux0: in how many parts the MLP's result lies.
+/// One workgroup for each row. aux0: in how many parts the MLP's result lies; aux2: 0, for `shaders/parts/edits.wgsl`.
 pub(super) fn plan(plan: &PlanContext<'_>, out: &mut Vec<Dispatch>) {
     plan_ends(plan, 1, out);
 }

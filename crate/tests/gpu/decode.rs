@@ -6,6 +6,7 @@ use topk_lm::edits::EditTable;
 use topk_lm::exec::request::{Batch, Capture, Decode, LogitRows};
 use topk_lm::ops::buffers::HIDDEN;
 use topk_lm::ops::def::{Point, Rows};
+use topk_lm::ops::sae;
 use topk_lm::ops::sampling::Sampling;
 use topk_lm::weights::Dtype;
 
@@ -139,6 +140,47 @@ fn sampled_runs_follow_the_twin() {
         // An exponential may round otherwise at the very edge between two ids.
         assert!(same >= 49, "{sampling:?}: {same} of 50 ids are the twin's");
     }
+}
+
+/// A call that fails while it is recorded has written how to draw already: nobody draws on behind that.
+#[test]
+fn what_fails_to_be_recorded_is_not_gone_on_with() {
+    let Some(gpu) = device() else { return };
+    let config = llama();
+    let engine = load(&gpu, &config, Dtype::F32, 44).gpu;
+    let edits = EditTable::none(config.n_layers);
+    let sampled = Sampling {
+        temperature: 1.0,
+        ..GREEDY
+    };
+    let first = Decode {
+        ids: &[7],
+        steps: 12,
+        sampling: &sampled,
+        edits: &edits,
+        captures: &[],
+        logits: false,
+    };
+    let expected = block_on(engine.decode(&mut engine.new_cache().unwrap(), &first)).unwrap();
+    // Of an autoencoder that is not there.
+    let captures = [Capture::probe(Point::end(0), &sae::ENCODE, HIDDEN)];
+    let failing = Decode {
+        captures: &captures,
+        sampling: &GREEDY,
+        ..first
+    };
+    let (mut cache, mut ids) = (engine.new_cache().unwrap(), vec![7]);
+    for _ in 0..4 {
+        let next = Decode {
+            ids: &ids,
+            steps: 3,
+            ..first
+        };
+        let (drawn, _) = block_on(engine.decode_ahead(&mut cache, &next, [3, 12])).unwrap();
+        ids.extend(drawn.iter().map(|step| step.id));
+        block_on(engine.decode(&mut engine.new_cache().unwrap(), &failing)).unwrap_err();
+    }
+    assert_eq!(ids[1..], expected.iter().map(|step| step.id).collect::<Vec<_>>());
 }
 
 /// However many steps a submit has, the ids are the same; and two sequences may take turns.

@@ -5,7 +5,10 @@ use topk_lm::config::{CacheDtype, Config};
 use topk_lm::edits::EditTable;
 use topk_lm::error::Code;
 use topk_lm::exec::gpu::{GpuCache, GpuEngine};
-use topk_lm::exec::request::{Batch, Decode, LogitRows};
+use topk_lm::exec::request::{Batch, Capture, Decode, LogitRows};
+use topk_lm::ops::def::{Point, Stage};
+use topk_lm::ops::pattern;
+use topk_lm::ops::qkv::ROTATED;
 use topk_lm::ops::sampling::Sampling;
 use topk_lm::weights::Dtype;
 
@@ -139,4 +142,22 @@ fn a_context_larger_than_a_binding_runs_short_texts() {
     let error = block_on(both.gpu.forward(&mut cache, &beyond)).unwrap_err();
     assert_eq!(error.code(), Code::OutOfMemory);
     feed(&both.gpu, &mut cache, &[1, 2, 3], &edits);
+}
+
+/// A pattern has as many numbers as the context at each position: batches are of as many as a buffer has room for.
+#[test]
+fn what_captures_give_fits_a_buffer() {
+    let Some(gpu) = device() else { return };
+    let config = config(CacheDtype::F32);
+    let engine = load(&gpu, &config, Dtype::F32, 20).gpu;
+    let pattern = Capture::probe(Point::of(0, Stage::Attention), &pattern::DEF, ROTATED);
+    assert_eq!(engine.rows_with(&[pattern]), engine.max_rows());
+    let row = 4 * (config.n_heads * N_CTX) as u64;
+    gpu.limit_binding(10 * row);
+    assert_eq!(
+        (engine.rows_with(&[]), engine.rows_with(&[pattern])),
+        (engine.max_rows(), 10)
+    );
+    assert_eq!(engine.rows_with(&[pattern; 3]), 3);
+    assert_eq!(engine.rows_with(&[pattern; 30]), 1);
 }

@@ -12,6 +12,7 @@ use topk_lm::exec::request::{Batch, Capture, Decode, LogitRows};
 use topk_lm::ops::buffers::HIDDEN;
 use topk_lm::ops::def::{Point, Rows, Stage};
 use topk_lm::ops::pattern;
+use topk_lm::ops::qkv::ROTATED;
 use topk_lm::ops::sampling::Sampling;
 use topk_lm::session::{Model, RunOptions};
 use topk_lm::weights::{Dtype, Weight, WeightSink};
@@ -253,6 +254,52 @@ fn a_model_too_large_is_refused_and_leaves_nothing() {
         assert_eq!(error.code(), code, "{error}");
     }
     assert_eq!(gpu.ledger().buffers(), 0);
+}
+
+/// The edits' buffer that has to grow, what captures compute, and the groups that bind them: a model whose device had no room for them works
+/// once it has.
+#[test]
+fn what_could_not_be_made_is_made_by_the_next_call() {
+    let Some(gpu) = device() else { return };
+    let config = Config {
+        topk: topk(7),
+        ..llama()
+    };
+    let weights = weights(&config, Dtype::F32, 59);
+    let mut edits = EditTable::none(config.n_layers);
+    for value in 0..1000 {
+        let edit = ResolvedEdit {
+            index: 3,
+            action: Action::Clamp,
+            value: value as f32 / 1000.0,
+            site: Site::TopkOut,
+            from: 0,
+            to: u32::MAX,
+            row: EVERY_ROW,
+        };
+        edits.push(1, edit);
+    }
+    let none = EditTable::none(config.n_layers);
+    let captures = [
+        Capture::probe(Point::of(0, Stage::Attention), &pattern::DEF, ROTATED),
+        Capture::lens(Point::end(0)),
+    ];
+    let [whole, plain] = [batch(&[1, 2, 3], &edits, &captures), batch(&[1, 2, 3], &none, &[])];
+    let run = |engine: &GpuEngine, batch: &Batch<'_>| block_on(engine.forward(&mut engine.new_cache().unwrap(), batch));
+    let other = load_gpu(&gpu, &config, &weights);
+    let engine = load_gpu(&gpu, &config, &weights);
+    let [expected, without] = [&whole, &plain].map(|batch| run(&other, batch).unwrap());
+    let mut cache = engine.new_cache().unwrap();
+    block_on(engine.forward(&mut cache, &plain)).unwrap();
+    gpu.refuse_buffers(true);
+    block_on(engine.forward(&mut cache, &whole)).unwrap_err();
+    gpu.refuse_buffers(false);
+    let got = block_on(engine.forward(&mut cache, &plain)).unwrap();
+    assert_eq!(got.logits, without.logits);
+    let got = block_on(engine.forward(&mut cache, &whole)).unwrap();
+    assert_eq!((got.captured, &got.logits), (expected.captured, &expected.logits));
+    // A model on the same device, of which nothing failed.
+    assert_eq!(run(&other, &whole).unwrap().logits, got.logits);
 }
 
 #[test]

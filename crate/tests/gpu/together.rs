@@ -402,6 +402,30 @@ fn a_device_without_room_says_so() {
     assert_eq!(block_on(engine.slot(1)).unwrap_err().code(), Code::OutOfMemory);
     drop(slots);
     block_on(engine.slot(1)).unwrap();
+    // Nor for what only steps together need, which the next ones have.
+    let mut sequence = text(&config, 0, 5);
+    sequence.sampling.repetition_penalty = 1.5;
+    let expected = alone(&engine, &sequence, 3);
+    let mut own = slot(&engine, &sequence, 5);
+    let row = DecodeRow {
+        ids: &sequence.ids,
+        seen: &[],
+        sampling: &sequence.sampling,
+        edits: &sequence.edits,
+        captures: &[],
+        logits: false,
+    };
+    let mut refused = slot(&engine, &sequence, 5);
+    gpu.refuse_buffers(true);
+    block_on(engine.step_together(&mut [&mut refused], &[row], [3, 0, 3])).unwrap_err();
+    gpu.refuse_buffers(false);
+    drop(refused);
+    let got = step(&engine, &mut [&mut own], &mut [&mut sequence], 3);
+    assert_eq!(
+        got[0].iter().map(told).collect::<Vec<_>>(),
+        expected.iter().map(told).collect::<Vec<_>>()
+    );
+    drop(own);
     gpu.limit_binding(8 * (config.d_kv() * config.n_ctx) as u64);
     assert_eq!(engine.rows_together(config.n_ctx), 1);
 }

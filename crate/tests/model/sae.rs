@@ -4,7 +4,7 @@
 use crate::common::{golden_models, ids, json, largest_difference, load, load_on, root, Tensors};
 use pollster::block_on;
 use serde_json::Value;
-use topk_lm::checkpoint::FolderSource;
+use topk_lm::checkpoint::{FolderSource, MemorySource};
 use topk_lm::edits::Edit;
 use topk_lm::error::Code;
 use topk_lm::exec::request::LogitRows;
@@ -268,6 +268,54 @@ fn refused_hook(model: &Model, hook: &str) -> topk_lm::Error {
         ..RunOptions::default()
     };
     block_on(model.run(&[1], &options, &Cancel::default())).unwrap_err()
+}
+
+/// The files of an autoencoder, for rows of one length.
+fn rescaled(name: &str) -> MemorySource {
+    let [cfg, weights] =
+        ["cfg.json", "sae_weights.safetensors"].map(|file| std::fs::read(folder(name).join(file)).unwrap());
+    let cfg = String::from_utf8(cfg).unwrap();
+    let cfg = cfg.replace(
+        r#""normalize_activations": "none""#,
+        r#""normalize_activations": "constant_norm_rescale""#,
+    );
+    MemorySource::new([("cfg.json", cfg.into_bytes()), ("sae_weights.safetensors", weights)])
+}
+
+/// Features beyond f32 by edits, and those of a row of zeros, which cannot be given a length: the layer is that of the hook.
+#[test]
+fn features_that_are_not_finite_name_their_layer() {
+    for choice in [BackendChoice::Cpu, BackendChoice::Gpu] {
+        for (name, hook, layer) in [
+            ("standard-resid-post", None, 1),
+            ("topk-rescaled", None, 3),
+            ("pursuit-mlp-out", Some("blocks.3.hook_resid_post"), 3),
+        ] {
+            let of = if hook.is_some() { "gpt2" } else { "llama-gqa" };
+            let Some(model) = load_on(&root().join("tests/goldens/models").join(of), choice) else {
+                return;
+            };
+            let options = SaeOptions {
+                hook: hook.map(str::to_owned),
+                error_term: true,
+            };
+            let sae = block_on(model.attach_sae(&rescaled(name), &options)).unwrap();
+            let huge = [Edit::clamp(0, 0, 3e38), Edit::add(0, 0, 3e38)].map(|edit| edit.sae(&*sae.hook));
+            let zeros = (0..sae.d_in).map(|index| Edit::ablate(layer, index)).collect();
+            for edits in [huge.to_vec(), zeros] {
+                let options = RunOptions {
+                    edits,
+                    ..RunOptions::default()
+                };
+                let error = block_on(model.run(&[3, 1, 4], &options, &Cancel::default())).unwrap_err();
+                assert_eq!(error.code(), Code::NonFinite, "{name}");
+                assert!(
+                    error.to_string().contains(&format!("layer {layer}")),
+                    "{name}, {choice:?}: {error}"
+                );
+            }
+        }
+    }
 }
 
 #[test]

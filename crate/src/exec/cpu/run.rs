@@ -151,8 +151,15 @@ impl<'a> Run<'a> {
 
     /// Runs an operation on the side for `rows`, of which only `column` is wanted where it says so.
     pub async fn probe(&mut self, step: Step, rows: Range<usize>, column: Option<usize>) -> Result<()> {
-        for buffer in (step.op.writes)(self.pass.config, &step) {
-            self.pass.buffers.resize(buffer, self.pass.config, self.pass.rows())?;
+        let config = self.pass.config;
+        for buffer in (step.op.writes)(config, &step) {
+            // What may be held a few rows at a time begins with the first of `rows`.
+            let n = match (buffer.is_chunked(), column) {
+                (false, _) => self.pass.rows(),
+                (true, None) => rows.len(),
+                (true, Some(_)) => rows.len().div_ceil(buffer.width(config).max(1)),
+            };
+            self.pass.buffers.resize(buffer, config, n)?;
         }
         self.pass.column = column;
         self.step(step, &rows).await

@@ -1,7 +1,7 @@
 //! The keys and values of one sequence on the GPU, and the bind groups that see them.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
+use std::cell::{Cell, RefCell};
+use std::collections::hash_map::{Entry, HashMap};
 
 use super::buffers::Buf;
 use super::context::{Gpu, Guard};
@@ -12,8 +12,36 @@ use crate::ops::def::Step;
 
 /// A kernel of a step, and a shard of its matrix.
 pub(super) type Variant = (usize, usize);
-/// Bind groups of kernels.
-pub(super) type Groups = RefCell<HashMap<(Step, Variant), wgpu::BindGroup>>;
+/// Bind groups of kernels, which bind what the engine's calls share.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    made: RefCell<HashMap<(Step, Variant), wgpu::BindGroup>>,
+    /// Of the edits' buffer, which is never older than what else is shared.
+    generation: Cell<usize>,
+}
+
+impl Groups {
+    /// The group of a kernel, made once while the edits' buffer is of this generation.
+    pub fn get(
+        &self,
+        generation: usize,
+        of: (Step, Variant),
+        make: impl FnOnce() -> Result<wgpu::BindGroup>,
+    ) -> Result<wgpu::BindGroup> {
+        if self.generation.replace(generation) != generation {
+            self.clear();
+        }
+        let mut made = self.made.borrow_mut();
+        Ok(match made.entry(of) {
+            Entry::Occupied(group) => group.get().clone(),
+            Entry::Vacant(place) => place.insert(make()?).clone(),
+        })
+    }
+
+    fn clear(&self) {
+        self.made.borrow_mut().clear();
+    }
+}
 
 /// Positions that a cache begins with: with growth come copies and a wait, which short texts should not meet.
 const FIRST_POSITIONS: usize = 256;
@@ -67,7 +95,7 @@ impl GpuCache {
         GpuCache {
             layers: Vec::new(),
             positions: 0,
-            groups: RefCell::default(),
+            groups: Groups::default(),
             guard: None,
             unread: Vec::new(),
             flight: None,
@@ -104,7 +132,7 @@ impl GpuCache {
         }
         let bytes = self.positions as u64 * position_bytes(config);
         gpu.copies(self.layers.iter().zip(&layers), 0, bytes);
-        self.groups.borrow_mut().clear();
+        self.groups.clear();
         (self.layers, self.positions) = (layers, positions);
     }
 
@@ -125,8 +153,8 @@ pub(super) fn most_positions(gpu: &Gpu, config: &Config) -> usize {
     (largest(gpu) / position_bytes(config)) as usize
 }
 
-/// Most bytes of one layer.
-fn largest(gpu: &Gpu) -> u64 {
+/// Most bytes of a buffer that is bound.
+pub(super) fn largest(gpu: &Gpu) -> u64 {
     gpu.max_binding().min(gpu.max_buffer)
 }
 

@@ -91,6 +91,13 @@ impl Compiled {
         self.pipelines.borrow_mut().insert(key, pipeline.clone());
         Ok(Found { pipeline, is_new: true })
     }
+
+    /// Gives up these pipelines, and what pipelines are made of.
+    pub fn forget(&self, gone: &[Rc<Pipeline>]) {
+        self.pipelines.borrow_mut().retain(|_, pipeline| !gone.iter().any(|gone| Rc::ptr_eq(gone, pipeline)));
+        self.modules.borrow_mut().clear();
+        self.layouts.borrow_mut().clear();
+    }
 }
 
 fn make_layout(device: &wgpu::Device, bindings: &[Binding]) -> (wgpu::BindGroupLayout, wgpu::PipelineLayout) {

@@ -32,6 +32,8 @@ pub struct Gpu {
     max_binding: Cell<u64>,
     /// Most bytes of one buffer.
     pub(super) max_buffer: u64,
+    /// Guarded work that failed so far: what it was to make is not there.
+    pub(super) failures: Cell<usize>,
     #[cfg(feature = "cli")]
     pub(super) meter: super::meter::Meter,
 }
@@ -253,6 +255,7 @@ impl Gpu {
             events,
             max_binding: Cell::new(limits.max_storage_buffer_binding_size),
             max_buffer: limits.max_buffer_size,
+            failures: Cell::default(),
             #[cfg(feature = "cli")]
             meter: Default::default(),
         })
@@ -284,6 +287,12 @@ impl Gpu {
         self.subgroups.set(false);
     }
 
+    /// Whether it refuses every new buffer from now on, as a device does that has no memory left.
+    #[cfg(feature = "cli")]
+    pub fn refuse_buffers(&self, refuse: bool) {
+        self.meter.refuses.set(refuse);
+    }
+
     /// Takes the kernels of another kind of adapter from now on.
     pub fn assume(&self, profile: Profile) {
         self.profile.set(profile);
@@ -295,6 +304,8 @@ impl Gpu {
     }
 
     pub fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Buf {
+        #[cfg(feature = "cli")]
+        let usage = if self.meter.refuses.get() { wgpu::BufferUsages::empty() } else { usage };
         Buf::new(&self.device, &self.ledger, label, bytes, usage)
     }
 
@@ -414,6 +425,9 @@ impl Guard {
             if let Some(error) = outcome.await {
                 first.get_or_insert_with(|| typed(&self.what, error));
             }
+        }
+        if first.is_some() {
+            gpu.failures.update(|failures| failures + 1);
         }
         gpu.check()?;
         first.map_or(Ok(()), Err)

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 
 use super::buffers::Buf;
-use super::cache::Variant;
+use super::cache::Groups;
 use super::compiled::Pipeline;
 use super::context::Gpu;
 use super::pipelines::Pipelines;
@@ -16,6 +16,7 @@ use super::store::Store;
 use super::weights::GpuWeights;
 use crate::config::Config;
 use crate::ops::def::{Kernel, Step};
+use crate::program::Program;
 
 /// What engines of one set of weights share: several programs may run on it.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub(super) struct Core {
     pub dispatches: Cell<usize>,
     /// Recordings so far: whoever made the latest one knows what the shared buffers hold.
     pub recordings: Cell<u64>,
+    /// Failures of the device up to which all is as it should be.
+    pub failures: Cell<usize>,
 }
 
 /// A step with everything that does not change from call to call.
@@ -43,9 +46,7 @@ pub(super) struct Prepared {
     pub vectors: Option<Buf>,
     /// First row and rows of each shard of its matrix.
     pub shards: Vec<(usize, usize)>,
-    pub groups: RefCell<HashMap<Variant, wgpu::BindGroup>>,
-    /// Of the edits' buffer that the groups bind.
-    pub edits: Cell<usize>,
+    pub groups: Groups,
 }
 
 impl Core {
@@ -54,6 +55,23 @@ impl Core {
         let submitted = recorder.submit();
         self.dispatches.set(submitted.dispatches);
         staging.filled_by(submitted);
-        self.recordings.set(self.recordings.get() + 1);
+        self.raise_recordings();
+    }
+
+    /// Nobody else knows what the shared buffers hold from now on.
+    pub(super) fn raise_recordings(&self) {
+        self.recordings.update(|recordings| recordings + 1);
+    }
+
+    /// Gives up what calls of `program` have made on the way, once anything failed: it may not be there, and the next call makes it anew.
+    pub(super) fn renew(&self, program: &Program) {
+        let failures = self.gpu.failures.get();
+        if self.failures.replace(failures) == failures {
+            return;
+        }
+        self.store.renew(&program.buffers(&self.config));
+        self.prepared.borrow_mut().retain(|step, _| program.all().any(|own| own == step));
+        self.pipelines.forget_new();
+        self.raise_recordings();
     }
 }

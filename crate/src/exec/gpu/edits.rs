@@ -71,10 +71,14 @@ impl EditBuffer {
     pub fn write(&self, gpu: &Gpu, words: &[u32]) {
         let bytes = 4 * words.len() as u64;
         if self.buffer.borrow().size() < bytes {
-            let grown = gpu.storage("edits", bytes.next_power_of_two());
-            self.buffer.replace(Rc::new(grown));
-            self.generation.set(self.generation.get() + 1);
+            self.make(gpu, bytes.next_power_of_two());
         }
         gpu.write(&self.buffer.borrow(), bytemuck::cast_slice(words));
+    }
+
+    /// Takes a new one of so many bytes.
+    pub fn make(&self, gpu: &Gpu, bytes: u64) {
+        self.buffer.replace(Rc::new(gpu.storage("edits", bytes)));
+        self.generation.update(|generation| generation + 1);
     }
 }

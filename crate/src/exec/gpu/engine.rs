@@ -12,7 +12,7 @@ use super::staging::Staging;
 use crate::config::Config;
 use crate::edits::EditTable;
 use crate::error::{fail, Error, Result};
-use crate::exec::request::{Batch, BatchOutput, LogitRows};
+use crate::exec::request::{Batch, BatchOutput, Capture, LogitRows};
 use crate::ops::buffers::{IDS, STATUS};
 use crate::ops::def::{Params, PlanContext, Step};
 use crate::program::Program;
@@ -35,9 +35,9 @@ impl GpuEngine {
         self.core.store.rows
     }
 
-    /// Rows of a batch in which logits are also taken of so many points.
-    pub fn rows_with(&self, lenses: usize) -> usize {
-        self.core.store.rows_with(lenses)
+    /// Rows that a batch with these captures may have.
+    pub fn rows_with(&self, captures: &[Capture]) -> usize {
+        self.core.store.rows_with(captures)
     }
 
     /// The device, for its ledger.
@@ -167,17 +167,25 @@ impl GpuEngine {
         Ok(())
     }
 
-    /// What every submit begins with: no non-finite layer yet, and the edits.
+    /// What every submit begins with: no non-finite layer yet, and the edits. From here on nobody goes on behind what was recorded before, even if
+    /// nothing is submitted.
     pub(super) fn write_state(&self, table: &EditTable) {
         let core = &*self.core;
         core.gpu.write(&core.store.get(STATUS), bytemuck::bytes_of(&u32::MAX));
         let lists = (core.config.n_layers + core.config.saes.len()).max(table.lists());
         core.store.edits.write(&core.gpu, &edits::words(table, lists));
+        core.raise_recordings();
+    }
+
+    /// An error if the device is lost; what failed before does not count any more.
+    pub(super) fn check(&self) -> Result<()> {
+        self.core.renew(&self.program);
+        self.core.gpu.check()
     }
 
     /// The cache as it must be for so many positions.
     pub(super) async fn ready(&self, cache: &mut GpuCache, positions: usize) -> Result<()> {
-        self.core.gpu.check()?;
+        self.check()?;
         cache.ready(&self.core.gpu, &self.core.config, positions).await
     }
 

@@ -155,6 +155,7 @@ impl GpuLoader {
         self.make_products()?;
         let numbers = self.weights.matrix_numbers();
         let store = Store::new(&self.gpu, &self.config, &self.program, numbers)?;
+        let failures = self.gpu.failures.clone();
         let core = Core {
             store,
             gpu: self.gpu,
@@ -167,6 +168,7 @@ impl GpuLoader {
             slots: RefCell::default(),
             dispatches: Cell::new(0),
             recordings: Cell::new(0),
+            failures,
         };
         for step in self.program.all() {
             core.prepare(step)?;

@@ -13,6 +13,8 @@ pub struct Meter {
     /// Awaits with nothing in the queue behind what they wait for.
     pub(super) exposed: Cell<usize>,
     pub(super) clock: RefCell<Option<Clock>>,
+    /// Whether no buffer can be made.
+    pub(super) refuses: Cell<bool>,
 }
 
 /// The clock while it runs.

@@ -45,6 +45,11 @@ impl Pipelines {
         self.fresh.take()
     }
 
+    /// Compiles them again when they are asked for again.
+    pub fn forget_new(&self) {
+        self.gpu.compiled.forget(&self.take_new());
+    }
+
     /// The bind group of a pipeline: a buffer for each of its bindings, by name.
     pub fn group<'a>(
         &self,

@@ -1,10 +1,9 @@
 //! A step made ready for the device: its pipelines, its packed vectors and its bind groups, found by the names that its operation gives.
 
-use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::buffers::Buf;
-use super::cache::GpuCache;
+use super::cache::{Groups, GpuCache};
 use super::compiled::Pipeline;
 use super::core::{Core, Prepared};
 use crate::error::{fail, Result};
@@ -48,8 +47,7 @@ impl Core {
             vectors: binds_vectors.then(|| weights.pack(&self.gpu, &packed)).transpose()?,
             kernels,
             shards,
-            groups: RefCell::default(),
-            edits: Cell::new(self.store.edits.generation()),
+            groups: Groups::default(),
         });
         self.prepared.borrow_mut().insert(*step, prepared.clone());
         Ok(prepared)
@@ -70,33 +68,18 @@ impl Core {
                 dispatch.kernel
             )
         };
-        let variant = (dispatch.kernel, dispatch.shard);
         let of_cache = kernel.binds.iter().any(|(_, resource)| *resource == Resource::Cache);
-        if of_cache {
-            let key = (prepared.step, variant);
-            if let Some(group) = cache.groups.borrow().get(&key) {
-                return Ok((pipeline.clone(), group.clone()));
-            }
-            let group = self.group(prepared, Some(cache), kernel, pipeline, dispatch.shard)?;
-            cache.groups.borrow_mut().insert(key, group.clone());
-            return Ok((pipeline.clone(), group));
-        }
-        let generation = self.store.edits.generation();
-        if prepared.edits.replace(generation) != generation {
-            prepared.groups.borrow_mut().clear();
-        }
-        if let Some(group) = prepared.groups.borrow().get(&variant) {
-            return Ok((pipeline.clone(), group.clone()));
-        }
-        let group = self.group(prepared, None, kernel, pipeline, dispatch.shard)?;
-        prepared.groups.borrow_mut().insert(variant, group.clone());
+        let groups = if of_cache { &cache.groups } else { &prepared.groups };
+        let of = (prepared.step, (dispatch.kernel, dispatch.shard));
+        let make = || self.group(prepared, cache, kernel, pipeline, dispatch.shard);
+        let group = groups.get(self.store.edits.generation(), of, make)?;
         Ok((pipeline.clone(), group))
     }
 
     fn group(
         &self,
         prepared: &Prepared,
-        cache: Option<&GpuCache>,
+        cache: &GpuCache,
         kernel: &Kernel,
         pipeline: &Pipeline,
         shard: usize,
@@ -118,7 +101,7 @@ impl Core {
                     Some(vectors) => others.push((name, vectors)),
                     None => fail!(Device, "the operation {:?} has no vectors", prepared.step),
                 },
-                Resource::Cache => match cache.and_then(|cache| cache.layers.get(layer)) {
+                Resource::Cache => match cache.layers.get(layer) {
                     Some(data) => others.push((name, data)),
                     None => fail!(Device, "the operation {:?} has no cache", prepared.step),
                 },

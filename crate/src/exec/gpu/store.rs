@@ -6,10 +6,12 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::buffers::Buf;
+use super::cache::largest;
 use super::context::Gpu;
 use super::edits::EditBuffer;
 use crate::config::Config;
 use crate::error::{fail, Result};
+use crate::exec::request::Capture;
 use crate::ops::buffers::Buffer;
 use crate::ops::def::FEW_ROWS;
 use crate::ops::lm_head::LOGITS;
@@ -93,11 +95,15 @@ impl Store {
         Ok(store)
     }
 
-    /// Rows of a batch in which logits are also taken of so many points: a head takes as long as several blocks. Not so few that they had other
-    /// kernels.
-    pub fn rows_with(&self, lenses: usize) -> usize {
+    /// Rows of a batch with these captures: as many as a buffer has room for what they give. A lens takes as long as several blocks; for its time
+    /// they are not so few that they had other kernels.
+    pub fn rows_with(&self, captures: &[Capture]) -> usize {
+        let lenses = captures.iter().filter(|capture| capture.is_lens()).count();
         let heads = lenses as u64 * (self.config.d_vocab * self.config.d_model) as u64;
-        self.rows.min(rows_of(self.numbers + heads, FEW_ROWS + 1))
+        let sources = captures.iter().filter_map(|capture| capture.source(&self.config));
+        let bytes: u64 = sources.map(|buffer| 4 * buffer.width(&self.config) as u64).sum();
+        let fit = largest(&self.gpu) / bytes.max(1);
+        self.rows.min(rows_of(self.numbers + heads, FEW_ROWS + 1)).min(fit.max(1) as usize)
     }
 
     /// Rows of a buffer that are held at a time.
@@ -116,6 +122,12 @@ impl Store {
             Rc::new(self.gpu.storage(buffer.name, 4 * words as u64))
         };
         self.made.borrow_mut().entry(buffer).or_insert_with(make).clone()
+    }
+
+    /// Gives up all but the buffers of a program.
+    pub fn renew(&self, kept: &[Buffer]) {
+        self.made.borrow_mut().retain(|buffer, _| kept.contains(buffer));
+        self.edits.make(&self.gpu, 0);
     }
 
     /// The RoPE table of a layer.

@@ -84,7 +84,7 @@ impl GpuEngine {
         [steps, ahead, most]: [usize; 3],
     ) -> Result<(Vec<Vec<Drawn>>, Option<f64>)> {
         let core = &*self.core;
-        core.gpu.check()?;
+        self.check()?;
         let Some(shared) = slots.first().map(|slot| slot.slots.clone()) else {
             return Ok((Vec::new(), None));
         };

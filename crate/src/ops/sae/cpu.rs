@@ -144,7 +144,8 @@ pub fn pursue(pass: &mut Pass<'_>, rows: &Range<usize>, piece: usize) -> Result<
             else {
                 break;
             };
-            let value = scores[best].max(0.0);
+            // NaN stays, and is found behind the edits.
+            let value = scores[best].clamp(0.0, f32::INFINITY);
             let again = acts[best] != 0.0 || value == 0.0;
             acts[best] += value;
             w.row(best, &mut direction);
@@ -164,12 +165,13 @@ pub fn pursue(pass: &mut Pass<'_>, rows: &Range<usize>, piece: usize) -> Result<
 pub fn activate(pass: &mut Pass<'_>, rows: &Range<usize>, _: usize) -> Result<()> {
     let (sae, number) = sae_of(pass)?;
     let d = sae.d_sae;
-    let mut unedited = pass.buffers.take(clean(sae, number));
+    let (mut unedited, mut finite) = (pass.buffers.take(clean(sae, number)), true);
     let threshold = pass.weights.find(Weight::Sae(number, SaePart::Threshold));
     if !matches!(sae.kind, SaeKind::Pursuit { .. }) {
         let pre = pass.buffers.get(pre(sae, number));
         for row in rows.clone() {
             let (pre, out) = (&pre[row * d..][..d], &mut unedited[row * d..][..d]);
+            finite &= pre.iter().all(|value| value.is_finite());
             match (sae.kind, threshold) {
                 (SaeKind::TopK { k }, _) => {
                     out.fill(0.0);
@@ -196,7 +198,7 @@ pub fn activate(pass: &mut Pass<'_>, rows: &Range<usize>, _: usize) -> Result<()
             }
         }
     }
-    let finite = edited.iter().all(|value| value.is_finite());
+    finite &= edited.iter().all(|value| value.is_finite());
     pass.buffers.put(acts(sae, number), edited);
     pass.buffers.put(clean(sae, number), unedited);
     if !finite {

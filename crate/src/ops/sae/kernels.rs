@@ -107,10 +107,11 @@ pub fn plan_rows(plan: &PlanContext<'_>, out: &mut Vec<Dispatch>) {
     out.push(Dispatch::new(plan.params, [plan.rows.len(), 1, 1]));
 }
 
-/// The same; `layer` is the list of the autoencoder's edits.
+/// The same. aux2: how far the list of the autoencoder's edits is behind that of its layer.
 pub fn plan_activate(plan: &PlanContext<'_>, out: &mut Vec<Dispatch>) {
-    let list = EditTable::list_of_sae(plan.config, plan.step.instance);
-    out.push(Dispatch::new(plan.params.layer(list), [plan.rows.len(), 1, 1]));
+    let (layer, list) = (plan.step.layer, EditTable::list_of_sae(plan.config, plan.step.instance));
+    let params = plan.params.layer(layer).aux([0, 0, list - layer]);
+    out.push(Dispatch::new(params, [plan.rows.len(), 1, 1]));
 }
 
 pub fn activate(cx: &KernelContext<'_>) -> Vec<Kernel> {
