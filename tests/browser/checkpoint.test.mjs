@@ -133,7 +133,7 @@ describe('training steps', { timeout: 1_800_000 }, () => {
       await fresh.page.evaluate(() => (location.hash = '#/steer?ckpt=987654'));
       await fresh.page.waitForURL(/#\/steer$/);
       const alert = fresh.page.getByRole('alert');
-      await alert.getByText('This model has no training step 987654').waitFor();
+      await alert.getByText('This model has no training step 987,654').waitFor();
       assert.equal(await alert.count(), 1);
     } finally {
       await fresh.close(); // a request for its weights would be an error here
