@@ -65,7 +65,9 @@ export class Places {
   }
 }
 
-const isNowhere = (): boolean => document.activeElement === null || document.activeElement === document.body;
+/** Whether the keyboard is at none of the controls: at the page as a whole, where a change of pages puts it. */
+const isNowhere = (): boolean =>
+  [null, document.body, document.getElementById('main')].includes(document.activeElement as HTMLElement | null);
 
 function focusPage(): void {
   if (isNowhere()) document.getElementById('main')?.focus({ preventScroll: true });
