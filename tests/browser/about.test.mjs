@@ -36,6 +36,11 @@ describe('about and your model', { timeout: 1_800_000 }, () => {
     await page.getByLabel('Text (its last token is shown)').fill('The cat sat on the bed');
     await page.getByText(/at “bed”/).waitFor();
     await page.locator(`[data-kept="${k - 1}"]`).waitFor();
+    // Its button is done then: the keyboard goes to the control beside it.
+    await page.getByRole('button', { name: 'As trained' }).focus();
+    await page.keyboard.press('Enter');
+    await page.locator(`[data-kept="${k}"]`).waitFor();
+    await page.locator('input[type=checkbox]:focus').waitFor();
   });
 
   test('a text longer than the model takes is cut in the picture, and said', async () => {

@@ -78,6 +78,7 @@ describe('browse', { timeout: 1_800_000, skip: !model.features && 'the shipped m
       ascending.toSorted((a, b) => a - b),
     );
     await page.getByRole('button', { name: 'Entropy' }).click();
+    await page.getByRole('region', { name: 'All neurons, sorted by Entropy' }).waitFor();
     await page.locator('[aria-sort=descending]').waitFor();
     const descending = await entropies();
     assert.deepEqual(

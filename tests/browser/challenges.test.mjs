@@ -66,6 +66,7 @@ describe('challenges on the page', { skip, timeout: 1_800_000 }, () => {
         await verdict(false);
         await page.getByRole('button', { name: new RegExp(`^${challenge.solution.replace('.', '\\.')} `) }).click();
       } else {
+        if (kind === 'find') assert.match(await page.locator('[data-marked]').innerText(), /^Marked: “.+” at position \d+/);
         const neuron = /^\d+\.\d+/.exec(challenge.solution)[0];
         await page.getByRole('searchbox').fill(neuron);
         await page.getByRole('button', { name: 'Add' }).click();

@@ -22,7 +22,9 @@ const idsOf = async (page) => (await page.locator('[data-side=base]').getAttribu
 const doing = (page) => page.locator('[data-doing]').getAttribute('data-doing');
 const idle = (page) => page.locator('[data-doing=nothing]').waitFor({ state: 'attached' });
 const ready = (page, step) =>
-  page.getByText(step === null ? 'The model is ready.' : `The weights of training step ${step} are ready.`).waitFor({ state: 'attached' });
+  page
+    .getByText(step === null ? 'The model is ready.' : `The weights of training step ${step.toLocaleString('en')} are ready.`)
+    .waitFor({ state: 'attached' });
 
 describe('training steps', { timeout: 1_800_000 }, () => {
   const model = shippedModel();
@@ -80,7 +82,7 @@ describe('training steps', { timeout: 1_800_000 }, () => {
       await fresh.page.locator('[data-shared=shown]').waitFor();
       assert.deepEqual(await idsOf(fresh.page), expected);
       site.release();
-      await fresh.page.locator('[data-shared=same]').waitFor({ timeout: LOAD_TIMEOUT });
+      await fresh.page.locator('[data-shared=same]').and(fresh.page.getByRole('status')).waitFor({ timeout: LOAD_TIMEOUT });
       assert.deepEqual(await idsOf(fresh.page), expected);
       assert.equal(hashOf(fresh.page).params.ckpt, String(early));
       // The same link, opened where the final weights are in place.
@@ -101,7 +103,9 @@ describe('training steps', { timeout: 1_800_000 }, () => {
     const fresh = await openSite(browser, site, hash, { ignore: [/404/] });
     try {
       fresh.page.setDefaultTimeout(STEP_TIMEOUT);
-      await fresh.page.getByText(`written at training step ${early}, whose weights could not be loaded`).waitFor({ timeout: LOAD_TIMEOUT });
+      await fresh.page
+        .getByText(`written at training step ${early.toLocaleString('en')}, whose weights could not be loaded`)
+        .waitFor({ timeout: LOAD_TIMEOUT });
       assert.deepEqual(await idsOf(fresh.page), expected);
       assert.equal(await fresh.page.locator('[data-shared]').getAttribute('data-shared'), 'shown');
       // The advice is one that can be followed: there is no download that would go on.
@@ -133,7 +137,7 @@ describe('training steps', { timeout: 1_800_000 }, () => {
       await fresh.page.evaluate(() => (location.hash = '#/steer?ckpt=987654'));
       await fresh.page.waitForURL(/#\/steer$/);
       const alert = fresh.page.getByRole('alert');
-      await alert.getByText('This model has no training step 987654').waitFor();
+      await alert.getByText('This model has no training step 987,654').waitFor();
       assert.equal(await alert.count(), 1);
     } finally {
       await fresh.close(); // a request for its weights would be an error here

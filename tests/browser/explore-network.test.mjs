@@ -150,7 +150,7 @@ describe('the picture of the network', { timeout: 1_800_000 }, () => {
     await page.waitForFunction(() => !/[?&]set=/.test(location.hash));
     await status.waitFor({ state: 'detached' });
     // Neither without its neuron nor in another text, which has a neuron of its own, is the value kept.
-    for (const name of ['Unpin', model.read('examples/index.json').texts[1].title]) {
+    for (const name of ['Close', model.read('examples/index.json').texts[1].title]) {
       await page.evaluate((to) => (location.hash = to), `#/explore?n=${row.layer}.${idle}&set=9`);
       await status.waitFor();
       await page.getByRole('button', { name, exact: true }).click();

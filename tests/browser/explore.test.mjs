@@ -207,6 +207,7 @@ describe('explore', { timeout: 1_800_000 }, () => {
     const { num_attention_heads: heads } = model.read('config.json');
     await page.getByText('Head 0, all queries').waitFor();
     await assertCount(page.locator('.maps canvas'), heads);
+    assert.match(await page.locator('[data-strongest]').first().innerText(), /^Most to .+ at position \d+, [\d.]+ %(; .+){0,2}\.$/);
     await page.waitForFunction(() => {
       const canvas = document.querySelector('.maps canvas');
       return canvas
@@ -230,7 +231,7 @@ describe('explore', { timeout: 1_800_000 }, () => {
     const slider = page.getByRole('slider', { name: 'Training' });
     await slider.focus();
     await page.keyboard.press('Home');
-    await page.getByText(`The weights of training step ${step} are ready.`).waitFor({ state: 'attached' });
+    await page.getByText(`The weights of training step ${step.toLocaleString('en')} are ready.`).waitFor({ state: 'attached' });
     assert.equal(hashOf(page).params.ckpt, String(step));
     // The card's statistics are still those of the final weights, and it says so; names in the picture and the table are those of this step.
     await page
@@ -283,8 +284,17 @@ describe('explore', { timeout: 1_800_000 }, () => {
       });
       assert.equal(hidden, 0, await term.innerText());
     }
+    const tip = page.locator('[role=tooltip]:popover-open');
+    // It stays while the pointer is on it, and goes by Escape wherever the keyboard is.
+    await tip.hover();
+    await page.waitForTimeout(200);
+    assert.equal(await tip.count(), 1);
+    await page.keyboard.press('Escape');
+    await tip.waitFor({ state: 'detached' });
+    await terms.last().hover();
+    await tip.waitFor();
     await page.mouse.move(5, 5);
-    await page.locator('[role=tooltip]:popover-open').waitFor({ state: 'detached' });
+    await tip.waitFor({ state: 'detached' });
   });
 
   test('what the device is stays inside a phone’s screen, and closes on the next tap', async () => {

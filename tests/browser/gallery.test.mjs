@@ -47,6 +47,13 @@ describe('the gallery of switches', { timeout: 1_800_000, skip: !model.features 
     const ways = page.getByRole('link', { name: 'Search all neurons' });
     await ways.waitFor();
     assert.ok((await ways.boundingBox()).y < page.viewportSize().height / 2, 'what to do is below the room of the cards');
+    // Where the kind hides them, that is said, and one press shows them.
+    await search(page).fill('plural');
+    await page.getByRole('button', { name: 'punctuation' }).click();
+    await found(page, 0);
+    assert.equal(await ways.count(), 0);
+    await page.locator('[data-hidden="1"]').getByRole('button', { name: 'Show all kinds' }).click();
+    await found(page, 1);
     await search(page).fill('');
     await page.getByRole('button', { name: 'punctuation' }).click();
     await found(page, 2);

@@ -4,8 +4,10 @@ import { describe, test } from 'node:test';
 import {
   STEP_TIMEOUT,
   accessibilityFindings,
+  addressHas,
   assertCount,
   assertUsable,
+  eventually,
   hashOf,
   loaded,
   openSite,
@@ -160,6 +162,27 @@ describe('neuron page', { timeout: 1_800_000, skip: !model.features && 'the ship
     await page.getByRole('textbox', { name: 'Your own text' }).fill(`Once there was${token.replace('Ġ', ' ')} here.`);
     await page.locator('[data-own]', { hasText: 'Once' }).waitFor(); // the text before stays until then
     await page.getByText(/Active at \d+ of \d+ tokens/).waitFor();
+    // It is in the address, and follows an address that is opened, and the step back.
+    const own = page.getByRole('textbox', { name: 'Your own text' });
+    const typed = await own.inputValue();
+    await own.blur();
+    await addressHas(page, 'p', typed);
+    await page.evaluate(() => (location.hash = location.hash.replace(/p=[^&]*/, 'p=Another+text')));
+    assert.equal(
+      await eventually(
+        () => own.inputValue(),
+        (text) => text === 'Another text',
+      ),
+      'Another text',
+    );
+    await page.goBack();
+    assert.equal(
+      await eventually(
+        () => own.inputValue(),
+        (text) => text === typed,
+      ),
+      typed,
+    );
   });
 
   test('export in the keys of SAEDashboard’s Neuronpedia files', async () => {
@@ -201,6 +224,8 @@ describe('neuron page', { timeout: 1_800_000, skip: !model.features && 'the ship
     await page.getByRole('button', { name: 'Compare' }).click();
     await page.getByRole('heading', { name: `Layer ${layer} neuron ${next}` }).waitFor();
     assert.equal(hashOf(page).params.vs, `${layer}.${next}`);
+    // Its own page does not compare it with itself.
+    assert.doesNotMatch(await page.locator('.pair').getByRole('link', { name: 'Details' }).last().getAttribute('href'), /vs=/);
     const ids = await page.locator('[id]').evaluateAll((all) => all.map(({ id }) => id));
     assert.deepEqual(
       ids.filter((id, i) => ids.indexOf(id) !== i),

@@ -1,7 +1,7 @@
 // Work and place are kept from page to page: the navigation leads to a page as it was left, the step back to where one was on it.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { STEP_TIMEOUT, assertCount, eventually, loaded, offeredModels, openSite, shippedModel, withSite } from './page-kit.mjs';
+import { addressHas, STEP_TIMEOUT, assertCount, eventually, loaded, offeredModels, openSite, shippedModel, withSite } from './page-kit.mjs';
 
 const model = shippedModel();
 const twin = offeredModels().find(({ name }) => name === model.dense_twin);
@@ -33,10 +33,33 @@ describe('work and place, from page to page', { timeout: 1_800_000 }, () => {
     await visit('#/explore', async (page) => {
       await loaded(page);
       const box = page.getByRole('textbox', { name: 'Text' });
+      for (const text of ['Hello little dog', 'Goodbye old friend']) {
+        await page.evaluate((to) => (location.hash = `#/explore?p=${encodeURIComponent(to)}`), text);
+        assert.equal(
+          await eventually(
+            () => box.inputValue(),
+            (typed) => typed === text,
+          ),
+          text,
+        );
+      }
       await box.fill('The cat ran home');
       await page.waitForFunction(() => /[?&]t=/.test(location.hash));
       await goTo(page, 'Gallery');
-      await page.getByRole('searchbox').fill('plural');
+      // A browser that takes no more changes for a while, ignores them or throws: the page goes on, and the bar follows.
+      await page.evaluate(() => {
+        let refused = 0;
+        history.replaceState = () => {
+          if (refused++ % 2 === 0) throw new DOMException('too many', 'SecurityError');
+        };
+      });
+      for (const word of ['plural', 'plurals', 'plural']) {
+        await page.getByRole('searchbox').fill(word);
+        assert.equal(await page.getByRole('searchbox').inputValue(), word);
+      }
+      assert.equal((await params(page)).q, undefined);
+      await page.evaluate(() => delete history.replaceState);
+      await addressHas(page, 'q', 'plural');
       await goTo(page, 'Explore');
       assert.equal(await box.inputValue(), 'The cat ran home');
       await goTo(page, 'Gallery');
@@ -105,6 +128,11 @@ describe('work and place, from page to page', { timeout: 1_800_000 }, () => {
         (y) => y === 0,
       );
       assert.equal(top, 0, 'the next page begins at its top');
+      await page.locator('main:focus').waitFor(); // the link is gone; the page’s title is said
+      await page
+        .getByRole('status')
+        .getByText(/^(Layer \d+ neuron \d+|Steer)$/)
+        .waitFor({ state: 'attached' });
       await page.goBack();
       await page.waitForFunction((href) => document.activeElement?.getAttribute('href') === href, href);
       const isWhereItWas = (top) => Math.abs(top - before) <= 2;

@@ -65,7 +65,7 @@ describe('a neuron tapped in the table on a phone', { timeout: 1_800_000, skip }
     await cell.tap();
     await page.locator('.side.sheet').waitFor();
     assert.ok(Math.abs((await top()) - before) < 2, `${before} px, then ${await top()}`);
-    await page.locator('.side.sheet').getByRole('button', { name: 'Unpin' }).tap();
+    await page.locator('.side.sheet').getByRole('button', { name: 'Close' }).tap();
     await page.locator('.side.sheet').waitFor({ state: 'detached' });
     assert.ok(Math.abs((await top()) - before) < 2, `${before} px, then ${await top()}`);
   });
@@ -89,7 +89,7 @@ describe('a neuron tapped in the table on a phone', { timeout: 1_800_000, skip }
     kept = null;
     await sheet.getByText('Strongest at').waitFor();
     assert.equal((await sheet.boundingBox()).height, height);
-    await sheet.getByRole('button', { name: 'Unpin' }).tap();
+    await sheet.getByRole('button', { name: 'Close' }).tap();
     await sheet.waitFor({ state: 'detached' });
   });
 

@@ -117,7 +117,9 @@ describe('loading shifts nothing', { timeout: 1_800_000 }, () => {
       await cancel.waitFor({ timeout: STEP_TIMEOUT });
       await seen(page);
       site.release();
-      await page.getByText(`The weights of training step ${early.step} are ready.`).waitFor({ state: 'attached', timeout: STEP_TIMEOUT });
+      await page
+        .getByText(`The weights of training step ${early.step.toLocaleString('en')} are ready.`)
+        .waitFor({ state: 'attached', timeout: STEP_TIMEOUT });
       await cancel.waitFor({ state: 'detached' });
       const shifts = await seen(page);
       await close();

@@ -110,6 +110,7 @@ describe('steering by what neurons write', { timeout: 1_800_000, skip: !model.fe
     const first = page.getByRole('list', { name: 'Neurons found' }).getByRole('button').first();
     await first.waitFor();
     assert.match(await first.innerText(), /2\.17[\s\S]*writes dog[\s\S]*4\.2 ×/);
+    assert.match(await page.locator('[data-said][role=status]').first().innerText(), /^\d+ neurons? found\.$/);
     await first.click();
     await done();
     assert.ok((await idsOf('steered')).length > 0);

@@ -1,5 +1,6 @@
 /** What all pages share: the address, the available models, and the model in use. Each page gets it as its property `app`. */
 import { shortened } from './address';
+import { count } from './format';
 import { whyNoNeuron } from './model-kind';
 import { foreignModel, type ModelEntry, pickedModel, shippedModels, shortName, twinOf } from './models';
 import { type Problem, problemOf } from './problem';
@@ -136,7 +137,7 @@ export class App {
     if (this.#asked === asked) this.#asked = null;
     if (!isIn && session.model && !this.isLent && router.route.ckpt === ckpt) {
       router.replace({ ckpt: session.step });
-      if (!isKnown) router.errors = [`This model has no training step ${ckpt}; the weights in place stay in use.`];
+      if (!isKnown) router.errors = [`This model has no training step ${count(ckpt)}; the weights in place stay in use.`];
     }
   }
 
@@ -187,7 +188,12 @@ export class App {
 
   /** Address of a neuron's page. */
   neuronHref({ layer, index }: NeuronId): string {
-    return this.router.href({ page: 'neuron', neuron: { layer, index } });
+    const neuron = { layer, index };
+    const { page, params } = this.router.route;
+    const { vs, ...others } = params;
+    // None is compared with itself.
+    const isCompared = page === 'neuron' && vs === formatNeuron(neuron);
+    return this.router.href({ page: 'neuron', neuron, ...(isCompared && { params: others }) });
   }
 }
 

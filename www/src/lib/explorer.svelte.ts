@@ -46,6 +46,8 @@ export class Explorer {
   #fromTyping = '';
   /** How many ids the text box was filled from, 0 if it was typed into: another model may take more of the same ones. */
   #filledFrom = 0;
+  /** The `p` of the address that the text box was filled from, or that was made of it. */
+  #boxOf: string | undefined;
   /** What was left out of a typed text, said while the address holds the rest: its `t` or `p`. */
   #left = $state.raw({ of: '', cut: '' });
   readonly #stepLabels = new StepLabels();
@@ -168,21 +170,25 @@ export class Explorer {
     if (!entry || !before || entry.name === before.name || entry === twinOf(before, models)) return;
     // Other ids came with this model, in a link or by the step back.
     if (t === undefined || t !== router.route.params.t) return;
-    router.set({ t: null, p: beginning(this.typed) || null, at: null, n: null, set: null, why: null });
+    this.#boxOf = beginning(this.typed) || undefined;
+    router.set({ t: null, p: this.#boxOf ?? null, at: null, n: null, set: null, why: null });
   }
 
   /** Reads what is wanted: call in an effect. */
   read(): void {
     const { wanted } = this;
     const { session, entry, router } = this.#app;
-    this.#last = { entry, t: router.route.params.t };
+    const { t, p } = router.route.params;
+    this.#last = { entry, t };
     const { model, weights, vocabulary } = session;
     if (!wanted) return;
     if (wanted.kind === 'stored' && !model && !vocabulary) return;
     const ids = this.#knownIds;
     if (this.#typing === null) {
       if (ids) this.#show(ids);
-      else if (wanted.kind === 'text' && untrack(() => this.typed) === '') this.typed = wanted.text;
+      else if (wanted.kind === 'text' && (untrack(() => this.typed) === '' || (p !== undefined && p !== this.#boxOf)))
+        this.typed = wanted.text;
+      this.#boxOf = p;
     }
     const key = JSON.stringify([wanted.kind === 'text' ? wanted.text : ids, model ? weights : wanted.kind === 'stored']);
     if (key === this.#key) return;
@@ -220,6 +226,7 @@ export class Explorer {
     if (!model) {
       this.#left = { of: p, cut: cutText(text) };
       this.#typing = null;
+      this.#boxOf = p;
       return this.#app.router.set({ ...fresh, p, t: null });
     }
     try {
@@ -229,6 +236,7 @@ export class Explorer {
       const t = ids.length > 0 ? encodeIds(ids) : '';
       this.#left = { of: t || p, cut };
       this.#fromTyping = t;
+      this.#boxOf = p;
       this.#filledFrom = 0;
       this.#app.router.set(t ? { ...fresh, p: null, t } : { ...fresh, p, t: null });
     } catch (error) {

@@ -38,6 +38,9 @@ export interface Card {
 /** How the texts of switches were written. */
 const GREEDY = { seed: null, temperature: 0, maxTokens: 24 };
 
+/** `2`, `2 and 3`, `2, 3 and 4` */
+const listed = (numbers: readonly number[]): string => numbers.join(', ').replace(/, (\d+)$/, ' and $1');
+
 const two = (number: number): string => number.toFixed(2).replace('-', '−');
 
 /**
@@ -92,7 +95,7 @@ function cardOfSwitch(each: ReturnType<typeof distinct>[number], isSeen: boolean
       `Set to ${two(value)} from the last token of a prompt on, it moves the log odds of “${contrast}” by ${two(effect)} nats, to the same side at every test prompt.`,
       `Of 100 random neurons of its layer, each at the largest value at which its texts read, the best moves them by ${two(control)}.`,
       `It moves the next token’s distribution by ${two(kl)} nats. Texts still read with the neuron set to at most ${two(steer.value)}; at that value they surprise the model ${two(steer.surprise)} times as much as its own.`,
-      ...(others.length > 0 ? [`The same index does this in layer ${others.join(', ')} too.`] : []),
+      ...(others.length > 0 ? [`The same index does this in ${others.length === 1 ? 'layer' : 'layers'} ${listed(others)} too.`] : []),
     ],
     edits: [editOfSwitch(each)],
     words: wordsOfSide(contrast, effect > 0).join(' '),

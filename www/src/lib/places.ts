@@ -35,11 +35,12 @@ export class Places {
     this.#kept.set(entry, { tops, link: link?.getAttribute('href') ?? null });
   }
 
-  /** Shows a page that has just been put in place: where it was left, or from its top. */
+  /** Shows a page that has just been put in place: where it was left, or from its top. The keyboard is at the link that was followed, or at the page. */
   show(): void {
     this.#job?.abort();
     scrollTo(0, 0);
     const place = this.#kept.get(this.#entry() ?? '');
+    if (!place?.link) focusPage();
     if (!place || (place.link === null && place.tops.every((top) => top === 0))) return;
     const job = new AbortController();
     this.#job = job;
@@ -64,10 +65,17 @@ export class Places {
   }
 }
 
+/** Whether the keyboard is at none of the controls: at the page as a whole, where a change of pages puts it. */
+const isNowhere = (): boolean =>
+  [null, document.body, document.getElementById('main')].includes(document.activeElement as HTMLElement | null);
+
+function focusPage(): void {
+  if (isNowhere()) document.getElementById('main')?.focus({ preventScroll: true });
+}
+
 /** Gives the keyboard back the link that it was at, unless it is elsewhere. @returns whether that is done */
 function focusLink(href: string | null): boolean {
-  const { activeElement } = document;
-  if (href === null || (activeElement && activeElement !== document.body)) return true;
+  if (href === null || !isNowhere()) return true;
   const link = document.querySelector<HTMLElement>(`#main a[href="${CSS.escape(href)}"]`);
   link?.focus({ preventScroll: true });
   return link !== null;

@@ -9,6 +9,8 @@ import { formatRoute, type Route } from './route';
 
 /** Longest wait for a frame that shows what comes next (ms): a page in the background paints none. */
 const FRAME = 100;
+/** After which the bar is written again where the browser refused (ms). */
+const AGAIN = 1_000;
 
 export class Router {
   route = $state.raw<Route>(this.#inBar().route);
@@ -28,6 +30,9 @@ export class Router {
   /** The pages that were left, as they last were, and the model's name then. */
   #left = $state.raw<Partial<Record<PageName, Route>>>({});
   readonly places: Places;
+  /** Writes to the bar what the browser refused, a step of the history as one. */
+  #again: ReturnType<typeof setTimeout> | undefined;
+  #owesStep = false;
 
   constructor(defaultModel: () => string) {
     this.#defaultModel = defaultModel;
@@ -117,10 +122,25 @@ export class Router {
 
   #write(route: Route, how: 'pushState' | 'replaceState'): void {
     const { hash, whole } = linkOf(route, this.#defaultModel());
-    const entry = how === 'replaceState' ? stateOf().entry : newEntry();
-    history[how]({ entry, ...(whole ? {} : { address: formatRoute(route, this.#defaultModel()) }) }, '', hash);
+    const address = whole ? undefined : formatRoute(route, this.#defaultModel());
+    this.#owesStep ||= how === 'pushState';
+    this.#writeBar(hash, address);
+    this.#arrive(readAddress(address ?? hash, 'This link').route);
+  }
+
+  /** Browsers take so many changes in some seconds: of more, Chromium ignores the last, others throw. */
+  #writeBar(hash: string, address: string | undefined): void {
+    clearTimeout(this.#again);
+    const how = this.#owesStep ? 'pushState' : 'replaceState';
+    const state = { entry: this.#owesStep ? newEntry() : stateOf().entry, address, written: Math.random() };
+    try {
+      history[how](state, '', hash);
+    } catch {
+      // as where it is ignored
+    }
     this.#seen = location.hash;
-    this.#arrive(this.#inBar().route);
+    if (stateOf().written === state.written) this.#owesStep = false;
+    else this.#again = setTimeout(() => this.#writeBar(hash, address), AGAIN);
   }
 
   /** What the browser's bar says, or the history where that is more. */
@@ -131,10 +151,17 @@ export class Router {
 
   /** An entry of the history that a link made has no name yet. */
   #nameEntry(): void {
-    if (stateOf().entry === undefined) history.replaceState({ ...stateOf(), entry: newEntry() }, '');
+    if (stateOf().entry !== undefined) return;
+    try {
+      history.replaceState({ ...stateOf(), entry: newEntry() }, '');
+    } catch {
+      // without a name, the place on the page is not kept
+    }
   }
 
   #read(): void {
+    clearTimeout(this.#again); // the reader is elsewhere
+    this.#owesStep = false;
     this.#nameEntry();
     const { route, errors } = this.#inBar();
     this.#seen = location.hash;
@@ -167,7 +194,7 @@ export class Router {
 }
 
 /** What the browser keeps of this entry of the history: its name, and an address that is too long for a link. */
-const stateOf = (): { entry?: string; address?: unknown } => (history.state as object | null) ?? {};
+const stateOf = (): { entry?: string; address?: unknown; written?: number } => (history.state as object | null) ?? {};
 
 const newEntry = (): string => `${Date.now()}-${Math.random()}`;
 

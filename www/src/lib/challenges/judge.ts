@@ -4,7 +4,7 @@ import { valuesOf } from '../activity';
 import { countWords, surprise } from '../compare';
 import { likeliest } from '../distribution';
 import { engineEdit, type FullEdit, parseEdits } from '../edits';
-import { share } from '../format';
+import { plural, share } from '../format';
 import { whyNoNeuron } from '../model-kind';
 import { parseNeuron } from '../route';
 import type { Challenge, Find, Say, Silence, Turn } from './file';
@@ -101,7 +101,7 @@ async function judgeFind(model: TopKLM, { text, marked, least }: Find, answer: s
   return {
     solved: f1 >= least,
     facts: [
-      `At its best threshold it is high at ${hits} of ${marked.length} marked tokens, and at ${high - hits} others: F1 ${f1.toFixed(2)}.`,
+      `At its best threshold it is high at ${hits} of ${marked.length} marked tokens, and at ${plural(high - hits, 'other')}: F1 ${f1.toFixed(2)}.`,
     ],
     score: 1 - f1,
   };
