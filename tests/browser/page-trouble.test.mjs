@@ -71,6 +71,11 @@ describe('site in trouble', { timeout: 1_800_000 }, () => {
       await page.getByText(`MB of ${size} MB`).waitFor({ timeout: LOAD_TIMEOUT });
       await page.getByRole('button', { name: 'Cancel' }).click();
       await page.getByText(`is not loaded (${size} MB`).waitFor();
+      // What a page suggests waits for it too.
+      await page.evaluate(() => (location.hash = '#/steer'));
+      await page.getByText('Find neurons that turn one word into another').click();
+      await page.getByLabel('From', { exact: true }).waitFor();
+      await page.getByText(`is not loaded (${size} MB`).waitFor();
       site.release();
       await page.getByRole('button', { name: 'Load the model' }).click();
       assert.equal(await loaded(page), 'cpu');
