@@ -169,7 +169,7 @@ describe('browse', { timeout: 1_800_000, skip: !model.features && 'the shipped m
     if (!twin?.features) return t.skip('no dense twin with statistics is shipped');
     // An export that has not ended goes with its table.
     await page.getByRole('button', { name: 'Export as JSON' }).click();
-    await page.getByRole('button', { name: 'Cancel' }).waitFor();
+    await page.getByRole('region', { name: 'Export' }).getByRole('button', { name: 'Cancel' }).waitFor();
     await page.getByRole('button', { name: 'Dense', exact: true }).click();
     await page.getByText(/coordinates of the residual stream in layers/).waitFor();
     assert.equal(hashOf(page).params.model, twin.name);

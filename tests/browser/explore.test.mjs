@@ -308,22 +308,22 @@ describe('explore', { timeout: 1_800_000 }, () => {
   });
 
   test('weights as they are stored or as f16: a choice that the address keeps', async () => {
-    const own = await openSite(browser, site, '#/explore');
+    const own = await openSite(browser, site, '#/steer');
     try {
       await loaded(own.page);
       // Too long for a link: the history keeps it.
       const text = 'A zebra and a quokka walked. '.repeat(100);
-      await own.page.getByRole('textbox', { name: 'Text' }).fill(text);
+      const prompt = own.page.getByRole('textbox', { name: 'Prompt' });
+      await prompt.fill(text);
       await own.page.getByRole('button', { name: 'Save as file' }).waitFor();
       const choose = async (name) => {
         await own.page.locator('[data-backend] > button').click();
         await Promise.all([own.page.waitForEvent('load'), own.page.getByRole('button', { name }).click()]);
         await loaded(own.page);
-        await waitState(own.page, 'live');
-        assert.equal(await own.page.getByRole('textbox', { name: 'Text' }).inputValue(), text);
+        assert.equal(await prompt.inputValue(), text);
       };
       await choose('Keep them as f16');
-      assert.match(own.page.url(), /[?&]dtype=f16.*#\/explore/);
+      assert.match(own.page.url(), /[?&]dtype=f16.*#\/steer/);
       await choose('Keep them as they are stored');
       assert.equal(new URL(own.page.url()).searchParams.has('dtype'), false);
     } finally {
