@@ -299,6 +299,7 @@ export interface GenerationStep<N extends string = string> {
   logprob: number;
   /** Hooks at the position that this token was drawn from; T = 1. The arrays are views of one buffer, which steps that come together share. */
   hooks: Hooks<N>;
+  /** At that position alone. */
   evicted: TopkChange[];
   admitted: TopkChange[];
   /** Most likely first, with ln of the model's own probability; there if {@link GenerateOptions.topLogprobs} is above 0. */

@@ -174,6 +174,7 @@ describe('about and your model', { timeout: 1_800_000 }, () => {
       const input = page.locator('main input[type=file]');
       await input.setInputFiles(empty);
       assert.match(await page.getByRole('alert').innerText(), /config\.json/);
+      assert.equal(await input.inputValue(), '', 'the same folder again must be a change again');
       await input.setInputFiles(folder);
       await page.getByRole('heading', { name: /^What topk lm picked/ }).waitFor();
       await page.locator('tr[data-state=there]', { hasText: 'config.json' }).waitFor();

@@ -168,9 +168,13 @@ describe('browse', { timeout: 1_800_000, skip: !model.features && 'the shipped m
   test('the dense twin’s coordinates, in the same table', async (t) => {
     const twin = offeredModels().find(({ name }) => name === model.dense_twin);
     if (!twin?.features) return t.skip('no dense twin with statistics is shipped');
+    // An export that has not ended goes with its table.
+    await page.getByRole('button', { name: 'Export as JSON' }).click();
+    await page.getByRole('region', { name: 'Export' }).getByRole('button', { name: 'Cancel' }).waitFor();
     await page.getByRole('button', { name: 'Dense', exact: true }).click();
     await page.getByText(/coordinates of the residual stream in layers/).waitFor();
     assert.equal(hashOf(page).params.model, twin.name);
+    assert.equal(await page.getByRole('alert').count(), 0);
     assert.ok((await rowsInDocument()) <= MOST_ROWS);
   });
 });

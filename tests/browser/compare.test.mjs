@@ -208,6 +208,26 @@ describe('compared with its twin', { timeout: 1_800_000, skip }, () => {
     assert.equal(await done.getAttribute('data-base'), await written(reference, []));
     assert.match(await done.locator('[data-surprise]').innerText(), /^\d\.\d\d → \d+\.\d\d nats per token/);
     assert.match(await done.locator('[data-found]').innerText(), /^\d+ of \d+ → \d+ of \d+$/);
+    // Stopped as soon as that can be pressed: it can be written again.
+    const value = column(page, 'twin').getByRole('spinbutton', { name: 'Value' });
+    const stopped = page.evaluate(
+      () =>
+        new Promise((pressed) => {
+          const observer = new MutationObserver(() => {
+            const stop = [...document.querySelectorAll('.compared button')].find((button) => button.textContent === 'Stop');
+            if (!stop) return;
+            observer.disconnect();
+            stop.click();
+            pressed();
+          });
+          observer.observe(document.body, { subtree: true, childList: true });
+        }),
+    );
+    await value.fill('13');
+    await value.blur();
+    await stopped;
+    await page.getByRole('button', { name: 'Write again' }).click();
+    await done.waitFor();
     // The page's own texts stayed.
     assert.equal(await page.locator('[data-divergence]').count(), 1);
     assert.equal(await page.locator('[data-column=own] [data-outcome=done]').count(), 1);

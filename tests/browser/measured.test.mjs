@@ -225,6 +225,7 @@ describe('measured, on the pages', { timeout: 1_800_000 }, () => {
   const intercept = (request, response) => {
     if (!request.url.endsWith('/models/claims.json')) return false;
     if (claims === null) response.writeHead(404).end();
+    else if (claims === 'lost') response.writeHead(503).end();
     else response.setHeader('content-type', 'application/json').end(claims);
     return true;
   };
@@ -280,6 +281,8 @@ describe('measured, on the pages', { timeout: 1_800_000 }, () => {
     claims = null;
     const ignore = [/404/];
     await about((page) => page.getByText('This build includes no measurements').waitFor(), { ignore });
+    claims = 'lost';
+    await about((page) => page.getByText('The measurements could not be read: the server responded with 503.').waitFor());
   });
 
   test('About as it is built shows the results that there are', async (t) => {

@@ -182,6 +182,16 @@ describe('without a network', { timeout: 1_800_000 }, () => {
         file,
       );
     }
+    // What was said of that model goes with it.
+    const folder = inRoot('tests/goldens/models/llama-dense-bias');
+    const read = (name) => ({ name, data: fs.readFileSync(path.join(folder, name)).toString('base64') });
+    await page.evaluate((files) => {
+      const dataTransfer = new DataTransfer();
+      for (const { name, data } of files) dataTransfer.items.add(new File([Uint8Array.from(atob(data), (one) => one.charCodeAt(0))], name));
+      dispatchEvent(new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true }));
+    }, ['config.json', 'model.safetensors'].map(read));
+    await page.getByText('now works offline').waitFor({ state: 'detached' });
+    assert.equal(await page.getByRole('button', { name: /^Keep / }).count(), 0);
   });
 });
 

@@ -205,6 +205,12 @@ describe('statistics in the tab', { timeout: 1_800_000 }, () => {
     await page.getByRole('button', { name: 'Stop' }).click();
     await phase('done');
     assert.match(await section().innerText(), /documents? of written\.jsonl/);
+    await page.getByText('This browser keeps them.').waitFor({ timeout: STEP_TIMEOUT });
+    await open('#/about');
+    await page.getByRole('button', { name: /^Delete all stored/ }).click();
+    await page.getByText('Deleted.').waitFor();
+    await open(`#/browse?model=${address()}`);
+    await page.getByText('They are gone when you close this tab.').waitFor();
   });
 
   test('what is wrong with a text is said, and what was counted before it stays', async () => {
@@ -246,7 +252,8 @@ describe('statistics in the tab', { timeout: 1_800_000 }, () => {
   });
 
   test('another model ends the count', async () => {
-    await page.getByLabel(/Or a file/).setInputFiles([]);
+    assert.equal(await text().isDisabled(), true, 'the file counts');
+    await page.getByRole('button', { name: 'Take the text instead of the file' }).click();
     await text().fill(TEXT);
     await page.getByRole('button', { name: 'Count over this text' }).click();
     await phase('counting');

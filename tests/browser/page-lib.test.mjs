@@ -408,12 +408,38 @@ test('ids of a tokenizer that leave far too much room make no list', async () =>
 });
 
 test('a command that is copied runs nothing that a name says', () => {
-  const run = { url: 'u', folder: 'https://models.example/$(touch x)/', step: 3, ids: [1, 2], hooks: ['hook_embed'] };
-  const command = taken.asCommand(run);
-  assert.match(
-    command,
-    /--model 'https:\/\/models\.example\/\$\(touch x\)\/\/step3' --ids 1,2 --hook hook_embed --out activations\.safetensors$/,
-  );
+  const run = { url: 'u', folder: '$(touch x)', step: 3, isPicked: false, ids: [1, 2], hooks: ['hook_embed'] };
+  const command = "topk-lm run --model '$(touch x)/step3' --ids 1,2 --hook hook_embed --out activations.safetensors";
+  // A step's folder holds weights alone.
+  const whole = "cp '$(touch x)'/*config.json '$(touch x)'/tokenizer.json '$(touch x)/step3'/";
+  assert.equal(taken.asCommand(run), `${whole}\n${command}`);
+  assert.equal(taken.asCommand({ ...run, step: null }), command.replace('/step3', ''));
+});
+
+test('code names a folder that can exist: that of an address, of a hub, of picked files', async () => {
+  const { codeModel, loadingCode } = await siteModule('model-code.ts');
+  const named = (name, more) => codeModel({ name, url: new URL(`https://site.example/models/x/`), ...more }, null);
+  for (const [name, folder] of [
+    ['Llama-TopK', 'Llama-TopK'],
+    ['https://models.example/a/My%20model/', 'My model'],
+    ['https://huggingface.co/owner/name/resolve/main/', 'name'],
+    ['https://models.example/', 'models.example'],
+  ])
+    assert.deepEqual([named(name).folder, named(name).url], [folder, 'https://site.example/models/x/']);
+  const picked = named('Llama-TopK (yours)', { files: {} });
+  assert.deepEqual([picked.folder, picked.url], ['Llama-TopK', './Llama-TopK/']);
+  assert.match(loadingCode(picked), /\n\/\/ The folder that was chosen.*\nconst model = await TopKLM\.load\("\.\/Llama-TopK\/"\);\n$/);
+  assert.match(loadingCode({ ...named('a'), step: 4 }), /\n\nconst model = .*\nawait model\.loadCheckpoint\(4\);\n$/);
+});
+
+test('challenges that were solved in another tab stay solved', async (t) => {
+  const kept = new Map();
+  globalThis.localStorage = { getItem: (key) => kept.get(key) ?? null, setItem: (key, text) => kept.set(key, text) };
+  t.after(() => delete globalThis.localStorage);
+  const { keepSolved, readSolved } = await siteModule('challenges/solved.ts');
+  assert.deepEqual(keepSolved(['a']), ['a']);
+  assert.deepEqual(keepSolved(['b']), ['a', 'b']);
+  assert.deepEqual(readSolved(), ['a', 'b']);
 });
 
 test('a model has a short name: without its prefix, or a URL’s folder and host', () => {

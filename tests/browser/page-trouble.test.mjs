@@ -82,6 +82,11 @@ describe('site in trouble', { timeout: 1_800_000 }, () => {
         );
       });
       assert.ok(under <= 0, `${under} px under the bar`);
+      // What a page suggests waits for it too.
+      await page.evaluate(() => (location.hash = '#/steer'));
+      await page.getByText('Find neurons that turn one word into another').click();
+      await page.getByLabel('From', { exact: true }).waitFor();
+      await page.getByText(`is not loaded (${size} MB`).waitFor();
       site.release();
       await page.keyboard.press('Enter');
       assert.equal(await loaded(page), 'cpu');

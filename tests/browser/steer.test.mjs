@@ -72,6 +72,11 @@ describe('steer page', { timeout: 1_800_000 }, () => {
     await page.getByLabel('Site').selectOption('topk_in');
     await page.locator('[data-evicted]:not([data-evicted="0"])').waitFor();
     await done(page);
+    // Each new token is decided at one position.
+    const length = Number(hashOf(page).params.pl ?? (await waitForParam(page, 'pl')));
+    const written = (await idsOf(page, 'steered')).length - length;
+    const counts = await page.locator('[data-evicted] li .quiet').allInnerTexts();
+    for (const count of counts) assert.match(count, new RegExp(`^\\d+ of ${written}$`));
   });
 
   test('the slider works by keyboard, in multiples of the neuron’s strength', async () => {

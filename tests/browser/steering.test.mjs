@@ -101,9 +101,25 @@ test('an edit from the prompt’s end on: in the address and back, and in the po
   assert.deepEqual(edits.engineEdit(edit, prompted).positions, { from: 4, to: 256 });
   assert.deepEqual(edits.engineEdit(edit, { promptLength: 0, context: 8 }).positions, { from: 0, to: 8 });
   assert.match(edits.commandEdit(edit, prompted), /positions=4\.\.256/);
-  const run = { url: 'u', folder: 'f', step: null, prompt: 'p', seed: 7, temperature: 0, maxTokens: 8, edits: [edit], prompted };
+  const run = {
+    url: 'u',
+    folder: 'f',
+    step: null,
+    isPicked: false,
+    prompt: 'p',
+    seed: 7,
+    temperature: 0,
+    maxTokens: 8,
+    edits: [edit],
+    prompted,
+  };
   assert.match(code.asJavaScript(run), /"positions":\{"from":4,"to":256\}/);
   assert.match(code.asCommand(run), /positions=4\.\.256/);
+});
+
+test('a feature of any size goes into the address and back', () => {
+  for (const value of [4.5, -0.25, 1e-7, 1e21, -3e30])
+    assert.deepEqual(edits.parseFeature(edits.formatFeature({ index: 3, value })), { index: 3, value });
 });
 
 test('edits that are let go after some new tokens: in the address and back, and in the positions of the engine', () => {

@@ -2,7 +2,7 @@
 import { shortened } from './address';
 import { count } from './format';
 import { whyNoNeuron } from './model-kind';
-import { foreignModel, type ModelEntry, pickedModel, shippedModels, shortName, twinOf } from './models';
+import { foreignModel, type ModelEntry, pickedModel, shippedModels, shortName, twinOf, yours } from './models';
 import { type Problem, problemOf } from './problem';
 import { formatNeuron, type NeuronId, parseNeuron, visit } from './route';
 import { Router } from './router.svelte';
@@ -171,7 +171,7 @@ export class App {
   useFiles(name: string, files: Readonly<Record<string, Blob>>): void {
     this.refused = null;
     // A shipped model of that name is another one.
-    const own = this.models.some((shipped) => shipped.name === name) ? `${name} (yours)` : name;
+    const own = this.models.some((shipped) => shipped.name === name) ? yours(name) : name;
     this.#own = pickedModel(own, files);
     keepOwn(own);
     void this.session.choose(this.#own);

@@ -12,7 +12,7 @@ import { EQUAL, judgesOf, lettingGo, otherJudges, sets, steering, wordsAt } from
 import { compute, lookingAhead, saeTrace, sweep, sweepWide, trace } from './claims/training';
 import { foundOf, turnedOf, turning } from './claims/turning';
 import { consistency, quality } from './claims/writing';
-import { get } from './get';
+import { getJson } from './get';
 
 export interface Claims {
   /** The main findings as bars. */
@@ -24,11 +24,10 @@ export interface Claims {
   gaps: string[];
 }
 
-/** `null`: the site was built without any. */
+/** `null`: the site was built without any. @throws where they cannot be read */
 export async function readClaims(signal: AbortSignal): Promise<Claims | null> {
-  const response = await get(new URL('models/claims.json', document.baseURI), signal);
-  if (!response.ok) return null;
-  return claimsOf((await response.json()) as Tree);
+  const read = await getJson('The measurements', new URL('models/claims.json', document.baseURI), signal, { optional: true });
+  return read === null ? null : claimsOf(read as Tree);
 }
 
 /** The main findings, a sentence each; one whose figures were not measured is left out. */

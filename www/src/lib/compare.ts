@@ -1,9 +1,12 @@
 /** How two texts differ: words of a topic, and how likely a text is under the unmodified model. */
 import type { TopKLM } from 'topk-lm';
+import { logTotal } from './distribution';
+
+const WORD = /[\p{L}\p{M}'’]+/gu;
 
 /** The words of a comma or space separated list, in lower case. */
 export function wordsOf(list: string): string[] {
-  return [...new Set(list.toLowerCase().match(/[\p{L}\p{M}'’]+/gu) ?? [])];
+  return [...new Set(list.toLowerCase().match(WORD) ?? [])];
 }
 
 export interface ConceptCount {
@@ -12,8 +15,6 @@ export interface ConceptCount {
   /** All words. */
   words: number;
 }
-
-const WORD = /[\p{L}\p{M}'’]+/gu;
 
 /** How many words of a text are among `concept`. */
 export function countWords(text: string, concept: readonly string[]): ConceptCount {
@@ -42,7 +43,7 @@ export function repeated(text: string): string {
 export function conceptParts(text: string, concept: readonly string[]): { text: string; isConcept: boolean }[] {
   const wanted = new Set(concept);
   return text
-    .split(/([\p{L}\p{M}'’]+)/u)
+    .split(new RegExp(`(${WORD.source})`, 'u'))
     .flatMap((part) => (part === '' ? [] : [{ text: part, isConcept: wanted.has(part.toLowerCase()) }]));
 }
 
@@ -79,15 +80,7 @@ export async function surprise(model: TopKLM, ids: readonly number[], from: numb
   let sum = 0;
   for (let t = first; t < text.length; t++) {
     const row = logits.data.subarray((t - 1) * vocabulary, t * vocabulary);
-    sum -= row[text[t]!]! - logSumExp(row);
+    sum -= row[text[t]!]! - logTotal(row);
   }
   return sum / (text.length - first);
-}
-
-function logSumExp(row: Float32Array): number {
-  let max = Number.NEGATIVE_INFINITY;
-  for (const logit of row) if (logit > max) max = logit;
-  let sum = 0;
-  for (const logit of row) sum += Math.exp(logit - max);
-  return max + Math.log(sum);
 }

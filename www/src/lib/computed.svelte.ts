@@ -16,6 +16,8 @@ export class Computed<T> {
   busy = $state(false);
   /** Whether the last computation ended with an error. */
   failed = $state(false);
+  /** Whether {@link value} is of an earlier request. */
+  isOld = $derived.by(() => this.busy || this.failed);
   #job: AbortController | null = null;
   readonly #report: (error: unknown) => void;
 

@@ -171,7 +171,7 @@ export const formatFeature = ({ index, value }: SetFeature): string => `${index}
 
 /** What an address says; `null`: nothing that can be read. */
 export function parseFeature(text: string | undefined): SetFeature | null {
-  const [, index, value] = /^(\d{1,7})_(-?[\d.]+(?:e-?\d+)?)$/.exec(text ?? '') ?? [];
+  const [, index, value] = /^(\d{1,7})_(-?[\d.]+(?:e[+-]?\d+)?)$/.exec(text ?? '') ?? [];
   return index !== undefined && Number.isFinite(Number(value)) ? { index: Number(index), value: Number(value) } : null;
 }
 

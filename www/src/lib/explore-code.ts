@@ -1,28 +1,19 @@
 /** Exports what Explore shows, as code and as files. */
 import type { ActiveRows } from 'topk-lm';
 import type { Activations } from './activations';
+import { type CodeModel, commandLine, loadingCode } from './model-code';
 import { hookOf, type ModelKind } from './model-kind';
 import { safetensors } from './safetensors';
 import { csv } from './save';
-import { shellWord } from './steer-code';
 
-export interface ExploreRun {
-  /** URL of the model folder. */
-  url: string;
-  /** Name of the model folder. */
-  folder: string;
-  /** Training step; `null`: the final weights. */
-  step: number | null;
+export interface ExploreRun extends CodeModel {
   ids: readonly number[];
   /** Hook names that were read. */
   hooks: readonly string[];
 }
 
-export function asJavaScript({ url, step, ids, hooks }: ExploreRun): string {
-  return `import { TopKLM } from 'topk-lm';
-
-const model = await TopKLM.load(${JSON.stringify(url)});
-${step === null ? '' : `await model.loadCheckpoint(${step});\n`}const { tokens, hooks } = await model.run([${ids.join(', ')}], {
+export function asJavaScript({ ids, hooks, ...model }: ExploreRun): string {
+  return `${loadingCode(model)}const { tokens, hooks } = await model.run([${ids.join(', ')}], {
   hooks: ${JSON.stringify(hooks)},
   logits: 'none',
 });
@@ -31,18 +22,9 @@ await model.dispose();
 `;
 }
 
-export function asCommand({ folder, step, ids, hooks }: ExploreRun): string {
-  const model = step === null ? folder : `${folder}/step${step}`;
-  const words = [
-    '--model',
-    model,
-    '--ids',
-    ids.join(','),
-    ...hooks.flatMap((name) => ['--hook', name]),
-    '--out',
-    'activations.safetensors',
-  ];
-  return `topk-lm run ${words.map(shellWord).join(' ')}`;
+export function asCommand({ ids, hooks, ...model }: ExploreRun): string {
+  const words = ['--ids', ids.join(','), ...hooks.flatMap((name) => ['--hook', name]), '--out', 'activations.safetensors'];
+  return commandLine(model, 'run', words);
 }
 
 /** One line per active neuron. */

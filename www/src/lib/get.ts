@@ -12,12 +12,18 @@ export function get(url: URL, signal?: AbortSignal, most = TIMEOUT): Promise<Res
   return fetch(url, { signal: signal ? AbortSignal.any([signal, late]) : late });
 }
 
-/** JSON of one of the site's own files. @param what - what it holds, as the subject of a sentence: “The list of models” */
-export async function getJson(what: string, url: URL, signal?: AbortSignal): Promise<unknown> {
+/**
+ * JSON of one of the site's own files.
+ *
+ * @param what - what it holds, as the subject of a sentence: “The list of models”
+ * @param optional - `null` where there is no such file
+ */
+export async function getJson(what: string, url: URL, signal?: AbortSignal, { optional = false } = {}): Promise<unknown> {
   let why: string;
   try {
     const response = await get(url, signal);
     if (response.ok) return await response.json();
+    if (optional && response.status === 404) return null;
     why = `the server responded with ${response.status}`;
   } catch (error) {
     // Without a network every page says the same.

@@ -25,6 +25,7 @@ export class Job {
     const session = this.#session();
     try {
       await work(await session.ready(controller.signal), controller.signal);
+      session.succeeded();
     } catch (error) {
       if (!isAbort(error)) session.report(error);
     } finally {

@@ -122,16 +122,30 @@ export function pickedModel(name: string, files: Readonly<Record<string, Blob>>)
   return { ...foreignModel(new URL(`picked/${encodeURIComponent(name)}/`, location.href)), name, files };
 }
 
+/** Tells a model of the reader's from a shipped one of the same name. */
+const YOURS = ' (yours)';
+
+/** A model of the reader's that has the name of a shipped one is another model. */
+export const yours = (name: string): string => `${name}${YOURS}`;
+
 /** A name as the picker shows it; a URL is shortened to its host and folder. */
 export function shortName(name: string): string {
   if (!URL.canParse(name)) return name.replace(/^Llama-/, '').replaceAll('-', ' ');
+  const { host } = new URL(name);
+  const folder = folderName(name);
+  return folder === host ? host : `${folder} (${host})`;
+}
+
+/** The name of a model's folder; of a URL without one, its host. */
+export function folderName(name: string): string {
+  if (!URL.canParse(name)) return name.endsWith(YOURS) ? name.slice(0, -YOURS.length) : name;
   const { host, pathname } = new URL(name);
   const folder = pathname
     .replace(/\/resolve\/[^/]+\/$/, '') // a hub's folder of files, of some revision
     .split('/')
     .filter(Boolean)
     .at(-1);
-  return folder ? `${decoded(folder)} (${host})` : host;
+  return folder === undefined ? host : decoded(folder);
 }
 
 function decoded(part: string): string {

@@ -21,11 +21,12 @@ export class Keeping {
   problem = $state.raw<Problem | null>(null);
   #job: AbortController | null = null;
 
-  /** Reads the list of the model's files. */
-  async look(entry: ModelEntry, signal: AbortSignal): Promise<void> {
+  /** Reads the list of the model's files; `null`: of a model that no manifest here lists. What was said of the model before it goes. */
+  async look(entry: ModelEntry | null, signal: AbortSignal): Promise<void> {
     this.files = null;
     this.result = 'nothing';
     this.problem = null;
+    if (!entry) return;
     try {
       const response = await get(new URL('manifest.json', entry.url), signal);
       if (!response.ok) return;

@@ -151,6 +151,12 @@ export function visit(search: string): { engine: Engine; embed: boolean } {
   };
 }
 
+/** Opens the same page anew at another address, with what the history keeps because it is too long for one. */
+export function openAnew(url: string): void {
+  history.pushState(history.state, '', url);
+  location.reload();
+}
+
 /** The same page with matrices kept in these numbers. */
 export function keptAs(dtype: WeightDtype): string {
   const url = new URL(location.href);

@@ -13,6 +13,12 @@ code.catch(() => {}); // said where it is used
 /** Largest download that starts without asking. */
 const UNASKED_BYTES = 64e6;
 
+/** Whether a download of this size starts without asking; one of unknown size does not, and none where the reader wishes to save data. */
+function isModest(bytes: number | null): boolean {
+  const { connection } = navigator as { connection?: { saveData?: boolean } };
+  return bytes !== null && bytes <= UNASKED_BYTES && !connection?.saveData;
+}
+
 /** `asking`: a model on another site, from which the reader has not agreed to download. */
 export type Phase = 'idle' | 'asking' | 'loading' | 'ready' | 'failed';
 
@@ -58,6 +64,8 @@ export class Session {
   #reading: Promise<void> = Promise.resolve();
   #loading: AbortController | null = null;
   #switch: AbortController | null = null;
+  /** Fetches checkpoints that may be wanted next. */
+  #ahead: AbortController | null = null;
   /** Callers of {@link ready}. */
   #waiting: { resolve: (model: TopKLM) => void; reject: (error: unknown) => void }[] = [];
 
@@ -135,10 +143,8 @@ export class Session {
     this.phase = 'idle';
     const features = loaded.Features.open(source);
     this.features = this.folder = features;
-    const { connection } = navigator as { connection?: { saveData?: boolean } };
-    const modest = entry.bytes !== null && entry.bytes <= UNASKED_BYTES && !connection?.saveData;
     this.#reading = this.#readVocabulary(features);
-    if (modest || source !== entry.url || agreed) void this.load();
+    if (isModest(entry.bytes) || source !== entry.url || agreed) void this.load();
     await Promise.all([this.#readIndex(features), this.#reading]);
   }
 
@@ -243,6 +249,7 @@ export class Session {
   cancel(): void {
     this.#loading?.abort();
     this.#loading = null;
+    this.#ahead?.abort();
     this.cancelCheckpoint();
   }
 
@@ -289,7 +296,7 @@ export class Session {
       if (this.model !== model) return false;
       this.step = step;
       this.weights++;
-      if (this.#switch === controller) this.#prefetch(step, controller.signal);
+      if (this.#switch === controller) this.#prefetch(step);
       return true;
     } catch (error) {
       if (this.model === model && endsModel(error)) this.#failed(error);
@@ -316,14 +323,15 @@ export class Session {
     this.#switch?.abort();
   }
 
-  /** Fetches the checkpoints before and after this one into the browser's storage, unless the reader wishes to save data. */
-  #prefetch(step: number | null, signal: AbortSignal): void {
-    const { connection } = navigator as { connection?: { saveData?: boolean } };
-    if (connection?.saveData || !this.folder) return;
-    const steps = this.steps.map((entry) => entry.step);
-    const at = step === null ? steps.length : steps.indexOf(step);
+  /** Fetches the checkpoints before and after this one into the browser's storage, where their size is known and no reader would be asked. */
+  #prefetch(step: number | null): void {
+    this.#ahead?.abort();
+    this.#ahead = new AbortController();
+    const { signal } = this.#ahead;
+    const { steps } = this;
+    const at = step === null ? steps.length : steps.findIndex((entry) => entry.step === step);
     for (const near of [steps[at - 1], steps[at + 1]]) {
-      if (near !== undefined) this.folder.file(`step${near}/model.safetensors`, { signal }).catch(() => {}); // only a head start
+      if (near && isModest(near.bytes)) this.folder?.file(`step${near.step}/model.safetensors`, { signal }).catch(() => {}); // only a head start
     }
   }
 

@@ -10,10 +10,13 @@ export function readSolved(): string[] {
   }
 }
 
-export function keepSolved(ids: readonly string[]): void {
+/** Keeps these too. @returns all that are solved, in other tabs too */
+export function keepSolved(ids: readonly string[]): string[] {
+  const all = [...new Set([...readSolved(), ...ids])];
   try {
-    localStorage.setItem(KEY, JSON.stringify(ids));
+    localStorage.setItem(KEY, JSON.stringify(all));
   } catch {
     // known for this visit only
   }
+  return all;
 }

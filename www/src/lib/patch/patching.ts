@@ -5,6 +5,7 @@
  */
 import type { ActiveRows, Edit, TopKLM } from 'topk-lm';
 import { denseRows } from '../activity';
+import { logTotal } from '../distribution';
 import { encodeToFit } from '../fit';
 import { plural } from '../format';
 import { hookOf, kindOf, shownLayers } from '../model-kind';
@@ -40,11 +41,8 @@ export interface Pair {
 const logOdds = (logits: Float32Array, { from, into }: Pair['next']): number => logits[from]! - logits[into]!;
 
 function logSoftmax(logits: Float32Array): Float32Array {
-  let most = Number.NEGATIVE_INFINITY;
-  for (const logit of logits) most = Math.max(most, logit);
-  let sum = 0;
-  for (const logit of logits) sum += Math.exp(logit - most);
-  return logits.map((logit) => logit - most - Math.log(sum));
+  const total = logTotal(logits);
+  return logits.map((logit) => logit - total);
 }
 
 /** The token that takes most of KL(p ‖ q). */

@@ -1,6 +1,7 @@
 /** What is known of an autoencoder’s features: `features.json` in its folder, which `topk-lm analyze --sae` writes as `saes/0.json`. */
 import { visible } from '../format';
 import { plainLabel, tokenText } from '../neurons';
+import { numberOf } from '../values';
 
 export interface SaeFeature {
   index: number;
@@ -14,8 +15,6 @@ export interface SaeFeature {
 const NAMED = 3;
 /** Share of the strongest activations that the named tokens have at least; less is called various. */
 const MOST_OF_THEM = 0.5;
-
-const numberOf = (value: unknown): number | null => (typeof value === 'number' && Number.isFinite(value) ? value : null);
 
 /** The features by index. @throws if the file is none of these, or of another width */
 export function saeFeatures(text: string, width: number, vocabulary: readonly string[] | null): SaeFeature[] {

@@ -1,5 +1,5 @@
 /** A copy of a model with an autoencoder attached: an engine of its own, so that the page's model and its twin compute as before. */
-import type { Features, ModelSource, SaeInfo } from 'topk-lm';
+import type { Features, ModelSource, SaeInfo, TopKLM } from 'topk-lm';
 import type { ModelEntry, ShippedSae } from '../models';
 import { isAbort, problemOf } from '../problem';
 import { Session } from '../session.svelte';
@@ -12,8 +12,8 @@ export type SaeFolder = { source: ModelSource } | { shipped: ShippedSae };
 
 export class SaeSide {
   readonly session: Session;
-  /** What is attached; `null`: nothing. */
-  info = $state.raw<SaeInfo | null>(null);
+  /** What is attached, and to which model: it goes with that. */
+  #attached = $state.raw<{ info: SaeInfo; model: TopKLM } | null>(null);
   /** What is known of its features; `null`: its folder does not say. */
   features = $state.raw<readonly SaeFeature[] | null>(null);
   isAttaching = $state(false);
@@ -23,6 +23,11 @@ export class SaeSide {
 
   constructor(engine: Session['engine']) {
     this.session = new Session(engine, () => null);
+  }
+
+  /** What is attached; `null`: nothing. */
+  get info(): SaeInfo | null {
+    return this.#attached?.model === this.session.model ? (this.#attached?.info ?? null) : null;
   }
 
   /** The layer whose hook the features are read at. */
@@ -41,7 +46,9 @@ export class SaeSide {
     const job = new AbortController();
     this.#job = job;
     const { session } = this;
-    Object.assign(this, { info: null, features: null, fault: '', isAttaching: true });
+    this.#attached = this.features = null;
+    this.fault = '';
+    this.isAttaching = true;
     try {
       if (session.entry?.name !== entry.name) await session.choose(entry, { agreed: true });
       const model = await session.ready(job.signal);
@@ -51,7 +58,7 @@ export class SaeSide {
       const text = await featuresOf(source).catch(() => null); // it works without
       job.signal.throwIfAborted();
       this.features = text === null ? null : readFeatures(text, info, session.vocabulary);
-      this.info = info;
+      this.#attached = { info, model };
     } catch (error) {
       if (!isAbort(error) && session.phase !== 'failed') this.fault = problemOf(error).message;
     } finally {
@@ -66,8 +73,7 @@ export class SaeSide {
 
   close(): void {
     this.stop();
-    this.info = null;
-    this.features = null;
+    this.#attached = this.features = null;
     this.session.close();
   }
 }

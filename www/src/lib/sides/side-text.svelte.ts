@@ -18,8 +18,8 @@ export class SideText implements Texts {
   readonly steered = new Writing();
   surprise = $state.raw<Texts['surprise']>(null);
   readonly job: Job;
-  /** What the texts were made from. */
-  #made = $state({ base: '', steered: '' });
+  /** What the texts were made from; the steered one of '' did not come to its end. */
+  #made = $state.raw({ base: '', steered: '' });
 
   constructor(session: () => Session) {
     this.job = new Job(session);
@@ -40,16 +40,24 @@ export class SideText implements Texts {
   ): Promise<void> {
     return this.job.run(async (model, signal) => {
       const isKept = this.#made.base === key && this.base.finish !== null && this.base.finish !== 'stopped';
-      this.#made = { base: key, steered: key + edit };
+      const made = { base: key, steered: key + edit };
+      this.#made = made;
       this.surprise = null;
+      if (!isKept) this.base.clear();
       this.steered.clear();
-      const { ids } = await encodeToFit(model, prompt);
-      if (!isKept) await this.base.write(model, ids, sampling, [], signal);
-      signal.throwIfAborted();
-      if (edit !== '') await this.steered.write(model, ids, sampling, editsOf(model, ids.length), signal);
-      signal.throwIfAborted();
-      const nats = (text: Writing) => surprise(model, text.ids, text.promptLength, signal);
-      this.surprise = { base: await nats(this.base), steered: edit === '' ? null : await nats(this.steered) };
+      try {
+        const { ids } = await encodeToFit(model, prompt);
+        signal.throwIfAborted();
+        if (!isKept) await this.base.write(model, ids, sampling, [], signal);
+        signal.throwIfAborted();
+        if (edit !== '') await this.steered.write(model, ids, sampling, editsOf(model, ids.length), signal);
+        signal.throwIfAborted();
+        const nats = (text: Writing) => surprise(model, text.ids, text.promptLength, signal);
+        this.surprise = { base: await nats(this.base), steered: edit === '' ? null : await nats(this.steered) };
+      } catch (error) {
+        if (this.#made === made) this.#made = { base: key, steered: '' };
+        throw error;
+      }
     });
   }
 }

@@ -1,5 +1,5 @@
 /** Statistics of a model that comes without them, computed in this tab over a text of the reader's or of the model's own. */
-import type { ModelEntry } from '../models';
+import { folderName, type ModelEntry } from '../models';
 import { isAbort, type Problem, problemOf } from '../problem';
 import { save } from '../save';
 import type { Session } from '../session.svelte';
@@ -128,7 +128,7 @@ export class OwnStatistics {
       else if (message.type === 'finished') void this.#finish(entry, message).catch((error) => this.#fail(error));
     });
     this.#running = { worker, entry, writing: new AbortController() };
-    tell(worker, { type: 'begin', model: entry.files ?? entry.url.href, name: folderName(entry) });
+    tell(worker, { type: 'begin', model: entry.files ?? entry.url.href, name: folderName(entry.name) });
     return worker;
   }
 
@@ -191,7 +191,3 @@ export class OwnStatistics {
 }
 
 const tell = (worker: Worker, message: ToWorker): void => worker.postMessage(message);
-
-/** The name of a model's folder, which its statistics bear. */
-const folderName = ({ name }: ModelEntry): string =>
-  URL.canParse(name) ? (new URL(name).pathname.split('/').filter(Boolean).at(-1) ?? name) : name;
