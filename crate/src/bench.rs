@@ -111,7 +111,7 @@ pub async fn model(model: &Model, bench: &ModelBench, cancel: &Cancel) -> Result
     if bench.prompt_tokens == 0 || bench.new_tokens == 0 || tokens > config.n_ctx + 1 {
         fail!(
             Argument,
-            "prompt tokens {} and new tokens {} must both be at least 1 and fit the context of {}",
+            "--prompt-tokens {} and --new-tokens {} must both be at least 1 and fit the context of {}",
             bench.prompt_tokens,
             bench.new_tokens,
             config.n_ctx

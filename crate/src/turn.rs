@@ -128,7 +128,11 @@ fn side(vocabulary: &[String], words: &str) -> Result<Vec<u32>> {
 
 /// The tokens of the words of both sides, which have none in common.
 pub fn sides(vocabulary: &[String], from: &str, to: &str) -> Result<Sides> {
-    let sides = [side(vocabulary, from)?, side(vocabulary, to)?];
+    let named = |name: &'static str| move |error: Error| error.at(name);
+    let sides = [
+        side(vocabulary, from).map_err(named("--from"))?,
+        side(vocabulary, to).map_err(named("--to"))?,
+    ];
     if let Some(id) = sides[0].iter().find(|id| sides[1].contains(id)) {
         fail!(
             Argument,
@@ -142,6 +146,9 @@ pub fn sides(vocabulary: &[String], from: &str, to: &str) -> Result<Sides> {
 /// The prompt, and the best `count` of places where both sides fit, in texts that continue it: of each text the one at which the less
 /// likely of the two is likeliest.
 pub fn places(model: &Model, prompt: &[u32], sides: &Sides, count: usize) -> Result<Vec<Vec<u32>>> {
+    if count > TEXTS as usize {
+        fail!(Argument, "--places is {count}, but must be at most {TEXTS}");
+    }
     let cancel = Cancel::default();
     let mut all = vec![prompt.to_vec()];
     if count == 0 {
@@ -184,7 +191,9 @@ pub fn places(model: &Model, prompt: &[u32], sides: &Sides, count: usize) -> Res
             .data
             .chunks_exact(model.config().d_vocab)
             .enumerate()
-            .skip(prompt.len());
+            .skip(prompt.len())
+            // Behind its end a text goes nowhere.
+            .filter(|(position, _)| !model.eos_token_ids().contains(&ids[*position]));
         let mut place: Option<(f64, usize)> = None;
         for (position, row) in rows {
             let score = less_likely(row, sides);

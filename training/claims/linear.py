@@ -23,6 +23,7 @@ class Effect:
     @torch.no_grad()
     def __init__(self, model, prompts, layers: list[int], keep: list[int] | None = None):
         parts = []
+        prompts = [p if len(p) <= LENGTH // 2 else [p[0], *p[1 - LENGTH // 2 :]] for p in prompts]  # BOS, and the end of a long one
         for draw in range(DRAWS):
             seeds = [700_000 + 100_000 * draw + i for i in range(len(prompts))]
             written = decode.generate(model, prompts, seeds, LENGTH, 0.8, stop=-1)

@@ -38,7 +38,7 @@ def write(out: Path, size: int, seed: int, states: Path | None = None, worlds: l
     for part in parts:
         part.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        files = [stack.enter_context(part.open("w", encoding="utf-8")) for part in parts]
+        files = [stack.enter_context(part.open("w", encoding="utf-8", newline="\n")) for part in parts]
         for story in stories(seed, worlds):
             text = (SEPARATOR if count else "") + story.text
             files[0].write(text)

@@ -15,7 +15,7 @@ use super::measure;
 use super::record::{More, Neuron};
 use super::report;
 use super::runner::{self, Runner};
-use super::saes;
+use super::saes::{self, SaeSource};
 use super::shard::{Shard, Whole};
 use super::states;
 use super::store;
@@ -25,12 +25,11 @@ use crate::config::Config;
 use crate::error::{fail, Result};
 use crate::exec::adapter::{BackendChoice, BackendKind};
 use crate::offline::{files, OfflineModel, Progress};
+use crate::session::SaeQuality;
 
 /// Documents per batch and thread, and memory for their activations.
 const DOCUMENTS_A_THREAD: usize = 8;
 const BATCH_BYTES: usize = 1 << 30;
-/// Where an unsharded run keeps its state until it is finished.
-const UNFINISHED: &str = "analysis.part";
 
 /// What to analyze.
 #[derive(Clone, Debug)]
@@ -51,12 +50,14 @@ pub struct AnalyzeOptions {
     pub writes: bool,
     /// Stories and their true states: which state each neuron marks.
     pub stories: Option<(PathBuf, PathBuf)>,
+    /// Autoencoders, whose features are counted too.
+    pub saes: Vec<SaeSource>,
     /// Save the state after this many documents.
     pub part: usize,
 }
 
 /// What was done.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Analyzed {
     pub documents: u64,
     pub tokens: u64,
@@ -69,10 +70,16 @@ pub struct Analyzed {
     /// Tokens that this run sent through the model, and the seconds it took, including statistics.
     pub computed: u64,
     pub seconds: f64,
+    /// What the autoencoders leave over.
+    pub saes: Option<SaeQuality>,
 }
 
 /// Runs the analysis; calls `notice` with what the user should know.
 pub fn analyze(options: &AnalyzeOptions, notice: &mut dyn FnMut(&str)) -> Result<Analyzed> {
+    // What cannot be done is found out before the hours that the counting may take.
+    if !options.saes.is_empty() {
+        saes::attached(&options.model, &options.saes)?;
+    }
     let model = OfflineModel::load(FolderSource::new(&options.model)?, "")?;
     let (documents, corpus, cut) = corpus::read(&model, &options.corpus)?;
     let steps = if options.checkpoints {
@@ -80,6 +87,13 @@ pub fn analyze(options: &AnalyzeOptions, notice: &mut dyn FnMut(&str)) -> Result
     } else {
         Vec::new()
     };
+    if options.checkpoints && steps.is_empty() {
+        fail!(
+            Argument,
+            "--checkpoints: {} has no folder step{{N}}/ with weights",
+            options.model.display()
+        );
+    }
     let mut facts = gather(&model, corpus, &steps, options.twin.as_deref(), notice)?;
     let gpu = runner::device(options.backend)?;
     facts.backend = gpu.as_ref().map(|_| BackendKind::Gpu.name().to_owned());
@@ -89,6 +103,13 @@ pub fn analyze(options: &AnalyzeOptions, notice: &mut dyn FnMut(&str)) -> Result
             "--export writes token texts, but the model has no tokenizer.json"
         );
     }
+    if options.writes {
+        measure::check(&model, &facts)?;
+    }
+    let stories = options.stories.as_ref();
+    let stories = stories
+        .map(|(text, states)| states::read(&model, &facts, (text, states), notice))
+        .transpose()?;
     let total = documents.len() as u64;
     let (from, to) = match options.shard {
         None => (0, total),
@@ -96,12 +117,11 @@ pub fn analyze(options: &AnalyzeOptions, notice: &mut dyn FnMut(&str)) -> Result
     };
     let shard = Shard {
         folder: match options.shard {
-            None => options.out.join(UNFINISHED),
+            None => options.out.join(files::UNFINISHED),
             Some(_) => options.out.clone(),
         },
     };
-    shard.begin(&facts)?;
-    store::write_documents(&shard.documents_path(), &documents[from as usize..to as usize])?;
+    shard.begin(&facts, &documents[from as usize..to as usize])?;
     let mut run = Run {
         options,
         facts: &facts,
@@ -134,32 +154,38 @@ pub fn analyze(options: &AnalyzeOptions, notice: &mut dyn FnMut(&str)) -> Result
         let weights = Runner::new(gpu.as_ref(), None, &source, &format!("step{step}/"), &config)?;
         run.pass(&shard, &weights, &config, Some(step))?;
     }
-    let Run { report, progress, .. } = run;
+    let Run {
+        mut report, progress, ..
+    } = run;
     drop(progress);
     if options.shard.is_none() {
         merge(
             std::slice::from_ref(&shard.folder),
             &options.out,
             options.export.as_deref(),
-            &Beyond {
+            Beyond {
                 model: Some(&options.model),
                 writes: options.writes,
-                stories: options.stories.as_ref(),
+                stories,
                 threads: options.threads,
             },
             notice,
         )?;
+        if !options.saes.is_empty() {
+            let quality = saes::analyze_saes(&options.model, &documents, &options.saes, &options.out)?;
+            report.saes = Some(quality);
+        }
         std::fs::remove_dir_all(&shard.folder).map_err(|error| files::io_error(&shard.folder, "removed", &error))?;
     }
     Ok(report)
 }
 
 /// What is found out beyond counting, which needs the model itself.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Default)]
 pub struct Beyond<'a> {
     pub model: Option<&'a Path>,
     pub writes: bool,
-    pub stories: Option<&'a (PathBuf, PathBuf)>,
+    pub stories: Option<states::Stories>,
     pub threads: usize,
 }
 
@@ -168,7 +194,7 @@ pub fn merge(
     shards: &[PathBuf],
     out: &Path,
     export: Option<&Path>,
-    beyond: &Beyond<'_>,
+    beyond: Beyond<'_>,
     notice: &mut dyn FnMut(&str),
 ) -> Result<()> {
     let shards: Vec<Shard> = shards.iter().map(|folder| Shard { folder: folder.clone() }).collect();
@@ -180,8 +206,8 @@ pub fn merge(
             fail!(Argument, "{} is not the model that was analyzed", folder.display());
         }
         let facts = &whole.facts;
-        if let Some((text, states)) = beyond.stories {
-            more.states = Some(states::measure(&model, facts, (text, states), beyond.threads, notice)?);
+        if let Some(stories) = beyond.stories {
+            more.states = Some(states::measure(&model, facts, stories, beyond.threads)?);
         }
         if beyond.writes {
             more.measured = Some(measure::measure(
@@ -198,16 +224,6 @@ pub fn merge(
         .transpose()?;
     // Without it nothing is taken for statistics until all of them are there.
     remove(&out.join("index.json"))?;
-    pollster::block_on(report::write(
-        &whole,
-        &more,
-        &mut |ground, slot, record| {
-            if let Some(export) = &mut export {
-                export.add(ground, slot, record);
-            }
-        },
-        &mut |path, bytes| files::write_whole(&out.join(path), &bytes),
-    ))?;
     // What an earlier analysis measured, of other weights perhaps, would be taken for a part of this one.
     for (name, is_ours) in [
         ("states.json", more.states.is_some()),
@@ -220,6 +236,15 @@ pub fn merge(
             remove(&out.join(name))?;
         }
     }
+    for folder in FolderSource::new(out)
+        .and_then(|out| out.folders(""))
+        .unwrap_or_default()
+    {
+        let layer = folder.strip_prefix("layer").and_then(|layer| layer.parse().ok());
+        if layer.is_some_and(|layer: usize| !whole.facts.layers.contains(&layer)) {
+            remove(&out.join(folder))?;
+        }
+    }
     for n in 0.. {
         let file = out.join(saes::file(n));
         if !file.is_file() {
@@ -227,6 +252,16 @@ pub fn merge(
         }
         remove(&file)?;
     }
+    pollster::block_on(report::write(
+        &whole,
+        &more,
+        &mut |ground, slot, record| {
+            if let Some(export) = &mut export {
+                export.add(ground, slot, record);
+            }
+        },
+        &mut |path, bytes| files::write_whole(&out.join(path), &bytes),
+    ))?;
     export.map_or(Ok(()), Export::finish)
 }
 
@@ -293,7 +328,7 @@ impl Run<'_> {
         let batch = (threads * DOCUMENTS_A_THREAD).min((BATCH_BYTES / document_bytes).max(1));
         let started = std::time::Instant::now();
         loop {
-            let end = to.min(statistics.to + self.options.part.max(1) as u64);
+            let end = to.min(statistics.to.saturating_add(self.options.part.max(1) as u64));
             while statistics.to < end {
                 let first = statistics.to as usize;
                 let documents = &self.documents[first..(first + batch).min(end as usize)];

@@ -14,10 +14,6 @@ use crate::error::{fail, Result};
 #[cfg(feature = "cli")]
 use crate::offline::{documents, files, OfflineModel};
 
-/// Largest corpus file we read.
-#[cfg(feature = "cli")]
-const MAX_BYTES: u64 = 4 << 30;
-
 /// What became of the documents that are longer than the context.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cut {
@@ -29,10 +25,8 @@ pub struct Cut {
 #[cfg(feature = "cli")]
 pub fn read(model: &OfflineModel, paths: &[PathBuf]) -> Result<(Vec<Vec<u32>>, CorpusFacts, Cut)> {
     let mut hash = Sha256::new();
-    for path in paths {
-        hash.update(files::read_whole(path, MAX_BYTES)?);
-    }
-    let documents = documents::read(paths, &model.config, model.tokenizer.as_deref())?;
+    let mut heard = |bytes: &[u8]| hash.update(bytes);
+    let documents = documents::read_heard(paths, &model.config, model.tokenizer.as_deref(), &mut heard)?;
     if documents.is_empty() {
         let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
         fail!(Argument, "there are no documents in {}", names.join(", "));
@@ -52,7 +46,7 @@ pub fn read(model: &OfflineModel, paths: &[PathBuf]) -> Result<(Vec<Vec<u32>>, C
             .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
             .collect(),
         documents: documents.len() as u64,
-        sha256: hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
+        sha256: files::hex(&hash.finalize()),
     };
     Ok((documents, facts, cut))
 }

@@ -8,7 +8,7 @@ use super::facts::{CorpusFacts, Facts, Ours, Subject};
 use crate::checkpoint::{self, FolderSource};
 use crate::config::Config;
 use crate::error::{fail, quoted, Result};
-use crate::offline::OfflineModel;
+use crate::offline::{files, OfflineModel};
 
 /// Collects everything about a model and its corpus.
 pub fn gather(
@@ -20,7 +20,7 @@ pub fn gather(
 ) -> Result<Facts> {
     let config_json = pollster::block_on(checkpoint::read_config_bytes(&model.source))?;
     let mut facts = pollster::block_on(Facts::new(&Subject {
-        name: name_of(model.source.root()),
+        name: files::name_of(model.source.root()),
         config: &model.config,
         config_json: &config_json,
         eos: model.eos_token_ids(),
@@ -50,15 +50,6 @@ pub fn gather(
     Ok(facts)
 }
 
-/// The name of a folder, after resolving links and dots.
-fn name_of(folder: &Path) -> String {
-    let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    whole
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default()
-}
-
 /// Clusters the tokens of the dense twin, which the command line, manifest.json or config.json names. A dense model is its own.
 fn clusters(
     model: &OfflineModel,
@@ -71,7 +62,7 @@ fn clusters(
     let manifest = pollster::block_on(checkpoint::read_manifest(&model.source))?;
     let named = manifest.and_then(|manifest| manifest.dense_twin).or(named);
     let (folder, source) = match (twin, named) {
-        (Some(folder), _) => (folder.to_owned(), format!("../{}", name_of(folder))),
+        (Some(folder), _) => (folder.to_owned(), format!("../{}", files::name_of(folder))),
         (None, _) if own => (model.source.root().to_owned(), ".".to_owned()),
         (None, Some(name)) => {
             if !checkpoint::is_beside(&name) {

@@ -17,7 +17,7 @@ use crate::checkpoint;
 use crate::config::Config;
 use crate::error::{fail, Result};
 use crate::exec::cpu::{CpuCache, CpuEngine};
-use crate::offline::documents::{parts, Part};
+use crate::offline::documents::{is_lines, parts, plain, refuse_json, Part};
 use crate::ops::weights::CpuWeights;
 use crate::pace::pause;
 use crate::source::Source;
@@ -100,12 +100,14 @@ impl Live {
 
     /// Appends the documents of a file, which is cut as the command cuts it: `.jsonl` by lines, anything else at `<|endoftext|>`.
     pub fn add(&mut self, name: &str, text: &str) -> Result<()> {
-        if self.tokenizer.is_none() && !name.ends_with(".jsonl") {
+        if self.tokenizer.is_none() && !is_lines(name) {
             fail!(
                 Tokenizer,
                 "{name} contains text, but the model has no tokenizer.json; use a .jsonl file with {{\"ids\": […]}} lines"
             );
         }
+        let given = plain(text);
+        refuse_json(name, &given)?;
         self.hash.update(text);
         let corpus = &mut self.whole.facts.corpus;
         if corpus.files.last().is_none_or(|last| last != name) {
@@ -116,7 +118,7 @@ impl Live {
             text: text.to_owned(),
             line,
         };
-        self.waiting.extend(parts(name, text).into_iter().map(waiting));
+        self.waiting.extend(parts(name, &given).into_iter().map(waiting));
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{json, Value};
 
-use super::corpus::{counted, windows};
+use super::corpus::counted;
 use super::facts::special_ids;
 use super::json::{maybe, number};
 use super::statistics::{count, entropy};
@@ -13,7 +13,7 @@ use super::{RARE_BELOW, TOP};
 use crate::checkpoint::FolderSource;
 use crate::config::Sae;
 use crate::error::{fail, Result};
-use crate::offline::{documents, files};
+use crate::offline::files;
 use crate::pace::Cancel;
 use crate::session::{BackendChoice, Model, Reconstruction, RunOptions, SaeOptions, SaeQuality};
 
@@ -81,8 +81,8 @@ pub fn attached(model: &Path, saes: &[SaeSource]) -> Result<Model> {
     Ok(model)
 }
 
-/// Attaches all of `saes`, runs every document of `corpus` through them and writes `OUT/saes/{n}.json`; the sums over all documents.
-pub fn analyze_saes(model: &Path, corpus: &[PathBuf], saes: &[SaeSource], out: &Path) -> Result<SaeQuality> {
+/// Attaches all of `saes`, runs every document through them and writes `OUT/saes/{n}.json`; the sums over all documents.
+pub fn analyze_saes(model: &Path, documents: &[Vec<u32>], saes: &[SaeSource], out: &Path) -> Result<SaeQuality> {
     let (model, cancel) = (attached(model, saes)?, Cancel::default());
     let attached = model.saes()?;
     let tokenizer = model.tokenizer().ok();
@@ -94,7 +94,6 @@ pub fn analyze_saes(model: &Path, corpus: &[PathBuf], saes: &[SaeSource], out: &
     let mut features: Vec<Vec<Feature>> = attached.iter().map(|sae| vec![Feature::default(); sae.d_sae]).collect();
     let mut total = SaeQuality::default();
     let mut positions = 0;
-    let (documents, _) = windows(documents::read(corpus, model.config(), tokenizer)?, model.config());
     // One token alone has no loss, and no position that counts.
     for (number, document) in documents.iter().enumerate().filter(|(_, document)| document.len() > 1) {
         let quality = pollster::block_on(model.sae_quality(document, &cancel))?;

@@ -1,7 +1,7 @@
 //! A shard on disk: `facts.json`, `documents.bin`, `final.bin`, and `step{N}.bin` for each checkpoint. Shards of one analysis have
 //! the same facts and consecutive documents; together they are the [`Whole`] that the files are made from.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::facts::Facts;
 pub use super::report::Whole;
@@ -33,21 +33,30 @@ impl Shard {
             .join(step.map_or("final.bin".to_owned(), |step| format!("step{step}.bin")))
     }
 
-    /// Writes the facts, or compares them with existing ones: an interrupted run continues only with the same facts.
-    pub fn begin(&self, facts: &Facts) -> Result<()> {
+    /// Writes the facts and the documents, or compares them with existing ones: an interrupted run continues only with the same.
+    pub fn begin(&self, facts: &Facts, documents: &[Vec<u32>]) -> Result<()> {
         let path = self.facts_path();
+        let other = |path: &Path| {
+            let message = "belongs to another run (another model, corpus or other options); delete that folder, or choose another --out";
+            Error::new(Code::Argument, format!("{} {message}", path.display()))
+        };
         let bytes = serde_json::to_vec(facts).map_err(|error| Error::new(Code::Io, error.to_string()))?;
         if path.exists() {
             if files::read_whole(&path, MAX_FACTS)? != bytes {
-                fail!(
-                    Argument,
-                    "{} belongs to another run (another model, corpus or other options); delete that folder, or choose another --out",
-                    path.display()
-                );
+                return Err(other(&path));
             }
-            return Ok(());
+        } else {
+            files::write_whole(&path, &bytes)?;
         }
-        files::write_whole(&path, &bytes)
+        let path = self.documents_path();
+        if !path.exists() {
+            return store::write_documents(&path, documents);
+        }
+        // The same texts, but cut by another tokenizer.json.
+        if store::read_documents(&path, facts.d_vocab)? != documents {
+            return Err(other(&path));
+        }
+        Ok(())
     }
 
     fn read_facts(&self) -> Result<(Vec<u8>, Facts)> {

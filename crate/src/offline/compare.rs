@@ -3,15 +3,11 @@
 use std::path::Path;
 
 use super::documents::{self, Part};
-use super::files;
 use crate::checkpoint::FolderSource;
 use crate::error::{fail, Result};
 use crate::exec::request::LogitRows;
 use crate::pace::Cancel;
 use crate::session::{BackendChoice, LoadOptions, Model, RunOptions};
-
-/// Largest text that is read.
-const MAX_TEXT: u64 = 1 << 30;
 
 /// Two models over one text.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -35,17 +31,14 @@ pub struct Compared {
 /// # Errors
 /// `tokenizer` where there is none; `io` where the text cannot be read; `argument` where the two do not have the same tokens, or the text has none to predict.
 pub fn compare(model: &Path, options: &LoadOptions, other: &Path, text: &Path, most: usize) -> Result<Compared> {
-    let bytes = files::read_whole(text, MAX_TEXT)?;
-    let Ok(content) = std::str::from_utf8(&bytes) else {
-        fail!(Argument, "{} must be a text in UTF-8", text.display())
-    };
+    let content = documents::text_of(text)?;
     let plain = LoadOptions {
         backend: BackendChoice::Cpu,
         ..LoadOptions::default()
     };
     let name = text.display().to_string();
-    documents::refuse_json(&name, content)?;
-    let parts = documents::parts(&name, content);
+    documents::refuse_json(&name, &content)?;
+    let parts = documents::parts(&name, &content);
     let (first, read) = opened(model, options, &name, &parts)?;
     let (second, of_other) = opened(other, &plain, &name, &parts)?;
     let models = [first, second];

@@ -124,6 +124,10 @@ fn convert_model(source: &FolderSource, options: &ConvertOptions, named: &dyn Fn
         done.notices
             .push("features/ belongs to the old weights and was left out; run topk-lm analyze on the result".into());
     }
+    if source.root().join("saes").is_dir() {
+        done.notices
+            .push("saes/ was left out; run topk-lm convert on each autoencoder in it, or copy it".into());
+    }
     OfflineModel::load(FolderSource::new(&options.to)?, "")?;
     Ok(done)
 }

@@ -2,6 +2,7 @@
 //! `<|endoftext|>` lines between documents. Ids are used as they are. Text is encoded as tokenizer.json says, and the model's
 //! BOS is put in front unless the encoding already begins with it.
 
+use std::borrow::Cow;
 #[cfg(feature = "cli")]
 use std::path::Path;
 
@@ -61,7 +62,7 @@ pub fn parts<'a>(name: &str, text: &'a str) -> Vec<Part<'a>> {
 }
 
 /// Whether a file of that name has a document on each line, as JSON.
-fn is_lines(name: &str) -> bool {
+pub fn is_lines(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     [".jsonl", ".ndjson"].iter().any(|end| name.ends_with(end))
 }
@@ -69,10 +70,23 @@ fn is_lines(name: &str) -> bool {
 /// All documents of the files, in order, except empty ones.
 #[cfg(feature = "cli")]
 pub fn read(paths: &[impl AsRef<Path>], config: &Config, tokenizer: Option<&Tokenizer>) -> Result<Vec<Document>> {
+    read_heard(paths, config, tokenizer, &mut |_| ())
+}
+
+/// The same; `heard` gets the bytes of each file, which is read once: it may be a pipe.
+#[cfg(feature = "cli")]
+pub fn read_heard(
+    paths: &[impl AsRef<Path>],
+    config: &Config,
+    tokenizer: Option<&Tokenizer>,
+    heard: &mut dyn FnMut(&[u8]),
+) -> Result<Vec<Document>> {
     let mut documents = Vec::new();
     for path in paths {
         let path = path.as_ref();
-        let (text, name) = (text_of(path)?, path.display().to_string());
+        let bytes = files::read_whole(path, MAX_BYTES)?;
+        heard(&bytes);
+        let (text, name) = (utf8(path, bytes)?, path.display().to_string());
         refuse_json(&name, &text)?;
         for part in parts(&name, &text) {
             documents.push(part.ids(&name, config, tokenizer)?);
@@ -83,7 +97,6 @@ pub fn read(paths: &[impl AsRef<Path>], config: &Config, tokenizer: Option<&Toke
 }
 
 /// JSON lines under another name would be read as prose, braces and all.
-#[cfg(feature = "cli")]
 pub fn refuse_json(name: &str, text: &str) -> Result<()> {
     let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     if !is_lines(name)
@@ -103,12 +116,31 @@ pub fn texts(path: &Path) -> Result<Vec<String>> {
     Ok(split(&text_of(path)?).map(str::to_owned).collect())
 }
 
+/// The text of a file.
 #[cfg(feature = "cli")]
-fn text_of(path: &Path) -> Result<String> {
-    match String::from_utf8(files::read_whole(path, MAX_BYTES)?) {
-        // Some editors, and PowerShell, begin a text with a byte order mark, which is none of it.
-        Ok(text) => Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)),
-        Err(_) => fail!(Io, "{} is not UTF-8 text", path.display()),
+pub fn text_of(path: &Path) -> Result<String> {
+    utf8(path, files::read_whole(path, MAX_BYTES)?)
+}
+
+#[cfg(feature = "cli")]
+fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String> {
+    let Ok(text) = String::from_utf8(bytes) else {
+        fail!(Io, "{} is not UTF-8 text", path.display())
+    };
+    let other = match plain(&text) {
+        Cow::Borrowed(same) if same.len() == text.len() => None,
+        other => Some(other.into_owned()),
+    };
+    Ok(other.unwrap_or(text))
+}
+
+/// What a file says, as training reads it: without the byte order mark that some editors, and PowerShell, begin a text with, and with `\n` where
+/// Windows has `\r\n`.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    match text.contains("\r\n") {
+        true => text.replace("\r\n", "\n").into(),
+        false => text.into(),
     }
 }
 
@@ -183,7 +215,7 @@ pub fn encode(
 
 #[cfg(all(test, feature = "cli"))]
 mod tests {
-    use super::{parts, refuse_json, split};
+    use super::{parts, plain, refuse_json, split};
 
     #[test]
     fn json_lines_are_known_by_their_name() {
@@ -204,8 +236,8 @@ mod tests {
 
     #[test]
     fn texts_stand_between_separator_lines() {
-        let text = "One.\nTwo <|endoftext|> inside.\n<|endoftext|>\n\n <|endoftext|> \nThree.";
-        let parts: Vec<&str> = split(text).collect();
+        let text = plain("\u{feff}One.\r\nTwo <|endoftext|> inside.\n<|endoftext|>\r\n\n <|endoftext|> \nThree.");
+        let parts: Vec<&str> = split(&text).collect();
         assert_eq!(parts, ["One.\nTwo <|endoftext|> inside.", "Three."]);
         assert_eq!(split("\n<|endoftext|>\n").count(), 0);
     }

@@ -8,6 +8,9 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{fail, Code, Error, Result};
 
+/// Where an analysis keeps its state, in the folder of its result, until it is finished.
+pub const UNFINISHED: &str = "analysis.part";
+
 /// An error of code `io` about a path.
 pub fn io_error(path: &Path, what: &str, error: &std::io::Error) -> Error {
     Error::new(Code::Io, format!("{} cannot be {what}: {error}", path.display()))
@@ -97,6 +100,19 @@ pub fn is_special(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir())
 }
 
+/// The name of a folder, after resolving links and dots.
+pub fn name_of(folder: &Path) -> String {
+    let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    whole
+        .file_name()
+        .map_or(String::new(), |name| name.to_string_lossy().into_owned())
+}
+
+/// Bytes in hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The path with `suffix` appended to its name.
 pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -133,7 +149,7 @@ pub fn sha256(path: &Path) -> Result<(u64, String)> {
             }
         }
     }
-    Ok((size, hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
+    Ok((size, hex(&hash.finalize())))
 }
 
 /// SHA-256 of several pieces, each preceded by its length.
@@ -161,6 +177,6 @@ impl Hash {
     }
 
     pub fn hex(self) -> String {
-        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.0.finalize())
     }
 }

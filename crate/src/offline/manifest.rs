@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::files;
+use super::files::{self, UNFINISHED};
 use crate::checkpoint::{self, FolderSource, Manifest, ManifestFile};
 use crate::error::{fail, quoted, Result};
 
@@ -130,10 +130,12 @@ fn is_offered(path: &str) -> bool {
             | "training.json"
             | "hidden_state.json"
     );
-    alone
-        || is_shard(inside)
-        || sae_of(path).is_some()
-        || inside.strip_prefix("features/").is_some_and(|rest| !rest.is_empty())
+    alone || is_shard(inside) || sae_of(path).is_some() || inside.strip_prefix("features/").is_some_and(is_statistics)
+}
+
+/// Whether a path below `features/` is of finished statistics, not of a run that goes on or of a draft.
+fn is_statistics(path: &str) -> bool {
+    path.ends_with(".json") && !path.starts_with(&format!("{UNFINISHED}/"))
 }
 
 /// `model-00001-of-00003.safetensors`
@@ -170,6 +172,7 @@ mod tests {
             "step1/step2/",
             "saes/block2/more/",
             "analysis.part/",
+            "features/analysis.part/",
         ] {
             assert!(!has_offers(folder), "{folder}");
         }
@@ -192,6 +195,9 @@ mod tests {
             "README.md",
             "manifest.json",
             "features/",
+            "features/index.json.draft",
+            "features/analysis.part/facts.json",
+            "features/final.bin",
             "stepX/config.json",
             "step/config.json",
             "model-1.safetensors",

@@ -134,7 +134,7 @@ pub fn steer(options: &SteerOptions) -> Result<Vec<Found>> {
         prompts: prompts.iter().map(|prompt| prompt.ids.clone()).collect(),
         threads: options.threads,
     };
-    bench.check()?;
+    bench.check(of_prompts(options))?;
 
     let contexts = bench.contexts(effect::LENGTH)?;
     let mut all: Vec<u32> = concepts.iter().flat_map(|(tokens, _)| tokens.clone()).collect();
@@ -181,6 +181,13 @@ pub fn steer(options: &SteerOptions) -> Result<Vec<Found>> {
         bench.write(CHOOSING_SEED, TEXTS, &plain)?,
         bench.write(SCORING_SEED, 2 * TEXTS, &plain)?,
     );
+    if !(choosing.surprise > 0.0 && scoring.surprise > 0.0) {
+        fail!(
+            Argument,
+            "{}: texts without edits do not surprise the judge at all, so that --surprise has no measure; give other prompts",
+            of_prompts(options)
+        );
+    }
     let mut found = Vec::new();
     for ((concept, (_, only_counted)), list) in options.concepts.iter().zip(concepts).zip(&lists) {
         if list.indices.is_empty() {
@@ -248,6 +255,14 @@ fn layer_of(config: &Config, options: &SteerOptions) -> Result<usize> {
     Ok(layer)
 }
 
+/// The argument that the prompts come from.
+fn of_prompts(options: &SteerOptions) -> &'static str {
+    match options.prompts_file {
+        Some(_) => "--prompts",
+        None => "--prompt",
+    }
+}
+
 fn prompts(options: &SteerOptions, config: &Config, tokenizer: &Tokenizer) -> Result<Vec<Prompt>> {
     let given = match &options.prompts_file {
         Some(file) => documents::read(&[file], config, Some(tokenizer))?
@@ -272,7 +287,8 @@ fn prompts(options: &SteerOptions, config: &Config, tokenizer: &Tokenizer) -> Re
     if given.is_empty() || given.len() > MOST_PROMPTS {
         fail!(
             Argument,
-            "there are {} prompts, but steer takes 1 to {MOST_PROMPTS}",
+            "{}: there are {} prompts, but steer takes 1 to {MOST_PROMPTS}",
+            of_prompts(options),
             given.len()
         );
     }

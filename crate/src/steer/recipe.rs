@@ -60,7 +60,7 @@ pub(super) fn of(
         success: thousandths(two as f64 / of_steered.len().max(1) as f64),
         nll_ratio: thousandths(ratio),
         gentle: ratio <= GENTLE && strength::reads(plain, steered),
-        judge: name_of(options.judge.as_deref().unwrap_or(&options.model)),
+        judge: files::name_of(options.judge.as_deref().unwrap_or(&options.model)),
         tokens: TOKENS,
         texts: of_steered.len(),
         temperature: thousandths(TEMPERATURE.into()),
@@ -73,18 +73,10 @@ fn thousandths(x: f64) -> f64 {
     (1e3 * x).round() / 1e3
 }
 
-/// The last part of a folder's path.
-fn name_of(folder: &Path) -> String {
-    let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    whole
-        .file_name()
-        .map_or(String::new(), |name| name.to_string_lossy().into_owned())
-}
-
-/// The list of `file`, if it exists, with recipes added: each in the place of those of the same concept. As text.
+/// The list of `file`, if it exists and is no pipe or device, with recipes added: each in the place of those of the same concept. As text.
 pub fn into_list(file: Option<&Path>, recipes: &[Recipe]) -> Result<String> {
     let json = |error: serde_json::Error| Error::new(Code::Io, format!("recipes: {error}"));
-    let mut list: Vec<Value> = match file.filter(|file| file.exists()) {
+    let mut list: Vec<Value> = match file.filter(|file| file.is_file() || file.is_dir()) {
         None => Vec::new(),
         Some(file) => match serde_json::from_slice(&files::read_whole(file, MOST_BYTES)?) {
             Ok(Value::Array(list)) => list,

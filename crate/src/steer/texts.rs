@@ -41,7 +41,7 @@ pub struct Texts {
 
 impl Bench<'_> {
     /// The judge reads the same tokens, and has room for the texts.
-    pub fn check(&self) -> Result<()> {
+    pub fn check(&self, of_prompts: &str) -> Result<()> {
         let (model, judge) = (&self.model.config, &self.judge.config);
         let known = |id: u32| {
             self.judge
@@ -60,16 +60,24 @@ impl Bench<'_> {
         if longest >= model.n_ctx.min(judge.n_ctx) {
             fail!(
                 Context,
-                "a prompt has {longest} tokens, which leaves no room in a context of {}",
+                "{of_prompts}: a prompt has {longest} tokens, which leaves no room in a context of {}",
                 model.n_ctx.min(judge.n_ctx)
             );
         }
         Ok(())
     }
 
-    /// The model's own continuations, never ended, `length` tokens with the prompt.
+    /// The model's own continuations, never ended, `length` tokens with the prompt, of which a long one leaves its last tokens: half of them
+    /// at least are the model's.
     pub fn contexts(&self, length: usize) -> Result<Vec<Vec<u32>>> {
-        let mut contexts = self.documents(0, TEXTS, length, &[], &EditTable::none(self.model.config.n_layers))?;
+        let bos = self.model.config.bos_token_id;
+        let ends: Vec<Vec<u32>> = self
+            .prompts
+            .iter()
+            .map(|prompt| end_of(prompt, length / 2, bos))
+            .collect();
+        let plain = EditTable::none(self.model.config.n_layers);
+        let mut contexts = self.documents(&ends, 0, TEXTS, length, &[], &plain)?;
         contexts.iter_mut().for_each(|context| context.truncate(length));
         Ok(contexts)
     }
@@ -77,7 +85,7 @@ impl Bench<'_> {
     /// At least `count` texts.
     pub fn write(&self, seed: u64, count: usize, edits: &EditTable) -> Result<Texts> {
         let eos = self.model.eos_token_ids();
-        let mut documents = self.documents(seed, count, TOKENS, eos, edits)?;
+        let mut documents = self.documents(&self.prompts, seed, count, TOKENS, eos, edits)?;
         let (judge, prompts) = (&self.judge.engine, self.prompts.iter().cycle());
         let lengths: Vec<usize> = documents.iter().zip(prompts).map(|(_, prompt)| prompt.len()).collect();
         let mut texts = Texts::default();
@@ -110,6 +118,7 @@ impl Bench<'_> {
     /// The same number of texts of each prompt.
     fn documents(
         &self,
+        prompts: &[Vec<u32>],
         seed: u64,
         count: usize,
         tokens: usize,
@@ -117,7 +126,7 @@ impl Bench<'_> {
         edits: &EditTable,
     ) -> Result<Vec<Vec<u32>>> {
         let options = WriteOptions {
-            documents: count.div_ceil(self.prompts.len()) * self.prompts.len(),
+            documents: count.div_ceil(prompts.len()) * prompts.len(),
             sampling: Sampling {
                 temperature: TEMPERATURE,
                 top_k: 0,
@@ -126,11 +135,19 @@ impl Bench<'_> {
                 seed,
             },
             max_tokens: tokens,
-            prompts: self.prompts.clone(),
+            prompts: prompts.to_vec(),
             threads: self.threads,
         };
         write::texts(&self.model.engine, eos, &options, edits)
     }
+}
+
+/// At most `most` tokens: the last ones, behind a BOS that the prompt begins with.
+fn end_of(prompt: &[u32], most: usize, bos: Option<u32>) -> Vec<u32> {
+    let begins = bos.is_some() && prompt.first().copied() == bos;
+    let (front, rest) = prompt.split_at(usize::from(begins));
+    let from = rest.len().saturating_sub(most - front.len());
+    [front, &rest[from..]].concat()
 }
 
 /// −ln p of what is behind the prompt, under the judge.
@@ -152,6 +169,15 @@ fn loops(ids: &[u32]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_prompt_leaves_its_end() {
+        let prompt: Vec<u32> = (0..9).collect();
+        assert_eq!(end_of(&prompt, 4, Some(0)), [0, 6, 7, 8]);
+        assert_eq!(end_of(&prompt, 4, None), [5, 6, 7, 8]);
+        assert_eq!(end_of(&prompt, 9, Some(0)), prompt);
+        assert_eq!(end_of(&prompt[..2], 4, Some(7)), [0, 1]);
+    }
 
     #[test]
     fn three_times_in_a_row_is_a_loop() {

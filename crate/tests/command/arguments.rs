@@ -129,6 +129,25 @@ fn a_backend_is_taken_everywhere() {
         fails(&[command, "--backend", "tpu"], 2, "--backend");
     }
     let folder = golden("llama-gqa").display().to_string();
+    let write = [
+        "write",
+        "--model",
+        &folder,
+        "--documents",
+        "1",
+        "--seed",
+        "1",
+        "--out",
+        "x",
+    ];
+    let steer = ["steer", "--model", &folder, "--words", "sea"];
+    for command in [&write[..], &steer] {
+        fails(&[command, &["--backend", "gpu"]].concat(), 1, "--backend gpu");
+    }
+    for more in [["--prompt-tokens", "3"], ["--kv-cache", "f16"], ["--threads", "2"]] {
+        fails(&[&["bench", "--topk", "1,5,2"][..], &more].concat(), 2, more[0]);
+    }
+    fails(&["bench", "--topk", "1,5,2", "--runs", "0"], 2, "--runs");
     let manifest = topk_lm(&["manifest", "--check", &folder, "--backend", "gpu"]);
     assert!(text(&manifest.stderr).contains("manifest.json is missing: run topk-lm manifest"));
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::common::{golden_models, json, root, Tensors};
+use crate::common::{golden, golden_models, json, root, Tensors};
 use serde_json::Value;
 use topk_lm::checkpoint::{safetensors_bytes, OutputTensor};
 use topk_lm::{BackendChoice, LogitRows, Model, RunOptions};
@@ -54,6 +54,14 @@ fn copy(from: &Path, name: &str) -> PathBuf {
         }
     }
     to
+}
+
+#[test]
+fn autoencoders_that_are_left_out_are_named() {
+    let from = copy(&golden("llama-gqa"), "with-saes");
+    std::fs::create_dir(from.join("saes")).unwrap();
+    let said = convert(&from, &folder("without-saes"), &[]);
+    assert!(said["notices"][0].as_str().unwrap().contains("saes/ was left out"));
 }
 
 #[test]

@@ -34,6 +34,37 @@ fn an_autoencoder_that_cannot_be_attached_is_found_out_before_the_analysis() {
         "no/such/autoencoder is not a folder",
     );
     assert!(!out.exists());
+    // What cannot be measured of it leaves what was counted.
+    std::fs::write(&corpus, "{\"ids\":[7]}\n").unwrap();
+    let sae = root().join("tests/goldens/saes/standard-resid-post");
+    let more = ["--out", out.to_str().unwrap(), "--sae", sae.to_str().unwrap()];
+    fails(&[&analyze[..], &more].concat(), 1, "two tokens or more");
+    assert!(out.join("analysis.part/final.bin").exists());
+}
+
+/// A pipe can be read once only.
+#[cfg(unix)]
+#[test]
+fn a_corpus_may_come_through_a_pipe() {
+    use std::io::Write;
+    let folder = common::folder("analyze-pipe");
+    let model = common::words::model(&folder.join("model"));
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_topk-lm"))
+        .args(["analyze", "--corpus", "/dev/stdin", "--model"])
+        .arg(model)
+        .arg("--out")
+        .arg(folder.join("features"))
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    pipe.write_all(b"Tom saw the dog.\r\n<|endoftext|>\r\nThe dog saw Tom.\r\n")
+        .unwrap();
+    drop(pipe);
+    assert!(child.wait().unwrap().success());
+    let index = common::json(&folder.join("features/index.json"));
+    assert_eq!(index["corpus"]["documents"], 2);
 }
 
 /// The site reads whichever of these files there are.
@@ -43,7 +74,14 @@ fn an_analysis_leaves_nothing_of_an_earlier_one_that_measured_more() {
     let (corpus, out) = (folder.join("corpus.jsonl"), folder.join("features"));
     std::fs::write(&corpus, "{\"ids\":[1,2,3]}\n").unwrap();
     std::fs::create_dir(&out).unwrap();
-    let names = ["states.json", "contrasts.json", "switches.json", "own.json"];
+    std::fs::create_dir(out.join("layer9")).unwrap();
+    let names = [
+        "states.json",
+        "contrasts.json",
+        "switches.json",
+        "layer9/0.json",
+        "own.json",
+    ];
     for name in names {
         std::fs::write(out.join(name), "{}").unwrap();
     }
@@ -58,7 +96,10 @@ fn an_analysis_leaves_nothing_of_an_earlier_one_that_measured_more() {
     ];
     let output = topk_lm(&[&analyze[..], &[out.to_str().unwrap()]].concat());
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert_eq!(names.map(|name| out.join(name).exists()), [false, false, false, true]);
+    assert_eq!(
+        names.map(|name| out.join(name).exists()),
+        [false, false, false, false, true]
+    );
     assert!(out.join("index.json").exists());
 }
 

@@ -298,6 +298,21 @@ fn a_list_is_kept_but_for_the_same_concept() {
     assert_eq!(list[0]["edits"].as_array().unwrap().len(), 2);
     assert_eq!(list[0]["prompts"], serde_json::json!(["The dog", "A boy"]));
     assert_eq!(list[1], serde_json::json!({ "concept": "other", "note": 1 }));
+    // A pipe is written, not read.
+    #[cfg(unix)]
+    {
+        let more = [
+            "--words",
+            "dog",
+            "--size",
+            "1",
+            "--prompt",
+            "A boy",
+            "--out",
+            "/dev/stdout",
+        ];
+        assert_eq!(self::list(&steer(&model, &more))[0]["concept"], "dog");
+    }
 }
 
 #[test]
@@ -307,7 +322,17 @@ fn what_cannot_be_steered_is_refused_in_one_line() {
     std::fs::write(&file, "{}").unwrap();
     let bare = golden("llama-gqa");
     let (path, other) = (file.to_str().unwrap(), bare.to_str().unwrap());
-    let cases: [(&[&str], i32, &str); 12] = [
+    let none = folder("steer-refused-prompts").join("none.txt");
+    std::fs::write(&none, "").unwrap();
+    let none = none.to_str().unwrap();
+    let long = "The dog. ".repeat(200);
+    let cases: [(&[&str], i32, &str); 14] = [
+        (
+            &["--words", "boy", "--prompts", none],
+            1,
+            "--prompts: there are 0 prompts",
+        ),
+        (&["--words", "boy", "--prompt", &long], 1, "--prompt: a prompt has"),
         (&["--words", "ocean,sea"], 1, "no token"),
         (&["--words", "boy,,girl"], 2, "commas"),
         (&[], 2, "--words"),

@@ -32,6 +32,15 @@ fn a_prompt_may_fill_the_context() {
         assert!(places.iter().all(|ids| ids.len() <= n_ctx), "{places:?}");
         assert_eq!(places.len() > 1, length < n_ctx);
     }
+    let sides = [vec![5], vec![6]];
+    let error = turn::places(&model, &[1], &sides, 9).unwrap_err().to_string();
+    assert!(error.contains("--places is 9"), "{error}");
+    // Behind its end a text goes nowhere.
+    for first in 1..20 {
+        let places = turn::places(&model, &[first], &sides, 8).unwrap();
+        let is_end = |ids: &Vec<u32>| model.eos_token_ids().contains(&ids[ids.len() - 1]);
+        assert!(places.len() > 1 && !places.iter().any(is_end), "{places:?}");
+    }
 }
 
 #[test]
@@ -137,7 +146,10 @@ fn the_command_prints_edits_and_says_what_is_wrong() {
         .all(|field| as_edit.contains_key(*field)));
 
     for (more, said) in [
-        (&["--from", "qwxyz", "--to", "cat"][..], "“qwxyz” is not one token"),
+        (
+            &["--from", "qwxyz", "--to", "cat"][..],
+            "--from: “qwxyz” is not one token",
+        ),
         (&["--from", "dog", "--to", "dog"], "“dog” is on both sides"),
         (
             &["--from", "dog", "--to", "cat", "--features", "docs"],

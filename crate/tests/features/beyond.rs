@@ -256,6 +256,12 @@ fn what_neurons_write_and_mark() {
 fn what_is_missing_is_named() {
     let out = folder("beyond-missing");
     fails(analyze(&golden("llama-gqa"), &out, &["--writes"]), "tokenizer.json");
+    fails(
+        analyze(&golden("llama-gqa"), &out, &["--checkpoints"]),
+        "has no folder step{N}/",
+    );
+    // Before anything is counted.
+    assert!(!out.join("analysis.part").exists());
     let model = words::model(&folder("beyond-missing-model"));
     let (text, states) = stories(&folder("beyond-missing-stories"));
     std::fs::write(&text, "Tom saw the dog.").unwrap();

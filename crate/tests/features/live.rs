@@ -13,6 +13,7 @@ fn live(model: &str, text: &str, windows: usize) -> BTreeMap<PathBuf, Vec<u8>> {
     pollster::block_on(async {
         let source = FolderSource::new(golden(model)).unwrap();
         let mut live = Live::load(&source, model, &mut |_, _| {}).await.unwrap();
+        assert!(live.add("a.txt", "Once").is_err());
         live.add("features_corpus.jsonl", text).unwrap();
         for _ in 0..windows {
             if live.next().await.unwrap().done {

@@ -50,6 +50,20 @@ fn what_is_no_whole_is_refused() {
     let folder = folder("features-refused");
     let parts = shards("llama-gqa", &folder, 3);
     let out = folder.join("out");
+    // As many documents as an interrupted run can count at once; and as it would be with another tokenizer.json.
+    let again = ["--shard", "2/3", "--part", &usize::MAX.to_string()];
+    let statistics = parts[1].join("final.bin");
+    let counted = std::fs::read(&statistics).unwrap();
+    std::fs::remove_file(&statistics).unwrap();
+    succeeds(analyze(&golden("llama-gqa"), &parts[1], &again));
+    assert!(std::fs::read(&statistics).unwrap() == counted);
+    let documents = [&parts[1], &parts[2]].map(|part| std::fs::read(part.join("documents.bin")).unwrap());
+    std::fs::write(parts[1].join("documents.bin"), &documents[1]).unwrap();
+    fails(
+        analyze(&golden("llama-gqa"), &parts[1], &again),
+        "documents.bin belongs to another run",
+    );
+    std::fs::write(parts[1].join("documents.bin"), &documents[0]).unwrap();
     fails(merge(&out, &parts[..2]), "end at document");
     fails(merge(&out, &parts[1..]), "begins with document");
     fails(

@@ -385,16 +385,11 @@ fn what_does_not_fit_is_refused() {
 fn analysis_of_features() {
     let out = std::env::temp_dir().join(format!("topk-lm-saes-{}", std::process::id()));
     std::fs::create_dir_all(&out).unwrap();
-    let corpus = out.join("corpus.jsonl");
-    std::fs::write(
-        &corpus,
-        "{\"ids\": [3, 1, 4, 1, 5, 9, 2, 6]}\n{\"ids\": [7]}\n{\"ids\": [2, 7, 1, 8, 2, 8]}\n",
-    )
-    .unwrap();
+    let documents = [vec![3, 1, 4, 1, 5, 9, 2, 6], vec![7], vec![2, 7, 1, 8, 2, 8]];
     let model = root().join("tests/goldens/models/llama-gqa");
     let saes = [(folder("standard-resid-post"), SaeOptions::default())];
-    let analyze = || topk_lm::features::saes::analyze_saes(&model, std::slice::from_ref(&corpus), &saes, &out);
-    let quality = analyze().unwrap();
+    let analyze = |documents: &[Vec<u32>]| topk_lm::features::saes::analyze_saes(&model, documents, &saes, &out);
+    let quality = analyze(&documents).unwrap();
     assert_eq!((quality.tokens, quality.saes[0].positions), (12, 14));
     let written = json(&out.join("saes/0.json"));
     assert_eq!(
@@ -419,7 +414,9 @@ fn analysis_of_features() {
         .unwrap();
     assert!(features[busiest]["density"].as_f64().unwrap() > 0.3);
     assert!(features[busiest]["tokens"].as_array().unwrap().len() > 1);
-    std::fs::write(&corpus, "{\"ids\": [7]}\n").unwrap();
-    assert!(analyze().unwrap_err().to_string().contains("two tokens or more"));
+    assert!(analyze(&documents[1..2])
+        .unwrap_err()
+        .to_string()
+        .contains("two tokens or more"));
     std::fs::remove_dir_all(&out).unwrap();
 }

@@ -34,7 +34,7 @@ export const positionsFor = (strength: Strength | null): FullEdit['positions'] =
   strength === null || strength.from === 'max' ? 'all' : MEASURED_AT;
 
 /** Up to how many times its surprise a text still reads: what `topk-lm analyze --writes` allows, and gentle recipes. */
-const READS = 1.35;
+const READS = 1.3;
 
 /** How a text reads, by its surprise over that of the model's own. */
 export function readsAs(ratio: number): string {

@@ -6,7 +6,6 @@ use clap::Args;
 use serde_json::json;
 use topk_lm::error::Result;
 use topk_lm::features::analyze::{self, AnalyzeOptions, Beyond};
-use topk_lm::features::saes;
 use topk_lm::offline;
 
 use crate::common::{counted, print_line, sae_json, sae_lines, Backend, NoBackend, SaeArgs, ThreadArgs};
@@ -108,12 +107,9 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
         export: args.export.clone(),
         writes: args.writes,
         stories: args.stories.clone().zip(args.states.clone()),
+        saes: args.saes.sources(),
         part: args.part,
     };
-    let saes = args.saes.sources();
-    if !saes.is_empty() {
-        saes::attached(&args.model, &saes)?; // what cannot be attached is found out before the hours that the neurons may take
-    }
     let mut notices = Vec::new();
     let done = analyze::analyze(&options, &mut |notice| notices.push(notice.to_owned()))?;
     if done.cut.documents > 0 {
@@ -122,16 +118,12 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
             done.cut.documents, done.cut.windows
         ));
     }
-    let quality = match saes.as_slice() {
-        [] => None,
-        saes => Some(saes::analyze_saes(&args.model, &args.corpus, saes, &args.out)?),
-    };
     let rate = done.computed as f64 / done.seconds.max(1e-9);
     if args.json {
         let object = json!({
             "documents": done.documents, "tokens": done.tokens, "passes": done.passes, "resumed": done.resumed,
             "cut": done.cut.documents, "windows": done.cut.windows, "computed": done.computed, "seconds": done.seconds, "tokens_per_second": rate, "notices": notices,
-            "saes": quality.as_ref().map(sae_json),
+            "saes": done.saes.as_ref().map(sae_json),
         });
         return print_line(&object.to_string());
     }
@@ -142,7 +134,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
         "{} documents of {} tokens, {} sets of weights: {rate:.0} tokens/s over {:.1} s",
         done.documents, done.tokens, done.passes, done.seconds
     ))?;
-    let lines = quality.as_ref().map(sae_lines).unwrap_or_default();
+    let lines = done.saes.as_ref().map(sae_lines).unwrap_or_default();
     lines.iter().try_for_each(|line| print_line(line))
 }
 
@@ -155,7 +147,7 @@ pub fn merge(args: &MergeArgs) -> Result<()> {
     };
     let mut notices = Vec::new();
     let mut notice = |text: &str| notices.push(text.to_owned());
-    analyze::merge(&args.shards, &args.out, args.export.as_deref(), &beyond, &mut notice)?;
+    analyze::merge(&args.shards, &args.out, args.export.as_deref(), beyond, &mut notice)?;
     notices
         .iter()
         .try_for_each(|notice| print_line(&format!("note: {notice}")))

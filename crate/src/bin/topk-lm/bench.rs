@@ -24,7 +24,10 @@ use topk_lm::pace::Cancel;
 #[cfg(feature = "gpu")]
 use topk_lm::weights::Dtype;
 
-use crate::common::{load, print_line, threads, whole, Backend, KeptDtype, KvCache, ModelArgs};
+use crate::common::{counted, load, print_line, threads, whole, Backend, KeptDtype, KvCache, ModelArgs};
+
+/// What a flag that is of a model is not for.
+const OF_MODEL: [&str; 2] = ["topk", "topk_plan"];
 
 /// Time a model, or TopK on a shape
 ///
@@ -46,30 +49,30 @@ pub struct BenchArgs {
     #[arg(long, value_enum, default_value_t)]
     backend: Backend,
     /// Precision in which keys and values are kept in memory
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_enum, default_value_t, conflicts_with_all = OF_MODEL)]
     kv_cache: KvCache,
     /// Number of timed runs
-    #[arg(long, value_name = "N", value_parser = whole::<usize>, default_value_t = 15)]
+    #[arg(long, value_name = "N", value_parser = counted, default_value_t = 15)]
     runs: usize,
     /// Number of warm-up runs before them
     #[arg(long, value_name = "N", value_parser = whole::<usize>, default_value_t = 3)]
     warmup: usize,
     /// Tokens in the prompt
-    #[arg(long, value_name = "N", value_parser = whole::<usize>, default_value_t = 128)]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>, default_value_t = 128, conflicts_with_all = OF_MODEL)]
     prompt_tokens: usize,
     /// Tokens generated per run
-    #[arg(long, value_name = "N", value_parser = whole::<usize>, default_value_t = 32)]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>, default_value_t = 32, conflicts_with_all = OF_MODEL)]
     new_tokens: usize,
     /// Number of threads that compute a model on the CPU
-    #[arg(long, value_name = "N", value_parser = threads, default_value_t = 1)]
+    #[arg(long, value_name = "N", value_parser = threads, default_value_t = 1, conflicts_with_all = OF_MODEL)]
     threads: usize,
     /// The kind of WebGPU adapter that the counts are for
     #[cfg(feature = "gpu")]
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_enum, default_value_t, conflicts_with_all = OF_MODEL)]
     adapter: AdapterKind,
     /// The counts are for an adapter with operations of subgroups
     #[cfg(feature = "gpu")]
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = OF_MODEL)]
     subgroups: bool,
     /// Also write the JSON to this file
     #[arg(long, value_name = "FILE")]

@@ -44,6 +44,19 @@ pub struct NoBackend {
     backend: Backend,
 }
 
+impl NoBackend {
+    /// Of a subcommand that computes: it would not be on the GPU that was asked for.
+    pub fn without_gpu(&self) -> Result<()> {
+        match self.backend {
+            Backend::Gpu => Err(Error::new(
+                Code::Argument,
+                "--backend gpu: this subcommand computes on the CPU alone; leave it out",
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// `--dtype` of a model that is loaded.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub enum KeptDtype {
@@ -333,7 +346,8 @@ fn shown(text: &str, terminal: bool) -> Cow<'_, str> {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         if commands(c) {
-            shown.extend(c.escape_debug());
+            // As JSON has it, too.
+            shown.push_str(&format!("\\u{:04x}", u32::from(c)));
         } else {
             shown.push(c);
         }
@@ -356,7 +370,7 @@ mod tests {
         let hostile = "a\u{1b}]0;title\u{7}b\r\u{7f}\u{9b}31m\u{202e}c\u{2066}\0";
         assert_eq!(
             shown(hostile, true),
-            "a\\u{1b}]0;title\\u{7}b\\r\\u{7f}\\u{9b}31m\\u{202e}c\\u{2066}\\0"
+            r"a\u001b]0;title\u0007b\u000d\u007f\u009b31m\u202ec\u2066\u0000"
         );
         let plain = "\"One\"\n\tis 'two' \\ e\u{301}, שלום\u{200f}, 👩\u{200d}🔬, a\u{a0}b";
         assert_eq!(shown(plain, true), plain);

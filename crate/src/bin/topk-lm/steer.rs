@@ -48,10 +48,11 @@ pub struct SteerArgs {
     #[command(flatten)]
     threads: ThreadArgs,
     #[command(flatten)]
-    _backend: NoBackend,
+    backend: NoBackend,
 }
 
 pub fn run(args: &SteerArgs) -> Result<()> {
+    args.backend.without_gpu()?;
     let options = SteerOptions {
         model: args.model.clone(),
         concepts: args.words.clone(),
@@ -67,19 +68,23 @@ pub fn run(args: &SteerArgs) -> Result<()> {
     // A list that cannot be read is found out before minutes of work.
     steer::into_list(args.out.as_deref(), &[])?;
     let found = steer::steer(&options)?;
+    let recipes: Vec<Recipe> = found.iter().map(|found| found.recipe.clone()).collect();
+    let all = |file| steer::into_list(file, &recipes);
+    match &args.out {
+        None => print_text(&all(None)?)?,
+        Some(file) => {
+            let saved = all(Some(file)).and_then(|list| files::write_named(file, list.as_bytes()));
+            if saved.is_err() {
+                print_text(&all(None)?)?; // what took minutes is not lost with a full disk
+                return saved;
+            }
+        }
+    }
+    // Only now: what fails says so in one line.
     for found in &found {
         summary(found, args.curve).iter().for_each(|line| remark(line));
     }
-    let recipes: Vec<Recipe> = found.into_iter().map(|found| found.recipe).collect();
-    let all = |file| steer::into_list(file, &recipes);
-    let Some(file) = &args.out else {
-        return print_text(&all(None)?);
-    };
-    let saved = all(Some(file)).and_then(|list| files::write_named(file, list.as_bytes()));
-    if saved.is_err() {
-        print_text(&all(None)?)?; // what took minutes is not lost with a full disk
-    }
-    saved
+    Ok(())
 }
 
 /// For a reader.

@@ -46,10 +46,11 @@ pub struct WriteArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    _backend: NoBackend,
+    backend: NoBackend,
 }
 
 pub fn run(args: &WriteArgs) -> Result<()> {
+    args.backend.without_gpu()?;
     let model = OfflineModel::load(FolderSource::new(&args.model)?, "")?;
     let prompts = match (&args.prompts, model.config.bos_token_id) {
         (Some(path), _) => match documents::read(&[path], &model.config, model.tokenizer.as_deref())? {

@@ -64,26 +64,37 @@ pub struct States {
     pub matches: Vec<Vec<(Vec<Match>, f64)>>,
 }
 
-/// Counts over the stories of `text`, whose states are in `states`.
-pub fn measure(
+/// Stories, and the names of their states by number.
+pub struct Stories {
+    told: Vec<Told>,
+    names: Vec<String>,
+}
+
+/// Reads the stories of `text`, whose states are in `states`.
+pub fn read(
     model: &OfflineModel,
     facts: &Facts,
     (text, states): (&Path, &Path),
-    threads: usize,
     notice: &mut dyn FnMut(&str),
-) -> Result<States> {
+) -> Result<Stories> {
     if facts.dense {
         fail!(
             Argument,
             "--states asks where neurons are active, so it needs a model with topk_k"
         );
     }
-    let (mut told, names, apart) = tell(model, facts, text, states)?;
+    let (told, names, apart) = tell(model, facts, text, states)?;
     if apart > 0 {
         notice(&format!(
             "stories whose tokens do not spell their text were left out: {apart}"
         ));
     }
+    Ok(Stories { told, names })
+}
+
+/// Counts over the stories.
+pub fn measure(model: &OfflineModel, facts: &Facts, stories: Stories, threads: usize) -> Result<States> {
+    let Stories { mut told, names } = stories;
     let (names, holds) = frequent(&mut told, names);
     let (layers, d, n) = (&facts.layers, facts.d_model, names.len());
     let (engine, threads) = (&model.engine, threads.max(1));
@@ -94,12 +105,9 @@ pub fn measure(
         let mut counts = Counts::new(layers.len() * d, n);
         for (number, story) in told.iter().enumerate().skip(job).step_by(threads) {
             let streams = pollster::block_on(streams_of(engine, cache, &story.ids, layers))?;
-            let counted = counted(&story.ids, &facts.special);
             let other = &told[(number + 1) % told.len()];
             for (position, states) in story.states.iter().enumerate() {
-                let Some(states) = states.as_ref().filter(|_| counted[position]) else {
-                    continue;
-                };
+                let Some(states) = states else { continue };
                 let elsewhere = other.states.get(position).and_then(Option::as_deref);
                 counts.pair(elsewhere);
                 for (slot, stream) in streams.iter().enumerate() {
@@ -184,10 +192,11 @@ fn tell(model: &OfflineModel, facts: &Facts, text: &Path, states: &Path) -> Resu
             at_words.push(of_word);
         }
         ids.truncate(model.config.n_ctx);
+        // What does not count, as the first token, is active nowhere, so no state holds there.
         let states = words
             .iter()
-            .take(ids.len())
-            .map(|word| word.map(|word| at_words[word].clone()))
+            .zip(counted(&ids, &facts.special))
+            .map(|(word, counts)| word.filter(|_| counts).map(|word| at_words[word].clone()))
             .collect();
         told.push(Told { ids, states });
     }

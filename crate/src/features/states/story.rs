@@ -7,10 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::{Code, Error, Result};
-use crate::offline::files;
-
-/// Largest file of states.
-const MAX_BYTES: u64 = 4 << 30;
+use crate::offline::documents;
 
 type Points<T> = Vec<(usize, T)>;
 type Lines = BTreeMap<String, Points<Option<String>>>;
@@ -58,14 +55,11 @@ struct Tracks {
 
 /// All stories of a file.
 pub fn read(path: &Path) -> Result<Vec<Story>> {
-    let bytes = files::read_whole(path, MAX_BYTES)?;
-    let lines = bytes
-        .split(|byte| *byte == b'\n')
-        .enumerate()
-        .filter(|(_, line)| !line.trim_ascii().is_empty());
+    let text = documents::text_of(path)?;
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines
         .map(|(number, line)| {
-            serde_json::from_slice(line).map_err(|error| {
+            serde_json::from_str(line).map_err(|error| {
                 let message = format!(
                     "{} line {} is not what storyworlds --states writes: {error}",
                     path.display(),
