@@ -178,17 +178,18 @@ impl Table<'_> {
     }
 }
 
-/// The layer that a name begins with, and what comes behind it.
+/// The layer that a name begins with, however it is written, and what comes behind it.
 fn block<'a>(config: &Config, name: &'a str) -> Option<(usize, &'a str)> {
-    let (number, rest) = name.strip_prefix("blocks.")?.split_once('.')?;
-    let layer: usize = number.parse().ok().filter(|layer| *layer < config.n_layers)?;
-    // Not as 01 or +1: a hook has one name.
-    (layer.to_string() == number).then_some((layer, rest))
+    let (layer, rest) = name.strip_prefix("blocks.")?.split_once('.')?;
+    let layer = layer.parse().ok().filter(|layer| *layer < config.n_layers)?;
+    Some((layer, rest))
 }
 
 /// Where the hook of an autoencoder is: the point of the program, and the buffer whose values it replaces.
 pub fn splice(config: &Config, hook: &str) -> Result<(Point, Buffer)> {
-    let at = block(config, hook).and_then(|(layer, name)| {
+    // Only by its one name, by which it is found again: not with a layer written 01 or +1.
+    let found = block(config, hook).filter(|(layer, name)| *hook == format!("blocks.{layer}.{name}"));
+    let at = found.and_then(|(layer, name)| {
         match name {
             "hook_resid_pre" => Some((Point::start(layer), HIDDEN)),
             "hook_resid_mid" if config.residual == Residual::Serial => {

@@ -210,8 +210,9 @@ fn of_two_calls_at_once_one_counts() {
     let second = second.unwrap_err();
     assert_eq!(second.code(), Code::Argument);
     assert!(second.to_string().contains("call again"), "{second}");
-    let (detached, _) = block_on(beside(Box::pin(model.detach_saes()), attach(1))).unwrap();
-    assert_eq!(detached.unwrap_err().code(), Code::Argument);
+    let error = block_on(beside(Box::pin(model.detach_saes()), attach(1))).unwrap_err();
+    assert_eq!(error.code(), Code::Argument);
+    assert_eq!(model.saes().unwrap(), []);
 }
 
 /// Behind a block with an autoencoder stands what that makes of the stream; what is ablated is what the block has cut.

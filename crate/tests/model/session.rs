@@ -220,7 +220,8 @@ fn wrong_arguments_are_errors_of_one_sentence() {
     let message = run(&[1], hooks("blocks.0.hook_nothing"));
     assert!(
         message.contains("blocks.0.hook_nothing")
-            && message.contains("blocks.0.hook_{attn_out, mlp_out, resid_mid, resid_post, resid_pre"),
+            && message.contains("blocks.0. has attn.hook_{")
+            && message.contains(", hook_{attn_out, mlp_out, resid_mid, resid_post, resid_pre"),
         "{message}"
     );
     assert!(!message.contains('\n'));
@@ -230,7 +231,8 @@ fn wrong_arguments_are_errors_of_one_sentence() {
     // A layer in other digits is that layer.
     for layer in ["00", "+0"] {
         let message = run(&[1], hooks(&format!("blocks.{layer}.hook_topk_out")));
-        assert!(message.contains("blocks.0.hook_{attn_out, "), "{message}");
+        assert!(message.contains("blocks.0. has attn.hook_{"), "{message}");
+        assert!(message.contains(", hook_{attn_out, "), "{message}");
     }
     let edit = |edit: Edit| RunOptions {
         edits: vec![edit],
