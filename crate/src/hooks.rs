@@ -28,7 +28,7 @@ enum Part {
     Pattern,
 }
 
-/// What stands in the names of an autoencoder's hooks behind that where it is attached.
+/// What stands in the names of an autoencoder's hooks after that where it is attached.
 const SAE: &str = ".hook_sae_";
 
 /// A hook of one model.

@@ -192,7 +192,7 @@ pub fn places(model: &Model, prompt: &[u32], sides: &Sides, count: usize) -> Res
             .chunks_exact(model.config().d_vocab)
             .enumerate()
             .skip(prompt.len())
-            // Behind its end a text goes nowhere.
+            // After its end a text goes nowhere.
             .filter(|(position, _)| !model.eos_token_ids().contains(&ids[*position]));
         let mut place: Option<(f64, usize)> = None;
         for (position, row) in rows {

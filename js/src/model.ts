@@ -58,7 +58,7 @@ import { saeFiles } from './sources/sae.js';
 /** How long an engine that computes may take to free everything (ms), before its worker is ended anyway. */
 const DISPOSE_TIMEOUT = 5000;
 
-/** What `texts.map(encode)` hands on behind a text, its place, is no options. */
+/** What `texts.map(encode)` hands on after a text, its place, is no options. */
 const unlessPlace = <T>(options: T): T | undefined => (typeof options === 'number' ? undefined : options);
 
 /** The model's tokenizer. It runs where the engine does, hence the promises. */

@@ -1,7 +1,7 @@
 // Edits of neurons. Twin: `ResolvedEdit` in crate/src/edits.rs. Needs params.wgsl, order.wgsl, `d_model`, `hidden` and `status`.
 //
-// edits: words 2l and 2l + 1 are the first word of list l's records and how many there are, the lists of autoencoders behind those of
-// the layers. params.aux2: how far behind that of params.layer the list is; 0 of neurons. A record has 8 words:
+// edits: words 2l and 2l + 1 are the first word of list l's records and how many there are, the lists of autoencoders after those of
+// the layers. params.aux2: how far after that of params.layer the list is; 0 of neurons. A record has 8 words:
 // index, kind, value bits, from, to, row, 0, 0.
 
 @group(0) @binding(3) var<storage, read> edits: array<u32>;

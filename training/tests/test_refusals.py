@@ -251,12 +251,12 @@ class SetAside(unittest.TestCase):
         self.assertEqual(data.read_documents(self.folder / "marked.txt"), ["Once.", "Twice."])
 
     def test_documents_are_those_that_the_command_reads(self):
-        """Line ends stay, and a separator may have spaces around it: the vector of crate/src/offline/documents.rs."""
+        """Windows' line ends are `\\n`, and a separator may have spaces around it: the vector of crate/src/offline/documents.rs."""
         path = self.folder / "lines.txt"
         path.write_bytes(b"One.\r\nTwo <|endoftext|> inside.\r\n<|endoftext|>\r\n\r\n <|endoftext|> \r\nThree.")
-        self.assertEqual(data.read_documents(path), ["One.\r\nTwo <|endoftext|> inside.", "Three."])
+        self.assertEqual(data.read_documents(path), ["One.\nTwo <|endoftext|> inside.", "Three."])
         path.write_bytes(b"One.\r\n\r\n" + b"a" * 1000 + b"\r\n\r\nb")
-        self.assertEqual(data.read_documents(path), ["One.\r\n\r\n" + "a" * 1000, "b"])
+        self.assertEqual(data.read_documents(path), ["One.\n\n" + "a" * 1000, "b"])
 
     def test_a_text_of_which_nothing_is_held_out_is_named(self):
         (self.folder / "mine.txt").write_text("One short text with some words.")

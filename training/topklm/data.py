@@ -29,9 +29,9 @@ WORD = re.compile(rf"(?=[^\W_])[{UNSPACED}][{MARKS}]*|(?:[^\W_{UNSPACED}]+|['{MA
 
 
 def read_text(path: Path) -> str:
-    """The text of a file, without a byte order mark; its line ends stay as they are, as where `topk-lm analyze` reads it."""
+    """The text of a file, without a byte order mark and with Windows' line ends as `\\n`, as `topk-lm analyze` reads it."""
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from None
 
@@ -59,9 +59,9 @@ def read_documents(path: Path) -> list[str]:
 
 def pieces(text: str) -> list[str]:
     """Runs of paragraphs, each of at least PIECE characters where the text is long enough."""
-    documents, run, end = [], "", "\r\n" if "\r\n" in text else "\n"
-    for paragraph in re.split(r"\r?\n\s*\n", text.strip()):
-        run += (2 * end if run else "") + paragraph
+    documents, run = [], ""
+    for paragraph in re.split(r"\n\s*\n", text.strip()):
+        run += ("\n\n" if run else "") + paragraph
         if len(run) >= PIECE:
             documents.append(run)
             run = ""

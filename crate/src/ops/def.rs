@@ -87,7 +87,7 @@ pub enum Resource {
     RowsOf(Weight, usize),
     /// The packed vectors of this step.
     Vectors,
-    /// Keys and values of the step's layer, `[positions, 2, d_kv]`: k after RoPE, then v, by position, of one sequence behind the other; f32 or f16,
+    /// Keys and values of the step's layer, `[positions, 2, d_kv]`: k after RoPE, then v, by position, of one sequence after the other; f32 or f16,
     /// see `shaders/parts/cached.wgsl`.
     Cache,
     /// cos and sin by position, of the step's layer.

@@ -142,7 +142,7 @@ impl Bench<'_> {
     }
 }
 
-/// At most `most` tokens: the last ones, behind a BOS that the prompt begins with.
+/// At most `most` tokens: the last ones, after a BOS that the prompt begins with.
 fn end_of(prompt: &[u32], most: usize, bos: Option<u32>) -> Vec<u32> {
     let begins = bos.is_some() && prompt.first().copied() == bos;
     let (front, rest) = prompt.split_at(usize::from(begins));

@@ -36,7 +36,7 @@ impl StreamDecoder {
         }
     }
 
-    /// A stream that goes on behind `ids`: decoders write the first token of a text, and only that one, without its space.
+    /// A stream that goes on after `ids`: decoders write the first token of a text, and only that one, without its space.
     pub fn after(tokenizer: Rc<Tokenizer>, skip_special: bool, ids: &[u32]) -> Result<StreamDecoder> {
         let mut stream = StreamDecoder::new(tokenizer, skip_special);
         let tokenizer = &stream.tokenizer;

@@ -81,7 +81,7 @@ fn streamed(tokenizer: &Rc<Tokenizer>, ids: &[u32], skip_special: bool) -> Vec<S
     pieces(StreamDecoder::new(tokenizer.clone(), skip_special), ids)
 }
 
-/// The same of ids that come behind others.
+/// The same of ids that come after others.
 fn streamed_after(tokenizer: &Rc<Tokenizer>, before: &[u32], ids: &[u32], skip_special: bool) -> Vec<String> {
     pieces(StreamDecoder::after(tokenizer.clone(), skip_special, before).unwrap(), ids)
 }

@@ -35,7 +35,7 @@ fn a_prompt_may_fill_the_context() {
     let sides = [vec![5], vec![6]];
     let error = turn::places(&model, &[1], &sides, 9).unwrap_err().to_string();
     assert!(error.contains("--places is 9"), "{error}");
-    // Behind its end a text goes nowhere.
+    // After its end a text goes nowhere.
     for first in 1..20 {
         let places = turn::places(&model, &[first], &sides, 8).unwrap();
         let is_end = |ids: &Vec<u32>| model.eos_token_ids().contains(&ids[ids.len() - 1]);

@@ -142,7 +142,7 @@ fn sampled_runs_follow_the_twin() {
     }
 }
 
-/// A call that fails while it is recorded has written how to draw already: nobody draws on behind that.
+/// A call that fails while it is recorded has written how to draw already: nobody draws on after that.
 #[test]
 fn what_fails_to_be_recorded_is_not_gone_on_with() {
     let Some(gpu) = device() else { return };

@@ -381,7 +381,7 @@ fn features_of_an_autoencoder_are_edited_row_by_row() {
 
 /// Sentencepiece's decoder takes the space off the beginning of a text, which a prompt is.
 #[test]
-fn a_text_keeps_its_space_behind_a_prompt() {
+fn a_text_keeps_its_space_after_a_prompt() {
     let folder = root().join("tests/goldens/models/llama-gqa");
     let vocab: serde_json::Map<_, _> = (0..128).map(|id| (format!("▁w{id}"), id.into())).collect();
     let tokenizer = serde_json::json!({"version": "1.0", "added_tokens": [],

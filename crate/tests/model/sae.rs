@@ -198,7 +198,7 @@ fn what_was_given_up_is_not_attached() {
     assert_eq!(model.saes().unwrap().len(), 1);
 }
 
-/// The calls begin on the same engine; what the first to end has attached is still there behind the second.
+/// The calls begin on the same engine; what the first to end has attached is still there after the second.
 #[test]
 fn of_two_calls_at_once_one_counts() {
     let model = load(&root().join("tests/goldens/models/llama-gqa"), BackendChoice::Cpu).unwrap();

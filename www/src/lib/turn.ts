@@ -143,7 +143,7 @@ export async function placesFor(
     let place = { ids: [] as number[], score: Number.NEGATIVE_INFINITY };
     for (const [position, both] of bothAt(logits!, sides).entries()) {
       const score = Math.min(...both);
-      const isPlace = position >= prompt.length && !model.config.eos_token_ids.includes(ids[position]!); // behind its end a text goes nowhere
+      const isPlace = position >= prompt.length && !model.config.eos_token_ids.includes(ids[position]!); // after its end a text goes nowhere
       if (isPlace && score > place.score) place = { ids: ids.slice(0, position + 1), score };
     }
     if (place.ids.length > 0) best.push(place);

@@ -167,7 +167,7 @@ impl GpuEngine {
         Ok(())
     }
 
-    /// What every submit begins with: no non-finite layer yet, and the edits. From here on nobody goes on behind what was recorded before, even if
+    /// What every submit begins with: no non-finite layer yet, and the edits. From here on nobody goes on after what was recorded before, even if
     /// nothing is submitted.
     pub(super) fn write_state(&self, table: &EditTable) {
         let core = &*self.core;

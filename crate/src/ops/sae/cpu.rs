@@ -144,7 +144,7 @@ pub fn pursue(pass: &mut Pass<'_>, rows: &Range<usize>, piece: usize) -> Result<
             else {
                 break;
             };
-            // NaN stays, and is found behind the edits.
+            // NaN stays, and is found after the edits.
             let value = scores[best].clamp(0.0, f32::INFINITY);
             let again = acts[best] != 0.0 || value == 0.0;
             acts[best] += value;

@@ -60,9 +60,9 @@ proptest! {
         prop_assert_eq!(streamed(&tokenizer, &ids, skip).concat(), tokenizer.decode(&ids, skip).unwrap());
     }
 
-    /// Text and what a stream makes of the ids behind it are the text of all ids, unless those change the text.
+    /// Text and what a stream makes of the ids after it are the text of all ids, unless those change the text.
     #[test]
-    fn a_stream_goes_on_behind_a_text(kind in 0usize..10, raw in prop::collection::vec(any::<u32>(), 1..20), at in any::<prop::sample::Index>()) {
+    fn a_stream_goes_on_after_a_text(kind in 0usize..10, raw in prop::collection::vec(any::<u32>(), 1..20), at in any::<prop::sample::Index>()) {
         let tokenizer = Rc::new(read(&kinds()[kind], 280).unwrap());
         let bound = if tokenizer.len() < 30 { tokenizer.len() as u32 + 2 } else { 280 };
         let ids: Vec<u32> = raw.iter().map(|id| id % bound).collect();

@@ -69,9 +69,9 @@ fn sentencepiece() {
     assert_eq!(streamed(&tokenizer, &euro, true), ["", "", "", "€"]);
 }
 
-/// A prompt is the beginning of the text, so what comes behind it keeps its space.
+/// A prompt is the beginning of the text, so what comes after it keeps its space.
 #[test]
-fn sentencepiece_behind_a_prompt() {
+fn sentencepiece_after_a_prompt() {
     let tokenizer = Rc::new(read(&sentencepiece_bpe(), 266).unwrap());
     let (bos, space, a, under_a) = (1, 259, 260, 262);
     let euro = [3 + 0xe2, 3 + 0x82, 3 + 0xac];
