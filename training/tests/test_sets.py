@@ -107,6 +107,8 @@ class Rules(unittest.TestCase):
         with mock.patch.object(linear, "STEP", 0.01):
             part = linear.Effect(model, [[0, 1], [0, 2], [0, 3]], [1], keep=[3, 7, 8])
             both = linear.Effect(model, [[0, 1], [0, 2], [0, 3]], [1, 0])
+            ends = [linear.Effect(model, [prompt], [1]).gain(tokens) for prompt in ([0, *range(1, 38)], [0, *range(23, 38)])]
+        torch.testing.assert_close(*ends)  # a long prompt leaves BOS and its last tokens
         torch.testing.assert_close(part.gain(tokens), found.gain(tokens))
         columns = both.columns([1])
         torch.testing.assert_close(both.gain(tokens)[columns], found.gain(tokens), rtol=1e-5, atol=1e-5)
