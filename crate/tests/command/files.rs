@@ -48,7 +48,7 @@ fn an_autoencoder_that_cannot_be_attached_is_found_out_before_the_analysis() {
 fn a_corpus_may_come_through_a_pipe() {
     use std::io::Write;
     let folder = common::folder("analyze-pipe");
-    let model = common::words::model(&folder.join("model"));
+    let model = common::words::model(&common::folder("analyze-pipe-model"));
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_topk-lm"))
         .args(["analyze", "--corpus", "/dev/stdin", "--model"])
         .arg(model)
