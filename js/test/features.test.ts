@@ -133,16 +133,6 @@ test('a folder without features, and neurons that do not exist', async () => {
   await rejectsWith(features.neuron(0, 1, keep), 'argument', /"keep" is no option of index, neuron, steps and clusters; there are signal/);
 });
 
-test('without a network and a manifest: that there are no statistics is not known', async (t) => {
-  installCaches(t);
-  const server = new FakeServer().put('config.json', '{}').put('model.safetensors', 'weights').put('features/index.json', '{}');
-  const { signal } = new AbortController();
-  const files = () => UrlFiles.create('https://host.example/m/', 'name', server);
-  for (const path of ['config.json', 'model.safetensors']) await (await files()).file(path, signal);
-  server.offline = true;
-  await rejectsWith((await files()).file('features/index.json', signal), 'download', /features\/index\.json could not be fetched/);
-});
-
 test('files that can no longer be read are an error of the disk', async () => {
   for (const broken of ['features/index.json', 'features/layer0/0.json']) {
     const files = new Map(Object.entries(featureFiles()).map(([path, text]) => [path, new Blob([text])]));

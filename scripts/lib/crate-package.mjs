@@ -8,7 +8,7 @@ import { capture, Failure, query, run } from './run.mjs';
 import { filesUnder } from './steps.mjs';
 
 /** Compressed; crates.io takes ten times as much. */
-export const LIMIT_BYTES = 552 * 1024;
+export const LIMIT_BYTES = 560 * 1024;
 /** Everything beside src/ and shaders/, which are there whole. Cargo makes the first four. */
 const FILES = [
   '.cargo_vcs_info.json',

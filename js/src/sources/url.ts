@@ -287,7 +287,8 @@ export class UrlFiles implements ModelFiles {
       if (isBrief && error instanceof Retriable) throw error;
       // Without a network: what is stored is there.
       const kept = await this.#kept(path);
-      if (kept) return kept;
+      // Statistics of the reader's own are shown where a stored model has none, without a network too.
+      if (kept || (path.startsWith('features/') && (await this.#kept('config.json')))) return kept;
       throw error;
     }
   }
