@@ -90,7 +90,7 @@ describe('statistics in the tab', { timeout: 1_800_000 }, () => {
     await section().getByRole('alert').getByText('not been downloaded yet').waitFor();
     assert.deepEqual(await keptModules(), []);
     await page.context().setOffline(false);
-    await open('#/about');
+    await open(`#/about?model=${address()}`);
     await page.reload();
   });
 
