@@ -90,7 +90,7 @@ describe('statistics in the tab', { timeout: 1_800_000 }, () => {
     await section().getByRole('alert').getByText('not been downloaded yet').waitFor();
     assert.deepEqual(await keptModules(), []);
     await page.context().setOffline(false);
-    await open(`#/about?model=${address()}`);
+    await open('#/about');
     await page.reload();
   });
 
@@ -206,7 +206,7 @@ describe('statistics in the tab', { timeout: 1_800_000 }, () => {
     await phase('done');
     assert.match(await section().innerText(), /documents? of written\.jsonl/);
     await page.getByText('This browser keeps them.').waitFor({ timeout: STEP_TIMEOUT });
-    await open('#/about');
+    await open(`#/about?model=${address()}`);
     await page.getByRole('button', { name: /^Delete all stored/ }).click();
     await page.getByText('Deleted.').waitFor();
     await open(`#/browse?model=${address()}`);
