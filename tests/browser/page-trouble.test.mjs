@@ -88,6 +88,7 @@ describe('site in trouble', { timeout: 1_800_000 }, () => {
       await page.getByLabel('From', { exact: true }).waitFor();
       await page.getByText(`is not loaded (${size} MB`).waitFor();
       site.release();
+      await page.getByRole('button', { name: 'Load the model' }).focus();
       await page.keyboard.press('Enter');
       assert.equal(await loaded(page), 'cpu');
       await page.locator('main:focus').waitFor();
