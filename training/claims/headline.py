@@ -13,7 +13,7 @@ from .table_reading import KINDS
 from .table_steering import shown_block
 from .table_training import LONGER_LINE, UNITS
 
-READ = {"validation": "the validation text", "held_out": "held-out documents", "test": "test stories kept for this figure alone"}
+READ = {"validation": "the validation text", "held_out": "held-out documents", "test": "test stories used only for this figure"}
 
 
 def site_labels() -> float | None:
@@ -102,7 +102,7 @@ def headline(results: Path) -> str:
     if {"1", "8"} <= set(few.get("topk", {})):
         count = len(few["topk"]["8"]["concepts"])
         works = {size: round(few["topk"][size]["works"] * count) for size in ("1", "8")}
-        text = f"- **Steering**: lists of at most 8 neurons bring up {works['8']} of {count} topics: two of a topic's words in half of the texts, which together are at most 1.3 times as surprising as plain ones (one neuron: {works['1']}"
+        text = f"- **Steering**: lists of at most 8 neurons bring up {works['8']} of {count} topics: two of a topic's words in half of the texts, which together are at most 1.3 times as surprising as unedited ones (one neuron: {works['1']}"
         others = {
             "as many coordinates of the dense twin": few.get("dense", {}).get("8"),
             "features of an SAE on the twin": few.get("sae", {}).get("8"),

@@ -29,7 +29,7 @@ def figure(*path):
 ROWS = (
     ("validation text", "Bits per byte of the TinyStories validation text.", "three", figure("quality", "topk", "validation", "bits_per_byte")),
     ("… of the dense twin", "The same text.", "three", figure("quality", "dense", "validation", "bits_per_byte")),
-    ("loss on test stories", "Nats per token above the dense twin's, on stories kept for this figure alone, in percent.", "signed", figure("quality", "gap_percent", "test")),
+    ("loss on test stories", "Nats per token above the dense twin's, on stories used only for this figure, in percent.", "signed", figure("quality", "gap_percent", "test")),
     ("who is named", "Questions on stories that are answered rightly; 50 % is guessing.", "percent", figure("consistency", "topk", "who", "right")),
     ("who has it", "The same, after the whole story.", "percent", figure("consistency", "topk", "holder", "right")),
     ("which object", "The same, within the story.", "percent", figure("consistency", "topk", "what", "right")),

@@ -33,7 +33,7 @@ def quality(r):
     rows = (
         ("TinyStories validation text, bits per byte", lambda e: number(e["validation"]["bits_per_byte"], 3)),
         ("held-out documents, bits per byte", lambda e: number(e["held_out"]["bits_per_byte"], 3)),
-        ("test stories kept for this figure alone, bits per byte", lambda e: number(e.get("test", {}).get("bits_per_byte"), 3)),
+        ("test stories used only for this figure, bits per byte", lambda e: number(e.get("test", {}).get("bits_per_byte"), 3)),
         (f"8-bit weights{'' if r[columns[0][0]]['8bit_minus_f32'].get('with_head') else ', but for the head'}, on the held-out documents, bits per byte above f32", lambda e: f"{e['8bit_minus_f32']['held_out_bits_per_byte']:+.4f}"),
         ("unpicked stories in which the prompt's name recurs", lambda e: percent(e["stories"]["name_recurs"])),
         ("unpicked stories in which no 8-gram occurs more than twice", lambda e: percent(e["stories"]["no_8gram_thrice"])),

@@ -164,9 +164,9 @@ def sets(r):
     yield from grid(("after blocks " + listed([str(layer) for layer in r["layers"]]), "words a text", "texts with two", "surprise", "topics that work", "… at equal nats", "by the strict bar", "harmonic mean"), rows)
     yield ""
     yield (
-        f"Means over the topics, on {r['texts']} texts of {r['tokens']} tokens from prompts kept for scoring alone; without an edit a text has {number(base)} words of a topic. "
+        f"Means over the topics, on {r['texts']} texts of {r['tokens']} tokens from prompts used only for scoring; without an edit a text has {number(base)} words of a topic. "
         f"Blocks, lists and strengths were chosen on other prompts, strengths for two words in {percent(r['enough'])} of the texts, but for at most {number(r['surprise'])} times the surprise; {r['judge']['name']} judges. "
-        "A topic works if half of its texts have two of its words, and its texts together are at most 1.3 times as surprising as plain ones. At equal nats: "
+        "A topic works if half of its texts have two of its words, and its texts together are at most 1.3 times as surprising as unedited ones. At equal nats: "
         f"{'not counted' if bar is None else f'at most {number(bar)} nats per token more than plain texts, which is 1.3 times for the texts of the twin'}. "
         "The strict bar asks for five times the words, (steered + 1) / (base + 1)."
     )

@@ -72,7 +72,7 @@ function leadOf({
     ...sentence(
       [works('topk.1'), works('topk.8'), works('dense.8')],
       (one, eight, dense) =>
-        `Lists of up to eight neurons bring up ${UNITS.percent(eight)} of the topics (two of a topic’s words in half of the texts, which together are at most 1.3 times as surprising as plain ones); up to eight coordinates of the twin bring up ${UNITS.percent(dense)}, one neuron alone ${UNITS.percent(one)}.`,
+        `Lists of up to eight neurons bring up ${UNITS.percent(eight)} of the topics (two of a topic’s words in half of the texts, which together are at most 1.3 times as surprising as unedited ones); up to eight coordinates of the twin bring up ${UNITS.percent(dense)}, one neuron alone ${UNITS.percent(one)}.`,
     ),
     ...sentence(
       [works('sae.1'), works('sae.8'), works('logits'), [steered, 'methods.logits.nll_ratio'], [steered, 'methods.topk.8.nll_ratio']],
@@ -87,7 +87,7 @@ function leadOf({
         [answers, 'dense.holder.right'],
       ],
       (gap, ours, theirs) =>
-        `On test stories kept for this figure alone the loss is ${gap.toFixed(1)} % higher with TopK, and it may know less often who has an object (${UNITS.percent(ours)} of 120 questions, the twin ${UNITS.percent(theirs)}; 50 % is guessing).`,
+        `On test stories used only for this figure the loss is ${gap.toFixed(1)} % higher with TopK, and it may know less often who has an object (${UNITS.percent(ours)} of 120 questions, the twin ${UNITS.percent(theirs)}; 50 % is guessing).`,
     ),
     ...longerOf(trainedLonger),
   ];

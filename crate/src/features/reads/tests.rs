@@ -47,16 +47,21 @@ fn corpus_of_sizes(sizes: &[u64], texts: [&str; 2]) -> (Facts, Vec<Vec<u32>>, Ve
     (facts, documents, points)
 }
 
+/// The parts as one.
+fn of<'a>(facts: &'a Facts, documents: &'a [Vec<u32>], lexicon: &'a Lexicon) -> Corpus<'a> {
+    Corpus {
+        facts,
+        documents,
+        lexicon,
+    }
+}
+
 /// Its label would else be made from all of its activations and scored on none.
 #[test]
 fn a_document_alone_has_halves_too() {
     let (facts, documents, points) = corpus_of(1, 240);
     let lexicon = Lexicon::new(&facts, &documents);
-    let corpus = Corpus {
-        facts: &facts,
-        documents: &documents,
-        lexicon: &lexicon,
-    };
+    let corpus = of(&facts, &documents, &lexicon);
     let reads = Reads::new(&corpus, &points).unwrap();
     assert_eq!(reads.label.rule, Rule::Tokens(vec![1, 2, 3]));
     assert!(reads.stable && reads.f1 > 0.8, "{}", reads.f1);
@@ -71,11 +76,7 @@ fn halves_are_about_equal_in_any_order() {
     ] {
         let (facts, documents, points) = corpus_of_sizes(&sizes, [" dog", " cat"]);
         let lexicon = Lexicon::new(&facts, &documents);
-        let corpus = Corpus {
-            facts: &facts,
-            documents: &documents,
-            lexicon: &lexicon,
-        };
+        let corpus = of(&facts, &documents, &lexicon);
         let [a, b] = [0, 1].map(|half| lexicon.positions(Some(half)));
         assert!(a.abs_diff(b) <= 20, "{a} {b}");
         let rule = Rule::Tokens(vec![1, 2]);
@@ -94,11 +95,7 @@ fn a_word_is_told_by_any_of_its_forms() {
     let (facts, documents, mut points) = corpus_of_sizes(&[20; 400], ["Dog", " dog"]);
     points.retain(|point| documents[point.peak.document as usize][point.peak.position as usize] == 2);
     let lexicon = Lexicon::new(&facts, &documents);
-    let corpus = Corpus {
-        facts: &facts,
-        documents: &documents,
-        lexicon: &lexicon,
-    };
+    let corpus = of(&facts, &documents, &lexicon);
     let reads = Reads::new(&corpus, &points).unwrap();
     let at = &reads.shares[SHARES.len()];
     assert_eq!(at.label.text, "“dog”");
@@ -111,11 +108,7 @@ fn a_word_is_told_by_any_of_its_forms() {
 fn labels_at_shares_and_their_scores() {
     let (facts, documents, points) = corpus();
     let lexicon = Lexicon::new(&facts, &documents);
-    let corpus = Corpus {
-        facts: &facts,
-        documents: &documents,
-        lexicon: &lexicon,
-    };
+    let corpus = of(&facts, &documents, &lexicon);
     let reads = Reads::new(&corpus, &points).unwrap();
     let labels: Vec<&str> = reads.shares.iter().map(|at| at.label.text.as_str()).collect();
     // 0.1 % of 2,250 activations are 3: too few to say.
@@ -157,11 +150,7 @@ fn a_neuron_of_many_tokens_is_labeled_by_few() {
         })
         .collect();
     let lexicon = Lexicon::new(&facts, &documents);
-    let corpus = Corpus {
-        facts: &facts,
-        documents: &documents,
-        lexicon: &lexicon,
-    };
+    let corpus = of(&facts, &documents, &lexicon);
     // Active at 40 of the 59 words.
     let points: Vec<Point> = (0u32..)
         .zip(&documents)
@@ -194,11 +183,7 @@ fn tokens_that_cover_most_come_before_rare_ones() {
     let mut documents: Vec<Vec<u32>> = (0..100).map(|d| vec![0, 1, 1, 1, 1, 1, 2, 3, 4 + d % 36]).collect();
     documents.extend((0..100).map(|_| vec![0, 38, 39, 38, 39, 38, 39, 38, 39]));
     let lexicon = Lexicon::new(&facts, &documents);
-    let corpus = Corpus {
-        facts: &facts,
-        documents: &documents,
-        lexicon: &lexicon,
-    };
+    let corpus = of(&facts, &documents, &lexicon);
     let points: Vec<Point> = (0u32..100)
         .flat_map(|document| {
             (1u32..9)
@@ -231,11 +216,7 @@ fn tokens_that_cover_most_come_before_rare_ones() {
 fn few_activations_say_nothing() {
     let (facts, documents, points) = corpus();
     let lexicon = Lexicon::new(&facts, &documents);
-    let corpus = Corpus {
-        facts: &facts,
-        documents: &documents,
-        lexicon: &lexicon,
-    };
+    let corpus = of(&facts, &documents, &lexicon);
     let few: Vec<Point> = points
         .iter()
         .take(5)
@@ -248,11 +229,7 @@ fn few_activations_say_nothing() {
 fn a_neuron_of_the_beginning() {
     let (facts, documents, _) = corpus();
     let lexicon = Lexicon::new(&facts, &documents);
-    let corpus = Corpus {
-        facts: &facts,
-        documents: &documents,
-        lexicon: &lexicon,
-    };
+    let corpus = of(&facts, &documents, &lexicon);
     let at = |document, position| Point {
         peak: Peak {
             value: 1.0,

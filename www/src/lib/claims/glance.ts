@@ -95,7 +95,7 @@ export function glanceOf({ strongest, controls, patches, switches, turning, sets
         ['its dense twin', right('dense')],
         ['guessing', right('topk') === null ? null : 0.5],
       ],
-      `How often it correctly says who has an object in a story.${gap === null ? '' : ` On test stories kept for this figure alone the loss is ${gap.toFixed(1)} % higher.`}`,
+      `How often it correctly says who has an object in a story.${gap === null ? '' : ` On test stories used only for this figure the loss is ${gap.toFixed(1)} % higher.`}`,
     ),
   ];
 }

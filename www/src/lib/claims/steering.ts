@@ -163,6 +163,6 @@ export function sets(tree: unknown): FactGroup {
   const note =
     texts == null
       ? ''
-      : `Means over 20 topics, each on ${UNITS.count(texts)} texts of ${shown(tokens ?? null, 'count')} tokens from prompts kept for scoring alone; an unedited text has ${shown(base ?? null, 'two')} words of the topic. Words at +${EQUAL}: each way at the strength that makes its texts ${EQUAL} nats a token more surprising than plain ones, so that ways can be compared. Works: the share of topics for which half of the texts have two of the topic’s words, and the texts together are at most 1.3 times as surprising as plain ones. Score: harmonic mean of topic and fluency, from 0 to 2.`;
+      : `Means over 20 topics, each scored on ${UNITS.count(texts)} texts of ${shown(tokens ?? null, 'count')} tokens, from prompts used only for scoring. Without edits, a text has ${shown(base ?? null, 'two')} words of its topic. Words at +${EQUAL}: words in a text when each method is as strong as it takes to make its texts ${EQUAL} nats per token more surprising than unedited ones, so that methods compare at equal cost. Works: the share of topics for which at least half of the texts have two of the topic’s words, while the texts together are at most 1.3 times as surprising as unedited ones. Score: harmonic mean of topic and fluency, from 0 to 2.`;
   return { title: 'Steering with a few neurons', columns: ['words', 'surprise', `words at +${EQUAL}`, 'works', 'score'], facts, note };
 }

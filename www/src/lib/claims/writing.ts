@@ -6,7 +6,7 @@ const QUALITY: readonly Row[] = [
   ['held_out.nats_per_token', 'Loss on held-out stories', 'Nats per token on the held-out text.', 'three'],
   ['validation.bits_per_byte', 'Validation, bits per byte', 'The same in bits per byte, which is comparable across tokenizers.', 'three'],
   ['held_out.bits_per_byte', 'Held-out, bits per byte', 'The same in bits per byte, which is comparable across tokenizers.', 'three'],
-  ['test.bits_per_byte', 'Test, bits per byte', 'On stories kept for this figure alone, read once at the end.', 'three'],
+  ['test.bits_per_byte', 'Test, bits per byte', 'On stories used only for this figure, read once at the end.', 'three'],
   [
     '8bit_minus_f32.held_out_bits_per_byte',
     'Cost of 8-bit weights',
