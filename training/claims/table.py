@@ -48,7 +48,7 @@ def quality(r):
     files = r.get("shipped", {})
     if "gap_percent" in files:
         losses = [f"{files['topk'][which]['nats_per_token']:.3f} and {files['dense'][which]['nats_per_token']:.3f} ({TEXTS[which]}, {gap:+.1f} %)" for which, gap in files["gap_percent"].items()]
-        notes.append(f"The shipped files, whose matrices are in 8 bits, the head's too, have {listed(losses)} nats per token.")
+        notes.append(f"The shipped files, in which all matrices including the head are in 8 bits, have {listed(losses)} nats per token.")
     for name, other in r.get("also", {}).items():
         lower, than = number(other["topk_is_lower_by_percent"], 1), number(other["validation"]["bits_per_byte"], 3)
         notes.append(f"TopK needs {lower} % fewer bits per byte than `{name}` ({than}).")
