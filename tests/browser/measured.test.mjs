@@ -146,7 +146,7 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   assert.deepEqual(rowOf(freed, 'up to 8 neurons'), ['2.20', '3.10', '2.40', '3.90', '1.20']);
   assert.deepEqual(rowOf(freed, 'raised logits, no neuron'), ['–', '2.80', '–', '–', '0.70']);
   assert.match(freed.note, /the first 12 of 60 new tokens/);
-  assert.match(few.note, /an unedited text has 0\.18 words of the topic/);
+  assert.match(few.note, /Without edits, a text has 0\.18 words of its topic\./);
   const quality = groupOf(claims, 'Language modeling');
   assert.deepEqual(rowOf(quality, 'Cost of 8-bit weights'), ['under 0.001', 'under 0.001']);
   assert.match(quality.note, /\+4\.3 % on validation, \+4\.6 % on held-out|\+4\.2 % on validation, \+4\.6 % on held-out/);

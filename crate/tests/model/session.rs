@@ -254,14 +254,11 @@ fn wrong_arguments_are_errors_of_one_sentence() {
         ..RunOptions::default()
     };
     assert!(run(&[1], of_token).contains("None, Last or All"));
-    assert!(run(
-        &[1],
-        RunOptions {
-            prompt_length: Some(2),
-            ..RunOptions::default()
-        }
-    )
-    .contains("promptLength"));
+    let of_prompt = RunOptions {
+        prompt_length: Some(2),
+        ..RunOptions::default()
+    };
+    assert!(run(&[1], of_prompt).contains("the prompt length (--prompt-len) is 2"));
 }
 
 #[test]
