@@ -144,7 +144,7 @@ export class Features {
         if (!blob) {
           throw createError('no-features', 'The model folder has no features/index.json; make it with topk-lm analyze.');
         }
-        return parseIndex(await textOf(blob), `${FOLDER}index.json`, this.#model);
+        return parseIndex(await textOf(blob, `${FOLDER}index.json`), `${FOLDER}index.json`, this.#model);
       }),
       () => (this.#index = undefined),
     );
@@ -184,7 +184,7 @@ export class Features {
   async #read(path: string): Promise<string> {
     const blob = await this.#file(path);
     if (!blob) throw createError('features', `${FOLDER}${path} is missing; make the folder again with topk-lm analyze.`);
-    return textOf(blob);
+    return textOf(blob, FOLDER + path);
   }
 
   #file(path: string): Promise<Blob | undefined> {
@@ -201,9 +201,9 @@ export class Features {
   }
 }
 
-const textOf = (blob: Blob) =>
+const textOf = (blob: Blob, path: string) =>
   blob.text().catch((cause) => {
-    throw createError('io', `The statistics can no longer be read (${cause}).`, { cause });
+    throw createError('io', `${path} can no longer be read (${cause}).`, { cause });
   });
 
 named({ Features });

@@ -138,6 +138,20 @@ test('without a network everything comes from the cache, with and without a mani
   }
 });
 
+test('without a network, a model that is stored whole is known to have no other files; of one that is not, nobody knows', async (t) => {
+  const others = ['generation_config', 'tokenizer', 'recipes', 'training', 'hidden_state', 'model.safetensors.index', 'features/index'];
+  const caches = installCaches(t);
+  const server = modelServer();
+  await (await open(server)).folder.complete();
+  server.offline = true;
+  const { signal } = new AbortController();
+  const file = async (path: string) => (await UrlFiles.create(BASE, 'name', server)).file(path, signal);
+  for (const name of others) assert.equal(await file(`${name}.json`), undefined, name);
+  await rejectsWith(file('step5/model.safetensors'), 'download', /could not be fetched/);
+  for (const url of [...caches.entries.keys()]) if (url.includes(WEIGHTS)) caches.entries.delete(url);
+  for (const name of others) await rejectsWith(file(`${name}.json`), 'download', /could not be fetched/);
+});
+
 /** Opens a stored model whose server accepts what `ask` says and never answers: ends after one attempt of three seconds. */
 async function openBriefly(t: TestContext, server: FakeServer, ask: string[]) {
   for (const request of ask) server.silent.add(request);

@@ -349,6 +349,25 @@ test('without a manifest: what came is what is in use, whatever the server said 
   assert.equal(server.gets(WEIGHTS).length, 1);
 });
 
+test('without a manifest: a server whose HEAD always names another version than its GET is no replaced model', async (t) => {
+  installCaches(t);
+  const server = modelServer().put(STEP, pattern(500));
+  const { fetch } = server;
+  server.fetch = async (input, init) => {
+    const response = await fetch(input, init);
+    const headers = new Headers(response.headers);
+    headers.set('etag', init?.method === 'HEAD' ? 'a' : 'b');
+    return new Response(response.body, { status: response.status, headers });
+  };
+  for (const cache of [null, 'name']) {
+    const load = await visit(server, cache);
+    assert.deepEqual(await load(''), weights);
+    assert.deepEqual(await load('step254/'), pattern(500));
+    assert.deepEqual(await load(''), weights);
+    assert.deepEqual(await load('step254/'), pattern(500));
+  }
+});
+
 test('without a manifest, files that are replaced while a page is open are not taken for the same', async (t) => {
   installCaches(t);
   for (const cache of [null, 'name']) {

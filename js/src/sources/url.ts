@@ -52,6 +52,8 @@ export class UrlFiles implements ModelFiles {
   #manifest: Manifest | null | undefined;
   /** Versions of the files in use, by path: those of two versions of a model never mix. */
   readonly #used = new Map<string, string>();
+  /** Versions that came where the server had announced those in {@link UrlFiles.#used}, by path: they are in use too. */
+  readonly #came = new Map<string, string>();
   /** What the server said to files that it neither has nor lacks, by path. */
   readonly #refused = new Map<string, number>();
   /** Stored files that are read already, by URL. */
@@ -120,7 +122,8 @@ export class UrlFiles implements ModelFiles {
     const onStorageFailure = (reason: string) => (this.#memoryReason = reason);
     const { path, url, version } = file;
     const used = this.#used.get(path);
-    if (used !== undefined && used !== version && version !== UNKNOWN_VERSION && !file.offline) throw replaced(url);
+    const isKnown = [undefined, version].includes(used) || this.#came.get(path) === version;
+    if (!isKnown && version !== UNKNOWN_VERSION && !file.offline) throw replaced(url);
     const release = () => used === undefined && this.#used.delete(path);
     const renew = async () => {
       release();
@@ -134,7 +137,8 @@ export class UrlFiles implements ModelFiles {
     download.whole.then(
       ({ size }) => {
         file.bytes = size;
-        if (file.version !== UNKNOWN_VERSION) this.#used.set(path, file.version);
+        if (file.version !== UNKNOWN_VERSION && file.version !== version)
+          (version === UNKNOWN_VERSION ? this.#used : this.#came).set(path, file.version);
       },
       release, // the error is said to whoever waits for the file
     );
@@ -287,8 +291,8 @@ export class UrlFiles implements ModelFiles {
       if (isBrief && error instanceof Retriable) throw error;
       // Without a network: what is stored is there.
       const kept = await this.#kept(path);
-      // Statistics of the reader's own are shown where a stored model has none, without a network too.
-      if (kept || (path.startsWith('features/') && (await this.#kept('config.json')))) return kept;
+      // A model that is stored whole has no other files; of weights nobody knows.
+      if (kept || (!isWeights(path) && (await this.#foundStored(signal, (finder) => this.#list('', finder))))) return kept;
       throw error;
     }
   }
