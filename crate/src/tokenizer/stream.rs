@@ -50,6 +50,10 @@ impl StreamDecoder {
                 break;
             }
         }
+        // Nothing but bytes: any token that ends in a letter stands for them.
+        if stream.before.is_empty() && ids.iter().any(|&id| tokenizer.is_visible(id, skip_special)) {
+            stream.before.extend(tokenizer.anchor);
+        }
         Ok(stream)
     }
 

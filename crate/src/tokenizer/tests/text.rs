@@ -82,6 +82,8 @@ fn sentencepiece_after_a_prompt() {
     assert_eq!(first(&[under_a, space, bos], under_a), " a");
     assert_eq!(first(&[under_a, space], a), "a");
     assert_eq!(first(&[&[a], &euro[..]].concat(), under_a), " a");
+    assert_eq!(first(&euro, under_a), " a");
+    assert_eq!(first(&[&[a][..], &euro.repeat(22)].concat(), under_a), " a");
     // Characters that a prompt breaks off stay broken.
     assert_eq!(first(&[a, euro[0]], under_a), " a");
     assert_eq!(first(&[a, euro[0], euro[1]], euro[2]), "\u{fffd}");
