@@ -230,7 +230,8 @@ pub fn merge(
         ("contrasts.json", more.measured.is_some()),
         ("switches.json", more.measured.is_some()),
         ("clusters.json", whole.facts.clusters.is_some()),
-        ("steps", !whole.facts.steps.is_empty()),
+        // What is not removed above is written anew below, but of a deeper or wider model there were more files.
+        ("steps", false),
     ] {
         if !is_ours {
             remove(&out.join(name))?;
@@ -240,8 +241,8 @@ pub fn merge(
         .and_then(|out| out.folders(""))
         .unwrap_or_default()
     {
-        let layer = folder.strip_prefix("layer").and_then(|layer| layer.parse().ok());
-        if layer.is_some_and(|layer: usize| !whole.facts.layers.contains(&layer)) {
+        let layer = folder.strip_prefix("layer");
+        if layer.is_some_and(|layer| layer.parse::<usize>().is_ok()) {
             remove(&out.join(folder))?;
         }
     }

@@ -74,12 +74,15 @@ fn an_analysis_leaves_nothing_of_an_earlier_one_that_measured_more() {
     let (corpus, out) = (folder.join("corpus.jsonl"), folder.join("features"));
     std::fs::write(&corpus, "{\"ids\":[1,2,3]}\n").unwrap();
     std::fs::create_dir(&out).unwrap();
-    std::fs::create_dir(out.join("layer9")).unwrap();
+    for folder in ["layer0", "layer9", "steps"] {
+        std::fs::create_dir(out.join(folder)).unwrap();
+    }
     let names = [
         "states.json",
         "contrasts.json",
         "switches.json",
         "layer9/0.json",
+        "layer0/9999.json",
         "own.json",
     ];
     for name in names {
@@ -98,7 +101,7 @@ fn an_analysis_leaves_nothing_of_an_earlier_one_that_measured_more() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(
         names.map(|name| out.join(name).exists()),
-        [false, false, false, false, true]
+        [false, false, false, false, false, true]
     );
     assert!(out.join("index.json").exists());
 }

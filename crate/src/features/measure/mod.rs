@@ -162,12 +162,12 @@ pub fn measure(
     })
 }
 
-/// The prompts in the model's tokens.
 /// Whether there is something to measure at all.
 pub fn check(model: &OfflineModel, facts: &Facts) -> Result<()> {
     prompts(model, facts, &mut |_| ()).map(drop)
 }
 
+/// The prompts in the model's tokens.
 fn prompts(model: &OfflineModel, facts: &Facts, notice: &mut dyn FnMut(&str)) -> Result<Prompts> {
     let (Some(texts), Some(tokenizer)) = (&facts.texts, model.tokenizer.as_deref()) else {
         fail!(
