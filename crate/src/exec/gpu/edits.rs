@@ -48,6 +48,8 @@ pub fn words(table: &EditTable, lists: usize) -> Vec<u32> {
 pub struct EditBuffer {
     buffer: RefCell<Rc<Buf>>,
     generation: Cell<usize>,
+    /// The buffer may not be there.
+    stale: Cell<bool>,
 }
 
 impl EditBuffer {
@@ -55,6 +57,7 @@ impl EditBuffer {
         EditBuffer {
             buffer: RefCell::new(Rc::new(gpu.storage("edits", 4 * FIRST_WORDS as u64))),
             generation: Cell::new(0),
+            stale: Cell::new(false),
         }
     }
 
@@ -70,15 +73,15 @@ impl EditBuffer {
     /// Writes a table, in the order of the queue.
     pub fn write(&self, gpu: &Gpu, words: &[u32]) {
         let bytes = 4 * words.len() as u64;
-        if self.buffer.borrow().size() < bytes {
-            self.make(gpu, bytes.next_power_of_two());
+        if self.stale.take() || self.buffer.borrow().size() < bytes {
+            self.buffer.replace(Rc::new(gpu.storage("edits", bytes.next_power_of_two())));
+            self.generation.update(|generation| generation + 1);
         }
         gpu.write(&self.buffer.borrow(), bytemuck::cast_slice(words));
     }
 
-    /// Takes a new one of so many bytes.
-    pub fn make(&self, gpu: &Gpu, bytes: u64) {
-        self.buffer.replace(Rc::new(gpu.storage("edits", bytes)));
-        self.generation.update(|generation| generation + 1);
+    /// The next table takes a new one.
+    pub fn forget(&self) {
+        self.stale.set(true);
     }
 }

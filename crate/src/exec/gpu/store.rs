@@ -127,7 +127,7 @@ impl Store {
     /// Gives up all but the buffers of a program.
     pub fn renew(&self, kept: &[Buffer]) {
         self.made.borrow_mut().retain(|buffer, _| kept.contains(buffer));
-        self.edits.make(&self.gpu, 0);
+        self.edits.forget();
     }
 
     /// The RoPE table of a layer.
