@@ -138,14 +138,17 @@ pub fn pursue(pass: &mut Pass<'_>, rows: &Range<usize>, piece: usize) -> Result<
         acts.fill(0.0);
         for _ in 0..iterations {
             gemm::dots(rest, sae.d_in, &w.data, 0..sae.d_sae, w.stride, &mut scores);
+            if let Some(wrong) = scores.iter().position(|score| !score.is_finite()) {
+                acts[wrong] = scores[wrong]; // for `activate`, which says so
+                break;
+            }
             let Some(best) = topk_indices(&scores, 1, Select::Value)
                 .first()
                 .map(|index| *index as usize)
             else {
                 break;
             };
-            // NaN stays, and is found after the edits.
-            let value = scores[best].clamp(0.0, f32::INFINITY);
+            let value = scores[best].max(0.0);
             let again = acts[best] != 0.0 || value == 0.0;
             acts[best] += value;
             w.row(best, &mut direction);
