@@ -78,9 +78,14 @@ def thinned(points, most=40) -> list:
 
 
 def trained_by(config: Path, folder: Path) -> tuple[ModelConfig, dict | None]:
-    """(shape of an exported model, [train] of the config); None where the config is of another shape, so that the model was not trained with it."""
-    c, base = config_of(json.loads((folder / "config.json").read_text())), tomllib.loads(config.read_text())
-    return c, base["train"] if c == shape({"d_vocab": c.d_vocab} | base["model"], c.topk_k is None) else None
+    """(shape of an exported model, [train] of the config); None where the config is of another shape or length, so that the model was not trained
+    with it."""
+    about, base = json.loads((folder / "config.json").read_text()), tomllib.loads(config.read_text())
+    c, train = config_of(about), base["train"]
+    a_step = train["batch"] * c.n_ctx
+    tokens = a_step * (train["tokens"] // a_step + sum(more["steps"] for more in train.get("more", [])))
+    fits = c == shape({"d_vocab": c.d_vocab} | base["model"], c.topk_k is None) and about.get("tokens_seen") == tokens
+    return c, train if fits else None
 
 
 def shipped(args) -> dict:
@@ -92,7 +97,7 @@ def shipped(args) -> dict:
         training, about = (json.loads((folder / f"{name}.json").read_text()) for name in ("training", "config"))
         c, train = trained_by(args.config, folder)
         if train is None:
-            raise ValueError(f"{folder} has another shape than {args.config}: name the config that it was trained with (--config)")
+            raise ValueError(f"{folder} has another shape or length than {args.config}: name the config that it was trained with (--config)")
         a_step = train["batch"] * c.n_ctx
         own = entry(c, train.get("anneal", []), about["tokens_seen"], training["eval"], None)
         own["curve"] = [[step * a_step * own["flops_a_token"]["total"], loss] for step, loss in thinned(training["loss"])]

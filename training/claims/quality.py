@@ -95,6 +95,12 @@ def gaps(topk: dict, dense: dict) -> dict:
     return {which: 100 * (topk[which]["nats_per_token"] / dense[which]["nats_per_token"] - 1) for which in both}
 
 
+def is_shipped(measured: dict, models: Path) -> bool:
+    """Whether what `--only shipped` measured is of the files that are in `models` now."""
+    weights = {key: models / name / "model.safetensors" for key, name in (("topk", common.TOPK), ("dense", common.DENSE)) if key in measured}
+    return bool(weights) and all(path.exists() and measured[key]["model"]["sha256"] == common.sha256(path) for key, path in weights.items())
+
+
 def main():
     p = common.parser(__doc__)
     p.add_argument("--also", type=Path, nargs="*", default=[], help="other folders, measured on the validation file")
@@ -106,7 +112,9 @@ def main():
     clock, arrays, config = common.Clock(), common.texts(args.data), tomllib.loads(CONFIG.read_text())
     topk, dense = common.subjects(args, args.data)
     texts = ("validation", "held_out", "test") if args.test else ("validation", "held_out")
-    result = common.read(args.results, "quality") if args.only else {}
+    result = common.read(args.results, "quality")
+    if not args.only:
+        result = {"shipped": result["shipped"]} if is_shipped(result.get("shipped", {}), args.models) else {}
     owner = common.Tokenizer.from_file(str(args.data / "tokenizer.json"))
     for key, subject, path in (("topk", topk, args.topk or args.models / common.TOPK), ("dense", dense, args.dense or args.models / common.DENSE)):
         if subject is not None and args.only == "shipped":

@@ -325,6 +325,9 @@ def main():
             sae = SAE.load(out)
         else:
             sae = train(dense.model, packed, layer, k, args.features or args.times * c.d_model, args.positions, say=print, seed=seed, kind=kind)
+            earlier = common.read(args.results, "sae")
+            if earlier.pop(out.name, None):  # of other weights: when this is cut off now, they are measured by the next call
+                common.write(args.results, "sae", earlier)
             sae.save(out)
         about = {"model": dense.about, "kind": kind, "layer": layer, "k": k, "width": len(sae.decoder), "seed": seed, "trained_positions": args.positions}
         figures = measure(dense.model, sae, windows)

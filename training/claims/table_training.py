@@ -48,8 +48,8 @@ def trace(r):
         f"At the last step a neuron is compared with itself, so that step is left out: {percent(topk['not_settled'])} are not settled by step {topk['steps'][-1]:,}."
     )
     *larger, (_, own_k) = topk.get("trained_with_k") or [(0, None)]
-    if larger:
-        early = [step for step in topk["steps"] if step < larger[-1][0]]
+    early = [step for step in topk["steps"] if larger and step < larger[-1][0]]
+    if early:
         text += (
             f" Neurons are analyzed with a k of {own_k} at every step, but in training k was {listed([f'{k} until step {until:,}' for until, k in larger])}: "
             f"up to step {early[-1]:,} these are not quite the neurons that were trained."

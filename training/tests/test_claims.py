@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import json
+import shutil
 import sys
 import threading
 import time
@@ -146,6 +147,11 @@ class Commands(ToyClaims):
         later = self.call(quality, "--only", "shipped")
         files = later.pop("shipped")
         self.assertEqual(later, result)  # what was measured before stays
+        models = self.folder / "models"
+        self.assertTrue(quality.is_shipped(files, models))
+        for other in ({}, files | {"dense": {"model": {"sha256": "of other weights"}}}):
+            self.assertFalse(quality.is_shipped(other, models))
+        self.assertFalse(quality.is_shipped(files, self.folder))
         self.assertEqual((files["dense"]["weights"], files["dense"]["held_out"]), ("f16", result["dense"]["held_out"]))
         self.assertEqual(files["gap_percent"], result["gap_percent"])
 
@@ -231,6 +237,11 @@ class Commands(ToyClaims):
         config.write_text((self.folder / "toy.toml").read_text().replace("tokens = 1024", "tokens = 1024\nanneal = [[0.25, 20], [0.6, 12]]"))
         self.assertEqual(self.call(trace, "--config", config, data=False)["topk"]["trained_with_k"], [[2, 20], [5, 12], [9, 6]])
         self.assertIn("with a k of 6 at every step, but in training k was 20 until step 2 and 12 until step 5: up to step 0 these", table.table(self.results))
+        (features / "steps" / "columns.json").write_text(json.dumps({"steps": [6, 8, 9], "layers": [2], "columns": columns}))
+        self.assertIn("trained_with_k", self.call(trace, "--config", config, data=False)["topk"])
+        self.assertNotIn("in training k was", table.table(self.results))  # at all of these steps it was the last one
+        config.write_text(config.read_text().replace("tokens = 1024", "tokens = 2048"))
+        self.assertNotIn("trained_with_k", self.call(trace, "--config", config, data=False)["topk"])  # it read half as much
 
     def test_compute_counts_the_model_that_is_named(self):
         args = argparse.Namespace(models=self.folder / "models", topk=None, dense=None, config=self.folder / "toy.toml")
@@ -238,7 +249,7 @@ class Commands(ToyClaims):
         c = load_model(args.models / common.TOPK).config
         self.assertEqual((found["tokens"], found["flops_a_token"]["total"]), (1024, compute.training_flops(c)["total"]))
         args.config = common.CONFIGS / "small.toml"
-        self.assertRaisesRegex(ValueError, "another shape than .*small.toml: .*--config", compute.shipped, args)
+        self.assertRaisesRegex(ValueError, "another shape or length than .*small.toml: .*--config", compute.shipped, args)
 
     def test_every_sae(self):
         self.assertEqual(set(sae.every(6, 4, 48)), set(common.read(common.RESULTS, "sae")))
@@ -250,10 +261,15 @@ class Commands(ToyClaims):
         self.assertEqual((found["topk-k4"]["layer"], found["jumprelu-k2-block0"]["k"], found["topk-k4-seed2"]["seed"]), (1, 2, 2))
         with mock.patch.object(sae, "train", side_effect=AssertionError):  # those that are there are kept
             self.assertEqual(self.call(sae, *given), found)
-            common.write(self.results, "sae", {name: e for name, e in found.items() if name != "topk-k4"})  # cut off before it was measured
+            common.write(self.results, "sae", {name: e for name, e in found.items() if name != "topk-k4"})
             again, before = self.call(sae, *given)["topk-k4"], found["topk-k4"]
             self.assertEqual((set(again), again["trained_positions"]), (set(before), 600))
             self.assertAlmostEqual(again["variance_explained"], before["variance_explained"], places=3)
+        shutil.rmtree(folder / "topk-k4")
+        with mock.patch.object(sae, "measure", side_effect=KeyboardInterrupt), self.assertRaises(KeyboardInterrupt):
+            self.call(sae, *given)
+        self.assertNotIn("topk-k4", common.read(self.results, "sae"))  # what is there is of earlier weights
+        self.assertTrue((folder / "topk-k4" / "cfg.json").exists())
 
     def test_sae_trace(self):
         common_arguments = ["--layer", 1, "--positions", 4000, "--text-positions", 10**6]

@@ -51,7 +51,7 @@ def said(error: Exception) -> str:
 def read_documents(path: Path) -> list[str]:
     """The documents of a file, trimmed, without empty ones: lines `<|endoftext|>` separate them; a file without any is cut at blank lines."""
     text = read_text(path)
-    documents = [part.strip() for part in re.split(rf"^\s*{re.escape(SEPARATOR)}\s*$", text, flags=re.MULTILINE)]
+    documents = [part.strip() for part in re.split(rf"^[^\S\n]*{re.escape(SEPARATOR)}[^\S\n]*$", text, flags=re.MULTILINE)]
     if len(documents) == 1:
         documents = pieces(text)
     return [document for document in documents if document]
