@@ -42,9 +42,9 @@ export const checks = [
   { name: 'size', work: checkPackageSize },
   { name: 'js-tests', work: unitTests },
   { name: 'package-tests', work: () => onPackage('tests/package', 2) },
-  { name: 'environments', work: prepare, besideNext: true }, // at low priority
+  { name: 'environments', work: () => prepare(), besideNext: true }, // at low priority
   { name: 'browser-tests', work: () => onPackage('tests/browser', 2) },
-  { name: 'python', work: () => nodeTests(testFiles('tests/python', '.test.mjs'), 2) }, // the cluster waits while the command's wheel compiles
+  { name: 'python', work: pythonTests },
   { name: 'js-fuzz', work: () => onPackage('tests/fuzz', 2), besideNext: true }, // busy cores; the next mostly waits
   { name: 'notebooks', work: () => onPackage('tests/notebooks') },
 ];
@@ -128,10 +128,15 @@ async function onPackage(folder, atOnce) {
   return nodeTests(testFiles(folder, '.test.mjs'), atOnce);
 }
 
-/** The Python environments of the tests in tests/python and tests/notebooks; what cannot be had is said there too. */
-async function prepare() {
+/** The Python environments of the tests in tests/python and tests/notebooks, or those named; what cannot be had is said there too. */
+async function prepare(names) {
   const { prepareEnvironments } = await import('../../tests/python/host.mjs');
-  await prepareEnvironments();
+  await prepareEnvironments(names);
+}
+
+async function pythonTests() {
+  await prepare(['cluster', 'wheel']); // two tests share one, which must not be made twice at once
+  return nodeTests(testFiles('tests/python', '.test.mjs'), 2); // the cluster waits while the command's wheel compiles
 }
 
 function testFiles(folder, ending) {

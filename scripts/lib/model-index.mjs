@@ -8,7 +8,7 @@ const isWeights = (name) => /\.(safetensors|json)$/.test(name);
 /** Copies the models into the site's folder, with their list; what the folder held before is no longer offered. */
 export function copyModels(from, to) {
   fs.rmSync(to, { recursive: true, force: true });
-  const filter = (file) => path.extname(file) !== '.mjs'; // the manifests' own script stays there
+  const filter = (file) => !['.mjs', '.part'].includes(path.extname(file)); // the manifests' own script stays there, and what was cut off
   fs.cpSync(from, to, { recursive: true, filter });
   fs.writeFileSync(path.join(to, 'index.json'), JSON.stringify(modelIndex(to)));
 }

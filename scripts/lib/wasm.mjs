@@ -64,7 +64,7 @@ export async function buildWasm(of) {
   const label = labelOf(of);
   await step(
     `${label}: bindings`,
-    { inputs: [...MANIFESTS, 'scripts/wasm-bindgen-tool', of.raw], outputs: [`${of.bindings}/${of.name}_bg.wasm`] },
+    { inputs: [...MANIFESTS, 'scripts/wasm-bindgen-tool', 'scripts/lib/wasm.mjs', of.raw], outputs: [`${of.bindings}/${of.name}_bg.wasm`] },
     () => makeBindings(of),
   );
   await step(
