@@ -1,6 +1,7 @@
 //! `generation_config.json`: a model's own defaults for sampling.
 
 use super::fields::{parse_object, Fields};
+use super::Config;
 use crate::error::Result;
 
 /// What a setting of sampling may be: of a file's here, of a caller's in `ops/sampling.rs`.
@@ -74,5 +75,10 @@ impl GenerationDefaults {
             eos_token_ids: fields.ids("eos_token_id", d_vocab)?,
             max_new_tokens: fields.integer("max_new_tokens", 1, u32::MAX as usize)?,
         })
+    }
+
+    /// The ids that end a text: those of generation_config.json if it names any, otherwise those of config.json.
+    pub(crate) fn ends<'a>(&'a self, config: &'a Config) -> &'a [u32] {
+        self.eos_token_ids.as_deref().unwrap_or(&config.eos_token_ids)
     }
 }

@@ -71,7 +71,7 @@ impl Live {
             name: name.to_owned(),
             config: &config,
             config_json: &config_json,
-            eos: defaults.eos_token_ids.as_deref().unwrap_or(&config.eos_token_ids),
+            eos: defaults.ends(&config),
             tokenizer: tokenizer.as_ref(),
             engine: &engine,
         })

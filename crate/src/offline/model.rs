@@ -43,10 +43,7 @@ impl OfflineModel {
 
     /// The ids that end a text: those of generation_config.json if it names any, otherwise those of config.json.
     pub fn eos_token_ids(&self) -> &[u32] {
-        self.defaults
-            .eos_token_ids
-            .as_deref()
-            .unwrap_or(&self.config.eos_token_ids)
+        self.defaults.ends(&self.config)
     }
 
     /// SHA-256 of configuration and weights, which a resumed run must find unchanged.

@@ -243,10 +243,7 @@ impl Model {
 
     /// The ids that end a text: generation_config's if it names any, else the config's.
     pub fn eos_token_ids(&self) -> &[u32] {
-        self.defaults
-            .eos_token_ids
-            .as_deref()
-            .unwrap_or(&self.config.eos_token_ids)
+        self.defaults.ends(&self.config)
     }
 
     fn engine(&self) -> Result<Rc<Engine>> {
