@@ -42,7 +42,8 @@ export async function createIndex(device, vectors, width) {
 
   async function search(queries, k) {
     const rows = queries.length / width;
-    const most = Math.floor(device.limits.maxStorageBufferBindingSize / (count * 4));
+    const { maxStorageBufferBindingSize, maxComputeWorkgroupsPerDimension } = device.limits;
+    const most = Math.min(maxComputeWorkgroupsPerDimension, Math.floor(maxStorageBufferBindingSize / (count * 4)));
     if (rows > most) throw new RangeError(`There are ${rows} queries, but this device scores at most ${most} at once.`);
     const asked = upload(queries);
     const scores = device.createBuffer({ size: rows * count * 4, usage: STORAGE });

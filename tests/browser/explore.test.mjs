@@ -1,7 +1,18 @@
 // Explore, as a person meets it: a stored text before the model is there, then the model's own reading, typing, why.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { STEP_TIMEOUT, WEIGHTS, assertCount, assertUsable, hashOf, loaded, openSite, shippedModel, withSite } from './page-kit.mjs';
+import {
+  STEP_TIMEOUT,
+  WEIGHTS,
+  assertCount,
+  assertUsable,
+  eventually,
+  hashOf,
+  loaded,
+  openSite,
+  shippedModel,
+  withSite,
+} from './page-kit.mjs';
 
 const chips = (page) => page.getByRole('listbox', { name: 'The text' }).getByRole('option');
 const lit = (page) => chips(page).evaluateAll((all) => all.flatMap((chip, at) => (/ value /.test(chip.title) ? [at] : [])));
@@ -185,13 +196,21 @@ describe('explore', { timeout: 1_800_000 }, () => {
     }, first);
     await ask.getByText('Canceled.').waitFor();
     assert.equal(await ask.getByRole('progressbar').count(), 0);
+    const focused = () => page.evaluate(() => document.activeElement?.textContent);
     const effect = () => page.locator('[data-effect]').first().getAttribute('data-effect');
     const isNew = (before) => page.waitForFunction((old) => document.querySelector('[data-effect]')?.dataset.effect !== old, before);
-    // The same token again, then another one.
-    for (const act of [() => ask.getByRole('button', { name: 'Start again' }).click(), () => select.selectOption(second)]) {
+    // The same token again by keyboard, which stays where it was pressed; then another one.
+    const startAgain = async () => {
+      await select.focus();
+      await page.keyboard.press('Tab');
+      assert.equal(await focused(), 'Start again');
+      await page.keyboard.press('Enter');
+    };
+    for (const act of [startAgain, () => select.selectOption(second)]) {
       const before = await effect();
       await act();
       await isNew(before);
+      if (act === startAgain) await page.waitForFunction(() => document.activeElement?.matches('.ask select'));
     }
     await ask.getByText('Canceled.').waitFor({ state: 'detached' });
     assert.equal(hashOf(page).params.why, second);
@@ -367,6 +386,29 @@ describe('explore', { timeout: 1_800_000 }, () => {
     assert.equal(await page.getByText('<|endoftext|>').count(), 0);
     await page.getByRole('textbox', { name: 'Text' }).fill('The dog ran');
     await note.waitFor({ state: 'detached' });
+    await waitState(page, 'live');
+  });
+
+  test('the step back from a text in the address brings back what was typed, in the box too', async () => {
+    const box = page.getByRole('textbox', { name: 'Text' });
+    const holds = async (text) =>
+      assert.equal(
+        await eventually(
+          () => box.inputValue(),
+          (value) => value === text,
+        ),
+        text,
+      );
+    const { t } = hashOf(page).params;
+    await box.fill('The cat sat');
+    await eventually(
+      () => hashOf(page).params.t,
+      (now) => now !== t,
+    );
+    await page.evaluate(() => (location.hash = '#/explore?p=Second+one'));
+    await holds('Second one');
+    await page.goBack();
+    await holds('The cat sat');
     await waitState(page, 'live');
   });
 

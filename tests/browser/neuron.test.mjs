@@ -185,6 +185,17 @@ describe('neuron page', { timeout: 1_800_000, skip: !model.features && 'the ship
     );
   });
 
+  test('a text half typed stays behind when another page is opened', async () => {
+    await page.getByRole('textbox', { name: 'Your own text' }).press('x');
+    await page.evaluate(() => (location.hash = '#/explore?p=Hello+there'));
+    await page.locator('main[data-page=explore]').waitFor();
+    const text = page.getByRole('textbox', { name: 'Text' });
+    assert.equal(await eventually(() => text.inputValue(), Boolean), 'Hello there');
+    assert.equal(hashOf(page).params.p, 'Hello there');
+    await page.goBack();
+    await page.locator(`main[data-page=neuron] [data-neuron="${layer}.${at}"]`).waitFor();
+  });
+
   test('export in the keys of SAEDashboard’s Neuronpedia files', async () => {
     const { name, text } = await saved(page, () => page.getByRole('button', { name: 'Export JSON' }).click());
     assert.ok(name.endsWith(`layer${layer}-${at}.json`));

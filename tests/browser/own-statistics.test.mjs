@@ -253,7 +253,7 @@ describe('statistics in the tab', { timeout: 1_800_000 }, () => {
 
   test('another model ends the count', async () => {
     assert.equal(await text().isDisabled(), true, 'the file counts');
-    await page.getByRole('button', { name: 'Take the text instead of the file' }).click();
+    await page.getByRole('button', { name: 'Use the text instead of the file' }).click();
     await text().fill(TEXT);
     await page.getByRole('button', { name: 'Count over this text' }).click();
     await phase('counting');

@@ -410,8 +410,9 @@ test('ids of a tokenizer that leave far too much room make no list', async () =>
 test('a command that is copied runs nothing that a name says', () => {
   const run = { url: 'u', folder: '$(touch x)', step: 3, isPicked: false, ids: [1, 2], hooks: ['hook_embed'] };
   const command = "topk-lm run --model '$(touch x)/step3' --ids 1,2 --hook hook_embed --out activations.safetensors";
-  // A step's folder holds weights alone.
-  const whole = "cp '$(touch x)'/*config.json '$(touch x)'/tokenizer.json '$(touch x)/step3'/";
+  // A step's folder may hold weights alone; what it has stays its own.
+  const whole = `cp -n '$(touch x)'/*config.json '$(touch x)/step3'/
+[ ! -e '$(touch x)'/tokenizer.json ] || cp -n '$(touch x)'/tokenizer.json '$(touch x)/step3'/`;
   assert.equal(taken.asCommand(run), `${whole}\n${command}`);
   assert.equal(taken.asCommand({ ...run, step: null }), command.replace('/step3', ''));
 });

@@ -182,8 +182,14 @@ describe('the page', { timeout: 1_800_000 }, () => {
   test('what is found is listed with its effect; one of them is added, and writes the word', async () => {
     await field('From').fill('he');
     await field('to').fill('she');
-    await page.getByRole('button', { name: 'Find', exact: true }).click();
+    await page.keyboard.press('Tab');
+    await page.evaluate(() => {
+      window.focused = [];
+      addEventListener('focusin', ({ target }) => window.focused.push(target.textContent || target.tagName));
+    });
+    await page.keyboard.press('Enter');
     await found().waitFor({ timeout: LOAD_TIMEOUT });
+    assert.equal(await page.evaluate(() => window.focused[0]), 'Cancel', 'the keyboard is where the search is ended');
     assert.ok(Number(await found().getAttribute('data-turning')) >= 8);
     const rows = found().locator('ul > li');
     await assertCount(rows, 8);

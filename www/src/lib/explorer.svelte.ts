@@ -186,8 +186,10 @@ export class Explorer {
     const ids = this.#knownIds;
     if (this.#typing === null) {
       if (ids) this.#show(ids);
-      else if (wanted.kind === 'text' && (untrack(() => this.typed) === '' || (p !== undefined && p !== this.#boxOf)))
+      else if (wanted.kind === 'text' && (untrack(() => this.typed) === '' || (p !== undefined && p !== this.#boxOf))) {
         this.typed = wanted.text;
+        this.#fromTyping = '';
+      }
       this.#boxOf = p;
     }
     const key = JSON.stringify([wanted.kind === 'text' ? wanted.text : ids, model ? weights : wanted.kind === 'stored']);

@@ -27,10 +27,11 @@ ${step === null ? '' : `await model.loadCheckpoint(${step});\n`}`;
 /** A word for a POSIX shell. */
 export const shellWord = (word: string): string => (/^[\w./:=,-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`);
 
-/** A command of `topk-lm` on it. The folder of a training step holds weights alone, so the other files are put beside them first. */
+/** A command of `topk-lm` on it. The folder of a training step may hold weights alone: what it lacks of the other files is put beside them first. */
 export function commandLine({ folder, step }: CodeModel, command: string, words: readonly (string | number)[]): string {
   const own = shellWord(folder);
   const model = step === null ? own : shellWord(`${folder}/step${step}`);
-  const whole = step === null ? '' : `cp ${own}/*config.json ${own}/tokenizer.json ${model}/\n`;
+  const tokenizer = `${own}/tokenizer.json`;
+  const whole = step === null ? '' : `cp -n ${own}/*config.json ${model}/\n[ ! -e ${tokenizer} ] || cp -n ${tokenizer} ${model}/\n`;
   return `${whole}topk-lm ${command} --model ${model} ${words.map((word) => shellWord(String(word))).join(' ')}`;
 }

@@ -17,12 +17,15 @@ const QUALITY: readonly Row[] = [
   ['stories.no_8gram_thrice', 'No loops', 'Share of generated stories in which no sequence of eight tokens occurs three times.', 'percent'],
 ];
 
+/** Whether the cost of 8-bit weights was measured, and the head kept its own. */
+const isWithoutHead = (cost: unknown): boolean => cost != null && at(cost, 'with_head') !== true;
+
 export function quality(tree: unknown): FactGroup {
   const [validation, held, test] = ['validation', 'held_out', 'test'].map((text) => numberAt(tree, `gap_percent.${text}`));
   const last = test == null ? '' : `, ${UNITS.signed(test)} on test stories`;
   const [weights, files] = [textAt(tree, 'topk.weights'), numberAt(tree, 'shipped.gap_percent.held_out')];
   const stored = files === null ? '' : ` With the 8-bit files that ship it is ${UNITS.signed(files)} on held-out stories.`;
-  const head = at(tree, 'topk.8bit_minus_f32.with_head') === true ? '' : ' The cost of 8-bit weights is that of all matrices but the head.';
+  const head = isWithoutHead(at(tree, 'topk.8bit_minus_f32')) ? ' The cost of 8-bit weights is that of all matrices but the head.' : '';
   const gap =
     validation == null || held == null
       ? ''

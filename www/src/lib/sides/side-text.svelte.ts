@@ -11,12 +11,15 @@ export interface Texts {
   base: Writing;
   steered: Writing;
   surprise: { base: number | null; steered: number | null } | null;
+  /** Whether they, or their surprise, did not come to their end. */
+  isCut?: boolean;
 }
 
 export class SideText implements Texts {
   readonly base = new Writing();
   readonly steered = new Writing();
   surprise = $state.raw<Texts['surprise']>(null);
+  isCut = $state(false);
   readonly job: Job;
   /** What the texts were made from; the steered one of '' did not come to its end. */
   #made = $state.raw({ base: '', steered: '' });
@@ -43,6 +46,7 @@ export class SideText implements Texts {
       const made = { base: key, steered: key + edit };
       this.#made = made;
       this.surprise = null;
+      this.isCut = false;
       if (!isKept) this.base.clear();
       this.steered.clear();
       try {
@@ -55,7 +59,10 @@ export class SideText implements Texts {
         const nats = (text: Writing) => surprise(model, text.ids, text.promptLength, signal);
         this.surprise = { base: await nats(this.base), steered: edit === '' ? null : await nats(this.steered) };
       } catch (error) {
-        if (this.#made === made) this.#made = { base: key, steered: '' };
+        if (this.#made === made) {
+          this.#made = { base: key, steered: '' };
+          this.isCut = true;
+        }
         throw error;
       }
     });

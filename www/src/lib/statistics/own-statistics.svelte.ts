@@ -120,16 +120,23 @@ export class OwnStatistics {
     this.rate = null;
     this.phase = 'loading';
     let began = 0;
-    const worker = this.#worker(entry, (message) => {
+    const hear = (message: FromWorker) => {
       if (message.type === 'reached') {
         began ||= performance.now();
         this.#reach(message.reached, (performance.now() - began) / 1000);
       } else if (message.type === 'snapshot') this.#show(entry, message.files, null, false);
       else if (message.type === 'finished') void this.#finish(entry, message).catch((error) => this.#fail(error));
-    });
-    this.#running = { worker, entry, writing: new AbortController() };
-    tell(worker, { type: 'begin', model: entry.files ?? entry.url.href, name: folderName(entry.name) });
-    return worker;
+    };
+    try {
+      const worker = this.#worker(entry, hear);
+      this.#running = { worker, entry, writing: new AbortController() };
+      tell(worker, { type: 'begin', model: entry.files ?? entry.url.href, name: folderName(entry.name) });
+      return worker;
+    } catch (error) {
+      this.phase = 'idle'; // a page whose policy allows no worker
+      this.#fail(error);
+      return null;
+    }
   }
 
   #worker(entry: ModelEntry, hear: (message: FromWorker) => void): Worker {
