@@ -190,7 +190,8 @@ describe('neuron page', { timeout: 1_800_000, skip: !model.features && 'the ship
     await page.evaluate(() => (location.hash = '#/explore?p=Hello+there'));
     await page.locator('main[data-page=explore]').waitFor();
     const text = page.getByRole('textbox', { name: 'Text' });
-    assert.equal(await eventually(() => text.inputValue(), Boolean), 'Hello there');
+    const isThere = (value) => value === 'Hello there';
+    assert.ok(isThere(await eventually(() => text.inputValue(), isThere)));
     assert.equal(hashOf(page).params.p, 'Hello there');
     await page.goBack();
     await page.locator(`main[data-page=neuron] [data-neuron="${layer}.${at}"]`).waitFor();
