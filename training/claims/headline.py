@@ -98,11 +98,12 @@ def headline(results: Path) -> str:
                 f" Coordinates of the twin, at their largest values, hold as well ({percent(sought['dense']['same_side']['mean'], 1)}, by {percent(sought['dense']['kept']['median'])}), but turn the words by {theirs} nats where neurons, "
                 f"at values at which texts still read, do by {ours}."
             )
-    few = common.read(results, "sets").get("methods", {})
+    sets = common.read(results, "sets")
+    few = sets.get("methods", {})
     if {"1", "8"} <= set(few.get("topk", {})):
-        count = len(few["topk"]["8"]["concepts"])
+        count, likelihood = len(few["topk"]["8"]["concepts"]), sets["bounds"]["likelihood"]
         works = {size: round(few["topk"][size]["works"] * count) for size in ("1", "8")}
-        text = f"- **Steering**: lists of at most 8 neurons bring up {works['8']} of {count} topics: two of a topic's words in half of the texts, which together are at most 1.3 times as surprising as unedited ones (one neuron: {works['1']}"
+        text = f"- **Steering**: lists of at most 8 neurons bring up {works['8']} of {count} topics: two of a topic's words in half of the texts, which together are at most {likelihood:g} times as surprising as unedited ones (one neuron: {works['1']}"
         others = {
             "as many coordinates of the dense twin": few.get("dense", {}).get("8"),
             "features of an SAE on the twin": few.get("sae", {}).get("8"),
@@ -110,9 +111,9 @@ def headline(results: Path) -> str:
             "raised logits of the words, without any neuron": few.get("logits"),
         }
         lines.append("; ".join([text, *(f"{name}: {round(e['works'] * count)}" for name, e in others.items() if e)]) + ").")
-        allowed = [0.3 * plain_nats(few[way]["8"]) for way in ("topk", "dense") if few.get(way, {}).get("8", {}).get("curve")]
+        allowed = [(likelihood - 1) * plain_nats(few[way]["8"]) for way in ("topk", "dense") if few.get(way, {}).get("8", {}).get("curve")]
         if len(allowed) == 2:
-            lines[-1] += f" (1.3 times allows neurons {number(allowed[0])} nats per token, the twin's coordinates and features {number(allowed[1])}.)"
+            lines[-1] += f" ({likelihood:g} times allows neurons {number(allowed[0])} nats per token, the twin's coordinates and features {number(allowed[1])}.)"
         ways = {"the lists": few["topk"]["8"], "SAE features": few.get("sae", {}).get("8"), "coordinates": few.get("dense", {}).get("8"), "raised logits": few.get("logits")}
         equal = {name: words for name, way in ways.items() if way and "curve" in way and (words := words_at(way)) is not None}
         if "the lists" in equal and len(equal) > 1:

@@ -2,8 +2,8 @@
 
     python -m claims.recipes [--models DIR]      writes MODELS/Llama-TopK-Stories-16M/recipes.json
 
-One recipe a concept: the list of at most `MOST` neurons, if its texts have two of the concept's words often enough. docs/files.md has the format: `about` is the share of
-the texts with at least two words, `gentle` whether the texts still read. Most certain ones first.
+One recipe a concept: the list of at most `MOST` neurons, if its texts have two of the concept's words often enough. docs/files.md has the format: `success` is the share
+of the texts with at least two words, `gentle` whether the texts still read (`likelihood` of concepts.toml). Most certain ones first.
 """
 
 import json
@@ -17,7 +17,6 @@ from .steer import CONFIG
 
 MOST = 8
 LEAST = 0.3
-GENTLE = 1.35
 
 
 def recipes(sets: dict, config: dict) -> list[dict]:
@@ -28,7 +27,7 @@ def recipes(sets: dict, config: dict) -> list[dict]:
         entry = found["concepts"][i]
         if entry["two"] >= LEAST:
             rows.append(row(concept, entry, found["chosen"][i], control and control["concepts"][i], sets, config))
-    return sorted(rows, key=lambda r: (not r["gentle"], -r["about"], r["nll_ratio"]))
+    return sorted(rows, key=lambda r: (not r["gentle"], -r["success"], r["nll_ratio"]))
 
 
 def row(concept: dict, entry: dict, chosen: dict, control: dict | None, sets: dict, config: dict) -> dict:
@@ -43,9 +42,9 @@ def row(concept: dict, entry: dict, chosen: dict, control: dict | None, sets: di
         "base_rate": entry["base"],
         "steered_rate": entry["words"],
         **({} if control is None else {"control_rate": control["words"]}),
-        "about": entry["two"],
+        "success": entry["two"],
         "nll_ratio": entry["nll_ratio"],
-        "gentle": entry["nll_ratio"] <= GENTLE,
+        "gentle": entry["nll_ratio"] <= config["bounds"]["likelihood"],
         "tokens": sets["tokens"],
         "judge": sets["judge"]["name"],
         "prompts": config["prompts"]["fresh"],

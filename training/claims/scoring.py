@@ -8,7 +8,7 @@ import numpy as np
 
 from . import ceiling, steer
 
-FLUENT, READABLE = 1.3, 1.8  # times the surprise without an edit
+READABLE = 1.8  # times the surprise without an edit
 
 
 def two(result) -> tuple[float, float]:
@@ -39,13 +39,13 @@ class Bench(steer.Bench):
         return super()._texts(prompts, seeds, tokens, edits)
 
 
-def harmonic(counts, text_nll, base_nll, texts) -> float:
-    """See the module's description."""
+def harmonic(counts, text_nll, base_nll, texts, fluent) -> float:
+    """See claims.sets; `fluent`: `likelihood` of the bounds."""
     total = 0.0
     for count, nll, ids in zip(counts, text_nll, texts, strict=True):
         grams = Counter(zip(*(ids[i:] for i in range(4)), strict=False))
         loops = max(grams.values(), default=0) >= 3
-        fluency = 0 if loops or nll > READABLE * base_nll else 2 if nll <= FLUENT * base_nll else 1
+        fluency = 0 if loops or nll > READABLE * base_nll else 2 if nll <= fluent * base_nll else 1
         concept = min(int(count), 2)
         total += 2 * concept * fluency / (concept + fluency) if concept and fluency else 0.0
     return total / len(texts)
@@ -100,7 +100,7 @@ def scored(bench, trials, config) -> dict:
                 "nll_ratio": float(r["nll_ratio"]),
                 "works": bool(two >= bounds["works"] and r["nll_ratio"] <= bounds["likelihood"]),
                 "works_strictly": bool(strict >= bounds["works"] and r["nll_ratio"] <= bounds["likelihood"]),
-                "harmonic": harmonic(r["steered"], r["text_nll"], r["base_nll"], r["texts"]),
+                "harmonic": harmonic(r["steered"], r["text_nll"], r["base_nll"], r["texts"], bounds["likelihood"]),
                 "sample": bench.subject.tokenizer.decode([*prompts[0], *r["texts"][0]]),
             }
         )

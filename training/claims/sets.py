@@ -22,9 +22,9 @@ logits    the logits of the concept's words raised, and nothing else
 first     the lists of eight that an earlier results/sets.json holds (--first), with their strengths, on the fresh prompts of now
 
 words, base     words of the concept a text of 60 tokens, steered and not
-two             share of the texts with at least two; `works`: half of them, within 1.3 times the surprise
-harmonic        mean over texts of the harmonic mean of concept (0, 1, 2 words) and fluency (2: at most 1.3 times the surprise and no
-                4-gram thrice, 1: at most 1.8 times), 0 to 2, as AxBench counts (arXiv 2501.17148)
+two             share of the texts with at least two; `works`: half of them, within `likelihood` (concepts.toml) times the surprise
+harmonic        mean over texts of the harmonic mean of concept (0, 1, 2 words) and fluency (2: at most `likelihood` times the surprise
+                and no 4-gram thrice, 1: at most 1.8 times), 0 to 2, as AxBench counts (arXiv 2501.17148)
 
 With --judge another model measures how surprising texts are, in place of the dense twin, which wrote the texts for dense coordinates and for
 features itself. Its curves go to results/judged.json.
@@ -190,7 +190,7 @@ def main():
     result = common.read(args.results, "sets")
     result |= {"layers": layers, "model": topk.about, "judge": judge.about, "surprise": config["sets"]["surprise"]}
     result |= {"enough": config["sets"]["enough"], "texts": len(config["prompts"]["fresh"]) * config["bounds"]["seeds"]}
-    result |= {"tokens": config["bounds"]["max_tokens"]}
+    result |= {"tokens": config["bounds"]["max_tokens"], "bounds": config["bounds"]}
 
     def store(name, figures):
         # Another process may have stored a method in the meantime; other sizes of the same method stay.

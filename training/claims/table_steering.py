@@ -131,14 +131,16 @@ OF_TWIN = ("dense", "dense_index", "sae")  # methods whose texts the twin writes
 def sets(r):
     # How surprising plain texts are to the judge, and the nats that its own texts may have more by the bar.
     plain = {name: plain_nats(next(e for e in r["methods"][name].values() if "curve" in e)) for name in ("topk", "dense") if any("curve" in e for e in r["methods"].get(name, {}).values())}
-    bar = 0.3 * plain["dense"] if len(plain) == 2 else None
+    bounds = r["bounds"]
+    limit = f"{bounds['likelihood']:g} times"
+    bar = (bounds["likelihood"] - 1) * plain["dense"] if len(plain) == 2 else None
 
     def within(name, e):
         """Concepts by the bar where every way may cost as many nats."""
         if bar is None:
             return "–"
         base = plain["dense" if name in OF_TWIN else "topk"]
-        return f"{sum(c['two'] >= 0.5 and (c['nll_ratio'] - 1) * base <= bar for c in e['concepts'])} of {len(e['concepts'])}"
+        return f"{sum(c['two'] >= bounds['works'] and (c['nll_ratio'] - 1) * base <= bar for c in e['concepts'])} of {len(e['concepts'])}"
 
     def row(label, e, name):
         count = len(e["concepts"])
@@ -166,8 +168,8 @@ def sets(r):
     yield (
         f"Means over the topics, on {r['texts']} texts of {r['tokens']} tokens from prompts used only for scoring; without an edit a text has {number(base)} words of a topic. "
         f"Blocks, lists and strengths were chosen on other prompts, strengths for two words in {percent(r['enough'])} of the texts, but for at most {number(r['surprise'])} times the surprise; {r['judge']['name']} judges. "
-        "A topic works if half of its texts have two of its words, and its texts together are at most 1.3 times as surprising as unedited ones. At equal nats: "
-        f"{'not counted' if bar is None else f'at most {number(bar)} nats per token more than plain texts, which is 1.3 times for the texts of the twin'}. "
+        f"A topic works if half of its texts have two of its words, and its texts together are at most {limit} as surprising as unedited ones. At equal nats: "
+        f"{'not counted' if bar is None else f'at most {number(bar)} nats per token more than plain texts, which is {limit} for the texts of the twin'}. "
         "The strict bar asks for five times the words, (steered + 1) / (base + 1)."
     )
     curves = [(label, figures) for label, figures, _ in named if "curve" in figures]

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from claims import all as every
-from claims import ceiling, common, compute, edit_cost, effect, glance, headline, longer, markdown, meaning, quality, sae, sae_trace, steer, sweep, table, trace
+from claims import ceiling, common, compute, edit_cost, effect, glance, headline, longer, markdown, meaning, quality, sae, sae_trace, steer, sweep, table, table_steering, trace
 from tests import toy
 from tests.toy_claims import ToyClaims
 from topklm import stats, train
@@ -456,6 +456,18 @@ class Commands(ToyClaims):
         self.assertIn(told, headline.headline(results))
         common.write(results, "patches", {"rows": {"4": rows | {"sae 4": {"together": {"8": 0.45}, "whole": 0.59}}}})
         self.assertIn("medians). Eight features do as large a share of what all features that differ do (59 %).", headline.headline(results))
+
+    def test_the_bound_on_surprise_is_told_as_it_was_measured(self):
+        results, measured = self.folder / "bounded", common.read(common.RESULTS, "sets")
+        measured["bounds"]["likelihood"] = 1.25
+        for folder in (results, results / longer.LONGER):
+            common.write(folder, "sets", measured)
+        definition = next(row["definition"] for row in longer.rows(results) if row["name"] == "topics by one neuron")
+        for text in ("\n".join(table_steering.sets(measured)), headline.headline(results), definition):
+            self.assertIn("at most 1.25 times", text)
+            self.assertNotIn("1.3 times", text)
+        self.assertIn("(1.25 times allows neurons", headline.headline(results))
+        self.assertIn("more than plain texts, which is 1.25 times for", "\n".join(table_steering.sets(measured)))
 
     def test_a_file_is_whole_or_as_it_was(self):
         path = self.folder / "whole.json"

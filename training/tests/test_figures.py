@@ -123,7 +123,7 @@ class Steering(unittest.TestCase):
         self.assertAlmostEqual(got["nats"], 0.7)
 
     def test_fluency_is_beside_the_unedited_texts(self):
-        self.assertEqual(scoring.harmonic([2], [3.0], 2.0, [list(range(20))]), 4 / 3)
+        self.assertEqual(scoring.harmonic([2], [3.0], 2.0, [list(range(20))], 1.3), 4 / 3)
 
     def test_what_a_search_looks_for(self):
         result = lambda ratio, n=4.0: {"expected": (np.zeros(2), np.full(2, n)), "nll_ratio": ratio, "n": n}  # noqa: E731

@@ -214,10 +214,11 @@ class Rules(unittest.TestCase):
 
     def test_concept_and_fluency(self):
         plain, loop = list(range(20)), [1, 2, 3, 4] * 5
-        self.assertEqual(scoring.harmonic([2], [1.0], 1.0, [plain]), 2)
-        self.assertEqual(scoring.harmonic([5], [1.0], 1.0, [loop]), 0)
-        self.assertAlmostEqual(scoring.harmonic([1, 2, 0], [1.5, 1.5, 1.0], 1.0, [plain] * 3), (1 + 4 / 3) / 3)
-        self.assertEqual(scoring.harmonic([2], [2.0], 1.0, [plain]), 0)
+        self.assertEqual(scoring.harmonic([2], [1.0], 1.0, [plain], 1.3), 2)
+        self.assertEqual(scoring.harmonic([5], [1.0], 1.0, [loop], 1.3), 0)
+        self.assertAlmostEqual(scoring.harmonic([1, 2, 0], [1.5, 1.5, 1.0], 1.0, [plain] * 3, 1.3), (1 + 4 / 3) / 3)
+        self.assertEqual(scoring.harmonic([2], [1.5], 1.0, [plain], 1.6), 2)
+        self.assertEqual(scoring.harmonic([2], [2.0], 1.0, [plain], 1.3), 0)
 
     def test_a_recipe_is_the_list_of_at_most_eight(self):
         def figures(size, *rows):
@@ -225,14 +226,16 @@ class Rules(unittest.TestCase):
             chosen = {"layer": [3, *[4] * (size - 1)], "index": list(range(size)), "value": [2.0] * size}
             return {"concepts": concepts, "chosen": [chosen for _ in rows]}
 
-        topk = {"1": figures(1, *[(0.6, 1.2)] * 3), "8": figures(8, (0.6, 1.4), (0.5, 1.25), (0.2, 1.2)), "32": figures(32, *[(1.0, 1.0)] * 3)}
+        topk = {"1": figures(1, *[(0.6, 1.2)] * 3), "8": figures(8, (0.6, 1.304), (0.5, 1.25), (0.2, 1.2)), "32": figures(32, *[(1.0, 1.0)] * 3)}
         random = {"8": {"concepts": [{"words": 0.3}] * 3}}
         given = {"tokens": 60, "judge": {"name": "J"}, "methods": {"topk": topk, "random": random}}
-        config = {"concept": [{"name": n, "words": [n]} for n in "abc"], "prompts": {"fresh": ["Once upon a time"]}}
+        config = {"concept": [{"name": n, "words": [n]} for n in "abc"], "bounds": {"likelihood": 1.3}, "prompts": {"fresh": ["Once upon a time"]}}
         rows = recipes.recipes(given, config)
-        self.assertEqual([(r["concept"], len(r["edits"]), r["about"], r["gentle"]) for r in rows], [("b", 8, 0.5, True), ("a", 8, 0.6, False)])
+        self.assertEqual([(r["concept"], len(r["edits"]), r["success"], r["gentle"]) for r in rows], [("b", 8, 0.5, True), ("a", 8, 0.6, False)])
         self.assertEqual([r.get("control_rate") for r in rows], [0.3, 0.3])
         self.assertEqual(rows[0]["edits"][0], {"layer": 3, "index": 0, "action": "add", "value": 2.0, "site": "topk_out", "positions": "all", "propagate": "layer"})
         self.assertEqual([e["layer"] for e in rows[0]["edits"][1:]], [4] * 7)
+        config["bounds"]["likelihood"] = 1.31
+        self.assertEqual([(r["concept"], r["gentle"]) for r in recipes.recipes(given, config)], [("a", True), ("b", True)])
         del given["methods"]["random"]
         self.assertNotIn("control_rate", recipes.recipes(given, config)[0])
