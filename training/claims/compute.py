@@ -13,9 +13,10 @@ import json
 import statistics
 import subprocess
 import tomllib
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
+from topklm.config import TrainConfig, read_config
 from topklm.export import config_of, write_whole
 from topklm.model import ModelConfig
 
@@ -77,14 +78,14 @@ def thinned(points, most=40) -> list:
     return [[statistics.mean(step for step, _ in g), statistics.mean(loss for _, loss in g)] for g in groups]
 
 
-def trained_by(config: Path, folder: Path) -> tuple[ModelConfig, dict | None]:
+def trained_by(config: Path, folder: Path) -> tuple[ModelConfig, TrainConfig | None]:
     """(shape of an exported model, [train] of the config); None where the config is of another shape or length, so that the model was not trained
     with it."""
-    about, base = json.loads((folder / "config.json").read_text()), tomllib.loads(config.read_text())
-    c, train = config_of(about), base["train"]
-    a_step = train["batch"] * c.n_ctx
-    tokens = a_step * (train["tokens"] // a_step + sum(more["steps"] for more in train.get("more", [])))
-    fits = c == shape({"d_vocab": c.d_vocab} | base["model"], c.topk_k is None) and about.get("tokens_seen") == tokens
+    about = json.loads((folder / "config.json").read_text())
+    c = config_of(about)
+    _, model, train = read_config(config, c.topk_k is None)
+    tokens = train.all_steps(c.n_ctx) * train.batch * c.n_ctx
+    fits = c == replace(model, d_vocab=model.d_vocab or c.d_vocab) and about.get("tokens_seen") == tokens
     return c, train if fits else None
 
 
@@ -98,10 +99,11 @@ def shipped(args) -> dict:
         c, train = trained_by(args.config, folder)
         if train is None:
             raise ValueError(f"{folder} has another shape or length than {args.config}: name the config that it was trained with (--config)")
-        a_step = train["batch"] * c.n_ctx
-        own = entry(c, train.get("anneal", []), about["tokens_seen"], training["eval"], None)
+        a_step, share = train.batch * c.n_ctx, train.steps(c.n_ctx) / train.all_steps(c.n_ctx)
+        anneal = [[until * share, k] for until, k in train.anneal]  # the config's shares are of the steps before `more`
+        own = entry(c, anneal, about["tokens_seen"], training["eval"], None)
         own["curve"] = [[step * a_step * own["flops_a_token"]["total"], loss] for step, loss in thinned(training["loss"])]
-        found[key] = own | {"name": folder.name, "outward": key == "topk" and bool(train.get("outward"))}
+        found[key] = own | {"name": folder.name, "outward": key == "topk" and bool(train.outward)}
     return found
 
 

@@ -60,7 +60,8 @@ def main():
         result[key] = {"model": Path(features.parent).name} | emergence(json.loads(path.read_text()), bound)
         c, train = trained_by(args.config, features.parent)
         if train and c.topk_k is not None:
-            result[key]["trained_with_k"] = [[round(until * result[key]["last_step"]), k] for until, k in [*train.get("anneal", []), [1, c.topk_k]]]
+            planned = train.steps(c.n_ctx)  # without those of `more`, as the trainer takes the shares
+            result[key]["trained_with_k"] = [*([round(until * planned), k] for until, k in train.anneal), [result[key]["last_step"], c.topk_k]]
         result["js_bound"] = bound
     common.write(args.results, "trace", result)
 

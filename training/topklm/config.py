@@ -84,6 +84,10 @@ class TrainConfig:
         """Optimiser steps of the schedule, without those of `more`."""
         return self.tokens // (self.batch * n_ctx)
 
+    def all_steps(self, n_ctx: int) -> int:
+        """Those of the whole run."""
+        return self.steps(n_ctx) + sum(more.steps for more in self.more)
+
 
 # How an error calls the types of a config's fields.
 KINDS = {int: "a whole number", int | None: "a whole number", float: "a number", bool: "true or false", str: "a text", tuple: "a list"}
