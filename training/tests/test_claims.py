@@ -130,7 +130,10 @@ class Commands(ToyClaims):
         config = (Path(quality.__file__).with_name("quality.toml")).read_text().replace("max_tokens = 200", "max_tokens = 12")
         (self.folder / "quality.toml").write_text(config)
         with mock.patch.object(quality, "CONFIG", self.folder / "quality.toml"):
-            result = self.call(quality, "--also", self.folder / "models" / common.DENSE)
+            measure = lambda: self.call(quality, "--also", self.folder / "models" / common.DENSE)  # noqa: E731
+            result = measure()
+            later = self.call(quality, "--only", "shipped")
+            again = measure()
         model = load_model(self.folder / "models" / common.TOPK)
         arrays = common.texts(self.folder / "data")
         windows = quality.evaluation_windows(arrays["validation.ids"], 32)
@@ -144,9 +147,10 @@ class Commands(ToyClaims):
         bits, others = (result[name]["validation"]["bits_per_byte"] for name in ("topk", "dense"))
         self.assertAlmostEqual(result["also"][common.DENSE]["topk_is_lower_by_percent"], 100 * (others - bits) / others, delta=0.05)
         self.assertEqual(result["topk"]["weights"], "f16")
-        later = self.call(quality, "--only", "shipped")
         files = later.pop("shipped")
         self.assertEqual(later, result)  # what was measured before stays
+        self.assertEqual(again.pop("shipped"), files)  # and a whole measurement keeps what the files have
+        self.assertEqual(again | {"seconds": 0}, result | {"seconds": 0})
         models = self.folder / "models"
         self.assertTrue(quality.is_shipped(files, models))
         for other in ({}, files | {"dense": {"model": {"sha256": "of other weights"}}}):
@@ -212,6 +216,11 @@ class Commands(ToyClaims):
         self.assertLess(found["token_entropy"]["largest_gap"], 1e-3)
         self.assertIsNone(meaning.agreement(self.folder / "none.json", tops, [0, 1], "x", True))
 
+    def longer_config(self) -> str:
+        """Another training of the toy's shape and length: four steps with a k that comes down, then four of `more`."""
+        anneal = "tokens = 512\nanneal = [[0.25, 20], [0.5, 12]]"
+        return (self.folder / "toy.toml").read_text().replace("tokens = 1024", anneal) + "[[train.more]]\nsteps = 4\nrate = 0.1\nepochs = {}\n"
+
     def test_trace_reads_the_analysis_that_ships(self):
         features = self.folder / "models" / common.TOPK / "features"
         (features / "steps").mkdir(parents=True)
@@ -242,12 +251,20 @@ class Commands(ToyClaims):
         self.assertNotIn("in training k was", table.table(self.results))  # at all of these steps it was the last one
         config.write_text(config.read_text().replace("tokens = 1024", "tokens = 2048"))
         self.assertNotIn("trained_with_k", self.call(trace, "--config", config, data=False)["topk"])  # it read half as much
+        config.write_text(self.longer_config())  # shares of the four steps before `more`
+        self.assertEqual(self.call(trace, "--config", config, data=False)["topk"]["trained_with_k"], [[1, 20], [2, 12], [9, 6]])
 
     def test_compute_counts_the_model_that_is_named(self):
         args = argparse.Namespace(models=self.folder / "models", topk=None, dense=None, config=self.folder / "toy.toml")
         found = compute.shipped(args)["topk"]
         c = load_model(args.models / common.TOPK).config
         self.assertEqual((found["tokens"], found["flops_a_token"]["total"]), (1024, compute.training_flops(c)["total"]))
+        args.config = self.folder / "longer.toml"
+        args.config.write_text(self.longer_config())
+        mean_k = (20 + 12 + 6 * 6) / 8  # a step each, and six of eight
+        self.assertAlmostEqual(compute.shipped(args)["topk"]["flops_a_token"]["sparse_saves"], compute.training_flops(c, mean_k)["sparse_saves"])
+        args.config.write_text(args.config.read_text().replace("batch = 4\n", ""))
+        self.assertRaisesRegex(ValueError, "longer.toml: .*lacks batch", compute.shipped, args)
         args.config = common.CONFIGS / "small.toml"
         self.assertRaisesRegex(ValueError, "another shape or length than .*small.toml: .*--config", compute.shipped, args)
 
