@@ -255,6 +255,11 @@ class SetAside(unittest.TestCase):
         path = self.folder / "lines.txt"
         path.write_bytes(b"One.\r\nTwo <|endoftext|> inside.\r\n<|endoftext|>\r\n\r\n <|endoftext|> \r\nThree.")
         self.assertEqual(data.read_documents(path), ["One.\nTwo <|endoftext|> inside.", "Three."])
+        # U+001C to U+001F are no white space to Unicode and Rust.
+        path.write_text("\x1fOne.\n\x1c<|endoftext|>\nTwo.\n\u2003<|endoftext|>\x0b\u3000\nThree.\x1e\x85", encoding="utf-8", newline="\n")
+        self.assertEqual(data.read_documents(path), ["\x1fOne.\n\x1c<|endoftext|>\nTwo.", "Three.\x1e"])
+        path.write_text("\x1d One.\n", encoding="utf-8", newline="\n")
+        self.assertEqual(data.read_documents(path), ["\x1d One."])
         path.write_bytes(b"One.\r\n\r\n" + b"a" * 1000 + b"\r\n\r\nb")
         self.assertEqual(data.read_documents(path), ["One.\n\n" + "a" * 1000, "b"])
 

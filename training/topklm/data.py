@@ -19,6 +19,8 @@ import numpy as np
 import torch
 
 SEPARATOR = "<|endoftext|>"
+# What Unicode counts as white space, and with it Rust, whose twin is crate/src/offline/documents.rs: Python has U+001C to U+001F too.
+SPACES = "".join(c for c in map(chr, range(0x10000)) if c.isspace() and not "\x1c" <= c <= "\x1f")
 BOS = 0
 # A text without separators is cut at blank lines into documents of at least so many characters.
 PIECE = 1_000
@@ -51,7 +53,8 @@ def said(error: Exception) -> str:
 def read_documents(path: Path) -> list[str]:
     """The documents of a file, trimmed, without empty ones: lines `<|endoftext|>` separate them; a file without any is cut at blank lines."""
     text = read_text(path)
-    documents = [part.strip() for part in re.split(rf"^[^\S\n]*{re.escape(SEPARATOR)}[^\S\n]*$", text, flags=re.MULTILINE)]
+    around = r"[^\S\n\x1c-\x1f]*"  # of SPACES, in one line
+    documents = [part.strip(SPACES) for part in re.split(rf"^{around}{re.escape(SEPARATOR)}{around}$", text, flags=re.MULTILINE)]
     if len(documents) == 1:
         documents = pieces(text)
     return [document for document in documents if document]
@@ -60,7 +63,7 @@ def read_documents(path: Path) -> list[str]:
 def pieces(text: str) -> list[str]:
     """Runs of paragraphs, each of at least PIECE characters where the text is long enough."""
     documents, run = [], ""
-    for paragraph in re.split(r"\n\s*\n", text.strip()):
+    for paragraph in re.split(r"\n\s*\n", text.strip(SPACES)):
         run += ("\n\n" if run else "") + paragraph
         if len(run) >= PIECE:
             documents.append(run)
