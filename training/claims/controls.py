@@ -68,6 +68,11 @@ class Text:
         return {block: np.concatenate(p) for block, p in parts.items()}
 
 
+def some_units(width: int, count: int) -> torch.Tensor:
+    """The indices that are drawn of so many, ascending: the same for every model and block."""
+    return torch.as_tensor(np.sort(np.random.default_rng(11).permutation(width)[:count]))
+
+
 def drawn(x: np.ndarray, rng) -> list[np.ndarray]:
     """Positions drawn of a unit's activations x [P] > 0: from each share of the strongest, and by value."""
     active = np.flatnonzero(x > 0)
@@ -235,7 +240,7 @@ def main():
     common.same_tokens(topk, args.data)
     c = topk.model.config
     text = Text(meaning.held_out_documents(args.data, args.limit), c.n_ctx)
-    index = torch.as_tensor(np.sort(np.random.default_rng(11).permutation(c.d_model)[: args.units]))
+    index = some_units(c.d_model, args.units)
     blocks = topk.cut_blocks
     turns = {block: rotation(c.d_model, block)[:, index] for block in blocks}
     own, turned = (lambda x, _: x[:, index]), (lambda x, block: x @ turns[block])
@@ -255,7 +260,7 @@ def main():
 
     def features(path: Path):
         sae = SAE.load(path)
-        at = torch.as_tensor(np.sort(np.random.default_rng(11).permutation(len(sae.decoder))[: args.units]))
+        at = some_units(len(sae.decoder), args.units)
         states = text.states(dense.model, [sae.layer], lambda x, _: sae.encode(x)[:, at])
         return {"layer": sae.layer, "kind": sae.kind, "k": sae.k} | described(states, text, c.d_vocab, False)
 

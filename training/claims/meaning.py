@@ -19,8 +19,8 @@ from topklm import stats
 from . import common
 
 LOW_BITS = 2.0
-# The end by which each kind is compared; twin: ENDS in www/src/lib/claims.ts. A neuron is hardly ever negative, and the few odd tokens
-# at which it is would look narrow.
+# The end by which the tables and findings compare each kind. A neuron is hardly ever negative, and the few odd tokens at which it is
+# would look narrow.
 COMPARED_END = {"topk": "upper_tail", "dense": "better_tail", "sae": "upper_tail"}
 
 

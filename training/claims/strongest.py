@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from . import common, meaning
-from .controls import Text, f1_of, rising_tokens, rotation, strongest_of_all
+from .controls import Text, f1_of, rising_tokens, rotation, some_units, strongest_of_all
 from .sae import SAE
 
 SHARES = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
@@ -62,7 +62,7 @@ def main():
     common.same_tokens(topk, args.data)
     c, block = topk.model.config, topk.cut_blocks[-1]
     text = Text(meaning.held_out_documents(args.data, args.limit), c.n_ctx)
-    index = torch.as_tensor(np.sort(np.random.default_rng(11).permutation(c.d_model)[: args.units]))
+    index = some_units(c.d_model, args.units)
     turn = rotation(c.d_model, block)[:, index]
     # Name -> model, what is picked of a state, and whether both tails count.
     rows = {"topk": (topk.model, lambda x, _: x[:, index], False), "topk_rotated": (topk.model, lambda x, _: x @ turn, True)}
@@ -72,7 +72,7 @@ def main():
             sae = SAE.load(path)
             if sae.layer != block:
                 p.error(f"{path} is of block {sae.layer}; it must be of {block}")
-            at = torch.as_tensor(np.sort(np.random.default_rng(11).permutation(len(sae.decoder))[: args.units]))
+            at = some_units(len(sae.decoder), args.units)
             rows[f"sae {path.name}"] = (dense.model, lambda x, _, sae=sae, at=at: sae.encode(x)[:, at], False)
     result = {"model": topk.about, "dense": dense and dense.about, "block": block, "tokens": len(text.ids), "units": args.units, "shares": SHARES, "rows": {}}
     for name, (model, pick, signed) in rows.items():
