@@ -3,10 +3,7 @@ import { abortError, createError, throwIfAborted, TopKError } from './errors.js'
 import { UNKNOWN_VERSION } from './cache.js';
 
 /** Attempts without any progress before a download gives up. */
-export const ATTEMPTS = 4;
-
-/** Pauses between attempts, in ms: 500, 1000, 2000. */
-export type Sleep = (ms: number, signal: AbortSignal) => Promise<void>;
+const ATTEMPTS = 4;
 
 /** After this long (ms) without an answer or a byte, a connection counts as broken. */
 export const SILENCE = 30_000;
@@ -17,7 +14,7 @@ export const BRIEF_SILENCE = 3000;
 /** The outside world; tests provide their own. */
 export interface Network {
   fetch: typeof fetch;
-  sleep: Sleep;
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
   /** `false`: there is no network, so retrying is pointless. */
   online(): boolean;
 }
@@ -40,7 +37,7 @@ export const NETWORK: Network = {
     }),
 };
 
-/** The network failed, or the server is overloaded: another attempt may succeed. */
+/** The network failed, which is then the `cause`, or the server is overloaded: another attempt may succeed. */
 export class Retriable extends Error {}
 
 /** The server accepted the connection and said nothing: more than one more attempt is not worth the wait. */
@@ -103,10 +100,15 @@ export async function retry<T>(network: Network, signal: AbortSignal, attempt: (
       throwIfAborted(signal);
       if (!(error instanceof Retriable)) throw error;
       failures += attemptsUsed(error);
-      if (failures >= ATTEMPTS || !network.online()) throw createError('download', error.message, { cause: error.cause });
-      await network.sleep(250 * 2 ** failures, signal);
+      await pause(network, signal, error, failures);
     }
   }
+}
+
+/** Waits for the next attempt: 500, 1000, 2000 ms. Throws where `failures` of {@link ATTEMPTS} leave none, or there is no network. */
+export async function pause(network: Network, signal: AbortSignal, { message, cause }: Retriable, failures: number): Promise<void> {
+  if (failures >= ATTEMPTS || !network.online()) throw createError('download', message, { cause });
+  await network.sleep(250 * 2 ** failures, signal);
 }
 
 /** Fetches; what the network does wrong becomes {@link Retriable}. */

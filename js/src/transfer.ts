@@ -4,11 +4,11 @@ import { createError, throwIfAborted, TopKError } from './errors.js';
 import { canHash, sha256 as sha256Of } from './hash.js';
 import { looksLikeHtml } from './manifest.js';
 import {
-  ATTEMPTS,
   attemptsUsed,
   bodyBytes,
   isMissing,
   MOST_UNTOLD,
+  pause,
   request,
   notFound,
   refusal,
@@ -43,6 +43,8 @@ export interface DownloadContext {
   onBytes(bytes: number, fromCache: boolean): void;
   /** The storage failed; the sentence says what to do. */
   onStorageFailure(reason: string): void;
+  /** The server sends this version; throws where another is in use. */
+  onVersion?: ((version: string) => void) | undefined;
   /** The file is not what the manifest says: whether a newer one says otherwise, which the file then is. */
   renew?(): Promise<boolean>;
 }
@@ -164,8 +166,7 @@ export class Transfer {
         }
         if (!(error instanceof Retriable)) throw error;
         failures = this.#best > before ? 1 : failures + attemptsUsed(error);
-        if (failures >= ATTEMPTS || !network.online()) throw createError('download', error.message, { cause: error.cause });
-        await network.sleep(250 * 2 ** failures, signal);
+        await pause(network, signal, error, failures);
       }
     }
   }
@@ -228,6 +229,7 @@ export class Transfer {
     if (isMissing(response)) throw notFound(url);
     if (!response.ok) throw refusal(url, response.status);
     const version = sha256 ? this.#version : serverVersion(response.headers);
+    if (!sha256) this.#context.onVersion?.(version);
     const continues = response.status === 206 && this.#isRest(response.headers.get('content-range'));
     if (this.#held > 0 && (!continues || version !== this.#version)) {
       await this.#restart();

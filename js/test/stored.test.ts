@@ -152,6 +152,56 @@ test('without a network, a model that is stored whole is known to have no other 
   for (const name of others) await rejectsWith(file(`${name}.json`), 'download', /could not be fetched/);
 });
 
+test('a stored model without a manifest: what a server that is there does not give may be there all the same', {
+  timeout: 600_000,
+}, async (t) => {
+  const { signal } = new AbortController();
+  for (const answer of [408, 429, 503, 'silence'] as const) {
+    installCaches(t);
+    const server = modelServer().put('recipes.json', '{}');
+    await (await open(server)).folder.complete();
+    const { fetch } = server;
+    const busy: typeof fetch = async (input, init) =>
+      /recipes/.test(String(input)) ? new Response(null, { status: answer as number }) : fetch(input, init);
+    if (answer === 'silence') server.silent.add('HEAD recipes.json');
+    else server.fetch = busy;
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    let over = false;
+    const reading = (await UrlFiles.create(BASE, 'name', server)).file('recipes.json', signal).finally(() => (over = true));
+    const said =
+      answer === 'silence' ? /recipes\.json: the server said nothing for 30 s/ : new RegExp(`recipes\\.json .* with ${answer}; try`);
+    const failed = rejectsWith(reading, 'download', said);
+    while (!over) {
+      t.mock.timers.tick(1000);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await failed;
+    t.mock.timers.reset();
+  }
+});
+
+test('without a network, of a checkpoint its own folder tells whether it has other files', async (t) => {
+  installCaches(t);
+  const server = modelServer();
+  const context = { signal: new AbortController().signal, onProgress: () => {} };
+  const files = async () => UrlFiles.create(BASE, 'name', server);
+  await (await open(server)).folder.complete();
+  const { fetch } = server;
+  const INDEX = 'step5/model.safetensors.index.json';
+  server.fetch = async (input, init) => {
+    if (String(input).endsWith(INDEX)) throw new TypeError('Failed to fetch');
+    return fetch(input, init);
+  };
+  await rejectsWith((await files()).open('step5/', context), 'download', /step5\/model\.safetensors\.index\.json could not be fetched/);
+
+  server.fetch = fetch;
+  server.put('step5/model.safetensors', pattern(500));
+  await (await (await files()).open('step5/', context)).complete();
+  server.offline = true;
+  assert.equal(await (await files()).file(INDEX, context.signal), undefined);
+  await rejectsWith((await files()).file('step6/config.json', context.signal), 'download', /step6\/config\.json could not be fetched/);
+});
+
 /** Opens a stored model whose server accepts what `ask` says and never answers: ends after one attempt of three seconds. */
 async function openBriefly(t: TestContext, server: FakeServer, ask: string[]) {
   for (const request of ask) server.silent.add(request);

@@ -349,16 +349,23 @@ test('without a manifest: what came is what is in use, whatever the server said 
   assert.equal(server.gets(WEIGHTS).length, 1);
 });
 
-test('without a manifest: a server whose HEAD always names another version than its GET is no replaced model', async (t) => {
-  installCaches(t);
-  const server = modelServer().put(STEP, pattern(500));
+/** The server says these versions of its files, one after the other; the last of each list stays. */
+function versioned(server: FakeServer, said: string[], came: string[]): FakeServer {
   const { fetch } = server;
+  const next = (list: string[]) => (list.length > 1 ? list.shift() : list[0]) as string;
   server.fetch = async (input, init) => {
     const response = await fetch(input, init);
+    if (!String(input).endsWith('.safetensors') || !response.ok) return response;
     const headers = new Headers(response.headers);
-    headers.set('etag', init?.method === 'HEAD' ? 'a' : 'b');
+    headers.set('etag', next(init?.method === 'HEAD' ? said : came));
     return new Response(response.body, { status: response.status, headers });
   };
+  return server;
+}
+
+test('without a manifest: a server whose HEAD always names another version than its GET is no replaced model', async (t) => {
+  installCaches(t);
+  const server = versioned(modelServer().put(STEP, pattern(500)), ['a'], ['b']);
   for (const cache of [null, 'name']) {
     const load = await visit(server, cache);
     assert.deepEqual(await load(''), weights);
@@ -366,6 +373,34 @@ test('without a manifest: a server whose HEAD always names another version than 
     assert.deepEqual(await load(''), weights);
     assert.deepEqual(await load('step254/'), pattern(500));
   }
+});
+
+test('without a manifest: two servers behind one address, each with a version of its own, are no replaced model', async () => {
+  const load = await visit(versioned(modelServer(), ['a', 'b', 'b', 'a', 'b'], ['b', 'a', 'b', 'a', 'a']));
+  for (let round = 0; round < 5; round++) assert.deepEqual(await load(''), weights, `round ${round}`);
+});
+
+test('without a manifest: of a server whose HEAD is stale, what comes later is what came before, or the model was replaced', async (t) => {
+  installCaches(t);
+  for (const came of ['a', 'b']) {
+    for (const cache of [null, 'name']) {
+      if (came === 'a' && cache) continue; // nothing is fetched again
+      const server = versioned(modelServer(), ['a'], [came, came, 'c']);
+      const load = await visit(server, cache);
+      assert.deepEqual(await load(''), weights);
+      assert.deepEqual(await load(''), weights);
+      server.put(WEIGHTS, weights.slice().reverse());
+      for (let attempt = 0; attempt < 2; attempt++)
+        await rejectsWith(load(''), 'integrity', /\/m\/model\.safetensors is of another version of the model/);
+      assert.deepEqual(await (await visit(server, cache))(''), weights.slice().reverse());
+    }
+  }
+});
+
+test('without a manifest: two that load at once, behind a stale HEAD, both get the files', async () => {
+  const load = await visit(versioned(modelServer(), ['a'], ['b']));
+  for (const loaded of await Promise.all([load(''), load('')])) assert.deepEqual(loaded, weights);
+  assert.deepEqual(await load(''), weights);
 });
 
 test('without a manifest, files that are replaced while a page is open are not taken for the same', async (t) => {

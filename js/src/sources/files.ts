@@ -1,7 +1,7 @@
 /** Picked files and bytes in memory, as Blobs by path. */
 import { createError } from '../errors.js';
 import { checkpointSteps } from '../manifest.js';
-import { GIVEN, type ModelFiles, type OpenFolder } from './source.js';
+import { atHand, type ModelFiles, type OpenFolder } from './source.js';
 
 /** Blobs by path → model folder. */
 export class BlobFiles implements ModelFiles {
@@ -16,15 +16,9 @@ export class BlobFiles implements ModelFiles {
 
   async open(folder: string): Promise<OpenFolder> {
     const blob = (path: string) => this.#files.get(folder + path);
-    return {
-      failure: undefined,
-      isWhole: true,
-      misled: async () => false,
-      complete: async () => {},
-      distrust: async () => {},
-      cache: GIVEN,
-      size: (path) => blob(path)?.size,
-      read: async (path, offset, length) => {
+    return atHand(
+      (path) => blob(path)?.size,
+      async (path, offset, length) => {
         try {
           return new Uint8Array(await (blob(path) as Blob).slice(offset, offset + length).arrayBuffer());
         } catch (error) {
@@ -32,7 +26,7 @@ export class BlobFiles implements ModelFiles {
           throw createError('io', `${folder}${path} can no longer be read (${String(error)}); choose the folder again.`);
         }
       },
-    };
+    );
   }
 
   async file(path: string): Promise<Blob | undefined> {

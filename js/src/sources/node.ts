@@ -1,7 +1,7 @@
 /** A folder on the disk, in Node. The modules come from `process.getBuiltinModule`, so no bundler ever looks for them. */
 import { createError } from '../errors.js';
 import { checkpointSteps } from '../manifest.js';
-import { GIVEN, type ModelFiles, type OpenFolder } from './source.js';
+import { atHand, type ModelFiles, type OpenFolder } from './source.js';
 
 interface FileHandle {
   read(buffer: Uint8Array, offset: number, length: number, position: number): Promise<{ bytesRead: number }>;
@@ -76,16 +76,10 @@ export class FolderFiles implements ModelFiles {
   }
 
   async open(folder: string): Promise<OpenFolder> {
-    return {
-      failure: undefined,
-      isWhole: true,
-      misled: async () => false,
-      complete: async () => {},
-      distrust: async () => {},
-      cache: GIVEN,
-      size: (path) => this.#size(folder + path),
-      read: (path, offset, length) => this.#read(folder + path, offset, length),
-    };
+    return atHand(
+      (path) => this.#size(folder + path),
+      (path, offset, length) => this.#read(folder + path, offset, length),
+    );
   }
 
   async file(path: string): Promise<Blob | undefined> {

@@ -47,7 +47,19 @@ export function fileUrl(folder: string | URL, path: string): string {
 }
 
 /** For files that the page gave: nothing is fetched, nothing stored. */
-export const GIVEN: CacheInfo = { state: 'memory', reason: 'The files were given directly, so nothing was downloaded or stored.' };
+const GIVEN: CacheInfo = { state: 'memory', reason: 'The files were given directly, so nothing was downloaded or stored.' };
+
+/** A folder whose files are all at hand. */
+export const atHand = (size: OpenFolder['size'], read: OpenFolder['read']): OpenFolder => ({
+  failure: undefined,
+  isWhole: true,
+  misled: async () => false,
+  complete: async () => {},
+  distrust: async () => {},
+  cache: GIVEN,
+  size,
+  read,
+});
 
 /** Name of the folder of a training step; the final weights are the model's own. A step that is not there is an error that says which are. */
 export function checkpointFolder(step: number | 'final', { checkpoints, missing }: ModelFiles): string {

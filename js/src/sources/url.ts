@@ -50,10 +50,11 @@ export class UrlFiles implements ModelFiles {
   /** Why nothing is stored, if so. */
   #memoryReason: string | undefined;
   #manifest: Manifest | null | undefined;
-  /** Versions of the files in use, by path: those of two versions of a model never mix. */
-  readonly #used = new Map<string, string>();
-  /** Versions that came where the server had announced those in {@link UrlFiles.#used}, by path: they are in use too. */
-  readonly #came = new Map<string, string>();
+  /**
+   * Versions of the files in use, by path: the one that the server announced and the one that then came, which may be another. Those of two versions
+   * of a model never mix, so nothing takes their place.
+   */
+  readonly #used = new Map<string, { said: string; came?: string }>();
   /** What the server said to files that it neither has nor lacks, by path. */
   readonly #refused = new Map<string, number>();
   /** Stored files that are read already, by URL. */
@@ -122,23 +123,28 @@ export class UrlFiles implements ModelFiles {
     const onStorageFailure = (reason: string) => (this.#memoryReason = reason);
     const { path, url, version } = file;
     const used = this.#used.get(path);
-    const isKnown = [undefined, version].includes(used) || this.#came.get(path) === version;
-    if (!isKnown && version !== UNKNOWN_VERSION && !file.offline) throw replaced(url);
+    const came = used?.came; // as it is now: two that begin together may both be the first
+    const checkUsed = (one: string) => {
+      if (![used?.said, came, UNKNOWN_VERSION].includes(one)) throw replaced(url);
+    };
+    if (used && !file.offline) checkUsed(version);
     const release = () => used === undefined && this.#used.delete(path);
     const renew = async () => {
       release();
       const isRenewed = await this.#renew(file, signal);
-      if (isRenewed) this.#used.set(path, file.version);
+      if (isRenewed) this.#used.set(path, { said: file.version });
       return isRenewed;
     };
-    const context = { network: this.#network, cache: this.#cache, signal, onBytes, onStorageFailure, renew };
-    if (version !== UNKNOWN_VERSION) this.#used.set(path, version);
+    const onVersion = came === undefined ? undefined : checkUsed;
+    const context = { network: this.#network, cache: this.#cache, signal, onBytes, onStorageFailure, onVersion, renew };
+    if (!used && version !== UNKNOWN_VERSION) this.#used.set(path, { said: version });
     const download = new Download(file, context, turn, this.#opened.get(file.url));
     download.whole.then(
       ({ size }) => {
         file.bytes = size;
-        if (file.version !== UNKNOWN_VERSION && file.version !== version)
-          (version === UNKNOWN_VERSION ? this.#used : this.#came).set(path, file.version);
+        if (file.version === UNKNOWN_VERSION) return;
+        const { said, came } = this.#used.get(path) ?? { said: file.version };
+        this.#used.set(path, { said, came: came ?? file.version });
       },
       release, // the error is said to whoever waits for the file
     );
@@ -153,7 +159,7 @@ export class UrlFiles implements ModelFiles {
     const manifest = file.sha256 === null ? null : await this.#fetchManifest(signal, false).catch(() => null);
     const now = manifest && this.#listed(manifest, file.path);
     if (!manifest || !now || now.version === file.version) return false;
-    for (const [path, version] of this.#used) if (this.#listed(manifest, path)?.version !== version) throw replaced(file.url);
+    for (const [path, { said }] of this.#used) if (this.#listed(manifest, path)?.version !== said) throw replaced(file.url);
     this.#manifest = manifest;
     Object.assign(file, now);
     return true;
@@ -288,11 +294,13 @@ export class UrlFiles implements ModelFiles {
       return { path, url, bytes: bodyBytes(response), sha256: null, version: serverVersion(response.headers) };
     } catch (error) {
       throwIfAborted(signal);
-      if (isBrief && error instanceof Retriable) throw error;
+      // A server that is there will say later what it has.
+      if ((isBrief && error instanceof Retriable) || (error as Error).cause === undefined) throw error;
       // Without a network: what is stored is there.
       const kept = await this.#kept(path);
-      // A model that is stored whole has no other files; of weights nobody knows.
-      if (kept || (!isWeights(path) && (await this.#foundStored(signal, (finder) => this.#list('', finder))))) return kept;
+      // A folder that is stored whole has no other files; of weights nobody knows.
+      const [folder = ''] = /^step\d+\//.exec(path) ?? [];
+      if (kept || (!isWeights(path) && (await this.#foundStored(signal, (finder) => this.#list(folder, finder))))) return kept;
       throw error;
     }
   }
