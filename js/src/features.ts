@@ -203,7 +203,7 @@ export class Features {
 
 const textOf = (blob: Blob, path: string) =>
   blob.text().catch((cause) => {
-    throw createError('io', `${path} can no longer be read (${cause}).`, { cause });
+    throw createError('io', `${path} can no longer be read (${cause}); try again, or choose the folder again.`, { cause });
   });
 
 named({ Features });

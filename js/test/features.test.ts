@@ -143,7 +143,7 @@ test('files that can no longer be read are an error of the disk', async () => {
     await rejectsWith(
       new Features({ kind: 'files', files }, null).neuron(0, 0),
       'io',
-      new RegExp(`^${broken} can no longer be read \\(NotReadableError`),
+      new RegExp(`^${broken} can no longer be read \\(NotReadableError.*\\); try again, or choose the folder again\\.$`),
     );
   }
 });
