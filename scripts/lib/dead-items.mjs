@@ -3,15 +3,13 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { inRoot, paths } from './paths.mjs';
-import { rustSources } from './dependencies.mjs';
 import { Failure } from './run.mjs';
-import { codeOf, withoutTests } from './rust-code.mjs';
+import { codeOf, productSources, REEXPORT, rustSources } from './rust-code.mjs';
 import { filesUnder } from './steps.mjs';
 
 const ALLOWED = 'crate/public-api.txt';
 const DEFINITION =
   /\bpub(?:\([^)]*\))?\s+(?:(?:const|unsafe|async|extern\s+"")\s+)*(fn|struct|enum|trait|const|static|type|union)\s+(?:mut\s+)?(\w+)|\bmacro_rules!\s+(\w+)/g;
-const REEXPORT = /\bpub(?:\([^)]*\))?\s+use\s+[^;]+;/g;
 const IDENTIFIER = /[A-Za-z_]\w*/g;
 
 /**
@@ -27,9 +25,7 @@ export function publicItems(sources, users = [], script = '') {
     for (const [name] of code.matchAll(IDENTIFIER)) counts.set(name, (counts.get(name) ?? 0) + by);
   };
   const items = [];
-  for (const [file, text] of Object.entries(sources)) {
-    if (/(^|[/_])tests\.rs$/.test(file)) continue;
-    const code = withoutTests(codeOf(text));
+  for (const [file, code] of Object.entries(productSources(sources))) {
     count(code.replaceAll(REEXPORT, ''), 1);
     for (const match of code.matchAll(DEFINITION)) {
       const name = match[2] ?? match[3];

@@ -2,10 +2,9 @@
 // module may use its own layer and those below it; no arrow leads back up, and no modules form a circle.
 import fs from 'node:fs';
 import path from 'node:path';
-import { inRoot, paths } from './paths.mjs';
+import { paths } from './paths.mjs';
 import { Failure } from './run.mjs';
-import { codeOf, withoutTests } from './rust-code.mjs';
-import { filesUnder } from './steps.mjs';
+import { productSources, REEXPORT, rustSources } from './rust-code.mjs';
 
 const TABLE = 'crate/layers.txt';
 
@@ -58,19 +57,17 @@ function moduleOf(file) {
  * @returns {Map<string, Map<string, string>>} module → modules it uses (not itself, its ancestors or its descendants) → a path by which it does
  */
 export function arrows(sources) {
-  const skipped = testFiles(sources);
   const code = new Map(); // module → its code
-  for (const [file, text] of Object.entries(sources)) {
-    if (skipped.has(file)) continue;
+  for (const [file, text] of Object.entries(productSources(sources))) {
     const module = moduleOf(file);
-    code.set(module, `${code.get(module) ?? ''}\n${withoutTests(codeOf(text))}`);
+    code.set(module, `${code.get(module) ?? ''}\n${text}`);
   }
   const exported = new Map([...code].map(([module, text]) => [module, reexports(module, text)]));
   const target = (path) => followed(path, exported);
   const found = new Map();
   for (const [module, text] of code) {
     // What a facade hands on is no dependency of it.
-    const used = namedPaths(module, text.replaceAll(/\bpub(?:\([^)]*\))?\s+use\s+[^;]+;/g, '')).map((name) => [target(name), name]);
+    const used = namedPaths(module, text.replaceAll(REEXPORT, '')).map((name) => [target(name), name]);
     const others = used.filter(([other]) => other !== null && other !== module && !isWithin(other, module) && !isWithin(module, other));
     found.set(module, new Map(others));
   }
@@ -78,20 +75,6 @@ export function arrows(sources) {
 }
 
 const isWithin = (module, outer) => outer === '' || module === outer || module.startsWith(`${outer}::`);
-
-/** Files of modules that exist for tests only. */
-function testFiles(sources) {
-  const found = new Set(Object.keys(sources).filter((file) => /(^|[/_])tests\.rs$/.test(file)));
-  for (const [file, text] of Object.entries(sources)) {
-    for (const [, named, name] of text.matchAll(/#\[cfg\(test\)\]\s*(?:#\[path\s*=\s*"([^"]+)"\]\s*)?mod\s+(\w+)\s*;/g)) {
-      const folder = path.posix.dirname(file);
-      const own = /(^|\/)(mod|lib)\.rs$/.test(file) ? folder : file.replace(/\.rs$/, '');
-      for (const at of [path.posix.join(folder, named ?? ''), path.posix.join(own, `${name}.rs`), path.posix.join(own, name, 'mod.rs')])
-        found.add(at);
-    }
-  }
-  return found;
-}
 
 /** Absolute paths (without `crate::`) that a module's code names. */
 function namedPaths(module, code) {
@@ -113,7 +96,7 @@ function absolute(module, name) {
 /** Item → path of what `pub use` lines hand on under that name; `*` → modules taken whole. */
 function reexports(module, code) {
   const found = new Map();
-  for (const [, tree] of code.matchAll(/\bpub(?:\([^)]*\))?\s+use\s+([^;]+);/g)) {
+  for (const [, tree] of code.matchAll(REEXPORT)) {
     for (const name of expandUse(tree)) {
       const first = name.split('::')[0];
       const whole = ['crate', 'super', 'self'].includes(first) ? absolute(module, name) : [module, name].filter(Boolean).join('::');
@@ -223,11 +206,6 @@ export function drawLayers(graph, layers) {
     }
     return `  ${name.padEnd(12)} ${modules.join(' ')}${below.size > 0 ? `  → ${[...below].join(', ')}` : ''}`;
   });
-}
-
-export function rustSources(folder = inRoot('crate/src')) {
-  const files = filesUnder(folder).filter((file) => file.endsWith('.rs'));
-  return Object.fromEntries(files.map((file) => [path.relative(folder, file).split(path.sep).join('/'), fs.readFileSync(file, 'utf8')]));
 }
 
 export function checkDependencies() {

@@ -25,6 +25,18 @@ test('an item that occurs only where it is defined is dead', () => {
   assert.deepEqual(dead(sources, ['#[test] fn h() { unused() }']), ['LIMIT']);
 });
 
+test('what only tests use is dead, wherever they are', () => {
+  const sources = {
+    'a.rs': 'pub fn b() {}\npub fn c() {}\npub fn d() {}\npub fn e() {}\npub fn f() {}\npub fn g() {}\n#[cfg(test)]\nmod checks;',
+    'a/checks.rs': 'mod more; fn h() { super::b() }',
+    'a/checks/more.rs': 'fn i() { crate::a::c() }',
+    'j/mod.rs': '#[cfg(test)]\n#[path = "odd.rs"]\nmod odd;\n#[cfg(all(test, feature = "cli"))]\nmod tests { fn k() { d() } }\nmod l;',
+    'j/odd.rs': 'fn m() { e() }',
+    'j/l.rs': 'fn n() { f() }\n#[cfg(any(test, feature = "cli"))]\nfn o() { g() }',
+  };
+  assert.deepEqual(dead(sources), ['b', 'c', 'd', 'e']);
+});
+
 test('the wasm surface has its users in JavaScript', () => {
   const sources = { 'wasm/mod.rs': 'pub fn load_checkpoint() {}\npub fn logit_lens() {}' };
   assert.deepEqual(dead(sources, [], 'await engine.loadCheckpoint(3)'), ['logit_lens']);

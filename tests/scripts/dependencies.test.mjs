@@ -45,8 +45,9 @@ test('a circle is found, through what a facade hands on too', () => {
 
 test('tests may look anywhere', () => {
   const sources = {
-    'math.rs': '#[cfg(test)]\nmod more_tests;\n#[cfg(test)]\nmod tests { use crate::session::S; fn f() {} }',
-    'math/more_tests.rs': 'use crate::wasm::W;',
+    'math.rs': '#[cfg(test)]\nmod more;\n#[cfg(test)]\nmod tests { use crate::session::S; fn f() {} }',
+    'math/more.rs': 'mod below; use crate::wasm::W;',
+    'math/more/below.rs': 'use crate::wasm::W;',
     'session/mod.rs': '',
     'wasm/mod.rs': '',
   };
