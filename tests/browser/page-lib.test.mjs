@@ -1,6 +1,9 @@
 // The site's arithmetic, its addresses and its exported files, without a browser.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { before, test } from 'node:test';
 import { inRoot } from '../../scripts/lib/paths.mjs';
 import { shippedModel, siteModule } from './page-kit.mjs';
@@ -410,11 +413,42 @@ test('ids of a tokenizer that leave far too much room make no list', async () =>
 test('a command that is copied runs nothing that a name says', () => {
   const run = { url: 'u', folder: '$(touch x)', step: 3, isPicked: false, ids: [1, 2], hooks: ['hook_embed'] };
   const command = "topk-lm run --model '$(touch x)/step3' --ids 1,2 --hook hook_embed --out activations.safetensors";
-  // A step's folder may hold weights alone; what it has stays its own.
-  const whole = `cp -n '$(touch x)'/*config.json '$(touch x)/step3'/
-[ ! -e '$(touch x)'/tokenizer.json ] || cp -n '$(touch x)'/tokenizer.json '$(touch x)/step3'/`;
-  assert.equal(taken.asCommand(run), `${whole}\n${command}`);
+  assert.ok(taken.asCommand(run).endsWith(`\ndone\n${command}`));
   assert.equal(taken.asCommand({ ...run, step: null }), command.replace('/step3', ''));
+});
+
+test('a command for a training step gives its folder the files that it lacks, and leaves it its own', (t) => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'topk-lm-copied-'));
+  t.after(() => fs.rmSync(folder, { recursive: true, force: true }));
+  fs.mkdirSync(path.join(folder, 'bin'));
+  fs.writeFileSync(path.join(folder, 'bin/topk-lm'), '#!/bin/sh\necho "$*"\n', { mode: 0o755 });
+  const shell = (command) => {
+    const env = { ...process.env, PATH: `${path.join(folder, 'bin')}${path.delimiter}${process.env.PATH}` };
+    const { status, stdout, stderr } = spawnSync('sh', ['-c', command], { cwd: folder, env, encoding: 'utf8' });
+    assert.deepEqual([status, stderr], [0, '']);
+    return stdout;
+  };
+  for (const [name, tokenizer] of [
+    ['$(touch x)', ['tokenizer.json']],
+    ["it's gpt2", []],
+  ]) {
+    const own = ['config.json', 'generation_config.json', 'tokenizer_config.json', ...tokenizer];
+    const step = path.join(folder, name, 'step3');
+    fs.mkdirSync(step, { recursive: true });
+    for (const file of own) fs.writeFileSync(path.join(folder, name, file), `the model's ${file}`);
+    fs.writeFileSync(path.join(step, 'config.json'), "the step's");
+    const command = taken.asCommand({ url: 'u', folder: name, step: 3, isPicked: false, ids: [1, 2], hooks: ['hook_embed'] });
+    for (let time = 0; time < 2; time++) {
+      assert.equal(shell(command), `run --model ${name}/step3 --ids 1,2 --hook hook_embed --out activations.safetensors\n`);
+      assert.deepEqual(fs.readdirSync(step).sort(), own.sort());
+      const texts = own.map((file) => fs.readFileSync(path.join(step, file), 'utf8'));
+      assert.deepEqual(
+        texts,
+        own.map((file) => (file === 'config.json' ? "the step's" : `the model's ${file}`)),
+      );
+    }
+  }
+  assert.deepEqual(fs.readdirSync(folder).sort(), ['$(touch x)', 'bin', "it's gpt2"]);
 });
 
 test('code names a folder that can exist: that of an address, of a hub, of picked files', async () => {

@@ -31,7 +31,13 @@ export const shellWord = (word: string): string => (/^[\w./:=,-]+$/.test(word) ?
 export function commandLine({ folder, step }: CodeModel, command: string, words: readonly (string | number)[]): string {
   const own = shellWord(folder);
   const model = step === null ? own : shellWord(`${folder}/step${step}`);
-  const tokenizer = `${own}/tokenizer.json`;
-  const whole = step === null ? '' : `cp -n ${own}/*config.json ${model}/\n[ ! -e ${tokenizer} ] || cp -n ${tokenizer} ${model}/\n`;
+  // `cp -n` is not of POSIX, and some of its versions fail where they leave a file out.
+  const whole =
+    step === null
+      ? ''
+      : `for file in ${own}/*config.json ${own}/tokenizer.json; do
+  [ ! -e "$file" ] || [ -e ${model}/"\${file##*/}" ] || cp "$file" ${model}/
+done
+`;
   return `${whole}topk-lm ${command} --model ${model} ${words.map((word) => shellWord(String(word))).join(' ')}`;
 }
