@@ -31,9 +31,7 @@ class Subject:
 
     @property
     def cut_blocks(self) -> list[int]:
-        """The TopK blocks; for a dense model all blocks, since those of its TopK twin are not known."""
-        c = self.model.config
-        return [layer for layer in range(c.n_layers) if c.topk_k is None or c.k_at(layer) is not None]
+        return self.model.config.cut_blocks
 
 
 def parser(doc: str, data: bool = True) -> argparse.ArgumentParser:
@@ -94,14 +92,6 @@ def same_tokens(subject: Subject, data: Path):
     """Refuses ids that DATA's tokenizer made for another vocabulary: the model would read other words, and say nothing of it."""
     if Tokenizer.from_file(str(data / "tokenizer.json")).get_vocab() != subject.tokenizer.get_vocab():
         raise ValueError(f"{data} was made with another tokenizer than {subject.about['name']}'s: make it with topklm.data --tokenizer MODEL/tokenizer.json")
-
-
-def onward(model: TopKLM, x: torch.Tensor, block: int) -> torch.Tensor:
-    """What the blocks behind `block` make of its states x [N, T, d]: the final states of the last position [N, d]."""
-    T = x.shape[1]
-    for layer in model.model.layers[block + 1 :]:
-        x = layer(x, model.cos[:T], model.sin[:T], model.causal[:T, :T], None)
-    return x[:, -1]
 
 
 def normal(shape, seed: int) -> torch.Tensor:

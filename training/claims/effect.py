@@ -68,14 +68,11 @@ def effects(model, handles: Handles, ids: torch.Tensor, words: list[list[int]], 
     every concept [concepts, handles], divergence KL(unedited ‖ edited) in nats [handles]); with strength 0 the unedited
     log-mass [concepts, 1].
     """
-    T = ids.shape[1]
-    cos, sin, mask = model.cos[:T], model.sin[:T], model.causal[:T, :T]
     base = model.stream(ids)
     tokens = [torch.tensor(t) for t in words]
 
     def outcome(x):
-        logits = model.lm_head(model.model.norm(x[:, -last:])).float()
-        return logits.log_softmax(-1)
+        return model.logits(x[:, -last:]).float().log_softmax(-1)
 
     def mass(log_p):  # [n, P, last, V] -> [concepts, n]
         share = torch.stack([log_p[..., t].exp().sum(-1).mean((1, 2)) for t in tokens])
@@ -99,9 +96,7 @@ def effects(model, handles: Handles, ids: torch.Tensor, words: list[list[int]], 
                 x[torch.arange(len(x)), :, which] = value[:, None]
             else:
                 x += (value[:, None] * handles.directions[which])[:, None, :]
-            for block in model.model.layers[layer + 1 :]:
-                x = block(x, cos, sin, mask, None)
-            after = outcome(x).unflatten(0, (len(part), P))  # [chunk, P, last, V]
+            after = outcome(model.onward(x, layer + 1)).unflatten(0, (len(part), P))  # [chunk, P, last, V]
             log_mass[:, part] = mass(after)
             divergence[part] = (before.exp() * (before - after)).sum(-1).mean((1, 2)).numpy(force=True)
     return log_mass, divergence

@@ -30,13 +30,10 @@ class Effect:
             parts += [[*p, *w][:LENGTH] for p, w in zip(prompts, written, strict=True)]
         ids = torch.tensor(parts)
         self.layers, d, V = layers, model.config.d_model, model.config.d_vocab
-        at, T, D = torch.arange(FIRST, LENGTH, EVERY), LENGTH, d * len(layers)
-        cos, sin, mask = model.cos[:T], model.sin[:T], model.causal[:T, :T]
+        at, D = torch.arange(FIRST, LENGTH, EVERY), d * len(layers)
 
         def logits(x, layer):
-            for block in model.model.layers[layer + 1 :]:
-                x = block(x, cos, sin, mask, None)
-            return model.lm_head(model.model.norm(x[:, at])).float()
+            return model.logits(model.onward(x, layer + 1)[:, at]).float()
 
         def step(column):
             positive = column[column > 0]

@@ -47,7 +47,7 @@ class Pair:
 
     def _end(self, state):
         """Logits [N, V] of the last position's states [N, d]."""
-        return self.model.lm_head(self.model.model.norm(state)).float()
+        return self.model.logits(state).float()
 
     def states(self, block):
         """(first, second) [d] behind a block, at the word."""
@@ -59,7 +59,7 @@ class Pair:
         for rows in states.split(ROWS):
             x = self.streams[1][block].repeat(len(rows), 1, 1)
             x[:, self.position] = rows
-            logits = self._end(common.onward(self.model, x, block))
+            logits = self._end(self.model.onward(x, block + 1)[:, -1])
             out.append(logits[:, self.next[0]] - logits[:, self.next[1]])
         return ((torch.cat(out) - self.odds[1]) / (self.odds[0] - self.odds[1])).numpy(force=True)
 

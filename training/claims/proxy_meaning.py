@@ -96,12 +96,10 @@ def reads(x: np.ndarray, tokens: np.ndarray, vectors: np.ndarray) -> tuple[float
 def written(model, handles: effect.Handles, ids: torch.Tensor, chunk: int = 32):
     """What setting each handle at the last position of ids [P, T] does to the next token: (mean change of log p, mean share of the
     divergence), each [handles, V]."""
-    T, P = ids.shape[1], len(ids)
-    cos, sin, mask = model.cos[:T], model.sin[:T], model.causal[:T, :T]
-    base = model.stream(ids)
+    base, P = model.stream(ids), len(ids)
 
     def outcome(x):
-        return model.lm_head(model.model.norm(x[:, -1])).float().log_softmax(-1)
+        return model.logits(x[:, -1]).float().log_softmax(-1)
 
     before = outcome(base[-1])
     change, share = (np.zeros((len(handles.layer), before.shape[-1]), dtype=np.float32) for _ in range(2))
@@ -113,9 +111,7 @@ def written(model, handles: effect.Handles, ids: torch.Tensor, chunk: int = 32):
             x[torch.arange(len(x)), -1, torch.as_tensor(handles.index[part]).repeat_interleave(P)] = (
                 torch.as_tensor(handles.top[part]).float().repeat_interleave(P)
             )
-            for block in model.model.layers[layer + 1 :]:
-                x = block(x, cos, sin, mask, None)
-            after = outcome(x).unflatten(0, (len(part), P))
+            after = outcome(model.onward(x, layer + 1)).unflatten(0, (len(part), P))
             change[part] = (after - before).mean(1).numpy(force=True)
             share[part] = (after.exp() * (after - before)).mean(1).numpy(force=True)
     return change, share
@@ -134,7 +130,7 @@ def measure(model, data: Path, positions: int = POSITIONS, neurons: int = NEURON
     c = model.config
     vectors = space(data, c.d_vocab)
     ids, following = windows(data, c.n_ctx, positions)
-    blocks = [b for b in range(c.n_layers) if c.topk_k is None or c.k_at(b) is not None]
+    blocks = c.cut_blocks
     if c.topk_k is None:
         blocks = blocks[:-1]  # what a cut model with one uncut block has
     x = activations(model, ids, blocks)

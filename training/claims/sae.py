@@ -175,11 +175,7 @@ class SAE(nn.Module):
 @torch.no_grad()
 def stream_at(model, ids, layer):
     """The stream [B, T, d] after block `layer`, computing no further."""
-    T = ids.shape[1]
-    x = model.model.embed_tokens(ids).float()
-    for block in model.model.layers[: layer + 1]:
-        x = block(x, model.cos[:T], model.sin[:T], model.causal[:T, :T], None)
-    return x.float()
+    return model.onward(model.embed(ids), 0, layer + 1).float()
 
 
 def loss(sae, x, silent):
@@ -254,7 +250,7 @@ def measure(model, sae, windows, batch=32):
             return torch.cat([x[:, :1], sae.decode(codes).unflatten(0, (len(x), -1))], dim=1)
 
         for name, edit in (("plain", None), ("spliced", splice)):
-            logits = model.lm_head(model.model.norm(model.stream(part[:, 0], edit=edit)[-1]))
+            logits = model.logits(model.stream(part[:, 0], edit=edit)[-1])
             ce = torch.nn.functional.cross_entropy(logits.flatten(0, 1), part[:, 1].flatten(), ignore_index=-1, reduction="sum")
             losses[name] += ce.item()
         x, codes = kept["x"], kept["codes"]

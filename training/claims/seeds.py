@@ -70,7 +70,7 @@ def alike(a, b, at, ids) -> dict:
 def compare(one: TopKLM, other: TopKLM, fresh: TopKLM, ids: torch.Tensor) -> dict:
     """The figures by block, and their means; `fresh` is `other` before its training."""
     c = one.config
-    blocks = [b for b in range(c.n_layers) if c.k_at(b) is not None]
+    blocks = c.cut_blocks
     x, y, z = (proxy_meaning.activations(model, ids, blocks) for model in (one, other, fresh))
     tokens = ids[:, 1:].flatten().numpy(force=True)
     result = {}

@@ -96,7 +96,7 @@ def measure(trainer: Trainer, data: Path, positions: int) -> dict:
     """Loss and token entropy of a finished run. The ends are those of meaning.COMPARED_END; where neurons are selected by magnitude both
     of theirs count too."""
     c, model = trainer.model_config, trainer.model.eval()
-    blocks = [b for b in range(c.n_layers) if c.topk_k is None or c.k_at(b) is not None]
+    blocks = c.cut_blocks
     tops = meaning.collect(model, meaning.held_out_documents(data, positions), blocks)
     two_ends = meaning.COMPARED_END["dense" if c.topk_k is None else "topk"] == "better_tail" or c.topk_select == "abs"
     tables = [stats.better_tail(tops[b][0].table(), tops[b][1].table()) if two_ends else tops[b][0].table() for b in blocks]

@@ -40,7 +40,7 @@ class Prompt:
 
     def odds(self, state) -> torch.Tensor:
         """Log odds of the two sets of tokens [N] behind final states [N, d] of the last position."""
-        p = self.model.lm_head(self.model.model.norm(state)).float().softmax(-1)
+        p = self.model.logits(state).float().softmax(-1)
         first, second = (p[:, side].sum(-1).clamp(min=1e-30) for side in self.sides)
         return (first / second).log()
 
@@ -50,7 +50,7 @@ class Prompt:
             own, to = torch.as_tensor(indices[at : at + ROWS]), torch.as_tensor(values[at : at + ROWS])
             x = self.streams[block].repeat(len(own), 1, 1)
             x[torch.arange(len(own)), -1, own] = to.to(x.dtype)
-            yield common.onward(self.model, x, block)
+            yield self.model.onward(x, block + 1)[:, -1]
 
     def effects(self, block, indices, values) -> np.ndarray:
         """Change of the log odds where each of the neurons is so set, [N]."""
@@ -58,7 +58,7 @@ class Prompt:
 
     def divergence(self, block, indices, values) -> np.ndarray:
         """KL(before ‖ after) of the next token where each of the neurons is so set, nats [N]."""
-        log = lambda x: self.model.lm_head(self.model.model.norm(x)).float().log_softmax(-1)  # noqa: E731
+        log = lambda x: self.model.logits(x).float().log_softmax(-1)  # noqa: E731
         before = log(self.streams[-1][:, -1])
         return torch.cat([(before.exp() * (before - log(x))).sum(-1) for x in self.states(block, indices, values)]).numpy(force=True)
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file
 
+from claims import sae
 from topklm.data import BOS
 from topklm.export import config_of, hf_config, load_model, read_weights, to_8bit, to_f16
 from topklm.generate import Decoder, sample
@@ -43,6 +44,18 @@ class Model(unittest.TestCase):
         ids = torch.arange(10)[None]
         self.assertTrue(all((x != 0).sum(-1).max() == 5 for x in sparse.stream(ids)[:-1]))
         self.assertGreater((dense.stream(ids)[0] != 0).sum(-1).min(), 5)
+
+    def test_the_blocks_go_on_from_a_state(self):
+        model, ids = TopKLM(replace(CONFIG, topk_embed=True)).init_weights(3), torch.arange(10)[None]
+        streams = model.stream(ids)
+        self.assertTrue(torch.equal(model.onward(streams[0], 1), streams[-1]))
+        self.assertTrue(torch.equal(model.onward(streams[-1], CONFIG.n_layers), streams[-1]))
+        self.assertTrue(torch.equal(sae.stream_at(model, ids, 1), streams[1]))
+        self.assertTrue(torch.equal(model.logits(streams[-1]), model(ids)))
+
+    def test_which_blocks_are_cut(self):
+        self.assertEqual(CONFIG.cut_blocks, [0, 1])
+        self.assertEqual(replace(CONFIG, topk_k=None, n_nontopk=0).cut_blocks, [0, 1, 2])
 
     def test_an_untied_head_begins_as_the_embedding(self):
         tied, free = (TopKLM(replace(CONFIG, tied=tied)).init_weights(3) for tied in (True, False))

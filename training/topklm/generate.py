@@ -50,7 +50,7 @@ class Decoder:
             if edit is not None:
                 x = edit(layer, x, start)
         self.length = end
-        return self.model.lm_head(self.model.model.norm(x[:, -1]))
+        return self.model.logits(x[:, -1])
 
 
 @torch.no_grad()

@@ -60,6 +60,11 @@ class ModelConfig:
         """How many entries block `layer` keeps; None where it is not cut."""
         return self.topk_k if layer < self.n_layers - self.n_nontopk else None
 
+    @property
+    def cut_blocks(self) -> list[int]:
+        """The TopK blocks; of a dense model all blocks, since those of its TopK twin are not known."""
+        return [layer for layer in range(self.n_layers) if self.topk_k is None or self.k_at(layer) is not None]
+
 
 class RMSNorm(nn.Module):
     def __init__(self, d, eps):
@@ -261,6 +266,18 @@ class TopKLM(nn.Module):
             out.append(x)
         return out
 
+    def onward(self, x, first, until=None):
+        """What the blocks from number `first` on, before `until`, make of the stream x [B, T, d] that the first of them reads: the stream after
+        the last."""
+        T = x.shape[1]
+        for block in self.model.layers[first:until]:
+            x = block(x, self.cos[:T], self.sin[:T], self.causal[:T, :T], None)
+        return x
+
+    def logits(self, x):
+        """Of the next token behind final states x [..., d]."""
+        return self.lm_head(self.model.norm(x))
+
     def outward(self, streams, targets):
         """How badly single neurons foretell the next token, and how badly the next LASTING tokens of the document, each in nats a token,
         mean over the cut blocks. At every OUTWARD_EVERY-th position the neuron that is nearest to its largest value of the batch speaks
@@ -287,7 +304,7 @@ class TopKLM(nn.Module):
         times the second of the losses of `TopKLM.outward`, and `revive` times `below_cut`, summed over the blocks."""
         below = [] if revive else None
         streams = self.stream(ids, k, idle=below)
-        logits = self.lm_head(self.model.norm(streams[-1]))
+        logits = self.logits(streams[-1])
         if targets is None:
             return logits
         loss = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
