@@ -4,6 +4,7 @@
 //   node models/make_hidden_state.mjs
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { siteModule } from '../scripts/lib/site-module.mjs';
 import { writeWhole } from '../scripts/lib/write.mjs';
 import { modelFolders } from './make_manifest.mjs';
 
@@ -13,12 +14,15 @@ const LAYER = 2;
 const DIGITS = 4;
 
 const { TopKLM } = await import('topk-lm');
+const { topkLayers } = await siteModule('model-kind.ts');
 
 for (const folder of modelFolders(path.dirname(fileURLToPath(import.meta.url)))) {
   const model = await TopKLM.load(folder, { backend: 'cpu' });
-  const { topk_k: k, topk_select: select, topk_post: post, d_model: width, n_layers, n_nontopk } = model.config;
-  const layer = Math.min(LAYER, n_layers - n_nontopk - 1);
-  if (k !== null && layer >= 0) {
+  const { topk_k: k, topk_select: select, topk_post: post, d_model: width } = model.config;
+  const layer = topkLayers(model.config)
+    .slice(0, LAYER + 1)
+    .at(-1);
+  if (layer !== undefined) {
     const hook = `blocks.${layer}.hook_topk_in`;
     const { tokens, hooks } = await model.run(TEXT, { hooks: [hook], logits: 'none' });
     const values = [...hooks[hook].data.slice(-width)].map((value) => Number(value.toPrecision(DIGITS)));

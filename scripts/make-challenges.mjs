@@ -70,6 +70,7 @@ async function make(folder) {
       index: await model.features.index(),
       ...(await siteModule('challenges/judge.ts')),
       ...(await siteModule('edits.ts')),
+      ...(await siteModule('model-kind.ts')),
       ...(await siteModule('strength.ts')),
       ...(await siteModule('neuron-search.ts')),
     };
@@ -139,9 +140,9 @@ async function silenced(on, challenge) {
 }
 
 /** The neuron whose values tell best where the words are. */
-async function sought({ model, bestF1 }, text, words) {
-  const { n_layers, n_nontopk, d_model } = model.config;
-  const layers = Array.from({ length: n_layers - n_nontopk }, (_, layer) => layer);
+async function sought({ model, bestF1, topkLayers }, text, words) {
+  const { d_model } = model.config;
+  const layers = topkLayers(model.config);
   const { tokens, hooks } = await model.run(text, { hooks: layers.map((layer) => `blocks.${layer}.hook_topk_out`), logits: 'none' });
   const marked = tokens.flatMap((token, at) => (at > 0 && words.includes(token.trim()) ? [at] : []));
   let found = { f1: 0, solution: null };

@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { paths, show } from './lib/paths.mjs';
 import { Failure, main } from './lib/run.mjs';
+import { siteModule } from './lib/site-module.mjs';
 import { writeWhole } from './lib/write.mjs';
 
 /** Prompts and seeds, fixed before looking. */
@@ -32,9 +33,11 @@ await main(async () => {
   const { TopKLM } = await import(new URL('../dist/npm/index.js', import.meta.url).href);
   const model = await TopKLM.load(folder, { backend: 'cpu' });
   const statistics = await model.features.index().catch(() => null);
-  const { n_layers, n_nontopk, topk_select, d_model, d_vocab } = model.config;
+  const { topk_select, d_model, d_vocab } = model.config;
   const vocabulary = await model.tokenizer.tokens(Array.from({ length: d_vocab }, (_, id) => id));
-  const layers = Array.from({ length: n_layers - n_nontopk }, (_, layer) => layer);
+  const { topkLayers } = await siteModule('model-kind.ts');
+  const layers = topkLayers(model.config);
+  if (layers.length === 0) throw new Failure(`${name} is dense: Explore shows the active neurons of a TopK model.`);
   const out = path.join(folder, 'examples');
   fs.mkdirSync(out, { recursive: true });
   const texts = [];

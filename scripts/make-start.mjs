@@ -30,10 +30,11 @@ await main(async () => {
 async function make(folder, { neuron, contrast }) {
   const { TopKLM } = await import(new URL('index.js', `file://${paths.npmPackage}/`).href);
   const { compare } = await siteModule('start/compare.ts');
+  const { topkLayers } = await siteModule('model-kind.ts');
   const { fileOf, exampleOf } = await siteModule('start/example.ts');
   const model = await TopKLM.load(folder, { backend: 'cpu' });
   try {
-    const { d_model: width, topk_k: k, n_layers, n_nontopk } = model.config;
+    const { d_model: width, topk_k: k } = model.config;
     if (k === null) throw new Failure(`${path.basename(folder)} is dense: the start page shows a neuron of a TopK model.`);
     const index = await model.features.index().catch(() => null);
     const labelOf = ({ layer, index: at }) => index?.columns.label[index.layers.indexOf(layer) * index.dModel + at] ?? '';
@@ -43,7 +44,7 @@ async function make(folder, { neuron, contrast }) {
     };
     const made = (await fromSwitches(folder, neuron, contrast, run)) ?? (await fromRecipes(model.features, neuron, run));
     if (!made) throw new Failure(`${path.basename(folder)} has neither a switch nor a recipe that shows at the prompts here.`);
-    const example = { ...made, label: labelOf(made.edit), width, k, layers: n_layers - n_nontopk };
+    const example = { ...made, label: labelOf(made.edit), width, k, layers: topkLayers(model.config).length };
     const text = `${JSON.stringify(fileOf(example))}\n`;
     if (!exampleOf(JSON.parse(text))) throw new Failure('The site could not read what was made.');
     if (text.length > MOST) throw new Failure(`start.json would have ${text.length} bytes; at most ${MOST} come before all else.`);
@@ -88,17 +89,12 @@ async function fromSwitches(folder, neuron, wanted, run) {
 /** Of the gentle recipes of one neuron, the one that shows in most texts, at the first prompt here at which it does. */
 async function fromRecipes(features, neuron, run) {
   const { readRecipes } = await siteModule('recipes.ts');
+  const { countWords } = await siteModule('compare.ts');
   const { recipes } = await readRecipes(features, new AbortController().signal);
   const all = recipes.filter(({ gentle, edits }) => gentle && edits.length === 1);
   for (const one of all.filter(({ edits }) => isWanted(neuron)(edits[0])).sort((a, b) => b.success - a.success)) {
     const { concept: name, words, edits, baseRate, steeredRate, tokens, success, nllRatio: surprise } = one;
-    const count = (text) =>
-      (
-        text
-          .join('')
-          .toLowerCase()
-          .match(/\p{L}+/gu) ?? []
-      ).filter((word) => words.includes(word)).length;
+    const count = (text) => countWords(text.join(''), words).found;
     for (const prompt of PROMPTS) {
       const result = await run(prompt, edits[0]);
       if (count(result.stored.after.text) <= count(result.stored.before.text)) continue;

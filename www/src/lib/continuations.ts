@@ -2,6 +2,12 @@
 import { getJson } from './get';
 import type { ModelEntry } from './models';
 
+/** What Trace replays until another prompt is typed; the stored continuations are of it. */
+export const DEFAULT_PROMPT = 'Once upon a time there was a';
+
+/** New tokens of a continuation. */
+export const LENGTH = 32;
+
 export interface Continuations {
   prompt: string;
   /** Ascending; the final weights, `null`, last. */
