@@ -18,10 +18,14 @@ test('the site offers the models that there are, and a removed one no longer', (
     write(`${model}/config.json`, '{"topk_k": 2}');
   }
   write('make.mjs', '');
+  write('one/features/analysis.part/facts.json', '{}'); // of an analysis that was cut off
+  write('one/features/index.json', '{}');
   const offered = () => {
     copyModels(from, to);
     const { models } = JSON.parse(fs.readFileSync(path.join(to, 'index.json'), 'utf8'));
     assert.deepEqual(fs.readdirSync(to).sort(), ['index.json', ...models.map(({ name }) => name)].sort());
+    assert.deepEqual(fs.readdirSync(path.join(to, 'one')).sort(), ['config.json', 'features', 'manifest.json']);
+    assert.deepEqual(fs.readdirSync(path.join(to, 'one/features')), ['index.json']);
     return models.map(({ name, bytes }) => [name, bytes]);
   };
   assert.deepEqual(offered(), [
