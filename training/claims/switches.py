@@ -74,6 +74,19 @@ def stand_ins(rng, neurons, own) -> np.ndarray:
     return rng.choice(others, min(len(own), len(others)), replace=False)
 
 
+def beside_random(prompts, layer, own, set_to, sides, known, values, rng) -> tuple[list, list]:
+    """What the neurons `own` [N] behind a block do at each prompt, set to their values [N], and as many others, drawn anew, at theirs of `values`:
+    of either [(effects [prompts], the side that it should go to, largest effect of the random ones)]. The random ones are the first of `known`,
+    the block's neurons in random order."""
+    random, others = known[:RANDOM], stand_ins(rng, known[RANDOM:], own)
+    indices = np.concatenate([random, others, own]).astype(int)
+    to = np.concatenate([values[random], values[others], set_to]).astype(np.float32)
+    effects = np.stack([p.effects(layer, indices, to) for p in prompts], axis=1)
+    of_random, of_others, of_own = np.split(effects, [len(random), len(random) + len(others)])
+    rows = [(effect, side, control(random, of_random, index)) for effect, side, index in zip(of_own, sides, own, strict=True)]
+    return rows, [(effect, side, control(random, of_random, None)) for effect, side in zip(of_others, sides)]
+
+
 def figures(effects, side, best) -> dict:
     """Of effects [N, prompts] with the sides [N] that they should go to, and the largest effect of random neurons [N]."""
     toward = effects * side[:, None]
@@ -106,15 +119,11 @@ def measure(subject, folder: Path, prompts: dict) -> dict:
         read = [Prompt(subject.model, encode(text), sides) for text in prompts[name]]
         for layer in sorted({s["layer"] for s in own}):
             here = [s for s in own if s["layer"] == layer]
-            random, own_indices = known[layer][:RANDOM], [s["index"] for s in here]
-            others = stand_ins(rng, known[layer][RANDOM:], own_indices)
-            indices = np.concatenate([random, others, own_indices]).astype(int)
-            set_to = np.concatenate([values[layer][random], values[layer][others], [s["value"] for s in here]]).astype(np.float32)
-            effects = np.stack([p.effects(layer, indices, set_to) for p in read], axis=1)
-            of_random = effects[: len(random)]
-            sides_of = [1 if s["effect"] > 0 else -1 for s in here]
-            chance += [(effect, side, control(random, of_random, None)) for effect, side in zip(effects[len(random) : len(random) + len(others)], sides_of)]
-            rows += [(s, effect, side, control(random, of_random, s["index"])) for s, effect, side in zip(here, effects[-len(here) :], sides_of, strict=True)]
+            indices, set_to = ([s[key] for s in here] for key in ("index", "value"))
+            toward = [1 if s["effect"] > 0 else -1 for s in here]
+            found, by_chance = beside_random(read, layer, indices, set_to, toward, known[layer], values[layer], rng)
+            rows += [(s, *row) for s, row in zip(here, found, strict=True)]
+            chance += by_chance
     result = {
         "model": subject.about,
         "listed": len(rows),

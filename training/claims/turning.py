@@ -24,10 +24,10 @@ import numpy as np
 import torch
 
 from . import common
-from .switches import Prompt, control, figures, stand_ins
+from .switches import Prompt, beside_random, figures
 
 PAIRS = Path(__file__).with_suffix(".toml")
-RANDOM, MOST = 100, 8
+MOST = 8
 
 
 def found(binary: Path, model: Path, pair: dict) -> dict:
@@ -68,17 +68,12 @@ def measure(subject, index: dict, pairs: list[dict], look) -> dict:
         mine = []
         for layer in sorted({t["layer"] for t in turning}):
             own = [t for t in turning if t["layer"] == layer]
-            random, own_indices = known[layer][:RANDOM], [t["index"] for t in own]
-            others = stand_ins(rng, known[layer][RANDOM:], own_indices)
-            indices = np.concatenate([random, others, own_indices]).astype(int)
+            indices = np.array([t["index"] for t in own])
             set_to = values[layer][indices]
-            effects = np.stack([p.effects(layer, indices, set_to) for p in prompts], axis=1)
-            of_random = effects[: len(random)]
-            chance += [(effect, 1, control(random, of_random, None)) for effect in effects[len(random) :][: len(others)]]
-            here = effects[-len(own) :]
-            rows += [(effect, 1, control(random, of_random, index)) for effect, index in zip(here, own_indices, strict=True)]
-            moved += list(np.mean([p.divergence(layer, indices[-len(own) :], set_to[-len(own) :]) for p in prompts], axis=0))
-            mine += list(here.mean(1))
+            found_here, by_chance = beside_random(prompts, layer, indices, set_to, [1] * len(own), known[layer], values[layer], rng)
+            rows, chance, here = rows + found_here, chance + by_chance, [effect for effect, *_ in found_here]
+            moved += list(np.mean([p.divergence(layer, indices, set_to) for p in prompts], axis=0))
+            mine += [effect.mean() for effect in here]
             best += [
                 {"from": pair["from"], "to": pair["to"]} | {key: t[key] for key in ("layer", "index", "effect")} | {"fresh": float(effect.mean())}
                 for t, effect in zip(own, here, strict=True)

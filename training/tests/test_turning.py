@@ -15,7 +15,7 @@ FRESH = ["One day Mia", "Ben went to", "The hill"]
 
 class Turning(ToyClaims):
     def setUp(self):
-        self.enterContext(mock.patch.object(turning, "RANDOM", 10))
+        self.enterContext(mock.patch.object(switches, "RANDOM", 10))
         self.subject = common.subject(self.folder / "models" / common.TOPK)
         self.d = self.subject.model.config.d_model
         decode = lambda t: self.subject.tokenizer.decode([t])  # noqa: E731
