@@ -11,9 +11,8 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from topklm.data import BOS, words
-from topklm.generate import sample
 
-from . import common
+from . import common, decode
 
 RUN, OPENING = 13, 30
 TEMPERATURE = 0.9
@@ -55,12 +54,9 @@ def share(runs: Runs, texts: list[str], known: np.ndarray) -> dict:
 
 
 def written(subject: common.Subject, count: int) -> list[str]:
-    """`count` documents of the model."""
-    out = []
-    for first in range(0, count, AT_ONCE):
-        seeds = range(first, min(count, first + AT_ONCE))
-        out += sample(subject.model, [[BOS]] * len(seeds), list(seeds), subject.model.config.n_ctx, TEMPERATURE)
-    return subject.tokenizer.decode_batch(out)
+    """`count` documents of the model; the longest fill the context, with BOS."""
+    most = subject.model.config.n_ctx - 1
+    return subject.tokenizer.decode_batch(decode.generate(subject.model, [[BOS]] * count, range(count), most, TEMPERATURE, batch=AT_ONCE))
 
 
 def main():

@@ -1,10 +1,12 @@
 """How much of what a model writes is in its training text (claims.copies)."""
 
 import unittest
+from unittest import mock
 
 import numpy as np
+import torch
 
-from claims import copies
+from claims import common, copies
 from tests.toy_claims import ToyClaims
 
 
@@ -34,6 +36,12 @@ class Command(ToyClaims):
         rows = self.call(copies, "--documents", 2)["rows"]
         self.assertLessEqual({"topk", "dense", "held_out"}, set(rows))
         self.assertEqual(rows["topk"]["documents"], 2)
+
+    def test_what_is_written_fills_the_context_at_most(self):
+        subject = common.subject(self.folder / "models" / common.TOPK)
+        with mock.patch.object(copies, "AT_ONCE", 2), mock.patch.object(subject.model, "logits", lambda x: torch.eye(320)[7].expand(len(x), -1) * 100):
+            texts = copies.written(subject, 3)
+        self.assertEqual(texts, [subject.tokenizer.decode([7] * (subject.model.config.n_ctx - 1))] * 3)
 
 
 if __name__ == "__main__":

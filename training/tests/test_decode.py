@@ -16,13 +16,34 @@ class Edits(unittest.TestCase):
         model = TopKLM(c).init_weights(1).eval()
         return model.requires_grad_(False)
 
+    def by_full_forward(self, model, prompt, seed, count):
+        """What is drawn where each token is computed from the whole text before it."""
+        rng, ids = np.random.default_rng(seed), list(prompt)
+        for _ in range(count):
+            cumulative = (model(torch.tensor([ids]))[0, -1] / 0.9).softmax(-1).cumsum(-1)
+            ids.append(int((cumulative < rng.random() * cumulative[-1]).sum()))
+        return ids[len(prompt) :]
+
     def test_rows_with_prompts_of_different_lengths_equal_single_runs(self):
         model = self.model()
         prompts, seeds = [[0, 3], [0, 4, 5, 6], [0, 9, 8]], [1, 2, 3]
         together = decode.generate(model, prompts, seeds, 10, 0.9, stop=-1)
         for prompt, seed, ids in zip(prompts, seeds, together, strict=True):
             self.assertEqual(decode.generate(model, [prompt], [seed], 10, 0.9, stop=-1), [ids])
-            self.assertEqual(generate.sample(model, [prompt], [seed], 10, 0.9, stop=-1), [ids])
+            self.assertEqual(self.by_full_forward(model, prompt, seed, 10), ids)
+
+    def test_the_noise_is_of_the_seed(self):
+        model, prompts = self.model(), [[0, 3], [0, 4]]
+        once = decode.generate(model, prompts, [7, 8], 10, 0.7)
+        self.assertEqual(once, decode.generate(model, prompts, [7, 8], 10, 0.7))
+        self.assertNotEqual(once, decode.generate(model, prompts, [9, 10], 10, 0.7))
+
+    def test_a_text_ends_with_the_context_or_at_the_stop(self):
+        model = self.model()
+        (filled,) = decode.generate(model, [[0, 3]], [1], 100, 0.9, stop=-1)
+        self.assertEqual(len(filled), 31)  # of 32 positions two are the prompt's; the last one has a next token, too
+        stop = filled[5]
+        self.assertEqual(decode.generate(model, [[0, 3]], [1], 100, 0.9, stop=stop), [filled[: filled.index(stop)]])
 
     def test_every_kind_of_edit_shows_in_the_stream(self):
         model, prompt = self.model(n_nontopk=1), [0, 3, 4, 5]

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 from claims import sae
 from topklm.data import BOS
 from topklm.export import config_of, hf_config, load_model, read_weights, to_8bit, to_f16
-from topklm.generate import Decoder, sample
+from topklm.generate import Decoder
 from topklm.model import IDLE, LASTING, NEAREST, ModelConfig, TopKLM, below_cut
 from topklm.topk import topk_cut
 
@@ -171,14 +171,6 @@ class Model(unittest.TestCase):
         for at in range(5, 12):
             logits = decoder.feed(ids[:, at : at + 1])
             torch.testing.assert_close(logits, full[:, at], atol=1e-5, rtol=1e-4)
-
-    def test_sampling_repeats_by_seed(self):
-        model = TopKLM(CONFIG).init_weights(4).eval()
-        prompts = [[0, 3], [0, 4]]
-        once = sample(model, prompts, [7, 8], 10)
-        self.assertEqual(once, sample(model, prompts, [7, 8], 10))
-        self.assertEqual(once[0], sample(model, prompts[:1], [7], 10)[0])
-        self.assertNotEqual(once, sample(model, prompts, [9, 10], 10))
 
     def test_impossible_configs(self):
         for field, value in (("topk_k", 0), ("n_nontopk", 4), ("topk_select", "max"), ("topk_post", "gelu"), ("d_head", 7)):

@@ -1,10 +1,5 @@
-"""Batched sampling from a model, with a KV cache: for the figures about many stories, not for one reader.
+"""A KV cache for many sequences at once: for the figures about many stories, not for one reader. claims/decode.py samples with it."""
 
-Sequences of one call are sampled together; the noise of each comes from its own seed, so a sequence does not depend on
-what else is in the batch beyond rounding.
-"""
-
-import numpy as np
 import torch
 
 from .model import TopKLM, rotate
@@ -51,31 +46,3 @@ class Decoder:
                 x = edit(layer, x, start)
         self.length = end
         return self.model.logits(x[:, -1])
-
-
-@torch.no_grad()
-def sample(model, prompts, seeds, max_tokens, temperature=0.7, edit=None, stop=0):
-    """New ids (a list a sequence) after `prompts` (equal lengths, one a seed); ends at `stop`, which is left out."""
-    if len({len(p) for p in prompts}) != 1 or len(prompts) != len(seeds):
-        raise ValueError("prompts must have one length, and one seed each")
-    noise = [np.random.default_rng(seed) for seed in seeds]
-    decoder = Decoder(model, len(prompts))
-    logits = decoder.feed(torch.tensor(prompts), edit)
-    out, alive = [[] for _ in prompts], np.ones(len(prompts), dtype=bool)
-    budget = min(max_tokens, model.config.n_ctx - len(prompts[0]))
-    for step in range(budget):
-        if temperature == 0:
-            ids = logits.argmax(-1)
-        else:
-            draws = torch.tensor([g.random() for g in noise])
-            cumulative = (logits / temperature).softmax(-1).cumsum(-1)
-            ids = (cumulative < draws[:, None] * cumulative[:, -1:]).sum(-1).clamp(max=logits.shape[-1] - 1)
-        for i, token in enumerate(ids.tolist()):
-            if token == stop:
-                alive[i] = False
-            if alive[i]:
-                out[i].append(token)
-        if not alive.any() or step + 1 == budget:
-            break
-        logits = decoder.feed(ids[:, None], edit)
-    return out
