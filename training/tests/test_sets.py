@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import tomllib
 import unittest
 from pathlib import Path
 from unittest import mock
@@ -219,6 +220,11 @@ class Rules(unittest.TestCase):
         self.assertAlmostEqual(scoring.harmonic([1, 2, 0], [1.5, 1.5, 1.0], 1.0, [plain] * 3, 1.3), (1 + 4 / 3) / 3)
         self.assertEqual(scoring.harmonic([2], [1.5], 1.0, [plain], 1.6), 2)
         self.assertEqual(scoring.harmonic([2], [2.0], 1.0, [plain], 1.3), 0)
+
+    def test_the_shipped_recipes_are_those_of_the_results(self):
+        rows = recipes.recipes(common.read(common.RESULTS, "sets"), tomllib.loads(steer.CONFIG.read_text()))
+        shipped = common.ROOT / "models" / common.TOPK / "recipes.json"
+        self.assertEqual(json.loads(shipped.read_text(encoding="utf-8")), common.rounded(rows))
 
     def test_a_recipe_is_the_list_of_at_most_eight(self):
         def figures(size, *rows):
