@@ -128,10 +128,14 @@ async function onPackage(folder, atOnce) {
   return nodeTests(testFiles(folder, '.test.mjs'), atOnce);
 }
 
+/** Of checks beside each other one makes an environment, and the next finds it made. */
+let preparing = Promise.resolve();
+
 /** The Python environments of the tests in tests/python and tests/notebooks, or those named; what cannot be had is said there too. */
 async function prepare(names) {
   const { prepareEnvironments } = await import('../../tests/python/host.mjs');
-  await prepareEnvironments(names);
+  preparing = preparing.catch(() => {}).then(() => prepareEnvironments(names));
+  await preparing;
 }
 
 async function pythonTests() {
