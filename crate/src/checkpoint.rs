@@ -29,13 +29,13 @@ mod summary;
 #[cfg(feature = "cli")]
 mod write;
 
-use serde::de::DeserializeOwned;
-
 use crate::config::{CacheDtype, Config, GenerationDefaults};
 use crate::error::{fail, Code, Error, Result};
 use crate::source::Source;
 use crate::tokenizer::Tokenizer;
 
+#[cfg(feature = "cli")]
+pub(crate) use folder::{begins_weights, step_of};
 #[cfg(not(target_arch = "wasm32"))]
 pub use folder::FolderSource;
 #[cfg(feature = "internals")]
@@ -77,14 +77,6 @@ pub(crate) async fn read_file(source: &dyn Source, path: &str, limit: u64, code:
             format!("{path} has {size} bytes; at most {limit} are read"),
         )),
     }
-}
-
-/// What the JSON object in a file says. A list, which serde takes for an object's values, is none.
-pub(crate) fn parse_object<T: DeserializeOwned>(path: &str, bytes: &[u8], code: Code) -> Result<T> {
-    if bytes.trim_ascii_start().first() != Some(&b'{') {
-        return Err(Error::new(code, format!("{path} must hold a JSON object")));
-    }
-    serde_json::from_slice(bytes).map_err(|error| Error::new(code, format!("{path} is not valid: {error}")))
 }
 
 /// `config.json` of the model.

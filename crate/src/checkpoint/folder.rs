@@ -11,6 +11,19 @@ use crate::error::{fail, Code, Error, Result};
 use crate::memory::zeroed;
 use crate::source::{LocalFuture, Source};
 
+/// The training step of a folder's name, as the number is written: `step07` is not the folder of step 7.
+#[cfg(feature = "cli")]
+pub(crate) fn step_of(folder: &str) -> Option<u64> {
+    let step = folder.strip_prefix("step")?.parse::<u64>().ok()?;
+    (format!("step{step}") == folder).then_some(step)
+}
+
+/// Whether reading the weights of a folder begins with a file of that name.
+#[cfg(feature = "cli")]
+pub(crate) fn begins_weights(name: &str) -> bool {
+    name == SINGLE || name == INDEX
+}
+
 /// A model folder.
 #[derive(Clone, Debug)]
 pub struct FolderSource {
@@ -51,10 +64,9 @@ impl FolderSource {
     pub fn steps(&self) -> Result<Vec<u64>> {
         let mut steps = Vec::new();
         for folder in self.folders("")? {
-            let step = folder.strip_prefix("step").and_then(|step| step.parse::<u64>().ok());
-            if let Some(step) = step.filter(|step| format!("step{step}") == folder) {
+            if let Some(step) = step_of(&folder) {
                 let names = self.files(&format!("{folder}/"))?;
-                if names.iter().any(|name| name == SINGLE || name == INDEX) {
+                if names.iter().any(|name| begins_weights(name)) {
                     steps.push(step);
                 }
             }

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::header::{read_header, TensorInfo};
-use super::{is_inside, parse_object, read_file};
+use super::{is_inside, read_file};
 use crate::error::{fail, quoted, Code, Result};
-use crate::json::Entries;
+use crate::json::{self, Entries};
 use crate::pace::all;
 use crate::source::{LocalFuture, Source};
 
@@ -46,7 +46,7 @@ impl Checkpoint {
             );
         }
         let bytes = read_file(source, &index, MAX_INDEX, Code::Checkpoint).await?;
-        let ShardIndex { weight_map } = parse_object(&index, &bytes, Code::Checkpoint)?;
+        let ShardIndex { weight_map } = json::object(&index, &bytes, Code::Checkpoint)?;
         let mut checkpoint = Checkpoint::default();
         let mut shards = BTreeSet::new();
         for shard in weight_map.0.values() {

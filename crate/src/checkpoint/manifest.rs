@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{is_inside, parse_object};
+use super::is_inside;
 use crate::error::{fail, quoted, Code, Result};
+use crate::json;
 
 /// One file of the model.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -44,7 +45,7 @@ struct Raw {
 
 impl Manifest {
     pub fn from_json(bytes: &[u8]) -> Result<Manifest> {
-        let raw: Raw = parse_object("manifest.json", bytes, Code::Checkpoint)?;
+        let raw: Raw = json::object("manifest.json", bytes, Code::Checkpoint)?;
         if raw.format != 1 {
             fail!(Checkpoint, "manifest.json: format must be 1, not {}", raw.format);
         }

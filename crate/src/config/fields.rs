@@ -13,15 +13,6 @@ pub(super) struct Fields<'a> {
     prefix: String,
 }
 
-/// The bytes of `file` as one JSON object.
-pub(super) fn parse_object(file: &str, bytes: &[u8]) -> Result<Map<String, Value>> {
-    match serde_json::from_slice(bytes) {
-        Ok(Value::Object(map)) => Ok(map),
-        Ok(_) => fail!(Config, "{file} must hold a JSON object"),
-        Err(error) => fail!(Config, "{file} is not valid JSON: {error}"),
-    }
-}
-
 impl<'a> Fields<'a> {
     pub fn new(file: &str, map: &'a Map<String, Value>) -> Self {
         Fields {

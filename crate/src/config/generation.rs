@@ -1,8 +1,9 @@
 //! `generation_config.json`: a model's own defaults for sampling.
 
-use super::fields::{parse_object, Fields};
+use super::fields::Fields;
 use super::Config;
-use crate::error::Result;
+use crate::error::{Code, Result};
+use crate::json;
 
 /// What a setting of sampling may be: of a file's here, of a caller's in `ops/sampling.rs`.
 #[derive(Clone, Copy)]
@@ -61,7 +62,7 @@ pub struct GenerationDefaults {
 impl GenerationDefaults {
     /// Reads the file; unknown keys are ignored. `d_vocab`: ids beyond it are dropped, they can never be drawn.
     pub fn from_json(bytes: &[u8], d_vocab: usize) -> Result<GenerationDefaults> {
-        let map = parse_object("generation_config.json", bytes)?;
+        let map = json::object("generation_config.json", bytes, Code::Config)?;
         let fields = Fields::new("generation_config.json", &map);
         let mut temperature = TEMPERATURE.read(&fields)?;
         if fields.boolean("do_sample")? == Some(false) {

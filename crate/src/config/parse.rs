@@ -2,12 +2,13 @@
 
 use serde_json::Value;
 
-use super::fields::{parse_object, shown, Fields};
+use super::fields::{shown, Fields};
 use super::{
     Activation, Architecture, Biases, CacheDtype, Config, Mlp, Norm, Positions, QuantMethod, Quantization, Residual,
     TopK,
 };
-use crate::error::{fail, quoted, Result};
+use crate::error::{fail, quoted, Code, Result};
+use crate::json;
 use crate::numerics::int4::LARGEST_GROUP;
 use crate::numerics::order::{Post, Select};
 
@@ -27,7 +28,7 @@ pub(super) fn config(bytes: &[u8], max_context: Option<usize>, cache_dtype: Cach
             "the largest context (maxContext, --max-context) is 0; it must be at least 1"
         );
     }
-    let map = parse_object("config.json", bytes)?;
+    let map = json::object("config.json", bytes, Code::Config)?;
     let fields = Fields::new("config.json", &map);
     let architecture = architecture(&fields)?;
     let mut config = plain(&fields, architecture)?;

@@ -1,9 +1,10 @@
 //! `cfg.json` of a sparse autoencoder in SAELens' layout → [`Sae`]. Versions from 6 on say what kind it is in `architecture`; older ones
 //! say `activation_fn_str`.
 
-use super::fields::{parse_object, Fields};
+use super::fields::Fields;
 use super::parse::MAX_WIDTH;
-use crate::error::{quoted, Result};
+use crate::error::{quoted, Code, Result};
+use crate::json;
 
 const FILE: &str = "cfg.json";
 
@@ -69,7 +70,7 @@ pub enum Normalize {
 impl Sae {
     /// Reads `cfg.json`; `hook` wins over the one it names. Without its error term until told otherwise.
     pub fn from_json(bytes: &[u8], hook: Option<&str>) -> Result<Sae> {
-        let map = parse_object(FILE, bytes)?;
+        let map = json::object(FILE, bytes, Code::Config)?;
         let fields = Fields::new(FILE, &map);
         let width = |key: &str| match fields.integer(key, 1, MAX_WIDTH)? {
             Some(width) => Ok(width),

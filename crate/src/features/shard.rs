@@ -7,6 +7,7 @@ use super::facts::Facts;
 pub use super::report::Whole;
 use super::store;
 use crate::error::{fail, Code, Error, Result};
+use crate::json;
 use crate::offline::files;
 
 /// Largest `facts.json` we read.
@@ -69,8 +70,7 @@ impl Shard {
             );
         }
         let bytes = files::read_whole(&path, MAX_FACTS)?;
-        let facts: Facts = serde_json::from_slice(&bytes)
-            .map_err(|error| Error::new(Code::Checkpoint, format!("{} is not valid: {error}", path.display())))?;
+        let facts: Facts = json::object(&path.display().to_string(), &bytes, Code::Checkpoint)?;
         facts.check(&path)?;
         Ok((bytes, facts))
     }

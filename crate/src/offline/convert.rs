@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use super::{files, OfflineModel};
 use crate::checkpoint::{self, FolderSource, GgufSource};
 use crate::config::Config;
-use crate::error::{fail, Error, Result};
+use crate::error::{fail, Code, Error, Result};
+use crate::json;
 use crate::source::Source;
 
 pub use crate::checkpoint::Precision;
@@ -214,9 +215,7 @@ fn convert_gguf(source: &GgufSource, options: &ConvertOptions) -> Result<Done> {
 /// config.json with what is to be known of the matrices of 4 bits.
 fn say_four_bits(source: &dyn Source, options: &ConvertOptions) -> Result<()> {
     let bytes = pollster::block_on(checkpoint::read_config_bytes(source))?;
-    let Ok(serde_json::Value::Object(mut config)) = serde_json::from_slice(&bytes) else {
-        fail!(Config, "config.json must hold a JSON object")
-    };
+    let mut config: serde_json::Map<_, _> = json::object("config.json", &bytes, Code::Config)?;
     config.insert("quantization_config".into(), checkpoint::four_bit_config());
     let text = format!("{:#}\n", serde_json::Value::Object(config));
     files::write_whole(&options.to.join("config.json"), text.as_bytes())

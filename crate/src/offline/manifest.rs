@@ -4,16 +4,18 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::files::{self, UNFINISHED};
-use crate::checkpoint::{self, FolderSource, Manifest, ManifestFile};
-use crate::error::{fail, quoted, Result};
+use crate::checkpoint::{self, step_of, FolderSource, Manifest, ManifestFile};
+use crate::error::{fail, quoted, Code, Result};
+use crate::json;
 
 #[derive(Serialize)]
 struct Written<'a> {
     format: u64,
     files: &'a [ManifestFile],
-    steps: &'a BTreeSet<u64>,
+    steps: BTreeSet<u64>,
     /// A path relative to the folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     dense_twin: Option<&'a str>,
@@ -31,9 +33,9 @@ pub fn manifest_of(folder: &Path) -> Result<String> {
     walk(&source, &bounds, "", &mut BTreeSet::new(), &mut names)?;
     names.sort();
     pollster::block_on(checkpoint::read_config(&source)).map_err(|error| source.named(error))?;
-    let config: serde_json::Value =
-        serde_json::from_slice(&pollster::block_on(checkpoint::read_config_bytes(&source))?).unwrap_or_default();
-    let dense_twin = config["dense_twin"].as_str();
+    let bytes = pollster::block_on(checkpoint::read_config_bytes(&source))?;
+    let config: Map<String, Value> = json::object("config.json", &bytes, Code::Config)?;
+    let dense_twin = config.get("dense_twin").and_then(Value::as_str);
     if let Some(twin) = dense_twin.filter(|twin| !checkpoint::is_beside(twin)) {
         fail!(
             Config,
@@ -47,11 +49,10 @@ pub fn manifest_of(folder: &Path) -> Result<String> {
         let (bytes, sha256) = files::sha256(&folder.join(&path))?;
         written.push(ManifestFile { path, bytes, sha256 });
     }
-    let step = |file: &ManifestFile| step_of(&file.path).map(|(step, _)| step);
     let text = serde_json::to_string_pretty(&Written {
         format: 1,
         files: &written,
-        steps: &written.iter().filter_map(step).collect(),
+        steps: written.iter().filter_map(|file| step_with(&file.path)).collect(),
         dense_twin,
         features: written
             .iter()
@@ -100,12 +101,10 @@ fn has_offers(folder: &str) -> bool {
         .any(|file| is_offered(&format!("{folder}{file}")))
 }
 
-/// The step of `step{N}/rest`, and the rest.
-fn step_of(path: &str) -> Option<(u64, &str)> {
-    let (folder, rest) = path.split_once('/')?;
-    let digits = folder.strip_prefix("step")?;
-    let plain = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
-    plain.then(|| digits.parse().ok()).flatten().map(|step| (step, rest))
+/// The step whose weights a file is: one without them is none that a loader could take.
+fn step_with(path: &str) -> Option<u64> {
+    let (folder, file) = path.split_once('/')?;
+    checkpoint::begins_weights(file).then(|| step_of(folder)).flatten()
 }
 
 /// The folder of `saes/NAME/cfg.json`, or of another file of an autoencoder.
@@ -118,7 +117,8 @@ fn sae_of(path: &str) -> Option<&str> {
 
 /// What a loader may ask for; cards and the manifest itself are not among it.
 fn is_offered(path: &str) -> bool {
-    let inside = step_of(path).map_or(path, |(_, rest)| rest);
+    let of_step = path.split_once('/').filter(|(folder, _)| step_of(folder).is_some());
+    let inside = of_step.map_or(path, |(_, rest)| rest);
     let alone = matches!(
         inside,
         "config.json"
@@ -169,6 +169,7 @@ mod tests {
             "data/",
             "a/b/",
             "stepX/",
+            "step07/",
             "step1/step2/",
             "saes/block2/more/",
             "analysis.part/",
@@ -200,6 +201,7 @@ mod tests {
             "features/final.bin",
             "stepX/config.json",
             "step/config.json",
+            "step07/config.json",
             "model-1.safetensors",
             "model-a-of-b.safetensors",
             "sub/config.json",

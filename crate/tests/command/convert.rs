@@ -169,7 +169,15 @@ fn checkpoints_come_along_and_statistics_do_not() {
     let text = model.write("Once upon a time", &options).unwrap();
     assert!(text.starts_with(", there was a little girl"), "{text}");
 
-    // Its manifest names every shard and every step.
+    // Its manifest names every shard and every step: those that have weights, in folders named as the number is written.
+    std::fs::create_dir(to.join("step9")).unwrap();
+    std::fs::copy(to.join("config.json"), to.join("step9/config.json")).unwrap();
+    std::fs::create_dir(to.join("step07")).unwrap();
+    std::fs::copy(
+        to.join("model.safetensors.index.json"),
+        to.join("step07/model.safetensors.index.json"),
+    )
+    .unwrap();
     assert!(topk_lm("manifest", &[&to], &[]).status.success());
     let manifest = json(&to.join("manifest.json"));
     assert_eq!(manifest["steps"], said["steps"]);
@@ -183,6 +191,7 @@ fn checkpoints_come_along_and_statistics_do_not() {
         paths.contains(&"model.safetensors.index.json") && !paths.contains(&"README.md"),
         "{paths:?}"
     );
+    assert!(!paths.iter().any(|path| path.starts_with("step07/")), "{paths:?}");
     assert!(topk_lm("manifest", &[&to], &["--check"]).status.success());
     // Links that lead in circles, on 2^40 ways.
     #[cfg(unix)]
