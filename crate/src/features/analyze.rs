@@ -224,13 +224,13 @@ pub fn merge(
         .transpose()?;
     // Without it nothing is taken for statistics until all of them are there.
     remove(&out.join("index.json"))?;
-    // What an earlier analysis measured, of other weights perhaps, would be taken for a part of this one.
+    // What an earlier analysis measured, of other weights perhaps, would be taken for a part of this one. What stays is written anew below; of
+    // layers and training steps there may have been more.
     for (name, is_ours) in [
         ("states.json", more.states.is_some()),
         ("contrasts.json", more.measured.is_some()),
         ("switches.json", more.measured.is_some()),
         ("clusters.json", whole.facts.clusters.is_some()),
-        // What is not removed above is written anew below, but of a deeper or wider model there were more files.
         ("steps", false),
     ] {
         if !is_ours {

@@ -40,8 +40,6 @@ const CURVE: [usize; 6] = [1, 2, 4, 8, 16, 32];
 const MOST_PROMPTS: usize = 64;
 /// At least so many contexts, and texts for a strength; twice as many for the figures. A multiple of the number of prompts.
 const TEXTS: usize = 24;
-/// Surprise up to which a text still reads, as a multiple of the model's own.
-const GENTLE: f64 = 1.3;
 
 /// Openings of stories, for models that are given no others: the choosing prompts of training/claims/concepts.toml.
 const OPENINGS: [&str; 12] = [

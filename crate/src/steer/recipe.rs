@@ -6,9 +6,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::texts::{Texts, TEMPERATURE, TOKENS};
-use super::{strength, Concept, Prompt, SteerOptions, GENTLE, SCORING_SEED};
+use super::{strength, Concept, Prompt, SteerOptions, SCORING_SEED};
 use crate::edits::Edit;
 use crate::error::{fail, Code, Error, Result};
+use crate::features::READS;
 use crate::offline::files;
 
 /// Largest list that is read.
@@ -59,7 +60,7 @@ pub(super) fn of(
         steered_rate: mean(&of_steered),
         success: thousandths(two as f64 / of_steered.len().max(1) as f64),
         nll_ratio: thousandths(ratio),
-        gentle: ratio <= GENTLE && strength::reads(plain, steered),
+        gentle: ratio <= READS && strength::reads(plain, steered),
         judge: files::name_of(options.judge.as_deref().unwrap_or(&options.model)),
         tokens: TOKENS,
         texts: of_steered.len(),

@@ -1,4 +1,5 @@
-//! How strong: the largest strength at which the texts still read. Twin: `at_surprise` of training/claims/scoring.py.
+//! How strong: the largest strength at which the texts still read. `at_surprise` of training/claims/scoring.py finds where the surprise reaches its
+//! limit likewise, but takes no notice of loops, and has no least strength.
 
 use super::texts::Texts;
 use crate::error::Result;

@@ -71,11 +71,18 @@ fn a_corpus_may_come_through_a_pipe() {
 #[test]
 fn an_analysis_leaves_nothing_of_an_earlier_one_that_measured_more() {
     let folder = common::folder("analyze-again");
-    let (corpus, out) = (folder.join("corpus.jsonl"), folder.join("features"));
+    let (corpus, model, out) = (
+        folder.join("corpus.jsonl"),
+        folder.join("model"),
+        folder.join("features"),
+    );
     std::fs::write(&corpus, "{\"ids\":[1,2,3]}\n").unwrap();
-    std::fs::create_dir(&out).unwrap();
-    for folder in ["layer0", "layer9", "steps"] {
-        std::fs::create_dir(out.join(folder)).unwrap();
+    std::fs::create_dir_all(model.join("step3")).unwrap();
+    let mut config = common::json(&golden("llama-gqa").join("config.json"));
+    config["training_step"] = 5.into();
+    std::fs::write(model.join("config.json"), config.to_string()).unwrap();
+    for to in ["model.safetensors", "step3/model.safetensors"] {
+        std::fs::copy(golden("llama-gqa").join("model.safetensors"), model.join(to)).unwrap();
     }
     let names = [
         "states.json",
@@ -83,27 +90,27 @@ fn an_analysis_leaves_nothing_of_an_earlier_one_that_measured_more() {
         "switches.json",
         "layer9/0.json",
         "layer0/9999.json",
+        "steps/layer9/0.json",
         "own.json",
     ];
-    for name in names {
-        std::fs::write(out.join(name), "{}").unwrap();
+    let [corpus, model] = [&corpus, &model].map(|path| path.to_str().unwrap());
+    let analyze = ["analyze", "--model", model, "--corpus", corpus, "--out"];
+    for checkpoints in [&[][..], &["--checkpoints"]] {
+        for name in names {
+            let path = out.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "{}").unwrap();
+        }
+        let output = topk_lm(&[&analyze[..], &[out.to_str().unwrap()], checkpoints].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        assert_eq!(
+            names.map(|name| out.join(name).exists()),
+            [false, false, false, false, false, false, true],
+            "{checkpoints:?}"
+        );
+        assert!(out.join("index.json").exists());
+        assert_eq!(out.join("steps").exists(), !checkpoints.is_empty());
     }
-    let model = golden("llama-gqa").display().to_string();
-    let analyze = [
-        "analyze",
-        "--model",
-        &model,
-        "--corpus",
-        corpus.to_str().unwrap(),
-        "--out",
-    ];
-    let output = topk_lm(&[&analyze[..], &[out.to_str().unwrap()]].concat());
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    assert_eq!(
-        names.map(|name| out.join(name).exists()),
-        [false, false, false, false, false, true]
-    );
-    assert!(out.join("index.json").exists());
 }
 
 /// Scripts that write through a link keep it.

@@ -5,6 +5,7 @@ use super::set::{softmax, Handle};
 use crate::edits::{Action, EditTable, ResolvedEdit, Site};
 use crate::error::Result;
 use crate::exec::cpu::{BatchedDecode, Branches, CpuEngine, Prefix, TokenInput};
+use crate::features::READS;
 
 /// New tokens of a text.
 pub const LENGTH: usize = 12;
@@ -13,8 +14,6 @@ const WEAKEST: f64 = 0.25;
 const LEVELS: usize = 21;
 /// The level of four times the strong activation.
 const FOUR_TIMES: usize = 16;
-/// A text still reads if its surprise is at most so many times that of the model's own.
-pub const READS: f64 = 1.3;
 /// A neuron that, at four times its strong activation, moves the next token's distribution by less than this is not tried at lower ones, nats.
 const STILL: f64 = 0.02;
 
