@@ -8,6 +8,9 @@ use serde::Deserialize;
 use crate::error::{fail, Code, Error, Result};
 use crate::exec::request::LogitRows;
 use crate::features::control::Control;
+use crate::json;
+use crate::numerics::math::log_sum;
+use crate::offline::files;
 use crate::pace::Cancel;
 use crate::session::{EachSet, GenerateOptions, Model, RunOptions, SamplingOptions, Setting};
 
@@ -18,6 +21,8 @@ pub const WORDS: usize = 8;
 /// Texts that are written, and tokens of each.
 const TEXTS: u64 = 8;
 const LENGTH: usize = 48;
+/// Largest `features/index.json` that is read.
+const MOST_BYTES: u64 = 1 << 30;
 
 /// Tokens of which any may come, and those that are to come instead.
 pub type Sides = [Vec<u32>; 2];
@@ -53,22 +58,23 @@ struct Columns {
 /// All neurons of which a strength is known: the largest value at which text still reads, else the strong activation, else the largest.
 pub fn settable(features: &Path, model: &Model) -> Result<Vec<Setting>> {
     let file = features.join("index.json");
-    let wrong = |what: String| Error::new(Code::Argument, format!("{}: {what}", file.display()));
-    let bytes = std::fs::read(&file).map_err(|error| {
-        wrong(format!(
-            "{error}; `topk-lm analyze` writes the statistics that say how strongly each neuron can be set"
-        ))
+    let bytes = files::read_whole(&file, MOST_BYTES).map_err(|error| {
+        let help = "`topk-lm analyze` writes the statistics that say how strongly each neuron can be set";
+        Error::new(error.code(), format!("{error}; {help}"))
     })?;
-    let index: Index = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
+    let index: Index = json::object(&file.display().to_string(), &bytes, Code::Argument)?;
     let config = model.config();
     let fits = index.layers.iter().all(|layer| *layer < config.n_layers) && index.d_model == config.d_model;
     // What the file says is multiplied only where it is the model's own width.
     let many = if fits { index.layers.len() * config.d_model } else { 0 };
     if !fits || index.columns.max.len() != many {
-        return Err(wrong(format!(
-            "these are not the statistics of this model, which has {} layers of {} neurons",
-            config.n_layers, config.d_model
-        )));
+        fail!(
+            Argument,
+            "{}: these are not the statistics of this model, which has {} layers of {} neurons",
+            file.display(),
+            config.n_layers,
+            config.d_model
+        );
     }
     let Columns { steer, strong, max } = &index.columns;
     let known = |entry: usize| {
@@ -206,12 +212,6 @@ pub fn places(model: &Model, prompt: &[u32], sides: &Sides, count: usize) -> Res
     best.sort_by(|a, b| b.0.total_cmp(&a.0));
     all.extend(best.into_iter().take(count).map(|(_, ids)| ids));
     Ok(all)
-}
-
-/// ln of a sum of exponentials, of at least one.
-fn log_sum(logits: impl Iterator<Item = f64> + Clone) -> f64 {
-    let most = logits.clone().fold(f64::NEG_INFINITY, f64::max);
-    most + logits.map(|x| (x - most).exp()).sum::<f64>().ln()
 }
 
 /// ln p of the less likely of two sides.

@@ -12,7 +12,7 @@ use crate::config::Config;
 #[cfg(feature = "cli")]
 use crate::error::{fail, Result};
 #[cfg(feature = "cli")]
-use crate::offline::{documents, files, OfflineModel};
+use crate::offline::{documents, hex, OfflineModel};
 
 /// What became of the documents that are longer than the context.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub fn read(model: &OfflineModel, paths: &[PathBuf]) -> Result<(Vec<Vec<u32>>, C
             .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
             .collect(),
         documents: documents.len() as u64,
-        sha256: files::hex(&hash.finalize()),
+        sha256: hex(&hash.finalize()),
     };
     Ok((documents, facts, cut))
 }

@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::error::{fail, Result};
 use crate::exec::cpu::{CpuCache, CpuEngine};
 use crate::offline::documents::{is_lines, parts, plain, refuse_json, Part};
+use crate::offline::hex;
 use crate::ops::weights::CpuWeights;
 use crate::pace::pause;
 use crate::source::Source;
@@ -178,16 +179,8 @@ impl Live {
         *corpus = CorpusFacts {
             files: std::mem::take(&mut corpus.files),
             documents: self.whole.last.to,
-            sha256: hex(&self.hash),
+            sha256: hex(&self.hash.clone().finalize()),
         };
         report::write(&self.whole, &More::default(), &mut |_, _, _| {}, put).await
     }
-}
-
-fn hex(hash: &Sha256) -> String {
-    hash.clone()
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }

@@ -68,16 +68,19 @@ pub(super) fn file(n: usize) -> String {
     format!("saes/{n}.json")
 }
 
-/// The model of a folder with all of `saes` attached; an error names the folder that it is about.
-pub fn attached(model: &Path, saes: &[SaeSource]) -> Result<Model> {
-    let source = FolderSource::new(model)?;
-    let cancel = Cancel::default();
-    let model = pollster::block_on(Model::load(&source, BackendChoice::Cpu, &cancel, &mut |_, _| {}))
-        .map_err(|error| source.named(error))?;
+/// Attaches all of `saes`, in the order given; an error names the folder.
+pub fn attach(model: &Model, saes: &[SaeSource]) -> Result<()> {
     for (folder, options) in saes {
         let source = FolderSource::new(folder)?;
         pollster::block_on(model.attach_sae(&source, options)).map_err(|error| error.at(folder.display()))?;
     }
+    Ok(())
+}
+
+/// The model of a folder with all of `saes` attached; an error names the folder that it is about.
+pub fn attached(model: &Path, saes: &[SaeSource]) -> Result<Model> {
+    let model = Model::open_on(model, BackendChoice::Cpu)?;
+    attach(&model, saes)?;
     Ok(model)
 }
 

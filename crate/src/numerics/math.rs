@@ -1,4 +1,4 @@
-//! exp, tanh, erf and ln in plain Rust arithmetic, for the CPU kernels and the sampler. No call into a libm: the same bits natively
+//! exp, tanh, erf and ln in plain Rust arithmetic, for the CPU kernels and the sampler. They call no libm: the same bits natively
 //! and in WebAssembly, and loops over them vectorise. `shaders/parts/exp.wgsl` is the twin of [`exp`].
 //!
 //! Largest errors, found by a walk over the floats (tests below): exp 1 ulp, tanh 3 ulp, erf 4 ulp, ln 2 ulp.
@@ -100,6 +100,13 @@ pub fn ln(x: f32) -> f32 {
     let series = q * (1.0 / 3.0 + q * (1.0 / 5.0 + q * (1.0 / 7.0 + q * (1.0 / 9.0))));
     let exponent = exponent as f32;
     exponent * LN_2_HIGH + (exponent * LN_2_LOW + (2.0 * s + 2.0 * s * series))
+}
+
+/// ln of a sum of exponentials, of at least one; by the system's libm, for figures that are printed.
+#[cfg(feature = "cli")]
+pub fn log_sum(exponents: impl Iterator<Item = f64> + Clone) -> f64 {
+    let most = exponents.clone().fold(f64::NEG_INFINITY, f64::max);
+    most + exponents.map(|x| (x - most).exp()).sum::<f64>().ln()
 }
 
 /// x·sigmoid(x), the activation of Llama's MLP.

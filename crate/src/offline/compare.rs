@@ -6,7 +6,7 @@ use super::documents::{self, Part};
 use crate::checkpoint::FolderSource;
 use crate::error::{fail, Result};
 use crate::exec::request::LogitRows;
-use crate::pace::Cancel;
+use crate::numerics::math::log_sum;
 use crate::session::{BackendChoice, LoadOptions, Model, RunOptions};
 
 /// Two models over one text.
@@ -108,9 +108,8 @@ pub fn compare(model: &Path, options: &LoadOptions, other: &Path, text: &Path, m
 
 /// A model and its ids of each document, without a BOS in front; what is wrong with either names the folder.
 fn opened(folder: &Path, options: &LoadOptions, name: &str, parts: &[Part<'_>]) -> Result<(Model, Vec<Vec<u32>>)> {
-    let source = FolderSource::new(folder)?;
-    let open = || {
-        let model = pollster::block_on(Model::load_with(&source, options, &Cancel::default(), &mut |_, _| {}))?;
+    let model = Model::open_with(folder, options)?;
+    let read = || {
         if !model.has_tokenizer() {
             fail!(Tokenizer, "tokenizer.json is missing, which reads the text");
         }
@@ -122,17 +121,19 @@ fn opened(folder: &Path, options: &LoadOptions, name: &str, parts: &[Part<'_>]) 
             }
             Ok(ids)
         };
-        let read = parts.iter().map(ids).collect::<Result<Vec<_>>>()?;
-        Ok((model, read))
+        parts.iter().map(ids).collect::<Result<Vec<_>>>()
     };
-    open().map_err(|error| source.named(error))
+    let source = FolderSource::new(folder)?;
+    let read = read().map_err(|error| source.named(error))?;
+    Ok((model, read))
 }
 
 /// Of a row of logits.
 fn log_probs(logits: &[f32]) -> Vec<f64> {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits.iter().map(|x| f64::from(x - largest).exp()).sum();
-    logits.iter().map(|x| f64::from(x - largest) - sum.ln()).collect()
+    let below = logits.iter().map(|x| f64::from(x - largest));
+    let total = log_sum(below.clone());
+    below.map(|x| x - total).collect()
 }
 
 /// The first of the largest.

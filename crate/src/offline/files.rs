@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::hex;
 use crate::error::{fail, Code, Error, Result};
 
 /// Where an analysis keeps its state, in the folder of its result, until it is finished.
@@ -108,11 +109,6 @@ pub fn name_of(folder: &Path) -> String {
         .map_or(String::new(), |name| name.to_string_lossy().into_owned())
 }
 
-/// Bytes in hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// The path with `suffix` appended to its name.
 pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -122,11 +118,15 @@ pub fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 /// A whole file of at most `limit` bytes.
 pub fn read_whole(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let unreadable = |error| io_error(path, "read", &error);
+    let file = File::open(path).map_err(unreadable)?;
+    // What a plain file says of itself spares the reading; a pipe or device says 0.
+    let said = file.metadata().map_err(unreadable)?.len();
     let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
-        .map_err(|error| io_error(path, "read", &error))?;
-    if bytes.len() as u64 > limit {
+    if said <= limit {
+        file.take(limit + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    }
+    if said.max(bytes.len() as u64) > limit {
         return Err(Error::new(
             Code::Io,
             format!("{} is larger than the limit of {limit} bytes", path.display()),

@@ -24,6 +24,11 @@ pub use model::{load_engine, OfflineModel};
 #[cfg(feature = "cli")]
 pub use progress::Progress;
 
+/// Bytes in hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The default number of threads: one per processor.
 #[cfg(feature = "cli")]
 pub fn default_threads() -> usize {

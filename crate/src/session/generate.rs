@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::groups::StepGroups;
 use super::sequence::{DecodeRequest, Pool, Sequence};
 use super::text::{GenerateOptions, Generated, Text};
-use super::Model;
+use super::{gone, Model};
 use crate::error::{fail, Result};
 use crate::ops::sample::MAX_STEPS;
 use crate::pace::Cancel;
@@ -132,7 +132,7 @@ pub(super) fn under_way<T>(state: Option<T>) -> Result<T> {
 /// Ends what is under way on a model that is gone.
 pub(super) fn check_disposed(disposed: &Cell<bool>) -> Result<()> {
     if disposed.get() {
-        fail!(Disposed, "the model was disposed; load it again");
+        return Err(gone());
     }
     Ok(())
 }

@@ -34,7 +34,7 @@ pub use text::{Finish, GenerateOptions, Generated, StepReport};
 use crate::checkpoint;
 pub use crate::config::CacheDtype;
 use crate::config::{Config, GenerationDefaults};
-use crate::error::{fail, quoted, Result};
+use crate::error::{fail, quoted, Code, Error, Result};
 use crate::exec::backend::{self, Engine};
 use crate::exec::gpu::open;
 use crate::pace::{beside, Cancel};
@@ -249,7 +249,7 @@ impl Model {
     fn engine(&self) -> Result<Rc<Engine>> {
         match &*self.engine.borrow() {
             Some(engine) => Ok(engine.clone()),
-            None => fail!(Disposed, "the model was disposed; load it again"),
+            None => Err(gone()),
         }
     }
 
@@ -275,6 +275,11 @@ impl Model {
         }
         Ok(())
     }
+}
+
+/// Of what is asked of a model that is no more.
+fn gone() -> Error {
+    Error::new(Code::Disposed, "the model was disposed; load it again")
 }
 
 impl fmt::Debug for Model {

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use crate::common::{golden, json, load_on, root};
+use crate::common::{folder, golden, json, load_on, root};
 use serde_json::Value;
 use topk_lm::pace::Cancel;
 use topk_lm::session::{BackendChoice, RunOptions};
@@ -145,6 +145,12 @@ fn the_command_prints_edits_and_says_what_is_wrong() {
         .iter()
         .all(|field| as_edit.contains_key(*field)));
 
+    // No byte of it takes room.
+    let (large, other) = (folder("turn-large"), folder("turn-other"));
+    let sparse = std::fs::File::create(large.join("index.json")).unwrap();
+    sparse.set_len((1 << 30) + 1).unwrap();
+    std::fs::write(other.join("index.json"), "{}").unwrap();
+    let [large, other] = [&large, &other].map(|path| path.to_str().unwrap());
     for (more, said) in [
         (
             &["--from", "qwxyz", "--to", "cat"][..],
@@ -153,7 +159,15 @@ fn the_command_prints_edits_and_says_what_is_wrong() {
         (&["--from", "dog", "--to", "dog"], "“dog” is on both sides"),
         (
             &["--from", "dog", "--to", "cat", "--features", "docs"],
-            "docs/index.json",
+            "error: docs/index.json cannot be read: ",
+        ),
+        (
+            &["--from", "dog", "--to", "cat", "--features", large],
+            "index.json is larger than the limit of 1073741824 bytes; `topk-lm analyze` writes",
+        ),
+        (
+            &["--from", "dog", "--to", "cat", "--features", other],
+            "index.json is not valid: missing field `layers`",
         ),
     ] {
         let output = topk_lm(&[&base[..], more].concat());
@@ -161,6 +175,8 @@ fn the_command_prints_edits_and_says_what_is_wrong() {
         assert_eq!((output.status.code(), stderr.lines().count()), (Some(1), 1), "{stderr}");
         assert!(stderr.contains(said), "{stderr}");
     }
+    drop(sparse);
+    std::fs::remove_dir_all(large).unwrap();
     let other = golden("llama-gqa");
     let features = root().join(MODEL).join("features");
     let [model, features] = [&other, &features].map(|path| path.to_str().unwrap());

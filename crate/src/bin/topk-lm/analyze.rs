@@ -107,7 +107,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
         export: args.export.clone(),
         writes: args.writes,
         stories: args.stories.clone().zip(args.states.clone()),
-        saes: args.saes.sources(),
+        saes: args.saes.saes.clone(),
         part: args.part,
     };
     let mut notices = Vec::new();

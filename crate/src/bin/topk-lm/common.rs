@@ -7,11 +7,10 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use serde_json::{json, Value};
-use topk_lm::checkpoint::FolderSource;
 use topk_lm::edits::Edit;
 use topk_lm::error::{shortened, Code, Error, Result};
+use topk_lm::features::saes::SaeSource;
 use topk_lm::offline;
-use topk_lm::pace::Cancel;
 use topk_lm::session::{
     BackendChoice, CacheDtype, KeptAs, LoadOptions, Model, SaeOptions, SaeQuality, SamplingOptions,
 };
@@ -223,52 +222,24 @@ pub struct SaeArgs {
     /// Attach a sparse autoencoder in SAELens' layout (cfg.json, sae_weights.safetensors); may be given several times.
     /// DIR[,hook=blocks.2.hook_resid_post][,error=keep]: at another hook than the one cfg.json names; with its error term
     /// (default: drop)
-    #[arg(long = "sae", value_name = "DIR")]
-    pub saes: Vec<SaeArg>,
+    #[arg(long = "sae", value_name = "DIR", value_parser = sae)]
+    pub saes: Vec<SaeSource>,
 }
 
 /// One autoencoder: its folder and how it is attached.
-#[derive(Clone, Debug)]
-pub struct SaeArg {
-    folder: PathBuf,
-    options: SaeOptions,
-}
-
-impl std::str::FromStr for SaeArg {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<SaeArg, String> {
-        let mut parts = text.split(',');
-        let folder = PathBuf::from(parts.next().unwrap_or_default());
-        let mut options = SaeOptions::default();
-        for part in parts {
-            match part.split_once('=') {
-                Some(("hook", hook)) => options.hook = Some(hook.to_owned()),
-                Some(("error", "keep")) => options.error_term = true,
-                Some(("error", "drop")) => options.error_term = false,
-                _ => return Err(format!("{part:?} must be hook=NAME, error=keep or error=drop")),
-            }
+fn sae(text: &str) -> std::result::Result<SaeSource, String> {
+    let mut parts = text.split(',');
+    let folder = PathBuf::from(parts.next().unwrap_or_default());
+    let mut options = SaeOptions::default();
+    for part in parts {
+        match part.split_once('=') {
+            Some(("hook", hook)) => options.hook = Some(hook.to_owned()),
+            Some(("error", "keep")) => options.error_term = true,
+            Some(("error", "drop")) => options.error_term = false,
+            _ => return Err(format!("{part:?} must be hook=NAME, error=keep or error=drop")),
         }
-        Ok(SaeArg { folder, options })
     }
-}
-
-impl SaeArgs {
-    /// Folders, and how each is attached.
-    pub fn sources(&self) -> Vec<(PathBuf, SaeOptions)> {
-        let sources = self.saes.iter();
-        sources.map(|sae| (sae.folder.clone(), sae.options.clone())).collect()
-    }
-
-    /// Attaches all of them, in the order given.
-    pub fn attach(&self, model: &Model) -> Result<()> {
-        for sae in &self.saes {
-            let source = FolderSource::new(&sae.folder)?;
-            pollster::block_on(model.attach_sae(&source, &sae.options))
-                .map_err(|error| error.at(sae.folder.display()))?;
-        }
-        Ok(())
-    }
+    Ok((folder, options))
 }
 
 /// The same as JSON.
@@ -303,7 +274,6 @@ pub fn sae_lines(quality: &SaeQuality) -> Vec<String> {
 
 /// Loads the model; an error names its folder.
 pub fn load(args: &ModelArgs) -> Result<Model> {
-    let source = FolderSource::new(&args.model)?;
     let options = LoadOptions {
         backend: args.backend.choice(),
         max_context: args.max_context,
@@ -311,8 +281,7 @@ pub fn load(args: &ModelArgs) -> Result<Model> {
         kv_cache: args.kv_cache.dtype(),
         threads: args.threads,
     };
-    pollster::block_on(Model::load_with(&source, &options, &Cancel::default(), &mut |_, _| {}))
-        .map_err(|error| source.named(error))
+    Model::open_with(&args.model, &options)
 }
 
 /// Prints a line to stderr; whether anybody reads it changes nothing.

@@ -4,6 +4,7 @@ use clap::Args;
 use serde_json::json;
 use topk_lm::edits::Edit;
 use topk_lm::error::Result;
+use topk_lm::features::saes;
 use topk_lm::pace::Cancel;
 use topk_lm::session::{Finish, GenerateOptions};
 
@@ -43,7 +44,7 @@ pub struct GenerateArgs {
 
 pub fn run(args: &GenerateArgs) -> Result<()> {
     let model = load(&args.model)?;
-    args.saes.attach(&model)?;
+    saes::attach(&model, &args.saes.saes)?;
     let prompt = args.prompt.ids(&model)?;
     let options = GenerateOptions {
         max_tokens: args.max_tokens,

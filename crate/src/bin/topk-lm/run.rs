@@ -7,6 +7,7 @@ use topk_lm::checkpoint::{safetensors_bytes, OutputTensor};
 use topk_lm::edits::Edit;
 use topk_lm::error::{Code, Error, Result};
 use topk_lm::exec::request::LogitRows;
+use topk_lm::features::saes;
 use topk_lm::offline::files;
 use topk_lm::pace::Cancel;
 use topk_lm::session::RunOptions;
@@ -39,7 +40,7 @@ pub struct RunArgs {
 
 pub fn run(args: &RunArgs) -> Result<()> {
     let model = load(&args.model)?;
-    args.saes.attach(&model)?;
+    saes::attach(&model, &args.saes.saes)?;
     let ids = args.prompt.ids(&model)?;
     let options = RunOptions {
         hooks: args.hook.clone(),
