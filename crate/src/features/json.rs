@@ -24,6 +24,19 @@ pub fn maybe(x: Option<f64>) -> Value {
     x.map_or(Value::Null, number)
 }
 
+/// The column of this name; a new one comes behind the others.
+pub fn column<'a, C>(
+    columns: &'a mut Vec<(&'static str, C)>,
+    name: &'static str,
+    new: impl FnOnce() -> C,
+) -> &'a mut C {
+    let at = columns.iter().position(|(of, _)| *of == name).unwrap_or(columns.len());
+    if at == columns.len() {
+        columns.push((name, new()));
+    }
+    &mut columns[at].1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

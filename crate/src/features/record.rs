@@ -34,6 +34,15 @@ pub struct More {
 }
 
 impl Ground<'_> {
+    /// How many neurons there are, and the number of one among them: where it stands in a column.
+    pub fn neurons(&self) -> usize {
+        self.facts.layers.len() * self.facts.d_model
+    }
+
+    pub fn neuron(&self, slot: usize, index: usize) -> usize {
+        slot * self.facts.d_model + index
+    }
+
     fn corpus(&self) -> Corpus<'_> {
         Corpus {
             facts: self.facts,

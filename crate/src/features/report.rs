@@ -7,7 +7,7 @@ use super::accumulate::Statistics;
 use super::beginnings::beginnings;
 use super::examples;
 use super::facts::Facts;
-use super::json::{maybe, number};
+use super::json::{column, maybe, number};
 use super::reads::{Reads, SHARES};
 use super::record::{records, Ground, More, Record};
 use super::rules::Lexicon;
@@ -51,8 +51,8 @@ pub async fn write(whole: &Whole, more: &More, each: Each<'_>, put: Put<'_>) -> 
     let lexicon = Lexicon::new(&whole.facts, &whole.documents);
     let ground = whole.ground(&lexicon, more);
     let (facts, d_model) = (ground.facts, ground.facts.d_model);
-    let mut index = Index::new(&ground);
-    let mut steps = StepColumns::new(&ground);
+    let mut index = Index::default();
+    let mut steps = StepColumns::default();
     for start in (0..d_model).step_by(PER_FILE) {
         let mut files: Vec<(Vec<Value>, Vec<Value>)> = vec![Default::default(); facts.layers.len()];
         for i in start..(start + PER_FILE).min(d_model) {
@@ -105,58 +105,13 @@ fn save(put: Put<'_>, path: &str, value: &Value) -> Result<()> {
     }
 }
 
-const COLUMNS: [&str; 33] = [
-    "density",
-    "max",
-    "mean",
-    "tail",
-    "n",
-    "token_entropy",
-    "semantic_entropy",
-    "next_entropy",
-    "top_tokens",
-    "promoted",
-    "suppressed",
-    "label",
-    "emergence",
-    "similarity",
-    "reads",
-    "reads_f1",
-    "recall",
-    "precision",
-    "explained",
-    "detection",
-    "stable",
-    "share_entropy",
-    "clusters",
-    "writes",
-    "writes_up",
-    "writes_down",
-    "kl",
-    "specificity",
-    "strong",
-    "steer",
-    "state",
-    "state_f1",
-    "state_shuffled",
-];
-/// Those that `--writes` and `--states` add.
-const WRITES: [&str; 7] = [
-    "writes",
-    "writes_up",
-    "writes_down",
-    "kl",
-    "specificity",
-    "strong",
-    "steer",
-];
-const STATES: [&str; 3] = ["state", "state_f1", "state_shuffled"];
 /// Clusters per neuron in the index.
 const CLUSTERS: usize = 3;
 
 /// The columns over all neurons.
+#[derive(Default)]
 struct Index {
-    columns: Vec<Vec<Value>>,
+    columns: Vec<(&'static str, Vec<Value>)>,
     /// F1 of the labels, of each on another neuron too, and how many are stable.
     f1: Vec<f64>,
     shuffled: Vec<f64>,
@@ -164,16 +119,6 @@ struct Index {
 }
 
 impl Index {
-    fn new(ground: &Ground<'_>) -> Index {
-        let neurons = ground.facts.layers.len() * ground.facts.d_model;
-        Index {
-            columns: vec![vec![Value::Null; neurons]; COLUMNS.len()],
-            f1: Vec::new(),
-            shuffled: Vec::new(),
-            stable: 0,
-        }
-    }
-
     fn add(&mut self, ground: &Ground<'_>, slot: usize, record: &Record<'_>) {
         let ids = |list: &[(u32, f64)]| list.iter().take(SHOWN).map(|(id, _)| *id).collect::<Vec<_>>();
         let (promoted, suppressed) = record.effects(ground.facts);
@@ -185,49 +130,64 @@ impl Index {
             .states
             .as_ref()
             .and_then(|states| states.of(slot, record.index));
+        // Each column, and whether this analysis has it.
+        let (always, dense) = (true, ground.facts.dense);
+        let (measured, stated) = (ground.more.measured.is_some(), ground.more.states.is_some());
         let values = [
-            number(record.density),
-            maybe(record.neuron.max()),
-            maybe(record.mean),
-            json!(record.sign),
-            json!(record.neuron.n()),
-            maybe(record.neuron.token_entropy()),
-            maybe(record.semantic_entropy()),
-            maybe(record.next_entropy()),
-            json!(top),
-            json!(ids(&promoted)),
-            json!(ids(&suppressed)),
-            json!(record.label),
-            json!(record.emergence),
-            maybe(record.similarity()),
-            json!(reads.map(|reads| &reads.label.text)),
-            maybe(reads.map(|reads| reads.f1)),
-            maybe(reads.map(|reads| reads.score.recall)),
-            maybe(reads.map(|reads| reads.score.precision)),
-            maybe(reads.map(|reads| reads.score.explained)),
-            maybe(reads.map(|reads| reads.score.detection)),
-            json!(reads.map(|reads| reads.stable)),
-            reads.map_or(Value::Null, |reads| reads.entropies().into_iter().map(maybe).collect()),
-            json!(clusters_of(ground, record)),
-            json!(record.writes.as_ref().map(|(_, label)| label)),
-            json!(writes.map(|one| ids(&one.up))),
-            json!(writes.map(|one| ids(&one.down))),
-            maybe(writes.map(|one| one.kl)),
-            maybe(writes.map(|one| one.specificity())),
-            maybe(writes.map(|one| f64::from(one.value))),
-            maybe(writes.and_then(|one| one.steer).map(|(value, _)| f64::from(value))),
-            json!(state.map(|(name, ..)| name)),
-            maybe(state.map(|(_, f1, _)| f1)),
-            maybe(state.map(|(.., chance)| chance)),
+            ("density", always, number(record.density)),
+            ("max", always, maybe(record.neuron.max())),
+            ("mean", always, maybe(record.mean)),
+            ("tail", dense, json!(record.sign)),
+            ("n", always, json!(record.neuron.n())),
+            ("token_entropy", always, maybe(record.neuron.token_entropy())),
+            ("semantic_entropy", always, maybe(record.semantic_entropy())),
+            ("next_entropy", always, maybe(record.next_entropy())),
+            ("top_tokens", always, json!(top)),
+            ("promoted", always, json!(ids(&promoted))),
+            ("suppressed", always, json!(ids(&suppressed))),
+            ("label", always, json!(record.label)),
+            ("emergence", always, json!(record.emergence)),
+            ("similarity", always, maybe(record.similarity())),
+            ("reads", always, json!(reads.map(|reads| &reads.label.text))),
+            ("reads_f1", always, maybe(reads.map(|reads| reads.f1))),
+            ("recall", always, maybe(reads.map(|reads| reads.score.recall))),
+            ("precision", always, maybe(reads.map(|reads| reads.score.precision))),
+            ("explained", always, maybe(reads.map(|reads| reads.score.explained))),
+            ("detection", always, maybe(reads.map(|reads| reads.score.detection))),
+            ("stable", always, json!(reads.map(|reads| reads.stable))),
+            (
+                "share_entropy",
+                always,
+                reads.map_or(Value::Null, |reads| reads.entropies().into_iter().map(maybe).collect()),
+            ),
+            ("clusters", always, json!(clusters_of(ground, record))),
+            (
+                "writes",
+                measured,
+                json!(record.writes.as_ref().map(|(_, label)| label)),
+            ),
+            ("writes_up", measured, json!(writes.map(|one| ids(&one.up)))),
+            ("writes_down", measured, json!(writes.map(|one| ids(&one.down)))),
+            ("kl", measured, maybe(writes.map(|one| one.kl))),
+            ("specificity", measured, maybe(writes.map(|one| one.specificity()))),
+            ("strong", measured, maybe(writes.map(|one| f64::from(one.value)))),
+            (
+                "steer",
+                measured,
+                maybe(writes.and_then(|one| one.steer).map(|(value, _)| f64::from(value))),
+            ),
+            ("state", stated, json!(state.map(|(name, ..)| name))),
+            ("state_f1", stated, maybe(state.map(|(_, f1, _)| f1))),
+            ("state_shuffled", stated, maybe(state.map(|(.., chance)| chance))),
         ];
         if let Some(reads) = reads {
             self.f1.push(reads.f1);
             self.shuffled.extend(record.shuffled);
             self.stable += usize::from(reads.stable);
         }
-        let neuron = slot * ground.facts.d_model + record.index;
-        for (column, value) in self.columns.iter_mut().zip(values) {
-            column[neuron] = value;
+        let (neurons, neuron) = (ground.neurons(), ground.neuron(slot, record.index));
+        for (name, _, value) in values.into_iter().filter(|(_, is_in, _)| *is_in) {
+            column(&mut self.columns, name, || vec![Value::Null; neurons])[neuron] = value;
         }
     }
 
@@ -237,14 +197,8 @@ impl Index {
             "shares": SHARES, "n": TOP, "neurons": self.f1.len(), "f1": maybe(median(&self.f1)),
             "f1_shuffled": maybe(median(&self.shuffled)), "stable": self.stable,
         });
-        let columns: Map<String, Value> = COLUMNS
-            .iter()
-            .zip(self.columns)
-            .filter(|(name, _)| **name != "tail" || facts.dense)
-            .filter(|(name, _)| !WRITES.contains(name) || ground.more.measured.is_some())
-            .filter(|(name, _)| !STATES.contains(name) || ground.more.states.is_some())
-            .map(|(name, column)| ((*name).to_owned(), Value::Array(column)))
-            .collect();
+        let columns = self.columns.into_iter();
+        let columns: Map<String, Value> = columns.map(|(name, column)| (name.to_owned(), column.into())).collect();
         let clusters = facts.clusters.as_ref().map(|clusters| {
             json!({
                 "file": "clusters.json", "threshold": number(clusters.threshold),

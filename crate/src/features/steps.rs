@@ -4,38 +4,25 @@
 use serde_json::{json, Map, Value};
 
 use super::accumulate::Statistics;
-use super::json::{maybe, number};
+use super::json::{column, maybe, number};
 use super::record::{clusters, semantic_entropy, Ground, Neuron, Record};
 use super::FORMAT;
 
 /// Tokens per checkpoint.
 const TOKENS: usize = 10;
-const COLUMNS: [&str; 6] = [
-    "density",
-    "max",
-    "n",
-    "token_entropy",
-    "semantic_entropy",
-    "js_to_final",
-];
 
 /// Collects the columns while records pass, index by index.
+#[derive(Default)]
 pub struct StepColumns {
-    /// `[column][step][neuron]`
-    columns: Vec<Vec<Vec<Value>>>,
+    /// Each `[step][neuron]`.
+    columns: Vec<(&'static str, Vec<Vec<Value>>)>,
 }
 
 impl StepColumns {
-    pub fn new(ground: &Ground<'_>) -> StepColumns {
-        let neurons = ground.facts.layers.len() * ground.facts.d_model;
-        StepColumns {
-            columns: vec![vec![vec![Value::Null; neurons]; ground.steps.len() + 1]; COLUMNS.len()],
-        }
-    }
-
     /// Adds a neuron; returns its object for a file of `steps/layer{L}/`.
     pub fn add(&mut self, ground: &Ground<'_>, slot: usize, record: &Record<'_>) -> Value {
-        let column = slot * ground.facts.d_model + record.index;
+        let (neurons, at) = (ground.neurons(), ground.neuron(slot, record.index));
+        let empty = || vec![vec![Value::Null; neurons]; ground.steps.len() + 1];
         let tail = Some(record.neuron.tail);
         let mut tokens = Vec::new();
         let all = ground.steps.iter().chain([ground.last]);
@@ -44,15 +31,18 @@ impl StepColumns {
             let layer = &statistics.layers[slot];
             let neuron = Neuron::new(ground.documents, layer, record.index, tail);
             let values = [
-                number(density(statistics, slot, record.index)),
-                maybe(neuron.max()),
-                json!(neuron.n()),
-                maybe(neuron.token_entropy()),
-                maybe(semantic_entropy(clusters(ground.facts, &neuron.tokens).as_ref())),
-                number(distance),
+                ("density", number(density(statistics, slot, record.index))),
+                ("max", maybe(neuron.max())),
+                ("n", json!(neuron.n())),
+                ("token_entropy", maybe(neuron.token_entropy())),
+                (
+                    "semantic_entropy",
+                    maybe(semantic_entropy(clusters(ground.facts, &neuron.tokens).as_ref())),
+                ),
+                ("js_to_final", number(distance)),
             ];
-            for (of, value) in self.columns.iter_mut().zip(values) {
-                of[step][column] = value;
+            for (name, value) in values {
+                column(&mut self.columns, name, empty)[step][at] = value;
             }
             tokens.push(
                 neuron
@@ -64,19 +54,16 @@ impl StepColumns {
             );
         }
         let mut object = json!({ "index": record.index, "tokens": tokens });
-        for (name, of) in COLUMNS.iter().zip(&self.columns) {
-            object[*name] = of.iter().map(|values| values[column].clone()).collect();
+        for (name, of) in &self.columns {
+            object[*name] = of.iter().map(|values| values[at].clone()).collect();
         }
         object
     }
 
     /// `steps/columns.json`
     pub fn json(self, ground: &Ground<'_>) -> Value {
-        let columns: Map<String, Value> = COLUMNS
-            .iter()
-            .zip(self.columns)
-            .map(|(name, column)| ((*name).to_owned(), json!(column)))
-            .collect();
+        let columns = self.columns.into_iter();
+        let columns: Map<String, Value> = columns.map(|(name, column)| (name.to_owned(), column.into())).collect();
         json!({ "format": FORMAT, "steps": all_steps(ground), "layers": ground.facts.layers, "columns": columns })
     }
 }
