@@ -319,6 +319,62 @@ fn features_that_are_not_finite_name_their_layer() {
     }
 }
 
+/// The files of a matching pursuit in one step, one row of whose decoder is so long that its score of most inputs is no finite number.
+fn steep() -> MemorySource {
+    let [cfg, mut weights] = ["cfg.json", "sae_weights.safetensors"]
+        .map(|file| std::fs::read(folder("pursuit-mlp-out").join(file)).unwrap());
+    let header = 8 + u64::from_le_bytes(weights[..8].try_into().unwrap()) as usize;
+    let info: Value = serde_json::from_slice(&weights[8..header]).unwrap();
+    let d_in = info["W_dec"]["shape"][1].as_u64().unwrap() as usize;
+    for (tensor, numbers) in [("W_dec", [-3e38f32, 3e38]), ("b_dec", [0.0; 2])] {
+        let first = header + info[tensor]["data_offsets"][0].as_u64().unwrap() as usize;
+        let row = &mut weights[first..][..4 * d_in];
+        row.fill(0);
+        row[..4].copy_from_slice(&numbers[0].to_le_bytes());
+        row[4..8].copy_from_slice(&numbers[1].to_le_bytes());
+    }
+    let cfg = String::from_utf8(cfg).unwrap();
+    let cfg = cfg
+        .replace(r#""max_iterations": 5"#, r#""max_iterations": 1"#)
+        .into_bytes();
+    MemorySource::new([("cfg.json", cfg), ("sae_weights.safetensors", weights)])
+}
+
+/// No feature is taken for such a score: one below all others would go unnoticed.
+#[test]
+fn scores_of_a_pursuit_that_are_not_finite_name_their_layer() {
+    for choice in [BackendChoice::Cpu, BackendChoice::Gpu] {
+        let Some(model) = load_on(&root().join("tests/goldens/models/gpt2"), choice) else {
+            return;
+        };
+        let options = SaeOptions {
+            hook: Some("blocks.3.hook_resid_post".into()),
+            error_term: false,
+        };
+        block_on(model.attach_sae(&steep(), &options)).unwrap();
+        // −∞, ∞, and the one less the other.
+        for input in [[80.0, -80.0], [-80.0, 80.0], [80.0, 80.0]] {
+            let options = RunOptions {
+                edits: input
+                    .iter()
+                    .enumerate()
+                    .map(|(index, value)| Edit::clamp(3, index, *value))
+                    .collect(),
+                ..RunOptions::default()
+            };
+            let error = block_on(model.run(&[3, 1, 4], &options, &Cancel::default())).unwrap_err();
+            assert_eq!(error.code(), Code::NonFinite);
+            assert!(error.to_string().contains("layer 3"), "{input:?}, {choice:?}: {error}");
+        }
+        let still = [Edit::clamp(3, 0, 0.0), Edit::clamp(3, 1, 0.0)];
+        let options = RunOptions {
+            edits: still.to_vec(),
+            ..RunOptions::default()
+        };
+        block_on(model.run(&[3, 1, 4], &options, &Cancel::default())).unwrap();
+    }
+}
+
 #[test]
 fn what_does_not_fit_is_refused() {
     let model = load(&root().join("tests/goldens/models/llama-gqa"), BackendChoice::Cpu).unwrap();

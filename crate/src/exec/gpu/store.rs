@@ -9,7 +9,7 @@ use super::buffers::Buf;
 use super::cache::largest;
 use super::context::Gpu;
 use super::edits::EditBuffer;
-use crate::config::Config;
+use crate::config::{Config, Sae, SaeKind};
 use crate::error::{fail, Result};
 use crate::exec::request::Capture;
 use crate::ops::buffers::Buffer;
@@ -33,7 +33,7 @@ pub struct Store {
     config: Rc<Config>,
     /// Rows of a batch.
     pub rows: usize,
-    /// How many the matrices of all blocks have.
+    /// Multiplications of a row.
     numbers: u64,
     made: RefCell<HashMap<Buffer, Rc<Buf>>>,
     /// The RoPE table of all layers, and that of windowed layers.
@@ -45,6 +45,17 @@ pub struct Store {
 /// Rows of a batch that multiplies so many numbers a row.
 fn rows_of(numbers: u64, least: usize) -> usize {
     ((BATCH_WORK / numbers.max(1)) as usize).clamp(least, MAX_ROWS)
+}
+
+/// Multiplications of a row by which matching pursuits go beyond one pass over each matrix.
+fn pursued(saes: &[Sae]) -> u64 {
+    let again = |sae: &Sae| match sae.kind {
+        SaeKind::Pursuit { iterations, .. } => {
+            (sae.d_in as u64 * sae.d_sae as u64).saturating_mul(iterations as u64 - 1)
+        }
+        _ => 0,
+    };
+    saes.iter().map(again).fold(0, u64::saturating_add)
 }
 
 /// How many rows of activations a binding takes: one at least, and the tables by position, or it is an error.
@@ -72,9 +83,11 @@ pub fn fits(gpu: &Gpu, config: &Config, program: &Program) -> Result<usize> {
 }
 
 impl Store {
-    /// `numbers`: how many the matrices of all blocks have.
+    /// `numbers`: how many the matrices of all blocks and autoencoders have.
     pub fn new(gpu: &Rc<Gpu>, config: &Rc<Config>, program: &Program, numbers: u64) -> Result<Store> {
-        let rows = fits(gpu, config, program)?.min(rows_of(numbers, TILE_ROWS));
+        let again = pursued(&config.saes);
+        let in_time = rows_of(numbers, TILE_ROWS).min(rows_of(again, FEW_ROWS + 1));
+        let rows = fits(gpu, config, program)?.min(in_time);
         let frequencies = Frequencies::new(config);
         let mut turns = Default::default();
         frequencies.turns(0..config.n_ctx, &mut turns)?;
@@ -83,7 +96,7 @@ impl Store {
             gpu: gpu.clone(),
             config: config.clone(),
             rows,
-            numbers,
+            numbers: numbers.saturating_add(again),
             made: RefCell::default(),
             rope,
             frequencies,
@@ -103,7 +116,7 @@ impl Store {
         let sources = captures.iter().filter_map(|capture| capture.source(&self.config));
         let bytes: u64 = sources.map(|buffer| 4 * buffer.width(&self.config) as u64).sum();
         let fit = largest(&self.gpu) / bytes.max(1);
-        self.rows.min(rows_of(self.numbers + heads, FEW_ROWS + 1)).min(fit.max(1) as usize)
+        self.rows.min(rows_of(self.numbers.saturating_add(heads), FEW_ROWS + 1)).min(fit.max(1) as usize)
     }
 
     /// Rows of a buffer that are held at a time.
@@ -139,6 +152,20 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Of an autoencoder of 32,768 features.
+    #[test]
+    fn long_pursuits_make_batches_small() {
+        let pursuit = |iterations: usize| {
+            let mut json = serde_json::json!({"architecture": "matching_pursuit", "d_in": 768, "d_sae": 32768, "hook_name": "x"});
+            json["max_iterations"] = iterations.into();
+            Sae::from_json(json.to_string().as_bytes(), None).unwrap()
+        };
+        let rows = |iterations: usize| rows_of(pursued(&[pursuit(iterations)]), FEW_ROWS + 1);
+        assert_eq!((pursued(&[]), pursued(&[pursuit(1)])), (0, 0));
+        assert_eq!(pursued(&[pursuit(768), pursuit(1), pursuit(2)]), 768 * 768 * 32768);
+        assert_eq!([1, 2, 32, 768].map(rows), [MAX_ROWS, MAX_ROWS, 41, 9]);
+    }
 
     /// Of a model of 100 M numbers and a head of 168 M, at 18 points.
     #[test]
