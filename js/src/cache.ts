@@ -262,7 +262,10 @@ export class FileCache {
         return checksum(held.bytes?.subarray(from, to) ?? new Uint8Array(await blobOf(held).slice(from, to).arrayBuffer()));
       });
     }
+    const before = await this.record(url);
     await this.#storage.put(fileKey(url), new Blob([JSON.stringify(record)], { type: 'application/json' }));
+    // Listing takes longer the more is stored: of a small file, an interruption left no parts.
+    if (record.bytes <= PART_BYTES && (before?.version ?? record.version) === record.version) return;
     const keep = partKey(url, record.version, 0).slice(0, -1);
     for (const key of await this.#storage.keys(partsPrefix(url))) {
       if (!key.startsWith(keep)) await this.#storage.delete(key);

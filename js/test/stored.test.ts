@@ -125,6 +125,27 @@ test('without a manifest a file that changed on the server is fetched again, and
   assert.equal(caches.keys('part').filter((key) => key.includes(WEIGHTS)).length, 1);
 });
 
+test('what is stored is listed for a large file and for one that changed, and not for each of many small ones', async (t) => {
+  const caches = installCaches(t);
+  const server = modelServer();
+  for (let number = 0; number < 9; number++) server.put(`features/layer0/${number}.json`, `{"number":${number}}`);
+  const { signal } = new AbortController();
+  const readSmall = async () => {
+    server.files.delete('manifest.json');
+    const files = await UrlFiles.create(BASE, 'name', server.putManifest());
+    for (let number = 0; number < 9; number++) await files.file(`features/layer0/${number}.json`, signal, true);
+  };
+  await readSmall();
+  assert.equal(caches.listings, 0);
+  await (await open(server)).folder.complete();
+  assert.equal(caches.listings, 1); // the weights
+  server.put('features/layer0/3.json', '{"number":"three"}');
+  const parts = caches.keys('part').length;
+  await readSmall();
+  assert.equal(caches.listings, 2);
+  assert.equal(caches.keys('part').length, parts);
+});
+
 test('without a network everything comes from the cache, with and without a manifest', async (t) => {
   for (const manifest of [true, false]) {
     installCaches(t);

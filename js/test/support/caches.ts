@@ -4,6 +4,8 @@ export class FakeCaches {
   /** Bodies by URL, over all caches. */
   entries = new Map<string, Blob>();
   quota = Number.POSITIVE_INFINITY;
+  /** How often all keys were listed. */
+  listings = 0;
   /** Called before every write. */
   onPut: (url: string) => void = () => {};
 
@@ -31,7 +33,10 @@ export class FakeCaches {
         entries.set(url, blob);
       },
       delete: async (url: string) => entries.delete(url),
-      keys: async () => [...entries.keys()].map((url) => ({ url })),
+      keys: async () => {
+        this.listings++;
+        return [...entries.keys()].map((url) => ({ url }));
+      },
     };
   }
 
