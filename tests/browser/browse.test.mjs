@@ -170,7 +170,14 @@ describe('browse', { timeout: 1_800_000, skip: !model.features && 'the shipped m
     if (!twin?.features) return t.skip('no dense twin with statistics is shipped');
     // An export that has not ended goes with its table.
     await page.getByRole('button', { name: 'Export as JSON' }).click();
-    await page.getByRole('region', { name: 'Export' }).getByRole('button', { name: 'Cancel' }).waitFor();
+    const region = page.getByRole('region', { name: 'Export' });
+    await region.getByRole('button', { name: 'Cancel' }).waitFor();
+    // It is of the rows that the table had when it began.
+    await page.getByRole('searchbox', { name: 'Word or meaning' }).fill('dog');
+    await shown('300');
+    await region.getByText(/^Loaded [\d,]+ of 27,000$/).waitFor();
+    await page.getByRole('searchbox', { name: 'Word or meaning' }).fill('');
+    await shown('27,000');
     await page.getByRole('button', { name: 'Dense', exact: true }).click();
     await page.getByText(/coordinates of the residual stream in layers/).waitFor();
     assert.equal(hashOf(page).params.model, twin.name);

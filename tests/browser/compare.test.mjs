@@ -9,6 +9,7 @@ import {
   assertUsable,
   eventually,
   hashOf,
+  holdText,
   LOAD_TIMEOUT,
   offeredModels,
   openSite,
@@ -226,11 +227,50 @@ describe('compared with its twin', { timeout: 1_800_000, skip }, () => {
     await value.fill('13');
     await value.blur();
     await stopped;
+    // That is said of these settings alone: others ask for other texts.
+    const unfinished = column(page, 'twin').getByText('This did not finish. Press Write again to complete it.');
+    const others = column(page, 'twin').getByText('These results are for other settings. Press Write again to update them.');
+    await unfinished.waitFor();
+    const seed = page.getByRole('spinbutton', { name: 'Seed' });
+    for (const [value, said, not] of [
+      ['7', others, unfinished],
+      ['5', unfinished, others],
+    ]) {
+      await seed.fill(value);
+      await seed.blur();
+      await said.waitFor();
+      await not.waitFor({ state: 'detached' });
+    }
     await page.getByRole('button', { name: 'Write again' }).click();
     await done.waitFor();
+    await unfinished.waitFor({ state: 'detached' });
     // The page's own texts stayed.
     assert.equal(await page.locator('[data-divergence]').count(), 1);
     assert.equal(await page.locator('[data-column=own] [data-outcome=done]').count(), 1);
+  });
+
+  test('the page’s own texts that were stopped are said to be so, and those of other settings are not', async () => {
+    const own = column(page, 'own');
+    const unfinished = own.getByText('This did not finish. Press Run to complete it.');
+    const others = own.getByText('These results are for other settings. Press Run to update them.');
+    const tokens = page.getByRole('spinbutton', { name: 'New tokens' });
+    await tokens.fill('100');
+    await tokens.press('Tab');
+    await others.waitFor();
+    await holdText(page, 6);
+    await page.getByRole('button', { name: 'Run', exact: true }).click();
+    await page.waitForFunction(() => document.querySelector('[data-side=base]').dataset.ids.split(',').length > 6);
+    await page.getByRole('button', { name: 'Stop', exact: true }).first().click();
+    await page.evaluate(() => goOn());
+    await unfinished.waitFor();
+    await others.waitFor({ state: 'detached' });
+    await tokens.fill('6');
+    await tokens.press('Tab');
+    await others.waitFor();
+    await unfinished.waitFor({ state: 'detached' });
+    await page.getByRole('button', { name: 'Run', exact: true }).click();
+    await own.locator('[data-outcome=done]').waitFor();
+    await others.waitFor({ state: 'detached' });
   });
 
   test('a feature of an autoencoder from a folder, beside them; other settings are marked', async () => {
@@ -241,7 +281,21 @@ describe('compared with its twin', { timeout: 1_800_000, skip }, () => {
     await panel.getByRole('spinbutton', { name: 'Feature' }).fill('3');
     await panel.getByRole('spinbutton', { name: 'Feature' }).blur();
     await page.waitForFunction(() => /[?&]vf=3_[\d.]+/.test(location.hash));
-    const value = Number(hashOf(page).params.vf.split('_')[1]);
+    const { vf } = hashOf(page).params;
+    const value = Number(vf.split('_')[1]);
+    // What cannot be set is said and put back.
+    const [number, amount] = ['Feature', 'Value'].map((name) => panel.getByRole('spinbutton', { name }));
+    await number.fill('999999');
+    await number.blur();
+    await panel
+      .getByRole('alert')
+      .getByText(/^The features have the numbers 0 to \d+\.$/)
+      .waitFor();
+    assert.equal(await number.inputValue(), '3');
+    await amount.fill('');
+    await amount.blur();
+    assert.equal(await amount.inputValue(), String(value));
+    assert.equal(hashOf(page).params.vf, vf);
     const { hook } = await reference.attachSae(sae, { errorTerm: true });
     try {
       const ids = [...(await reference.tokenizer.encode('The dog ran'))];
@@ -295,6 +349,10 @@ describe('compared with its twin', { timeout: 1_800_000, skip }, () => {
       const labels = await eventually(labelsOf(fresh.page, 'sae'), isMost);
       assert.ok(isMost(labels), labels.join(' | '));
       await assertUsable(fresh.page);
+      // Of a text that is gone nothing stays.
+      await fresh.page.getByRole('textbox', { name: 'Text' }).fill('');
+      await panel.locator('[data-quality]').waitFor({ state: 'detached' });
+      await panel.locator('[data-read="4"]').waitFor({ state: 'detached' });
     } finally {
       await fresh.close();
     }

@@ -56,8 +56,10 @@ describe('long links and texts', { timeout: 1_800_000 }, () => {
       await page.getByRole('button', { name: 'Earlier' }).click();
       await page.getByText(`Tokens ${count(MAX_TOKENS - 4095)} to ${count(MAX_TOKENS - 2048)} of`).waitFor();
       // By keys from one part into the next.
-      await page.getByRole('button', { name: 'Later' }).click();
+      await page.getByRole('button', { name: 'Later' }).focus();
+      await page.keyboard.press('Enter');
       await page.getByText(`Tokens ${count(MAX_TOKENS - 2047)} to`).waitFor();
+      await page.locator('button:focus', { hasText: 'Earlier' }).waitFor(); // there is nothing later
       await chips().first().focus();
       await page.keyboard.press('ArrowLeft');
       await page.getByText(`Tokens ${count(MAX_TOKENS - 4095)} to ${count(MAX_TOKENS - 2048)} of`).waitFor();

@@ -8,7 +8,7 @@ import { inRoot, paths } from '../../scripts/lib/paths.mjs';
 import { serve } from '../../scripts/lib/server.mjs';
 import { policy, writeHostFiles } from '../../scripts/lib/site-files.mjs';
 import { launch, openPage } from './harness.mjs';
-import { loaded, shippedModel, STEP_TIMEOUT, withSite } from './page-kit.mjs';
+import { loaded, openSite, shippedModel, STEP_TIMEOUT, withSite } from './page-kit.mjs';
 
 const POLICY =
   "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self' https: http://localhost:* http://127.0.0.1:*; img-src 'self' data: blob:; style-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'";
@@ -30,7 +30,7 @@ test('the page and the headers of static hosts hold the policy, word for word', 
 describe('without a network', { timeout: 1_800_000 }, () => {
   const model = shippedModel();
   let site;
-  let _browser;
+  let browser;
   let page;
   let worker = (source) => source;
 
@@ -42,7 +42,7 @@ describe('without a network', { timeout: 1_800_000 }, () => {
     return true;
   };
   withSite({ hash: '#/explore', serve: { intercept }, ignore: [/ERR_INTERNET_DISCONNECTED/] }, async (on) => {
-    ({ site, _browser, page } = on);
+    ({ site, browser, page } = on);
     await page.addInitScript(() => {
       document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => {
         console.error(`policy: ${violatedDirective} forbids ${blockedURI}`);
@@ -117,6 +117,19 @@ describe('without a network', { timeout: 1_800_000 }, () => {
     await page.context().setOffline(false);
   });
 
+  test('About promises pages offline only where something keeps them', async () => {
+    const isKept = 'Pages you have opened stay available offline';
+    await page.goto(`${site.url}?backend=cpu#/about`);
+    await page.getByText(isKept).waitFor();
+    const alone = await openSite(browser, site, '#/about', { context: { serviceWorkers: 'block' } });
+    try {
+      await alone.page.getByText('the pages themselves need a connection.').waitFor();
+      assert.equal(await alone.page.getByText(isKept).count(), 0);
+    } finally {
+      await alone.close();
+    }
+  });
+
   test('a new version waits until it is wanted, then the whole shell is new', async () => {
     await page.goto(`${site.url}?backend=cpu#/about`);
     await page.reload();
@@ -126,19 +139,30 @@ describe('without a network', { timeout: 1_800_000 }, () => {
     await own.goto(`${site.url}?backend=cpu#/byo`);
     await own.getByLabel(/A folder on this device/).setInputFiles(inRoot('tests/goldens/models/llama-dense-bias'));
     await own.getByText('The model is dense').waitFor();
+    // And one with results that no address holds.
+    const held = await page.context().newPage();
+    await held.goto(`${site.url}?backend=cpu#/steer?len=2&temp=0&e=1.2_clamp_3`);
+    assert.equal(await loaded(held), 'cpu');
+    await held.getByRole('button', { name: /^Sweep \d+ strengths/ }).click();
+    await held.locator('[data-results=sweep][data-done="8"]').waitFor();
     worker = (source) => source.replace(/const VERSION = '[^']*'/, "const VERSION = 'next'");
     await page.evaluate(async () => (await navigator.serviceWorker.ready).update());
     await page.getByRole('button', { name: 'Update' }).waitFor();
-    await page.getByText('Nothing on the page is lost.').waitFor();
-    await own.evaluate(() => {
-      globalThis.taken = new Promise((resolve) =>
-        navigator.serviceWorker.addEventListener('controllerchange', () => setTimeout(resolve, 500)),
-      );
-    });
-    const isTaken = own.evaluate(() => taken);
+    await page.getByText('Texts and settings are kept.').waitFor();
+    await held.getByText('What no link holds, such as a strength sweep or a text to count over, is lost.').waitFor();
+    for (const tab of [own, held]) {
+      await tab.evaluate(() => {
+        globalThis.taken = new Promise((resolve) =>
+          navigator.serviceWorker.addEventListener('controllerchange', () => setTimeout(resolve, 500)),
+        );
+      });
+    }
+    const areTaken = [own, held].map((tab) => tab.evaluate(() => taken));
     await Promise.all([page.waitForEvent('load'), page.getByRole('button', { name: 'Update' }).click()]);
     await page.getByRole('heading', { name: 'About', level: 1 }).waitFor();
-    await isTaken; // fails where the tab reloads
+    await Promise.all(areTaken); // fails where a tab reloads
+    await held.locator('[data-results=sweep][data-done="8"]').waitFor();
+    await held.close();
     await own.getByText('After the update, choose your model’s folder again.').waitFor();
     await Promise.all([own.waitForEvent('load'), own.getByRole('button', { name: 'Update' }).click()]);
     await own.close();

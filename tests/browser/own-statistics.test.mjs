@@ -6,7 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { strFromU8, unzipSync } from 'fflate';
-import { paths } from '../../scripts/lib/paths.mjs';
+import { inRoot, paths } from '../../scripts/lib/paths.mjs';
 import { policy } from '../../scripts/lib/site-files.mjs';
 import { assertUsable, LOAD_TIMEOUT, loaded, openSite, STEP_TIMEOUT, shippedModel, withSite } from './page-kit.mjs';
 
@@ -36,6 +36,7 @@ describe('statistics in the tab', { timeout: 1_800_000 }, () => {
   const elsewhere = fs.mkdtempSync(path.join(os.tmpdir(), 'topk-lm-alone-'));
   fs.mkdirSync(path.join(elsewhere, 'Alone'));
   for (const file of FILES) fs.copyFileSync(path.join(shippedModel().folder, file), path.join(elsewhere, 'Alone', file));
+  fs.cpSync(inRoot('tests/goldens/models/llama-gqa'), path.join(elsewhere, 'Another'), { recursive: true });
   after(() => fs.rmSync(elsewhere, { recursive: true, force: true }));
   let site;
   let browser;
@@ -221,6 +222,20 @@ describe('statistics in the tab', { timeout: 1_800_000 }, () => {
     await section().getByRole('alert').getByText('mine.jsonl line 2').waitFor({ timeout: LOAD_TIMEOUT });
     // What was there, or the documents before the wrong line if they were counted by then.
     assert.match(await section().innerText(), /Computed here over [\d,]+ tokens in (1 document of mine|\d+ documents? of written)\.jsonl/);
+  });
+
+  test('what cannot be deleted says so, and stays; of another model nothing is said', async () => {
+    await page.evaluate(() => {
+      Cache.prototype.delete = () => Promise.reject(new Error('denied by the test'));
+    });
+    await section().getByRole('button', { name: 'Delete' }).click();
+    await section().getByRole('alert').getByText('denied by the test').waitFor();
+    assert.match(await section().innerText(), /Computed here over/);
+    await open(`#/browse?model=${encodeURIComponent(`${site.origin}elsewhere/Another/`)}`);
+    await section().getByText('This model comes without statistics').waitFor();
+    assert.equal(await section().getByRole('alert').count(), 0);
+    await open(`#/browse?model=${address()}`);
+    await load();
   });
 
   test('a server that accepts and never answers: Stop ends it, and so does time', async () => {

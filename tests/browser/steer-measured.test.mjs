@@ -65,8 +65,8 @@ function measured() {
   const edit = ({ layer, index: at }, value) => ({ layer, index: at, action: 'clamp', value, site: 'topk_out', positions: 'generated' });
   const recipe = { words: ['dog', 'dogs'], base_rate: 0.1, steered_rate: 2, tokens: 60, judge: 'J', prompts: PROMPTS };
   const recipes = [
-    { ...recipe, concept: 'animals', edits: [edit(WRITER, 4), edit(BREAKER, -2)], about: 0.8, nll_ratio: 1.21, gentle: true },
-    { ...recipe, concept: 'noise', ...edit(BREAKER, 9), about: 0.4, nll_ratio: 2.5, gentle: false },
+    { ...recipe, concept: 'animals', edits: [edit(WRITER, 4), edit(BREAKER, -2)], success: 0.8, nll_ratio: 1.21, gentle: true },
+    { ...recipe, concept: 'noise', ...edit(BREAKER, 9), success: 0.4, nll_ratio: 2.5, gentle: false },
   ];
   return {
     'features/index.json': { ...index, format: 2 },

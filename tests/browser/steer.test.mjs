@@ -10,6 +10,7 @@ import {
   encodeIds,
   eventually,
   hashOf,
+  holdText,
   openSite,
   pageTime,
   saved,
@@ -114,8 +115,56 @@ describe('steer page', { timeout: 1_800_000 }, () => {
       );
       await fresh.page.locator('[data-shared=departs]').waitFor();
       assert.match(await fresh.page.locator('[data-shared]').innerText(), /base text differs from new token 3 on:.*round/s);
-      await fresh.page.getByRole('button', { name: 'Show what this device writes' }).click();
+      // Its numbers are those of the text that is shown; the button goes with its note, and the keyboard to the page.
+      const numbers = (on) => on.getByText(/^\d+\.\d\d → \d+\.\d\d nats per token/).innerText();
+      await fresh.page.locator('[data-doing=nothing]').waitFor({ state: 'attached' });
+      const own = await numbers(page);
+      assert.notEqual(await numbers(fresh.page), own);
+      await fresh.page.getByRole('button', { name: 'Show what this device writes' }).focus();
+      await fresh.page.keyboard.press('Enter');
+      await fresh.page.locator('main:focus').waitFor();
       assert.deepEqual(await idsOf(fresh.page, 'base'), expected[0]);
+      await fresh.page.getByText(own, { exact: true }).waitFor();
+    } finally {
+      site.release();
+      await fresh.close();
+    }
+  });
+
+  test('a shared text whose check is stopped is not promised any more', async () => {
+    const { hash } = new URL(page.url());
+    site.hold(/model\.safetensors/);
+    const fresh = await openSite(browser, site, hash, { ignore: [/503/] });
+    try {
+      fresh.page.setDefaultTimeout(STEP_TIMEOUT);
+      await fresh.page.getByText('It will be reproduced from its seed once the model is loaded.').waitFor();
+      await holdText(fresh.page, 0);
+      site.release();
+      await fresh.page.locator('[data-doing=checking]').waitFor({ state: 'attached', timeout: LOAD_TIMEOUT });
+      await fresh.page.getByRole('button', { name: 'Stop' }).click();
+      await fresh.page.getByText('It was not reproduced on this device. Press Run to write the texts here.').waitFor();
+      await fresh.page.evaluate(() => goOn());
+    } finally {
+      site.release();
+      await fresh.close();
+    }
+  });
+
+  test('what is asked for before the model is there counts no tokens yet', async () => {
+    site.hold(/model\.safetensors/);
+    const fresh = await openSite(browser, site, '#/steer?len=4&e=1.2_clamp_3', { ignore: [/503/] });
+    try {
+      fresh.page.setDefaultTimeout(STEP_TIMEOUT);
+      for (const [name, button] of [
+        ['seeds', 'Write with 10 seeds'],
+        ['sweep', /^Sweep \d+ strengths/],
+      ]) {
+        const results = fresh.page.locator(`[data-results=${name}]`);
+        await results.getByRole('button', { name: button }).click();
+        await results.locator('progress:indeterminate').waitFor();
+        assert.doesNotMatch(await results.innerText(), /Token/);
+        await results.getByRole('button', { name: 'Stop' }).click();
+      }
     } finally {
       site.release();
       await fresh.close();
@@ -181,6 +230,9 @@ describe('steer page', { timeout: 1_800_000 }, () => {
     await page.getByRole('spinbutton', { name: 'Seed' }).blur();
     await page.getByText(/^These results are for other settings\. Press “Sweep/).waitFor();
     await page.getByText('These results are for other settings. Press Run to update them.').first().waitFor();
+    // Said once, however many results are marked.
+    await page.locator('[role=status]').getByText('Results on this page are for other settings.').waitFor({ state: 'attached' });
+    assert.equal(await page.locator('[role=status]').getByText('These results are for other settings').count(), 0);
     await page.getByRole('spinbutton', { name: 'Seed' }).fill(String(DEFAULTS.seed));
     await page.getByRole('spinbutton', { name: 'Seed' }).blur();
     await page.getByText('These results are for other settings').first().waitFor({ state: 'detached' });

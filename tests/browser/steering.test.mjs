@@ -205,14 +205,14 @@ test('recipes: one neuron or a set, their rate in words, the prompts they were t
     index: 1,
     action: 'clamp',
     value: 2,
-    relaxed_success: 0.52,
+    success: 0.52,
     nll_ratio: 1.2,
   };
   const both = [
     { layer: 1, index: 2, action: 'add', value: 1.5, positions: 'next' },
     { layer: 2, index: 3, action: 'ablate' },
   ];
-  const set = { concept: 'dogs', words: ['dog'], edits: both, about: 0.97, prompts: ['One day', 'Once'] };
+  const set = { concept: 'dogs', words: ['dog'], edits: both, success: 0.97, prompts: ['One day', 'Once'] };
   const given = [
     flat,
     set,

@@ -114,16 +114,39 @@ describe('ways in', { timeout: 1_800_000 }, () => {
     assert.match(await chosen().innerText(), /llama-gqa/);
   });
 
-  test('files dropped on the page', async () => {
-    const folder = path.join(GOLDENS, 'llama-dense-bias');
+  const drop = (folder) => {
     const names = fs.readdirSync(folder).filter((name) => fs.statSync(path.join(folder, name)).isFile());
     const files = names.map((name) => [name, fs.readFileSync(path.join(folder, name)).toString('base64')]);
-    await page.evaluate((all) => {
+    return page.evaluate((all) => {
       const data = new DataTransfer();
       for (const [name, base64] of all) data.items.add(new File([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))], name));
       document.body.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer: data }));
     }, files);
+  };
+
+  test('files dropped on the page', async () => {
+    await drop(path.join(GOLDENS, 'llama-dense-bias'));
     await page.getByText('The model is dense').waitFor({ timeout: LOAD_TIMEOUT });
     assert.match(await chosen().innerText(), /dropped files/);
+  });
+
+  test('a model that takes the place of one of the same name: texts of the old one are marked, and written anew', async () => {
+    const base = page.locator('[data-side=base]');
+    const ids = () => base.getAttribute('data-ids');
+    const write = async () => {
+      await page.getByRole('button', { name: 'Run', exact: true }).click();
+      await base.getByText('6 new tokens', { exact: true }).waitFor();
+    };
+    await page.evaluate(() => (location.hash = `${location.hash.replace('#/byo', '#/steer')}&len=6&temp=0&p=1+2+3`));
+    await page.locator('main[data-page=steer]').waitFor();
+    await write();
+    const old = await ids();
+    await drop(path.join(GOLDENS, 'llama-gqa'));
+    await base.getByText('6 new tokens, from other settings').waitFor();
+    assert.equal(await ids(), old);
+    assert.equal(await page.getByRole('textbox', { name: 'Prompt' }).inputValue(), '1 2 3');
+    assert.equal(await loaded(page), 'cpu');
+    await write();
+    assert.notEqual(await ids(), old);
   });
 });

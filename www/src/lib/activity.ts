@@ -6,15 +6,18 @@ export interface Active {
   value: number;
 }
 
-/** Active neurons at position t, strongest first (by magnitude where the model selects by it). */
-export function activeAt({ rowStart, indices, values }: ActiveRows, t: number, select: 'value' | 'abs'): Active[] {
+/** Active neurons at position t, by ascending index. */
+export function rowAt({ rowStart, indices, values }: ActiveRows, t: number): Active[] {
   const from = rowStart[t];
   const to = rowStart[t + 1];
   if (from === undefined || to === undefined) return [];
+  return Array.from({ length: to - from }, (_, i) => ({ index: indices[from + i]!, value: values[from + i]! }));
+}
+
+/** The same, strongest first (by magnitude where the model selects by it). */
+export function activeAt(rows: ActiveRows, t: number, select: 'value' | 'abs'): Active[] {
   const strength = select === 'abs' ? Math.abs : (v: number) => v;
-  return Array.from({ length: to - from }, (_, i) => ({ index: indices[from + i]!, value: values[from + i]! })).sort(
-    (a, b) => strength(b.value) - strength(a.value) || a.index - b.index,
-  );
+  return rowAt(rows, t).sort((a, b) => strength(b.value) - strength(a.value) || a.index - b.index);
 }
 
 /** Value of one neuron at each position, 0 where it is not active; [T] */

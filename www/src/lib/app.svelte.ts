@@ -1,4 +1,5 @@
 /** What all pages share: the address, the available models, and the model in use. Each page gets it as its property `app`. */
+import { SvelteSet } from 'svelte/reactivity';
 import { shortened } from './address';
 import { count } from './format';
 import { whyNoNeuron } from './model-kind';
@@ -23,6 +24,8 @@ export class App {
   problem = $state.raw<Problem | null>(null);
   /** A model of the reader's own files, which no address can name. */
   #own = $state.raw<ModelEntry | null>(null);
+  /** How often a folder has taken the place of one of the same name, such as that of a model trained anew: texts of the old one are not its own. */
+  replaced = $state(0);
   /** Why a model of the reader's was not opened; the one before is back in its place. */
   refused = $state.raw<Problem | null>(null);
   /** The last model that was ready. */
@@ -99,10 +102,26 @@ export class App {
     return this.isLent ? (session.switching ?? session).step : router.route.ckpt;
   }
 
-  /** What an update, which reloads the tab, would lose: a sentence; '' for nothing. */
+  /** What tells of results on the page that no address holds. */
+  readonly #results = new SvelteSet<() => boolean>();
+
+  /** Tells of results that only the page holds, as long as `has` says that there are some: call while a component is made. */
+  holds(has: () => boolean): void {
+    $effect(() => {
+      this.#results.add(has);
+      return () => this.#results.delete(has);
+    });
+  }
+
+  /** What an update, which reloads the tab, would lose: sentences; '' for nothing. */
   get lost(): string {
-    if (this.session.entry?.files) return 'After the update, choose your model’s folder again.';
-    return this.statistics.isRunning ? 'The update ends the statistics that are being computed here.' : '';
+    return [
+      this.session.entry?.files && 'After the update, choose your model’s folder again.',
+      this.statistics.isRunning && 'The update ends the statistics that are being computed here.',
+      [...this.#results].some((has) => has()) && 'What no link holds, such as a strength sweep or a text to count over, is lost.',
+    ]
+      .filter(Boolean)
+      .join(' ');
   }
 
   async start(): Promise<void> {
@@ -172,6 +191,10 @@ export class App {
     this.refused = null;
     // A shipped model of that name is another one.
     const own = this.models.some((shipped) => shipped.name === name) ? yours(name) : name;
+    if (this.#own?.name === own) {
+      this.replaced++;
+      this.router.forgetTexts();
+    }
     this.#own = pickedModel(own, files);
     keepOwn(own);
     void this.session.choose(this.#own);

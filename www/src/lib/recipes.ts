@@ -80,7 +80,7 @@ function recipeOf(entry: Record<string, unknown>): Recipe | null {
     baseRate: numberOf(entry.base_rate),
     steeredRate: numberOf(entry.steered_rate),
     controlRate: numberOf(entry.control_rate),
-    success: numberOf(entry.about) ?? numberOf(entry.relaxed_success) ?? numberOf(entry.success),
+    success: numberOf(entry.success),
     nllRatio: numberOf(entry.nll_ratio),
     judge: typeof entry.judge === 'string' ? clipped(entry.judge) : '',
     tokens: numberOf(entry.tokens),

@@ -1,13 +1,8 @@
 /** One prompt, continued by the weights of each training step. */
 import type { App } from './app.svelte';
+import { DEFAULT_PROMPT, LENGTH } from './continuations';
 import { encodeToFit, textOf } from './fit';
 import { isAbort } from './problem';
-
-/** New tokens of a replay. */
-const LENGTH = 32;
-
-/** Until another prompt is typed; the stored continuations are of this one. */
-export const DEFAULT_PROMPT = 'Once upon a time there was a';
 
 export class Replay {
   readonly #app: App;
@@ -26,6 +21,7 @@ export class Replay {
   constructor(app: App) {
     this.#app = app;
     this.prompt = app.router.route.params.p ?? DEFAULT_PROMPT;
+    app.holds(() => this.round !== null || this.texts.size > 1); // one of them comes by itself
   }
 
   /** Clears the texts, which belong to the old prompt. */

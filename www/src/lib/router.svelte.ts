@@ -59,6 +59,12 @@ export class Router {
     return { page, neuron: left.neuron, params: Object.fromEntries(known) };
   }
 
+  /** Other weights have the model's name: texts that pages were left with are not theirs. */
+  forgetTexts(): void {
+    const without = ({ params: { b, s, pl, ...params }, ...route }: Route): Route => ({ ...route, params });
+    this.#left = Object.fromEntries(Object.entries(this.#left).map(([page, route]) => [page, without(route)]));
+  }
+
   /** The default is that of the model in use. */
   #nameOf({ model }: Route): string {
     return model ?? this.#defaultModel();
@@ -186,6 +192,9 @@ export class Router {
   async #turnTo(next: Route): Promise<void> {
     await Promise.all([this.prepare(next.page), painted()]);
     if (this.#next !== next) return;
+    // What is half typed is told of as it goes, and is not the next page's: it is told while nothing is taken.
+    const { activeElement } = document;
+    if (activeElement instanceof HTMLElement && activeElement.matches('#main :is(input, textarea)')) activeElement.blur();
     this.#next = null;
     this.opening = null;
     this.#left = { ...this.#left, [this.route.page]: { ...this.route, model: this.#nameOf(this.route) } };

@@ -14,8 +14,8 @@ export class Seeds {
   readonly #steering: Steering;
   /** In the order of the seeds; a steered text follows its base text. */
   texts = $state.raw<readonly SeedText[]>([]);
-  /** Tokens written so far, of all texts. */
-  progress = $state.raw({ done: 0, total: 1 });
+  /** Tokens written so far, of all texts; of 0 as long as nothing is known. */
+  progress = $state.raw({ done: 0, total: 0 });
   /** What the texts were made from. */
   #made = $state({ base: '', steered: '' });
   #baseKey = $derived.by(() => JSON.stringify([this.#steering.textKey, SEEDS]));
@@ -51,6 +51,7 @@ export class Seeds {
     const { sampling, prompt, edits } = this.#steering;
     const known = this.#made.base === this.#baseKey ? new Map(this.texts.map(({ seed, base }) => [seed, base])) : new Map<number, never>();
     this.texts = [];
+    this.progress = { done: 0, total: 0 };
     this.#made = { base: this.#baseKey, steered: this.#steeredKey };
     return this.#job.run(async (model, signal) => {
       const { ids } = await encodeToFit(model, prompt);
@@ -60,7 +61,7 @@ export class Seeds {
         some.map((seed) => ({ sampling: { ...sampling, seed }, edits: this.#steering.engineEdits(model, ids, using) }));
       const wanted = [...textsOf(missing, []), ...(edits.length > 0 ? textsOf(seeds, edits) : [])];
       const written = await writeTogether(model, ids, wanted, signal, (progress) => {
-        this.progress = progress;
+        if (!signal.aborted) this.progress = progress;
       });
       const base = new Map([...known, ...missing.map((seed, number) => [seed, written[number]!] as const)]);
       for (const [number, seed] of seeds.entries()) {

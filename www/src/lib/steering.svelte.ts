@@ -94,12 +94,22 @@ export class Steering {
   isRefused = $derived.by(() => this.#wasRefused && this.isSteeredCurrent);
 
   #keyOf(step: number | null): string {
-    return JSON.stringify([this.#app.router.route.model, step, this.prompt, this.seed, this.temperature, this.maxTokens]);
+    const { router, replaced } = this.#app;
+    return JSON.stringify([router.route.model, replaced, step, this.prompt, this.seed, this.temperature, this.maxTokens]);
   }
 
   get isBusy(): boolean {
     return this.doing !== 'nothing';
   }
+
+  /** Whether the texts of the settings on the page, or their surprise, did not come to their end. */
+  isCut = $derived.by(() => {
+    const { base, steered, edits, isBusy } = this;
+    if (isBusy || !this.isBaseCurrent) return false;
+    if (base.finish === 'stopped') return true;
+    if (edits.length === 0 || !this.isSteeredCurrent || steered.finish === null) return false;
+    return steered.finish === 'stopped' || this.surprise === null;
+  });
 
   divergedAt = $derived.by(() => (this.steered.ids.length > 0 ? divergence(this.base.ids, this.steered.ids) : null));
 
@@ -319,10 +329,12 @@ export class Steering {
   }
 
   /** Shows the texts that this device wrote instead of the shared ones. */
-  showHere(): void {
+  showHere(): Promise<void> {
     if (this.check) this.#adopt(this.check.here);
     this.check = null;
     this.isShared = false;
+    this.surprise = null; // that of the shared ones
+    return this.#work((model, signal) => this.#compare(model, signal));
   }
 
   #adopt(here: Check['here']): void {

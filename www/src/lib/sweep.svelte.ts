@@ -30,8 +30,8 @@ export interface SweepRow {
 export class Sweep {
   readonly #steering: Steering;
   rows = $state.raw<readonly SweepRow[]>([]);
-  /** Tokens written so far, at all strengths. */
-  progress = $state.raw({ done: 0, total: 1 });
+  /** Tokens written so far, at all strengths; of 0 as long as nothing is known. */
+  progress = $state.raw({ done: 0, total: 0 });
   /** Which neuron, or set, the rows belong to. */
   title = $state('');
   /** What the rows were made from. */
@@ -72,6 +72,7 @@ export class Sweep {
     if (!swept) return;
     const words = wordsOf(this.#steering.words);
     this.rows = [];
+    this.progress = { done: 0, total: 0 };
     this.#made = this.#key;
     this.title = swept.title;
     await this.#job.run(async (model, signal) => {
@@ -79,7 +80,7 @@ export class Sweep {
       const sets = MULTIPLES.map((multiple) => swept.at(multiple));
       const wanted = [[], ...sets].map((edits) => ({ sampling, edits: this.#steering.engineEdits(model, ids, edits) }));
       const [base, ...steeredTexts] = await writeTogether(model, ids, wanted, signal, (progress) => {
-        this.progress = progress;
+        if (!signal.aborted) this.progress = progress;
       });
       for (const [number, steered] of steeredTexts.entries()) {
         if (signal.aborted) return;

@@ -1,6 +1,6 @@
 /** What the picture of the network shows at one position: for each layer its values before the cut, which were kept, and their names. */
 import type { FeatureIndex } from 'topk-lm';
-import type { Active } from '../activity';
+import { type Active, rowAt } from '../activity';
 import type { Activations } from '../activations';
 import { rankedAt, type Ranking } from '../ranking';
 import { whatItReads } from '../neurons';
@@ -98,7 +98,7 @@ export function sceneOf(
     const ranked = pushed
       ? rankedAt({ ...activations, rows: new Map([[layer, rowsOf(pushed, width)]]) }, layer, 1, options)
       : rankedAt(activations, layer, position, options);
-    const kept = pushed ?? keptAt(activations, layer, position);
+    const kept = pushed ?? rowAt(activations.rows.get(layer)!, position);
     const push = beyond?.push?.layer === layer ? beyond.push : null;
     const chosen = ranked.slice(0, options.names);
     const wanted = push?.index ?? (options.one?.layer === layer ? options.one.index : null);
@@ -120,12 +120,6 @@ export function sceneOf(
     };
   });
   return { width, stages };
-}
-
-function keptAt({ rows }: Activations, layer: number, t: number): Active[] {
-  const { rowStart, indices, values } = rows.get(layer)!;
-  const [from = 0, to = 0] = [rowStart[t], rowStart[t + 1]];
-  return Array.from({ length: to - from }, (_, i) => ({ index: indices[from + i]!, value: values[from + i]! }));
 }
 
 /** Neurons of one position as rows of two, the first empty: the position is not the first of its text. */

@@ -4,7 +4,7 @@
  * neuron by neuron. Twin: training/claims/patches.py, which measures it over many pairs.
  */
 import type { ActiveRows, Edit, TopKLM } from 'topk-lm';
-import { denseRows } from '../activity';
+import { denseRows, rowAt } from '../activity';
 import { logTotal } from '../distribution';
 import { encodeToFit } from '../fit';
 import { plural } from '../format';
@@ -72,7 +72,7 @@ export async function readPair(model: TopKLM, texts: { from: string; into: strin
   const [from, into] = [(await encodeToFit(model, texts.from)).ids, (await encodeToFit(model, texts.into)).ids];
   if (from.length === 0 || into.length === 0) return 'Enter two texts.';
   if (from.length !== into.length) {
-    return `Both texts must have as many tokens, so that each position has its counterpart: the first has ${from.length}, the second ${into.length}.`;
+    return `Both texts must have the same number of tokens, so that each position has its counterpart: the first has ${from.length}, the second ${into.length}.`;
   }
   if (from.length > MOST_TOKENS) return `A text may have at most ${plural(MOST_TOKENS, 'token')} here; these have ${from.length}.`;
   const first = from.findIndex((id, at) => id !== into[at]);
@@ -96,11 +96,8 @@ export interface Difference {
 
 /** The neurons that differ at a place, the largest difference first. */
 export function differences({ from, into }: Pick<Pair, 'from' | 'into'>, layer: number, position: number): Difference[] {
-  const valuesAt = ({ rows }: Side): Map<number, number> => {
-    const { rowStart, indices, values } = rows.get(layer)!;
-    const [start, end] = [rowStart[position]!, rowStart[position + 1]!];
-    return new Map(Array.from(indices.subarray(start, end), (index, n) => [index, values[start + n]!]));
-  };
+  const valuesAt = ({ rows }: Side): Map<number, number> =>
+    new Map(rowAt(rows.get(layer)!, position).map(({ index, value }) => [index, value]));
   const [taken, there] = [valuesAt(from), valuesAt(into)];
   const size = (of: Difference) => Math.abs(of.from - of.into);
   return [...new Set([...taken.keys(), ...there.keys()])]

@@ -11,24 +11,26 @@ export interface Texts {
   base: Writing;
   steered: Writing;
   surprise: { base: number | null; steered: number | null } | null;
-  /** Whether they, or their surprise, did not come to their end. */
-  isCut?: boolean;
 }
 
 export class SideText implements Texts {
   readonly base = new Writing();
   readonly steered = new Writing();
   surprise = $state.raw<Texts['surprise']>(null);
-  isCut = $state(false);
   readonly job: Job;
   /** What the texts were made from; the steered one of '' did not come to its end. */
   #made = $state.raw({ base: '', steered: '' });
+  /** What was to be made where that, or its surprise, did not come to its end. */
+  #cut = $state('');
 
   constructor(session: () => Session) {
     this.job = new Job(session);
   }
 
   isOf = (key: string, edit: string): boolean => this.#made.base === key && this.#made.steered === key + edit;
+
+  /** Whether just these texts did not come to their end: the same press completes them. */
+  isCut = (key: string, edit: string): boolean => this.#cut === key + edit;
 
   /**
    * Writes both; a base text of the same settings is kept.
@@ -46,7 +48,7 @@ export class SideText implements Texts {
       const made = { base: key, steered: key + edit };
       this.#made = made;
       this.surprise = null;
-      this.isCut = false;
+      this.#cut = '';
       if (!isKept) this.base.clear();
       this.steered.clear();
       try {
@@ -61,7 +63,7 @@ export class SideText implements Texts {
       } catch (error) {
         if (this.#made === made) {
           this.#made = { base: key, steered: '' };
-          this.isCut = true;
+          this.#cut = key + edit;
         }
         throw error;
       }

@@ -2,8 +2,8 @@
  * A prompt with and without one neuron set: the next token's probabilities, greedy continuations, and the active neurons of the layer. The start
  * page's stored example is made by this too (scripts/make-start.mjs).
  */
-import type { ActiveRows, TopKLM } from 'topk-lm';
-import { type Active, activeAt } from '../activity';
+import type { TopKLM } from 'topk-lm';
+import { type Active, rowAt } from '../activity';
 import { likeliest } from '../distribution';
 import { engineEdit, type FullEdit } from '../edits';
 
@@ -34,7 +34,7 @@ export async function compare(model: TopKLM, ids: readonly number[], edit: FullE
   const edits = [engineEdit(edit, { promptLength: ids.length, context: model.config.n_ctx })];
   const read = async (with_: typeof edits) => {
     const { logits, hooks } = await model.run(ids, { hooks: [hook], edits: with_, logits: 'last', signal });
-    return { logits: logits!.data, list: listOf(hooks[hook]!) };
+    return { logits: logits!.data, list: rowAt(hooks[hook]!, ids.length - 1) };
   };
   const write = async (with_: typeof edits) => {
     const ended = [];
@@ -50,11 +50,6 @@ export async function compare(model: TopKLM, ids: readonly number[], edit: FullE
     list,
   });
   return { next: await model.tokenizer.tokens(shown), before: await side(before, []), after: await side(after, edits) };
-}
-
-/** The active neurons of the last row, by index. */
-function listOf(rows: ActiveRows): Active[] {
-  return activeAt(rows, rows.rowStart.length - 2, 'value').sort((a, b) => a.index - b.index);
 }
 
 /** Whether two comparisons show the same texts. */

@@ -37,6 +37,8 @@ export class OwnStatistics {
   readonly #session: Session;
   /** The model whose kept statistics were looked for. */
   #looked: ModelEntry | null = null;
+  /** The model that {@link problem} is of. */
+  #followed: ModelEntry | null = null;
   #running: { worker: Worker; entry: ModelEntry; writing: AbortController } | null = null;
 
   constructor(session: Session) {
@@ -50,11 +52,15 @@ export class OwnStatistics {
   /** Brings back what was kept of a model once it is loaded, and ends the count of another one: call in an effect. */
   follow(): void {
     const { entry, model, lacksFeatures, isOwn } = this.#session;
+    if (this.#followed !== entry) {
+      this.#followed = entry;
+      this.problem = null;
+    }
     if (this.#running && this.#running.entry !== entry) this.stop();
     if (!isOwn) this.archive = null;
     if (!entry || !model || !lacksFeatures || isOwn || this.#looked === entry) return;
     this.#looked = entry;
-    void this.#recall(entry).catch((error) => this.#fail(error));
+    void this.#recall(entry).catch((error) => this.#fail(entry, error));
   }
 
   async #recall(entry: ModelEntry): Promise<void> {
@@ -125,7 +131,7 @@ export class OwnStatistics {
         began ||= performance.now();
         this.#reach(message.reached, (performance.now() - began) / 1000);
       } else if (message.type === 'snapshot') this.#show(entry, message.files, null, false);
-      else if (message.type === 'finished') void this.#finish(entry, message).catch((error) => this.#fail(error));
+      else if (message.type === 'finished') void this.#finish(entry, message).catch((error) => this.#fail(entry, error));
     };
     try {
       const worker = this.#worker(entry, hear);
@@ -134,7 +140,8 @@ export class OwnStatistics {
       return worker;
     } catch (error) {
       this.phase = 'idle'; // a page whose policy allows no worker
-      this.#fail(error);
+      this.#running = null;
+      this.#fail(entry, error);
       return null;
     }
   }
@@ -162,7 +169,7 @@ export class OwnStatistics {
     this.#running?.worker.terminate();
     this.#running = null;
     this.phase = 'idle';
-    if (failure) this.#fail(Object.assign(new Error(failure.message), { code: failure.code }));
+    if (failure) this.#fail(entry, Object.assign(new Error(failure.message), { code: failure.code }));
     if (!files || !archive || this.#session.entry !== entry) return;
     this.#show(entry, files, archive, false);
     const identity = await this.#identity();
@@ -171,24 +178,33 @@ export class OwnStatistics {
     this.isKept = this.archive === archive;
   }
 
-  #fail(error: unknown): void {
-    if (!isAbort(error)) this.problem = { ...problemOf(error), remedy: 'none' };
+  /** Says what went wrong with the statistics of a model, unless another one has been chosen since. */
+  #fail(entry: ModelEntry, error: unknown): void {
+    if (!isAbort(error) && this.#session.entry === entry) this.problem = { ...problemOf(error), remedy: 'none' };
   }
 
   #show(entry: ModelEntry, files: FeatureFiles, archive: Blob | null, isKept: boolean): void {
     if (this.#session.entry !== entry) return;
     this.archive = archive;
     this.isKept = isKept;
-    this.#session.adopt(files).catch((error) => this.#fail(error));
+    this.#session.adopt(files).catch((error) => this.#fail(entry, error));
   }
 
   /** Deletes them, from the browser's storage too. */
   async remove(): Promise<void> {
-    const identity = await this.#identity();
-    if (identity !== null) await forget(identity);
-    this.archive = null;
-    this.isKept = false;
-    await this.#session.adopt(null);
+    const { entry } = this.#session;
+    if (!entry) return;
+    this.problem = null;
+    try {
+      const identity = await this.#identity();
+      if (identity !== null) await forget(identity);
+      if (this.#session.entry !== entry) return;
+      this.archive = null;
+      this.isKept = false;
+      await this.#session.adopt(null);
+    } catch (error) {
+      this.#fail(entry, error);
+    }
   }
 
   /** Saves the folder `features/` as a zip archive. */
