@@ -3,6 +3,8 @@ import { createTopK, readTopK } from 'topk-lm/topk';
 
 const { STORAGE, COPY_DST } = GPUBufferUsage;
 
+const THREADS = 64;
+
 /** One thread for each vector and query: scores [queries, count] from vectors [count, width] and queries [queries, width], width a multiple of 4. */
 const SCORES = /* wgsl */ `
   override quads: u32; // width / 4
@@ -10,7 +12,7 @@ const SCORES = /* wgsl */ `
   @group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
   @group(0) @binding(2) var<storage, read_write> scores: array<f32>;
 
-  @compute @workgroup_size(64)
+  @compute @workgroup_size(${THREADS})
   fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let count = arrayLength(&vectors) / quads;
     if (id.x >= count) { return; }
@@ -24,10 +26,14 @@ const SCORES = /* wgsl */ `
 
 /**
  * Puts vectors, f32 [count, width], on the device. `search(queries, k)` takes f32 [queries, width] and resolves to the k best for each query, best
- * first: `{indices, values}`, both [queries, k]. All scores have to fit into one binding of the device. Vectors of unit length make the values cosines.
+ * first: `{indices, values}`, both [queries, k]. Vectors, queries and scores have to fit into one binding of the device each. Vectors of unit length make
+ * the values cosines.
  */
 export async function createIndex(device, vectors, width) {
   const count = vectors.length / width;
+  const { maxStorageBufferBindingSize, maxComputeWorkgroupsPerDimension } = device.limits;
+  const mostVectors = Math.min(maxComputeWorkgroupsPerDimension * THREADS, Math.floor(maxStorageBufferBindingSize / (width * 4)));
+  if (count > mostVectors) throw new RangeError(`There are ${count} vectors, but this device searches at most ${mostVectors}.`);
   const upload = (data) => {
     const buffer = device.createBuffer({ size: data.byteLength, usage: STORAGE | COPY_DST });
     device.queue.writeBuffer(buffer, 0, data);
@@ -42,8 +48,7 @@ export async function createIndex(device, vectors, width) {
 
   async function search(queries, k) {
     const rows = queries.length / width;
-    const { maxStorageBufferBindingSize, maxComputeWorkgroupsPerDimension } = device.limits;
-    const most = Math.min(maxComputeWorkgroupsPerDimension, Math.floor(maxStorageBufferBindingSize / (count * 4)));
+    const most = Math.min(maxComputeWorkgroupsPerDimension, Math.floor(maxStorageBufferBindingSize / (Math.max(count, width) * 4)));
     if (rows > most) throw new RangeError(`There are ${rows} queries, but this device scores at most ${most} at once.`);
     const asked = upload(queries);
     const scores = device.createBuffer({ size: rows * count * 4, usage: STORAGE });
@@ -54,7 +59,7 @@ export async function createIndex(device, vectors, width) {
       const pass = encoder.beginComputePass();
       pass.setPipeline(pipeline);
       pass.setBindGroup(0, device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
-      pass.dispatchWorkgroups(Math.ceil(count / 64), rows);
+      pass.dispatchWorkgroups(Math.ceil(count / THREADS), rows);
       pass.end();
       // Both in one submission; the scores never leave the device.
       const best = operator.run({ input: scores, rows, n: count, k, encoder });

@@ -70,3 +70,43 @@ test('several queries at once: each as a plain search finds it', async (t) => {
     });
   }
 });
+
+test('what does not fit into a binding or a dispatch is refused, with what would', async (t) => {
+  const page = await openExample(t);
+  const { errors, most, best } = await page.evaluate(async () => {
+    const { createIndex } = await import('./nearest.js');
+    const device = await (await navigator.gpu.requestAdapter()).requestDevice();
+    const { maxStorageBufferBindingSize: bytes, maxComputeWorkgroupsPerDimension: groups } = device.limits;
+    const most = {
+      wideQueries: Math.floor(bytes / (768 * 4)),
+      queries: groups,
+      vectors: groups * 64,
+      wideVectors: Math.floor(bytes / (768 * 4)),
+    };
+    const refusal = (promise) => promise.then(() => 'none', String);
+    const wide = await createIndex(device, new Float32Array(100 * 768), 768);
+    const small = await createIndex(
+      device,
+      Float32Array.from({ length: 16 }, (_, at) => at),
+      4,
+    );
+    const errors = {
+      wideQueries: await refusal(wide.search(new Float32Array((most.wideQueries + 1) * 768), 1)),
+      queries: await refusal(small.search(new Float32Array((most.queries + 1) * 4), 1)),
+      vectors: await refusal(createIndex(device, new Float32Array((most.vectors + 1) * 4), 4)),
+      wideVectors: await refusal(createIndex(device, new Float32Array((most.wideVectors + 1) * 768), 768)),
+    };
+    const { indices } = await small.search(new Float32Array(most.queries * 4).fill(1), 1);
+    const best = [...new Set(indices)];
+    wide.destroy();
+    small.destroy();
+    return { errors, most, best };
+  });
+  assert.deepEqual(errors, {
+    wideQueries: `RangeError: There are ${most.wideQueries + 1} queries, but this device scores at most ${most.wideQueries} at once.`,
+    queries: `RangeError: There are ${most.queries + 1} queries, but this device scores at most ${most.queries} at once.`,
+    vectors: `RangeError: There are ${most.vectors + 1} vectors, but this device searches at most ${most.vectors}.`,
+    wideVectors: `RangeError: There are ${most.wideVectors + 1} vectors, but this device searches at most ${most.wideVectors}.`,
+  });
+  assert.deepEqual(best, [3], 'as many queries as are allowed find their neighbor');
+});
