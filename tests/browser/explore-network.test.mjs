@@ -1,7 +1,19 @@
 // The picture of the network: drawn from the same reading as the table, used by pointer and by keys, and what a neuron that is set pushes out.
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import { STEP_TIMEOUT, WEIGHTS, assertCount, assertUsable, hashOf, loaded, shippedModel, siteModule, withSite } from './page-kit.mjs';
+import {
+  STEP_TIMEOUT,
+  WEIGHTS,
+  addressHas,
+  assertCount,
+  assertUsable,
+  hashOf,
+  loaded,
+  pageTime,
+  shippedModel,
+  siteModule,
+  withSite,
+} from './page-kit.mjs';
 
 describe('the layout of the picture', () => {
   let layout;
@@ -85,6 +97,9 @@ describe('the picture of the network', { timeout: 1_800_000 }, () => {
     const words = await section().locator('p.visually-hidden').innerText();
     assert.ok(words.includes(`${k} of ${width} neurons kept, the least at`), words);
     await assertCount(section().getByRole('list', { name: 'Most likely next tokens' }).getByRole('listitem'), 5);
+    await section()
+      .getByText(`Each layer keeps at most ${k} of ${width.toLocaleString('en')} values.`)
+      .waitFor();
   });
 
   test('the canvas is drawn on, and a click on it pins the neuron there', async () => {
@@ -156,6 +171,24 @@ describe('the picture of the network', { timeout: 1_800_000 }, () => {
       await page.getByRole('button', { name, exact: true }).click();
       await page.waitForFunction(() => !/[?&]set=/.test(location.hash));
     }
+  });
+
+  test('a value is set of the neuron that it was chosen for, not of the one that is chosen right after', async () => {
+    const { layers } = model.read('examples/0.json');
+    await page.evaluate((to) => (location.hash = to), `#/explore?n=${layers[1].layer}.7`);
+    const slider = section().getByRole('slider', { name: `Set layer ${layers[1].layer} neuron 7 here` });
+    await slider.waitFor();
+    const name = names().and(page.locator('[aria-pressed=false]')).first();
+    const [, layer, index] = /Layer (\d+) neuron (\d+)/.exec(await name.getAttribute('aria-label'));
+    const handle = await name.elementHandle();
+    await slider.evaluate((element, other) => {
+      element.value = element.max;
+      element.dispatchEvent(new Event('input', { bubbles: true }));
+      other.click();
+    }, handle);
+    await addressHas(page, 'n', `${layer}.${index}`);
+    await pageTime(page, 500); // longer than the pause after which a value is set
+    assert.equal(hashOf(page).params.set, undefined);
   });
 
   test('play goes through the text; the picture follows', async () => {

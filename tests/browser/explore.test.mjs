@@ -43,6 +43,13 @@ describe('explore', { timeout: 1_800_000 }, () => {
     const expected = ids.flatMap((_, at) => (rows.indices.slice(rows.row_start[at], rows.row_start[at + 1]).includes(index) ? [at] : []));
     assert.deepEqual(await lit(page), expected);
     assert.ok(expected.length > 0);
+    // Where the gray tokens of the prompt end is said in words too.
+    const prompts = await chips(page).evaluateAll((all) => all.filter((chip) => chip.matches('.prompt')).length);
+    assert.ok(prompts > 0);
+    await page
+      .locator('[data-prompt]')
+      .getByText(`position ${prompts - 1}.`)
+      .waitFor();
     // It opens at a word that the neuron reads, not at the end of a sentence.
     const chosen = chips(page).and(page.locator('[aria-selected=true]'));
     assert.equal(await chosen.innerText(), await chips(page).nth(at).innerText());
@@ -104,6 +111,43 @@ describe('explore', { timeout: 1_800_000 }, () => {
     assert.deepEqual(await lit(page), stored);
     await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
     assert.equal(await place(), scrolled);
+  });
+
+  test('what the pointer rested on is highlighted no more once another token, or another part of the table, is shown', async () => {
+    await page.mouse.move(5, 5);
+    const chosen = model.read('examples/index.json').texts[0].neuron.join('.');
+    const table = page.locator('.scroller').filter({ has: page.getByRole('table', { name: /one row per token/ }) });
+    const cells = table.locator('.cell .neuron[aria-pressed=false]');
+    const isLit = (neuron) => page.locator(`[data-lit="${neuron}"]`).waitFor();
+    const nameOf = async (cell) => {
+      const [, layer, index] = /Layer (\d+) neuron (\d+)/.exec(await cell.getAttribute('title'));
+      return `${layer}.${index}`;
+    };
+    /** No browser tells that the pointer left what was taken from under it. */
+    const restOn = async (cell) => {
+      await cell.dispatchEvent('pointerenter');
+      await isLit(await nameOf(cell));
+    };
+    const last = (await chips(page).count()) - 1;
+    for (const act of [
+      () => table.evaluate((element) => element.scrollBy(0, element.scrollTop > 80 ? -80 : 80)),
+      () => chips(page).nth(last).click(),
+      () => chips(page).nth(1).click(),
+    ]) {
+      await isLit(chosen);
+      await restOn(cells.first());
+      await act();
+      await isLit(chosen);
+    }
+    // Nor does it stand for the one that the keyboard chooses.
+    await restOn(cells.first());
+    const other = cells.nth(1);
+    const name = await nameOf(other);
+    await other.focus();
+    await page.keyboard.press('Enter');
+    await isLit(name);
+    await page.evaluate(() => (location.hash = '#/explore'));
+    await isLit(chosen);
   });
 
   test('tokens are chosen by keys', async () => {
@@ -231,6 +275,7 @@ describe('explore', { timeout: 1_800_000 }, () => {
     const { num_attention_heads: heads } = model.read('config.json');
     await page.getByText('Head 0, all queries').waitFor();
     await assertCount(page.locator('.maps canvas'), heads);
+    await page.getByText(/^Head 0 largest weight [\d.]+ %$/).waitFor();
     assert.match(await page.locator('[data-strongest]').first().innerText(), /^Most to .+ at position \d+, [\d.]+ %(; .+){0,2}\.$/);
     await page.waitForFunction(() => {
       const canvas = document.querySelector('.maps canvas');
@@ -241,6 +286,8 @@ describe('explore', { timeout: 1_800_000 }, () => {
     });
     const map = page.getByRole('table', { name: /by layer and position/ });
     await assertCount(map.locator('tbody tr'), layers);
+    // How probable each is, in numbers too.
+    for (const cell of await map.locator('tbody tr').first().locator('td').allInnerTexts()) assert.match(cell, /[\d.]+ %$/);
     assert.equal(
       await map.locator('tbody tr').first().locator('td').count(),
       Math.min(24, model.read('examples/index.json').texts.find(({ title }) => title === 'The tall tree').at + 1),

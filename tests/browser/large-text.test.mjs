@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { launchWithPreferences } from './harness.mjs';
-import { openSite, serveSite, STEP_TIMEOUT } from './page-kit.mjs';
+import { eventually, openSite, serveSite, STEP_TIMEOUT } from './page-kit.mjs';
 
 const TABLES = [
   ['Explore', '#/explore', '.cell .neuron'],
@@ -21,6 +21,34 @@ for (const size of [16, 32]) {
       await browser?.close();
       await site?.close();
     });
+
+    for (const width of [800, 3000]) {
+      test(`no name in the picture of the network lies on another, ${width} px wide`, async () => {
+        const { page } = await openSite(browser, site);
+        page.setDefaultTimeout(STEP_TIMEOUT);
+        await page.setViewportSize({ width, height: 1000 });
+        await page.locator('[data-state=stored], [data-state=live]').waitFor();
+        await page.locator('.names .name').nth(10).waitFor();
+        const found = await eventually(
+          () =>
+            page.evaluate(() => {
+              const boxes = [...document.querySelectorAll('.names .name')].map((name) => name.getBoundingClientRect());
+              const { left, right, top, bottom } = document.querySelector('.picture').getBoundingClientRect();
+              const meet = (a, b) =>
+                Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1;
+              const isOut = (box) => box.left < left - 1 || box.right > right + 1 || box.top < top - 1 || box.bottom > bottom + 1;
+              const isDown = document.querySelector('.picture').matches('.down');
+              return {
+                isDown,
+                overlaps: boxes.filter((a, i) => boxes.some((b, j) => j > i && meet(a, b))).length,
+                out: boxes.filter(isOut).length,
+              };
+            }),
+          ({ overlaps, out }) => overlaps === 0 && out === 0,
+        );
+        assert.deepEqual(found, { isDown: width < 1000, overlaps: 0, out: 0 });
+      });
+    }
 
     test('no row of a table reaches into the next', async () => {
       const { page } = await openSite(browser, site, TABLES[0][1]);

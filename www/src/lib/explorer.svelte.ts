@@ -29,8 +29,12 @@ export class Explorer {
   busy = $state(false);
   /** Pointed at, not chosen. */
   hovered = $state.raw<NeuronId | null>(null);
-  /** What {@link activations} was made from. */
+  /** Whether the text that is wanted could not be read. */
+  failed = $state(false);
+  /** What is wanted: {@link activations} are made from it, or about to be. */
   #key = '';
+  /** The text that {@link activations} were read from, where it was one; `null`: from ids. */
+  #textRead = $state<string | null>(null);
   #rows: { entry: ModelEntry; number: number; reading: Promise<StoredActivations> } | null = null;
   #job: AbortController | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -93,8 +97,8 @@ export class Explorer {
   /** Whether the neurons on screen are those of the tokens on screen. */
   isRead = $derived.by(() => this.activations !== null && this.tokens === this.activations.tokens);
 
-  /** Whether what is on screen is of the text before: a typed one is read once the model is there. */
-  isOld = $derived.by(() => this.activations !== null && this.wanted?.kind === 'text' && this.#app.session.model === null);
+  /** Whether what is on screen is of the text before, or of weights before: a typed one is read once the model is there, and reading may fail. */
+  isOld = $derived.by(() => this.isRead && (this.failed || (this.wanted?.kind === 'text' && this.#textRead !== this.wanted.text)));
 
   promptLength = $derived.by(() => (this.wanted?.kind === 'stored' ? this.wanted.text.promptLength : 0));
 
@@ -149,6 +153,7 @@ export class Explorer {
     untrack(() => this.#carryOver(entry));
     this.stored = null;
     this.activations = null;
+    this.failed = false;
     this.#key = '';
     if (!entry) return;
     try {
@@ -195,6 +200,7 @@ export class Explorer {
     const key = JSON.stringify([wanted.kind === 'text' ? wanted.text : ids, model ? weights : wanted.kind === 'stored']);
     if (key === this.#key) return;
     this.#key = key;
+    this.failed = false;
     void this.#run(wanted, key);
   }
 
@@ -271,14 +277,18 @@ export class Explorer {
         const activations = await readActivations(model, ids, job.signal);
         if (this.#key !== key) return;
         this.activations = activations;
+        this.#textRead = wanted.kind === 'text' ? wanted.text : null;
         if (session.problem) session.problem = null;
       } else if (wanted.kind === 'stored' && entry) {
         const tokens = wanted.text.ids.map((id) => tokenText(vocabulary, id));
         const { rows, select } = await this.#rowsOf(entry, wanted.number);
-        if (this.#key === key) this.activations = { ids: wanted.text.ids, tokens, rows, select, origin: 'stored' };
+        if (this.#key !== key) return;
+        this.activations = { ids: wanted.text.ids, tokens, rows, select, origin: 'stored' };
+        this.#textRead = null;
       }
     } catch (error) {
       if (this.#key !== key) return;
+      this.failed = true;
       if (model) session.report(error);
       else session.reportFile(error);
     } finally {

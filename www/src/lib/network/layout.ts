@@ -1,4 +1,7 @@
-/** Where the parts of the picture lie: layers one after the other along the flow, neurons across it. On a narrow screen the flow runs downwards. */
+/**
+ * Where the parts of the picture lie: layers one after the other along the flow, neurons across it. On a narrow screen the flow runs downwards. Lengths are
+ * those at a text of 16 px: with a reader's larger text the whole picture grows, as its names do.
+ */
 import type { Scene } from './scene';
 
 export interface Place {

@@ -26,6 +26,8 @@ export class Demo {
   /** Of {@link shown}: stored with the site, computed here, or computed here and the same as what is stored. */
   origin = $state<'stored' | 'live' | 'same'>('stored');
   busy = $state(false);
+  /** Whether the words in the box could not be continued. */
+  failed = $state(false);
   /** Whether what is shown continues other words than those in the box. */
   isOld = $derived.by(() => this.shown !== null && this.shownPrompt !== this.prompt);
 
@@ -70,6 +72,7 @@ export class Demo {
   /** Continues the prompt with the model, if its final weights are in place: return its result from an effect. */
   follow(): (() => void) | undefined {
     const { example, prompt } = this;
+    this.failed = false;
     const { model, step } = this.#app.session;
     if (!example || !model || step !== null || prompt.trim() === '') return undefined;
     const abort = new AbortController();
@@ -97,7 +100,9 @@ export class Demo {
       if (signal.aborted) return;
       this.#show(result, isStored && sameTexts(result, example.stored) ? 'same' : 'live', prompt, token, cut);
     } catch (error) {
-      if (!isAbort(error)) session.report(error);
+      if (isAbort(error)) return;
+      if (!signal.aborted) this.failed = true;
+      session.report(error);
     } finally {
       if (!signal.aborted) this.busy = false;
     }
