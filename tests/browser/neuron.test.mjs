@@ -222,8 +222,19 @@ describe('neuron page', { timeout: 1_800_000, skip: !model.features && 'the ship
     await assertCount(chart.locator('tbody tr'), record.histogram.counts.length);
     const svg = await saved(page, () => chart.getByRole('button', { name: 'SVG' }).click());
     assert.match(svg.text, /^<svg .*<rect /);
+    // A fault is announced, and gone once it is made.
+    await page.evaluate(() => {
+      const { toBlob } = HTMLCanvasElement.prototype;
+      HTMLCanvasElement.prototype.toBlob = (done) => {
+        HTMLCanvasElement.prototype.toBlob = toBlob;
+        done(null);
+      };
+    });
+    await chart.getByRole('button', { name: 'PNG' }).click();
+    await chart.getByRole('status').getByText('The browser could not make a PNG of the chart.').waitFor();
     const png = await saved(page, () => chart.getByRole('button', { name: 'PNG' }).click());
     assert.match(png.text, /^.PNG/);
+    await chart.getByRole('status').getByText('could not').waitFor({ state: 'detached' });
   });
 
   test('the next neuron, back, and a comparison with another', async () => {
@@ -245,6 +256,11 @@ describe('neuron page', { timeout: 1_800_000, skip: !model.features && 'the ship
       'an id that is there twice',
     );
     assert.ok((await page.getByRole('link', { name: 'Steer with this' }).first().getAttribute('href')).includes(`n=${layer}.${at}`));
+    // Closed by keyboard, which goes on at the field.
+    await page.locator('.pair').getByRole('button', { name: 'Close' }).focus();
+    await page.keyboard.press('Enter');
+    await page.locator('.pair').waitFor({ state: 'detached' });
+    await page.waitForFunction(() => document.activeElement === document.querySelector('[aria-labelledby=compare-title] input'));
   });
 
   test('accessible, and fits a phone', () => assertUsable(page));
@@ -279,6 +295,7 @@ describe('neuron page', { timeout: 1_800_000, skip: !model.features && 'the ship
       await page.evaluate((hash) => (location.hash = hash), `#/m/${model.name}/${layer}/${other}`);
       await page.getByRole('heading', { level: 1, name: `Layer ${layer} neuron ${other}` }).waitFor();
       await page.getByText('Loading its statistics.').waitFor();
+      assert.ok(await page.getByRole('button', { name: 'Export JSON' }).isDisabled(), 'the neuron before would be exported');
       assert.equal(await page.locator('dl.stats').first().getAttribute('aria-busy'), 'true');
       assert.deepEqual(await accessibilityFindings(page), []);
     } finally {

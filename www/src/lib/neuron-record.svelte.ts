@@ -2,6 +2,7 @@
 import type { Features, NeuronRecord } from 'topk-lm';
 import { problemOf, whyUnread } from './problem';
 import type { NeuronId } from './route';
+import type { Phase } from './session.svelte';
 
 export class RecordReader {
   readonly #features: () => Features | null;
@@ -29,6 +30,13 @@ export class RecordReader {
     return (
       this.#read !== null && this.#read.of === this.#features() && this.#read.record.layer === layer && this.#read.record.index === index
     );
+  }
+
+  /** Why there is no record yet: a sentence. Nothing is read of a model on another site before the reader agrees. */
+  pending(phase: Phase): string {
+    if (this.#features() === null && phase === 'asking') return 'Its statistics come with the model, which is not downloaded yet.';
+    if (this.#features() === null && phase === 'failed') return 'Its statistics could not be read.';
+    return 'Loading its statistics.';
   }
 
   #follow(): (() => void) | undefined {
