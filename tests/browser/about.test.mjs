@@ -187,6 +187,10 @@ describe('about and your model', { timeout: 1_800_000 }, () => {
       await input.setInputFiles(namesake);
       await page.getByRole('heading', { name: /\(yours\) includes$/ }).waitFor();
       await page.locator('tr[data-state=missing]', { hasText: 'topk-lm analyze' }).first().waitFor();
+      // No server has the card of such a folder.
+      await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'About' }).click();
+      await page.getByRole('heading', { name: 'Licenses' }).waitFor();
+      assert.equal(await page.getByRole('link', { name: 'card', exact: true }).count(), 0);
     } finally {
       for (const name of [folder, empty, holder]) fs.rmSync(name, { recursive: true, force: true });
     }
