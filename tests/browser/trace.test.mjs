@@ -40,6 +40,11 @@ describe('trace page', { timeout: 1_800_000 }, () => {
       return;
     }
     await page.getByText('Training loss, and neurons that have emerged').waitFor();
+    const said = () => loss.getByRole('img').getAttribute('aria-label');
+    assert.match(
+      await said(),
+      /^Training loss in nats per token over [\d,]+ steps, with the share of neurons that have emerged by each of \d+ analyzed steps/,
+    );
     const counted = await rows.locator('td:nth-child(3)').allTextContents();
     // The last step, which would be compared with itself, is left out.
     const before = index.steps.slice(0, -1);
@@ -127,9 +132,12 @@ describe('trace page', { timeout: 1_800_000 }, () => {
     await page.locator('[data-step=final][data-written=true]').waitFor();
     if (film) assert.equal(await page.locator('[data-step=final] td').textContent(), film.prompt + film.texts.at(-1).text);
     const [early] = steps;
+    const isStored = (step) => page.locator(`[data-step="${step}"] td`, { hasText: '(stored with the site)' });
+    if (film) await isStored(early).waitFor();
     const name = (step) => page.locator(`[data-step="${step}"]`);
     await name(early).getByRole('button').click();
     await page.locator(`[data-step="${early}"][data-written=true]`).waitFor();
+    assert.equal(await isStored(early).count(), 0);
     assert.equal(hashOf(page).params.ckpt, String(early));
     assert.notEqual(await name(early).locator('td').innerText(), await name('final').locator('td').innerText());
     assert.equal(await name(early).getByRole('button').getAttribute('aria-pressed'), 'true');
@@ -153,7 +161,8 @@ describe('trace page', { timeout: 1_800_000 }, () => {
     await inUse(steps.at(-1));
     await page.waitForFunction((step) => {
       const row = document.querySelector(`[data-step="${step}"]`);
-      if (row.textContent.includes('not run yet') || row.dataset.written === 'true') return false;
+      if (!row.textContent.includes('being written') || row.textContent.includes('not run yet') || row.dataset.written === 'true')
+        return false;
       [...document.querySelectorAll('button')].findLast((button) => button.textContent === 'Cancel').click();
       return true;
     }, steps.at(-1));
