@@ -58,6 +58,10 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   assert.deepEqual(rowOf(emerged, 'By step 312'), ['12.0 %', '1.0 %']);
   assert.match(emerged.note, /21 % of the neurons are not settled/);
   assert.match(emerged.note, /Until step 240 the model was trained with a larger k/);
+  // Where no step was analyzed before that, it does not matter.
+  const { trace } = WHOLE;
+  const late = claimsOf({ ...WHOLE, trace: { ...trace, topk: { ...trace.topk, steps: [240, 312, 928] } } });
+  assert.doesNotMatch(groupOf(late, 'When neurons take on their meaning').note, /larger k/);
   assert.deepEqual(rowOf(groupOf(claims, 'Compute and size'), 'TopK, as shipped'), ['2.24', '15 %', '2.654', '1,762']);
   const wide = groupOf(claims, 'Wide, sparse settings on a small proxy model');
   assert.deepEqual(
@@ -267,6 +271,10 @@ describe('measured, on the pages', { timeout: 1_800_000 }, () => {
           .allInnerTexts(),
         ['3.52', '0.25 (0.00)', '0.39', '80 %', '0.58 (0.01)'],
       );
+      // What its rows are is there to be read, not only to be pointed at.
+      const group = page.locator('.group').filter({ has: table });
+      await group.getByText('Definitions').click();
+      await group.getByText('Control: a table of tokens without any context.').waitFor();
       assert.equal(await page.locator('[data-gaps]').count(), 0);
       await assertUsable(page);
     }));
@@ -323,7 +331,7 @@ describe('measured, on the pages', { timeout: 1_800_000 }, () => {
           assert.ok(texts[place].startsWith(concept[0].toUpperCase() + concept.slice(1)));
           assert.ok(texts[place].includes(`${ratio.toFixed(2)} ×`), texts[place]);
           assert.ok(texts[place].includes(steered.toFixed(steered < 10 ? 1 : 0)), texts[place]);
-          assert.equal(kind === 'gentle', ratio <= 1.35 + 1e-9);
+          assert.equal(kind === 'gentle', ratio <= 1.3 + 1e-9);
         }
       }
       const judge = await page.getByText(/how much more surprising/).innerText();

@@ -7,7 +7,7 @@ import { type Glance, glanceOf } from './claims/glance';
 import { paper } from './claims/paper';
 import { longer, longerOf } from './claims/longer';
 import { eightOf, patching, shownBlock } from './claims/patching';
-import { controls, f1At, labelF1, SHARPEST, saes, seeds, shownFeatures, strongest } from './claims/reading';
+import { controls, f1At, firstSae, labelF1, SHARPEST, saes, seeds, shownFeatures, strongest } from './claims/reading';
 import { EQUAL, judgesOf, lettingGo, otherJudges, sets, steering, wordsAt } from './claims/steering';
 import { compute, lookingAhead, saeTrace, sweep, sweepWide, trace } from './claims/training';
 import { foundOf, turnedOf, turning } from './claims/turning';
@@ -96,8 +96,7 @@ function leadOf({
 /** Where each is strongest. */
 function strongestOf(sharp: unknown, reads: unknown): string[] {
   const rows = (at(sharp, 'rows') ?? {}) as Tree;
-  const sae = Object.keys(rows).find((name) => name.startsWith('sae '));
-  const [ours, rotated, dense, features] = ['topk', 'topk_rotated', 'dense', sae ?? ''].map((name) => f1At(rows[name], SHARPEST));
+  const [ours, rotated, dense, features] = [rows.topk, rows.topk_rotated, rows.dense, firstSae(rows)].map((row) => f1At(row, SHARPEST));
   if (ours == null || rotated == null || dense == null || features == null) return [];
   const byLabel = labelF1(reads, numberAt(sharp, 'block'));
   const labels =

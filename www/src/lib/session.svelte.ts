@@ -266,6 +266,7 @@ export class Session {
 
   /** The model as soon as there is one; starts loading where nothing does. */
   ready(signal: AbortSignal): Promise<TopKLM> {
+    if (signal.aborted) return Promise.reject(signal.reason);
     if (this.model) return Promise.resolve(this.model);
     return new Promise((resolve, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason), { once: true });

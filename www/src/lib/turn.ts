@@ -1,7 +1,7 @@
 /**
  * Which neurons turn one next word, or any of some, into another: each is set in turn, to its strength, behind a prompt and at places of texts that go on
- * from it where both sides fit; how much likelier the one side becomes against the other is compared with random neurons. Twin, for the contrasts of the
- * gallery: crate/src/features/measure/.
+ * from it where both sides fit; how much likelier the one side becomes against the other is compared with random neurons. Twin: crate/src/turn.rs; both
+ * are held to tests/turn_vectors.json.
  */
 import type { EachSetResult, FeatureIndex, NeuronValues, TopKLM } from 'topk-lm';
 import { logTotal } from './distribution';

@@ -1,5 +1,6 @@
 /** How few units of a hidden state decide the next word. */
 import { at, type FactGroup, numberAt, shown, type Tree, UNITS } from './figures';
+import { firstSae } from './reading';
 
 const ROWS: Readonly<Record<string, readonly [name: string, definition: string]>> = {
   topk: ['TopK neurons', 'Neurons of the TopK model whose values differ.'],
@@ -16,20 +17,19 @@ const SAE: readonly [string, string] = [
 export function shownBlock(tree: unknown): string | null {
   const rows = (at(tree, 'rows') ?? {}) as Record<string, Tree>;
   const blocks = Object.keys(rows);
-  return blocks.find((block) => Object.keys(rows[block]!).some((name) => name.startsWith('sae '))) ?? blocks[blocks.length >> 1] ?? null;
+  return blocks.find((block) => firstSae(rows[block]) !== undefined) ?? blocks[blocks.length >> 1] ?? null;
 }
 
 /** The sentence among the main findings; [] where figures are missing. */
 export function eightOf(tree: unknown): string[] {
   const block = shownBlock(tree);
   const rows = (at(tree, `rows.${block}`) ?? {}) as Tree;
-  const eight = (name: string) => numberAt(rows[name], 'together.8');
-  const [neurons, dense, rotated] = [eight('topk'), eight('dense'), eight('topk_rotated')];
+  const sae = firstSae(rows);
+  const [neurons = null, dense = null, rotated = null, features = null] = [rows.topk, rows.dense, rows.topk_rotated, sae].map((row) =>
+    numberAt(row, 'together.8'),
+  );
   if (neurons === null || dense === null || rotated === null) return [];
-  const sae = Object.keys(rows).find((name) => name.startsWith('sae '));
-  const features = sae === undefined ? null : eight(sae);
-  const whole = numberAt(rows.topk, 'whole');
-  const all = sae === undefined ? null : numberAt(rows[sae], 'whole');
+  const [whole, all] = [numberAt(rows.topk, 'whole'), numberAt(sae, 'whole')];
   return [
     `Where two texts differ in one word, eight neurons of one (those that do most in each pair), copied into the other after block ${block}, move its next word ${UNITS.percent(neurons)} of the way (median); eight coordinates of the twin ${UNITS.percent(dense)},${
       features === null ? '' : ` eight SAE features ${UNITS.percent(features)},`

@@ -28,8 +28,9 @@ export function trace(tree: unknown): FactGroup {
   }));
   const [last, bound, open] = ['topk.last_step', 'js_bound', 'topk.not_settled'].map((path) => numberAt(tree, path));
   const larger = listAt(tree, 'topk.trained_with_k').at(-2); // the last step and k but one: before it k was larger than the model's
+  const analyzed = listAt(tree, 'topk.steps');
   const until =
-    Array.isArray(larger) && typeof larger[0] === 'number'
+    Array.isArray(larger) && typeof larger[0] === 'number' && analyzed.some((step) => typeof step === 'number' && step < larger[0])
       ? ` Until step ${UNITS.count(larger[0])} the model was trained with a larger k than it is analyzed with.`
       : '';
   const note =
