@@ -240,5 +240,9 @@ mod tests {
         let parts: Vec<&str> = split(&text).collect();
         assert_eq!(parts, ["One.\nTwo <|endoftext|> inside.", "Three."]);
         assert_eq!(split("\n<|endoftext|>\n").count(), 0);
+        // U+001C to U+001F are no white space: the vector of training/tests/test_refusals.py.
+        let text = "\u{1f}One.\n\u{1c}<|endoftext|>\nTwo.\n\u{2003}<|endoftext|>\u{b}\u{3000}\nThree.\u{1e}\u{85}";
+        let parts: Vec<&str> = split(text).collect();
+        assert_eq!(parts, ["\u{1f}One.\n\u{1c}<|endoftext|>\nTwo.", "Three.\u{1e}"]);
     }
 }
