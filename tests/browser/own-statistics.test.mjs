@@ -224,20 +224,6 @@ describe('statistics in the tab', { timeout: 1_800_000 }, () => {
     assert.match(await section().innerText(), /Computed here over [\d,]+ tokens in (1 document of mine|\d+ documents? of written)\.jsonl/);
   });
 
-  test('what cannot be deleted says so, and stays; of another model nothing is said', async () => {
-    await page.evaluate(() => {
-      Cache.prototype.delete = () => Promise.reject(new Error('denied by the test'));
-    });
-    await section().getByRole('button', { name: 'Delete' }).click();
-    await section().getByRole('alert').getByText('denied by the test').waitFor();
-    assert.match(await section().innerText(), /Computed here over/);
-    await open(`#/browse?model=${encodeURIComponent(`${site.origin}elsewhere/Another/`)}`);
-    await section().getByText('This model comes without statistics').waitFor();
-    assert.equal(await section().getByRole('alert').count(), 0);
-    await open(`#/browse?model=${address()}`);
-    await load();
-  });
-
   test('a server that accepts and never answers: Stop ends it, and so does time', async () => {
     site.hold(/\/statistics_bg-[^/]*\.wasm$/);
     const context = { viewport: { width: 1280, height: 900 }, serviceWorkers: 'block' };
@@ -275,5 +261,21 @@ describe('statistics in the tab', { timeout: 1_800_000 }, () => {
     await open('#/browse');
     await page.getByText(/in layers 0/).waitFor({ timeout: LOAD_TIMEOUT });
     assert.equal(await section().count(), 0);
+  });
+
+  test('what cannot be deleted says so, and stays; of another model nothing is said', async () => {
+    await open(`#/browse?model=${address()}`);
+    await page.reload();
+    await load();
+    await section().getByText('Computed here over').waitFor(); // what was kept before
+    await page.evaluate(() => {
+      Cache.prototype.delete = () => Promise.reject(new Error('denied by the test'));
+    });
+    await section().getByRole('button', { name: 'Delete' }).click();
+    await section().getByRole('alert').getByText('denied by the test').waitFor();
+    assert.match(await section().innerText(), /Computed here over/);
+    await open(`#/browse?model=${encodeURIComponent(`${site.origin}elsewhere/Another/`)}`);
+    await section().getByText('This model comes without statistics').waitFor();
+    assert.equal(await section().getByRole('alert').count(), 0);
   });
 });
