@@ -46,7 +46,7 @@ export const checks = [
   { name: 'browser-tests', work: () => onPackage('tests/browser', 2) },
   { name: 'python', work: pythonTests },
   { name: 'js-fuzz', work: () => onPackage('tests/fuzz', 2), besideNext: true }, // busy cores; the next mostly waits
-  { name: 'notebooks', work: () => onPackage('tests/notebooks') },
+  { name: 'notebooks', work: notebookTests },
 ];
 
 async function checkTypes() {
@@ -141,6 +141,11 @@ async function prepare(names) {
 async function pythonTests() {
   await prepare(['cluster', 'wheel']); // two tests share one, which must not be made twice at once
   return nodeTests(testFiles('tests/python', '.test.mjs'), 2); // the cluster waits while the command's wheel compiles
+}
+
+async function notebookTests() {
+  await prepare(['notebooks', 'jupyterlite']);
+  return onPackage('tests/notebooks');
 }
 
 function testFiles(folder, ending) {
