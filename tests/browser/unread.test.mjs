@@ -1,6 +1,6 @@
 // A call of the engine that fails, and what nobody has read yet: no page waits for ever, or shows what was read before as if it were of now.
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { afterEach, describe, test } from 'node:test';
 import {
   LOAD_TIMEOUT,
   STEP_TIMEOUT,
@@ -36,6 +36,7 @@ describe('what could not be read', { timeout: 1_800_000 }, () => {
   withSite({ load: true }, (on) => {
     ({ site, browser, page } = on);
   });
+  afterEach(() => page.evaluate(() => globalThis.mend?.()));
   const go = (hash) => page.evaluate((to) => (location.hash = to), hash);
   const failed = () => page.getByRole('alert').getByText('There is no memory for it.').waitFor();
 
