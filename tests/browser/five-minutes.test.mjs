@@ -13,6 +13,7 @@ import {
   STEP_TIMEOUT,
   WEIGHTS,
   withSite,
+  ranked,
 } from './page-kit.mjs';
 
 /** Most presses of Tab to anything that the path needs. */
@@ -25,8 +26,6 @@ const settled = async (page) => {
   // The address, which a link is made of, follows a moment behind.
   await addressHasSteered(page, (await idsOf(page, 'steered')).split(',').map(Number));
 };
-/** The order of the table is by the statistics, which may come after the model. */
-const ranked = (page) => page.getByRole('heading', { name: /^Most special/ }).waitFor();
 
 /** Presses Tab until `locator` has the focus, which must be seen. */
 async function tabTo(page, locator) {

@@ -1,7 +1,7 @@
 // What comes late does not take the place of what the reader has done since, nor stand for another model's.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { loaded, offeredModels, openSite, pageTime, shippedModel, STEP_TIMEOUT, WEIGHTS, withSite } from './page-kit.mjs';
+import { loaded, offeredModels, openSite, pageTime, shippedModel, STEP_TIMEOUT, WEIGHTS, withSite, ranked } from './page-kit.mjs';
 
 const model = shippedModel();
 const twin = offeredModels().find(({ name }) => name === model.dense_twin);
@@ -53,7 +53,9 @@ describe('what comes late', { timeout: 1_800_000 }, () => {
       await page.waitForFunction(() => document.querySelector('textarea')?.value);
       assert.equal(await box(page).inputValue(), text);
       await page.locator('[data-state=live]').waitFor();
-      await page.locator('.cell .neuron').first().click();
+      await ranked(page);
+      // In sight: the table, which scrolls to the chosen position, makes its rows anew where it is scrolled.
+      await page.locator('.cell.current .neuron').first().click();
       await page.getByRole('link', { name: 'Steer with this' }).click();
       const prompt = page.getByRole('textbox', { name: 'Prompt' });
       await page.waitForFunction(() => /[?&]p=/.test(location.hash));

@@ -157,6 +157,9 @@ export async function eventually(read, isWanted) {
 export const addressHas = (page, name, value) =>
   page.waitForFunction(([key, wanted]) => new URLSearchParams(location.hash.split('?')[1]).get(key) === wanted, [name, value]);
 
+/** Explore ranks by the statistics, which may come after the model: what is in its table changes then. */
+export const ranked = (page) => page.getByRole('heading', { name: /^Most special/ }).waitFor();
+
 /** Waits until the model has been loaded, and gives the kind of its backend. */
 export async function loaded(page) {
   const backend = page.locator('[data-backend]');

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { inRoot, paths } from '../../scripts/lib/paths.mjs';
-import { STEP_TIMEOUT, assertCount, eventually, openSite, shippedModel, shown, siteModule, withSite } from './page-kit.mjs';
+import { STEP_TIMEOUT, assertCount, eventually, openSite, shippedModel, shown, siteModule, withSite, ranked } from './page-kit.mjs';
 
 const model = shippedModel();
 const skip = !model.features && 'the shipped model has no statistics';
@@ -52,7 +52,7 @@ describe('a neuron tapped in the table on a phone', { timeout: 1_800_000, skip }
   });
 
   test('stays under the finger while its card comes up and goes, also where the browser does not see to that', async () => {
-    await page.getByRole('heading', { name: /^Most special/ }).waitFor(); // by the statistics, which may come after the model
+    await ranked(page);
     await page.locator('[data-state=live]').waitFor();
     await page.evaluate(() => (document.documentElement.style.overflowAnchor = 'none'));
     const cell = page
@@ -112,7 +112,7 @@ describe('the table of neurons under a mouse', { timeout: 1_800_000, skip }, () 
     test(`stays where it is whatever is pointed at or chosen, ${width} px wide`, async () => {
       await page.setViewportSize({ width, height: 900 });
       await page.mouse.move(5, 5);
-      await page.getByRole('heading', { name: /^Most special/ }).waitFor(); // by the statistics, which may come after the model
+      await ranked(page);
       await drawn();
       const tops = new Map([['at first', await top()]]);
       const token = (at) =>

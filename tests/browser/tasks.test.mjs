@@ -18,6 +18,7 @@ import {
   openSite,
   shippedModel,
   withSite,
+  ranked,
 } from './page-kit.mjs';
 
 const model = shippedModel();
@@ -104,7 +105,6 @@ describe('five people’s tasks', { timeout: 1_800_000, skip: !model.features &&
   });
 
   test('a friend sees the same text, token and neuron on Explore by a link', async () => {
-    const ranked = (page) => page.getByRole('heading', { name: /^Most special/ }).waitFor();
     const seen = async (page) => {
       await page.locator('[data-state=live]').waitFor({ timeout: LOAD_TIMEOUT });
       // Names come with the statistics, which may come after the model.

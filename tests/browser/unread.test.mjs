@@ -13,6 +13,7 @@ import {
   shippedModel,
   shown,
   withSite,
+  ranked,
 } from './page-kit.mjs';
 
 const model = shippedModel();
@@ -290,6 +291,7 @@ describe('on a phone', { timeout: 1_800_000 }, () => {
           document.querySelector('[data-tour]').getBoundingClientRect().bottom,
       );
     assert.ok((await eventually(apart, (distance) => distance >= 0)) >= 0, `${await apart()} px`);
+    await ranked(page);
     const cell = page
       .getByRole('table', { name: /one row per token/ })
       .locator('.cell.current button')
