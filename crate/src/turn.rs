@@ -59,6 +59,9 @@ struct Columns {
 pub fn settable(features: &Path, model: &Model) -> Result<Vec<Setting>> {
     let file = features.join("index.json");
     let bytes = files::read_whole(&file, MOST_BYTES).map_err(|error| {
+        if file.exists() {
+            return error;
+        }
         let help = "`topk-lm analyze` writes the statistics that say how strongly each neuron can be set";
         Error::new(error.code(), format!("{error}; {help}"))
     })?;

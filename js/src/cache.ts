@@ -264,7 +264,7 @@ export class FileCache {
     }
     const before = await this.record(url);
     await this.#storage.put(fileKey(url), new Blob([JSON.stringify(record)], { type: 'application/json' }));
-    // Listing takes longer the more is stored: of a small file, an interruption left no parts.
+    // Listing takes longer the more is stored, and an interruption hardly ever leaves parts of a small file.
     if (record.bytes <= PART_BYTES && (before?.version ?? record.version) === record.version) return;
     const keep = partKey(url, record.version, 0).slice(0, -1);
     for (const key of await this.#storage.keys(partsPrefix(url))) {

@@ -163,7 +163,7 @@ fn the_command_prints_edits_and_says_what_is_wrong() {
         ),
         (
             &["--from", "dog", "--to", "cat", "--features", large],
-            "index.json is larger than the limit of 1073741824 bytes; `topk-lm analyze` writes",
+            "index.json is larger than the limit of 1073741824 bytes",
         ),
         (
             &["--from", "dog", "--to", "cat", "--features", other],

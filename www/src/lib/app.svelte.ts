@@ -24,6 +24,8 @@ export class App {
   problem = $state.raw<Problem | null>(null);
   /** A model of the reader's own files, which no address can name. */
   #own = $state.raw<ModelEntry | null>(null);
+  /** Names that folders of the reader's have had in this tab. */
+  readonly #ownNames = new Set<string>();
   /** How often a folder has taken the place of one of the same name, such as that of a model trained anew: texts of the old one are not its own. */
   replaced = $state(0);
   /** Why a model of the reader's was not opened; the one before is back in its place. */
@@ -118,6 +120,9 @@ export class App {
     return [
       this.session.entry?.files && 'After the update, choose your model’s folder again.',
       this.statistics.isRunning && 'The update ends the statistics that are being computed here.',
+      this.statistics.archive &&
+        !this.statistics.isKept &&
+        'The statistics that were computed here are lost: this browser does not keep them.',
       [...this.#results].some((has) => has()) && 'What no link holds, such as a strength sweep or a text to count over, is lost.',
     ]
       .filter(Boolean)
@@ -191,10 +196,11 @@ export class App {
     this.refused = null;
     // A shipped model of that name is another one.
     const own = this.models.some((shipped) => shipped.name === name) ? yours(name) : name;
-    if (this.#own?.name === own) {
+    if (this.#ownNames.has(own)) {
       this.replaced++;
       this.router.forgetTexts();
     }
+    this.#ownNames.add(own);
     this.#own = pickedModel(own, files);
     keepOwn(own);
     void this.session.choose(this.#own);

@@ -105,7 +105,7 @@ export class Steering {
   /** Whether the texts of the settings on the page, or their surprise, did not come to their end. */
   isCut = $derived.by(() => {
     const { base, steered, edits, isBusy } = this;
-    if (isBusy || !this.isBaseCurrent) return false;
+    if (isBusy || this.isRefused || !this.isBaseCurrent) return false;
     if (base.finish === 'stopped') return true;
     if (edits.length === 0 || !this.isSteeredCurrent || steered.finish === null) return false;
     return steered.finish === 'stopped' || this.surprise === null;

@@ -44,7 +44,7 @@ pub struct Store {
 
 /// Rows of a batch that multiplies so many numbers a row.
 fn rows_of(numbers: u64, least: usize) -> usize {
-    ((BATCH_WORK / numbers.max(1)) as usize).clamp(least, MAX_ROWS)
+    (BATCH_WORK / numbers.max(1)).min(MAX_ROWS as u64).max(least as u64) as usize
 }
 
 /// Multiplications of a row by which matching pursuits go beyond one pass over each matrix.

@@ -140,6 +140,7 @@ export class OwnStatistics {
       return worker;
     } catch (error) {
       this.phase = 'idle'; // a page whose policy allows no worker
+      this.#running?.worker.terminate();
       this.#running = null;
       this.#fail(entry, error);
       return null;
