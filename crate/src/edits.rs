@@ -11,7 +11,7 @@ use crate::error::{fail, Result};
 
 /// What is done to the value of a neuron.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", expecting = "\"add\", \"clamp\", \"scale\" or \"ablate\"")]
 pub enum Action {
     /// v + value
     Add,
@@ -25,7 +25,7 @@ pub enum Action {
 
 /// Where in the block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", expecting = "\"topk_out\" or \"topk_in\"")]
 pub enum Site {
     /// After the TopK activation and `topk_post`: the neuron is set whatever it was.
     #[default]
@@ -51,7 +51,7 @@ pub enum Positions {
 
 /// Over which layers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", expecting = "\"layer\" or \"from_layer\"")]
 pub enum Propagate {
     #[default]
     Layer,

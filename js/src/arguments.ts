@@ -232,7 +232,13 @@ export function functionOf<F>(name: string, value: F | undefined): F | undefined
 /** Ids as the engine takes them. `item`: what one is, `other`: what else than a list may be given, for the error. */
 export function idsOf(name: string, ids: unknown, item = 'token id', other = ''): Uint32Array {
   // Also of another realm, a frame for example; a copy, as the caller may go on changing its own.
-  if (ArrayBuffer.isView(ids) && show(ids) === '[object Uint32Array]') return Uint32Array.from(ids as Uint32Array);
+  if (ArrayBuffer.isView(ids) && show(ids) === '[object Uint32Array]') {
+    try {
+      return Uint32Array.from(ids as Uint32Array);
+    } catch {
+      fail(`${name} is a Uint32Array whose memory was sent elsewhere.`);
+    }
+  }
   if (!Array.isArray(ids)) return fail(`${name} must be ${other}a list of ${item}s or a Uint32Array, not ${show(ids)}.`);
   for (const [position, id] of ids.entries()) {
     if (!isWhole(id)) fail(`${name}[${position}] is ${show(id)}, but must be a ${item}.`);
@@ -406,7 +412,7 @@ export function sourceOf(source: ModelSource, hub?: string | URL, what: keyof ty
     const text = String(source);
     if (text === '' || NO_WEB.test(text)) fail(`The ${what} is ${show(text)}, but must be ${A_FOLDER}.`);
     const folder = isNode && isFolder(text) ? undefined : hubFolder(text, base);
-    if (folder !== undefined) return { kind: 'url', url: folder };
+    if (folder !== undefined) return { kind: 'url', url: folder, named: text };
     if (isNode && !/^(https?|data|blob):/i.test(text)) return { kind: 'path', path: text };
     return { kind: 'url', url: absolute(`The ${what}`, source) };
   }

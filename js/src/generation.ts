@@ -137,6 +137,7 @@ export class StepStream<N extends string> implements Generation<N> {
   async #next(): Promise<IteratorResult<GenerationStep<N>, undefined>> {
     try {
       throwIfAborted(this.#signal);
+      if (this.#connection.closed) throw this.#connection.closed;
       for (;;) {
         const step = this.#ready.next();
         if (!step.done) return step;

@@ -53,6 +53,7 @@ import type {
 } from './types.js';
 import { eitherOf } from './remote.js';
 import { readGiven } from './sources/bytes.js';
+import { ofName } from './sources/hub.js';
 import { saeFiles } from './sources/sae.js';
 
 /** How long an engine that computes may take to free everything (ms), before its worker is ended anyway. */
@@ -92,6 +93,7 @@ export class TopKLM {
   private constructor(connection: Connection, description: ModelDescription, features: Features) {
     this.#connection = connection;
     this.#description = description;
+    for (const part of [description.config, description.checkpoints]) Object.freeze(part);
     this.features = features;
   }
 
@@ -141,7 +143,7 @@ export class TopKLM {
       return new TopKLM(connection, description, new Features(data, cache, description.config));
     } catch (error) {
       connection.close(error as Error);
-      throw error;
+      throw ofName(error, data.kind === 'url' ? data.named : undefined);
     }
   }
 
@@ -338,7 +340,7 @@ export class TopKLM {
     return this.#connection.call('memory', undefined);
   }
 
-  /** Frees everything, including GPU memory, and ends the worker. Calls in progress and later ones reject with code `disposed`. */
+  /** Frees everything, including GPU memory, and ends the worker. Calls that have not ended by then, and later ones, reject with code `disposed`. */
   async dispose(): Promise<void> {
     this.#disposing ??= this.#dispose();
     return this.#disposing;

@@ -20,7 +20,8 @@ import type {
 
 /** A model source in a form that can be posted to a worker. */
 export type SourceData =
-  | { kind: 'url'; url: string }
+  /** `named`: the name on a hub that it stands for. */
+  | { kind: 'url'; url: string; named?: string }
   | { kind: 'path'; path: string }
   /** Path relative to the model folder → content. */
   | { kind: 'files'; files: Map<string, Blob> };
@@ -129,6 +130,8 @@ export interface CallOptions<K extends MethodName> {
 /** The page's end: the same methods, wherever the host runs. */
 export interface Connection {
   call<K extends MethodName>(method: K, args: Methods[K]['args'], options?: CallOptions<K>): Promise<Methods[K]['result']>;
+  /** Why it is closed, if it is. */
+  readonly closed: Error | undefined;
   /** Ends the connection; calls under way reject with `reason`. */
   close(reason: Error): void;
 }

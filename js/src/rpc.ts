@@ -45,7 +45,7 @@ export class RpcClient implements Connection {
   readonly #port: Port;
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
-  #closed: Error | undefined;
+  closed: Error | undefined;
   #settleReady: { resolve(): void; reject(error: unknown): void };
 
   constructor(port: Port) {
@@ -61,7 +61,7 @@ export class RpcClient implements Connection {
 
   call<K extends MethodName>(method: K, args: Methods[K]['args'], options: CallOptions<K> = {}): Promise<Methods[K]['result']> {
     const { signal, onEvent, transfer } = options;
-    if (this.#closed) return Promise.reject(this.#closed);
+    if (this.closed) return Promise.reject(this.closed);
     if (signal?.aborted) return Promise.reject(abortError(signal));
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
@@ -95,8 +95,8 @@ export class RpcClient implements Connection {
   }
 
   close(reason: Error): void {
-    if (this.#closed) return;
-    this.#closed = reason;
+    if (this.closed) return;
+    this.closed = reason;
     this.#port.removeEventListener('message', this.#receive);
     this.#settleReady.reject(reason);
     for (const pending of this.#pending.values()) pending.reject(reason);
@@ -165,7 +165,7 @@ export class LocalConnection implements Connection {
   readonly #handlers: Handlers;
   /** What ends each call under way. */
   readonly #open = new Set<(error: Error) => void>();
-  #closed: Error | undefined;
+  closed: Error | undefined;
 
   constructor(handlers: Handlers) {
     this.#handlers = handlers;
@@ -173,7 +173,7 @@ export class LocalConnection implements Connection {
 
   async call<K extends MethodName>(method: K, args: Methods[K]['args'], options: CallOptions<K> = {}): Promise<Methods[K]['result']> {
     const { signal: caller, onEvent } = options;
-    if (this.#closed) throw this.#closed;
+    if (this.closed) throw this.closed;
     if (caller?.aborted) throw abortError(caller);
     const controller = new AbortController();
     return new Promise((resolve, reject) => {
@@ -200,8 +200,8 @@ export class LocalConnection implements Connection {
   }
 
   close(reason: Error): void {
-    this.#closed ??= reason;
-    for (const stop of this.#open) stop(this.#closed);
+    this.closed ??= reason;
+    for (const stop of this.#open) stop(this.closed);
   }
 }
 

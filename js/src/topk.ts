@@ -163,6 +163,8 @@ function run(device: GPUDevice, runner: Runner, options: TopKOptions): TopKResul
   if (options.values) checkBuffer('values', options.values, rows * k * 4);
   if (options.indices) checkBuffer('indices', options.indices, rows * k * 4);
   checkFits(device, rows * k * 4);
+  if (options.encoder && typeof options.encoder.beginComputePass !== 'function')
+    throw createError('argument', 'encoder must be a GPUCommandEncoder.');
   if (input === options.values || input === options.indices || (options.values && options.values === options.indices)) {
     throw createError('argument', 'input, values and indices must be three different buffers.');
   }

@@ -22,35 +22,35 @@ export interface BackendInfo {
 
 /** The contents of `config.json` and `generation_config.json`, with defaults filled in. */
 export interface ModelConfig {
-  architecture: string;
+  readonly architecture: string;
   /** Number of token ids. */
-  d_vocab: number;
+  readonly d_vocab: number;
   /** Width of the residual stream = neurons per layer. */
-  d_model: number;
-  n_layers: number;
-  n_heads: number;
-  n_kv_heads: number;
-  d_head: number;
-  d_mlp: number;
+  readonly d_model: number;
+  readonly n_layers: number;
+  readonly n_heads: number;
+  readonly n_kv_heads: number;
+  readonly d_head: number;
+  readonly d_mlp: number;
   /** Longest sequence, in tokens. */
-  n_ctx: number;
+  readonly n_ctx: number;
   /** Active entries kept after a TopK block; `null`: a dense model. */
-  topk_k: number | null;
+  readonly topk_k: number | null;
   /** Number of last blocks without a TopK activation. */
-  n_nontopk: number;
-  topk_select: 'value' | 'abs';
-  topk_post: 'identity' | 'relu';
-  bos_token_id: number | null;
-  eos_token_ids: number[];
-  tie_word_embeddings: boolean;
-  norm_eps: number;
+  readonly n_nontopk: number;
+  readonly topk_select: 'value' | 'abs';
+  readonly topk_post: 'identity' | 'relu';
+  readonly bos_token_id: number | null;
+  readonly eos_token_ids: readonly number[];
+  readonly tie_word_embeddings: boolean;
+  readonly norm_eps: number;
   /** Base of RoPE; `null` for learned positions. */
-  rope_theta: number | null;
-  n_parameters: number;
+  readonly rope_theta: number | null;
+  readonly n_parameters: number;
   /** Without a tokenizer, prompts must be ids. */
-  has_tokenizer: boolean;
+  readonly has_tokenizer: boolean;
   /** Defaults of {@link GenerateOptions}. */
-  generation: { temperature: number; top_k: number; top_p: number; repetition_penalty: number; max_new_tokens: number };
+  readonly generation: { temperature: number; top_k: number; top_p: number; repetition_penalty: number; max_new_tokens: number };
 }
 
 /** Where the files came from, and whether they were verified. */

@@ -210,6 +210,9 @@ test('ids and prompts', () => {
   const ids = Uint32Array.of(3);
   assert.deepEqual(idsOf('ids', ids), ids);
   assert.notEqual(idsOf('ids', ids), ids, 'the caller may go on changing its own');
+  const sent = Uint32Array.of(3);
+  structuredClone(sent, { transfer: [sent.buffer] });
+  assert.throws(() => idsOf('ids', sent), /^\w+: ids is a Uint32Array whose memory was sent elsewhere\.$/);
   const foreign = runInNewContext('Uint32Array.of(3)') as Uint32Array;
   assert.ok(!(foreign instanceof Uint32Array));
   assert.deepEqual(idsOf('ids', foreign), ids, 'of a frame');

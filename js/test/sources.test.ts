@@ -208,7 +208,7 @@ test('where both files of an autoencoder are missing, the first is named, whiche
       return new Response(null, { status: 404 });
     });
     const missing = saeFiles({ kind: 'url', url: 'https://h.example/a/' }, new AbortController().signal);
-    await assert.rejects(missing, { code: 'argument', message: /^cfg\.json is missing from https:\/\/h\.example\/a\// });
+    await assert.rejects(missing, { code: 'download', message: /^cfg\.json is missing from https:\/\/h\.example\/a\// });
   }
 });
 

@@ -78,6 +78,7 @@ test('wrong arguments are refused before anything is created', () => {
     [{ input: buffer(24, 0x4) }, /^input needs the usage GPUBufferUsage.STORAGE/],
     [{ input: undefined }, /^input must be a GPUBuffer/],
     [{ values: buffer(15) }, /^values has 15 bytes, but needs 16/],
+    [{ encoder: {} }, /^encoder must be a GPUCommandEncoder/],
     [{ indices: input }, /three different buffers/],
     [{ select: 'magnitude' }, /^select is "magnitude"/],
     [{ sorted: 'no' }, /^sorted is "no", but must be true or false/],

@@ -259,6 +259,24 @@ for (const worker of [true, false]) {
     assert.deepEqual(found.last, [ids, found.step5, ids], 'of calls that overlap, the weights of the last one stay');
   });
 
+  test(`dispose ${where}: a stream yields nothing after it, also not what had come`, async (t) => {
+    const { page } = await open(t);
+    const found = await page.evaluate(
+      async ([prompt, worker]) => {
+        const model = await load({ worker });
+        const stream = model.generate(prompt, { maxTokens: 100_000, ignoreEos: true });
+        let came = 0;
+        const read = async () => {
+          for await (const _ of stream) if (++came === 20) await model.dispose();
+        };
+        const ended = await failure(read());
+        return { came, ended, isFrozen: Object.isFrozen(model.config) && Object.isFrozen(model.checkpoints) };
+      },
+      [prompt_ids, worker],
+    );
+    assert.deepEqual([found.came, found.ended.code, found.isFrozen], [20, 'disposed', true]);
+  });
+
   test(`dispose ${where}: calls under way and later ones reject, the worker is gone`, async (t) => {
     const { page } = await open(t);
     const found = await page.evaluate(

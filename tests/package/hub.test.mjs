@@ -38,7 +38,9 @@ test('owner/name and owner/name@revision', async (t) => {
   await assert.rejects(
     TopKLM.load('owner/other', { hub }),
     (error) =>
-      error instanceof TopKError && error.code === 'download' && /owner\/other\/resolve\/main\/.* was not found/.test(error.message),
+      error instanceof TopKError &&
+      error.code === 'download' &&
+      /owner\/other\/resolve\/main\/.* was not found.*"owner\/other" was taken for a name on a hub/.test(error.message),
   );
 });
 

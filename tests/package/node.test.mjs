@@ -226,6 +226,17 @@ test('a batch says which generation is wrong, and ends as a whole', async () => 
     [{}, 'argument', /^generation 1: prompt must be a string, a list of token ids/],
     [7, 'argument', /^generation 1: must be an object/],
     [{ prompt: [1], edits: [{ layer: 0, index: -1, action: 'ablate' }] }, 'edit', /^generation 1: edit 0: index is -1/],
+    [
+      { prompt: [1], edits: [{ layer: 0, index: 1, action: 5 }] },
+      'edit',
+      /^generation 1: edit 0: action: .*expected "add", "clamp", "scale" or "ablate"/,
+    ],
+    [
+      { prompt: [1], edits: [{ layer: 0, index: 1, action: 'ablate', site: 1 }] },
+      'edit',
+      /^generation 1: edit 0: site: .*expected "topk_out" or "topk_in"/,
+    ],
+    [{ prompt: [1], edits: [{ layer: 0, index: 1, action: 'ablate', propagate: true }] }, 'edit', /expected "layer" or "from_layer"/],
     [{ prompt: [1], edits: [{ layer: 99, index: 1, action: 'ablate' }] }, 'edit', /^generation 1: edit 0: layer is 99/],
     [{ prompt: [99_999] }, 'argument', /^generation 1: prompt holds 99999, but the model's tokens are 0 to \d+$/],
     [{ prompt: [1], hooks: ['blocks.0.no'] }, 'hook', /^generation 1: /],

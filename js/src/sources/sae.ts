@@ -15,7 +15,7 @@ export async function saeFiles(source: GivenSource, signal: AbortSignal): Promis
     const blob = await find(name);
     if (!blob) {
       const whole = `the folder of an autoencoder in SAELens' layout has ${SAE_FILES.join(' and ')}`;
-      throw createError('argument', `${name} is missing from ${folder}; ${whole}.`);
+      throw createError(folder.includes('://') ? 'download' : 'argument', `${name} is missing from ${folder}; ${whole}.`);
     }
     return [name, blob] as const;
   });

@@ -32,7 +32,7 @@ import type { CacheInfo } from '../types.js';
 const INDEX = 'model.safetensors.index.json';
 const WEIGHTS = 'model.safetensors';
 const MANIFEST = 'manifest.json';
-const NOT_STORED = 'The browser did not store the files.';
+const NOT_STORED = 'The browser did not store the files, or they were deleted since.';
 
 /** Where files are found: on the server, or in the storage. */
 interface Finder {
