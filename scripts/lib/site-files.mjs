@@ -11,8 +11,16 @@ const WORKER = 'service-worker.js';
 const ONLINE = 'docs/rust/';
 /** Of models/ only these belong to the shell, and what the start page shows; weights and statistics are the engine's. */
 const SHELL_MODELS = ['models/index.json', 'models/claims.json'];
-/** Fetched when a reader first wants statistics in the tab, and kept from then on: as large as the engine, and few want it. */
-const ON_DEMAND = /^assets\/statistics_bg.*\.wasm$/;
+/**
+ * Kept from their first use on: the module of the statistics, as large as the engine, which few want, and what the pages show of a model beside what
+ * the engine reads. (No manifest: an old one would refuse new weights.)
+ */
+const ON_DEMAND = [
+  /^assets\/statistics_bg.*\.wasm$/,
+  /^models\/[^/]+\/(?:challenges|continuations|steered|topics)\.json$/,
+  /^models\/[^/]+\/examples\/[^/]+\.json$/,
+];
+const isOnDemand = (name) => ON_DEMAND.some((pattern) => pattern.test(name));
 
 export const policy = () => fs.readFileSync(inRoot('www/content-security-policy.txt'), 'utf8').trim();
 
@@ -43,12 +51,12 @@ export function shellFiles(site = paths.site) {
     name.startsWith('models/')
       ? SHELL_MODELS.includes(name) || name.endsWith('/start.json')
       : /\.(html|js|css|wasm|svg|png|json|webmanifest|txt)$/.test(name);
-  const isElsewhere = (name) => name.startsWith(ONLINE) || ON_DEMAND.test(name) || [WORKER, '404.html', 'preview.png'].includes(name);
+  const isElsewhere = (name) => name.startsWith(ONLINE) || isOnDemand(name) || [WORKER, '404.html', 'preview.png'].includes(name);
   return siteFiles(site).filter((name) => isShell(name) && !isElsewhere(name));
 }
 
 /** Files that the service worker keeps once they were used. */
-const onDemandFiles = (site) => siteFiles(site).filter((name) => ON_DEMAND.test(name));
+const onDemandFiles = (site) => siteFiles(site).filter(isOnDemand);
 
 /** Every file of the site, relative to it. */
 const siteFiles = (site) =>

@@ -217,6 +217,29 @@ describe('without a network', { timeout: 1_800_000 }, () => {
     await page.getByText('now works offline').waitFor({ state: 'detached' });
     assert.equal(await page.getByRole('button', { name: /^Keep / }).count(), 0);
   });
+
+  test('where a reader has only pressed that, each page shows all that it shows with a network', async () => {
+    const alone = await openSite(browser, site, '#/about', { ignore: [/ERR_INTERNET_DISCONNECTED/] });
+    try {
+      await alone.page.getByRole('button', { name: /^Keep .* offline/ }).click();
+      await alone.page.getByText('now works offline').waitFor({ timeout: 4 * STEP_TIMEOUT });
+      await alone.page.context().setOffline(true);
+      const [, { title }] = model.read('examples/index.json').texts;
+      for (const [place, what] of [
+        ['gallery', 'dl.topic'],
+        ['challenges', '[data-challenge]'],
+        ['explore', `main :text("${title}")`],
+        ['trace', '[data-film]'],
+      ]) {
+        await alone.page.goto(`${site.url}?backend=cpu#/${place}`);
+        await alone.page.reload();
+        await alone.page.locator(what).first().waitFor();
+        assert.equal(await alone.page.locator('[role=alert]').count(), 0, place);
+      }
+    } finally {
+      await alone.close();
+    }
+  });
 });
 
 describe('several deployments', { timeout: 1_800_000 }, () => {

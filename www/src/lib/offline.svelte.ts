@@ -1,11 +1,24 @@
-/** Stores a whole model in this browser: every file in its manifest goes into the engine's cache. */
+/**
+ * Stores a whole model in this browser: every file in its manifest goes into the engine's cache, and what the pages show of it beside that is asked
+ * for, so that the service worker has it.
+ */
 import type { Features } from 'topk-lm';
+import { storedTexts } from './activations';
 import type { ModelEntry } from './models';
 import { isAbort, type Problem, problemOf } from './problem';
-import { get } from './get';
+import { get, getJson } from './get';
 
 /** Files downloaded in parallel. */
 const AT_ONCE = 4;
+/** How long a service worker that is being installed is waited for, in ms. */
+const WORKER_LATE = 10_000;
+/** What the pages show of a model that has it, beside what its manifest lists. */
+const SHOWN = [
+  ['hasChallenges', 'challenges.json'],
+  ['hasContinuations', 'continuations.json'],
+  ['hasSteered', 'steered.json'],
+  ['hasTopics', 'topics.json'],
+] as const;
 
 interface Listed {
   path: string;
@@ -42,7 +55,7 @@ export class Keeping {
     this.#job?.abort();
   }
 
-  async keep(features: Features, files: readonly Listed[]): Promise<void> {
+  async keep(entry: ModelEntry, features: Features, files: readonly Listed[]): Promise<void> {
     this.cancel();
     const controller = new AbortController();
     this.#job = controller;
@@ -63,6 +76,7 @@ export class Keeping {
         }
       };
       await Promise.all(Array.from({ length: AT_ONCE }, fetchOne));
+      await askFor(entry, controller.signal);
       this.result = 'kept';
     } catch (error) {
       controller.abort();
@@ -71,6 +85,17 @@ export class Keeping {
       if (this.#job === controller) this.progress = null;
     }
   }
+}
+
+/** Asks for each file that a page shows of a model: the service worker keeps them from their first use on. */
+async function askFor(entry: ModelEntry, signal: AbortSignal): Promise<void> {
+  // On a first visit the worker may be on its way, and keep nothing yet. Where there is none, nothing is kept.
+  if (await navigator.serviceWorker?.getRegistration().catch(() => undefined)) {
+    await Promise.race([navigator.serviceWorker.ready, new Promise((resolve) => setTimeout(resolve, WORKER_LATE))]);
+  }
+  const examples = (await storedTexts(entry)).map((_, number) => `examples/${number}.json`);
+  const asked = [...examples, ...SHOWN.filter(([has]) => entry[has]).map(([, name]) => name)];
+  await Promise.all(asked.map((name) => getJson('What the pages show of the model', new URL(name, entry.url), signal)));
 }
 
 /** A browser that stores nothing more can load the model all the same. */
