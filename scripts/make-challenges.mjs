@@ -49,6 +49,8 @@ const FIND = [
   },
 ];
 const LEAST = 0.75;
+/** Neurons that a search on the site lists (parts/steer/NeuronSearch.svelte): the hint's leads to the answer. */
+const LISTED = 12;
 /** Guesses: the neurons with the lowest entropies whose label is a word of their own. */
 const GUESSES = 2;
 const OPTIONS = 4;
@@ -74,20 +76,23 @@ async function make(folder) {
       ...(await siteModule('strength.ts')),
       ...(await siteModule('neuron-search.ts')),
     };
+    on.measured = await (await siteModule('measured.ts')).readMeasured(model.features);
     on.vocabulary = await model.tokenizer.tokens(Array.from({ length: model.config.d_vocab }, (_, id) => id));
     const made = [];
-    const keep = (challenge, solution) => {
-      console.log(`${solution === null ? 'left out' : 'kept    '} ${challenge.kind} “${challenge.title}” ${solution ?? ''}`);
-      if (solution !== null) made.push({ id: `${challenge.kind}${made.length + 1}`, ...challenge, solution });
+    const keep = (challenge, answer) => {
+      console.log(
+        `${answer === null ? 'left out' : 'kept    '} ${challenge.kind} “${challenge.title}” ${Object.values(answer ?? {}).join(' ')}`,
+      );
+      if (answer !== null) made.push({ id: `${challenge.kind}${made.length + 1}`, ...challenge, ...answer });
     };
     for (const task of TURN) keep({ kind: 'turn', ...task }, await turned(on, { kind: 'turn', ...task }));
     for (const task of SAY) keep({ kind: 'say', bound: BOUND, ...task }, await said(on, { kind: 'say', bound: BOUND, ...task }));
     for (const task of SILENCE) keep({ kind: 'silence', ...task }, await silenced(on, { kind: 'silence', ...task }));
     for (const { words, ...task } of FIND) {
       const found = await sought(on, task.text, words);
-      keep({ kind: 'find', least: LEAST, ...task, marked: found.marked }, found.solution);
+      keep({ kind: 'find', least: LEAST, ...task, marked: found.marked }, found.answer);
     }
-    for (const { title, options, solution } of guesses(on)) keep({ kind: 'guess', title, options }, solution);
+    for (const { title, options, solution } of guesses(on)) keep({ kind: 'guess', title, options }, { solution });
     const file = path.join(folder, 'challenges.json');
     writeWhole(file, `${JSON.stringify({ format: 1, challenges: made })}\n`);
     console.log(`${path.relative(inRoot(), file)}: ${made.length} challenges, ${fs.statSync(file).size} bytes`);
@@ -103,28 +108,42 @@ function firstEdit({ index, strengthOf, positionsFor, newEdit, rounded }, neuron
   return { ...newEdit(neuron, strength.value, positionsFor(strength)), value: rounded(times * strength.value) };
 }
 
-/** The first edit that solves it. */
-async function firstOf(on, challenge, edits) {
+/** The first edit that solves it, and a search that lists its neuron. */
+async function firstOf(on, challenge, edits, words) {
   for (const edit of edits) {
-    const answer = on.formatEdits([edit]);
-    if ((await on.judge(on.model, challenge, answer, new AbortController().signal)).solved) return answer;
+    const search = searchFor(on, edit, words);
+    if (search === null) continue;
+    const solution = on.formatEdits([edit]);
+    if ((await on.judge(on.model, challenge, solution, new AbortController().signal)).solved) return { search, solution };
   }
   return null;
 }
 
-/** Neurons that are found by one of the words, at their strength and at parts of it. */
-function candidates(on, words, most) {
-  const found = words.flatMap((word) => on.findNeurons(on.index, on.vocabulary, word, most));
+/** One of the words, or else one of the neuron's own, by which a reader finds it. */
+function searchFor({ index, vocabulary, measured, findNeurons }, { layer, index: at }, words) {
+  const entry = index.layers.indexOf(layer) * index.dModel + at;
+  const { topTokens, promoted, writesUp } = index.columns;
+  const own = [topTokens, writesUp, promoted].flatMap((column) => column?.[entry] ?? []).map((id) => (vocabulary[id] ?? '').trim());
+  const isIt = (found) => found.layer === layer && found.index === at;
+  const asked = [...words, ...own.filter((word) => /^\p{L}{3,}$/u.test(word))];
+  return asked.find((word) => findNeurons(index, vocabulary, word, LISTED, measured).some(isIt)) ?? null;
+}
+
+/** Neurons that the site lists for one of the words, at the strength that they are set to first, then at parts of it. */
+function candidates(on, words) {
+  const found = words.flatMap((word) => on.findNeurons(on.index, on.vocabulary, word, LISTED, on.measured));
   const neurons = [...new Map(found.map((neuron) => [`${neuron.layer}.${neuron.index}`, neuron])).values()];
-  return [0.5, 0.7, 0.85, 1].flatMap((times) => neurons.map((neuron) => firstEdit(on, neuron, times)).filter(Boolean));
+  return [1, 0.85, 0.7, 0.5].flatMap((times) => neurons.map((neuron) => firstEdit(on, neuron, times)).filter(Boolean));
 }
 
 function said(on, challenge) {
-  return firstOf(on, challenge, candidates(on, challenge.words.slice(0, 4), 4));
+  const words = challenge.words.slice(0, 4);
+  return firstOf(on, challenge, candidates(on, words), words);
 }
 
 function turned(on, challenge) {
-  return firstOf(on, challenge, candidates(on, [challenge.token.trim()], 40));
+  const words = [challenge.token.trim()];
+  return firstOf(on, challenge, candidates(on, words), words);
 }
 
 /** The neurons whose ablation lowers the token's logit most. */
@@ -136,26 +155,30 @@ async function silenced(on, challenge) {
   const edits = order
     .slice(0, 12)
     .map((i) => ({ ...on.newEdit({ layer: layers[i], index: indices[i] }, 1), action: 'ablate', site: 'topk_out' }));
-  return firstOf(on, challenge, edits);
+  return firstOf(on, challenge, edits, [challenge.token.trim()]);
 }
 
-/** The neuron whose values tell best where the words are. */
-async function sought({ model, bestF1, topkLayers }, text, words) {
+/** The neuron whose values tell best where the words are, of those that a search for one of them lists, or else of all. */
+async function sought(on, text, words) {
+  const { model, bestF1, topkLayers } = on;
   const { d_model } = model.config;
   const layers = topkLayers(model.config);
   const { tokens, hooks } = await model.run(text, { hooks: layers.map((layer) => `blocks.${layer}.hook_topk_out`), logits: 'none' });
   const marked = tokens.flatMap((token, at) => (at > 0 && words.includes(token.trim()) ? [at] : []));
-  let found = { f1: 0, solution: null };
+  const good = [];
   for (const layer of layers) {
     const { rowStart, indices, values } = hooks[`blocks.${layer}.hook_topk_out`];
     const all = Array.from({ length: d_model }, () => new Float32Array(tokens.length));
     for (let at = 0; at < tokens.length; at++) for (let i = rowStart[at]; i < rowStart[at + 1]; i++) all[indices[i]][at] = values[i];
     all.forEach((own, index) => {
       const { f1 } = bestF1(own, marked);
-      if (f1 > found.f1) found = { f1, solution: `${layer}.${index}` };
+      if (f1 >= LEAST) good.push({ layer, index, f1 });
     });
   }
-  return { marked, solution: found.f1 >= LEAST ? found.solution : null };
+  good.sort((a, b) => b.f1 - a.f1);
+  const answers = good.map((neuron) => ({ search: searchFor(on, neuron, words), solution: `${neuron.layer}.${neuron.index}` }));
+  const answer = answers.find(({ search }) => words.includes(search)) ?? answers.find(({ search }) => search !== null) ?? null;
+  return { marked, answer };
 }
 
 /** Neurons of low token entropy with a word of their own, each among others of its layer. */

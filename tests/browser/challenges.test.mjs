@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { assertUsable, hashOf, offeredModels, openSite, shippedModel, STEP_TIMEOUT, siteModule, withSite } from './page-kit.mjs';
 
-const { isChallenge, taskOf } = await siteModule('challenges/file.ts');
+const { hintOf, isChallenge, taskOf } = await siteModule('challenges/file.ts');
+const { findNeurons } = await siteModule('neuron-search.ts');
+const { readMeasured } = await siteModule('measured.ts');
 const { bestF1, judge } = await siteModule('challenges/judge.ts');
 const model = shippedModel();
 const challenges = model.challenges ? model.read('challenges.json').challenges : [];
@@ -40,6 +42,25 @@ test('every stored challenge is solved by its answer, and not by a neuron at ran
   }
 });
 
+/** As many as parts/steer/NeuronSearch.svelte lists. */
+const LISTED = 12;
+
+test('the search that a hint names lists a neuron that solves it', { skip, timeout: 1_800_000 }, async () => {
+  const { TopKLM } = await import('topk-lm');
+  const engine = await TopKLM.load(model.folder, { backend: 'cpu' });
+  try {
+    const [index, measured] = [await engine.features.index(), await readMeasured(engine.features)];
+    const vocabulary = await engine.tokenizer.tokens(Array.from({ length: engine.config.d_vocab }, (_, id) => id));
+    for (const challenge of challenges.filter(({ kind }) => kind !== 'guess')) {
+      const [, search] = /^Search for “(.+?)”/.exec(hintOf(challenge));
+      const listed = findNeurons(index, vocabulary, search, LISTED, measured).map((neuron) => `${neuron.layer}.${neuron.index}`);
+      assert.ok(listed.includes(/^\d+\.\d+/.exec(challenge.solution)[0]), `${challenge.title}: “${search}” lists ${listed}`);
+    }
+  } finally {
+    await engine.dispose();
+  }
+});
+
 describe('challenges on the page', { skip, timeout: 1_800_000 }, () => {
   let page;
   let site;
@@ -66,6 +87,9 @@ describe('challenges on the page', { skip, timeout: 1_800_000 }, () => {
         await verdict(false);
         await page.getByRole('button', { name: new RegExp(`^${challenge.solution.replace('.', '\\.')} `) }).click();
       } else {
+        if (kind === 'find') await page.getByText('F1 is high only where the neuron is high at nearly all marked tokens').waitFor();
+        if (kind !== 'say') await page.getByText('What the model reads and writes at a time').waitFor();
+        await page.getByText('times the effect of the best of 100 random neurons').waitFor();
         if (kind === 'find') assert.match(await page.locator('[data-marked]').innerText(), /^Marked: “.+” at position \d+/);
         const neuron = /^\d+\.\d+/.exec(challenge.solution)[0];
         await page.getByRole('searchbox').fill(neuron);
@@ -152,8 +176,8 @@ test('F1 at the best threshold; the first position does not count', () => {
 });
 
 test('what is no challenge is left out', () => {
-  const good = { id: 'a', kind: 'silence', title: 't', solution: '1.1_ablate_0', prompt: 'p', token: ' a' };
+  const good = { id: 'a', kind: 'silence', title: 't', solution: '1.1_ablate_0', prompt: 'p', token: ' a', search: 'a' };
   assert.equal(isChallenge(good), true);
-  for (const change of [{ kind: 'sing' }, { token: 3 }, { id: null }, { prompt: undefined }])
+  for (const change of [{ kind: 'sing' }, { token: 3 }, { id: null }, { prompt: undefined }, { search: '' }])
     assert.equal(isChallenge({ ...good, ...change }), false);
 });

@@ -4,6 +4,11 @@ import type { ModelEntry } from '../models';
 import { parseNeuron } from '../route';
 import { isObject, isText, numberOf } from '../values';
 
+interface Searched extends Common {
+  /** A search that lists a neuron that solves it. */
+  search: string;
+}
+
 interface Common {
   /** In the address. */
   id: string;
@@ -13,27 +18,27 @@ interface Common {
 }
 
 /** The text with one neuron set holds one of the words, at a surprise of at most so many times that of the text without. */
-export interface Say extends Common {
+export interface Say extends Searched {
   kind: 'say';
   prompt: string;
   words: readonly string[];
   bound: number;
 }
 /** With one neuron set, a token becomes more likely next than another. */
-export interface Turn extends Common {
+export interface Turn extends Searched {
   kind: 'turn';
   prompt: string;
   token: string;
   over: string;
 }
 /** With one neuron switched off, a token is at most half as likely next. */
-export interface Silence extends Common {
+export interface Silence extends Searched {
   kind: 'silence';
   prompt: string;
   token: string;
 }
 /** A neuron whose value tells the marked tokens of a text from the others. */
-export interface Find extends Common {
+export interface Find extends Searched {
   kind: 'find';
   text: string;
   /** Positions of the marked tokens. */
@@ -60,11 +65,11 @@ export async function readChallenges(model: ModelEntry, signal: AbortSignal): Pr
 const areTexts = (value: unknown): boolean => Array.isArray(value) && value.length > 0 && value.every(isText);
 
 const FIELDS: Readonly<Record<Challenge['kind'], (entry: Record<string, unknown>) => boolean>> = {
-  say: ({ prompt, words, bound }) => isText(prompt) && areTexts(words) && numberOf(bound) !== null,
-  turn: ({ prompt, token, over }) => [prompt, token, over].every(isText),
-  silence: ({ prompt, token }) => [prompt, token].every(isText),
-  find: ({ text, marked, least }) =>
-    isText(text) && Array.isArray(marked) && marked.every((at) => numberOf(at) !== null) && numberOf(least) !== null,
+  say: ({ prompt, words, bound, search }) => isText(prompt) && isText(search) && areTexts(words) && numberOf(bound) !== null,
+  turn: ({ prompt, token, over, search }) => [prompt, token, over, search].every(isText),
+  silence: ({ prompt, token, search }) => [prompt, token, search].every(isText),
+  find: ({ text, marked, least, search }) =>
+    isText(text) && isText(search) && Array.isArray(marked) && marked.every((at) => numberOf(at) !== null) && numberOf(least) !== null,
   guess: ({ options }) =>
     Array.isArray(options) && options.length > 1 && options.every((text) => isText(text) && parseNeuron(text) !== null),
 };
@@ -79,13 +84,12 @@ export function isChallenge(entry: unknown): entry is Challenge {
 export function hintOf(challenge: Challenge): string {
   switch (challenge.kind) {
     case 'say':
-      return `Search for one of the words, such as “${challenge.words[0]}”, and try a neuron that writes it.`;
     case 'turn':
-      return `Search for “${challenge.token.trim()}”, and try a neuron that writes it.`;
+      return `Search for “${challenge.search}”, and try the neurons that are found, perhaps at other values.`;
     case 'silence':
-      return `Search for “${challenge.token.trim()}”, and try a neuron that writes it: perhaps it is active here.`;
+      return `Search for “${challenge.search}”, and switch off the neurons that are found, one after the other.`;
     case 'find':
-      return 'Search for one of the marked words, and try a neuron that reads it.';
+      return `Search for “${challenge.search}”, and try the neurons that are found.`;
     case 'guess':
       return 'Each button is a neuron, with its label.';
   }
