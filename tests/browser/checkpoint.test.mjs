@@ -172,7 +172,7 @@ describe('training steps', { timeout: 1_800_000 }, () => {
   });
 
   test('nothing is swept or written with ten seeds until the weights of the address are in place', async () => {
-    const { page: fresh, close } = await openSite(browser, site, '#/steer?len=4&temp=0&e=1.2_clamp_3');
+    const { page: fresh, close } = await openSite(browser, site, '#/steer?len=4&e=1.2_clamp_3');
     try {
       fresh.setDefaultTimeout(STEP_TIMEOUT);
       await loaded(fresh);

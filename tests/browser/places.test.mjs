@@ -140,6 +140,44 @@ describe('work and place, from page to page', { timeout: 1_800_000 }, () => {
     });
   });
 
+  test('on a phone a link that sets something leads to the texts, and the step back to the link', async () => {
+    await visit('#/gallery', async (page) => {
+      const isNear = (top) => top > -50 && top < 300;
+      const open = async () => {
+        await page.locator('[data-found]').waitFor();
+        const link = page
+          .locator('#main article')
+          .nth(3)
+          .getByRole('link', { name: /^Try it/ });
+        await link.scrollIntoViewIfNeeded();
+        const left = await page.evaluate(() => scrollY);
+        await link.click();
+        await page.locator('main[data-page=steer]').waitFor();
+        return left;
+      };
+      const topOfTexts = () => topOf(page.locator('[data-pair]'));
+      await page.setViewportSize({ width: 390, height: 844 });
+      const left = await open();
+      assert.ok(isNear(await eventually(topOfTexts, isNear)), 'the texts are in sight');
+      await page.goBack();
+      const isThere = (top) => Math.abs(top - left) <= 2;
+      const scrolled = () => page.evaluate(() => scrollY);
+      assert.ok(isThere(await eventually(scrolled, isThere)), 'the gallery is where it was left');
+      await page.goForward();
+      assert.ok(isNear(await eventually(topOfTexts, isNear)), 'so is Steer');
+      await page.goBack();
+      await page.locator('main[data-page=gallery]').waitFor();
+      await page.setViewportSize({ width: 1280, height: 900 });
+      await open();
+      await page.locator('[data-evicted]').waitFor();
+      await page
+        .locator('[data-side=steered] .chip')
+        .first()
+        .waitFor({ timeout: 4 * STEP_TIMEOUT });
+      assert.equal(await scrolled(), 0, 'on a wide screen it opens at its top');
+    });
+  });
+
   test('the step back leads to the row that was followed in the table of neurons', async () => {
     await visit('#/browse', async (page) => {
       await page.locator('[data-row]').first().waitFor();

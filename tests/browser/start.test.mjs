@@ -146,6 +146,11 @@ describe('the start page', { timeout: 1_800_000, skip: !example && 'the shipped 
     await box.fill(`${'😀'.repeat(190)} The dog`);
     await page.getByText(/Of your words’ \d+ tokens the model reads the last \d+\./).waitFor();
     await page.getByText(/^Layer \d+ at “dog”/).waitFor();
+    // A word as long as a page shows its end.
+    await box.fill('ab'.repeat(1500));
+    await page.locator('[data-origin=live][data-busy=false][data-old=false]').waitFor();
+    const long = await shownText(page, 'before');
+    assert.ok(long.startsWith(`…${'ab'.repeat(24)}`) && long.length < 1000, long);
     await box.fill(typed);
     await page.locator('[data-origin=live][data-busy=false][data-old=false]').waitFor();
     // A space behind the words, where the next is about to be typed, is none of them.

@@ -135,7 +135,15 @@ describe('steering by what neurons write', { timeout: 1_800_000, skip: !model.fe
     await done();
   });
 
-  test('ten seeds: how often the words appear, base beside steered, and three texts', async () => {
+  test('ten seeds: not at temperature 0, where all write one text; else how often the words appear, base beside steered, and three texts', async () => {
+    await tenSeeds().getByText('At temperature 0 every seed writes the same text').waitFor();
+    assert.equal(await page.getByRole('button', { name: 'Write with 10 seeds' }).isDisabled(), true);
+    const temperature = page.getByRole('spinbutton', { name: 'Temperature' });
+    await temperature.fill('0.8');
+    await temperature.blur();
+    await page.getByRole('button', { name: 'Run', exact: true }).click();
+    await page.getByText('These results are for other settings').first().waitFor({ state: 'detached' });
+    await done();
     await page.getByRole('button', { name: 'Write with 10 seeds' }).click();
     await page.locator('[data-results=seeds][data-done="10"]').waitFor();
     const finding = await page.locator('[data-finding]').innerText();
@@ -143,7 +151,6 @@ describe('steering by what neurons write', { timeout: 1_800_000, skip: !model.fe
       finding,
       /appear in \d+ of 10 steered texts, and in \d+ without: \d+\.\d → \d+\.\d words a text\..*\(\d+\.\d\d × the surprise\)/s,
     );
-    // Greedy texts are the same with every seed.
     const said = await tenSeeds().getByRole('img').last().getAttribute('aria-label');
     assert.match(said, /Base: (\d\.\d\d, ){9}\d\.\d\d; mean .*Steered: (\d\.\d\d, ){9}\d\.\d\d; mean/);
     const texts = await tenSeeds().getByRole('listitem').allInnerTexts();
@@ -189,12 +196,15 @@ describe('steering by what neurons write', { timeout: 1_800_000, skip: !model.fe
     await editsAre('2.17_clamp_4_out_generated*3.18_clamp_-2_out_generated');
     await done();
     const before = await idsOf('base');
+    const average = page.getByText(/\(\d+\.\d\d ×: [^;]+; its recipe’s average: 1\.21 ×\)/);
+    await average.waitFor();
     assert.match(await setSlider().getAttribute('aria-valuetext'), /^1\.00 ×/);
     await setSlider().focus();
     await page.keyboard.press('ArrowRight');
     await page.keyboard.press('ArrowRight');
     await editsAre('2.17_clamp_4.4_out_generated*3.18_clamp_-2.2_out_generated');
     assert.match(await setSlider().getAttribute('aria-valuetext'), /^1\.10 ×/);
+    await average.waitFor({ state: 'detached' }); // it was measured at its own strength
     await done();
     assert.equal(await idsOf('base'), before);
     await addressHasSteered(page, (await idsOf('steered')).split(',').map(Number));

@@ -47,6 +47,8 @@ describe('steer before the weights', { timeout: 1_800_000 }, () => {
     await shows('steered', storedOf(keyOf(recipes[0])));
     assert.match(await side('steered').innerText(), /\d+ new tokens, stored with the model/);
     await page.locator('[data-divergence]').waitFor();
+    await side('steered').locator('.chip[title$=", a word of the topic"]').first().waitFor();
+    assert.equal(await side('steered').locator('.chip[title*="value"]').count(), 0);
     await take(recipes[1]);
     await shows('steered', storedOf(keyOf(recipes[1])));
     // Nobody wrote them here: a link does not carry them.

@@ -62,6 +62,7 @@ describe('steer page', { timeout: 1_800_000 }, () => {
     const said = await page.locator('[data-divergence]').innerText();
     const promptLength = Number(hashOf(page).params.pl ?? (await waitForParam(page, 'pl')));
     if (first < 0) assert.match(said, /No difference/);
+    else if (first === promptLength) assert.match(said, /They differ from the first new token\./);
     else assert.match(said, new RegExp(`after ${first - promptLength} identical`));
     await page.getByText(/^\d+\.\d\d → \d+\.\d\d nats per token/).waitFor();
   });
@@ -155,6 +156,9 @@ describe('steer page', { timeout: 1_800_000 }, () => {
     const fresh = await openSite(browser, site, '#/steer?len=4&e=1.2_clamp_3', { ignore: [/503/] });
     try {
       fresh.page.setDefaultTimeout(STEP_TIMEOUT);
+      // What is there to come is said, and not that an edit is missing.
+      for (const side of ['base', 'steered'])
+        await fresh.page.locator(`[data-side=${side}]`).getByText('Appears once the model is loaded.').waitFor();
       for (const [name, button] of [
         ['seeds', 'Write with 10 seeds'],
         ['sweep', /^Sweep \d+ strengths/],

@@ -69,6 +69,7 @@ describe('the tour', { timeout: 1_800_000, skip: !shippedModel().start && 'the s
     await loaded(page);
     await at(4);
     await page.locator('[data-divergence]').waitFor({ timeout: 2 * STEP_TIMEOUT });
+    await page.locator('[data-toured]:has([data-side=base]):has([data-side=steered])').waitFor();
     await assertUsable(page);
     await panel().getByRole('button', { name: 'Back' }).click();
     await at(3);

@@ -165,6 +165,7 @@ describe('the page', { timeout: 1_800_000 }, () => {
     );
     const [from, to] = [await field('From').inputValue(), await field('to').inputValue()];
     assert.notEqual(from, to);
+    assert.ok(![from, to].some((word) => ['he', 'she', 'the', 'they', 'and', 'it'].includes(word)), `${from}, ${to}`);
     for (const [first, second, said] of [
       ['he,', 'she', /Enter a word between the commas/],
       ['he', 'qwxyz', /“qwxyz” is not one token of this model/],

@@ -45,7 +45,7 @@ export const TOUR: readonly TourStep[] = [
     page: 'steer',
     title: 'Switch',
     text: 'Here one neuron is set. The model continues the same prompt twice, without the neuron and with it. The flag marks where the two texts diverge.',
-    target: 'section[data-side=steered]',
+    target: '[data-pair]',
     params: steered,
   },
   {
