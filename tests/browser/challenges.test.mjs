@@ -178,6 +178,6 @@ test('F1 at the best threshold; the first position does not count', () => {
 test('what is no challenge is left out', () => {
   const good = { id: 'a', kind: 'silence', title: 't', solution: '1.1_ablate_0', prompt: 'p', token: ' a', search: 'a' };
   assert.equal(isChallenge(good), true);
-  for (const change of [{ kind: 'sing' }, { token: 3 }, { id: null }, { prompt: undefined }, { search: '' }])
+  for (const change of [{ kind: 'sing' }, { token: 3 }, { id: null }, { prompt: undefined }, { search: undefined }])
     assert.equal(isChallenge({ ...good, ...change }), false);
 });
