@@ -233,6 +233,21 @@ describe('the page', { timeout: 1_800_000 }, () => {
     assert.equal(await page.getByText('From another prompt').count(), 0);
   });
 
+  test('a search that was left while it ran begins again with the step back', async () => {
+    await field('From').fill('dog');
+    await field('to').fill('cat');
+    await page.getByRole('button', { name: 'Find', exact: true }).click();
+    await page.locator('details').getByRole('button', { name: 'Cancel' }).waitFor();
+    await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'About' }).click();
+    await page.locator('main[data-page=about]').waitFor();
+    await page.goBack();
+    await page.getByText(/turns? “dog” into “cat”/).waitFor({ timeout: LOAD_TIMEOUT });
+    await field('From').fill('he');
+    await field('to').fill('she');
+    await page.getByRole('button', { name: 'Find', exact: true }).click();
+    await page.getByText(/turns? “he” into “she”/).waitFor({ timeout: LOAD_TIMEOUT });
+  });
+
   test('another model: what was found goes, and the same words are turned by its own', async () => {
     const [, other] = offeredModels();
     await page.getByRole('combobox', { name: 'Model' }).selectOption(other.name);
