@@ -113,6 +113,22 @@ describe('browse', { timeout: 1_800_000, skip: !model.features && 'the shipped m
     await shown('27,000');
   });
 
+  test('it says how many are left out, that it scrolls sideways, and what its columns mean without a pointer that hovers', async () => {
+    await page.getByText(/^27,000 of 30,000 neurons .*, without 3,000 active at too few positions/).waitFor();
+    const scrolls = page.getByText(/^The table has \d+ columns: it scrolls sideways\.$/);
+    assert.equal(await scrolls.isVisible(), false);
+    const before = page.viewportSize();
+    await page.setViewportSize({ width: 390, height: 844 });
+    await scrolls.waitFor();
+    await page.setViewportSize(before);
+    await page.getByText('What the columns mean').click();
+    await page.getByText('Entropy of the input tokens at the N top activations').waitFor();
+    const named = (texts) => texts.map((text) => text.replace(/ \(guess\)| [↓↑]/g, '').trim());
+    const headings = named(await page.getByRole('columnheader').allInnerTexts());
+    assert.deepEqual(named(await page.locator('.meanings dt').allInnerTexts()), headings);
+    await page.getByText('What the columns mean').click();
+  });
+
   test('exported as CSV: the rows of the table', async () => {
     await page.getByRole('searchbox', { name: 'Word or meaning' }).fill('dog');
     await shown('300');
@@ -160,6 +176,8 @@ describe('browse', { timeout: 1_800_000, skip: !model.features && 'the shipped m
     await at(26_999);
     await page.keyboard.press('Home');
     await at(0);
+    await page.keyboard.press('Tab');
+    assert.equal(await focused(), 'What the columns mean');
     await page.keyboard.press('Tab');
     assert.match(await focused(), /as CSV/);
   });

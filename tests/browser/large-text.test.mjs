@@ -2,12 +2,16 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { launchWithPreferences } from './harness.mjs';
-import { eventually, openSite, serveSite, STEP_TIMEOUT } from './page-kit.mjs';
+import { eventually, openSite, serveSite, shippedModel, shown, sidewaysScroll, STEP_TIMEOUT } from './page-kit.mjs';
 
 const TABLES = [
   ['Explore', '#/explore', '.cell .neuron'],
   ['Browse', '#/browse', '[role=cell]'],
 ];
+
+const { name: shipped } = shippedModel();
+/** Pages that are looked at on a phone. */
+const NARROW = ['gallery', 'browse', 'challenges', 'trace', 'patch', 'byo', 'about', 'steer', 'explore', `m/${shipped}/1/296`];
 
 for (const size of [16, 32]) {
   describe(`text of ${size} px`, { timeout: 1_800_000 }, () => {
@@ -49,6 +53,23 @@ for (const size of [16, 32]) {
         assert.deepEqual(found, { isDown: width < 1000, overlaps: 0, out: 0 });
       });
     }
+
+    test('no page scrolls sideways on a phone', async () => {
+      const { page } = await openSite(browser, site, '#/byo');
+      page.setDefaultTimeout(STEP_TIMEOUT);
+      await page.setViewportSize({ width: 390, height: 844 });
+      const wide = [];
+      for (const name of NARROW) {
+        await page.evaluate((to) => (location.hash = `#/${to}`), name);
+        await shown(page, name.startsWith('m/') ? 'neuron' : name);
+        const beyond = await eventually(
+          () => sidewaysScroll(page),
+          (px) => px <= 0,
+        );
+        if (beyond > 0) wide.push(`${name}: ${beyond} px`);
+      }
+      assert.deepEqual(wide, []);
+    });
 
     test('no row of a table reaches into the next', async () => {
       const { page } = await openSite(browser, site, TABLES[0][1]);

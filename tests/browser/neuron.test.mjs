@@ -142,6 +142,16 @@ describe('neuron page', { timeout: 1_800_000, skip: !model.features && 'the ship
           /^Turns .+ to “.+” \d+\.\d times as far as the best of 100 random neurons, all at the largest values at which their texts read\.$/,
         )
         .waitFor();
+      // The start page’s figure is among them, in its words.
+      const { figures } = model.read('start.json');
+      if (figures.kind === 'switch') {
+        const said = fresh.page.locator('[data-turn]');
+        await said.getByText(new RegExp(`${figures.contrast} to “.+”,? ${figures.times.toFixed(1)} times as far`)).waitFor();
+        const own = model.read('features/switches.json').switches.filter((one) => one.layer === start.layer && one.index === start.index);
+        const times = own.map((one) => one.times.toFixed(1)).sort((a, b) => Number(b) - Number(a));
+        const lines = (await said.getByRole('paragraph').allInnerTexts()).map((line) => / (\d+\.\d) times/.exec(line)[1]);
+        assert.deepEqual(lines, times.slice(0, 3));
+      }
     } finally {
       await fresh.close();
     }

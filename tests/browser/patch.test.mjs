@@ -148,5 +148,10 @@ describe('patch page', { timeout: 1_800_000 }, () => {
     assert.equal(await from.inputValue(), PAIRS[1].from);
   });
 
+  test('a next token that is a piece of a word has an ellipsis where the word goes on', async () => {
+    await page.getByRole('button', { name: 'A question' }).click();
+    await page.locator('[data-patched=whole]', { hasText: /“doll” has a probability of .+ and “cl…” of/ }).waitFor();
+  });
+
   test('accessible in both themes, no sideways scrolling on a phone', () => assertUsable(page));
 });

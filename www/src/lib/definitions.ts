@@ -41,6 +41,14 @@ export const DEFINITIONS = {
   },
   precision: { name: 'Precision', text: 'Share of the positions at which the label holds where the neuron is active.' },
   recall: { name: 'Recall', text: 'Share of the neuron’s activations at which the label holds, each counted as one.' },
+  markedF1: {
+    name: 'F1 of marked tokens',
+    text: 'F1 is high only where the neuron is high at nearly all marked tokens and at almost no others. 1: at exactly those.',
+  },
+  token: {
+    name: 'Token',
+    text: 'What the model reads and writes at a time: a word with the space before it, a piece of a word, or a punctuation mark.',
+  },
   explained: {
     name: 'Explained',
     text: 'Share of the neuron’s activation at which the label holds: recall, with each position counted by its value.',

@@ -65,7 +65,7 @@ export function glanceOf({ strongest, controls, patches, switches, turning, sets
       `Two texts differ in one word. How far the next word shifts from one text’s to the other’s when eight of them are copied across after block ${block} (median).`,
     ),
     ...glance(
-      'Does a neuron turn what it is said to?',
+      'Does a neuron do the same after new prompts?',
       'tenths',
       [
         ['neurons of the Gallery', numberAt(switches, 'same_side.mean'), 'ours'],
@@ -73,7 +73,7 @@ export function glanceOf({ strongest, controls, patches, switches, turning, sets
         ['neurons that Steer finds for two words', numberAt(turning, 'same_side.mean'), 'ours'],
         ['random neurons in their place', numberAt(turning, 'random.same_side.mean')],
       ],
-      'How often it turns a contrast, such as he / she, the same way after prompts that it was not found with. Half is chance.',
+      'A neuron that made “she” more likely than “he” should do so after other prompts too. How often such a neuron does, after prompts that it was not chosen by. Half is chance.',
     ),
     ...glance(
       'Can you steer towards a topic?',
