@@ -19,18 +19,22 @@ describe('by touch', { timeout: 1_800_000, skip }, () => {
   });
 
   const VISITS = { steer: `#/steer?n=3.296&len=12`, explore: '#/explore', trace: '#/trace', neuron: `#/m/${model.name}/3/296` };
+  for (const name of ['gallery', 'browse', 'patch', 'about']) VISITS[name] = `#/${name}`;
+  const LINES = 'input[type=range], input[type=checkbox], summary, header button, li > a, dt button, [role=group] > .name';
+  const LINKS = ':is(td, th, [role=cell]) > a:first-child, .target';
   for (const [name, hash] of Object.entries(VISITS)) {
-    test(`${name}: sliders, folds and the links of lists are as high as a finger needs`, async () => {
+    test(`${name}: sliders, boxes to tick, folds and the links of lists and tables are as high as a finger needs`, async () => {
       await page.evaluate((to) => (location.hash = to), hash);
       await page.locator(`main[data-page=${name}]`).waitFor();
       await shown(page, name);
       if (name === 'steer') await page.locator('[data-evicted] li a').first().waitFor();
-      const small = await page.evaluate((least) => {
-        const all = [...document.querySelectorAll('input[type=range], summary, header button, li > a, dt button, [role=group] > .name')];
+      const asked = { least: FINGER, selector: `${LINES}, ${LINKS}` };
+      const small = await page.evaluate(({ least, selector }) => {
+        const all = [...document.querySelectorAll(selector)];
         const seen = all.filter((each) => each.checkVisibility({ visibilityProperty: true }));
         const height = (each) => each.getBoundingClientRect().height;
         return seen.filter((each) => height(each) < least - 0.5).map((each) => `${height(each)} px: ${each.outerHTML.slice(0, 90)}`);
-      }, FINGER);
+      }, asked);
       assert.deepEqual(small, []);
     });
   }
