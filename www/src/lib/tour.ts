@@ -58,7 +58,7 @@ export const TOUR: readonly TourStep[] = [
   {
     page: 'trace',
     title: 'Back in training',
-    text: 'Press Play: the same prompt, continued by the model at each step of its training, from noise to stories.',
+    text: 'Press Play: the same prompt, continued by the model as it was at stored steps of its training, from noise to stories.',
     target: '[data-film]',
     params: nothing,
   },
