@@ -22,6 +22,8 @@ const COMMON = new Set(
   other our out over put said saw see she so some than that the their them then there they things this time to together too tried two under until up
   us very want wanted was way we well went were what when where which while who why will with would you your`.split(/\s+/),
 );
+/** Most token entropy of a neuron that a text opens with. */
+const MOST_BITS = 2;
 const NEW_TOKENS = 32;
 const TEMPERATURE = 0.7;
 
@@ -75,8 +77,8 @@ function isContent(token = '') {
 
 /**
  * The neuron that a text opens with, and the position: where it is most active, of those at a content word if there are any. It is active at 2 to
- * 16 tokens after the first, and no earlier text opens with it. With statistics it has at most 2 bits of token entropy, is not rare, and the
- * largest share of the tokens where it is active are among its own three top tokens, content words. At a tie, and without statistics, the larger
+ * 16 tokens after the first, and no earlier text opens with it. With statistics it has at most 2 bits of token entropy, the fewer the
+ * better, is not rare, and the largest share of the tokens where it is active are among its own three top tokens, content words. At a tie, and without statistics, the larger
  * value wins.
  */
 function worthALook(ids, rows, statistics, vocabulary, taken) {
@@ -114,14 +116,14 @@ function worthALook(ids, rows, statistics, vocabulary, taken) {
   return { neuron: best.neuron, at: best.at };
 }
 
-/** How well a neuron's tokens in the text match those of the corpus: 0 to 4; below 0 it cannot be chosen. */
+/** How well a neuron's tokens in the text match those of the corpus, the more the fewer tokens it is strongest at: 0 to 8; below 0 it cannot be chosen. */
 function fitOf(statistics, vocabulary, layer, index, tokens) {
   const entry = statistics.layers.indexOf(layer) * statistics.dModel + index;
   const { tokenEntropy, topTokens, n } = statistics.columns;
   const bits = tokenEntropy[entry];
-  if (n[entry] < statistics.entropy.rareBelow || bits === null || bits > 2) return -1;
+  if (n[entry] < statistics.entropy.rareBelow || bits === null || bits > MOST_BITS) return -1;
   const isItsOwn = (id) => topTokens[entry].includes(id) && isContent(vocabulary[id]);
   if (!isContent(vocabulary[topTokens[entry][0]])) return -1;
   const own = tokens.filter(isItsOwn).length;
-  return (own / tokens.length) * Math.min(4, own);
+  return (own / tokens.length) * Math.min(4, own) * (MOST_BITS - bits);
 }
