@@ -109,7 +109,9 @@ describe('the table of neurons under a mouse', { timeout: 1_800_000, skip }, () 
     ({ page } = on);
   });
   const table = () => page.getByRole('table', { name: /one row per token/ });
-  const top = async () => Math.round((await table().boundingBox()).y + (await page.evaluate(() => scrollY)));
+  // Of what scrolls it: within that, the row of the chosen token is brought into view.
+  const frame = () => page.locator('.scroller').filter({ has: table() });
+  const top = async () => Math.round((await frame().boundingBox()).y + (await page.evaluate(() => scrollY)));
   const drawn = () => page.locator('canvas[data-network=whole]').waitFor();
 
   for (const width of [1440, 1280, 1024, 768]) {
