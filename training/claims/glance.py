@@ -66,7 +66,7 @@ def glance(results: Path) -> str:
             {"SAE features on the twin": eight(first_sae(patched)), "rotated states": eight(patched.get("topk_rotated", {})), "coordinates of the twin": eight(patched.get("dense", {}))},
         ),
         (
-            "**Does a neuron turn what it is said to?** Share that turn their contrast (such as he / she) the same way after new prompts",
+            "**Does a neuron do the same after new prompts?** Share that turn their contrast (such as he / she) the same way",
             lambda share: percent(share, 1),
             switches.get("same_side", {}).get("mean"),
             {"random neurons": switches.get("random", {}).get("same_side", {}).get("mean")},
