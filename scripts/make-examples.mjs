@@ -15,17 +15,12 @@ const TEXTS = [
   { title: 'The tall tree', prompt: 'In the garden there was a tall tree. A small bird', seed: 4 },
   { title: 'A cold night', prompt: 'It was a cold and dark night. The little girl was scared because', seed: 5 },
 ];
-/** Words that stand in every story: no text opens at one of them, nor with a neuron of theirs. */
-const COMMON = new Set(
-  `a about after again all also and any are around as at away back be because but by came can could day did down each even ever every for from
-  get go got had has have he her here him his how if in into is it its just like lot made many more much my next no not now of off on once one or
-  other our out over put said saw see she so some than that the their them then there they things this time to together too tried two under until up
-  us very want wanted was way we well went were what when where which while who why will with would you your`.split(/\s+/),
-);
 /** Most token entropy of a neuron that a text opens with. */
 const MOST_BITS = 2;
 const NEW_TOKENS = 32;
 const TEMPERATURE = 0.7;
+
+const { COMMON_WORDS } = await siteModule('common-words.ts');
 
 await main(async () => {
   const name = process.argv[2];
@@ -72,7 +67,7 @@ await main(async () => {
 
 /** A word that says what a text is about. */
 function isContent(token = '') {
-  return /^\s?\p{L}{3,}$/u.test(token) && !COMMON.has(token.trim().toLowerCase());
+  return /^\s?\p{L}{3,}$/u.test(token) && !COMMON_WORDS.has(token.trim().toLowerCase());
 }
 
 /**
