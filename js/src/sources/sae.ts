@@ -10,12 +10,12 @@ export const SAE_FILES = ['cfg.json', 'sae_weights.safetensors'] as const;
 
 /** Fetches, reads or picks both files; a missing one is an error that names it. */
 export async function saeFiles(source: GivenSource, signal: AbortSignal): Promise<Map<string, Blob>> {
-  const [folder, find] = await finder(source, signal);
+  const [folder, find, missing] = await finder(source, signal);
   const asked = SAE_FILES.map(async (name) => {
     const blob = await find(name);
     if (!blob) {
       const whole = `the folder of an autoencoder in SAELens' layout has ${SAE_FILES.join(' and ')}`;
-      throw createError(folder.includes('://') ? 'download' : 'argument', `${name} is missing from ${folder}; ${whole}.`);
+      throw createError(missing, `${name} is missing from ${folder}; ${whole}.`);
     }
     return [name, blob] as const;
   });
@@ -25,12 +25,15 @@ export async function saeFiles(source: GivenSource, signal: AbortSignal): Promis
   return files;
 }
 
-/** What it is called in errors, and its files. */
-async function finder(source: GivenSource, signal: AbortSignal): Promise<[string, (name: string) => Promise<Blob | undefined>]> {
+/** What it is called in errors, its files, and the code of an error about one that is not there. */
+async function finder(
+  source: GivenSource,
+  signal: AbortSignal,
+): Promise<[string, (name: string) => Promise<Blob | undefined>, 'argument' | 'download']> {
   const data = await readGiven(source, signal);
-  if (data.kind === 'path') return [data.path, (name) => fromDisk(data.path, name)];
-  if (data.kind === 'url') return [data.url, (name) => fetched(data.url, name, signal)];
-  return ['the given files', async (name) => data.files.get(name)];
+  if (data.kind === 'path') return [data.path, (name) => fromDisk(data.path, name), 'argument'];
+  if (data.kind === 'url') return [data.url, (name) => fetched(data.url, name, signal), 'download'];
+  return ['the given files', async (name) => data.files.get(name), 'argument'];
 }
 
 async function fetched(folder: string, name: string, signal: AbortSignal): Promise<Blob | undefined> {
