@@ -1,4 +1,4 @@
-// npm run test:training: a virtual environment in training/.venv, then the tests of training/ on a toy corpus.
+// npm run test:training: a virtual environment in training/.venv, ruff over all Python, then the tests of training/ on a toy corpus.
 // PyTorch from PyPI brings gigabytes of CUDA libraries, so this is not part of `npm test`. If the packages cannot be downloaded, it
 // says so and exits 0, counting as skipped. `PYTHON` names another interpreter that already has them.
 import fs from 'node:fs';
@@ -16,6 +16,8 @@ await main(async () => {
     console.log('\ntraining: the Python packages could not be installed, so the tests did not run.\n0 passed, 0 failed, 1 skipped');
     return;
   }
+  if (query(python, ['-m', 'ruff', '--version']) === null) console.log('· ruff is not installed, so names in Python were not checked.');
+  else await run(python, ['-m', 'ruff', 'check', '--no-cache', '--quiet', '.']);
   // One thread per process: the toy model is too small for more, and the machine may be busy.
   const env = { OMP_NUM_THREADS: '1' };
   const { code, output } = await capture(python, ['-m', 'unittest', 'discover', '-s', 'tests', '-t', '.'], {
@@ -48,7 +50,7 @@ async function environment() {
       throw error;
     }
   };
-  const [packages, reader] = ['training/requirements.txt', 'training/requirements-reader.txt'];
+  const [packages, tools] = ['training/requirements.txt', 'training/requirements-tests.txt'];
   const isThere = await attempt(() =>
     step('training environment', { inputs: [packages], outputs, facts: system }, async () => {
       await run(system, ['-m', 'venv', '--clear', folder]);
@@ -56,8 +58,8 @@ async function environment() {
     }),
   );
   if (!isThere) return null;
-  // Goes with the environment; the test that needs it says so where it cannot be had.
+  // They go with the environment; what needs them says so where they cannot be had.
   const made = fs.statSync(path.join(folder, 'pyvenv.cfg')).mtimeMs;
-  await attempt(() => step('reader of exports', { inputs: [reader], outputs, facts: made }, () => pip('--no-deps', '-r', inRoot(reader))));
+  await attempt(() => step('tools of the tests', { inputs: [tools], outputs, facts: made }, () => pip('--no-deps', '-r', inRoot(tools))));
   return bin('python');
 }

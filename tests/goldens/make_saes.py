@@ -37,7 +37,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from safetensors.numpy import save_file
 
 from make import HERE, MIN_TOPK_GAP, MODELS, command, load_reference, number

@@ -12,7 +12,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from . import common, meaning
 from .controls import Text, f1_of, rising_tokens, rotation, some_units, strongest_of_all

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from claims import all as every
-from claims import ceiling, common, compute, edit_cost, effect, markdown, meaning, quality, sae, sae_trace, steer, sweep, trace
+from claims import ceiling, common, compute, edit_cost, effect, markdown, meaning, quality, sae, sae_trace, steer, sweep, table, trace
 from tests import toy
 from tests.toy_claims import ToyClaims
 from topklm import stats, train
@@ -318,7 +318,6 @@ class Commands(ToyClaims):
         self.assertEqual(set(first["settings"]), {"dense", "k8"})
         self.assertEqual((first["settings"]["k8"]["k"], first["settings"]["dense"]["gap_percent"]), (8, 0))
         log = self.folder / "sweep" / "k8" / "log.jsonl"
-        losses = toy.losses(log.parent)
         log.unlink()  # what the result holds is not trained again, even where its run is gone
         self.call(sweep, *arguments)
         self.assertFalse(log.exists())

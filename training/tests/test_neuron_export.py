@@ -1,5 +1,5 @@
 """The export of `topk-lm analyze --export` through sae-dashboard's own reader, where that package is installed
-(`pip install --no-deps -r requirements-reader.txt`) and the command is built."""
+(`pip install --no-deps -r requirements-tests.txt`) and the command is built."""
 
 import json
 import subprocess
@@ -25,7 +25,7 @@ def a_model():
 class Export(unittest.TestCase):
     def test_the_package_reads_what_we_write(self):
         if NeuronpediaDashboardBatch is None:
-            self.skipTest("sae-dashboard is not installed: pip install --no-deps -r requirements-reader.txt")
+            self.skipTest("sae-dashboard is not installed: pip install --no-deps -r requirements-tests.txt")
         if binary() is None or a_model() is None:
             self.skipTest("topk-lm is not built, or models/ is empty")
         with tempfile.TemporaryDirectory() as folder:

@@ -124,7 +124,7 @@ class Stories(unittest.TestCase):
             cast, words = story.states["cast"], story.states["words"]
             people = [m for m in story.states["mentions"] if cast[m[2]]["type"] == "character"]
             ends = [m.end() for m in re.finditer(r'[.!?]"?(?=\s|$)', story.text)]
-            for previous, mention in zip(people, people[1:], strict=False):
+            for mention in people[1:]:
                 a = words[mention[0]][0]
                 if mention[3] != "pronoun" or story.text[a] not in "HS" or a < 2 or '"' in story.text[max(ends[0], a - 120) : a]:
                     continue

@@ -34,7 +34,7 @@ def letter_over_the_hills(w):
     w.say("a", "(I will bring it.|You can count on me.|I know the way.|I have never gone so far, but I will try.)", to="b")
     w.give("b", "x", "a")
     w.learn("a", "promise", "x", "c")
-    for key, place in (("q", q), ("r", r)):
+    for place in (q, r):
         w.go("a", place)
         trouble, way = w.pick(
             [("The bridge <be.s> gone", "{a} <walk> along until {a} <find> stones to step on"), ("A goose <block.s> the way", "{a} <bow> so politely that she <let.s> {a:o} pass" if w.tense == "present" else "{a} bowed so politely that she let {a:o} pass"),
