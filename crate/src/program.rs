@@ -33,13 +33,13 @@ impl Program {
         let mut steps = Vec::with_capacity(1 + 6 * config.n_layers + inserted.len());
         // `then`: an operation that only some models have behind it.
         let mut add = |op: &'static OpDef, input: Buffer, then: Option<Next>, point: Point| {
-            for (op, input) in [(op, input)].into_iter().chain(then) {
-                steps.push(Step {
-                    op,
-                    at: At::new(point, input),
-                });
-            }
+            let step = |(op, input)| Step {
+                op,
+                at: At::new(point, input),
+            };
+            steps.push(step((op, input)));
             let before = steps.len();
+            steps.extend(then.map(step));
             steps.extend(inserted.iter().filter(|step| step.point == point).copied());
             steps.len() > before
         };

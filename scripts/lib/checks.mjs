@@ -22,9 +22,21 @@ const isLong = (file) => LONGEST.includes(path.basename(file, '.test.mjs'));
 
 const node = (script, ...args) => run(process.execPath, [inRoot(script), ...args]);
 
+/** Biome colors each character of a difference, also in a file. */
+const plain = process.stdout.isTTY ? [] : ['--colors=off'];
+
+async function formatted(check) {
+  try {
+    await check;
+  } catch (error) {
+    if (error instanceof Failure) error.message += ' `npm run format` sets right what can be set right without you.';
+    throw error;
+  }
+}
+
 export const checks = [
-  { name: 'rust-format', work: () => run('cargo', ['fmt', '--all', '--check']) },
-  { name: 'js-lint', work: () => node('node_modules/@biomejs/biome/bin/biome', 'ci', '.') },
+  { name: 'rust-format', work: () => formatted(run('cargo', ['fmt', '--all', '--check'])) },
+  { name: 'js-lint', work: () => formatted(node('node_modules/@biomejs/biome/bin/biome', 'ci', ...plain, '.')) },
   { name: 'shader-style', work: checkShaderStyle },
   { name: 'links', work: checkLinks },
   { name: 'dependencies', work: checkDependencies },

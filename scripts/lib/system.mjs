@@ -45,7 +45,7 @@ export async function ensureNodeModules() {
     'npm packages',
     {
       inputs: ['package.json', 'package-lock.json', 'www/package.json'],
-      outputs: ['node_modules/esbuild'],
+      outputs: ['node_modules/esbuild', 'www/node_modules/typescript'],
       facts: process.versions.modules,
     },
     () => run(...npm('ci', '--no-audit', '--no-fund')),

@@ -75,14 +75,15 @@ fn four_inputs(first: vec4<u32>, i: u32) -> vec4<f32> {
     return vec4<f32>(source[first.x + i], source[first.y + i], source[first.z + i], source[first.w + i]);
 }
 
+// One call: a compiler puts the whole of `finish` at each, and with 32 of them takes longer over these than over the products.
 fn store_octet(row: u32, octet: u32, sums: mat2x4<f32>) {
     if (row >= params.rows) {
         return;
     }
-    finish(row, 4u * octet, sums[0].xy);
-    finish(row, 4u * octet + 1u, sums[0].zw);
-    finish(row, 4u * octet + 2u, sums[1].xy);
-    finish(row, 4u * octet + 3u, sums[1].zw);
+    for (var pair = 0u; pair < 4u; pair++) {
+        let half = select(sums[1], sums[0], pair < 2u);
+        finish(row, 4u * octet + pair, select(half.zw, half.xy, pair % 2u == 0u));
+    }
 }
 
 // Of the thread's rows: mean and 1/deviation for LayerNorm, sums of squares for RMSNorm; and the sums of their products.
@@ -97,6 +98,19 @@ var<private> sum4: mat2x4<f32>;
 var<private> sum5: mat2x4<f32>;
 var<private> sum6: mat2x4<f32>;
 var<private> sum7: mat2x4<f32>;
+
+fn sum_of(row: u32) -> mat2x4<f32> {
+    switch row {
+        case 0u: { return sum0; }
+        case 1u: { return sum1; }
+        case 2u: { return sum2; }
+        case 3u: { return sum3; }
+        case 4u: { return sum4; }
+        case 5u: { return sum5; }
+        case 6u: { return sum6; }
+        default: { return sum7; }
+    }
+}
 
 // The products of input i of each row, which begin at low_at and high_at.
 fn add(i: u32, low_at: vec4<u32>, high_at: vec4<u32>, octet: u32) {
@@ -191,15 +205,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         high = inverseSqrt(squares.high / f32(n_inputs) + eps);
     }
     let units = octet_units(octet);
-    store_octet(row, octet, in_units(sum0, low.x, units));
-    store_octet(row + 1u, octet, in_units(sum1, low.y, units));
-    store_octet(row + 2u, octet, in_units(sum2, low.z, units));
-    store_octet(row + 3u, octet, in_units(sum3, low.w, units));
-    if (rows_each != 8u) {
-        return;
+    for (var r = 0u; r < rows_each; r++) {
+        let scale = select(high, low, r < 4u)[r % 4u];
+        store_octet(row + r, octet, in_units(sum_of(r), scale, units));
     }
-    store_octet(row + 4u, octet, in_units(sum4, high.x, units));
-    store_octet(row + 5u, octet, in_units(sum5, high.y, units));
-    store_octet(row + 6u, octet, in_units(sum6, high.z, units));
-    store_octet(row + 7u, octet, in_units(sum7, high.w, units));
 }

@@ -185,6 +185,7 @@ const SHOWN = {
 
 /** Waits until a page shows what it opens with. @param name - the page’s, as in the table of `www/src/lib/pages.ts` */
 export async function shown(page, name) {
+  assert.ok(SHOWN[name], `SHOWN in tests/browser/page-kit.mjs does not say what the page ${name} opens with`);
   for (const selector of SHOWN[name]) await page.locator(selector).first().waitFor({ timeout: LOAD_TIMEOUT });
 }
 

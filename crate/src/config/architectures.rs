@@ -1,5 +1,5 @@
-//! The architectures that are read. A new one is a file beside this one, two lines here (`mod` and the list below) and a
-//! golden in `tests/goldens/specs.py`; nothing else in the crate knows a model by its name.
+//! The architectures that are read. A new one is a file in the folder beside this one and two lines here (`mod` and the list below); nothing
+//! else in the crate knows a model by its name. What goes with it elsewhere: CONTRIBUTING.md.
 
 mod gemma2;
 mod gemma3;

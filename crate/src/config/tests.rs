@@ -259,11 +259,11 @@ fn every_refusal_names_its_key() {
         ("topk_post", json!("gelu")),
         ("eos_token_id", json!("</s>")),
         ("bos_token_id", json!([1])),
-        ("architectures", json!(["MistralForCausalLM"])),
+        ("architectures", json!(["NoneSuchForCausalLM"])),
         ("architectures", json!(["LlamaForCausalLM", "GPT2LMHeadModel"])),
         ("architectures", json!(["GPT2LMHeadModel"])),
         ("architectures", json!("LlamaForCausalLM")),
-        ("model_type", json!("mistral")),
+        ("model_type", json!("none_such")),
     ];
     for (path, value) in cases {
         let key = path.split('.').next().unwrap();

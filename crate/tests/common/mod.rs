@@ -5,7 +5,7 @@ pub mod edits;
 pub mod tiny;
 pub mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -91,6 +91,11 @@ pub fn golden_models_on_gpu() -> Vec<PathBuf> {
     }
     let some: Vec<PathBuf> = ON_GPU.iter().map(|name| golden(name)).collect();
     assert!(some.iter().all(|folder| all.contains(folder)));
+    let kinds = |models: &[PathBuf]| -> BTreeSet<String> {
+        let kind = |folder: &PathBuf| json(&folder.join("config.json"))["model_type"].to_string();
+        models.iter().map(kind).collect()
+    };
+    assert_eq!(kinds(&some), kinds(&all), "ON_GPU has none of an architecture");
     some
 }
 

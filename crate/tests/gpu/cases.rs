@@ -244,14 +244,18 @@ pub fn load_gpu(gpu: &Rc<Gpu>, config: &Config, weights: &[(Weight, Tensor)]) ->
     block_on(loader.finish()).expect("the engine")
 }
 
+pub fn load_cpu(config: &Config, weights: &[(Weight, Tensor)]) -> CpuEngine {
+    let mut loaded = CpuWeights::default();
+    for (which, tensor) in weights {
+        loaded.weight(*which, tensor.clone()).expect("a weight");
+    }
+    block_on(CpuEngine::new(config, loaded)).expect("the engine")
+}
+
 pub fn load(gpu: &Rc<Gpu>, config: &Config, dtype: Dtype, seed: u64) -> Both {
     let weights = weights(config, dtype, seed);
-    let mut on_cpu = CpuWeights::default();
-    for (which, tensor) in &weights {
-        on_cpu.weight(*which, tensor.clone()).expect("a weight");
-    }
     Both {
-        cpu: block_on(CpuEngine::new(config, on_cpu)).expect("the engine"),
+        cpu: load_cpu(config, &weights),
         gpu: load_gpu(gpu, config, &weights),
     }
 }

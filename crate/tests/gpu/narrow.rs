@@ -1,4 +1,4 @@
-//! Weights of 8 and 4 bits on the GPU give what the same numbers give in f32.
+//! Weights of 8 and 4 bits on the GPU give what the same numbers give on the CPU in f32.
 
 use half::f16;
 use pollster::block_on;
@@ -11,7 +11,7 @@ use topk_lm::ops::mlp_out::MLP_OUT;
 use topk_lm::ops::tuning::Profile;
 use topk_lm::weights::{Dtype, Tensor, Weight};
 
-use crate::cases::{device, difference, gpt2, llama, load_gpu, topk, weights};
+use crate::cases::{device, difference, gpt2, llama, load_cpu, load_gpu, topk, weights};
 use crate::common::soak;
 
 /// A weight in 8 bits, and what that means in f32. Scales differ from column to column, of a table from row to row.
@@ -149,13 +149,14 @@ fn are_what_they_mean(rounded: impl Fn(usize, Weight, &Tensor) -> [Tensor; 2]) {
         }
         // Kernels of either kind of adapter.
         gpu.assume([Profile::Fallback, Profile::Gpu][number % 2]);
-        let [eight, wide] = pair.map(|weights| load_gpu(&gpu, &config, &weights));
+        let [narrow, wide] = &pair;
+        let (narrow, wide) = (load_gpu(&gpu, &config, narrow), load_cpu(&config, wide));
         let edits = EditTable::none(config.n_layers);
         let inside = [
             Capture::buffer(Point::of(0, Stage::MlpOut), MLP_OUT),
             Capture::buffer(Point::end(1), HIDDEN),
         ];
-        let (mut a, mut b) = (eight.new_cache().unwrap(), wide.new_cache().unwrap());
+        let (mut a, mut b) = (narrow.new_cache().unwrap(), wide.new_cache());
         let mut start = 0;
         for (rows, captures) in [
             (70, &inside[1..]),
@@ -179,7 +180,7 @@ fn are_what_they_mean(rounded: impl Fn(usize, Weight, &Tensor) -> [Tensor; 2]) {
                 captures,
                 logits: LogitRows::All,
             };
-            let got = block_on(eight.forward(&mut a, &batch)).unwrap();
+            let got = block_on(narrow.forward(&mut a, &batch)).unwrap();
             let expected = block_on(wide.forward(&mut b, &batch)).unwrap();
             let captured = expected.captured.iter().zip(&got.captured);
             for (expected, got) in captured.chain([(&expected.logits, &got.logits)]) {

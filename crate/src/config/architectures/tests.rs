@@ -62,12 +62,12 @@ fn all_are_found_by_either_name_and_take_topk() {
 #[test]
 fn an_unknown_model_is_told_what_is_supported() {
     let error = |json: Value| Config::from_json(json.to_string().as_bytes()).unwrap_err().to_string();
-    let by_type = error(json!({"model_type": "mistral"}));
+    let by_type = error(json!({"model_type": "none_such"}));
     assert!(
-        by_type.contains("model_type \"mistral\" is not supported; it must be one of llama, "),
+        by_type.contains("model_type \"none_such\" is not supported; it must be one of llama, "),
         "{by_type}"
     );
-    let by_class = error(json!({"architectures": ["MistralForCausalLM"]}));
+    let by_class = error(json!({"architectures": ["NoneSuchForCausalLM"]}));
     let neither = error(json!({}));
     for architecture in Architecture::ALL {
         assert!(by_type.contains(architecture.model_type()), "{by_type}");
