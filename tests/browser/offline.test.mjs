@@ -48,6 +48,8 @@ describe('without a network', { timeout: 1_800_000 }, () => {
         console.error(`policy: ${violatedDirective} forbids ${blockedURI}`);
       });
     });
+    // The worker has the pages before any of them asks for what is kept from its first use on.
+    await page.evaluate(() => navigator.serviceWorker.ready.then(() => {}));
     await page.reload();
   });
 
@@ -103,6 +105,8 @@ describe('without a network', { timeout: 1_800_000 }, () => {
   });
 
   test('what was opened works without a network; the rest says that it is not downloaded yet', async () => {
+    const stored = `models/${model.name}/steered.json`; // of the visit to Steer, which did not wait for it
+    await page.waitForFunction(async (file) => (await caches.match(new URL(file, document.baseURI))) !== undefined, stored);
     await page.context().setOffline(true);
     await page.goto(`${site.url}?backend=cpu#/steer?len=6`);
     await page.reload();

@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { strFromU8, unzipSync } from 'fflate';
 import { inRoot, paths } from '../../scripts/lib/paths.mjs';
 import { policy } from '../../scripts/lib/site-files.mjs';
-import { assertUsable, LOAD_TIMEOUT, loaded, openSite, STEP_TIMEOUT, shippedModel, withSite } from './page-kit.mjs';
+import { assertUsable, LOAD_TIMEOUT, loaded, openSite, STEP_TIMEOUT, shippedModel, shown, withSite } from './page-kit.mjs';
 
 const FILES = ['config.json', 'generation_config.json', 'tokenizer.json', 'model.safetensors'];
 const names = ['Lily', 'Tom', 'Ben', 'Mia', 'Sam'];
@@ -208,6 +208,7 @@ describe('statistics in the tab', { timeout: 1_800_000 }, () => {
     assert.match(await section().innerText(), /documents? of written\.jsonl/);
     await page.getByText('This browser keeps them.').waitFor({ timeout: STEP_TIMEOUT });
     await open(`#/about?model=${address()}`);
+    await shown(page, 'about');
     await page.getByRole('button', { name: /^Delete all stored/ }).click();
     await page.getByText('Deleted.').waitFor();
     await open(`#/browse?model=${address()}`);
