@@ -159,6 +159,8 @@ describe('work and place, from page to page', { timeout: 1_800_000 }, () => {
       await page.setViewportSize({ width: 390, height: 844 });
       const left = await open();
       assert.ok(isNear(await eventually(topOfTexts, isNear)), 'the texts are in sight');
+      // The place is kept when the page tells that it scrolled, which it does with its next frame.
+      await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
       await page.goBack();
       const isThere = (top) => Math.abs(top - left) <= 2;
       const scrolled = () => page.evaluate(() => scrollY);
