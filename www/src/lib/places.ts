@@ -8,7 +8,7 @@ interface Place {
 }
 
 /** Longest wait for a page to reach as far down as it did, for its files are read again (ms). */
-const PATIENCE = 4_000;
+const PATIENCE = 20_000;
 /** How long a place is held once it is reached: what is above may still change its height (ms). */
 const HOLD = 300;
 /** What the reader does to go elsewhere. */
