@@ -42,11 +42,18 @@ pub(super) struct Core {
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub step: Step,
-    pub kernels: Vec<(Kernel, Rc<Pipeline>)>,
+    pub kernels: Vec<Prescribed>,
     pub vectors: Option<Buf>,
     /// First row and rows of each shard of its matrix.
     pub shards: Vec<(usize, usize)>,
     pub groups: Groups,
+}
+
+/// A kernel of a step, and its pipeline once a dispatch has asked for it.
+#[derive(Debug)]
+pub(super) struct Prescribed {
+    pub kernel: Kernel,
+    pub pipeline: RefCell<Option<Rc<Pipeline>>>,
 }
 
 impl Core {
@@ -70,7 +77,12 @@ impl Core {
             return;
         }
         self.store.renew(&program.buffers(&self.config));
-        self.prepared.borrow_mut().retain(|step, _| program.all().any(|own| own == step));
+        let mut prepared = self.prepared.borrow_mut();
+        prepared.retain(|step, _| program.all().any(|own| own == step));
+        for kernel in prepared.values().flat_map(|prepared| &prepared.kernels) {
+            kernel.pipeline.take();
+        }
+        drop(prepared);
         self.pipelines.forget_new();
         self.raise_recordings();
     }

@@ -1,5 +1,5 @@
-//! Requests all pipelines once a checkpoint's header has said how its weights are stored, so that they compile while the weights download;
-//! takes these as they are read, and uploads them.
+//! In browsers requests all pipelines once a checkpoint's header has said how its weights are stored, so that they compile while the weights
+//! download; takes these as they are read, and uploads them.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -22,6 +22,10 @@ use crate::ops::def::{KernelContext, Params, Step};
 use crate::ops::topk::MAX_WIDTH;
 use crate::program::Program;
 use crate::weights::{Dtype, Tensor, Weight, WeightSink};
+
+/// Whether kernels compile before anything runs. A browser does so beside the page, while weights download; natively that would take its own time, and
+/// many kernels never run (of prompts, or of single tokens): there each compiles when it first runs.
+const COMPILES_AHEAD: bool = cfg!(target_arch = "wasm32");
 
 /// Bytes of a buffer that stands for another when kernels are tried: as much as any binding has to have.
 const SCRATCH: u64 = 256;
@@ -219,6 +223,9 @@ impl WeightSink for GpuLoader {
     fn expect(&mut self, weights: &[(Weight, Dtype, usize)]) -> Result<()> {
         for (which, _, bytes) in weights {
             fits(&self.gpu, *which, *bytes)?;
+        }
+        if !COMPILES_AHEAD {
+            return Ok(());
         }
         let (made, guard) = self.gpu.guarded("the kernels", || self.request(weights));
         self.guards.push(guard);

@@ -1,11 +1,12 @@
-//! A step made ready for the device: its pipelines, its packed vectors and its bind groups, found by the names that its operation gives.
+//! A step made ready for the device: its kernels, its packed vectors and its bind groups, found by the names that its operation gives.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::buffers::Buf;
 use super::cache::{Groups, GpuCache};
 use super::compiled::Pipeline;
-use super::core::{Core, Prepared};
+use super::core::{Core, Prepared, Prescribed};
 use crate::error::{fail, Result};
 use crate::ops::def::{Dispatch, Kernel, KernelContext, Resource, Step};
 use crate::weights::Dtype;
@@ -33,15 +34,17 @@ impl Core {
             profile: self.gpu.profile(),
             subgroups: self.gpu.subgroups(),
         };
-        let kernels = (step.op.kernels)(&cx)
+        let kernels: Vec<_> = (step.op.kernels)(&cx)
             .into_iter()
-            .map(|kernel| Ok((self.pipelines.get(&kernel)?, kernel)))
-            .map(|made: Result<_>| made.map(|(pipeline, kernel)| (kernel, pipeline)))
-            .collect::<Result<Vec<_>>>()?;
+            .map(|kernel| Prescribed {
+                kernel,
+                pipeline: RefCell::default(),
+            })
+            .collect();
         let packed = (step.op.vectors)(&self.config, step);
         let binds_vectors = kernels
             .iter()
-            .any(|(kernel, _)| kernel.binds.iter().any(|(_, resource)| *resource == Resource::Vectors));
+            .any(|own| own.kernel.binds.iter().any(|(_, resource)| *resource == Resource::Vectors));
         let prepared = Rc::new(Prepared {
             step: *step,
             vectors: binds_vectors.then(|| weights.pack(&self.gpu, &packed)).transpose()?,
@@ -60,7 +63,7 @@ impl Core {
         cache: &GpuCache,
         dispatch: &Dispatch,
     ) -> Result<(Rc<Pipeline>, wgpu::BindGroup)> {
-        let Some((kernel, pipeline)) = prepared.kernels.get(dispatch.kernel) else {
+        let Some(Prescribed { kernel, pipeline }) = prepared.kernels.get(dispatch.kernel) else {
             fail!(
                 Device,
                 "the operation {:?} has no kernel {}",
@@ -68,12 +71,17 @@ impl Core {
                 dispatch.kernel
             )
         };
+        let known = pipeline.borrow().clone();
+        let pipeline = match known {
+            Some(pipeline) => pipeline,
+            None => pipeline.borrow_mut().insert(self.pipelines.get(kernel)?).clone(),
+        };
         let of_cache = kernel.binds.iter().any(|(_, resource)| *resource == Resource::Cache);
         let groups = if of_cache { &cache.groups } else { &prepared.groups };
         let of = (prepared.step, (dispatch.kernel, dispatch.shard));
-        let make = || self.group(prepared, cache, kernel, pipeline, dispatch.shard);
+        let make = || self.group(prepared, cache, kernel, &pipeline, dispatch.shard);
         let group = groups.get(self.store.edits.generation(), of, make)?;
-        Ok((pipeline.clone(), group))
+        Ok((pipeline, group))
     }
 
     fn group(
