@@ -138,6 +138,12 @@ impl<'a> Outer<'a> {
         if self.keys.fraction.is_empty() {
             fields.only_one("partial_rotary_factor")?;
         }
+        // Elsewhere than in Gemma 3's `rope_parameters` these would be passed over.
+        for kind in ["full_attention", "sliding_attention"] {
+            if fields.get(kind).is_some() {
+                return fields.refuse(kind, "is not supported here; give its keys without it");
+            }
+        }
         let same = |key: &str, inner: Option<f64>, outer: Option<f64>| match (inner, outer) {
             (Some(inner), Some(outer)) if inner != outer => {
                 fields.refuse(key, format!("is {inner}, but that of the config is {outer}"))

@@ -152,6 +152,21 @@ fn a_long_list_of_ids_takes_no_long_time() {
 }
 
 #[test]
+fn gpt2_without_scaled_scores_and_with_its_other_order_of_sums() {
+    let plain = gpt2(json!({})).unwrap();
+    let unscaled = gpt2(json!({"scale_attn_weights": false})).unwrap();
+    assert_eq!((plain.attn_scale, unscaled.attn_scale), (1.0 / 12f32.sqrt(), 1.0));
+    assert_eq!(
+        Config {
+            attn_scale: plain.attn_scale,
+            ..unscaled
+        },
+        plain
+    );
+    assert_eq!(gpt2(json!({"reorder_and_upcast_attn": true})).unwrap(), plain);
+}
+
+#[test]
 fn gpt2_takes_the_general_names_too() {
     let general = json!({"n_embd": null, "hidden_size": 60, "num_hidden_layers": 2, "n_inner": 100});
     assert_eq!(gpt2(general).unwrap().d_mlp, 100);
@@ -198,6 +213,14 @@ fn every_refusal_names_its_key() {
         (
             "rope_parameters.partial_rotary_factor",
             json!({"partial_rotary_factor": 0.5}),
+        ),
+        (
+            "rope_parameters.full_attention",
+            json!({"full_attention": {"rope_type": "linear", "factor": 2}}),
+        ),
+        (
+            "rope_scaling.sliding_attention",
+            json!({"sliding_attention": {"rope_type": "default"}}),
         ),
         ("partial_rotary_factor", json!(0.25)),
         ("sliding_window", json!(32)),
@@ -278,9 +301,9 @@ fn every_refusal_names_its_key() {
         ("hidden_size", json!(61)),
         ("activation_function", json!("gelu_10")),
         ("activation_function", json!("tanh")),
-        ("scale_attn_weights", json!(false)),
+        ("scale_attn_weights", json!(0)),
         ("scale_attn_by_inverse_layer_idx", json!(true)),
-        ("reorder_and_upcast_attn", json!(true)),
+        ("reorder_and_upcast_attn", json!(1)),
         ("add_cross_attention", json!(true)),
         ("layer_norm_epsilon", json!(0)),
     ];

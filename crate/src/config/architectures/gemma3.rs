@@ -38,6 +38,11 @@ fn properties(fields: &Fields, config: &mut Config) -> Result<()> {
     let pattern = fields
         .integer("sliding_window_pattern", 1, usize::MAX)?
         .unwrap_or(PATTERN);
-    config.windows = windows::by_layer(fields, config, window, |layer| (layer + 1) % pattern != 0)?;
+    let slides = |layer| (layer + 1) % pattern != 0;
+    // Such a layer has the other RoPE too, which it would lose with its window.
+    if window.is_none() && fields.get("layer_types").is_none() && (0..config.n_layers).any(slides) {
+        return fields.refuse("sliding_window", "must be a whole number, not null");
+    }
+    config.windows = windows::by_layer(fields, config, window, slides)?;
     Ok(())
 }

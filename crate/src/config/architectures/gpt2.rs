@@ -47,12 +47,15 @@ pub(super) const TENSORS: Tensors = Tensors {
 };
 
 fn properties(fields: &Fields, config: &mut Config) -> Result<()> {
-    fields.only("scale_attn_weights", true)?;
     fields.only("scale_attn_by_inverse_layer_idx", false)?;
-    fields.only("reorder_and_upcast_attn", false)?;
+    // In f32, the same sums in another order.
+    fields.boolean("reorder_and_upcast_attn")?;
     fields.only("add_cross_attention", false)?;
     config.norm = Norm::Layer;
     config.positions = Positions::Learned;
+    if fields.boolean("scale_attn_weights")? == Some(false) {
+        config.attn_scale = 1.0;
+    }
     config.mlp = mlp::plain(fields, "activation_function", Activation::GeluTanh)?;
     config.biases = Biases::ALL;
     windows::none(fields, config)

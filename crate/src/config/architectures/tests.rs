@@ -282,6 +282,11 @@ fn gemma() {
     let three = plain(Architecture::Gemma3);
     assert_eq!((rope(&three).theta, rope(&three).local_theta), (1e6, Some(1e4)));
     assert_eq!(three.windows, [Some(64); 4]);
+    // Without a window only where no layer would have one.
+    let full = json!({"sliding_window": null, "layer_types": vec!["full_attention"; 4]});
+    assert_eq!(config(Architecture::Gemma3, full).unwrap().windows, []);
+    let full = json!({"sliding_window": null, "sliding_window_pattern": 1});
+    assert_eq!(config(Architecture::Gemma3, full).unwrap().windows, []);
     for (key, value) in [
         ("attn_logit_softcapping", json!(50)),
         ("final_logit_softcapping", json!(0)),
@@ -297,6 +302,11 @@ fn gemma() {
         ("query_pre_attn_scalar", json!(0)),
         ("sliding_window_pattern", json!(0)),
         ("sliding_window", json!("8")),
+        ("sliding_window", json!(null)),
+        (
+            "rope_scaling",
+            json!({"full_attention": {"rope_type": "linear", "factor": 2}}),
+        ),
         ("hidden_activation", json!("geglu")),
     ] {
         refused(Architecture::Gemma3, key, value);
