@@ -63,7 +63,7 @@ pub use write::{safetensors_bytes, OutputTensor};
 /// Largest `config.json`, `generation_config.json` and `manifest.json` that is read.
 const MAX_JSON: u64 = 16 << 20;
 /// Largest `tokenizer.json` that is read.
-const MAX_TOKENIZER: u64 = 256 << 20;
+pub(crate) const MAX_TOKENIZER: u64 = 256 << 20;
 
 /// A whole small file. `code` is the kind of error where it is missing or too large.
 pub(crate) async fn read_file(source: &dyn Source, path: &str, limit: u64, code: Code) -> Result<Vec<u8>> {

@@ -17,8 +17,10 @@ use tokenizers::{DecoderWrapper, NormalizerWrapper};
 use crate::error::{fail, quoted, Code, Error, Result};
 use crate::memory::reserve;
 
-/// What the library takes for each byte of a text, about.
+/// What the library takes for each byte of a text, about; twice that where each is a token.
 const TEXT_BYTES: usize = 50;
+/// As many bytes the tokenizers of known models may make of one, which few are.
+const USUAL_GROWTH: usize = 16;
 
 #[cfg(feature = "cli")]
 pub(crate) use check::MAX_PIECE;
@@ -29,6 +31,8 @@ pub struct Tokenizer {
     /// Written for the time of [`Tokenizer::encode_split`] alone.
     inner: RwLock<tokenizers::Tokenizer>,
     d_vocab: usize,
+    /// How many bytes one of a text may become.
+    growth: usize,
     /// A token of plain text, put in front of another to see how that one reads when it is not the first.
     anchor: Option<u32>,
     how: Decoding,
@@ -54,7 +58,7 @@ struct Decoding {
 impl Tokenizer {
     /// Reads `tokenizer.json`, except truncation and padding, which are for training batches.
     pub fn from_bytes(bytes: &[u8], d_vocab: usize) -> Result<Tokenizer> {
-        let added = check::check(bytes)?;
+        let (added, growth) = check::check(bytes)?;
         // `parse` rather than the generic `from_bytes`: the former is compiled with its own crate, for size in the web build.
         let text = std::str::from_utf8(bytes).map_err(invalid)?;
         let mut inner: tokenizers::Tokenizer = guarded("is not valid", || text.parse().map_err(invalid))?;
@@ -63,6 +67,7 @@ impl Tokenizer {
             how: decoding(inner.get_decoder()),
             inner: RwLock::new(inner),
             d_vocab,
+            growth,
             anchor: None,
         };
         tokenizer.check_tokens(&added)?;
@@ -108,7 +113,8 @@ impl Tokenizer {
     fn encode_with(&self, inner: &tokenizers::Tokenizer, text: &str, special: bool) -> Result<Vec<u32>> {
         let what = "cannot encode this text";
         // The library asks for it in pieces, and does not survive where there is none.
-        reserve(&mut Vec::<[u8; TEXT_BYTES]>::new(), text.len(), "the tokens of a text")?;
+        let growth = if self.growth > USUAL_GROWTH { 2 * self.growth } else { 1 };
+        reserve(&mut Vec::<[u8; TEXT_BYTES]>::new(), text.len().saturating_mul(growth), "the tokens of a text")?;
         let encoding = guarded(what, || {
             inner.encode(text, special).map_err(|error| unusable(what, error))
         })?;

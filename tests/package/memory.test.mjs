@@ -49,6 +49,9 @@ test('a result that wasm has no memory for: an error that says so, and the engin
       return true;
     });
   }
+  const layers = new Array(10_000_000).fill(0);
+  const message = `there is no memory for the ${4 * 3 * model.config.d_vocab * layers.length} bytes of the logits of all layers; ask for fewer of them`;
+  await assert.rejects(model.logitLens([3, 1, 4], { layers }), { code: 'out-of-memory', message });
   assert.equal(before.length, 4);
   assert.deepEqual(await generate(model, [3, 1, 4]), before);
 });

@@ -26,6 +26,9 @@ const COPIED: &[&str] = &[
     "LICENSE",
 ];
 
+/// Most bytes of one of these: the largest is the tokenizer.
+const MOST_COPIED: u64 = checkpoint::MAX_TOKENIZER;
+
 /// An autoencoder's folder, in place of a model's.
 const SAE_FILES: [&str; 2] = ["cfg.json", "sae_weights.safetensors"];
 
@@ -224,8 +227,7 @@ fn say_four_bits(source: &dyn Source, options: &ConvertOptions) -> Result<()> {
 /// The files of those names that are there.
 fn copy(source: &FolderSource, options: &ConvertOptions, names: &[&str]) -> Result<()> {
     for name in names.iter().filter(|name| source.size(name).is_some()) {
-        let bytes = fs::read(options.from.join(name));
-        let bytes = bytes.map_err(|error| files::io_error(&options.from.join(name), "read", &error))?;
+        let bytes = files::read_whole(&options.from.join(name), MOST_COPIED)?;
         files::write_whole(&options.to.join(name), &bytes)?;
     }
     Ok(())

@@ -26,6 +26,9 @@ struct Written<'a> {
     saes: BTreeSet<&'a str>,
 }
 
+/// More training checkpoints the npm package does not read.
+const MOST_STEPS: usize = 4096;
+
 /// The manifest of a model folder, as text.
 pub fn manifest_of(folder: &Path) -> Result<String> {
     let source = FolderSource::new(folder)?;
@@ -44,6 +47,15 @@ pub fn manifest_of(folder: &Path) -> Result<String> {
             quoted(twin)
         );
     }
+    let steps: BTreeSet<u64> = names.iter().filter_map(|path| step_with(path)).collect();
+    if steps.len() > MOST_STEPS {
+        fail!(
+            Checkpoint,
+            "{} has {} training checkpoints; a manifest may list {MOST_STEPS}",
+            folder.display(),
+            steps.len()
+        );
+    }
     let mut written = Vec::with_capacity(names.len());
     for path in names {
         let (bytes, sha256) = files::sha256(&folder.join(&path))?;
@@ -52,7 +64,7 @@ pub fn manifest_of(folder: &Path) -> Result<String> {
     let text = serde_json::to_string_pretty(&Written {
         format: 1,
         files: &written,
-        steps: written.iter().filter_map(|file| step_with(&file.path)).collect(),
+        steps,
         dense_twin,
         features: written
             .iter()

@@ -11,7 +11,7 @@ use crate::error::{fail, Result};
 use crate::exec::backend::Engine;
 use crate::exec::request::{add_capture, Capture, LogitRows};
 use crate::hooks::{self, Array, Hook};
-use crate::memory::append;
+use crate::memory::reserve;
 use crate::numerics::order;
 use crate::ops::def::Point;
 use crate::ops::residual::TOPK_IN;
@@ -262,9 +262,11 @@ impl Model {
         let output = cancel.guard(sequence.extend(ids, &captures, LogitRows::None)).await?;
         self.pool.give_back(sequence);
         let mut data = Vec::new();
+        let numbers = layers.len().saturating_mul(ids.len()).saturating_mul(self.config().d_vocab);
+        reserve(&mut data, numbers, "the logits of all layers; ask for fewer of them")?;
         for layer in layers {
             if let Ok(index) = sorted.binary_search(layer) {
-                append(&mut data, &output.captured[index], "the logits of all layers; ask for fewer of them")?;
+                data.extend_from_slice(&output.captured[index]);
             }
         }
         Ok(Array {

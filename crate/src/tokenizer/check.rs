@@ -10,8 +10,10 @@ use super::patterns::{counts_and_keeps, may_be_empty, size, steps, MAX_STEPS};
 use crate::error::{fail, quoted, Code, Error, Result};
 use crate::json::Entries;
 
-/// Most bytes that a tokenizer's replacements may turn one byte into, and that its template may put around a text.
+/// Most bytes that a tokenizer's normalizers and pre-tokenizers may turn one byte into, and that its template may put around a text.
 const MAX_GROWTH: usize = 4096;
+/// The same of its decoders, which get pieces of [`MAX_PIECE`].
+const MAX_DECODED: usize = 16;
 /// Longest token, in bytes: the depth of the crate's tree of a Unigram's pieces, and what one id of a text may come to.
 pub(crate) const MAX_PIECE: usize = 1024;
 /// Longest prefix or suffix of a piece of a word, in bytes; the crate writes it for every character, with `byte_fallback` as tokens.
@@ -66,13 +68,14 @@ type Object = Map<String, Value>;
 /// The file itself.
 type File = BTreeMap<String, Value>;
 
-/// Refuses an unusable file; otherwise gives the added tokens and the ids that the file wants for them.
-pub(super) fn check(bytes: &[u8]) -> Result<Vec<(String, u64)>> {
+/// Refuses an unusable file; otherwise gives the added tokens with the ids that the file wants for them, and how many bytes one may become.
+pub(super) fn check(bytes: &[u8]) -> Result<(Vec<(String, u64)>, usize)> {
     // Of a key that comes twice the crate would also make the first, which nothing here has looked at.
     let Entries(file) = serde_json::from_slice(bytes)
         .map_err(|error| Error::new(Code::Tokenizer, format!("tokenizer.json is not valid: {error}")))?;
-    components(&file, "normalizer", "normalizers", NORMALIZERS)?;
-    let pre_tokenizers = components(&file, "pre_tokenizer", "pretokenizers", PRE_TOKENIZERS)?;
+    let mut growth = 1;
+    components(&file, "normalizer", "normalizers", NORMALIZERS, &mut growth, MAX_GROWTH)?;
+    let pre_tokenizers = components(&file, "pre_tokenizer", "pretokenizers", PRE_TOKENIZERS, &mut growth, MAX_GROWTH)?;
     if pre_tokenizers
         .iter()
         .any(|part| name(part) == "FixedLength" && part.get("length") == Some(&Value::from(0)))
@@ -82,8 +85,8 @@ pub(super) fn check(bytes: &[u8]) -> Result<Vec<(String, u64)>> {
             "tokenizer.json: pre_tokenizer: length of FixedLength must be 1 or more"
         );
     }
-    post_processor(&components(&file, "post_processor", "processors", POST_PROCESSORS)?)?;
-    let decoders = components(&file, "decoder", "decoders", DECODERS)?;
+    post_processor(&components(&file, "post_processor", "processors", POST_PROCESSORS, &mut 1, MAX_GROWTH)?)?;
+    let decoders = components(&file, "decoder", "decoders", DECODERS, &mut 1, MAX_DECODED)?;
     let in_sequence = file.get("decoder").and_then(Value::as_object).map(name) == Some("Sequence");
     // From here on there is one text in place of tokens; only what does not look beyond a character can be streamed.
     let mut joined = None;
@@ -130,7 +133,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<Vec<(String, u64)>> {
         }
     }
     model(&file)?;
-    added_tokens(&file)
+    Ok((added_tokens(&file)?, growth))
 }
 
 /// The text under `pattern` of a component that is of the kind `kind`: String or Regex.
@@ -161,10 +164,11 @@ fn name(component: &Object) -> &str {
     component.get("type").and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The components under `key`, with sequences unrolled; each must be one of `known`.
-fn components<'a>(file: &'a File, key: &str, list: &str, known: &[&str]) -> Result<Vec<&'a Object>> {
+/// The components under `key`, with sequences unrolled; each must be one of `known`. `growth`: how many bytes those before make of one, and then
+/// these, too; `most` is the limit.
+fn components<'a>(file: &'a File, key: &str, list: &str, known: &[&str], growth: &mut usize, most: usize) -> Result<Vec<&'a Object>> {
     let mut found = Vec::new();
-    let (mut growth, mut patterns, mut tries) = (1usize, 0usize, 0.0);
+    let (mut patterns, mut tries) = (0usize, 0.0);
     let mut open: Vec<&Value> = file.get(key).filter(|value| !value.is_null()).into_iter().collect();
     while let Some(value) = open.pop() {
         let Some(part) = value.as_object() else {
@@ -186,7 +190,8 @@ fn components<'a>(file: &'a File, key: &str, list: &str, known: &[&str]) -> Resu
         }
         // Of a pattern that cannot be read the crate will say what is wrong.
         let expression = pattern(part, "Regex").and_then(|text| Expr::parse_tree(text).ok());
-        patterns = patterns.saturating_add(expression.as_ref().map_or(0, |tree| size(&tree.expr)));
+        let length = pattern(part, "String").map_or(0, str::len);
+        patterns = patterns.saturating_add(expression.as_ref().map_or(length, |tree| size(&tree.expr)));
         if patterns > MAX_PATTERN || found.len() == MAX_COMPONENTS {
             fail!(
                 Tokenizer,
@@ -206,29 +211,31 @@ fn components<'a>(file: &'a File, key: &str, list: &str, known: &[&str]) -> Resu
                 "tokenizer.json: {key} has patterns that take more than {MAX_STEPS} steps at one place of a text"
             );
         }
-        if kind == "Prepend" {
-            let prepended = part.get("prepend").and_then(Value::as_str).unwrap_or_default();
-            if prepended.is_empty() {
-                fail!(Tokenizer, "tokenizer.json: {key}: prepend of Prepend must not be empty");
-            }
-            // Added tokens cut a text into pieces, each of which gets it.
-            growth = growth.saturating_mul(1 + prepended.len());
+        let text = |key: &str| part.get(key).and_then(Value::as_str).unwrap_or_default();
+        if kind == "Prepend" && text("prepend").is_empty() {
+            fail!(Tokenizer, "tokenizer.json: {key}: prepend of Prepend must not be empty");
         }
-        if kind == "Replace" {
-            if matches_nothing(part) {
-                fail!(
-                    Tokenizer,
-                    "tokenizer.json: {key}: Replace must have a pattern that matches one character or more"
-                );
-            }
-            let content = part.get("content").and_then(Value::as_str).unwrap_or_default();
-            growth = growth.saturating_mul(content.len().max(1));
-        }
-        if growth > MAX_GROWTH {
+        if kind == "Replace" && matches_nothing(part) {
             fail!(
                 Tokenizer,
-                "tokenizer.json: {key}: {kind} makes more than {MAX_GROWTH} bytes of one"
+                "tokenizer.json: {key}: Replace must have a pattern that matches one character or more"
             );
+        }
+        *growth = growth.saturating_mul(match kind {
+            // Added tokens and splits cut a text into pieces, each of which gets it.
+            "Prepend" => 1 + text("prepend").len(),
+            "Replace" => text("content").len().max(1),
+            _ if key == "decoder" => 1,
+            // A character of up to four bytes for a space, and before each piece.
+            "Metaspace" => 5,
+            // A character of two bytes for one, each of which the next of the kind takes for one, and a space before each piece.
+            "ByteLevel" => 3,
+            // Two spaces around a character of three bytes.
+            "BertNormalizer" => 2,
+            _ => 1,
+        });
+        if *growth > most {
+            fail!(Tokenizer, "tokenizer.json: {key}: {kind} makes more than {most} bytes of one");
         }
         found.push(part);
     }

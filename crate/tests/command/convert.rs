@@ -297,9 +297,38 @@ fn a_manifest_stays_in_its_folder() {
     assert_eq!(std::fs::read(&manifest).unwrap(), of_files);
 }
 
+/// What the npm package would not read.
+#[test]
+fn a_manifest_lists_4096_checkpoints_at_most() {
+    let model = copy(&root().join("tests/goldens/models/llama-gqa"), "many-steps");
+    for step in 0..4097 {
+        let folder = model.join(format!("step{step}"));
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("model.safetensors"), "").unwrap();
+    }
+    let many = format!(
+        "error: {} has 4097 training checkpoints; a manifest may list 4096",
+        model.display()
+    );
+    fails(&topk_lm("manifest", &[&model], &[]), &many);
+    assert!(!model.join("manifest.json").exists());
+    std::fs::remove_dir_all(model.join("step7")).unwrap();
+    assert!(topk_lm("manifest", &[&model], &[]).status.success());
+}
+
 #[test]
 fn what_cannot_be_converted_is_named() {
     let model = root().join("tests/goldens/models/llama-gqa");
+    // What comes along is small.
+    let card = copy(&model, "large-card");
+    std::fs::File::create(card.join("README.md"))
+        .unwrap()
+        .set_len(1 << 30)
+        .unwrap();
+    fails(
+        &topk_lm("convert", &[&card, &folder("large-card-converted")], &[]),
+        "README.md is larger than the limit of 268435456 bytes",
+    );
     let full = folder("full");
     std::fs::write(full.join("something"), "").unwrap();
     fails(&topk_lm("convert", &[&model, &full], &[]), "is not an empty folder");

@@ -238,6 +238,21 @@ fn a_name_comes_once() {
     }
 }
 
+/// A small file would otherwise hold any number of large ones.
+#[test]
+fn tensors_do_not_share_their_bytes() {
+    let mut bytes = std::fs::read(golden("qwen2.gguf")).unwrap();
+    let name = b"blk.1.attn_norm.weight";
+    let at = bytes.windows(name.len()).position(|window| window == name).unwrap() + name.len();
+    // Behind the dimensions, the one side and the type.
+    bytes[at + 16..at + 24].fill(0);
+    let shared = read(&written(&bytes)).unwrap_err().to_string();
+    assert!(
+        shared.starts_with("tensors ") && shared.ends_with(" share bytes of the file"),
+        "{shared}"
+    );
+}
+
 /// What a value says that nothing here honours, or that other values contradict.
 #[test]
 fn a_value_that_cannot_be_followed_is_refused() {

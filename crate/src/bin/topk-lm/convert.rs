@@ -94,10 +94,11 @@ pub fn run(args: &ConvertArgs) -> Result<()> {
         count => format!(", {count} training checkpoints with it"),
     };
     print_line(&format!(
-        "{}: weights of {:.1} MB became {:.1} MB in {} files{steps}",
+        "{}: weights of {:.1} MB became {:.1} MB in {} file{}{steps}",
         args.to.display(),
         megabytes(done.before),
         megabytes(done.bytes),
-        done.files
+        done.files,
+        if done.files == 1 { "" } else { "s" }
     ))
 }

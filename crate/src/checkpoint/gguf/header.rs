@@ -100,6 +100,12 @@ impl Header {
             }
             header.tensors.insert(name, stored);
         }
+        // A small file could hold any number of large ones.
+        let mut by_place: Vec<_> = header.tensors.iter().collect();
+        by_place.sort_by_key(|(_, stored)| stored.start);
+        if let Some(pair) = by_place.windows(2).find(|pair| pair[0].1.start + pair[0].1.bytes as u64 > pair[1].1.start) {
+            fail!(Checkpoint, "tensors {} and {} share bytes of the file", quoted(pair[0].0), quoted(pair[1].0));
+        }
         Ok(header)
     }
 

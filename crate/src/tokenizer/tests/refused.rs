@@ -184,6 +184,13 @@ fn what_would_grow_without_bound_is_refused() {
     let sequence = json!({"Sequence": {"id": "A", "type_id": 0}});
     let special = json!({"SpecialToken": {"id": "<s>", "type_id": 0}});
     let many = |part: Value| json!({"type": "Sequence", "pretokenizers": vec![part; 300]});
+    // Each doubles what is beyond ASCII.
+    let levels = |list: &str, count: usize| json!({"type": "Sequence", list: vec![json!({"type": "ByteLevel", "add_prefix_space": false,
+        "trim_offsets": true, "use_regex": false}); count]});
+    let bert = json!({"type": "BertNormalizer", "clean_text": false, "handle_chinese_chars": true, "strip_accents": false, "lowercase": false});
+    let both = with(level(), "/normalizer", json!({"type": "Prepend", "prepend": "a".repeat(99)}));
+    let metaspace = json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true});
+    let by_text = json!({"type": "Split", "pattern": {"String": long}, "behavior": "Isolated", "invert": false});
     let word_piece = json!({"type": "WordPiece", "unk_token": "u", "continuing_subword_prefix": "##",
         "max_input_chars_per_word": 100_000, "vocab": {"u": 0}});
     let mut taken_for_bpe = word_piece.clone();
@@ -204,6 +211,13 @@ fn what_would_grow_without_bound_is_refused() {
         (with(level(), "/post_processor/single", json!(vec![special; 2000])), once),
         (with(level(), "/normalizer", json!({"type": "Prepend", "prepend": long})), "Prepend makes more than 4096 bytes of one"),
         (with(piece(), "/normalizer/normalizers/0/prepend", json!("a".repeat(2000))), "Replace makes more than 4096 bytes of one"),
+        (with(level(), "/normalizer", levels("normalizers", 24)), "normalizer: ByteLevel makes more than 4096 bytes of one"),
+        (with(level(), "/pre_tokenizer", levels("pretokenizers", 24)), "pre_tokenizer: ByteLevel makes more than 4096 bytes of one"),
+        (with(both, "/pre_tokenizer", levels("pretokenizers", 4)), "pre_tokenizer: ByteLevel makes more than 4096 bytes of one"),
+        (with(level(), "/normalizer", json!({"type": "Sequence", "normalizers": vec![bert; 20]})), "BertNormalizer makes more than 4096 bytes of one"),
+        (with(level(), "/pre_tokenizer", many(metaspace)), "Metaspace makes more than 4096 bytes of one"),
+        (with(piece(), "/decoder/decoders/0/content", json!("a".repeat(17))), "decoder: Replace makes more than 16 bytes of one"),
+        (with(level(), "/pre_tokenizer", by_text), patterns),
         (with(level(), "/pre_tokenizer", many(json!({"type": "Digits", "individual_digits": true}))), patterns),
         (with(level(), "/pre_tokenizer", many(split("\\w{5}"))), patterns),
         (with(level(), "/pre_tokenizer", split("(?:(?:ab){30}|c{1,9}){40}")), patterns),
