@@ -237,7 +237,10 @@ impl Share {
         let parts: Vec<Range<usize>> = split(of.clone(), self.team.threads()).collect();
         let make = |thread: usize, made: &mut Vec<f32>| {
             made.resize(rows * parts[thread].len(), 0.0);
-            gemm::dots(x, inputs, table, parts[thread].clone(), stride, made);
+            // With many threads some have no rows.
+            if !parts[thread].is_empty() {
+                gemm::dots(x, inputs, table, parts[thread].clone(), stride, made);
+            }
         };
         self.team.make(make, |thread, made| {
             place(made, &(parts[thread].start - of.start..parts[thread].end - of.start), width, out);
@@ -253,6 +256,7 @@ fn split(of: Range<usize>, threads: usize) -> impl Iterator<Item = Range<usize>>
 
 #[cfg(test)]
 mod tests {
+    use super::super::int8::Int8;
     use super::*;
 
     fn numbers(n: usize) -> Vec<f32> {
@@ -295,6 +299,22 @@ mod tests {
             assert!(Share::of_matrix(&team, 4, stride, part).unwrap().is_none());
         }
         assert!(Team::of(1).unwrap().is_none() && Team::of(0).unwrap().is_none());
+    }
+
+    #[test]
+    fn threads_that_a_table_has_no_rows_for_do_nothing() {
+        let (inputs, outputs) = (512, FEWEST);
+        let q = numbers(inputs * outputs).into_iter().map(|value| (127.0 * value) as i8).collect();
+        let table = Numbers::Int8(Int8 { numbers: q, scales: vec![0.5; outputs] });
+        let team = Team::of(outputs / STEP + 4).unwrap().unwrap();
+        let share = Share::of_table(&team, outputs, inputs).unwrap();
+        for rows in [1, 3] {
+            let x = numbers(rows * inputs);
+            let (mut ours, mut expected) = (vec![1.0; rows * outputs], vec![0.0; rows * outputs]);
+            share.dots(&x, inputs, &table, 0..outputs, inputs, &mut ours).unwrap();
+            gemm::dots(&x, inputs, &table, 0..outputs, inputs, &mut expected);
+            assert_eq!(ours, expected);
+        }
     }
 
     #[test]
