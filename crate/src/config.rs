@@ -147,8 +147,11 @@ pub enum Residual {
 /// The TopK activation of the residual stream; in which order, [`Select`] says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TopK {
+    /// Entries kept at a position.
     pub k: usize,
+    /// By what they are chosen.
     pub select: Select,
+    /// What happens to them.
     pub post: Post,
 }
 
@@ -174,14 +177,21 @@ impl CacheDtype {
 /// A checked model configuration. Sizes are ≥ 1 and their products fit the address space.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
+    /// The family of files.
     pub architecture: Architecture,
+    /// Tokens.
     pub d_vocab: usize,
+    /// Width of the residual stream: the neurons of a block.
     pub d_model: usize,
+    /// Blocks.
     pub n_layers: usize,
+    /// Heads of queries.
     pub n_heads: usize,
+    /// Heads of keys and values; `n_heads` without grouped attention.
     pub n_kv_heads: usize,
     /// May differ from `d_model / n_heads`; even where there is RoPE.
     pub d_head: usize,
+    /// Width of the MLP.
     pub d_mlp: usize,
     /// Context length in positions, the BOS counted; that of `config.json`, or less where it was capped at load.
     pub n_ctx: usize,
@@ -189,10 +199,13 @@ pub struct Config {
     pub cache_dtype: CacheDtype,
     /// Rows of a stored table of learned positions: the context length of `config.json`.
     pub n_positions: usize,
+    /// Before attention and MLP, and at the end.
     pub norm: Norm,
+    /// ε of the norms.
     pub norm_eps: f32,
     /// A second norm behind the attention and behind the MLP, before each is added to the stream (Gemma).
     pub post_norms: bool,
+    /// How a position enters.
     pub positions: Positions,
     /// RMSNorm over each head of q and k, before RoPE (Qwen 3, Gemma 3).
     pub qk_norm: bool,
@@ -202,13 +215,17 @@ pub struct Config {
     pub attn_softcap: Option<f32>,
     /// By layer: how many positions, its own included, a position sees; `None`: all before it. Empty: all layers see all.
     pub windows: Vec<Option<usize>>,
+    /// The MLP of each block.
     pub mlp: Mlp,
+    /// What it reads.
     pub residual: Residual,
+    /// Which linear operations have one.
     pub biases: Biases,
     /// What the token embedding is multiplied by (Gemma: √d_model); 1 elsewhere.
     pub embed_scale: f32,
     /// c in c · tanh(logit / c).
     pub logit_softcap: Option<f32>,
+    /// Whether the embedding makes the logits too.
     pub tie_word_embeddings: bool,
     /// `None`: a dense model.
     pub topk: Option<TopK>,
@@ -218,7 +235,9 @@ pub struct Config {
     pub quantization: Option<Quantization>,
     /// Autoencoders that an engine's weights have, by number. `config.json` has none, and [`Model::saes`](crate::Model::saes) tells which are attached.
     pub saes: Vec<Sae>,
+    /// The token that texts begin with.
     pub bos_token_id: Option<u32>,
+    /// Those that end one, where `generation_config.json` names none.
     pub eos_token_ids: Vec<u32>,
 }
 
@@ -295,7 +314,7 @@ impl Config {
     }
 
     /// The weight that makes logits.
-    pub fn head(&self) -> Weight {
+    pub(crate) fn head(&self) -> Weight {
         if self.tie_word_embeddings {
             Weight::Embed
         } else {

@@ -38,6 +38,7 @@ pub enum Site {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Positions {
+    /// At each.
     #[default]
     All,
     /// Below the prompt's length.
@@ -46,13 +47,19 @@ pub enum Positions {
     Generated,
     /// Half-open, absolute from 0, BOS counted.
     #[serde(untagged)]
-    Range { from: usize, to: usize },
+    Range {
+        /// The first.
+        from: usize,
+        /// That behind the last.
+        to: usize,
+    },
 }
 
 /// Over which layers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", expecting = "\"layer\" or \"from_layer\"")]
 pub enum Propagate {
+    /// That of the edit alone.
     #[default]
     Layer,
     /// The same index in that and every later TopK block.
@@ -82,12 +89,17 @@ pub struct Edit {
     pub layer: usize,
     /// The hook of an attached sparse autoencoder whose feature is meant, instead of a neuron of a layer.
     pub sae: Option<String>,
+    /// Of the neuron in its block, from 0 to `d_model` − 1; of a feature up to `d_sae` − 1.
     pub index: usize,
+    /// What is done to its value.
     pub action: Action,
     /// Finite in f32; required, but for `ablate`.
     pub value: Option<f64>,
+    /// Where in the block.
     pub site: Site,
+    /// At which positions.
     pub positions: Positions,
+    /// Over which layers.
     pub propagate: Propagate,
 }
 

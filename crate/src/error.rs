@@ -4,7 +4,8 @@
 use std::fmt;
 
 /// What kind of thing went wrong; the string form is part of the public API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Code {
     /// `config.json` or `generation_config.json` cannot be used.
     Config,
@@ -107,6 +108,7 @@ impl Error {
         Error::new(self.code, format!("{place}: {self}"))
     }
 
+    /// What a program branches on.
     pub fn code(&self) -> Code {
         self.code
     }

@@ -13,7 +13,9 @@ use crate::ops::{attention, attn_out, embed, lm_head, mlp_in, mlp_out, pattern, 
 /// An array with its shape, row-major.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Array {
+    /// Lengths of the dimensions, the slowest first.
     pub shape: Vec<usize>,
+    /// As many numbers as their product: of `[T, d]`, position `t` has `data[t * d..][..d]`.
     pub data: Vec<f32>,
 }
 

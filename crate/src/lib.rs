@@ -33,7 +33,11 @@
 //!
 //! [`Model::open`], [`Model::run_now`] and [`Generation::steps`] block. Behind them are `async` functions that also run in a browser, report
 //! progress, and end when a [`Cancel`] says so: [`Model::load`] from any [`Source`], [`Model::run`], [`Generation::next`]. They need nothing of an
-//! executor: `pollster::block_on` will do.
+//! executor: `pollster::block_on` will do. Natively they compute where they are polled, and wait there for a GPU: give them a thread that nothing
+//! else waits for.
+//!
+//! What cannot be done is an [`Error`] of one sentence, and its [`Code`] is what a program branches on. Nothing that comes from outside makes a
+//! call panic.
 //!
 //! A model, and what is made of it, stays in the thread that loaded it (none is `Send`): load one in each thread, or give one thread the work of
 //! all; several generations together are a [`GenerationBatch`], and [`LoadOptions::threads`] has several threads compute one model.
@@ -42,11 +46,12 @@
 //!
 //! - `gpu` (default): the WebGPU backend, through wgpu. Without it models run on the CPU, with the same results but for rounding, and wgpu is not built.
 //! - `statistics`: what neurons do over a text, in memory. Internal: for the command and the site.
-//! - `cli` (default): the command `topk-lm`. A library user needs `default-features = false, features = ["gpu"]`, or no feature at all.
+//! - `cli` (default): the command `topk-lm`, native only. A library user needs `default-features = false, features = ["gpu"]`, or no feature at all.
 //!
-//! Modules depend on each other in one direction, from the surface (`wasm`, the command) down to numbers: `crate/layers.txt` has the layers,
-//! and `npm test -- dependencies` checks them. What is not shown here is internal: it is public only with the feature `internals`,
-//! which the command and the tests use, and promises nothing.
+//! What is not shown here is internal: it is public only with the feature `internals`, which the command and the tests use, and promises nothing.
+
+// Modules depend on each other in one direction, from the surface (`wasm`, the command) down to numbers: `layers.txt` has the layers, and
+// `npm test -- dependencies` checks them.
 
 // An operation says in one place what both executors need of it; without the GPU, its kernels have no reader.
 #![cfg_attr(not(feature = "gpu"), allow(dead_code))]
@@ -61,6 +66,9 @@
         clippy::unimplemented
     )
 )]
+
+#[cfg(all(feature = "cli", target_arch = "wasm32"))]
+compile_error!("the feature `cli` is native only: ask for topk-lm with `default-features = false`");
 
 /// Declares modules that are internal to the crate.
 macro_rules! internal {

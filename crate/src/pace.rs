@@ -10,7 +10,8 @@ use std::task::Poll;
 
 use crate::error::{fail, Result};
 
-/// A flag that ends a call at its next pause, some milliseconds later. Clones share it, in other threads too: a model stays in its own.
+/// A flag that ends a call at its next pause, some milliseconds later; natively, what a GPU was given is waited for first. Clones share it, in other
+/// threads too: a model stays in its own.
 ///
 /// ```
 /// use std::time::Duration;

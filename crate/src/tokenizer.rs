@@ -84,6 +84,7 @@ impl Tokenizer {
         self.inner().get_vocab_size(true)
     }
 
+    /// Whether it has no token.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -42,6 +42,7 @@ impl FolderSource {
         })
     }
 
+    /// The folder, as it was given.
     pub fn root(&self) -> &Path {
         &self.root
     }

@@ -9,6 +9,7 @@ use crate::source::{LocalFuture, Source};
 /// Files by their path in the model folder.
 #[derive(Clone, Debug, Default)]
 pub struct MemorySource {
+    /// As `config.json` or `step254/model.safetensors`.
     pub files: BTreeMap<String, Vec<u8>>,
 }
 

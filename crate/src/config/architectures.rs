@@ -19,7 +19,8 @@ macro_rules! architectures {
     ($($name:ident = $module:ident),* $(,)?) => {
         /// Which family of files a model came from. Only what reads or describes files looks at it; how the model computes is
         /// said by the other fields of [`Config`].
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
         pub enum Architecture {
             $($name),*
         }

@@ -13,13 +13,17 @@ const FILE: &str = "cfg.json";
 pub struct Sae {
     /// The hook whose values it reads and replaces, as `blocks.2.hook_resid_post`.
     pub hook: String,
+    /// Numbers that it reads at a position.
     pub d_in: usize,
+    /// Its features.
     pub d_sae: usize,
+    /// How features are found.
     pub kind: SaeKind,
     /// b_dec is taken off the input before it is encoded.
     pub subtract_decoder_bias: bool,
     /// Features count in units of their decoder row's length (`rescale_acts_by_decoder_norm`).
     pub decoder_norm: bool,
+    /// What is done to the input first.
     pub normalize: Normalize,
     /// What the autoencoder leaves over is added to what it puts in the hook's place, so that the model computes what it does
     /// without, but for edits.

@@ -6,6 +6,7 @@ pub enum BackendChoice {
     /// The GPU on a real adapter, else the CPU; also where the model does not load on that GPU.
     #[default]
     Auto,
+    /// The CPU.
     Cpu,
     /// The GPU, also on a software adapter; without any it is an error.
     Gpu,
@@ -14,7 +15,9 @@ pub enum BackendChoice {
 /// What runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BackendKind {
+    /// The CPU.
     Cpu,
+    /// A GPU, or a software adapter.
     Gpu,
 }
 
@@ -31,6 +34,7 @@ impl BackendKind {
 /// What was chosen, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackendInfo {
+    /// Where it runs.
     pub kind: BackendKind,
     /// The name of the GPU's adapter; none on the CPU.
     pub adapter: Option<String>,

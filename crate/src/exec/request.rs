@@ -9,10 +9,14 @@ use crate::ops::lm_head;
 use crate::ops::sampling::Sampling;
 
 /// Which rows get logits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogitRows {
+    /// Of none.
     None,
+    /// Of the last alone.
+    #[default]
     Last,
+    /// Of each.
     All,
     /// One number a row: the logit of this token. Of no `run`.
     #[doc(hidden)]

@@ -19,7 +19,9 @@ use crate::pace::Cancel;
 pub struct Ablation {
     /// The target's logit with nothing ablated.
     pub logit: f32,
+    /// The neuron's block.
     pub layers: Vec<u32>,
+    /// Its index in the block.
     pub indices: Vec<u32>,
     /// The neuron's value before it was ablated.
     pub values: Vec<f32>,
@@ -30,8 +32,11 @@ pub struct Ablation {
 /// A neuron, and the value that [`Model::set_each`] sets it to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Setting {
+    /// Its block.
     pub layer: usize,
+    /// Its index in the block, from 0 to `d_model` − 1.
     pub index: usize,
+    /// Finite.
     pub value: f32,
 }
 

@@ -1,8 +1,9 @@
 //! The same calls for programs without an executor: they block their thread. Native only.
 
+use std::iter::FusedIterator;
 use std::path::Path;
 
-use super::{BackendChoice, GenerateOptions, Generation, LoadOptions, Model, RunOptions, RunOutput, StepReport};
+use super::{BackendChoice, Finish, GenerateOptions, Generation, LoadOptions, Model, RunOptions, RunOutput, StepReport};
 use crate::checkpoint::FolderSource;
 use crate::error::Result;
 use crate::pace::Cancel;
@@ -43,6 +44,7 @@ impl Generation {
     pub fn steps(self) -> Steps {
         Steps {
             generation: Some(self),
+            finish: None,
             ready: Vec::new().into_iter(),
         }
     }
@@ -53,9 +55,19 @@ impl Generation {
 pub struct Steps {
     /// `None` once it has ended.
     generation: Option<Generation>,
+    finish: Option<Finish>,
     /// Tokens of the latest group that were not given out yet.
     ready: std::vec::IntoIter<StepReport>,
 }
+
+impl Steps {
+    /// Why the generation ended; `None` before the last token was given out, and behind an error.
+    pub fn finish(&self) -> Option<Finish> {
+        self.finish.filter(|_| self.ready.len() == 0)
+    }
+}
+
+impl FusedIterator for Steps {}
 
 impl Iterator for Steps {
     type Item = Result<StepReport>;
@@ -68,6 +80,7 @@ impl Iterator for Steps {
             match pollster::block_on(self.generation.as_mut()?.next(&Cancel::default())) {
                 Ok(some) => {
                     if some.finish.is_some() {
+                        self.finish = some.finish;
                         self.generation = None;
                     }
                     self.ready = some.steps.into_iter();

@@ -30,6 +30,7 @@ impl SamplingOptions {
     }
 
     /// With everything decided.
+    #[doc(hidden)]
     pub fn resolve(&self, defaults: &GenerationDefaults, seed: u64) -> Sampling {
         Sampling {
             temperature: self.temperature.or(defaults.temperature).unwrap_or(1.0),

@@ -48,8 +48,9 @@ use sequence::Pool;
 const IDS: &str = if cfg!(target_arch = "wasm32") { "prompt" } else { "ids" };
 
 /// How to load a model.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadOptions {
+    /// Where it runs.
     pub backend: BackendChoice,
     /// Most positions of a sequence, where the model's own context is longer: keys, values and tables by position are laid out for so many.
     pub max_context: Option<usize>,
@@ -174,10 +175,12 @@ impl Model {
         self.engine.replace(None);
     }
 
+    /// What `config.json` says, with a context that may have been capped at load.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
+    /// What `generation_config.json` says: how a generation draws where its options are `None`.
     pub fn defaults(&self) -> &GenerationDefaults {
         &self.defaults
     }
@@ -187,11 +190,12 @@ impl Model {
         self.choice
     }
 
+    /// What was chosen, and why.
     pub fn backend(&self) -> &BackendInfo {
         &self.backend
     }
 
-    /// Live GPU buffers of this process' engines and their bytes; zeros on the CPU.
+    /// Live buffers of its device, whose weights, caches and autoencoders they are, and their bytes; zeros on the CPU.
     pub fn memory(&self) -> (usize, u64) {
         self.engine.borrow().as_ref().map_or((0, 0), |engine| engine.memory())
     }
@@ -216,6 +220,7 @@ impl Model {
         }
     }
 
+    /// Whether the folder has a `tokenizer.json`.
     pub fn has_tokenizer(&self) -> bool {
         self.tokenizer.is_some()
     }

@@ -21,7 +21,7 @@ use crate::pace::Cancel;
 const PROMPT_LENGTH: &str = if cfg!(target_arch = "wasm32") { "promptLength" } else { "the prompt length (--prompt-len)" };
 
 /// What [`Model::run`] is asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RunOptions {
     /// Names of what to keep; T is the number of ids:
     ///
@@ -62,7 +62,9 @@ impl Default for RunOptions {
 /// What a `topk_in` edit changed about the k kept neurons of one position: kept without the edits but not with them, and the reverse.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Swap {
+    /// The block.
     pub layer: usize,
+    /// From 0, BOS counted.
     pub position: usize,
     /// Ascending.
     pub evicted: Vec<u32>,
@@ -71,7 +73,7 @@ pub struct Swap {
 }
 
 /// What [`Model::run`] gives back.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunOutput {
     /// `[T or 1, d_vocab]`; empty where none were asked for.
     pub logits: Array,

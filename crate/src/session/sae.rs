@@ -17,7 +17,7 @@ use crate::source::Source;
 use crate::weights::Weight;
 
 /// How an autoencoder is attached.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SaeOptions {
     /// At which hook; `None`: the one that its cfg.json names.
     pub hook: Option<String>,
@@ -35,12 +35,14 @@ pub struct SaeQuality {
     pub spliced_loss: f64,
     /// Tokens that have a loss.
     pub tokens: usize,
+    /// Of each, in the order in which they were attached.
     pub saes: Vec<Reconstruction>,
 }
 
 /// One autoencoder's part of it, as sums, so that [those of several texts add up](SaeQuality::add).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reconstruction {
+    /// Where it is attached.
     pub hook: String,
     /// Σ (x − x̂)² over positions and numbers.
     pub squared_error: f64,
@@ -52,6 +54,7 @@ pub struct Reconstruction {
     pub numbers: usize,
     /// Features that are not 0, over all positions.
     pub active: usize,
+    /// Positions summed.
     pub positions: usize,
 }
 

@@ -18,10 +18,11 @@ use crate::ops::sampling::{self, Sampling};
 use crate::tokenizer::StreamDecoder;
 
 /// How to generate; `None` takes the model's default: that of its `generation_config.json`, else what is said here.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GenerateOptions {
     /// New tokens at most; 64.
     pub max_tokens: Option<usize>,
+    /// How tokens are drawn.
     pub sampling: SamplingOptions,
     /// Random where none is given; [`Generation::seed`](super::Generation::seed) tells which.
     pub seed: Option<u64>,
@@ -62,10 +63,11 @@ impl Finish {
 }
 
 /// One new token.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StepReport {
     /// From 0, new tokens only.
     pub index: usize,
+    /// The token.
     pub id: u32,
     /// Text that is certain with this token; a character that spans tokens comes with its last one.
     pub text: String,
@@ -73,15 +75,18 @@ pub struct StepReport {
     pub logprob: f32,
     /// Of the position that was fed to draw this token.
     pub hooks: BTreeMap<String, Array>,
+    /// At the same position, where [`GenerateOptions::swaps`] asks for them.
     pub swaps: Vec<Swap>,
     /// (id, ln probability), most likely first.
     pub top_logprobs: Vec<(u32, f32)>,
 }
 
 /// A few steps, and why it ended if it did.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Generated {
+    /// In the order in which they were drawn.
     pub steps: Vec<StepReport>,
+    /// `None` while it goes on.
     pub finish: Option<Finish>,
 }
 

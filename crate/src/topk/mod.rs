@@ -1,7 +1,7 @@
-//! TopK as an operator of its own: `topk(rows [R, n], k)` gives the first k entries of each row by the ranking of
-//! `crate::numerics::order`, as values (the input's own bits, so −0 and NaN payloads survive) and indices.
+//! TopK as an operator of its own: the first k entries of each row of `[rows, n]` by [the order](#the-order) below, as values (the input's own
+//! bits, so −0 and NaN payloads survive) and indices.
 //!
-//! [`topk_cpu`] is the reference. With the feature `gpu`, `TopKGpu` runs the passes of `plan` on a device; both are equal bit for bit.
+//! [`topk_cpu`] is the reference. With the feature `gpu`, `TopKGpu` does the same on a device; both are equal bit for bit.
 //!
 //! # The order
 //!
@@ -76,12 +76,14 @@ impl Shape {
 /// The result: `[rows, k]` each, every row sorted by rank.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopK {
+    /// Bits of the input.
     pub values: Vec<f32>,
+    /// Where in its row each value is, from 0.
     pub indices: Vec<u32>,
 }
 
 /// TopK of rows of `n` values on the CPU, each row in [the order](self#the-order): key descending, then index ascending; NaN before +∞,
-/// −0 equal to +0.
+/// −0 equal to +0. A k above n is an error, and so is an input that is not a whole number of rows; a k of 0 gives nothing.
 ///
 /// ```
 /// use topk_lm::{topk::topk_cpu, Select};

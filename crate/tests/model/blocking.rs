@@ -8,8 +8,8 @@ use std::task::{Context, Waker};
 
 use crate::common::{golden, root};
 use topk_lm::{
-    BackendChoice, CacheDtype, Cancel, Code, Edit, FolderSource, GenerateOptions, GenerationBatch, KeptAs, LoadOptions,
-    LogitRows, Model, RunOptions, SamplingOptions,
+    BackendChoice, CacheDtype, Cancel, Code, Edit, Finish, FolderSource, GenerateOptions, GenerationBatch, KeptAs,
+    LoadOptions, LogitRows, Model, RunOptions, SamplingOptions,
 };
 
 fn shipped() -> Model {
@@ -46,6 +46,22 @@ fn steps_and_runs_equal_their_async_forms() {
         .map(|step| step.unwrap().id)
         .collect();
     assert_eq!(steps.len(), 40);
+    let mut until_stop = model
+        .generate(
+            &ids,
+            &GenerateOptions {
+                stop: vec![".".into()],
+                ..greedy(40, Vec::new())
+            },
+        )
+        .unwrap()
+        .steps();
+    let mut last = None;
+    while let Some(step) = until_stop.next() {
+        assert!(step.is_ok() && last.is_none());
+        last = until_stop.finish();
+    }
+    assert_eq!((last, until_stop.next().is_none()), (Some(Finish::Stop), true));
     let mut generation = model.generate(&ids, &greedy(40, Vec::new())).unwrap();
     let mut slow = Vec::new();
     loop {

@@ -267,6 +267,8 @@ impl Gpu {
     }
 
     /// Makes do with smaller bindings than the device has, as a small device must.
+    #[cfg(feature = "internals")]
+    #[doc(hidden)]
     pub fn limit_binding(&self, bytes: u64) {
         self.max_binding.set(bytes.min(self.max_binding.get()));
     }
@@ -283,6 +285,7 @@ impl Gpu {
 
     /// None of them from now on: those for any device.
     #[cfg(feature = "internals")]
+    #[doc(hidden)]
     pub fn without_subgroups(&self) {
         self.subgroups.set(false);
     }
@@ -294,29 +297,32 @@ impl Gpu {
     }
 
     /// Takes the kernels of another kind of adapter from now on.
+    #[cfg(feature = "internals")]
+    #[doc(hidden)]
     pub fn assume(&self, profile: Profile) {
         self.profile.set(profile);
     }
 
     /// What is alive.
+    #[doc(hidden)]
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
-    pub fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Buf {
+    pub(crate) fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Buf {
         #[cfg(feature = "cli")]
         let usage = if self.meter.refuses.get() { wgpu::BufferUsages::empty() } else { usage };
         Buf::new(&self.device, &self.ledger, label, bytes, usage)
     }
 
     /// A storage buffer that can be written and copied.
-    pub fn storage(&self, label: &str, bytes: u64) -> Buf {
+    pub(crate) fn storage(&self, label: &str, bytes: u64) -> Buf {
         use wgpu::BufferUsages as Usage;
         self.buffer(label, bytes, Usage::STORAGE | Usage::COPY_DST | Usage::COPY_SRC)
     }
 
     /// A storage buffer with contents (a multiple of 4 bytes).
-    pub fn storage_with(&self, label: &str, data: &[u8]) -> Buf {
+    pub(crate) fn storage_with(&self, label: &str, data: &[u8]) -> Buf {
         let buffer = self.storage(label, data.len() as u64);
         if !data.is_empty() {
             self.queue.write_buffer(buffer.raw(), 0, data);
@@ -325,14 +331,14 @@ impl Gpu {
     }
 
     /// Writes at the start of a buffer, in the order of the queue.
-    pub fn write(&self, buffer: &Buf, data: &[u8]) {
+    pub(crate) fn write(&self, buffer: &Buf, data: &[u8]) {
         if !data.is_empty() {
             self.queue.write_buffer(buffer.raw(), 0, data);
         }
     }
 
     /// Writes at a byte offset, in the order of the queue.
-    pub fn write_at(&self, buffer: &Buf, offset: u64, data: &[u8]) {
+    pub(crate) fn write_at(&self, buffer: &Buf, offset: u64, data: &[u8]) {
         if !data.is_empty() {
             self.queue.write_buffer(buffer.raw(), offset, data);
         }
@@ -358,7 +364,7 @@ impl Gpu {
     }
 
     /// An error if the device is lost, or if something failed since the last look.
-    pub fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let Ok(mut events) = self.events.lock() else {
             fail!(Device, "the WebGPU device's state is broken")
         };
@@ -373,7 +379,7 @@ impl Gpu {
     }
 
     /// Runs `work` so that the errors of the device land in the returned guard. `what` names the work in their messages.
-    pub fn guarded<T>(&self, what: &str, work: impl FnOnce() -> T) -> (T, Guard) {
+    pub(crate) fn guarded<T>(&self, what: &str, work: impl FnOnce() -> T) -> (T, Guard) {
         let scopes = [
             wgpu::ErrorFilter::Internal,
             wgpu::ErrorFilter::Validation,
