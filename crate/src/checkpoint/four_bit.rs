@@ -6,13 +6,16 @@
 //! * AWQ: `NAME.qweight` I32 [inputs, outputs / 8], `NAME.qzeros` I32 [groups, outputs / 8], each word with the outputs 0, 2, 4, 6, 1, 3, 5, 7;
 //!   `NAME.scales` as above.
 //!
+//! Scales may be BF16 too (GPTQModel's are, of a model in BF16), where F16 holds the same numbers: in memory they are F16.
+//!
 //! A number is (q − zero) · scale. `convert --dtype int4` writes the first.
 
 #[cfg(feature = "cli")]
 pub(super) mod write;
 
-use half::f16;
+use half::{bf16, f16};
 
+use super::header::StoredDtype;
 use super::index::Checkpoint;
 use super::planned::{Layout, Part, Planned};
 use crate::config::{QuantMethod, Quantization};
@@ -90,10 +93,11 @@ pub(super) fn checked(checkpoint: &Checkpoint, quantization: Option<Quantization
         QuantMethod::Gptq { .. } => [inputs / IN_WORD, outputs],
         QuantMethod::Awq => [inputs, outputs / IN_WORD],
     };
+    let scales = if has_bf16_scales(checkpoint, names) { "BF16" } else { "F16" };
     let expected: [(&str, &[usize]); 4] = [
         ("I32", &qweight),
         ("I32", &[groups, outputs / IN_WORD]),
-        ("F16", &[groups, outputs]),
+        (scales, &[groups, outputs]),
         ("I32", &[inputs]),
     ];
     for (number, (name, (dtype, shape))) in names.0.iter().zip(expected).enumerate() {
@@ -103,6 +107,10 @@ pub(super) fn checked(checkpoint: &Checkpoint, quantization: Option<Quantization
         }
     }
     Ok(Dtype::I4 { group })
+}
+
+pub(super) fn has_bf16_scales(checkpoint: &Checkpoint, names: &Names) -> bool {
+    checkpoint.get(&names.0[2]).is_some_and(|(_, info)| info.dtype == StoredDtype::Bf16)
 }
 
 fn has(checkpoint: &Checkpoint, name: &str, dtype: &str, shape: &[usize]) -> Result<()> {
@@ -129,6 +137,7 @@ fn word(bytes: &[u8], at: usize) -> u32 {
 #[inline(never)]
 pub(super) fn place(
     tensors: &[Vec<u8>],
+    bf16_scales: bool,
     quantization: Option<Quantization>,
     part: &Part,
     names: &Names,
@@ -156,11 +165,16 @@ pub(super) fn place(
             let zeros = word(qzeros, (from * outputs + o) / IN_WORD).wrapping_add(ones);
             let zero = zeros >> (4 * place(o % IN_WORD)) & 15;
             let at = 2 * (from * outputs + o);
-            let scale = u16::from_le_bytes([scales[at], scales[at + 1]]);
-            if !f16::from_bits(scale).is_finite() {
+            let stored = u16::from_le_bytes([scales[at], scales[at + 1]]);
+            let number = if bf16_scales { bf16::from_bits(stored).to_f32() } else { f16::from_bits(stored).to_f32() };
+            if !number.is_finite() {
                 fail!(Checkpoint, "tensor {:?} has a value that is infinite or NaN", names.0[2]);
             }
-            let both = u32::from(scale) | zero << 16;
+            let scale = f16::from_f32(number);
+            if scale.to_f32() != number {
+                fail!(Checkpoint, "tensor {:?} has {number:e}, which F16 does not hold", names.0[2]);
+            }
+            let both = u32::from(scale.to_bits()) | zero << 16;
             row[4 * column..4 * column + 4].copy_from_slice(&both.to_le_bytes());
         }
     }

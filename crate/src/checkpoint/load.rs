@@ -190,7 +190,8 @@ impl Reader<'_> {
                     tensors.push(self.read(name).await?);
                 }
             }
-            four_bit::place(&tensors, self.quantization, part, &names, stride, &mut data)?;
+            let bf16_scales = four_bit::has_bf16_scales(self.checkpoint, &names);
+            four_bit::place(&tensors, bf16_scales, self.quantization, part, &names, stride, &mut data)?;
         }
         Ok(Tensor {
             rows,

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::common::{folder, golden, json, largest_difference, load, load_on};
-use half::f16;
+use half::{bf16, f16};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
 use serde_json::{json, Value};
@@ -43,7 +43,7 @@ fn loaded(name: &str, change: impl FnOnce(&mut Value, &mut Stored)) -> topk_lm::
         .iter()
         .map(|(name, (dtype, shape, data))| OutputTensor {
             name: name.clone(),
-            dtype: ["F32", "F16", "I32", "I8"]
+            dtype: ["F32", "F16", "BF16", "I32", "I8"]
                 .into_iter()
                 .find(|known| known == dtype)
                 .unwrap_or("U8"),
@@ -136,6 +136,45 @@ fn biases_of_zeros_are_no_more_than_that() {
     assert!(other.contains("down_proj.bias\" is not zero"), "{other}");
 }
 
+/// GPTQModel writes scales in the type of the model that it quantizes.
+#[test]
+fn scales_may_be_bf16() {
+    for name in ["llama-gptq", "qwen2-awq"] {
+        // Scales that both types hold.
+        let logits = |as_bf16: bool| {
+            let model = loaded(name, |_, stored| {
+                let scales = stored.iter_mut().filter(|(name, _)| name.ends_with(".scales"));
+                for (dtype, _, data) in scales.map(|(_, tensor)| tensor) {
+                    for bytes in data.chunks_exact_mut(2) {
+                        let scale = bf16::from_f32(f16::from_le_bytes([bytes[0], bytes[1]]).to_f32());
+                        bytes.copy_from_slice(&match as_bf16 {
+                            true => scale.to_le_bytes(),
+                            false => f16::from_f32(scale.to_f32()).to_le_bytes(),
+                        });
+                    }
+                    *dtype = if as_bf16 { "BF16" } else { "F16" }.into();
+                }
+            });
+            let output = model.unwrap().run_now(&[3, 1, 4, 1, 5], &RunOptions::default());
+            output.unwrap().logits.data
+        };
+        assert_eq!(logits(true), logits(false), "{name}");
+    }
+    let first = |scale: f32| {
+        refused("llama-gptq", |_, stored| {
+            let (dtype, _, data) = of(stored, "scales");
+            *dtype = "BF16".into();
+            data.fill(0);
+            data[..2].copy_from_slice(&bf16::from_f32(scale).to_le_bytes());
+        })
+    };
+    assert_eq!(
+        first(2f32.powi(-30)),
+        format!("tensor \"{DOWN}.scales\" has 9.313226e-10, which F16 does not hold")
+    );
+    assert!(first(f32::INFINITY).contains("infinite or NaN"));
+}
+
 /// A column that is one group is cut where it is too long for the sums of integers; it stays what it was.
 #[test]
 fn a_group_may_be_the_whole_column() {
@@ -174,7 +213,7 @@ proptest! {
     fn changed_tensors(
         is_awq: bool,
         which in any::<prop::sample::Index>(),
-        dtype in prop::sample::select(vec!["F32", "F16", "I32", "U8"]),
+        dtype in prop::sample::select(vec!["F32", "F16", "BF16", "I32", "U8"]),
         shape in prop::option::of(prop::collection::vec(0usize..100, 0..3)),
         bytes in any::<[u8; 8]>(),
         group in prop::sample::select(vec![8i64, 16, 32, 64, -1]),
@@ -187,7 +226,7 @@ proptest! {
                 Some(shape) => (dtype.to_owned(), shape),
                 None => (old_dtype, old_shape),
             };
-            let size = match dtype.as_str() { "U8" => 1, "F16" => 2, _ => 4 };
+            let size = match dtype.as_str() { "U8" => 1, "F16" | "BF16" => 2, _ => 4 };
             let count = shape.iter().product::<usize>() * size;
             stored.insert(name, (dtype, shape, bytes.iter().copied().cycle().take(count).collect()));
         });
