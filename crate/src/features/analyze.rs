@@ -224,6 +224,8 @@ pub fn merge(
         .transpose()?;
     // Without it nothing is taken for statistics until all of them are there.
     remove(&out.join("index.json"))?;
+    let steps = out.join("steps");
+    unlink(&steps)?;
     // What an earlier analysis measured, of other weights perhaps, would be taken for a part of this one. What stays is written anew below; of
     // layers and training steps there may have been more.
     for (name, is_ours) in [
@@ -231,21 +233,15 @@ pub fn merge(
         ("contrasts.json", more.measured.is_some()),
         ("switches.json", more.measured.is_some()),
         ("clusters.json", whole.facts.clusters.is_some()),
-        ("steps", false),
+        ("steps/columns.json", false),
     ] {
         if !is_ours {
             remove(&out.join(name))?;
         }
     }
-    for folder in FolderSource::new(out)
-        .and_then(|out| out.folders(""))
-        .unwrap_or_default()
-    {
-        let layer = folder.strip_prefix("layer");
-        if layer.is_some_and(|layer| layer.parse::<usize>().is_ok()) {
-            remove(&out.join(folder))?;
-        }
-    }
+    remove_records(&steps)?;
+    let _ = std::fs::remove_dir(&steps); // unless something else is there
+    remove_records(out)?;
     for n in 0.. {
         let file = out.join(saes::file(n));
         if !file.is_file() {
@@ -266,16 +262,45 @@ pub fn merge(
     export.map_or(Ok(()), Export::finish)
 }
 
-/// Removes a file or a folder, if it is there.
+/// Removes a file, if it is there.
 fn remove(path: &Path) -> Result<()> {
-    let removed = if path.is_dir() {
-        std::fs::remove_dir_all(path)
-    } else if path.exists() {
-        std::fs::remove_file(path)
-    } else {
-        Ok(())
-    };
-    removed.map_err(|error| files::io_error(path, "removed", &error))
+    if !path.exists() {
+        return Ok(());
+    }
+    std::fs::remove_file(path).map_err(|error| files::io_error(path, "removed", &error))
+}
+
+/// Removes a link, which is never followed: what is written next would land elsewhere.
+fn unlink(path: &Path) -> Result<()> {
+    if !path.is_symlink() {
+        return Ok(());
+    }
+    std::fs::remove_dir_all(path).map_err(|error| files::io_error(path, "removed", &error))
+}
+
+/// Removes the files of records in folders `layer{L}/` of a folder, and nothing else: it may be somebody's own, named by mistake.
+fn remove_records(folder: &Path) -> Result<()> {
+    let is_number = |text: &str| text.parse::<usize>().is_ok();
+    for name in FolderSource::new(folder)
+        .and_then(|source| source.folders(""))
+        .unwrap_or_default()
+    {
+        if !name.strip_prefix("layer").is_some_and(is_number) {
+            continue;
+        }
+        let layer = folder.join(name);
+        unlink(&layer)?;
+        for file in FolderSource::new(&layer)
+            .and_then(|source| source.files(""))
+            .unwrap_or_default()
+        {
+            if file.strip_suffix(".json").is_some_and(is_number) {
+                remove(&layer.join(file))?;
+            }
+        }
+        let _ = std::fs::remove_dir(&layer); // unless something else is there
+    }
+    Ok(())
 }
 
 /// The strong activation of each neuron of each layer, of the tail that is shown; `None` if it is rare.

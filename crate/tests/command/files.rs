@@ -113,6 +113,41 @@ fn an_analysis_leaves_nothing_of_an_earlier_one_that_measured_more() {
     }
 }
 
+/// `--out .` names a folder with other work in it.
+#[test]
+fn an_analysis_removes_nothing_but_statistics() {
+    let folder = common::folder("analyze-beside");
+    let (corpus, out) = (folder.join("corpus.jsonl"), folder.join("project"));
+    std::fs::write(&corpus, "{\"ids\":[1,2,3]}\n").unwrap();
+    let own = [
+        "steps/notes.txt",
+        "steps/3/data.json",
+        "steps/layer0/draft.json",
+        "layer0/notes.txt",
+        "layers/0.json",
+        "layer7/a/0.json",
+    ];
+    for name in own {
+        let path = out.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "{}").unwrap();
+    }
+    let elsewhere = folder.join("elsewhere");
+    std::fs::create_dir_all(&elsewhere).unwrap();
+    std::fs::write(elsewhere.join("0.json"), "{}").unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(&elsewhere, out.join("layer1")).unwrap();
+    let model = golden("llama-gqa");
+    let [model, corpus, out_text] = [&model, &corpus, &out].map(|path| path.to_str().unwrap());
+    let output = topk_lm(&["analyze", "--model", model, "--corpus", corpus, "--out", out_text]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    for name in own {
+        assert!(out.join(name).exists(), "{name}");
+    }
+    assert_eq!(std::fs::read(elsewhere.join("0.json")).unwrap(), b"{}");
+    assert!(out.join("layer1/0.json").is_file() && !out.join("layer1").is_symlink());
+}
+
 /// Scripts that write through a link keep it.
 #[cfg(unix)]
 #[test]
