@@ -131,6 +131,10 @@ fn some(rng: &mut Rng, list: &str, part: fn(&mut Rng) -> Value) -> Value {
             if rng.one_in(8) {
                 parts.push(some(rng, list, part));
             }
+            // What doubles a text does so each time.
+            if rng.one_in(16) {
+                parts = vec![parts; 1 + rng.below(40)].concat();
+            }
             let mut sequence = json!({"type": "Sequence"});
             sequence[list] = parts.into();
             sequence
