@@ -91,6 +91,7 @@ export class TopKLM {
 
   /** Use {@link TopKLM.load}. */
   private constructor(connection: Connection, description: ModelDescription, features: Features) {
+    if (!description) throw createError('argument', 'TopKLM.load makes a model, not new TopKLM.');
     this.#connection = connection;
     this.#description = description;
     for (const part of [description.config, description.checkpoints]) Object.freeze(part);

@@ -291,6 +291,26 @@ test('what the disk refuses is an error of the disk, which names it', async (t) 
   await assert.rejects(saeFiles({ kind: 'path', path: root }, new AbortController().signal), isSaid('cfg.json'));
 });
 
+test('Node is never asked for 2 GiB at once, at which it would end the process', async (t) => {
+  const root = mkdtempSync(join(tmpdir(), 'topk-lm-large-'));
+  t.after(() => rmSync(root, { recursive: true }));
+  writeFileSync(join(root, 'config.json'), '{}');
+  const asked: number[] = [];
+  const read = async (_bytes: Uint8Array, _at: number, bytesRead: number) => {
+    asked.push(bytesRead);
+    return { bytesRead };
+  };
+  t.mock.method(fs.promises, 'open', async () => ({ read, close: async () => {} }));
+  const folder = await new FolderFiles(root).open('');
+  const length = 2 ** 31 + 5;
+  assert.equal(((await folder.read('model.safetensors', 0, length)) as Uint8Array).length, length);
+  assert.equal(
+    asked.reduce((sum, bytes) => sum + bytes),
+    length,
+  );
+  assert.ok(asked.every((bytes) => bytes < 2 ** 31));
+});
+
 test('a folder that cannot be looked into is told from one without a model', () => {
   const root = mkdtempSync(join(tmpdir(), 'topk-lm-unreadable-'));
   throwsArgument(() => new FolderFiles(root), /has no config\.json/);

@@ -258,6 +258,11 @@ test('a batch says which generation is wrong, and ends as a whole', async () => 
 });
 
 test('errors are typed and name what is wrong', async () => {
+  const message = 'TopKLM.load makes a model, not new TopKLM.';
+  assert.throws(
+    () => new TopKLM(modelFolder),
+    (error) => error instanceof TopKError && error.code === 'argument' && error.message === message,
+  );
   await rejectsWith(TopKLM.load('no/such/folder'), 'argument', /has no config\.json/);
   await rejectsWith(TopKLM.load(modelFolder, { worker: true }), 'worker', /worker: false/);
   await rejectsWith(TopKLM.load({ ...bytesOf(modelFolder), 'config.json': Buffer.from('{') }), 'config', /config\.json/);

@@ -54,6 +54,9 @@ export function isFolder(path: string): boolean {
   }
 }
 
+/** Node ends the process where it is to read 2 GiB or more at once. */
+const AT_ONCE = 1 << 30;
+
 /** A folder on the disk → model folder. */
 export class FolderFiles implements ModelFiles {
   readonly missing = 'checkpoint';
@@ -124,7 +127,7 @@ export class FolderFiles implements ModelFiles {
       const bytes = new Uint8Array(length);
       let done = 0;
       while (done < length) {
-        const { bytesRead } = await file.read(bytes, done, length - done, offset + done);
+        const { bytesRead } = await file.read(bytes, done, Math.min(length - done, AT_ONCE), offset + done);
         if (bytesRead === 0) throw createError('io', `${path} ends after ${offset + done} bytes, but ${offset + length} are needed.`);
         done += bytesRead;
       }
