@@ -97,6 +97,21 @@ test('a sandboxed frame, which has no origin and no storage', async (t) => {
   const url = await serveProject(t, SANDBOXED, anywhere);
   const outcome = await assertGolden(browser, url, `${url}model/`, { backend: 'cpu', cache: 'stored' });
   assert.deepEqual(outcome.cache, 'memory');
+  await t.test('its worker is at a short address: Chromium computes slowly at a long one', async (t) => {
+    const page = await browser.newPage();
+    t.after(() => page.close());
+    page.setDefaultTimeout(STEP_TIMEOUT);
+    const started = page.waitForEvent('worker');
+    const query = new URLSearchParams(goldenParameters(`${url}model/`, { backend: 'cpu' }));
+    await page.goto(`${url}?${query}`);
+    const address = (await started).url();
+    assert.ok(address.startsWith('data:') && address.length < 1000, `${address.slice(0, 100)}, ${address.length} characters`);
+  });
+  await t.test('where a policy forbids blob: scripts, too', async (t) => {
+    const policy = "script-src 'unsafe-inline' 'wasm-unsafe-eval' http: ; worker-src data:";
+    const url = await serveProject(t, SANDBOXED, { ...anywhere, 'content-security-policy': policy });
+    await assertGolden(browser, url, `${url}model/`, { backend: 'cpu', cache: 'stored', worker: true });
+  });
   await t.test('the package of several files too, where its server allows other origins', async (t) => {
     writeFrame('index.js');
     const url = await serveProject(t, SANDBOXED, anywhere);
