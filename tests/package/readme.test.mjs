@@ -150,8 +150,31 @@ for (const file of DOCUMENTS) {
   }
 }
 
+/** The HTML of the guide that has a tag. */
+function htmlOf(tag) {
+  const blocks = codeOf('docs/guides/web-developer.md', 'html');
+  assert.equal(blocks.length, 2, 'every block of HTML is run here');
+  return blocks.find((code) => code.includes(tag));
+}
+
+test('the page of the guide without a bundler writes a story', async (t) => {
+  const html = `<!doctype html><link rel="icon" href="data:,"><body>${htmlOf('importmap')}`;
+  const intercept = (request, response) => {
+    if (request.url !== '/') return false;
+    response.writeHead(200, { 'content-type': 'text/html' }).end(html);
+    return true;
+  };
+  const server = await serve({ '/models/': MODELS, '/node_modules/topk-lm/': packageFolder }, { intercept });
+  t.after(() => server.close());
+  const page = await browser.newPage();
+  t.after(() => page.close());
+  page.setDefaultTimeout(STEP_TIMEOUT);
+  await page.goto(server.url);
+  await page.waitForFunction(() => document.body.innerText.length > 40);
+});
+
 test('the frame of the guide shows the site', async () => {
-  const [frame] = codeOf('docs/guides/web-developer.md', 'html');
+  const frame = htmlOf('<iframe');
   const site = await serve({ '/explorer/': paths.site });
   const elsewhere = await serve(
     {},
