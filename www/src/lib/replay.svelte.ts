@@ -3,6 +3,7 @@ import type { App } from './app.svelte';
 import { DEFAULT_PROMPT, LENGTH } from './continuations';
 import { encodeToFit, textOf } from './fit';
 import { isAbort } from './problem';
+import { say } from './say.svelte';
 
 export class Replay {
   readonly #app: App;
@@ -36,11 +37,11 @@ export class Replay {
     this.#job?.abort();
   }
 
-  /** Generates greedily with the current weights. */
-  async write(): Promise<void> {
+  /** Generates greedily with the current weights. @returns whether the text was written to its end */
+  async write(): Promise<boolean> {
     const { session } = this.#app;
     const { model, step } = session;
-    if (!model) return;
+    if (!model) return false;
     this.#job?.abort();
     const controller = new AbortController();
     this.#job = controller;
@@ -61,10 +62,12 @@ export class Replay {
         text = longer;
         this.texts = new Map(this.texts).set(step, text);
       }
+      return true;
     } catch (error) {
       // A row that was cut off would pass for a whole one.
       if (this.texts.get(step) === text) this.texts = new Map([...this.texts].filter(([at]) => at !== step));
       if (!isAbort(error)) session.report(error);
+      return false;
     } finally {
       if (this.#job === controller) this.writing = null;
     }
@@ -89,6 +92,7 @@ export class Replay {
         await this.write();
         if (signal.aborted) return;
       }
+      void say('Every checkpoint has written its text.');
     } catch (error) {
       if (!isAbort(error)) session.report(error);
     } finally {

@@ -4,6 +4,7 @@ import { surprise, wordsOf } from './compare';
 import { formatEdits } from './edits';
 import { encodeToFit } from './fit';
 import { Job } from './job.svelte';
+import { say } from './say.svelte';
 import { summaryOf, type SeedText } from './seed-summary';
 import type { Steering } from './steering.svelte';
 import { writeTogether } from './together';
@@ -71,6 +72,7 @@ export class Seeds {
         signal.throwIfAborted();
         this.texts = [...this.texts, { seed, base: plain, steered: steered ? { text: steered.text, surprise: price } : plain }];
       }
+      void say(`The texts of ${SEEDS} seeds are written.`);
     });
   }
 }

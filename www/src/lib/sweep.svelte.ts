@@ -5,6 +5,7 @@ import { countWords, surprise, wordsOf } from './compare';
 import type { FullEdit } from './edits';
 import { encodeToFit } from './fit';
 import { Job } from './job.svelte';
+import { say } from './say.svelte';
 import type { Steering } from './steering.svelte';
 import type { Swept } from './swept';
 import { writeTogether } from './together';
@@ -96,6 +97,7 @@ export class Sweep {
         };
         this.rows = [...this.rows, row];
       }
+      void say(`The texts at ${MULTIPLES.length} strengths are written.`);
     });
   }
 }
