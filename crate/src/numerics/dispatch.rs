@@ -33,6 +33,16 @@ macro_rules! dispatch {
 }
 pub(crate) use dispatch;
 
+/// Asks for the line of the cache at `address`, which may be anywhere. The intrinsic is called here alone: where a function names its registers,
+/// newer compilers find it safe, and the oldest one that Cargo.toml names does not.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub fn fetch<T>(address: *const T) {
+    use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
+    // SAFETY: asking for an address reads nothing.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
+}
+
 /// Whether this machine has the 512-bit registers that the kernels use.
 #[cfg(target_arch = "x86_64")]
 pub fn has_avx512() -> bool {

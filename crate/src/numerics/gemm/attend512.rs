@@ -5,10 +5,11 @@
 
 use std::arch::x86_64::{
     __m512, _mm512_add_ps, _mm512_loadu_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_shuffle_f32x4,
-    _mm512_shuffle_ps, _mm512_storeu_ps, _mm_prefetch, _MM_HINT_T0,
+    _mm512_shuffle_ps, _mm512_storeu_ps,
 };
 
 use super::avx512::{dots_tile, LANES, RIGHT};
+use crate::numerics::dispatch::fetch;
 use crate::numerics::math;
 use crate::numerics::stored::Stored;
 
@@ -204,8 +205,7 @@ pub fn attend_row<S: Stored>(row: Row<'_, S>, seen: usize, scores: &mut Vec<f32>
 #[inline(always)]
 fn fetch_ahead<S>(numbers: &[S]) {
     for line in numbers.chunks(64 / size_of::<S>()) {
-        // SAFETY: asking for an address reads nothing.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        fetch(line.as_ptr());
     }
 }
 
@@ -252,7 +252,7 @@ fn weigh_columns<S: Stored, const V: usize>(row: Row<'_, S>, values: &[S], p: &[
     for (position, value) in values.chunks_exact(row.stride).enumerate() {
         for v in 0..V {
             let part = &value[column[v]..][..LANES];
-            _mm_prefetch::<_MM_HINT_T0>(part.as_ptr().wrapping_add(AHEAD * row.stride).cast());
+            fetch(part.as_ptr().wrapping_add(AHEAD * row.stride));
             // SAFETY: sixteen numbers lie there.
             let part = unsafe { S::load(part.as_ptr()) };
             sums[v] = _mm512_add_ps(sums[v], _mm512_mul_ps(_mm512_set1_ps(p[v][position]), part));

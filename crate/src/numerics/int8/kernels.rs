@@ -139,9 +139,7 @@ pub fn dot_each(x: &[i16], w: &[i8], stride: usize, out: &mut [f32]) {
 pub fn fetch_ahead(row: &[i8]) {
     #[cfg(target_arch = "x86_64")]
     for line in row.chunks(64) {
-        use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
-        // SAFETY: asking for an address reads nothing.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr()) };
+        crate::numerics::dispatch::fetch(line.as_ptr());
     }
     let _ = row;
 }

@@ -7,11 +7,12 @@ use std::arch::x86_64::{
     _mm512_add_epi32, _mm512_cvtepi8_epi16, _mm512_cvtepu8_epi16, _mm512_dpbusd_epi32, _mm512_dpwssd_epi32,
     _mm512_loadu_si512, _mm512_mask_storeu_epi32, _mm512_maskz_loadu_epi8, _mm512_reduce_add_epi32, _mm512_set1_epi32, _mm512_set1_epi8,
     _mm512_setzero_si512, _mm512_shuffle_i32x4, _mm512_slli_epi32, _mm512_storeu_si512, _mm512_unpackhi_epi16, _mm512_unpackhi_epi8,
-    _mm512_unpacklo_epi16, _mm512_unpacklo_epi8, _mm512_xor_si512, _mm_loadu_si128, _mm_prefetch, _mm_unpackhi_epi8,
-    _mm_unpacklo_epi8, _MM_HINT_T0,
+    _mm512_unpacklo_epi16, _mm512_unpacklo_epi8, _mm512_xor_si512, _mm_loadu_si128, _mm_unpackhi_epi8,
+    _mm_unpacklo_epi8,
 };
 
 use super::{dot_from, dot_one_from, eight_rows_from, Four, BLOCK, OUTPUTS};
+use crate::numerics::dispatch::fetch;
 
 /// Numbers in a register: 16-bit ones, and sums.
 const WORDS: usize = 32;
@@ -79,7 +80,7 @@ pub fn picked(sums: &mut [i32], w: &[i8], fours: &[Four]) {
     let back = _mm512_set1_epi32(all.wrapping_mul(-128));
     let ahead = |four: &Four, at: usize| {
         for row in four.at {
-            _mm_prefetch::<_MM_HINT_T0>(w.as_ptr().wrapping_add(row + at));
+            fetch(w.as_ptr().wrapping_add(row + at));
         }
     };
     fours.iter().for_each(|four| ahead(four, 0));
