@@ -50,6 +50,23 @@ export const requirementFaults = (dependencies) =>
     .filter(({ kind, req }) => kind !== 'dev' && !/^\^[\d.]+$/.test(req))
     .map(({ name, req }) => `the crate asks for ${name} ${req}; ask for the oldest version that does.`);
 
+const numbersOf = (version) => version.split('.').map(Number);
+
+/**
+ * What of Cargo.lock does not build with the oldest compiler that the crate names, as sentences.
+ * @param {{name: string, version: string, rust_version: string | null}[]} packages as cargo metadata lists them
+ */
+export function compilerFaults(packages) {
+  const named = packages.find(({ name }) => name === 'topk-lm').rust_version;
+  const [major, minor] = numbersOf(named);
+  const isNewer = ([otherMajor, otherMinor = 0]) => otherMajor > major || (otherMajor === major && otherMinor > minor);
+  return packages
+    .filter(({ rust_version: needs }) => needs && isNewer(numbersOf(needs)))
+    .map(
+      ({ name, version, rust_version: needs }) => `Cargo.lock has ${name} ${version}, which needs Rust ${needs}; the crate says ${named}.`,
+    );
+}
+
 const expectedFiles = () => {
   const under = (folder, from) =>
     filesUnder(folder).map(
@@ -74,9 +91,10 @@ async function tryPublishing(options) {
 }
 
 export async function checkCratePackage() {
-  const metadata = query('cargo', ['metadata', '--locked', '--no-deps', '--format-version', '1']);
+  const metadata = query('cargo', ['metadata', '--locked', '--format-version', '1']);
   if (metadata === null) throw new Failure('cargo metadata failed.');
-  const held = requirementFaults(JSON.parse(metadata).packages.find((found) => found.name === 'topk-lm').dependencies);
+  const { packages } = JSON.parse(metadata);
+  const held = [...requirementFaults(packages.find((found) => found.name === 'topk-lm').dependencies), ...compilerFaults(packages)];
   if (held.length > 0) throw new Failure(held.join('\n'));
 
   for (const { features, absent } of WITHOUT) {

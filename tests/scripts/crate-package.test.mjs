@@ -1,7 +1,7 @@
 // What `npm test -- crate-package` holds against the crate's package.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { contentFaults, requirementFaults } from '../../scripts/lib/crate-package.mjs';
+import { compilerFaults, contentFaults, requirementFaults } from '../../scripts/lib/crate-package.mjs';
 
 test('files too many and too few are named', () => {
   assert.deepEqual(contentFaults(['a', 'b'], ['b', 'a']), []);
@@ -21,5 +21,14 @@ test('a requirement that holds users to one version is named; those of tests may
     assert.deepEqual(requirementFaults([{ name: 'wgpu', req, kind: null }]), [
       `the crate asks for wgpu ${req}; ask for the oldest version that does.`,
     ]);
+  }
+});
+
+test('a dependency that needs a newer compiler than the crate says is named', () => {
+  const own = { name: 'topk-lm', version: '0.1.0', rust_version: '1.89' };
+  const other = (rust_version) => ({ name: 'wgpu', version: '30.0.1', rust_version });
+  for (const may of [null, '1.9', '1.89', '1.89.7', '1.56.0']) assert.deepEqual(compilerFaults([other(may), own]), []);
+  for (const not of ['1.90', '1.100.0', '2.0']) {
+    assert.deepEqual(compilerFaults([other(not), own]), [`Cargo.lock has wgpu 30.0.1, which needs Rust ${not}; the crate says 1.89.`]);
   }
 });
