@@ -211,6 +211,8 @@ pub struct Config {
     pub qk_norm: bool,
     /// What scores are multiplied by; 1/√d_head where the model says nothing else.
     pub attn_scale: f32,
+    /// Those of block `layer` are divided by `layer` + 1, too (GPT-2's `scale_attn_by_inverse_layer_idx`).
+    pub attn_scale_by_layer: bool,
     /// c in c · tanh(score / c).
     pub attn_softcap: Option<f32>,
     /// By layer: how many positions, its own included, a position sees; `None`: all before it. Empty: all layers see all.
@@ -306,6 +308,15 @@ impl Config {
     /// Leading numbers of a head that RoPE rotates; 0 without RoPE.
     pub fn rotary_dims(&self) -> usize {
         self.rope().map_or(0, |rope| rope.dims)
+    }
+
+    /// What the scores of this layer are multiplied by.
+    pub fn score_scale(&self, layer: usize) -> f32 {
+        if self.attn_scale_by_layer {
+            self.attn_scale / (layer + 1) as f32
+        } else {
+            self.attn_scale
+        }
     }
 
     /// How many positions a position of this layer sees, its own included; `None`: all before it.

@@ -166,10 +166,17 @@ pub fn quoted(text: impl AsRef<str>) -> String {
 /// Result of everything that can fail in this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// `Err(Error::new(code, format!(...)))` in one word.
+/// For `fail!`.
+#[cold]
+#[inline(never)]
+pub(crate) fn failure(code: Code, message: fmt::Arguments<'_>) -> Error {
+    Error::new(code, message.to_string())
+}
+
+/// `return Err(Error::new(code, format!(...)))` in one word, and in one call where it stands.
 macro_rules! fail {
     ($code:ident, $($arg:tt)+) => {
-        return Err($crate::error::Error::new($crate::error::Code::$code, format!($($arg)+)))
+        return Err($crate::error::failure($crate::error::Code::$code, format_args!($($arg)+)))
     };
 }
 pub(crate) use fail;

@@ -250,6 +250,10 @@ MODELS = {
         "config": gpt2(36, 3, 3, 101, 7, tie_word_embeddings=False, n_nontopk=1, layer_norm_epsilon=None),
         "tensors": "gpt2_bare",
     },
+    "gpt2-by-layer": {
+        # As the GPT-2 models of Stanford's Mistral have it.
+        "config": gpt2(36, 4, 3, 101, 7, n_nontopk=1, scale_attn_by_inverse_layer_idx=True),
+    },
     "llama-abs": {
         "config": llama(48, 3, 4, 64, 112, 8, topk_select="abs", topk_post="identity", n_nontopk=0),
         "cases": EDITS_LIGHT,

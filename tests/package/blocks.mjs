@@ -23,6 +23,7 @@ export const RUN_BY = {
   apache: 'web-servers.test.mjs: a real Apache serves by them',
   sh: 'each command line as SHELL says',
   python: 'training/tests/test_documents.py; of the package for notebooks, tests/notebooks/jupyterlab.test.mjs',
+  toml: 'here: Cargo resolves them',
   'rust,no_run': 'rustdoc, with the tests of the crate',
 };
 

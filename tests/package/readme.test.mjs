@@ -45,6 +45,21 @@ test('npm run build', async () => {
   assert.match(await npm(root, ['run', 'build']), /npm package: dist.npm\s+site: dist.site/);
 });
 
+test('the lines for Cargo.toml', async (t) => {
+  const folder = fs.mkdtempSync(path.join(root, 'target/dependent-'));
+  t.after(() => fs.rmSync(folder, { recursive: true, force: true }));
+  const [lines, ...others] = codeOf('crate/README.md', 'toml');
+  assert.deepEqual(others, []);
+  const here = lines.replace('"topk-lm/crate"', JSON.stringify(path.join(root, 'crate')));
+  const head = '[package]\nname = "dependent"\nversion = "0.1.0"\nedition = "2021"\n\n[workspace]\n\n';
+  fs.writeFileSync(path.join(folder, 'Cargo.toml'), head + here);
+  fs.copyFileSync(path.join(root, 'Cargo.lock'), path.join(folder, 'Cargo.lock'));
+  fs.mkdirSync(path.join(folder, 'src'));
+  fs.writeFileSync(path.join(folder, 'src/main.rs'), 'fn main() {}\n');
+  const { stdout } = await shell('cargo', ['tree', '--offline', '--depth', '1'], { cwd: folder });
+  assert.match(stdout, /── pollster v1.*── topk-lm v/s);
+});
+
 test('npm i topk-lm, from a registry that has this build', async (t) => {
   for (const file of ['js/README.md', 'docs/guides/web-developer.md']) assert.deepEqual(shellOf(file), ['npm i topk-lm'], file);
   const folder = fs.mkdtempSync(path.join(root, 'target/registry-'));

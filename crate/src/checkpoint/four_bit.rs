@@ -172,7 +172,7 @@ pub(super) fn place(
             }
             let scale = f16::from_f32(number);
             if scale.to_f32() != number {
-                fail!(Checkpoint, "tensor {:?} has {number:e}, which F16 does not hold", names.0[2]);
+                fail!(Checkpoint, "tensor {:?} has a number that F16 does not hold", names.0[2]);
             }
             let both = u32::from(scale.to_bits()) | zero << 16;
             row[4 * column..4 * column + 4].copy_from_slice(&both.to_le_bytes());

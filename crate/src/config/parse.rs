@@ -231,6 +231,7 @@ fn plain(fields: &Fields, architecture: Architecture) -> Result<Config> {
         qk_norm: false,
         quantization: None,
         attn_scale: 1.0 / (d_head as f32).sqrt(),
+        attn_scale_by_layer: false,
         attn_softcap: None,
         windows: Vec::new(),
         mlp: Mlp {

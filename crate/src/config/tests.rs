@@ -302,7 +302,7 @@ fn every_refusal_names_its_key() {
         ("activation_function", json!("gelu_10")),
         ("activation_function", json!("tanh")),
         ("scale_attn_weights", json!(0)),
-        ("scale_attn_by_inverse_layer_idx", json!(true)),
+        ("scale_attn_by_inverse_layer_idx", json!("yes")),
         ("reorder_and_upcast_attn", json!(1)),
         ("add_cross_attention", json!(true)),
         ("layer_norm_epsilon", json!(0)),

@@ -52,7 +52,7 @@ pub fn scores(cx: &KernelContext<'_>) -> Vec<(&'static str, f64)> {
     let mut constants = heads(config).to_vec();
     constants.extend(cached(config));
     constants.extend([
-        ("scale", f64::from(config.attn_scale)),
+        ("scale", f64::from(config.score_scale(cx.step.layer))),
         ("attn_softcap", f64::from(config.attn_softcap.unwrap_or(0.0))),
         (
             "window",
@@ -245,7 +245,7 @@ pub(super) fn attend_head<S: Kept>(
     let mut folded = Vec::new();
     let (query, back) = fold::<S>(&rotated[head * d_head..][..d_head], &mut folded);
     // `back` is a power of two.
-    attend(query, keys, values, config.attn_scale * back, config.attn_softcap, scores, out);
+    attend(query, keys, values, config.score_scale(layer) * back, config.attn_softcap, scores, out);
 }
 
 /// The first position that a row sees in the step's layer.

@@ -76,6 +76,7 @@ pub fn llama() -> Config {
         qk_norm: false,
         quantization: None,
         attn_scale: 1.0 / 8f32.sqrt(),
+        attn_scale_by_layer: false,
         attn_softcap: None,
         windows: Vec::new(),
         mlp: Mlp {

@@ -170,7 +170,7 @@ fn scales_may_be_bf16() {
     };
     assert_eq!(
         first(2f32.powi(-30)),
-        format!("tensor \"{DOWN}.scales\" has 9.313226e-10, which F16 does not hold")
+        format!("tensor \"{DOWN}.scales\" has a number that F16 does not hold")
     );
     assert!(first(f32::INFINITY).contains("infinite or NaN"));
 }

@@ -153,6 +153,7 @@ fn describe(config: &Config) -> Value {
         "rope": config.rope().map(describe_rope),
         "windows": config.windows.iter().any(Option::is_some).then_some(windows),
         "attn_scale": short(config.attn_scale),
+        "attn_scale_by_layer": config.attn_scale_by_layer,
         "attn_softcap": config.attn_softcap.and_then(short),
         "logit_softcap": config.logit_softcap.and_then(short),
         "embed_scale": short(config.embed_scale),

@@ -47,7 +47,7 @@ pub(super) const TENSORS: Tensors = Tensors {
 };
 
 fn properties(fields: &Fields, config: &mut Config) -> Result<()> {
-    fields.only("scale_attn_by_inverse_layer_idx", false)?;
+    config.attn_scale_by_layer = fields.boolean("scale_attn_by_inverse_layer_idx")? == Some(true);
     // In f32, the same sums in another order.
     fields.boolean("reorder_and_upcast_attn")?;
     fields.only("add_cross_attention", false)?;

@@ -73,9 +73,14 @@ impl Core {
     /// Gives up what calls of `program` have made on the way, once anything failed: it may not be there, and the next call makes it anew.
     pub(super) fn renew(&self, program: &Program) {
         let failures = self.gpu.failures.get();
-        if self.failures.replace(failures) == failures {
-            return;
+        if self.failures.replace(failures) != failures {
+            self.forget(program);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn forget(&self, program: &Program) {
         self.store.renew(&program.buffers(&self.config));
         let mut prepared = self.prepared.borrow_mut();
         prepared.retain(|step, _| program.all().any(|own| own == step));

@@ -71,10 +71,9 @@ impl Core {
                 dispatch.kernel
             )
         };
-        let known = pipeline.borrow().clone();
-        let pipeline = match known {
-            Some(pipeline) => pipeline,
-            None => pipeline.borrow_mut().insert(self.pipelines.get(kernel)?).clone(),
+        let pipeline = match &mut *pipeline.borrow_mut() {
+            Some(pipeline) => pipeline.clone(),
+            none => none.insert(self.pipelines.get(kernel)?).clone(),
         };
         let of_cache = kernel.binds.iter().any(|(_, resource)| *resource == Resource::Cache);
         let groups = if of_cache { &cache.groups } else { &prepared.groups };

@@ -38,7 +38,7 @@ fn one<S: Kept>(pass: &Pass<'_>, row: usize, cache: &Kv<S>, scores: &mut Vec<f32
         stride: config.d_kv(),
         d_head: config.d_head,
         heads_per_kv: config.n_heads / config.n_kv_heads,
-        scale: config.attn_scale,
+        scale: config.score_scale(layer),
     };
     let out = &mut attended[row * d_query..][..d_query];
     // SAFETY: `fits` has found the registers.
@@ -73,5 +73,5 @@ fn heads<S: Kept, const R: usize>(
         None => &mut [],
     });
     // SAFETY: `fits` has found the registers.
-    unsafe { attend(queries, (keys, values), position + 1, config.attn_scale, scores, out) };
+    unsafe { attend(queries, (keys, values), position + 1, config.score_scale(layer), scores, out) };
 }
