@@ -144,14 +144,42 @@ export function isPage(response: Response): boolean {
 /** Most bytes of a file that is no weights, where nothing says how long it is: a body may have no end, or unpack to a thousand times its length. */
 export const MOST_UNTOLD = 128 << 20;
 
-export function tooLong(url: string): Error {
+export function tooLong(url: string, path: string): Error {
+  if (isWeights(path)) return createError('download', `${url} goes on behind the end that its header gives.`);
   return createError('download', `${url} is longer than ${MOST_UNTOLD >> 20} MiB, the limit for a file whose length is not known.`);
 }
 
-/** Reads a body for as long as the server keeps sending. `isBounded`: it may have no more than {@link MOST_UNTOLD} bytes. */
-export async function readBody(url: string, response: Response, alive: () => void, isBounded: boolean): Promise<Blob> {
+/** Whether a file is of weights, which may be long. */
+export const isWeights = (path: string): boolean => path.endsWith('.safetensors');
+
+/**
+ * Where a file must end whose length nobody says: weights where their header says so, which may not be there yet (`null`); all else at a limit.
+ * A header that cannot be read sets none: whoever reads the weights refuses it.
+ */
+export async function untoldEnd(
+  path: string,
+  held: number,
+  read: (from: number, to: number) => Promise<Uint8Array>,
+): Promise<number | null> {
+  if (!isWeights(path)) return MOST_UNTOLD;
+  if (held < 8) return null;
+  const start = await read(0, 8);
+  const header = 8 + Number(new DataView(start.buffer, start.byteOffset).getBigUint64(0, true));
+  if (header > MOST_UNTOLD) return Infinity;
+  if (held < header) return null;
+  try {
+    const tensors: Record<string, { data_offsets?: number[] }> = JSON.parse(new TextDecoder().decode(await read(8, header)));
+    return header + Object.values(tensors).reduce((end, tensor) => Math.max(end, Number(tensor.data_offsets?.[1] ?? 0)), 0);
+  } catch {
+    return Infinity;
+  }
+}
+
+/** Reads a body for as long as the server keeps sending, up to where it must end. */
+export async function readBody(url: string, response: Response, alive: () => void, path: string): Promise<Blob> {
   const chunks: BlobPart[] = [];
   let bytes = 0;
+  let most: number | null = null;
   const reader = response.body?.getReader();
   try {
     for (;;) {
@@ -159,8 +187,9 @@ export async function readBody(url: string, response: Response, alive: () => voi
       const chunk = await reader?.read();
       if (!chunk || chunk.done) return new Blob(chunks);
       bytes += chunk.value.length;
-      if (isBounded && bytes > MOST_UNTOLD) throw tooLong(url);
       chunks.push(chunk.value as BlobPart);
+      most ??= await untoldEnd(path, bytes, async (from, to) => new Uint8Array(await new Blob(chunks).slice(from, to).arrayBuffer()));
+      if (bytes > (most ?? Infinity)) throw tooLong(url, path);
     }
   } catch (error) {
     if (error instanceof TopKError) throw error;

@@ -7,7 +7,6 @@ import {
   attemptsUsed,
   bodyBytes,
   isMissing,
-  MOST_UNTOLD,
   pause,
   request,
   notFound,
@@ -16,6 +15,7 @@ import {
   serverVersion,
   timely,
   tooLong,
+  untoldEnd,
   type Network,
 } from './remote.js';
 
@@ -55,11 +55,6 @@ export interface Downloaded extends Held {
   verified: boolean;
   /** Whether a later visit finds it. */
   stored: boolean;
-}
-
-/** Whether a file is of weights, which may be long. */
-export function isWeights(path: string): boolean {
-  return path.endsWith('.safetensors');
 }
 
 /** A download in progress. It holds complete parts, and a tail that is not a part yet. */
@@ -248,7 +243,7 @@ export class Transfer {
 
   async #receive(response: Response, alive: () => void): Promise<void> {
     const { url, path, bytes: expected } = this.#file;
-    const most = expected ?? (isWeights(path) ? Infinity : MOST_UNTOLD);
+    let most = expected;
     const reader = response.body?.getReader();
     if (!reader) throw new Retriable(`${url}: the response has no body.`);
     try {
@@ -260,7 +255,8 @@ export class Transfer {
           throw notFound(url, ': the server sent a web page instead');
         }
         await this.#append(value as Uint8Array<ArrayBuffer>);
-        if (this.#held > most) break;
+        most ??= await untoldEnd(path, this.#held, (from, to) => this.#range(from, to));
+        if (this.#held > (most ?? Infinity)) break;
       }
     } catch (error) {
       if (this.#context.signal.aborted || error instanceof TopKError) throw error;
@@ -272,9 +268,9 @@ export class Transfer {
     const held = this.#held;
     // The server says that this is all.
     const isShort = expected !== null && held < expected && response.status === 200 && held === bodyBytes(response);
-    if (held > most || isShort) {
+    if (held > (most ?? Infinity) || isShort) {
       await this.#restart();
-      if (expected === null) throw tooLong(url);
+      if (expected === null) throw tooLong(url, path);
       throw createError('integrity', `${url} is not as long as the ${expected} bytes that were expected; the server's copy was replaced.`);
     }
     if (expected !== null && held < expected) {

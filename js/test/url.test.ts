@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { PART_BYTES } from '../src/cache.ts';
 import { TopKAbortError } from '../src/errors.ts';
+import { saeFiles } from '../src/sources/sae.ts';
 import { UrlFiles } from '../src/sources/url.ts';
 import { installCaches } from './support/caches.ts';
 import { FakeServer, pattern } from './support/server.ts';
@@ -276,6 +277,33 @@ test('a file whose length nobody says ends at a limit, unless it is weights', { 
   server.untold.set(WEIGHTS, (128 << 20) + 1);
   const opened = await open(server, { cache: null });
   assert.equal(opened.folder.size(WEIGHTS), (128 << 20) + 1);
+});
+
+/** The first bytes of a safetensors file whose one tensor has so many. */
+function headerOf(bytes: number): Uint8Array {
+  const header = new TextEncoder().encode(
+    JSON.stringify({ __metadata__: {}, w: { dtype: 'I8', shape: [bytes], data_offsets: [0, bytes] } }),
+  );
+  return new Uint8Array([...new Uint8Array(new BigUint64Array([BigInt(header.length)]).buffer), ...header]);
+}
+
+test('weights whose length nobody says end where their header says', { timeout: 600_000 }, async (t) => {
+  const opening = (server: FakeServer) => open(server, { cache: null }).then(({ folder }) => folder.complete());
+  const server = modelServer();
+  server.begun.set(WEIGHTS, headerOf(3 << 20));
+  server.untold.set(WEIGHTS, 3 << 20);
+  await opening(server);
+  server.untold.set(WEIGHTS, Infinity);
+  const beyond = /m\/model\.safetensors goes on behind the end that its header gives/;
+  await rejectsWith(opening(server), 'download', beyond);
+  t.mock.method(globalThis, 'fetch', server.fetch);
+  server.put('cfg.json', '{}').put('sae_weights.safetensors', '');
+  server.begun.set('sae_weights.safetensors', headerOf(5 << 20));
+  server.untold.set('sae_weights.safetensors', 5 << 20);
+  const autoencoder = () => saeFiles({ kind: 'url', url: BASE }, new AbortController().signal);
+  assert.equal((await autoencoder()).get('sae_weights.safetensors')?.size, (5 << 20) + headerOf(5 << 20).length);
+  server.untold.set('sae_weights.safetensors', Infinity);
+  await rejectsWith(autoencoder(), 'download', /sae_weights\.safetensors goes on behind/);
 });
 
 test('a body that goes on behind the length that was told is not read to its end', { timeout: 600_000 }, async () => {

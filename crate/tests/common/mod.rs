@@ -64,11 +64,12 @@ pub fn soak() -> bool {
 
 /// Those that go through the GPU, where each has kernels of its own to be compiled: of every architecture, kind of block, cut and stored number
 /// one; with `SOAK=1` all. What kernels do, `gpu/` checks operation by operation.
-const ON_GPU: [&str; 16] = [
+const ON_GPU: [&str; 17] = [
     "gemma2",
     "gemma3",
     "gpt-neo",
     "gpt2",
+    "gpt2-by-layer",
     "gpt2-odd-f16",
     "llama-abs-relu",
     "llama-dense-bias",

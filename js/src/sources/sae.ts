@@ -3,7 +3,6 @@ import { createError } from '../errors.js';
 import { isMissing, NETWORK, readBody, refusal, request, retry, timely } from '../remote.js';
 import { type GivenSource, readGiven } from './bytes.js';
 import { builtin, readFileUrl, unreadable } from './node.js';
-import { isWeights } from '../transfer.js';
 import { fileUrl } from './source.js';
 
 export const SAE_FILES = ['cfg.json', 'sae_weights.safetensors'] as const;
@@ -43,7 +42,7 @@ async function fetched(folder: string, name: string, signal: AbortSignal): Promi
       const response = await request(NETWORK, url, { signal: within });
       if (isMissing(response)) return undefined;
       if (!response.ok) throw refusal(url, response.status);
-      return readBody(url, response, alive, !isWeights(name));
+      return readBody(url, response, alive, name);
     }),
   );
 }

@@ -11,6 +11,7 @@ import {
   bodyBytes,
   BRIEF_SILENCE,
   isMissing,
+  isWeights,
   NETWORK,
   type Network,
   readBody,
@@ -23,7 +24,7 @@ import {
   timely,
 } from '../remote.js';
 import { isOther, looksLikeHtml, parseManifest, shardNames, type Manifest } from '../manifest.js';
-import { isWeights, type Downloaded, type DownloadContext, type RemoteFile } from '../transfer.js';
+import type { Downloaded, DownloadContext, RemoteFile } from '../transfer.js';
 import { ByteProgress } from '../progress.js';
 import type { Pieces } from '../topk_lm.js';
 import { openStorage } from '../storage.js';
@@ -224,7 +225,7 @@ export class UrlFiles implements ModelFiles {
         }
         if ([401, 403].includes(response.status)) return undefined; // or missing, where files may not be listed (S3)
         if (!response.ok) throw refusal(url, response.status);
-        return (await readBody(url, response, alive, true)).text();
+        return (await readBody(url, response, alive, MANIFEST)).text();
       });
       if (text === undefined) return (await this.#storedManifest(signal)) ?? null;
       if (text === null || looksLikeHtml(text) || isOther(text)) return null;

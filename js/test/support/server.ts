@@ -42,6 +42,8 @@ export class FakeServer implements Network {
   pauses: number[] = [];
   /** Bytes of zeros instead of a file's body, which no header counts, by path. */
   readonly untold = new Map<string, number>();
+  /** What comes before those zeros. */
+  readonly begun = new Map<string, Uint8Array>();
   /** Called before each chunk of 64 KiB. */
   onChunk: () => void = () => {};
 
@@ -89,7 +91,7 @@ export class FakeServer implements Network {
     if (file.modified) headers.set('last-modified', file.modified);
     if (file.etag) headers.set('etag', file.etag);
     const untold = this.untold.get(path);
-    if (untold !== undefined) return new Response(method === 'HEAD' ? null : zeros(untold), { headers });
+    if (untold !== undefined) return new Response(method === 'HEAD' ? null : zeros(untold, this.begun.get(path)), { headers });
     if (method === 'HEAD') {
       if (this.lengths) headers.set('content-length', String(file.body.length));
       return new Response(null, { headers });
@@ -130,10 +132,14 @@ export function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-function zeros(length: number): ReadableStream<Uint8Array> {
+function zeros(length: number, before?: Uint8Array): ReadableStream<Uint8Array> {
   const chunk = new Uint8Array(1 << 20);
   let left = length;
   return new ReadableStream({
+    start: (controller) => {
+      // The header's length comes in two chunks.
+      if (before) for (const part of [before.subarray(0, 5), before.subarray(5)]) controller.enqueue(part);
+    },
     pull: (controller) => {
       if (left <= 0) return controller.close();
       controller.enqueue(chunk.subarray(0, left));
