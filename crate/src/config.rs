@@ -147,11 +147,11 @@ pub enum Residual {
 /// The TopK activation of the residual stream; in which order, [`Select`] says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TopK {
-    /// Entries kept at a position.
+    /// Entries kept at each position.
     pub k: usize,
-    /// By what they are chosen.
+    /// What entries are chosen by.
     pub select: Select,
-    /// What happens to them.
+    /// What happens to the kept entries.
     pub post: Post,
 }
 
@@ -177,17 +177,17 @@ impl CacheDtype {
 /// A checked model configuration. Sizes are ≥ 1 and their products fit the address space.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// The family of files.
+    /// The family of model files.
     pub architecture: Architecture,
-    /// Tokens.
+    /// Tokens of the vocabulary.
     pub d_vocab: usize,
     /// Width of the residual stream: the neurons of a block.
     pub d_model: usize,
-    /// Blocks.
+    /// Number of blocks.
     pub n_layers: usize,
-    /// Heads of queries.
+    /// Number of query heads.
     pub n_heads: usize,
-    /// Heads of keys and values; `n_heads` without grouped attention.
+    /// Number of key and value heads; `n_heads` without grouped attention.
     pub n_kv_heads: usize,
     /// May differ from `d_model / n_heads`; even where there is RoPE.
     pub d_head: usize,
@@ -199,19 +199,19 @@ pub struct Config {
     pub cache_dtype: CacheDtype,
     /// Rows of a stored table of learned positions: the context length of `config.json`.
     pub n_positions: usize,
-    /// Before attention and MLP, and at the end.
+    /// The norm before attention and MLP, and at the end.
     pub norm: Norm,
     /// ε of the norms.
     pub norm_eps: f32,
     /// A second norm behind the attention and behind the MLP, before each is added to the stream (Gemma).
     pub post_norms: bool,
-    /// How a position enters.
+    /// How positions enter the model.
     pub positions: Positions,
     /// RMSNorm over each head of q and k, before RoPE (Qwen 3, Gemma 3).
     pub qk_norm: bool,
     /// What scores are multiplied by; 1/√d_head where the model says nothing else.
     pub attn_scale: f32,
-    /// Those of block `layer` are divided by `layer` + 1, too (GPT-2's `scale_attn_by_inverse_layer_idx`).
+    /// Whether scores of block `layer` are divided by `layer` + 1, too (GPT-2's `scale_attn_by_inverse_layer_idx`).
     pub attn_scale_by_layer: bool,
     /// c in c · tanh(score / c).
     pub attn_softcap: Option<f32>,
@@ -219,9 +219,9 @@ pub struct Config {
     pub windows: Vec<Option<usize>>,
     /// The MLP of each block.
     pub mlp: Mlp,
-    /// What it reads.
+    /// What the MLP reads.
     pub residual: Residual,
-    /// Which linear operations have one.
+    /// Which linear operations have a bias.
     pub biases: Biases,
     /// What the token embedding is multiplied by (Gemma: √d_model); 1 elsewhere.
     pub embed_scale: f32,
@@ -239,7 +239,7 @@ pub struct Config {
     pub saes: Vec<Sae>,
     /// The token that texts begin with.
     pub bos_token_id: Option<u32>,
-    /// Those that end one, where `generation_config.json` names none.
+    /// Tokens that end a text, where `generation_config.json` names none.
     pub eos_token_ids: Vec<u32>,
 }
 

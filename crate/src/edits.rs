@@ -38,7 +38,7 @@ pub enum Site {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Positions {
-    /// At each.
+    /// At every position.
     #[default]
     All,
     /// Below the prompt's length.
@@ -48,9 +48,9 @@ pub enum Positions {
     /// Half-open, absolute from 0, BOS counted.
     #[serde(untagged)]
     Range {
-        /// The first.
+        /// The first position.
         from: usize,
-        /// That behind the last.
+        /// One past the last position.
         to: usize,
     },
 }
@@ -59,7 +59,7 @@ pub enum Positions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", expecting = "\"layer\" or \"from_layer\"")]
 pub enum Propagate {
-    /// That of the edit alone.
+    /// In the layer of the edit alone.
     #[default]
     Layer,
     /// The same index in that and every later TopK block.
@@ -89,7 +89,7 @@ pub struct Edit {
     pub layer: usize,
     /// The hook of an attached sparse autoencoder whose feature is meant, instead of a neuron of a layer.
     pub sae: Option<String>,
-    /// Of the neuron in its block, from 0 to `d_model` − 1; of a feature up to `d_sae` − 1.
+    /// Index of the neuron in its block, from 0 to `d_model` − 1; of a feature up to `d_sae` − 1.
     pub index: usize,
     /// What is done to its value.
     pub action: Action,
@@ -99,7 +99,7 @@ pub struct Edit {
     pub site: Site,
     /// At which positions.
     pub positions: Positions,
-    /// Over which layers.
+    /// In which layers.
     pub propagate: Propagate,
 }
 

@@ -52,13 +52,13 @@ pub struct GenerationDefaults {
     pub temperature: Option<f32>,
     /// 0: no limit.
     pub top_k: Option<usize>,
-    /// 1: all.
+    /// 1: no limit.
     pub top_p: Option<f32>,
-    /// 1: none.
+    /// 1: no penalty.
     pub repetition_penalty: Option<f32>,
     /// Wins over the config's where it is `Some`; empty for `null`.
     pub eos_token_ids: Option<Vec<u32>>,
-    /// Of a generation.
+    /// Most new tokens of a generation.
     pub max_new_tokens: Option<usize>,
 }
 

@@ -6,7 +6,7 @@ pub enum BackendChoice {
     /// The GPU on a real adapter, else the CPU; also where the model does not load on that GPU.
     #[default]
     Auto,
-    /// The CPU.
+    /// The CPU, always.
     Cpu,
     /// The GPU, also on a software adapter; without any it is an error.
     Gpu,

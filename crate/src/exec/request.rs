@@ -11,12 +11,12 @@ use crate::ops::sampling::Sampling;
 /// Which rows get logits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogitRows {
-    /// Of none.
+    /// Of no position.
     None,
-    /// Of the last alone.
+    /// Of the last position alone.
     #[default]
     Last,
-    /// Of each.
+    /// Of every position.
     All,
     /// One number a row: the logit of this token. Of no `run`.
     #[doc(hidden)]
