@@ -8,8 +8,10 @@ declare const TOPK_LM_WORKER: string;
 /** The wasm module: gzip, base64. */
 declare const TOPK_LM_WASM: string;
 
-/** Named once: each mention of the other is the whole script in the file. */
-const WORKER = TOPK_LM_WORKER;
+/** The constant is named here alone, as each mention is the whole script, and when it is asked for, as the worker has none itself. */
+function script(): string {
+  return TOPK_LM_WORKER;
+}
 
 /** A worker that runs the text of its first message. */
 const RECEIVER = `onmessage = ({ data }) => {
@@ -22,13 +24,13 @@ const RECEIVER = `onmessage = ({ data }) => {
 /** In Chromium a worker computes slowly at a `data:` URL as long as its script: in a sandboxed frame the shipped model loaded in 25 s instead of 1. */
 function sent(): Worker {
   const worker = new Worker(`data:text/javascript,${encodeURIComponent(RECEIVER)}`);
-  worker.postMessage(WORKER);
+  worker.postMessage(script());
   return worker;
 }
 
 export function ownWorkers(): WorkerScript[] {
   const from = 'its own copy of worker.js';
-  const ways = fromText(WORKER, from, 'classic');
+  const ways = fromText(script(), from, 'classic');
   // A policy may forbid the `blob:` in it.
   return globalThis.origin === 'null' ? [{ from, start: sent }, ...ways] : ways;
 }
