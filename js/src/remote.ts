@@ -144,8 +144,9 @@ export function isPage(response: Response): boolean {
 /** Most bytes of a file that is no weights, where nothing says how long it is: a body may have no end, or unpack to a thousand times its length. */
 export const MOST_UNTOLD = 128 << 20;
 
-export function tooLong(url: string, path: string): Error {
-  if (isWeights(path)) return createError('download', `${url} goes on behind the end that its header gives.`);
+/** `most`: what {@link untoldEnd} gave. */
+export function tooLong(url: string, most: number): Error {
+  if (most !== MOST_UNTOLD) return createError('download', `${url} continues past the end that its header declares.`);
   return createError('download', `${url} is longer than ${MOST_UNTOLD >> 20} MiB, the limit for a file whose length is not known.`);
 }
 
@@ -153,8 +154,8 @@ export function tooLong(url: string, path: string): Error {
 export const isWeights = (path: string): boolean => path.endsWith('.safetensors');
 
 /**
- * Where a file must end whose length nobody says: weights where their header says so, which may not be there yet (`null`); all else at a limit.
- * A header that cannot be read sets none: whoever reads the weights refuses it.
+ * Where a file must end whose length nobody says: weights where their header says so, which may not be there yet (`null`); all else at
+ * {@link MOST_UNTOLD}, weights of which no header can be read too.
  */
 export async function untoldEnd(
   path: string,
@@ -165,13 +166,13 @@ export async function untoldEnd(
   if (held < 8) return null;
   const start = await read(0, 8);
   const header = 8 + Number(new DataView(start.buffer, start.byteOffset).getBigUint64(0, true));
-  if (header > MOST_UNTOLD) return Infinity;
+  if (header > MOST_UNTOLD) return MOST_UNTOLD;
   if (held < header) return null;
   try {
     const tensors: Record<string, { data_offsets?: number[] }> = JSON.parse(new TextDecoder().decode(await read(8, header)));
     return header + Object.values(tensors).reduce((end, tensor) => Math.max(end, Number(tensor.data_offsets?.[1] ?? 0)), 0);
   } catch {
-    return Infinity;
+    return MOST_UNTOLD;
   }
 }
 
@@ -189,7 +190,7 @@ export async function readBody(url: string, response: Response, alive: () => voi
       bytes += chunk.value.length;
       chunks.push(chunk.value as BlobPart);
       most ??= await untoldEnd(path, bytes, async (from, to) => new Uint8Array(await new Blob(chunks).slice(from, to).arrayBuffer()));
-      if (bytes > (most ?? Infinity)) throw tooLong(url, path);
+      if (most !== null && bytes > most) throw tooLong(url, most);
     }
   } catch (error) {
     if (error instanceof TopKError) throw error;

@@ -256,7 +256,7 @@ export class Transfer {
         }
         await this.#append(value as Uint8Array<ArrayBuffer>);
         most ??= await untoldEnd(path, this.#held, (from, to) => this.#range(from, to));
-        if (this.#held > (most ?? Infinity)) break;
+        if (most !== null && this.#held > most) break;
       }
     } catch (error) {
       if (this.#context.signal.aborted || error instanceof TopKError) throw error;
@@ -268,9 +268,10 @@ export class Transfer {
     const held = this.#held;
     // The server says that this is all.
     const isShort = expected !== null && held < expected && response.status === 200 && held === bodyBytes(response);
-    if (held > (most ?? Infinity) || isShort) {
+    const isLong = most !== null && held > most;
+    if (isLong || isShort) {
       await this.#restart();
-      if (expected === null) throw tooLong(url, path);
+      if (expected === null && most !== null) throw tooLong(url, most);
       throw createError('integrity', `${url} is not as long as the ${expected} bytes that were expected; the server's copy was replaced.`);
     }
     if (expected !== null && held < expected) {

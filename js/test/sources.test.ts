@@ -13,7 +13,7 @@ import { FolderFiles, readFileUrl } from '../src/sources/node.ts';
 import { saeFiles } from '../src/sources/sae.ts';
 import { checkpointFolder, type ModelFiles } from '../src/sources/source.ts';
 import type { FileContent } from '../src/types.ts';
-import { FakeServer } from './support/server.ts';
+import { FakeServer, headerOf } from './support/server.ts';
 import { turns } from './support/turns.ts';
 
 function picked(path: string, content = path): File {
@@ -226,8 +226,10 @@ test('the description of an autoencoder ends at a limit, its weights do not', { 
   const server = new FakeServer().put('cfg.json', '{}').put('sae_weights.safetensors', '');
   t.mock.method(globalThis, 'fetch', server.fetch);
   const fetched = () => saeFiles({ kind: 'url', url: 'https://host.example/m/' }, new AbortController().signal);
-  server.untold.set('sae_weights.safetensors', (128 << 20) + 1);
-  assert.equal((await fetched()).get('sae_weights.safetensors')?.size, (128 << 20) + 1);
+  const header = headerOf(128 << 20);
+  server.begun.set('sae_weights.safetensors', header);
+  server.untold.set('sae_weights.safetensors', 128 << 20);
+  assert.equal((await fetched()).get('sae_weights.safetensors')?.size, header.length + (128 << 20));
   server.untold.set('cfg.json', Number.POSITIVE_INFINITY);
   await assert.rejects(
     fetched(),

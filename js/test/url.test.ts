@@ -6,7 +6,7 @@ import { TopKAbortError } from '../src/errors.ts';
 import { saeFiles } from '../src/sources/sae.ts';
 import { UrlFiles } from '../src/sources/url.ts';
 import { installCaches } from './support/caches.ts';
-import { FakeServer, pattern } from './support/server.ts';
+import { FakeServer, headerOf, pattern } from './support/server.ts';
 import { assertMonotonic, BASE, changingServer, join, modelServer, open, readAll, rejectsWith, WEIGHTS, weights } from './support/visit.ts';
 
 test('the sizes are known before the weights are there, and a read waits for them', async (t) => {
@@ -258,7 +258,7 @@ test('a manifest that promises more bytes than there are: an error, not a downlo
   );
 });
 
-test('a file whose length nobody says ends at a limit, unless it is weights', { timeout: 600_000 }, async () => {
+test('a file whose length nobody says ends at a limit, unless it is weights with a header', { timeout: 600_000 }, async () => {
   const opening = (server: FakeServer) => open(server, { cache: null }).then(({ folder }) => folder.complete());
   for (const [path, where] of [
     ['manifest.json', 'manifest.json'],
@@ -274,18 +274,17 @@ test('a file whose length nobody says ends at a limit, unless it is weights', { 
   const file = (await UrlFiles.create(BASE, null, features)).file('features/index.json', new AbortController().signal);
   await rejectsWith(file, 'download', /features\/index\.json is longer than 128 MiB/);
   const server = modelServer();
-  server.untold.set(WEIGHTS, (128 << 20) + 1);
+  const header = headerOf(128 << 20);
+  server.begun.set(WEIGHTS, header);
+  server.untold.set(WEIGHTS, 128 << 20);
   const opened = await open(server, { cache: null });
-  assert.equal(opened.folder.size(WEIGHTS), (128 << 20) + 1);
+  assert.equal(opened.folder.size(WEIGHTS), header.length + (128 << 20));
+  for (const none of [new Uint8Array(0), new Uint8Array(8).fill(255)]) {
+    server.begun.set(WEIGHTS, none);
+    server.untold.set(WEIGHTS, Infinity);
+    await rejectsWith(opening(server), 'download', /model\.safetensors is longer than 128 MiB/);
+  }
 });
-
-/** The first bytes of a safetensors file whose one tensor has so many. */
-function headerOf(bytes: number): Uint8Array {
-  const header = new TextEncoder().encode(
-    JSON.stringify({ __metadata__: {}, w: { dtype: 'I8', shape: [bytes], data_offsets: [0, bytes] } }),
-  );
-  return new Uint8Array([...new Uint8Array(new BigUint64Array([BigInt(header.length)]).buffer), ...header]);
-}
 
 test('weights whose length nobody says end where their header says', { timeout: 600_000 }, async (t) => {
   const opening = (server: FakeServer) => open(server, { cache: null }).then(({ folder }) => folder.complete());
@@ -294,7 +293,7 @@ test('weights whose length nobody says end where their header says', { timeout: 
   server.untold.set(WEIGHTS, 3 << 20);
   await opening(server);
   server.untold.set(WEIGHTS, Infinity);
-  const beyond = /m\/model\.safetensors goes on behind the end that its header gives/;
+  const beyond = /m\/model\.safetensors continues past the end that its header declares/;
   await rejectsWith(opening(server), 'download', beyond);
   t.mock.method(globalThis, 'fetch', server.fetch);
   server.put('cfg.json', '{}').put('sae_weights.safetensors', '');
@@ -303,7 +302,7 @@ test('weights whose length nobody says end where their header says', { timeout: 
   const autoencoder = () => saeFiles({ kind: 'url', url: BASE }, new AbortController().signal);
   assert.equal((await autoencoder()).get('sae_weights.safetensors')?.size, (5 << 20) + headerOf(5 << 20).length);
   server.untold.set('sae_weights.safetensors', Infinity);
-  await rejectsWith(autoencoder(), 'download', /sae_weights\.safetensors goes on behind/);
+  await rejectsWith(autoencoder(), 'download', /sae_weights\.safetensors continues past/);
 });
 
 test('a body that goes on behind the length that was told is not read to its end', { timeout: 600_000 }, async () => {

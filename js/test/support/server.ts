@@ -148,6 +148,14 @@ function zeros(length: number, before?: Uint8Array): ReadableStream<Uint8Array> 
   });
 }
 
+/** The first bytes of a safetensors file whose one tensor has so many. */
+export function headerOf(bytes: number): Uint8Array {
+  const header = new TextEncoder().encode(
+    JSON.stringify({ __metadata__: {}, w: { dtype: 'I8', shape: [bytes], data_offsets: [0, bytes] } }),
+  );
+  return new Uint8Array([...new Uint8Array(new BigUint64Array([BigInt(header.length)]).buffer), ...header]);
+}
+
 /** Bytes that differ everywhere, so that a shifted or doubled part is seen. */
 export function pattern(length: number): Uint8Array {
   const bytes = new Uint8Array(length);
