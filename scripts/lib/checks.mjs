@@ -15,6 +15,7 @@ import { checkShaderStyle } from './shader-style.mjs';
 import { buildSite } from './site.mjs';
 import { checkSize } from './size.mjs';
 import { filesUnder } from './steps.mjs';
+import { installOtherBrowsers } from './system.mjs';
 
 /** Test files that take longest: they begin first, so that none is left alone at the end. */
 const LONGEST = ['life', 'environments', 'webgpu', 'webpack', 'shifts', 'page-trouble', 'own-statistics', 'turn', 'threads'];
@@ -55,7 +56,7 @@ export const checks = [
   { name: 'js-tests', work: unitTests },
   { name: 'package-tests', work: () => onPackage('tests/package', 2) },
   { name: 'environments', work: () => prepare(), besideNext: true }, // at low priority
-  { name: 'browser-tests', work: () => onPackage('tests/browser', 2) },
+  { name: 'browser-tests', work: () => installOtherBrowsers().then(() => onPackage('tests/browser', 2)) },
   { name: 'python', work: pythonTests },
   { name: 'js-fuzz', work: () => onPackage('tests/fuzz', 2), besideNext: true }, // busy cores; the next mostly waits
   { name: 'notebooks', work: notebookTests },

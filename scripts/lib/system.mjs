@@ -80,6 +80,20 @@ export function findChromium() {
   return onPath ?? (fs.existsSync(MAC_CHROME) ? MAC_CHROME : null);
 }
 
+/** Firefox and WebKit, where they can be had without asking: their tests are skipped without them. */
+export async function installOtherBrowsers() {
+  const missing = [];
+  if (which('firefox-esr', 'firefox') === null) missing.push('firefox-esr');
+  if (which('WebKitWebDriver') === null) missing.push('webkit2gtk-driver');
+  if (!process.env.DISPLAY && which('xvfb-run') === null) missing.push('xvfb', 'xauth');
+  if (missing.length === 0 || !isDebian() || !isRoot()) return;
+  try {
+    await ensureDebianPackages(missing, '');
+  } catch (error) {
+    console.log(`Firefox and WebKit could not be installed: ${error.message}`);
+  }
+}
+
 /** A Vulkan driver for the native GPU tests: the machine's own, or Mesa's lavapipe (a CPU emulation). */
 export async function ensureVulkan() {
   if (process.platform !== 'linux') return; // Metal and Direct3D come with the system.
