@@ -26,7 +26,7 @@ HERE = Path(__file__).parent / "gguf"
 # Where a block has f16 numbers.
 HALVES = {
     Q.F16: [0], Q.Q4_0: [0], Q.Q4_1: [0, 2], Q.Q5_0: [0], Q.Q5_1: [0, 2], Q.Q8_0: [0],
-    Q.Q2_K: [80, 82], Q.Q3_K: [108], Q.Q4_K: [0, 2], Q.Q5_K: [0, 2], Q.Q6_K: [208],
+    Q.Q2_K: [80, 82], Q.Q3_K: [108], Q.Q4_K: [0, 2], Q.Q5_K: [0, 2], Q.Q6_K: [208], Q.IQ4_NL: [0], Q.IQ4_XS: [0],
 }  # fmt: skip
 TEXT = """The red kite pulled at its string, and 12 birds flew up. "Don't let go!" said Mia.
 She held on.  The wind was strong; it blew for 345 minutes, and they'd laugh  and run.
@@ -57,7 +57,8 @@ def numbers(values):
 def block_vectors():
     rng = np.random.default_rng(1)
     vectors = {}
-    for kind in [Q.F32, Q.F16, Q.Q4_0, Q.Q4_1, Q.Q5_0, Q.Q5_1, Q.Q8_0, Q.Q2_K, Q.Q3_K, Q.Q4_K, Q.Q5_K, Q.Q6_K, Q.BF16]:
+    whole, small, k, nonlinear = [Q.F32, Q.F16], [Q.Q4_0, Q.Q4_1, Q.Q5_0, Q.Q5_1, Q.Q8_0], [Q.Q2_K, Q.Q3_K, Q.Q4_K, Q.Q5_K, Q.Q6_K], [Q.IQ4_NL, Q.IQ4_XS]
+    for kind in [*whole, *small, *k, Q.BF16, *nonlinear]:
         per_block, size = gguf.GGML_QUANT_SIZES[kind]
         blocks = random_blocks(rng, kind, 2 if per_block > 1 else 8, 0.1)
         values = dequantize(blocks.reshape(1, -1).view(np.float32) if kind == Q.F32 else blocks.reshape(1, -1), kind)

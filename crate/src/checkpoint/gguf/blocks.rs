@@ -19,10 +19,12 @@ pub enum GgufType {
     Q4K,
     Q5K,
     Q6K,
+    Iq4Nl,
+    Iq4Xs,
 }
 
 /// Number in the file, name, numbers of a block and its bytes.
-const TYPES: [(GgufType, u32, &str, usize, usize); 13] = [
+const TYPES: [(GgufType, u32, &str, usize, usize); 15] = [
     (GgufType::F32, 0, "F32", 1, 4),
     (GgufType::F16, 1, "F16", 1, 2),
     (GgufType::Q4_0, 2, "Q4_0", 32, 18),
@@ -35,8 +37,13 @@ const TYPES: [(GgufType, u32, &str, usize, usize); 13] = [
     (GgufType::Q4K, 12, "Q4_K", 256, 144),
     (GgufType::Q5K, 13, "Q5_K", 256, 176),
     (GgufType::Q6K, 14, "Q6_K", 256, 210),
+    (GgufType::Iq4Nl, 20, "IQ4_NL", 32, 18),
+    (GgufType::Iq4Xs, 23, "IQ4_XS", 256, 136),
     (GgufType::Bf16, 30, "BF16", 1, 2),
 ];
+
+/// What the 4 bits of the types IQ4 stand for.
+const LEVELS: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 
 impl GgufType {
     pub fn of(number: u32) -> Option<GgufType> {
@@ -62,6 +69,7 @@ impl GgufType {
         let fifth = |at: usize, from: usize| f32::from(nibble(at + i % 16, i / 16) | bit(from, i) << 4);
         // Where a number of a block of 256 is in its half, its quarter of that, and there.
         let (two, four, l) = (i / 128, i / 32 % 4, i % 32);
+        let level = |at: usize| f32::from(LEVELS[usize::from(nibble(at + i % 16, i % 32 / 16))]);
         match self {
             GgufType::F32 => f32::from_le_bytes([block[0], block[1], block[2], block[3]]),
             GgufType::F16 => half(0),
@@ -96,6 +104,12 @@ impl GgufType {
                 let low = nibble(64 * two + 32 * (four % 2) + l, four / 2);
                 let q = low | (block[128 + 32 * two + l] >> (2 * four) & 3) << 4;
                 half(208) * f32::from(block[192 + i / 16] as i8) * (f32::from(q) - 32.0)
+            }
+            GgufType::Iq4Nl => half(0) * level(2),
+            GgufType::Iq4Xs => {
+                let part = i / 32;
+                let scale = nibble(4 + part / 2, part % 2) | (block[2 + part / 4] >> (2 * (part % 4)) & 3) << 4;
+                half(0) * (f32::from(scale) - 32.0) * level(8 + 16 * part)
             }
         }
     }
