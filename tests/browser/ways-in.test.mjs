@@ -26,6 +26,7 @@ test('an address, a path, a name on the hub; anything else is a sentence', () =>
   ]) {
     assert.equal(folderOf(text, BASE).url?.href, url, text);
   }
+  assert.match(folderOf('https://a.example/m/x.Q4_K_M.gguf?download=true', BASE).fault, /^“x\.Q4_K_M\.gguf” is a GGUF file/);
   assert.match(folderOf('hello', BASE).fault, /^“hello” is neither an address nor a model’s name/);
   assert.match(folderOf('http://a.example/m/', BASE).fault, /must begin with https:/);
   for (const text of ['ftp://a.example/m/', 'javascript:alert()']) assert.match(folderOf(text, BASE).fault, /must begin with https:/, text);

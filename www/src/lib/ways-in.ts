@@ -37,6 +37,8 @@ export function folderOf(text: string, base: string): { url: URL } | { fault: st
       fault: 'The address must begin with https://; only http://localhost and http://127.0.0.1 may go without.',
     };
   }
+  const other = otherFormat(url.pathname);
+  if (other) return { fault: other };
   url.hash = '';
   return { url: url.href.endsWith('/') ? url : new URL(`${url.href}/`) };
 }
