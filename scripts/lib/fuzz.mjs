@@ -1,7 +1,7 @@
 // The native fuzz targets (crate/tests/fuzz): a process each, two at a time, FUZZ_SECONDS each: 15, or an hour with SOAK=1.
 import { capture, Failure } from './run.mjs';
 
-const TARGETS = ['tokenizer', 'features', 'decoder', 'weights', 'config', 'sae', 'edits', 'manifest'];
+const TARGETS = ['tokenizer', 'features', 'decoder', 'weights', 'config', 'sae', 'edits', 'manifest', 'gguf'];
 const AT_ONCE = 2;
 
 export async function fuzz() {

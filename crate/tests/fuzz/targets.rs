@@ -4,6 +4,7 @@ mod config;
 mod edits;
 mod features;
 mod generated;
+mod gguf;
 mod manifest;
 mod sae;
 mod tokenizer;
@@ -46,6 +47,7 @@ pub fn all() -> Vec<Target> {
         sae::target(),
         edits::target(),
         manifest::target(),
+        gguf::target(),
         features::target(),
     ]
 }
