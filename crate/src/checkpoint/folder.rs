@@ -34,6 +34,9 @@ impl FolderSource {
     /// Fails where `root` is not a folder.
     pub fn new(root: impl AsRef<Path>) -> Result<FolderSource> {
         let root = root.as_ref();
+        if root.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gguf")) && root.is_file() {
+            fail!(Io, "{} is a GGUF file; topk-lm convert makes a model folder of it", root.display());
+        }
         if !root.is_dir() {
             fail!(Io, "{} is not a folder", root.display());
         }

@@ -206,6 +206,12 @@ fn failures_are_one_line_and_name_the_file() {
         assert!(failure(args, 1).starts_with(&missing));
     }
     assert!(failure(&["info", "--model", "no/such/folder"], 1).contains("no/such/folder is not a folder"));
+    let gguf = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/goldens/gguf/qwen2.gguf");
+    let said = failure(&["info", "--model", gguf], 1);
+    assert!(
+        said.contains("qwen2.gguf is a GGUF file; topk-lm convert makes a model folder of it"),
+        "{said}"
+    );
 }
 
 #[test]

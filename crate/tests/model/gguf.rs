@@ -279,8 +279,8 @@ fn a_value_that_cannot_be_followed_is_refused() {
             "qwen2.embedding_scale = 12 is not supported",
         ),
         (
-            float("residual_scale", 0.5),
-            "qwen2.residual_scale = 0.5 is not supported",
+            float("residual_scale", 0.2),
+            "qwen2.residual_scale = 0.2 is not supported",
         ),
         (
             float("rope.scaling.attn_factor", 0.5),
@@ -289,6 +289,14 @@ fn a_value_that_cannot_be_followed_is_refused() {
         (
             float("logit_scale", f32::NAN),
             "qwen2.logit_scale is NaN; it must be finite",
+        ),
+        (
+            with_key("split.count", 2, &3u16.to_le_bytes()),
+            "the file is one of 3 parts; llama-gguf-split --merge, of llama.cpp, joins them",
+        ),
+        (
+            with_key("general.type", 8, b"\x07\0\0\0\0\0\0\0adapter"),
+            "general.type is \"adapter\"; it must be a model",
         ),
         (
             with_key("qwen2.attention.causal", 7, &[0]),
@@ -356,6 +364,10 @@ fn the_end_of_a_turn_ends_a_text() {
     assert_eq!(config(&eot).eos_token_ids, [0, 5]);
     let eos = with_key("tokenizer.ggml.eot_token_id", 4, &0u32.to_le_bytes());
     assert_eq!(config(&eos).eos_token_ids, [0]);
+    for of_code in ["fim_pad", "fim_rep", "fim_sep"] {
+        let path = with_key(&format!("tokenizer.ggml.{of_code}_token_id"), 4, &5u32.to_le_bytes());
+        assert_eq!(config(&path).eos_token_ids, [0, 5]);
+    }
 }
 
 #[test]

@@ -55,6 +55,12 @@ pub struct Kind {
 
 impl Kind {
     pub fn of(header: &Header) -> Result<Kind> {
+        if let Some(parts @ 2..) = header.integer("split.count")? {
+            fail!(Checkpoint, "the file is one of {parts} parts; llama-gguf-split --merge, of llama.cpp, joins them");
+        }
+        if let Some(what) = header.text("general.type")?.filter(|what| *what != "model") {
+            fail!(Checkpoint, "general.type is {}; it must be a model", quoted(what));
+        }
         let names = KINDS.map(|kind| kind.0).join(", ");
         let Some(name) = header.text("general.architecture")? else {
             fail!(Checkpoint, "general.architecture is missing; {names} are supported")
@@ -135,7 +141,7 @@ impl Kind {
     pub fn config(&self, header: &Header, four_bits: bool, frequencies: Option<&[f32]>) -> Result<Json> {
         for (key, harmless) in NEUTRAL {
             if let Some(number) = header.float(&self.key(key))?.filter(|number| !harmless.contains(number)) {
-                fail!(Checkpoint, "{} = {number} is not supported", self.key(key));
+                fail!(Checkpoint, "{} = {} is not supported", self.key(key), number as f32);
             }
         }
         if header.boolean(&self.key("attention.causal"))? == Some(false) {
@@ -186,7 +192,10 @@ impl Kind {
         }
         let token = |of: &str| tokenizer::id_of(header, of);
         set("bos_token_id", token("bos")?.map_or(Json::Null, Json::from));
-        let mut ends: Vec<i64> = [token("eos")?, token("eot")?, token("eom")?].into_iter().flatten().collect();
+        let mut ends = Vec::new();
+        for name in ["eos", "eot", "eom", "fim_pad", "fim_rep", "fim_sep"] {
+            ends.extend(token(name)?);
+        }
         ends.extend(tokenizer::ends(header)?);
         let mut seen = HashSet::new();
         ends.retain(|id| seen.insert(*id));

@@ -35,7 +35,7 @@ pub fn written(header: &Header) -> Result<std::result::Result<Json, String>> {
 
 /// Tokens that end a text or a turn, beside the one that the file calls so, as llama.cpp knows them: by their texts. They are of control,
 /// whatever the file says. The last are those between the parts of code that is filled in.
-const ENDS: [&str; 23] = [
+const ENDS: [&str; 26] = [
     "<|endoftext|>",
     "<|end_of_text|>",
     "<|eot_id|>",
@@ -49,6 +49,7 @@ const ENDS: [&str; 23] = [
     "[EOT]",
     "[EOS]",
     "<eos>",
+    "<｜end▁of▁sentence｜>",
     "</s>",
     "<|fim_pad|>",
     "<fim-pad>",
@@ -57,6 +58,8 @@ const ENDS: [&str; 23] = [
     "[PAD]",
     "<|fim_repo|>",
     "<|repo_name|>",
+    "<fim-repo>",
+    "<REPO>",
     "<reponame>",
     "<|file_sep|>",
 ];

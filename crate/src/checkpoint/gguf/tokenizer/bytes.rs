@@ -28,7 +28,7 @@ pub fn written(header: &Header, tokens: &Tokens) -> Result<std::result::Result<J
         "gpt-2" => bytes(true),
         "smollm" => sequence(json!({ "type": "Digits", "individual_digits": true }), bytes(true)),
         "llama-bpe" | "llama3" | "llama-v3" => sequence(split(WORDS[0]), bytes(false)),
-        "qwen2" => sequence(split(WORDS[1]), bytes(false)),
+        "qwen2" | "deepseek-r1-qwen" => sequence(split(WORDS[1]), bytes(false)),
         other => return Ok(Err(format!("how its tokenizer cuts text, {}, is not known", quoted(other)))),
     };
     let merges = header.texts("tokenizer.ggml.merges")?;
@@ -89,6 +89,14 @@ mod tests {
         assert_eq!(first(&[pre("qwen2"), ("add_bos_token", Value::Bool(true))]), json!([3]));
     }
 
+    /// As in llama.cpp.
+    #[test]
+    fn deepseeks_qwen_cuts_as_qwen() {
+        let made = |pre: &str| tokenizer::written(&header(&[("pre", Value::Text(pre.into()))])).unwrap().unwrap();
+        assert_eq!(made("deepseek-r1-qwen")["pre_tokenizer"], made("qwen2")["pre_tokenizer"]);
+        assert_eq!(made("deepseek-r1-qwen")["normalizer"], json!(null));
+    }
+
     /// Llama 3 and Qwen cut otherwise than GPT-2; the files from before the key do not say which they are.
     #[test]
     fn how_text_is_cut_is_not_guessed() {
@@ -114,6 +122,8 @@ mod tests {
         let special: Vec<_> = added.iter().map(|token| (token["id"].clone(), token["special"].clone())).collect();
         assert_eq!(special, [3, 4, 5].map(|id| (json!(id), json!(true))));
         assert_eq!(tokenizer::id_of(&header(&[]), "eos").unwrap(), None);
+        let of_deepseek = header(&[("tokens", texts(&["a", "b", "ab", "<｜end▁of▁sentence｜>"]))]);
+        assert_eq!(tokenizer::ends(&of_deepseek).unwrap(), [3]);
     }
 
     #[test]
