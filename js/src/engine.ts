@@ -1,10 +1,10 @@
 /** The wasm module: fetched and compiled once in a worker, page or Node process. */
 import init, * as engine from './topk_lm.js';
 import type { TeamRequest } from './protocol.js';
-import { createError } from './errors.js';
+import { createError, TopKError } from './errors.js';
 import { isNode, readFileUrl } from './sources/node.js';
 import { ByteProgress } from './progress.js';
-import { bodyBytes, isPage, timely } from './remote.js';
+import { bodyBytes, isPage, NETWORK, request, retry, Retriable, timely } from './remote.js';
 import type { LoadProgress } from './types.js';
 import { wasmUrl } from './wasm-url.js';
 
@@ -104,6 +104,7 @@ async function start(wasm: string | Uint8Array<ArrayBuffer>, onProgress: (progre
     isReady = true;
     return new Instance();
   } catch (error) {
+    if (error instanceof TopKError) throw error; // the connection, which is no fault of the file's place
     const what = typeof wasm === 'string' ? `The engine could not be loaded from ${wasm}` : "The engine's bytes could not be used";
     const why = error instanceof Error ? error.message : String(error);
     throw createError('wasm', `${what} (${why}); ${advice(error)}.`, { cause: error });
@@ -169,7 +170,7 @@ async function moduleAt(url: string, onProgress: (progress: LoadProgress) => voi
     return await fetchModule(url, 'default', onBytes);
   } catch {
     // A cache may have kept a bad moment of the server, a web page in place of the file for example: ask the server itself.
-    return fetchModule(url, 'reload', onBytes);
+    return retry(NETWORK, new AbortController().signal, () => fetchModule(url, 'reload', onBytes));
   }
 }
 
@@ -180,7 +181,7 @@ function fetchModule(
   onBytes: (bytes: number, total: number | null) => void,
 ): Promise<WebAssembly.Module> {
   return timely(FILE, undefined, async (signal, alive) => {
-    const response = await fetch(url, { cache, signal });
+    const response = await request(NETWORK, url, { cache, signal });
     alive();
     if (!response.ok) throw new Error(`the server responded with ${response.status}`);
     if (isPage(response)) throw new Error('the server sent a web page instead');
@@ -198,6 +199,9 @@ function fetchModule(
     });
     // The type is set here, so that servers that do not know .wasm work too.
     const counted = new Response(response.body?.pipeThrough(counter) ?? null, { headers: { 'content-type': 'application/wasm' } });
-    return WebAssembly.compileStreaming(counted);
+    return WebAssembly.compileStreaming(counted).catch((error) => {
+      // What cannot be compiled is a CompileError.
+      throw error instanceof TypeError ? new Retriable(`${url}: the download stopped (${error.message}).`, { cause: error }) : error;
+    });
   });
 }

@@ -111,6 +111,9 @@ export async function pause(network: Network, signal: AbortSignal, { message, ca
   await network.sleep(250 * 2 ** failures, signal);
 }
 
+/** Whether a URL is of this page's own origin. */
+const isOwn = (url: string): boolean => typeof origin !== 'undefined' && new URL(url).origin === origin;
+
 /** Fetches; what the network does wrong becomes {@link Retriable}. */
 export async function request(network: Network, url: string, init: RequestInit & { signal: AbortSignal }): Promise<Response> {
   let response: Response;
@@ -118,12 +121,11 @@ export async function request(network: Network, url: string, init: RequestInit &
     response = await network.fetch(url, init);
   } catch (error) {
     throwIfAborted(init.signal);
-    throw new Retriable(
-      `${url} could not be fetched (${String(error)}); check the connection, and that the server allows requests from this page (CORS).`,
-      {
-        cause: error,
-      },
-    );
+    // Another origin may also refuse the page.
+    const why = isOwn(url)
+      ? ': the connection failed'
+      : ` (${String(error)}); check the connection, and that the server allows requests from this page (CORS)`;
+    throw new Retriable(`${url} could not be fetched${why}.`, { cause: error });
   }
   if ((response.status >= 500 && response.status !== 501) || response.status === 408 || response.status === 429) {
     throw new Retriable(`${url} could not be fetched: the server responded with ${response.status}; try again later.`);

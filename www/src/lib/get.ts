@@ -37,3 +37,8 @@ export async function getJson(what: string, url: URL, signal?: AbortSignal, { op
 export class SiteFileError extends Error {
   readonly code = 'site-file';
 }
+
+/** The engine's code did not arrive. Browsers remember that for as long as the page is open. */
+export class EngineCodeError extends Error {
+  readonly code = 'engine-code';
+}

@@ -1,6 +1,6 @@
 /** Errors as a reader sees them: what happened, and what to do next. */
-/** The button that goes with the next step. */
-export type Remedy = 'restart' | 'retry' | 'cpu' | 'reload' | 'none';
+/** The button that goes with the next step; `retry-reload`: two. */
+export type Remedy = 'restart' | 'retry' | 'retry-reload' | 'cpu' | 'reload' | 'none';
 
 export interface Problem {
   /** `code` of the engine’s error, or `unknown`. */
@@ -27,6 +27,7 @@ const KNOWN: Record<string, { advice: string; remedy: Remedy; fatal: boolean }> 
   },
   internal: { advice: `Restart to load the model again. ${KEPT}`, remedy: 'restart', fatal: true },
   disposed: { advice: `Restart to load the model again. ${KEPT}`, remedy: 'restart', fatal: true },
+  'engine-code': { advice: 'Check your connection and reload the page.', remedy: 'reload', fatal: true },
   'site-file': { advice: 'Check your connection and load again.', remedy: 'retry', fatal: false },
   features: { advice: 'The rest of the page still works.', remedy: 'none', fatal: false },
   'no-features': { advice: 'Pages that need no statistics still work.', remedy: 'none', fatal: false },
@@ -76,6 +77,9 @@ export const LOST: Problem = {
   advice: 'Check your connection and load again.',
   remedy: 'retry',
 };
+
+/** The same once more. Chromium asks for a file that two files share only once, also if it failed: then only a reload helps. */
+export const LOST_AGAIN: Problem = { ...LOST, advice: 'Check your connection and load again, or reload the page.', remedy: 'retry-reload' };
 
 /** Of a model that runs on the GPU (`gpu`), that is being loaded (`loading`). */
 export function problemOf(error: unknown, { gpu = false, loading = false } = {}): Problem {

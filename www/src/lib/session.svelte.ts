@@ -1,5 +1,6 @@
 /** The chosen model over its life in the page (not loaded, loading, ready, failed), and its training checkpoints. */
 import type { FeatureIndex, Features, LoadProgress, ModelSource, TopKLM } from 'topk-lm';
+import { EngineCodeError } from './get';
 import { kindOf, type ModelKind, topkLayers } from './model-kind';
 import type { ModelEntry } from './models';
 import type { Engine } from './route';
@@ -7,7 +8,9 @@ import { endsModel, fileProblem, isAbort, isDisposed, isFatal, type Problem, pro
 import { readVocabulary } from './vocabulary';
 
 /** The engine's code, apart from the pages: they are shown first. */
-const code = import('topk-lm');
+const code = import('topk-lm').catch((cause: unknown) => {
+  throw new EngineCodeError('The engine could not be loaded.', { cause });
+});
 code.catch(() => {}); // said where it is used
 
 /** Largest download that starts without asking. */
@@ -106,6 +109,11 @@ export class Session {
     return this.model ? this.model.backend.kind === 'webgpu' : this.engine.backend !== 'cpu' && 'gpu' in navigator;
   }
 
+  /** Whether the {@link vocabulary} is on its way: until then a text is of numbers. */
+  get isVocabularyAwaited(): boolean {
+    return this.vocabulary === null && !this.isVocabularyAsked && (this.phase === 'idle' || this.phase === 'loading');
+  }
+
   /** Training steps of the chosen model, ascending; those of a model on another site are known once it is loaded. */
   get steps(): { step: number; bytes: number | null }[] {
     if (this.entry && this.entry.steps.length > 0) return this.entry.steps;
@@ -151,7 +159,9 @@ export class Session {
   async #readIndex(features: Features): Promise<void> {
     try {
       const index = await features.index();
-      if (this.features === features) this.index = index;
+      if (this.features !== features) return;
+      this.index = index;
+      this.missing = null;
     } catch (error) {
       if (this.features !== features) return;
       this.missing = whyUnread(error);
@@ -197,6 +207,7 @@ export class Session {
     this.problem = null;
     this.progress = null;
     this.phase = 'loading';
+    if (this.folder && this.missing !== null && !this.lacksFeatures) void this.#readIndex(this.folder);
     try {
       await this.#drop();
       const { signal } = controller;
