@@ -1,11 +1,11 @@
 // Attention probabilities for hook_pattern, only where a hook asks: one workgroup of 256 threads per (head, row). Scores are
 // made twice (maximum and sum first, then the probabilities) instead of being stored. Positions that the row
 // does not see are 0.
-// Grid: (heads, rows of this dispatch). aux0: first row of `rotated` · aux1: n_ctx.
+// Grid: (heads, rows of this dispatch). aux0: first row of `rotated` · aux1: one behind the last position.
 // @import parts/scores.wgsl
 // @import parts/reduce.wgsl
 
-@group(0) @binding(3) var<storage, read_write> pattern: array<f32>; // [rows of this dispatch, n_heads, n_ctx]
+@group(0) @binding(3) var<storage, read_write> pattern: array<f32>; // [rows of this dispatch, n_heads, aux1]
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {

@@ -282,12 +282,12 @@ impl Hook {
             }
             Part::Interleaved(first) => captured.iter().skip(first).step_by(2).copied().collect(),
             Part::Pattern => {
-                // [rows, n_heads, n_ctx] → [n_heads, rows, keys]: keys up to the last row's position.
-                let (heads, n_ctx) = (self.heads, self.width);
+                // [rows, n_heads, keys] → [n_heads, rows, keys]: keys up to the last row's position.
+                let (heads, end) = (self.heads, captured.len() / (rows * self.heads).max(1));
                 let mut data = Vec::with_capacity(heads * rows * rows);
                 for head in 0..heads {
                     for row in 0..rows {
-                        data.extend_from_slice(&captured[(row * heads + head) * n_ctx..][..rows]);
+                        data.extend_from_slice(&captured[(row * heads + head) * end..][..rows]);
                     }
                 }
                 return Array {
@@ -310,7 +310,7 @@ impl Hook {
             return self.array(1, captured);
         }
         let data = captured
-            .chunks_exact(self.width)
+            .chunks_exact((captured.len() / self.heads).max(1))
             .flat_map(|head| &head[..=position])
             .copied()
             .collect();

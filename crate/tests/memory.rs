@@ -80,10 +80,13 @@ fn memory_is_for_the_text_and_not_for_the_context() {
         &[&["generate", "--temperature", "0", "--max-tokens", "100"], &common[..]].concat(),
     );
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    // Each position has a row as long as the context for each head.
+    // Each position has a row as long as the text for each head.
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("memory.safetensors");
     let pattern = ["--hook", "blocks.0.attn.hook_pattern", "--out", out.to_str().unwrap()];
     let output = limited(300_000, &[&["run"], &common[..], &pattern].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let long = vec!["1"; 4000].join(",");
+    let output = limited(300_000, &[&["run"], &common[..5], &[&long], &pattern].concat());
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(

@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::edits::EditTable;
 use crate::ops::buffers::{Buffer, HIDDEN};
 use crate::ops::def::{At, OpDef, Point, Rows, Step};
-use crate::ops::lm_head;
+use crate::ops::{lm_head, pattern};
 use crate::ops::sampling::Sampling;
 
 /// Which rows get logits.
@@ -65,6 +65,11 @@ impl Capture {
 
     pub fn is_lens(&self) -> bool {
         *self == Capture::lens(self.point)
+    }
+
+    /// Whether a row of it is as long as the batch sees.
+    pub fn is_pattern(&self) -> bool {
+        self.step().is_some_and(|step| step.op.name == pattern::DEF.name)
     }
 
     /// The operation to run, where one is.

@@ -20,6 +20,8 @@ enum Size {
     Rows(fn(&Config) -> usize),
     /// The same, of a width that no model's configuration knows.
     Fixed(usize),
+    /// f32 `[rows, count, positions]`: up to the last position of a batch.
+    Positions(fn(&Config) -> usize),
     /// So many 32-bit words for batches of so many rows; on the GPU only.
     Words(fn(&Config, usize) -> usize),
 }
@@ -45,6 +47,16 @@ impl Buffer {
         }
     }
 
+    /// f32 `[rows, count, positions]`, as many positions as the last row of a batch sees.
+    pub const fn positions(name: &'static str, count: fn(&Config) -> usize) -> Buffer {
+        Buffer {
+            name,
+            instance: 0,
+            size: Size::Positions(count),
+            chunked: false,
+        }
+    }
+
     /// Words that only the GPU needs: `words` says how many for batches of so many rows.
     pub const fn words(name: &'static str, words: fn(&Config, usize) -> usize) -> Buffer {
         Buffer {
@@ -65,11 +77,17 @@ impl Buffer {
         self.chunked
     }
 
-    /// Numbers in a row; 0 for words.
+    /// Numbers in a row, at most; 0 for words.
     pub fn width(self, config: &Config) -> usize {
+        self.width_to(config, config.n_ctx)
+    }
+
+    /// Numbers in a row of a batch that ends in front of position `end`.
+    pub fn width_to(self, config: &Config, end: usize) -> usize {
         match self.size {
             Size::Rows(width) => width(config),
             Size::Fixed(width) => width,
+            Size::Positions(count) => count(config) * end,
             Size::Words(_) => 0,
         }
     }

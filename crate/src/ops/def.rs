@@ -225,6 +225,21 @@ impl Params {
         last.filter(|_| self.mode == EACH)
     }
 
+    /// Of a later step of the same rows.
+    pub fn at_step(self, step: usize) -> Params {
+        Params {
+            step: step as u32,
+            start: self.start + step as u32,
+            ..self
+        }
+    }
+
+    /// One behind the last position of any row.
+    pub fn end(&self) -> usize {
+        let last = self.start + if self.mode == Rows::Sequence as u32 { self.rows.saturating_sub(1) } else { 0 };
+        1 + self.last_of_each().unwrap_or(last as usize)
+    }
+
     pub fn layer(self, layer: usize) -> Params {
         Params {
             layer: layer as u32,

@@ -53,6 +53,11 @@ impl Pass<'_> {
         }
     }
 
+    /// One behind the last position of any row.
+    pub fn end(&self) -> usize {
+        (0..self.rows()).map(|row| self.position(row) + 1).max().unwrap_or(0)
+    }
+
     /// Whether rows are alternatives of one position.
     pub fn alternatives(&self) -> bool {
         matches!(
@@ -179,10 +184,10 @@ pub struct Buffers {
 }
 
 impl Buffers {
-    /// Makes room for `rows` rows in a buffer.
-    pub fn resize(&mut self, buffer: Buffer, config: &Config, rows: usize) -> Result<()> {
+    /// Makes room for `rows` rows of `width` numbers in a buffer.
+    pub fn resize(&mut self, buffer: Buffer, width: usize, rows: usize) -> Result<()> {
         let what = || format!("{rows} rows of {buffer:?}; ask for fewer positions at a time");
-        let Some(length) = rows.checked_mul(buffer.width(config)) else {
+        let Some(length) = rows.checked_mul(width) else {
             fail!(OutOfMemory, "there is no memory for {}", what())
         };
         let index = self.named.iter().position(|(b, _)| *b == buffer);

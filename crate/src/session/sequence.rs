@@ -12,6 +12,7 @@ use crate::exec::backend::{Engine, EngineCache};
 use crate::exec::request::{Batch, BatchOutput, Capture, Decode, DecodeRow, Drawn, LogitRows, Resume};
 use crate::memory::append;
 use crate::ops::def::Rows;
+use crate::ops::pattern::fitted;
 use crate::ops::sampling::Sampling;
 
 /// Idle sequences that are kept for the next call with the same beginning.
@@ -93,7 +94,7 @@ impl Sequence {
             captured: vec![Vec::new(); captures.len()],
             logits: Vec::new(),
         };
-        let max_rows = self.engine.rows_with(captures);
+        let (max_rows, end) = (self.engine.rows_with(captures), self.ids.len() + ids.len());
         let mut rest = ids;
         while !rest.is_empty() {
             let (chunk, later) = rest.split_at(rest.len().min(max_rows));
@@ -113,7 +114,8 @@ impl Sequence {
             };
             let part = self.engine.forward(&mut self.cache, &batch).await?;
             self.ids.extend_from_slice(chunk);
-            for (all, part) in output.captured.iter_mut().zip(part.captured) {
+            for ((all, part), capture) in output.captured.iter_mut().zip(part.captured).zip(captures) {
+                let part = if capture.is_pattern() { fitted(part, self.ids.len(), end)? } else { part };
                 join(all, part)?;
             }
             join(&mut output.logits, part.logits)?;

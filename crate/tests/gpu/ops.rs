@@ -88,8 +88,13 @@ fn compare_edited(name: &str, config: &Config, both: &Both, prompt: usize, then:
             };
             let part = block_on(both.cpu.forward(&mut on_cpu, &batch)).unwrap();
             cpu.captured.resize(captures.len(), Vec::new());
-            for (all, part) in cpu.captured.iter_mut().zip(part.captured) {
-                all.extend(part);
+            for ((all, part), capture) in cpu.captured.iter_mut().zip(part.captured).zip(&captures) {
+                let is_longer = capture.is_pattern() && mode == Rows::Sequence;
+                all.extend(if is_longer {
+                    pattern::fitted(part, at + n, start + rows).unwrap()
+                } else {
+                    part
+                });
             }
             cpu.logits.extend(part.logits);
             done += n;

@@ -46,7 +46,7 @@ impl<'a> Run<'a> {
     ) -> Result<Run<'a>> {
         for step in &loaded.program.steps {
             for buffer in (step.op.writes)(&loaded.config, step) {
-                buffers.resize(buffer, &loaded.config, ids.len())?;
+                buffers.resize(buffer, buffer.width(&loaded.config), ids.len())?;
             }
         }
         let program = &loaded.program;
@@ -115,7 +115,7 @@ impl<'a> Run<'a> {
                 numbers.copy_within(from * width..(from + 1) * width, to * width);
             }
             buffers.put(buffer, numbers);
-            buffers.resize(buffer, config, rows.len())?;
+            buffers.resize(buffer, width, rows.len())?;
             narrowed.push(buffer);
         }
         if !self.pass.buffers.active.start.is_empty() {
@@ -151,7 +151,7 @@ impl<'a> Run<'a> {
 
     /// Runs an operation on the side for `rows`, of which only `column` is wanted where it says so.
     pub async fn probe(&mut self, step: Step, rows: Range<usize>, column: Option<usize>) -> Result<()> {
-        let config = self.pass.config;
+        let (config, end) = (self.pass.config, self.pass.end());
         for buffer in (step.op.writes)(config, &step) {
             // What may be held a few rows at a time begins with the first of `rows`.
             let n = match (buffer.is_chunked(), column) {
@@ -159,7 +159,7 @@ impl<'a> Run<'a> {
                 (true, None) => rows.len(),
                 (true, Some(_)) => rows.len().div_ceil(buffer.width(config).max(1)),
             };
-            self.pass.buffers.resize(buffer, config, n)?;
+            self.pass.buffers.resize(buffer, buffer.width_to(config, end), n)?;
         }
         self.pass.column = column;
         self.step(step, &rows).await

@@ -6,6 +6,7 @@ use super::run::Run;
 use crate::error::{fail, Result};
 use crate::exec::request::{all_captures, edits_of, BatchOutput, DecodeRow, Drawn};
 use crate::memory::copied;
+use crate::ops::pattern::fitted;
 use crate::ops::pass::{Buffers, KvCache, Placement};
 use crate::ops::sampling::Draw;
 
@@ -58,7 +59,11 @@ impl CpuEngine {
             let width = captured.len() / rows.len();
             for ((row, output), part) in rows.iter().zip(&mut outputs).zip(captured.chunks_exact(width.max(1))) {
                 if let Some(number) = row.captures.iter().position(|own| *own == capture) {
-                    output.captured[number] = part.to_vec();
+                    // As long as it would be alone.
+                    output.captured[number] = match capture.is_pattern() {
+                        true => fitted(part.to_vec(), width / self.loaded.config.n_heads, row.ids.len())?,
+                        false => part.to_vec(),
+                    };
                 }
             }
         }

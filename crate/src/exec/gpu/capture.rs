@@ -8,13 +8,15 @@ use super::record::Recorder;
 use super::staging::Staging;
 use crate::error::{fail, Result};
 use crate::exec::request::Capture;
+use crate::ops::buffers::Buffer;
 use crate::ops::def::{Params, Step};
 
 impl GpuEngine {
-    /// Words that a capture of `rows` rows needs.
-    pub(super) fn capture_words(&self, capture: &Capture, rows: usize) -> usize {
+    /// Words that a capture of a batch needs.
+    pub(super) fn capture_words(&self, capture: &Capture, params: Params) -> usize {
         let config = &*self.core.config;
-        capture.source(config).map_or(0, |buffer| rows * buffer.width(config))
+        let width = |buffer: Buffer| buffer.width_to(config, params.end());
+        capture.source(config).map_or(0, |buffer| params.rows as usize * width(buffer))
     }
 
     /// Records a whole forward pass; captures go to the regions of `staging` from `first` on.
@@ -93,7 +95,7 @@ impl GpuEngine {
         let Some(result) = (step.op.writes)(config, step).first().copied() else {
             return Ok(());
         };
-        let width = column.map_or(result.width(config), |_| 1);
+        let width = column.map_or(result.width_to(config, params.end()), |_| 1);
         // A single column of many rows fits wherever a whole row does.
         let most = column.map_or(self.core.store.rows_of(result), |_| self.core.store.rows);
         for first in rows.clone().step_by(most) {

@@ -9,6 +9,7 @@ use crate::exec::request::{BatchOutput, Capture, Decode, DecodeRow, Drawn};
 use crate::ops::buffers::{Buffer, IDS, STATUS};
 use crate::ops::def::{Params, Rows, Step};
 use crate::ops::lm_head::LOGITS;
+use crate::ops::pattern::fitted;
 use crate::ops::sample::{MAX_STEPS, RESULTS, SAMPLING, SCRATCH};
 use crate::ops::sampling::gpu_words;
 use crate::pace::now_ms;
@@ -136,9 +137,9 @@ impl GpuEngine {
         let (gpu, rows) = (&core.gpu, first.rows as usize);
         let mut staging = Staging::default();
         let per_step = captures.len() + usize::from(logits);
-        for _ in 0..steps {
+        for step in 0..steps {
             for capture in captures {
-                staging.region(gpu, self.capture_words(capture, rows))?;
+                staging.region(gpu, self.capture_words(capture, first.at_step(step)))?;
             }
             if logits {
                 staging.region(gpu, rows * core.config.d_vocab)?;
@@ -149,11 +150,7 @@ impl GpuEngine {
         staging.allocate(gpu, &core.staging);
         let mut recorder = Recorder::new(gpu, &core.uniforms);
         for step in 0..steps {
-            let params = Params {
-                step: step as u32,
-                start: first.start + step as u32,
-                ..first
-            };
+            let params = first.at_step(step);
             let region = step * per_step;
             self.record_program(&mut recorder, cache, params, captures, &staging, region)?;
             let head = &self.program.head;
@@ -181,7 +178,7 @@ impl GpuEngine {
     ) -> Result<Vec<Vec<Drawn>>> {
         let mut words = words.into_iter();
         let mut all = vec![Vec::with_capacity(steps); rows.len()];
-        for _ in 0..steps {
+        for step in 0..steps {
             let regions = captures.len() + usize::from(logits);
             let made: Vec<Vec<f32>> = words.by_ref().take(regions).map(bytemuck::cast_vec).collect();
             for (number, (row, drawn)) in rows.iter().zip(&mut all).enumerate() {
@@ -191,10 +188,19 @@ impl GpuEngine {
                     made[number * width..][..width].to_vec()
                 };
                 let at = |own| captures.iter().position(|capture| capture == own).unwrap_or(regions);
-                let output = row.map_or_else(BatchOutput::default, |row| BatchOutput {
-                    captured: row.captures.iter().map(|own| part(at(own))).collect(),
-                    logits: if row.logits { part(captures.len()) } else { Vec::new() },
-                });
+                let mut output = BatchOutput::default();
+                if let Some(row) = row {
+                    for own in row.captures {
+                        let part = part(at(own));
+                        let end = part.len() / self.core.config.n_heads;
+                        // As long as it would be alone.
+                        output.captured.push(match own.is_pattern() && rows.len() > 1 {
+                            true => fitted(part, end, row.ids.len() + step)?,
+                            false => part,
+                        });
+                    }
+                    output.logits = if row.logits { part(captures.len()) } else { Vec::new() };
+                }
                 drawn.push(Drawn {
                     output,
                     ..Drawn::default()

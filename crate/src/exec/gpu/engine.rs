@@ -98,9 +98,10 @@ impl GpuEngine {
     fn record_forward(&self, cache: &GpuCache, batch: &Batch<'_>) -> Result<Staging> {
         let (core, rows) = (&*self.core, batch.ids.len());
         let (gpu, d_vocab) = (&core.gpu, core.config.d_vocab);
+        let params = Params::batch(rows, batch.start, batch.rows);
         let mut staging = Staging::default();
         for capture in batch.captures {
-            staging.region(gpu, self.capture_words(capture, rows))?;
+            staging.region(gpu, self.capture_words(capture, params))?;
         }
         let (wanted, token, words) = match batch.logits {
             LogitRows::None => (0..0, None, 0),
@@ -117,7 +118,6 @@ impl GpuEngine {
             bytemuck::cast_slice(batch.ids),
         );
         self.write_state(batch.edits);
-        let params = Params::batch(rows, batch.start, batch.rows);
         let mut recorder = Recorder::new(gpu, &core.uniforms);
         self.record_program(&mut recorder, cache, params, batch.captures, &staging, 0)?;
         self.record_probe(
