@@ -51,8 +51,12 @@ describe('a connection that breaks', { timeout: 1_800_000 }, () => {
   const alertOf = (page, code) => page.locator(`[role=alert][data-code=${code}]`);
 
   test('for a moment, while the engine comes: nobody notices', async () => {
-    let back = null;
-    breaks = (url) => ENGINE.test(url) && Date.now() < (back ??= Date.now() + 1000);
+    let back = 0;
+    breaks = (url) => {
+      if (!ENGINE.test(url)) return false;
+      back ||= Date.now() + 1000;
+      return Date.now() < back;
+    };
     const { page, close } = await open('#/');
     await loaded(page);
     assert.ok(back, 'nothing was broken off');
