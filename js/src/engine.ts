@@ -84,7 +84,7 @@ export async function startEngine(
     if (started === before) started = undefined;
   }
   // A start that failed (offline, say) may be tried again. It follows no signal: several models may wait for it.
-  const running = start(wasm ?? wasmUrl(), onProgress).catch((error) => {
+  const running = start(wasm, onProgress).catch((error) => {
     started = undefined;
     throw error;
   });
@@ -92,11 +92,13 @@ export async function startEngine(
   return running;
 }
 
-async function start(wasm: string | Uint8Array<ArrayBuffer>, onProgress: (progress: LoadProgress) => void): Promise<Instance> {
+async function start(given: string | Uint8Array<ArrayBuffer> | undefined, onProgress: (progress: LoadProgress) => void): Promise<Instance> {
+  let wasm = given;
   try {
     if (isReady) return new Instance();
     if (compiled) engine.__wbg_reset_state();
     else {
+      wasm ??= wasmUrl(); // in a server's bundle of a kind without import.meta there is none
       const module = typeof wasm === 'string' ? await moduleAt(wasm, onProgress) : await moduleOf(wasm, onProgress);
       await init({ module_or_path: module });
       compiled = module;
@@ -105,17 +107,21 @@ async function start(wasm: string | Uint8Array<ArrayBuffer>, onProgress: (progre
     return new Instance();
   } catch (error) {
     if (error instanceof TopKError) throw error; // the connection, which is no fault of the file's place
-    const what = typeof wasm === 'string' ? `The engine could not be loaded from ${wasm}` : "The engine's bytes could not be used";
+    const what =
+      wasm instanceof Uint8Array ? "The engine's bytes could not be used" : `The engine could not be loaded from ${wasm ?? FILE}`;
     const why = error instanceof Error ? error.message : String(error);
-    throw createError('wasm', `${what} (${why}); ${advice(error)}.`, { cause: error });
+    throw createError('wasm', `${what} (${why}); ${advice(error, given === undefined)}.`, { cause: error });
   }
 }
 
 /** A policy that forbids wasm speaks of itself, in every browser's words. */
-function advice(error: unknown): string {
-  return /content security policy|unsafe-eval/i.test(String(error))
-    ? "allow 'wasm-unsafe-eval' in the script-src of this page's content security policy"
-    : `serve ${FILE} there, or pass its URL as wasmUrl`;
+function advice(error: unknown, isBeside: boolean): string {
+  if (/content security policy|unsafe-eval/i.test(String(error))) {
+    return "allow 'wasm-unsafe-eval' in the script-src of this page's content security policy";
+  }
+  // A bundler has put this script elsewhere, or its file where pages find it.
+  if (isNode && isBeside) return "import topk-lm/bundle, or leave topk-lm out of the server's bundle (Next: serverExternalPackages)";
+  return `serve ${FILE} there, or pass its URL as wasmUrl`;
 }
 
 /** Starts the threads that compute beside this one; `undefined` if they cannot be had. */
@@ -161,6 +167,7 @@ async function unzipped(bytes: Uint8Array<ArrayBuffer>): Promise<BufferSource> {
 
 async function moduleAt(url: string, onProgress: (progress: LoadProgress) => void): Promise<WebAssembly.Module> {
   if (isNode && url.startsWith('file:')) return WebAssembly.compile(await readFileUrl(url));
+  if (isNode && !URL.canParse(url)) throw new Error('which is no URL'); // a path of a page's, from a bundler: asking for it again is no use
   let progress: ByteProgress | undefined;
   const onBytes = (bytes: number, total: number | null) => {
     progress ??= new ByteProgress('compile', total, onProgress);

@@ -12,6 +12,9 @@ interface GPUCommandEncoder {}
 interface GPUDevice {}
 interface MessagePort {}
 interface Response {}
+interface SymbolConstructor {
+  readonly asyncDispose: unique symbol;
+}
 interface URL {}
 declare namespace WebAssembly {
   interface Memory {}

@@ -15,6 +15,8 @@ export interface Generation<N extends string = string> extends AsyncIterableIter
   return(): Promise<IteratorResult<GenerationStep<N>, undefined>>;
   /** Ends it, and rejects with `error`. */
   throw(error?: unknown): Promise<IteratorResult<GenerationStep<N>, undefined>>;
+  /** Ends it, at the end of a block with `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** Steps as callers get them, each made when it is asked for, then why they end; they share the buffer of {@link WasmSteps.words}. */
@@ -118,6 +120,10 @@ export class StepStream<N extends string> implements Generation<N> {
     this.#ready = NONE;
     await this.#end();
     return { done: true, value: undefined };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return();
   }
 
   /** For `yield*`. No method, whose errors are made {@link TopKError}s below: this one is the caller's. */

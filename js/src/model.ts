@@ -347,6 +347,11 @@ export class TopKLM {
     return this.#disposing;
   }
 
+  /** For `await using`. An engine that has no such symbol has this under a name that nobody calls. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
   async #dispose(): Promise<void> {
     for (const over of this.#fetching) over.abort();
     let timer: ReturnType<typeof setTimeout> | undefined;

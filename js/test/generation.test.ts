@@ -47,6 +47,20 @@ function hostOf(batches: (number[] | Error)[]) {
 
 const settle = () => new Promise((resolve) => setTimeout(resolve, 5));
 
+test('the end of a block with `await using` ends a stream, also one that was never read', async () => {
+  const { asked, stream } = hostOf([[1, 2], [3]]);
+  const read = stream();
+  await read.next();
+  for (const generation of [read, stream()]) {
+    assert.equal(await generation[Symbol.asyncDispose](), undefined);
+    assert.deepEqual(await generation.next(), { done: true, value: undefined });
+  }
+  assert.deepEqual(
+    asked.filter((what) => what !== 'next'),
+    ['open', 'close'],
+  );
+});
+
 test('steps come one by one, empty batches are passed over, the end is said and closed once', async () => {
   const { asked, stream } = hostOf([[1, 2], [], [3]]);
   const generation = stream();

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import vm from 'node:vm';
+import { build } from 'esbuild';
 import { serve } from '../../scripts/lib/server.mjs';
 import { createProject, golden, goldenFile, modelFolder, packageFolder, root } from './fixture.mjs';
 
@@ -35,6 +36,12 @@ test('a path, a file: URL, an http URL, bytes', async (t) => {
     assert.deepEqual(await greedy(model), golden().ids);
     await model.dispose();
   }
+});
+
+test('the end of a block with `await using` disposes a model', async () => {
+  const model = await TopKLM.load(modelFolder, { backend: 'cpu' });
+  assert.equal(await model[Symbol.asyncDispose](), undefined); // what such a block calls, which Node knows from 24 on
+  await rejectsWith(model.run([1]), 'disposed', /disposed/);
 });
 
 test('edits count in the logit lens and in an ablation', async () => {
@@ -342,6 +349,32 @@ for await (const { id } of model.generate([1, 2], { maxTokens: 3, temperature: 0
   fs.writeFileSync(path.join(folder, 'script.mjs'), script);
   const output = execFileSync(process.execPath, ['script.mjs', modelFolder], { cwd: folder, encoding: 'utf8', timeout: 1_800_000 });
   assert.equal(output.trim().split('\n').length, 3);
+});
+
+test("a server's bundle that leaves the engine behind: the error names ways out, of which topk-lm/bundle is one", async () => {
+  for (const [entry, expected] of [
+    ['topk-lm', /^wasm: The engine could not be loaded .*; import topk-lm\/bundle, or leave topk-lm out of the server's bundle /],
+    ['topk-lm/bundle', /^loaded$/],
+  ]) {
+    const folder = createProject('server', entry);
+    fs.writeFileSync(
+      path.join(folder, 'server.mjs'),
+      `import { TopKLM } from '${entry}';
+      TopKLM.load(${JSON.stringify(modelFolder)}).then(
+        (model) => model.dispose().then(() => console.log('loaded')),
+        ({ code, message }) => console.log(code + ': ' + message),
+      );`,
+    );
+    for (const [format, outfile] of [
+      ['cjs', 'out/server.cjs'],
+      ['esm', 'out/server.mjs'],
+    ]) {
+      const options = { bundle: true, platform: 'node', logLevel: 'error' };
+      await build({ absWorkingDir: folder, entryPoints: ['server.mjs'], format, outfile, ...options });
+      const said = execFileSync(process.execPath, [path.join(folder, outfile)], { encoding: 'utf8' });
+      assert.match(said.trim(), expected, `${entry}, ${format}`);
+    }
+  }
 });
 
 test('the file of the engine: what is no WebAssembly, a connection that breaks, and a server that never answers', async (t) => {

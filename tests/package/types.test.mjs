@@ -33,5 +33,10 @@ for (const compiler of ['typescript', 'typescript-5.4']) {
       compile(name, compiler, ['consumer.ts', 'minimal.ts', 'optional.ts'], options));
     test(`${compiler}, moduleResolution ${moduleResolution}, without the library dom`, () =>
       compile(`${name}-without-dom`, compiler, ['minimal.ts'], { ...options, lib: ['es2022'] }));
+    test(`${compiler}, moduleResolution ${moduleResolution}, with the library esnext.disposable`, () =>
+      compile(`${name}-disposable`, compiler, ['consumer.ts', 'disposable.ts'], {
+        ...options,
+        lib: ['es2022', 'dom', 'esnext.disposable'],
+      }));
   }
 }
