@@ -351,6 +351,38 @@ for await (const { id } of model.generate([1, 2], { maxTokens: 3, temperature: 0
   assert.equal(output.trim().split('\n').length, 3);
 });
 
+test('calls that compute side by side give way one after the other, so that a server hears others between any two', async (t) => {
+  const { MessageChannel } = globalThis;
+  let turns = 0;
+  let inTurn = 0;
+  let most = 0;
+  // A call gives way by a message to itself.
+  globalThis.MessageChannel = class extends MessageChannel {
+    constructor() {
+      super();
+      this.port1.addEventListener('message', () => {
+        most = Math.max(most, ++inTurn);
+      });
+    }
+  };
+  let turning = setImmediate(function turn() {
+    turns++;
+    inTurn = 0;
+    turning = setImmediate(turn);
+  });
+  t.after(() => {
+    clearImmediate(turning);
+    globalThis.MessageChannel = MessageChannel;
+  });
+  const model = await TopKLM.load(path.join(root, 'models/Llama-TopK-Stories-16M'));
+  const ids = Array.from({ length: 200 }, (_, place) => place);
+  turns = 0;
+  await Promise.all([1, 2, 3, 4, 5, 6].map(() => model.run(ids)));
+  await model.dispose();
+  assert.ok(turns > 6);
+  assert.equal(most, 1);
+});
+
 test("a server's bundle that leaves the engine behind: the error names ways out, of which topk-lm/bundle is one", async () => {
   for (const [entry, expected] of [
     ['topk-lm', /^wasm: The engine could not be loaded .*; import topk-lm\/bundle, or leave topk-lm out of the server's bundle /],
