@@ -58,7 +58,7 @@ pub use single::read_f32;
 #[cfg(feature = "cli")]
 pub use summary::{stored_dtypes, summarize, Summary};
 #[cfg(feature = "cli")]
-pub use write::{safetensors_bytes, OutputTensor};
+pub use write::{safetensors_about, safetensors_bytes, OutputTensor};
 
 /// Largest `config.json`, `generation_config.json` and `manifest.json` that is read.
 const MAX_JSON: u64 = 16 << 20;

@@ -40,10 +40,14 @@ pub fn safetensors_bytes(tensors: &[OutputTensor]) -> Result<Vec<u8>> {
     file(tensors, serde_json::Map::new())
 }
 
+/// The same with texts about the file by name: safetensors' metadata.
+pub fn safetensors_about(tensors: &[OutputTensor], about: serde_json::Value) -> Result<Vec<u8>> {
+    file(tensors, serde_json::Map::from_iter([("__metadata__".to_owned(), about)]))
+}
+
 /// The same with the mark by which transformers knows a model's weights.
 pub(super) fn model_bytes(tensors: &[OutputTensor]) -> Result<Vec<u8>> {
-    let mark = ("__metadata__".to_owned(), serde_json::json!({ "format": "pt" }));
-    file(tensors, serde_json::Map::from_iter([mark]))
+    safetensors_about(tensors, serde_json::json!({ "format": "pt" }))
 }
 
 fn file(tensors: &[OutputTensor], mut header: serde_json::Map<String, serde_json::Value>) -> Result<Vec<u8>> {

@@ -208,6 +208,7 @@ impl Index {
         let beginnings = facts.texts.as_ref().map(|texts| beginnings(texts, ground.documents));
         json!({
             "format": FORMAT,
+            "topk_lm": env!("CARGO_PKG_VERSION"),
             "beginnings": beginnings.unwrap_or_default(),
             "model": facts.model,
             "kind": if facts.dense { "dense" } else { "topk" },

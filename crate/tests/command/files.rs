@@ -161,6 +161,14 @@ fn run_writes_through_a_link() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(link.is_symlink());
     assert!(Tensors::open(&target).all().contains_key("logits"));
+    // The file says of which run it is.
+    let bytes = std::fs::read(&target).unwrap();
+    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+    let about = header.metadata().as_ref().unwrap();
+    assert_eq!(
+        ["topk_lm", "ids", "edits", "backend"].map(|key| about[key].as_str()),
+        [env!("CARGO_PKG_VERSION"), "[1]", "[]", "cpu"]
+    );
 }
 
 /// A full disk behind stderr or stdout is no bug of the command.

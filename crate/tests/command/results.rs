@@ -99,6 +99,12 @@ fn a_random_seed_is_reported_and_gives_the_same_text_again() {
     };
     let first = run(&[]);
     assert!(first["seed"].as_u64().unwrap() < 1 << 53, "whole in a double");
+    let sampling = &run(&["--temperature", "0.7", "--top-k", "5"])["sampling"];
+    assert_eq!(
+        sampling.to_string(),
+        r#"{"repetition_penalty":1.0,"temperature":0.7,"top_k":5,"top_p":1.0}"#
+    );
+    assert_eq!(first["topk_lm"], env!("CARGO_PKG_VERSION"));
     let again = run(&["--seed", &first["seed"].as_u64().unwrap().to_string()]);
     assert_eq!(first["ids"], again["ids"]);
 }

@@ -77,17 +77,13 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
             break finish;
         }
     };
+    let sampling = options.sampling.resolve(model.defaults(), generation.seed());
     if !args.json {
         print_line("")?;
         if finish == Finish::Context {
             remark(&format!("(the context of {} tokens is full)", model.config().n_ctx));
         }
-        let is_greedy = options
-            .sampling
-            .resolve(model.defaults(), generation.seed())
-            .temperature
-            == 0.0;
-        if args.seed.is_none() && !is_greedy {
+        if args.seed.is_none() && sampling.temperature != 0.0 {
             remark(&format!("(seed {})", generation.seed()));
         }
         return Ok(());
@@ -99,8 +95,18 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
         "text": text,
         "finish": finish.name(),
         "seed": generation.seed(),
+        "sampling": {
+            "temperature": plain(sampling.temperature), "top_k": sampling.top_k, "top_p": plain(sampling.top_p),
+            "repetition_penalty": plain(sampling.repetition_penalty),
+        },
+        "topk_lm": env!("CARGO_PKG_VERSION"),
         "logprobs": logprobs,
         "backend": { "kind": backend.kind.name(), "adapter": backend.adapter, "reason": backend.reason },
     });
     print_line(&object.to_string())
+}
+
+/// As it was written: 0.7, not the f64 nearest to its f32.
+fn plain(x: f32) -> f64 {
+    x.to_string().parse().unwrap_or(f64::from(x))
 }

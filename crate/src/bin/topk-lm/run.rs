@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use topk_lm::checkpoint::{safetensors_bytes, OutputTensor};
+use serde_json::json;
+use topk_lm::checkpoint::{safetensors_about, OutputTensor};
 use topk_lm::edits::Edit;
 use topk_lm::error::{Code, Error, Result};
 use topk_lm::exec::request::LogitRows;
@@ -33,7 +34,7 @@ pub struct RunArgs {
     /// sae=HOOK,index=17,action=clamp,value=8[,positions=3..7]
     #[arg(long, value_name = "E", value_parser = edit)]
     edit: Vec<Edit>,
-    /// Output file: "logits" f32 [T, V] and each hook under its name
+    /// Output file: "logits" f32 [T, V] and each hook under its name; ids and edits in its metadata
     #[arg(long, value_name = "FILE.safetensors")]
     out: PathBuf,
 }
@@ -68,7 +69,12 @@ pub fn run(args: &RunArgs) -> Result<()> {
             .iter()
             .map(|(name, hook)| OutputTensor::f32(name, &hook.shape, &hook.data)),
     );
-    files::replace(&args.out, &safetensors_bytes(&tensors)?)
+    // What a reader of the file would have to guess; safetensors allows texts alone.
+    let about = json!({
+        "topk_lm": env!("CARGO_PKG_VERSION"), "ids": json!(ids).to_string(), "edits": json!(args.edit).to_string(),
+        "backend": model.backend().kind.name(),
+    });
+    files::replace(&args.out, &safetensors_about(&tensors, about)?)
 }
 
 /// Whether a path is that of a file which the model is loaded from.
