@@ -467,6 +467,6 @@ test('the file of the engine: what is no WebAssembly, a connection that breaks, 
       mock.timers.tick(1000);
       await new Promise((resolve) => setImmediate(resolve));
     }`);
-  assert.equal(silent.code, 'wasm');
+  assert.equal(silent.code, 'download');
   assert.match(silent.message, /the server said nothing for 30 s/);
 });
