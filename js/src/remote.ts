@@ -123,7 +123,7 @@ export async function request(network: Network, url: string, init: RequestInit &
     throwIfAborted(init.signal);
     // Another origin may also refuse the page.
     const why = isOwn(url)
-      ? ': the connection failed'
+      ? '; check the connection'
       : ` (${String(error)}); check the connection, and that the server allows requests from this page (CORS)`;
     throw new Retriable(`${url} could not be fetched${why}.`, { cause: error });
   }

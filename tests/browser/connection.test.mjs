@@ -71,7 +71,7 @@ describe('a connection that breaks', { timeout: 1_800_000 }, () => {
     const { page, close } = await open('#/challenges');
     await alertOf(page, 'download').waitFor({ timeout: LOAD_TIMEOUT });
     const told = await alertOf(page, 'download').locator('p').innerText();
-    assert.match(told, /^http\S+ could not be fetched: the connection failed\. Check your connection and load again;/);
+    assert.match(told, /^http\S+ could not be fetched; check the connection\. Check your connection and load again;/);
     isDown = false;
     await page.evaluate(() => dispatchEvent(new Event('online')));
     await loaded(page);

@@ -10,7 +10,7 @@ use crate::edits::{Action, EditTable, Site, EVERY_ROW};
 use crate::error::Result;
 use crate::exec::backend::{Engine, EngineCache};
 use crate::exec::request::{Batch, BatchOutput, Capture, Decode, DecodeRow, Drawn, LogitRows, Resume};
-use crate::memory::append;
+use crate::memory::{append, reserve};
 use crate::ops::def::Rows;
 use crate::ops::pattern::fitted;
 use crate::ops::sampling::Sampling;
@@ -95,6 +95,14 @@ impl Sequence {
             logits: Vec::new(),
         };
         let (max_rows, end) = (self.engine.rows_with(captures), self.ids.len() + ids.len());
+        if ids.len() > max_rows {
+            // What is too large is refused at once, and nothing moves as it grows.
+            let patterns = output.captured.iter_mut().zip(captures).filter(|(_, capture)| capture.is_pattern());
+            for (all, _) in patterns {
+                let length = ids.len().saturating_mul(self.engine.config().n_heads).saturating_mul(end);
+                reserve(all, length, "attention patterns; ask for fewer positions or hooks at a time")?;
+            }
+        }
         let mut rest = ids;
         while !rest.is_empty() {
             let (chunk, later) = rest.split_at(rest.len().min(max_rows));
@@ -236,7 +244,7 @@ pub struct DecodeRequest<'a> {
 }
 
 fn join(all: &mut Vec<f32>, part: Vec<f32>) -> Result<()> {
-    if all.is_empty() {
+    if all.capacity() == 0 {
         *all = part;
         return Ok(());
     }
