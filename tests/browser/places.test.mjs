@@ -111,7 +111,8 @@ describe('work and place, from page to page', { timeout: 1_800_000 }, () => {
     });
   });
 
-  const topOf = (locator) => locator.evaluate((element) => element.getBoundingClientRect().top);
+  // Of what is hidden, the top would be 0.
+  const topOf = (locator) => locator.evaluate((element) => (element.checkVisibility() ? element.getBoundingClientRect().top : Number.NaN));
 
   test('the step back leads to the card that was followed in the gallery', async () => {
     await visit('#/gallery', async (page) => {
@@ -159,9 +160,17 @@ describe('work and place, from page to page', { timeout: 1_800_000 }, () => {
       await page.setViewportSize({ width: 390, height: 844 });
       const left = await open();
       assert.ok(isNear(await eventually(topOfTexts, isNear)), 'the texts are in sight');
+      // Once they are written the address has them: a page that is opened by it shows them first, but not by the step forward.
+      await page.waitForFunction(() => /[?&]pl=/.test(location.hash));
       // The place is kept when the page tells that it scrolled, which it does with its next frame.
       await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+      await page.evaluate(() => {
+        globalThis.moved = [];
+        addEventListener('scroll', () => document.querySelector('main[data-page=steer]') && moved.push(scrollY));
+      });
       await page.goBack();
+      await page.locator('main[data-page=gallery]').waitFor();
+      assert.deepEqual(await page.evaluate(() => moved), [], 'the page that is left stays where it is');
       const isThere = (top) => Math.abs(top - left) <= 2;
       const scrolled = () => page.evaluate(() => scrollY);
       assert.ok(isThere(await eventually(scrolled, isThere)), 'the gallery is where it was left');
@@ -177,6 +186,56 @@ describe('work and place, from page to page', { timeout: 1_800_000 }, () => {
         .first()
         .waitFor({ timeout: 4 * STEP_TIMEOUT });
       assert.equal(await scrolled(), 0, 'on a wide screen it opens at its top');
+    });
+  });
+
+  test('a page that was left before its texts came brings them into sight at the step forward', async () => {
+    await visit('#/gallery', async (page) => {
+      await page.setViewportSize({ width: 390, height: 844 });
+      await page.locator('[data-found]').waitFor();
+      site.hold(/steered\.json/);
+      const gallery = page.locator('main[data-page=gallery]');
+      try {
+        await page
+          .locator('#main article')
+          .nth(3)
+          .getByRole('link', { name: /^Try it/ })
+          .click();
+        const texts = page.locator('main[data-page=steer] [data-pair]');
+        await texts.waitFor({ state: 'attached' });
+        assert.ok(!(await texts.isVisible()), 'they wait for what is held');
+        await page.goBack();
+        await gallery.waitFor();
+      } finally {
+        site.release();
+      }
+      await page.goForward();
+      const isNear = (top) => top > -50 && top < 300;
+      assert.ok(isNear(await eventually(() => topOf(page.locator('[data-pair]')), isNear)), 'the texts are in sight');
+    });
+  });
+
+  test('a page that is loaded again, or is come back to from a guide, is where it was', async () => {
+    await visit('#/gallery', async (page) => {
+      const scrolled = () => page.evaluate(() => scrollY);
+      const isThere = (top) => Math.abs(top - 1500) <= 2;
+      for (const leave of [
+        () => page.reload(),
+        async () => {
+          await page.goto(`${site.url}docs/guides/curious.html`);
+          await page.goBack();
+        },
+      ]) {
+        await page.locator('#main article').nth(8).waitFor();
+        await page.evaluate(() => scrollTo(0, 1500));
+        assert.ok(isThere(await eventually(scrolled, isThere)), 'the gallery is as high as that');
+        await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+        await leave();
+        assert.ok(isThere(await eventually(scrolled, isThere)), 'it is there again');
+      }
+      await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'About' }).click();
+      await page.locator('main[data-page=about]').waitFor();
+      assert.equal(await scrolled(), 0, 'another page opens at its top');
     });
   });
 

@@ -1,4 +1,4 @@
-/** Where the reader was on a page, kept for each entry of the browser's history: the step back leads there again. */
+/** Where the reader was on a page, kept for each entry of the browser's history: the step back leads there again, and so does loading the page again. */
 
 interface Place {
   /** Of the window, and of what scrolls by itself on the page (`data-scrolls`), px. */
@@ -14,16 +14,25 @@ const HOLD = 300;
 /** What the reader does to go elsewhere. */
 const MOVES = ['wheel', 'touchstart', 'pointerdown', 'keydown'];
 
+/** Where this tab keeps places while the site is loaded again, or another one is open. */
+const KEY = 'topk-lm/places';
+/** How many of the newest. */
+const MOST_STORED = 100;
+
 const scrolling = (): Element[] => [document.documentElement, ...document.querySelectorAll('#main [data-scrolls]')];
 
 export class Places {
-  readonly #kept = new Map<string, Place>();
+  readonly #kept = new Map<string, Place>(stored());
   readonly #entry: () => string | null;
   #job: AbortController | null = null;
 
   /** @param entry - names the entry of the history whose page is shown; `null` while another one opens */
   constructor(entry: () => string | null) {
     this.#entry = entry;
+    // Browsers would scroll the page before, which is there until the next one is.
+    history.scrollRestoration = 'manual';
+    // A phone ends a tab in the background without a word.
+    for (const end of ['pagehide', 'visibilitychange']) addEventListener(end, () => store([...this.#kept].slice(-MOST_STORED)));
     addEventListener('scroll', () => this.#keep(null), { capture: true, passive: true });
     addEventListener('click', ({ target }) => this.#keep((target as Element).closest?.('#main a[href]') ?? null), { capture: true });
   }
@@ -39,9 +48,23 @@ export class Places {
   show(): void {
     this.#job?.abort();
     scrollTo(0, 0);
-    const place = this.#kept.get(this.#entry() ?? '');
+    const place = this.#here();
     if (!place?.link) focusPage();
-    if (!place || (place.link === null && place.tops.every((top) => top === 0))) return;
+    if (place) this.#lead(place);
+  }
+
+  /** Leads to where a page was that is loaded again. */
+  resume(): void {
+    const place = this.#here();
+    if (place) this.#lead({ ...place, link: null });
+  }
+
+  #here(): Place | undefined {
+    return this.#kept.get(this.#entry() ?? '');
+  }
+
+  #lead(place: Place): void {
+    if (place.link === null && place.tops.every((top) => top === 0)) return;
     const job = new AbortController();
     this.#job = job;
     const { signal } = job;
@@ -79,4 +102,20 @@ function focusLink(href: string | null): boolean {
   const link = document.querySelector<HTMLElement>(`#main a[href="${CSS.escape(href)}"]`);
   link?.focus({ preventScroll: true });
   return link !== null;
+}
+
+function store(places: readonly [string, Place][]): void {
+  try {
+    sessionStorage.setItem(KEY, JSON.stringify(places));
+  } catch {
+    // the page then opens at its top
+  }
+}
+
+function stored(): [string, Place][] {
+  try {
+    return JSON.parse(sessionStorage.getItem(KEY) ?? '[]') as [string, Place][];
+  } catch {
+    return [];
+  }
 }
