@@ -7,15 +7,61 @@ import { inRoot } from '../../scripts/lib/paths.mjs';
 import { launch, STEP_TIMEOUT } from '../browser/harness.mjs';
 import { environment, freePort, PLAIN, startServer, STEERED, workspace } from '../python/host.mjs';
 
-/** The code of python/README.md as a cell behind the others, so that what is printed there is run. */
-function addReadme(file) {
+/** Further cells behind the others. */
+function addCells(file, cells) {
   const notebook = JSON.parse(fs.readFileSync(file, 'utf8'));
-  const blocks = [...fs.readFileSync(inRoot('python/README.md'), 'utf8').matchAll(/^```python\n([\s\S]*?)^```$/gm)].map(([, code]) => code);
-  assert.equal(blocks.length, 1);
-  const source = `import os\nos.chdir("../..")\nshown = model\n${blocks.join('\n')}\nmodel = shown`;
-  notebook.cells.push({ cell_type: 'code', id: 'readme', metadata: {}, source, execution_count: null, outputs: [] });
+  for (const [id, source] of Object.entries(cells)) {
+    notebook.cells.push({ cell_type: 'code', id, metadata: {}, source, execution_count: null, outputs: [] });
+  }
   fs.writeFileSync(file, JSON.stringify(notebook));
 }
+
+/** The code of python/README.md, so that what is printed there is run. */
+function readme() {
+  const blocks = [...fs.readFileSync(inRoot('python/README.md'), 'utf8').matchAll(/^```python\n([\s\S]*?)^```$/gm)].map(([, code]) => code);
+  assert.equal(blocks.length, 1);
+  return `import os\nos.chdir("../..")\nshown = model\n${blocks.join('\n')}\nmodel = shown`;
+}
+
+/** Calls that the notebook does without, each beside what must give the same. */
+const MORE_CALLS = `
+import numpy as np
+prompt = "The baby was tired, so"
+he = int((await model.encode(" he"))[-1])
+plain = await model.run(prompt)
+ids, before = plain.ids, plain.logits[0, he]
+found = await model.set_each(prompt, he, layers=np.array([1, 2]), indices=[296, 7], values=[18, 3])
+for effect, layer, index, value in zip(found.effects, (1, 2), (296, 7), (18, 3)):
+    edit = {"layer": layer, "index": index, "action": "clamp", "value": value, "site": "topk_out", "positions": {"from": len(ids) - 1, "to": len(ids)}}
+    alone = (await model.run(prompt, edits=[edit])).logits[0, he] - before
+    assert abs(effect - alone) < 1e-4, (effect, alone)
+assert abs(found.logit - before) < 1e-4 and abs(found.effects[0]) > 0.1, found
+
+seeds = await model.generate_batch([{"prompt": prompt, "seed": seed, "max_tokens": 5} for seed in (1, 2**63)])
+for seed, batched in zip((1, 2**63), seeds):
+    alone = model.generate(prompt, seed=seed, max_tokens=5)
+    await alone
+    assert batched.text == alone.text and batched.seed == seed and len(batched.steps) == len(batched.ids) == 5, (batched, alone.text)
+
+final = plain.logits
+await model.load_checkpoint(928)
+early = (await model.run(prompt)).logits
+assert np.abs(early - final).max() > 1
+await model.load_checkpoint("final")
+assert (await model.run(prompt)).logits.tobytes() == final.tobytes()
+
+sae = await twin.attach_sae("models/Llama-Dense-Stories-16M/saes/block2", error_term=True)
+acts = (await twin.run(prompt, hooks=[sae["hook"] + ".hook_sae_acts_post"])).hooks[sae["hook"] + ".hook_sae_acts_post"]
+assert acts.shape == (len(ids), sae["dSae"]) and 0 < (acts != 0).sum(axis=1).mean() < 200, sae
+quality = await twin.sae_quality(prompt)
+assert quality["splicedLoss"] != quality["baseLoss"] and 0 < quality["saes"][0]["fvu"] < 1, quality
+assert twin._loaded["saes"][0]["options"] == {"hook": sae["hook"], "errorTerm": True}, twin._loaded
+await twin.detach_saes()
+try:
+    await twin.sae_quality(prompt)
+except topk_lm.TopKArgumentError as error:
+    print(error)
+`;
 
 /**
  * Holds back the request for the shell of its own in which JupyterLab gives the kernel a widget's messages. Until then they go where the cells go: what a
@@ -36,7 +82,12 @@ for (const delay of [0, 8000])
     const bin = await environment(t, 'notebooks', { own: true });
     if (!bin) return;
     const root = workspace(t, 'jupyterlab');
-    addReadme(path.join(root, 'jupyterlab.ipynb'));
+    const loads =
+      'twin = topk_lm.load("models/Llama-Dense-Stories-16M")\nmodel = topk_lm.load("models/Llama-TopK-Stories-16M", checkpoints=True)';
+    const more = { loads: `${loads}\ndisplay(twin, model)`, more: MORE_CALLS, end: 'model = shown' };
+    const added = { readme: readme(), ...(delay === 0 ? more : {}) };
+    addCells(path.join(root, 'jupyterlab.ipynb'), added);
+    const selected = -1 - Object.keys(added).length; // the cell that prints what is selected
     const home = path.join(root, '.home');
     const port = await freePort();
     const url = `http://127.0.0.1:${port}/lab/tree/jupyterlab.ipynb`;
@@ -108,6 +159,7 @@ for (const delay of [0, 8000])
     assert.match(textOf(4), /TopK: {2}\[4\d( 4\d)+\]\ndense: \[10\d\d( 10\d\d)+\]\n he /);
     assert.match(textOf(5), /^edit .*layer.*9/);
     assert.ok(textOf(7).includes(STEERED), textOf(7));
+    if (delay === 0) assert.match(textOf(9), /no autoencoder is attached/);
 
     // The grid shows the last generation; a click comes back to Python.
     const first = page.locator('.topk-grid').first().locator('tbody button').first();
@@ -116,13 +168,13 @@ for (const delay of [0, 8000])
     await page.locator(`.topk-grid button[aria-pressed="true"][data-index="${index}"]`).first().waitFor();
     // The selection and the cell travel on two channels, so the cell may be the first to arrive.
     const wanted = `'layer': 2, 'index': ${index}, 'position': 0`;
-    for (const end = Date.now() + 600_000; !JSON.stringify((await cells()).at(-2).outputs).includes(wanted); ) {
-      assert.ok(Date.now() < end, `no ${wanted} in ${JSON.stringify((await cells()).at(-2))}`);
-      await page.evaluate(async () => {
+    for (const end = Date.now() + 600_000; !JSON.stringify((await cells()).at(selected).outputs).includes(wanted); ) {
+      assert.ok(Date.now() < end, `no ${wanted} in ${JSON.stringify((await cells()).at(selected))}`);
+      await page.evaluate(async (fromEnd) => {
         const { commands, shell } = globalThis.jupyterapp;
-        shell.currentWidget.content.activeCellIndex = shell.currentWidget.content.widgets.length - 2;
+        shell.currentWidget.content.activeCellIndex = shell.currentWidget.content.widgets.length + fromEnd;
         await commands.execute('notebook:run-cell');
-      });
+      }, selected);
     }
     assert.deepEqual(said, []);
   });

@@ -40,7 +40,20 @@ refused(lambda: model.run("x", hooks="hook_embed"), "hooks is 'hook_embed', but 
 refused(lambda: model.generate("x", edits={"layer": 0}), "edits is {'layer': 0}, but must be a list.")
 refused(lambda: model.generate("x", seed=1.5), "seed is 1.5")
 refused(lambda: model.logit_lens(None), "prompt is None")
+refused(lambda: model.set_each("x", 1, layers=1, indices=[2], values=[3]), "layers is 1, but must be a list of blocks.")
+refused(lambda: model.set_each("x", 1, layers=[1], indices=[2], values=["a"]), "values is ['a'], but must be a list of numbers.")
+refused(lambda: model.generate_batch({"prompt": "x"}), "generations is {'prompt': 'x'}, but must be a list.")
+refused(lambda: model.generate_batch([{"seed": 1}]), "generations[0] is {'seed': 1}, but must be a dict with a prompt.")
+refused(lambda: model.generate_batch([{"prompt": "x", "maxTokens": 1}]), "generations[0] has 'maxTokens', which is none of prompt, max_tokens, ")
+refused(lambda: model.load_checkpoint(1.5), "step is 1.5")
 assert sent == []
+for call in (lambda: model.attach_sae("nowhere"), lambda: topk_lm.load("nowhere")):
+    try:
+        call()
+    except topk_lm.TopKError as error:
+        assert error.code == "io" and "nowhere holds no c" in str(error), error
+    else:
+        raise AssertionError("nowhere")
 model.run((Integer(), 2), hooks=("hook_embed",))
 model.generate("x", seed=Integer())
 assert [sent[0]["prompt"], sent[0]["options"]["hooks"], sent[1]["options"]["seed"]] == [[7, 2], ["hook_embed"], "7"], sent

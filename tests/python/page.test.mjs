@@ -40,7 +40,8 @@ const lm = {
 
 /** The widget's model, as a notebook has it; `answered` resolves with the answer to a call. */
 function notebook() {
-  const state = { status: { phase: 'starting' }, _source: { url: 'x' }, _options: {}, layer: 0, settled: 0 };
+  const _loaded = { step: null, saes: [] };
+  const state = { status: { phase: 'starting' }, _source: { url: 'x' }, _options: {}, _loaded, layer: 0, settled: 0 };
   let hear;
   let answer;
   const answered = new Promise((resolve) => (answer = resolve));
@@ -54,7 +55,7 @@ function notebook() {
       if (message.kind === 'answer') answer(message);
     },
   };
-  return { model, answered, call: (method) => hear({ kind: 'call', id: 1, method, args: { prompt: 'x', options: {} } }, []) };
+  return { model, answered, call: (method, args = { prompt: 'x', options: {} }) => hear({ kind: 'call', id: 1, method, args }, []) };
 }
 
 test('a model that was disposed is not loaded again when the page is', async () => {
@@ -72,6 +73,34 @@ test('a model that was disposed is not loaded again when the page is', async () 
   await pause(20);
   assert.equal(loads, 1);
   assert.equal(model.get('status').error.code, 'disposed');
+});
+
+test('a page that is reloaded loads the checkpoint and the autoencoders again', async () => {
+  const done = [];
+  const load = async () => ({
+    ...lm,
+    loadCheckpoint: async (step) => void done.push(step),
+    attachSae: async (source, { hook = 'named by it' }) => {
+      done.push([source, hook]);
+      return { hook };
+    },
+  });
+  globalThis[Symbol.for('topk-lm/python')] = { TopKLM: { load } };
+  const { model, call } = notebook();
+  const settled = async (count) => {
+    while (model.get('settled') < count) await pause(1);
+  };
+  new Engine(model);
+  call('loadCheckpoint', { step: 9 });
+  await settled(1);
+  call('attachSae', { source: { url: 'here' }, options: {} });
+  await settled(2);
+  assert.deepEqual(done, [9, ['here', 'named by it']]);
+  new Engine(model);
+  call('loadCheckpoint', { step: 'final' });
+  await settled(3);
+  assert.deepEqual(done.slice(2), [9, ['here', 'named by it'], 'final']);
+  assert.deepEqual(model.get('_loaded'), { step: null, saes: [] });
 });
 
 test('another block, chosen while a call runs: all its tokens stay, and all rows are of that block', async () => {

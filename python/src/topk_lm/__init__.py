@@ -12,12 +12,14 @@ from .errors import (
     TopKWorkerError,
 )
 from .model import Model, load
-from .values import Ablation, ActiveRows, RunResult, Step
+from .values import Ablation, ActiveRows, BatchResult, EachSet, RunResult, Step
 
 __all__ = [
     "Ablation",
     "ActiveRows",
+    "BatchResult",
     "Call",
+    "EachSet",
     "Generation",
     "Model",
     "RunResult",

@@ -11,6 +11,7 @@ Messages, each with `kind`:
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import operator
 import threading
@@ -30,8 +31,13 @@ HERE = Path(__file__).parent
 BUNDLE = "bundle"
 #: A message's largest buffer; Jupyter's server takes 10 MB by default.
 PART = 4 << 20
-#: What of a local folder goes to the page.
-MODEL_FILES = ("config.json", "generation_config.json", "tokenizer.json", "model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors")
+#: Weights, in one file or in parts.
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors")
+#: What of a local folder goes to the page, and what besides for the checkpoints of its training.
+MODEL_FILES = ("config.json", "generation_config.json", "tokenizer.json", *WEIGHTS)
+CHECKPOINT_FILES = tuple(f"step*/{name}" for name in WEIGHTS)
+#: What an autoencoder's folder holds, in SAELens' layout.
+SAE_FILES = ("cfg.json", "sae_weights.safetensors")
 
 
 def bundle_file() -> Path:
@@ -42,10 +48,24 @@ def bundle_file() -> Path:
     return found[0]
 
 
-def model_files(folder: Path) -> dict[str, Path]:
-    files = {path.name: path for pattern in MODEL_FILES for path in sorted(folder.glob(pattern))}
+def is_url(source: str | Path) -> bool:
+    return str(source).startswith(("http://", "https://"))
+
+
+def model_files(folder: Path, checkpoints: bool) -> dict[str, Path]:
+    """By their paths below the folder."""
+    patterns = MODEL_FILES + (CHECKPOINT_FILES if checkpoints else ())
+    files = {path.relative_to(folder).as_posix(): path for pattern in patterns for path in sorted(folder.glob(pattern))}
     if "config.json" not in files:
         raise error_of("io", f"{folder} holds no config.json; give the path or the URL of a model folder.")
+    return files
+
+
+def sae_files(folder: Path) -> dict[str, Path]:
+    files = {name: folder / name for name in SAE_FILES}
+    for name, path in files.items():
+        if not path.exists():
+            raise error_of("io", f"{folder} holds no {name}; give the path or the URL of an autoencoder's folder.")
     return files
 
 
@@ -57,9 +77,9 @@ def whole(name: str, number: Any) -> int:
         raise error_of("argument", f"{name} is {number!r}, but must be a whole number.") from None
 
 
-def ids_of(name: str, ids: Iterable) -> list[int]:
+def ids_of(name: str, ids: Iterable, what: str = "token ids") -> list[int]:
     if isinstance(ids, str) or not isinstance(ids, Iterable):
-        raise error_of("argument", f"{name} is {ids!r}, but must be a list of token ids.")
+        raise error_of("argument", f"{name} is {ids!r}, but must be a list of {what}.")
     return [whole(f"{name}[{at}]", each) for at, each in enumerate(ids)]
 
 
@@ -78,6 +98,61 @@ def given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
+def numbers_of(name: str, numbers: Iterable) -> list[float]:
+    if isinstance(numbers, str) or not isinstance(numbers, Iterable):
+        raise error_of("argument", f"{name} is {numbers!r}, but must be a list of numbers.")
+    try:
+        return [float(each) for each in numbers]
+    except (TypeError, ValueError):
+        raise error_of("argument", f"{name} is {numbers!r}, but must be a list of numbers.") from None
+
+
+def generation_options(
+    *,
+    max_tokens: int | None = None,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    repetition_penalty: float | None = None,
+    seed: int | None = None,
+    stop: str | Sequence[str] | None = None,
+    ignore_eos: bool | None = None,
+    edits: Iterable[dict] = (),
+    hooks: Iterable[str] = (),
+    top_logprobs: int | None = None,
+) -> dict[str, Any]:
+    """The options of `Model.generate`, as the page takes them."""
+    return given(
+        maxTokens=max_tokens,
+        temperature=temperature,
+        topK=top_k,
+        topP=top_p,
+        repetitionPenalty=repetition_penalty,
+        seed=None if seed is None else str(whole("seed", seed)),  # up to 2^64
+        stop=stop,
+        ignoreEos=ignore_eos,
+        edits=listed("edits", edits),
+        hooks=listed("hooks", hooks),
+        topLogprobs=top_logprobs,
+    )
+
+
+#: The names of those options.
+GENERATION = tuple(inspect.signature(generation_options).parameters)
+
+
+def batch_request(at: int, request: Any) -> dict[str, Any]:
+    """One generation of `Model.generate_batch`, as the page takes it."""
+    where = f"generations[{at}]"
+    if not isinstance(request, dict) or "prompt" not in request:
+        raise error_of("argument", f"{where} is {request!r}, but must be a dict with a prompt.")
+    options = {name: value for name, value in request.items() if name != "prompt"}
+    unknown = [name for name in options if name not in GENERATION]
+    if unknown:
+        raise error_of("argument", f"{where} has {unknown[0]!r}, which is none of prompt, {', '.join(GENERATION)}.")
+    return {"prompt": prompt_of(request["prompt"]), **generation_options(**options)}
+
+
 class Model(anywidget.AnyWidget):
     """A model in the page. Shown, it is a grid of tokens by neurons that grows with what runs; click a cell to select a neuron."""
 
@@ -91,16 +166,17 @@ class Model(anywidget.AnyWidget):
     selection = traitlets.List().tag(sync=True)
     #: {"phase": "starting" | "loading" | "ready" | "failed", …}; when ready, with `config` and `backend`.
     status = traitlets.Dict({"phase": "starting"}).tag(sync=True)
+    #: What was loaded into the model besides its weights: {"step", "saes"}. A page that is reloaded does it again.
+    _loaded = traitlets.Dict({"step": None, "saes": []}).tag(sync=True)
     #: How many calls have been answered. It makes marimo run the cells again that name the widget.
     settled = traitlets.Int(0).tag(sync=True)
 
-    def __init__(self, source: str | Path, *, backend: str = "auto", worker: bool = True, layer: int = 0):
+    def __init__(self, source: str | Path, *, backend: str = "auto", worker: bool = True, layer: int = 0, checkpoints: bool = False):
         self._files: dict[str, Path] = {}
-        text = str(source)
-        if text.startswith(("http://", "https://")):
-            described = {"url": text}
+        if is_url(source):
+            described = {"url": str(source)}
         else:
-            self._files = model_files(Path(source).expanduser())
+            self._files = model_files(Path(source).expanduser(), checkpoints)
             described = {"files": list(self._files)}
         self._open: dict[int, tuple[dict, Call]] = {}
         self._parts: dict[int, list[bytes]] = {}
@@ -150,18 +226,18 @@ class Model(anywidget.AnyWidget):
         top_logprobs: int | None = None,
     ) -> Generation:
         """`async for step in model.generate(…)`. What is left out comes from generation_config.json. Temperature 0 is greedy."""
-        options = given(
-            maxTokens=max_tokens,
+        options = generation_options(
+            max_tokens=max_tokens,
             temperature=temperature,
-            topK=top_k,
-            topP=top_p,
-            repetitionPenalty=repetition_penalty,
-            seed=None if seed is None else str(whole("seed", seed)),  # up to 2^64
+            top_k=top_k,
+            top_p=top_p,
+            repetition_penalty=repetition_penalty,
+            seed=seed,
             stop=stop,
-            ignoreEos=ignore_eos,
-            edits=listed("edits", edits),
-            hooks=listed("hooks", hooks),
-            topLogprobs=top_logprobs,
+            ignore_eos=ignore_eos,
+            edits=edits,
+            hooks=hooks,
+            top_logprobs=top_logprobs,
         )
         return self._call("generate", kind=Generation, prompt=prompt_of(prompt), options=options)
 
@@ -177,6 +253,37 @@ class Model(anywidget.AnyWidget):
 
         return self._call("ablate", ablation, prompt=prompt_of(prompt), target=target, options={"edits": listed("edits", edits)})
 
+    def set_each(self, prompt, target: int, *, layers: Iterable[int], indices: Iterable[int], values: Iterable[float], edits: Iterable[dict] = ()) -> Call:
+        """Sets each of some neurons alone to its value (site `topk_out`, last position). An `EachSet`: what that adds to the logit of the token `target`."""
+        neurons = {"layers": ids_of("layers", layers, "blocks"), "indices": ids_of("indices", indices, "neurons"), "values": numbers_of("values", values)}
+        options = {"edits": listed("edits", edits)}
+        return self._call("setEach", each_set, prompt=prompt_of(prompt), target=whole("target", target), neurons=neurons, options=options)
+
+    def generate_batch(self, generations: Iterable[dict]) -> Call:
+        """Several generations at once, each a dict of `prompt` and options of `generate`; await it for a list of `BatchResult`s, in that order."""
+        requests = [batch_request(at, each) for at, each in enumerate(listed("generations", generations))]
+        return self._call("generateBatch", lambda results: [values.batch_result(each) for each in results], requests=requests)
+
+    def attach_sae(self, source: str | Path, *, hook: str | None = None, error_term: bool = False) -> Call:
+        """Attaches an autoencoder in SAELens' layout, from a local folder or a URL; {"hook", "kind", "dIn", "dSae", "errorTerm"}.
+
+        Calls from then on run through it: its hooks are `{hook}.hook_sae_acts_post` and so on, its edits `{"sae": hook, "index": …}`. One per hook.
+        """
+        described = {"url": str(source)} if is_url(source) else {"files": self._offer(sae_files(Path(source).expanduser()))}
+        return self._call("attachSae", source=described, options=given(hook=hook, errorTerm=error_term))
+
+    def detach_saes(self) -> Call:
+        """Detaches all autoencoders."""
+        return self._call("detachSaes")
+
+    def sae_quality(self, prompt) -> Call:
+        """What the attached autoencoders cost on a text: {"baseLoss", "splicedLoss", "tokens", "saes": [{"hook", "fvu", "mse", "l0"}]}."""
+        return self._call("saeQuality", prompt=prompt_of(prompt))
+
+    def load_checkpoint(self, step: int | str) -> Call:
+        """The weights of a training step (`info()` names them), or "final". It detaches autoencoders. Of a local folder only with `load(…, checkpoints=True)`."""
+        return self._call("loadCheckpoint", step=step if isinstance(step, str) else whole("step", step))
+
     def encode(self, text: str) -> Call:
         """The ids of a text."""
         return self._call("encode", text=text)
@@ -190,6 +297,13 @@ class Model(anywidget.AnyWidget):
         return self._call("dispose")
 
     # --- messages
+
+    def _offer(self, files: dict[str, Path]) -> dict[str, str]:
+        """Lets the page read further files; by their names, the names to ask for them by."""
+        number = next(self._ids)
+        asked = {name: f"{number}/{name}" for name in files}
+        self._files |= {asked[name]: path for name, path in files.items()}
+        return asked
 
     def _call(self, method: str, convert=lambda value: value, kind: type[Call] = Call, **args: Any) -> Any:
         number = next(self._ids)
@@ -229,7 +343,7 @@ class Model(anywidget.AnyWidget):
                     self.send(sent)
         elif kind == "read":
             self._send_part(message["name"], message["offset"])
-        elif kind == "state" and message["name"] in ("layer", "selection", "settled", "status"):
+        elif kind == "state" and message["name"] in ("layer", "selection", "settled", "status", "_loaded"):
             setattr(self, message["name"], message["value"])
         elif kind in ("answer", "steps"):
             self._answer(kind, message, bytes(buffers[0]) if buffers else b"")
@@ -295,9 +409,14 @@ class Inbox:
             yield self._early.pop(self._due - 1)
 
 
-def load(source: str | Path, *, backend: str = "auto", worker: bool = True, layer: int = 0) -> Model:
+def each_set(value: dict) -> values.EachSet:
+    return values.EachSet(value["logit"], value["effects"])
+
+
+def load(source: str | Path, *, backend: str = "auto", worker: bool = True, layer: int = 0, checkpoints: bool = False) -> Model:
     """A model from a local folder, whose files go to the page as they are, or from the URL of one.
 
     It loads while you go on; calls wait for it. Show it (`model` as the last line of a cell) to see progress and the grid. `backend`: "auto", "webgpu" or "cpu".
+    `checkpoints`: the weights of a local folder's training steps go to the page as well.
     """
-    return Model(source, backend=backend, worker=worker, layer=layer)
+    return Model(source, backend=backend, worker=worker, layer=layer, checkpoints=checkpoints)

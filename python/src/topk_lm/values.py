@@ -68,6 +68,26 @@ class Ablation:
     effects: np.ndarray
 
 
+@dataclass(frozen=True)
+class EachSet:
+    """`effects`: for each of the neurons, what setting it adds to the target's logit, which is `logit` without."""
+
+    logit: float
+    effects: np.ndarray
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """One generation of a batch. `finish`: "length", "stop" or "context"."""
+
+    prompt_ids: np.ndarray
+    ids: np.ndarray
+    text: str
+    steps: list[Step]
+    finish: str
+    seed: int | None
+
+
 def decoded(value: Any, payload: bytes) -> Any:
     """Arrays put back in their places: {"$": [dtype, offset, length]}; with a shape beside `data`, of that shape."""
     if isinstance(value, list):
@@ -93,3 +113,8 @@ def step(value: dict) -> Step:
     top = value.get("topLogprobs")
     fields = {name: value[name] for name in ("index", "id", "text", "logprob", "hooks", "evicted", "admitted")}
     return Step(**fields, top_logprobs=None if top is None else (top["ids"], top["logprobs"]))
+
+
+def batch_result(value: dict) -> BatchResult:
+    seed = None if value["seed"] is None else int(value["seed"])
+    return BatchResult(value["promptIds"], value["ids"], value["text"], [step(each) for each in value["steps"]], value["finish"], seed)

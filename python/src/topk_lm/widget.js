@@ -130,6 +130,10 @@ export class Engine {
     };
     const options = Object.fromEntries(Object.entries(this.#model.get('_options')).filter(([, value]) => value !== null));
     const lm = await TopKLM.load(source, { ...options, onProgress });
+    // After a reload, or in a second page.
+    const { step, saes } = this.#model.get('_loaded');
+    if (step !== null) await lm.loadCheckpoint(step);
+    for (const { source: of, options: how } of saes) await this.#attach(lm, of, how);
     this.#status({ phase: 'ready', config: lm.config, backend: lm.backend });
     return { lm, TopKLM };
   }
@@ -181,6 +185,15 @@ export class Engine {
       if (data.length === 0) break;
     }
     return bytes;
+  }
+
+  async #attach(lm, { url, files }, options, signal) {
+    let source = url;
+    if (files) {
+      source = {};
+      for (const [name, asked] of Object.entries(files)) source[name] = await this.#read(asked);
+    }
+    return lm.attachSae(source, { ...options, signal });
   }
 
   #receive(message, buffers) {
@@ -240,6 +253,31 @@ export class Engine {
     },
     logitLens: (lm, { prompt, options }, signal) => lm.logitLens(prompt, { ...options, signal }),
     ablate: (lm, { prompt, target, options }, signal) => lm.ablate(prompt, target, { ...options, signal }),
+    setEach: (lm, { prompt, target, neurons, options }, signal) => lm.setEach(prompt, target, neurons, { ...options, signal }),
+    saeQuality: (lm, { prompt }, signal) => lm.saeQuality(prompt, { signal }),
+
+    generateBatch: (lm, { requests }, signal) =>
+      lm.generateBatch(
+        requests.map(({ seed, ...request }) => ({ ...request, ...(seed === undefined ? {} : { seed: BigInt(seed) }) })),
+        { signal },
+      ),
+
+    attachSae: async (lm, { source, options }, signal) => {
+      const info = await this.#attach(lm, source, options, signal);
+      const { step, saes } = this.#model.get('_loaded');
+      // Under its hook, whether or not that was asked for. Of several pages each attaches it, and says so.
+      const others = saes.filter(({ options: { hook } }) => hook !== info.hook);
+      set(this.#model, '_loaded', { step, saes: [...others, { source, options: { ...options, hook: info.hook } }] });
+      return info;
+    },
+    detachSaes: async (lm) => {
+      await lm.detachSaes();
+      set(this.#model, '_loaded', { ...this.#model.get('_loaded'), saes: [] });
+    },
+    loadCheckpoint: async (lm, { step }, signal) => {
+      await lm.loadCheckpoint(step, { signal });
+      set(this.#model, '_loaded', { step: step === 'final' ? null : step, saes: [] });
+    },
 
     run: async (lm, { prompt, options }, signal) => {
       const layer = this.#model.get('layer');
