@@ -92,8 +92,8 @@ export async function launchWithPreferences(preferences) {
  */
 export async function openPage(browser, url, { ignore = [], context: options = {} } = {}) {
   const context = await browser.newContext(options);
+  context.setDefaultTimeout(STEP_TIMEOUT); // of further pages too
   const page = await context.newPage();
-  page.setDefaultTimeout(STEP_TIMEOUT);
   const problems = [];
   const note = (text) => {
     if (!ignore.some((pattern) => pattern.test(text))) problems.push(text);
