@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import { TopKLM } from 'topk-lm';
 import {
   CLIPBOARD,
+  copiedLink,
   hashOf,
   LOAD_TIMEOUT,
   loaded,
@@ -68,9 +69,7 @@ describe('training steps', { timeout: 1_800_000 }, () => {
     await idle(page);
     assert.deepEqual(await idsOf(page), expected);
     await page.waitForFunction(() => new URLSearchParams(location.hash.split('?')[1]).has('b'));
-    await page.getByRole('button', { name: 'Share' }).click();
-    await page.getByRole('button', { name: 'Copied' }).waitFor();
-    link = await page.evaluate(() => navigator.clipboard.readText());
+    link = await copiedLink(page);
     assert.match(link, new RegExp(`model=${model.name}&ckpt=${early}`));
   });
 

@@ -5,6 +5,7 @@ import {
   accessibilityFindings,
   addressHasSteered,
   CLIPBOARD,
+  copiedLink,
   hashOf,
   loaded,
   openSite,
@@ -109,10 +110,10 @@ describe('the five-minute path', { timeout: 1_800_000, skip: !shippedModel().fea
     await page.locator('input[type=range][aria-valuetext^="1.50 ×"]').waitFor();
     await page.waitForFunction((old) => document.querySelector('[data-side=steered]').dataset.ids !== old, before);
     await settled(page);
-    await tabTo(page, page.getByRole('button', { name: 'Share' }));
-    await page.keyboard.press('Enter');
-    await page.getByRole('button', { name: 'Copied' }).waitFor();
-    const link = await page.evaluate(() => navigator.clipboard.readText());
+    const link = await copiedLink(page, async (button) => {
+      await tabTo(page, button);
+      await page.keyboard.press('Enter');
+    });
     assert.match(link, new RegExp(`e=${layer}\\.${index}_clamp_`));
     await opensTheSame(link, [await idsOf(page, 'base'), await idsOf(page, 'steered')], context);
     await close();
@@ -150,9 +151,7 @@ describe('the five-minute path', { timeout: 1_800_000, skip: !shippedModel().fea
     await page.getByRole('link', { name: 'Steer with this' }).first().tap();
     await settled(page);
     await fits('Steer');
-    await page.getByRole('button', { name: 'Share' }).tap();
-    await page.getByRole('button', { name: 'Copied' }).waitFor();
-    const link = await page.evaluate(() => navigator.clipboard.readText());
+    const link = await copiedLink(page, (button) => button.tap());
     await opensTheSame(link, [await idsOf(page, 'base'), await idsOf(page, 'steered')], context);
     // Every page's link is whole and in sight: nothing has to be scrolled sideways to be found.
     const unseen = await page

@@ -195,6 +195,13 @@ export const hashOf = (page) => {
   return { route, params: Object.fromEntries(new URLSearchParams(query)) };
 };
 
+/** The link that is copied when `press` is done to the button: which says so for two seconds, and is therefore watched from before on. */
+export async function copiedLink(page, press = (button) => button.click()) {
+  const said = page.getByRole('button', { name: 'Copied' }).waitFor();
+  await Promise.all([said, press(page.getByRole('button', { name: 'Share' }))]);
+  return page.evaluate(() => navigator.clipboard.readText());
+}
+
 /** A file that the page saves when `act` is done, as text. */
 export async function saved(page, act) {
   const [download] = await Promise.all([page.waitForEvent('download', { timeout: STEP_TIMEOUT }), act()]);
