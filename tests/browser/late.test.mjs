@@ -1,7 +1,19 @@
 // What comes late does not take the place of what the reader has done since, nor stand for another model's.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { loaded, offeredModels, openSite, pageTime, shippedModel, STEP_TIMEOUT, WEIGHTS, withSite, ranked } from './page-kit.mjs';
+import {
+  addressHas,
+  CLIPBOARD,
+  loaded,
+  offeredModels,
+  openSite,
+  pageTime,
+  shippedModel,
+  STEP_TIMEOUT,
+  WEIGHTS,
+  withSite,
+  ranked,
+} from './page-kit.mjs';
 
 const model = shippedModel();
 const twin = offeredModels().find(({ name }) => name === model.dense_twin);
@@ -14,7 +26,8 @@ describe('what comes late', { timeout: 1_800_000 }, () => {
   });
 
   async function visit(hash, work) {
-    const { page, close } = await openSite(browser, site, hash, { ignore: [/404/] });
+    const options = { ignore: [/404/, /503/], context: CLIPBOARD };
+    const { page, close } = await openSite(browser, site, hash, options);
     page.setDefaultTimeout(STEP_TIMEOUT);
     try {
       await work(page);
@@ -98,6 +111,24 @@ describe('what comes late', { timeout: 1_800_000 }, () => {
       assert.equal(await page.locator('[data-own]').count(), 0);
       site.release();
       await page.locator('[data-own]').waitFor();
+    });
+  });
+
+  test('a number that was just typed is in the link that is copied, and on the page that is left for another', async () => {
+    await visit('#/steer', async (page) => {
+      await loaded(page);
+      const seed = page.getByRole('spinbutton', { name: 'Seed' });
+      await seed.fill('77');
+      await page.getByRole('button', { name: 'Share' }).click();
+      await page.getByRole('button', { name: 'Copied' }).waitFor();
+      assert.match(await page.evaluate(() => navigator.clipboard.readText()), /[?&]seed=77(&|$)/);
+      await seed.fill('78');
+      await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'Explore' }).click();
+      await page.locator('main[data-page=explore]').waitFor();
+      await page.goBack();
+      await page.locator('main[data-page=steer]').waitFor();
+      await addressHas(page, 'seed', '78');
+      assert.equal(await seed.inputValue(), '78');
     });
   });
 });
