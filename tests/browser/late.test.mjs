@@ -1,6 +1,7 @@
 // What comes late does not take the place of what the reader has done since, nor stand for another model's.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { openPage } from './harness.mjs';
 import {
   addressHas,
   CLIPBOARD,
@@ -27,7 +28,7 @@ describe('what comes late', { timeout: 1_800_000 }, () => {
 
   async function visit(hash, work) {
     const options = { ignore: [/404/, /503/], context: CLIPBOARD };
-    const { page, close } = await openSite(browser, site, hash, options);
+    const { page, close } = hash === null ? await openPage(browser, 'about:blank', options) : await openSite(browser, site, hash, options);
     page.setDefaultTimeout(STEP_TIMEOUT);
     try {
       await work(page);
@@ -129,6 +130,28 @@ describe('what comes late', { timeout: 1_800_000 }, () => {
       await page.locator('main[data-page=steer]').waitFor();
       await addressHas(page, 'seed', '78');
       assert.equal(await seed.inputValue(), '78');
+    });
+  });
+
+  test('a model that is chosen again before the engine’s code is there is loaded once, and said to be loading', {
+    skip: !twin && 'the twin is not offered',
+  }, async () => {
+    site.hold(WEIGHTS);
+    await visit(null, async (page) => {
+      let goOn;
+      const held = new Promise((resolve) => (goOn = resolve));
+      await page.route(/\/assets\/npm-[^/]*\.js$/, async (route) => {
+        await held;
+        await route.continue();
+      });
+      await page.goto(`${site.url}?backend=cpu#/explore`);
+      const models = page.getByRole('combobox', { name: 'Model' });
+      for (const { name } of [twin, model]) await models.selectOption(name);
+      goOn();
+      const bar = page.locator('[data-phase]');
+      await page.locator('[data-phase=loading]').waitFor();
+      await pageTime(page, 500);
+      assert.equal(await bar.getAttribute('data-phase'), 'loading');
     });
   });
 });

@@ -29,6 +29,8 @@ export class Session {
   readonly engine: Engine;
   /** Training step that the address names; `null`: the final weights. */
   readonly #wanted: () => number | null;
+  /** Counts the calls of {@link choose}: of two that wait for the same, as for the engine's code, the last one holds, also where both chose one model. */
+  #choices = 0;
   /** Counts the calls of {@link adopt}: the last one holds, whichever ends last. */
   #adoptions = 0;
   entry = $state.raw<ModelEntry | null>(null);
@@ -127,6 +129,7 @@ export class Session {
    */
   async choose(entry: ModelEntry, { agreed = false }: { agreed?: boolean } = {}): Promise<void> {
     const source = entry.files ?? entry.url;
+    const choice = ++this.#choices;
     this.cancel();
     this.entry = entry;
     this.problem = null;
@@ -141,7 +144,7 @@ export class Session {
     this.#source = source;
     await this.#drop();
     const loaded = await code.catch((error) => error as Error);
-    if (this.entry !== entry) return;
+    if (this.#choices !== choice) return;
     if (loaded instanceof Error) return this.#failed(loaded);
     if (entry.url.origin !== location.origin && source === entry.url && !agreed) {
       this.features = this.folder = null;
@@ -267,6 +270,7 @@ export class Session {
   /** Ends the engine and forgets the model: nothing is chosen any more. */
   close(): void {
     this.cancel();
+    this.#choices++;
     this.entry = null;
     this.features = this.folder = null;
     this.index = null;
