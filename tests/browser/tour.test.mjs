@@ -1,15 +1,17 @@
 // The tour: six steps on the live pages, by mouse and by key, from links; what it speaks of is there and marked.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { openPage } from './harness.mjs';
 import { assertUsable, eventually, hashOf, loaded, shippedModel, STEP_TIMEOUT, siteModule, withSite } from './page-kit.mjs';
 
 const { TOUR } = await siteModule('tour.ts');
 
 describe('the tour', { timeout: 1_800_000, skip: !shippedModel().start && 'the shipped model has no start.json' }, () => {
+  let browser;
   let page;
   let site;
   withSite({ hash: '#/', load: true }, (on) => {
-    ({ page, site } = on);
+    ({ browser, page, site } = on);
   });
   const panel = () => page.getByRole('complementary', { name: /./ }).and(page.locator('[data-tour]'));
   const at = async (number) => {
@@ -90,5 +92,17 @@ describe('the tour', { timeout: 1_800_000, skip: !shippedModel().start && 'the s
       .getByRole('button', { name: /^Close/ })
       .click();
     await panel().waitFor({ state: 'detached' });
+  });
+
+  test('where its code does not arrive, the page says so, and goes on', async () => {
+    const { page, close } = await openPage(browser, 'about:blank', { ignore: [/ERR_FAILED/] });
+    await page.route(/\/assets\/Tour-[^/]*\.js$/, (route) => route.abort());
+    await page.goto(`${site.url}?backend=cpu#/explore?tour=1`);
+    await page.getByRole('alert').getByText('The tour could not be loaded.').waitFor();
+    await page.unroute(/\/assets\/Tour-[^/]*\.js$/);
+    await page.getByRole('button', { name: 'Reload the page' }).click();
+    await page.locator('[data-tour="1"]').waitFor();
+    assert.equal(await page.getByRole('alert').count(), 0);
+    await close();
   });
 });

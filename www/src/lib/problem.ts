@@ -81,6 +81,14 @@ export const LOST: Problem = {
 /** The same once more. Chromium asks for a file that two files share only once, also if it failed: then only a reload helps. */
 export const LOST_AGAIN: Problem = { ...LOST, advice: 'Check your connection and load again, or reload the page.', remedy: 'retry-reload' };
 
+/** The code of the tour did not arrive. */
+export const LOST_TOUR: Problem = {
+  ...LOST,
+  message: 'The tour could not be loaded.',
+  advice: 'Check your connection and reload the page.',
+  remedy: 'reload',
+};
+
 /** Of a model that runs on the GPU (`gpu`), that is being loaded (`loading`). */
 export function problemOf(error: unknown, { gpu = false, loading = false } = {}): Problem {
   const code = codeOf(error);
