@@ -95,6 +95,10 @@ test('by words: forms of one count as the same, a cluster comes after them, sign
   assert.deepEqual(find('red', { only: ['reads'] }), []);
 });
 
+test('of a query as long as a book the beginning is read', () => {
+  assert.deepEqual(find(`dog${', zebra'.repeat(200_000)}, red`), find('dog'));
+});
+
 test('another query of the same lists finds the same as in new ones, and reads none of them again', () => {
   let read = 0;
   const watched = (list) =>

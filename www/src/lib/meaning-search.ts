@@ -41,6 +41,9 @@ const UNMEASURED = 0.2;
 /** What a neuron lowers: its specificity is that of what it raises. */
 const LOWERS = 0.4;
 
+/** Most characters of a query that are read: each alternative takes a look at every token and every neuron. */
+export const MOST_QUERY = 1000;
+
 interface Wanted {
   stems: readonly string[];
   /** Where the query is signs alone: they, as they are. */
@@ -50,7 +53,10 @@ interface Wanted {
 
 /** A query’s alternatives, which commas divide. */
 function wantedOf(query: string): Wanted[] {
-  const alternatives = query.toLowerCase().split(/,(?=\s*\S)/);
+  const alternatives = query
+    .slice(0, MOST_QUERY)
+    .toLowerCase()
+    .split(/,(?=\s*\S)/);
   return alternatives.flatMap((text) => {
     const stems = stemsOf(text);
     const sign = text.trim();
