@@ -128,6 +128,25 @@ describe('training steps', { timeout: 1_800_000 }, () => {
     }
   });
 
+  test('the way back to the weights in place ends the download of others', async () => {
+    const fresh = await openSite(browser, site, '#/explore', { ignore: [/ERR_FAILED/] });
+    try {
+      await loaded(fresh.page);
+      const failed = fresh.page.waitForEvent('requestfailed', (request) => request.url().endsWith(`/step${early}/model.safetensors`));
+      await fresh.page.route(`**/step${early}/model.safetensors`, () => {}); // no answer
+      const slider = fresh.page.getByRole('slider', { name: /^Training/ });
+      await slider.fill('0');
+      await fresh.page.getByText('0 % Cancel').waitFor();
+      await slider.fill(String(model.steps.length));
+      await failed;
+      await fresh.page.getByText('0 % Cancel').waitFor({ state: 'detached' });
+      await ready(fresh.page, null);
+      assert.equal(hashOf(fresh.page).params.ckpt, undefined);
+    } finally {
+      await fresh.close();
+    }
+  });
+
   test('a step that the model does not have is said once, and not asked for', async () => {
     const fresh = await openSite(browser, site, '#/steer');
     try {

@@ -147,7 +147,8 @@ export class App {
     if (isChosen && session.model) this.#before = entry;
     if (isChosen && session.phase === 'failed' && this.#giveBack(entry)) return;
     if (!isChosen) void session.choose(entry, { agreed: this.#before?.name === entry.name });
-    else if (session.model && !this.isLent && ckpt !== session.step && this.#asked?.ckpt !== ckpt) void this.#switchTo(ckpt);
+    else if (session.model && !this.isLent && ckpt !== (session.switching ?? session).step && this.#asked?.ckpt !== ckpt)
+      void this.#switchTo(ckpt); // back to the weights in place, too: the others may just have come
   }
 
   /** The address goes back to the weights in place where others could not be loaded. */

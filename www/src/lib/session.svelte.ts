@@ -337,6 +337,7 @@ export class Session {
 
   cancelCheckpoint(): void {
     this.#switch?.abort();
+    this.switching = null;
   }
 
   /** Fetches the checkpoints before and after this one into the browser's storage, where their size is known and no reader would be asked. */
