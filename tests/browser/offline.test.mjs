@@ -178,6 +178,36 @@ describe('without a network', { timeout: 1_800_000 }, () => {
     assert.ok(await page.evaluate(async (file) => (await caches.match(new URL(file, document.baseURI))) !== undefined, MODULE));
   });
 
+  test('of two tabs that were open at the first visit both take a new version', async () => {
+    const context = await browser.newContext();
+    const before = worker;
+    try {
+      worker = (source) => source;
+      const late = await context.newPage();
+      let goOn;
+      const held = new Promise((resolve) => (goOn = resolve));
+      await late.route(/model\.safetensors$/, async (route) => {
+        await held;
+        await route.continue();
+      });
+      await late.goto(`${site.url}?backend=cpu#/explore`);
+      await late.locator('[data-phase=loading]').waitFor();
+      const first = await context.newPage();
+      await first.goto(`${site.url}?backend=cpu#/explore`);
+      // Its model is still on the way when the worker of the first one takes it over.
+      await late.waitForFunction(() => navigator.serviceWorker.controller !== null);
+      goOn();
+      await loaded(late);
+      worker = (source) => source.replace(/const VERSION = '[^']*'/, "const VERSION = 'after'");
+      await first.evaluate(async () => (await navigator.serviceWorker.ready).update());
+      await Promise.all([late, first].map((tab) => tab.getByRole('button', { name: 'Update' }).waitFor()));
+      await Promise.all([late.waitForEvent('load'), first.getByRole('button', { name: 'Update' }).click()]);
+    } finally {
+      worker = before;
+      await context.close();
+    }
+  });
+
   test('a model that the browser does not store is not called stored', async () => {
     await page.evaluate(() => {
       globalThis.put = Cache.prototype.put;

@@ -33,6 +33,7 @@ export async function keepShell(settled: Promise<void>, isKept: () => boolean): 
   // Without a controller this page is the first: the worker takes it over without a change of version.
   let isFirst = serviceWorker.controller === null;
   if (isFirst) await settled;
+  isFirst = serviceWorker.controller === null; // meanwhile another tab may have brought it
   serviceWorker.addEventListener('controllerchange', () => {
     if (!isFirst && (isWanted || isKept()))
       location.reload(); // the address holds the state
