@@ -264,6 +264,27 @@ describe('statistics in the tab', { timeout: 1_800_000 }, () => {
     assert.equal(await section().count(), 0);
   });
 
+  test('of a folder of the reader’s they are there again with the step back from another model', async () => {
+    const fresh = await openSite(browser, site, '#/byo');
+    try {
+      const there = fresh.page;
+      there.setDefaultTimeout(STEP_TIMEOUT);
+      await there.getByLabel(/A folder on this device/).setInputFiles(path.join(elsewhere, 'Another'));
+      await loaded(there);
+      await there.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'Browse' }).click();
+      await there.locator('[data-statistics]').getByRole('combobox').selectOption({ label: '2,000 tokens' });
+      await there.getByRole('button', { name: 'Let it write' }).click();
+      await there.getByText('This browser keeps them.').waitFor({ timeout: LOAD_TIMEOUT });
+      await there.getByRole('combobox', { name: 'Model' }).selectOption(shippedModel().name);
+      await there.getByText(/in layers 0/).waitFor({ timeout: LOAD_TIMEOUT });
+      await loaded(there);
+      await there.goBack();
+      await there.getByText('This browser keeps them.').waitFor({ timeout: LOAD_TIMEOUT });
+    } finally {
+      await fresh.close();
+    }
+  });
+
   test('what cannot be deleted says so, and stays; of another model nothing is said', async () => {
     await open(`#/browse?model=${address()}`);
     await page.reload();

@@ -54,6 +54,7 @@ export class OwnStatistics {
     const { entry, model, lacksFeatures, isOwn } = this.#session;
     if (this.#followed !== entry) {
       this.#followed = entry;
+      this.#looked = null;
       this.problem = null;
     }
     if (this.#running && this.#running.entry !== entry) this.stop();
