@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { Features } from 'topk-lm/features';
 import { inRoot } from '../../scripts/lib/paths.mjs';
 import { serve } from '../../scripts/lib/server.mjs';
 import { assertUsable, LOAD_TIMEOUT, loaded, openSite, shippedModel, siteModule, withSite } from './page-kit.mjs';
@@ -51,6 +52,21 @@ test('the files of a folder, wherever in it the model is', () => {
   }
   assert.match(modelFiles([['a/pytorch_model.bin', '']]), /safetensors/);
   assert.equal(otherFormat('text.json'), null);
+});
+
+test('of a folder what no path of a model can be called is left out, such as what Windows keeps beside a download', () => {
+  const names = [
+    'config.json',
+    'model.safetensors',
+    'config.json:Zone.Identifier',
+    'notes: old.txt',
+    'a\\b.txt',
+    '\ud800.txt',
+    'step3/a:b',
+  ];
+  const files = modelFiles(names.map((name) => [`m/${name}`, name]));
+  assert.deepEqual(Object.keys(files), ['config.json', 'model.safetensors', 'step3/a:b']);
+  assert.doesNotThrow(() => Features.open(Object.fromEntries(Object.keys(files).map((name) => [name, new Uint8Array(1)]))));
 });
 
 test('a long address is quoted by its beginning', () => {

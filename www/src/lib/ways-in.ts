@@ -53,6 +53,9 @@ export function otherFormat(path: string): string | null {
   return null;
 }
 
+/** Paths that the engine takes for addresses, or that are none: such as Windows keeps beside what was downloaded, `config.json:Zone.Identifier`. */
+const NO_PATH = /^[^/]*:|\\|\p{Surrogate}/u;
+
 /** Files by path below the folder that holds config.json; or a sentence. */
 export function modelFiles(paths: Iterable<[string, File]>): Record<string, Blob> | string {
   const all = [...paths];
@@ -65,7 +68,8 @@ export function modelFiles(paths: Iterable<[string, File]>): Record<string, Blob
   const config = configs.sort((a, b) => a.length - b.length)[0];
   if (config === undefined) return 'This folder has no config.json. Choose the folder of a single model in the Hugging Face layout.';
   const folder = config.slice(0, -'config.json'.length);
-  return Object.fromEntries(all.filter(([path]) => path.startsWith(folder)).map(([path, file]) => [path.slice(folder.length), file]));
+  const inside = all.filter(([path]) => path.startsWith(folder)).map(([path, file]): [string, File] => [path.slice(folder.length), file]);
+  return Object.fromEntries(inside.filter(([path]) => !NO_PATH.test(path)));
 }
 
 /** What was dropped on the page: a saved text (a file by itself), or the files of a model with the name of their folder. */
