@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { TopKLM } from 'topk-lm';
+import { openPage } from './harness.mjs';
 import {
   CLIPBOARD,
   copiedLink,
@@ -142,6 +143,45 @@ describe('training steps', { timeout: 1_800_000 }, () => {
       await fresh.page.getByText('0 % Cancel').waitFor({ state: 'detached' });
       await ready(fresh.page, null);
       assert.equal(hashOf(fresh.page).params.ckpt, undefined);
+    } finally {
+      await fresh.close();
+    }
+  });
+
+  test('a cancel that comes when they are in place puts the weights before back', async () => {
+    const fresh = await openPage(browser, 'about:blank');
+    try {
+      await fresh.page.addInitScript(() => {
+        const { addEventListener } = Worker.prototype;
+        // What the worker answers last is heard when the page calls `goOn()`.
+        Worker.prototype.addEventListener = function (type, listener, ...rest) {
+          const hear = (event) => {
+            if (globalThis.held && event.data.type === 'result') globalThis.held.push(() => listener(event));
+            else listener(event);
+          };
+          addEventListener.call(this, type, type === 'message' ? hear : listener, ...rest);
+        };
+        globalThis.goOn = () => {
+          for (const tell of globalThis.held.splice(0)) tell();
+          globalThis.held = null;
+        };
+      });
+      await fresh.page.goto(`${site.url}?backend=cpu#/steer?temp=0&len=8&p=Tom`);
+      await loaded(fresh.page);
+      const run = async (seed) => {
+        await fresh.page.getByRole('spinbutton', { name: 'Seed' }).fill(String(seed));
+        await fresh.page.getByRole('button', { name: 'Run', exact: true }).click();
+        await fresh.page.waitForFunction((wanted) => new RegExp(`seed=${wanted}&b=`).test(location.hash), seed);
+        return idsOf(fresh.page);
+      };
+      const before = await run(1);
+      await fresh.page.evaluate(() => (globalThis.held = []));
+      await fresh.page.getByRole('slider', { name: /^Training/ }).fill('0');
+      await fresh.page.waitForFunction(() => globalThis.held.length > 0); // they are in place
+      await fresh.page.getByRole('button', { name: 'Cancel' }).click();
+      await fresh.page.evaluate(() => globalThis.goOn());
+      await ready(fresh.page, null);
+      assert.deepEqual(await run(2), before, 'greedy texts differ by their weights alone');
     } finally {
       await fresh.close();
     }

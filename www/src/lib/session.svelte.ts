@@ -302,10 +302,13 @@ export class Session {
     const controller = new AbortController();
     this.#switch = controller;
     this.switching = { step, progress: null };
+    /** Whether the engine has begun to read them: they may be in place before it hears of a cancel. */
+    let mayBeIn = false;
     try {
       await model.loadCheckpoint(step ?? 'final', {
         signal: controller.signal,
         onProgress: (progress) => {
+          mayBeIn ||= progress.phase === 'load';
           if (this.#switch === controller) this.switching = { step, progress };
         },
       });
@@ -316,7 +319,9 @@ export class Session {
       return true;
     } catch (error) {
       if (this.model === model && endsModel(error)) this.#failed(error);
-      else if (this.model === model && !isAbort(error)) {
+      else if (isAbort(error)) {
+        if (this.model === model && this.#switch === controller && mayBeIn) void this.loadCheckpoint(this.step);
+      } else if (this.model === model) {
         const kept = 'The previous weights stay in use.';
         const problem = problemOf(error, { gpu: this.#onGpu });
         const { code } = problem;
