@@ -9,7 +9,7 @@ import { filesUnder } from './steps.mjs';
 
 /** Compressed; crates.io takes ten times as much. */
 export const LIMIT_BYTES = 560 * 1024;
-/** Everything beside src/ and shaders/, which are there whole. Cargo makes the first four. */
+/** Everything beside src/, of which only the tests stay away, and shaders/. Cargo makes the first four. */
 const FILES = [
   '.cargo_vcs_info.json',
   'Cargo.lock',
@@ -21,6 +21,8 @@ const FILES = [
   'build.rs',
   'examples/steer.rs',
 ];
+/** Modules of tests. */
+const TESTS = /(\/|_)tests(\.rs$|\/)/;
 /** Features, and the packages that a user who does not ask for them must not build. */
 const WITHOUT = [
   { features: '', absent: ['wgpu', 'clap', 'sha2', 'kodama'] },
@@ -76,7 +78,7 @@ const expectedFiles = () => {
           .split(path.sep)
           .join('/')}`,
     );
-  return [...FILES, ...under(inRoot('crate/src')), ...under(paths.shaders)];
+  return [...FILES, ...under(inRoot('crate/src')).filter((file) => !TESTS.test(file)), ...under(paths.shaders)];
 };
 
 /** What cargo says where the registry is not to be had. */

@@ -97,12 +97,12 @@ def tokenizer(pre):
 class Pieces:
     """SentencePiece's BPE learnt from TEXT, with bytes for what it has no piece of."""
 
-    def __init__(self):
+    def __init__(self, prefix):
         file = io.BytesIO()
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(TEXT.splitlines()), model_writer=file, model_type="bpe", vocab_size=VOCAB["spm"], byte_fallback=True,
             normalization_rule_name="identity", remove_extra_whitespaces=False, num_threads=1, minloglevel=2,
-            allow_whitespace_only_pieces=True,
+            allow_whitespace_only_pieces=True, add_dummy_prefix=prefix,
         )  # fmt: skip
         self.model = sentencepiece.SentencePieceProcessor(model_proto=file.getvalue())
 
@@ -146,26 +146,31 @@ NAMES = {
     "self_attn.o_proj": "attn_output", "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm", "mlp.gate_proj": "ffn_gate",
     "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
 }  # fmt: skip
+GEMMA_NAMES = {
+    **NAMES, "post_attention_layernorm": "post_attention_norm", "pre_feedforward_layernorm": "ffn_norm",
+    "post_feedforward_layernorm": "post_ffw_norm",
+}  # fmt: skip
 
 
-def gguf_name(name):
+def gguf_name(name, arch):
+    names = GEMMA_NAMES if arch.startswith("gemma") else NAMES
     part, ending = name.rsplit(".", 1)
     if part.startswith("model.layers."):
         _, _, layer, part = part.split(".", 3)
-        return f"blk.{layer}.{NAMES[part]}.{ending}"
-    return f"{NAMES[part]}.{ending}"
+        return f"blk.{layer}.{names[part]}.{ending}"
+    return f"{names[part]}.{ending}"
 
 
 def make(folder, name, arch, config, kinds, pre, scaling=None):
     """Writes NAME.gguf and NAME.json. `kinds`: a type for names that end so, the first that fits."""
     torch.manual_seed(7)
     rng = np.random.default_rng(7)
-    classes = {"llama": "Llama", "qwen2": "Qwen2", "qwen3": "Qwen3"}
+    classes = {"llama": "Llama", "qwen2": "Qwen2", "qwen3": "Qwen3", "gemma2": "Gemma2", "gemma3": "Gemma3Text"}
     config = getattr(transformers, classes[arch] + "Config")(
         bos_token_id=0, eos_token_id=0, rms_norm_eps=1e-5, max_position_embeddings=128, attn_implementation="eager",
         **config, **({"rope_scaling": scaling} if scaling else {}),
     )  # fmt: skip
-    model = getattr(transformers, classes[arch] + "ForCausalLM")(config).eval()
+    model = getattr(transformers, classes[arch].removesuffix("Text") + "ForCausalLM")(config).eval()
     path = folder / f"{name}.gguf"
     writer = gguf.GGUFWriter(path, arch)
     writer.add_context_length(config.max_position_embeddings)
@@ -176,12 +181,24 @@ def make(folder, name, arch, config, kinds, pre, scaling=None):
     writer.add_head_count_kv(config.num_key_value_heads)
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_rope_freq_base(10000.0)
-    if arch == "qwen3":
+    gemma = arch.startswith("gemma")
+    if arch == "qwen3" or gemma:
         writer.add_key_length(config.head_dim)
+    if gemma:
+        writer.add_value_length(config.head_dim)
+        writer.add_sliding_window(config.sliding_window)
+    if arch == "gemma2":
+        writer.add_attn_logit_softcapping(config.attn_logit_softcapping)
+        writer.add_final_logit_softcapping(config.final_logit_softcapping)
+    if arch == "gemma3":
+        writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+        writer.add_rope_scaling_factor(8.0)
     texts = []
     if pre == "spm":
-        spoken = Pieces()
+        spoken = Pieces(prefix=not gemma)
         spoken.write(writer)
+        if gemma:
+            writer.add_add_space_prefix(False)
         texts = [{"text": text, "ids": spoken.ids(text)} for text in PIECES]
     elif pre:
         spoken = tokenizer(pre)
@@ -212,7 +229,9 @@ def make(folder, name, arch, config, kinds, pre, scaling=None):
         else:
             stored = quantize(in_pairs(weight, heads) if heads else weight, kind)
             read = dequantize(stored, kind)
-        writer.add_tensor(gguf_name(key), stored, raw_dtype=kind)
+        if gemma and key.endswith("norm.weight"):
+            read = read - 1  # the file has what transformers adds
+        writer.add_tensor(gguf_name(key, arch), stored, raw_dtype=kind)
         if heads:
             rows = np.arange(weight.shape[0])
             order = in_pairs(rows, heads)
@@ -268,6 +287,12 @@ def make_all(folder):
     mixed = [("embed_tokens.weight", Q.Q8_0), ("q_proj.weight", Q.Q5_0), ("v_proj.weight", Q.Q4_1), ("up_proj.weight", Q.BF16), ("", Q.Q5_1)]
     make(folder, "qwen2", "qwen2", sizes(64, 96, 4, 2, 2, True), mixed, "qwen2")
     make(folder, "llama-spm", "llama", sizes(32, 32, 2, 2, 1, True, VOCAB["spm"]), [("", Q.F16)], "spm")
+    windows = {"sliding_window": 5, "head_dim": 32}
+    gemma2 = sizes(64, 96, 4, 2, 3, True, VOCAB["spm"], query_pre_attn_scalar=32, **windows)
+    make(folder, "gemma2", "gemma2", gemma2, [("embed_tokens.weight", Q.Q8_0), ("", Q.F16)], "spm")
+    angles = {"full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 10000.0}, "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0}}
+    gemma3 = sizes(64, 96, 2, 1, 7, True, VOCAB["spm"], query_pre_attn_scalar=32, rope_parameters=angles, **windows)
+    make(folder, "gemma3", "gemma3", gemma3, [("embed_tokens.weight", Q.F16), ("", Q.Q4_0)], "spm")
     make(folder, "qwen3", "qwen3", sizes(64, 96, 2, 1, 2, True, head_dim=64), [("", Q.F16)], None)
 
 

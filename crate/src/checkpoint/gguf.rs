@@ -1,5 +1,5 @@
 //! A GGUF file, as llama.cpp writes it, seen as the folder that Hugging Face has of the same model: `config.json`, `tokenizer.json`,
-//! `model.safetensors`. Models of the kinds llama, qwen2 and qwen3.
+//! `model.safetensors`. Models of the kinds llama, qwen2, qwen3, gemma2 and gemma3.
 //!
 //! Numbers in blocks become f16. Where all matrices of the blocks are Q4_0 they stay as they are, bit for bit: those are groups of 32 inputs with
 //! an f16 scale and a zero of 8, which GPTQ's layout has, too.
@@ -29,6 +29,8 @@ use header::{Header, Stored};
 enum Content {
     /// Its numbers, f32 and 16 bits as they are, others in f16.
     Numbers,
+    /// Its numbers less 1, f32.
+    LessOne,
     /// Of Q4_0, what GPTQ's four tensors hold.
     Nibbles,
     Zeros,
@@ -84,7 +86,7 @@ impl GgufSource {
             },
         };
         let frequencies = match header.tensors.get(model::FREQUENCIES) {
-            Some(stored) => Some(values(path, stored)?),
+            Some(stored) => Some(values(stored.kind, &raw(path, stored)?).collect::<Vec<_>>()),
             None => None,
         };
         let config = kind.config(&header, four_bits, frequencies.as_deref())?;
@@ -105,7 +107,11 @@ impl GgufSource {
             if let Some(d_head) = paired.filter(|d_head| !stored.shape[0].is_multiple_of(*d_head)) {
                 fail!(Checkpoint, "tensor {} has {} rows, which are no heads of {d_head}", quoted(&name), stored.shape[0]);
             }
-            for (name, content, dtype, shape, bytes) in parts(&name, stored, four_bits)? {
+            let of_folder = match kind.adds_one(&name) {
+                true => less_one(&name, stored)?,
+                false => parts(&name, stored, four_bits)?,
+            };
+            for (name, content, dtype, shape, bytes) in of_folder {
                 // blk.00 is blk.0, too.
                 if entries.contains_key(&name) {
                     fail!(Checkpoint, "tensor {} comes twice", quoted(&name));
@@ -166,6 +172,7 @@ impl GgufSource {
         let inputs = shape.last().copied().unwrap_or(1);
         Ok(match tensor.content {
             Content::Numbers => numbers(*kind, raw),
+            Content::LessOne => values(*kind, &raw).flat_map(|gain| (gain - 1.0).to_le_bytes()).collect(),
             Content::Nibbles => nibbles(&raw, rows, inputs),
             // Zeros of 8, stored less 1.
             Content::Zeros => vec![0x77; tensor.bytes],
@@ -186,11 +193,9 @@ fn raw(path: &Path, stored: &Stored) -> Result<Vec<u8>> {
 }
 
 /// The numbers of a tensor in the file.
-fn values(path: &Path, stored: &Stored) -> Result<Vec<f32>> {
-    let [of_block, size] = stored.kind.block();
-    let raw = raw(path, stored)?;
-    let blocks = raw.chunks_exact(size);
-    Ok(blocks.flat_map(|block| (0..of_block).map(move |i| stored.kind.number(block, i))).collect())
+fn values(kind: GgufType, raw: &[u8]) -> impl Iterator<Item = f32> + '_ {
+    let [of_block, size] = kind.block();
+    raw.chunks_exact(size).flat_map(move |block| (0..of_block).map(move |i| kind.number(block, i)))
 }
 
 /// Bytes of a block of Q4_0.
@@ -217,15 +222,24 @@ fn parts(name: &str, stored: &Stored, four_bits: bool) -> Result<Vec<Part>> {
             ]);
         }
     }
-    let (dtype, bytes) = match stored.kind {
-        GgufType::F32 => ("F32", elements.checked_mul(4)),
-        GgufType::Bf16 => ("BF16", elements.checked_mul(2)),
-        _ => ("F16", elements.checked_mul(2)),
+    let (dtype, of_one) = match stored.kind {
+        GgufType::F32 => ("F32", 4),
+        GgufType::Bf16 => ("BF16", 2),
+        _ => ("F16", 2),
     };
-    let Some(bytes) = bytes else {
-        fail!(Checkpoint, "tensor {} is too large", quoted(name))
-    };
-    Ok(vec![(name.to_owned(), Content::Numbers, dtype, stored.shape.clone(), bytes)])
+    whole(name, stored, Content::Numbers, dtype, of_one)
+}
+
+fn less_one(name: &str, stored: &Stored) -> Result<Vec<Part>> {
+    whole(name, stored, Content::LessOne, "F32", 4)
+}
+
+/// One tensor of numbers, each of so many bytes.
+fn whole(name: &str, stored: &Stored, content: Content, dtype: &'static str, of_one: usize) -> Result<Vec<Part>> {
+    match stored.shape.iter().product::<usize>().checked_mul(of_one) {
+        Some(bytes) => Ok(vec![(name.to_owned(), content, dtype, stored.shape.clone(), bytes)]),
+        None => fail!(Checkpoint, "tensor {} is too large", quoted(name)),
+    }
 }
 
 /// Rows of each head as Hugging Face has them, the first halves of all pairs, then the second: llama.cpp has pairs side by side.
@@ -242,10 +256,7 @@ fn numbers(kind: GgufType, raw: Vec<u8>) -> Vec<u8> {
     if matches!(kind, GgufType::F32 | GgufType::F16 | GgufType::Bf16) {
         return raw;
     }
-    let [of_block, size] = kind.block();
-    let blocks = raw.chunks_exact(size);
-    let numbers = blocks.flat_map(|block| (0..of_block).map(move |i| f16::from_f32(kind.number(block, i))));
-    numbers.flat_map(f16::to_le_bytes).collect()
+    values(kind, &raw).flat_map(|number| f16::from_f32(number).to_le_bytes()).collect()
 }
 
 /// Eight inputs of an output in a word, words of all outputs side by side.

@@ -55,7 +55,15 @@ fn logits(folder: &Path, expected: &Value) -> (Vec<f32>, Vec<f32>) {
 
 #[test]
 fn every_kind_of_model_gives_transformers_logits() {
-    for name in ["llama-q4_0", "llama-k", "llama-spm", "qwen2", "qwen3"] {
+    for name in [
+        "llama-q4_0",
+        "llama-k",
+        "llama-spm",
+        "qwen2",
+        "qwen3",
+        "gemma2",
+        "gemma3",
+    ] {
         let (to, said) = convert(name, name, &[]);
         let expected = json(&golden(&format!("{name}.json")));
         let (ours, theirs) = logits(&to, &expected);
@@ -354,6 +362,66 @@ fn a_linear_scaling_needs_no_type() {
     assert!(
         error.contains("a linear scaling beside tensor \"rope_freqs.weight\""),
         "{error}"
+    );
+}
+
+/// The file has Gemma's windows by a period or by a list, or leaves them to what is known of the kind.
+#[test]
+fn layers_of_gemma_see_windows_as_the_file_says() {
+    let windows = |path: &Path| {
+        let all = config(path).windows;
+        all.iter().map(|window| window.unwrap_or(0)).collect::<Vec<_>>()
+    };
+    let path = |name: &str| golden(&format!("{name}.gguf"));
+    assert_eq!(windows(&path("gemma2")), [5, 0, 5]);
+    assert_eq!(windows(&path("gemma3")), [5, 5, 5, 5, 5, 0, 5]);
+    let key = "gemma3.attention.sliding_window_pattern";
+    let period = |period: u32| windows(&with_key_of("gemma3", key, 4, &period.to_le_bytes()));
+    assert_eq!(period(3), [5, 5, 0, 5, 5, 0, 5]);
+    assert_eq!(period(0), [5; 7]);
+    assert!(period(1).is_empty());
+    let list = |yes: &[u8]| {
+        let head = [&7u32.to_le_bytes()[..], &(yes.len() as u64).to_le_bytes()].concat();
+        with_key_of("gemma3", key, 9, &[&head, yes].concat())
+    };
+    assert_eq!(windows(&list(&[0, 1, 0, 0, 0, 0, 0])), [0, 5, 0, 0, 0, 0, 0]);
+    let error = read(&list(&[0, 1])).unwrap_err().to_string();
+    assert!(
+        error.contains("a list with a yes or no for each of the 7 layers"),
+        "{error}"
+    );
+    let none = [b"gemma3.attention.sliding_window", &4u32.to_le_bytes()[..]].concat();
+    let (of_five, of_none) = (
+        [&none[..], &5u32.to_le_bytes()].concat(),
+        [&none[..], &0u32.to_le_bytes()].concat(),
+    );
+    let everywhere = config(&changed("gemma3", &of_five, &of_none));
+    assert!(everywhere.windows.is_empty());
+}
+
+/// By their number of blocks, as in llama.cpp: no key says what the scores of the largest are scaled by.
+#[test]
+fn scores_of_gemma_are_scaled_by_the_size_of_a_head_or_of_the_largest_models() {
+    let scaled = |name: &str, layers: u32, to: u32| {
+        let key = format!("{name}.block_count");
+        let entry = |count: u32| [key.as_bytes(), &4u32.to_le_bytes(), &count.to_le_bytes()].concat();
+        config(&changed(name, &entry(layers), &entry(to))).attn_scale
+    };
+    assert_eq!(scaled("gemma2", 3, 3), 32f32.powf(-0.5));
+    assert_eq!(scaled("gemma2", 3, 46), 16f32.powf(-0.5)); // 64 / 4 heads
+    assert_eq!(scaled("gemma3", 7, 46), 32f32.powf(-0.5));
+    assert_eq!(scaled("gemma3", 7, 2), 32f32.powf(-0.5));
+    let said = |key: &str, value: f32| {
+        let path = with_key_of(&key[..6], key, 6, &value.to_le_bytes());
+        read(&path).unwrap_err().to_string()
+    };
+    assert_eq!(
+        said("gemma3.final_logit_softcapping", 30.0),
+        "gemma3.final_logit_softcapping = 30 is not supported"
+    );
+    assert_eq!(
+        said("gemma2.rope.freq_base_swa", 5000.0),
+        "gemma2.rope.freq_base_swa must be 10000, as everywhere"
     );
 }
 

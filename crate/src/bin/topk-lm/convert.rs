@@ -14,8 +14,8 @@ use crate::common::{print_line, NoBackend};
 /// The folder is checked as loading does. Training checkpoints (step{N}/) come with it; statistics (features/) do not, since they belong to the
 /// weights: run `analyze` on the result.
 ///
-/// A GGUF file (llama, qwen2, qwen3) becomes such a folder: where its blocks are Q4_0 they stay so, bit for bit; other numbers in blocks become
-/// f16 unless --dtype says otherwise.
+/// A GGUF file (llama, qwen2, qwen3, gemma2, gemma3) becomes such a folder: where its blocks are Q4_0 they stay so, bit for bit; other numbers
+/// in blocks become f16 unless --dtype says otherwise.
 ///
 /// A sparse autoencoder's folder in SAELens' layout (cfg.json, sae_weights.safetensors) is written again in the same way.
 #[derive(Args)]

@@ -6,15 +6,24 @@ use std::f64::consts::PI;
 use serde_json::{json, Map, Value as Json};
 
 use super::blocks::GgufType;
-use super::header::Header;
+use super::header::{Header, Value};
 use super::tokenizer;
 use crate::error::{fail, quoted, Result};
 
-/// `general.architecture`, class in transformers.
-const KINDS: [(&str, &str); 3] = [
-    ("llama", "LlamaForCausalLM"),
-    ("qwen2", "Qwen2ForCausalLM"),
-    ("qwen3", "Qwen3ForCausalLM"),
+/// `general.architecture`; class and `model_type` in transformers.
+const KINDS: [(&str, &str, &str); 5] = [
+    ("llama", "LlamaForCausalLM", "llama"),
+    ("qwen2", "Qwen2ForCausalLM", "qwen2"),
+    ("qwen3", "Qwen3ForCausalLM", "qwen3"),
+    ("gemma2", "Gemma2ForCausalLM", "gemma2"),
+    ("gemma3", "Gemma3ForCausalLM", "gemma3_text"),
+];
+
+/// What of Gemma's blocks is called otherwise than below.
+const GEMMA_PARTS: [(&str, &str); 3] = [
+    ("post_attention_norm", "post_attention_layernorm"),
+    ("ffn_norm", "pre_feedforward_layernorm"),
+    ("post_ffw_norm", "post_feedforward_layernorm"),
 ];
 
 /// Names of what is in every block, here and there.
@@ -35,10 +44,12 @@ const PARTS: [(&str, &str); 11] = [
 /// Divisors of the frequencies of a rotation that Llama 3's scaling gives.
 pub const FREQUENCIES: &str = "rope_freqs.weight";
 
+const WINDOW: &str = "attention.sliding_window";
+
 /// Keys that would change what a model computes, and the values with which they do not.
 const NEUTRAL: [(&str, &[f64]); 8] = [
     ("expert_count", &[0.0]),
-    ("attention.sliding_window", &[0.0]),
+    (WINDOW, &[0.0]),
     ("attention.clamp_kqv", &[0.0]),
     ("attention.scale", &[0.0]),
     ("rope.scaling.attn_factor", &[1.0]),
@@ -47,10 +58,14 @@ const NEUTRAL: [(&str, &[f64]); 8] = [
     ("residual_scale", &[0.0, 1.0]),
 ];
 
+/// What every file of Gemma's 27 B models is scaled by, of which none says it: by this many blocks llama.cpp knows them.
+const LARGE_GEMMAS: [(&str, i64); 2] = [("gemma2", 46), ("gemma3", 62)];
+
 /// A kind of model.
 pub struct Kind {
     name: &'static str,
     class_name: &'static str,
+    model_type: &'static str,
 }
 
 impl Kind {
@@ -66,9 +81,18 @@ impl Kind {
             fail!(Checkpoint, "general.architecture is missing; {names} are supported")
         };
         match KINDS.iter().find(|kind| kind.0 == name) {
-            Some((name, class_name)) => Ok(Kind { name, class_name }),
+            Some((name, class_name, model_type)) => Ok(Kind { name, class_name, model_type }),
             None => fail!(Checkpoint, "general.architecture {} is not supported; {names} are", quoted(name)),
         }
+    }
+
+    fn is_gemma(&self) -> bool {
+        self.name.starts_with("gemma")
+    }
+
+    /// Whether the file has 1 more than the folder in a tensor (by Hugging Face's name): the gains of Gemma's norms.
+    pub fn adds_one(&self, name: &str) -> bool {
+        self.is_gemma() && name.ends_with("norm.weight")
     }
 
     fn key(&self, key: &str) -> String {
@@ -112,7 +136,8 @@ impl Kind {
         let of_block = || {
             let (layer, rest) = name.strip_prefix("blk.")?.split_once('.')?;
             let (part, ending) = rest.rsplit_once('.')?;
-            let (_, part) = PARTS.iter().find(|known| known.0 == part)?;
+            let others = if self.is_gemma() { &GEMMA_PARTS[..] } else { &[] };
+            let (_, part) = others.iter().chain(&PARTS).find(|known| known.0 == part)?;
             let layer: usize = layer.parse().ok()?;
             Some(format!("model.layers.{layer}.{part}.{ending}"))
         };
@@ -140,6 +165,9 @@ impl Kind {
     /// `config.json`. `frequencies`: what the tensor [`FREQUENCIES`] holds.
     pub fn config(&self, header: &Header, four_bits: bool, frequencies: Option<&[f32]>) -> Result<Json> {
         for (key, harmless) in NEUTRAL {
+            if key == WINDOW && self.is_gemma() {
+                continue;
+            }
             if let Some(number) = header.float(&self.key(key))?.filter(|number| !harmless.contains(number)) {
                 fail!(Checkpoint, "{} = {} is not supported", self.key(key), number as f32);
             }
@@ -169,7 +197,7 @@ impl Kind {
         let mut config = Map::new();
         let mut set = |key: &str, value: Json| config.insert(key.to_owned(), value);
         set("architectures", json!([self.class_name]));
-        set("model_type", self.name.into());
+        set("model_type", self.model_type.into());
         set("vocab_size", embed.shape[0].into());
         set("hidden_size", size("embedding_length")?.into());
         set("intermediate_size", size("feed_forward_length")?.into());
@@ -184,7 +212,11 @@ impl Kind {
         // As decimals they are the f32 that the file holds.
         set("rms_norm_eps", shortest(eps));
         set("rope_theta", shortest(theta));
-        set("hidden_act", "silu".into());
+        if self.is_gemma() {
+            self.gemma(header, heads, d_head, theta, &mut set)?;
+        } else {
+            set("hidden_act", "silu".into());
+        }
         set("tie_word_embeddings", (!header.tensors.contains_key("output.weight")).into());
         if self.name == "llama" {
             set("attention_bias", header.tensors.contains_key("blk.0.attn_q.bias").into());
@@ -214,6 +246,52 @@ impl Kind {
             set("quantization_config", super::super::four_bit_config());
         }
         Ok(Json::Object(config))
+    }
+
+    /// What Gemma's `config.json` has beside. As in llama.cpp, all but one layer of so many see a window; Gemma 3 turns queries and keys by another
+    /// angle there.
+    fn gemma(&self, header: &Header, heads: i64, d_head: i64, theta: f64, set: &mut impl FnMut(&str, Json) -> Option<Json>) -> Result<()> {
+        let second = self.name == "gemma2";
+        let float = |key: &str| header.float(&self.key(key));
+        let (layers, width) = (self.size(header, "block_count")?, self.size(header, "embedding_length")?);
+        let is_large = LARGE_GEMMAS.contains(&(self.name, layers));
+        set("hidden_activation", "gelu_pytorch_tanh".into());
+        set("query_pre_attn_scalar", if is_large { width / heads } else { d_head }.into());
+        for (key, default) in [("attn_logit_softcapping", 50.0), ("final_logit_softcapping", 30.0)] {
+            let cap = float(key)?;
+            if second {
+                set(key, shortest(cap.unwrap_or(default)));
+            } else if let Some(cap) = cap.filter(|cap| *cap != 0.0) {
+                fail!(Checkpoint, "{} = {} is not supported", self.key(key), cap as f32);
+            }
+        }
+        let window = header.integer(&self.key(WINDOW))?.unwrap_or(if second { 4096 } else { 0 });
+        let local = float("rope.freq_base_swa")?;
+        if second && local.is_some_and(|local| local != theta) {
+            fail!(Checkpoint, "{} must be {}, as everywhere", self.key("rope.freq_base_swa"), theta as f32);
+        }
+        if !second {
+            set("rope_local_base_freq", shortest(local.unwrap_or(10_000.0)));
+        }
+        let slides = self.slides(header, layers, if second { 2 } else { 6 })?;
+        let kind = |slides: &bool| if *slides && window > 0 { "sliding_attention" } else { "full_attention" };
+        set("sliding_window", if window > 0 { window.into() } else { Json::Null });
+        set("layer_types", slides.iter().map(kind).collect());
+        Ok(())
+    }
+
+    /// Whether each layer sees a window: all but the last of so many, or as the file lists them.
+    fn slides(&self, header: &Header, layers: i64, usual: i64) -> Result<Vec<bool>> {
+        let key = self.key("attention.sliding_window_pattern");
+        let period = match header.values.get(&key) {
+            None => usual,
+            Some(Value::Int(period)) if *period >= 0 => *period,
+            Some(Value::List(all)) if all.len() as i64 == layers => {
+                return Ok(all.iter().map(|slides| !matches!(slides, Value::Bool(false) | Value::Int(0))).collect());
+            }
+            Some(_) => fail!(Checkpoint, "{key} must be a whole number, or a list with a yes or no for each of the {layers} layers"),
+        };
+        Ok((0..layers).map(|layer| period == 0 || layer % period < period - 1).collect())
     }
 
     fn scaling(&self, header: &Header, theta: f64, frequencies: Option<&[f32]>) -> Result<Option<Json>> {
