@@ -8,10 +8,11 @@ import { STEP_TIMEOUT, saved, shippedModel, siteModule, withSite } from './page-
 let search;
 let words;
 let contrasts;
+let contrastWords;
 let states;
 before(async () => {
-  [search, words, contrasts, states] = await Promise.all(
-    ['meaning-search', 'words', 'contrast-names', 'state-names'].map((name) => siteModule(`${name}.ts`)),
+  [search, words, contrasts, contrastWords, states] = await Promise.all(
+    ['meaning-search', 'words', 'contrast-names', 'contrast-words', 'state-names'].map((name) => siteModule(`${name}.ts`)),
   );
 });
 
@@ -155,7 +156,7 @@ describe('on the shipped model', { timeout: 1_800_000, skip: !model.features && 
     for (const name of names('contrasts.json', 'contrasts')) {
       for (const side of [true, false]) {
         assert.notEqual(contrasts.nameOfSide(name, side), name);
-        const own = contrasts.wordsOfSide(name, side);
+        const own = contrastWords.wordsOfSide(name, side);
         assert.ok(own.length > 0, name);
       }
     }

@@ -1,5 +1,6 @@
 /** Neurons worth a look: the switches of a model and its recipes. */
-import { nameOfSide, wordsOfSide } from './contrast-names';
+import { nameOfSide } from './contrast-names';
+import { wordsOfSide } from './contrast-words';
 import { formatEdits, type FullEdit } from './edits';
 import { type Recipe, showsIn } from './recipes';
 import type { NeuronId } from './route';

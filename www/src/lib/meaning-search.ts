@@ -3,7 +3,8 @@
  * contrasts that it moves. What is found is ranked by how strong it was measured to be, times how well the words fit.
  */
 import type { FeatureIndex } from 'topk-lm';
-import { nameOfSide, wordsOfSide } from './contrast-names';
+import { nameOfSide } from './contrast-names';
+import { wordsOfSide } from './contrast-words';
 import { type Measured, NOTHING } from './measured';
 import { entryOf, withKind } from './neurons';
 import { nameOfState, wordsOfState } from './state-names';

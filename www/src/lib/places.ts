@@ -16,8 +16,6 @@ const MOVES = ['wheel', 'touchstart', 'pointerdown', 'keydown'];
 
 /** Where this tab keeps places while the site is loaded again, or another one is open. */
 const KEY = 'topk-lm/places';
-/** How many of the newest. */
-const MOST_STORED = 100;
 
 const scrolling = (): Element[] => [document.documentElement, ...document.querySelectorAll('#main [data-scrolls]')];
 
@@ -31,8 +29,13 @@ export class Places {
     this.#entry = entry;
     // Browsers would scroll the page before, which is there until the next one is.
     history.scrollRestoration = 'manual';
-    // A phone ends a tab in the background without a word.
-    for (const end of ['pagehide', 'visibilitychange']) addEventListener(end, () => store([...this.#kept].slice(-MOST_STORED)));
+    addEventListener('pagehide', () => {
+      try {
+        sessionStorage[KEY] = JSON.stringify([...this.#kept]);
+      } catch {
+        // the page then opens at its top
+      }
+    });
     addEventListener('scroll', () => this.#keep(null), { capture: true, passive: true });
     addEventListener('click', ({ target }) => this.#keep((target as Element).closest?.('#main a[href]') ?? null), { capture: true });
   }
@@ -48,23 +51,18 @@ export class Places {
   show(): void {
     this.#job?.abort();
     scrollTo(0, 0);
-    const place = this.#here();
-    if (!place?.link) focusPage();
-    if (place) this.#lead(place);
-  }
-
-  /** Leads to where a page was that is loaded again. */
-  resume(): void {
-    const place = this.#here();
-    if (place) this.#lead({ ...place, link: null });
+    if (!this.#here()?.link) focusPage();
+    this.resume();
   }
 
   #here(): Place | undefined {
     return this.#kept.get(this.#entry() ?? '');
   }
 
-  #lead(place: Place): void {
-    if (place.link === null && place.tops.every((top) => top === 0)) return;
+  /** Leads to where the page was left, if it was: one that is loaded again, too. */
+  resume(): void {
+    const place = this.#here();
+    if (!place || (place.link === null && place.tops.every((top) => top === 0))) return;
     const job = new AbortController();
     this.#job = job;
     const { signal } = job;
@@ -104,18 +102,10 @@ function focusLink(href: string | null): boolean {
   return link !== null;
 }
 
-function store(places: readonly [string, Place][]): void {
-  try {
-    sessionStorage.setItem(KEY, JSON.stringify(places));
-  } catch {
-    // the page then opens at its top
-  }
-}
-
 function stored(): [string, Place][] {
   try {
-    return JSON.parse(sessionStorage.getItem(KEY) ?? '[]') as [string, Place][];
+    return JSON.parse(sessionStorage[KEY]) as [string, Place][];
   } catch {
-    return [];
+    return []; // nothing is kept, or storage is forbidden here
   }
 }
