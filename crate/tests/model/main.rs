@@ -9,6 +9,7 @@ mod dtype;
 mod effects;
 mod four_bit;
 mod gguf;
+mod gguf_keys;
 mod goldens;
 mod kv_cache;
 mod large;

@@ -107,38 +107,20 @@ def numbers_of(name: str, numbers: Iterable) -> list[float]:
         raise error_of("argument", f"{name} is {numbers!r}, but must be a list of numbers.") from None
 
 
-def generation_options(
-    *,
-    max_tokens: int | None = None,
-    temperature: float | None = None,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    repetition_penalty: float | None = None,
-    seed: int | None = None,
-    stop: str | Sequence[str] | None = None,
-    ignore_eos: bool | None = None,
-    edits: Iterable[dict] = (),
-    hooks: Iterable[str] = (),
-    top_logprobs: int | None = None,
-) -> dict[str, Any]:
-    """The options of `Model.generate`, as the page takes them."""
-    return given(
-        maxTokens=max_tokens,
-        temperature=temperature,
-        topK=top_k,
-        topP=top_p,
-        repetitionPenalty=repetition_penalty,
-        seed=None if seed is None else str(whole("seed", seed)),  # up to 2^64
-        stop=stop,
-        ignoreEos=ignore_eos,
-        edits=listed("edits", edits),
-        hooks=listed("hooks", hooks),
-        topLogprobs=top_logprobs,
-    )
+def generation_options(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of `Model.generate`, as the page takes them: by JavaScript's names."""
 
+    def named(name: str) -> str:
+        first, *others = name.split("_")
+        return first + "".join(other.capitalize() for other in others)
 
-#: The names of those options.
-GENERATION = tuple(inspect.signature(generation_options).parameters)
+    seed = options.get("seed")
+    checked = {
+        "seed": None if seed is None else str(whole("seed", seed)),  # up to 2^64
+        "edits": listed("edits", options.get("edits", ())),
+        "hooks": listed("hooks", options.get("hooks", ())),
+    }
+    return given(**{named(name): value for name, value in {**options, **checked}.items()})
 
 
 def batch_request(at: int, request: Any) -> dict[str, Any]:
@@ -147,10 +129,11 @@ def batch_request(at: int, request: Any) -> dict[str, Any]:
     if not isinstance(request, dict) or "prompt" not in request:
         raise error_of("argument", f"{where} is {request!r}, but must be a dict with a prompt.")
     options = {name: value for name, value in request.items() if name != "prompt"}
-    unknown = [name for name in options if name not in GENERATION]
+    _, *known = inspect.signature(Model.generate).parameters  # the prompt and its options
+    unknown = [name for name in options if name not in known]
     if unknown:
-        raise error_of("argument", f"{where} has {unknown[0]!r}, which is none of prompt, {', '.join(GENERATION)}.")
-    return {"prompt": prompt_of(request["prompt"]), **generation_options(**options)}
+        raise error_of("argument", f"{where} has {unknown[0]!r}, which is none of {', '.join(known)}.")
+    return {"prompt": prompt_of(request["prompt"]), **generation_options(options)}
 
 
 class Model(anywidget.AnyWidget):
@@ -226,19 +209,7 @@ class Model(anywidget.AnyWidget):
         top_logprobs: int | None = None,
     ) -> Generation:
         """`async for step in model.generate(…)`. What is left out comes from generation_config.json. Temperature 0 is greedy."""
-        options = generation_options(
-            max_tokens=max_tokens,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            repetition_penalty=repetition_penalty,
-            seed=seed,
-            stop=stop,
-            ignore_eos=ignore_eos,
-            edits=edits,
-            hooks=hooks,
-            top_logprobs=top_logprobs,
-        )
+        options = generation_options({name: value for name, value in locals().items() if name not in ("self", "prompt")})
         return self._call("generate", kind=Generation, prompt=prompt_of(prompt), options=options)
 
     def logit_lens(self, prompt, *, layers: Sequence[int] | None = None, edits: Iterable[dict] = ()) -> Call:
