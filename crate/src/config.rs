@@ -17,6 +17,8 @@ pub use architectures::Architecture;
 pub(crate) use architectures::{LinearLayout, QkvTensors, Tensors};
 pub use generation::GenerationDefaults;
 pub(crate) use generation::{REPETITION_PENALTY, TEMPERATURE, TOP_P};
+#[cfg(feature = "cli")]
+pub(crate) use parse::MAX_LAYERS;
 pub use sae::{Normalize, Sae, SaeKind};
 
 /// How a block's inputs are normalized.

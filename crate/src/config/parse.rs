@@ -14,7 +14,7 @@ use crate::numerics::order::{Post, Select};
 
 /// Largest width of anything: far above every real model, small enough that no product of two overflows.
 pub(super) const MAX_WIDTH: usize = 1 << 24;
-const MAX_LAYERS: usize = 1 << 12;
+pub(crate) const MAX_LAYERS: usize = 1 << 12;
 const MAX_HEADS: usize = 1 << 14;
 /// The GPU's table of rotations is laid out for the whole context at once.
 const MAX_CONTEXT: usize = 1 << 22;

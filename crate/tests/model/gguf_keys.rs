@@ -186,6 +186,19 @@ fn layers_of_gemma_see_windows_as_the_file_says() {
         error.contains("a list with a yes or no for each of the 7 layers"),
         "{error}"
     );
+    let text = [
+        &8u32.to_le_bytes()[..],
+        &7u64.to_le_bytes(),
+        &[&1u64.to_le_bytes()[..], b"y"].concat().repeat(7),
+    ]
+    .concat();
+    let error = read(&with_key_of("gemma3", key, 9, &text)).unwrap_err().to_string();
+    assert!(error.contains("a list with a yes or no"), "{error}");
+    let count = |layers: u32| [b"gemma3.block_count", &4u32.to_le_bytes()[..], &layers.to_le_bytes()].concat();
+    let error = read(&changed("gemma3", &count(7), &count(u32::MAX)))
+        .unwrap_err()
+        .to_string();
+    assert_eq!(error, "gemma3.block_count is 4294967295; it must be at most 4096");
     let none = [b"gemma3.attention.sliding_window", &4u32.to_le_bytes()[..]].concat();
     let (of_five, of_none) = (
         [&none[..], &5u32.to_le_bytes()].concat(),

@@ -8,6 +8,7 @@ use serde_json::{json, Map, Value as Json};
 use super::blocks::GgufType;
 use super::header::{Header, Value};
 use super::tokenizer;
+use crate::config::MAX_LAYERS;
 use crate::error::{fail, quoted, Result};
 
 /// `general.architecture`; class and `model_type` in transformers.
@@ -282,16 +283,26 @@ impl Kind {
 
     /// Whether each layer sees a window: all but the last of so many, or as the file lists them.
     fn slides(&self, header: &Header, layers: i64, usual: i64) -> Result<Vec<bool>> {
+        if layers > MAX_LAYERS as i64 {
+            fail!(Checkpoint, "{} is {layers}; it must be at most {MAX_LAYERS}", self.key("block_count"));
+        }
         let key = self.key("attention.sliding_window_pattern");
-        let period = match header.values.get(&key) {
-            None => usual,
-            Some(Value::Int(period)) if *period >= 0 => *period,
-            Some(Value::List(all)) if all.len() as i64 == layers => {
-                return Ok(all.iter().map(|slides| !matches!(slides, Value::Bool(false) | Value::Int(0))).collect());
-            }
-            Some(_) => fail!(Checkpoint, "{key} must be a whole number, or a list with a yes or no for each of the {layers} layers"),
+        let by_period = |period: i64| (0..layers).map(|layer| period == 0 || layer % period < period - 1).collect();
+        let yes = |value: &Value| match value {
+            Value::Bool(yes) => Some(*yes),
+            Value::Int(number) => Some(*number != 0),
+            _ => None,
         };
-        Ok((0..layers).map(|layer| period == 0 || layer % period < period - 1).collect())
+        let slides = match header.values.get(&key) {
+            None => Some(by_period(usual)),
+            Some(Value::Int(period @ 0..)) => Some(by_period(*period)),
+            Some(Value::List(all)) if all.len() as i64 == layers => all.iter().map(yes).collect(),
+            Some(_) => None,
+        };
+        match slides {
+            Some(slides) => Ok(slides),
+            None => fail!(Checkpoint, "{key} must be a whole number, or a list with a yes or no for each of the {layers} layers"),
+        }
     }
 
     fn scaling(&self, header: &Header, theta: f64, frequencies: Option<&[f32]>) -> Result<Option<Json>> {
