@@ -44,6 +44,7 @@ async function open(t) {
     const { createComputePipeline, createBuffer } = GPUDevice.prototype;
     GPUDevice.prototype.createComputePipeline = function (...all) {
       kernels++;
+      globalThis.onKernel?.();
       return createComputePipeline.apply(this, all);
     };
     const { dispatchWorkgroups } = GPUComputePassEncoder.prototype;
@@ -75,7 +76,7 @@ async function open(t) {
           await model.dispose();
           return ids;
         },
-        ({ code, name }) => ({ code, name }),
+        ({ code, name, message }) => ({ code, name, message }),
       );
     };
   });
@@ -86,21 +87,37 @@ async function open(t) {
   return { page, upTo, answered: () => answered };
 }
 
-test('kernels are asked for and run over nothing once the header is there, and weights are uploaded as they come', {
+test('kernels are asked for and run over nothing once the header is there, until an abort, and weights are uploaded as they come', {
   timeout: 1_800_000,
 }, async (t) => {
   const { page, upTo } = await open(t);
-  upTo(HEADER);
+  upTo(weights.length);
   await page.evaluate(() => load('webgpu'));
-  await page.waitForFunction(() => kernels > 0, null, { timeout: 600_000 });
-  await page.waitForFunction(() => dispatches === kernels, null, { timeout: 600_000 });
-  const first = await page.evaluate(() => ({ kernels, given }));
-  assert.ok(first.given < 1 << 20, `${first.given} bytes`);
+  assert.equal((await page.evaluate(() => loading)).length, 4);
+  const all = await page.evaluate(() => kernels);
+  upTo(HEADER);
+  const begun = await page.evaluate(async () => {
+    kernels = dispatches = given = 0;
+    globalThis.onKernel = () => abort.abort();
+    load('webgpu');
+    await loading;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    return kernels;
+  });
+  assert.ok(begun > 0 && begun < all / 4, `${begun} of ${all} begun, though the load was ended at the first`);
+  await page.evaluate(() => {
+    kernels = dispatches = given = 0;
+    onKernel = undefined;
+    load('webgpu');
+  });
+  await page.waitForFunction((all) => kernels === all && dispatches === all, all, { timeout: 600_000 });
+  const sent = await page.evaluate(() => given);
+  assert.ok(sent < 1 << 20, `${sent} bytes`);
   upTo(NEARLY);
   await page.waitForFunction((least) => given > least, 0.95 * weights.length, { timeout: 600_000 });
   upTo(weights.length);
   assert.equal((await page.evaluate(() => loading)).length, 4);
-  assert.equal(await page.evaluate(() => kernels), first.kernels, 'none came later');
+  assert.equal(await page.evaluate(() => kernels), all, 'none came later');
 });
 
 test('the CPU has the weights that came', { timeout: 1_800_000 }, async (t) => {
@@ -125,7 +142,8 @@ test('an abort while weights come ends the load at once, and the next one succee
       assert.ok((await eventually(answered, (count) => count > before)) > before);
       await page.waitForTimeout(500); // for what the engine makes of the beginning
       await page.evaluate(() => abort.abort());
-      assert.deepEqual(await page.evaluate(() => loading), { code: 'aborted', name: 'AbortError' }, `${backend} ${to}`);
+      const { message, ...error } = await page.evaluate(() => loading);
+      assert.deepEqual(error, { code: 'aborted', name: 'AbortError' }, `${backend} ${to}: ${message}`);
     }
     upTo(weights.length);
     await page.evaluate((wanted) => load(wanted), backend);

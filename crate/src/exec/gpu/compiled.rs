@@ -17,6 +17,7 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
+    #[cfg(target_arch = "wasm32")]
     pub(super) fn bindings(&self) -> &'static [Binding] {
         self.shader.bindings
     }

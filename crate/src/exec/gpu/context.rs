@@ -424,6 +424,14 @@ impl std::fmt::Debug for Guard {
 }
 
 impl Guard {
+    /// Waits until the device has done it.
+    #[cfg(target_arch = "wasm32")]
+    pub async fn settle(self) {
+        for outcome in self.outcomes {
+            outcome.await;
+        }
+    }
+
     /// Memory comes first: what follows a failed allocation is not the cause.
     pub async fn check(self, gpu: &Gpu) -> Result<()> {
         let mut first = None;

@@ -1,16 +1,20 @@
-//! In browsers requests all pipelines once a checkpoint's header has said how its weights are stored, so that they compile while the weights
-//! download; takes these as they are read, and uploads them.
+//! In browsers has the kernels compiled once a checkpoint's header has said how its weights are stored, while the weights download; takes these as they are
+//! read, and uploads them.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+#[cfg(target_arch = "wasm32")]
+use super::ahead::Ahead;
 use super::buffers::Buf;
 use super::context::{Gpu, Guard};
 use super::core::Core;
 use super::engine::GpuEngine;
 use super::pipelines::Pipelines;
-use super::product::{self, Products};
-use super::record::{uniform_ring, Recorder};
+#[cfg(target_arch = "wasm32")]
+use super::product;
+use super::product::Products;
+use super::record::uniform_ring;
 use super::shader::SHADERS;
 use super::staging::StagingPool;
 use super::store::{self, Store};
@@ -18,17 +22,12 @@ use super::weights::{fits, GpuWeights};
 use crate::config::Config;
 use crate::error::{fail, Result};
 use crate::ops::attention::MAX_D_HEAD;
-use crate::ops::def::{KernelContext, Params, Step};
+use crate::ops::def::Step;
+#[cfg(target_arch = "wasm32")]
+use crate::ops::def::{Kernel, KernelContext};
 use crate::ops::topk::MAX_WIDTH;
 use crate::program::Program;
 use crate::weights::{Dtype, Tensor, Weight, WeightSink};
-
-/// Whether kernels compile before anything runs. A browser does so beside the page, while weights download; natively that would take its own time, and
-/// many kernels never run (of prompts, or of single tokens): there each compiles when it first runs.
-const COMPILES_AHEAD: bool = cfg!(target_arch = "wasm32");
-
-/// Bytes of a buffer that stands for another when kernels are tried: as much as any binding has to have.
-const SCRATCH: u64 = 256;
 
 /// Builds a [`GpuEngine`]: give it every weight, then [`GpuLoader::finish`].
 pub struct GpuLoader {
@@ -40,6 +39,10 @@ pub struct GpuLoader {
     weights: GpuWeights,
     products: Products,
     guards: Vec<Guard>,
+    /// A browser compiles kernels beside the page, while weights download; natively that would take its own time, and many kernels never run (of prompts,
+    /// or of single tokens): there each compiles when it first runs.
+    #[cfg(target_arch = "wasm32")]
+    ahead: Option<Rc<Ahead>>,
 }
 
 impl GpuLoader {
@@ -92,12 +95,16 @@ impl GpuLoader {
             weights: GpuWeights::default(),
             products: Products::default(),
             guards: Vec::new(),
+            #[cfg(target_arch = "wasm32")]
+            ahead: None,
         })
     }
 
-    /// Requests the pipelines of all steps, and of what is made of weights, which will be stored so.
-    fn request(&self, weights: &[(Weight, Dtype, usize)]) -> Result<()> {
+    /// The kernels of all steps, and of what is made of weights, which will be stored so.
+    #[cfg(target_arch = "wasm32")]
+    fn kernels(&self, weights: &[(Weight, Dtype, usize)]) -> Vec<Kernel> {
         let stored = |which| weights.iter().find(|weight| weight.0 == which).map(|weight| weight.1);
+        let mut kernels = product::kernels(&self.config, &self.program, &stored);
         for step in self.program.all() {
             let matrix = (step.op.matrix)(&self.config, step);
             let cx = KernelContext {
@@ -108,40 +115,18 @@ impl GpuLoader {
                 profile: self.gpu.profile(),
                 subgroups: self.gpu.subgroups(),
             };
-            for kernel in (step.op.kernels)(&cx) {
-                self.pipelines.get(&kernel)?;
-            }
+            kernels.extend((step.op.kernels)(&cx));
         }
-        product::request(&self.config, &self.program, &self.pipelines, &stored)?;
-        self.rehearse()
-    }
-
-    /// Runs one workgroup of every kernel that is new, over no rows: what a driver compiles at the first use, it compiles now.
-    fn rehearse(&self) -> Result<()> {
-        let scratch = |_| self.gpu.storage("rehearsal", SCRATCH);
-        // A buffer cannot be written under two names, nor read under one and written under another.
-        let read = scratch(0);
-        let mut written: Vec<Buf> = Vec::new();
-        let mut recorder = Recorder::new(&self.gpu, &self.uniforms);
-        for pipeline in &self.pipelines.take_new() {
-            let bindings = pipeline.bindings();
-            let writes = bindings.iter().filter(|binding| binding.writes).count();
-            written.extend((written.len()..writes).map(scratch));
-            let mut free = written.iter();
-            let buffers = bindings.iter().map(|binding| {
-                let own = if binding.writes { free.next() } else { None };
-                (binding.name, own.unwrap_or(&read))
-            });
-            let group = self.pipelines.group(pipeline, buffers)?;
-            recorder.dispatch(pipeline, &group, Params::default(), [1, 1, 1]);
-        }
-        recorder.submit();
-        Ok(())
+        kernels
     }
 
     /// Waits for the device's word that all fit.
     pub async fn finish(mut self) -> Result<GpuEngine> {
         let gpu = self.gpu.clone();
+        #[cfg(target_arch = "wasm32")]
+        if let Some(ahead) = self.ahead.take() {
+            ahead.finish().await?;
+        }
         for guard in std::mem::take(&mut self.guards) {
             guard.check(&gpu).await?;
         }
@@ -207,6 +192,8 @@ impl GpuEngine {
                 weights,
                 products: Products::default(),
                 guards: Vec::new(),
+                #[cfg(target_arch = "wasm32")]
+                ahead: None,
             };
             loader.build()
         });
@@ -224,12 +211,13 @@ impl WeightSink for GpuLoader {
         for (which, _, bytes) in weights {
             fits(&self.gpu, *which, *bytes)?;
         }
-        if !COMPILES_AHEAD {
-            return Ok(());
+        #[cfg(target_arch = "wasm32")]
+        {
+            let kernels = self.kernels(weights);
+            let (gpu, pipelines, uniforms) = (self.gpu.clone(), self.pipelines.clone(), self.uniforms.clone());
+            self.ahead = Some(Ahead::new(gpu, pipelines, uniforms, kernels));
         }
-        let (made, guard) = self.gpu.guarded("the kernels", || self.request(weights));
-        self.guards.push(guard);
-        made
+        Ok(())
     }
 
     fn weight(&mut self, which: Weight, tensor: Tensor) -> Result<()> {

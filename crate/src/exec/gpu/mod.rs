@@ -3,6 +3,8 @@
 //! [`open`] chooses an adapter, [`GpuLoader`] takes the weights, [`GpuEngine`] runs. Everything that is created is counted
 //! and explicitly destroyed ([`Ledger`]); no call blocks on the web.
 
+#[cfg(target_arch = "wasm32")]
+mod ahead;
 mod buffers;
 mod cache;
 mod capture;

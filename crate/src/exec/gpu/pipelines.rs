@@ -40,6 +40,12 @@ impl Pipelines {
         Ok(pipeline)
     }
 
+    /// How many [`Pipelines::take_new`] would give.
+    #[cfg(target_arch = "wasm32")]
+    pub fn count_new(&self) -> usize {
+        self.fresh.borrow().len()
+    }
+
     /// Those that this model was the first to ask for, since the last call.
     pub fn take_new(&self) -> Vec<Rc<Pipeline>> {
         self.fresh.take()

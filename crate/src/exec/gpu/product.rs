@@ -10,6 +10,8 @@ use super::record::Recorder;
 use super::weights::GpuWeights;
 use crate::config::Config;
 use crate::error::Result;
+#[cfg(target_arch = "wasm32")]
+use crate::ops::def::Kernel;
 use crate::ops::def::{Params, Rows};
 use crate::ops::{fused, linear, mlp_in};
 use crate::program::Program;
@@ -27,19 +29,16 @@ fn reads(config: &Config, program: &Program, layer: usize) -> bool {
     fused::fits(config) && program.steps.iter().any(is_split)
 }
 
-/// Requests the kernels that will make them, of weights that will be `stored` so.
-pub fn request(
+/// The kernels that will make them, of weights that will be `stored` so.
+#[cfg(target_arch = "wasm32")]
+pub fn kernels(
     config: &Config,
     program: &Program,
-    pipelines: &Pipelines,
     stored: &dyn Fn(Weight) -> Option<Dtype>,
-) -> Result<()> {
-    for layer in (0..config.n_layers).filter(|layer| reads(config, program, *layer)) {
-        if let Some(dtype) = stored(Weight::MlpIn(layer)) {
-            pipelines.get(&mlp_in::product_kernel(config, dtype))?;
-        }
-    }
-    Ok(())
+) -> Vec<Kernel> {
+    let layers = (0..config.n_layers).filter(|layer| reads(config, program, *layer));
+    let dtypes = layers.filter_map(|layer| stored(Weight::MlpIn(layer)));
+    dtypes.map(|dtype| mlp_in::product_kernel(config, dtype)).collect()
 }
 
 impl Products {
