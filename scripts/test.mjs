@@ -16,17 +16,18 @@ await main(async () => {
   await ensureVulkan();
   process.env.CHROMIUM = await ensureChromium();
 
+  const running = new Map(chosen.filter(({ aside }) => aside).map((check) => [check, timed(check)]));
   // What runs beside the next check is waited for after it.
-  const results = [];
   let beside = [];
-  for (const check of chosen) {
-    const running = timed(check);
-    beside.push(running);
-    if (check.besideNext && check !== chosen.at(-1)) continue;
-    results.push(...(await Promise.all(beside)));
+  const inTurn = chosen.filter(({ aside }) => !aside);
+  for (const check of inTurn) {
+    running.set(check, timed(check));
+    beside.push(running.get(check));
+    if (check.besideNext && check !== inTurn.at(-1)) continue;
+    await Promise.all(beside);
     beside = [];
   }
-  report(results);
+  report(await Promise.all(chosen.map((check) => running.get(check))));
 });
 
 function choose(names) {

@@ -1,5 +1,6 @@
 // The checks of `npm test`, in the order they run: quick ones first. Each returns counts of tests
-// ({passed, failed, skipped}), or nothing where it is one check that throws when it fails. `besideNext`: the next need not wait for it.
+// ({passed, failed, skipped}), or nothing where it is one check that throws when it fails. `besideNext`: the next need not wait for it. `aside`: it begins
+// first and goes on beside the others, with what they leave of the processors.
 import fs from 'node:fs';
 import path from 'node:path';
 import { checkCommands } from './commands.mjs';
@@ -55,8 +56,8 @@ export const checks = [
   { name: 'size', work: checkPackageSize },
   { name: 'js-tests', work: unitTests },
   { name: 'package-tests', work: () => onPackage('tests/package', 2) },
-  { name: 'environments', work: () => prepare(), besideNext: true }, // at low priority
-  { name: 'browser-tests', work: () => installOtherBrowsers().then(() => onPackage('tests/browser', 2)) },
+  { name: 'environments', work: () => otherBrowsers().then(() => prepare()), aside: true },
+  { name: 'browser-tests', work: () => otherBrowsers().then(() => onPackage('tests/browser', 2)) },
   { name: 'python', work: pythonTests },
   { name: 'js-fuzz', work: () => onPackage('tests/fuzz', 2), besideNext: true }, // busy cores; the next mostly waits
   { name: 'notebooks', work: notebookTests },
@@ -140,6 +141,10 @@ async function onPackage(folder, atOnce) {
   await building;
   return nodeTests(testFiles(folder, '.test.mjs'), atOnce);
 }
+
+/** Firefox and WebKit, installed once. */
+let installing;
+const otherBrowsers = () => (installing ??= installOtherBrowsers());
 
 /** Of checks beside each other one makes an environment, and the next finds it made. */
 let preparing = Promise.resolve();
