@@ -4,7 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::hash_map::{Entry, HashMap};
 
 use super::buffers::Buf;
-use super::context::{Gpu, Guard};
+use super::context::Gpu;
+use super::guard::Guard;
 use super::staging::Staging;
 use crate::config::Config;
 use crate::error::{fail, Result};

@@ -4,9 +4,10 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use super::cache::GpuCache;
-use super::context::{Gpu, Guard};
+use super::context::Gpu;
 use super::core::Core;
 use super::edits;
+use super::guard::Guard;
 use super::record::Recorder;
 use super::staging::Staging;
 use crate::config::Config;

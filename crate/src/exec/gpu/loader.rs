@@ -5,14 +5,13 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 #[cfg(target_arch = "wasm32")]
-use super::ahead::Ahead;
+use super::ahead::{self, Ahead};
 use super::buffers::Buf;
-use super::context::{Gpu, Guard};
+use super::context::Gpu;
 use super::core::Core;
 use super::engine::GpuEngine;
+use super::guard::Guard;
 use super::pipelines::Pipelines;
-#[cfg(target_arch = "wasm32")]
-use super::product;
 use super::product::Products;
 use super::record::uniform_ring;
 use super::shader::SHADERS;
@@ -23,8 +22,6 @@ use crate::config::Config;
 use crate::error::{fail, Result};
 use crate::ops::attention::MAX_D_HEAD;
 use crate::ops::def::Step;
-#[cfg(target_arch = "wasm32")]
-use crate::ops::def::{Kernel, KernelContext};
 use crate::ops::topk::MAX_WIDTH;
 use crate::program::Program;
 use crate::weights::{Dtype, Tensor, Weight, WeightSink};
@@ -42,7 +39,7 @@ pub struct GpuLoader {
     /// A browser compiles kernels beside the page, while weights download; natively that would take its own time, and many kernels never run (of prompts,
     /// or of single tokens): there each compiles when it first runs.
     #[cfg(target_arch = "wasm32")]
-    ahead: Option<Rc<Ahead>>,
+    ahead: Option<Ahead>,
 }
 
 impl GpuLoader {
@@ -98,26 +95,6 @@ impl GpuLoader {
             #[cfg(target_arch = "wasm32")]
             ahead: None,
         })
-    }
-
-    /// The kernels of all steps, and of what is made of weights, which will be stored so.
-    #[cfg(target_arch = "wasm32")]
-    fn kernels(&self, weights: &[(Weight, Dtype, usize)]) -> Vec<Kernel> {
-        let stored = |which| weights.iter().find(|weight| weight.0 == which).map(|weight| weight.1);
-        let mut kernels = product::kernels(&self.config, &self.program, &stored);
-        for step in self.program.all() {
-            let matrix = (step.op.matrix)(&self.config, step);
-            let cx = KernelContext {
-                config: &self.config,
-                step,
-                dtype: matrix.and_then(stored).unwrap_or(Dtype::F32),
-                stored: &stored,
-                profile: self.gpu.profile(),
-                subgroups: self.gpu.subgroups(),
-            };
-            kernels.extend((step.op.kernels)(&cx));
-        }
-        kernels
     }
 
     /// Waits for the device's word that all fit.
@@ -213,7 +190,7 @@ impl WeightSink for GpuLoader {
         }
         #[cfg(target_arch = "wasm32")]
         {
-            let kernels = self.kernels(weights);
+            let kernels = ahead::kernels(&self.gpu, &self.config, &self.program, weights);
             let (gpu, pipelines, uniforms) = (self.gpu.clone(), self.pipelines.clone(), self.uniforms.clone());
             self.ahead = Some(Ahead::new(gpu, pipelines, uniforms, kernels));
         }

@@ -16,6 +16,7 @@ mod core;
 mod decode;
 mod edits;
 mod engine;
+mod guard;
 mod loader;
 #[cfg(feature = "cli")]
 mod meter;

@@ -10,8 +10,6 @@ use super::record::Recorder;
 use super::weights::GpuWeights;
 use crate::config::Config;
 use crate::error::Result;
-#[cfg(target_arch = "wasm32")]
-use crate::ops::def::Kernel;
 use crate::ops::def::{Params, Rows};
 use crate::ops::{fused, linear, mlp_in};
 use crate::program::Program;
@@ -24,21 +22,9 @@ pub struct Products {
 }
 
 /// Whether a layer's MLP reads such a matrix.
-fn reads(config: &Config, program: &Program, layer: usize) -> bool {
+pub(super) fn reads(config: &Config, program: &Program, layer: usize) -> bool {
     let is_split = |step: &crate::ops::def::Step| step.op.name == mlp_in::SPLIT.name && step.layer == layer;
     fused::fits(config) && program.steps.iter().any(is_split)
-}
-
-/// The kernels that will make them, of weights that will be `stored` so.
-#[cfg(target_arch = "wasm32")]
-pub fn kernels(
-    config: &Config,
-    program: &Program,
-    stored: &dyn Fn(Weight) -> Option<Dtype>,
-) -> Vec<Kernel> {
-    let layers = (0..config.n_layers).filter(|layer| reads(config, program, *layer));
-    let dtypes = layers.filter_map(|layer| stored(Weight::MlpIn(layer)));
-    dtypes.map(|dtype| mlp_in::product_kernel(config, dtype)).collect()
 }
 
 impl Products {

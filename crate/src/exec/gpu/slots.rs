@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use super::cache::GpuCache;
-use super::context::Guard;
+use super::guard::Guard;
 use super::staging::Staging;
 use crate::exec::request::Capture;
 use crate::ops::def::Params;
