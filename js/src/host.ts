@@ -1,6 +1,6 @@
 /** The engine's host: holds one model of the wasm module and answers the calls of `protocol.ts`. Runs in a worker, a page or Node. */
 import { assemble, serveEngine, startEngine, type Instance } from './engine.js';
-import { abortError, createError, throwIfAborted, toTopKError, TopKDisposedError, type ErrorCode } from './errors.js';
+import { abortError, createError, throwIfAborted, toTopKError, TopKDisposedError, until, type ErrorCode } from './errors.js';
 import type { CallContext, Handlers, LoadRequest, ModelDescription, PromptData } from './protocol.js';
 import { ByteProgress } from './progress.js';
 import { eitherOf } from './remote.js';
@@ -271,11 +271,9 @@ class ModelHost {
 
   /** Changes weights or autoencoders once the changes that were asked for before are made: what was asked for last holds. */
   #inTurn<T>(signal: AbortSignal, change: () => Promise<T>): Promise<T> {
-    const turn = this.#change.then(() => {
-      throwIfAborted(signal);
-      return change();
-    });
-    this.#change = turn.catch(() => {});
+    const before = this.#change;
+    const turn = until(before, signal).then(change);
+    this.#change = turn.catch(() => before); // which an aborted wait did not end
     return turn;
   }
 

@@ -285,7 +285,7 @@ export class TopKLM {
   /**
    * Loads the weights of a training step (files under `step{N}/`, cached likewise) and swaps when they are whole; `final` loads
    * the model's own again. Generations under way end on the weights they began with. If both do not fit, or on any other error, the old ones stay.
-   * Calls that overlap are carried out one after the other.
+   * Calls that overlap are carried out one after the other. An abort rejects if it came before the swap; after it, the call resolves.
    */
   async loadCheckpoint(
     step: number | 'final',

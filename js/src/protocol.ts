@@ -110,7 +110,7 @@ export type MethodName = keyof Methods;
 
 /** What a handler gets besides its arguments. */
 export interface CallContext<K extends MethodName> {
-  /** Aborted when the caller gave up; the handler then stops soon and its result is dropped. */
+  /** Aborted when the caller gave up; the handler then stops soon and its result is dropped, but for {@link CHANGES}. */
   signal: AbortSignal;
   emit(event: Methods[K]['event']): void;
 }
@@ -119,6 +119,9 @@ export interface CallContext<K extends MethodName> {
 export type Handlers = {
   [K in MethodName]: (args: Methods[K]['args'], context: CallContext<K>) => Promise<Methods[K]['result']>;
 };
+
+/** Calls that change the model. An abort ends one when the host says that it did: it may come when the change is already made. */
+export const CHANGES: ReadonlySet<MethodName> = new Set<MethodName>(['loadCheckpoint', 'attachSae']);
 
 export interface CallOptions<K extends MethodName> {
   signal?: AbortSignal | undefined;

@@ -2,7 +2,8 @@
  * Calls between page and worker over any port, with ids, results, events and cancellation. A call never hangs: it ends with
  * its result, its error, its signal, or the error that closed the connection.
  */
-import { abortError, errorData, isPlain, toTopKError, type ErrorData } from './errors.js';
+import { abortError, errorData, isPlain, TopKAbortError, toTopKError, type ErrorData } from './errors.js';
+import { CHANGES } from './protocol.js';
 import type { CallContext, CallOptions, Connection, Handlers, MethodName, Methods } from './protocol.js';
 
 /** `Worker`, `MessagePort` and a worker's own global scope all fit. */
@@ -38,6 +39,10 @@ export function notify<E>(callback: ((event: E) => void) | undefined, event: E):
   }
 }
 
+/** An abort that the host reports, with the caller's own reason. */
+const withReason = (error: unknown, signal: AbortSignal | undefined) =>
+  signal?.aborted && error instanceof TopKAbortError ? abortError(signal) : error;
+
 /** The page's end of a port. */
 export class RpcClient implements Connection {
   /** Resolves when the other end says it is there; rejects when the connection closes before. */
@@ -66,8 +71,9 @@ export class RpcClient implements Connection {
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       const onAbort = () => {
-        this.#pending.delete(id);
         this.#post({ type: 'cancel', id });
+        if (CHANGES.has(method)) return;
+        this.#pending.delete(id);
         reject(abortError(signal as AbortSignal));
       };
       const done = () => signal?.removeEventListener('abort', onAbort);
@@ -78,7 +84,7 @@ export class RpcClient implements Connection {
         },
         reject: (error) => {
           done();
-          reject(error);
+          reject(withReason(error, signal));
         },
         onEvent: onEvent as ((value: unknown) => void) | undefined,
       });
@@ -141,11 +147,12 @@ export function serve(port: Port, handlers: Handlers): { crash(error: unknown): 
         if (!controller.signal.aborted) post({ type: 'event', id, value });
       },
     };
+    const isWanted = () => !controller.signal.aborted || CHANGES.has(method);
     try {
       const value = await handlers[method](args, context);
-      if (!controller.signal.aborted) post({ type: 'result', id, value }, transferables(value));
+      if (isWanted()) post({ type: 'result', id, value }, transferables(value));
     } catch (error) {
-      if (!controller.signal.aborted) post({ type: 'error', id, error: errorData(toTopKError(error)) });
+      if (isWanted()) post({ type: 'error', id, error: errorData(toTopKError(error)) });
     } finally {
       running.delete(id);
     }
@@ -181,7 +188,10 @@ export class LocalConnection implements Connection {
         controller.abort();
         reject(error);
       };
-      const onAbort = () => stop(abortError(caller as AbortSignal));
+      const onAbort = () => {
+        if (CHANGES.has(method)) controller.abort();
+        else stop(abortError(caller as AbortSignal));
+      };
       caller?.addEventListener('abort', onAbort, { once: true });
       this.#open.add(stop); // an AbortSignal with a listener for each call is a leak to Node, which warns of it
       const context: CallContext<K> = {
@@ -191,7 +201,7 @@ export class LocalConnection implements Connection {
         },
       };
       this.#handlers[method](args, context)
-        .then(resolve, (error: unknown) => reject(toTopKError(error)))
+        .then(resolve, (error: unknown) => reject(withReason(toTopKError(error), caller)))
         .finally(() => {
           caller?.removeEventListener('abort', onAbort);
           this.#open.delete(stop);

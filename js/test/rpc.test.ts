@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import { createError, TopKAbortError, TopKArgumentError, TopKError, TopKWorkerError } from '../src/errors.ts';
+import { createError, throwIfAborted, TopKAbortError, TopKArgumentError, TopKError, TopKWorkerError } from '../src/errors.ts';
 import type { Connection, Handlers } from '../src/protocol.ts';
 import { LocalConnection, RpcClient, serve, transferables, type Port } from '../src/rpc.ts';
 
@@ -149,6 +149,34 @@ for (const kind of ['a port', 'the page itself'] as const) {
     assert.deepEqual(await connection.call('encode', { text: '' }), Uint32Array.of(7));
     assert.equal(handlerSignal?.aborted, true);
     await assert.rejects(connection.call('encode', { text: '' }, { signal: abort.signal }), TopKAbortError);
+  });
+
+  test(`over ${kind}: an abort of a change to the model ends it when the host has answered`, async (t) => {
+    const gone = 'gone too far';
+    let begun = event();
+    let goOn = event();
+    const connection = connect(t, {
+      loadCheckpoint: async ({ step }, { signal }) => {
+        begun.happen();
+        await goOn.happened;
+        if (step === 'final') throwIfAborted(signal);
+        return { cache: { state: 'memory', reason: gone }, checkpoints: [] };
+      },
+    });
+    const outcomeOf = async (step: number | 'final', reason: Error) => {
+      [begun, goOn] = [event(), event()];
+      const abort = new AbortController();
+      const call = connection.call('loadCheckpoint', { step }, { signal: abort.signal });
+      await begun.happened;
+      abort.abort(reason);
+      const open = Symbol('open');
+      assert.equal(await Promise.race([call, new Promise((resolve) => setTimeout(resolve, 20, open))]), open);
+      goOn.happen();
+      return call;
+    };
+    const reason = new Error('enough');
+    await assert.rejects(outcomeOf('final', reason), (error) => error instanceof TopKAbortError && error.cause === reason);
+    assert.equal((await outcomeOf(5, reason)).cache.reason, gone);
   });
 
   test(`over ${kind}: closing rejects calls under way and later ones`, async (t) => {

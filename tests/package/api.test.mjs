@@ -259,6 +259,57 @@ for (const worker of [true, false]) {
     assert.deepEqual(found.last, [ids, found.step5, ids], 'of calls that overlap, the weights of the last one stay');
   });
 
+  test(`checkpoints ${where}: an abort leaves the weights that it says`, async (t) => {
+    const { page } = await open(t);
+    const found = await page.evaluate(
+      async ([prompt, count, worker]) => {
+        const model = await load({ worker });
+        const greedy = async () => String(await collect(model.generate(prompt, { maxTokens: count, temperature: 0 })));
+        const texts = [];
+        for (const step of [5, 'final']) {
+          await model.loadCheckpoint(step);
+          texts.push(await greedy());
+        }
+        const [step5, final] = texts;
+        const began = performance.now();
+        await model.loadCheckpoint(5);
+        const whole = performance.now() - began;
+        await model.loadCheckpoint('final');
+        const wrong = [];
+        const ends = { resolved: 0, rejected: 0 };
+        for (let n = 0; n < 40; n++) {
+          const abort = new AbortController();
+          const call = model.loadCheckpoint(5, { signal: abort.signal }).then(
+            () => 'resolved',
+            ({ name }) => (name === 'AbortError' ? 'rejected' : name),
+          );
+          setTimeout(() => abort.abort(), whole * (n / 25) ** 2);
+          const end = await call;
+          ends[end]++;
+          const text = await greedy();
+          if (text !== { resolved: step5, rejected: final }[end]) wrong.push([n, end, text]);
+          await model.loadCheckpoint('final');
+        }
+        // One that waits for another ends at once, and what comes after still waits.
+        const first = model.loadCheckpoint(5);
+        const abort = new AbortController();
+        const second = failure(model.loadCheckpoint('final', { signal: abort.signal }));
+        const third = model.loadCheckpoint('final');
+        abort.abort();
+        const { code } = await second;
+        await Promise.all([first, third]);
+        const last = await greedy();
+        await model.dispose();
+        return { differ: step5 !== final, wrong, ends, code, isLast: last === final };
+      },
+      [prompt_ids, ids.length, worker],
+    );
+    console.log(`aborts of loadCheckpoint ${where}: ${JSON.stringify(found.ends)}`);
+    assert.deepEqual(found.wrong, []);
+    assert.ok(found.differ && found.ends.resolved > 0 && found.ends.rejected > 0);
+    assert.deepEqual([found.code, found.isLast], ['aborted', true]);
+  });
+
   test(`dispose ${where}: a stream yields nothing after it, also not what had come`, async (t) => {
     const { page } = await open(t);
     const found = await page.evaluate(

@@ -250,6 +250,7 @@ export class Session {
     if (step === null) return null;
     try {
       await model.loadCheckpoint(step, { signal, onProgress });
+      signal.throwIfAborted();
       return step;
     } catch (error) {
       if (isAbort(error) || endsModel(error)) {
@@ -302,26 +303,25 @@ export class Session {
     const controller = new AbortController();
     this.#switch = controller;
     this.switching = { step, progress: null };
-    /** Whether the engine has begun to read them: they may be in place before it hears of a cancel. */
-    let mayBeIn = false;
     try {
       await model.loadCheckpoint(step ?? 'final', {
         signal: controller.signal,
         onProgress: (progress) => {
-          mayBeIn ||= progress.phase === 'load';
           if (this.#switch === controller) this.switching = { step, progress };
         },
       });
       if (this.model !== model) return false;
+      if (controller.signal.aborted && this.#switch === controller) {
+        void this.loadCheckpoint(this.step); // the cancel came too late
+        return false;
+      }
       this.step = step;
       this.weights++;
       if (this.#switch === controller) this.#prefetch(step);
       return true;
     } catch (error) {
       if (this.model === model && endsModel(error)) this.#failed(error);
-      else if (isAbort(error)) {
-        if (this.model === model && this.#switch === controller && mayBeIn) void this.loadCheckpoint(this.step);
-      } else if (this.model === model) {
+      else if (this.model === model && !isAbort(error)) {
         const kept = 'The previous weights stay in use.';
         const problem = problemOf(error, { gpu: this.#onGpu });
         const { code } = problem;
