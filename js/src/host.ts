@@ -272,7 +272,12 @@ class ModelHost {
   /** Changes weights or autoencoders once the changes that were asked for before are made: what was asked for last holds. */
   #inTurn<T>(signal: AbortSignal, change: () => Promise<T>): Promise<T> {
     const before = this.#change;
-    const turn = until(before, signal).then(change);
+    const turn = until(before, signal)
+      .then(change)
+      .catch((error: unknown) => {
+        throwIfAborted(signal); // however the engine says that it stopped
+        throw error;
+      });
     this.#change = turn.catch(() => before); // which an aborted wait did not end
     return turn;
   }
