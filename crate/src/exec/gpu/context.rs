@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex};
 
 use super::buffers::{Buf, Ledger};
 use super::compiled::Compiled;
-use super::guard::typed;
 use crate::error::{fail, Code, Error, Result};
 use crate::exec::adapter::{BackendInfo, BackendChoice, BackendKind};
 use crate::ops::tuning::Profile;
@@ -386,6 +385,18 @@ impl Drop for Gpu {
     }
 }
 
+/// An error of the device; `what` names the work in its message.
+pub(super) fn typed(what: &str, error: wgpu::Error) -> Error {
+    match error {
+        wgpu::Error::OutOfMemory { .. } => {
+            Error::new(Code::OutOfMemory, format!("the GPU has no memory left for {what}"))
+        }
+        wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
+            Error::new(Code::Device, format!("the GPU refused {what}: {description}"))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -408,5 +419,24 @@ mod tests {
         };
         assert!(!used(&few_threads).check_limits(&few_threads));
         assert_eq!(used(&wgpu::Limits::default()), wgpu::Limits::default());
+    }
+
+    #[test]
+    fn device_errors_are_typed() {
+        let source = || Box::new(std::io::Error::other("below"));
+        let memory = typed("the weight Embed", wgpu::Error::OutOfMemory { source: source() });
+        assert_eq!(memory.code(), Code::OutOfMemory);
+        assert_eq!(memory.to_string(), "the GPU has no memory left for the weight Embed");
+        let refused = typed(
+            "decoding",
+            wgpu::Error::Validation {
+                source: source(),
+                description: "too\nlarge".into(),
+            },
+        );
+        assert_eq!(
+            (refused.code(), refused.to_string().as_str()),
+            (Code::Device, "the GPU refused decoding: too large")
+        );
     }
 }

@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use super::context::Gpu;
-use crate::error::{Code, Error, Result};
+use super::context::{typed, Gpu};
+use crate::error::Result;
 
 type ScopeFuture = Pin<Box<dyn Future<Output = Option<wgpu::Error>>>>;
 
@@ -59,41 +59,5 @@ impl Guard {
         }
         gpu.check()?;
         first.map_or(Ok(()), Err)
-    }
-}
-
-/// `what` names the work in the message.
-pub(super) fn typed(what: &str, error: wgpu::Error) -> Error {
-    match error {
-        wgpu::Error::OutOfMemory { .. } => {
-            Error::new(Code::OutOfMemory, format!("the GPU has no memory left for {what}"))
-        }
-        wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
-            Error::new(Code::Device, format!("the GPU refused {what}: {description}"))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn device_errors_are_typed() {
-        let source = || Box::new(std::io::Error::other("below"));
-        let memory = typed("the weight Embed", wgpu::Error::OutOfMemory { source: source() });
-        assert_eq!(memory.code(), Code::OutOfMemory);
-        assert_eq!(memory.to_string(), "the GPU has no memory left for the weight Embed");
-        let refused = typed(
-            "decoding",
-            wgpu::Error::Validation {
-                source: source(),
-                description: "too\nlarge".into(),
-            },
-        );
-        assert_eq!(
-            (refused.code(), refused.to_string().as_str()),
-            (Code::Device, "the GPU refused decoding: too large")
-        );
     }
 }
