@@ -293,7 +293,7 @@ export class Session {
 
   /**
    * Puts the weights of a training step in place; the old ones stay in use until then, and if it fails. `null`: the final weights.
-   * @returns whether they are in place
+   * @returns whether they are in place, and no others asked for since
    */
   async loadCheckpoint(step: number | null): Promise<boolean> {
     const { model } = this;
@@ -311,14 +311,15 @@ export class Session {
         },
       });
       if (this.model !== model) return false;
-      if (controller.signal.aborted && this.#switch === controller) {
+      const isLast = this.#switch === controller;
+      if (controller.signal.aborted && isLast) {
         void this.loadCheckpoint(this.step); // the cancel came too late
         return false;
       }
       this.step = step;
       this.weights++;
-      if (this.#switch === controller) this.#prefetch(step);
-      return true;
+      if (isLast) this.#prefetch(step);
+      return isLast;
     } catch (error) {
       if (this.model === model && endsModel(error)) this.#failed(error);
       else if (this.model === model && !isAbort(error)) {
