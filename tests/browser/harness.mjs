@@ -25,7 +25,11 @@ const WEBGPU_FLAGS = [
 /** Most that any step of a page may take (ms): it only ends what hangs, on a machine that has much else to do. */
 export const STEP_TIMEOUT = 120_000;
 
-const WITHOUT_WEBGPU = ['--disable-features=WebGPU'];
+// Each window of the browser loads two pages of its own for the address bar, of 400 files together: no test has one.
+const WITHOUT = ['WebUIOmniboxPopup', 'WebUIOmniboxAimPopup'];
+
+/** The switch that turns those features off and `more`: of several such switches Chromium takes the last. */
+const without = (...more) => `--disable-features=${[...WITHOUT, ...more].join(',')}`;
 
 function chromiumPath() {
   const found = findChromium();
@@ -39,7 +43,7 @@ function chromiumPath() {
  * @returns {Promise<import('playwright-core').Browser>}
  */
 export async function launch({ webgpu = true, args = [] } = {}) {
-  const own = webgpu ? WEBGPU_FLAGS : WITHOUT_WEBGPU;
+  const own = webgpu ? [...WEBGPU_FLAGS, without()] : [without('WebGPU')];
   return chromium.launch({ executablePath: chromiumPath(), args: [...FLAGS, ...own, ...args], timeout: STEP_TIMEOUT });
 }
 
@@ -49,7 +53,7 @@ export async function launch({ webgpu = true, args = [] } = {}) {
  * @returns {Promise<import('playwright-core').BrowserContext>}
  */
 export async function launchExtension(folder) {
-  const args = [...FLAGS, `--disable-extensions-except=${folder}`, `--load-extension=${folder}`];
+  const args = [...FLAGS, without(), `--disable-extensions-except=${folder}`, `--load-extension=${folder}`];
   const context = await chromium.launchPersistentContext('', {
     executablePath: chromiumPath(),
     args,
@@ -71,7 +75,7 @@ export async function launchWithPreferences(preferences) {
   fs.writeFileSync(path.join(profile, 'Default/Preferences'), JSON.stringify(preferences));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: chromiumPath(),
-    args: [...FLAGS, ...WITHOUT_WEBGPU],
+    args: [...FLAGS, without('WebGPU')],
     timeout: STEP_TIMEOUT,
   });
   const close = async () => {
