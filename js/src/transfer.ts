@@ -251,7 +251,7 @@ export class Transfer {
         const { done, value } = await reader.read();
         if (done) break;
         alive();
-        if (this.#held === 0 && looksLikeHtml(new TextDecoder().decode(value.subarray(0, 64)))) {
+        if (this.#held === 0 && !/\.(md|svg|xml|html?)$/.test(path) && looksLikeHtml(new TextDecoder().decode(value.subarray(0, 64)))) {
           throw notFound(url, ': the server sent a web page instead');
         }
         await this.#append(value as Uint8Array<ArrayBuffer>);

@@ -90,6 +90,15 @@ test('a page in place of a missing file counts as missing', async (t) => {
   await rejectsWith(error, 'download', /tokenizer\.json was not found: the server sent a web page/);
 });
 
+test('what may begin like a page is no page in its place', async (t) => {
+  installCaches(t);
+  const texts = { 'README.md': '<!-- a card -->', 'preview.svg': '<?xml version="1.0"?><svg/>' };
+  const server = modelServer();
+  for (const [path, text] of Object.entries(texts)) server.put(path, text);
+  const files = await UrlFiles.create(BASE, 'name', server);
+  for (const [path, text] of Object.entries(texts)) assert.equal(await (await files.file(path, new AbortController().signal))?.text(), text);
+});
+
 test('shards are found by their index, in the manifest and without', async (t) => {
   for (const manifest of [true, false]) {
     installCaches(t);

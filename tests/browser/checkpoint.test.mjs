@@ -182,6 +182,16 @@ describe('training steps', { timeout: 1_800_000 }, () => {
       await fresh.page.evaluate(() => globalThis.goOn());
       await ready(fresh.page, null);
       assert.deepEqual(await run(2), before, 'greedy texts differ by their weights alone');
+      // Asked for again before the engine has answered: they come.
+      await fresh.page.evaluate(() => (globalThis.held = []));
+      const slider = fresh.page.getByRole('slider', { name: /^Training/ });
+      await slider.fill('0');
+      await fresh.page.getByRole('button', { name: 'Cancel' }).click();
+      await slider.fill('0');
+      await fresh.page.getByRole('button', { name: 'Cancel' }).waitFor();
+      await fresh.page.evaluate(() => globalThis.goOn());
+      await ready(fresh.page, early);
+      assert.equal(hashOf(fresh.page).params.ckpt, String(early));
     } finally {
       await fresh.close();
     }

@@ -93,6 +93,16 @@ describe('links and files', { timeout: 1_800_000 }, () => {
     assert.equal(JSON.parse(file.text).format, 'topk-lm text');
   });
 
+  test('a link on the page takes a text along that is too long for its address', async () => {
+    await chips(page).nth(5).click();
+    await page.locator('.cell.current .neuron').first().click();
+    await page.getByRole('link', { name: /^Steer with/ }).click();
+    await page.getByRole('textbox', { name: 'Prompt' }).waitFor();
+    await page.waitForFunction((least) => document.querySelector('textarea')?.value.length >= least, LONG.trim().length);
+    await page.goBack();
+    await page.locator('[data-state=live]').waitFor({ timeout: LOAD_TIMEOUT });
+  });
+
   test('the file opens in a fresh profile, by the button and dropped on the page; one that is none is named', async () => {
     const tokens = await chips(page).allTextContents();
     // The model that is there, with a smaller context, must not cut what the file's own takes.

@@ -109,6 +109,20 @@ describe('long links and texts', { timeout: 1_800_000 }, () => {
     await assertCount(chips(), 12);
   });
 
+  test('a shared text that filled the context is written again the same: its last token has no place there', async () => {
+    await visit(`#/steer?model=${encodeURIComponent(`${site.origin}short/`)}&p=Tom&len=300`);
+    await page.getByRole('button', { name: 'Load the model' }).click();
+    assert.equal(await loaded(page), 'cpu');
+    await page.getByRole('button', { name: 'Run', exact: true }).click();
+    await page.waitForFunction(() => location.hash.includes('b='));
+    assert.equal((await page.locator('[data-side=base]').getAttribute('data-ids')).split(',').length, 13);
+    const { hash } = new URL(page.url());
+    await visit(hash);
+    await page.getByRole('button', { name: 'Load the model' }).click();
+    await page.locator('[data-shared=same]').waitFor();
+    assert.equal(await page.getByText('the rest is left out').count(), 0);
+  });
+
   test('a megabyte typed in: its beginning is read, and the page says so', async () => {
     const text = 'The dog ran to the big tree. '.repeat(36_000);
     const said = `The text has ${count(text.length)} characters, but ${takes}`;

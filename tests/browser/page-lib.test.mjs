@@ -227,9 +227,19 @@ test('tokens and numbers as text', () => {
   assert.equal(format.visible('.\n'), '.↵\n');
   assert.equal(format.quoted(' time'), '“time”');
   assert.equal(format.value(-1.5), '−1.50');
+  assert.deepEqual([-0.001, 0.001, 0.01, -0.01].map(format.signed), ['0.00', '0.00', '+0.01', '−0.01']);
   assert.equal(format.megabytes(40_144_596), '40.1 MB');
   assert.equal(format.share(0.001234), '0.12 %');
+  assert.deepEqual([0.99, 0.9949, 0.9951, 0.9999, 1].map(format.share), ['99 %', '99 %', '99.5 %', '> 99.9 %', '100 %']);
   assert.equal(format.bits(null), '–');
+});
+
+test('the start token that a tokenizer adds is no part of a text; others are', () => {
+  const tokens = ['<s>', '!', '<div>', '<|im_start|>'];
+  const of = (ids, bos) => format.withoutStart(ids, tokens, bos).join();
+  assert.equal(of([0, 1, 0, 1], 0), '1,0,1');
+  assert.equal(of([0, 1], undefined), '1', 'before the model is there, by its text');
+  assert.deepEqual([of([1, 1], 0), of([2, 1], 0), of([3, 1], 0), of([0, 1], null), of([], 0)], ['1,1', '2,1', '3,1', '0,1', '']);
 });
 
 /** Six neurons in two layers. */

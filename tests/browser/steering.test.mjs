@@ -181,7 +181,7 @@ test('a sweep takes one edit in multiples of its strength, and a set as a whole'
   assert.equal(one.title, 'layer 1 neuron 2');
   assert.deepEqual(values(one.at(1.5)), [15]);
   assert.equal(one.key, swept.sweptOf([clamp(2, 9)], [clamp(2, 9)], 10, 'neuron').key, 'whatever its value is now');
-  assert.deepEqual(values(swept.sweptOf([clamp(2, -4)], [], null, 'neuron').at(2)), [8], 'of its own size where no strength is known');
+  assert.deepEqual(values(swept.sweptOf([clamp(2, -4)], [], null, 'neuron').at(2)), [-8], 'of its own value where no strength is known');
   assert.deepEqual(values(swept.sweptOf([clamp(2, 5, { action: 'scale' })], [], 10, 'neuron').at(3)), [3]);
 
   const set = [clamp(2, 4), clamp(3, -1.5), clamp(5, 0, { action: 'ablate' })];

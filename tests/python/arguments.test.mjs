@@ -64,6 +64,21 @@ const STOPPED = `
 model = topk_lm.Model.__new__(topk_lm.Model)
 model._open, model._parts, model._owners, model._inboxes, model._lock = {}, {}, {}, {}, threading.RLock()
 model._ids, model._page, model.send = itertools.count(1), "page", sent.append
+class Scalar:  # as PyTorch's are
+    def tolist(self):
+        return 2.5
+
+try:
+    model.run("x", edits=[{"value": object()}])
+except topk_lm.TopKArgumentError as error:
+    assert "cannot be sent to the page" in str(error), error
+else:
+    raise AssertionError("an object was sent")
+assert model._open == {} and sent == [], "what cannot be sent is not asked for again when the page starts"
+model.run("x", edits=[{"value": Scalar()}]).cancel()
+assert sent[0]["args"]["options"]["edits"] == [{"value": 2.5}], sent
+model._ids = itertools.count(1)
+
 call = model.run("x")
 part = lambda number, page="page": model._receive(None, {"kind": "answer", "id": 1, "page": page, "order": number, "part": number, "parts": 3}, [page.encode()])
 part(0)

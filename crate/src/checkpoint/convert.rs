@@ -65,9 +65,11 @@ pub async fn convert(
     let planned = plan(config, &checkpoint)?;
     check_tied(source, config, &checkpoint, &planned).await?;
     let mut used: Vec<Used> = Vec::new();
+    // Beside matrices that another writer made, ours would be read as those are: its config.json stays.
+    let is_ours = config.quantization.is_none_or(|of| of == four_bit::write::QUANTIZATION);
     for (item, part) in planned.iter().flat_map(|item| item.parts.iter().map(move |part| (item, part))) {
         // What is multiplied together has 4 bits together.
-        let fits = item.parts.iter().all(four_bit::write::fits);
+        let fits = is_ours && item.parts.iter().all(four_bit::write::fits);
         let precision = if precision == Precision::Int4 && !fits {
             Precision::Int8
         } else {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::header::{read_header, StoredDtype};
-use super::FolderSource;
+use super::{is_inside, FolderSource};
 use crate::error::{fail, quoted, Code, Error, Result};
 use crate::source::Source;
 
@@ -13,6 +13,9 @@ pub fn read_f32(path: &Path, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
     let (Some(file), true) = (path.file_name().and_then(|file| file.to_str()), path.is_file()) else {
         fail!(Io, "{shown} is not a file");
     };
+    if !is_inside(file) {
+        fail!(Io, "{shown}: a file with : or \\ in its name is not read; rename it");
+    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let source = FolderSource::new(folder.unwrap_or(Path::new(".")))?;
     pollster::block_on(async {

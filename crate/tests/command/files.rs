@@ -171,6 +171,43 @@ fn run_writes_through_a_link() {
     );
 }
 
+/// A folder of Hugging Face's cache has links to the files.
+#[cfg(unix)]
+#[test]
+fn run_leaves_the_model_that_links_lead_to() {
+    let folder = common::folder("run-snapshot");
+    let (blob, snapshot) = (folder.join("blob"), folder.join("snapshot"));
+    std::fs::create_dir(&snapshot).unwrap();
+    let golden = golden("llama-gqa");
+    std::fs::copy(golden.join("config.json"), snapshot.join("config.json")).unwrap();
+    std::fs::copy(golden.join("model.safetensors"), &blob).unwrap();
+    std::os::unix::fs::symlink(&blob, snapshot.join("model.safetensors")).unwrap();
+    let before = std::fs::read(&blob).unwrap();
+    let run = |out: &str| {
+        let out = snapshot.join(out);
+        let model = snapshot.to_str().unwrap();
+        topk_lm(&[
+            "run",
+            "--model",
+            model,
+            "--ids",
+            "1",
+            "--backend",
+            "cpu",
+            "--out",
+            out.to_str().unwrap(),
+        ])
+    };
+    let output = run("model.safetensors");
+    assert!(!output.status.success());
+    assert!(text(&output.stderr).contains("would take the place of a file of the model"));
+    assert_eq!(std::fs::read(&blob).unwrap(), before);
+    // What only begins as one does is none.
+    for _ in 0..2 {
+        assert!(run("model_run.safetensors").status.success());
+    }
+}
+
 /// A full disk behind stderr or stdout is no bug of the command.
 #[cfg(target_os = "linux")]
 #[test]

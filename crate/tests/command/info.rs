@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::common::{folder, tiny};
+use crate::common::{folder, golden, root, tiny};
 use serde_json::{json, Value};
 use topk_lm::checkpoint::{self, FolderSource};
 use topk_lm::ops::weights::CpuWeights;
@@ -43,6 +43,46 @@ fn a_reader_that_has_gone_ends_the_command_quietly() {
             .unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), stderr.as_str()), (Some(0), ""), "{args:?}");
+    }
+}
+
+/// What is asked for is there, whoever reads what is said of it.
+#[test]
+fn files_are_written_though_the_reader_has_gone() {
+    let models = ["gone-first", "gone-second"].map(model);
+    let out = folder("gone-run").join("run.safetensors");
+    let (golden, sae) = (golden("gpt2"), root().join("tests/goldens/saes/topk-resid-pre"));
+    let manifest = ["manifest".as_ref(), models[0].as_os_str(), models[1].as_os_str()];
+    let run = [
+        "run".as_ref(),
+        "--model".as_ref(),
+        golden.as_os_str(),
+        "--sae".as_ref(),
+        sae.as_os_str(),
+        "--ids".as_ref(),
+        "1,2,3".as_ref(),
+        "--backend".as_ref(),
+        "cpu".as_ref(),
+        "--out".as_ref(),
+        out.as_os_str(),
+    ];
+    for args in [&manifest[..], &run] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = Command::new(env!("CARGO_BIN_EXE_topk-lm"))
+            .args(args)
+            .stdout(writer)
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+        assert_eq!(output.status.code(), Some(0));
+    }
+    for file in models
+        .map(|folder| folder.join("manifest.json"))
+        .into_iter()
+        .chain([out])
+    {
+        assert!(file.is_file(), "{}", file.display());
     }
 }
 

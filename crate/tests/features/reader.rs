@@ -69,6 +69,12 @@ fn the_export_is_what_its_readers_look_up() {
     let (corpus, out, export) = (folder.join("mine.txt"), folder.join("features"), folder.join("export"));
     let text = "The dog ran to the park. Lily saw a big red ball, and she was happy.\n\n".repeat(20);
     std::fs::write(&corpus, text).unwrap();
+    // An earlier export, of another model with more layers and wider ones, and a file of somebody's.
+    for stale in ["0/batch-9.json", "77/batch-0.json", "78/batch-0.json", "78/notes.txt"].map(|name| export.join(name))
+    {
+        std::fs::create_dir_all(stale.parent().unwrap()).unwrap();
+        std::fs::write(stale, "{}").unwrap();
+    }
     let output = Command::new(env!("CARGO_BIN_EXE_topk-lm"))
         .args(["analyze", "--model"])
         .arg(root().join("models/Llama-TopK-Stories-16M"))
@@ -83,6 +89,11 @@ fn the_export_is_what_its_readers_look_up() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+    for stale in ["0/batch-9.json", "77", "78/batch-0.json"] {
+        assert!(!export.join(stale).exists(), "{stale}");
+    }
+    assert!(export.join("78/notes.txt").is_file());
 
     let index = json(&out.join("index.json"));
     let d_model = index["d_model"].as_u64().unwrap();

@@ -31,6 +31,19 @@ fn tensors(file: &Path) -> Stored {
     file.iter().map(|(name, view)| (name.to_owned(), of(&view))).collect()
 }
 
+fn outputs(stored: &Stored) -> Vec<OutputTensor<'_>> {
+    let of = |(name, (dtype, shape, data)): (&String, &(String, Vec<usize>, Vec<u8>))| OutputTensor {
+        name: name.clone(),
+        dtype: ["F32", "F16", "BF16", "I32", "I8"]
+            .into_iter()
+            .find(|known| known == dtype)
+            .unwrap_or("U8"),
+        shape: shape.clone(),
+        data: data.clone().into(),
+    };
+    stored.iter().map(of).collect()
+}
+
 /// A golden model with changed files, loaded on the CPU.
 fn loaded(name: &str, change: impl FnOnce(&mut Value, &mut Stored)) -> topk_lm::Result<Model> {
     let folder = golden(name);
@@ -39,21 +52,9 @@ fn loaded(name: &str, change: impl FnOnce(&mut Value, &mut Stored)) -> topk_lm::
         tensors(&folder.join("model.safetensors")),
     );
     change(&mut config, &mut stored);
-    let outputs: Vec<OutputTensor> = stored
-        .iter()
-        .map(|(name, (dtype, shape, data))| OutputTensor {
-            name: name.clone(),
-            dtype: ["F32", "F16", "BF16", "I32", "I8"]
-                .into_iter()
-                .find(|known| known == dtype)
-                .unwrap_or("U8"),
-            shape: shape.clone(),
-            data: data.clone().into(),
-        })
-        .collect();
     let source = MemorySource::new([
         ("config.json", config.to_string().into_bytes()),
-        ("model.safetensors", safetensors_bytes(&outputs).unwrap()),
+        ("model.safetensors", safetensors_bytes(&outputs(&stored)).unwrap()),
     ]);
     pollster::block_on(Model::load(
         &source,
@@ -304,6 +305,52 @@ fn matrices_are_written_in_4_bits() {
         written += 1;
     }
     assert!(written >= 4, "{written} matrices");
+}
+
+/// A matrix that another writer left as it was gets 8 bits: config.json says how that writer stores groups and zeros, and ours differ.
+#[test]
+fn beside_matrices_of_another_writer_the_rest_has_8_bits() {
+    let from = golden("llama-dense-bias");
+    let [ours, mixed, to] = ["ours", "mixed", "mixed-again"].map(|name| folder(&format!("four-bit/{name}")));
+    let convert = |from: &Path, to: &Path| {
+        let done = topk_lm(&[
+            "convert",
+            from.to_str().unwrap(),
+            to.to_str().unwrap(),
+            "--dtype",
+            "int4",
+        ]);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    convert(&from, &ours);
+    let mut stored = tensors(&ours.join("model.safetensors"));
+    let name = "model.layers.1.self_attn.o_proj";
+    let own: Vec<String> = stored
+        .keys()
+        .filter(|key| key.starts_with(name) && !key.ends_with("bias"))
+        .cloned()
+        .collect();
+    assert_eq!(own.len(), 4, "{own:?}");
+    own.iter().for_each(|key| drop(stored.remove(key)));
+    let weight = format!("{name}.weight");
+    stored.insert(
+        weight.clone(),
+        tensors(&from.join("model.safetensors"))[&weight].clone(),
+    );
+    std::fs::write(
+        mixed.join("model.safetensors"),
+        safetensors_bytes(&outputs(&stored)).unwrap(),
+    )
+    .unwrap();
+    for (format, dtype) in [("gptq_v2", Some("I8")), ("gptq", None)] {
+        let mut config = json(&ours.join("config.json"));
+        config["quantization_config"]["checkpoint_format"] = json!(format);
+        std::fs::write(mixed.join("config.json"), config.to_string()).unwrap();
+        let to = to.join(format);
+        convert(&mixed, &to);
+        let after = tensors(&to.join("model.safetensors"));
+        assert_eq!(after.get(&weight).map(|(dtype, ..)| dtype.as_str()), dtype, "{format}");
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import json
 import operator
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -67,6 +68,15 @@ def sae_files(folder: Path) -> dict[str, Path]:
         if not path.exists():
             raise error_of("io", f"{folder} holds no {name}; give the path or the URL of an autoencoder's folder.")
     return files
+
+
+def plain(value: Any) -> Any:
+    """NumPy's and PyTorch's numbers and arrays as Python's, for JSON."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, Iterable):
+        return list(value)
+    raise error_of("argument", f"{value!r} cannot be sent to the page; give text, numbers or lists of them.")
 
 
 def whole(name: str, number: Any) -> int:
@@ -277,6 +287,7 @@ class Model(anywidget.AnyWidget):
         return asked
 
     def _call(self, method: str, convert=lambda value: value, kind: type[Call] = Call, **args: Any) -> Any:
+        args = json.loads(json.dumps(args, default=plain))  # what cannot be sent is an error here, and not when the page is told of it
         number = next(self._ids)
         call = kind(lambda: self._abort(number), lambda: self._page is not None)
         call._convert = convert

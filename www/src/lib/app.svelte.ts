@@ -159,11 +159,19 @@ export class App {
     const isKnown = ckpt === null || session.steps.length === 0 || session.steps.some(({ step }) => step === ckpt);
     if (!isKnown) session.cancelCheckpoint(); // another one may be under way
     const isIn = await (isKnown && session.loadCheckpoint(ckpt));
-    if (this.#asked === asked) this.#asked = null;
+    if (this.#asked !== asked) return; // cancelled, or another was asked for since
+    this.#asked = null;
     if (!isIn && session.model && !this.isLent && router.route.ckpt === ckpt) {
       router.replace({ ckpt: session.step });
       if (!isKnown) router.errors = [`This model has no training step ${count(ckpt)}; the weights in place stay in use.`];
     }
+  }
+
+  /** Ends the load of a step; the same one may be asked for again at once. */
+  cancelStep(): void {
+    this.#asked = null;
+    this.session.cancelCheckpoint();
+    if (!this.isLent) this.router.replace({ ckpt: this.session.step });
   }
 
   /** A model of the reader's that cannot be loaded gives way to the one before it. @returns whether there is one */

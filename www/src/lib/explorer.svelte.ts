@@ -3,6 +3,7 @@ import { untrack } from 'svelte';
 import type { FeatureIndex } from 'topk-lm';
 import type { App } from './app.svelte';
 import { beginning, cutText, encodeToFit, fitIds } from './fit';
+import { withoutStart } from './format';
 import { type ModelEntry, twinOf } from './models';
 import { labelOf, tokenText } from './neurons';
 import { type Activations, readActivations, storedActivations, type StoredActivations, type StoredText, storedTexts } from './activations';
@@ -320,7 +321,7 @@ export class Explorer {
       this.#fromTyping = '?'; // again when the vocabulary is there
       return;
     }
-    this.typed = textOfIds(vocabulary, ids).replace(/^<\|[^|]*\|>/, '');
+    this.typed = textOfIds(vocabulary, withoutStart(ids, vocabulary, session.model?.config.bos_token_id));
     this.#filledFrom = ids.length;
   }
 }

@@ -11,8 +11,14 @@ const LARGE = 1e6;
 /** A neuron's value: two decimals, with a real minus sign. */
 export function value(number: number): string {
   const text = Math.abs(number) >= LARGE ? number.toExponential(2) : number.toFixed(2);
-  return text.replaceAll('-', '−');
+  return text.replace(/^-(?=0\.00$)/, '').replaceAll('-', '−');
 }
+
+/** The same with a plus sign before what is shown as more than 0. */
+export const signed = (number: number): string => {
+  const text = value(number);
+  return number > 0 && text !== '0.00' ? `+${text}` : text;
+};
 
 /** A multiple, as on the slider. */
 export function multiple(number: number): string {
@@ -35,6 +41,16 @@ export function visible(token: string): string {
 
 /** What a text begins with in the model’s own eyes; its name would be read as words. */
 export const isStart = (token: string): boolean => /^<.*>$/s.test(token);
+
+/**
+ * Ids without the start token that a tokenizer puts before a text by itself.
+ * @param bos its id; `undefined`: the model is not loaded yet, and the token tells
+ */
+export function withoutStart(ids: readonly number[], tokens: readonly string[], bos: number | null | undefined): readonly number[] {
+  const [first] = ids;
+  if (first === undefined) return ids;
+  return (bos === undefined ? isStart(tokens[first] ?? '') : first === bos) ? ids.slice(1) : ids;
+}
 
 /** A token at its place in a text. */
 export const visibleAt = (token: string, position: number): string => (position === 0 && isStart(token) ? '⟨start⟩' : visible(token));
@@ -61,6 +77,8 @@ export function share(number: number | null): string {
   if (number === null) return '–';
   const percent = 100 * number;
   if (percent > 0 && percent < 0.001) return '< 0.001 %';
+  // Only what is certain has 100 %.
+  if (percent >= 99.5 && percent < 100) return percent < 99.95 ? `${percent.toFixed(1)} %` : '> 99.9 %';
   return `${percent >= 10 || percent === 0 ? percent.toFixed(0) : percent.toPrecision(2)} %`;
 }
 

@@ -9,6 +9,8 @@ import { formatRoute, type Route } from './route';
 
 /** Longest wait for a frame that shows what comes next (ms): a page in the background paints none. */
 const FRAME = 100;
+/** Most links whose whole route is kept: more than a page has, but for a list of all neurons. */
+const MOST_LINKS = 500;
 /** After which the bar is written again where the browser refused (ms). */
 const AGAIN = 1_000;
 
@@ -23,6 +25,8 @@ export class Router {
   /** Makes a page ready to be shown; a page becomes the route only then. */
   prepare: (page: PageName) => Promise<void> = async () => {};
   readonly #defaultModel: () => string;
+  /** Where links on the page lead that have no room for all of it, by what they have. */
+  readonly #long = new Map<string, Route>();
   /** Where {@link opening} leads. */
   #next: Route | null = null;
   /** What was in the browser's bar when it was last read: it changes a moment before the page is told. */
@@ -41,11 +45,23 @@ export class Router {
     addEventListener('popstate', () => this.#read());
     // Browsers tell of a link twice: what was said of it in between stays.
     addEventListener('hashchange', () => location.hash !== this.#seen && this.#read());
+    addEventListener('click', (event) => {
+      const link = event.target instanceof Element ? event.target.closest('a')?.getAttribute('href') : null;
+      const route = link && this.#long.get(link);
+      if (!route || event.defaultPrevented || !isPlain(event)) return;
+      event.preventDefault();
+      this.go(route);
+    });
   }
 
   /** Address of a change from here; another page starts without this page's own parameters. */
   href(change: Partial<Route>): string {
-    return linkOf(this.#changed(change), this.#defaultModel()).hash;
+    const route = this.#changed(change);
+    const { hash, whole } = linkOf(route, this.#defaultModel());
+    this.#long.delete(hash);
+    if (!whole) this.#long.set(hash, route);
+    if (this.#long.size > MOST_LINKS) this.#long.delete(this.#long.keys().next().value!);
+    return hash;
   }
 
   /** A page as this model's reader left it; its training step and the tour are those of now. */
@@ -73,7 +89,7 @@ export class Router {
   /** The address has room for a page as it was left, or it is opened from here: call on a click on its link. */
   follow(event: MouseEvent, page: PageName): void {
     const left = this.asLeft(page);
-    if (event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    if (!isPlain(event)) return;
     if (linkOf(this.#changed(left), '').whole) return;
     event.preventDefault();
     this.go(left);
@@ -201,6 +217,10 @@ export class Router {
     this.route = next;
   }
 }
+
+/** Whether a press opens a link here, and not in another tab or window. */
+const isPlain = ({ button, ctrlKey, metaKey, shiftKey, altKey }: MouseEvent): boolean =>
+  button === 0 && !(ctrlKey || metaKey || shiftKey || altKey);
 
 /** What the browser keeps of this entry of the history: its name, and an address that is too long for a link. */
 const stateOf = (): { entry?: string; address?: unknown; written?: number } => (history.state as object | null) ?? {};

@@ -56,7 +56,8 @@ export class Seeds {
     this.#made = { base: this.#baseKey, steered: this.#steeredKey };
     return this.#job.run(async (model, signal) => {
       const { ids } = await encodeToFit(model, prompt);
-      const seeds = Array.from({ length: SEEDS }, (_, number) => sampling.seed + number);
+      const first = Math.min(sampling.seed, Number.MAX_SAFE_INTEGER - SEEDS + 1);
+      const seeds = Array.from({ length: SEEDS }, (_, number) => first + number);
       const missing = seeds.filter((seed) => !known.has(seed));
       const textsOf = (some: readonly number[], using: typeof edits) =>
         some.map((seed) => ({ sampling: { ...sampling, seed }, edits: this.#steering.engineEdits(model, ids, using) }));

@@ -235,7 +235,7 @@ export class Session {
         this.vocabulary = await model.tokenizer.tokens(Array.from({ length: model.config.d_vocab }, (_, id) => id));
       }
     } catch (error) {
-      if (this.entry !== entry) return;
+      if (this.entry !== entry || (this.#loading && this.#loading !== controller)) return; // another load has begun
       if (isAbort(error)) this.phase = 'idle';
       else this.#failed(error);
       for (const { reject } of this.#waiting.splice(0)) reject(error);

@@ -306,10 +306,11 @@ export class Steering {
       this.doing = 'checking';
       this.check = null;
       for (const text of [this.base, this.steered]) {
-        const { ids, cut } = fitIds(text.ids, model);
-        if (!cut) continue;
-        this.cut = cut;
-        text.show(ids, Math.min(text.promptLength, ids.length));
+        // The last token of a text was written, and needs no place in the context.
+        const { n_ctx } = model.config;
+        if (text.ids.length <= n_ctx + 1 && text.promptLength <= n_ctx) continue;
+        this.cut = fitIds(text.ids, model).cut;
+        text.show(text.ids.slice(0, n_ctx + 1), Math.min(text.promptLength, n_ctx));
       }
       const prompt = this.base.ids.slice(0, this.base.promptLength);
       const here = { base: new Writing(), steered: new Writing() };

@@ -24,7 +24,7 @@ export function sweptOf(edits: readonly FullEdit[], set: readonly FullEdit[], un
   if (!first || !edits.some(hasStrength)) return null;
   if (others.length > 0)
     return { title: `all ${edits.length} ${one}s`, at: (times) => set.map((edit) => scaledEdit(edit, times)), key: JSON.stringify(set) };
-  const whole = first.action === 'scale' ? 1 : (unit ?? Math.abs(first.value)) || 1;
+  const whole = first.action === 'scale' ? 1 : (unit ?? first.value) || 1;
   return {
     title: `layer ${first.layer} ${one} ${first.index}`,
     at: (times) => [{ ...first, value: rounded(times * whole) }],

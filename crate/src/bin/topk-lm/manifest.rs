@@ -30,6 +30,17 @@ fn holds(path: &Path, text: &str) -> bool {
 }
 
 pub fn run(args: &ManifestArgs) -> Result<()> {
+    let mut written = Vec::new();
+    let done = write(args, &mut written);
+    // At the end: a reader of the lines may be gone.
+    written
+        .iter()
+        .try_for_each(|path| print_line(&path.display().to_string()))?;
+    done
+}
+
+/// `written`: the files that changed.
+fn write(args: &ManifestArgs, written: &mut Vec<PathBuf>) -> Result<()> {
     for folder in &args.folders {
         let path = folder.join("manifest.json");
         let text = manifest_of(folder)?;
@@ -48,7 +59,7 @@ pub fn run(args: &ManifestArgs) -> Result<()> {
             ));
         }
         files::write_whole(&path, text.as_bytes())?;
-        print_line(&path.display().to_string())?;
+        written.push(path);
     }
     Ok(())
 }

@@ -58,10 +58,11 @@ pub fn run(args: &RunArgs) -> Result<()> {
         return Err(Error::new(Code::Argument, message));
     }
     let output = pollster::block_on(model.run(&ids, &options, &Cancel::default()))?;
-    if !args.saes.saes.is_empty() && ids.len() > 1 {
-        let quality = pollster::block_on(model.sae_quality(&ids, &Cancel::default()))?;
-        sae_lines(&quality).iter().try_for_each(|line| print_line(line))?;
-    }
+    let lines = if !args.saes.saes.is_empty() && ids.len() > 1 {
+        sae_lines(&pollster::block_on(model.sae_quality(&ids, &Cancel::default()))?)
+    } else {
+        Vec::new()
+    };
     let mut tensors = vec![OutputTensor::f32("logits", &output.logits.shape, &output.logits.data)];
     tensors.extend(
         output
@@ -74,15 +75,22 @@ pub fn run(args: &RunArgs) -> Result<()> {
         "topk_lm": env!("CARGO_PKG_VERSION"), "ids": json!(ids).to_string(), "edits": json!(args.edit).to_string(),
         "backend": model.backend().kind.name(),
     });
-    files::replace(&args.out, &safetensors_about(&tensors, about)?)
+    // Before any line: a reader of those may be gone.
+    files::replace(&args.out, &safetensors_about(&tensors, about)?)?;
+    lines.iter().try_for_each(|line| print_line(line))
 }
 
-/// Whether a path is that of a file which the model is loaded from.
+/// Whether a path is that of a file which the model is loaded from, or of a link to it, as in Hugging Face's cache.
 fn is_of_model(out: &Path, folder: &Path) -> bool {
     let name = out.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    let is_beside = match (out.canonicalize(), folder.canonicalize()) {
-        (Ok(file), Ok(folder)) => file.parent() == Some(&folder),
-        _ => false, // it does not exist yet
+    let (Ok(file), Ok(folder)) = (out.canonicalize(), folder.canonicalize()) else {
+        return false; // it does not exist yet
     };
-    is_beside && (name.starts_with("model") || ["config.json", "tokenizer.json"].contains(&name.as_ref()))
+    let beside = out.parent().filter(|beside| !beside.as_os_str().is_empty());
+    let beside = beside.unwrap_or(Path::new(".")).canonicalize().ok();
+    let is_beside = beside.as_deref() == Some(&*folder) || file.parent() == Some(&folder);
+    is_beside
+        && (name.starts_with("model.")
+            || name.starts_with("model-")
+            || ["config.json", "tokenizer.json"].contains(&name.as_ref()))
 }

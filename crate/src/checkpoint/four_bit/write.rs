@@ -4,6 +4,7 @@ use half::f16;
 
 use super::IN_WORD;
 use crate::checkpoint::planned::{Layout, Part};
+use crate::config::{QuantMethod, Quantization};
 use crate::error::{fail, Result};
 
 /// Inputs of a group.
@@ -15,6 +16,12 @@ pub fn fits(part: &Part) -> bool {
         && part.name.ends_with(".weight")
         && [part.inputs, part.outputs].iter().all(|side| side.is_multiple_of(IN_WORD))
 }
+
+/// What [`config`] says, as it is read.
+pub const QUANTIZATION: Quantization = Quantization {
+    method: QuantMethod::Gptq { v1: true },
+    group_size: Some(GROUP),
+};
 
 /// `quantization_config` of a model with matrices as they are written here.
 pub fn config() -> serde_json::Value {

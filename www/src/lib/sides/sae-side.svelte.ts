@@ -39,7 +39,7 @@ export class SaeSide {
    * Attaches an autoencoder to a copy of a model.
    *
    * @param errorTerm - what it leaves over is added, so that the model computes as before, but for edits
-   * @returns whether it is attached
+   * @returns whether it is attached; false too where a newer call took its place
    */
   async attach(entry: ModelEntry, from: SaeFolder, errorTerm: boolean): Promise<boolean> {
     this.stop();
@@ -60,11 +60,11 @@ export class SaeSide {
       this.features = text === null ? null : readFeatures(text, info, session.vocabulary);
       this.#attached = { info, model };
     } catch (error) {
-      if (!isAbort(error) && session.phase !== 'failed') this.fault = problemOf(error).message;
+      if (this.#job === job && !isAbort(error) && session.phase !== 'failed') this.fault = problemOf(error).message;
     } finally {
       if (this.#job === job) this.isAttaching = false;
     }
-    return this.info !== null;
+    return this.#job === job && this.info !== null;
   }
 
   stop(): void {
