@@ -96,7 +96,8 @@ test('what may begin like a page is no page in its place', async (t) => {
   const server = modelServer();
   for (const [path, text] of Object.entries(texts)) server.put(path, text);
   const files = await UrlFiles.create(BASE, 'name', server);
-  for (const [path, text] of Object.entries(texts)) assert.equal(await (await files.file(path, new AbortController().signal))?.text(), text);
+  for (const [path, text] of Object.entries(texts))
+    assert.equal(await (await files.file(path, new AbortController().signal))?.text(), text);
 });
 
 test('shards are found by their index, in the manifest and without', async (t) => {

@@ -94,11 +94,15 @@ describe('links and files', { timeout: 1_800_000 }, () => {
   });
 
   test('a link on the page takes a text along that is too long for its address', async () => {
+    await page.getByRole('button', { name: 'Load the model' }).click();
+    assert.equal(await loaded(page), 'cpu');
     await chips(page).nth(5).click();
     await page.locator('.cell.current .neuron').first().click();
     await page.getByRole('link', { name: /^Steer with/ }).click();
-    await page.getByRole('textbox', { name: 'Prompt' }).waitFor();
-    await page.waitForFunction((least) => document.querySelector('textarea')?.value.length >= least, LONG.trim().length);
+    await page.waitForFunction(
+      (text) => [...document.querySelectorAll('input, textarea')].some(({ value }) => value.trim() === text),
+      LONG.trim(),
+    );
     await page.goBack();
     await page.locator('[data-state=live]').waitFor({ timeout: LOAD_TIMEOUT });
   });
