@@ -186,6 +186,7 @@ describe('training steps', { timeout: 1_800_000 }, () => {
       await fresh.page.evaluate(() => (globalThis.held = []));
       const slider = fresh.page.getByRole('slider', { name: /^Training/ });
       await slider.fill('0');
+      await fresh.page.waitForFunction(() => globalThis.held.length > 0);
       await fresh.page.getByRole('button', { name: 'Cancel' }).click();
       await slider.fill('0');
       await fresh.page.getByRole('button', { name: 'Cancel' }).waitFor();
