@@ -219,7 +219,7 @@ pub fn merge(
             )?);
         }
     }
-    let mut export = export
+    let mut exported = export
         .map(|folder| Export::new(folder, &whole.facts, whole.last.tokens))
         .transpose()?;
     // Without it nothing is taken for statistics until all of them are there.
@@ -239,9 +239,12 @@ pub fn merge(
             remove(&out.join(name))?;
         }
     }
-    remove_records(&steps)?;
+    remove_numbered(&steps, "layer", "")?;
     let _ = std::fs::remove_dir(&steps); // unless something else is there
-    remove_records(out)?;
+    remove_numbered(out, "layer", "")?;
+    if let Some(folder) = export {
+        remove_numbered(folder, "", "batch-")?;
+    }
     for n in 0.. {
         let file = out.join(saes::file(n));
         if !file.is_file() {
@@ -253,13 +256,13 @@ pub fn merge(
         &whole,
         &more,
         &mut |ground, slot, record| {
-            if let Some(export) = &mut export {
+            if let Some(export) = &mut exported {
                 export.add(ground, slot, record);
             }
         },
         &mut |path, bytes| files::write_whole(&out.join(path), &bytes),
     ))?;
-    export.map_or(Ok(()), Export::finish)
+    exported.map_or(Ok(()), Export::finish)
 }
 
 /// Removes a file, if it is there.
@@ -278,27 +281,28 @@ fn unlink(path: &Path) -> Result<()> {
     std::fs::remove_dir_all(path).map_err(|error| files::io_error(path, "removed", &error))
 }
 
-/// Removes the files of records in folders `layer{L}/` of a folder, and nothing else: it may be somebody's own, named by mistake.
-fn remove_records(folder: &Path) -> Result<()> {
+/// Removes the files `{file}{n}.json` in folders `{layer}{L}/` of a folder, and nothing else: it may be somebody's own, named by mistake.
+fn remove_numbered(folder: &Path, layer: &str, file: &str) -> Result<()> {
     let is_number = |text: &str| text.parse::<usize>().is_ok();
     for name in FolderSource::new(folder)
         .and_then(|source| source.folders(""))
         .unwrap_or_default()
     {
-        if !name.strip_prefix("layer").is_some_and(is_number) {
+        if !name.strip_prefix(layer).is_some_and(is_number) {
             continue;
         }
-        let layer = folder.join(name);
-        unlink(&layer)?;
-        for file in FolderSource::new(&layer)
+        let inside = folder.join(name);
+        unlink(&inside)?;
+        for name in FolderSource::new(&inside)
             .and_then(|source| source.files(""))
             .unwrap_or_default()
         {
-            if file.strip_suffix(".json").is_some_and(is_number) {
-                remove(&layer.join(file))?;
+            let number = name.strip_prefix(file).and_then(|rest| rest.strip_suffix(".json"));
+            if number.is_some_and(is_number) {
+                remove(&inside.join(name))?;
             }
         }
-        let _ = std::fs::remove_dir(&layer); // unless something else is there
+        let _ = std::fs::remove_dir(&inside); // unless something else is there
     }
     Ok(())
 }

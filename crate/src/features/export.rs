@@ -8,7 +8,6 @@
 //! SAEDashboard marks the interval of values that an example comes from: (−1, maximum, −1) for the top ones, (smallest, largest value of
 //! those shown, share of the positions) for those of a quantile; here (smallest, largest value of all, 1) for those drawn at random.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{json, Value};
@@ -69,10 +68,8 @@ impl Export {
         self.layers[slot].1.push(feature);
     }
 
-    /// Writes `{layer}/batch-{n}.json`, and `schema.json` that names the package. Batches of an earlier export that these do not replace go.
+    /// Writes `{layer}/batch-{n}.json`, and `schema.json` that names the package.
     pub fn finish(self) -> Result<()> {
-        let batches = |(layer, features): &(usize, Vec<Value>)| (*layer, features.len().div_ceil(BATCH));
-        remove_batches(&self.folder, &self.layers.iter().map(batches).collect())?;
         for (layer, features) in self.layers {
             for (n, features) in features.chunks(BATCH).enumerate() {
                 let path = self.folder.join(format!("{layer}/batch-{n}.json"));
@@ -82,34 +79,6 @@ impl Export {
         let schema = json!({ "schema": PACKAGE, "class": "sae_dashboard.neuronpedia.neuronpedia_dashboard.NeuronpediaDashboardBatch" });
         files::write_whole(&self.folder.join("schema.json"), schema.to_string().as_bytes())
     }
-}
-
-/// Removes batches from the number on that `keep` has for their layer; all of a layer that it has not.
-fn remove_batches(folder: &Path, keep: &BTreeMap<usize, usize>) -> Result<()> {
-    for (layer, path) in numbered(folder, "", "") {
-        let from = keep.get(&layer).copied().unwrap_or(0);
-        for (_, file) in numbered(&path, "batch-", ".json")
-            .into_iter()
-            .filter(|(n, _)| *n >= from)
-        {
-            std::fs::remove_file(&file).map_err(|error| files::io_error(&file, "removed", &error))?;
-        }
-        if from == 0 {
-            let _ = std::fs::remove_dir(&path); // what else is in it stays
-        }
-    }
-    Ok(())
-}
-
-/// What a folder has under `{before}{n}{after}`, with its number.
-fn numbered(folder: &Path, before: &str, after: &str) -> Vec<(usize, PathBuf)> {
-    let of = |entry: std::fs::DirEntry| {
-        let name = entry.file_name().into_string().ok()?;
-        let n = name.strip_prefix(before)?.strip_suffix(after)?.parse().ok()?;
-        (name == format!("{before}{n}{after}")).then(|| (n, entry.path()))
-    };
-    let entries = std::fs::read_dir(folder).into_iter().flatten();
-    entries.filter_map(|entry| of(entry.ok()?)).collect()
 }
 
 /// Features of one layer.

@@ -183,6 +183,7 @@ fn run_leaves_the_model_that_links_lead_to() {
     std::fs::copy(golden.join("model.safetensors"), &blob).unwrap();
     std::os::unix::fs::symlink(&blob, snapshot.join("model.safetensors")).unwrap();
     let before = std::fs::read(&blob).unwrap();
+    std::os::unix::fs::symlink(&blob, folder.join("elsewhere.safetensors")).unwrap();
     let run = |out: &str| {
         let out = snapshot.join(out);
         let model = snapshot.to_str().unwrap();
@@ -198,9 +199,16 @@ fn run_leaves_the_model_that_links_lead_to() {
             out.to_str().unwrap(),
         ])
     };
-    let output = run("model.safetensors");
-    assert!(!output.status.success());
-    assert!(text(&output.stderr).contains("would take the place of a file of the model"));
+    for out in [
+        "model.safetensors",
+        "../elsewhere.safetensors",
+        "../blob",
+        "config.json",
+    ] {
+        let output = run(out);
+        assert!(!output.status.success(), "{out}");
+        assert!(text(&output.stderr).contains("would take the place of a file of the model"));
+    }
     assert_eq!(std::fs::read(&blob).unwrap(), before);
     // What only begins as one does is none.
     for _ in 0..2 {

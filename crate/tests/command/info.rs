@@ -13,6 +13,16 @@ fn command(args: &[&str]) -> Output {
 }
 
 /// `topk-lm … | head -3`, when head has gone.
+fn unread(args: &[impl AsRef<std::ffi::OsStr>]) -> Output {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    Command::new(env!("CARGO_BIN_EXE_topk-lm"))
+        .args(args)
+        .stdout(writer)
+        .output()
+        .unwrap()
+}
+
 #[test]
 fn a_reader_that_has_gone_ends_the_command_quietly() {
     let folder = model("gone");
@@ -34,13 +44,7 @@ fn a_reader_that_has_gone_ends_the_command_quietly() {
         &generate,
         &["--help"],
     ] {
-        let (reader, writer) = std::io::pipe().unwrap();
-        drop(reader);
-        let output = Command::new(env!("CARGO_BIN_EXE_topk-lm"))
-            .args(args)
-            .stdout(writer)
-            .output()
-            .unwrap();
+        let output = unread(args);
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), stderr.as_str()), (Some(0), ""), "{args:?}");
     }
@@ -66,14 +70,8 @@ fn files_are_written_though_the_reader_has_gone() {
         "--out".as_ref(),
         out.as_os_str(),
     ];
-    for args in [&manifest[..], &run] {
-        let (reader, writer) = std::io::pipe().unwrap();
-        drop(reader);
-        let output = Command::new(env!("CARGO_BIN_EXE_topk-lm"))
-            .args(args)
-            .stdout(writer)
-            .output()
-            .unwrap();
+    for args in [&manifest[..], &run[..]] {
+        let output = unread(args);
         assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
         assert_eq!(output.status.code(), Some(0));
     }

@@ -242,10 +242,8 @@ fn topk_lm(args: &[&str]) -> std::process::Output {
     Command::new(env!("CARGO_BIN_EXE_topk-lm")).args(args).output().unwrap()
 }
 
-/// (q − 8) · scale is within a step of every number, and on the whole nearer than with the plain scale; what eight does not divide has 8 bits.
-#[test]
-fn matrices_are_written_in_4_bits() {
-    let (from, to) = (golden("llama-dense-bias"), folder("four-bit/written"));
+/// Writes a model in 4 bits.
+fn in_4_bits(from: &Path, to: &Path) {
     let done = topk_lm(&[
         "convert",
         from.to_str().unwrap(),
@@ -254,6 +252,13 @@ fn matrices_are_written_in_4_bits() {
         "int4",
     ]);
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+/// (q − 8) · scale is within a step of every number, and on the whole nearer than with the plain scale; what eight does not divide has 8 bits.
+#[test]
+fn matrices_are_written_in_4_bits() {
+    let (from, to) = (golden("llama-dense-bias"), folder("four-bit/written"));
+    in_4_bits(&from, &to);
     let config = json(&to.join("config.json"));
     assert_eq!(config["quantization_config"]["quant_method"], "gptq");
     let (before, after) = (
@@ -312,17 +317,7 @@ fn matrices_are_written_in_4_bits() {
 fn beside_matrices_of_another_writer_the_rest_has_8_bits() {
     let from = golden("llama-dense-bias");
     let [ours, mixed, to] = ["ours", "mixed", "mixed-again"].map(|name| folder(&format!("four-bit/{name}")));
-    let convert = |from: &Path, to: &Path| {
-        let done = topk_lm(&[
-            "convert",
-            from.to_str().unwrap(),
-            to.to_str().unwrap(),
-            "--dtype",
-            "int4",
-        ]);
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    };
-    convert(&from, &ours);
+    in_4_bits(&from, &ours);
     let mut stored = tensors(&ours.join("model.safetensors"));
     let name = "model.layers.1.self_attn.o_proj";
     let own: Vec<String> = stored
@@ -347,7 +342,7 @@ fn beside_matrices_of_another_writer_the_rest_has_8_bits() {
         config["quantization_config"]["checkpoint_format"] = json!(format);
         std::fs::write(mixed.join("config.json"), config.to_string()).unwrap();
         let to = to.join(format);
-        convert(&mixed, &to);
+        in_4_bits(&mixed, &to);
         let after = tensors(&to.join("model.safetensors"));
         assert_eq!(after.get(&weight).map(|(dtype, ..)| dtype.as_str()), dtype, "{format}");
     }
@@ -356,15 +351,7 @@ fn beside_matrices_of_another_writer_the_rest_has_8_bits() {
 #[test]
 fn both_backends_read_it_and_keep_it_narrow() {
     let (from, to) = (golden("llama-gqa"), folder("four-bit/backends"));
-    assert!(topk_lm(&[
-        "convert",
-        from.to_str().unwrap(),
-        to.to_str().unwrap(),
-        "--dtype",
-        "int4"
-    ])
-    .status
-    .success());
+    in_4_bits(&from, &to);
     let logits = |model: &Model| {
         model
             .run_now(&[3, 1, 4, 1, 5, 9, 2, 6], &RunOptions::default())
@@ -384,8 +371,8 @@ fn both_backends_read_it_and_keep_it_narrow() {
 fn the_difference_is_measured() {
     let from = crate::common::root().join("models/Llama-TopK-Stories-16M");
     let to = folder("four-bit/shipped");
+    in_4_bits(&from, &to);
     let (from, to) = (from.to_str().unwrap(), to.to_str().unwrap());
-    assert!(topk_lm(&["convert", from, to, "--dtype", "int4"]).status.success());
     let text = folder("four-bit/text").join("story.txt");
     std::fs::write(
         &text,

@@ -48,7 +48,8 @@ export class Router {
     addEventListener('click', (event) => {
       const link = event.target instanceof Element ? event.target.closest('a')?.getAttribute('href') : null;
       const route = link && this.#long.get(link);
-      if (!route || event.defaultPrevented || !isPlain(event)) return;
+      const { button, ctrlKey, metaKey, shiftKey, altKey } = event;
+      if (!route || event.defaultPrevented || button !== 0 || ctrlKey || metaKey || shiftKey || altKey) return; // opened elsewhere
       event.preventDefault();
       this.go(route);
     });
@@ -84,15 +85,6 @@ export class Router {
   /** The default is that of the model in use. */
   #nameOf({ model }: Route): string {
     return model ?? this.#defaultModel();
-  }
-
-  /** The address has room for a page as it was left, or it is opened from here: call on a click on its link. */
-  follow(event: MouseEvent, page: PageName): void {
-    const left = this.asLeft(page);
-    if (!isPlain(event)) return;
-    if (linkOf(this.#changed(left), '').whole) return;
-    event.preventDefault();
-    this.go(left);
   }
 
   /** What is shown, as a link that names its model, for other places than this browser. */
@@ -217,10 +209,6 @@ export class Router {
     this.route = next;
   }
 }
-
-/** Whether a press opens a link here, and not in another tab or window. */
-const isPlain = ({ button, ctrlKey, metaKey, shiftKey, altKey }: MouseEvent): boolean =>
-  button === 0 && !(ctrlKey || metaKey || shiftKey || altKey);
 
 /** What the browser keeps of this entry of the history: its name, and an address that is too long for a link. */
 const stateOf = (): { entry?: string; address?: unknown; written?: number } => (history.state as object | null) ?? {};

@@ -80,17 +80,18 @@ pub fn run(args: &RunArgs) -> Result<()> {
     lines.iter().try_for_each(|line| print_line(line))
 }
 
-/// Whether a path is that of a file which the model is loaded from, or of a link to it, as in Hugging Face's cache.
+/// Whether a path leads to a file which the model is loaded from; either may be a link, as all are in Hugging Face's cache.
 fn is_of_model(out: &Path, folder: &Path) -> bool {
-    let name = out.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    let (Ok(file), Ok(folder)) = (out.canonicalize(), folder.canonicalize()) else {
+    let Ok(file) = out.canonicalize() else {
         return false; // it does not exist yet
     };
-    let beside = out.parent().filter(|beside| !beside.as_os_str().is_empty());
-    let beside = beside.unwrap_or(Path::new(".")).canonicalize().ok();
-    let is_beside = beside.as_deref() == Some(&*folder) || file.parent() == Some(&folder);
-    is_beside
-        && (name.starts_with("model.")
+    let is_read = |name: &str| {
+        name.starts_with("model.")
             || name.starts_with("model-")
-            || ["config.json", "tokenizer.json"].contains(&name.as_ref()))
+            || ["config.json", "generation_config.json", "tokenizer.json"].contains(&name)
+    };
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| is_read(&entry.file_name().to_string_lossy()))
+        .any(|entry| entry.path().canonicalize().is_ok_and(|path| path == file))
 }
