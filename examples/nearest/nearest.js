@@ -1,8 +1,6 @@
 // Nearest neighbors by inner product, on the GPU: one kernel for the scores, and topk-lm's TopK over them.
 import { createTopK, readTopK } from 'topk-lm/topk';
 
-const { STORAGE, COPY_DST } = GPUBufferUsage;
-
 const THREADS = 64;
 
 /** One thread for each vector and query: scores [queries, count] from vectors [count, width] and queries [queries, width], width a multiple of 4. */
@@ -30,6 +28,7 @@ const SCORES = /* wgsl */ `
  * the values cosines.
  */
 export async function createIndex(device, vectors, width) {
+  const { STORAGE, COPY_DST } = GPUBufferUsage; // not there without WebGPU
   const count = vectors.length / width;
   const { maxStorageBufferBindingSize, maxComputeWorkgroupsPerDimension } = device.limits;
   const mostVectors = Math.min(maxComputeWorkgroupsPerDimension * THREADS, Math.floor(maxStorageBufferBindingSize / (width * 4)));

@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
+import { pipeline } from 'node:stream';
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
 
@@ -160,9 +161,8 @@ function sendFile(request, response, file, stat) {
   response.setHeader('content-length', last - first + 1);
   response.writeHead(range ? 206 : 200);
   if (request.method === 'HEAD' || size === 0) return response.end();
-  fs.createReadStream(file, { start: first, end: last })
-    .on('error', () => response.destroy())
-    .pipe(response);
+  // A reader that goes, or a file that cannot be read, ends both.
+  pipeline(fs.createReadStream(file, { start: first, end: last }), response, () => {});
 }
 
 /** A single range `bytes=a-b`, `bytes=a-` or `bytes=-n`; anything else is ignored, as the standard allows. */

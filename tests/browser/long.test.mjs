@@ -141,6 +141,10 @@ describe('long links and texts', { timeout: 1_800_000 }, () => {
     await page.getByText(said).waitFor();
     await page.locator('[data-doing=nothing]').waitFor({ state: 'attached' });
     await isSmall();
+    // Its code asks for what the model was given.
+    await page.getByText('Export: code for this run').click();
+    const code = await page.getByRole('region', { name: 'command line' }).textContent();
+    assert.equal(code.match(/ --ids ([\d,]+)/)?.[1].split(',').length, most, code.slice(0, 300));
     await visit('#/trace');
     assert.equal(await loaded(page), 'cpu');
     await page.getByRole('textbox', { name: 'Prompt' }).fill(text);

@@ -65,14 +65,32 @@ test('what cannot be compared is said', { timeout: 1_800_000 }, () =>
     for (const [from, sentence] of [
       ['The cat sat.', /are the same/],
       ['The big cat sat.', /same number of tokens.*the first has 6, the second 5/],
-      ['', /same number of tokens|two texts/],
+      ['', /^Enter two texts\.$/],
+      [' ', /^Enter two texts\.$/],
     ]) {
       assert.match(await readPair(engine, { from, into }, signal), sentence);
     }
     const long = (word) => `${'The cat sat. '.repeat(40)}${word}`;
-    assert.match(await readPair(engine, { from: long('He'), into: long('She') }, signal), /at most 128 tokens/);
+    assert.match(
+      await readPair(engine, { from: long('He'), into: long('She') }, signal),
+      /at most 128 tokens here; these have up to \d+\.$/,
+    );
+    // They differ only where the model reads nothing.
+    const cut = (word) => 'The cat sat. '.repeat(400) + word;
+    assert.match(
+      await readPair(engine, { from: cut('He'), into: cut('She') }, signal),
+      /at most 128 tokens here; these have up to 256 and more\.$/,
+    );
   }),
 );
+
+test('of a model without a tokenizer ids are asked for', async () => {
+  const ids = { config: { has_tokenizer: false, d_vocab: 4096, n_ctx: 256 } };
+  for (const texts of [PAIRS[0], { from: '1 2 3', into: '1 2 9999' }]) {
+    assert.equal(await readPair(ids, texts, signal), 'The model has no tokenizer.json: enter token ids below 4,096, like 1 2 3.');
+  }
+  assert.equal(await readPair(ids, { from: '1 2 3', into: '1,2,3' }, signal), 'Both texts are the same.');
+});
 
 test('every pair of the page can be patched, and its word decides', { timeout: 1_800_000 }, () =>
   withEngine(model.name, async (engine) => {

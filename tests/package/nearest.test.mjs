@@ -4,12 +4,12 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { serve } from '../../scripts/lib/server.mjs';
 import { packageFolder, root } from './fixture.mjs';
-import { STEP_TIMEOUT } from '../browser/harness.mjs';
+import { launch, STEP_TIMEOUT } from '../browser/harness.mjs';
 import { openBrowser } from './page.mjs';
 
 const browser = await openBrowser(test);
 
-async function openExample(t) {
+async function openExample(t, browser) {
   const server = await serve({ '/': path.join(root, 'examples/nearest'), '/node_modules/topk-lm/': packageFolder });
   const page = await browser.newPage();
   page.setDefaultTimeout(STEP_TIMEOUT);
@@ -26,7 +26,7 @@ async function openExample(t) {
 }
 
 test('the page finds a vector by a noisy copy of it', async (t) => {
-  const page = await openExample(t);
+  const page = await openExample(t, browser);
   await page.getByText('Ready.').waitFor();
   await page.getByRole('button', { name: 'Search' }).click();
   await page.getByText(/^\d+\.\d ms/).waitFor();
@@ -34,10 +34,21 @@ test('the page finds a vector by a noisy copy of it', async (t) => {
   assert.deepEqual(cells.slice(0, 2), ['1', '4711']);
   assert.ok(Number(cells[2]) > 0.8 && Number(cells[2]) < 1, `the cosine of a noisy copy: ${cells[2]}`);
   assert.equal(await page.getByRole('row').count(), 11);
+  await page.getByRole('spinbutton', { name: 'Vector' }).fill('');
+  await page.getByRole('button', { name: 'Search' }).click();
+  assert.equal(await page.locator('#which:invalid').count(), 1);
+  assert.match(await page.getByRole('status').textContent(), /^\d+\.\d ms/, 'nothing was searched for');
+});
+
+test('without WebGPU the page says that it needs it', async (t) => {
+  const plain = await launch({ webgpu: false });
+  t.after(() => plain.close());
+  const page = await openExample(t, plain);
+  await page.getByText(/^This page needs WebGPU: /).waitFor();
 });
 
 test('several queries at once: each as a plain search finds it', async (t) => {
-  const page = await openExample(t);
+  const page = await openExample(t, browser);
   const { found, scores, queries, count, k, errors } = await page.evaluate(async () => {
     const { createIndex } = await import('./nearest.js');
     const [count, width, queries, k] = [5000, 12, 3, 7];
@@ -72,7 +83,7 @@ test('several queries at once: each as a plain search finds it', async (t) => {
 });
 
 test('what does not fit into a binding or a dispatch is refused, with what would', async (t) => {
-  const page = await openExample(t);
+  const page = await openExample(t, browser);
   const { errors, most, best } = await page.evaluate(async () => {
     const { createIndex } = await import('./nearest.js');
     const device = await (await navigator.gpu.requestAdapter()).requestDevice();

@@ -74,6 +74,13 @@ except topk_lm.TopKArgumentError as error:
     assert "cannot be sent to the page" in str(error), error
 else:
     raise AssertionError("an object was sent")
+for value in (float("nan"), {Scalar(): 1}):
+    try:
+        model.run("x", edits=[{"value": value}])
+    except topk_lm.TopKArgumentError as error:
+        assert "cannot be sent to the page: " in str(error), error
+    else:
+        raise AssertionError(value)
 assert model._open == {} and sent == [], "what cannot be sent is not asked for again when the page starts"
 model.run("x", edits=[{"value": Scalar()}]).cancel()
 assert sent[0]["args"]["options"]["edits"] == [{"value": 2.5}], sent

@@ -141,7 +141,7 @@ test('Slurm: the job array and the merge, with the variables that Slurm sets', {
       MODEL: model,
       CORPUS: corpus,
       SLURM_ARRAY_TASK_ID: task,
-      SLURM_ARRAY_TASK_MAX: '2',
+      SHARDS: '2',
       SLURM_CPUS_PER_TASK: '1',
     });
   }

@@ -62,6 +62,29 @@ test('an address that can be no file is not found, and ends nothing', async () =
   assert.equal((await get('')).status, 200);
 });
 
+test('a download that its reader ends leaves no file open', { skip: process.platform !== 'linux' && '/proc tells' }, async () => {
+  const file = path.join(folder, 'site/large.bin');
+  fs.writeFileSync(file, '');
+  fs.truncateSync(file, 64e6);
+  const isOpen = () =>
+    fs.readdirSync('/proc/self/fd').some((fd) => {
+      try {
+        return fs.readlinkSync(`/proc/self/fd/${fd}`) === file;
+      } catch {
+        return false; // closed since
+      }
+    });
+  const ended = new AbortController();
+  const { body } = await fetch(`${server.url}large.bin`, { signal: ended.signal });
+  await body.getReader().read();
+  assert.ok(isOpen());
+  ended.abort();
+  for (let tries = 0; isOpen(); tries++) {
+    assert.ok(tries < 100, 'the file is still open');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+});
+
 test('text and wasm are compressed for who takes it, if asked for; ranges, small files and weights are not', async () => {
   const site = path.join(folder, 'site');
   const text = 'neurons '.repeat(500);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import http from 'node:http';
+import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -81,4 +82,18 @@ test('a taken port gives way to the next, unless it was asked for', async () => 
   assert.ok(next.port > server.port);
   await next.close();
   await assert.rejects(serveSite(folder, server.port, false), new RegExp(`Port ${server.port} is in use`));
+});
+
+test('so does one that another program has at ::1, where browsers look for localhost too', async (t) => {
+  const other = net.createServer();
+  const isThere = await new Promise((resolve) => other.once('error', () => resolve(false)).listen(0, '::1', () => resolve(true)));
+  if (!isThere) return t.skip('this machine has no ::1');
+  const { port } = other.address();
+  const served = serveSite(folder, port, false);
+  try {
+    await assert.rejects(served, new RegExp(`Port ${port} is in use`));
+  } finally {
+    await served.then(({ close }) => close()).catch(() => {}); // or the test would wait for it
+    await new Promise((done) => other.close(done));
+  }
 });

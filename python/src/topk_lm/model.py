@@ -79,6 +79,14 @@ def plain(value: Any) -> Any:
     raise error_of("argument", f"{value!r} cannot be sent to the page; give text, numbers or lists of them.")
 
 
+def sendable(args: dict[str, Any]) -> dict[str, Any]:
+    """Arguments as JSON has them, which knows neither NaN nor keys that are NumPy's numbers."""
+    try:
+        return json.loads(json.dumps(args, default=plain, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise error_of("argument", f"The arguments cannot be sent to the page: {error}.") from None
+
+
 def whole(name: str, number: Any) -> int:
     """A Python integer, of NumPy's too; 1.5 is none."""
     try:
@@ -287,7 +295,7 @@ class Model(anywidget.AnyWidget):
         return asked
 
     def _call(self, method: str, convert=lambda value: value, kind: type[Call] = Call, **args: Any) -> Any:
-        args = json.loads(json.dumps(args, default=plain))  # what cannot be sent is an error here, and not when the page is told of it
+        args = sendable(args)  # what cannot be sent is an error here, and not when the page is told of it
         number = next(self._ids)
         call = kind(lambda: self._abort(number), lambda: self._page is not None)
         call._convert = convert

@@ -89,8 +89,7 @@ export class Replay {
         this.round = { done, total: stops.length };
         if (this.texts.has(step) && session.step !== step) continue;
         if (!(await session.loadCheckpoint(step)) || signal.aborted) return;
-        await this.write();
-        if (signal.aborted) return;
+        if (!(await this.write()) || signal.aborted) return;
       }
       void say('Every checkpoint has written its text.');
     } catch (error) {

@@ -3,7 +3,7 @@ import { commandEdit, engineEdit, type FullEdit, type Prompted } from './edits';
 import { type CodeModel, commandLine, loadingCode } from './model-code';
 
 export interface SteerRun extends CodeModel {
-  /** Ids for a model without a tokenizer. */
+  /** Ids for a model without a tokenizer, and where the text is longer than what the model was given. */
   prompt: string | readonly number[];
   seed: number;
   temperature: number;

@@ -44,13 +44,14 @@ export const listAt = (tree: unknown, path: string): unknown[] => {
 /** Smallest difference that counts as measurable. */
 const LEAST_COST = 0.001;
 
-const minus = (text: string) => text.replace('-', '−');
+/** Nothing is left of a minus where the rest rounds to 0. */
+const minus = (text: string) => text.replace(/^-(?=[0.]+$)/, '').replace('-', '−');
 export const UNITS = {
   three: (value: number) => minus(value.toFixed(3)),
   two: (value: number) => minus(value.toFixed(2)),
   percent: (value: number) => `${minus((100 * value).toFixed(0))} %`,
   tenths: (value: number) => `${minus((100 * value).toFixed(1))} %`,
-  signed: (value: number) => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(1)} %`,
+  signed: (value: number) => `${minus(value.toFixed(1)).replace(/^(?=\d)/, '+')} %`,
   brief: (value: number) => value.toLocaleString('en', { maximumFractionDigits: 2 }),
   count: (value: number) => value.toLocaleString('en'),
   whole: (value: number) => Math.round(value).toLocaleString('en'),

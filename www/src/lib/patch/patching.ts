@@ -7,7 +7,7 @@ import type { ActiveRows, Edit, TopKLM } from 'topk-lm';
 import { denseRows, rowAt } from '../activity';
 import { logTotal } from '../distribution';
 import { encodeToFit } from '../fit';
-import { plural } from '../format';
+import { count, plural } from '../format';
 import { hookOf, kindOf, shownLayers } from '../model-kind';
 
 /** Most tokens of a text: each of its positions is patched behind each block. */
@@ -69,12 +69,18 @@ async function readSide(model: TopKLM, ids: readonly number[], layers: readonly 
 
 /** Reads both texts. @returns a sentence where they cannot be compared */
 export async function readPair(model: TopKLM, texts: { from: string; into: string }, signal: AbortSignal): Promise<Pair | string> {
-  const [from, into] = [(await encodeToFit(model, texts.from)).ids, (await encodeToFit(model, texts.into)).ids];
-  if (from.length === 0 || into.length === 0) return 'Enter two texts.';
+  const { n_ctx, d_vocab } = model.config;
+  const most = Math.min(MOST_TOKENS, n_ctx);
+  const given = [await encodeToFit(model, texts.from), await encodeToFit(model, texts.into)];
+  const [from, into] = given.map(({ ids }) => ids) as [number[], number[]];
+  if ([texts.from, texts.into].some((text) => text.trim() === '')) return 'Enter two texts.';
+  if (given.some(({ ids, cut }) => ids.length > most || (cut && ids.length === n_ctx))) {
+    return `A text may have at most ${plural(most, 'token')} here; these have up to ${count(Math.max(from.length, into.length))}${given.some(({ cut }) => cut) ? ' and more' : ''}.`;
+  }
+  if (given.some(({ cut }) => cut)) return `The model has no tokenizer.json: enter token ids below ${count(d_vocab)}, like 1 2 3.`;
   if (from.length !== into.length) {
     return `Both texts must have the same number of tokens, so that each position has its counterpart: the first has ${from.length}, the second ${into.length}.`;
   }
-  if (from.length > MOST_TOKENS) return `A text may have at most ${plural(MOST_TOKENS, 'token')} here; these have ${from.length}.`;
   const first = from.findIndex((id, at) => id !== into[at]);
   if (first < 0) return 'Both texts are the same.';
   const layers = shownLayers(model.config);

@@ -12,6 +12,7 @@ const MOST = { top: 8, next: 5 };
 export const SAE_FEATURES = '.hook_sae_acts_post';
 
 export interface Reading {
+  layer: number;
   /** How many are not 0, of how many. */
   active: number;
   width: number;
@@ -42,6 +43,7 @@ export async function readSide(
   const last = ids.length - 1;
   const ranked = rankedAt({ rows: new Map([[layer, rows]]), select }, layer, last, { index, ranking, background: false });
   return {
+    layer,
     active: rows.rowStart[last + 1]! - rows.rowStart[last]!,
     width: rows.shape[1],
     top: ranked.slice(0, MOST.top),

@@ -91,16 +91,17 @@ export class OwnStatistics {
     tell(worker, { type: 'end' });
   }
 
-  /** Counts over what the model in use writes by itself, until that is so many tokens. */
+  /** Counts over what the model in use writes by itself, until that is so many tokens, or those of a training step are its weights. */
   async write(tokens: number): Promise<void> {
     const { model } = this.#session;
-    if (!model) return;
+    if (!model || this.#session.step !== null) return;
     const worker = this.#begin({ name: WRITTEN, unit: 'tokens', total: tokens });
     const signal = this.#running?.writing.signal;
     if (!worker || !signal) return;
     try {
       for (let written = 0, number = 0; written < tokens; number++) {
         const ids = await writeOne(model, number, signal);
+        if (this.#session.step !== null) break;
         written += ids.length;
         tell(worker, { type: 'add', text: { name: WRITTEN, text: `${JSON.stringify({ ids })}\n` } });
       }
