@@ -2,8 +2,9 @@
 
     python -m claims.all --data DATA --work DIR [--binary TOPK-LM] [--other-seed FILE] [--also DIR …] [--only NAME …] [--jobs N] [--device cuda]
 
-DIR keeps what is no part of the repository: the SAE, the proxy's runs. Searches and trainings that are cut off go on when it is called again.
-`seeds` needs another training of the TopK model (`--other-seed`). The sweeps and the older commands (README.md) are not included.
+DIR keeps what is no part of the repository: the SAE, the proxy's runs. A search (`sets`) that is cut off goes on when it is called again; the SAE is
+trained anew each time (`--only` without `sae` keeps it). Of a trainer's checkpoint in place of a model's folder only what reads nothing but weights is
+measured. `seeds` needs another training of the TopK model (`--other-seed`). The sweeps and the older commands (README.md) are not included.
 """
 
 import subprocess
@@ -18,30 +19,33 @@ NAMES = ("quality", "copies", "consistency", "trace", "sae", "controls", "strong
 SAE, BLOCK = "topk-k48", 4
 # What it reads: two hours of a core, a minute of a GPU. With a tenth of it an SAE is no rival (README.md, "Reading the sets").
 POSITIONS = 4_000_000
+# What reads more of a model than its weights.
+FOLDERS = ("trace", "switches", "turning", "compute", "edit_cost", "recipes")
 # What waits for another; and what is left until all else has ended: it needs the machine to itself, or what the others wrote.
 AFTER = {"controls": "sae", "strongest": "sae", "patches": "sae", "sets": "sae"}
 LAST = ("turning", "compute", "edit_cost", "recipes")
 
 
 def commands(args) -> dict[str, list]:
-    """Name -> module and arguments; what cannot run (no twin, no binary) is left out."""
+    """Name -> module and arguments; what cannot run (no twin, no binary, a checkpoint in place of a folder) is left out."""
     shared = ["--models", args.models, "--results", args.results]
     for flag in ("topk", "dense", "threads", "device"):
         if getattr(args, flag):
             shared += [f"--{flag}", getattr(args, flag)]
     data = [*shared, "--data", args.data]
+    tokenizer = ["--data", args.data] if args.topk or args.dense else []
     sae = args.work / SAE
     has_twin = bool(args.dense) or (args.models / common.DENSE / "config.json").exists()
     beside = ["--sae", sae] if has_twin else []
     runs = {
         "quality": ["quality", *data, *(["--also", *args.also] if args.also else [])],
         "copies": ["copies", *data],
-        "consistency": ["consistency", *shared, *(["--data", args.data] if args.topk or args.dense else [])],
+        "consistency": ["consistency", *shared, *tokenizer],
         "trace": ["trace", *shared, "--config", args.config],
         "sae": ["sae", *data, "--out", sae, "--layer", BLOCK, "--k", 48, "--positions", POSITIONS],
         "controls": ["controls", *data, *beside],
         "strongest": ["strongest", *data, *beside],
-        "patches": ["patches", *shared, *beside],
+        "patches": ["patches", *shared, *tokenizer, *beside],
         "switches": ["switches", *shared],
         "sets": ["sets", *data, *beside],
         "seeds": ["seeds", *data, "--other", args.other_seed],
@@ -56,7 +60,8 @@ def commands(args) -> dict[str, list]:
         del runs["turning"], runs["edit_cost"]
     if args.other_seed is None:
         del runs["seeds"]
-    return {name: run for name, run in runs.items() if not args.only or name in args.only}
+    checkpoints = any(path and path.is_file() for path in (args.topk, args.dense))
+    return {name: run for name, run in runs.items() if (not args.only or name in args.only) and not (checkpoints and name in FOLDERS)}
 
 
 def arguments():
@@ -101,7 +106,8 @@ def main():
     def run(name):
         clock, (module, *rest) = common.Clock(), runs[name]
         print(f"{name} …", flush=True)
-        subprocess.run([sys.executable, "-m", f"claims.{module}", *map(str, rest)], check=True)
+        if subprocess.run([sys.executable, "-m", f"claims.{module}", *map(str, rest)], check=False).returncode:
+            raise ValueError(f"claims.{module} failed: what it said stands above")
         print(f"{name}: {clock()} s", flush=True)
 
     run_all(runs, args.jobs, run)
@@ -109,4 +115,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

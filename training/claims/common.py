@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from tokenizers import Tokenizer
 
+from topklm.data import check_folder, said
 from topklm.export import load_model, write_whole
 from topklm.model import TopKLM
 
@@ -34,12 +36,28 @@ class Subject:
         return self.model.config.cut_blocks
 
 
-def parser(doc: str, data: bool = True) -> argparse.ArgumentParser:
-    """The arguments that all claims share."""
+def run(main):
+    """Runs a claim's main; what is wrong with a path, a file or a value is told in a sentence, as the commands of topklm do."""
+    try:
+        main()
+    except (OSError, ValueError, SafetensorError) as error:
+        argparse.ArgumentParser(usage=argparse.SUPPRESS).error(said(error))
+
+
+def model_folder(path: str) -> Path:
+    """The type of an argument that names a model of which more is read than its weights."""
+    if Path(path).is_file():
+        raise argparse.ArgumentTypeError(f"{path} is a file; name the model's folder (topklm.export makes one of a run), since more is read than the weights")
+    return Path(path)
+
+
+def parser(doc: str, data: bool = True, folders: bool = False) -> argparse.ArgumentParser:
+    """The arguments that all claims share; with `folders` a trainer's checkpoint is no model."""
     p = argparse.ArgumentParser(description=doc.splitlines()[0])
     p.add_argument("--models", type=Path, default=ROOT / "models", help="folder that holds both model folders")
-    p.add_argument("--topk", type=Path, help=f"folder or trainer's checkpoint instead of MODELS/{TOPK}")
-    p.add_argument("--dense", type=Path, help=f"folder or trainer's checkpoint instead of MODELS/{DENSE}")
+    kind, of = ("folder", model_folder) if folders else ("folder or trainer's checkpoint", Path)
+    p.add_argument("--topk", type=of, help=f"{kind} instead of MODELS/{TOPK}")
+    p.add_argument("--dense", type=of, help=f"{kind} instead of MODELS/{DENSE}")
     if data:
         p.add_argument("--data", type=Path, required=True, help="the folder that topklm.data wrote")
     p.add_argument("--results", type=Path, default=RESULTS, help="where the JSON goes")
@@ -66,7 +84,9 @@ def subject(path: Path, data: Path | None = None) -> Subject:
         raise FileNotFoundError(f"{path} does not exist: train and export the model first, or choose another one")
     model = load_model(path)
     weights = path / "model.safetensors" if path.is_dir() else path
-    about = {"name": path.name if path.is_dir() else f"{path.parents[1].name}/{path.stem}", "sha256": sha256(weights)}
+    # Resolved, since `step8.safetensors` alone does not tell the run.
+    name = path.name if path.is_dir() else f"{path.resolve().parents[1].name}/{path.stem}"
+    about = {"name": name, "sha256": sha256(weights)}
     if path.is_dir():
         owner = path if (path / "config.json").exists() else path.parent
         tokenizer = Tokenizer.from_file(str(owner / "tokenizer.json"))
@@ -116,8 +136,15 @@ def sha256(path: Path) -> str:
 
 
 def texts(data: Path) -> dict:
-    """The arrays of tokens.npz: `validation.ids`, `held_out.ids`, `held_out.starts`, and those of every source."""
+    """The arrays of tokens.npz: `validation.ids` (where there is such a text), `held_out.ids`, `held_out.starts`, and those of every source."""
+    check_folder(data)
     return dict(np.load(data / "tokens.npz"))
+
+
+def sources(arrays: dict) -> list[str]:
+    """The files that are trained on, of the arrays of `texts`."""
+    names = [name.removesuffix(".starts") for name in arrays if name.endswith(".starts")]
+    return [name for name in names if name not in ("held_out", "test")]
 
 
 def rounded(value, digits: int = 4):

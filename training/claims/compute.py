@@ -145,7 +145,7 @@ def decode_rate(report: dict) -> float:
 
 
 def main():
-    p = common.parser(__doc__, data=False)
+    p = common.parser(__doc__, data=False, folders=True)
     common.takes_config(p)
     p.add_argument("--runs", type=Path, help="the folder of claims.sweep_wide's runs, for the proxy's curves")
     p.add_argument("--binary", type=Path, help="the topk-lm command, for the speeds")
@@ -182,4 +182,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

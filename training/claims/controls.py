@@ -11,7 +11,9 @@ embedding   the token embedding alone: what a table without context reaches
 shuffled    every label scored on the unit half the width away
 
 Of each block the same indices are drawn. A unit's activations are its positive values (of dense coordinates, rotated states and the
-embedding: of whichever sign has the lower entropy); units with fewer than 20 are left out. Definitions as in docs/statistics.md:
+embedding: of whichever sign has the lower entropy); units with fewer than 20 are left out. An entropy takes 20 activations, too: the
+strongest 1 % are as many only where a unit is active over 1,900 times, the strongest 10 % over 190. `counts` has how many units each median is
+over. Definitions as in docs/statistics.md:
 
 entropy   token entropy, bits, of at most 100 activations drawn from the strongest 1 %, the strongest 10 %, and from all by value
 F1        a few tokens as a detector: at most 12, by the share of their positions at which the unit is active, as long as F1
@@ -201,11 +203,15 @@ def between_layers(tokens: dict[int, list], seed: int = 0) -> dict | None:
 
 def medians(columns: dict) -> dict:
     usable = np.isfinite(columns["density"])
+    known = {name: values[np.isfinite(values)] for name, values in columns.items()}
     out = {"units": len(usable), "left_out": float((~usable).mean())}
-    for name, values in columns.items():
-        finite = values[np.isfinite(values)]
-        out[name] = float(np.median(finite)) if len(finite) else None
-    return out
+    out |= {name: float(np.median(values)) if len(values) else None for name, values in known.items()}
+    return out | {"counts": {name: len(values) for name, values in known.items()}}
+
+
+def more_than(share: float) -> int:
+    """A unit has an entropy at this share of its activations if it has more of them than so many."""
+    return round((stats.RARE_BELOW - 1) / share)
 
 
 def described(states: dict[int, np.ndarray], text: Text, d_vocab: int, signed: bool) -> dict:
@@ -278,4 +284,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

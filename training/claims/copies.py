@@ -67,8 +67,7 @@ def main():
     clock, arrays = common.Clock(), common.texts(args.data)
     owner = Tokenizer.from_file(str(args.data / "tokenizer.json"))
     runs = Runs()
-    sources = [name.removesuffix(".starts") for name in arrays if name.endswith(".txt.starts")]
-    known = np.unique(np.concatenate([runs.of(text) for name in sources for text in documents(arrays, name, owner)]))
+    known = np.unique(np.concatenate([runs.of(text) for name in common.sources(arrays) for text in documents(arrays, name, owner)]))
     held_out = documents(arrays, "held_out", owner)
     drawn = np.random.default_rng(13).permutation(len(held_out))[: args.documents]
     rows = {"held_out": share(runs, [held_out[i] for i in drawn], known)}
@@ -85,4 +84,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

@@ -1,6 +1,6 @@
 """What an edit costs: tokens per second of the engine with 0, 1 and 20 edits, interleaved in one run.
 
-    python -m claims.edit_cost --binary target/release/topk-lm [--backend cpu] [--repeats 7] [--tokens 200]
+    python -m claims.edit_cost --binary ../target/release/topk-lm [--backend cpu] [--repeats 7] [--tokens 200]
 """
 
 import json
@@ -45,7 +45,7 @@ def median_ratio(rates, n) -> float:
 
 
 def main():
-    p = common.parser(__doc__, data=False)
+    p = common.parser(__doc__, data=False, folders=True)
     p.add_argument("--binary", type=Path, required=True, help="the topk-lm command")
     p.add_argument("--backend", default="cpu", choices=["auto", "cpu", "gpu"])
     p.add_argument("--repeats", type=int, default=7)
@@ -79,4 +79,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

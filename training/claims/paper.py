@@ -7,7 +7,7 @@ results/paper.json with the tables. The paper's own numbers are not repeated: it
 from pathlib import Path
 
 from . import common
-from .controls import EVEN
+from .controls import EVEN, SHARES, more_than
 from .glance import SHARPEST
 from .markdown import listed, number
 from .markdown import percent as share
@@ -63,9 +63,12 @@ def as_saes(f):
     sae = rows["sae topk-k48"]
     (block,) = sae["blocks"]
     ours = rows["topk"]["blocks"][block]
+    # An older result has not counted which units have that entropy.
+    counted = [share(e["counts"]["at_10"] / e["units"]) for e in (ours, sae) if "counts" in e]
+    often = f"only those count that are active more than {more_than(SHARES[1])} times" + (f", {listed(counted)} of them" if len(counted) == 2 else "")
     return (
         f"after block {block}, F1 of the label {ours['f1']:.2f} against {sae['f1']:.2f} of SAE features; "
-        f"the tokens at their strong activations have {ours['at_10']:.1f} against {sae['at_10']:.1f} bits, and {share(ours['token'])} against {share(sae['token'])} of what they do is the token alone"
+        f"the tokens at their strong activations have {ours['at_10']:.1f} against {sae['at_10']:.1f} bits ({often}), and {share(ours['token'])} against {share(sae['token'])} of what they do is the token alone"
     )
 
 

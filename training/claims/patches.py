@@ -162,11 +162,12 @@ def measure(topk, dense, saes=(), blocks=None) -> dict:
 
 def main():
     p = common.parser(__doc__, data=False)
+    p.add_argument("--data", type=Path, help="the folder that topklm.data wrote (the tokenizer of trainer's checkpoints)")
     p.add_argument("--sae", type=Path, nargs="*", default=[], help="folders of SAEs on the dense twin")
     p.add_argument("--blocks", type=int, nargs="*", help="behind which blocks; default: the one in the middle and the last with a TopK activation")
     args = p.parse_args()
     common.start(args)
-    topk, dense = common.subjects(args)
+    topk, dense = common.subjects(args, args.data)
     if args.sae and dense is None:
         p.error("--sae needs the dense twin that the SAEs were trained on")
     result = measure(topk, dense, [(folder.name, SAE.load(folder)) for folder in args.sae], args.blocks)
@@ -175,4 +176,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

@@ -13,12 +13,15 @@ follows  nats by which the written change raises what really follows at the stro
 steers   for each of 20 concepts the best of these neurons: nats of log-mass gained where the distribution has moved by 0.3 nats
 """
 
+import io
 import tomllib
 from pathlib import Path
 
 import numpy as np
 import torch
 from tokenizers import Tokenizer
+
+from topklm.export import write_whole
 
 from . import common, effect
 
@@ -31,16 +34,18 @@ CONCEPTS = Path(__file__).with_name("concepts.toml")
 
 
 def space(data: Path, d_vocab: int, dims: int = 64, rare: int = 20) -> np.ndarray:
-    """Unit vectors of the types [V, dims] by their neighbors in the training text; 0 for rare types. Cached beside the tokens."""
-    cache = data / "neighbors.npy"
+    """Unit vectors of the types [V, dims] by their neighbors in the training text; 0 for rare types. Cached beside the tokens, with what they were made of."""
+    arrays, cache = common.texts(data), data / "neighbors.npz"
+    of = f"{common.sha256(data / 'tokens.npz')} {d_vocab} {dims} {rare}"
     if cache.exists():
-        return np.load(cache)
+        cached = np.load(cache)
+        if cached["of"] == of:
+            return cached["vectors"]
     counts = np.zeros((d_vocab, 2 * d_vocab), dtype=np.float32)
-    for name, ids in common.texts(data).items():
-        if name.endswith(".txt.ids"):
-            ids = ids.astype(np.int64)
-            np.add.at(counts, (ids[:-1], ids[1:]), 1)
-            np.add.at(counts, (ids[1:], d_vocab + ids[:-1]), 1)
+    for name in common.sources(arrays):
+        ids = arrays[f"{name}.ids"].astype(np.int64)
+        np.add.at(counts, (ids[:-1], ids[1:]), 1)
+        np.add.at(counts, (ids[1:], d_vocab + ids[:-1]), 1)
     total, row, column = counts.sum(), counts.sum(1, keepdims=True), counts.sum(0, keepdims=True)
     expected = np.maximum(row @ column / total, 1e-9)
     ppmi = torch.as_tensor(np.log(np.maximum(counts / expected, 1.0)))
@@ -50,7 +55,9 @@ def space(data: Path, d_vocab: int, dims: int = 64, rare: int = 20) -> np.ndarra
     vectors -= vectors[row[:, 0] >= rare].mean(0)
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     vectors[row[:, 0] < rare] = 0
-    np.save(cache, vectors)
+    whole = io.BytesIO()
+    np.savez(whole, of=of, vectors=vectors)
+    write_whole(cache, whole.getvalue())
     return vectors
 
 

@@ -111,14 +111,18 @@ def main():
     common.start(args)
     clock, arrays, config = common.Clock(), common.texts(args.data), tomllib.loads(CONFIG.read_text())
     topk, dense = common.subjects(args, args.data)
-    texts = ("validation", "held_out", "test") if args.test else ("validation", "held_out")
+    texts = [which for which in ("validation", "held_out", "test") if len(arrays.get(f"{which}.ids", ())) and (which != "test" or args.test)]
+    if "held_out" not in texts:
+        p.error(f"{args.data} has no held-out documents: make it with a smaller held_out_every")
+    if args.also and "validation" not in texts:
+        p.error(f"--also is measured on the validation text, but {args.data} has none: name one under [validation] in the config of topklm.data")
     result = common.read(args.results, "quality")
     if not args.only:
         result = {"shipped": result["shipped"]} if is_shipped(result.get("shipped", {}), args.models) else {}
     owner = common.Tokenizer.from_file(str(args.data / "tokenizer.json"))
     for key, subject, path in (("topk", topk, args.topk or args.models / common.TOPK), ("dense", dense, args.dense or args.models / common.DENSE)):
         if subject is not None and args.only == "shipped":
-            measured = {which: bits_per_byte(subject, arrays, owner, which, args.limit) for which in ("validation", "held_out")}
+            measured = {which: bits_per_byte(subject, arrays, owner, which, args.limit) for which in texts if which != "test"}
             result.setdefault("shipped", {})[key] = {"model": subject.about, "weights": stored_as(path)} | measured
         if subject is None or args.only not in (None, key):
             continue
@@ -129,13 +133,14 @@ def main():
         result[key]["8bit_minus_f32"] = {"held_out_bits_per_byte": rough - result[key]["held_out"]["bits_per_byte"], "with_head": True}
         result[key]["stories"] = stories(subject, config)
     for path in args.also:
-        other = common.subject(path)
+        other = common.subject(path, args.data)
         entry = {"model": other.about, "validation": bits_per_byte(other, arrays, owner, "validation", args.limit)}
         result.setdefault("also", {})[other.about["name"]] = entry
     pair = result.get("shipped", {}) if args.only == "shipped" else result
     if "topk" in pair and "dense" in pair:
         pair["gap_percent"] = gaps(pair["topk"], pair["dense"])
-    for other in result.get("also", {}).values() if args.only != "shipped" else ():
+    compared = args.only != "shipped" and "validation" in result.get("topk", {})  # `--only also` measures no TopK model
+    for other in result.get("also", {}).values() if compared else ():
         ours, theirs = result["topk"]["validation"]["bits_per_byte"], other["validation"]["bits_per_byte"]
         other["topk_is_lower_by_percent"] = 100 * (1 - ours / theirs)
     if args.only != "shipped":
@@ -144,4 +149,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

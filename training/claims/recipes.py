@@ -52,7 +52,7 @@ def row(concept: dict, entry: dict, chosen: dict, control: dict | None, sets: di
 
 
 def main():
-    p = common.parser(__doc__, data=False)
+    p = common.parser(__doc__, data=False, folders=True)
     p.add_argument("--out", type=Path, help="default: recipes.json in the TopK model's folder")
     args = p.parse_args()
     sets = common.read(args.results, "sets")
@@ -64,4 +64,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

@@ -4,7 +4,8 @@
     python -m claims.sae --data DATA --out DIR --every      both kinds, k and half of it, at every block; a second seed behind the last TopK block
 
 DIR becomes a folder in SAELens' layout, which the engine and the site attach; each run adds its figures to results/sae.json under the
-folder's name; with --every each has a folder in DIR, and those that are there already are kept. Trained on the training text (never on held-out text) with unit-norm decoder rows and Adam.
+folder's name; with --every each has a folder in DIR, and those that are there already, of the same twin, width and positions, are kept.
+Trained on the training text (never on held-out text) with unit-norm decoder rows and Adam.
 
 topk      the k largest codes of a position, by the TopK ranking, and ReLU after it; features that have not been active for a while
           learn from what the others leave over (`AuxK`, Gao et al. 2024, arXiv 2406.04093)
@@ -133,8 +134,8 @@ class SAE(nn.Module):
             top = torch.maximum(top, self.encode(x).amax(0) * self.scale)
         return top.numpy(force=True)
 
-    def save(self, folder: Path):
-        """SAELens' layout: pre = (x − b_dec) W_enc + b_enc, x̂ = codes W_dec + b_dec."""
+    def save(self, folder: Path, trained: dict | None = None):
+        """SAELens' layout: pre = (x − b_dec) W_enc + b_enc, x̂ = codes W_dec + b_dec. `trained` says on what, and goes into its metadata."""
         folder.mkdir(parents=True, exist_ok=True)
         width, d = self.decoder.shape
         config = {
@@ -144,7 +145,7 @@ class SAE(nn.Module):
             "dtype": "float32",
             "apply_b_dec_to_input": True,
             "normalize_activations": "none",
-            "metadata": {"hook_name": f"blocks.{self.layer}.hook_resid_post", "k_target": self.k},
+            "metadata": {"hook_name": f"blocks.{self.layer}.hook_resid_post", "k_target": self.k} | (trained or {}),
         } | ({"k": self.k} if self.threshold is None else {})
         tensors = {
             "W_enc": self.encoder.T / self.scale,
@@ -284,6 +285,14 @@ def every(blocks: int, last: int, k: int) -> dict[str, tuple]:
     return found
 
 
+def is_there(folder: Path, width: int, trained: dict) -> bool:
+    """Whether the folder has an SAE of this width that was trained on just that."""
+    if not (folder / "cfg.json").exists():
+        return False
+    config = json.loads((folder / "cfg.json").read_text())
+    return config["d_sae"] == width and trained.items() <= config["metadata"].items()
+
+
 def main():
     p = common.parser(__doc__)
     p.add_argument("--out", type=Path, required=True, help="the SAE's folder; not part of the repository")
@@ -309,23 +318,25 @@ def main():
     arrays = common.texts(args.data)
     windows = evaluation_windows(arrays["held_out.ids"], c.n_ctx, arrays["held_out.starts"])
     windows = windows[:: max(1, len(windows) // args.windows)]
+    width = args.features or args.times * c.d_model
+    trained = {"trained_positions": args.positions, "model_sha256": dense.about["sha256"]}
     wanted = {args.out: (args.kind, args.layer, k, args.seed)}
     if args.every:
         wanted = {args.out / name: one for name, one in every(c.n_layers, topk.cut_blocks[-1], k).items()}
         measured = common.read(args.results, "sae")
-        wanted = {out: one for out, one in wanted.items() if not (out.name in measured and (out / "cfg.json").exists())}
+        wanted = {out: one for out, one in wanted.items() if not (out.name in measured and is_there(out, width, trained))}
     for out, (kind, layer, k, seed) in wanted.items():
         clock = common.Clock()
         print(out.name, flush=True)
-        if args.every and (out / "cfg.json").exists():  # trained, but cut off before it was measured
+        if args.every and is_there(out, width, trained):  # but cut off before it was measured
             sae = SAE.load(out)
         else:
-            sae = train(dense.model, packed, layer, k, args.features or args.times * c.d_model, args.positions, say=print, seed=seed, kind=kind)
+            sae = train(dense.model, packed, layer, k, width, args.positions, say=print, seed=seed, kind=kind)
             earlier = common.read(args.results, "sae")
             if earlier.pop(out.name, None):  # of other weights: when this is cut off now, they are measured by the next call
                 common.write(args.results, "sae", earlier)
-            sae.save(out)
-        about = {"model": dense.about, "kind": kind, "layer": layer, "k": k, "width": len(sae.decoder), "seed": seed, "trained_positions": args.positions}
+            sae.save(out, trained)
+        about = {"model": dense.about, "kind": kind, "layer": layer, "k": k, "width": width, "seed": seed, "trained_positions": args.positions}
         figures = measure(dense.model, sae, windows)
         # Another process may have stored others in the meantime.
         result = common.read(args.results, "sae") | {out.name: about | {"text_tokens": source} | figures | {"seconds": clock()}}
@@ -333,4 +344,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

@@ -1,6 +1,6 @@
 """Tracing without a TopK model: one SAE for each of several checkpoints of the dense twin, with features matched to the final SAE's.
 
-    python -m claims.sae_trace --data DATA [--run DENSE-RUN] [--steps 312 928 1429 2200] [--layer 2] [--positions 400000]
+    python -m claims.sae_trace --data DATA [--run DENSE-RUN --topk-run TOPK-RUN] [--steps 312 928 1600] [--layer 2] [--positions 400000]
 
 Beside them, the TopK neurons of the same block at the same steps, which need no matching: neuron i is neuron i. The text, the
 distributions (token types at the 100 highest activations) and the bound (Jensen–Shannon distance ≤ 0.5) are those of `topk-lm analyze`.
@@ -41,12 +41,12 @@ def tokens_of(subject, documents, blocks):
     return distributions, np.array([[sum(c.values()) for c in row] for row in distributions])
 
 
-def chosen(trail: list[tuple[int, Path]], steps: list[int]) -> list[tuple[int, Path]]:
-    """The checkpoints of these steps and the last one, ascending; an error names a step that is not there."""
+def chosen(trail: list[tuple[int, Path]], steps: list[int], argument: str) -> list[tuple[int, Path]]:
+    """The checkpoints of these steps and the last one, ascending; an error names a step that is not there and the argument that gives others."""
     of = dict(trail)
     absent = [str(step) for step in steps if step not in of]
     if absent:
-        raise ValueError(f"no checkpoint of step {', '.join(absent)}; there are {', '.join(map(str, of))}")
+        raise ValueError(f"no checkpoint of step {', '.join(absent)}; there are {', '.join(map(str, of))}: take other --steps, or another run's folder with {argument}")
     return [(step, of[step]) for step in sorted({*steps, trail[-1][0]})]
 
 
@@ -140,7 +140,7 @@ def main():
     p = common.parser(__doc__)
     p.add_argument("--run", type=Path, help="the dense twin's run folder instead of its model folder's step{N}/")
     p.add_argument("--topk-run", type=Path, help="the TopK model's run folder instead of its model folder's step{N}/")
-    p.add_argument("--steps", type=int, nargs="+", default=[312, 928, 1429], help="and the last one")
+    p.add_argument("--steps", type=int, nargs="+", default=[312, 928, 1600], help="and the last one")
     p.add_argument("--layer", type=int, default=2)
     p.add_argument("--positions", type=int, default=400_000, help="positions that each SAE is trained on")
     p.add_argument("--text-positions", type=int, default=25_000, help="tokens of the held-out text of the distributions")
@@ -150,12 +150,15 @@ def main():
     clock = common.Clock()
     twin, ours = args.dense or args.models / common.DENSE, args.topk or args.models / common.TOPK
     try:
-        steps = chosen(trail(args.run, twin), args.steps)
-        topk_steps = chosen(trail(args.topk_run, ours), args.steps)
+        steps = chosen(trail(args.run, twin), args.steps, "--run")
+        topk_steps = chosen(trail(args.topk_run, ours), args.steps, "--topk-run")
     except (FileNotFoundError, ValueError) as problem:
         p.error(str(problem))
     documents = meaning.held_out_documents(args.data, args.text_positions)
-    k = common.subject(topk_steps[-1][1], args.data).model.config.topk_k
+    final = [common.subject(of[-1][1], args.data) for of in (steps, topk_steps)]
+    for one in final:
+        common.same_tokens(one, args.data)
+    k = final[1].model.config.topk_k
     arrays = common.texts(args.data)
     decoders, tokens, variance = [], [], []
     for step, path in steps:
@@ -192,4 +195,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

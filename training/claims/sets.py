@@ -181,7 +181,8 @@ def main():
     common.start(args)
     clock, config = common.Clock(), tomllib.loads(steer.CONFIG.read_text())
     topk, dense = common.subjects(args, args.data)
-    judge = common.subject(args.judge) if args.judge else dense or topk
+    common.same_tokens(topk, args.data)
+    judge = common.subject(args.judge, args.data) if args.judge else dense or topk
     last = topk.cut_blocks[-1] if args.layer is None else args.layer
     layers = [last] if args.layer is not None else config["sets"].get("layers", [last])
     sizes = args.sizes or config["sets"]["sizes"]
@@ -279,4 +280,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

@@ -144,7 +144,7 @@ def measure(subject, folder: Path, prompts: dict) -> dict:
 
 
 def main():
-    p = common.parser(__doc__, data=False)
+    p = common.parser(__doc__, data=False, folders=True)
     args = p.parse_args()
     common.start(args)
     clock = common.Clock()
@@ -157,4 +157,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

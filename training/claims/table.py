@@ -31,7 +31,7 @@ def quality(r):
     if not columns:
         return
     rows = (
-        ("TinyStories validation text, bits per byte", lambda e: number(e["validation"]["bits_per_byte"], 3)),
+        ("TinyStories validation text, bits per byte", lambda e: number(e.get("validation", {}).get("bits_per_byte"), 3)),
         ("held-out documents, bits per byte", lambda e: number(e["held_out"]["bits_per_byte"], 3)),
         ("test stories used only for this figure, bits per byte", lambda e: number(e.get("test", {}).get("bits_per_byte"), 3)),
         (f"8-bit weights{'' if r[columns[0][0]]['8bit_minus_f32'].get('with_head') else ', but for the head'}, on the held-out documents, bits per byte above f32", lambda e: f"{e['8bit_minus_f32']['held_out_bits_per_byte']:+.4f}"),
@@ -50,8 +50,9 @@ def quality(r):
         losses = [f"{files['topk'][which]['nats_per_token']:.3f} and {files['dense'][which]['nats_per_token']:.3f} ({TEXTS[which]}, {gap:+.1f} %)" for which, gap in files["gap_percent"].items()]
         notes.append(f"The shipped files, in which all matrices including the head are in 8 bits, have {listed(losses)} nats per token.")
     for name, other in r.get("also", {}).items():
-        lower, than = number(other["topk_is_lower_by_percent"], 1), number(other["validation"]["bits_per_byte"], 3)
-        notes.append(f"TopK needs {lower} % fewer bits per byte than `{name}` ({than}).")
+        if "topk_is_lower_by_percent" in other:
+            lower, than = number(other["topk_is_lower_by_percent"], 1), number(other["validation"]["bits_per_byte"], 3)
+            notes.append(f"TopK needs {lower} % fewer bits per byte than `{name}` ({than}).")
     if notes:
         yield from ("", " ".join(notes))
 
@@ -123,4 +124,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

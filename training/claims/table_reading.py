@@ -1,6 +1,6 @@
 """Tables on what units read, on the autoencoders beside them, and on what a model has memorized."""
 
-from .controls import EVEN
+from .controls import EVEN, SHARES, more_than
 from .markdown import grid, heading, listed, number, percent
 from .meaning import COMPARED_END
 
@@ -74,23 +74,31 @@ CONTROL_ROWS = {
 }
 
 
+def over(e, key) -> str:
+    """A median of `claims.controls`, and what share of the units it is over, where that was counted and is not all of them."""
+    count = e.get("counts", {}).get(key, e["units"])
+    return number(e[key]) + (f" ({percent(count / e['units'])} of them)" if count < e["units"] else "")
+
+
 def controls(r):
     rows = []
     for name, e in sorted(r["rows"].items(), key=lambda pair: [*CONTROL_ROWS, pair[0]].index(pair[0])):
         kind = {"jumprelu": "JumpReLU", "topk": "TopK"}.get(e.get("kind"))
         label = CONTROL_ROWS.get(name, f"SAE features, {kind}, k {e.get('k')}, block {e.get('layer')} (`{name.removeprefix('sae ')}`)").format(step=e.get("step"))
         layers = e["layers"] or {}
-        cells = [percent(e["density"], 1), *(number(e[key]) for key in ("at_1", "at_10", "by_value", "f1", "f1_shuffled"))]
+        cells = [percent(e["density"], 1), *(over(e, key) for key in ("at_1", "at_10")), *(number(e[key]) for key in ("by_value", "f1", "f1_shuffled"))]
         even = f"{number(e['f1_even'])} ({number(e['f1_even_shuffled'])})" if "f1_even" in e else "–"
         cells += [number(e.get("at_even")), even, percent(e["token"])]
         cells.append(f"{number(layers['same_index'])} ({number(layers['random_index'])})" if layers else "–")
         rows.append((label, *cells, percent(e["left_out"])))
+    of_them = " (in brackets their share, where it is not all)" if any("counts" in e for e in r["rows"].values()) else ""
     yield from heading("What one unit reads, and what would refute it", "controls")
     head = ("", "active at", "entropy, strongest 1 %", "strongest 10 %", "by value", "F1", "F1 shuffled", "evenly: entropy", "evenly: F1 (shuffled)", "predicted by the token", "same index, next block (random)", "left out")
     yield from grid(head, rows)
     yield ""
     yield (
         f"Medians over {r['units_a_block']} units a block, {r['text']['tokens']:,} tokens of held-out documents; entropies in bits, of at most {r['text']['drawn']} activations. "
+        f"Those at the strongest {' and '.join(map(percent, SHARES))} are only of units that are active more than {' and '.join(f'{more_than(share):,}' for share in SHARES)} times{of_them}. "
         f"Evenly: every unit at its strongest {percent(EVEN, 1)} of the positions (for the entropy {percent(EVEN / 10, 2)}; a feature that is active at fewer at all of these), with the tokens that raise F1 most. The definitions are in `controls.py`."
     )
 

@@ -45,7 +45,7 @@ def emergence(columns: dict, bound: float) -> dict:
 
 
 def main():
-    p = common.parser(__doc__, data=False)
+    p = common.parser(__doc__, data=False, folders=True)
     common.takes_config(p)
     args = p.parse_args()
     result = {}
@@ -67,4 +67,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

@@ -37,7 +37,7 @@ def found(binary: Path, model: Path, pair: dict) -> dict:
         [str(binary), "turn", "--model", str(model), "--backend", "cpu", *words], capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        raise RuntimeError(f"topk-lm turn failed for {pair['from']} / {pair['to']}: {done.stderr.strip()}")
+        raise ValueError(f"topk-lm turn failed for {pair['from']} / {pair['to']}: {done.stderr.strip()}")
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
@@ -97,7 +97,7 @@ def measure(subject, index: dict, pairs: list[dict], look) -> dict:
 
 
 def main():
-    p = common.parser(__doc__, data=False)
+    p = common.parser(__doc__, data=False, folders=True)
     p.add_argument("--binary", type=Path, required=True, help="the topk-lm command")
     args = p.parse_args()
     common.start(args)
@@ -116,4 +116,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

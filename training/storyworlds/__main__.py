@@ -67,8 +67,16 @@ def main():
         parser.error(f"--worlds: there is no world {', '.join(sorted(unknown))}; there are {', '.join(WORLDS)}")
     if args.bytes < 1:
         parser.error("--bytes must be positive")
+    for name, path in (("--out", args.out), ("--states", args.states)):
+        if path and path.is_dir():
+            parser.error(f"{name}: {path} is a folder; name a file in it")
+    if args.out == args.states:
+        parser.error(f"--out and --states are both {args.out}; name two files")
     began = time.monotonic()
-    count, size = write(args.out, args.bytes, args.seed, args.states, args.worlds)
+    try:
+        count, size = write(args.out, args.bytes, args.seed, args.states, args.worlds)
+    except OSError as error:
+        parser.error(f"{error.filename or args.out}: {error.strerror}")
     seconds = time.monotonic() - began
     print(f"{count:,} stories, {size:,} bytes, {seconds:.0f} s ({count / seconds:,.0f} stories/s)", file=sys.stderr)
 

@@ -123,8 +123,14 @@ def main():
     parser.add_argument("file", type=Path)
     parser.add_argument("--limit-percent", type=float, default=0.5)
     args = parser.parse_args()
-    text = args.file.read_text(encoding="utf-8")
-    result = measure([s.strip() for s in re.split(r"^<\|endoftext\|>$", text, flags=re.MULTILINE) if s.strip()])
+    try:
+        text = args.file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        parser.error(f"{args.file}: {error.strerror if isinstance(error, OSError) else 'it is not UTF-8 text'}")
+    stories = [s.strip() for s in re.split(r"^<\|endoftext\|>$", text, flags=re.MULTILINE) if s.strip()]
+    if not stories:
+        parser.error(f"{args.file} has no story")
+    result = measure(stories)
     print(json.dumps(result, indent=1))
     too_frequent = result["largest_frame_percent"] > args.limit_percent
     if too_frequent:

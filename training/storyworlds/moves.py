@@ -138,11 +138,6 @@ class World(State):
             self.write(f"{when}{{a}} {verb} {{q:to}}{why}.", {"a": who, "q": place})
         self.be(who, place)
 
-    def arrive(self, who, place):
-        self.tell("When {a} <get> {q:to}, {a} <stop> and <look> around.", "At last {a} <come> {q:to}.", "Soon {a} <be> {q:at}.",
-                  "Before long, {a} <reach> {q}.", "{a} <be> (quite |)out of breath when {a} <reach> {q}.", a=self.of(who), q=self.of(place))  # fmt: skip
-        self.be(who, place)
-
     # Things
 
     def own(self, who, thing):

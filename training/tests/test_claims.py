@@ -287,6 +287,14 @@ class Commands(ToyClaims):
             self.call(sae, *given)
         self.assertNotIn("topk-k4", common.read(self.results, "sae"))  # what is there is of earlier weights
         self.assertTrue((folder / "topk-k4" / "cfg.json").exists())
+        # Cut off before it was measured, and now of other positions, or of another twin: trained anew.
+        other = [*given[:-1], 900]
+        again = self.call(sae, *other)
+        self.assertEqual({e["trained_positions"] for e in again.values()}, {900})
+        self.assertEqual(json.loads((folder / "topk-k4" / "cfg.json").read_text())["metadata"]["trained_positions"], 900)
+        twin = self.folder / "models" / common.DENSE / "step4"
+        earlier = self.call(sae, *other, "--dense", twin)
+        self.assertEqual({e["model"]["sha256"] for e in earlier.values()}, {common.sha256(twin / "model.safetensors")})
 
     def test_sae_trace(self):
         common_arguments = ["--layer", 1, "--positions", 4000, "--text-positions", 10**6]

@@ -8,7 +8,7 @@ from unittest import mock
 import numpy as np
 import torch
 
-from claims import common, consistency, controls, effect, letting_go, linear, meaning, patches, quality, sae, scoring, seeds, sets, steer, strongest
+from claims import common, consistency, controls, effect, letting_go, linear, meaning, paper, patches, quality, sae, scoring, seeds, sets, steer, strongest, table_reading
 from topklm import stats
 from topklm.model import ModelConfig, TopKLM
 
@@ -65,6 +65,31 @@ class Reads(unittest.TestCase):
     def test_medians_leave_out_what_has_none(self):
         got = controls.medians({"density": np.array([0.1, np.nan, 0.3, 0.2]), "f1": np.array([0.5, np.nan, 0.9, np.nan])})
         self.assertEqual((got["units"], got["left_out"], got["f1"]), (4, 0.25, 0.7))
+        self.assertEqual(got["counts"], {"density": 3, "f1": 2})
+
+    def test_an_entropy_is_told_with_the_units_that_have_one(self):
+        # Of two units one is active often enough for an entropy at its strongest tenth.
+        often, seldom = np.arange(1, 202.0), np.r_[np.arange(1, 101.0), np.zeros(101)]
+        rng = np.random.default_rng(0)
+        ids = rng.integers(0, 5, 201)
+        at_10 = [controls.entropies(x, ids, rng)[0][1] for x in (often, seldom)]
+        self.assertEqual([bool(np.isfinite(bits)) for bits in at_10], [(x > 0).sum() > controls.more_than(0.1) for x in (often, seldom)])
+        self.assertEqual([controls.more_than(share) for share in controls.SHARES], [1900, 190])
+        names = ("density", "at_1", "at_10", "by_value", "f1", "f1_shuffled", "token")
+        columns = {name: np.ones(2) for name in names} | {"at_1": np.full(2, np.nan), "at_10": np.array(at_10)}
+        row = controls.medians(columns) | {"layers": None}
+        rows = {"topk": row | {"blocks": {"4": row}}, "sae topk-k48": row | {"kind": "topk", "k": 48, "layer": 4, "blocks": {"4": row}}}
+        result = {"units_a_block": 2, "text": {"tokens": 201, "drawn": 100}, "rows": rows}
+        shown = "\n".join(table_reading.controls(result))
+        self.assertIn(f"| – (0 % of them) | {at_10[0]:.2f} (50 % of them) | 1.00 |", shown)
+        self.assertIn("Those at the strongest 1 % and 10 % are only of units that are active more than 1,900 and 190 times (in brackets", shown)
+        figures = lambda *path: result[path[1]]  # noqa: E731
+        self.assertIn("bits (only those count that are active more than 190 times, 50 % and 50 % of them), and 100 %", paper.as_saes(figures))
+        # Results from before the counts.
+        for e in (row, *rows.values()):
+            e.pop("counts", None)
+        self.assertNotIn("of them)", "\n".join(table_reading.controls(result)))
+        self.assertIn("bits (only those count that are active more than 190 times), and", paper.as_saes(figures))
 
     def test_top_activations(self):
         top = stats.Top(1, 3)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import tempfile
 import unittest
 from dataclasses import replace
@@ -144,6 +145,21 @@ class Model(unittest.TestCase):
         self.assertEqual(config_of(hf_config(CONFIG)), CONFIG)
         dense = replace(CONFIG, topk_k=None, n_nontopk=0)
         self.assertEqual(config_of(hf_config(dense)), dense)
+
+    def test_a_config_json_that_this_code_does_not_compute_is_refused(self):
+        table = hf_config(CONFIG)
+        new = {key: value for key, value in table.items() if key != "rope_theta"}  # as transformers 5 writes it
+        self.assertEqual(config_of(new | {"rope_parameters": {"rope_type": "default", "rope_theta": 500.0}}).rope_theta, 500)
+        for change, said in (
+            ({"rope_parameters": {"rope_type": "yarn", "factor": 2.0, "rope_theta": 500.0}}, "rope_parameters is {'rope_type': 'yarn'"),
+            ({"rope_parameters": {"rope_theta": 500.0, "partial_rotary_factor": 0.5}}, "rope_parameters is"),
+            ({"rope_scaling": {"type": "linear", "factor": 2.0}}, "rope_scaling is {'type': 'linear'"),
+            ({"hidden_act": "gelu"}, "hidden_act is 'gelu'"),
+            ({"rope_theta": -1.0}, "rope_theta must be above 0"),
+            ({"num_attention_heads": None}, "num_attention_heads must be there, as whole numbers from 1 on"),
+        ):
+            with self.subTest(said), self.assertRaisesRegex(ValueError, f"^x/config.json: .*{re.escape(said)}"):
+                config_of(table | change, "x/config.json")
 
     def test_stored_weights(self):
         tensors = {"m": torch.randn(7, 9) * torch.logspace(-3, 2, 7)[:, None], "zero": torch.zeros(2, 3), "norm": torch.ones(4)}

@@ -79,6 +79,9 @@ class Refusals(unittest.TestCase):
             ("checkpoints = 4", 'checkpoints = ["last"]', "checkpoints must be a number or a list of steps"),
             ("warmup = 2", "warmup = 2\nanneal = [0.5, 8]", "anneal must be a list of [share of the steps, k], not of 0.5"),
             ("save_every = 1", 'save_every = 1\nepochs = {"a.txt" = -1}', "epochs of a.txt must be a number from 0 on, not -1"),
+            ("save_every = 1", 'save_every = 1\nepochs = {"a.txt" = 1e-9, "b.txt" = 1e-9}', "has 0 tokens to train on, but a window takes 33"),
+            ("warmup = 2", "warmup = 2\nmore = 3", "more is written as tables [[train.more]], not as 3"),
+            ("d_mlp = 24", "d_mlp = 24\nrope_theta = -1.0", "rope_theta must be above 0, not -1.0"),
             ("seed = 3", "seed = ", "changed.toml is not valid TOML"),
         ):
             with self.subTest(new):
@@ -121,11 +124,36 @@ class Refusals(unittest.TestCase):
             ("opening = 12", "openning = 12", "openning: there is no such key"),
             ("[[source]]\nfile = \"a.txt\"\nepochs = 1\n[[source]]", "[source]", "sources are written as tables [[source]]"),
             ("held_out_every = 10\n", "", "wrong-data.toml lacks held_out_every"),
+            ('[validation]\nfile = "validation.txt"', 'validation = "x.txt"', "validation is written as a table [validation] with file, not as 'x.txt'"),
+            ("test_bytes = 900", 'test_bytes = "900"', "test_bytes must be a number from 0 on, not '900'"),
+            ("test_bytes = 900", "test_bytes = -5", "test_bytes must be a number from 0 on, not -5"),
+            ('file = "b.txt"', "file = 3", "file must be the name of a text file, not 3"),
+            ('file = "b.txt"', 'file = "a.txt"', "a.txt is named as a source twice"),
+            ('file = "b.txt"', 'file = "test"', "test is what a part of tokens.npz is called: give the file another name"),
+            ("epochs = 1.5", 'epochs = 1.5\nset_aside = "false"', "set_aside of b.txt must be true or false, not 'false'"),
+            (toy.DATA[toy.DATA.index("[validation]"):], "source = 3", "sources are written as tables [[source]]"),
         ):
             with self.subTest(new):
                 self.assertIn(old, toy.DATA)
                 config.write_text(toy.DATA.replace(old, new))
                 self.refuses(said, data, "--corpus", self.folder / "corpus", "--out", self.folder / "x", "--config", config)
+
+    def test_a_file_that_is_added_twice_is_named(self):
+        arguments = ["--corpus", self.folder / "corpus", "--out", self.folder / "x", "--config", self.folder / "data.toml"]
+        self.refuses("a.txt is named as a source twice", data, *arguments, "--add", "a.txt", 2)
+
+    def test_weights_are_gone_on_with_by_their_own_tokenizer_alone(self):
+        out, other = self.folder / "begun-from", self.folder / "other-tokens"
+        self.call(export, "--run", self.folder / "run", "--data", self.folder / "data", "--out", out, "--steps")
+        shutil.copytree(self.folder / "data", other)
+        tokenizer = json.loads((other / "tokenizer.json").read_text())
+        tokens = tokenizer["model"]["vocab"]
+        tokens["a"], tokens["b"] = tokens["b"], tokens["a"]
+        (other / "tokenizer.json").write_text(json.dumps(tokenizer))
+        said = f"{out}/tokenizer.json has other tokens than {other}/tokenizer.json: make DATA with topklm.data --tokenizer"
+        for folder in (out, out / "step2"):
+            self.refuses(said, train, *self.trains(run="begins", data="other-tokens", more=["--from", folder, "--step", 2]))
+        self.call(train, *self.trains(run="begins", more=["--from", out / "step2", "--step", 2, "--until", 2]))
 
     def test_an_export_that_is_refused_leaves_nothing(self):
         out = self.folder / "exported"

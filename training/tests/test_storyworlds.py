@@ -166,6 +166,26 @@ class Stories(unittest.TestCase):
         self.assertEqual(grammar.verb("make {a:p} way", "past", False), "made {a:p} way")
 
 
+class Refusals(unittest.TestCase):
+    def refuses(self, words, module, *arguments):
+        """The command ends with one sentence that has these words."""
+        done = subprocess.run([sys.executable, "-m", module, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn(words, done.stderr.splitlines()[-1])
+
+    def test_wrong_paths_are_named(self):
+        folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.refuses("nowhere.txt: No such file or directory", "storyworlds.check", folder / "nowhere.txt")
+        (folder / "empty.txt").write_text("\n<|endoftext|>\n")
+        self.refuses("empty.txt has no story", "storyworlds.check", folder / "empty.txt")
+        for path in ("--out", "--states"):
+            given = {"--out": folder / "one.txt", "--states": folder / "two.jsonl"} | {path: folder}
+            self.refuses(f"{path}: {folder} is a folder", "storyworlds", "--bytes", 1, *(x for pair in given.items() for x in pair))
+        self.refuses("name two files", "storyworlds", "--bytes", 1, "--out", folder / "one.txt", "--states", folder / "one.txt")
+        self.refuses("empty.txt", "storyworlds", "--bytes", 1, "--out", folder / "empty.txt" / "one.txt")
+        self.assertEqual([path.name for path in folder.iterdir()], ["empty.txt"])
+
+
 class Variety(unittest.TestCase):
     def test_no_frame_is_frequent_and_no_story_twice(self):
         source = stories(3)

@@ -3,10 +3,13 @@
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
@@ -66,6 +69,12 @@ class TopK(unittest.TestCase):
         for select in ("value", "abs"):
             for k in (1, 7, 64):
                 self.assertTrue(torch.equal(topk.mask_by_sort(x, k, select), topk.topk_mask(x, k, select)))
+
+    def test_a_compiler_is_a_command_or_is_not_there(self):
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        for command, found in (("nowhere/ccache gcc", False), ("'gcc", False), ("env cc", shutil.which("cc") is not None)):
+            with mock.patch.dict(os.environ, {"CC": command, "XDG_CACHE_HOME": folder}):
+                self.assertEqual(topk.compiled.__wrapped__("topk.c") is not None, found, command)
 
     def test_gradient_flows_through_what_is_kept(self):
         x = torch.tensor([[3.0, -1.0, 2.0, -5.0]], requires_grad=True)

@@ -412,6 +412,10 @@ class Training(unittest.TestCase):
                 exported("wrong", "--steps", 2, step)
             self.assertRegex(err.getvalue(), f"--steps: {step} is no checkpoint beside the last one in .*; there: 0, 2, 4")
         self.assertFalse((out / "wrong").exists())
+        # Again over the same folder: what isn't written now goes, but for what is no step{N}/.
+        (out / "all" / "step-notes").mkdir()
+        self.assertEqual(exported("all", "--steps", 2), ["step-notes", "step2"])
+        self.assertEqual(exported("all"), ["step-notes"])
 
     def test_the_loss_curve_of_a_run_that_was_begun_stays_whole(self):
         folder, out = self.folder, self.folder / "out" / "joined"
@@ -437,6 +441,21 @@ class Training(unittest.TestCase):
             self.assertEqual(after["seconds"], round(40 + took))
         self.assertEqual(sorted(p.name for p in out.iterdir() if p.is_dir()), ["step0", "step2", "step4", "step6"])
         self.assertEqual(json.loads((out / "config.json").read_text())["training_step"], 10)
+        export(folder / "long", folder / "data", out, False, None)  # step6/ is of this run, the others of what it began from
+        self.assertEqual(sorted(p.name for p in out.iterdir() if p.is_dir()), ["step0", "step2", "step4"])
+
+    def test_each_process_takes_a_gpu_of_its_own(self):
+        where, order = {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1"}, mock.Mock()
+        order.begin.side_effect = InterruptedError
+        with (
+            mock.patch.dict("os.environ", where),
+            mock.patch.object(torch.cuda, "is_available", return_value=True),
+            mock.patch.object(torch.cuda, "set_device", order.choose),
+            mock.patch.object(train.dist, "init_process_group", order.begin),
+            self.assertRaises(InterruptedError),
+        ):
+            self.trainer("second")
+        self.assertEqual(order.mock_calls, [mock.call.choose("cuda:1"), mock.call.begin("nccl")])
 
     def test_two_processes_equal_one(self):
         self.trainer("one").run()

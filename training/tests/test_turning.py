@@ -72,7 +72,7 @@ class Turning(ToyClaims):
         binary.chmod(binary.stat().st_mode | stat.S_IEXEC)
         pair = {"from": "dog", "to": "cat", "prompt": "They had a", "fresh": FRESH}
         self.assertIn("turn --model m --backend cpu --from dog --to cat --prompt They had a --most 8", turning.found(binary, "m", pair)["arguments"])
-        with self.assertRaisesRegex(RuntimeError, "bad / cat: error: no such word"):
+        with self.assertRaisesRegex(ValueError, "bad / cat: error: no such word"):
             turning.found(binary, "m", pair | {"from": "bad"})
 
     def test_the_pairs_are_whole(self):

@@ -144,7 +144,7 @@ def configs_of(table: dict, dense: bool, data: Path | None):
         raise ValueError("d_vocab stands at the top, not under [model]")
     d_vocab = table.get("d_vocab")
     if data is not None:
-        there = vocabulary(data)
+        there = len(vocabulary(data))
         d_vocab = there if d_vocab is None else d_vocab
         if d_vocab != there:
             raise ValueError(f"d_vocab is {d_vocab}, but {data / 'tokenizer.json'} has {there} tokens; both must be the same number")
@@ -157,6 +157,8 @@ def configs_of(table: dict, dense: bool, data: Path | None):
     train = {key: value for key, value in train.items() if not (dense and key in ("anneal", "outward", "lasting", "revive"))}
     if "finish" in train:
         train["finish"] = made(Finish, train["finish"], "[train.finish]")
+    if not isinstance(train.get("more", []), list):
+        raise ValueError(f"more is written as tables [[train.more]], not as {train['more']!r}")
     train["more"] = tuple(made(More, phase, "[[train.more]]") for phase in train.get("more", ()))
     train = made(TrainConfig, train, "[train]")
     for step in train.anneal:

@@ -3,7 +3,7 @@
     python -m topklm.data --corpus DIR [DIR …] --out DATA [--config configs/data.toml] [--add FILE EPOCHS …] [--tokenizer FILE]
 
 writes DATA/tokenizer.json, DATA/tokens.npz (documents as uint16 ids, one array a source; `held_out`, for every choice; `test`, for the
-last figure alone; `validation`), DATA/report.json. A document is BOS (id 0) and its tokens: the next document's BOS ends it, so BOS and EOS are one token.
+last figure alone; `validation`), DATA/report.json, all moved into place at the end. A document is BOS (id 0) and its tokens: the next document's BOS ends it, so BOS and EOS are one token.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import re
 import sys
 import tomllib
 import unicodedata
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,8 @@ SEPARATOR = "<|endoftext|>"
 # What Unicode counts as white space, and with it Rust, whose twin is crate/src/offline/documents.rs: Python has U+001C to U+001F too.
 SPACES = "".join(c for c in map(chr, range(0x10000)) if c.isspace() and not "\x1c" <= c <= "\x1f")
 BOS = 0
+# What `prepare` writes, in this order: a folder that has the last one is whole.
+FILES = ("tokenizer.json", "tokens.npz", "report.json")
 # A text without separators is cut at blank lines into documents of at least so many characters.
 PIECE = 1_000
 # Of scripts that write no spaces each character counts as a word: Thai, Lao, Burmese, Khmer, kana, Han.
@@ -43,6 +46,13 @@ def read_toml(path: Path) -> dict:
         return tomllib.loads(read_text(path))
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path} is not valid TOML: {error}") from None
+
+
+def read_json(path: Path):
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not valid JSON: {error}") from None
 
 
 def said(error: Exception) -> str:
@@ -95,8 +105,10 @@ def found(corpora: list[Path], file: str) -> Path:
 
 def check_config(config: dict):
     """The table of a data.toml; an error names the key that is missing, unknown or means nothing."""
-    if not all(isinstance(source, dict) for source in config["source"]):
+    if not isinstance(config["source"], list) or not all(isinstance(source, dict) for source in config["source"]):
         raise ValueError("sources are written as tables [[source]] with file and epochs")
+    if not isinstance(config.get("validation", {}), dict):
+        raise ValueError(f"validation is written as a table [validation] with file, not as {config['validation']!r}")
     known = {"seed", "d_vocab", "held_out_every", "test_bytes", "ngram", "ngram_set_aside", "opening", "validation", "source"}
     unknown = set(config) - known | {key for source in config["source"] for key in source} - {"file", "epochs", "set_aside"}
     if unknown:
@@ -109,21 +121,48 @@ def check_config(config: dict):
     # 256 bytes and BOS; ids are stored in 16 bits
     if type(config["d_vocab"]) is not int or not 257 <= config["d_vocab"] <= 65_536:
         raise ValueError(f"d_vocab must be a whole number from 257 to 65536, not {config['d_vocab']!r}")
+    check_amount("test_bytes", config.get("test_bytes", 0))
+    validation, seen = config.get("validation"), set()
+    for table in config["source"] + ([validation] if validation else []):
+        if not isinstance(table["file"], str):
+            raise ValueError(f"file must be the name of a text file, not {table['file']!r}")
     for source in config["source"]:
-        check_epochs({source["file"]: source["epochs"]})
+        file, aside = source["file"], source.get("set_aside", True)
+        if file in seen:
+            raise ValueError(f"{file} is named as a source twice: name each file once, with the sum of its epochs")
+        if file in ("held_out", "test", "validation"):
+            raise ValueError(f"{file} is what a part of tokens.npz is called: give the file another name")
+        if not isinstance(aside, bool):
+            raise ValueError(f"set_aside of {file} must be true or false, not {aside!r}")
+        seen.add(file)
+        check_epochs({file: source["epochs"]})
+
+
+def check_amount(name: str, value):
+    if type(value) not in (int, float) or not 0 <= value < math.inf:
+        raise ValueError(f"{name} must be a number from 0 on, not {value!r}")
 
 
 def check_epochs(epochs: dict):
     for file, value in epochs.items():
-        if type(value) not in (int, float) or not 0 <= value < math.inf:
-            raise ValueError(f"epochs of {file} must be a number from 0 on, not {value!r}")
+        check_amount(f"epochs of {file}", value)
 
 
 def check_folder(data: Path):
-    """Refuses what is no folder that `prepare` wrote."""
-    for name in ("tokenizer.json", "tokens.npz", "report.json"):
+    """Refuses what is no folder that `prepare` wrote to the end."""
+    for name in FILES:
         if not (data / name).is_file():
-            raise FileNotFoundError(f"--data: {data} has no {name}; name the folder that topklm.data wrote")
+            raise FileNotFoundError(f"--data: {data} has no {name}; name the folder that topklm.data wrote, and run it again if it was interrupted")
+
+
+def read_tokens(data: Path) -> dict[str, np.ndarray]:
+    """The arrays of DATA/tokens.npz."""
+    path = data / "tokens.npz"
+    try:
+        with path.open("rb") as file:
+            return dict(np.load(file))
+    except (zipfile.BadZipFile, EOFError, ValueError, TypeError) as error:
+        raise ValueError(f"{path} is damaged: run topklm.data again ({error})") from None
 
 
 def split(documents: list[str], held_out_every: int, test_bytes: float, seed: list[int]):
@@ -221,7 +260,6 @@ def prepare(corpora: list[Path], config: dict, out: Path, tokenizer: Path | None
     else:
         tokenizer = train_tokenizer((d for documents in train.values() for d in documents), config["d_vocab"])
     out.mkdir(parents=True, exist_ok=True)
-    (out / "tokenizer.json").write_text(tokenizer.to_str(pretty=True), encoding="utf-8")
 
     def encode(documents):
         ids = [np.array(e.ids, dtype=np.uint16) for e in tokenizer.encode_batch(documents)]
@@ -240,13 +278,24 @@ def prepare(corpora: list[Path], config: dict, out: Path, tokenizer: Path | None
     if validation is not None:
         arrays["validation.ids"] = np.array(tokenizer.encode(validation, add_special_tokens=False).ids, dtype=np.uint16)
         report["validation"] = {"tokens": len(arrays["validation.ids"]), "bytes": len(validation.encode())}
-    np.savez(out / "tokens.npz", **arrays)
     report |= {
         "epoch_tokens": sum(int(e["tokens"] * e["epochs"]) for e in report["sources"]),
         "unique_tokens": sum(e["tokens"] for e in report["sources"]),
     }
-    (out / "report.json").write_text(json.dumps(report, indent=1) + "\n")
+    write_folder(out, tokenizer.to_str(pretty=True), arrays, report)
     return report
+
+
+def write_folder(out: Path, tokenizer: str, arrays: dict, report: dict):
+    """FILES, all written beside before the first is moved into place, so that an interruption leaves no tokenizer beside another one's tokens."""
+    drafts = {name: out / f"{name}.part" for name in FILES}
+    drafts["tokenizer.json"].write_text(tokenizer, encoding="utf-8")
+    with drafts["tokens.npz"].open("wb") as file:
+        np.savez(file, **arrays)
+    drafts["report.json"].write_text(json.dumps(report, indent=1) + "\n")
+    (out / "report.json").unlink(missing_ok=True)
+    for name, draft in drafts.items():
+        draft.replace(out / name)
 
 
 class Packed:
@@ -260,15 +309,15 @@ class Packed:
     def __init__(self, data: Path, n_ctx: int, seed: int, epochs: dict | None = None):
         check_epochs(epochs or {})
         check_folder(data)
-        self.arrays = dict(np.load(data / "tokens.npz"))
-        self.sources = json.loads((data / "report.json").read_text())["sources"]
+        self.arrays = read_tokens(data)
+        self.sources = read_json(data / "report.json")["sources"]
         unknown = set(epochs or {}) - {source["file"] for source in self.sources}
         if unknown:
             raise ValueError(f"epochs: {', '.join(sorted(unknown))} is not among the sources of {data / 'report.json'}")
         self.sources = [source | {"epochs": (epochs or {}).get(source["file"], source["epochs"])} for source in self.sources]
-        most = sum(len(self.arrays[f"{source['file']}.ids"]) * math.ceil(source["epochs"]) for source in self.sources)
-        if most <= n_ctx:  # no epoch would ever fill a window
-            raise ValueError(f"{data} has {most} tokens to train on, but a window takes {n_ctx + 1}: give more text, or a smaller n_ctx")
+        tokens = int(sum(len(self.arrays[f"{source['file']}.ids"]) * source["epochs"] for source in self.sources))
+        if tokens <= n_ctx:  # an epoch would hardly ever fill a window
+            raise ValueError(f"an epoch of {data} has {tokens} tokens to train on, but a window takes {n_ctx + 1}: give more text or epochs, or a smaller n_ctx")
         self.n_ctx, self.seed = n_ctx, seed
         self._epoch, self._stream, self._first = -1, None, 0
         self._next_first = 0
@@ -281,8 +330,9 @@ class Packed:
             whole, rest = divmod(source["epochs"], 1)
             for a, b in zip(starts[:-1], starts[1:], strict=True):
                 parts += [ids[a:b]] * (int(whole) + int(rng.random() < rest))
-        stream = np.concatenate([parts[i] for i in rng.permutation(len(parts))])
-        n_windows = (len(stream) - 1) // self.n_ctx
+        # Where epochs are below 1, chance may leave all documents out.
+        stream = np.concatenate([np.zeros(0, dtype=np.uint16), *(parts[i] for i in rng.permutation(len(parts)))])
+        n_windows = max(len(stream) - 1, 0) // self.n_ctx
         return stream, n_windows
 
     def windows(self, first: int, count: int) -> np.ndarray:
@@ -342,7 +392,8 @@ def main():
     try:
         config = read_toml(args.config)
         added = [{"file": file, "epochs": number(epochs), "set_aside": False} for file, epochs in args.add]
-        config["source"] = [*config["source"], *added]
+        if isinstance(config["source"], list):  # else it is refused
+            config["source"] = [*config["source"], *added]
         report = prepare(args.corpus, config, args.out, args.tokenizer)
     except KeyError as error:
         parser.error(f"{args.config} lacks {error.args[0]}; configs/own-data.toml is an example")

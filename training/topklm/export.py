@@ -12,13 +12,16 @@ import argparse
 import hashlib
 import json
 import pickle
+import re
+import shutil
+import sys
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from .data import SEPARATOR, said
+from .data import SEPARATOR, read_json, said
 from .model import ModelConfig, TopKLM
 
 MODELING = Path(__file__).with_name("modeling_topk.py")
@@ -79,8 +82,20 @@ def read_checkpoint(path: Path) -> tuple[ModelConfig, dict, dict]:
     return ModelConfig(**json.loads(meta["config"])), tensors, meta
 
 
-def config_of(table: dict) -> ModelConfig:
-    """The ModelConfig of a config.json of our own kind (Llama, as many KV heads as heads, no biases, plain RoPE)."""
+def config_of(table: dict, name: str | Path = "config.json") -> ModelConfig:
+    """The ModelConfig of a config.json of our own kind (Llama, as many KV heads as heads, no biases, plain RoPE, SiLU)."""
+    try:
+        return ModelConfig(**fields_of(table))
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def fields_of(table: dict) -> dict:
+    """The fields of ModelConfig in a config.json; an error names the key that is missing, or means what this code does not have."""
+    needed = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "max_position_embeddings")
+    wrong = [key for key in needed if not isinstance(table, dict) or type(table.get(key)) is not int or table[key] < 1]
+    if wrong:
+        raise ValueError(f"{', '.join(wrong)} must be there, as whole numbers from 1 on: is it the config of a Llama model?")
 
     def given(key, default):
         value = table.get(key)
@@ -88,31 +103,43 @@ def config_of(table: dict) -> ModelConfig:
 
     heads = table["num_attention_heads"]
     if given("num_key_value_heads", heads) != heads or table.get("attention_bias") or table.get("mlp_bias"):
-        raise ValueError("config.json: grouped KV heads and biases are not what this code trains")
-    return ModelConfig(
-        d_vocab=table["vocab_size"],
-        d_model=table["hidden_size"],
-        n_layers=table["num_hidden_layers"],
-        n_heads=heads,
-        d_head=given("head_dim", table["hidden_size"] // heads),
-        d_mlp=table["intermediate_size"],
-        n_ctx=table["max_position_embeddings"],
-        topk_k=table.get("topk_k"),
-        n_nontopk=given("n_nontopk", 0),
-        topk_select=given("topk_select", "value"),
-        topk_post=given("topk_post", "identity"),
-        topk_embed=given("topk_embed", False),
-        rope_theta=given("rope_theta", 10_000.0),
-        norm_eps=given("rms_norm_eps", 1e-6),
-        tied=given("tie_word_embeddings", False),
-    )
+        raise ValueError("grouped KV heads and biases are not what this code trains")
+    if given("hidden_act", "silu") != "silu":
+        raise ValueError(f"hidden_act is {table['hidden_act']!r}; this code has 'silu' alone")
+    if table.get("rope_scaling") is not None:
+        raise ValueError(f"rope_scaling is {table['rope_scaling']}; this code has RoPE without scaling alone")
+    rope = given("rope_parameters", {})  # where transformers 5 writes RoPE
+    if not isinstance(rope, dict) or set(rope) - {"rope_type", "rope_theta"} or rope.get("rope_type", "default") != "default":
+        raise ValueError(f"rope_parameters is {rope}; this code has a rope_theta and the rope_type 'default' alone")
+    return {
+        "d_vocab": table["vocab_size"],
+        "d_model": table["hidden_size"],
+        "n_layers": table["num_hidden_layers"],
+        "n_heads": heads,
+        "d_head": given("head_dim", table["hidden_size"] // heads),
+        "d_mlp": table["intermediate_size"],
+        "n_ctx": table["max_position_embeddings"],
+        "topk_k": table.get("topk_k"),
+        "n_nontopk": given("n_nontopk", 0),
+        "topk_select": given("topk_select", "value"),
+        "topk_post": given("topk_post", "identity"),
+        "topk_embed": given("topk_embed", False),
+        "rope_theta": given("rope_theta", 10_000.0) if rope.get("rope_theta") is None else rope["rope_theta"],
+        "norm_eps": given("rms_norm_eps", 1e-6),
+        "tied": given("tie_word_embeddings", False),
+    }
+
+
+def owner_of(folder: Path) -> Path:
+    """The exported folder that a step{N}/ lies in; an exported folder itself."""
+    return folder if (folder / "config.json").exists() else folder.parent
 
 
 def load_model(path: Path) -> TopKLM:
     """The model of a checkpoint that the trainer wrote (a file), or of an exported folder or its step{N}/ (f32)."""
     if path.is_dir():
-        owner = path if (path / "config.json").exists() else path.parent
-        config = config_of(json.loads((owner / "config.json").read_text()))
+        described = owner_of(path) / "config.json"
+        config = config_of(read_json(described), described)
         tensors = read_weights(path / "model.safetensors")
     else:
         config, tensors, _ = read_checkpoint(path)
@@ -196,25 +223,47 @@ def state_of(run: Path, device: str | None = None) -> dict:
         raise ValueError(f"{path} is not a whole state of a run; remove the whole folder {run} and train again") from None
 
 
-def vocabulary(data: Path) -> int:
-    """How many tokens DATA/tokenizer.json has."""
+def vocabulary(data: Path) -> dict[str, int]:
+    """The tokens of DATA/tokenizer.json, each with its id."""
     from tokenizers import Tokenizer
 
     path = data / "tokenizer.json"
     if not path.is_file():
         raise FileNotFoundError(f"--data: {data} has no tokenizer.json; name the folder that topklm.data wrote")
     try:
-        return Tokenizer.from_file(str(path)).get_vocab_size()
+        return Tokenizer.from_file(str(path)).get_vocab()
     except Exception as error:  # the library raises nothing more special
         raise ValueError(f"{path} is no tokenizer.json: {error}") from None
 
 
 def check_tokenizer(run: Path, data: Path, state: dict, d_vocab: int):
     """Refuses a DATA whose tokenizer is not the one that the run was trained with."""
-    there, path = vocabulary(data), data / "tokenizer.json"
+    there, path = len(vocabulary(data)), data / "tokenizer.json"
     then = state.get("read", {}).get("tokenizer.json")  # states from before it was stored have none
     if there > d_vocab or then and then != hashlib.sha256(path.read_bytes()).hexdigest():
         raise ValueError(f"{path} is not the tokenizer that {run} was trained with; give the --data of its training")
+
+
+def read_log(path: Path) -> list[dict]:
+    """The lines of a log.jsonl, without a last one that an interruption cut off."""
+    lines, found = path.read_text().splitlines(keepends=True), []
+    for number, line in enumerate(lines, 1):
+        try:
+            found.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            if line.endswith("\n"):
+                raise ValueError(f"{path}: line {number} is not valid JSON: {error}") from None
+    return found
+
+
+def remove_stale(out: Path, written: set[str], began: int):
+    """Takes the step{N}/ of an earlier export away, which would pass for this run's: all but those that are `written` now and, where the run
+    began with stored weights, those of the steps up to there."""
+    for folder in out.iterdir():
+        step = re.fullmatch(r"step(\d+)", folder.name)
+        if step and folder.name not in written and int(step[1]) > began and folder.is_dir() and not folder.is_symlink():
+            shutil.rmtree(folder)
+            print(f"removed {folder}, which an earlier export had left", file=sys.stderr)
 
 
 def curve(run: Path, earlier: dict | None = None) -> dict:
@@ -224,7 +273,7 @@ def curve(run: Path, earlier: dict | None = None) -> dict:
     up to that step and its share of the time; `begun_at` {"step", "seconds"} then says what was taken.
     """
     log = run / "log.jsonl"
-    lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    lines = read_log(log) if log.exists() else []
     losses = {line["step"]: round(line["loss"], 3) for line in lines if "loss" in line}
     evaluation = next((line["eval"] for line in reversed(lines) if "eval" in line), None)
     seconds = max((line["seconds"] for line in lines if "loss" in line), default=0)
@@ -257,8 +306,10 @@ def export(run: Path, data: Path, out: Path, steps: bool | list[int], twin: str 
     check_tokenizer(run, data, state, config.d_vocab)
     tensors = to_f16(tensors)
     losses = out / "training.json"
-    training = curve(run, json.loads(losses.read_text()) if losses.exists() else None)
+    training = curve(run, read_json(losses) if losses.exists() else None)
     out.mkdir(parents=True, exist_ok=True)  # from here on nothing is left to be refused
+    # A run that began at step 0, or with random weights, keeps none.
+    remove_stale(out, {path.stem for path in beside.values()} if steps else set(), state.get("began_at", 0) or -1)
     extra = {"training_step": int(meta["step"]), "tokens_seen": int(meta["tokens"]), "dense_twin": twin}
     generation = {"bos_token_id": 0, "eos_token_id": 0, "do_sample": True, "temperature": 0.7, "top_k": 0}
     tables = {"config": hf_config(config, **extra), "generation_config": generation, "tokenizer_config": tokenizer_config(config.n_ctx)}

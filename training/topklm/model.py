@@ -53,6 +53,10 @@ class ModelConfig:
             raise ValueError(f"topk_post must be 'identity' or 'relu', not {self.topk_post!r}")
         if self.topk_embed and self.topk_k is None:
             raise ValueError("topk_embed needs topk_k: there is no cut to apply to the embedding")
+        if not 0 < self.rope_theta < float("inf"):
+            raise ValueError(f"rope_theta must be above 0, not {self.rope_theta}")
+        if not 0 <= self.norm_eps < float("inf"):
+            raise ValueError(f"norm_eps must be from 0 on, not {self.norm_eps}")
         if self.d_head % 2:
             raise ValueError(f"d_head must be even, not {self.d_head}")
 

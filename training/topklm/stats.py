@@ -51,7 +51,7 @@ def emergence(distances, limit: float) -> np.ndarray:
 class Top:
     """The N largest activations of many neurons over a stream of positions, with two ids kept beside each.
 
-    Where activations are equal the earlier position wins, as far as one call goes and between calls.
+    Where activations are equal the earlier position wins.
     """
 
     def __init__(self, neurons: int, n: int = N):
@@ -66,9 +66,13 @@ class Top:
         self.positions += len(x)
         self.active += (x != 0).sum(0)
         x = torch.where(x != 0, x, -torch.inf).T
-        values, at = x.topk(min(n, x.shape[1]), dim=1)
+        values, at = x.topk(min(n + 1, x.shape[1]), dim=1)
+        # torch.topk takes any of equal ones: neurons that have such are sorted.
+        tied = ((values[:, 1:] == values[:, :-1]) & (values[:, 1:] > -torch.inf)).any(1)
+        at[tied] = x[tied].sort(dim=1, descending=True, stable=True).indices[:, : n + 1]
+        at = at[:, :n]
         fresh = ids[at]
-        values = torch.cat([self.values, values], dim=1)
+        values = torch.cat([self.values, x.gather(1, at)], dim=1)
         order = values.sort(dim=1, descending=True, stable=True).indices[:, :n]
         self.values = values.gather(1, order)
         both = torch.cat([self.ids, fresh], dim=1)

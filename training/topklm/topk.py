@@ -9,6 +9,7 @@ import ctypes
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -52,8 +53,9 @@ def compiled(name: str):
         part = target.with_suffix(f".{os.getpid()}.so")
         flags = ["-O3", "-march=native", "-fopenmp", "-shared", "-fPIC"]
         try:
-            subprocess.run([compiler, *flags, str(source), "-o", str(part)], check=True, capture_output=True)
-        except subprocess.CalledProcessError:
+            command = [compiler] if shutil.which(compiler) else shlex.split(compiler)  # CC may be "ccache gcc"
+            subprocess.run([*command, *flags, str(source), "-o", str(part)], check=True, capture_output=True)
+        except (OSError, ValueError, subprocess.CalledProcessError):  # it is not there, its quotes are not closed, or it cannot
             return None
         part.replace(target)
     return ctypes.CDLL(str(target))

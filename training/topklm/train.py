@@ -26,8 +26,8 @@ from safetensors import SafetensorError
 
 from . import precision, sparse
 from .config import CHANGEABLE, TrainConfig, changed, read_config
-from .data import BOS, Packed, check_folder, evaluation_windows, said
-from .export import load_model, state_of, write_tensors
+from .data import BOS, Packed, check_folder, evaluation_windows, read_json, said
+from .export import load_model, owner_of, state_of, vocabulary, write_tensors
 from .model import TopKLM
 from .muon import Muon
 
@@ -38,6 +38,14 @@ REWARM = 20
 def digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def cut_torn_line(log: Path):
+    """Cuts off a last line that an interruption left without its end: the next one would be written behind it."""
+    if log.exists():
+        text = log.read_bytes()
+        if not text.endswith(b"\n"):
+            os.truncate(log, text.rfind(b"\n") + 1)
 
 
 def checkpoint_steps(checkpoints: int | list, first: int, last: int) -> list[int]:
@@ -115,6 +123,8 @@ class Trainer:
             raise ValueError(f"seed must be a whole number from 0 on, not {seed!r}")
         self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
         self.device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
+        if self.device != "cpu":
+            torch.cuda.set_device(self.device)  # else NCCL takes the first GPU in every process
         if self.world > 1 and not dist.is_initialized():
             dist.init_process_group("nccl" if self.device != "cpu" else "gloo")
         if self.c.batch % self.world:
@@ -176,6 +186,11 @@ class Trainer:
         ours, theirs = self.model_config, stored.config
         if theirs != ours and (None in (ours.topk_k, theirs.topk_k) or replace(theirs, topk_k=ours.topk_k) != ours):
             raise ValueError(f"{weights}: its shapes or cut are not those of the config: {theirs}")
+        owner = owner_of(weights)
+        # A trainer's checkpoint has no tokenizer beside it.
+        if weights.is_dir() and (owner / "tokenizer.json").is_file() and vocabulary(owner) != vocabulary(self.data):
+            its, read = owner / "tokenizer.json", self.data / "tokenizer.json"
+            raise ValueError(f"{its} has other tokens than {read}: make DATA with topklm.data --tokenizer {its}")
         self.model.load_state_dict(stored.state_dict())
         self.step = self.began_at = step
 
@@ -219,7 +234,7 @@ class Trainer:
     def what_it_reads(self) -> dict:
         """The files of DATA, and how often each source is read."""
         check_folder(self.data)
-        sources = json.loads((self.data / "report.json").read_text())["sources"]
+        sources = read_json(self.data / "report.json")["sources"]
         files = {name: digest(self.data / name) for name in ("tokens.npz", "tokenizer.json")}
         return files | {"epochs": {source["file"]: source["epochs"] for source in sources}}
 
@@ -245,6 +260,11 @@ class Trainer:
         return state
 
     def load(self, state: dict):
+        if state["step"] > self.steps:
+            path, keys = self.out / "state.pt", "tokens and [[train.more]]"
+            raise ValueError(f"{path} stands at step {state['step']}, but the config has {self.steps} steps: give more {keys}, or another --out")
+        if self.rank == 0:
+            cut_torn_line(self.out / "log.jsonl")
         self.model.load_state_dict(state["model"])
         for (optimiser, _), saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
@@ -333,7 +353,7 @@ class Trainer:
 
     def evaluate(self) -> dict:
         """Bits a byte and nats a token on the held-out documents and on the validation file, as far as there are such."""
-        report = json.loads((self.data / "report.json").read_text())
+        report = read_json(self.data / "report.json")
         arrays, n_ctx, result = self.packed.arrays, self.model_config.n_ctx, {}
         for name, starts in (("held_out", arrays["held_out.starts"]), ("validation", None)):
             if report.get(name, {}).get("tokens", 0) == 0:
