@@ -129,6 +129,34 @@ describe('training steps', { timeout: 1_800_000 }, () => {
     }
   });
 
+  // In Firefox such a drag ends without the event `change`.
+  test('a slider that was dragged and put back shows what is chosen elsewhere', async () => {
+    const putBack = (slider) =>
+      slider.evaluate((input) => {
+        const { value } = input;
+        for (const at of [input.min, value]) {
+          input.value = at;
+          input.dispatchEvent(new Event('input', { bubbles: true }));
+        }
+      });
+    const fresh = await openSite(browser, site, '#/steer?e=1.2_clamp_3*1.3_clamp_6');
+    try {
+      await loaded(fresh.page);
+      const training = fresh.page.getByRole('slider', { name: /^Training/ });
+      await putBack(training);
+      await fresh.page.evaluate((step) => (location.hash += `&ckpt=${step}`), early);
+      await fresh.page.waitForFunction((input) => input.value === '0', await training.elementHandle());
+      const strength = fresh.page.locator('.slider input[type=range]');
+      const times = Number(await strength.inputValue());
+      await putBack(strength);
+      await fresh.page.getByRole('spinbutton', { name: 'Value' }).fill('9');
+      await fresh.page.getByRole('spinbutton', { name: 'Value' }).press('Tab');
+      await fresh.page.waitForFunction(([input, before]) => Number(input.value) > before, [await strength.elementHandle(), times]);
+    } finally {
+      await fresh.close();
+    }
+  });
+
   test('the way back to the weights in place ends the download of others', async () => {
     const fresh = await openSite(browser, site, '#/explore', { ignore: [/ERR_FAILED/] });
     try {
