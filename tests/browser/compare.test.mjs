@@ -358,6 +358,27 @@ describe('compared with its twin', { timeout: 1_800_000, skip }, () => {
     }
   });
 
+  test('Cancel ends the attaching of it also while statistics of its model are on their way', {
+    skip: !shipped && 'none comes with it',
+  }, async () => {
+    const fresh = await openSite(browser, site, `#/explore?model=${pair.name}&vs=0`);
+    try {
+      fresh.page.setDefaultTimeout(STEP_TIMEOUT);
+      const panel = column(fresh.page, 'sae');
+      site.hold(new RegExp(`${twin.name}/(features/index\\.json|model\\.safetensors)`));
+      await panel.getByRole('button', { name: /^Use this SAE/ }).click();
+      await panel.getByRole('button', { name: 'Cancel' }).click();
+      await panel.getByRole('button', { name: 'Cancel' }).waitFor({ state: 'detached' });
+      site.release();
+      await panel.getByRole('button', { name: /^Use this SAE/ }).waitFor();
+      await fresh.page.waitForTimeout(500); // what would go on would have begun
+      assert.equal(await panel.getByRole('button', { name: 'Cancel' }).count(), 0);
+    } finally {
+      site.release();
+      await fresh.close();
+    }
+  });
+
   test('on Steer a feature of it is found by a token, and set to its largest value', {
     skip: !shipped && 'none comes with it',
   }, async () => {
