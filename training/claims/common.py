@@ -13,8 +13,8 @@ import torch
 from safetensors import SafetensorError
 from tokenizers import Tokenizer
 
-from topklm.data import check_folder, said
-from topklm.export import load_model, write_whole
+from topklm.data import check_folder, read_tokens, said
+from topklm.export import load_model, owner_of, write_whole
 from topklm.model import TopKLM
 
 ROOT = Path(__file__).parents[2]
@@ -88,7 +88,7 @@ def subject(path: Path, data: Path | None = None) -> Subject:
     name = path.name if path.is_dir() else f"{path.resolve().parents[1].name}/{path.stem}"
     about = {"name": name, "sha256": sha256(weights)}
     if path.is_dir():
-        owner = path if (path / "config.json").exists() else path.parent
+        owner = owner_of(path)
         tokenizer = Tokenizer.from_file(str(owner / "tokenizer.json"))
         about["training_step"] = json.loads((owner / "config.json").read_text()).get("training_step")
     else:
@@ -138,7 +138,7 @@ def sha256(path: Path) -> str:
 def texts(data: Path) -> dict:
     """The arrays of tokens.npz: `validation.ids` (where there is such a text), `held_out.ids`, `held_out.starts`, and those of every source."""
     check_folder(data)
-    return dict(np.load(data / "tokens.npz"))
+    return read_tokens(data)
 
 
 def sources(arrays: dict) -> list[str]:

@@ -51,6 +51,11 @@ class Refuse(ToyClaims):
         self.refuses("step8.safetensors is a file; name the model's folder", switches, "--topk", self.checkpoint)
         self.refuses("no lists yet; run claims.sets first", letting_go, "--results", self.folder / "none", data=self.folder / "data")
 
+    def test_damaged_data(self):
+        shutil.copytree(self.folder / "data", self.folder / "torn")
+        (self.folder / "torn/tokens.npz").write_bytes(b"PK")
+        self.refuses("tokens.npz is damaged: run topklm.data again", quality, data=self.folder / "torn")
+
     def test_every_command_tells_what_is_wrong(self):
         commands = [path.read_text() for path in Path(common.__file__).parent.glob("*.py") if "\ndef main():" in path.read_text()]
         self.assertGreater(len(commands), 20)
