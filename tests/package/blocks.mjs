@@ -83,7 +83,7 @@ export const SHELL = [
   [
     'scripts/lib/command.mjs',
     'the same command without --release, whose optimizations take minutes; the alias is a path there',
-    ['cargo build --release --bin topk-lm', 'alias topk-lm=target/release/topk-lm'],
+    ['cargo build --release --bin topk-lm', 'alias topk-lm="$PWD/target/release/topk-lm"'],
   ],
   [
     OWN_MODEL,
