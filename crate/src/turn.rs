@@ -55,7 +55,7 @@ struct Columns {
     max: Vec<Option<f64>>,
 }
 
-/// All neurons of which a strength is known: the largest value at which text still reads, else the strong activation, else the largest.
+/// All neurons of which a strength is known: the largest value at which text stays readable, else the strong activation, else the largest.
 pub fn settable(features: &Path, model: &Model) -> Result<Vec<Setting>> {
     let file = features.join("index.json");
     let bytes = files::read_whole(&file, MOST_BYTES).map_err(|error| {

@@ -58,16 +58,18 @@ for (const size of [16, 32]) {
     test('no page scrolls sideways on a phone', async () => {
       const { page } = await openSite(browser, site, '#/byo');
       page.setDefaultTimeout(STEP_TIMEOUT);
-      await page.setViewportSize({ width: 390, height: 844 });
       const wide = [];
       for (const name of NARROW) {
         await page.evaluate((to) => (location.hash = `#/${to}`), name);
         await shown(page, name.startsWith('m/') ? 'neuron' : name);
-        const beyond = await eventually(
-          () => sidewaysScroll(page),
-          (px) => px <= 0,
-        );
-        if (beyond > 0) wide.push(`${name}: ${beyond} px`);
+        for (const width of [390, 320]) {
+          await page.setViewportSize({ width, height: 844 });
+          const beyond = await eventually(
+            () => sidewaysScroll(page),
+            (px) => px <= 0,
+          );
+          if (beyond > 0) wide.push(`${name}, ${width} px wide: ${beyond} px`);
+        }
       }
       assert.deepEqual(wide, []);
     });

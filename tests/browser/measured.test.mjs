@@ -38,7 +38,7 @@ test('figures by name for TopK, dense and SAE; a cost too small to measure is no
   );
   assert.match(
     claims.lead[5],
-    /^209 times a neuron turns .* still read; after new prompts 36 % still do, and 99\.0 % turn it the same way .*: 0 % and 54\.0 %/,
+    /^209 times a neuron turns .* stay readable; after new prompts 36 % still do, and 99\.0 % turn it the same way .*: 0 % and 54\.0 %/,
   );
   assert.match(claims.lead[7], /eight neurons bring up 50 %.*twin bring up 5 %, one neuron alone 0 %/);
   assert.match(claims.lead[8], /SAE on the twin bring up 55 %, one alone 45 %\. .*not the best lever.*without any neuron, brings up 100 %/);

@@ -21,7 +21,7 @@ describe('by touch', { timeout: 1_800_000, skip }, () => {
   const VISITS = { steer: `#/steer?n=3.296&len=12`, explore: '#/explore', trace: '#/trace', neuron: `#/m/${model.name}/3/296` };
   for (const name of ['gallery', 'browse', 'patch', 'about']) VISITS[name] = `#/${name}`;
   const LINES = 'input[type=range], input[type=checkbox], summary, header button, li > a, dt button, [role=group] > .name';
-  const LINKS = ':is(td, th, [role=cell]) > a:first-child, .target';
+  const LINKS = ':is(td, th, [role=rowheader], [role=cell]) > a:first-child, .target';
   for (const [name, hash] of Object.entries(VISITS)) {
     test(`${name}: sliders, boxes to tick, folds and the links of lists and tables are as high as a finger needs`, async () => {
       await page.evaluate((to) => (location.hash = to), hash);

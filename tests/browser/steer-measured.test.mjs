@@ -105,7 +105,7 @@ describe('steering by what neurons write', { timeout: 1_800_000, skip: !model.fe
     assert.match(await page.getByRole('button', { name: /^Noise/ }).innerText(), /shows in 4 of 10 texts · hardly reads/);
   });
 
-  test('a word finds the neuron that writes it; one click writes, at the strength at which text still reads', async () => {
+  test('a word finds the neuron that writes it; one click writes, at the strength at which text stays readable', async () => {
     await page.getByRole('searchbox').fill('dog');
     const first = page.getByRole('list', { name: 'Neurons found' }).getByRole('button').first();
     await first.waitFor();

@@ -134,8 +134,12 @@ describe('trace page', { timeout: 1_800_000 }, () => {
     });
     assert.ok(early.length < text.length && signs(text).startsWith(early), early);
     await page.locator(`[data-film="${film.texts[1].step}"]`).waitFor();
+    // Said while it plays, and not after.
+    const said = page.locator('[data-film] [role=status]');
+    await said.filter({ hasText: /^step .*, training loss \d\.\d\d nats per token/ }).waitFor();
     await page.getByRole('button', { name: 'Pause' }).click();
     await page.getByRole('button', { name: 'Play the training' }).waitFor();
+    assert.equal(await said.textContent(), '');
   });
 
   test('a checkpoint writes its row with its own weights, while the others stay', async () => {

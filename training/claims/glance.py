@@ -78,7 +78,7 @@ def glance(results: Path) -> str:
             {"random neurons": turning.get("random", {}).get("same_side", {}).get("mean")},
         ),
         (
-            "**Can you steer towards a topic?** Topics that up to eight bring up, while texts still read",
+            "**Can you steer towards a topic?** Topics that up to eight bring up, while texts stay readable",
             percent,
             works("topk", "8"),
             {"one neuron": works("topk", "1"), "SAE features on the twin": works("sae", "8"), "coordinates of the twin": works("dense", "8"), "raised logits, without any neuron": works("logits")},

@@ -81,7 +81,7 @@ def headline(results: Path) -> str:
     turned = common.read(results, "switches")
     if turned:
         lines.append(
-            f"- **Switches**: {turned['listed']:,} times a neuron turns a contrast, such as he / she, at least 1.5 times as far as the best of 100 random neurons, all at values at which short texts still read; after prompts that they were "
+            f"- **Switches**: {turned['listed']:,} times a neuron turns a contrast, such as he / she, at least 1.5 times as far as the best of 100 random neurons, all at values at which short texts stay readable; after prompts that they were "
             f"not found with {percent(turned['times']['as_listed'])} still do, and {percent(turned['same_side']['mean'], 1)} turn it the same way (other random neurons: {percent(turned['random']['times']['as_listed'])} and "
             f"{percent(turned['random']['same_side']['mean'], 1)})."
         )
@@ -96,7 +96,7 @@ def headline(results: Path) -> str:
             ours, theirs = (number(e["nats"]["median"], 1) for e in (sought, sought["dense"]))
             lines[-1] += (
                 f" Coordinates of the twin, at their largest values, hold as well ({percent(sought['dense']['same_side']['mean'], 1)}, by {percent(sought['dense']['kept']['median'])}), but turn the words by {theirs} nats where neurons, "
-                f"at values at which texts still read, do by {ours}."
+                f"at values at which texts stay readable, do by {ours}."
             )
     sets = common.read(results, "sets")
     few = sets.get("methods", {})

@@ -3,7 +3,7 @@
     python -m claims.recipes [--models DIR]      writes MODELS/Llama-TopK-Stories-16M/recipes.json
 
 One recipe a concept: the list of at most `MOST` neurons, if its texts have two of the concept's words often enough. docs/files.md has the format: `success` is the share
-of the texts with at least two words, `gentle` whether the texts still read (`likelihood` of concepts.toml). Most certain ones first.
+of the texts with at least two words, `gentle` whether the texts stay readable (`likelihood` of concepts.toml). Most certain ones first.
 """
 
 import json

@@ -3,7 +3,7 @@
     python -m claims.switches
 
 `topk-lm analyze --writes` finds, for each contrast (was / were, he / she, …), the neurons that move its log odds at least 1.5 times as far as the
-best of 100 random neurons of the layer, each set to the largest value at which its texts still read (`features/switches.json`). Some of 5,000
+best of 100 random neurons of the layer, each set to the largest value at which its texts stay readable (`features/switches.json`). Some of 5,000
 neurons do that at three prompts by chance. Here each is set to the same value behind three fresh prompts (`switches.toml`), and beside it 100 other
 random neurons of its layer at theirs.
 

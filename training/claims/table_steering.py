@@ -97,7 +97,7 @@ def switches(r):
     yield ""
     yield (
         f"`topk-lm analyze --writes` lists the neurons that move the log odds of a contrast (was / were, he / she, …; {MEASURED_CONTRASTS} of them, {r['contrasts']} with such a neuron) at least 1.5 times as far as the best of 100 random neurons of the layer, "
-        "all set to the largest values at which their texts still read. Here each is set to the same value after three prompts of the contrast that it was not found with, beside 100 other random neurons of its layer."
+        "all set to the largest values at which their texts stay readable. Here each is set to the same value after three prompts of the contrast that it was not found with, beside 100 other random neurons of its layer."
     )
 
 
@@ -116,7 +116,7 @@ def turning(r):
     yield (
         f"`topk-lm turn` sets each neuron in turn and lists those that turn one next word into another after a prompt and at four places of texts that continue it, further than the best of 100 random neurons of the layer. "
         f"Of {r['pairs']} pairs of words it found such neurons for {r['found']} ({percent(r['share']['median'], 1)} of all neurons, median); the first eight of each are set after three prompts that were not used to look for them. "
-        "Nats: how far the log odds of the two words turn; medians. Neurons are set to the largest values at which their texts still read. For coordinates none such is known: they are set to their largest values over a text."
+        "Nats: how far the log odds of the two words turn; medians. Neurons are set to the largest values at which their texts stay readable. For coordinates none such is known: they are set to their largest values over a text."
     )
 
 

@@ -12,7 +12,7 @@ nats, kl         how far the log odds turn behind the fresh prompts, and how far
 kept             effect behind the fresh prompts over that where it was found, each the mean of a pair: quartiles over the pairs
 same_side, times as of claims.switches
 random           the same figures of as many other random neurons of the same layers: what chance does
-dense            all of it for coordinates of the dense twin. No value at which their texts still read is known, so that they are set to their largest values
+dense            all of it for coordinates of the dense twin. No value at which their texts stay readable is known, so that they are set to their largest values
 """
 
 import json

@@ -65,7 +65,7 @@ pub const BEFORE: usize = 13;
 pub const AFTER: usize = 6;
 /// Most tokens of an example.
 pub const WINDOW: usize = BEFORE + 1 + AFTER;
-/// Texts still read if their surprise is at most so many times that of the model's own.
+/// Texts stay readable if their surprise is at most so many times that of the model's own.
 #[cfg(feature = "cli")]
 pub const READS: f64 = 1.3;
 /// Active positions drawn for examples by quantile and at random.

@@ -28,7 +28,7 @@ pub struct Recipe {
     pub success: f64,
     /// Surprise of the texts under the judge, over that of the unedited ones.
     pub nll_ratio: f64,
-    /// Whether they still read.
+    /// Whether they stay readable.
     pub gentle: bool,
     pub judge: String,
     pub tokens: usize,

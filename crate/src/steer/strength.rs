@@ -1,4 +1,4 @@
-//! How strong: the largest strength at which the texts still read. `at_surprise` of training/claims/scoring.py finds where the surprise reaches its
+//! How strong: the largest strength at which the texts stay readable. `at_surprise` of training/claims/scoring.py finds where the surprise reaches its
 //! limit likewise, but takes no notice of loops, and has no least strength.
 
 use super::texts::Texts;

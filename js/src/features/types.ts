@@ -101,7 +101,7 @@ export interface NeuronWrites {
   specificity: number;
   /** Set to 0 at the prompts where it is active: how many, and nats by which the next token's distribution moves there; `null` at none. */
   ablated?: { prompts: number; kl: number | null };
-  /** The largest value at which text still reads, and its surprise over the model's own. */
+  /** The largest value at which text stays readable, and its surprise over the model's own. */
   steer: { value: number; surprise: number } | null;
   /** Contrasts of `features/contrasts.json` that it moves most: nats of log odds when set, and where it is ablated. */
   contrasts: [contrast: number, set: number, ablated: number | null][];
@@ -180,7 +180,7 @@ export interface FeatureColumns {
   writesDown?: (number[] | null)[];
   kl?: (number | null)[];
   specificity?: (number | null)[];
-  /** The strong activation, and the largest value at which text still reads. */
+  /** The strong activation, and the largest value at which text stays readable. */
   strong?: (number | null)[];
   steer?: (number | null)[];
   /** With `--states`: the state of a story that it marks best, its F1, and the best F1 with the states of another story. */

@@ -44,7 +44,7 @@ export function provenPrompts(recipes: readonly Recipe[], own: string): string[]
   return [...(prompts.has(own) ? [own] : []), ...[...prompts].filter((prompt) => prompt !== own)];
 }
 
-/** Recipes by price: those whose texts still read, and the strong ones. */
+/** Recipes by price: those whose texts stay readable, and the strong ones. */
 export function byPrice(recipes: readonly Recipe[]): { gentle: Recipe[]; strong: Recipe[] } {
   return { gentle: recipes.filter(({ gentle }) => gentle), strong: recipes.filter(({ gentle }) => !gentle) };
 }

@@ -4,7 +4,7 @@ import { MEASURED_AT, type FullEdit } from './edits';
 import { entryOf } from './neurons';
 import type { NeuronId } from './route';
 
-/** `reads`: the largest measured value at which text still reads. `strong`: its 99th percentile, where no value reads. `max`: its maximum. */
+/** `reads`: the largest measured value at which text stays readable. `strong`: its 99th percentile, where no value reads. `max`: its maximum. */
 export interface Strength {
   value: number;
   from: 'reads' | 'strong' | 'max';
@@ -33,7 +33,7 @@ export function unitOf(strength: Strength | null): string {
 export const positionsFor = (strength: Strength | null): FullEdit['positions'] =>
   strength === null || strength.from === 'max' ? 'all' : MEASURED_AT;
 
-/** Up to how many times its surprise a text still reads: what `topk-lm analyze --writes` allows, and gentle recipes. */
+/** Up to how many times its surprise a text stays readable: what `topk-lm analyze --writes` allows, and gentle recipes. */
 const READS = 1.3;
 
 /** How a text reads, by its surprise over that of the model's own. */

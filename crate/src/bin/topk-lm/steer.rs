@@ -11,7 +11,7 @@ use crate::common::{number, print_text, remark, whole, NoBackend, ThreadArgs};
 
 /// Find the few neurons that make texts use given words
 ///
-/// They are neurons of one block, each with a value to add, so that texts still read. Prints edits as `generate --edit` and JavaScript take them,
+/// They are neurons of one block, each with a value to add, so that texts stay readable. Prints edits as `generate --edit` and JavaScript take them,
 /// with what they do to fresh texts.
 #[derive(Args)]
 pub struct SteerArgs {

@@ -12,7 +12,7 @@ use crate::common::{load, print_line, remark, whole, ModelArgs};
 
 /// Find the neurons that turn one next word into another
 ///
-/// Each neuron is set in turn, to the largest value at which its texts still read, after a prompt and at places of texts that continue it where
+/// Each neuron is set in turn, to the largest value at which its texts stay readable, after a prompt and at places of texts that continue it where
 /// both sides fit. Those that turn the first into the second at all of them, further than the best of 100 random neurons of their layer, are
 /// printed as edits at the last position of the prompt, largest effect first.
 #[derive(Args)]

@@ -57,13 +57,13 @@ pub struct Written {
     pub effects: Vec<(f64, bool)>,
     /// Where it was ablated.
     pub ablations: Vec<Option<f64>>,
-    /// The largest value at which text still reads, with its surprise over the model's own.
+    /// The largest value at which text stays readable, with its surprise over the model's own.
     pub steer: Option<(f32, f64)>,
     /// What it does when set to that.
     pub steered: Option<Steered>,
 }
 
-/// What a neuron does when set to the largest value at which text still reads.
+/// What a neuron does when set to the largest value at which text stays readable.
 #[derive(Clone, Debug)]
 pub struct Steered {
     /// As [`Written::effects`].
@@ -256,7 +256,7 @@ fn measure_layer(
     Ok(written)
 }
 
-/// The largest value at which text still reads, of each.
+/// The largest value at which text stays readable, of each.
 fn steers(
     engine: &CpuEngine,
     prompts: &Prompts,

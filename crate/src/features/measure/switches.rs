@@ -1,4 +1,4 @@
-//! Switches and what comes near them: one neuron that turns one contrast, far more than random neurons do, while text still reads.
+//! Switches and what comes near them: one neuron that turns one contrast, far more than random neurons do, while text stays readable.
 
 use serde_json::{json, Value};
 

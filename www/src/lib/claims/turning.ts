@@ -14,7 +14,7 @@ export function turnedOf(tree: unknown): string[] {
   if (figures.some((figure) => figure === null)) return [];
   const [listed, still, same, chance, chanceSame] = figures as [number, number, number, number, number];
   return [
-    `${UNITS.count(listed)} times a neuron turns a contrast, such as he / she, at least 1.5 times as far as the best of 100 random neurons, all at values at which short texts still read; after new prompts ${UNITS.percent(still)} still do, and ${UNITS.tenths(same)} turn it the same way (other random neurons: ${UNITS.percent(chance)} and ${UNITS.tenths(chanceSame)}).`,
+    `${UNITS.count(listed)} times a neuron turns a contrast, such as he / she, at least 1.5 times as far as the best of 100 random neurons, all at values at which short texts stay readable; after new prompts ${UNITS.percent(still)} still do, and ${UNITS.tenths(same)} turn it the same way (other random neurons: ${UNITS.percent(chance)} and ${UNITS.tenths(chanceSame)}).`,
   ];
 }
 
@@ -51,6 +51,6 @@ export function turning(tree: unknown): FactGroup {
   const note =
     contrasts === null
       ? ''
-      : `Each neuron of the Gallery is set again, to the same value, after three prompts of its contrast that it was not found with (${UNITS.count(contrasts)} contrasts), beside 100 other random neurons of its layer, each at the largest value at which its texts still read. Times: what it does over what the best of those does.`;
+      : `Each neuron of the Gallery is set again, to the same value, after three prompts of its contrast that it was not found with (${UNITS.count(contrasts)} contrasts), beside 100 other random neurons of its layer, each at the largest value at which its texts stay readable. Times: what it does over what the best of those does.`;
   return { title: 'Do single neurons turn a contrast?', columns: ['neurons', 'same side', 'times', '≥ 1.5', '≥ 3'], facts, note };
 }
