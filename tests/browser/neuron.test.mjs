@@ -139,7 +139,7 @@ describe('neuron page', { timeout: 1_800_000, skip: !model.features && 'the ship
       await fresh.page.getByRole('heading', { name: 'Makes more likely, measured by setting it' }).waitFor();
       await fresh.page
         .getByText(
-          /^Turns .+ to “.+” \d+\.\d times as far as the best of 100 random neurons, all at the largest values at which their texts read\.$/,
+          /^Turns .+ to “.+” \d+\.\d times as far as the best of 100 random neurons, all at the largest values at which their texts stay readable\.$/,
         )
         .waitFor();
       // The start page’s figure is among them, in its words.

@@ -64,7 +64,7 @@ test('a word finds what writes it before what reads it; without measurements, wh
   assert.deepEqual([first.reason, first.specificity, first.strength], [null, 0.5, { value: 4, from: 'reads' }]);
 });
 
-test('the strength: the largest at which text reads, else the strong activation, else the maximum', () => {
+test('the strength: the largest at which text stays readable, else the strong activation, else the maximum', () => {
   const of = (index, at) => strength.strengthOf(index, { layer: 0, index: at });
   assert.deepEqual(of(WRITES, 0), { value: 4, from: 'reads' });
   assert.deepEqual(of({ ...WRITES, columns: { ...WRITES.columns, steer: [null] } }, 0), { value: 2, from: 'strong' });

@@ -65,7 +65,7 @@ class Switches(ToyClaims):
         (features / "switches.json").write_text(json.dumps({"switches": [entry]}))
         contrasts = [{"name": CONTRAST, "a": [decode(5)], "b": [decode(6), decode(7)]}, {"name": "other", "a": [], "b": []}]
         (features / "contrasts.json").write_text(json.dumps({"contrasts": contrasts}))
-        # One neuron has no value at which texts read: it is no control.
+        # One neuron has no value at which texts stay readable: it is no control.
         steer = [6.0] * self.d
         steer[0] = None
         (features / "index.json").write_text(json.dumps({"layers": [0], "columns": {"steer": steer}}))

@@ -94,7 +94,7 @@ function cardOfSwitch(each: ReturnType<typeof distinct>[number], isSeen: boolean
     rates: isSeen ? '' : 'It shifts the odds, but after the test prompts a third word stays the most likely.',
     how: [
       `Set to ${two(value)} from the last token of a prompt on, it moves the log odds of “${contrast}” by ${two(effect)} nats, to the same side at every test prompt.`,
-      `Of 100 random neurons of its layer, each at the largest value at which its texts read, the best moves them by ${two(control)}.`,
+      `Of 100 random neurons of its layer, each at the largest value at which its texts stay readable, the best moves them by ${two(control)}.`,
       `It moves the next token’s distribution by ${two(kl)} nats. Texts stay readable with the neuron set to at most ${two(steer.value)}; at that value they surprise the model ${two(steer.surprise)} times as much as its own.`,
       ...(others.length > 0 ? [`The same index does this in ${others.length === 1 ? 'layer' : 'layers'} ${listed(others)} too.`] : []),
     ],

@@ -19,7 +19,7 @@ export interface Switch extends NeuronId {
   times: number;
   /** How far the next token’s distribution moves, nats. */
   kl: number;
-  /** The largest value at which its texts read, and their surprise as a multiple of that of the model’s own. */
+  /** The largest value at which its texts stay readable, and their surprise as a multiple of that of the model’s own. */
   steer: { value: number; surprise: number };
   prompt: string;
   before: string;

@@ -100,7 +100,7 @@ pub fn measure(
     let mut layers = Vec::new();
     let mut controls = Vec::new();
     let mut drawn_of_each = CONTROLS;
-    // The same among those whose texts read, each at its largest value at which they do.
+    // The same among those whose texts stay readable, each at its largest value at which they do.
     let mut reading = Vec::new();
     let progress = std::sync::Mutex::new(Progress::new("neurons"));
     let total: usize = values.iter().flatten().flatten().count();
@@ -282,7 +282,7 @@ fn steers(
     Ok(found.into_iter().flatten().collect())
 }
 
-/// The effects of each neuron at the largest value at which text reads, and the mean KL.
+/// The effects of each neuron at the largest value at which text stays readable, and the mean KL.
 fn steered(
     engine: &CpuEngine,
     prompts: &Prompts,

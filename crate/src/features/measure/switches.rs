@@ -29,7 +29,7 @@ pub struct Switch {
     effect: f64,
     control: f64,
     kl: f64,
-    /// Largest value at which text reads, with its surprise.
+    /// Largest value at which text stays readable, with its surprise.
     steer: (f32, f64),
     prompt: Vec<u32>,
     before: Vec<u32>,

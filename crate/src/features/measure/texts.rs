@@ -81,7 +81,7 @@ impl<'a> Writer<'a> {
         Ok(texts)
     }
 
-    /// For each neuron, set to multiples of its value: the largest at which its texts read, with their surprise over the model's own; `moved`: how
+    /// For each neuron, set to multiples of its value: the largest at which its texts stay readable, with their surprise over the model's own; `moved`: how
     /// far the distribution moves at four times the value.
     pub fn strongest(&mut self, handles: &[(Handle, f64)]) -> Result<Vec<Option<(f32, f64)>>> {
         // The largest level known to read, and the smallest known not to.
