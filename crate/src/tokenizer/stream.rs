@@ -41,18 +41,26 @@ impl StreamDecoder {
         let mut stream = StreamDecoder::new(tokenizer, skip_special);
         let tokenizer = &stream.tokenizer;
         let visible = ids.iter().rev().filter(|&&id| tokenizer.is_visible(id, skip_special));
+        let mut bytes = Vec::new();
         for &id in visible.take(LOOK_BACK) {
             stream.before.insert(0, id);
             let text = tokenizer.decode(&stream.before, false)?;
             if stream.before.len() == 1 && tokenizer.may_change(id, &text) {
-                stream.before.clear();
+                bytes.append(&mut stream.before);
             } else if !text.trim_start().is_empty() {
-                break;
+                return Ok(stream);
             }
         }
-        // Nothing but bytes: any token that ends in a letter stands for them.
-        if stream.before.is_empty() && ids.iter().any(|&id| tokenizer.is_visible(id, skip_special)) {
-            stream.before.extend(tokenizer.anchor);
+        // Nothing but spaces and, behind them, bytes. Where a decoder takes all of that off, it may take more.
+        if !bytes.is_empty() {
+            bytes.reverse();
+            let all = [stream.before.as_slice(), &bytes].concat();
+            if tokenizer.decode(&all, false)?.is_empty() {
+                stream.before = all;
+            } else if let Some(anchor) = tokenizer.anchor {
+                // Any token that ends in a letter stands for them.
+                stream.before = vec![anchor];
+            }
         }
         Ok(stream)
     }

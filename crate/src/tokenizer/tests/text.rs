@@ -87,7 +87,17 @@ fn sentencepiece_after_a_prompt() {
     // Characters that a prompt breaks off stay broken.
     assert_eq!(first(&[a, euro[0]], under_a), " a");
     assert_eq!(first(&[a, euro[0], euro[1]], euro[2]), "\u{fffd}");
+    // Of what the decoder takes off nothing was given out: what comes behind decides.
+    let (space_byte, lone) = (3 + 0x20, 3 + 0x80);
+    assert_eq!(first(&[space_byte], lone), "\u{fffd}\u{fffd}");
+    assert_eq!(first(&[space_byte], under_a), " a");
     assert_eq!(streamed_after(&tokenizer, &[a], &euro, true).concat(), "€");
+    // Bytes behind spaces are text, however many spaces a beginning loses.
+    let strip = json!({"type": "Strip", "content": " ", "start": 3, "stop": 0});
+    let three = Rc::new(read(&with(sentencepiece_bpe(), "/decoder/decoders/3", strip), 266).unwrap());
+    let behind = |before: &[u32], id: u32| streamed_after(&three, before, &[id], true).concat();
+    assert_eq!(behind(&[&[space, space], &euro[..]].concat(), under_a), " a");
+    assert_eq!(behind(&[space, space_byte], under_a), "a");
     let bytes = Rc::new(read(&byte_level_bpe(), 300).unwrap());
     assert_eq!(streamed_after(&bytes, &[0, 257], &[258], true).concat(), " a");
 }
