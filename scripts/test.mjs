@@ -4,7 +4,7 @@
 import { parseArgs } from 'node:util';
 import { Failure, main } from './lib/run.mjs';
 import { checks } from './lib/checks.mjs';
-import { ensureCargo, ensureChromium, ensureNodeModules, ensureVulkan } from './lib/system.mjs';
+import { ensureCargo, ensureChromium, ensureHeadlessShell, ensureNodeModules, ensureVulkan } from './lib/system.mjs';
 
 await main(async () => {
   const { values, positionals } = parseArgs({ options: { soak: { type: 'boolean' } }, allowPositionals: true });
@@ -14,6 +14,7 @@ await main(async () => {
   ensureCargo();
   await ensureNodeModules();
   await ensureVulkan();
+  process.env.CHROMIUM_SHELL = (await ensureHeadlessShell()) ?? '';
   process.env.CHROMIUM = await ensureChromium();
 
   const running = new Map(chosen.filter(({ aside }) => aside).map((check) => [check, timed(check)]));

@@ -80,6 +80,20 @@ export function findChromium() {
   return onPath ?? (fs.existsSync(MAC_CHROME) ? MAC_CHROME : null);
 }
 
+/** Chromium's headless shell, which most tests can do with, where it can be had without asking; null elsewhere, and where CHROMIUM names a browser. */
+export async function ensureHeadlessShell() {
+  const find = () => which('chromium-headless-shell');
+  if (process.env.CHROMIUM) return null;
+  if (find() === null && isDebian() && isRoot()) {
+    try {
+      await ensureDebianPackages(['chromium-headless-shell'], '');
+    } catch (error) {
+      console.log(`Chromium's headless shell could not be installed; Chromium itself does its work: ${error.message}`);
+    }
+  }
+  return find();
+}
+
 /** Firefox and WebKit, where they can be had without asking: their tests are skipped without them. */
 export async function installOtherBrowsers() {
   const missing = [];

@@ -65,7 +65,7 @@ describe('the documentation', { timeout: 1_800_000 }, () => {
     response.setHeader('content-security-policy', policy());
     return false;
   };
-  withSite({ hash: '#/about', serve: { intercept }, ignore: [/ERR_INTERNET_DISCONNECTED/] }, async (on) => {
+  withSite({ hash: '#/about', keepsShell: true, serve: { intercept }, ignore: [/ERR_INTERNET_DISCONNECTED/] }, async (on) => {
     ({ site, browser, page } = on);
     page.on('request', (request) => {
       if (!request.url().startsWith(site.origin)) outside.push(request.url());

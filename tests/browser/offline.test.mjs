@@ -41,7 +41,7 @@ describe('without a network', { timeout: 1_800_000 }, () => {
     response.end(worker(fs.readFileSync(path.join(paths.site, 'service-worker.js'), 'utf8')));
     return true;
   };
-  withSite({ hash: '#/explore', serve: { intercept }, ignore: [/ERR_INTERNET_DISCONNECTED/] }, async (on) => {
+  withSite({ hash: '#/explore', keepsShell: true, serve: { intercept }, ignore: [/ERR_INTERNET_DISCONNECTED/] }, async (on) => {
     ({ site, browser, page } = on);
     await page.addInitScript(() => {
       document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => {
@@ -125,7 +125,7 @@ describe('without a network', { timeout: 1_800_000 }, () => {
     const isKept = 'Pages you have opened stay available offline';
     await page.goto(`${site.url}?backend=cpu#/about`);
     await page.getByText(isKept).waitFor();
-    const alone = await openSite(browser, site, '#/about', { context: { serviceWorkers: 'block' } });
+    const alone = await openSite(browser, site, '#/about');
     try {
       await alone.page.getByText('the pages themselves need a connection.').waitFor();
       assert.equal(await alone.page.getByText(isKept).count(), 0);
@@ -253,7 +253,7 @@ describe('without a network', { timeout: 1_800_000 }, () => {
   });
 
   test('where a reader has only pressed that, each page shows all that it shows with a network', async () => {
-    const alone = await openSite(browser, site, '#/about', { ignore: [/ERR_INTERNET_DISCONNECTED/] });
+    const alone = await openSite(browser, site, '#/about', { keepsShell: true, ignore: [/ERR_INTERNET_DISCONNECTED/] });
     try {
       await alone.page.getByRole('button', { name: /^Keep .* offline/ }).click();
       await alone.page.getByText('now works offline').waitFor({ timeout: 4 * STEP_TIMEOUT });

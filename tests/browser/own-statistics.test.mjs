@@ -47,7 +47,7 @@ describe('statistics in the tab', { timeout: 1_800_000 }, () => {
     return isImpatient && impatient(url, response);
   };
   const serve = { intercept, mounts: { '/elsewhere/': elsewhere } };
-  withSite({ hash: '#/about', serve, ignore: [/404/, /ERR_INTERNET_DISCONNECTED/] }, async (on) => {
+  withSite({ hash: '#/about', keepsShell: true, serve, ignore: [/404/, /ERR_INTERNET_DISCONNECTED/] }, async (on) => {
     ({ site, browser, page } = on);
     await page.addInitScript(() => {
       document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => {
