@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import {
   STEP_TIMEOUT,
   WEIGHTS,
+  addressHas,
   assertCount,
   assertUsable,
   eventually,
@@ -457,6 +458,23 @@ describe('explore', { timeout: 1_800_000 }, () => {
     await page.goBack();
     await holds('The cat sat');
     await waitState(page, 'live');
+  });
+
+  test('the step back to another model’s text, from a token that was chosen', async () => {
+    site.release();
+    const own = await openSite(browser, site, '#/explore?p=The+cat+sat+on+the+mat');
+    await loaded(own.page);
+    const models = own.page.locator('select').first();
+    const [first, dense] = await models.locator('option').evaluateAll((all) => all.map(({ value }) => value));
+    await models.selectOption(dense);
+    await own.page.getByText('every coordinate has a value').waitFor({ timeout: STEP_TIMEOUT });
+    // Its table goes while it scrolls to the row of the token.
+    await own.page.locator('[data-row="2"] .token button').click();
+    await addressHas(own.page, 'at', '2');
+    await own.page.evaluate(() => history.back());
+    await own.page.waitForFunction((name) => document.querySelector('select').value === name, first);
+    await waitState(own.page, 'live');
+    await own.close();
   });
 
   test('accessible, and fits a phone', () => assertUsable(page));
