@@ -1,7 +1,18 @@
 // Patching: a state of one text put into another. The map and its parts against edits made by hand with the npm package in Node; the page in Chromium.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { addressHas, assertUsable, hashOf, offeredModels, saved, shippedModel, siteModule, STEP_TIMEOUT, withSite } from './page-kit.mjs';
+import {
+  addressHas,
+  assertUsable,
+  hashOf,
+  offeredModels,
+  saved,
+  shippedModel,
+  sidewaysScroll,
+  siteModule,
+  STEP_TIMEOUT,
+  withSite,
+} from './page-kit.mjs';
 import { inRoot } from '../../scripts/lib/paths.mjs';
 
 const { differences, mostTelling, patchAll, patchOf, readPair, takeApart } = await siteModule('patch/patching.ts');
@@ -169,6 +180,17 @@ describe('patch page', { timeout: 1_800_000 }, () => {
   test('a next token that is a piece of a word has an ellipsis where the word goes on', async () => {
     await page.getByRole('button', { name: 'A question' }).click();
     await page.locator('[data-patched=whole]', { hasText: /“doll” has a probability of .+ and “cl…” of/ }).waitFor();
+  });
+
+  test('a map wider than a phone scrolls by itself, its hidden words too', async () => {
+    await page.setViewportSize({ width: 320, height: 800 });
+    await page.evaluate(() => (location.hash = '#/patch?p=Ben+had+a+red+ball.+He&q=Anna+said%2C+%22Here+is+my'));
+    await page.locator('[data-patched=whole]', { hasText: 'After the first text' }).waitFor();
+    const map = page.getByRole('region', { name: 'Map of the patches' });
+    await map.getByText('my', { exact: true }).waitFor({ state: 'attached' });
+    assert.ok(await map.evaluate((element) => element.scrollWidth > element.clientWidth + 100));
+    assert.ok((await sidewaysScroll(page)) <= 0);
+    await page.setViewportSize({ width: 1280, height: 900 });
   });
 
   test('accessible in both themes, no sideways scrolling on a phone', () => assertUsable(page));
