@@ -82,16 +82,11 @@ export function findChromium() {
 
 /** Chromium's headless shell, which most tests can do with, where it can be had without asking; null elsewhere, and where CHROMIUM names a browser. */
 export async function ensureHeadlessShell() {
-  const find = () => which('chromium-headless-shell');
   if (process.env.CHROMIUM) return null;
-  if (find() === null && isDebian() && isRoot()) {
-    try {
-      await ensureDebianPackages(['chromium-headless-shell'], '');
-    } catch (error) {
-      console.log(`Chromium's headless shell could not be installed; Chromium itself does its work: ${error.message}`);
-    }
-  }
-  return find();
+  const name = 'chromium-headless-shell';
+  if (which(name) === null)
+    await installIfAllowed([name], 'Chromium’s headless shell could not be installed; Chromium itself does its work');
+  return which(name);
 }
 
 /** Firefox and WebKit, where they can be had without asking: their tests are skipped without them. */
@@ -100,11 +95,16 @@ export async function installOtherBrowsers() {
   if (which('firefox-esr', 'firefox') === null) missing.push('firefox-esr');
   if (which('WebKitWebDriver') === null) missing.push('webkit2gtk-driver');
   if (!process.env.DISPLAY && which('xvfb-run') === null) missing.push('xvfb', 'xauth');
-  if (missing.length === 0 || !isDebian() || !isRoot()) return;
+  await installIfAllowed(missing, 'Firefox and WebKit could not be installed');
+}
+
+/** Debian packages that tests can do without, as root on Debian; `otherwise` is said where they cannot be had. */
+async function installIfAllowed(packages, otherwise) {
+  if (packages.length === 0 || !isDebian() || !isRoot()) return;
   try {
-    await ensureDebianPackages(missing, '');
+    await ensureDebianPackages(packages, '');
   } catch (error) {
-    console.log(`Firefox and WebKit could not be installed: ${error.message}`);
+    console.log(`${otherwise}: ${error.message}`);
   }
 }
 

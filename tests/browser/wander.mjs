@@ -4,8 +4,9 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { Random } from '../fuzz/random.mjs';
 import { launch } from './harness.mjs';
-import { CLIPBOARD, serveSite, sidewaysScroll } from './page-kit.mjs';
+import { CLIPBOARD, openSite, serveSite, sidewaysScroll } from './page-kit.mjs';
 
 const { values } = parseArgs({ options: { minutes: { type: 'string', default: '5' }, seed: { type: 'string', default: '1' } } });
 const end = performance.now() + Number(values.minutes) * 60_000;
@@ -74,18 +75,8 @@ const CLICKABLE =
   'button:visible, a[href^="#"]:visible, summary:visible, [role=tab]:visible, [role=option]:visible, [role=row]:visible, input[type=checkbox]:visible, input[type=radio]:visible, [data-row]:visible, [tabindex="0"]:visible';
 const TYPABLE =
   'input[type=text]:visible, input[type=search]:visible, input[type=number]:visible, input[type=url]:visible, input:not([type]):visible, textarea:visible';
-const IGNORED = [/Failed to load resource/, /net::ERR/, /models\.invalid/];
-
-/** Numbers from 0 to 1 by seed (mulberry32). */
-function numbers(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let x = Math.imul(state ^ (state >>> 15), state | 1);
-    x ^= x + Math.imul(x ^ (x >>> 7), x | 61);
-    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+/** What is asked for at addresses that do not exist. */
+const IGNORED = [/Failed to load resource/, /net::ERR/, /HTTP 4/];
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'topk-lm-wander-'));
 const FILES = Object.entries({
@@ -110,10 +101,8 @@ await site.close();
 fs.rmSync(folder, { recursive: true });
 
 async function wander(seed) {
-  const random = numbers(seed);
-  const any = (list) => list[Math.floor(random() * list.length)];
-  const context = await browser.newContext({ ...CLIPBOARD, serviceWorkers: 'block' });
-  const page = await context.newPage();
+  const random = new Random(seed);
+  const { page, problems } = await openSite(browser, site, `#/${random.pick(PAGES)}`, { context: CLIPBOARD, ignore: IGNORED });
   page.setDefaultTimeout(2000);
   const way = [];
   const told = new Set();
@@ -123,18 +112,13 @@ async function wander(seed) {
     findings++;
     console.log(`seed ${seed}: ${what}\n    at ${page.url()}\n    ${way.slice(-LAST_STEPS).join('\n    ')}`);
   };
-  page.on('console', (message) => {
-    if (message.type() === 'error' && !IGNORED.some((pattern) => pattern.test(message.text()))) report(`console: ${message.text()}`);
-  });
-  page.on('pageerror', (error) => report(`uncaught: ${error.stack ?? error}`));
-  page.on('crash', () => report('the page crashed'));
-  page.on('dialog', (dialog) => (random() < 0.5 ? dialog.accept() : dialog.dismiss()).catch(() => {}));
+  page.on('dialog', (dialog) => (random.chance(0.5) ? dialog.accept() : dialog.dismiss()).catch(() => {}));
   page.on('download', (download) => download.cancel().catch(() => {}));
   page.on('popup', (popup) => popup.close().catch(() => {}));
   const one = async (selector) => {
     const all = page.locator(selector);
     const count = await all.count();
-    return count === 0 ? null : all.nth(Math.floor(random() * count));
+    return count === 0 ? null : all.nth(random.below(count));
   };
   const describe = async (locator) =>
     locator.evaluate(
@@ -147,74 +131,67 @@ async function wander(seed) {
   };
 
   const step = async () => {
-    const dice = random();
+    const dice = random.next();
     if (dice < 0.58) {
       const target = await one(CLICKABLE);
       if (!target) return;
       way.push(`press ${await describe(target)}`);
-      await target.click({ noWaitAfter: true, clickCount: random() < 0.1 ? 2 : 1 });
+      await target.click({ noWaitAfter: true, clickCount: random.chance(0.1) ? 2 : 1 });
     } else if (dice < 0.72) {
       const target = await one(TYPABLE);
       if (!target) return;
-      const text = any(TEXTS);
+      const text = random.pick(TEXTS);
       way.push(`type ${JSON.stringify(text.slice(0, 30))} into ${await describe(target)}`);
       await target.fill(text);
-      if (random() < 0.5) await page.keyboard.press('Enter');
+      if (random.chance(0.5)) await page.keyboard.press('Enter');
     } else if (dice < 0.78) {
       const target = await one('select:visible');
       if (!target) return;
-      const index = Math.floor(random() * (await target.locator('option').count()));
+      const index = random.below(await target.locator('option').count());
       way.push(`choose ${index} of ${await describe(target)}`);
       await target.selectOption({ index });
     } else if (dice < 0.85) {
       const target = await one('input[type=range]:visible');
       if (!target) return;
-      const part = random();
+      const part = random.next();
       way.push(`drag ${await describe(target)} to ${part.toFixed(2)}`);
       const box = await target.boundingBox();
       if (box) await page.mouse.click(box.x + part * box.width, box.y + box.height / 2);
-      if (random() < 0.5) await page.keyboard.press(any(KEYS));
+      if (random.chance(0.5)) await page.keyboard.press(random.pick(KEYS));
     } else if (dice < 0.9) {
-      const key = any(KEYS);
+      const key = random.pick(KEYS);
       way.push(`key ${key}`);
       await page.keyboard.press(key);
     } else if (dice < 0.92) {
       const target = await one('input[type=file]');
       if (!target) return;
-      const file = any(FILES);
+      const file = random.pick(FILES);
       way.push(`give ${path.basename(file)}`);
       await target.setInputFiles(file);
     } else if (dice < 0.94) {
       way.push('back or forward');
-      await page.evaluate((by) => history.go(by), random() < 0.6 ? -1 : 1);
+      await page.evaluate((by) => history.go(by), random.chance(0.6) ? -1 : 1);
     } else if (dice < 0.95) {
       way.push('reload');
       await page.reload({ timeout: PATIENCE });
     } else if (dice < 0.96) {
-      const width = any(WIDTHS);
+      const width = random.pick(WIDTHS);
       way.push(`width ${width}`);
       await page.setViewportSize({ width, height: 900 });
     } else if (dice < 0.975) {
       const hash = new URL(page.url()).hash.slice(2);
-      const at = Math.floor(random() * (hash.length + 1));
-      await goTo(hash.slice(0, at) + any(['', '%', '0', '-', 'x', '&', '=', '999', ',']) + hash.slice(at + 1));
-    } else await goTo(any(PAGES));
-    if (random() < 0.3) await page.waitForTimeout(random() * 600);
+      const at = random.below(hash.length + 1);
+      await goTo(hash.slice(0, at) + random.pick(['', '%', '0', '-', 'x', '&', '=', '999', ',']) + hash.slice(at + 1));
+    } else await goTo(random.pick(PAGES));
+    if (random.chance(0.3)) await page.waitForTimeout(random.next() * 600);
   };
 
   try {
-    await page.goto(`${site.url}?backend=cpu#/${any(PAGES)}`, { timeout: PATIENCE });
     for (let done = 0; done < STEPS && performance.now() < end; done++) {
       steps++;
-      await step().catch((error) => {
-        // What was pressed has gone, or is covered.
-        if (
-          !/Timeout|detached|not attached|closed|navigat|destroyed|not visible|intercepts|not an? <|editable|Malformed|enabled/i.test(
-            String(error),
-          )
-        )
-          way.push(`(${String(error).slice(0, 120)})`);
-      });
+      // What was to be pressed may have gone, or be covered.
+      await step().catch((error) => way.push(`  (${String(error).split('\n')[0].slice(0, 120)})`));
+      for (const problem of problems) report(problem);
       if (done % 5 === 4) {
         const answer = await Promise.race([
           page.evaluate(() => document.body.innerText).catch((error) => `failed: ${error}`),
@@ -233,6 +210,9 @@ async function wander(seed) {
   } catch (error) {
     report(`ended: ${error}`);
   } finally {
-    await context.close().catch(() => {});
+    await page
+      .context()
+      .close()
+      .catch(() => {});
   }
 }
