@@ -7,6 +7,7 @@ import {
   addressHas,
   assertCount,
   assertUsable,
+  drawn,
   eventually,
   hashOf,
   loaded,
@@ -110,7 +111,7 @@ describe('explore', { timeout: 1_800_000 }, () => {
     assert.equal(await loaded(page), 'cpu');
     await waitState(page, 'live');
     assert.deepEqual(await lit(page), stored);
-    await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+    await drawn(page);
     assert.equal(await place(), scrolled);
   });
 
@@ -126,6 +127,7 @@ describe('explore', { timeout: 1_800_000 }, () => {
     };
     /** No browser tells that the pointer left what was taken from under it. */
     const restOn = async (cell) => {
+      await drawn(page); // a table that is still to say that it scrolled has other rows then
       await cell.dispatchEvent('pointerenter');
       await isLit(await nameOf(cell));
     };

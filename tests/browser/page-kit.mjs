@@ -102,6 +102,9 @@ export const holdText = (page, most) =>
 /** Waits by a timer of the page: those that it set before for no longer have fired by then, however slow the machine is. */
 export const pageTime = (page, ms) => page.evaluate((wait) => new Promise((resolve) => setTimeout(resolve, wait)), ms);
 
+/** Waits until what the page has changed is drawn, and a table that it scrolled has said so and shows other rows. */
+export const drawn = (page) => page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+
 /** Requests for weights. */
 export const WEIGHTS = /model\.safetensors$/;
 

@@ -1,7 +1,18 @@
 // Work and place are kept from page to page: the navigation leads to a page as it was left, the step back to where one was on it.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { addressHas, STEP_TIMEOUT, assertCount, eventually, loaded, offeredModels, openSite, shippedModel, withSite } from './page-kit.mjs';
+import {
+  addressHas,
+  STEP_TIMEOUT,
+  assertCount,
+  drawn,
+  eventually,
+  loaded,
+  offeredModels,
+  openSite,
+  shippedModel,
+  withSite,
+} from './page-kit.mjs';
 
 const model = shippedModel();
 const twin = offeredModels().find(({ name }) => name === model.dense_twin);
@@ -163,7 +174,7 @@ describe('work and place, from page to page', { timeout: 1_800_000 }, () => {
       // Once they are written the address has them: a page that is opened by it shows them first, but not by the step forward.
       await page.waitForFunction(() => /[?&]pl=/.test(location.hash));
       // The place is kept when the page tells that it scrolled, which it does with its next frame.
-      await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+      await drawn(page);
       await page.evaluate(() => {
         globalThis.moved = [];
         addEventListener('scroll', () => document.querySelector('main[data-page=steer]') && moved.push(scrollY));
@@ -229,7 +240,7 @@ describe('work and place, from page to page', { timeout: 1_800_000 }, () => {
         await page.locator('#main article').nth(8).waitFor();
         await page.evaluate(() => scrollTo(0, 1500));
         assert.ok(isThere(await eventually(scrolled, isThere)), 'the gallery is as high as that');
-        await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+        await drawn(page);
         await leave();
         assert.ok(isThere(await eventually(scrolled, isThere)), 'it is there again');
       }

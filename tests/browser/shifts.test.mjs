@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { openPage } from './harness.mjs';
-import { loaded, offeredModels, shippedModel, shown, STEP_TIMEOUT, withSite } from './page-kit.mjs';
+import { drawn, loaded, offeredModels, shippedModel, shown, STEP_TIMEOUT, withSite } from './page-kit.mjs';
 
 const SIZES = [
   ['a laptop', { width: 1440, height: 900 }],
@@ -75,7 +75,7 @@ describe('loading shifts nothing', { timeout: 1_800_000 }, () => {
 
   /** What is there now has been laid out and drawn after two frames. */
   async function seen(page) {
-    await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+    await drawn(page);
     return page.evaluate(() => window.allShifts());
   }
 
