@@ -169,6 +169,21 @@ describe('explore', { timeout: 1_800_000 }, () => {
     assert.equal(hashOf(page).params.at, String(last));
   });
 
+  test('a shorter text takes the row that the keyboard was in, and leaves it another', async () => {
+    const table = page.getByRole('table', { name: /one row per token/ });
+    for (const stops of ['.token button', '.cell .neuron']) {
+      await page.evaluate(() => (location.hash = '#/explore?p=The+cow+said+hello+to+the+dog'));
+      await waitState(page, 'live');
+      await table.locator('[data-row="7"]').waitFor();
+      await page.keyboard.press('Shift'); // as of one who uses no pointer
+      await table.locator(`[data-row="7"] ${stops}`).first().focus();
+      await page.evaluate(() => (location.hash = '#/explore?p=The+cat'));
+      await assertCount(chips(page), 3);
+      await assertCount(table.locator('[data-row]'), 3);
+      assert.ok(await table.evaluate((element) => element.contains(document.activeElement)), stops);
+    }
+  });
+
   test('typing is read as it goes, as text and nothing else; the link shows the same tokens before any model', async () => {
     const text = 'The <b>dog</b> ran to the <img src=x onerror="document.title=1">';
     await page.getByRole('textbox', { name: 'Text' }).fill(text);

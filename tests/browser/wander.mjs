@@ -6,7 +6,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { Random } from '../fuzz/random.mjs';
 import { launch } from './harness.mjs';
-import { CLIPBOARD, openSite, serveSite, sidewaysScroll } from './page-kit.mjs';
+import { accessibilityFindings, CLIPBOARD, openSite, serveSite, sidewaysScroll } from './page-kit.mjs';
 
 const { values } = parseArgs({ options: { minutes: { type: 'string', default: '5' }, seed: { type: 'string', default: '1' } } });
 const end = performance.now() + Number(values.minutes) * 60_000;
@@ -136,7 +136,14 @@ async function wander(seed) {
       const target = await one(CLICKABLE);
       if (!target) return;
       way.push(`press ${await describe(target)}`);
-      await target.click({ noWaitAfter: true, clickCount: random.chance(0.1) ? 2 : 1 });
+      if (random.chance(0.3)) {
+        await page.keyboard.press('Shift'); // what is focused after a click is not shown as focused
+        await target.focus();
+        await page.keyboard.press(random.pick(['Enter', 'Space']));
+        await page.waitForTimeout(100);
+        if (await page.evaluate(() => document.hasFocus() && document.activeElement === document.body))
+          report(`${way.at(-1)}: the keyboard has no place any more`);
+      } else await target.click({ noWaitAfter: true, clickCount: random.chance(0.1) ? 2 : 1 });
     } else if (dice < 0.72) {
       const target = await one(TYPABLE);
       if (!target) return;
@@ -204,6 +211,13 @@ async function wander(seed) {
         const none = /.{0,60}(\bundefined\b|\bNaN\b|\[object \w+\]|\bInfinity\b).{0,60}/.exec(answer);
         if (none) report(`shows “${none[0]}”`);
         const sideways = await sidewaysScroll(page).catch(() => 0);
+        const twice = await page.evaluate(() => {
+          const ids = [...document.querySelectorAll('[id]')].map(({ id }) => id);
+          return ids.filter((id, at) => ids.indexOf(id) !== at);
+        });
+        if (twice.length > 0) report(`the same id twice: ${twice}`);
+        // The step back may have led to the empty page before the site.
+        if (done % 25 === 24 && page.url() !== 'about:blank') for (const finding of await accessibilityFindings(page)) report(finding);
         if (sideways > 1) report(`scrolls sideways by ${sideways} px at ${page.viewportSize().width}`);
       }
     }
