@@ -169,18 +169,30 @@ describe('explore', { timeout: 1_800_000 }, () => {
     assert.equal(hashOf(page).params.at, String(last));
   });
 
-  test('a shorter text takes the row that the keyboard was in, and leaves it another', async () => {
+  test('a shorter text takes the token, the row or the name that the keyboard was on, and leaves it another', async () => {
     const table = page.getByRole('table', { name: /one row per token/ });
-    for (const stops of ['.token button', '.cell .neuron']) {
-      await page.evaluate(() => (location.hash = '#/explore?p=The+cow+said+hello+to+the+dog'));
+    const network = page.getByRole('region', { name: /^The network at/ });
+    for (const [name, part, stop] of [
+      ['a token', page.getByRole('listbox', { name: 'The text' }), (on) => on.getByRole('option').nth(7)],
+      ['a row', table, (on) => on.locator('[data-row="7"] .token button')],
+      ['a neuron of a row', table, (on) => on.locator('[data-row="7"] .neuron').first()],
+      ['a name', network, (on) => on.locator('.names button').first()],
+    ]) {
+      await page.evaluate(() => (location.hash = '#/explore?p=The+cow+said+hello+to+the+dog&at=7'));
+      await chips(page).nth(7).waitFor();
       await waitState(page, 'live');
-      await table.locator('[data-row="7"]').waitFor();
+      await stop(part).waitFor();
       await page.keyboard.press('Shift'); // as of one who uses no pointer
-      await table.locator(`[data-row="7"] ${stops}`).first().focus();
+      const pressed = await stop(part).elementHandle();
+      await pressed.focus();
       await page.evaluate(() => (location.hash = '#/explore?p=The+cat'));
       await assertCount(chips(page), 3);
       await assertCount(table.locator('[data-row]'), 3);
-      assert.ok(await table.evaluate((element) => element.contains(document.activeElement)), stops);
+      await eventually(
+        () => pressed.evaluate((element) => element.isConnected),
+        (isThere) => !isThere,
+      );
+      assert.ok(await part.evaluate((element) => element.contains(document.activeElement)), name);
     }
   });
 

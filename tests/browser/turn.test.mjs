@@ -3,7 +3,17 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { inRoot } from '../../scripts/lib/paths.mjs';
-import { assertCount, assertUsable, hashOf, LOAD_TIMEOUT, offeredModels, shippedModel, siteModule, withSite } from './page-kit.mjs';
+import {
+  assertCount,
+  assertUsable,
+  hashOf,
+  LOAD_TIMEOUT,
+  offeredModels,
+  shippedModel,
+  sidewaysScroll,
+  siteModule,
+  withSite,
+} from './page-kit.mjs';
 
 const { moved, placesFor, RANDOM, ranked, settable, sidesOf, tokenOf, valuesOf } = await siteModule('turn.ts');
 const PROMPT = 'The baby was tired, so';
@@ -204,6 +214,22 @@ describe('the page', { timeout: 1_800_000 }, () => {
     assert.match(await page.locator('[data-side=base]').innerText(), /\bhe\b/);
     await page.waitForFunction((name) => location.hash.includes(`e=${name}_clamp_`), name);
     await assertUsable(page);
+  });
+
+  test('words longer than a phone is wide do not widen the page', async () => {
+    const long = 'x'.repeat(120);
+    const before = page.viewportSize();
+    await page.setViewportSize({ width: 320, height: 800 });
+    await page.evaluate((word) => (location.hash += `&w=${word}`), long);
+    await page.getByText(`Underlined: ${long}.`).waitFor();
+    await field('to').fill(long);
+    await page.getByRole('button', { name: 'Find', exact: true }).click();
+    await page
+      .getByRole('alert')
+      .filter({ hasText: `“${long}” is not one token` })
+      .waitFor();
+    assert.equal(await sidewaysScroll(page), 0);
+    await page.setViewportSize(before);
   });
 
   test('another prompt: the list is of the one before until it is asked again', async () => {

@@ -217,7 +217,7 @@ async function wander(seed) {
         });
         if (twice.length > 0) report(`the same id twice: ${twice}`);
         // The step back may have led to the empty page before the site.
-        if (done % 25 === 24 && page.url() !== 'about:blank') for (const finding of await accessibilityFindings(page)) report(finding);
+        if (done % 25 === 24 && page.url().startsWith('http')) for (const finding of await accessibilityFindings(page)) report(finding);
         if (sideways > 1) report(`scrolls sideways by ${sideways} px at ${page.viewportSize().width}`);
       }
     }

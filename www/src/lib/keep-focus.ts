@@ -12,33 +12,48 @@ export function keepFocus(within: Element, next: () => HTMLElement | null | unde
   });
 }
 
-const CONTROLS = 'a[href], button, input, select, textarea, summary';
+const CONTROLS = 'a[href], button, input, select, textarea, summary, [tabindex="0"]';
 
 /**
- * Attach to what holds controls that go or are disabled, by their own press or because work ends. The keyboard then moves to the control that
- * comes in such a one's place, or to the page where none is left; after a click or a tap, focus is left alone.
+ * Attach to what holds controls that go or are disabled, by their own press, because work ends or because other values come. The keyboard then
+ * moves to the control that comes in such a one's place (of one that goes, in the innermost part around it that still has any), or to the page
+ * where none is left; after a click or a tap, focus is left alone.
  */
 export function holdFocus(scope: HTMLElement): () => void {
   const end = new AbortController();
   let held: Element | null = null;
-  /** Which one it is of the controls. */
-  let place = 0;
+  /** What it is in, from the inside out, and which one it is of the controls there. */
+  let around: { part: Element; place: number }[] = [];
   const take = () => {
     const { activeElement } = document;
     held = activeElement !== scope && scope.contains(activeElement) && activeElement?.matches(':focus-visible') ? activeElement : null;
-    place = held ? controls().indexOf(held as HTMLElement) : 0;
+    around = [];
+    if (!held) return;
+    const all = controls();
+    const at = all.indexOf(held as HTMLElement);
+    for (let part = held.parentElement; part; part = part === scope ? null : part.parentElement) {
+      const first = all.findIndex((each) => part?.contains(each));
+      around.push({ part, place: Math.max(0, at - first) });
+    }
   };
-  const controls = () =>
-    [...scope.querySelectorAll<HTMLElement>(CONTROLS)].filter(
+  const controls = (part: Element = scope) =>
+    [...part.querySelectorAll<HTMLElement>(CONTROLS)].filter(
       (each) => each === held || (!each.matches(':disabled') && each.getClientRects().length > 0),
     );
+  const next = (from: Element) => {
+    for (const { part, place } of from.isConnected ? around.slice(-1) : around) {
+      const left = part.isConnected ? controls(part) : [];
+      if (left.length > 0) return left[Math.min(place, left.length - 1)];
+    }
+    return document.getElementById('main');
+  };
   const settle = () => {
     if (!held || (held.isConnected && !held.matches(':disabled'))) return;
     const { activeElement } = document;
     const isLost = activeElement === held || activeElement === document.body || activeElement === null;
+    const from = held;
     held = null;
-    const left = controls();
-    if (isLost) (left[Math.min(place, left.length - 1)] ?? document.getElementById('main'))?.focus({ preventScroll: true });
+    if (isLost) next(from)?.focus({ preventScroll: true });
   };
   const drop = () => {
     held = null;
