@@ -186,13 +186,31 @@ describe('explore', { timeout: 1_800_000 }, () => {
       const pressed = await stop(part).elementHandle();
       await pressed.focus();
       await page.evaluate(() => (location.hash = '#/explore?p=The+cat'));
-      await assertCount(chips(page), 3);
-      await assertCount(table.locator('[data-row]'), 3);
+      for (const all of [chips(page), table.locator('[data-row]')]) await all.nth(3).waitFor({ state: 'detached' });
       await eventually(
         () => pressed.evaluate((element) => element.isConnected),
         (isThere) => !isThere,
       );
       assert.ok(await part.evaluate((element) => element.contains(document.activeElement)), name);
+    }
+  });
+
+  test('a row of the table that the keyboard goes to comes into sight and keeps it', async () => {
+    await page.getByRole('button', { name: model.read('examples/index.json').texts[0].title }).click();
+    await waitState(page, 'live');
+    const table = page.locator('.scroller').filter({ has: page.getByRole('table', { name: /one row per token/ }) });
+    const middle = async () => {
+      await table.evaluate((element) => element.scrollTo(0, element.scrollHeight / 2));
+      await drawn(page);
+    };
+    await middle();
+    const rows = await table.locator('[data-row]').evaluateAll((all) => all.map(({ dataset }) => dataset.row));
+    assert.ok(rows.length > 10);
+    for (const row of rows) {
+      await middle();
+      await table.locator(`[data-row="${row}"] .neuron`).first().focus();
+      await drawn(page);
+      assert.equal(await page.evaluate(() => document.activeElement.closest('[data-row]')?.dataset.row), row);
     }
   });
 
