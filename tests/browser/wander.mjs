@@ -1,5 +1,6 @@
 // node tests/browser/wander.mjs [--minutes 5] [--seed 1]: presses, types, drags and goes through the built site at random, and says where it reported an
-// error, showed a value that is none, scrolled sideways or no longer answered, with the last steps that led there. Not a part of `npm test`.
+// error, showed a value that is none or a finding of axe, scrolled sideways, lost the keyboard's place or no longer answered, with the last steps that
+// led there. Not a part of `npm test`.
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -136,7 +137,7 @@ async function wander(seed) {
       const target = await one(CLICKABLE);
       if (!target) return;
       way.push(`press ${await describe(target)}`);
-      if (random.chance(0.3)) {
+      if (random.chance(0.3) && !(await target.isDisabled())) {
         await page.keyboard.press('Shift'); // what is focused after a click is not shown as focused
         await target.focus();
         await page.keyboard.press(random.pick(['Enter', 'Space']));
@@ -211,6 +212,7 @@ async function wander(seed) {
         const none = /.{0,60}(\bundefined\b|\bNaN\b|\[object \w+\]|\bInfinity\b).{0,60}/.exec(answer);
         if (none) report(`shows “${none[0]}”`);
         const sideways = await sidewaysScroll(page).catch(() => 0);
+        if (sideways > 1) report(`scrolls sideways by ${sideways} px at ${page.viewportSize().width}`);
         const twice = await page.evaluate(() => {
           const ids = [...document.querySelectorAll('[id]')].map(({ id }) => id);
           return ids.filter((id, at) => ids.indexOf(id) !== at);
@@ -218,7 +220,6 @@ async function wander(seed) {
         if (twice.length > 0) report(`the same id twice: ${twice}`);
         // The step back may have led to the empty page before the site.
         if (done % 25 === 24 && page.url().startsWith('http')) for (const finding of await accessibilityFindings(page)) report(finding);
-        if (sideways > 1) report(`scrolls sideways by ${sideways} px at ${page.viewportSize().width}`);
       }
     }
   } catch (error) {
