@@ -5,6 +5,7 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import {
   assertUsable,
+  chips,
   encodeIds,
   hashOf,
   LOAD_TIMEOUT,
@@ -17,7 +18,6 @@ import {
   withSite,
 } from './page-kit.mjs';
 
-const chips = (page) => page.getByRole('listbox', { name: 'The text' }).getByRole('option');
 /** Before the vocabulary is there, tokens are shown by their ids: `#17`. */
 const tokensRead = (page) => page.waitForFunction(() => /^[^#]/.test(document.querySelector('[role=option]')?.textContent ?? '#'));
 const idsOf = async (page, side) => (await page.locator(`[data-side=${side}]`).getAttribute('data-ids')).split(',').map(Number);

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, describe, test } from 'node:test';
-import { assertCount, hashOf, loaded, shippedModel, siteModule, withSite } from './page-kit.mjs';
+import { assertCount, chips, hashOf, loaded, shippedModel, siteModule, withSite } from './page-kit.mjs';
 
 const { encodeIds } = await siteModule('route.ts');
 const { MAX_TEXT, MAX_TOKENS } = await siteModule('fit.ts');
@@ -40,7 +40,7 @@ describe('long links and texts', { timeout: 1_800_000 }, () => {
     await page.goto('about:blank');
     await page.goto(`${site.url}?backend=cpu${hash}`);
   }
-  const chips = () => page.getByRole('listbox', { name: 'The text' }).getByRole('option');
+  const tokens = () => chips(page);
 
   test('before the model is there, a text of 75,000 tokens is shown in parts', async () => {
     site.hold(/model\.safetensors/);
@@ -50,9 +50,9 @@ describe('long links and texts', { timeout: 1_800_000 }, () => {
         .getByRole('alert')
         .getByText(`Its text has 75,000 tokens; this site reads the first ${count(MAX_TOKENS)}.`)
         .waitFor();
-      await chips().first().waitFor();
+      await tokens().first().waitFor();
       await page.getByText(`Tokens ${count(MAX_TOKENS - 2047)} to ${count(MAX_TOKENS)} of ${count(MAX_TOKENS)}.`).waitFor();
-      await assertCount(chips(), 2048);
+      await assertCount(tokens(), 2048);
       await page.getByRole('button', { name: 'Earlier' }).click();
       await page.getByText(`Tokens ${count(MAX_TOKENS - 4095)} to ${count(MAX_TOKENS - 2048)} of`).waitFor();
       // By keys from one part into the next.
@@ -60,7 +60,7 @@ describe('long links and texts', { timeout: 1_800_000 }, () => {
       await page.keyboard.press('Enter');
       await page.getByText(`Tokens ${count(MAX_TOKENS - 2047)} to`).waitFor();
       await page.locator('button:focus', { hasText: 'Earlier' }).waitFor(); // there is nothing later
-      await chips().first().focus();
+      await tokens().first().focus();
       await page.keyboard.press('ArrowLeft');
       await page.getByText(`Tokens ${count(MAX_TOKENS - 4095)} to ${count(MAX_TOKENS - 2048)} of`).waitFor();
       await page.waitForFunction(() => document.activeElement?.title.startsWith('position 30719'));
@@ -90,7 +90,7 @@ describe('long links and texts', { timeout: 1_800_000 }, () => {
     assert.equal(await loaded(page), 'cpu');
     await page.getByText(`The text has ${count(2 * most)} tokens, but ${takes}`).waitFor();
     await page.locator('[data-state=live]').waitFor();
-    await assertCount(chips(), most);
+    await assertCount(tokens(), most);
     await visit(`#/steer?b=${ids(75_000)}&s=${ids(75_000)}&pl=5&len=2&temp=0&e=1.2_ablate_0`);
     await page.getByRole('alert').getByText('Its steered text has 75,000 tokens').waitFor();
     await page.getByRole('button', { name: 'Close' }).click();
@@ -106,7 +106,7 @@ describe('long links and texts', { timeout: 1_800_000 }, () => {
     assert.equal(await loaded(page), 'cpu');
     await page.getByText(/^The text has \d+ tokens, but this model takes at most 12 tokens: the rest is left out\.$/).waitFor();
     await page.locator('[data-state=live]').waitFor();
-    await assertCount(chips(), 12);
+    await assertCount(tokens(), 12);
   });
 
   test('a shared text that filled the context is written again the same: its last token has no place there', async () => {
@@ -131,7 +131,7 @@ describe('long links and texts', { timeout: 1_800_000 }, () => {
     await page.getByRole('textbox', { name: 'Text' }).fill(text);
     await page.getByText(said).waitFor();
     await page.locator('[data-state=live]').waitFor();
-    await assertCount(chips(), most);
+    await assertCount(tokens(), most);
     await page.getByRole('textbox', { name: 'Text' }).fill('The dog ran');
     await page.getByText(said).waitFor({ state: 'detached' });
     await visit('#/steer?len=2');

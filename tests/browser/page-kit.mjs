@@ -105,6 +105,12 @@ export const pageTime = (page, ms) => page.evaluate((wait) => new Promise((resol
 /** Waits until what the page has changed is drawn, and a table that it scrolled has said so and shows other rows. */
 export const drawn = (page) => page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
 
+/** Explore's tokens. */
+export const chips = (page) => page.getByRole('listbox', { name: 'The text' }).getByRole('option');
+
+/** Waits until Explore shows a reading that is `stored` with the site, or `live`. */
+export const waitState = (page, wanted) => page.locator(`[data-state=${wanted}]`).waitFor({ timeout: STEP_TIMEOUT });
+
 /** Requests for weights. */
 export const WEIGHTS = /model\.safetensors$/;
 
