@@ -26,6 +26,7 @@ from transformers import (
     GPTNeoXForCausalLM,
     GenerationConfig,
     LlamaForCausalLM,
+    MistralForCausalLM,
     Qwen2ForCausalLM,
     Qwen3ForCausalLM,
 )
@@ -158,6 +159,10 @@ class TopKMixin:
 
 
 class TopKLlamaForCausalLM(TopKMixin, LlamaForCausalLM):
+    pass
+
+
+class TopKMistralForCausalLM(TopKMixin, MistralForCausalLM):
     pass
 
 

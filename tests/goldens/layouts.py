@@ -79,6 +79,7 @@ LAYOUTS = {
         mlp_out="dense_4h_to_h",
         norm2="post_attention_layernorm",
     ),
+    "mistral": Layout(**_LLAMA),
     "qwen2": Layout(**_LLAMA),
     "qwen3": Layout(**_LLAMA | _QK_NORMS),
     "gemma2": Layout(**_GEMMA),

@@ -89,7 +89,7 @@ class Draw(random.Random):
         return [self.choice(KINDS) for _ in range(layers)]
 
     def config(self):
-        return self.choice([self.llama, self.qwen, self.gemma, self.gpt2, self.gpt_neo, self.gpt_neox])()
+        return self.choice([self.llama, self.mistral, self.qwen, self.gemma, self.gpt2, self.gpt_neo, self.gpt_neox])()
 
     def llama_sizes(self, d_of_its_own):
         s = self.sizes()
@@ -111,6 +111,13 @@ class Draw(random.Random):
         own |= self.rope() | topk | {"hidden_act": self.choice([None, *ACTIVATIONS])}
         own |= self.often(0.5, attention_bias=[True, False]) | self.often(0.5, mlp_bias=[True, False])
         return llama(s["d"], s["layers"], s["heads"], s["mlp"], s["vocab"], k, **own)
+
+    def mistral(self):
+        s, own = self.llama_sizes(self.random() < 0.5)
+        k, topk = self.topk(s["d"], s["layers"])
+        own |= self.rope() | topk | {"hidden_act": self.choice([None, *ACTIVATIONS]), "sliding_window": self.choice([None, *WINDOWS])}
+        own |= self.often(0.2, layer_types=[self.layer_types(s["layers"])])  # not heeded
+        return like_llama("MistralForCausalLM", "mistral", s["d"], s["layers"], s["heads"], s["mlp"], s["vocab"], k, **own)
 
     def qwen(self):
         version = self.choice([2, 3])

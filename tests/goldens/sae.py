@@ -55,7 +55,7 @@ class Sae:
         if architecture == "jumprelu":
             threshold = self._weight("threshold", x)
             self._note(np.abs(pre - threshold)[np.broadcast_to(threshold > 0, pre.shape)])
-            return np.where(pre > threshold, positive, 0).astype(x.dtype)
+            return positive * (pre > threshold)  # NaN stays, as in SAELens
         if architecture == "topk":
             k = self.cfg["k"]
             ranked = -np.sort(-positive, axis=-1)
@@ -63,7 +63,7 @@ class Sae:
             self._note((ranked[:, k - 1] - ranked[:, k])[ranked[:, k - 1] > 0])
             keep = np.zeros(pre.shape, dtype=bool)
             np.put_along_axis(keep, np.argsort(-pre, axis=-1, kind="stable")[:, :k], True, axis=-1)
-            return np.where(keep, positive, 0).astype(x.dtype)
+            return np.where(keep | np.isnan(pre), positive, 0).astype(x.dtype)
         raise ValueError(f"no such architecture: {architecture}")
 
     def _decoder_norm(self, like):

@@ -172,6 +172,7 @@ SHAPES = {
     "gpt2": gpt2_shapes,
     "gpt_neox": gpt_neox_shapes,
     "gpt_neo": gpt_neo_shapes,
+    "mistral": llama_shapes,
     "qwen2": qwen2_shapes,
     "qwen3": qwen3_shapes,
     "gemma2": gemma_shapes,

@@ -364,6 +364,22 @@ MODELS = {
         ),
         "dtype": "f16",
     },
+    "mistral": {
+        # Every layer sees 6 positions.
+        "config": like_llama(
+            "MistralForCausalLM", "mistral", 48, 3, 4, 70, 113, 9, num_key_value_heads=2, head_dim=16, sliding_window=6, n_nontopk=1,
+        ),
+        "hooks": "all",
+        "cases": EDITS_LIGHT,
+    },
+    "mistral-dense": {
+        # As transformers 5 writes it; without a key the window holds more than the context.
+        "config": like_llama(
+            "MistralForCausalLM", "mistral", 40, 2, 4, 56, 97, num_key_value_heads=1, sliding_window=None, torch_dtype=None, dtype="float16",
+            rope_theta=None, rope_parameters={"rope_type": "default", "rope_theta": 1000000.0}, transformers_version="5.23.0",
+        ),
+        "dtype": "f16",
+    },
     "qwen3": {
         "config": like_llama(
             "Qwen3ForCausalLM", "qwen3", 52, 3, 4, 72, 113, 10, num_key_value_heads=2, head_dim=16, n_nontopk=1,

@@ -127,7 +127,7 @@ class Modeling(unittest.TestCase):
             for layer, x in enumerate(out.hidden_states[1:-1]):  # the last one is behind the final norm
                 expected = tensors[f"base/blocks.{layer}.hook_resid_post"]
                 np.testing.assert_allclose(x[0], expected, atol=1e-4, err_msg=f"{source.name} layer {layer}")
-        self.assertEqual(len(seen), 8, seen)
+        self.assertEqual(len(seen), 9, seen)
 
     def test_our_own_model(self):
         shape = {"d_vocab": 50, "d_model": 24, "n_layers": 3, "n_heads": 2, "d_head": 8, "d_mlp": 16, "n_ctx": 20, "topk_k": 5}

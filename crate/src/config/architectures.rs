@@ -7,6 +7,7 @@ mod gpt2;
 mod gpt_neo;
 mod gpt_neox;
 mod llama;
+mod mistral;
 mod qwen2;
 mod qwen3;
 
@@ -47,6 +48,7 @@ architectures! {
     Qwen3 = qwen3,
     Gemma2 = gemma2,
     Gemma3 = gemma3,
+    Mistral = mistral,
 }
 
 impl Architecture {

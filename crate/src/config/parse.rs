@@ -136,11 +136,7 @@ fn architecture(fields: &Fields) -> Result<Architecture> {
             .and_then(|name| find(name.strip_prefix("TopK").unwrap_or(name), Architecture::class_name))
         {
             None => {
-                let sentence = format!(
-                    "[{}] is not supported; it must be a list of one of {}",
-                    shown(name),
-                    supported()
-                );
+                let sentence = format!("[{}] is not supported; only {} are", shown(name), supported());
                 return fields.refuse("architectures", sentence);
             }
             found => found,

@@ -64,7 +64,7 @@ pub fn soak() -> bool {
 
 /// Those that go through the GPU, where each has kernels of its own to be compiled: of every architecture, kind of block, cut and stored number
 /// one; with `SOAK=1` all. What kernels do, `gpu/` checks operation by operation.
-const ON_GPU: [&str; 17] = [
+const ON_GPU: [&str; 18] = [
     "gemma2",
     "gemma3",
     "gpt-neo",
@@ -77,6 +77,7 @@ const ON_GPU: [&str; 17] = [
     "llama-gqa",
     "llama-i8",
     "llama-odd-bf16",
+    "mistral",
     "neox-parallel",
     "neox-serial",
     "qwen2-awq",

@@ -238,6 +238,40 @@ fn qwen() {
 }
 
 #[test]
+fn mistral() {
+    let plain = plain(Architecture::Mistral);
+    assert_eq!(
+        (plain.norm, plain.biases, plain.qk_norm),
+        (Norm::Rms, Biases::default(), false)
+    );
+    assert_eq!((plain.mlp.gated, plain.mlp.activation), (true, Activation::Silu));
+    assert_eq!(
+        (plain.bos_token_id, plain.eos_token_ids.as_slice()),
+        (Some(1), &[2][..])
+    );
+    let mistral = |changes| config(Architecture::Mistral, changes).unwrap();
+    assert_eq!(mistral(json!({"sliding_window": 8})).windows, [Some(8); 4]);
+    // Where the key is absent 4,096 positions are seen, where it is null all.
+    let long = json!({"max_position_embeddings": 5000});
+    assert_eq!(mistral(long).windows, [Some(4096); 4]);
+    let long = json!({"max_position_embeddings": 5000, "sliding_window": null});
+    assert_eq!(mistral(long).windows, []);
+    assert_eq!(
+        mistral(json!({"num_attention_heads": 16, "num_key_value_heads": null})).n_kv_heads,
+        16
+    );
+    for (key, value) in [
+        ("sliding_window", json!(0)),
+        ("sliding_window", json!("8")),
+        ("head_dim", json!(7)),
+        ("partial_rotary_factor", json!(0.5)),
+        ("hidden_act", json!("quick_gelu")),
+    ] {
+        refused(Architecture::Mistral, key, value);
+    }
+}
+
+#[test]
 fn gemma() {
     let two = config(
         Architecture::Gemma2,
