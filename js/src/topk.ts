@@ -14,6 +14,8 @@ export { TopKArgumentError, TopKError } from './errors.js';
 export interface TopKOptions {
   /** f32 [rows, n], row-major, usage STORAGE. */
   input: GPUBuffer;
+  /** Bytes of `input` before its first row (default 0): a multiple of the device's `minStorageBufferOffsetAlignment` (256, or less). */
+  inputOffset?: number | undefined;
   rows: number;
   /** Values per row. */
   n: number;
@@ -156,10 +158,14 @@ async function read(
 }
 
 function run(device: GPUDevice, runner: Runner, options: TopKOptions): TopKResult {
-  checkNames(options, [...SHAPE, 'input', 'values', 'indices', 'encoder'], 'topk');
-  const { input, rows, n, k } = options;
+  checkNames(options, [...SHAPE, 'input', 'inputOffset', 'values', 'indices', 'encoder'], 'topk');
+  const { input, inputOffset = 0, rows, n, k } = options;
   const how = checkShape(options);
-  checkBuffer('input', input, rows * n * 4);
+  const unit = device.limits.minStorageBufferOffsetAlignment;
+  if (!Number.isInteger(inputOffset) || inputOffset < 0 || inputOffset % unit !== 0) {
+    throw createError('argument', `inputOffset is ${show(inputOffset)}, but must be a multiple of ${unit}.`);
+  }
+  checkBuffer('input', input, inputOffset + rows * n * 4);
   if (options.values) checkBuffer('values', options.values, rows * k * 4);
   if (options.indices) checkBuffer('indices', options.indices, rows * k * 4);
   checkFits(device, rows * k * 4);
@@ -177,7 +183,7 @@ function run(device: GPUDevice, runner: Runner, options: TopKOptions): TopKResul
 }
 
 function record(device: GPUDevice, runner: Runner, options: TopKOptions, how: How, chunk: number): TopKResult {
-  const { input, rows, n, k } = options;
+  const { input, inputOffset = 0, rows, n, k } = options;
   const usage = BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST;
   const create = (label: string) => device.createBuffer({ label, size: Math.max(rows * k * 4, 4), usage });
   const values = options.values ?? create('topk values');
@@ -188,8 +194,8 @@ function record(device: GPUDevice, runner: Runner, options: TopKOptions, how: Ho
   const scratch: GPUBuffer[] = [];
   for (let row = 0; row < rows; row += chunk) {
     const some = Math.min(chunk, rows - row);
-    const span = (buffer: GPUBuffer, width: number) => ({ buffer, offset: row * width * 4, size: some * width * 4 });
-    const at = { input: span(input, n), values: span(values, k), indices: span(indices, k) };
+    const span = (buffer: GPUBuffer, width: number, from = 0) => ({ buffer, offset: from + row * width * 4, size: some * width * 4 });
+    const at = { input: span(input, n, inputOffset), values: span(values, k), indices: span(indices, k) };
     scratch.push(...runner.record(encoder, [some, n, k], how, at, !options.encoder));
   }
   const release = () => {

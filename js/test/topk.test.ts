@@ -56,7 +56,7 @@ const SCOPES = { pushErrorScope() {}, popErrorScope: async () => null };
 function fakeDevice() {
   const made: unknown[] = [];
   const device = {
-    limits: { maxStorageBufferBindingSize: 1 << 20, maxBufferSize: 1 << 22 },
+    limits: { maxStorageBufferBindingSize: 1 << 20, maxBufferSize: 1 << 22, minStorageBufferOffsetAlignment: 256 },
     createBuffer: (descriptor: { size: number }) => made.push(descriptor) && descriptor,
     ...SCOPES,
   };
@@ -77,6 +77,12 @@ test('wrong arguments are refused before anything is created', () => {
     [{ rows: 3 }, /^input has 24 bytes, but needs 36/],
     [{ input: buffer(24, 0x4) }, /^input needs the usage GPUBufferUsage.STORAGE/],
     [{ input: undefined }, /^input must be a GPUBuffer/],
+    [{ inputOffset: 100 }, /^inputOffset is 100, but must be a multiple of 256\.$/],
+    [{ inputOffset: -256 }, /^inputOffset is -256, but/],
+    [{ inputOffset: '256' }, /^inputOffset is "256", but/],
+    [{ inputOffset: null }, /^inputOffset is null, but/],
+    [{ inputOffset: Number.NaN }, /^inputOffset is NaN, but/],
+    [{ inputOffset: 256 }, /^input has 24 bytes, but needs 280/],
     [{ values: buffer(15) }, /^values has 15 bytes, but needs 16/],
     [{ encoder: {} }, /^encoder must be a GPUCommandEncoder/],
     [{ indices: input }, /three different buffers/],
@@ -150,7 +156,7 @@ test('what takes subgroups is for devices that have them, of 32 lanes or more wh
     const found: (string | undefined)[] = [];
     const pass = { setPipeline() {}, setBindGroup() {}, dispatchWorkgroups() {}, end() {} };
     const device = {
-      limits: { maxStorageBufferBindingSize: 1 << 20 },
+      limits: { maxStorageBufferBindingSize: 1 << 20, minStorageBufferOffsetAlignment: 256 },
       features: new Set(features),
       adapterInfo,
       queue: { submit() {} },
@@ -182,7 +188,7 @@ test('an adapter gets the constants of its kind; where there are none, or no nam
     const found: number[] = [];
     const pass = { setPipeline() {}, setBindGroup() {}, dispatchWorkgroups() {}, end() {} };
     const device = {
-      limits: { maxStorageBufferBindingSize: 1 << 20 },
+      limits: { maxStorageBufferBindingSize: 1 << 20, minStorageBufferOffsetAlignment: 256 },
       adapterInfo,
       queue: { submit() {} },
       createBuffer: () => ({ getMappedRange: () => new ArrayBuffer(64), unmap() {}, destroy() {} }),
@@ -218,7 +224,7 @@ test('what is kept from call to call is not destroyed before the commands that u
   let submitted = 0;
   const pass = { setPipeline() {}, setBindGroup: (_: number, group: Made[]) => used.push(...group), dispatchWorkgroups() {}, end() {} };
   const device = {
-    limits: { maxStorageBufferBindingSize: 1 << 27, maxBufferSize: 1 << 28 },
+    limits: { maxStorageBufferBindingSize: 1 << 27, maxBufferSize: 1 << 28, minStorageBufferOffsetAlignment: 256 },
     createBuffer: () => {
       const made: Made = {};
       return { getMappedRange: () => new ArrayBuffer(64), unmap() {}, destroy: () => (made.destroyed = true), made };
