@@ -25,10 +25,15 @@ test('every Markdown file of docs/ is a page', () => {
   assert.deepEqual(missing, []);
 });
 
-test('every link leads to a file of the site and a place in it', () => {
+test('every link leads to a file of the site and to one place in it', () => {
   const idsOf = new Map();
   const ids = (name) => {
-    if (!idsOf.has(name)) idsOf.set(name, new Set([...read(name).matchAll(/ id="([^"]+)"/g)].map(([, id]) => id)));
+    if (!idsOf.has(name)) {
+      idsOf.set(
+        name,
+        [...read(name).matchAll(/ id="([^"]+)"/g)].map(([, id]) => id),
+      );
+    }
     return idsOf.get(name);
   };
   const faults = [];
@@ -40,7 +45,8 @@ test('every link leads to a file of the site and a place in it', () => {
       const [file, anchor] = href.split('#');
       const target = file === '' ? page : path.posix.join(path.posix.dirname(page), file);
       if (!fs.existsSync(path.join(folder, target))) faults.push(`${page}: ${href}`);
-      else if (anchor && target.endsWith('.html') && !ids(target).has(anchor)) faults.push(`${page}: ${href} has no such place`);
+      else if (anchor && target.endsWith('.html') && ids(target).filter((id) => id === anchor).length !== 1)
+        faults.push(`${page}: ${href} has no such place, or several`);
     }
   }
   assert.deepEqual(faults, []);
@@ -81,12 +87,12 @@ describe('the documentation', { timeout: 1_800_000 }, () => {
   const field = (there = page) => there.getByRole('searchbox', { name: 'Search the documentation' });
   const find = async (text) => {
     // What another text found stays until this one is looked for.
-    await page.locator('#results li').evaluateAll((old) => {
+    await page.locator('#search-results li').evaluateAll((old) => {
       for (const item of old) item.setAttribute('data-old', '');
     });
     await field().fill(text);
-    await page.locator('#results li:not([data-old])').first().waitFor();
-    return page.locator('#results a strong').allInnerTexts();
+    await page.locator('#search-results li:not([data-old])').first().waitFor();
+    return page.locator('#search-results a strong').allInnerTexts();
   };
 
   test('the site leads to it, and it leads back', async () => {
@@ -118,13 +124,13 @@ describe('the documentation', { timeout: 1_800_000 }, () => {
     await page.getByText('Nothing found for “zzzzzz”.').waitFor();
     await find('maxTokens');
     await page.keyboard.press('ArrowDown');
-    const first = await page.locator('#results a').first().getAttribute('href');
+    const first = await page.locator('#search-results a').first().getAttribute('href');
     await page.keyboard.press('Enter');
     await page.waitForURL(new URL(first, page.url()).href);
     await find('seed');
     await page.keyboard.press('ArrowDown');
     await page.keyboard.press('Escape');
-    await page.locator('#results').waitFor({ state: 'hidden' });
+    await page.locator('#search-results').waitFor({ state: 'hidden' });
     assert.equal(await page.evaluate(() => document.activeElement.type), 'search');
   });
 
@@ -142,11 +148,11 @@ describe('the documentation', { timeout: 1_800_000 }, () => {
       await field(there).fill('entropy');
       await there.getByText('The index could not be loaded. Check your connection.').waitFor();
       await field(there).fill('');
-      await there.locator('#results').waitFor({ state: 'hidden' });
+      await there.locator('#search-results').waitFor({ state: 'hidden' });
       site.release();
       await there.evaluate(() => (globalThis.isPatient = true));
       await field(there).fill('entropy');
-      await there.locator('#results a').first().waitFor();
+      await there.locator('#search-results a').first().waitFor();
     } finally {
       site.release();
       await fresh.close();

@@ -78,7 +78,7 @@ function pagesOf({ name, dense_twin: twin }) {
       file: 'docs/index.html',
       ready: async (page) => {
         await page.getByRole('searchbox').fill('edit');
-        await page.locator('#results a').first().waitFor();
+        await page.locator('#search-results a').first().waitFor();
       },
     },
     ...Object.fromEntries(
